@@ -1,0 +1,111 @@
+import type { NetworkSet } from '../values/network-set.js'
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export type PeerAuthentication = 'cert_pinning' | 'cert_validation' | 'dangerous_none'
+
+/**
+ * A relay's whole configuration: `main.conf` and `logging.conf`, checked, with defaults filled in, frozen.
+ * Keys that an existing relay has keep their names and defaults (contract, "Configuration"); times are ms, sizes bytes.
+ */
+export interface Config {
+  /** The directory given with `--config`. */
+  readonly directory: string
+  readonly general: {
+    readonly nodeId: string
+    readonly nodesListFile: string
+    readonly nodesCertsFile: string
+    /** Plain HTTP, for local clients. */
+    readonly listen: ListenAddress
+    /** Ours. HTTPS for agents and other relays; undefined while httpd stands in front. */
+    readonly httpsListen: ListenAddress | undefined
+    /** Ours. PEM files of the certificate that is presented to callers and to neighbours; both or none. */
+    readonly httpsCertificateFile: string | undefined
+    readonly httpsKeyFile: string | undefined
+    /** The port at which neighbours are reached. */
+    readonly httpsPort: number
+    /** How long an unused connection to a neighbour is kept. */
+    readonly httpsIdleTimeoutMs: number
+    /** Ours. */
+    readonly connectTimeoutMs: number
+    readonly peerAuthentication: PeerAuthentication
+    readonly caPath: string | undefined
+    /** Ours. Proxies whose `X-Forwarded-For` counts. */
+    readonly trustedProxies: NetworkSet
+    /** Ours. Connections at once; further ones are closed. */
+    readonly maxConnections: number
+    /** Ours. How long requests under way may take to finish once the relay is told to stop. */
+    readonly stopTimeoutMs: number
+  }
+  /** Undefined at the root alone. */
+  readonly upstream:
+    | {
+        readonly host: string
+        readonly serverCertificateFile: string | undefined
+        readonly user: string | undefined
+        readonly password: string | undefined
+      }
+    | undefined
+  readonly remoteRun: {
+    readonly enabled: boolean
+    readonly command: string
+    readonly useSudo: boolean
+    /** Ours, as all that follow in this section. Hosts per started command. */
+    readonly batchSize: number
+    /** Commands running at once. */
+    readonly concurrency: number
+    /** Per batch. */
+    readonly timeoutMs: number
+    /** How long records and outputs of runs are kept. */
+    readonly retentionMs: number
+    /** Output kept per node; what goes beyond is dropped and said so. */
+    readonly maxOutputBytes: number
+    readonly allowedNetworks: NetworkSet
+  }
+  readonly sharedFiles: {
+    readonly path: string
+    readonly maxBodyBytes: number
+    /** A period in ms, or a cron expression. */
+    readonly cleanupFrequency: { readonly everyMs: number } | { readonly cron: string }
+    /** Ours, as all that follow in this section. Undefined: no limit. */
+    readonly maxTotalBytes: number | undefined
+    readonly maxFilesPerSource: number | undefined
+    readonly allowedNetworks: NetworkSet
+    readonly allowSha1: boolean
+    readonly requireSender: boolean
+  }
+  readonly sharedFolder: {
+    readonly path: string
+    /** Ours. */
+    readonly allowedNetworks: NetworkSet
+  }
+  /** Ours. */
+  readonly storage: { readonly path: string }
+  /** Ours. */
+  readonly metrics: { readonly allowedNetworks: NetworkSet }
+  /** Ours. A file with the token that makes its bearer an `admin` caller. */
+  readonly tokens: { readonly adminFile: string | undefined }
+  readonly logging: {
+    readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+  }
+  /** What an operator should know but what stops nothing: unknown keys, sections of the existing relay that are not ours. */
+  readonly notices: readonly ConfigNotice[]
+}
+
+export interface ConfigNotice {
+  readonly level: 'warning' | 'error'
+  readonly text: string
+}
+
+/** All that is wrong with a configuration, at once. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+
+  /** @param problems a line each: file, key, what was expected and what came */
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'))
+  }
+}

@@ -1,0 +1,113 @@
+import type { Origin } from '../values/caller.js'
+
+/**
+ * What became of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or that
+ * never said.
+ */
+export type NodeOutcome =
+  | 'queued'
+  | 'running'
+  | 'done'
+  | 'unreachable'
+  | 'timed_out'
+  | 'cancelled'
+  | 'refused'
+  | 'expired'
+  | 'interrupted'
+  | 'unknown'
+
+export type RunState = 'running' | 'done' | 'cancelled' | 'interrupted'
+
+/** One line of a run's NDJSON stream. Members that do not apply are left out. */
+export interface RunEvent {
+  /** 1, 2, 3, … within this relay's record of the run. */
+  readonly seq: number
+  readonly event: 'start' | 'output' | 'node' | 'error' | 'alive' | 'end'
+  readonly run: string
+  readonly node?: string
+  /** The relay at which it happened. */
+  readonly relay?: string
+  readonly stream?: 'stdout' | 'stderr'
+  /** Whole lines, each with its line feed (but perhaps the very last one of a node). */
+  readonly data?: string
+  /** Of a node in `node` events; of the run (`done`, `cancelled`, `interrupted`) in `end`. */
+  readonly outcome?: NodeOutcome
+  readonly exit_code?: number
+  readonly duration_ms?: number
+  readonly message?: string
+}
+
+export interface RunOrder {
+  readonly nodes: 'all' | readonly string[]
+  readonly keepOutput: boolean
+  readonly asynchronous: boolean
+  readonly conditions: readonly string[]
+  /** Given by a known relay or policy server; made here otherwise. */
+  readonly runId: string | undefined
+  readonly origin: Origin
+}
+
+export interface NodeRecord {
+  readonly node: string
+  /** The sub-relay that it is below, or undefined where it is run by this relay. */
+  readonly via: string | undefined
+  readonly outcome: NodeOutcome
+  readonly exitCode: number | undefined
+  readonly startedAtMs: number | undefined
+  readonly durationMs: number | undefined
+  readonly message: string | undefined
+}
+
+export interface RunRecord {
+  readonly id: string
+  readonly state: RunState
+  readonly askedBy: string
+  readonly nodes: 'all' | 'list'
+  readonly conditions: readonly string[]
+  readonly keepOutput: boolean
+  readonly asynchronous: boolean
+  readonly startedAtMs: number
+  readonly endedAtMs: number | undefined
+  /** How many nodes have each outcome; those that are done are told apart by exit code. */
+  readonly counts: Readonly<Partial<Record<NodeOutcome | 'failed', number>>>
+}
+
+/** A run that exists, under way or ended. */
+export interface Run {
+  readonly id: string
+  readonly order: Pick<RunOrder, 'keepOutput' | 'asynchronous'>
+  /**
+   * Resolves when it is known whether anything could be started: true as soon as one command runs or one sub-relay
+   * has taken the order.
+   */
+  readonly anyStarted: Promise<boolean>
+  /**
+   * Events after `seq` (0: all), from disk and then as they come, to the end of the run. Slow readers are fed from
+   * disk; memory does not grow.
+   */
+  events(after: number, signal: AbortSignal): AsyncIterable<RunEvent>
+  /** What is left is cancelled, down to the processes; resolves when none runs. Does nothing to an ended run. */
+  cancel(reason: string): Promise<void>
+  readonly ended: Promise<void>
+}
+
+/** Makes the agents of nodes below this relay run. */
+export interface RemoteRuns {
+  /**
+   * Records the order, fsynced, and starts it. An order whose id is known already gives that run as it stands.
+   * @throws {RelayError} UNKNOWN_NODE (one node asked for, and not below), DISABLED, BUSY, LOOP_DETECTED, STOPPING
+   */
+  start(order: RunOrder): Promise<Run>
+  find(id: string): Run | undefined
+  record(id: string): RunRecord | undefined
+  /** @param limit 1 to 1,000 */
+  list(limit: number, beforeId?: string): RunRecord[]
+  nodeRecords(id: string, limit: number, afterNode?: string): NodeRecord[]
+  status(): { readonly running: number; readonly commandsRunning: number }
+  /** Marks what a former process left running as interrupted. To be awaited before the first request is taken. */
+  recover(): Promise<void>
+  /** Removes records and outputs past the retention. @returns how many runs went */
+  purgeExpired(signal: AbortSignal): Promise<number>
+  /** Takes no new orders, cancels what runs, waits until no process is left. */
+  stop(): Promise<void>
+}

@@ -1,0 +1,108 @@
+import type { Readable } from 'node:stream'
+import type { Origin } from '../values/caller.js'
+import type { FileKey } from '../values/ids.js'
+
+/** A file being handed in. The ids were not checked yet. */
+export interface PutRequest {
+  readonly key: FileKey
+  /** Decoded query parameters: `ttl`, and perhaps the metadata fields (contract, "The PUT body"). */
+  readonly query: Readonly<Record<string, string>>
+  /** Of the whole body, undefined when it is chunked. */
+  readonly contentLength: number | undefined
+  readonly body: Readable
+  readonly origin: Origin
+  /** From a policy server alone, as is `acceptedAtMs` from a known relay alone; the API drops them from anyone else. */
+  readonly sourceKeyHash: string | undefined
+  readonly acceptedAtMs: number | undefined
+  /** Called once, when all that can be checked before the body was (time to say `100 Continue`). */
+  readonly onContinue: () => void
+}
+
+/**
+ * - `stored`: kept here, or by the relay that keeps it
+ * - `superseded`: a newer copy is already there; nothing changed
+ * - `pending`: in the outbox, on disk, because the next hop cannot be reached now
+ */
+export type PutOutcome = 'stored' | 'superseded' | 'pending'
+
+/** A kept file, open for reading by path. */
+export interface KeptFile {
+  readonly kind: 'kept'
+  readonly path: string
+  readonly sizeBytes: number
+  /** Hex, by `algorithm`; serves as the ETag. */
+  readonly hash: string
+  readonly algorithm: string
+  readonly storedAtMs: number
+  readonly expiresAtMs: number
+  /** The metadata block as stored, without `expires`, for whoever verifies the file again. */
+  readonly metadata: string
+}
+
+/** A file that the next hop gives. */
+export interface RelayedFile {
+  readonly kind: 'relayed'
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Readable
+}
+
+export interface OutboxEntry {
+  /** A ULID. */
+  readonly id: string
+  readonly key: FileKey
+  readonly state: 'pending' | 'failed'
+  readonly sizeBytes: number
+  readonly acceptedAtMs: number
+  readonly expiresAtMs: number
+  readonly attempts: number
+  /** When it is tried next; undefined once it failed. */
+  readonly nextAttemptAtMs: number | undefined
+  /** Why it is still here, for a user. */
+  readonly lastError: string | undefined
+}
+
+export interface SharedFilesStatus {
+  readonly files: number
+  readonly bytes: number
+  readonly outboxPending: number
+  readonly outboxFailed: number
+  readonly outboxBytes: number
+}
+
+/** Files that nodes hand to nodes: kept here, or passed on towards the relay of the target. */
+export interface SharedFiles {
+  /** @throws {RelayError | HopRefusedError} with nothing visible changed */
+  put(request: PutRequest): Promise<PutOutcome>
+
+  /** Whether the file is where it belongs (or under way there) with this hash. Synchronous when it is known here. */
+  head(key: FileKey, hash: string, origin: Origin): boolean | Promise<boolean>
+
+  /**
+   * @param headers of the request that matter to a hop: `range`, `if-none-match`, `if-range`
+   * @throws {RelayError} NOT_FOUND, FORBIDDEN, HOP_UNREACHABLE
+   */
+  get(key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>): Promise<KeptFile | RelayedFile>
+
+  readonly outbox: {
+    list(): OutboxEntry[]
+    /** Tries an entry (failed ones too), or all, now. @returns how many */
+    retry(id?: string): number
+    /** Gives an entry up, file and all. @returns whether there was one */
+    drop(id: string): Promise<boolean>
+  }
+
+  status(): SharedFilesStatus
+
+  /** Removes all that has expired, in small steps. Never twice at once. @returns how many files went */
+  purgeExpired(signal: AbortSignal): Promise<number>
+
+  /** Finishes or undoes what a crash left. To be awaited before the first request is taken. */
+  recover(): Promise<void>
+
+  /** Compares folder and rows (adopting an existing relay's files), then starts the outbox. Runs beside requests. */
+  start(): void
+
+  /** Ends retries and waits for what is under way. */
+  stop(): Promise<void>
+}

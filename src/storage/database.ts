@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+
+export type { Database } from 'better-sqlite3'
+
+/**
+ * The two database files of a relay. The topology is a file of its own, because a worker writes a whole tree into it
+ * in one transaction, and requests that record files and runs must not wait for that.
+ */
+export type Schema = 'topology' | 'state'
+
+const MIGRATION_NAME = /^(\d{4})_[a-z0-9_-]+\.sql$/
+
+/** How long a write waits for another process or thread that is writing, in ms. */
+const BUSY_TIMEOUT_MS = 5_000
+
+/**
+ * Opens (or makes) a database and brings it to the newest schema. Durable: every commit is on disk before it returns.
+ * The caller closes it.
+ * @throws {Error} when the file was written by a newer Treeline, or is no database
+ */
+export function openDatabase(file: string, schema: Schema): Database.Database {
+  const db = new Database(file, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    db.pragma('journal_mode = WAL')
+    db.pragma('synchronous = FULL')
+    db.pragma('foreign_keys = ON')
+    migrate(db, schema)
+    return db
+  } catch (error) {
+    db.close()
+    throw new Error(`cannot use the database ${file}: ${String(error)}`, { cause: error })
+  }
+}
+
+function migrate(db: Database.Database, schema: Schema): void {
+  const folder = join(migrationsFolder(), schema)
+  const names = readdirSync(folder)
+    .filter(name => MIGRATION_NAME.test(name))
+    .sort()
+  const done = Number(db.pragma('user_version', { simple: true }))
+  if (done > names.length) {
+    throw new Error(`it has schema ${done}, and this version of Treeline knows ${names.length}: install the newer one`)
+  }
+  const apply = db.transaction((name: string, version: number) => {
+    if (Number(db.pragma('user_version', { simple: true })) >= version) return // another process was first
+    db.exec(readFileSync(join(folder, name), 'utf8'))
+    db.pragma(`user_version = ${version}`)
+  })
+  for (const [index, name] of names.entries()) {
+    if (index >= done) apply.immediate(name, index + 1)
+  }
+}
+
+/** `migrations/` stands beside `src/`, and beside `dist/` once compiled. */
+function migrationsFolder(): string {
+  const here = fileURLToPath(import.meta.url)
+  const levelsUp = here.includes(`${join('dist', 'src', 'storage')}`) ? '../../..' : '../..'
+  return join(here, '..', levelsUp, 'migrations')
+}

@@ -1,0 +1,66 @@
+import type { Readable } from 'node:stream'
+
+/** A request to a neighbour. */
+export interface HopRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST'
+  /** Below the relay API, without a leading slash: `shared-files/a/b/c?ttl=60`. */
+  readonly path: string
+  /** Lower-case names. Hop-by-hop headers and `expect` are dropped here. */
+  readonly headers: Readonly<Record<string, string>>
+  /** A function, so that the request can be made again while nothing of it was sent. */
+  readonly body?: () => Readable | Buffer
+  readonly signal?: AbortSignal
+  /**
+   * How long the neighbour may be silent before its answer or within it, in ms; 0 for no limit.
+   * @default 60_000
+   */
+  readonly silenceLimitMs?: number
+}
+
+/** An answer's headers, lower-case, hop-by-hop ones removed. */
+export type HopHeaders = Readonly<Record<string, string>>
+
+/**
+ * What came of a request:
+ * - `answered`: the neighbour did it (a status below 400)
+ * - `refused`: the neighbour decided against it (a 4xx other than 408 and 429)
+ * - `unreachable`: it could not be asked, or could not decide (connect error, timeout, break, 408, 429, 5xx)
+ *
+ * Whoever gets a `body` reads it to its end or destroys it.
+ */
+export type HopOutcome =
+  | { readonly kind: 'answered'; readonly status: number; readonly headers: HopHeaders; readonly body: Readable }
+  | { readonly kind: 'refused'; readonly status: number; readonly headers: HopHeaders; readonly body: Readable }
+  | {
+      readonly kind: 'unreachable'
+      /** One line for a user: which address, and what went wrong. */
+      readonly reason: string
+      readonly status?: number
+      /** False when nothing of the request had been sent, so that it is safe to ask again. */
+      readonly sent: boolean
+    }
+
+/** A neighbouring relay. Whether it is reached directly or over a link is nobody's business above this interface. */
+export interface Hop {
+  /** The neighbour's node id; `policy-server` for the one above, whose id a relay is not told. */
+  readonly id: string
+  /**
+   * Rejects only when `signal` aborts (with its reason); every failure of the neighbour is an `unreachable` outcome.
+   */
+  request(request: HopRequest): Promise<HopOutcome>
+  /** Whether this neighbour has ever shown that it is a Treeline relay; remembered through restarts. */
+  readonly isTreeline: boolean
+}
+
+/** The neighbours of a relay. */
+export interface Neighbours {
+  /** @throws {RelayError} UNKNOWN_NODE when `id` is not a node managed by this relay */
+  down(id: string): Hop
+  /** @throws {RelayError} UNKNOWN_NODE at the root, which has none */
+  up(): Hop
+  /** Closes all connections; requests under way end as unreachable. */
+  close(): Promise<void>
+}
+
+/** The id under which the relay above appears in records, metrics and messages. */
+export const POLICY_SERVER = 'policy-server'

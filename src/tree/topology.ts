@@ -1,0 +1,60 @@
+/** Where a request for a node goes next. */
+export type Route =
+  | { readonly kind: 'here' }
+  | { readonly kind: 'down'; readonly hop: string }
+  | { readonly kind: 'up' }
+  | { readonly kind: 'unknown' }
+
+export interface TreeNode {
+  readonly id: string
+  readonly hostname: string
+  readonly policyServer: string
+  /** As the nodes list has it (`sha256//<base64>` or `sha256:<hex>`); undefined while the node has no key. */
+  readonly keyHash: string | undefined
+}
+
+/**
+ * One immutable state of the tree below a relay. A new nodes list makes a new `Topology`; whoever holds one goes on
+ * seeing the old tree, whole.
+ */
+export interface Topology {
+  /** Grows with every tree that is put in place. */
+  readonly version: number
+  readonly selfId: string
+  readonly isRoot: boolean
+  /** Entries of the nodes list, the relay's own among them if it is there. */
+  readonly size: number
+
+  /**
+   * The one rule of the design: `here` for a node directly managed by this relay, `down` to the sub-relay it is below,
+   * else `up`, or `unknown` at the root. In constant time.
+   */
+  route(target: string): Route
+
+  /** Any node of the list, below this relay or not. */
+  find(id: string): TreeNode | undefined
+
+  /** Whether the chain of policy servers of `id` leads to this relay (true for the root itself, at the root). */
+  isBelow(id: string): boolean
+
+  /** Whether `id` is the policy server of a node other than itself in this list. */
+  isRelay(id: string): boolean
+
+  /** Whether `id` is below `relay`, a node of this list. */
+  isUnder(id: string, relay: string): boolean
+
+  /** Ids of the nodes managed by this relay itself: at the root, the root is one of them. */
+  managed(): Iterable<string>
+
+  /** Ids of the nodes managed here that have nodes below them. */
+  subRelays(): Iterable<string>
+
+  /** Ids of all nodes below `relay`, not itself. */
+  below(relay: string): Iterable<string>
+
+  /** All nodes of the list. */
+  nodes(): Iterable<TreeNode>
+}
+
+/** Gives the topology of the moment. Ask again for each request. */
+export type CurrentTopology = () => Topology

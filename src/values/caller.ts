@@ -1,0 +1,30 @@
+/**
+ * Who is calling, as far as the connection proves it (design, "Trust").
+ *
+ * - `local`: loopback, without any mark of a proxy
+ * - `policy-server`: the relay above us, by its certificate
+ * - `relay`: a node below us that is the policy server of others, by its certificate
+ * - `node`: any other node that we know, by its certificate
+ * - `admin`: shows the admin token
+ * - `proxied`: loopback, through a proxy that is not listed in `general.trusted_proxies`
+ * - `network`: anyone else, known by nothing but the address
+ */
+export type CallerKind = 'local' | 'policy-server' | 'relay' | 'node' | 'admin' | 'proxied' | 'network'
+
+export interface Caller {
+  readonly kind: CallerKind
+  /** The id of the node, where the certificate proved one. */
+  readonly id?: string
+  /** The peer's IP address, or the one that a trusted proxy named. */
+  readonly address: string
+}
+
+/** What every feature needs to know of the request that it serves. */
+export interface Origin {
+  readonly caller: Caller
+  readonly requestId: string
+  /** Ids of the relays passed, oldest first; empty when the caller is not to be believed about it. */
+  readonly passed: readonly string[]
+  /** Aborts when the caller has gone, or when the relay stops. */
+  readonly signal: AbortSignal
+}

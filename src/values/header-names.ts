@@ -1,0 +1,25 @@
+/** Headers that Treeline relays exchange. All lower case, as Node delivers them. */
+
+/** On every answer of ours: `<version>`. A relay that never showed it speaks only the plain Rudder API. */
+export const RELAY_HEADER = 'treeline-relay'
+
+/** Ids of the relays that a request passed, oldest first, separated by commas. Believed from known relays only. */
+export const PASSED_HEADER = 'treeline-passed'
+
+/** When the first relay accepted a shared file, in ms since 1970. */
+export const ACCEPTED_AT_HEADER = 'treeline-accepted-at'
+
+/** The key hash of a source that the receiving relay does not know, vouched for by its policy server. */
+export const SOURCE_KEY_HASH_HEADER = 'treeline-source-key-hash'
+
+/** `pending` when a shared file waits in the outbox. */
+export const STATE_HEADER = 'treeline-state'
+
+/** The ULID of a remote run: on every answer, and on requests of known relays. */
+export const RUN_ID_HEADER = 'treeline-run-id'
+
+/** Goes along through every hop, so that one request can be found in all logs. */
+export const REQUEST_ID_HEADER = 'x-request-id'
+
+/** The media type in which our relays speak of runs: one JSON event a line. */
+export const NDJSON = 'application/x-ndjson'
