@@ -43,12 +43,23 @@ export interface Config {
   /** Undefined at the root alone. */
   readonly upstream:
     | {
+        /** Without the port, which `output.upstream.host` may have (`host:port`). */
         readonly host: string
+        /** The one in `output.upstream.host`, else `general.https_port`. */
+        readonly port: number
         readonly serverCertificateFile: string | undefined
         readonly user: string | undefined
         readonly password: string | undefined
       }
     | undefined
+  /** Ours. */
+  readonly neighbours: {
+    /**
+     * `[neighbours.addresses]`, `"<node-id>" = "host:port"`: where a sub-relay is reached, when that is not its host
+     * name of the nodes list and `general.https_port` (NAT, several relays on one machine).
+     */
+    readonly addresses: ReadonlyMap<string, ListenAddress>
+  }
   readonly remoteRun: {
     readonly enabled: boolean
     readonly command: string
