@@ -1,0 +1,36 @@
+import { RelayError } from './relay-error.js'
+
+/** The most characters that one condition may have (contract, "Remote run"). */
+export const MAX_CONDITION_LENGTH = 1024
+
+const CONDITION = /^[a-zA-Z0-9][a-zA-Z0-9_]*$/
+const MAX_SHOWN_LENGTH = 80
+
+/**
+ * Reads the comma-separated conditions of a remote run. Existing relays always send the field, so an empty text means
+ * no conditions; an empty item among others is a mistake.
+ * @throws {RelayError} INVALID_INPUT with the line that existing callers know, naming the first bad condition
+ */
+export function parseConditions(text: string): string[] {
+  if (text === '') return []
+  const conditions = text.split(',')
+  for (const condition of conditions) checkCondition(condition)
+  return conditions
+}
+
+function checkCondition(condition: string): void {
+  const shown = showOnOneLine(condition)
+  if (condition.length > MAX_CONDITION_LENGTH) {
+    const limit = `at most ${MAX_CONDITION_LENGTH} characters are allowed`
+    throw new RelayError('INVALID_INPUT', `invalid condition: ${shown}, ${limit}`)
+  }
+  if (!CONDITION.test(condition)) {
+    throw new RelayError('INVALID_INPUT', `invalid condition: ${shown}, should match ${CONDITION.source}`)
+  }
+}
+
+/** The answer is one line of plain text: nothing that was sent may add a second one or drive a terminal. */
+function showOnOneLine(text: string): string {
+  const shown = text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text
+  return shown.replace(/[^\x20-\x7e…]/g, '?')
+}

@@ -1,0 +1,50 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+
+export type KeyHashAlgorithm = 'sha1' | 'sha256' | 'sha512'
+
+export interface KeyHash {
+  readonly algorithm: KeyHashAlgorithm
+  readonly hash: Buffer
+}
+
+const HASH_BYTES: Readonly<Record<KeyHashAlgorithm, number>> = { sha1: 20, sha256: 32, sha512: 64 }
+const BASE64_FORM = /^(sha1|sha256|sha512)\/\/([A-Za-z0-9+/]+={0,2})$/
+const HEX_FORM = /^(sha1|sha256|sha512):([0-9a-fA-F]+)$/
+
+/** Longer than any hash in either form. */
+const MAX_TEXT_LENGTH = 256
+
+/**
+ * Reads a `key-hash` of the nodes list: `sha256//<base64>` or `sha256:<hex>`, sha1 and sha512 likewise (contract, "The
+ * nodes list").
+ * @returns undefined when it is empty or cannot be read: the node has no key yet
+ */
+export function parseKeyHash(text: string): KeyHash | undefined {
+  if (text.length > MAX_TEXT_LENGTH) return undefined
+  return readForm(text, BASE64_FORM, 'base64') ?? readForm(text, HEX_FORM, 'hex')
+}
+
+function readForm(text: string, form: RegExp, encoding: 'base64' | 'hex'): KeyHash | undefined {
+  const [, name, digits = ''] = form.exec(text) ?? []
+  if (name !== 'sha1' && name !== 'sha256' && name !== 'sha512') return undefined
+  const hash = Buffer.from(digits, encoding)
+  const isWhole = hash.length === HASH_BYTES[name] && sameDigits(hash.toString(encoding), digits, encoding)
+  return isWhole ? { algorithm: name, hash } : undefined
+}
+
+/** Node decodes leniently: what does not encode to the same text again was cut short or padded wrongly. */
+function sameDigits(encoded: string, digits: string, encoding: 'base64' | 'hex'): boolean {
+  if (encoding === 'hex') return encoded === digits.toLowerCase()
+  return encoded.replace(/=+$/, '') === digits.replace(/=+$/, '')
+}
+
+/**
+ * Whether a public key is the one that `keyHash` stands for, in constant time.
+ * @param spkiDer the key as SubjectPublicKeyInfo, DER (RFC 5280, section 4.1.2.7)
+ * @param keyHash as in the nodes list; one that {@link parseKeyHash} cannot read matches no key
+ */
+export function keyHashMatches(spkiDer: Buffer, keyHash: string): boolean {
+  const expected = parseKeyHash(keyHash)
+  if (expected === undefined) return false
+  return timingSafeEqual(createHash(expected.algorithm).update(spkiDer).digest(), expected.hash)
+}

@@ -1,0 +1,29 @@
+import { decodeTime, isValid, monotonicFactory } from 'ulid'
+import { RelayError } from './relay-error.js'
+
+const nextUlid = monotonicFactory()
+const CANONICAL = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
+
+/**
+ * A new id of a remote run: a ULID, 26 characters, greater than all that this process made before.
+ * @param nowMs ms since 1970, at which the run was asked for
+ */
+export function makeRunId(nowMs: number = Date.now()): string {
+  return nextUlid(nowMs)
+}
+
+/** Whether `text` is a ULID in its canonical, upper-case form: two spellings of one id would be two runs. */
+export function isRunId(text: string): boolean {
+  return CANONICAL.test(text) && isValid(text)
+}
+
+/**
+ * When the run was asked for, in ms since 1970, by the clock of the relay that made the id.
+ * @throws {RelayError} INVALID_INPUT when `id` is no run id
+ */
+export function runIdTimeMs(id: string): number {
+  if (!isRunId(id)) {
+    throw new RelayError('INVALID_INPUT', `invalid run id: ${JSON.stringify(id.slice(0, 80))}, expected a ULID`)
+  }
+  return decodeTime(id)
+}

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isRunId, makeRunId, runIdTimeMs } from '../../src/values/run-id.js'
+
+test('run ids are ULIDs, each greater than the one before, and tell when they were made', () => {
+  const nowMs = Date.UTC(2030, 0, 1)
+  const ids = Array.from({ length: 1_000 }, () => makeRunId(nowMs))
+  assert.ok(ids.every(isRunId))
+  assert.deepEqual([...new Set(ids)].sort(), ids)
+  assert.equal(runIdTimeMs(ids[0] ?? ''), nowMs)
+})
+
+test('other spellings and other texts are no run ids', () => {
+  const id = makeRunId()
+  const texts = [
+    '',
+    id.toLowerCase(),
+    `${id}0`,
+    id.slice(1),
+    `${id.slice(0, 25)}U`,
+    `8${id.slice(1)}`,
+    `${id}\n`,
+    '../x'
+  ]
+  for (const text of texts) {
+    assert.equal(isRunId(text), false, text)
+    assert.throws(() => runIdTimeMs(text), { name: 'RelayError', code: 'INVALID_INPUT' })
+  }
+})
+
+test('whatever counts as a run id has a time', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.ulid(), fc.string({ unit: 'binary' })), text => {
+      if (isRunId(text)) assert.ok(runIdTimeMs(text) >= 0)
+    })
+  )
+})
