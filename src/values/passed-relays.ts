@@ -13,7 +13,7 @@ const MAX_HEADER_LENGTH = 8 * 1024
  * @throws {RelayError} INVALID_INPUT when an item is not a node id; LOOP_DETECTED when there are more than
  * {@link MAX_PASSED_RELAYS}
  */
-export function parsePassedRelays(header: string | undefined): string[] {
+export function parsePassed(header: string | undefined): string[] {
   if (header === undefined || header.trim() === '') return []
   if (header.length > MAX_HEADER_LENGTH) throw tooMany()
   const ids = header.split(',').map(id => id.trim())
@@ -26,8 +26,8 @@ export function parsePassedRelays(header: string | undefined): string[] {
   return ids
 }
 
-/** The header's value; {@link parsePassedRelays} reads it again. */
-export function formatPassedRelays(passed: readonly string[]): string {
+/** The header's value; {@link parsePassed} reads it again. */
+export function formatPassed(passed: readonly string[]): string {
   return passed.join(',')
 }
 
