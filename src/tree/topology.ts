@@ -52,6 +52,9 @@ export interface Topology {
   /** Ids of all nodes below `relay`, not itself. */
   below(relay: string): Iterable<string>
 
+  /** At most `limit` nodes in the order of their ids, those after `afterId` (undefined: from the first). */
+  page(afterId: string | undefined, limit: number): TreeNode[]
+
   /** All nodes of the list. */
   nodes(): Iterable<TreeNode>
 }

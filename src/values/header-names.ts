@@ -23,3 +23,9 @@ export const REQUEST_ID_HEADER = 'x-request-id'
 
 /** The media type in which our relays speak of runs: one JSON event a line. */
 export const NDJSON = 'application/x-ndjson'
+
+/** With a fetched file: its metadata block in base64, so that whoever fetched it can verify the signature again. */
+export const FILE_METADATA_HEADER = 'treeline-file-metadata'
+
+/** With a fetched file: when it expires, in seconds since 1970. */
+export const FILE_EXPIRES_HEADER = 'treeline-file-expires'

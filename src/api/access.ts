@@ -1,0 +1,76 @@
+import type { Config } from '../config/config.js'
+import type { Caller, CallerKind } from '../values/caller.js'
+import type { NetworkSet } from '../values/network-set.js'
+import { RelayError } from '../values/relay-error.js'
+
+/** Groups of routes that the same callers may use. Every route names one in its `config.access`. */
+export type Access =
+  | 'open'
+  | 'remote-run'
+  | 'runs'
+  | 'shared-files-write'
+  | 'shared-files-read'
+  | 'shared-folder'
+  | 'administration'
+  | 'system'
+  | 'observation'
+
+interface Rule {
+  readonly kinds: readonly CallerKind[]
+  /** Callers known by address alone are admitted from these networks. */
+  readonly networks?: (config: Config) => NetworkSet
+  /** What to change for a caller that was refused. */
+  readonly remedy: string
+}
+
+const EVERYONE: readonly CallerKind[] = ['local', 'policy-server', 'relay', 'node', 'admin', 'proxied', 'network']
+
+/** Who may call what (contract, "Who may call"). The one place. */
+export const ACCESS: Readonly<Record<Access, Rule>> = {
+  open: { kinds: EVERYONE, remedy: 'none' },
+  'remote-run': {
+    kinds: ['local', 'policy-server', 'admin', 'proxied'],
+    networks: config => config.remoteRun.allowedNetworks,
+    remedy: 'remote runs are for local callers and the policy server; remote_run.allowed_networks admits others'
+  },
+  runs: {
+    kinds: ['local', 'policy-server', 'admin'],
+    remedy: 'runs are shown to local callers, to the policy server (by its certificate), and to tokens.admin_file'
+  },
+  'shared-files-write': {
+    kinds: ['local', 'policy-server', 'relay', 'node', 'admin', 'proxied'],
+    networks: config => config.sharedFiles.allowedNetworks,
+    remedy: 'add its network to shared_files.allowed_networks, or its certificate to general.nodes_certs_file'
+  },
+  'shared-files-read': {
+    kinds: ['local', 'policy-server', 'relay', 'node'],
+    remedy: 'a file is given to its target, known by a certificate in general.nodes_certs_file'
+  },
+  'shared-folder': {
+    kinds: ['local', 'policy-server', 'relay', 'node', 'admin'],
+    networks: config => config.sharedFolder.allowedNetworks,
+    remedy: 'add its network to shared_folder.allowed_networks, or its certificate to general.nodes_certs_file'
+  },
+  administration: {
+    kinds: ['local', 'admin'],
+    remedy: 'call from this machine, at general.listen, or with the token of tokens.admin_file'
+  },
+  system: { kinds: ['local'], remedy: 'call from this machine, at general.listen' },
+  observation: {
+    kinds: ['local', 'admin'],
+    networks: config => config.metrics.allowedNetworks,
+    remedy: 'add its network to metrics.allowed_networks'
+  }
+}
+
+const PROXY_REMEDY = '; through a proxy, list the proxy in general.trusted_proxies'
+
+/** @throws {RelayError} FORBIDDEN, naming the setting that would allow the call */
+export function checkAccess(access: Access, caller: Caller, config: Config): void {
+  const rule = ACCESS[access]
+  if (rule.kinds.includes(caller.kind)) return
+  if (rule.networks !== undefined && caller.kind !== 'proxied' && rule.networks(config).contains(caller.address)) return
+  const who = caller.id === undefined ? caller.kind : `${caller.kind} ${caller.id}`
+  const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''
+  throw new RelayError('FORBIDDEN', `not allowed for ${who} at ${caller.address}: ${rule.remedy}${proxy}`)
+}

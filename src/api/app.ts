@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto'
+import formbody from '@fastify/formbody'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { VERSION } from '../values/version.js'
+import { checkAccess } from './access.js'
+import { createCallerIdentification } from './callers.js'
+import { describe, installErrorHandler } from './error-handler.js'
+import { installRequestMetrics } from './metrics.js'
+import { nodeRoutes } from './routes/nodes.js'
+import { observationRoutes } from './routes/observation.js'
+import { outboxRoutes } from './routes/outbox.js'
+import { remoteRunRoutes } from './routes/remote-run.js'
+import { runRoutes } from './routes/runs.js'
+import { sharedFileRoutes } from './routes/shared-files.js'
+import { sharedFolderRoutes } from './routes/shared-folder.js'
+import { systemRoutes } from './routes/system.js'
+import type { Services } from './services.js'
+
+/** The prefixes under which the same routes answer (contract, "URLs"); double slashes are merged. */
+export const PREFIXES = ['/rudder/relay-api', '/rudder/relay-api/1', '/relay-api', ''] as const
+
+/** Longest request line and headers; beyond: 431. */
+export const MAX_HEADER_BYTES = 16 * 1024
+/** A caller that has not sent its headers by then gets 408. */
+export const HEADERS_TIMEOUT_MS = 10_000
+const TIMEOUT_CHECK_INTERVAL_MS = 1_000
+const KEEP_ALIVE_MS = 75_000
+const MAX_FORM_BYTES = 1024 * 1024
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
+
+/** What both of our HTTP servers are made with. */
+export const SERVER_OPTIONS = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: 0, // a body may take as long as it keeps coming: src/shared-files watches its rate
+  connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS
+} as const
+
+export interface AppOptions {
+  readonly services: Services
+  readonly logger: FastifyBaseLogger
+  /** Registered before the routes, so that it sees all of them (the OpenAPI description is made so). */
+  readonly beforeRoutes?: FastifyPluginAsync
+}
+
+/** Builds the relay API. Listens to nothing yet; the caller closes it. */
+export async function buildApp({ services, logger, beforeRoutes }: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    http: SERVER_OPTIONS,
+    bodyLimit: MAX_FORM_BYTES,
+    forceCloseConnections: 'idle',
+    genReqId: requestIdMaker(),
+    requestIdHeader: false,
+    routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES },
+    schemaErrorFormatter: (errors, part) =>
+      new Error(`invalid ${part}: ${errors[0]?.instancePath ?? ''} ${errors[0]?.message ?? ''}`),
+    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: false } },
+    frameworkErrors: (error, _request, reply) => {
+      const { status, message } = describe(error)
+      reply.raw.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`)
+    }
+  })
+  installErrorHandler(app)
+  installRequestMetrics(app, services.metrics)
+  installCallers(app, services)
+  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
+  if (beforeRoutes !== undefined) await beforeRoutes(app, {})
+  for (const prefix of PREFIXES) {
+    await app.register(relayApi, { prefix, services })
+  }
+  await app.register(observationRoutes, { services })
+  return app
+}
+
+/** All routes that answer under each of the prefixes. */
+const relayApi: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
+  await app.register(remoteRunRoutes, { services })
+  await app.register(runRoutes, { services })
+  await app.register(sharedFileRoutes, { services })
+  await app.register(outboxRoutes, { services })
+  await app.register(sharedFolderRoutes, { services })
+  await app.register(nodeRoutes, { services })
+  await app.register(systemRoutes, { services })
+}
+
+/** Before anything else of a request is read: who is it, and may they? */
+function installCallers(app: FastifyInstance, services: Services): void {
+  const { config, topology, certificates, adminToken } = services
+  const identify = createCallerIdentification({
+    trustedProxies: config.general.trustedProxies,
+    adminToken,
+    certificates,
+    topology
+  })
+  app.decorateRequest('caller')
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.raw.setHeader(RELAY_HEADER, VERSION)
+    reply.raw.setHeader(REQUEST_ID_HEADER, request.id)
+    request.caller = identify(request.raw)
+    const { access } = request.routeOptions.config
+    if (access !== undefined) checkAccess(access, request.caller, config)
+    done()
+  })
+  app.addHook('onRoute', route => {
+    if (route.config?.access === undefined) throw new Error(`route ${route.url} does not say who may call it`)
+  })
+}
+
+/** Takes over the id of a request that came through another relay, if it is harmless; else makes a short one. */
+function requestIdMaker(): (request: { headers: Record<string, string | string[] | undefined> }) => string {
+  const prefix = randomBytes(5).toString('hex')
+  let count = 0
+  return ({ headers }) => {
+    const given = headers[REQUEST_ID_HEADER]
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given
+    count += 1
+    return `${prefix}-${count.toString(36)}`
+  }
+}

@@ -1,0 +1,103 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Caller } from '../values/caller.js'
+import { isLoopback, type NetworkSet } from '../values/network-set.js'
+import type { KnownCertificates } from './services.js'
+
+export interface CallerSettings {
+  readonly trustedProxies: NetworkSet
+  readonly adminToken: string | undefined
+  readonly certificates: KnownCertificates
+  readonly topology: CurrentTopology
+}
+
+interface Identity {
+  readonly version: number
+  readonly caller: Caller
+}
+
+/** What a proxy adds. One of these, and a loopback connection is no longer a local caller. */
+const PROXY_MARKS = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'] as const
+
+const BEARER = /^Bearer +(\S+)$/i
+const OWN_ORIGIN = /^https?:\/\/((?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?)$/i
+
+/**
+ * Tells who is calling from the connection (design, "Trust"; contract, "Remote run"). What the connection proves is
+ * kept with it, and looked up again once certificates or the tree change, so that a removal acts on open connections.
+ */
+export function createCallerIdentification(settings: CallerSettings): (request: IncomingMessage) => Caller {
+  const identities = new WeakMap<object, Identity>()
+  const adminHash = settings.adminToken === undefined ? undefined : sha256(settings.adminToken)
+
+  function connectionCaller(request: IncomingMessage): Caller {
+    const { socket } = request
+    const version = settings.certificates.version()
+    const known = identities.get(socket)
+    if (known !== undefined && known.version === version) return known.caller
+    const address = socket.remoteAddress ?? ''
+    const caller = certificateCaller(socket, address, settings) ?? {
+      kind: isLoopback(address) ? 'local' : 'network',
+      address
+    }
+    identities.set(socket, { version, caller })
+    return caller
+  }
+
+  return request => {
+    const caller = connectionCaller(request)
+    if (adminHash !== undefined && showsToken(request, adminHash)) return { kind: 'admin', address: caller.address }
+    if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies.contains(caller.address))) {
+      return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies) : caller
+    }
+    return caller
+  }
+}
+
+/** Undefined where no certificate was presented; one that nobody is known by makes a mere `network` caller. */
+function certificateCaller(socket: object, address: string, settings: CallerSettings): Caller | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return undefined
+  const fingerprint = sha256(certificate.raw).toString('hex')
+  if (settings.certificates.isPolicyServer(fingerprint)) return { kind: 'policy-server', address }
+  const id = settings.certificates.nodeOf(fingerprint)
+  if (id === undefined) return { kind: 'network', address }
+  const topology = settings.topology()
+  const isRelayBelow = id !== topology.selfId && topology.isBelow(id) && topology.isRelay(id)
+  return { kind: isRelayBelow ? 'relay' : 'node', id, address }
+}
+
+function showsToken(request: IncomingMessage, expected: Buffer): boolean {
+  const token = BEARER.exec(request.headers.authorization ?? '')?.[1]
+  return token !== undefined && timingSafeEqual(sha256(token), expected)
+}
+
+function hasProxyMark(request: IncomingMessage): boolean {
+  const { headers } = request
+  for (const mark of PROXY_MARKS) if (headers[mark] !== undefined) return true
+  return headers.origin !== undefined && !isOwnOrigin(headers.origin, headers.host)
+}
+
+/** A page of our own, opened on this machine. A host name that only resolves to loopback (DNS rebinding) is not. */
+function isOwnOrigin(origin: string, host: string | undefined): boolean {
+  return OWN_ORIGIN.exec(origin)?.[1]?.toLowerCase() === host?.toLowerCase()
+}
+
+function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
+  if (!trusted.contains(peer.address)) return { kind: 'proxied', address: peer.address }
+  const forwarded = request.headers['x-forwarded-for']
+  const chain = String(forwarded ?? '')
+    .split(',')
+    .map(part => part.trim())
+  const client = chain.findLast(address => !trusted.contains(address))
+  return client === undefined || client === ''
+    ? { kind: 'proxied', address: peer.address }
+    : { kind: 'network', address: client }
+}
+
+function sha256(data: string | Buffer): Buffer {
+  return createHash('sha256').update(data).digest()
+}

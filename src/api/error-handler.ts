@@ -1,0 +1,83 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { HopRefusedError, RelayError, type RelayErrorCode } from '../values/relay-error.js'
+
+/** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
+export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
+  INVALID_INPUT: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  BAD_SIGNATURE: 403,
+  DISABLED: 403,
+  UNKNOWN_NODE: 404,
+  UNKNOWN_SOURCE: 404,
+  NOT_FOUND: 404,
+  CLIENT_TOO_SLOW: 408,
+  CLIENT_GONE: 408,
+  CONFLICT: 409,
+  BODY_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA: 415,
+  TOO_MANY_REQUESTS: 429,
+  HOP_UNREACHABLE: 502,
+  BUSY: 503,
+  STOPPING: 503,
+  STORAGE_FULL: 507,
+  LOOP_DETECTED: 508
+}
+
+/** Seconds after which a caller that met a bound may try again. */
+const RETRY_AFTER_S = 5
+const WITH_RETRY_AFTER = new Set([429, 503])
+
+interface Failure {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+  readonly expected: boolean
+}
+
+/** Answers every failed request: one line of text, or JSON for callers that ask for it. */
+export function installErrorHandler(app: FastifyInstance): void {
+  app.setErrorHandler((error, request, reply) => answerFailure(describe(error), error, request, reply))
+  app.setNotFoundHandler((request, reply) => {
+    const message = `no such route: ${request.method} ${request.url.slice(0, 200)}`
+    return answerFailure({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
+  })
+}
+
+/** The status, stable code and message with which `error` is answered. */
+export function describe(error: unknown): Failure {
+  if (error instanceof RelayError) {
+    return { status: STATUS[error.code], code: error.code, message: error.message, expected: true }
+  }
+  if (error instanceof HopRefusedError) {
+    return { status: error.status, code: 'HOP_REFUSED', message: error.message, expected: true }
+  }
+  const { statusCode, code, message } = fastifyError(error)
+  if (statusCode >= 400 && statusCode < 500) return { status: statusCode, code, message, expected: true }
+  return {
+    status: 500,
+    code: 'INTERNAL',
+    message: 'an error within the relay; its log has the details under this request id',
+    expected: false
+  }
+}
+
+function fastifyError(error: unknown): { statusCode: number; code: string; message: string } {
+  if (!(error instanceof Error)) return { statusCode: 500, code: 'INTERNAL', message: '' }
+  const statusCode = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'INVALID_INPUT'
+  return { statusCode, code: code.replace(/^FST_ERR_/, ''), message: error.message }
+}
+
+function answerFailure(failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, code, message } = failure
+  if (failure.expected) request.log.info({ status, code, message }, 'refused')
+  else request.log.error({ err: error }, 'failed')
+  reply.code(status)
+  if (WITH_RETRY_AFTER.has(status)) reply.header('retry-after', String(RETRY_AFTER_S))
+  if (request.headers.accept?.includes('application/json')) {
+    return reply.type('application/json').send({ code, message, requestId: request.id })
+  }
+  const suffix = failure.expected ? '' : ` (${request.id})`
+  return reply.type('text/plain; charset=utf-8').send(`${message.replaceAll(/[\r\n]+/g, ' ')}${suffix}\n`)
+}

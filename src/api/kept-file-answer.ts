@@ -1,0 +1,30 @@
+import { basename, dirname } from 'node:path'
+import send from '@fastify/send'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { KeptFile } from '../shared-files/types.js'
+import { FILE_EXPIRES_HEADER, FILE_METADATA_HEADER } from '../values/header-names.js'
+import { RelayError } from '../values/relay-error.js'
+
+/** Answers with a kept file: `Range`, `If-None-Match` and the like are left to @fastify/send. */
+export async function sendKeptFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: KeptFile
+): Promise<FastifyReply> {
+  const result = await send(request.raw, encodeURIComponent(basename(file.path)), {
+    root: dirname(file.path),
+    dotfiles: 'allow',
+    etag: false,
+    cacheControl: false,
+    acceptRanges: true
+  })
+  if (result.statusCode === 404) throw new RelayError('NOT_FOUND', 'the file has just gone')
+  return reply
+    .code(result.statusCode)
+    .headers(result.headers)
+    .header('etag', `"${file.algorithm}:${file.hash}"`)
+    .header(FILE_METADATA_HEADER, Buffer.from(file.metadata).toString('base64'))
+    .header(FILE_EXPIRES_HEADER, String(Math.floor(file.expiresAtMs / 1000)))
+    .type('application/octet-stream')
+    .send(result.stream)
+}

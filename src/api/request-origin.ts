@@ -1,0 +1,77 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller, Origin } from '../values/caller.js'
+import { PASSED_HEADER } from '../values/header-names.js'
+import { parsePassed } from '../values/passed-relays.js'
+
+declare module 'fastify' {
+  /** What the OpenAPI description takes from a route's schema. */
+  interface FastifySchema {
+    tags?: readonly string[]
+    summary?: string
+    description?: string
+    consumes?: readonly string[]
+    produces?: readonly string[]
+    hide?: boolean
+  }
+  interface FastifyRequest {
+    caller: Caller
+  }
+  interface FastifyContextConfig {
+    access?: import('./access.js').Access
+  }
+}
+
+/** Known relays: what they say of a request's way, time and run id is believed (design, "Trust"). */
+export function isKnownRelay(caller: Caller): boolean {
+  return caller.kind === 'policy-server' || caller.kind === 'relay'
+}
+
+/** Where a request comes from. Its signal is made only when someone asks for it: most requests never wait. */
+class RequestOrigin implements Origin {
+  #signal: AbortSignal | undefined
+
+  constructor(
+    private readonly request: FastifyRequest,
+    private readonly reply: FastifyReply,
+    private readonly stopping: AbortSignal
+  ) {}
+
+  get caller(): Caller {
+    return this.request.caller
+  }
+
+  get requestId(): string {
+    return this.request.id
+  }
+
+  get passed(): readonly string[] {
+    if (!isKnownRelay(this.request.caller)) return []
+    return parsePassed(headerText(this.request, PASSED_HEADER) ?? '')
+  }
+
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.any([clientGone(this.reply), this.stopping])
+    return this.#signal
+  }
+}
+
+export function originOf(request: FastifyRequest, reply: FastifyReply, stopping: AbortSignal): Origin {
+  return new RequestOrigin(request, reply, stopping)
+}
+
+/** A header's text, or undefined when it is absent or was sent several times. */
+export function headerText(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Aborts when the caller leaves before it has the whole answer; right for HTTP/1 and HTTP/2. */
+function clientGone(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  const { raw } = reply
+  raw.once('close', () => {
+    if (!(raw.writableEnded && raw.writableFinished)) gone.abort(new Error('the caller has gone'))
+  })
+  if (raw.destroyed && !raw.writableFinished) gone.abort(new Error('the caller has gone'))
+  return gone.signal
+}

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { Services } from '../services.js'
+
+const OPENAPI_FILE = new URL(
+  import.meta.url.includes('/dist/src/') ? '../../../../docs/openapi.json' : '../../../docs/openapi.json',
+  import.meta.url
+)
+
+/** What stands outside the prefixes: `GET /uuid`, `GET /metrics`, `GET /openapi.json`. */
+export const observationRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { metrics, config } = services
+
+  app.get(
+    '/uuid',
+    {
+      config: { access: 'open' },
+      schema: { tags: ['system'], summary: 'The node id of this relay', response: { 200: Type.String() } }
+    },
+    async (_request, reply) => reply.type('text/plain; charset=utf-8').send(config.general.nodeId)
+  )
+
+  app.get(
+    '/metrics',
+    {
+      config: { access: 'observation' },
+      schema: { tags: ['system'], summary: 'Prometheus metrics', response: { 200: Type.String() } }
+    },
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text())
+  )
+
+  app.get(
+    '/openapi.json',
+    {
+      config: { access: 'observation' },
+      schema: { tags: ['system'], summary: 'This description', produces: ['application/json'] }
+    },
+    async (_request, reply) => reply.type('application/json').send(await readFile(OPENAPI_FILE, 'utf8'))
+  )
+}

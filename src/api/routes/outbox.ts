@@ -1,0 +1,85 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { OutboxEntry } from '../../shared-files/types.js'
+import { RelayError } from '../../values/relay-error.js'
+import type { Services } from '../services.js'
+
+const EntrySchema = Type.Object({
+  id: Type.String(),
+  target: Type.String(),
+  source: Type.String(),
+  file_id: Type.String(),
+  state: Type.String({ description: 'pending, or failed: refused by a hop' }),
+  size: Type.Integer({ description: 'bytes' }),
+  accepted_at: Type.Integer({ description: 'ms since 1970' }),
+  expires_at: Type.Integer(),
+  attempts: Type.Integer(),
+  next_attempt_at: Type.Optional(Type.Integer()),
+  last_error: Type.Optional(Type.String())
+})
+
+const EntryId = Type.Object({ entryId: Type.String() })
+const Retried = Type.Object({ retried: Type.Integer() })
+
+/** Files that wait for a hop: `GET outbox`, `POST outbox/retry`, `POST outbox/<id>/retry`, `DELETE outbox/<id>`. */
+export const outboxRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { outbox } = services.sharedFiles
+  const config = { access: 'administration' } as const
+  const tags = ['outbox']
+
+  app.get(
+    '/outbox',
+    {
+      config,
+      schema: { tags, summary: 'What waits', response: { 200: Type.Object({ entries: Type.Array(EntrySchema) }) } }
+    },
+    async () => ({ entries: outbox.list().map(showEntry) })
+  )
+  app.post(
+    '/outbox/retry',
+    { config, schema: { tags, summary: 'Try all entries now', response: { 200: Retried } } },
+    async () => ({
+      retried: outbox.retry()
+    })
+  )
+  app.post(
+    '/outbox/:entryId/retry',
+    { config, schema: { tags, summary: 'Try one entry now', params: EntryId, response: { 200: Retried } } },
+    async ({ params }) => {
+      const retried = outbox.retry(params.entryId)
+      if (retried === 0) throw unknownEntry(params.entryId)
+      return { retried }
+    }
+  )
+  app.delete(
+    '/outbox/:entryId',
+    {
+      config,
+      schema: { tags, summary: 'Give an entry up, file and all', params: EntryId, response: { 204: Type.Null() } }
+    },
+    async ({ params }, reply) => {
+      if (!(await outbox.drop(params.entryId))) throw unknownEntry(params.entryId)
+      return reply.code(204).send(null)
+    }
+  )
+}
+
+function unknownEntry(id: string): RelayError {
+  return new RelayError('NOT_FOUND', `no outbox entry ${JSON.stringify(id.slice(0, 40))}; GET outbox lists them`)
+}
+
+function showEntry(entry: OutboxEntry) {
+  return {
+    id: entry.id,
+    target: entry.key.target,
+    source: entry.key.source,
+    file_id: entry.key.fileId,
+    state: entry.state,
+    size: entry.sizeBytes,
+    accepted_at: entry.acceptedAtMs,
+    expires_at: entry.expiresAtMs,
+    attempts: entry.attempts,
+    ...(entry.nextAttemptAtMs === undefined ? {} : { next_attempt_at: entry.nextAttemptAtMs }),
+    ...(entry.lastError === undefined ? {} : { last_error: entry.lastError })
+  }
+}

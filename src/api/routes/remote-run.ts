@@ -1,0 +1,132 @@
+import { Readable } from 'node:stream'
+import type { FastifyBaseLogger, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { renderText } from '../../remote-run/text-output.js'
+import type { Run, RunOrder } from '../../remote-run/types.js'
+import { parseConditions } from '../../values/conditions.js'
+import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
+import { checkNodeId } from '../../values/ids.js'
+import { RelayError } from '../../values/relay-error.js'
+import { headerText, originOf } from '../request-origin.js'
+import { eventLines } from '../run-event-lines.js'
+import type { Services } from '../services.js'
+
+type Form = Readonly<Record<string, unknown>>
+
+const FORM_DESCRIPTION =
+  'keep_output, asynchronous: true or false. conditions (or classes): comma-separated. nodes: comma-separated node ids, ' +
+  'for remote-run/nodes alone.'
+
+const SCHEMA = {
+  tags: ['remote run'],
+  description: `Form fields: ${FORM_DESCRIPTION} With Accept: ${NDJSON} the answer is one JSON event a line.`,
+  consumes: ['application/x-www-form-urlencoded'],
+  produces: ['text/plain', NDJSON],
+  response: {
+    200: Type.String({ description: 'What the agents said, or nothing' }),
+    400: Type.String({ description: 'Which field is wrong, and why' }),
+    502: Type.String({ description: 'Synchronous, and nothing at all could be started' })
+  }
+}
+
+/** `POST remote-run/…` (contract, "Remote run"). */
+export const remoteRunRoutes: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
+  const config = { access: 'remote-run' } as const
+
+  async function answer(request: FastifyRequest, reply: FastifyReply, nodes: RunOrder['nodes']): Promise<FastifyReply> {
+    const form = formOf(request)
+    const origin = originOf(request, reply, services.stopping)
+    const asynchronous = readFlag(form, 'asynchronous')
+    const run = await services.remoteRuns.start({
+      nodes,
+      keepOutput: readFlag(form, 'keep_output'),
+      asynchronous,
+      conditions: readConditions(form),
+      runId: request.caller.kind === 'policy-server' ? headerText(request, RUN_ID_HEADER) : undefined,
+      origin
+    })
+    reply.header(RUN_ID_HEADER, run.id)
+    return sendRun(request, reply, run, origin.signal)
+  }
+
+  app.post(
+    '/remote-run/all',
+    { config, schema: { ...SCHEMA, summary: 'Run every node below this relay' } },
+    (request, reply) => answer(request, reply, 'all')
+  )
+  app.post(
+    '/remote-run/nodes',
+    { config, schema: { ...SCHEMA, summary: 'Run the nodes of a list' } },
+    (request, reply) => answer(request, reply, readNodes(formOf(request)))
+  )
+  app.post<{ Params: { nodeId: string } }>(
+    '/remote-run/nodes/:nodeId',
+    { config, schema: { ...SCHEMA, summary: 'Run one node', params: Type.Object({ nodeId: Type.String() }) } },
+    (request, reply) => {
+      const { nodeId } = request.params
+      checkNodeId(nodeId)
+      return answer(request, reply, [nodeId])
+    }
+  )
+}
+
+async function sendRun(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  run: Run,
+  signal: AbortSignal
+): Promise<FastifyReply> {
+  const { asynchronous, keepOutput } = run.order
+  if (!asynchronous) cancelWhenCallerLeaves(run, signal, request.log)
+  if (request.headers.accept?.includes(NDJSON)) {
+    reply.type(NDJSON)
+    return reply.send(Readable.from(eventLines(run.events(0, signal)), { objectMode: false }))
+  }
+  reply.type('text/plain; charset=utf-8')
+  if (asynchronous && !keepOutput) return reply.send('')
+  if (!asynchronous && !(await run.anyStarted)) {
+    await run.ended
+    return reply.code(502).send(Readable.from(renderText(run, signal), { objectMode: false }))
+  }
+  return reply.send(Readable.from(renderText(run, signal), { objectMode: false }))
+}
+
+/** A caller that goes away takes its synchronous run with it, down to the processes (design, "Nothing lost"). */
+function cancelWhenCallerLeaves(run: Run, signal: AbortSignal, log: FastifyBaseLogger): void {
+  const cancel = () => {
+    run.cancel('the caller has gone').catch((error: unknown) => log.error({ err: error, run: run.id }, 'cannot cancel'))
+  }
+  if (signal.aborted) cancel()
+  else signal.addEventListener('abort', cancel, { once: true })
+}
+
+function formOf(request: FastifyRequest): Form {
+  const { body } = request
+  if (body === undefined || body === null) return {}
+  if (typeof body === 'object') return { ...body }
+  throw new RelayError('UNSUPPORTED_MEDIA', 'send the fields as application/x-www-form-urlencoded')
+}
+
+function readText(form: Form, name: string): string | undefined {
+  const value = form[name]
+  if (value === undefined || typeof value === 'string') return value
+  throw new RelayError('INVALID_INPUT', `invalid ${name}: sent more than once`)
+}
+
+function readFlag(form: Form, name: string): boolean {
+  const text = readText(form, name) ?? 'false'
+  if (text === 'true' || text === 'false') return text === 'true'
+  throw new RelayError('INVALID_INPUT', `invalid ${name}: ${text.slice(0, 80)}, should be true or false`)
+}
+
+function readConditions(form: Form): string[] {
+  const conditions = readText(form, 'conditions')
+  return parseConditions(conditions === undefined || conditions === '' ? (readText(form, 'classes') ?? '') : conditions)
+}
+
+function readNodes(form: Form): string[] {
+  const ids = (readText(form, 'nodes') ?? '').split(',').filter(id => id !== '')
+  if (ids.length === 0) throw new RelayError('INVALID_INPUT', 'Missing nodes')
+  for (const id of ids) checkNodeId(id)
+  return [...new Set(ids)]
+}

@@ -1,0 +1,172 @@
+import { Readable } from 'node:stream'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import type { NodeRecord, Run, RunRecord } from '../../remote-run/types.js'
+import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
+import { RelayError } from '../../values/relay-error.js'
+import { isRunId } from '../../values/run-id.js'
+import { originOf } from '../request-origin.js'
+import { eventLines } from '../run-event-lines.js'
+import type { Services } from '../services.js'
+
+const MAX_PAGE = 1_000
+const DEFAULT_PAGE = 100
+
+const RunSchema = Type.Object({
+  id: Type.String(),
+  state: Type.String(),
+  asked_by: Type.String(),
+  nodes: Type.String(),
+  conditions: Type.Array(Type.String()),
+  keep_output: Type.Boolean(),
+  asynchronous: Type.Boolean(),
+  started_at: Type.Integer({ description: 'ms since 1970' }),
+  ended_at: Type.Optional(Type.Integer()),
+  counts: Type.Record(Type.String(), Type.Integer())
+})
+
+const NodeSchema = Type.Object({
+  node: Type.String(),
+  via: Type.Optional(Type.String({ description: 'the sub-relay that it is below' })),
+  outcome: Type.String(),
+  exit_code: Type.Optional(Type.Integer()),
+  started_at: Type.Optional(Type.Integer()),
+  duration_ms: Type.Optional(Type.Integer()),
+  message: Type.Optional(Type.String())
+})
+
+const RunId = Type.Object({ runId: Type.String({ description: 'a ULID' }) })
+const Limit = Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE })
+
+/** Records of runs: `GET runs`, `GET runs/<id>`, `GET runs/<id>/events`, `POST runs/<id>/cancel`. */
+export const runRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { remoteRuns, stopping } = services
+  const config = { access: 'runs' } as const
+  const tags = ['remote run']
+
+  app.get(
+    '/runs',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'The newest runs first',
+        querystring: Type.Object({ limit: Limit, before: Type.Optional(Type.String()) }),
+        response: { 200: Type.Object({ runs: Type.Array(RunSchema) }) }
+      }
+    },
+    async ({ query }) => ({ runs: remoteRuns.list(query.limit, query.before).map(showRun) })
+  )
+
+  app.get(
+    '/runs/:runId',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'One run, and what became of each node',
+        params: RunId,
+        querystring: Type.Object({ limit: Limit, after: Type.Optional(Type.String()) }),
+        response: {
+          200: Type.Intersect([
+            RunSchema,
+            Type.Object({ node_records: Type.Array(NodeSchema), next: Type.Optional(Type.String()) })
+          ])
+        }
+      }
+    },
+    async ({ params, query }) => {
+      const record = isRunId(params.runId) ? remoteRuns.record(params.runId) : undefined
+      if (record === undefined) throw unknownRun(params.runId)
+      const nodes = remoteRuns.nodeRecords(params.runId, query.limit, query.after)
+      const last = nodes.length === query.limit ? nodes.at(-1) : undefined
+      return {
+        ...showRun(record),
+        node_records: nodes.map(showNode),
+        ...(last === undefined ? {} : { next: last.node })
+      }
+    }
+  )
+
+  app.get(
+    '/runs/:runId/events',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'The events of a run, from disk and then as they come',
+        params: RunId,
+        produces: [NDJSON],
+        querystring: Type.Object({
+          after: Type.Integer({ minimum: 0, default: 0, description: 'seq of the last event seen' })
+        })
+      }
+    },
+    (request, reply) => {
+      const run = findRun(request.params.runId)
+      const { signal } = originOf(request, reply, stopping)
+      reply.type(NDJSON).header(RUN_ID_HEADER, run.id)
+      return reply.send(Readable.from(eventLines(run.events(request.query.after, signal)), { objectMode: false }))
+    }
+  )
+
+  app.post(
+    '/runs/:runId/cancel',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Cancel what is left of a run, down to the processes',
+        params: RunId,
+        response: { 200: RunSchema }
+      }
+    },
+    async request => {
+      const run = findRun(request.params.runId)
+      await run.cancel(`cancelled by ${request.caller.id ?? request.caller.kind}`)
+      const record = remoteRuns.record(run.id)
+      if (record === undefined) throw unknownRun(run.id)
+      return showRun(record)
+    }
+  )
+
+  function findRun(id: string): Run {
+    const run = isRunId(id) ? remoteRuns.find(id) : undefined
+    if (run === undefined) throw unknownRun(id)
+    return run
+  }
+}
+
+function unknownRun(id: string): RelayError {
+  return new RelayError(
+    'NOT_FOUND',
+    `no run ${JSON.stringify(id.slice(0, 40))}: it never was here, or is past remote_run.retention`
+  )
+}
+
+function showRun(run: RunRecord) {
+  return {
+    id: run.id,
+    state: run.state,
+    asked_by: run.askedBy,
+    nodes: run.nodes,
+    conditions: [...run.conditions],
+    keep_output: run.keepOutput,
+    asynchronous: run.asynchronous,
+    started_at: run.startedAtMs,
+    ...(run.endedAtMs === undefined ? {} : { ended_at: run.endedAtMs }),
+    counts: { ...run.counts }
+  }
+}
+
+function showNode(record: NodeRecord) {
+  return {
+    node: record.node,
+    ...(record.via === undefined ? {} : { via: record.via }),
+    outcome: record.outcome,
+    ...(record.exitCode === undefined ? {} : { exit_code: record.exitCode }),
+    ...(record.startedAtMs === undefined ? {} : { started_at: record.startedAtMs }),
+    ...(record.durationMs === undefined ? {} : { duration_ms: record.durationMs }),
+    ...(record.message === undefined ? {} : { message: record.message })
+  }
+}

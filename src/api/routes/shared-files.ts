@@ -1,0 +1,155 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import { ACCEPTED_AT_HEADER, SOURCE_KEY_HASH_HEADER, STATE_HEADER } from '../../values/header-names.js'
+import { checkFileKey, type FileKey } from '../../values/ids.js'
+import { RelayError } from '../../values/relay-error.js'
+import { sendKeptFile } from '../kept-file-answer.js'
+import { headerText, isKnownRelay, originOf } from '../request-origin.js'
+import { discardRest } from '../rest-of-body.js'
+import type { Services } from '../services.js'
+
+const PATH = '/shared-files/:target/:source/:fileId'
+
+const Key = Type.Object({
+  target: Type.String({ description: 'id of the node that the file is for' }),
+  source: Type.String({ description: 'id of the node that sends it' }),
+  fileId: Type.String({ description: 'its name: unique between the two' })
+})
+
+/** Request headers that matter to whoever keeps the file. */
+const READ_HEADERS = ['range', 'if-none-match', 'if-range', 'if-modified-since'] as const
+
+const tags = ['shared files']
+
+/** `PUT`, `HEAD` and `GET shared-files/<target>/<source>/<file-id>` (contract, "Shared files"). */
+export const sharedFileRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  await app.register(headRoute, { services })
+  await app.register(getRoutes, { services })
+  await app.register(putRoute, { services })
+}
+
+/** The hottest route of all: every agent asks it all day. */
+const headRoute: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
+  const { sharedFiles, stopping } = services
+  const config = { access: 'shared-files-write' } as const
+  const schema = {
+    tags,
+    summary: 'Whether this very file is there already',
+    params: Key,
+    querystring: Type.Object({ hash: Type.Optional(Type.String({ description: 'hex' })) }),
+    response: {
+      200: Type.Null({ description: 'It is, or it is on its way' }),
+      404: Type.Null({ description: 'No such file, or another hash' })
+    }
+  }
+  app.head<{ Params: FileKey; Querystring: { hash?: string } }>(PATH, { config, schema }, (request, reply) => {
+    const key = request.params
+    checkFileKey(key)
+    const there = sharedFiles.head(key, request.query.hash ?? '', originOf(request, reply, stopping))
+    if (typeof there === 'boolean') return answerHead(reply, there)
+    return there.then(is => answerHead(reply, is))
+  })
+}
+
+function answerHead(reply: FastifyReply, there: boolean): FastifyReply {
+  return reply.code(there ? 200 : 404).send()
+}
+
+const getRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { sharedFiles, stopping } = services
+  const config = { access: 'shared-files-read' } as const
+  app.get(
+    PATH,
+    {
+      config,
+      schema: { tags, summary: 'The file itself, for its target', params: Key, produces: ['application/octet-stream'] }
+    },
+    async (request, reply) => {
+      checkFileKey(request.params)
+      const headers: Record<string, string> = {}
+      for (const name of READ_HEADERS) {
+        const text = headerText(request, name)
+        if (text !== undefined) headers[name] = text
+      }
+      const file = await sharedFiles.get(request.params, originOf(request, reply, stopping), headers)
+      if (file.kind === 'kept') return sendKeptFile(request, reply, file)
+      return reply.code(file.status).headers(file.headers).send(file.body)
+    }
+  )
+}
+
+const putRoute: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { sharedFiles, stopping } = services
+  app.removeAllContentTypeParsers() // else form, JSON and text bodies would be read into memory
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  app.addHook('onRequest', (request, _reply, done) => {
+    // Whatever the type is called, the body is a file; Fastify refuses an empty or malformed one.
+    delete request.raw.headers['content-type']
+    done()
+  })
+  app.put(
+    PATH,
+    {
+      config: { access: 'shared-files-write' },
+      schema: {
+        tags,
+        summary: 'Hand a signed file to a node',
+        description:
+          'Body: metadata lines, an empty line, the bytes. Or the metadata as parameters, and the bytes alone.',
+        consumes: ['application/octet-stream'],
+        params: Key,
+        querystring: Type.Object({ ttl: Type.Optional(Type.String()) }, { additionalProperties: Type.String() }),
+        response: {
+          200: Type.String({ description: 'Stored' }),
+          202: Type.String({ description: 'Kept in the outbox until the next hop can be reached' })
+        }
+      }
+    },
+    async (request, reply) => {
+      try {
+        const outcome = await sharedFiles.put(putRequestOf(request, reply, request.params, request.query, stopping))
+        if (outcome !== 'pending') return await reply.code(200).send('')
+        return await reply.code(202).header(STATE_HEADER, 'pending').send('')
+      } catch (error) {
+        discardRest(request.raw, reply.raw)
+        throw error
+      }
+    }
+  )
+}
+
+function putRequestOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  key: FileKey,
+  query: Readonly<Record<string, string | undefined>>,
+  stopping: AbortSignal
+) {
+  checkEncoding(request)
+  const origin = originOf(request, reply, stopping)
+  const length = headerText(request, 'content-length')
+  const acceptedAt = isKnownRelay(request.caller) ? Number(headerText(request, ACCEPTED_AT_HEADER)) : Number.NaN
+  return {
+    key,
+    query: Object.fromEntries(
+      Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+    ),
+    contentLength: length === undefined ? undefined : Number(length),
+    body: request.raw,
+    origin,
+    sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
+    acceptedAtMs: Number.isSafeInteger(acceptedAt) && acceptedAt > 0 ? acceptedAt : undefined,
+    onContinue: () => {
+      if (request.raw.headers.expect !== undefined) reply.raw.writeContinue()
+    }
+  }
+}
+
+/** The signature is over the bytes as they are: a coding on top of them would have to be undone and bounded first. */
+function checkEncoding(request: FastifyRequest): void {
+  const encoding = headerText(request, 'content-encoding') ?? 'identity'
+  if (encoding !== 'identity') {
+    throw new RelayError('UNSUPPORTED_MEDIA', `content-encoding ${encoding.slice(0, 40)}: send the bytes as they are`)
+  }
+}

@@ -1,0 +1,61 @@
+import { basename, dirname } from 'node:path'
+import send from '@fastify/send'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { RelayError } from '../../values/relay-error.js'
+import type { Services } from '../services.js'
+
+const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
+  sha256: /^[0-9a-f]{64}$/i,
+  sha512: /^[0-9a-f]{128}$/i
+}
+
+/** `GET` and `HEAD shared-folder/<path>` (contract, "Shared folder"). */
+export const sharedFolderRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { sharedFolder } = services
+  const config = { access: 'shared-folder' } as const
+  const tags = ['shared folder']
+  const params = Type.Object({ '*': Type.String({ description: 'path below shared_folder.path' }) })
+
+  app.head(
+    '/shared-folder/*',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Whether a file has changed',
+        params,
+        querystring: Type.Object({ hash: Type.Optional(Type.String()), hash_type: Type.Optional(Type.String()) })
+      }
+    },
+    async (request, reply) => {
+      const path = request.params['*']
+      const { hash, hash_type: type = 'sha256' } = request.query
+      if (type !== 'sha256' && type !== 'sha512') {
+        throw new RelayError('INVALID_INPUT', `invalid hash_type: ${type.slice(0, 40)}, should be sha256 or sha512`)
+      }
+      if (hash === undefined) {
+        await sharedFolder.locate(path)
+        return reply.code(200).send()
+      }
+      if (!HEX[type].test(hash)) throw new RelayError('INVALID_INPUT', `invalid hash: not a ${type} in hexadecimal`)
+      const same = (await sharedFolder.hash(path, type)) === hash.toLowerCase()
+      return reply.code(same ? 304 : 200).send()
+    }
+  )
+
+  app.get(
+    '/shared-folder/*',
+    { config, schema: { tags, summary: 'A file of the folder', params } },
+    async (request, reply) => {
+      const file = await sharedFolder.locate(request.params['*'])
+      const result = await send(request.raw, encodeURIComponent(basename(file)), {
+        root: dirname(file),
+        dotfiles: 'allow',
+        cacheControl: false
+      })
+      if (result.statusCode === 404) throw new RelayError('NOT_FOUND', 'NOT FOUND')
+      return reply.code(result.statusCode).headers(result.headers).send(result.stream)
+    }
+  )
+}

@@ -1,0 +1,73 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import Type from 'typebox'
+import { VERSION } from '../../values/version.js'
+import type { Services } from '../services.js'
+
+/** The version of the relay API that we speak, as the existing relay states it. */
+const API_MAJOR_VERSION = '1.0'
+
+const Part = Type.Object({ status: Type.String(), details: Type.Optional(Type.String()) })
+
+const envelope = {
+  result: Type.String({ description: 'success or error' }),
+  action: Type.String(),
+  errorDetails: Type.Optional(Type.String())
+}
+
+/** `GET system/info`, `GET system/status`, `POST system/reload` (contract, "System"). */
+export const systemRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+  const { system } = services
+  const config = { access: 'system' } as const
+  const tags = ['system']
+
+  const Info = Type.Object({ 'major-version': Type.String(), 'full-version': Type.String() })
+  app.get(
+    '/system/info',
+    { config, schema: { tags, summary: 'Versions', response: { 200: Type.Object({ ...envelope, data: Info }) } } },
+    async () => ({
+      result: 'success',
+      action: 'getSystemInfo',
+      data: { 'major-version': API_MAJOR_VERSION, 'full-version': VERSION }
+    })
+  )
+
+  const Status = Type.Object({
+    configuration: Part,
+    database: Part,
+    nodes: Type.Object({
+      status: Type.String(),
+      details: Type.Optional(Type.String()),
+      count: Type.Integer(),
+      certificates: Type.Integer()
+    })
+  })
+  app.get(
+    '/system/status',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'What is in order, and what is not',
+        response: { 200: Type.Object({ ...envelope, data: Status }) }
+      }
+    },
+    async () => ({ result: 'success', action: 'getStatus', data: system.status() })
+  )
+
+  app.post(
+    '/system/reload',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Read configuration, nodes list and certificates again',
+        response: { 200: Type.Object(envelope), 500: Type.Object(envelope) }
+      }
+    },
+    async (_request, reply) => {
+      const problems = await system.reload()
+      if (problems.length === 0) return { result: 'success', action: 'reloadConfiguration' }
+      return reply.code(500).send({ result: 'error', action: 'reloadConfiguration', errorDetails: problems.join('\n') })
+    }
+  )
+}

@@ -1,0 +1,51 @@
+import type { Config } from '../config/config.js'
+import type { RemoteRuns } from '../remote-run/types.js'
+import type { SharedFiles } from '../shared-files/types.js'
+import type { SharedFolder } from '../shared-folder/shared-folder.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Metrics } from './metrics.js'
+
+/** What the system routes show and do; wired by the process. */
+export interface SystemControl {
+  /** Re-reads configuration, nodes list and certificates. @returns what went wrong, a line each; empty when all is well */
+  reload(): Promise<readonly string[]>
+  status(): SystemStatus
+}
+
+export interface SystemStatus {
+  readonly configuration: { readonly status: 'success' | 'error'; readonly details?: string }
+  readonly database: { readonly status: 'success' | 'error'; readonly details?: string }
+  readonly nodes: {
+    readonly status: 'success' | 'error'
+    readonly details?: string
+    readonly count: number
+    readonly certificates: number
+  }
+}
+
+/** Who holds which certificate. */
+export interface KnownCertificates {
+  /** @param fingerprint SHA-256 of the DER, lower-case hex */
+  nodeOf(fingerprint: string): string | undefined
+  isPolicyServer(fingerprint: string): boolean
+  /** Certificates listed for a node, as DER. */
+  of(nodeId: string): readonly Buffer[]
+  /** Changes whenever any of the answers above may have. */
+  version(): number
+}
+
+/** Everything that the routes use. */
+export interface Services {
+  readonly config: Config
+  readonly topology: CurrentTopology
+  readonly certificates: KnownCertificates
+  readonly sharedFiles: SharedFiles
+  readonly remoteRuns: RemoteRuns
+  readonly sharedFolder: SharedFolder
+  readonly system: SystemControl
+  readonly metrics: Metrics
+  /** Undefined: no token makes anyone an admin. */
+  readonly adminToken: string | undefined
+  /** Aborts when requests under way have had their time to finish. */
+  readonly stopping: AbortSignal
+}
