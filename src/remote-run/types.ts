@@ -1,41 +1,9 @@
 import type { Origin } from '../values/caller.js'
+import type { NodeOutcome, RunEvent } from '../values/run-event.js'
 
-/**
- * What became of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or that
- * never said.
- */
-export type NodeOutcome =
-  | 'queued'
-  | 'running'
-  | 'done'
-  | 'unreachable'
-  | 'timed_out'
-  | 'cancelled'
-  | 'refused'
-  | 'expired'
-  | 'interrupted'
-  | 'unknown'
+export type { NodeOutcome, RunEvent }
 
 export type RunState = 'running' | 'done' | 'cancelled' | 'interrupted'
-
-/** One line of a run's NDJSON stream. Members that do not apply are left out. */
-export interface RunEvent {
-  /** 1, 2, 3, … within this relay's record of the run. */
-  readonly seq: number
-  readonly event: 'start' | 'output' | 'node' | 'error' | 'alive' | 'end'
-  readonly run: string
-  readonly node?: string
-  /** The relay at which it happened. */
-  readonly relay?: string
-  readonly stream?: 'stdout' | 'stderr'
-  /** Whole lines, each with its line feed (but perhaps the very last one of a node). */
-  readonly data?: string
-  /** Of a node in `node` events; of the run (`done`, `cancelled`, `interrupted`) in `end`. */
-  readonly outcome?: NodeOutcome
-  readonly exit_code?: number
-  readonly duration_ms?: number
-  readonly message?: string
-}
 
 export interface RunOrder {
   readonly nodes: 'all' | readonly string[]

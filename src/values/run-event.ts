@@ -1,0 +1,91 @@
+/**
+ * What became of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or that
+ * never said.
+ */
+export const NODE_OUTCOMES = [
+  'queued',
+  'running',
+  'done',
+  'unreachable',
+  'timed_out',
+  'cancelled',
+  'refused',
+  'expired',
+  'interrupted',
+  'unknown'
+] as const
+export type NodeOutcome = (typeof NODE_OUTCOMES)[number]
+
+const EVENTS = ['start', 'output', 'node', 'error', 'alive', 'end'] as const
+const STREAMS = ['stdout', 'stderr'] as const
+
+/** One line of a run's NDJSON stream. Members that do not apply are left out. */
+export interface RunEvent {
+  /** 1, 2, 3, … within this relay's record of the run. */
+  readonly seq: number
+  readonly event: (typeof EVENTS)[number]
+  readonly run: string
+  readonly node?: string
+  /** The relay at which it happened. */
+  readonly relay?: string
+  readonly stream?: (typeof STREAMS)[number]
+  /** Whole lines, each with its line feed (but perhaps the very last one of a node). */
+  readonly data?: string
+  /** Of a node in `node` events; of the run (`done`, `cancelled`, `interrupted`) in `end`. */
+  readonly outcome?: NodeOutcome
+  readonly exit_code?: number
+  readonly duration_ms?: number
+  readonly message?: string
+}
+
+/**
+ * Reads one line of an NDJSON stream. Members that are unknown or of the wrong type are left out.
+ * @returns undefined when the line is not an event: no JSON object, or without `event`, `run` or a whole `seq`
+ */
+export function parseRunEvent(line: string): RunEvent | undefined {
+  const members = readObject(line)
+  if (members === undefined) return undefined
+  const event = oneOf(EVENTS, members.event)
+  const { seq, run } = members
+  if (event === undefined || typeof run !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq)) {
+    return undefined
+  }
+  return {
+    seq,
+    event,
+    run,
+    ...defined('node', text(members.node)),
+    ...defined('relay', text(members.relay)),
+    ...defined('stream', oneOf(STREAMS, members.stream)),
+    ...defined('data', text(members.data)),
+    ...defined('outcome', oneOf(NODE_OUTCOMES, members.outcome)),
+    ...defined('exit_code', wholeNumber(members.exit_code)),
+    ...defined('duration_ms', wholeNumber(members.duration_ms)),
+    ...defined('message', text(members.message))
+  }
+}
+
+function readObject(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function defined<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<K, V>)
+}
+
+function oneOf<T extends string>(allowed: readonly T[], value: unknown): T | undefined {
+  return allowed.find(name => name === value)
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function wholeNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
+}
