@@ -1,9 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
 import type { TreeNode } from '../../tree/topology.js'
 import { checkNodeId } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const MAX_PAGE = 1_000
@@ -18,7 +17,7 @@ const NodeSchema = {
 const NodeId = Type.Object({ nodeId: Type.String() })
 
 /** The tree as this relay sees it: `GET nodes`, `GET nodes/<id>`, `GET nodes/<id>/route`. */
-export const nodeRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const nodeRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { topology, certificates } = services
   const config = { access: 'administration' } as const
   const tags = ['nodes']

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
+
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const OPENAPI_FILE = new URL(
@@ -9,7 +9,7 @@ const OPENAPI_FILE = new URL(
 )
 
 /** What stands outside the prefixes: `GET /uuid`, `GET /metrics`, `GET /openapi.json`. */
-export const observationRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const observationRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { metrics, config } = services
 
   app.get(

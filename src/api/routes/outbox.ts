@@ -1,7 +1,6 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
 import type { OutboxEntry } from '../../shared-files/types.js'
 import { RelayError } from '../../values/relay-error.js'
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const EntrySchema = Type.Object({
@@ -22,7 +21,7 @@ const EntryId = Type.Object({ entryId: Type.String() })
 const Retried = Type.Object({ retried: Type.Integer() })
 
 /** Files that wait for a hop: `GET outbox`, `POST outbox/retry`, `POST outbox/<id>/retry`, `DELETE outbox/<id>`. */
-export const outboxRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const outboxRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { outbox } = services.sharedFiles
   const config = { access: 'administration' } as const
   const tags = ['outbox']

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import Type from 'typebox'
 import { renderText } from '../../remote-run/text-output.js'
 import type { Run, RunOrder } from '../../remote-run/types.js'
 import { parseConditions } from '../../values/conditions.js'
@@ -9,6 +8,7 @@ import { checkNodeId } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
 import { headerText, originOf } from '../request-origin.js'
 import { eventLines } from '../run-event-lines.js'
+import { Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 type Form = Readonly<Record<string, unknown>>

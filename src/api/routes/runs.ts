@@ -1,18 +1,17 @@
 import { Readable } from 'node:stream'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
 import type { NodeRecord, Run, RunRecord } from '../../remote-run/types.js'
 import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
 import { RelayError } from '../../values/relay-error.js'
 import { isRunId } from '../../values/run-id.js'
 import { originOf } from '../request-origin.js'
 import { eventLines } from '../run-event-lines.js'
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const MAX_PAGE = 1_000
 const DEFAULT_PAGE = 100
 
-const RunSchema = Type.Object({
+const RunMembers = {
   id: Type.String(),
   state: Type.String(),
   asked_by: Type.String(),
@@ -22,8 +21,9 @@ const RunSchema = Type.Object({
   asynchronous: Type.Boolean(),
   started_at: Type.Integer({ description: 'ms since 1970' }),
   ended_at: Type.Optional(Type.Integer()),
-  counts: Type.Record(Type.String(), Type.Integer())
-})
+  counts: Type.Record(Type.Integer())
+}
+const RunSchema = Type.Object(RunMembers)
 
 const NodeSchema = Type.Object({
   node: Type.String(),
@@ -39,7 +39,7 @@ const RunId = Type.Object({ runId: Type.String({ description: 'a ULID' }) })
 const Limit = Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE })
 
 /** Records of runs: `GET runs`, `GET runs/<id>`, `GET runs/<id>/events`, `POST runs/<id>/cancel`. */
-export const runRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const runRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { remoteRuns, stopping } = services
   const config = { access: 'runs' } as const
   const tags = ['remote run']
@@ -68,10 +68,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asyn
         params: RunId,
         querystring: Type.Object({ limit: Limit, after: Type.Optional(Type.String()) }),
         response: {
-          200: Type.Intersect([
-            RunSchema,
-            Type.Object({ node_records: Type.Array(NodeSchema), next: Type.Optional(Type.String()) })
-          ])
+          200: Type.Object({ ...RunMembers, node_records: Type.Array(NodeSchema), next: Type.Optional(Type.String()) })
         }
       }
     },

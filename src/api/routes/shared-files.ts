@@ -1,12 +1,11 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import Type from 'typebox'
 import { ACCEPTED_AT_HEADER, SOURCE_KEY_HASH_HEADER, STATE_HEADER } from '../../values/header-names.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
 import { sendKeptFile } from '../kept-file-answer.js'
 import { headerText, isKnownRelay, originOf } from '../request-origin.js'
 import { discardRest } from '../rest-of-body.js'
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const PATH = '/shared-files/:target/:source/:fileId'
@@ -23,7 +22,7 @@ const READ_HEADERS = ['range', 'if-none-match', 'if-range', 'if-modified-since']
 const tags = ['shared files']
 
 /** `PUT`, `HEAD` and `GET shared-files/<target>/<source>/<file-id>` (contract, "Shared files"). */
-export const sharedFileRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const sharedFileRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   await app.register(headRoute, { services })
   await app.register(getRoutes, { services })
   await app.register(putRoute, { services })
@@ -56,7 +55,7 @@ function answerHead(reply: FastifyReply, there: boolean): FastifyReply {
   return reply.code(there ? 200 : 404).send()
 }
 
-const getRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { sharedFiles, stopping } = services
   const config = { access: 'shared-files-read' } as const
   app.get(
@@ -79,7 +78,7 @@ const getRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app,
   )
 }
 
-const putRoute: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
   const { sharedFiles, stopping } = services
   app.removeAllContentTypeParsers() // else form, JSON and text bodies would be read into memory
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -99,7 +98,7 @@ const putRoute: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, 
           'Body: metadata lines, an empty line, the bytes. Or the metadata as parameters, and the bytes alone.',
         consumes: ['application/octet-stream'],
         params: Key,
-        querystring: Type.Object({ ttl: Type.Optional(Type.String()) }, { additionalProperties: Type.String() }),
+        querystring: Type.Record(Type.String({ description: 'ttl; and the metadata fields, if header is among them' })),
         response: {
           200: Type.String({ description: 'Stored' }),
           202: Type.String({ description: 'Kept in the outbox until the next hop can be reached' })

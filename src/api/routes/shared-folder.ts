@@ -1,8 +1,7 @@
 import { basename, dirname } from 'node:path'
 import send from '@fastify/send'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
 import { RelayError } from '../../values/relay-error.js'
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
@@ -11,7 +10,7 @@ const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
 }
 
 /** `GET` and `HEAD shared-folder/<path>` (contract, "Shared folder"). */
-export const sharedFolderRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { sharedFolder } = services
   const config = { access: 'shared-folder' } as const
   const tags = ['shared folder']

@@ -1,6 +1,5 @@
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import Type from 'typebox'
 import { VERSION } from '../../values/version.js'
+import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 /** The version of the relay API that we speak, as the existing relay states it. */
@@ -15,7 +14,7 @@ const envelope = {
 }
 
 /** `GET system/info`, `GET system/status`, `POST system/reload` (contract, "System"). */
-export const systemRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (app, { services }) => {
+export const systemRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { system } = services
   const config = { access: 'system' } as const
   const tags = ['system']
