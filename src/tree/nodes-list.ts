@@ -1,0 +1,144 @@
+import { isNodeId } from '../values/ids.js'
+import { ROOT_ID } from './packed-tree.js'
+import type { TreeNode } from './topology.js'
+
+/** Bounds of a nodes list: ten times the greatest tree that this is made for. */
+export const MAX_NODES_LIST_BYTES = 256 * 1024 * 1024
+export const MAX_NODE_COUNT = 1_000_000
+
+/** The most policy servers that may stand above a node. */
+export const MAX_CHAIN_LENGTH = 20
+
+/** Problems named in one message; of the rest only the number. */
+const MAX_PROBLEMS_NAMED = 5
+const MAX_SHOWN_LENGTH = 80
+
+/** What can name a host, by DNS or by IP, and nothing that a command line could take for something else. */
+const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$/
+const MAX_HOSTNAME_LENGTH = 253
+
+const KEY_HASH = /^sha(1|256|512)(?:\/\/([A-Za-z0-9+/]+)={0,2}|:([0-9A-Fa-f]+))$/
+const DIGEST_BYTES: Readonly<Record<string, number>> = { 1: 20, 256: 32, 512: 64 }
+
+/** A nodes list that cannot be used. The message names the file, the nodes, and what is wrong with each. */
+export class NodesListError extends Error {
+  override name = 'NodesListError'
+}
+
+/**
+ * Reads a nodes list (contract, "The nodes list") and checks it: ids, host names, and that the policy servers form a
+ * tree. A key hash that cannot be read leaves its node without a key.
+ *
+ * @param source how messages call the list: its path
+ * @returns the nodes in the order of their ids
+ * @throws {NodesListError}
+ */
+export function parseNodesList(text: string, source: string): TreeNode[] {
+  const problems = new Problems(source)
+  const nodes: TreeNode[] = []
+  const members = Object.entries(parseObject(text, source))
+  if (members.length > MAX_NODE_COUNT) throw problems.error(`it has over ${MAX_NODE_COUNT} nodes`)
+  for (const [id, value] of members) {
+    const node = readNode(id, value)
+    if (typeof node === 'string') problems.add(node)
+    else nodes.push(node)
+  }
+  if (problems.count === 0) checkChains(nodes, problem => problems.add(problem))
+  if (problems.count > 0) throw problems.error()
+  return nodes.sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+function parseObject(text: string, source: string): object {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new NodesListError(`cannot use the nodes list ${source}: it is not complete JSON: ${reason.slice(0, 200)}`)
+  }
+  if (!isObject(value)) throw new NodesListError(`cannot use the nodes list ${source}: it is not a JSON object`)
+  return value
+}
+
+/** @returns the node, or what is wrong with it */
+function readNode(id: string, value: unknown): TreeNode | string {
+  if (!isNodeId(id)) return `${shown(id)} cannot be the id of a node`
+  if (!isObject(value)) return `${shown(id)} is not an object`
+  const { hostname, 'policy-server': policyServer, 'key-hash': keyHash } = value as Record<string, unknown>
+  if (typeof hostname !== 'string' || hostname.length > MAX_HOSTNAME_LENGTH || !HOSTNAME.test(hostname)) {
+    return `${shown(id)} has the hostname ${shown(hostname)}, which cannot be one`
+  }
+  if (typeof policyServer !== 'string' || !isNodeId(policyServer)) {
+    return `${shown(id)} has the policy-server ${shown(policyServer)}, which cannot be the id of a node`
+  }
+  if (policyServer === id && id !== ROOT_ID) return `${shown(id)} is its own policy server, which only root can be`
+  if (policyServer !== id && id === ROOT_ID) return `root has the policy server ${shown(policyServer)} instead of itself`
+  return { id, hostname, policyServer, keyHash: isKeyHash(keyHash) ? keyHash : undefined }
+}
+
+function isKeyHash(value: unknown): value is string {
+  const match = typeof value === 'string' ? KEY_HASH.exec(value) : undefined
+  if (!match) return false
+  const [, algorithm = '', base64, hex] = match
+  const bytes = DIGEST_BYTES[algorithm] ?? 0
+  return base64 === undefined ? hex?.length === bytes * 2 : base64.length === Math.ceil((bytes * 4) / 3)
+}
+
+/** Looks for cycles, and for chains that are too long, visiting every node once. */
+function checkChains(nodes: readonly TreeNode[], report: (problem: string) => void): void {
+  const parents = new Map(nodes.map(node => [node.id, node.policyServer]))
+  const depths = new Map<string, number>()
+  for (const { id } of nodes) {
+    const path: string[] = []
+    const onPath = new Set<string>()
+    let at: string | undefined = id
+    while (at !== undefined && !depths.has(at) && !onPath.has(at)) {
+      path.push(at)
+      onPath.add(at)
+      const parent = parents.get(at)
+      at = parent === at ? undefined : parent
+    }
+    const isCycle = at !== undefined && onPath.has(at)
+    if (isCycle) report(`the policy servers of ${nameSome(path.slice(path.indexOf(at ?? '')))} form a cycle`)
+    // what leads into a cycle that was reported is not reported again
+    let depth = isCycle ? Number.NEGATIVE_INFINITY : at === undefined ? -1 : (depths.get(at) ?? 0)
+    for (const member of path.reverse()) {
+      depth++
+      depths.set(member, depth)
+      if (depth === MAX_CHAIN_LENGTH + 1) report(`${shown(member)} has more than ${MAX_CHAIN_LENGTH} policy servers above`)
+    }
+  }
+}
+
+class Problems {
+  count = 0
+  readonly #named: string[] = []
+
+  constructor(readonly source: string) {}
+
+  add(problem: string): void {
+    this.count++
+    if (this.#named.length < MAX_PROBLEMS_NAMED) this.#named.push(problem)
+  }
+
+  error(reason = this.#named.join('; ')): NodesListError {
+    const more = this.count - this.#named.length
+    const rest = more > 0 ? `; and ${more} more like these` : ''
+    return new NodesListError(`cannot use the nodes list ${this.source}: ${reason}${rest}`)
+  }
+}
+
+function nameSome(ids: readonly string[]): string {
+  const named = ids.slice(0, MAX_PROBLEMS_NAMED).map(shown).join(', ')
+  return ids.length > MAX_PROBLEMS_NAMED ? `${named} and ${ids.length - MAX_PROBLEMS_NAMED} more` : named
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return '(missing)'
+  const text = JSON.stringify(typeof value === 'string' ? value.slice(0, MAX_SHOWN_LENGTH) : value)
+  return text.length > MAX_SHOWN_LENGTH + 20 ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,201 @@
+import type { TreeNode } from './topology.js'
+
+/** The node that is its own policy server. */
+export const ROOT_ID = 'root'
+
+/** Values of {@link PackedTree.nextHop} that are no slot. */
+export const HERE = -1
+export const OUTSIDE = -2
+
+/** The value of {@link PackedTree.selfSlot} when neither the relay nor any node below it is in the list. */
+export const NO_SLOT = -1
+
+/**
+ * A tree as arrays of numbers and bytes: built by a worker and handed over whole, without a copy and without an
+ * object per node.
+ *
+ * A node's *slot* is its place in a walk of the tree that visits every node before those below it (preorder), so that
+ * all nodes below one are a range of slots. Policy servers that are named by the list and not in it have slots as
+ * well, from `nodeCount` on, and nothing but an id.
+ */
+export interface PackedTree {
+  readonly nodeCount: number
+  readonly selfSlot: number
+  /** Ids, host names and key hashes, in ASCII. */
+  readonly text: Uint8Array<ArrayBuffer>
+  /** Where in `text` the id of each slot begins, and one more: where the last ends. */
+  readonly idStart: Uint32Array<ArrayBuffer>
+  readonly hostnameStart: Uint32Array<ArrayBuffer>
+  readonly keyHashStart: Uint32Array<ArrayBuffer>
+  /** The slot of each node's policy server. */
+  readonly parent: Int32Array<ArrayBuffer>
+  /** The range of slots below each slot. */
+  readonly belowStart: Int32Array<ArrayBuffer>
+  readonly belowEnd: Int32Array<ArrayBuffer>
+  /** For each node the slot of the sub-relay that it is below, or {@link HERE} or {@link OUTSIDE}. */
+  readonly nextHop: Int32Array<ArrayBuffer>
+  /** The slots of the nodes in the order of their ids. */
+  readonly byId: Int32Array<ArrayBuffer>
+  /** Hash table over ids, open addressing: slot + 1, or 0 where nothing is. Its length is a power of two. */
+  readonly table: Int32Array<ArrayBuffer>
+}
+
+/** The buffers of a packed tree, to be transferred to another thread. */
+export function buffersOf(tree: PackedTree): ArrayBuffer[] {
+  return Object.values(tree).flatMap(value => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []))
+}
+
+/** FNV-1a over the characters, mixed once more because the table uses the low bits. */
+export function hashId(id: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+  return (hash ^ (hash >>> 13)) >>> 0
+}
+
+/**
+ * @param nodes in the order of their ids, each id once, ASCII only
+ * @throws {Error} when they are not, or policy servers form a cycle (a list that was checked has none)
+ */
+export function packTree(nodes: readonly TreeNode[], selfId: string): PackedTree {
+  const { ids, parents } = numberNodes(nodes)
+  const { order, slotOf, belowStart, belowEnd } = walk(parents, nodes.length, ids.length)
+  const parent = new Int32Array(nodes.length)
+  for (let slot = 0; slot < nodes.length; slot++) parent[slot] = at(slotOf, at(parents, at(order, slot)))
+  const selfNumber = ids.indexOf(selfId)
+  const selfSlot = selfNumber < 0 ? NO_SLOT : at(slotOf, selfNumber)
+  return {
+    nodeCount: nodes.length,
+    selfSlot,
+    ...packText(nodes, ids, order),
+    parent,
+    belowStart,
+    belowEnd,
+    nextHop: planHops(selfSlot, nodes.length, belowStart, belowEnd, selfId === ROOT_ID),
+    byId: slotOf.slice(0, nodes.length),
+    table: packTable(ids, slotOf)
+  }
+}
+
+/** Numbers the nodes in their order, then the policy servers that are not among them. */
+function numberNodes(nodes: readonly TreeNode[]): { ids: string[]; parents: Int32Array } {
+  const numbers = new Map<string, number>()
+  const ids: string[] = []
+  let last = ''
+  for (const { id } of nodes) {
+    if (id <= last) throw new Error(`the node ${id} is out of order`)
+    last = id
+    numbers.set(id, ids.length)
+    ids.push(id)
+  }
+  const parents = new Int32Array(nodes.length)
+  for (const [number, { policyServer }] of nodes.entries()) {
+    let parent = numbers.get(policyServer)
+    if (parent === undefined) {
+      parent = ids.length
+      numbers.set(policyServer, parent)
+      ids.push(policyServer)
+    }
+    parents[number] = parent
+  }
+  return { ids, parents }
+}
+
+/** Gives every node its slot, and every slot the range of slots below it. */
+function walk(parents: Int32Array, nodeCount: number, idCount: number) {
+  const { first, next } = linkChildren(parents, nodeCount, idCount)
+  const order = new Int32Array(idCount)
+  const slotOf = new Int32Array(idCount).fill(NO_SLOT)
+  const belowStart = new Int32Array(idCount)
+  const belowEnd = new Int32Array(idCount)
+  let slot = 0
+
+  const enter = (number: number): void => {
+    const own = number < nodeCount ? slot++ : number
+    slotOf[number] = own
+    order[own] = number
+    belowStart[own] = slot
+  }
+  const walkFrom = (top: number): void => {
+    const path = [top]
+    enter(top)
+    for (let number = path.at(-1); number !== undefined; number = path.at(-1)) {
+      const child = at(first, number)
+      if (child === NO_SLOT) {
+        belowEnd[at(slotOf, number)] = slot
+        path.pop()
+      } else {
+        first[number] = at(next, child)
+        enter(child)
+        path.push(child)
+      }
+    }
+  }
+
+  for (let number = 0; number < nodeCount; number++) if (at(parents, number) === number) walkFrom(number)
+  for (let number = nodeCount; number < idCount; number++) walkFrom(number)
+  if (slot !== nodeCount) throw new Error(`${nodeCount - slot} nodes have policy servers that form a cycle`)
+  return { order, slotOf, belowStart, belowEnd }
+}
+
+/** Lists of children: the first of each, and from there the next, in the order of the nodes. */
+function linkChildren(parents: Int32Array, nodeCount: number, idCount: number) {
+  const first = new Int32Array(idCount).fill(NO_SLOT)
+  const next = new Int32Array(nodeCount).fill(NO_SLOT)
+  for (let number = nodeCount - 1; number >= 0; number--) {
+    const parent = at(parents, number)
+    if (parent === number) continue
+    next[number] = at(first, parent)
+    first[parent] = number
+  }
+  return { first, next }
+}
+
+function planHops(self: number, nodeCount: number, start: Int32Array, end: Int32Array, isRoot: boolean) {
+  const nextHop = new Int32Array(nodeCount).fill(OUTSIDE)
+  if (self === NO_SLOT) return nextHop
+  if (isRoot && self < nodeCount) nextHop[self] = HERE
+  for (let child = at(start, self); child < at(end, self); child = at(end, child)) {
+    nextHop[child] = HERE
+    nextHop.fill(child, child + 1, at(end, child))
+  }
+  return nextHop
+}
+
+function packText(nodes: readonly TreeNode[], ids: readonly string[], order: Int32Array) {
+  let length = 0
+  for (const id of ids) length += id.length
+  for (const node of nodes) length += node.hostname.length + (node.keyHash?.length ?? 0)
+  const buffer = new ArrayBuffer(length)
+  const bytes = Buffer.from(buffer)
+  let offset = 0
+  const pack = (count: number, textOf: (number: number) => string): Uint32Array<ArrayBuffer> => {
+    const starts = new Uint32Array(count + 1)
+    for (let slot = 0; slot < count; slot++) {
+      starts[slot] = offset
+      offset += bytes.write(textOf(at(order, slot)), offset, 'latin1')
+    }
+    starts[count] = offset
+    return starts
+  }
+  const idStart = pack(ids.length, number => ids[number] ?? '')
+  const hostnameStart = pack(nodes.length, number => nodes[number]?.hostname ?? '')
+  const keyHashStart = pack(nodes.length, number => nodes[number]?.keyHash ?? '')
+  return { text: new Uint8Array(buffer), idStart, hostnameStart, keyHashStart }
+}
+
+function packTable(ids: readonly string[], slotOf: Int32Array): Int32Array<ArrayBuffer> {
+  const size = 2 ** Math.ceil(Math.log2(2 * ids.length + 2))
+  const table = new Int32Array(size)
+  for (const [number, id] of ids.entries()) {
+    let place = hashId(id) & (size - 1)
+    while (table[place] !== 0) place = (place + 1) & (size - 1)
+    table[place] = at(slotOf, number) + 1
+  }
+  return table
+}
+
+/** An element that is known to be there. */
+function at(array: Int32Array | Uint32Array, index: number): number {
+  return array[index] ?? NO_SLOT
+}
