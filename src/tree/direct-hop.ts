@@ -1,0 +1,190 @@
+import { Readable } from 'node:stream'
+import type { Pool } from 'undici'
+import { RELAY_HEADER } from '../values/header-names.js'
+import { type AnswerStart, Exchange } from './exchange.js'
+import type { Hop, HopHeaders, HopOutcome, HopRequest } from './hop.js'
+import { relayableAnswerHeaders, relayableRequestHeaders } from './hop-by-hop-headers.js'
+import { describeFailure, isWorthRetrying, StartTimeoutError } from './hop-failures.js'
+import { readBeginning } from './read-beginning.js'
+
+const API_PREFIX = '/rudder/relay-api/'
+const DEFAULT_SILENCE_LIMIT_MS = 60_000
+/** Requests that wait for one of a neighbour's connections; beyond, it counts as not reached. */
+export const MAX_QUEUED_REQUESTS = 1_024
+/** Of an answer that explains an error. */
+const MAX_EXPLANATION_BYTES = 64 * 1024
+const EXPLANATION_LIMIT_MS = 5_000
+
+/** Where a neighbour is reached right now. */
+export interface PeerConnection {
+  readonly pool: Pool
+  /** `https://host:port`, for messages. */
+  readonly address: string
+}
+
+/** A neighbour that cannot be asked at all, and why, for a user. */
+export interface NoConnection {
+  readonly unreachable: string
+}
+
+/** Told of every outcome. `durationMs`: until the answer began, or until it was clear that none comes. */
+export type HopObserver = (hopId: string, outcomeKind: HopOutcome['kind'], durationMs: number) => void
+
+export interface DirectHopOptions {
+  readonly id: string
+  /** Asked for each attempt, so that new certificates and addresses count at once. */
+  readonly connection: () => PeerConnection | NoConnection
+  /** How long a request may wait for a connection, in ms: opening one, and the queue before it. */
+  readonly startLimitMs: number
+  /** Sent as `authorization` with each request. */
+  readonly authorization: string | undefined
+  /** What is remembered of it. */
+  readonly isTreeline: () => boolean
+  readonly onTreeline: (version: string) => void
+  readonly observer: HopObserver | undefined
+}
+
+/** A neighbour that is reached by HTTPS of its own. */
+export function createDirectHop(options: DirectHopOptions): Hop {
+  return {
+    id: options.id,
+    get isTreeline() {
+      return options.isTreeline()
+    },
+    async request(request) {
+      const begunAt = performance.now()
+      const outcome = await ask(options, request)
+      options.observer?.(options.id, outcome.kind, performance.now() - begunAt)
+      return outcome
+    }
+  }
+}
+
+/** Makes the request again, once, where a connection was lost before anything was written to it. */
+async function ask(options: DirectHopOptions, request: HopRequest): Promise<HopOutcome> {
+  const first = await attempt(options, request)
+  return first.retry ? (await attempt(options, request)).outcome : first.outcome
+}
+
+interface Attempt {
+  readonly outcome: HopOutcome
+  readonly retry: boolean
+}
+
+async function attempt(options: DirectHopOptions, request: HopRequest): Promise<Attempt> {
+  const { signal } = request
+  signal?.throwIfAborted()
+  const connection = options.connection()
+  if ('unreachable' in connection) return failed(connection.unreachable, false)
+  const { pool, address } = connection
+  if (pool.stats.queued >= MAX_QUEUED_REQUESTS) {
+    return failed(`${address}: ${MAX_QUEUED_REQUESTS} requests are waiting for a connection already`, false)
+  }
+  const body = request.body?.()
+  const exchange = new Exchange(body instanceof Readable ? body : undefined)
+  const onAbort = () => exchange.abort(asError(signal?.reason))
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    const answer = await begin(options, request, pool, body, exchange)
+    answer.body.once('close', () => signal?.removeEventListener('abort', onAbort))
+    const isSent = !(body instanceof Readable) || body.readableEnded
+    return { outcome: await outcomeOf(options, address, answer, isSent), retry: false }
+  } catch (error) {
+    signal?.removeEventListener('abort', onAbort)
+    signal?.throwIfAborted()
+    const retry = !exchange.started && isWorthRetrying(error)
+    return { ...failed(`${address}: ${describeFailure(error)}`, exchange.started), retry }
+  }
+}
+
+function failed(reason: string, sent: boolean): Attempt {
+  return { outcome: { kind: 'unreachable', reason, sent }, retry: false }
+}
+
+async function begin(
+  options: DirectHopOptions,
+  request: HopRequest,
+  pool: Pool,
+  body: Readable | Buffer | undefined,
+  exchange: Exchange
+): Promise<AnswerStart> {
+  const timer = setTimeout(() => {
+    if (!exchange.started) exchange.abort(new StartTimeoutError(options.startLimitMs))
+  }, options.startLimitMs)
+  const silenceLimitMs = request.silenceLimitMs ?? DEFAULT_SILENCE_LIMIT_MS
+  try {
+    pool.dispatch(
+      {
+        method: request.method,
+        path: `${API_PREFIX}${request.path}`,
+        headers: requestHeaders(options, request),
+        body: body ?? null,
+        headersTimeout: silenceLimitMs,
+        bodyTimeout: silenceLimitMs,
+        // undici would close the connection after each HEAD.
+        ...(request.method === 'HEAD' ? { reset: false } : {})
+      },
+      exchange
+    )
+  } catch (error) {
+    exchange.abort(asError(error))
+  }
+  try {
+    return await exchange.answer
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function requestHeaders(options: DirectHopOptions, request: HopRequest): Record<string, string> {
+  const headers = relayableRequestHeaders(request.headers)
+  if (request.body === undefined) delete headers['content-length']
+  if (options.authorization !== undefined) headers.authorization = options.authorization
+  return headers
+}
+
+async function outcomeOf(
+  options: DirectHopOptions,
+  address: string,
+  answer: AnswerStart,
+  isSent: boolean
+): Promise<HopOutcome> {
+  const { status } = answer
+  const headers: HopHeaders = relayableAnswerHeaders(answer.headers)
+  const wasTreeline = options.isTreeline()
+  const version = headers[RELAY_HEADER]
+  if (version !== undefined) options.onTreeline(version)
+  if (status < 400) return { kind: 'answered', status, headers, body: answer.body }
+  if (status === 408 || status === 429 || status >= 500) {
+    const text = await explanation(answer.body)
+    return { kind: 'unreachable', reason: `${address} answered ${status}${text}`, status, sent: true }
+  }
+  if (status === 404 && wasTreeline && version === undefined) {
+    answer.body.destroy()
+    const reason = `${address} answered 404 without being a Treeline relay: a proxy in front of one that is down?`
+    return { kind: 'unreachable', reason, status, sent: true }
+  }
+  return { kind: 'refused', status, headers, body: isSent ? answer.body : await detached(answer.body) }
+}
+
+/** The beginning of an answer, read at once, so that its connection can be closed and the sending ends with it. */
+async function detached(body: Readable): Promise<Readable> {
+  const bytes = await readBeginning(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
+  return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
+}
+
+/** The first line of an error's text, as far as it is fit to be shown. */
+async function explanation(body: Readable): Promise<string> {
+  const bytes = await readBeginning(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
+  const line =
+    bytes
+      .toString('utf8')
+      .trim()
+      .split(/[\r\n]/, 1)[0] ?? ''
+  const printable = line.replaceAll(/\p{C}/gu, '').slice(0, 200)
+  return printable === '' ? '' : `: ${printable}`
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason))
+}

@@ -1,0 +1,107 @@
+import { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+
+/** How much of an answer waits in memory for a slow reader. */
+const BUFFERED_BYTES = 64 * 1024
+
+/** An answer's beginning; the body ends with an error when the connection breaks. */
+export interface AnswerStart {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Readable
+}
+
+/**
+ * One request and its answer on one connection: undici's handler, as a promise of the answer's beginning. Unlike
+ * undici's own `request`, it knows whether anything was sent, and a request that still waits for a connection ends
+ * at once when it is aborted.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly answer: Promise<AnswerStart>
+  readonly #requestBody: Readable | undefined
+  #resolve: (answer: AnswerStart) => void = () => undefined
+  #reject: (error: unknown) => void = () => undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #abortReason: Error | undefined
+  #answerBody: Readable | undefined
+  #started = false
+  #ended = false
+
+  /** @param requestBody destroyed when the exchange ends before it was sent entirely */
+  constructor(requestBody: Readable | undefined) {
+    this.#requestBody = requestBody
+    // undici destroys it with whatever ended the exchange, which the answer reports already.
+    requestBody?.on('error', () => undefined)
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** Whether writing to a connection has begun. */
+  get started(): boolean {
+    return this.#started
+  }
+
+  /** Whether the answer has come to its end, one way or the other. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Ends it, wherever it is: the answer rejects, or its body ends with `reason`. */
+  abort(reason: Error): void {
+    if (this.#ended) return
+    this.#abortReason = reason
+    this.#controller?.abort(reason)
+    this.#fail(reason)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#abortReason !== undefined) {
+      controller.abort(this.#abortReason)
+      return
+    }
+    this.#started = true
+    this.#controller = controller
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: AnswerStart['headers']): void {
+    if (status < 200) return
+    const body = new Readable({
+      highWaterMark: BUFFERED_BYTES,
+      read: () => controller.resume(),
+      destroy: (error, done) => {
+        if (!this.#ended) this.abort(error ?? new Error('the answer was not read to its end'))
+        done(error)
+      }
+    })
+    this.#answerBody = body
+    this.#resolve({ status, headers, body })
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#answerBody?.push(chunk) === false) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    this.#ended = true
+    this.#answerBody?.push(null)
+    this.#dropRequestBody()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#fail(error)
+  }
+
+  #fail(error: Error): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#dropRequestBody()
+    this.#answerBody?.destroy(error)
+    this.#reject(error)
+  }
+
+  #dropRequestBody(): void {
+    if (this.#requestBody?.readableEnded === false) this.#requestBody.destroy()
+  }
+}

@@ -1,0 +1,158 @@
+import type { NeighbourStore } from '../storage/neighbour-store.js'
+import type { Logger } from '../values/logger.js'
+import { RelayError } from '../values/relay-error.js'
+import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
+import { type Hop, type Neighbours, POLICY_SERVER } from './hop.js'
+import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peer-files.js'
+import { PeerPools, type PeerPoolsOptions, type PeerTarget } from './peer-pools.js'
+import type { PeerTrust } from './peer-trust.js'
+import type { CurrentTopology } from './topology.js'
+
+export type { HopObserver } from './direct-hop.js'
+export type { NeighboursConfig } from './peer-files.js'
+
+export interface NeighboursOptions {
+  readonly config: NeighboursConfig
+  readonly topology: CurrentTopology
+  /** The certificates (DER) listed for a node of the nodes list, asked per request. */
+  readonly certificatesOf: (id: string) => readonly Buffer[]
+  readonly store: NeighbourStore
+  readonly logger: Logger
+  readonly observer?: HopObserver
+  /** @default Date.now */
+  readonly now?: () => number
+}
+
+/** Neighbours whose certificates and addresses can be read again. */
+export interface DirectNeighbours extends Neighbours {
+  /**
+   * Reads the files that `config` names (default: the present one) again; further requests use what they hold.
+   * @throws {Error} naming the file that cannot be read; then nothing has changed
+   */
+  reload(config?: NeighboursConfig): Promise<void>
+}
+
+/**
+ * The relays above and below, each reached by HTTPS of its own.
+ * @throws {Error} naming the file, when our own certificate or the CA file cannot be read
+ */
+export async function createNeighbours(options: NeighboursOptions): Promise<DirectNeighbours> {
+  const { topology, certificatesOf, store, logger } = options
+  const now = options.now ?? Date.now
+  let config = options.config
+  let files = await readPeerFiles(config)
+  let isClosed = false
+  const pools = new PeerPools(poolsOptions(config, files))
+  if (config.general.peerAuthentication === 'dangerous_none') {
+    logger.warn({ setting: 'general.peer_authentication' }, 'neighbours are not authenticated: dangerous_none')
+  }
+
+  function connect(id: string, target: () => PeerTarget | NoConnection): PeerConnection | NoConnection {
+    if (isClosed) return { unreachable: `${id}: this relay is stopping` }
+    const found = target()
+    if ('unreachable' in found) return found
+    try {
+      return pools.get(id, found)
+    } catch (error) {
+      return { unreachable: `${id}: ${error instanceof Error ? error.message : String(error)}` }
+    }
+  }
+
+  function remember(id: string, version: string): void {
+    try {
+      store.remember(id, version, now())
+    } catch (err) {
+      logger.error({ err, hop: id }, 'cannot record that a neighbour is a Treeline relay')
+    }
+  }
+
+  function hop(id: string, target: () => PeerTarget | NoConnection, authorization: string | undefined): Hop {
+    return createDirectHop({
+      id,
+      connection: () => connect(id, target),
+      // An opening connection that fails makes room for the next try.
+      startLimitMs: 2 * config.general.connectTimeoutMs,
+      authorization,
+      isTreeline: () => store.version(id) !== undefined,
+      onTreeline: version => remember(id, version),
+      observer: options.observer
+    })
+  }
+
+  function targetBelow(id: string): PeerTarget | NoConnection {
+    const node = topology().find(id)
+    if (node === undefined) return { unreachable: `${id}: no longer in the nodes list` }
+    const { nodesCertsFile, httpsPort } = config.general
+    const address = config.neighbours.addresses.get(id) ?? { host: node.hostname, port: httpsPort }
+    const trust = trustIn(config, files, node.hostname, certificatesOf(id), nodesCertsFile)
+    if (trust.mode === 'cert_pinning' && trust.pins.length === 0) {
+      return { unreachable: `${id}: no certificate of it is known, see ${nodesCertsFile} (general.nodes_certs_file)` }
+    }
+    return { ...address, trust }
+  }
+
+  function targetAbove(): PeerTarget | NoConnection {
+    const { upstream } = config
+    if (upstream === undefined) return { unreachable: `${POLICY_SERVER}: output.upstream.host is not set` }
+    const file = upstream.serverCertificateFile ?? 'output.upstream.server_certificate_file'
+    const trust = trustIn(config, files, upstream.host, files.upstreamPins, file)
+    if (files.upstreamProblem !== undefined) return { unreachable: `${POLICY_SERVER}: ${files.upstreamProblem}` }
+    return { host: upstream.host, port: upstream.port, trust }
+  }
+
+  return {
+    down(id) {
+      const current = topology()
+      if (id === current.selfId || current.route(id).kind !== 'here') {
+        throw new RelayError('UNKNOWN_NODE', `not a node managed by this relay: ${JSON.stringify(id)}`)
+      }
+      return hop(id, () => targetBelow(id), undefined)
+    },
+    up() {
+      if (config.upstream === undefined) {
+        throw new RelayError('UNKNOWN_NODE', 'this relay is the root: it has no policy server')
+      }
+      return hop(POLICY_SERVER, targetAbove, basicCredentials(config))
+    },
+    async reload(newConfig = config) {
+      const newFiles = await readPeerFiles(newConfig)
+      config = newConfig
+      files = newFiles
+      pools.renew(poolsOptions(config, files))
+    },
+    async close() {
+      isClosed = true
+      await pools.close()
+    }
+  }
+}
+
+function poolsOptions({ general }: NeighboursConfig, files: PeerFiles): PeerPoolsOptions {
+  return {
+    clientCertificate: files.clientCertificate,
+    connectTimeoutMs: general.connectTimeoutMs,
+    idleTimeoutMs: general.httpsIdleTimeoutMs
+  }
+}
+
+function trustIn(
+  { general }: NeighboursConfig,
+  files: PeerFiles,
+  hostname: string,
+  pins: readonly Buffer[],
+  pinsFile: string
+): PeerTrust {
+  switch (general.peerAuthentication) {
+    case 'cert_pinning':
+      return { mode: 'cert_pinning', pins, pinsFile }
+    case 'cert_validation':
+      return { mode: 'cert_validation', ca: files.ca, hostname }
+    case 'dangerous_none':
+      return { mode: 'dangerous_none' }
+  }
+}
+
+function basicCredentials({ upstream }: NeighboursConfig): string | undefined {
+  if (upstream?.user === undefined) return undefined
+  return `Basic ${Buffer.from(`${upstream.user}:${upstream.password ?? ''}`, 'utf8').toString('base64')}`
+}

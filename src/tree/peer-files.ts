@@ -1,0 +1,80 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Config } from '../config/config.js'
+import type { ClientCertificate } from './peer-trust.js'
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** What reaching the neighbours needs of the configuration. */
+export type NeighboursConfig = Pick<Config, 'upstream' | 'neighbours'> & {
+  readonly general: Pick<
+    Config['general'],
+    | 'nodesCertsFile'
+    | 'httpsCertificateFile'
+    | 'httpsKeyFile'
+    | 'httpsPort'
+    | 'httpsIdleTimeoutMs'
+    | 'connectTimeoutMs'
+    | 'peerAuthentication'
+    | 'caPath'
+  >
+}
+
+/** The contents of the files that the configuration names, as far as connections to neighbours need them. */
+export interface PeerFiles {
+  readonly clientCertificate: ClientCertificate | undefined
+  /** PEM; undefined for the system's own. */
+  readonly ca: string | undefined
+  /** DER. Empty when none is known; then `upstreamProblem` says why. */
+  readonly upstreamPins: readonly Buffer[]
+  readonly upstreamProblem: string | undefined
+}
+
+/**
+ * The policy server's certificate may be missing: then it alone cannot be reached.
+ * @throws {Error} naming the file, when our own certificate or the CA file cannot be read
+ */
+export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles> {
+  const { httpsCertificateFile, httpsKeyFile, caPath, peerAuthentication } = config.general
+  const upstream = await readUpstreamPins(config)
+  return {
+    clientCertificate:
+      httpsCertificateFile === undefined || httpsKeyFile === undefined
+        ? undefined
+        : { cert: await readText(httpsCertificateFile), key: await readText(httpsKeyFile) },
+    ca: caPath === undefined || peerAuthentication !== 'cert_validation' ? undefined : await readText(caPath),
+    ...upstream
+  }
+}
+
+async function readUpstreamPins(
+  config: NeighboursConfig
+): Promise<Pick<PeerFiles, 'upstreamPins' | 'upstreamProblem'>> {
+  if (config.upstream === undefined || config.general.peerAuthentication !== 'cert_pinning') {
+    return { upstreamPins: [], upstreamProblem: undefined }
+  }
+  const file = config.upstream.serverCertificateFile
+  if (file === undefined) {
+    return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
+  }
+  try {
+    const upstreamPins = parseCertificates(await readFile(file, 'utf8'))
+    if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
+    return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
+  } catch (error) {
+    const problem = `cannot read ${file} (output.upstream.server_certificate_file): ${String(error)}`
+    return { upstreamPins: [], upstreamProblem: problem }
+  }
+}
+
+function parseCertificates(pem: string): Buffer[] {
+  return [...pem.matchAll(PEM_CERTIFICATE)].map(([text]) => new X509Certificate(text).raw)
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new Error(`cannot read ${file}, which the configuration names: ${String(error)}`, { cause: error })
+  }
+}

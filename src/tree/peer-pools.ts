@@ -1,0 +1,112 @@
+import { isIPv6 } from 'node:net'
+import { Pool } from 'undici'
+import type { PeerConnection } from './direct-hop.js'
+import { type ClientCertificate, createPeerConnector, type PeerTrust } from './peer-trust.js'
+
+/** Connections to one neighbour at once. Each request under way has one of its own, long runs among them. */
+export const MAX_CONNECTIONS_PER_NEIGHBOUR = 256
+/** Beyond, the pool that was not used for longest is closed. One without connections costs next to nothing. */
+const MAX_POOLS = 1_024
+
+/** Where a neighbour is reached, and how it proves that it is the one. */
+export interface PeerTarget {
+  /** A host name or address, without brackets. */
+  readonly host: string
+  readonly port: number
+  readonly trust: PeerTrust
+}
+
+export interface PeerPoolsOptions {
+  readonly clientCertificate: ClientCertificate | undefined
+  readonly connectTimeoutMs: number
+  /** How long an unused connection is kept. */
+  readonly idleTimeoutMs: number
+}
+
+interface Entry extends PeerConnection {
+  readonly target: PeerTarget
+}
+
+/** A pool of connections per neighbour, made when it is first needed, and anew when its target changes. */
+export class PeerPools {
+  /** The one used last is last. */
+  readonly #entries = new Map<string, Entry>()
+  readonly #closing = new Set<Pool>()
+  #options: PeerPoolsOptions
+
+  constructor(options: PeerPoolsOptions) {
+    this.#options = options
+  }
+
+  /** @throws {TypeError} when `target.host` can be no host name */
+  get(hopId: string, target: PeerTarget): PeerConnection {
+    const found = this.#entries.get(hopId)
+    if (found !== undefined && isSame(found.target, target)) {
+      this.#entries.delete(hopId)
+      this.#entries.set(hopId, found)
+      return found
+    }
+    this.#retire(hopId)
+    const made = this.#open(target)
+    this.#entries.set(hopId, made)
+    const oldest = this.#entries.keys().next()
+    if (this.#entries.size > MAX_POOLS && oldest.done !== true) this.#retire(oldest.value)
+    return made
+  }
+
+  /** Further requests get new connections, made with `options`; those under way end on the old ones. */
+  renew(options: PeerPoolsOptions): void {
+    this.#options = options
+    for (const hopId of [...this.#entries.keys()]) this.#retire(hopId)
+  }
+
+  /** Ends all connections, and the requests on them. */
+  async close(): Promise<void> {
+    const pools = [...[...this.#entries.values()].map(entry => entry.pool), ...this.#closing]
+    this.#entries.clear()
+    await Promise.all(pools.map(pool => pool.destroy()))
+  }
+
+  #open(target: PeerTarget): Entry {
+    const address = addressOf(target)
+    const { clientCertificate, connectTimeoutMs, idleTimeoutMs } = this.#options
+    const keptMs = Math.max(1, idleTimeoutMs)
+    const pool = new Pool(address, {
+      connections: MAX_CONNECTIONS_PER_NEIGHBOUR,
+      keepAliveTimeout: keptMs,
+      // A neighbour may shorten it, not lengthen it.
+      keepAliveMaxTimeout: keptMs,
+      connect: createPeerConnector({ trust: target.trust, clientCertificate, connectTimeoutMs })
+    })
+    return { pool, address, target }
+  }
+
+  #retire(hopId: string): void {
+    const entry = this.#entries.get(hopId)
+    if (entry === undefined) return
+    this.#entries.delete(hopId)
+    this.#closing.add(entry.pool)
+    entry.pool.close(() => this.#closing.delete(entry.pool))
+  }
+}
+
+function addressOf({ host, port }: PeerTarget): string {
+  const url = new URL(`https://${isIPv6(host) ? `[${host}]` : host}:${port}`)
+  // What came as a host name must not turn out to hold credentials, a path or a port.
+  if (url.username !== '' || url.pathname !== '/' || url.search !== '' || url.hash !== '' || /[\s@/?#\\]/.test(host)) {
+    throw new TypeError(`not a host name: ${JSON.stringify(host)}`)
+  }
+  return url.origin
+}
+
+function isSame(a: PeerTarget, b: PeerTarget): boolean {
+  return a.host === b.host && a.port === b.port && isSameTrust(a.trust, b.trust)
+}
+
+function isSameTrust(a: PeerTrust, b: PeerTrust): boolean {
+  if (a.mode === 'cert_pinning' && b.mode === 'cert_pinning') {
+    return a.pins.length === b.pins.length && a.pins.every((pin, index) => b.pins[index]?.equals(pin) === true)
+  }
+  if (a.mode === 'cert_validation' && b.mode === 'cert_validation') return a.ca === b.ca && a.hostname === b.hostname
+  return a.mode === b.mode
+}
