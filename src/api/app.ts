@@ -91,7 +91,7 @@ const relayApi: FastifyPluginAsync<{ services: Services }> = async (app, { servi
 function installCallers(app: FastifyInstance, services: Services): void {
   const { config, topology, certificates, adminToken } = services
   const identify = createCallerIdentification({
-    trustedProxies: config.general.trustedProxies,
+    trustedProxies: () => config().general.trustedProxies,
     adminToken,
     certificates,
     topology
@@ -102,7 +102,7 @@ function installCallers(app: FastifyInstance, services: Services): void {
     reply.raw.setHeader(REQUEST_ID_HEADER, request.id)
     request.caller = identify(request.raw)
     const { access } = request.routeOptions.config
-    if (access !== undefined) checkAccess(access, request.caller, config)
+    if (access !== undefined) checkAccess(access, request.caller, config())
     done()
   })
   app.addHook('onRoute', route => {

@@ -7,7 +7,7 @@ import { isLoopback, type NetworkSet } from '../values/network-set.js'
 import type { KnownCertificates } from './services.js'
 
 export interface CallerSettings {
-  readonly trustedProxies: NetworkSet
+  readonly trustedProxies: () => NetworkSet
   readonly adminToken: string | undefined
   readonly certificates: KnownCertificates
   readonly topology: CurrentTopology
@@ -49,8 +49,8 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   return request => {
     const caller = connectionCaller(request)
     if (adminHash !== undefined && showsToken(request, adminHash)) return { kind: 'admin', address: caller.address }
-    if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies.contains(caller.address))) {
-      return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies) : caller
+    if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies().contains(caller.address))) {
+      return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies()) : caller
     }
     return caller
   }

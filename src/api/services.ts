@@ -36,7 +36,8 @@ export interface KnownCertificates {
 
 /** Everything that the routes use. */
 export interface Services {
-  readonly config: Config
+  /** As it is now: a reload may change allowed networks and proxies. */
+  readonly config: () => Config
   readonly topology: CurrentTopology
   readonly certificates: KnownCertificates
   readonly sharedFiles: SharedFiles

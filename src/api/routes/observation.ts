@@ -18,7 +18,7 @@ export const observationRoutes: Routes<{ services: Services }> = async (app, { s
       config: { access: 'open' },
       schema: { tags: ['system'], summary: 'The node id of this relay', response: { 200: Type.String() } }
     },
-    async (_request, reply) => reply.type('text/plain; charset=utf-8').send(config.general.nodeId)
+    async (_request, reply) => reply.type('text/plain; charset=utf-8').send(config().general.nodeId)
   )
 
   app.get(

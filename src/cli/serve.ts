@@ -1,0 +1,83 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, ConfigError } from '../config/config.js'
+import { loadConfig } from '../config/config-loader.js'
+import { createLog } from '../relay/log.js'
+import { lockFolder } from '../storage/instance-lock.js'
+import { createTree } from '../tree/tree-service.js'
+
+/** Exit codes (contract, "Configuration"). */
+const BAD_CONFIGURATION = 2
+const CANNOT_START = 3
+
+export interface ServeOptions {
+  /** The directory with `main.conf` and `logging.conf`. */
+  readonly config: string
+  /** Only check it, say what is wrong, and end. */
+  readonly test?: boolean
+}
+
+/** Runs a relay until SIGTERM or SIGINT. @returns the exit code */
+export async function runServe({ config: directory, test = false }: ServeOptions): Promise<number> {
+  const config = readConfig(directory)
+  if (config === undefined) return BAD_CONFIGURATION
+  if (test) {
+    process.stdout.write(`${directory}: the configuration is in order\n`)
+    return 0
+  }
+  try {
+    return await serve(config)
+  } catch (error) {
+    process.stderr.write(`treeline: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
+    return CANNOT_START
+  }
+}
+
+function readConfig(directory: string): Config | undefined {
+  try {
+    const config = loadConfig(directory)
+    for (const { level, text } of config.notices) process.stderr.write(`treeline: ${level}: ${text}\n`)
+    return config
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const problem of error.problems) process.stderr.write(`treeline: ${problem}\n`)
+    return undefined
+  }
+}
+
+async function serve(config: Config): Promise<number> {
+  mkdirSync(config.storage.path, { recursive: true, mode: 0o750 })
+  const unlock = lockFolder(config.storage.path)
+  const logger = await createLog(config)
+  const tree = createTree({
+    databaseFile: join(config.storage.path, 'topology.db'),
+    nodesListFile: config.general.nodesListFile,
+    nodesCertsFile: config.general.nodesCertsFile,
+    selfId: config.general.nodeId,
+    logger
+  })
+  try {
+    const treeLoaded = tree.load()
+    treeLoaded.catch(() => undefined) // awaited by startRelay, which may first take its time
+    const { startRelay } = await import('../relay/relay.js') // beside the worker that reads the tree
+    const relay = await startRelay({ config, tree, treeLoaded, logger })
+    logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
+    process.on('SIGHUP', () => {
+      relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+    })
+    const signal = await stopSignal()
+    logger.info({ signal }, 'stopping: requests under way may finish')
+    await relay.stop()
+    logger.info({}, 'stopped')
+    return 0
+  } finally {
+    await tree.close()
+    unlock()
+  }
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+}

@@ -1,0 +1,72 @@
+import cron from 'node-cron'
+import type { RemoteRuns } from '../remote-run/types.js'
+import type { SharedFiles } from '../shared-files/types.js'
+import type { Logger } from '../values/logger.js'
+import { type Frequency, isDue } from './purge-schedule.js'
+
+const EVERY_SECOND = '* * * * * *'
+/** Records of runs live for days: looking once an hour is often enough. */
+const RUN_RETENTION_EVERY_MS = 3_600_000
+
+export interface JobOptions {
+  readonly sharedFiles: Pick<SharedFiles, 'purgeExpired'>
+  readonly remoteRuns: Pick<RemoteRuns, 'purgeExpired'>
+  readonly cleanupFrequency: Frequency
+  readonly logger: Logger
+  /** @default Date.now */
+  readonly now?: () => number
+}
+
+export interface Jobs {
+  /** No job starts any more; resolves when none runs. */
+  stop(): Promise<void>
+}
+
+/** Starts what happens by the clock: the purge of shared files, and that of the records of runs. */
+export function startJobs({ sharedFiles, remoteRuns, cleanupFrequency, logger, now = Date.now }: JobOptions): Jobs {
+  const stopping = new AbortController()
+  const jobs = [
+    schedule(cleanupFrequency, async () => {
+      const files = await sharedFiles.purgeExpired(stopping.signal)
+      if (files > 0) logger.info({ files }, 'expired shared files removed')
+    }),
+    schedule({ everyMs: RUN_RETENTION_EVERY_MS }, async () => {
+      const runs = await remoteRuns.purgeExpired(stopping.signal)
+      if (runs > 0) logger.info({ runs }, 'old records of runs removed')
+    })
+  ]
+
+  function schedule(frequency: Frequency, work: () => Promise<void>): () => Promise<void> {
+    let lastStartMs = now()
+    let underWay: Promise<void> | undefined
+    const start = (): Promise<void> => {
+      lastStartMs = now()
+      underWay ??= work()
+        .catch((error: unknown) => {
+          if (!stopping.signal.aborted)
+            logger.error({ err: error }, 'a periodic job failed; it is tried again next time')
+        })
+        .finally(() => {
+          underWay = undefined
+        })
+      return underWay
+    }
+    const task =
+      'cron' in frequency
+        ? cron.schedule(frequency.cron, start, { noOverlap: true })
+        : cron.schedule(EVERY_SECOND, () => (isDue(lastStartMs, now(), frequency.everyMs) ? start() : undefined), {
+            suppressMissedWarning: true
+          })
+    return async () => {
+      await task.destroy()
+      await underWay
+    }
+  }
+
+  return {
+    stop: async () => {
+      stopping.abort(new Error('the relay stops'))
+      await Promise.all(jobs.map(stop => stop()))
+    }
+  }
+}

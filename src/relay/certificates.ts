@@ -1,0 +1,40 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { KnownCertificates } from '../api/services.js'
+import type { Tree } from '../tree/tree-service.js'
+
+const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+export interface CertificateBook extends KnownCertificates {
+  /**
+   * Reads the policy server's certificate file again; undefined: there is none to read.
+   * @throws {Error} when it cannot be read; what was known before stays
+   */
+  readPolicyServer(file: string | undefined): void
+}
+
+/** Who holds which certificate: the nodes list's, and the policy server's. */
+export function createCertificateBook(tree: Tree): CertificateBook {
+  let policyServer: ReadonlySet<string> = new Set()
+  let version = 0
+  tree.onChange(() => {
+    version += 1
+  })
+
+  return {
+    nodeOf: fingerprint => tree.nodeByFingerprint(fingerprint),
+    isPolicyServer: fingerprint => policyServer.has(fingerprint),
+    of: id => tree.certificatesOf(id),
+    version: () => version,
+    readPolicyServer(file) {
+      policyServer = new Set(file === undefined ? [] : readFingerprints(file))
+      version += 1
+    }
+  }
+}
+
+function readFingerprints(file: string): string[] {
+  const blocks = readFileSync(file, 'utf8').match(PEM_BLOCK) ?? []
+  if (blocks.length === 0) throw new Error(`${file} holds no certificate in PEM form`)
+  return blocks.map(pem => createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'))
+}

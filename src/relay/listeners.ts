@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:https'
+import type { FastifyInstance } from 'fastify'
+import { SERVER_OPTIONS } from '../api/app.js'
+import type { Config, ListenAddress } from '../config/config.js'
+
+/** A caller that has not finished its TLS handshake by then is dropped. */
+const HANDSHAKE_TIMEOUT_MS = 10_000
+
+export interface Listeners {
+  /** The addresses as bound, for the log. */
+  readonly addresses: readonly string[]
+  /** Reads certificate and key again, for new connections. @throws {Error} when they do not fit; the old ones stay */
+  renewCertificate(config: Config): void
+  /** Takes no further connections; resolves when all requests under way are answered. */
+  drain(): Promise<void>
+  /** Ends what is left. */
+  cut(): void
+}
+
+/** Opens `general.listen` (plain HTTP) and `general.https_listen` (TLS 1.3): the same routes answer on both. */
+export async function openListeners(app: FastifyInstance, config: Config): Promise<Listeners> {
+  const { listen, httpsListen, maxConnections } = config.general
+  await app.ready()
+  app.server.maxConnections = maxConnections
+  answerExpectations(app, app.server)
+  const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
+  const addresses = [await app.listen({ host: listen.host, port: listen.port })]
+  if (tls !== undefined && httpsListen !== undefined) {
+    tls.maxConnections = maxConnections
+    await bind(tls, httpsListen)
+    addresses.push(`https://${show(tls.address())}`)
+  }
+  return {
+    addresses,
+    renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
+    drain: async () => {
+      await Promise.all([app.close(), tls === undefined ? undefined : closed(tls)])
+    },
+    cut: () => {
+      app.server.closeAllConnections()
+      tls?.closeAllConnections()
+    }
+  }
+}
+
+function createTlsServer(app: FastifyInstance, config: Config): Server {
+  const server = createServer(
+    {
+      ...SERVER_OPTIONS,
+      ...secureContext(config),
+      minVersion: 'TLSv1.3',
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      requestCert: true,
+      rejectUnauthorized: false // who it is, src/api/callers.ts decides: agents' certificates have no CA
+    },
+    (request, response) => app.routing(request, response)
+  )
+  answerExpectations(app, server)
+  return server
+}
+
+function secureContext(config: Config): { cert: Buffer; key: Buffer } {
+  const { httpsCertificateFile, httpsKeyFile } = config.general
+  if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
+    throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
+  }
+  return { cert: readFileSync(httpsCertificateFile), key: readFileSync(httpsKeyFile) }
+}
+
+/** `Expect: 100-continue` goes to the routes, which say `continue` once all that comes before the body is in order. */
+function answerExpectations(app: FastifyInstance, server: Server | FastifyInstance['server']): void {
+  server.on('checkContinue', (request, response) => app.routing(request, response))
+}
+
+function bind(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+}
+
+function show(address: ReturnType<Server['address']>): string {
+  if (address === null || typeof address === 'string') return String(address)
+  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
+}

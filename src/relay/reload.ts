@@ -1,0 +1,41 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Config } from '../config/config.js'
+
+/** Settings that a reload puts in force at once; a change of any other one waits for a restart. */
+const LIVE: ReadonlySet<string> = new Set([
+  'logging.level',
+  'general.trustedProxies',
+  'general.httpsCertificateFile',
+  'general.httpsKeyFile',
+  'upstream.serverCertificateFile',
+  'remoteRun.allowedNetworks',
+  'sharedFiles.allowedNetworks',
+  'sharedFolder.allowedNetworks',
+  'metrics.allowedNetworks'
+])
+
+const SECTIONS = [
+  'general',
+  'upstream',
+  'remoteRun',
+  'sharedFiles',
+  'sharedFolder',
+  'storage',
+  'metrics',
+  'tokens'
+] as const
+
+/** The settings (`section.key`) that differ and are only read at start. */
+export function changesThatNeedRestart(running: Config, read: Config): string[] {
+  return SECTIONS.flatMap(section => {
+    const before: Readonly<Record<string, unknown>> = { ...running[section] }
+    const after: Readonly<Record<string, unknown>> = { ...read[section] }
+    return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+      .filter(key => !LIVE.has(`${section}.${key}`) && !isSame(before[key], after[key]))
+      .map(key => `${section}.${key}`)
+  })
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return isDeepStrictEqual(one, other) || JSON.stringify(one) === JSON.stringify(other)
+}

@@ -1,0 +1,100 @@
+import type { Logger } from 'pino'
+import type { SystemControl, SystemStatus } from '../api/services.js'
+import type { Config } from '../config/config.js'
+import { loadConfig } from '../config/config-loader.js'
+import type { Database } from '../storage/database.js'
+import type { DirectNeighbours } from '../tree/neighbours.js'
+import type { Tree } from '../tree/tree-service.js'
+import type { CertificateBook } from './certificates.js'
+import { changesThatNeedRestart } from './reload.js'
+
+export interface SystemControlOptions {
+  readonly config: Config
+  readonly tree: Tree
+  readonly certificates: CertificateBook
+  readonly neighbours: DirectNeighbours
+  readonly database: Database
+  readonly logger: Logger
+}
+
+export interface RelaySystemControl extends SystemControl {
+  /** The configuration in force. */
+  readonly config: () => Config
+  onCertificateRenewal(renew: (config: Config) => void): void
+}
+
+/** Reloading, and what `system/status` says. */
+export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
+  const { tree, certificates, neighbours, database, logger } = options
+  let inForce = options.config
+  let configurationProblem = errorNotices(inForce)
+  let renewCertificate: (config: Config) => void = () => undefined
+  certificates.readPolicyServer(inForce.upstream?.serverCertificateFile)
+
+  /** A broken configuration changes nothing: the relay goes on with the one it has. */
+  async function reloadConfiguration(): Promise<string | undefined> {
+    try {
+      const read = loadConfig(inForce.directory)
+      const waiting = changesThatNeedRestart(inForce, read)
+      certificates.readPolicyServer(read.upstream?.serverCertificateFile)
+      renewCertificate(read)
+      await neighbours.reload(read)
+      logger.level = read.logging.level
+      inForce = read
+      configurationProblem = errorNotices(read)
+      if (waiting.length > 0) {
+        logger.warn({ settings: waiting }, 'changed, and in force only after a restart')
+        configurationProblem ??= `in force only after a restart: ${waiting.join(', ')}`
+      }
+      return undefined
+    } catch (error) {
+      configurationProblem = error instanceof Error ? error.message : String(error)
+      return configurationProblem
+    }
+  }
+
+  async function reload(): Promise<readonly string[]> {
+    const configuration = await reloadConfiguration()
+    const report = await tree.reload()
+    const problems = [configuration, report.problem].filter(problem => problem !== undefined)
+    if (problems.length === 0) logger.info({ nodes: tree.current().size }, 'reloaded')
+    else logger.error({ problems }, 'reloaded in part: what is broken stays as it was')
+    return problems
+  }
+
+  function status(): SystemStatus {
+    const nodes = tree.status()
+    return {
+      configuration: part(configurationProblem),
+      database: part(databaseProblem(database)),
+      nodes: { ...part(nodes.details), count: nodes.nodeCount, certificates: nodes.certificateCount }
+    }
+  }
+
+  return {
+    config: () => inForce,
+    reload,
+    status,
+    onCertificateRenewal: renew => {
+      renewCertificate = renew
+    }
+  }
+}
+
+function part(problem: string | undefined): { status: 'success' | 'error'; details?: string } {
+  return problem === undefined ? { status: 'success' } : { status: 'error', details: problem }
+}
+
+function errorNotices(config: Config): string | undefined {
+  const errors = config.notices.filter(notice => notice.level === 'error').map(notice => notice.text)
+  return errors.length === 0 ? undefined : errors.join('\n')
+}
+
+function databaseProblem(database: Database): string | undefined {
+  try {
+    database.pragma('user_version')
+    return undefined
+  } catch (error) {
+    return String(error)
+  }
+}
