@@ -1,0 +1,36 @@
+import { validate } from 'node-cron'
+import type { Config } from './config.js'
+import { duration, type ValueReader } from './value-readers.js'
+
+export type CleanupSchedule = Config['sharedFiles']['cleanupFrequency']
+
+const MIN_PERIOD_MS = 1000
+const MAX_EXPRESSION_LENGTH = 200
+
+/** How many steps each field of a cron expression has, the seconds first, which may be left out. */
+const FIELD_SIZES: readonly number[] = [60, 60, 24, 31, 12, 7]
+
+const period = duration(MIN_PERIOD_MS)
+
+/** A time such as `10min`, or a cron expression of five or six fields. */
+export const cleanupSchedule: ValueReader<CleanupSchedule> = {
+  expected: 'a time from 1s on, such as "10min", or a cron expression, such as "*/10 * * * *"',
+  parse: raw => {
+    const everyMs = period.parse(raw)
+    if (everyMs !== undefined) return { everyMs }
+    return typeof raw === 'string' && isCronExpression(raw) ? { cron: raw.trim() } : undefined
+  }
+}
+
+function isCronExpression(text: string): boolean {
+  if (text.length > MAX_EXPRESSION_LENGTH) return false
+  const fields = text.trim().split(/\s+/)
+  if (fields.length < 5 || fields.length > 6) return false
+  const sizes = FIELD_SIZES.slice(FIELD_SIZES.length - fields.length)
+  return fields.every((field, index) => hasSensibleStep(field, sizes[index] ?? 0)) && validate(text.trim())
+}
+
+/** node-cron takes a step of 90 minutes, and runs once an hour then: nobody means that. */
+function hasSensibleStep(field: string, size: number): boolean {
+  return [...field.matchAll(/\/(\d+)/g)].every(([, step]) => Number(step) >= 1 && Number(step) < size)
+}

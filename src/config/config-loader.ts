@@ -1,0 +1,45 @@
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, ConfigError } from './config.js'
+import { parseConfig } from './config-parser.js'
+
+/** Far beyond any configuration; what is larger is some other file. */
+const MAX_FILE_BYTES = 1024 * 1024
+
+/**
+ * Reads `main.conf` and `logging.conf` (which may be absent) from a directory. Nothing else reads configuration files.
+ * @throws {ConfigError} naming all that is wrong
+ */
+export function loadConfig(directory: string): Config {
+  const problems: string[] = []
+  const main = readIfPresent(directory, 'main.conf', problems)
+  const logging = readIfPresent(directory, 'logging.conf', problems)
+  if (main === undefined && problems.length === 0) {
+    problems.push(`main.conf: there is none in ${directory}; give its directory with --config`)
+  }
+  if (main === undefined || problems.length > 0) throw new ConfigError(problems)
+  return parseConfig(main, logging, directory, readText)
+}
+
+function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {
+  try {
+    return readText(join(directory, name))
+  } catch (error) {
+    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    if (!isAbsent) problems.push(`${name}: cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    return undefined
+  }
+}
+
+/** UTF-8, with or without a byte order mark. */
+function readText(path: string): string {
+  const stats = statSync(path)
+  if (!stats.isFile()) throw new Error(`${path} is not a file`)
+  if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} has more than ${MAX_FILE_BYTES} bytes`)
+  const bytes = readFileSync(path)
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (error) {
+    throw new Error(`${path} is not UTF-8 text`, { cause: error })
+  }
+}

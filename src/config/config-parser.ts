@@ -1,0 +1,221 @@
+import { resolve } from 'node:path'
+import { isNodeId } from '../values/ids.js'
+import { hostAddress, listenAddress, neighbourAddress } from './address-readers.js'
+import { cleanupSchedule } from './cleanup-schedule.js'
+import { type Config, ConfigError, type ListenAddress } from './config.js'
+import { noticeForeignKeys } from './foreign-keys.js'
+import { deepFreeze } from './freeze.js'
+import { parseLogging } from './logging-parser.js'
+import { type Findings, Section } from './section.js'
+import { parseTomlTable } from './toml-table.js'
+import {
+  byteSize,
+  commandPath,
+  duration,
+  filePath,
+  flag,
+  MAX_TIMER_MS,
+  networks,
+  oneOf,
+  plainText,
+  secretText,
+  wholeNumber
+} from './value-readers.js'
+
+/** Gives a text file's content; throws when it cannot be read. */
+export type ReadFile = (path: string) => string
+
+/** The root is the node with this id; it has no policy server but itself. */
+const ROOT_ID = 'root'
+
+const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
+const MAX_OUTPUT_BYTES = 1024 ** 3
+
+/** With host names of 255 characters, the most that keeps a command's arguments under 128 KiB. */
+const MAX_BATCH_SIZE = 400
+
+/**
+ * Makes a configuration of the two files' texts.
+ * @param mainToml `main.conf`
+ * @param loggingToml `logging.conf`; undefined when there is none, which means its defaults
+ * @param directory from which relative paths count
+ * @param readFile for `general.node_id_file` alone
+ * @throws {ConfigError} with all problems of both files
+ */
+export function parseConfig(
+  mainToml: string,
+  loggingToml: string | undefined,
+  directory: string,
+  readFile: ReadFile
+): Config {
+  const findings: Findings = { problems: [], notices: [] }
+  const main = new Section('main.conf', '', findings, parseTomlTable('main.conf', mainToml, findings))
+  const loggingTable = parseTomlTable('logging.conf', loggingToml ?? '', findings)
+  const logging = new Section('logging.conf', '', findings, loggingTable)
+  if (loggingToml === undefined) {
+    findings.notices.push({ level: 'warning', text: 'logging.conf: there is none; the level is "info"' })
+  }
+  // With a broken file, what its keys lack would only hide the one problem that matters.
+  if (findings.problems.length > 0) throw new ConfigError(findings.problems)
+
+  const config: Config = {
+    ...readMain(main, directory, readFile),
+    logging: parseLogging(logging),
+    notices: findings.notices
+  }
+  noticeForeignKeys(main)
+  main.noticeUnknownKeys()
+  logging.noticeUnknownKeys()
+  if (findings.problems.length > 0) throw new ConfigError(findings.problems)
+  return deepFreeze(config)
+}
+
+function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Config, 'logging' | 'notices'> {
+  const general = readGeneral(main.section('general'), directory, readFile)
+  return {
+    directory: resolve(directory),
+    general,
+    upstream: readUpstream(main.section('output').section('upstream'), general, directory),
+    neighbours: { addresses: readAddresses(main.section('neighbours').section('addresses')) },
+    remoteRun: readRemoteRun(main.section('remote_run'), directory),
+    sharedFiles: readSharedFiles(main.section('shared_files'), directory),
+    sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
+    storage: { path: main.section('storage').read('path', filePath(directory), '/var/lib/treeline') },
+    metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
+    tokens: { adminFile: main.section('tokens').optional('admin_file', filePath(directory)) }
+  }
+}
+
+function readGeneral(section: Section, directory: string, readFile: ReadFile): Config['general'] {
+  const path = filePath(directory)
+  const general: Config['general'] = {
+    nodeId: readNodeId(section, directory, readFile),
+    nodesListFile: section.read('nodes_list_file', path, '/var/rudder/lib/relay/nodeslist.json'),
+    nodesCertsFile: section.read('nodes_certs_file', path, '/var/rudder/lib/ssl/allnodescerts.pem'),
+    listen: section.read('listen', listenAddress, '127.0.0.1:3030'),
+    httpsListen: section.optional('https_listen', listenAddress),
+    httpsCertificateFile: section.optional('https_certificate_file', path),
+    httpsKeyFile: section.optional('https_key_file', path),
+    httpsPort: section.read('https_port', wholeNumber(1, 65_535), 443),
+    httpsIdleTimeoutMs: section.read('https_idle_timeout', duration(1, MAX_TIMER_MS), '2s'),
+    connectTimeoutMs: section.read('connect_timeout', duration(1, MAX_TIMER_MS), '10s'),
+    peerAuthentication: section.read(
+      'peer_authentication',
+      oneOf('cert_pinning', 'cert_validation', 'dangerous_none'),
+      'cert_pinning'
+    ),
+    caPath: section.optional('ca_path', path),
+    trustedProxies: section.read('trusted_proxies', networks, []),
+    maxConnections: section.read('max_connections', wholeNumber(1, 1_000_000), 20_000),
+    stopTimeoutMs: section.read('stop_timeout', duration(0, MAX_TIMER_MS), '30s')
+  }
+  checkHttps(section, general)
+  if (general.peerAuthentication === 'dangerous_none') {
+    const text = '"dangerous_none": whoever answers at a neighbour\'s address is believed; for tests only'
+    section.notice('warning', 'peer_authentication', text)
+  }
+  return general
+}
+
+function checkHttps(section: Section, general: Config['general']): void {
+  const hasCertificate = section.raw('https_certificate_file') !== undefined
+  const hasKey = section.raw('https_key_file') !== undefined
+  if (hasCertificate !== hasKey) {
+    const missing = hasCertificate ? 'https_key_file' : 'https_certificate_file'
+    section.problem(missing, 'missing: a certificate and its key go together')
+  } else if (general.httpsListen !== undefined && !hasCertificate) {
+    section.problem('https_certificate_file', 'missing: https_listen needs https_certificate_file and https_key_file')
+  }
+}
+
+/** `node_id`, or else the content of `node_id_file`. */
+function readNodeId(section: Section, directory: string, readFile: ReadFile): string {
+  const file = section.read('node_id_file', filePath(directory), '/opt/rudder/etc/uuid.hive')
+  const isWritten = section.raw('node_id') !== undefined
+  const id = isWritten ? section.optional('node_id', plainText) : readIdFile(section, file, readFile)
+  if (id === undefined || isNodeId(id)) return id ?? ''
+  const where = isWritten ? '' : ` in ${file}`
+  const rule = 'expected a node id of 1 to 128 characters A-Z a-z 0-9 - _ .'
+  section.problem(isWritten ? 'node_id' : 'node_id_file', `${rule}, got ${JSON.stringify(id.slice(0, 80))}${where}`)
+  return ''
+}
+
+function readIdFile(section: Section, file: string, readFile: ReadFile): string | undefined {
+  try {
+    return readFile(file).trim()
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    section.problem('node_id_file', `${file} cannot be read, and node_id is not set: ${why}`)
+    return undefined
+  }
+}
+
+function readUpstream(section: Section, general: Config['general'], directory: string): Config['upstream'] {
+  // An existing relay's file may have an empty host at the root.
+  const isHostAbsent = section.raw('host') === undefined || section.raw('host') === ''
+  const address = isHostAbsent ? undefined : section.optional('host', hostAddress)
+  const pinned = section.optional('server_certificate_file', filePath(directory))
+  const user = section.read('user', secretText, 'rudder')
+  const password = section.optional('password', secretText)
+  if (general.nodeId === ROOT_ID) return undefined
+  if (isHostAbsent) {
+    const text = `missing: every relay but "${ROOT_ID}" needs the host name of its policy server, such as rudder.example.com`
+    section.problem('host', text)
+  }
+  return {
+    host: address?.host ?? '',
+    port: address?.port ?? general.httpsPort,
+    serverCertificateFile: pinned ?? defaultPinnedFile(general.peerAuthentication),
+    user,
+    password
+  }
+}
+
+/** Only pinning needs the file, so only there is it taken to exist. */
+function defaultPinnedFile(mode: Config['general']['peerAuthentication']): string | undefined {
+  return mode === 'cert_pinning' ? '/var/rudder/lib/ssl/policy_server.pem' : undefined
+}
+
+function readAddresses(section: Section): ReadonlyMap<string, ListenAddress> {
+  const addresses = new Map<string, ListenAddress>()
+  for (const id of section.keys()) {
+    const address = section.optional(id, neighbourAddress)
+    if (!isNodeId(id)) section.problem(id.slice(0, 80), 'expected a node id as the key')
+    else if (address !== undefined) addresses.set(id, address)
+  }
+  return addresses
+}
+
+function readRemoteRun(section: Section, directory: string): Config['remoteRun'] {
+  return {
+    enabled: section.read('enabled', flag, true),
+    command: section.read('command', commandPath(directory), '/opt/rudder/bin/rudder'),
+    useSudo: section.read('use_sudo', flag, true),
+    batchSize: section.read('batch_size', wholeNumber(1, MAX_BATCH_SIZE), 1),
+    concurrency: section.read('concurrency', wholeNumber(1, 10_000), 64),
+    timeoutMs: section.read('timeout', duration(1, MAX_TIMER_MS), '1h'),
+    retentionMs: section.read('retention', duration(1), '7days'),
+    maxOutputBytes: section.read('max_output', byteSize(1, MAX_OUTPUT_BYTES), 1_048_576),
+    allowedNetworks: section.read('allowed_networks', networks, [])
+  }
+}
+
+function readSharedFiles(section: Section, directory: string): Config['sharedFiles'] {
+  return {
+    path: section.read('path', filePath(directory), '/var/rudder/shared-files/'),
+    maxBodyBytes: section.read('max_body_size', byteSize(1), 52_428_800),
+    cleanupFrequency: section.section('cleanup').read('frequency', cleanupSchedule, '10min'),
+    maxTotalBytes: section.optional('max_total_size', byteSize(1)),
+    maxFilesPerSource: section.optional('max_files_per_source', wholeNumber(1, Number.MAX_SAFE_INTEGER)),
+    allowedNetworks: section.read('allowed_networks', networks, EVERY_NETWORK),
+    allowSha1: section.read('allow_sha1', flag, true),
+    requireSender: section.read('require_sender', flag, false)
+  }
+}
+
+function readSharedFolder(section: Section, directory: string): Config['sharedFolder'] {
+  return {
+    path: section.read('path', filePath(directory), '/var/rudder/configuration-repository/shared-files/'),
+    allowedNetworks: section.read('allowed_networks', networks, [])
+  }
+}
