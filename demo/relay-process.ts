@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** Lines of log kept for whoever asks what went wrong. */
+const KEPT_LOG_LINES = 2_000
+
+export interface RelayProcess {
+  readonly pid: number
+  /** The newest lines that the relay wrote, on standard output and error. */
+  readonly log: readonly string[]
+  /** Resolves with the exit code (or signal) once the process has ended. */
+  readonly ended: Promise<number | string>
+  signal(signal: NodeJS.Signals): void
+  /** Resolves with the first line of log, past or to come, that `matches`; rejects when the process ends before. */
+  logged(matches: (line: string) => boolean): Promise<string>
+  /** SIGTERM; resolves when the process has ended. */
+  stop(): Promise<void>
+}
+
+export interface CommandLine {
+  readonly program: string
+  readonly args: readonly string[]
+}
+
+/** How `treeline` is started from this checkout: compiled where this file is compiled, else through tsx. */
+export function treelineCommand(args: readonly string[]): CommandLine {
+  const compiled = fileURLToPath(new URL('../src/main.js', import.meta.url))
+  if (existsSync(compiled)) return { program: process.execPath, args: [compiled, ...args] }
+  const source = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  return { program: process.execPath, args: ['--import', import.meta.resolve('tsx'), source, ...args] }
+}
+
+/** Starts `treeline serve` and waits until it is ready. @throws {Error} with its log, when it ends instead */
+export async function startRelayProcess(
+  configDirectory: string,
+  environment: NodeJS.ProcessEnv = {}
+): Promise<RelayProcess> {
+  const { program, args } = treelineCommand(['serve', '--config', configDirectory])
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
+  const relay = watch(child)
+  try {
+    await relay.logged(line => line.includes('"msg":"ready"'))
+  } catch (error) {
+    throw new Error(`the relay of ${configDirectory} did not start:\n${relay.log.join('\n')}`, { cause: error })
+  }
+  return relay
+}
+
+function watch(child: ChildProcess): RelayProcess {
+  const log: string[] = []
+  const waiting = new Set<(line: string | undefined) => void>()
+  const keep = (line: string) => {
+    log.push(line)
+    if (log.length > KEPT_LOG_LINES) log.shift()
+    for (const wait of waiting) wait(line)
+  }
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream !== null) createInterface({ input: stream }).on('line', keep)
+  }
+  const ended = once(child, 'exit').then(([code, signal]): number | string => code ?? signal)
+  void ended.then(() => {
+    for (const wait of waiting) wait(undefined)
+  })
+  return {
+    pid: child.pid ?? 0,
+    log,
+    ended,
+    signal: signal => {
+      child.kill(signal)
+    },
+    logged: matches => firstLine(log, waiting, matches, () => child.exitCode !== null || child.signalCode !== null),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await ended
+    }
+  }
+}
+
+function firstLine(
+  log: readonly string[],
+  waiting: Set<(line: string | undefined) => void>,
+  matches: (line: string) => boolean,
+  hasEnded: () => boolean
+): Promise<string> {
+  const past = log.find(matches)
+  if (past !== undefined) return Promise.resolve(past)
+  if (hasEnded()) return Promise.reject(new Error('the relay has ended'))
+  return new Promise((resolve, reject) => {
+    const wait = (line: string | undefined) => {
+      if (line !== undefined && !matches(line)) return
+      waiting.delete(wait)
+      if (line === undefined) reject(new Error('the relay has ended'))
+      else resolve(line)
+    }
+    waiting.add(wait)
+  })
+}
