@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
+const MAX_LINES = 350
+
+/** Which layers each one may import, besides itself. `config` and `values` are leaves that all may use. */
+const LEAVES = ['values', 'config']
+const FEATURES = ['remote-run', 'shared-files', 'shared-folder']
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  values: [],
+  config: ['values'],
+  storage: LEAVES,
+  tree: ['storage', ...LEAVES],
+  'remote-run': ['tree', 'storage', ...LEAVES],
+  'shared-files': ['tree', 'storage', ...LEAVES],
+  'shared-folder': ['tree', 'storage', ...LEAVES],
+  api: [...FEATURES, 'tree', 'storage', ...LEAVES],
+  jobs: [...FEATURES, 'tree', 'storage', ...LEAVES],
+  relay: ['api', 'jobs', ...FEATURES, 'tree', 'storage', ...LEAVES],
+  cli: LEAVES
+}
+
+/** What starts the process wires everything, so these files may import any layer. */
+const WIRING: readonly string[] = ['cli/serve.ts', 'main.ts']
+
+/** One import or re-export of a source file. */
+interface Import {
+  readonly specifier: string
+  readonly isTypeOnly: boolean
+}
+
+interface SourceFile {
+  /** Relative to src, with slashes. */
+  readonly path: string
+  readonly layer: string
+  readonly text: string
+  readonly imports: readonly Import[]
+}
+
+const STATIC_IMPORT = /^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm
+const DYNAMIC_IMPORT = /\bimport\('([^']+)'\)(\.[A-Z])?/g
+
+function readSources(): SourceFile[] {
+  return readdirSync(SOURCE, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile() && entry.name.endsWith('.ts'))
+    .map(entry => {
+      const file = join(entry.parentPath, entry.name)
+      const path = relative(SOURCE, file).split(sep).join('/')
+      const text = readFileSync(file, 'utf8')
+      const layer = path.includes('/') ? path.slice(0, path.indexOf('/')) : ''
+      return { path, layer, text, imports: findImports(text) }
+    })
+}
+
+function findImports(text: string): Import[] {
+  const code = withoutComments(text)
+  const found: Import[] = []
+  for (const [, type, specifier = ''] of code.matchAll(STATIC_IMPORT)) {
+    found.push({ specifier, isTypeOnly: type !== undefined })
+  }
+  for (const [, specifier = '', member] of code.matchAll(DYNAMIC_IMPORT)) {
+    found.push({ specifier, isTypeOnly: member !== undefined }) // import('x').Name is a type
+  }
+  return found
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+}
+
+/** The source file that an import leads to; undefined for a package. */
+function resolveImport(from: SourceFile, specifier: string): string | undefined {
+  if (!specifier.startsWith('.')) return undefined
+  return join(dirname(from.path), specifier).split(sep).join('/').replace(/\.js$/, '.ts')
+}
+
+function layerOf(path: string): string {
+  return path.includes('/') ? path.slice(0, path.indexOf('/')) : ''
+}
+
+/** The first circle of files found, as a path that ends where it began. */
+function findCircle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>()
+  function visit(path: string, way: readonly string[]): string[] | undefined {
+    if (way.includes(path)) return [...way.slice(way.indexOf(path)), path]
+    if (done.has(path)) return undefined
+    for (const next of graph.get(path) ?? []) {
+      const circle = visit(next, [...way, path])
+      if (circle !== undefined) return circle
+    }
+    done.add(path)
+    return undefined
+  }
+  for (const path of graph.keys()) {
+    const circle = visit(path, [])
+    if (circle !== undefined) return circle
+  }
+  return undefined
+}
+
+const sources = readSources()
+
+test('the checks below have something to check', () => {
+  assert.ok(sources.length > 20)
+  const example = "import { a } from './a.js'\nimport type { B } from \"x\"\nexport * from '../c.js'\nawait import('d')"
+  assert.deepEqual(
+    findImports(
+      `${example}\n// import 'e'\n/* import 'f' */\nimport 'g'\nimport {\n  h\n} from 'i'`.replaceAll('"', "'")
+    ),
+    [
+      { specifier: './a.js', isTypeOnly: false },
+      { specifier: 'x', isTypeOnly: true },
+      { specifier: '../c.js', isTypeOnly: false },
+      { specifier: 'g', isTypeOnly: false },
+      { specifier: 'i', isTypeOnly: false },
+      { specifier: 'd', isTypeOnly: false }
+    ]
+  )
+  const circle = new Map([
+    ['a', ['b']],
+    ['b', ['c']],
+    ['c', ['b']]
+  ])
+  assert.deepEqual(findCircle(circle), ['b', 'c', 'b'])
+})
+
+test('every folder of src is a known layer', () => {
+  const folders = new Set(sources.map(file => file.layer).filter(layer => layer !== ''))
+  for (const folder of folders) assert.ok(folder in LAYERS, `src/${folder} is not in the table of layers`)
+})
+
+test('imports point down', () => {
+  for (const file of sources) {
+    if (WIRING.includes(file.path)) continue
+    for (const { specifier } of file.imports) {
+      const target = resolveImport(file, specifier)
+      if (target === undefined) continue
+      const layer = layerOf(target)
+      const isAllowed = layer === file.layer || (LAYERS[file.layer] ?? []).includes(layer)
+      assert.ok(isAllowed, `src/${file.path} imports src/${target}: ${file.layer} must not know ${layer || 'main'}`)
+    }
+  }
+})
+
+test('no files import one another in a circle, not even for types', () => {
+  const graph = new Map(
+    sources.map(file => [file.path, file.imports.flatMap(({ specifier }) => resolveImport(file, specifier) ?? [])])
+  )
+  assert.equal(findCircle(graph)?.join(' > '), undefined)
+})
+
+test('only src/storage knows better-sqlite3 and SQL', () => {
+  const sql =
+    /[`'"]\s*(SELECT\b[^'"`]*\bFROM|INSERT\s+(OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|PRAGMA)\b/i
+  for (const file of sources) {
+    if (file.layer === 'storage') continue
+    const isImported = file.imports.some(({ specifier }) => specifier === 'better-sqlite3')
+    assert.ok(!isImported, `src/${file.path} imports better-sqlite3: take the type from storage/database.ts`)
+    assert.doesNotMatch(withoutComments(file.text), sql, `src/${file.path} has SQL`)
+    assert.doesNotMatch(
+      withoutComments(file.text),
+      /\bdb\.(prepare|exec|pragma|transaction)\(/,
+      `src/${file.path} calls the database`
+    )
+  }
+})
+
+test('only src/api decides the status of an answer', () => {
+  const deciding = /\b(?:reply|response|res)(?:\.raw)?\s*\.\s*(?:code|status|writeHead)\s*\(|\bstatusCode\s*=[^=]/
+  for (const file of sources) {
+    if (file.layer === 'api') continue
+    assert.doesNotMatch(withoutComments(file.text), deciding, `src/${file.path} decides an HTTP status`)
+    const isFastifyKnown = file.imports.some(({ specifier, isTypeOnly }) => specifier === 'fastify' && !isTypeOnly)
+    assert.ok(!isFastifyKnown, `src/${file.path} imports fastify`)
+  }
+})
+
+test('exports have names', () => {
+  for (const file of sources) {
+    assert.doesNotMatch(withoutComments(file.text), /^export default\b|\bas default\b/m, `src/${file.path}`)
+  }
+})
+
+test('files are named in kebab-case and stay small', () => {
+  for (const file of sources) {
+    assert.match(file.path, /^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/)
+    const lines = file.text.split('\n').length - 1
+    assert.ok(lines <= MAX_LINES, `src/${file.path} has ${lines} lines: split it along a noun`)
+  }
+})
+
+test('nothing switches the checks of the compiler off', () => {
+  for (const file of sources) {
+    assert.doesNotMatch(file.text, /@ts-(ignore|nocheck|expect-error)/, `src/${file.path}`)
+    assert.doesNotMatch(withoutComments(file.text), /\bas any\b|: any\b|<any>/, `src/${file.path}`)
+  }
+})
