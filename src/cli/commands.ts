@@ -1,0 +1,24 @@
+import type { Command } from 'commander'
+
+/** Adds one command, with its subcommands, to the program. */
+export type Register = (program: Command) => void
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  /** Loads the command's file: only that of the command that was asked for is ever loaded. */
+  readonly load: () => Promise<{ readonly register: Register }>
+}
+
+/** In the order in which the help shows them. */
+export const COMMANDS: readonly CommandEntry[] = [
+  { name: 'serve', summary: 'be a relay, until SIGTERM', load: () => import('./serve-command.js') },
+  { name: 'run', summary: 'make agents run, and watch them', load: () => import('./run.js') },
+  { name: 'runs', summary: 'list, show, cancel and follow runs', load: () => import('./runs.js') },
+  { name: 'nodes', summary: 'list, show, route and import nodes', load: () => import('./nodes.js') },
+  { name: 'share', summary: 'sign a file and share it with a node', load: () => import('./share.js') },
+  { name: 'fetch', summary: 'fetch a shared file, and verify it', load: () => import('./fetch.js') },
+  { name: 'outbox', summary: 'see to files that could not be handed on yet', load: () => import('./outbox.js') },
+  { name: 'key', summary: 'make keys that sign, and keys that files are sealed for', load: () => import('./key.js') },
+  { name: 'method', summary: "agents' generic methods: kept, repaired or error", load: () => import('./method.js') }
+]

@@ -1,0 +1,66 @@
+import { Command, CommanderError } from 'commander'
+import { RelayError } from '../values/relay-error.js'
+import { VERSION } from '../values/version.js'
+import { CommandError, EXIT, errorCode, errorMessage } from './command-error.js'
+import { COMMANDS } from './commands.js'
+
+/** What a shell reports for a program that SIGPIPE ended. */
+const EXIT_SIGPIPE = 141
+
+/**
+ * Runs `treeline <args…>` to its end, and leaves the exit code in `process.exitCode`.
+ * @param args without the interpreter and the script
+ */
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  endQuietlyWithoutReader()
+  try {
+    const program = await createProgram(args)
+    await program.parseAsync(asSubcommand(args), { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}
+
+/** Loads the command that is asked for, and knows the others by name alone, for the help. */
+async function createProgram(args: readonly string[]): Promise<Command> {
+  const [wanted] = asSubcommand(args)
+  const program = new Command('treeline')
+    .description('One relay for fleets of servers that stand in a tree: remote runs and shared files')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpCommand(false)
+    .exitOverride()
+    .showHelpAfterError('(add --help for what is possible)')
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.')
+  for (const { name, summary, load } of COMMANDS) {
+    if (name === wanted) (await load()).register(program)
+    else program.command(name).description(summary)
+  }
+  return program
+}
+
+/** `treeline -c dir` and `treeline -t` mean `serve`, as rudder-relayd is called; `help x` means `x --help`. */
+function asSubcommand(args: readonly string[]): string[] {
+  const [first = '--help', ...rest] = args
+  if (first === 'help') return [...rest, '--help']
+  return /^(?:-[ct]|--config|--test)/.test(first) ? ['serve', first, ...rest] : [first, ...rest]
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  const isExpected = error instanceof CommandError || error instanceof RelayError || errorCode(error) !== undefined
+  console.error(`treeline: ${isExpected ? errorMessage(error) : stackOf(error)}`)
+  if (error instanceof CommandError) return error.exitCode
+  return error instanceof RelayError && error.code === 'INVALID_INPUT' ? EXIT.usage : EXIT.failure
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+/** `treeline … | head` is no failure to complain about. */
+function endQuietlyWithoutReader(): void {
+  process.stdout.on('error', error => {
+    if (errorCode(error) === 'EPIPE') process.exit(EXIT_SIGPIPE)
+    throw error
+  })
+}

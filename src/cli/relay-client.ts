@@ -1,0 +1,166 @@
+import type { Readable } from 'node:stream'
+import { Agent } from 'undici'
+import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
+import { createServerConnector, type ServerTls } from './server-tls.js'
+import { printable } from './terminal.js'
+
+/** Of a JSON answer or an error; more is not read. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024
+const MAX_ERROR_LENGTH = 2_000
+/** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
+const PATIENCE_MS = 300_000
+
+export interface ClientRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+  /** Below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Readable | string
+  readonly signal?: AbortSignal
+  /** Waits for the answer and its pieces without end. */
+  readonly isPatient?: boolean
+}
+
+export interface ClientAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** To be read to its end, or destroyed. */
+  readonly body: Readable
+}
+
+/** Speaks to one relay. */
+export interface RelayClient {
+  /** The relay's URL, for messages. */
+  readonly server: string
+  /** Gives any answer, errors too. @throws {CommandError} when there is none */
+  send(request: ClientRequest): Promise<ClientAnswer>
+  /** @throws {CommandError} for an answer of 400 or more, with what it says */
+  request(request: ClientRequest): Promise<ClientAnswer>
+  /** As `request`, and reads JSON. */
+  json(request: ClientRequest): Promise<unknown>
+  /** As `request`, and reads text. */
+  text(request: ClientRequest): Promise<string>
+  close(): Promise<void>
+}
+
+/**
+ * @param options.server URL of the relay; a path in it replaces the usual prefix of the API
+ * @throws {UsageError} when it is no http or https URL, or the TLS options cannot be used
+ */
+export function createRelayClient(options: {
+  readonly server: string
+  readonly token: string | undefined
+  readonly tls: ServerTls
+}): RelayClient {
+  const base = readServer(options.server)
+  const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
+  const agent = new Agent({ connect: createServerConnector(options.tls), pipelining: 1 })
+  const authorization: Record<string, string> =
+    options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }
+
+  async function send(request: ClientRequest): Promise<ClientAnswer> {
+    const timeout = request.isPatient === true ? 0 : PATIENCE_MS
+    try {
+      const answer = await agent.request({
+        origin: base.origin,
+        path: prefix + request.path,
+        method: request.method,
+        query: { ...request.query },
+        headers: { ...authorization, ...request.headers },
+        body: request.body ?? null,
+        signal: request.signal ?? null,
+        headersTimeout: timeout,
+        bodyTimeout: timeout
+      })
+      return { status: answer.statusCode, headers: answer.headers, body: answer.body }
+    } catch (error) {
+      throw request.signal?.aborted === true || error instanceof CommandError ? error : notReached(error)
+    }
+  }
+
+  async function request(asked: ClientRequest): Promise<ClientAnswer> {
+    const answer = await send(asked)
+    if (answer.status >= 400) throw await refusal(answer)
+    return answer
+  }
+
+  function notReached(cause: unknown): CommandError {
+    const why = errorCode(cause) === 'ECONNREFUSED' ? 'nothing listens there; is the relay running?' : reasonOf(cause)
+    return new CommandError(`the relay at ${base.origin} cannot be reached: ${printable(why)}`, undefined, { cause })
+  }
+
+  return {
+    server: base.origin,
+    send,
+    request,
+    async json(asked) {
+      const answer = await request({ ...asked, headers: { accept: 'application/json', ...asked.headers } })
+      const text = await readText(answer.body, MAX_TEXT_BYTES)
+      try {
+        return JSON.parse(text) as unknown
+      } catch (cause) {
+        throw new CommandError(`${base.origin} did not answer with JSON; is it a Treeline relay?`, undefined, { cause })
+      }
+    },
+    async text(asked) {
+      return readText((await request(asked)).body, MAX_TEXT_BYTES)
+    },
+    close: () => agent.destroy()
+  }
+}
+
+/** A path of the API, its parts percent-encoded. */
+export function pathOf(...parts: readonly string[]): string {
+  return parts.map(encodeURIComponent).join('/')
+}
+
+/** What a relay says with an answer of 400 or more, as an error to end with. Reads the body. */
+export async function refusal(answer: ClientAnswer): Promise<CommandError> {
+  const text = (await readText(answer.body, MAX_TEXT_BYTES).catch(() => '')).trim().slice(0, MAX_ERROR_LENGTH)
+  return new CommandError(
+    `the relay refused (${answer.status}): ${printable(messageIn(text)) || 'it does not say why'}`
+  )
+}
+
+function messageIn(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) {
+      if ('errorDetails' in value && typeof value.errorDetails === 'string') return value.errorDetails
+      if ('message' in value && typeof value.message === 'string') return value.message
+    }
+  } catch {
+    // plain text, as the API answers by default
+  }
+  return text
+}
+
+async function readText(body: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxBytes) throw new CommandError(`the relay's answer has more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The innermost cause: undici wraps what the system said. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  return error instanceof Error && error.cause instanceof Error ? reasonOf(error.cause) : errorMessage(error)
+}
+
+function defaultPrefix(base: URL): string {
+  return base.protocol === 'https:' ? '/rudder/relay-api/' : '/rudder/relay-api/1/'
+}
+
+function readServer(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new UsageError(`--server should be an http or https URL, not ${JSON.stringify(text)}`)
+  }
+  return url
+}

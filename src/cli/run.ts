@@ -1,0 +1,162 @@
+import type { Command } from 'commander'
+import { parseConditions } from '../values/conditions.js'
+import { parseDuration } from '../values/duration.js'
+import { checkNodeId } from '../values/ids.js'
+import type { RunEvent } from '../values/run-event.js'
+import { CommandError, EXIT, UsageError } from './command-error.js'
+import { listNodesBelow } from './node-pages.js'
+import type { RelayClient } from './relay-client.js'
+import { type BatchSize, parseBatchSize, splitIntoBatches } from './run-batches.js'
+import { RunDisplay } from './run-display.js'
+import { type RunRequest, streamRun } from './run-stream.js'
+import { RunTally } from './run-tally.js'
+import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+
+/** What a shell reports for a program that was interrupted. */
+const EXIT_SIGINT = 130
+
+interface RunOptions extends ServerOptions {
+  readonly all?: boolean
+  readonly conditions?: string
+  readonly async?: boolean
+  readonly json?: boolean
+  readonly output: boolean
+  readonly batch?: string
+  readonly maxFailures?: string
+  readonly timeout?: string
+}
+
+/** A run as the command line asks for it, checked. */
+interface RunPlan extends RunRequest {
+  readonly batch: BatchSize | undefined
+  readonly maxFailures: number
+  readonly timeoutMs: number | undefined
+  readonly isJson: boolean
+}
+
+/** `treeline run (--all | <node>…)`. */
+export function register(program: Command): void {
+  addServerOptions(program.command('run').description('Make agents run, and watch them'))
+    .argument('[nodes...]', 'ids of nodes below the relay')
+    .option('--all', 'every node below the relay')
+    .option('--conditions <list>', 'comma-separated conditions for the agents')
+    .option('--async', 'only start it, print its id, and leave it running')
+    .option('--keep-output', "show and keep the agents' output (the default)")
+    .option('--no-output', "neither show nor keep the agents' output")
+    .option('--batch <size>', 'one batch of nodes after another: a number, or a percentage such as 10%')
+    .option('--max-failures <count>', 'stop once more nodes than this failed')
+    .option('--timeout <duration>', 'cancel what is not done by then, such as 10min')
+    .option('--json', 'print one JSON event a line, and a summary as the last')
+    .addHelpText('after', '\nCtrl-C cancels the run. The exit code is 0 only if every node was done with exit code 0.')
+    .action(async (nodes: string[], options: RunOptions) => {
+      const plan = readPlan(nodes, options)
+      await withClient(options, client => (plan.asynchronous ? startOnly(client, plan) : watch(client, plan)))
+    })
+}
+
+/** @throws {UsageError | RelayError} for anything that cannot be asked for */
+function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
+  const isAll = options.all === true
+  if (isAll === nodes.length > 0) throw new UsageError('name nodes, or use --all for every node below the relay')
+  for (const node of nodes) checkNodeId(node)
+  const isRolling = options.batch !== undefined || options.maxFailures !== undefined || options.timeout !== undefined
+  if (options.async === true && isRolling) {
+    throw new UsageError(
+      '--async leaves the run to itself: --batch, --max-failures and --timeout need someone who watches'
+    )
+  }
+  return {
+    nodes: isAll ? 'all' : [...new Set(nodes)],
+    conditions: parseConditions(options.conditions ?? ''),
+    keepOutput: options.output,
+    asynchronous: options.async === true,
+    batch: options.batch === undefined ? undefined : parseBatchSize(options.batch),
+    maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readCount(options.maxFailures),
+    timeoutMs: options.timeout === undefined ? undefined : parseDuration(options.timeout),
+    isJson: options.json === true
+  }
+}
+
+function readCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--max-failures should be a number, not ${JSON.stringify(text)}`)
+  return Number(text)
+}
+
+/** Waits for the first event alone: the relay goes on without us. */
+async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
+  for (const nodes of plan.nodes === 'all' ? (['all'] as const) : splitIntoBatches(plan.nodes, undefined)) {
+    const events = streamRun(client, { ...plan, nodes }, new AbortController().signal)
+    const first = await events.next()
+    await events.return()
+    if (first.done === true) throw new CommandError('the relay said nothing of the run')
+    console.log(plan.isJson ? JSON.stringify({ run: first.value.run }) : first.value.run)
+  }
+}
+
+async function watch(client: RelayClient, plan: RunPlan): Promise<void> {
+  const stop = new AbortController()
+  const interrupt = () => stop.abort(new CommandError('interrupted: the run is cancelled', EXIT_SIGINT))
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  const late = () => stop.abort(new CommandError(`--timeout: not done in time, the rest is cancelled`))
+  const timer = plan.timeoutMs === undefined ? undefined : setTimeout(late, Math.min(plan.timeoutMs, 2 ** 31 - 1))
+  const tally = new RunTally()
+  const display = new RunDisplay(tally, plan.isJson)
+  try {
+    const notStarted = await watchBatches(client, plan, tally, display, stop)
+    display.finish(notStarted)
+    if (stop.signal.aborted) throw stop.signal.reason
+    process.exitCode = tally.isSuccess ? EXIT.ok : EXIT.failure
+  } finally {
+    clearTimeout(timer)
+    process.removeListener('SIGINT', interrupt).removeListener('SIGTERM', interrupt)
+  }
+}
+
+/** @returns how many nodes were left out because the command had to stop */
+async function watchBatches(
+  client: RelayClient,
+  plan: RunPlan,
+  tally: RunTally,
+  display: RunDisplay,
+  stop: AbortController
+): Promise<number> {
+  const isWhole = plan.nodes === 'all' && plan.batch === undefined
+  const named = plan.nodes === 'all' ? (isWhole ? [] : await listNodesBelow(client)) : plan.nodes
+  const batches: RunRequest['nodes'][] = isWhole ? ['all'] : splitIntoBatches(named, plan.batch)
+  let left = named.length
+  for (const nodes of batches) {
+    if (stop.signal.aborted) break
+    if (nodes !== 'all') {
+      tally.expect(nodes)
+      left -= nodes.length
+    }
+    await watchBatch(streamRun(client, { ...plan, nodes }, stop.signal), plan, tally, display, stop)
+    tally.settle(stop.signal.aborted ? 'cancelled' : 'unknown')
+  }
+  return left
+}
+
+async function watchBatch(
+  events: AsyncIterable<RunEvent>,
+  plan: RunPlan,
+  tally: RunTally,
+  display: RunDisplay,
+  stop: AbortController
+): Promise<void> {
+  let hasEnded = false
+  try {
+    for await (const event of events) {
+      hasEnded ||= event.event === 'end'
+      await display.show(event)
+      if (tally.failureCount > plan.maxFailures && !stop.signal.aborted) {
+        stop.abort(new CommandError(`more than ${plan.maxFailures} failed (--max-failures): the rest is not run`))
+      }
+    }
+  } catch (error) {
+    if (stop.signal.aborted) return
+    if (error instanceof CommandError) throw error
+    display.fail('the connection broke before the run ended; the relay cancels it')
+    return
+  }
+  if (!hasEnded && !stop.signal.aborted) display.fail('the relay ended its answer before the run ended')
+}

@@ -1,0 +1,59 @@
+import { timingSafeEqual } from 'node:crypto'
+import { TLSSocket } from 'node:tls'
+import { buildConnector } from 'undici'
+import { parseKeyHash } from '../values/key-hash.js'
+import { UsageError } from './command-error.js'
+
+export interface ServerTls {
+  /** PEM, all three. */
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  /** SHA-256 of the relay's certificate: hex with or without colons, `sha256:<hex>` or `sha256//<base64>`. */
+  readonly pin: string | undefined
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * Opens connections to the relay, TLS 1.3 for https. With a pin nothing but the certificate itself counts; else its
+ * issuer (`ca`, where a certificate may also stand for itself, or the system's) and its host name do.
+ */
+export function createServerConnector(tls: ServerTls): buildConnector.connector {
+  const pin = tls.pin === undefined ? undefined : readPin(tls.pin)
+  const connect = buildConnector({
+    minVersion: 'TLSv1.3',
+    timeout: CONNECT_TIMEOUT_MS,
+    maxCachedSessions: 0,
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+    ...(tls.ca === undefined ? {} : { ca: tls.ca, allowPartialTrustChain: true }),
+    ...(pin === undefined ? {} : { rejectUnauthorized: false })
+  })
+  if (pin === undefined) return connect
+  return (target, callback) => {
+    connect(target, (error, socket) => {
+      if (error !== null) return callback(error, null)
+      if (!(socket instanceof TLSSocket) || hasCertificate(socket, pin)) return callback(null, socket)
+      const shown = socket.getPeerCertificate().fingerprint256
+      socket.destroy()
+      callback(new Error(`the relay's certificate is not the one in --pin, its SHA-256 is ${shown}`), null)
+    })
+  }
+}
+
+function hasCertificate(socket: TLSSocket, pin: Buffer): boolean {
+  const shown = Buffer.from(socket.getPeerCertificate().fingerprint256.replaceAll(':', ''), 'hex')
+  return shown.length === pin.length && timingSafeEqual(shown, pin)
+}
+
+function readPin(text: string): Buffer {
+  const withPrefix = /^sha256[:/]/.test(text) ? text : `sha256:${text.replaceAll(':', '')}`
+  const parsed = parseKeyHash(withPrefix)
+  if (parsed?.algorithm !== 'sha256') {
+    throw new UsageError(
+      `--pin should be a certificate's SHA-256, in hex or as sha256//<base64>, not ${JSON.stringify(text)}`
+    )
+  }
+  return parsed.hash
+}
