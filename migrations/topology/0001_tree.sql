@@ -34,3 +34,13 @@ CREATE TABLE tree_import (
   -- JSON, an array of texts
   warnings TEXT NOT NULL
 ) STRICT;
+
+-- The index over the tree as a relay holds it in memory, so that a restart need not build it from 100,000 rows. Written
+-- in the same transaction as these; what isn't found here is made from them again.
+CREATE TABLE tree_cache (
+  -- for which relay and in which form
+  key TEXT NOT NULL,
+  name TEXT NOT NULL,
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (key, name)
+) STRICT;

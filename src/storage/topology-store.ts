@@ -35,6 +35,19 @@ export interface ImportRecord {
 /** An import before it is stored: the database counts. */
 export type NewImport = Pick<ImportRecord, 'nodesListDigest' | 'certificatesDigest' | 'importedAtMs'>
 
+/** A form of the tree that is quick to load: byte arrays by name. */
+export interface TreeCache {
+  /** For which reader it was made; another one does not find it. */
+  readonly key: string
+  readonly parts: ReadonlyMap<string, Uint8Array>
+}
+
+/** What an import knows once it has been through all certificates. */
+export interface ImportEnd {
+  readonly warnings: readonly string[]
+  readonly cache: TreeCache
+}
+
 /** The tree in SQLite: what a restart begins with. */
 export interface TopologyStore {
   /** Undefined before the first import. */
@@ -44,16 +57,18 @@ export interface TopologyStore {
   certificates(): Iterable<CertificateSummary>
   /** DER. */
   certificatesOf(nodeId: string): Buffer[]
+  /** The parts of the cache that was stored with the present tree under this key; empty if there is none. */
+  cached(key: string): ReadonlyMap<string, Buffer>
   /**
    * Puts a whole tree in place of the present one, in one transaction.
    * @param certificates is read after the nodes were written; when it throws, the present tree stays
-   * @param warnings is asked last, so that reading `certificates` may still add to it
+   * @param end is asked last
    */
   replace(
     source: NewImport,
     nodes: readonly NodeRecord[],
     certificates: Iterable<CertificateRecord>,
-    warnings: () => readonly string[]
+    end: () => ImportEnd
   ): ImportRecord
 }
 
@@ -90,6 +105,8 @@ export function createTopologyStore(db: Database): TopologyStore {
   const insertCertificate = db.prepare(
     'INSERT INTO certificates (fingerprint, node_id, serial, der) VALUES (?, ?, ?, ?)'
   )
+  const selectParts = db.prepare<[string], [string, Buffer]>('SELECT name, bytes FROM tree_cache WHERE key = ?').raw()
+  const insertPart = db.prepare('INSERT INTO tree_cache (key, name, bytes) VALUES (?, ?, ?)')
   const replaceImport = db.prepare<[ImportRow]>(REPLACE_IMPORT)
 
   function lastImport(): ImportRecord | undefined {
@@ -124,17 +141,20 @@ export function createTopologyStore(db: Database): TopologyStore {
       for (const [fingerprint, nodeId, serial] of selectCertificates.iterate()) yield { fingerprint, nodeId, serial }
     },
     certificatesOf: nodeId => selectDer.all(nodeId),
-    replace: db.transaction((source, nodes, certificates, warnings) => {
+    cached: key => new Map(selectParts.all(key)),
+    replace: db.transaction((source, nodes, certificates, end) => {
       const generation = (lastImport()?.generation ?? 0) + 1
       // without WHERE or RETURNING, SQLite drops all pages at once
-      db.exec('DELETE FROM nodes; DELETE FROM certificates')
+      db.exec('DELETE FROM nodes; DELETE FROM certificates; DELETE FROM tree_cache')
       putNodes(nodes)
       let certificateCount = 0
       for (const { fingerprint, nodeId, serial, der } of certificates) {
         insertCertificate.run(fingerprint, nodeId, serial, der)
         certificateCount++
       }
-      const record = { ...source, generation, nodeCount: nodes.length, certificateCount, warnings: [...warnings()] }
+      const { warnings, cache } = end()
+      for (const [name, bytes] of cache.parts) insertPart.run(cache.key, name, bytes)
+      const record = { ...source, generation, nodeCount: nodes.length, certificateCount, warnings: [...warnings] }
       replaceImport.run({ ...record, warnings: JSON.stringify(record.warnings) })
       return record
     }).immediate

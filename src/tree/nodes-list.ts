@@ -1,13 +1,12 @@
 import { isNodeId } from '../values/ids.js'
+import { type ChainProblem, checkChains, MAX_CHAIN_LENGTH } from './chain-check.js'
+import { type NumberedNodes, numberNodes } from './numbered-nodes.js'
 import { ROOT_ID } from './packed-tree.js'
 import type { TreeNode } from './topology.js'
 
 /** Bounds of a nodes list: ten times the greatest tree that this is made for. */
 export const MAX_NODES_LIST_BYTES = 256 * 1024 * 1024
 export const MAX_NODE_COUNT = 1_000_000
-
-/** The most policy servers that may stand above a node. */
-export const MAX_CHAIN_LENGTH = 20
 
 /** Problems named in one message; of the rest only the number. */
 const MAX_PROBLEMS_NAMED = 5
@@ -17,8 +16,15 @@ const MAX_SHOWN_LENGTH = 80
 const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$/
 const MAX_HOSTNAME_LENGTH = 253
 
-const KEY_HASH = /^sha(1|256|512)(?:\/\/([A-Za-z0-9+/]+)={0,2}|:([0-9A-Fa-f]+))$/
-const DIGEST_BYTES: Readonly<Record<string, number>> = { 1: 20, 256: 32, 512: 64 }
+const KEY_HASH = /^sha(?:1|256|512)(?:\/\/[A-Za-z0-9+/]+={0,2}|:[0-9A-Fa-f]+)$/
+
+/** Lengths of key hashes that can be read: in base64, with padding or not, and in hex. */
+const KEY_HASH_LENGTHS: ReadonlyMap<string, readonly number[]> = new Map(
+  Object.entries({ sha1: 20, sha256: 32, sha512: 64 }).flatMap(([name, bytes]) => [
+    [`${name}/`, [Math.ceil((bytes * 4) / 3), Math.ceil(bytes / 3) * 4].map(length => name.length + 2 + length)],
+    [`${name}:`, [name.length + 1 + bytes * 2]]
+  ])
+)
 
 /** A nodes list that cannot be used. The message names the file, the nodes, and what is wrong with each. */
 export class NodesListError extends Error {
@@ -30,25 +36,27 @@ export class NodesListError extends Error {
  * tree. A key hash that cannot be read leaves its node without a key.
  *
  * @param source how messages call the list: its path
- * @returns the nodes in the order of their ids
  * @throws {NodesListError}
  */
-export function parseNodesList(text: string, source: string): TreeNode[] {
+export function parseNodesList(text: string, source: string): NumberedNodes {
   const problems = new Problems(source)
   const nodes: TreeNode[] = []
-  const members = Object.entries(parseObject(text, source))
-  if (members.length > MAX_NODE_COUNT) throw problems.error(`it has over ${MAX_NODE_COUNT} nodes`)
-  for (const [id, value] of members) {
-    const node = readNode(id, value)
+  const list = parseObject(text, source)
+  const ids = Object.keys(list).sort()
+  if (ids.length > MAX_NODE_COUNT) throw problems.error(`it has ${ids.length} nodes, and may have ${MAX_NODE_COUNT}`)
+  for (const id of ids) {
+    const node = readNode(id, list[id])
     if (typeof node === 'string') problems.add(node)
     else nodes.push(node)
   }
-  if (problems.count === 0) checkChains(nodes, problem => problems.add(problem))
   if (problems.count > 0) throw problems.error()
-  return nodes.sort((a, b) => (a.id < b.id ? -1 : 1))
+  const numbered = numberNodes(nodes)
+  for (const problem of checkChains(numbered)) problems.add(describe(problem))
+  if (problems.count > 0) throw problems.error()
+  return numbered
 }
 
-function parseObject(text: string, source: string): object {
+function parseObject(text: string, source: string): Record<string, unknown> {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -64,7 +72,7 @@ function parseObject(text: string, source: string): object {
 function readNode(id: string, value: unknown): TreeNode | string {
   if (!isNodeId(id)) return `${shown(id)} cannot be the id of a node`
   if (!isObject(value)) return `${shown(id)} is not an object`
-  const { hostname, 'policy-server': policyServer, 'key-hash': keyHash } = value as Record<string, unknown>
+  const { hostname, 'policy-server': policyServer, 'key-hash': keyHash } = value
   if (typeof hostname !== 'string' || hostname.length > MAX_HOSTNAME_LENGTH || !HOSTNAME.test(hostname)) {
     return `${shown(id)} has the hostname ${shown(hostname)}, which cannot be one`
   }
@@ -72,42 +80,21 @@ function readNode(id: string, value: unknown): TreeNode | string {
     return `${shown(id)} has the policy-server ${shown(policyServer)}, which cannot be the id of a node`
   }
   if (policyServer === id && id !== ROOT_ID) return `${shown(id)} is its own policy server, which only root can be`
-  if (policyServer !== id && id === ROOT_ID) return `root has the policy server ${shown(policyServer)} instead of itself`
+  if (policyServer !== id && id === ROOT_ID)
+    return `root has the policy server ${shown(policyServer)} instead of itself`
   return { id, hostname, policyServer, keyHash: isKeyHash(keyHash) ? keyHash : undefined }
 }
 
 function isKeyHash(value: unknown): value is string {
-  const match = typeof value === 'string' ? KEY_HASH.exec(value) : undefined
-  if (!match) return false
-  const [, algorithm = '', base64, hex] = match
-  const bytes = DIGEST_BYTES[algorithm] ?? 0
-  return base64 === undefined ? hex?.length === bytes * 2 : base64.length === Math.ceil((bytes * 4) / 3)
+  if (typeof value !== 'string' || !KEY_HASH.test(value)) return false
+  const form = value.slice(0, value.search(/[:/]/) + 1)
+  return KEY_HASH_LENGTHS.get(form)?.includes(value.length) ?? false
 }
 
-/** Looks for cycles, and for chains that are too long, visiting every node once. */
-function checkChains(nodes: readonly TreeNode[], report: (problem: string) => void): void {
-  const parents = new Map(nodes.map(node => [node.id, node.policyServer]))
-  const depths = new Map<string, number>()
-  for (const { id } of nodes) {
-    const path: string[] = []
-    const onPath = new Set<string>()
-    let at: string | undefined = id
-    while (at !== undefined && !depths.has(at) && !onPath.has(at)) {
-      path.push(at)
-      onPath.add(at)
-      const parent = parents.get(at)
-      at = parent === at ? undefined : parent
-    }
-    const isCycle = at !== undefined && onPath.has(at)
-    if (isCycle) report(`the policy servers of ${nameSome(path.slice(path.indexOf(at ?? '')))} form a cycle`)
-    // what leads into a cycle that was reported is not reported again
-    let depth = isCycle ? Number.NEGATIVE_INFINITY : at === undefined ? -1 : (depths.get(at) ?? 0)
-    for (const member of path.reverse()) {
-      depth++
-      depths.set(member, depth)
-      if (depth === MAX_CHAIN_LENGTH + 1) report(`${shown(member)} has more than ${MAX_CHAIN_LENGTH} policy servers above`)
-    }
-  }
+function describe(problem: ChainProblem): string {
+  return problem.kind === 'cycle'
+    ? `the policy servers of ${nameSome(problem.ids)} form a cycle`
+    : `${shown(problem.id)} has more than ${MAX_CHAIN_LENGTH} policy servers above it`
 }
 
 class Problems {
@@ -139,6 +126,6 @@ function shown(value: unknown): string {
   return text.length > MAX_SHOWN_LENGTH + 20 ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text
 }
 
-function isObject(value: unknown): value is object {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,4 @@
-import type { TreeNode } from './topology.js'
+import type { NumberedNodes } from './numbered-nodes.js'
 
 /** The node that is its own policy server. */
 export const ROOT_ID = 'root'
@@ -40,11 +40,6 @@ export interface PackedTree {
   readonly table: Int32Array<ArrayBuffer>
 }
 
-/** The buffers of a packed tree, to be transferred to another thread. */
-export function buffersOf(tree: PackedTree): ArrayBuffer[] {
-  return Object.values(tree).flatMap(value => (ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []))
-}
-
 /** FNV-1a over the characters, mixed once more because the table uses the low bits. */
 export function hashId(id: string): number {
   let hash = 0x811c9dc5
@@ -54,11 +49,11 @@ export function hashId(id: string): number {
 }
 
 /**
- * @param nodes in the order of their ids, each id once, ASCII only
- * @throws {Error} when they are not, or policy servers form a cycle (a list that was checked has none)
+ * @param numbered all texts in ASCII
+ * @throws {Error} when policy servers form a cycle (a list that was checked has none)
  */
-export function packTree(nodes: readonly TreeNode[], selfId: string): PackedTree {
-  const { ids, parents } = numberNodes(nodes)
+export function packTree(numbered: NumberedNodes, selfId: string): PackedTree {
+  const { nodes, ids, parents } = numbered
   const { order, slotOf, belowStart, belowEnd } = walk(parents, nodes.length, ids.length)
   const parent = new Int32Array(nodes.length)
   for (let slot = 0; slot < nodes.length; slot++) parent[slot] = at(slotOf, at(parents, at(order, slot)))
@@ -67,7 +62,7 @@ export function packTree(nodes: readonly TreeNode[], selfId: string): PackedTree
   return {
     nodeCount: nodes.length,
     selfSlot,
-    ...packText(nodes, ids, order),
+    ...packText(numbered, order),
     parent,
     belowStart,
     belowEnd,
@@ -75,30 +70,6 @@ export function packTree(nodes: readonly TreeNode[], selfId: string): PackedTree
     byId: slotOf.slice(0, nodes.length),
     table: packTable(ids, slotOf)
   }
-}
-
-/** Numbers the nodes in their order, then the policy servers that are not among them. */
-function numberNodes(nodes: readonly TreeNode[]): { ids: string[]; parents: Int32Array } {
-  const numbers = new Map<string, number>()
-  const ids: string[] = []
-  let last = ''
-  for (const { id } of nodes) {
-    if (id <= last) throw new Error(`the node ${id} is out of order`)
-    last = id
-    numbers.set(id, ids.length)
-    ids.push(id)
-  }
-  const parents = new Int32Array(nodes.length)
-  for (const [number, { policyServer }] of nodes.entries()) {
-    let parent = numbers.get(policyServer)
-    if (parent === undefined) {
-      parent = ids.length
-      numbers.set(policyServer, parent)
-      ids.push(policyServer)
-    }
-    parents[number] = parent
-  }
-  return { ids, parents }
 }
 
 /** Gives every node its slot, and every slot the range of slots below it. */
@@ -162,25 +133,29 @@ function planHops(self: number, nodeCount: number, start: Int32Array, end: Int32
   return nextHop
 }
 
-function packText(nodes: readonly TreeNode[], ids: readonly string[], order: Int32Array) {
+function packText({ nodes, ids }: NumberedNodes, order: Int32Array) {
+  const parts: string[] = []
   let length = 0
-  for (const id of ids) length += id.length
-  for (const node of nodes) length += node.hostname.length + (node.keyHash?.length ?? 0)
-  const buffer = new ArrayBuffer(length)
-  const bytes = Buffer.from(buffer)
-  let offset = 0
   const pack = (count: number, textOf: (number: number) => string): Uint32Array<ArrayBuffer> => {
     const starts = new Uint32Array(count + 1)
+    const texts: string[] = []
     for (let slot = 0; slot < count; slot++) {
-      starts[slot] = offset
-      offset += bytes.write(textOf(at(order, slot)), offset, 'latin1')
+      const text = textOf(at(order, slot))
+      starts[slot] = length
+      length += text.length
+      texts.push(text)
     }
-    starts[count] = offset
+    starts[count] = length
+    // one long text is written to memory far faster than many short ones
+    parts.push(texts.join(''))
     return starts
   }
   const idStart = pack(ids.length, number => ids[number] ?? '')
   const hostnameStart = pack(nodes.length, number => nodes[number]?.hostname ?? '')
   const keyHashStart = pack(nodes.length, number => nodes[number]?.keyHash ?? '')
+  const buffer = new ArrayBuffer(length)
+  let offset = 0
+  for (const part of parts) offset += Buffer.from(buffer).write(part, offset, 'latin1')
   return { text: new Uint8Array(buffer), idStart, hostnameStart, keyHashStart }
 }
 

@@ -1,4 +1,5 @@
 import { MAX_NODE_ID_LENGTH } from '../values/ids.js'
+import { numberNodes } from './numbered-nodes.js'
 import { HERE, hashId, NO_SLOT, OUTSIDE, type PackedTree, packTree, ROOT_ID } from './packed-tree.js'
 import type { Route, Topology, TreeNode } from './topology.js'
 
@@ -27,7 +28,7 @@ export class TopologyIndex implements Topology {
 
   /** A tree of no nodes: what a relay has before its first import. */
   static empty(selfId: string): TopologyIndex {
-    return new TopologyIndex(packTree([], selfId), selfId, 0)
+    return new TopologyIndex(packTree(numberNodes([]), selfId), selfId, 0)
   }
 
   /** Memory held by the index, outside of the JavaScript heap. */

@@ -1,0 +1,83 @@
+import { createHash, X509Certificate } from 'node:crypto'
+
+/** Bound of a certificates file: 100,000 nodes with two certificates of 4096-bit keys each. */
+export const MAX_CERTIFICATES_BYTES = 512 * 1024 * 1024
+
+/** A certificate of 100 kB is not one. */
+const MAX_BLOCK_BYTES = 100_000
+
+const BEGIN = '-----BEGIN CERTIFICATE-----'
+const END = '-----END CERTIFICATE-----'
+const DASH = 0x2d
+const LINE_FEED = 0x0a
+const BASE64 =
+  /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$|^(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)$/
+
+/** A certificates file that cannot be used. The message names the file and the line. */
+export class CertificatesListError extends Error {
+  override name = 'CertificatesListError'
+}
+
+export interface ListedCertificate {
+  readonly der: Buffer
+  /** SHA-256 of `der`, 32 bytes. */
+  readonly fingerprint: Buffer
+  /** The line on which its block begins, from 1. */
+  readonly line: number
+}
+
+export interface CertificateIdentity {
+  /** All `userId` (UID, OID 0.9.2342.19200300.100.1.1) of the subject: of a node's certificate there is one. */
+  readonly userIds: readonly string[]
+  /** Upper-case hex. */
+  readonly serial: string
+}
+
+/**
+ * Reads concatenated PEM certificates (RFC 7468), one at a time. Text between the blocks is ignored, as OpenSSL does;
+ * a line of it that begins with a dash is not, since it is what is left of a marker.
+ *
+ * @param source how messages call the file: its path
+ * @throws {CertificatesListError} for a block that is incomplete or no base64, once it is reached
+ */
+export function* parseCertificates(file: Buffer, source: string): Generator<ListedCertificate> {
+  const fail = (line: number, what: string): CertificatesListError =>
+    new CertificatesListError(`cannot use the certificates file ${source}: line ${line}: ${what}`)
+  let begunAt: { readonly line: number; readonly offset: number } | undefined
+  for (const { line, start, end } of linesOf(file)) {
+    if (file[start] !== DASH) continue
+    const marker = file.toString('latin1', start, Math.min(end, start + 80)).trimEnd()
+    if (!begunAt) {
+      if (marker !== BEGIN) throw fail(line, `expected ${BEGIN}, found ${JSON.stringify(marker)}`)
+      begunAt = { line, offset: end }
+    } else {
+      if (marker !== END) throw fail(line, `expected ${END}, found ${JSON.stringify(marker)}`)
+      if (start - begunAt.offset > MAX_BLOCK_BYTES) throw fail(begunAt.line, 'this is too long for a certificate')
+      const base64 = file.toString('latin1', begunAt.offset, start).replace(/\s+/g, '')
+      if (!BASE64.test(base64)) throw fail(begunAt.line, 'this certificate is not base64')
+      const der = Buffer.from(base64, 'base64')
+      yield { der, fingerprint: createHash('sha256').update(der).digest(), line: begunAt.line }
+      begunAt = undefined
+    }
+  }
+  if (begunAt) throw fail(begunAt.line, `this certificate has no end: the file may have been cut off`)
+}
+
+/** @throws {Error} when `der` is not a certificate */
+export function readIdentity(der: Buffer): CertificateIdentity {
+  const certificate = new X509Certificate(der)
+  const subject: object = certificate.toLegacyObject().subject
+  // a text if there is one, an array if there are several, which the declared type does not know
+  const userIds = ['UID' in subject ? subject.UID : []].flat().filter(value => typeof value === 'string')
+  return { userIds, serial: certificate.serialNumber }
+}
+
+function* linesOf(file: Buffer): Generator<{ line: number; start: number; end: number }> {
+  let line = 1
+  for (let start = 0; start < file.length; line++) {
+    const feed = file.indexOf(LINE_FEED, start)
+    const end = feed < 0 ? file.length : feed
+    yield { line, start, end }
+    start = end + 1
+  }
+}

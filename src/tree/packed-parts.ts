@@ -1,0 +1,70 @@
+import { endianness } from 'node:os'
+import type { PackedCertificates } from './certificate-index.js'
+import type { PackedTree } from './packed-tree.js'
+
+/** What a relay holds in memory of its tree, as a worker hands it over. */
+export interface PackedTopology {
+  readonly tree: PackedTree
+  readonly certificates: PackedCertificates
+}
+
+/** To be raised whenever the arrays of either change their meaning. */
+const FORMAT = 1
+
+/** Names the packed form made for one relay by this version on this kind of machine. */
+export function cacheKey(selfId: string): string {
+  return `${FORMAT} ${endianness()} ${selfId}`
+}
+
+/** The buffers of a packed topology, to be transferred to another thread. */
+export function buffersOf({ tree, certificates }: PackedTopology): ArrayBuffer[] {
+  return [...Object.values(tree), ...Object.values(certificates)].flatMap(value =>
+    ArrayBuffer.isView(value) ? [value.buffer as ArrayBuffer] : []
+  )
+}
+
+/** The arrays of a packed topology by name, to be kept. */
+export function partsOf({ tree, certificates }: PackedTopology): Map<string, Uint8Array> {
+  const { nodeCount, selfSlot, ...treeArrays } = tree
+  const arrays = { ...treeArrays, ...certificates, numbers: Int32Array.of(nodeCount, selfSlot) }
+  return new Map(
+    Object.entries(arrays).map(([name, { buffer, byteOffset, byteLength }]) => [
+      name,
+      new Uint8Array(buffer, byteOffset, byteLength)
+    ])
+  )
+}
+
+/** The reverse of {@link partsOf}, into buffers of its own. @returns undefined when a part is missing */
+export function fromParts(parts: ReadonlyMap<string, Uint8Array>): PackedTopology | undefined {
+  let isWhole = true
+  const bytes = (name: string): Uint8Array<ArrayBuffer> => {
+    const part = parts.get(name)
+    isWhole &&= part !== undefined
+    return new Uint8Array(part ?? [])
+  }
+  const integers = (name: string): Int32Array<ArrayBuffer> => new Int32Array(bytes(name).buffer)
+  const [nodeCount = 0, selfSlot = 0] = integers('numbers')
+  const topology = {
+    tree: {
+      nodeCount,
+      selfSlot,
+      text: bytes('text'),
+      idStart: new Uint32Array(bytes('idStart').buffer),
+      hostnameStart: new Uint32Array(bytes('hostnameStart').buffer),
+      keyHashStart: new Uint32Array(bytes('keyHashStart').buffer),
+      parent: integers('parent'),
+      belowStart: integers('belowStart'),
+      belowEnd: integers('belowEnd'),
+      nextHop: integers('nextHop'),
+      byId: integers('byId'),
+      table: integers('table')
+    },
+    certificates: {
+      fingerprints: bytes('fingerprints'),
+      owners: integers('owners'),
+      fingerprintTable: integers('fingerprintTable')
+    }
+  }
+  return isWhole ? topology : undefined
+}

@@ -1,0 +1,201 @@
+import { once } from 'node:events'
+import { type Database, openDatabase } from '../storage/database.js'
+import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
+import type { Logger } from '../values/logger.js'
+import { CertificateIndex } from './certificate-index.js'
+import type { WorkerAnswer, WorkerRequest } from './import-worker.js'
+import { startWorker } from './start-worker.js'
+import type { Topology } from './topology.js'
+import { TopologyIndex } from './topology-index.js'
+
+export interface TreeOptions {
+  /** The `topology` database; made if it is not there. */
+  readonly databaseFile: string
+  readonly nodesListFile: string
+  readonly nodesCertsFile: string
+  readonly selfId: string
+  readonly logger: Logger
+}
+
+export interface TreeStatus {
+  /** `error`: the last import failed, and the tree before it is still in place. */
+  readonly state: 'success' | 'error'
+  /** What was wrong with which file. */
+  readonly details?: string
+  /** When the tree in place was imported; undefined while there is none. */
+  readonly importedAtMs: number | undefined
+  readonly nodeCount: number
+  readonly certificateCount: number
+  /** What the import left out, and why; at most 21. */
+  readonly warnings: readonly string[]
+}
+
+export interface ImportReport extends TreeStatus {
+  /** Whether another tree is in place now. */
+  readonly changed: boolean
+  readonly durationMs: number
+}
+
+/** The tree below this relay: imports it, keeps it in SQLite, and has the index over the present one. */
+export interface Tree {
+  /**
+   * Puts in place the tree of the files or, when these cannot be used, that of the last import; empty when there
+   * was none. Never rejects: {@link status} says what went wrong.
+   */
+  load(): Promise<ImportReport>
+  /**
+   * Imports the files again. Only one import runs at a time: asked for meanwhile, one more follows, shared by all who
+   * asked. Never rejects: a failure is in the report, and the present tree stays.
+   */
+  reload(): Promise<ImportReport>
+  current(): Topology
+  status(): TreeStatus
+  /** The certificates listed for a node, DER. */
+  certificatesOf(nodeId: string): Buffer[]
+  /** The node for which a certificate is listed. @param sha256 of the DER: 32 bytes, or lower-case hex */
+  nodeByFingerprint(sha256: string | Buffer): string | undefined
+  /** @param listener is called with each tree that is put in place. @returns a function that ends this */
+  onChange(listener: (topology: Topology) => void): () => void
+  /** Waits for an import under way; none can be asked for afterwards. */
+  close(): Promise<void>
+}
+
+/** @returns a tree without nodes: await {@link Tree.load}. The caller closes it */
+export function createTree(options: TreeOptions): Tree {
+  return new TreeService(options)
+}
+
+/**
+ * Memory for new objects in the worker, in MiB: parsing a large list makes many that stay, and with the default each
+ * is copied several times.
+ */
+const WORKER_YOUNG_GENERATION_MB = 128
+
+class TreeService implements Tree {
+  readonly #options: TreeOptions
+  readonly #listeners = new Set<(topology: Topology) => void>()
+  #index: TopologyIndex
+  #certificates: CertificateIndex | undefined
+  #record: ImportRecord | undefined
+  #failure: string | undefined
+  #running: Promise<ImportReport> | undefined
+  #next: Promise<ImportReport> | undefined
+  #reader: { db: Database; certificatesOf(nodeId: string): Buffer[] } | undefined
+  #isClosed = false
+
+  constructor(options: TreeOptions) {
+    this.#options = options
+    this.#index = TopologyIndex.empty(options.selfId)
+  }
+
+  load(): Promise<ImportReport> {
+    return this.reload()
+  }
+
+  reload(): Promise<ImportReport> {
+    if (!this.#running) return this.#start()
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined
+      return this.#start()
+    })
+    return this.#next
+  }
+
+  current(): Topology {
+    return this.#index
+  }
+
+  status(): TreeStatus {
+    return {
+      state: this.#failure === undefined ? 'success' : 'error',
+      ...(this.#failure !== undefined && { details: this.#failure }),
+      importedAtMs: this.#record?.importedAtMs,
+      nodeCount: this.#index.size,
+      certificateCount: this.#record?.certificateCount ?? 0,
+      warnings: this.#record?.warnings ?? []
+    }
+  }
+
+  certificatesOf(nodeId: string): Buffer[] {
+    if (!this.#record || this.#isClosed) return []
+    return this.#openReader().certificatesOf(nodeId)
+  }
+
+  nodeByFingerprint(sha256: string | Buffer): string | undefined {
+    const fingerprint = typeof sha256 === 'string' ? Buffer.from(sha256, 'hex') : sha256
+    const slot = this.#certificates?.ownerOf(fingerprint)
+    return slot === undefined ? undefined : this.#index.idAt(slot)
+  }
+
+  onChange(listener: (topology: Topology) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#next
+    await this.#running
+    this.#reader?.db.close()
+    this.#reader = undefined
+  }
+
+  #start(): Promise<ImportReport> {
+    this.#running = this.#import().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #import(): Promise<ImportReport> {
+    const startedAt = performance.now()
+    const { failure, tree } = await this.#ask()
+    this.#failure = failure
+    if (tree) this.#put(tree)
+    const durationMs = Math.round(performance.now() - startedAt)
+    const report = { ...this.status(), changed: tree !== undefined, durationMs }
+    this.#log(report)
+    return report
+  }
+
+  /** Lets a worker import, and waits until it has ended, so that two never write at once. */
+  async #ask(): Promise<WorkerAnswer> {
+    if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
+    const { logger: _, ...files } = this.#options
+    const request: WorkerRequest = { ...files, knownGeneration: this.#record?.generation ?? 0 }
+    try {
+      const worker = startWorker('./import-worker.js', import.meta.url, {
+        workerData: request,
+        resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_GENERATION_MB }
+      })
+      const [answer] = (await once(worker, 'message')) as [WorkerAnswer]
+      return answer
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      return { failure: `cannot import the nodes list: ${reason}`, tree: undefined }
+    }
+  }
+
+  #put({ record, packed }: NonNullable<WorkerAnswer['tree']>): void {
+    this.#index = new TopologyIndex(packed.tree, this.#options.selfId, this.#index.version + 1)
+    this.#certificates = new CertificateIndex(packed.certificates)
+    this.#record = record
+    for (const listener of this.#listeners) listener(this.#index)
+  }
+
+  #log({ warnings, details, ...counts }: ImportReport): void {
+    const { logger } = this.#options
+    if (details !== undefined) logger.error({ ...counts, details }, 'nodes were not imported; the tree stays as it was')
+    else logger.info(counts, counts.changed ? 'tree put in place' : 'nodes have not changed')
+    if (counts.changed) for (const warning of warnings) logger.warn({}, warning)
+  }
+
+  #openReader() {
+    if (!this.#reader) {
+      const db = openDatabase(this.#options.databaseFile, 'topology')
+      const { certificatesOf } = createTopologyStore(db)
+      this.#reader = { db, certificatesOf }
+    }
+    return this.#reader
+  }
+}
