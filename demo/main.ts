@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { RelayProcess } from './relay-process.js'
+import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
+import { mainJob } from './steps.js'
+import { result, say } from './terminal.js'
+
+const RELAYS: readonly RelaySpec[] = [
+  { id: 'root', under: 'root', nodes: ['node-r1'] },
+  { id: 'relay-a', under: 'root', nodes: ['node-a1', 'node-a2'] },
+  { id: 'sub-relay', under: 'relay-a', nodes: ['node-s1', 'node-s2'] },
+  { id: 'relay-b', under: 'root', nodes: ['node-b1', 'node-b2'] }
+]
+
+const PICTURE = `
+   root ─┬─ node-r1
+         ├─ relay-a ─┬─ node-a1, node-a2
+         │           └─ sub-relay ── node-s1, node-s2
+         └─ relay-b ─── node-b1, node-b2
+`
+
+/** `npm start`: a tree on loopback, the main job in front of the user, and then the tree stays until Ctrl-C. */
+async function main(exitAfterSteps: boolean): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'treeline-'))
+  const running: RelayProcess[] = []
+  const interrupted = untilInterrupted()
+  try {
+    say(`A tree of four relays and ${RELAYS.flatMap(relay => relay.nodes).length} nodes on loopback, in ${folder}`)
+    say(PICTURE)
+    const tree = await makeRelayTree({
+      folder,
+      relays: RELAYS,
+      agentCommand: agentCommand(),
+      settings: { 'shared_files.cleanup': ['frequency = "1s"'] }
+    })
+    await startAll(tree, running)
+    const failed = await Promise.race([takeSteps(tree, folder), interrupted.then(() => -1)])
+    if (failed >= 0) say(failed === 0 ? '\nAll steps did what they should.' : `\n${failed} of the steps failed.`)
+    if (failed > 0) for (const relay of running) say(relay.log.filter(line => /"level":[56]0/.test(line)).join('\n'))
+    if (!exitAfterSteps && failed >= 0) {
+      say('The tree stays up. Try the lines above in another terminal; Ctrl-C ends it and removes everything.')
+      await interrupted
+    }
+    return failed === 0 ? 0 : 1
+  } finally {
+    await Promise.all(running.map(relay => relay.stop()))
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function startAll(tree: RelayTree, running: RelayProcess[]): Promise<void> {
+  for (const relay of tree.relays.values()) {
+    const relayProcess = await tree.start(relay.id)
+    running.push(relayProcess)
+    result(
+      true,
+      `${relay.id.padEnd(9)} ${relay.url} (TLS 1.3), ${relay.localUrl} for local callers, process ${relayProcess.pid}`
+    )
+  }
+}
+
+async function takeSteps(tree: RelayTree, folder: string): Promise<number> {
+  let failed = 0
+  for (const [index, step] of mainJob(tree, folder).entries()) {
+    if (!(await step(index + 1))) failed += 1
+  }
+  return failed
+}
+
+/** Beside this file, or beside its source once compiled. */
+function agentCommand(): string {
+  const beside = fileURLToPath(new URL('./agent.sh', import.meta.url))
+  return existsSync(beside) ? beside : fileURLToPath(new URL('../../demo/agent.sh', import.meta.url))
+}
+
+function untilInterrupted(): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+}
+
+process.exitCode = await main(process.argv.includes('--exit'))

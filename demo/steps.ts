@@ -1,0 +1,143 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { formatMetadata } from '../src/values/file-metadata.js'
+import { signFile } from '../src/values/file-signing.js'
+import { ask } from './https.js'
+import { runTreeline } from './programs.js'
+import type { RelayTree } from './relay-tree.js'
+import { heading, result } from './terminal.js'
+
+/** The file goes from a node of one branch to a node three levels down in the other. */
+const SOURCE = 'node-b1'
+const TARGET = 'node-s1'
+const SOURCE_RELAY = 'relay-b'
+const TARGET_RELAY = 'sub-relay'
+const FILE_BYTES = 3_000_000
+const SHORT_TTL_S = 2
+const PURGE_PATIENCE_MS = 15_000
+
+/** A step of the main job. @returns whether it did what it should */
+export type Step = (number: number) => Promise<boolean>
+
+/** The main job, step after step, on a tree whose relays run. */
+export function mainJob(tree: RelayTree, folder: string): Step[] {
+  const root = tree.relay('root')
+  const sourceRelay = tree.relay(SOURCE_RELAY)
+  const targetRelay = tree.relay(TARGET_RELAY)
+  const source = tree.member(SOURCE)
+  const target = tree.member(TARGET)
+  const api = `${sourceRelay.url}/rudder/relay-api`
+  const asSource = [
+    '--cert',
+    source.certificateFile,
+    '--tls-key',
+    source.keyFile,
+    '--pin',
+    sourceRelay.certificate.fingerprint
+  ]
+  const asTarget = [
+    '--cert',
+    target.certificateFile,
+    '--key',
+    target.keyFile,
+    '--pin',
+    targetRelay.certificate.fingerprint
+  ]
+  const curlIds = `--cert ${source.certificateFile} --key ${source.keyFile} --insecure`
+  const document = join(folder, 'document.bin')
+  const hash = async () =>
+    createHash('sha512')
+      .update(await readFile(document))
+      .digest('hex')
+  const head = async (name: string, digest: string) =>
+    (await ask(sourceRelay, source, 'HEAD', `shared-files/${TARGET}/${SOURCE}/${name}?hash=${digest}`)).status
+
+  async function share(name: string, ttl: string): Promise<number> {
+    const { code } = await runTreeline([
+      ...['share', TARGET, name, document, '--ttl', ttl, '--source', SOURCE, '--key', source.keyFile],
+      ...['--server', sourceRelay.url, ...asSource]
+    ])
+    return code
+  }
+
+  return [
+    async number => {
+      heading(number, 'Run every agent below the root, with the output of every level as it comes', [
+        `treeline run --all --server ${root.localUrl}`,
+        `curl -N -d keep_output=true -d asynchronous=true ${root.localUrl}/rudder/relay-api/1/remote-run/all`
+      ])
+      const { code, output } = await runTreeline(['run', '--all', '--server', root.localUrl])
+      const seen = [...tree.members.keys()].filter(id => output.includes(tree.member(id).hostname))
+      result(code === 0, `exit code ${code}; heard of ${seen.length} of ${tree.members.size} nodes`)
+      return code === 0 && seen.length === tree.members.size
+    },
+    async number => {
+      heading(number, `Run one agent three levels down (${TARGET}), asked at the root`, [
+        `treeline run ${TARGET} --conditions urgent --server ${root.localUrl}`,
+        `curl -d keep_output=true -d classes=urgent ${root.localUrl}/rudder/relay-api/1/remote-run/nodes/${TARGET}`
+      ])
+      const { code, output } = await runTreeline(['run', TARGET, '--conditions', 'urgent', '--server', root.localUrl])
+      const ran = code === 0 && output.includes('urgent')
+      result(ran, `exit code ${code}`)
+      return ran
+    },
+    async number => {
+      await writeFile(document, randomBytes(FILE_BYTES))
+      heading(number, `A file from ${SOURCE} to ${TARGET}: up to the root, and down the other branch`, [
+        `curl -I ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/document?hash=${(await hash()).slice(0, 16)}…'`,
+        `treeline share ${TARGET} document ${document} --ttl 1h --source ${SOURCE} --key ${source.keyFile} --server ${sourceRelay.url} …`,
+        `treeline fetch ${SOURCE} document ${join(folder, 'received.bin')} --target ${TARGET} --server ${targetRelay.url} …`
+      ])
+      const before = await head('document', await hash())
+      result(before === 404, `HEAD before: ${before}`)
+      const shared = await share('document', '1h')
+      const after = await head('document', await hash())
+      result(shared === 0 && after === 200, `HEAD after: ${after}`)
+      const received = join(folder, 'received.bin')
+      const fetched = await runTreeline([
+        ...['fetch', SOURCE, 'document', received, '--target', TARGET, '--server', targetRelay.url, ...asTarget]
+      ])
+      const isSame = fetched.code === 0 && (await readFile(received)).equals(await readFile(document))
+      result(isSame, `GET by ${TARGET} at ${TARGET_RELAY}: ${isSame ? 'the same bytes' : 'other bytes'}`)
+      return before === 404 && shared === 0 && after === 200 && isSame
+    },
+    async number => {
+      heading(number, 'A forged file: signed by the right node, changed on its way', [
+        `cat metadata tampered | curl -T - ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/forged?ttl=1h'`
+      ])
+      const content = Buffer.from('what was signed\n')
+      const names = { target: TARGET, source: SOURCE, fileId: 'forged' }
+      const metadata = signFile({ kind: 'rsa', key: source.certificate.privateKey }, names, {
+        algorithm: 'sha512',
+        hashValue: createHash('sha512').update(content).digest('hex'),
+        signedAtMs: Date.now()
+      })
+      const body = Buffer.concat([Buffer.from(`${formatMetadata(metadata)}\n`), Buffer.from('what was not\n')])
+      const answer = await ask(sourceRelay, source, 'PUT', `shared-files/${TARGET}/${SOURCE}/forged?ttl=1h`, body)
+      result(answer.status === 403, `PUT: ${answer.status} ${answer.text.trim()}`)
+      return answer.status === 403
+    },
+    async number => {
+      heading(number, `A file that lives ${SHORT_TTL_S} seconds, and is purged by the cron job`, [
+        `treeline share ${TARGET} short-lived ${document} --ttl ${SHORT_TTL_S}s …`
+      ])
+      const shared = await share('short-lived', `${SHORT_TTL_S}s`)
+      const file = join(targetRelay.sharedFilesPath, TARGET, 'files', SOURCE, 'short-lived')
+      const arrived = existsSync(file)
+      result(shared === 0 && arrived, `kept at ${file}`)
+      const isPurged = await becomesTrue(() => !existsSync(file), PURGE_PATIENCE_MS)
+      const after = await head('short-lived', await hash())
+      result(isPurged && after === 404, `${isPurged ? 'gone' : 'still there'}; HEAD: ${after}`)
+      return shared === 0 && arrived && isPurged && after === 404
+    }
+  ]
+}
+
+async function becomesTrue(condition: () => boolean, patienceMs: number): Promise<boolean> {
+  const deadline = Date.now() + patienceMs
+  while (!condition() && Date.now() < deadline) await delay(100)
+  return condition()
+}
