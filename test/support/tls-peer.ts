@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https'
-import type { AddressInfo, Server } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { CertificateMaterial } from '../../demo/pki.js'
@@ -42,7 +42,13 @@ function credentials(identity: Identity) {
 
 async function listen(t: TestContext, server: Server): Promise<TlsPeer> {
   const sockets = new Set<TLSSocket>()
+  const accepted = new Set<Socket>()
   let connections = 0
+  server.on('connection', (socket: Socket) => {
+    accepted.add(socket)
+    socket.on('error', () => undefined)
+    socket.on('close', () => accepted.delete(socket))
+  })
   server.on('secureConnection', (socket: TLSSocket) => {
     connections += 1
     sockets.add(socket)
@@ -55,7 +61,7 @@ async function listen(t: TestContext, server: Server): Promise<TlsPeer> {
   t.after(async () => {
     const closed = once(server, 'close')
     server.close()
-    for (const socket of sockets) socket.destroy()
+    for (const socket of [...sockets, ...accepted]) socket.destroy()
     await closed
   })
   const address = server.address() as AddressInfo
