@@ -1,0 +1,27 @@
+import { head, head100k } from './rows/head.js'
+import { idle } from './rows/idle.js'
+import { purge10000 } from './rows/purge.js'
+import { put1Gib, put50Mib } from './rows/put-large.js'
+import { putSmall } from './rows/put-small.js'
+import { reload100k } from './rows/reload-100k.js'
+import { run1000 } from './rows/run-1000.js'
+import { runTwoSubRelays } from './rows/run-two-sub-relays.js'
+import { start100k } from './rows/start-100k.js'
+import { threeHops } from './rows/three-hops.js'
+import type { Row } from './support/row.js'
+
+/** In the order in which they are measured and shown. */
+export const ROWS: readonly Row[] = [
+  head,
+  head100k,
+  put50Mib,
+  put1Gib,
+  putSmall,
+  threeHops,
+  run1000,
+  runTwoSubRelays,
+  start100k,
+  reload100k,
+  idle,
+  purge10000
+]

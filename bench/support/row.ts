@@ -1,0 +1,47 @@
+import type { Cleanup } from './cleanup.js'
+
+export type Unit = 's' | 'ms' | 'µs' | '/s' | 'MiB'
+
+/** One number of a row, beside the number that it is held against. */
+export interface Check {
+  readonly what: string
+  readonly value: number
+  readonly unit: Unit
+  /** Measured in the same run. With one, the bound is for `value / reference`; without, for `value` itself. */
+  readonly reference?: number
+  readonly bound: { readonly atMost: number } | { readonly atLeast: number }
+}
+
+export interface Measurement {
+  readonly checks: readonly Check[]
+  /** What a reader should know about how the numbers came about. */
+  readonly notes?: readonly string[]
+}
+
+export interface RowContext {
+  /** A folder of the row's own, on disk (not in memory: fsync is part of what is measured). */
+  readonly folder: string
+  /** Closes what the row started, last first. */
+  readonly cleanup: Cleanup
+  /** A line of progress, for whoever waits. */
+  readonly say: (text: string) => void
+}
+
+/** A row of the table in `docs/benchmarks.md`. */
+export interface Row {
+  readonly name: string
+  readonly what: string
+  readonly reference: string
+  readonly bound: string
+  run(context: RowContext): Promise<Measurement>
+}
+
+/** What is compared with the bound. */
+export function comparedValue(check: Check): number {
+  return check.reference === undefined ? check.value : check.value / check.reference
+}
+
+export function isWithinBound(check: Check): boolean {
+  const compared = comparedValue(check)
+  return 'atMost' in check.bound ? compared <= check.bound.atMost : compared >= check.bound.atLeast
+}
