@@ -40,6 +40,12 @@ export interface RunRecord {
   readonly counts: Readonly<Partial<Record<NodeOutcome | 'failed', number>>>
 }
 
+/** Where an event stands in the run's log on disk. */
+export interface EventPlace {
+  readonly offset: number
+  readonly lengthBytes: number
+}
+
 /** A run that exists, under way or ended. */
 export interface Run {
   readonly id: string
@@ -54,6 +60,10 @@ export interface Run {
    * disk; memory does not grow.
    */
   events(after: number, signal: AbortSignal): AsyncIterable<RunEvent>
+  /** As {@link events}, each with its place, so that what has to wait can wait on disk. */
+  located(after: number, signal: AbortSignal): AsyncIterable<{ readonly event: RunEvent; readonly place: EventPlace }>
+  /** Reads again what {@link located} gave, in the order of `places`. Ends early when the log was purged. */
+  reread(places: Iterable<EventPlace>): AsyncIterable<RunEvent>
   /** What is left is cancelled, down to the processes; resolves when none runs. Does nothing to an ended run. */
   cancel(reason: string): Promise<void>
   readonly ended: Promise<void>

@@ -1,0 +1,126 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import type { Logger } from '../values/logger.js'
+import type { RunEvent } from './types.js'
+
+/** What is appended: the log adds number and run. */
+export type NewEvent = Omit<RunEvent, 'seq' | 'run'>
+
+/** Bytes waiting for the disk beyond which writers are asked to wait. */
+const HIGH_WATER_BYTES = 1024 * 1024
+
+/** What a reader needs to know of a log that may still grow. */
+export interface LogSource {
+  readonly path: string
+  readonly runId: string
+  /** How much is in the file, in whole lines. */
+  readonly writtenBytes: number
+  /** Nothing will follow. */
+  readonly closed: boolean
+  /** Calls `listener` whenever one of the above has changed. @returns what takes it off again */
+  onChange(listener: () => void): () => void
+}
+
+/**
+ * The events of one run, on disk: one JSON object a line, only ever appended to. Live readers follow the file, so a
+ * slow one costs no memory. Writes are gathered while one is under way.
+ */
+export class EventLog implements LogSource {
+  #queue: string[] = []
+  #queuedChars = 0
+  #seq = 0
+  #writtenBytes = 0
+  #closed = false
+  #writing: Promise<void> | undefined
+  readonly #listeners = new Set<() => void>()
+  readonly #file: FileHandle
+
+  private constructor(
+    readonly path: string,
+    readonly runId: string,
+    file: FileHandle,
+    private readonly logger: Logger
+  ) {
+    this.#file = file
+  }
+
+  /** Makes the file, for the relay's own user alone. What a crash left under that name is overwritten. */
+  static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
+    return new EventLog(path, runId, await open(path, 'w', 0o600), logger)
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether more waits for the disk than should; then await {@link drained} before giving more. */
+  get isFull(): boolean {
+    return this.#queuedChars > HIGH_WATER_BYTES
+  }
+
+  append(event: NewEvent): void {
+    this.#seq += 1
+    const { event: kind, ...rest } = event
+    const line = `${JSON.stringify({ seq: this.#seq, event: kind, run: this.runId, ...rest })}\n`
+    this.#queue.push(line)
+    this.#queuedChars += line.length
+    this.#writing ??= this.#writeAll()
+  }
+
+  /** Resolves when everything appended so far has been written. */
+  async drained(): Promise<void> {
+    await this.#writing
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Writes what is left, and to the disk itself. */
+  async close(): Promise<void> {
+    await this.#writing
+    try {
+      await this.#file.sync()
+      await this.#file.close()
+    } catch (err) {
+      this.logger.error({ err, path: this.path }, 'the output of a run may not be on disk')
+    }
+    this.#closed = true
+    this.#tell()
+  }
+
+  async #writeAll(): Promise<void> {
+    await new Promise(resolve => setImmediate(resolve)) // what comes in the same turn goes along
+    while (this.#queue.length > 0) {
+      const bytes = Buffer.from(this.#queue.join(''))
+      this.#queue = []
+      this.#queuedChars = 0
+      await this.#write(bytes)
+      this.#tell()
+    }
+    this.#writing = undefined
+  }
+
+  /** A full disk costs events, never the run: outcomes are in the database. */
+  async #write(bytes: Buffer): Promise<void> {
+    let done = 0
+    try {
+      while (done < bytes.length) {
+        const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#writtenBytes + done)
+        done += bytesWritten
+      }
+      this.#writtenBytes += done
+    } catch (err) {
+      this.logger.error({ err, path: this.path }, 'events of a run could not be written and are lost')
+      await this.#file.truncate(this.#writtenBytes).catch(() => undefined)
+    }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}

@@ -1,0 +1,82 @@
+import { NDJSON, PASSED_HEADER, REQUEST_ID_HEADER, RUN_ID_HEADER } from '../values/header-names.js'
+import { formatPassed } from '../values/passed-relays.js'
+import { makeRunId } from '../values/run-id.js'
+
+/** An order as it goes down. */
+export interface ForwardOrder {
+  readonly runId: string
+  readonly all: boolean
+  readonly keepOutput: boolean
+  readonly asynchronous: boolean
+  readonly conditions: readonly string[]
+  /** With this relay's id. */
+  readonly passed: readonly string[]
+  readonly requestId: string
+}
+
+/** One request to a sub-relay, and the nodes that it is about. */
+export interface OrderPart {
+  readonly runId: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+  readonly nodes: readonly string[]
+}
+
+/** A form that we and our like accept (contract: 1 MiB), with room for the fields beside the nodes. */
+const MAX_NODES_FIELD_BYTES = 1024 * 1024 - 64 * 1024
+
+/**
+ * The requests that hand `nodes`, all below one sub-relay, to it: one, but for lists that no form can hold. The
+ * further parts of these are runs of their own there, with ids of their own, since a run id is taken once only.
+ * @param maxNodesBytes of the `nodes` field in one form
+ */
+export function makeOrderParts(
+  order: ForwardOrder,
+  nodes: readonly string[],
+  maxNodesBytes = MAX_NODES_FIELD_BYTES
+): OrderPart[] {
+  if (order.all) return [makePart(order, order.runId, nodes)]
+  return splitBySize(nodes, maxNodesBytes).map((part, index) =>
+    makePart(order, index === 0 ? order.runId : makeRunId(), part)
+  )
+}
+
+function makePart(order: ForwardOrder, runId: string, nodes: readonly string[]): OrderPart {
+  const form = new URLSearchParams({
+    keep_output: String(order.keepOutput),
+    asynchronous: String(order.asynchronous),
+    classes: order.conditions.join(',')
+  })
+  // ids need no escaping, and a comma none either: escaped, it would triple
+  const list = order.all ? '' : `&nodes=${nodes.join(',')}`
+  return {
+    runId,
+    path: order.all ? 'remote-run/all' : 'remote-run/nodes',
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      accept: `${NDJSON}, text/plain;q=0.5, */*;q=0.1`,
+      [RUN_ID_HEADER]: runId,
+      [PASSED_HEADER]: formatPassed(order.passed),
+      [REQUEST_ID_HEADER]: order.requestId
+    },
+    body: Buffer.from(`${form.toString()}${list}`),
+    nodes
+  }
+}
+
+function splitBySize(nodes: readonly string[], maxBytes: number): string[][] {
+  const parts: string[][] = []
+  let bytes = 0
+  for (const node of nodes) {
+    const part = parts.at(-1)
+    bytes += node.length + 1
+    if (part === undefined || bytes > maxBytes) {
+      parts.push([node])
+      bytes = node.length + 1
+    } else {
+      part.push(node)
+    }
+  }
+  return parts
+}

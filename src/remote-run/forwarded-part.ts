@@ -1,0 +1,303 @@
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Hop } from '../tree/hop.js'
+import { NDJSON } from '../values/header-names.js'
+import { isNodeId } from '../values/ids.js'
+import { parseRunEvent, type RunEvent } from '../values/run-event.js'
+import { answerChunks, answerLines, refusalText } from './answer-lines.js'
+import type { OrderPart } from './forward-order.js'
+import { LineSplitter } from './line-splitter.js'
+import { exceeded } from './local-part.js'
+import { OutputLimit } from './output-limit.js'
+import type { NodeEnd, RunProgress } from './run-progress.js'
+import type { RunTiming } from './timing.js'
+
+export interface ForwardedPartOptions {
+  readonly hop: Hop
+  readonly part: OrderPart
+  readonly keepOutput: boolean
+  readonly asynchronous: boolean
+  /** Per node. */
+  readonly maxOutputBytes: number
+  readonly progress: RunProgress
+  readonly timing: RunTiming
+  /** Aborts when the run is cancelled; its reason is a text for users. */
+  readonly signal: AbortSignal
+  /** Called when the sub-relay has taken the order. */
+  readonly onStarted: () => void
+}
+
+/** How reading an answer ended: with the run's own end, or before it. */
+type Followed =
+  | { readonly kind: 'ended'; readonly outcome: string }
+  | { readonly kind: 'lost'; readonly reason: string }
+
+/** Error events taken from one sub-relay, beside one for each of its nodes. */
+const MAX_ERRORS = 1_000
+
+/** How long a sub-relay may take to confirm that a run was cancelled. */
+const CANCEL_LIMIT_MS = 5_000
+
+/** The part of a run that one sub-relay does. */
+export class ForwardedPart {
+  readonly #limits = new Map<string, OutputLimit>()
+  #lastSeq = 0
+  #errorsLeft: number
+
+  constructor(private readonly options: ForwardedPartOptions) {
+    this.#errorsLeft = MAX_ERRORS + options.part.nodes.length
+  }
+
+  /** Resolves, and never rejects, when every node of the part has its outcome. */
+  async run(): Promise<void> {
+    const { signal } = this.options
+    try {
+      await this.#ask()
+    } catch (error) {
+      if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
+    }
+    if (!signal.aborted) return
+    await this.#cancelBelow()
+    await this.#settle({ outcome: 'cancelled', message: String(signal.reason) })
+  }
+
+  async #ask(): Promise<void> {
+    const { hop, part, timing, signal, asynchronous, onStarted } = this.options
+    const answer = await hop.request({
+      method: 'POST',
+      path: part.path,
+      headers: part.headers,
+      body: () => part.body,
+      signal,
+      // a relay that only speaks text says nothing until all its nodes have ended
+      silenceLimitMs: hop.isTreeline ? timing.silenceMs : 0
+    })
+    if (answer.kind === 'refused') {
+      const text = await refusalText(answer.body, signal)
+      return this.#giveUp({ outcome: 'refused', message: `${hop.id} refused: ${answer.status} ${text}`.trimEnd() })
+    }
+    if (answer.kind === 'unreachable') {
+      const reason = `${hop.id} cannot be reached: ${answer.reason}`
+      const mayHaveStarted = answer.sent && answer.status === undefined && hop.isTreeline
+      if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason })
+      if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
+      await this.#cancelBelow()
+      return this.#giveUp({ outcome: 'unreachable', message: reason })
+    }
+    onStarted()
+    if (isNdjson(answer.headers)) return this.#follow(await this.#readEvents(answer.body))
+    return this.#readText(answer.body)
+  }
+
+  /** Takes a lost stream up again where that can be done, until the run below has ended. */
+  async #follow(first: Followed): Promise<void> {
+    const { hop, asynchronous } = this.options
+    let followed = first
+    while (followed.kind === 'lost') {
+      const { reason } = followed
+      const next = asynchronous ? await this.#resume(reason) : undefined
+      if (next === undefined) {
+        if (!asynchronous) await this.#cancelBelow()
+        const message = `${hop.id} was lost: ${reason}`
+        return this.#giveUp(wasRunning => ({ outcome: wasRunning ? 'unknown' : 'unreachable', message }), message)
+      }
+      followed = next
+    }
+    if (followed.outcome === 'interrupted' || followed.outcome === 'cancelled') {
+      return this.#settle({ outcome: followed.outcome, message: `the run was ${followed.outcome} at ${hop.id}` })
+    }
+    return this.#settle({ outcome: 'unknown', message: `${hop.id} said nothing of it` })
+  }
+
+  /** @returns undefined when it is given up */
+  async #resume(reason: string): Promise<Followed | undefined> {
+    const { hop, part, timing, signal, onStarted } = this.options
+    let delayMs = timing.resumeDelayMs
+    for (let waitedMs = 0; waitedMs < timing.resumeLimitMs; waitedMs += delayMs) {
+      await sleep(delayMs * (0.5 + Math.random() / 2), undefined, { signal })
+      const answer = await hop.request({
+        method: 'GET',
+        path: `runs/${part.runId}/events?after=${this.#lastSeq}`,
+        headers: { accept: NDJSON },
+        signal,
+        silenceLimitMs: timing.silenceMs
+      })
+      if (answer.kind === 'refused') {
+        answer.body.destroy()
+        return undefined // it does not know the run, or no longer
+      }
+      if (answer.kind === 'answered') {
+        onStarted()
+        const before = this.#lastSeq
+        const followed = await this.#readEvents(answer.body)
+        if (followed.kind === 'ended' || this.#lastSeq > before) return followed
+      }
+      delayMs = Math.min(delayMs * 2, timing.resumeMaxDelayMs)
+    }
+    const { progress } = this.options
+    progress.error(hop.id, `${hop.id} stays away: ${reason}`)
+    return undefined
+  }
+
+  async #readEvents(body: Readable): Promise<Followed> {
+    const { timing, signal, progress } = this.options
+    try {
+      for await (const line of answerLines(answerChunks(body, timing.silenceMs, signal))) {
+        const event = parseRunEvent(line)
+        if (event === undefined) return { kind: 'lost', reason: 'it sent what is not an event' }
+        if (event.event === 'end') return { kind: 'ended', outcome: event.outcome ?? 'done' }
+        if (event.event !== 'alive' && event.seq > this.#lastSeq) {
+          this.#lastSeq = event.seq
+          this.#take(event)
+          await progress.ready()
+        }
+      }
+    } catch (error) {
+      signal.throwIfAborted()
+      return { kind: 'lost', reason: error instanceof Error ? error.message : String(error) }
+    }
+    signal.throwIfAborted()
+    return { kind: 'lost', reason: 'its answer broke off' }
+  }
+
+  #take(event: RunEvent): void {
+    switch (event.event) {
+      case 'output':
+        this.#takeOutput(event)
+        break
+      case 'node':
+        this.#takeNode(event)
+        break
+      case 'error':
+        this.#takeError(event)
+        break
+    }
+  }
+
+  #takeError({ node, message = '', ...event }: RunEvent): void {
+    this.#errorsLeft -= 1
+    if (this.#errorsLeft < 0 || (node !== undefined && !this.#isBelieved(node))) return
+    this.options.progress.error(this.#relayOf(event), message, node)
+  }
+
+  #takeNode({ node, outcome, exit_code: exitCode, duration_ms: durationMs, message, ...event }: RunEvent): void {
+    const { progress } = this.options
+    if (node === undefined || outcome === undefined || outcome === 'queued' || !this.#isBelieved(node)) return
+    if (outcome === 'running') {
+      progress.nodeRunning(node, this.#relayOf(event), Date.now())
+    } else {
+      progress.nodeEnded(node, this.#relayOf(event), { outcome, exitCode, durationMs, message })
+      this.#limits.delete(node)
+    }
+  }
+
+  #takeOutput({ node, stream = 'stdout', data, message, ...event }: RunEvent): void {
+    if (data === undefined || !this.options.keepOutput) return
+    if (node !== undefined && !this.#isBelieved(node)) return
+    this.#passOutput(node, this.#relayOf(event), stream, data, message)
+  }
+
+  #passOutput(
+    node: string | undefined,
+    relay: string,
+    stream: 'stdout' | 'stderr',
+    data: string,
+    message?: string
+  ): void {
+    const { progress } = this.options
+    const limit = this.#limitOf(node)
+    const { kept, justExceeded } = limit.take(data)
+    if (kept !== '') {
+      progress.output({
+        ...(node === undefined ? {} : { node }),
+        relay,
+        stream,
+        data: kept,
+        ...(message === undefined ? {} : { message: message.slice(0, MAX_OUTPUT_MESSAGE_LENGTH) })
+      })
+    }
+    if (justExceeded) progress.error(relay, exceeded(limit.maxBytes), node)
+  }
+
+  /** Its word counts for nodes that our own nodes list has below it, and once only. */
+  #isBelieved(node: string): boolean {
+    const { progress, hop } = this.options
+    return progress.table.get(node)?.via === hop.id && progress.table.isOpen(node)
+  }
+
+  #relayOf({ relay }: { readonly relay?: string }): string {
+    return relay !== undefined && isNodeId(relay) ? relay : this.options.hop.id
+  }
+
+  /** What comes without a node (from a relay that only speaks text) has one limit for all its nodes. */
+  #limitOf(node: string | undefined): OutputLimit {
+    const { maxOutputBytes, part } = this.options
+    const key = node ?? ''
+    let limit = this.#limits.get(key)
+    if (limit === undefined) {
+      limit = new OutputLimit(node === undefined ? maxOutputBytes * Math.max(1, part.nodes.length) : maxOutputBytes)
+      this.#limits.set(key, limit)
+    }
+    return limit
+  }
+
+  /** An existing relay: its lines are passed on, and what became of each node nobody knows. */
+  async #readText(body: Readable): Promise<void> {
+    const { hop, keepOutput, progress, signal } = this.options
+    const lines = new LineSplitter()
+    const pass = (text: string) => {
+      if (text !== '' && keepOutput) this.#passOutput(undefined, hop.id, 'stdout', text)
+    }
+    let lost: string | undefined
+    try {
+      for await (const chunk of answerChunks(body, 0, signal)) {
+        pass(lines.push(chunk))
+        await progress.ready()
+      }
+    } catch (error) {
+      lost = `${hop.id} was lost: ${error instanceof Error ? error.message : String(error)}`
+    }
+    pass(lines.end())
+    signal.throwIfAborted()
+    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: lost })
+    return this.#settle({ outcome: 'unknown', message: `behind ${hop.id}, which only tells output` })
+  }
+
+  /** Tells the run's own end to a relay that can be told; one that only speaks text sees the connection close. */
+  async #cancelBelow(): Promise<void> {
+    const { hop, part } = this.options
+    if (!hop.isTreeline) return
+    const signal = AbortSignal.timeout(CANCEL_LIMIT_MS)
+    try {
+      const answer = await hop.request({
+        method: 'POST',
+        path: `runs/${part.runId}/cancel`,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: () => Buffer.alloc(0),
+        signal,
+        silenceLimitMs: CANCEL_LIMIT_MS
+      })
+      if (answer.kind !== 'unreachable') await refusalText(answer.body, signal)
+    } catch {
+      // it could not be told in time; its own stream is broken, which ends a synchronous run
+    }
+  }
+
+  /** Says it once about the relay, and settles what is open. */
+  async #giveUp(end: NodeEnd | ((wasRunning: boolean) => NodeEnd), message?: string): Promise<void> {
+    const { hop, progress } = this.options
+    progress.error(hop.id, message ?? (typeof end === 'function' ? '' : (end.message ?? '')))
+    await this.#settle(end)
+  }
+
+  #settle(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
+    const { hop, part, progress } = this.options
+    return progress.settle(part.nodes, hop.id, end)
+  }
+}
+
+const MAX_OUTPUT_MESSAGE_LENGTH = 200
+
+function isNdjson(headers: Readonly<Record<string, string>>): boolean {
+  return headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false
+}

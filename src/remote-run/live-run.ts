@@ -1,0 +1,212 @@
+import type { Config } from '../config/config.js'
+import type { RunStore } from '../storage/run-store.js'
+import type { Hop, Neighbours } from '../tree/hop.js'
+import type { Logger } from '../values/logger.js'
+import type { CommandSlots } from './command-slots.js'
+import type { EventLog } from './event-log.js'
+import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
+import { type ForwardOrder, makeOrderParts, type OrderPart } from './forward-order.js'
+import { ForwardedPart } from './forwarded-part.js'
+import { LocalPart } from './local-part.js'
+import type { NodeTable } from './node-table.js'
+import type { RunPlan } from './plan.js'
+import type { RunProgress } from './run-progress.js'
+import type { RunTiming } from './timing.js'
+import type { EventPlace, Run, RunEvent, RunRecord, RunState } from './types.js'
+
+/** What all runs of a relay share. */
+export interface RunContext {
+  readonly config: Config['remoteRun']
+  readonly selfId: string
+  readonly neighbours: Neighbours
+  readonly slots: CommandSlots
+  readonly store: RunStore
+  readonly commit: (work: () => void) => Promise<void>
+  readonly logger: Logger
+  readonly timing: RunTiming
+  readonly now: () => number
+}
+
+export interface LiveRunParts {
+  readonly order: ForwardOrder
+  readonly plan: RunPlan
+  readonly log: EventLog
+  readonly table: NodeTable
+  readonly progress: RunProgress
+}
+
+/** A run under way in this process. */
+export class LiveRun implements Run {
+  readonly id: string
+  readonly order: Run['order']
+  readonly anyStarted: Promise<boolean>
+  readonly ended: Promise<void>
+  readonly #cancelled = new AbortController()
+  readonly #local: LocalPart
+  #tellStarted: (started: boolean) => void = () => undefined
+  #outcome: RunState = 'running'
+
+  constructor(
+    private readonly context: RunContext,
+    private readonly parts: LiveRunParts
+  ) {
+    const { order, plan, progress } = parts
+    this.id = order.runId
+    this.order = { keepOutput: order.keepOutput, asynchronous: order.asynchronous }
+    this.anyStarted = new Promise(resolve => {
+      this.#tellStarted = resolve
+    })
+    this.#local = new LocalPart({
+      nodes: plan.here,
+      conditions: order.conditions,
+      keepOutput: order.keepOutput,
+      config: context.config,
+      selfId: context.selfId,
+      progress,
+      killGraceMs: context.timing.killGraceMs,
+      now: context.now,
+      onStarted: () => this.#tellStarted(true)
+    })
+    this.ended = this.#execute().catch((err: unknown) => {
+      context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
+    })
+  }
+
+  get state(): RunState {
+    return this.#outcome
+  }
+
+  counts(): RunRecord['counts'] {
+    return this.parts.table.counts()
+  }
+
+  get table(): NodeTable {
+    return this.parts.table
+  }
+
+  async *events(after: number, signal: AbortSignal): AsyncGenerator<RunEvent> {
+    for await (const { event } of this.located(after, signal)) yield event
+  }
+
+  located(after: number, signal: AbortSignal): AsyncGenerator<LocatedEvent> {
+    const { aliveMs } = this.context.timing
+    return followRun(this.parts.log, { after, signal, aliveMs }, () =>
+      this.#outcome === 'running' ? 'done' : this.#outcome
+    )
+  }
+
+  reread(places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
+    return rereadLog(this.parts.log.path, places)
+  }
+
+  async cancel(reason: string): Promise<void> {
+    if (this.#outcome === 'running' && !this.#cancelled.signal.aborted) {
+      this.#cancelled.abort(reason)
+      await this.#local.cancel(reason)
+    }
+    await this.ended
+  }
+
+  async #execute(): Promise<void> {
+    const { plan, progress, log } = this.parts
+    const { selfId, now } = this.context
+    const startedAtMs = now()
+    log.append({ event: 'start', relay: selfId, message: summary(plan) })
+    const parts = await Promise.allSettled([this.#runHere(), ...this.#forwards(), this.#refuseUnknown()])
+    for (const part of parts) {
+      if (part.status === 'rejected')
+        this.context.logger.error({ err: part.reason, runId: this.id }, 'a run has a fault')
+    }
+    const cancelled = this.#cancelled.signal.aborted
+    // whatever a fault left open must not look as if it were under way
+    await progress.settle(allNodes(plan), selfId, { outcome: cancelled ? 'cancelled' : 'unknown' })
+    const nothingToStart = plan.here.length === 0 && plan.down.size === 0
+    this.#tellStarted(nothingToStart)
+    await this.#finish(cancelled ? 'cancelled' : 'done', startedAtMs)
+  }
+
+  #runHere(): Promise<void> {
+    this.context.slots.add(this.#local)
+    return this.#local.ended
+  }
+
+  #forwards(): Promise<void>[] {
+    const { plan, order } = this.parts
+    return [...plan.down].flatMap(([relay, nodes]) =>
+      makeOrderParts(order, nodes).map(part => this.#forward(relay, part))
+    )
+  }
+
+  async #forward(relay: string, part: OrderPart): Promise<void> {
+    const { order, progress } = this.parts
+    const { neighbours, config, timing } = this.context
+    const hop = findHop(neighbours, relay)
+    if (hop instanceof Error) {
+      progress.error(relay, hop.message)
+      return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message })
+    }
+    const forwarded = new ForwardedPart({
+      hop,
+      part,
+      keepOutput: order.keepOutput,
+      asynchronous: order.asynchronous,
+      maxOutputBytes: config.maxOutputBytes,
+      progress,
+      timing,
+      signal: this.#cancelled.signal,
+      onStarted: () => this.#tellStarted(true)
+    })
+    return forwarded.run()
+  }
+
+  #refuseUnknown(): Promise<void> {
+    const { plan, progress } = this.parts
+    const { selfId } = this.context
+    const message = `unknown node: it is not below ${selfId}`
+    return progress.settle(plan.unknown, selfId, { outcome: 'refused', message })
+  }
+
+  /** The record first: who reads `end` and asks for the record finds it ended. */
+  async #finish(state: 'done' | 'cancelled', startedAtMs: number): Promise<void> {
+    const { table, log } = this.parts
+    const { store, commit, now, logger } = this.context
+    const endedAtMs = now()
+    const counts = JSON.stringify(table.counts())
+    try {
+      await table.flush()
+      await commit(() => store.endRun(this.id, state, endedAtMs, counts))
+    } catch (err) {
+      logger.error({ err, runId: this.id }, 'the end of a run could not be recorded')
+    }
+    this.#outcome = state
+    log.append({
+      event: 'end',
+      relay: this.context.selfId,
+      outcome: state,
+      duration_ms: endedAtMs - startedAtMs
+    })
+    await log.close()
+  }
+}
+
+/** The nodes list may have changed since the run was planned. */
+function findHop(neighbours: Neighbours, relay: string): Hop | Error {
+  try {
+    return neighbours.down(relay)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+function summary({ here, down, unknown }: RunPlan): string {
+  const relays = [...down].map(([relay, nodes]) => `${nodes.length} below ${relay}`).slice(0, 10)
+  const more = down.size > relays.length ? [`and ${down.size - relays.length} more relays`] : []
+  const strangers = unknown.length === 0 ? [] : [`${unknown.length} unknown`]
+  return [`${here.length} nodes here`, ...relays, ...more, ...strangers].join(', ')
+}
+
+function* allNodes({ here, down, unknown }: RunPlan): Generator<string> {
+  for (const { id } of here) yield id
+  for (const nodes of down.values()) yield* nodes
+  yield* unknown
+}

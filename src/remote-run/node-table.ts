@@ -1,0 +1,119 @@
+import type { RunNodeRow, RunStore } from '../storage/run-store.js'
+import type { Logger } from '../values/logger.js'
+import type { NodeOutcome, NodeRecord, RunRecord } from './types.js'
+
+/** Rows written in one transaction, so that none takes more than a few ms. */
+const ROWS_PER_COMMIT = 500
+
+export type NodeChange = Partial<Omit<NodeRecord, 'node' | 'via'>> & { readonly outcome: NodeOutcome }
+
+export interface NodeTableOptions {
+  readonly runId: string
+  readonly store: RunStore
+  readonly commit: (work: () => void) => Promise<void>
+  readonly logger: Logger
+  /** Changes are gathered for so long before they are written. */
+  readonly recordDelayMs: number
+}
+
+/** Where a run that is under way stands, node by node: in memory, and a moment later in the database. */
+export class NodeTable {
+  readonly #nodes = new Map<string, NodeRecord>()
+  readonly #dirty = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor(private readonly options: NodeTableOptions) {}
+
+  add(node: string, via: string | undefined, outcome: NodeOutcome = 'queued', message?: string): void {
+    this.#nodes.set(node, {
+      node,
+      via,
+      outcome,
+      exitCode: undefined,
+      startedAtMs: undefined,
+      durationMs: undefined,
+      message
+    })
+  }
+
+  get(node: string): NodeRecord | undefined {
+    return this.#nodes.get(node)
+  }
+
+  /** Whether `node` is in the run and has no final outcome yet. */
+  isOpen(node: string): boolean {
+    const outcome = this.#nodes.get(node)?.outcome
+    return outcome === 'queued' || outcome === 'running'
+  }
+
+  set(node: string, change: NodeChange): void {
+    const before = this.#nodes.get(node)
+    if (before === undefined) return
+    this.#nodes.set(node, { ...before, ...change })
+    this.#dirty.add(node)
+    this.#timer ??= setTimeout(() => this.#writeSoon(), this.options.recordDelayMs)
+  }
+
+  counts(): RunRecord['counts'] {
+    const counts: Partial<Record<NodeOutcome | 'failed', number>> = {}
+    for (const { outcome, exitCode } of this.#nodes.values()) {
+      const kind = outcome === 'done' && exitCode !== 0 && exitCode !== undefined ? 'failed' : outcome
+      counts[kind] = (counts[kind] ?? 0) + 1
+    }
+    return counts
+  }
+
+  /** Writes every node, durably. Before the run starts. */
+  async insertAll(): Promise<void> {
+    const { commit, store, runId } = this.options
+    for (const rows of inGroups(this.#nodes.values())) await commit(() => store.insertNodes(runId, rows))
+  }
+
+  /** Resolves when all changes are in the database. */
+  async flush(): Promise<void> {
+    this.#writeSoon()
+    await this.#writing
+  }
+
+  #writeSoon(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#writing = this.#writing.then(() => this.#writeDirty())
+  }
+
+  async #writeDirty(): Promise<void> {
+    const changed = [...this.#dirty].flatMap(node => this.#nodes.get(node) ?? [])
+    this.#dirty.clear()
+    const { commit, store, runId, logger } = this.options
+    try {
+      for (const rows of inGroups(changed)) await commit(() => store.updateNodes(runId, rows))
+    } catch (err) {
+      logger.error({ err, runId }, 'outcomes of a run could not be recorded')
+    }
+  }
+}
+
+function* inGroups(nodes: Iterable<NodeRecord>): Generator<RunNodeRow[]> {
+  let rows: RunNodeRow[] = []
+  for (const node of nodes) {
+    rows.push(toRow(node))
+    if (rows.length === ROWS_PER_COMMIT) {
+      yield rows
+      rows = []
+    }
+  }
+  if (rows.length > 0) yield rows
+}
+
+function toRow(node: NodeRecord): RunNodeRow {
+  return {
+    node: node.node,
+    via: node.via ?? null,
+    outcome: node.outcome,
+    exitCode: node.exitCode ?? null,
+    startedAtMs: node.startedAtMs ?? null,
+    durationMs: node.durationMs ?? null,
+    message: node.message ?? null
+  }
+}

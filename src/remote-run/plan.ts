@@ -1,0 +1,95 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Topology } from '../tree/topology.js'
+import { checkNodeId } from '../values/ids.js'
+import { RelayError } from '../values/relay-error.js'
+
+/** Nodes looked at before other requests get their turn: a millisecond or two. */
+const NODES_PER_TURN = 2_000
+
+/** Ids that a list may hold beyond the size of the tree, so that a few unknown ones are told one by one. */
+const SPARE_IDS = 1_000
+
+export interface PlannedNode {
+  readonly id: string
+  readonly hostname: string
+}
+
+/** Who does what in a run. Every node asked for is in exactly one of the members. */
+export interface RunPlan {
+  /** Run by commands of this relay. A sub-relay is one of these too: it is a node of its policy server. */
+  readonly here: readonly PlannedNode[]
+  /** Sub-relay to the nodes below it. */
+  readonly down: ReadonlyMap<string, readonly string[]>
+  /** Not below this relay, whatever its policy server knows. */
+  readonly unknown: readonly string[]
+}
+
+/**
+ * Divides the nodes asked for. Gives way to other requests every few ms, so that a run of the whole of a large tree
+ * holds nothing up.
+ * @throws {RelayError} UNKNOWN_NODE when one node alone is asked for and it is not below this relay; INVALID_INPUT for
+ * an id that cannot be one, or many more ids than there are nodes
+ */
+export async function planRun(topology: Topology, nodes: 'all' | readonly string[]): Promise<RunPlan> {
+  return nodes === 'all' ? planAll(topology) : planList(topology, nodes)
+}
+
+async function planAll(topology: Topology): Promise<RunPlan> {
+  const here: PlannedNode[] = []
+  const down = new Map<string, string[]>()
+  const pause = everySoOften()
+  for (const id of topology.managed()) {
+    here.push({ id, hostname: topology.find(id)?.hostname ?? '' })
+    await pause()
+  }
+  for (const relay of topology.subRelays()) {
+    const below: string[] = []
+    for (const id of topology.below(relay)) {
+      below.push(id)
+      await pause()
+    }
+    down.set(relay, below)
+  }
+  return { here, down, unknown: [] }
+}
+
+async function planList(topology: Topology, nodes: readonly string[]): Promise<RunPlan> {
+  const ids = new Set(nodes)
+  if (ids.size > topology.size + SPARE_IDS) {
+    throw new RelayError('INVALID_INPUT', `${ids.size} nodes were asked for, but the tree has ${topology.size}`)
+  }
+  const here: PlannedNode[] = []
+  const down = new Map<string, string[]>()
+  const unknown: string[] = []
+  const pause = everySoOften()
+  for (const id of ids) {
+    checkNodeId(id)
+    const route = topology.route(id)
+    if (route.kind === 'here') here.push({ id, hostname: topology.find(id)?.hostname ?? '' })
+    else if (route.kind === 'down') append(down, route.hop, id)
+    else unknown.push(id)
+    await pause()
+  }
+  if (ids.size === 1 && unknown[0] !== undefined)
+    throw new RelayError('UNKNOWN_NODE', unknownNode(unknown[0], topology))
+  return { here, down, unknown }
+}
+
+/** What to tell about a node that is not below this relay. */
+export function unknownNode(id: string, topology: Topology): string {
+  return `unknown node: ${id} is not below ${topology.selfId}`
+}
+
+function append(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
+}
+
+function everySoOften(): () => Promise<void> | undefined {
+  let count = 0
+  return () => {
+    count += 1
+    return count % NODES_PER_TURN === 0 ? nextTurn() : undefined
+  }
+}

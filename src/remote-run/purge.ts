@@ -1,0 +1,51 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { RunStore } from '../storage/run-store.js'
+import type { RunFiles } from './run-files.js'
+
+/** Rows removed in one transaction. */
+const ROWS_PER_COMMIT = 1_000
+const RUNS_PER_LOOK = 100
+
+export interface PurgeOptions {
+  readonly store: RunStore
+  readonly commit: (work: () => void) => Promise<void>
+  readonly files: RunFiles
+  /** Runs that ended before, in ms since 1970, go. */
+  readonly endedBeforeMs: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Removes expired runs in small steps: the log, the nodes, and last the run, so that what a crash leaves is found again.
+ * Logs without a record, which a crash can leave as well, go too.
+ * @returns how many runs went
+ */
+export async function purgeRuns({ store, commit, files, endedBeforeMs, signal }: PurgeOptions): Promise<number> {
+  let count = 0
+  for (;;) {
+    const ids = store.expiredIds(endedBeforeMs, RUNS_PER_LOOK)
+    for (const id of ids) {
+      if (signal.aborted) return count
+      await files.remove(id)
+      await purgeRecord(store, commit, id)
+      count += 1
+    }
+    if (ids.length < RUNS_PER_LOOK) break
+  }
+  for await (const id of files.unchangedSince(endedBeforeMs)) {
+    if (signal.aborted) return count
+    if (store.find(id) === undefined) await files.remove(id)
+  }
+  return count
+}
+
+async function purgeRecord(store: RunStore, commit: PurgeOptions['commit'], id: string): Promise<void> {
+  let removed = ROWS_PER_COMMIT
+  while (removed === ROWS_PER_COMMIT) {
+    await commit(() => {
+      removed = store.deleteNodes(id, ROWS_PER_COMMIT)
+    })
+    await nextTurn()
+  }
+  await commit(() => store.deleteRun(id))
+}

@@ -1,0 +1,217 @@
+import type { Config } from '../config/config.js'
+import type { Database } from '../storage/database.js'
+import { createGroupCommit } from '../storage/group-commit.js'
+import { createRunStore } from '../storage/run-store.js'
+import type { Neighbours } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Logger } from '../values/logger.js'
+import { passOn } from '../values/passed-relays.js'
+import { RelayError } from '../values/relay-error.js'
+import { makeRunId, runIdTimeMs } from '../values/run-id.js'
+import { CommandSlots } from './command-slots.js'
+import { EndedRun } from './ended-run.js'
+import { EventLog } from './event-log.js'
+import { LiveRun, type RunContext } from './live-run.js'
+import { NodeTable } from './node-table.js'
+import { planRun, type RunPlan } from './plan.js'
+import { purgeRuns } from './purge.js'
+import { interruptUnfinished } from './recovery.js'
+import { RunFiles } from './run-files.js'
+import { type RunObserver, RunProgress } from './run-progress.js'
+import { newRunRow, toNodeRecord, toRunRecord } from './run-records.js'
+import { RUN_TIMING, type RunTiming } from './timing.js'
+import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './types.js'
+
+/** Runs under way at once; a further one is refused. */
+export const MAX_RUNS = 256
+
+/** How long a run id may not be used again, and may be old, in ms (design, "Once only"). */
+export const ONCE_ONLY_MS = 7 * 24 * 60 * 60_000
+
+/** How far the clock of the relay above may be ahead of ours, in ms. */
+const CLOCK_SKEW_MS = 60 * 60_000
+
+/** Longest page of records. */
+const MAX_PAGE = 1_000
+
+export interface RemoteRunsOptions {
+  readonly config: Config['remoteRun']
+  readonly storagePath: string
+  readonly selfId: string
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  /** Of the `state` schema; the caller closes it, after {@link RemoteRuns.stop}. */
+  readonly db: Database
+  readonly logger: Logger
+  readonly now?: () => number
+  readonly observer?: RunObserver
+  /** Shortened by tests. */
+  readonly timing?: Partial<RunTiming>
+}
+
+/** The remote runs of one relay. {@link RemoteRuns.recover} comes first, `stop` last. */
+export function createRemoteRuns(options: RemoteRunsOptions): RemoteRuns {
+  return new RunRegistry(options)
+}
+
+class RunRegistry implements RemoteRuns {
+  readonly #context: RunContext
+  readonly #files: RunFiles
+  readonly #live = new Map<string, LiveRun>()
+  readonly #starting = new Map<string, Promise<Run>>()
+  #stopping = false
+
+  constructor(private readonly options: RemoteRunsOptions) {
+    const { config, selfId, neighbours, db, logger, now = Date.now } = options
+    this.#files = new RunFiles(options.storagePath)
+    this.#context = {
+      config,
+      selfId,
+      neighbours,
+      slots: new CommandSlots(config.concurrency),
+      store: createRunStore(db),
+      commit: createGroupCommit(db),
+      logger,
+      timing: { ...RUN_TIMING, ...options.timing },
+      now
+    }
+  }
+
+  async start(order: RunOrder): Promise<Run> {
+    if (this.#stopping) throw new RelayError('STOPPING', 'the relay is stopping; ask again in a minute')
+    if (!this.options.config.enabled) {
+      throw new RelayError('DISABLED', 'remote runs are switched off here; see remote_run.enabled')
+    }
+    const id = order.runId ?? makeRunId(this.#context.now())
+    this.#checkAge(id)
+    const known = this.#starting.get(id) ?? this.find(id)
+    if (known !== undefined) return known
+    if (this.#live.size + this.#starting.size >= MAX_RUNS) {
+      throw new RelayError('BUSY', `${MAX_RUNS} remote runs are under way; ask again when one has ended`)
+    }
+    const starting = this.#start(id, order)
+    this.#starting.set(id, starting)
+    try {
+      return await starting
+    } finally {
+      this.#starting.delete(id)
+    }
+  }
+
+  async #start(id: string, order: RunOrder): Promise<Run> {
+    const { selfId } = this.#context
+    const passed = passOn(order.origin.passed, selfId)
+    const plan = await planRun(this.options.topology(), order.nodes)
+    const { table, log } = await this.#record(id, order, plan)
+    const { keepOutput, asynchronous, conditions, origin } = order
+    const run = new LiveRun(this.#context, {
+      order: {
+        runId: id,
+        all: order.nodes === 'all',
+        keepOutput,
+        asynchronous,
+        conditions,
+        passed,
+        requestId: origin.requestId
+      },
+      plan,
+      log,
+      table,
+      progress: new RunProgress(log, table, this.options.observer)
+    })
+    this.#live.set(id, run)
+    run.ended.then(
+      () => this.#live.delete(id),
+      () => this.#live.delete(id)
+    )
+    if (this.#stopping) await run.cancel('the relay is stopping')
+    return run
+  }
+
+  /** Durable before anything starts, so that the same order is never carried out twice. */
+  async #record(runId: string, order: RunOrder, plan: RunPlan): Promise<{ table: NodeTable; log: EventLog }> {
+    const { store, commit, logger, timing, now } = this.#context
+    const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
+    for (const { id } of plan.here) table.add(id, undefined)
+    for (const [relay, nodes] of plan.down) {
+      for (const id of nodes) table.add(id, relay)
+    }
+    for (const id of plan.unknown) table.add(id, undefined)
+    await commit(() => store.insertRun(newRunRow(runId, order, now())))
+    try {
+      await table.insertAll()
+      return { table, log: await EventLog.create(this.#files.path(runId), runId, logger) }
+    } catch (error) {
+      await commit(() => store.endRun(runId, 'interrupted', now(), '{}'))
+      throw error
+    }
+  }
+
+  find(id: string): Run | undefined {
+    const live = this.#live.get(id)
+    if (live !== undefined) return live
+    const record = this.record(id)
+    return record === undefined ? undefined : new EndedRun(record, this.#files.path(id))
+  }
+
+  record(id: string): RunRecord | undefined {
+    const row = this.#context.store.find(id)
+    return row === undefined ? undefined : this.#asItStands(toRunRecord(row))
+  }
+
+  list(limit: number, beforeId?: string): RunRecord[] {
+    const rows = this.#context.store.list(page(limit), beforeId)
+    return rows.map(row => this.#asItStands(toRunRecord(row)))
+  }
+
+  nodeRecords(id: string, limit: number, afterNode?: string): NodeRecord[] {
+    const table = this.#live.get(id)?.table
+    const records = this.#context.store.nodes(id, page(limit), afterNode).map(toNodeRecord)
+    return table === undefined ? records : records.map(record => table.get(record.node) ?? record)
+  }
+
+  status(): { readonly running: number; readonly commandsRunning: number } {
+    return { running: this.#live.size + this.#starting.size, commandsRunning: this.#context.slots.running }
+  }
+
+  async recover(): Promise<void> {
+    const { store, commit, now, logger } = this.#context
+    await this.#files.makeFolder()
+    const count = await interruptUnfinished({ store, commit, now, files: this.#files })
+    if (count > 0) logger.warn({ count }, 'remote runs were interrupted by the end of the former process')
+  }
+
+  async purgeExpired(signal: AbortSignal): Promise<number> {
+    const { store, commit, now, config } = this.#context
+    const endedBeforeMs = now() - config.retentionMs - CLOCK_SKEW_MS
+    return purgeRuns({ store, commit, files: this.#files, endedBeforeMs, signal })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await Promise.allSettled(this.#starting.values())
+    await Promise.all([...this.#live.values()].map(run => run.cancel('the relay is stopping')))
+  }
+
+  /** An id older than what is remembered could be one that was carried out already. */
+  #checkAge(id: string): void {
+    const { now, config } = this.#context
+    const ageMs = now() - runIdTimeMs(id)
+    const limitMs = Math.min(ONCE_ONLY_MS, config.retentionMs)
+    if (ageMs > limitMs) {
+      throw new RelayError('CONFLICT', `run ${id} is older than ${limitMs / 86_400_000} days: order it under a new id`)
+    }
+    if (ageMs < -CLOCK_SKEW_MS) {
+      throw new RelayError('CONFLICT', `run ${id} is from the future: check the clocks of the relays`)
+    }
+  }
+
+  #asItStands(record: RunRecord): RunRecord {
+    const live = this.#live.get(record.id)
+    return live === undefined || record.state !== 'running' ? record : { ...record, counts: live.counts() }
+  }
+}
+
+function page(limit: number): number {
+  return Math.min(MAX_PAGE, Math.max(1, Math.trunc(limit)))
+}

@@ -1,0 +1,93 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { EventLog } from './event-log.js'
+import type { NodeTable } from './node-table.js'
+import type { NodeOutcome, RunEvent } from './types.js'
+
+/** What an operator counts. */
+export interface RunObserver {
+  /** One more node has its final outcome; `failed` where the agent's exit code was not 0. */
+  nodeRan(outcome: string): void
+}
+
+export interface NodeEnd {
+  readonly outcome: NodeOutcome
+  readonly exitCode?: number | undefined
+  readonly durationMs?: number | undefined
+  readonly message?: string | undefined
+}
+
+export type Output = Pick<RunEvent, 'node' | 'relay' | 'stream' | 'message'> & { readonly data: string }
+
+/** Nodes settled before other requests get their turn. */
+const NODES_PER_TURN = 500
+
+/** Longest message taken into an event or a record, in characters. */
+const MAX_MESSAGE_LENGTH = 1_024
+
+/** Whatever happens in a run is told here, and goes to the log and to the table of nodes. */
+export class RunProgress {
+  constructor(
+    private readonly log: EventLog,
+    readonly table: NodeTable,
+    private readonly observer: RunObserver | undefined
+  ) {}
+
+  nodeRunning(node: string, relay: string, startedAtMs: number): void {
+    if (this.table.get(node)?.outcome !== 'queued') return
+    this.table.set(node, { outcome: 'running', startedAtMs })
+    this.log.append({ event: 'node', node, relay, outcome: 'running' })
+  }
+
+  /** Only the first end of a node counts. */
+  nodeEnded(node: string, relay: string, end: NodeEnd): void {
+    if (!this.table.isOpen(node)) return
+    const { outcome, exitCode, durationMs } = end
+    const message = end.message?.slice(0, MAX_MESSAGE_LENGTH)
+    this.table.set(node, { outcome, exitCode, durationMs, message })
+    this.observer?.nodeRan(outcome === 'done' && exitCode !== 0 ? 'failed' : outcome)
+    this.log.append({
+      event: 'node',
+      node,
+      relay,
+      outcome,
+      ...(exitCode === undefined ? {} : { exit_code: exitCode }),
+      ...(durationMs === undefined ? {} : { duration_ms: durationMs }),
+      ...(message === undefined ? {} : { message })
+    })
+  }
+
+  output(output: Output): void {
+    this.log.append({ event: 'output', ...output })
+  }
+
+  /** @param node undefined when it is about a relay */
+  error(relay: string, message: string, node?: string): void {
+    const about = node === undefined ? {} : { node }
+    this.log.append({ event: 'error', ...about, relay, message: message.slice(0, MAX_MESSAGE_LENGTH) })
+  }
+
+  /** Ends those of `nodes` that are open still, a few at a time. */
+  async settle(
+    nodes: Iterable<string>,
+    relay: string,
+    end: NodeEnd | ((wasRunning: boolean) => NodeEnd)
+  ): Promise<void> {
+    let count = 0
+    for (const node of nodes) {
+      if (!this.table.isOpen(node)) continue
+      const wasRunning = this.table.get(node)?.outcome === 'running'
+      this.nodeEnded(node, relay, typeof end === 'function' ? end(wasRunning) : end)
+      count += 1
+      if (count % NODES_PER_TURN === 0) await nextTurn()
+    }
+  }
+
+  /** Whether whoever gives output should wait for {@link ready}, because the disk is slower. */
+  get isBehind(): boolean {
+    return this.log.isFull
+  }
+
+  async ready(): Promise<void> {
+    if (this.log.isFull) await this.log.drained()
+  }
+}

@@ -1,0 +1,59 @@
+import type { RunNodeRow, RunRow, RunStore } from '../storage/run-store.js'
+import { NODE_OUTCOMES } from '../values/run-event.js'
+import type { NodeOutcome, NodeRecord, RunOrder, RunRecord, RunState } from './types.js'
+
+const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
+
+export function toRunRecord(row: RunRow): RunRecord {
+  return {
+    id: row.id,
+    state: STATES.find(state => state === row.state) ?? 'interrupted',
+    askedBy: row.askedBy,
+    nodes: row.nodes === 'all' ? 'all' : 'list',
+    conditions: row.conditions === '' ? [] : row.conditions.split(','),
+    keepOutput: row.keepOutput,
+    asynchronous: row.asynchronous,
+    startedAtMs: row.startedAtMs,
+    endedAtMs: row.endedAtMs ?? undefined,
+    counts: row.counts === null ? {} : (JSON.parse(row.counts) as RunRecord['counts'])
+  }
+}
+
+export function toNodeRecord(row: RunNodeRow): NodeRecord {
+  return {
+    node: row.node,
+    via: row.via ?? undefined,
+    outcome: NODE_OUTCOMES.find(outcome => outcome === row.outcome) ?? 'unknown',
+    exitCode: row.exitCode ?? undefined,
+    startedAtMs: row.startedAtMs ?? undefined,
+    durationMs: row.durationMs ?? undefined,
+    message: row.message ?? undefined
+  }
+}
+
+/** The row of a run that is about to start. */
+export function newRunRow(id: string, order: RunOrder, startedAtMs: number): RunRow {
+  const { caller } = order.origin
+  return {
+    id,
+    state: 'running',
+    askedBy: caller.id === undefined ? `${caller.kind} ${caller.address}` : `${caller.kind} ${caller.id}`,
+    nodes: order.nodes === 'all' ? 'all' : 'list',
+    conditions: order.conditions.join(','),
+    keepOutput: order.keepOutput,
+    asynchronous: order.asynchronous,
+    startedAtMs,
+    endedAtMs: null,
+    counts: null
+  }
+}
+
+/** How many nodes of a run have each outcome, by the database. */
+export function countNodes(store: RunStore, runId: string): RunRecord['counts'] {
+  const counts: Partial<Record<NodeOutcome | 'failed', number>> = {}
+  for (const { outcome, failed, count } of store.countOutcomes(runId)) {
+    const kind = failed ? 'failed' : (NODE_OUTCOMES.find(known => known === outcome) ?? 'unknown')
+    counts[kind] = (counts[kind] ?? 0) + count
+  }
+  return counts
+}

@@ -1,0 +1,26 @@
+/** The waits of remote runs, in ms. Tests shorten them. */
+export interface RunTiming {
+  /** Between SIGTERM and SIGKILL for a command. */
+  readonly killGraceMs: number
+  /** After so much silence a live reader is told that the run is alive. */
+  readonly aliveMs: number
+  /** A relay that speaks NDJSON and is silent for so long is lost: it owes an `alive` every 15 s. */
+  readonly silenceMs: number
+  /** First wait before a lost stream of an asynchronous run is taken up again; doubles up to `resumeMaxDelayMs`. */
+  readonly resumeDelayMs: number
+  readonly resumeMaxDelayMs: number
+  /** How long a lost stream is tried to be taken up again, without one event coming. */
+  readonly resumeLimitMs: number
+  /** Outcomes of nodes reach the database within this time. */
+  readonly recordDelayMs: number
+}
+
+export const RUN_TIMING: RunTiming = {
+  killGraceMs: 5_000,
+  aliveMs: 15_000,
+  silenceMs: 60_000,
+  resumeDelayMs: 1_000,
+  resumeMaxDelayMs: 30_000,
+  resumeLimitMs: 60 * 60_000,
+  recordDelayMs: 250
+}

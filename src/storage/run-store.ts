@@ -1,0 +1,143 @@
+import type { Database } from './database.js'
+
+/** A run as stored. Times are ms since 1970. */
+export interface RunRow {
+  readonly id: string
+  readonly state: string
+  readonly askedBy: string
+  readonly nodes: string
+  /** Separated by commas; empty for none. */
+  readonly conditions: string
+  readonly keepOutput: boolean
+  readonly asynchronous: boolean
+  readonly startedAtMs: number
+  readonly endedAtMs: number | null
+  /** JSON, null until the run has ended. */
+  readonly counts: string | null
+}
+
+/** One node of a run as stored. */
+export interface RunNodeRow {
+  readonly node: string
+  readonly via: string | null
+  readonly outcome: string
+  readonly exitCode: number | null
+  readonly startedAtMs: number | null
+  readonly durationMs: number | null
+  readonly message: string | null
+}
+
+/** How many nodes of a run share an outcome; `failed` where the exit code was not 0. */
+export interface OutcomeCount {
+  readonly outcome: string
+  readonly failed: boolean
+  readonly count: number
+}
+
+type StoredRun = Omit<RunRow, 'keepOutput' | 'asynchronous'> & { keepOutput: number; asynchronous: number }
+
+const RUN_COLUMNS = `id, state, asked_by AS askedBy, nodes, conditions, keep_output AS keepOutput, asynchronous,
+  started_at AS startedAtMs, ended_at AS endedAtMs, counts`
+const NODE_COLUMNS = `node, via, outcome, exit_code AS exitCode, started_at AS startedAtMs, duration_ms AS durationMs, message`
+
+export type RunStore = ReturnType<typeof createRunStore>
+
+/**
+ * Runs and their nodes. The writing functions are plain statements: the caller groups them into transactions
+ * (`createGroupCommit`), and decides how many rows one call may hold.
+ */
+export function createRunStore(db: Database) {
+  const insertRun = db.prepare(
+    `INSERT INTO runs (id, state, asked_by, nodes, conditions, keep_output, asynchronous, started_at, ended_at, counts)
+     VALUES (@id, @state, @askedBy, @nodes, @conditions, @keepOutput, @asynchronous, @startedAtMs, @endedAtMs, @counts)`
+  )
+  const insertNode = db.prepare(
+    `INSERT INTO run_nodes (run_id, node, via, outcome, exit_code, started_at, duration_ms, message)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+  )
+  const updateNode = db.prepare(
+    `UPDATE run_nodes SET outcome = ?, exit_code = ?, started_at = ?, duration_ms = ?, message = ?
+     WHERE run_id = ? AND node = ?`
+  )
+  const endRun = db.prepare(`UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?`)
+  const find = db.prepare<[string], StoredRun>(`SELECT ${RUN_COLUMNS} FROM runs WHERE id = ?`)
+  const list = db.prepare<[string, number], StoredRun>(
+    `SELECT ${RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?`
+  )
+  const nodes = db.prepare<[string, string, number], RunNodeRow>(
+    `SELECT ${NODE_COLUMNS} FROM run_nodes WHERE run_id = ? AND node > ? ORDER BY node LIMIT ?`
+  )
+  const unfinished = db.prepare<[], { id: string }>(`SELECT id FROM runs WHERE state = 'running'`)
+  const settleOpen = db.prepare(
+    `UPDATE run_nodes SET outcome = ?, message = ? WHERE run_id = ? AND outcome IN ('queued', 'running')`
+  )
+  const count = db.prepare<[string], { outcome: string; failed: number; count: number }>(
+    `SELECT outcome, outcome = 'done' AND coalesce(exit_code, 0) <> 0 AS failed, count(*) AS count
+     FROM run_nodes WHERE run_id = ? GROUP BY 1, 2`
+  )
+  const expired = db.prepare<[number, number], { id: string }>(
+    `SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?`
+  )
+  const deleteNodes = db.prepare(
+    `DELETE FROM run_nodes WHERE run_id = @id AND node IN (SELECT node FROM run_nodes WHERE run_id = @id LIMIT @limit)`
+  )
+  const deleteRun = db.prepare(`DELETE FROM runs WHERE id = ?`)
+
+  return {
+    insertRun(row: RunRow): void {
+      insertRun.run({ ...row, keepOutput: Number(row.keepOutput), asynchronous: Number(row.asynchronous) })
+    },
+    insertNodes(runId: string, rows: readonly RunNodeRow[]): void {
+      for (const row of rows) {
+        insertNode.run(
+          runId,
+          row.node,
+          row.via,
+          row.outcome,
+          row.exitCode,
+          row.startedAtMs,
+          row.durationMs,
+          row.message
+        )
+      }
+    },
+    updateNodes(runId: string, rows: readonly RunNodeRow[]): void {
+      for (const row of rows) {
+        updateNode.run(row.outcome, row.exitCode, row.startedAtMs, row.durationMs, row.message, runId, row.node)
+      }
+    },
+    /** @param counts JSON */
+    endRun(id: string, state: string, endedAtMs: number, counts: string): void {
+      endRun.run(state, endedAtMs, counts, id)
+    },
+    find: (id: string): RunRow | undefined => toRun(find.get(id)),
+    /** Newest first, older than `beforeId`. */
+    list: (limit: number, beforeId = '~'): RunRow[] => list.all(beforeId, limit).map(mapRun),
+    /** By node id, after `afterNode`. */
+    nodes: (runId: string, limit: number, afterNode = ''): RunNodeRow[] => nodes.all(runId, afterNode, limit),
+    unfinishedIds: (): string[] => unfinished.all().map(row => row.id),
+    /** Gives all nodes that are queued or running `outcome`. */
+    settleOpenNodes(runId: string, outcome: string, message: string): void {
+      settleOpen.run(outcome, message, runId)
+    },
+    countOutcomes: (runId: string): OutcomeCount[] =>
+      count.all(runId).map(row => ({ ...row, failed: row.failed === 1 })),
+    /** Ids of runs that ended before `endedBeforeMs`, oldest first. */
+    expiredIds: (endedBeforeMs: number, limit: number): string[] =>
+      expired.all(endedBeforeMs, limit).map(row => row.id),
+    /** @returns how many rows went; 0 when none is left */
+    deleteNodes: (id: string, limit: number): number => deleteNodes.run({ id, limit }).changes,
+    /** The nodes must have gone before. */
+    deleteRun(id: string): void {
+      deleteRun.run(id)
+    }
+  }
+}
+
+function toRun(row: StoredRun | undefined): RunRow | undefined {
+  return row === undefined ? undefined : mapRun(row)
+}
+
+function mapRun(row: StoredRun): RunRow {
+  return { ...row, keepOutput: row.keepOutput === 1, asynchronous: row.asynchronous === 1 }
+}
