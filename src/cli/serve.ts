@@ -58,7 +58,6 @@ async function serve(config: Config): Promise<number> {
   })
   try {
     const treeLoaded = tree.load()
-    treeLoaded.catch(() => undefined) // awaited by startRelay, which may first take its time
     const { startRelay } = await import('../relay/relay.js') // beside the worker that reads the tree
     const relay = await startRelay({ config, tree, treeLoaded, logger })
     logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')

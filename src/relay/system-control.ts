@@ -56,7 +56,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   async function reload(): Promise<readonly string[]> {
     const configuration = await reloadConfiguration()
     const report = await tree.reload()
-    const problems = [configuration, report.problem].filter(problem => problem !== undefined)
+    const problems = [configuration, report.details].filter(problem => problem !== undefined)
     if (problems.length === 0) logger.info({ nodes: tree.current().size }, 'reloaded')
     else logger.error({ problems }, 'reloaded in part: what is broken stays as it was')
     return problems

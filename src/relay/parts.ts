@@ -1,0 +1,98 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { createMetrics, type Metrics } from '../api/metrics.js'
+import type { Services } from '../api/services.js'
+import type { Config } from '../config/config.js'
+import { createRemoteRuns } from '../remote-run/remote-runs.js'
+import { createSharedFiles } from '../shared-files/shared-files.js'
+import { createSharedFolder } from '../shared-folder/shared-folder.js'
+import { type Database, openDatabase } from '../storage/database.js'
+import { createNeighbourStore } from '../storage/neighbour-store.js'
+import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
+import type { Tree } from '../tree/tree-service.js'
+import { createCertificateBook } from './certificates.js'
+import { createSystemControl, type RelaySystemControl } from './system-control.js'
+
+/** Short tokens can be guessed. */
+const MIN_TOKEN_LENGTH = 16
+
+export interface PartsOptions {
+  readonly config: Config
+  readonly tree: Tree
+  readonly logger: Logger
+}
+
+/** All parts of a relay, wired to each other; nothing is started yet. */
+export interface Parts {
+  readonly services: Services
+  readonly system: RelaySystemControl
+  readonly neighbours: DirectNeighbours
+  readonly database: Database
+  /** Ends what still streams. */
+  readonly stopping: AbortController
+}
+
+/** Opens the storage and makes the parts. The caller closes neighbours, then the database. */
+export async function createParts({ config, tree, logger }: PartsOptions): Promise<Parts> {
+  const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
+  const metrics = createMetrics()
+  const stopping = new AbortController()
+  const certificates = createCertificateBook(tree)
+  const topology = () => tree.current()
+  const neighbours = await createNeighbours({
+    config,
+    topology,
+    certificatesOf: id => tree.certificatesOf(id),
+    store: createNeighbourStore(database),
+    logger,
+    observer: metrics.hopAsked
+  })
+  const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
+  const system = createSystemControl({ config, tree, certificates, neighbours, database, logger })
+  const services: Services = {
+    ...features,
+    config: system.config,
+    topology,
+    certificates,
+    sharedFolder: createSharedFolder(config.sharedFolder.path),
+    system,
+    metrics,
+    adminToken: readToken(config.tokens.adminFile),
+    stopping: stopping.signal
+  }
+  metrics.observe(services)
+  return { services, system, neighbours, database, stopping }
+}
+
+function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db: Database, metrics: Metrics) {
+  const { config, tree, logger } = options
+  const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, db, logger }
+  mkdirSync(config.sharedFiles.path, { recursive: true })
+  return {
+    sharedFiles: createSharedFiles({
+      ...common,
+      config: config.sharedFiles,
+      observer: {
+        onStored: metrics.bytesStored,
+        onForwarded: (_hop, outcome, isFromOutbox) => {
+          if (isFromOutbox) metrics.outboxTried(outcome)
+        },
+        onPurged: metrics.purged
+      }
+    }),
+    remoteRuns: createRemoteRuns({
+      ...common,
+      config: config.remoteRun,
+      storagePath: config.storage.path,
+      observer: { nodeRan: metrics.nodeRan }
+    })
+  }
+}
+
+function readToken(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  const token = readFileSync(file, 'utf8').trim()
+  if (token.length >= MIN_TOKEN_LENGTH) return token
+  throw new Error(`tokens.admin_file ${file}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
+}

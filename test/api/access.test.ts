@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import pino from 'pino'
+import { ACCESS, type Access, checkAccess } from '../../src/api/access.js'
+import { buildApp, PREFIXES } from '../../src/api/app.js'
+import type { CallerKind } from '../../src/values/caller.js'
+import { RelayError } from '../../src/values/relay-error.js'
+import { makeRelayParts } from '../support/relay-parts.js'
+
+/** Who may use what: every route of the relay API, and the two groups outside the prefixes. */
+const RELAY_API: Readonly<Record<string, Access>> = {
+  'POST /remote-run/all': 'remote-run',
+  'POST /remote-run/nodes': 'remote-run',
+  'POST /remote-run/nodes/:nodeId': 'remote-run',
+  'GET /runs': 'runs',
+  'GET /runs/:runId': 'runs',
+  'GET /runs/:runId/events': 'runs',
+  'POST /runs/:runId/cancel': 'runs',
+  'HEAD /shared-files/:target/:source/:fileId': 'shared-files-write',
+  'PUT /shared-files/:target/:source/:fileId': 'shared-files-write',
+  'GET /shared-files/:target/:source/:fileId': 'shared-files-read',
+  'GET /shared-files/:target': 'shared-files-read',
+  'GET /outbox': 'administration',
+  'POST /outbox/retry': 'administration',
+  'POST /outbox/:entryId/retry': 'administration',
+  'DELETE /outbox/:entryId': 'administration',
+  'GET /shared-folder/*': 'shared-folder',
+  'HEAD /shared-folder/*': 'shared-folder',
+  'GET /nodes': 'administration',
+  'GET /nodes/:nodeId': 'administration',
+  'GET /nodes/:nodeId/route': 'administration',
+  'GET /system/info': 'system',
+  'GET /system/status': 'system',
+  'POST /system/reload': 'system'
+}
+const OUTSIDE: Readonly<Record<string, Access>> = {
+  'GET /uuid': 'open',
+  'GET /metrics': 'observation',
+  'GET /openapi.json': 'observation'
+}
+
+test('every route says who may call it, as the table has it, under each prefix', async t => {
+  const parts = await makeRelayParts()
+  const seen = new Map<string, Access | undefined>()
+  const app = await buildApp({
+    services: parts.services,
+    logger: pino({ level: 'silent' }),
+    beforeRoutes: async scope => {
+      scope.addHook('onRoute', route => {
+        for (const method of [route.method].flat()) seen.set(`${method} ${route.url}`, route.config?.access)
+      })
+    }
+  })
+  t.after(async () => {
+    await app.close()
+    await parts.close()
+  })
+  const expected = new Map(Object.entries(OUTSIDE))
+  for (const prefix of PREFIXES) {
+    for (const [route, access] of Object.entries(RELAY_API)) expected.set(route.replace(' ', ` ${prefix}`), access)
+  }
+  // Fastify answers HEAD wherever there is GET, by the same rule.
+  for (const [route, access] of seen) {
+    const asGet = route.replace(/^HEAD /, 'GET ')
+    assert.equal(access, expected.get(route) ?? expected.get(asGet), `${route} is not in the table, or differs`)
+  }
+  for (const route of expected.keys()) assert.ok(seen.has(route), `${route} is not registered`)
+})
+
+test('a refusal names the setting that would allow the call', async t => {
+  const parts = await makeRelayParts({ remote_run: ['allowed_networks = ["10.1.0.0/16"]'] })
+  t.after(parts.close)
+  const config = parts.services.config()
+  const attempt =
+    (access: Access, kind: CallerKind, address = '10.2.0.1') =>
+    () =>
+      checkAccess(access, { kind, address }, config)
+  assert.doesNotThrow(attempt('remote-run', 'network', '10.1.2.3'))
+  assert.doesNotThrow(attempt('remote-run', 'network', '::ffff:10.1.2.3'))
+  assert.throws(attempt('remote-run', 'network'), /remote_run\.allowed_networks/)
+  assert.throws(attempt('runs', 'proxied', '127.0.0.1'), /general\.trusted_proxies/)
+  assert.throws(attempt('system', 'admin'), RelayError)
+  for (const access of Object.keys(ACCESS)) assert.notEqual(ACCESS[access as Access].remedy, '')
+})
