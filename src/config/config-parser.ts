@@ -155,8 +155,9 @@ function readUpstream(section: Section, general: Config['general'], directory: s
   const isHostAbsent = section.raw('host') === undefined || section.raw('host') === ''
   const address = isHostAbsent ? undefined : section.optional('host', hostAddress)
   const pinned = section.optional('server_certificate_file', filePath(directory))
-  const user = section.read('user', secretText, 'rudder')
   const password = section.optional('password', secretText)
+  // Without a password there is nothing to log in with, so the existing relay's default name says nothing either.
+  const user = section.optional('user', secretText) ?? (password === undefined ? undefined : 'rudder')
   if (general.nodeId === ROOT_ID) return undefined
   if (isHostAbsent) {
     const text = `missing: every relay but "${ROOT_ID}" needs the host name of its policy server, such as rudder.example.com`

@@ -234,6 +234,12 @@ test('every relay but the root needs its policy server', () => {
   assert.equal(problemsOf('[general]\nnode_id = "r"\n[output.upstream]\nhost = "https://x/"').length, 1)
 })
 
+test('without a password there is no user either, unless one is set', () => {
+  assert.equal(parse(RELAY).upstream?.user, undefined)
+  assert.equal(parse(`${RELAY}password = "x"`).upstream?.user, 'rudder')
+  assert.equal(parse(`${RELAY}user = "me"`).upstream?.user, 'me')
+})
+
 test('a wrong secret is not shown', () => {
   const problems = problemsOf(`${RELAY}password = 123456`)
   assert.deepEqual(problems, ['main.conf: output.upstream.password: expected a text in quotes, got something else'])
