@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto'
+import type { TreeMember } from '../../demo/relay-tree.js'
+import { formatMetadata, type HashAlgorithm } from '../../src/values/file-metadata.js'
+import { signFile } from '../../src/values/file-signing.js'
+
+/** A file as it is put: the metadata block, an empty line, the bytes. */
+export interface SignedFile {
+  readonly path: string
+  readonly hash: string
+  readonly body: Buffer
+  readonly content: Buffer
+}
+
+/** Signs `content` with the agent's RSA key of `source`, with all the fields that an existing relay wants. */
+export function signContent(
+  target: string,
+  source: TreeMember,
+  fileId: string,
+  content: Buffer | string,
+  algorithm: HashAlgorithm = 'sha512'
+): SignedFile {
+  const bytes = Buffer.from(content)
+  const hash = createHash(algorithm).update(bytes).digest('hex')
+  const metadata = signFile(
+    { kind: 'rsa', key: source.certificate.privateKey },
+    { target, source: source.id, fileId },
+    { algorithm, hashValue: hash, signedAtMs: Date.now() },
+    { hostname: source.hostname, keydate: '2026-01-01 12:00:00.000000000 +0000', keyid: 'B29D02BB' }
+  )
+  return {
+    path: `/rudder/relay-api/shared-files/${target}/${source.id}/${fileId}`,
+    hash,
+    body: Buffer.concat([Buffer.from(`${formatMetadata(metadata)}\n`), bytes]),
+    content: bytes
+  }
+}
