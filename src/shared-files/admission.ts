@@ -1,0 +1,84 @@
+import type { Topology } from '../tree/topology.js'
+import type { Caller } from '../values/caller.js'
+import { type FileMetadata, formatMetadata } from '../values/file-metadata.js'
+import { type FilePublicKey, readPublicKey } from '../values/file-signature.js'
+import { keyHashMatches } from '../values/key-hash.js'
+import { RelayError } from '../values/relay-error.js'
+import { parseTtl } from '../values/ttl.js'
+
+/** What was found right about a file before its bytes were read. */
+export interface AdmittedMetadata {
+  readonly metadata: FileMetadata
+  readonly text: string
+  readonly publicKey: FilePublicKey
+  readonly expiresAtMs: number
+}
+
+export interface AdmissionRules {
+  /** Of the source, see {@link sourceKeyHash}. */
+  readonly keyHash: string
+  readonly source: string
+  /** From the query; undefined when it has none. */
+  readonly ttl: string | undefined
+  readonly allowSha1: boolean
+  readonly nowMs: number
+}
+
+/**
+ * The key hash that the source's public key must have: that of the nodes list, for a node below this relay, else what
+ * the policy server vouches for.
+ * @param vouched from the policy server
+ * @throws {RelayError} UNKNOWN_SOURCE
+ */
+export function sourceKeyHash(source: string, topology: Topology, vouched: string | undefined): string {
+  const node = topology.find(source)
+  const listed = node?.keyHash
+  const keyHash = node !== undefined && topology.isBelow(source) ? listed : (vouched ?? listed)
+  if (keyHash !== undefined) return keyHash
+  const why = node === undefined ? 'is not in the nodes list' : 'has no key-hash in the nodes list'
+  throw new RelayError('UNKNOWN_SOURCE', `unknown source: ${source} ${why}`)
+}
+
+/**
+ * `shared_files.require_sender`: the source itself, or a relay that it passed.
+ * @throws {RelayError} FORBIDDEN
+ */
+export function checkSender(source: string, caller: Caller, topology: Topology): void {
+  const { kind, id } = caller
+  const isSource = id === source && (kind === 'node' || kind === 'relay')
+  const isRelayAbove = kind === 'relay' && id !== undefined && topology.isUnder(source, id)
+  const isFromAbove = kind === 'policy-server' && !topology.isBelow(source)
+  const isOwn = kind === 'local' && source === topology.selfId
+  if (isSource || isRelayAbove || isFromAbove || isOwn) return
+  throw new RelayError(
+    'FORBIDDEN',
+    `only ${source} itself, by its certificate, or a relay that it passed may put its files, ` +
+      'since shared_files.require_sender is set'
+  )
+}
+
+/**
+ * Checks all of the metadata that does not need the file's bytes, in the contract's order: key, then ttl.
+ * @throws {RelayError} UNKNOWN_SOURCE when it is not the source's key; INVALID_INPUT
+ */
+export function admitMetadata(metadata: FileMetadata, rules: AdmissionRules): AdmittedMetadata {
+  if (metadata.algorithm === 'sha1' && !rules.allowSha1) {
+    throw new RelayError(
+      'INVALID_INPUT',
+      'invalid metadata: algorithm sha1 is not accepted; sign with sha512, or set shared_files.allow_sha1'
+    )
+  }
+  const publicKey = readPublicKey(metadata)
+  if (!keyHashMatches(publicKey.spkiDer, rules.keyHash)) {
+    throw new RelayError('UNKNOWN_SOURCE', `unknown source: short_pubkey is not the key of ${rules.source}`)
+  }
+  return { metadata, text: formatMetadata(metadata), publicKey, expiresAtMs: expiry(metadata, rules) }
+}
+
+function expiry(metadata: FileMetadata, { ttl, nowMs }: AdmissionRules): number {
+  const text = ttl ?? metadata.fields.get('ttl')
+  if (text === undefined) {
+    throw new RelayError('INVALID_INPUT', 'missing ttl: add ?ttl=1day, or any other number of days, hours, minutes')
+  }
+  return nowMs + parseTtl(text, nowMs) * 1_000
+}

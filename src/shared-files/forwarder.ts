@@ -1,0 +1,72 @@
+import { parsePassed } from '../values/passed-relays.js'
+import { HopRefusedError } from '../values/relay-error.js'
+import type { FileRecord } from './file-record.js'
+import type { HopHealth } from './hop-health.js'
+import { transfer } from './hop-transfer.js'
+import type { PlaceableFile } from './incoming-file.js'
+import type { NextStep } from './next-step.js'
+import type { SharedFilesObserver } from './observer.js'
+import type { Outbox, Provenance } from './outbox.js'
+import type { PutOutcome } from './types.js'
+
+export interface ForwarderParts {
+  readonly outbox: Outbox
+  readonly health: HopHealth
+  readonly now: () => number
+  readonly observer: SharedFilesObserver
+  /** The outbox may have something that can be tried now. */
+  readonly wakeOutbox: () => void
+}
+
+/** Hands a file to its next hop while the sender waits; into the outbox, when that cannot be reached. */
+export interface Forwarder {
+  /**
+   * The caller holds the lock of the file's key.
+   * @param how `passed` with this relay at its end
+   * @returns `keep-here` when the hop is an existing relay that cannot take it
+   * @throws {HopRefusedError} with the neighbour's 4xx; the signal's reason once it aborts
+   */
+  forward(
+    step: Exclude<NextStep, { kind: 'here' }>,
+    record: FileRecord,
+    bytes: PlaceableFile,
+    how: Provenance,
+    signal: AbortSignal
+  ): Promise<PutOutcome | 'keep-here'>
+}
+
+export function createForwarder({ outbox, health, now, observer, wakeOutbox }: ForwarderParts): Forwarder {
+  async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, nextTryAtMs: number, why: string) {
+    const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
+    await outbox.add(record, bytes, { ...how, passed: before.join(',') }, nextTryAtMs, why)
+    observer.onPending?.(record.sizeBytes)
+    wakeOutbox()
+    return 'pending' as const
+  }
+
+  return {
+    async forward({ kind, hop }, record, bytes, how, signal) {
+      if (health.hasJustFailed(hop.id)) {
+        return putOff(record, bytes, how, health.nextTryAtMs(hop.id), `${hop.id} could not be reached a moment ago`)
+      }
+      const shipment = {
+        record,
+        bytes: bytes.inMemory ?? bytes.file.path,
+        passed: parsePassed(how.passed),
+        requestId: how.requestId,
+        keyHash: how.keyHash
+      }
+      const result = await transfer(hop, kind, shipment, now(), signal)
+      if (result.kind === 'unreachable') {
+        observer.onForwarded?.(hop.id, 'unreachable', false)
+        return putOff(record, bytes, how, health.failed(hop.id), result.reason)
+      }
+      if (health.succeeded(hop.id)) wakeOutbox()
+      observer.onForwarded?.(hop.id, result.kind === 'refused' ? 'refused' : 'delivered', false)
+      if (result.kind === 'refused') throw new HopRefusedError(hop.id, result.status, result.message)
+      if (result.kind === 'keep-here') return 'keep-here'
+      await outbox.removeOlder(record)
+      return result.isPending ? 'pending' : 'stored'
+    }
+  }
+}

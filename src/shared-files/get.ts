@@ -1,0 +1,99 @@
+import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
+import type { Hop, Neighbours } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Origin } from '../values/caller.js'
+import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { checkFileKey, type FileKey } from '../values/ids.js'
+import { formatPassed, passOn } from '../values/passed-relays.js'
+import { HopRefusedError, RelayError } from '../values/relay-error.js'
+import { type FileLayout, keyName, pathOf } from './file-layout.js'
+import { readStart } from './hop-transfer.js'
+import type { KeyLock } from './key-lock.js'
+import { checkNotBack, nextStep } from './next-step.js'
+import { checkMayRead } from './read-access.js'
+import type { KeptFile, RelayedFile } from './types.js'
+
+export interface GetParts {
+  readonly selfId: string
+  readonly layout: FileLayout
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  readonly store: SharedFileStore
+  readonly lock: KeyLock
+  readonly now: () => number
+}
+
+/** Request headers that the hop which has the file acts upon. */
+const PASSED_ON = ['range', 'if-none-match', 'if-range'] as const
+
+/** 416: the answer says in its headers which ranges there are. */
+const RANGE_NOT_SATISFIABLE = 416
+
+export function createGet(parts: GetParts) {
+  const { topology, store, now } = parts
+
+  /** While a newer copy is being put in place, the row is ahead of the file. */
+  async function findKept(key: FileKey): Promise<SharedFileRow | undefined> {
+    if (parts.lock.isHeld(keyName(key))) (await parts.lock.acquire(keyName(key)))()
+    const row = store.find(key)
+    return row !== undefined && row.expiresAtMs > now() ? row : undefined
+  }
+
+  async function relay(hop: Hop, key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>) {
+    const sent: Record<string, string> = {
+      [PASSED_HEADER]: formatPassed(passOn(origin.passed, parts.selfId)),
+      [REQUEST_ID_HEADER]: origin.requestId
+    }
+    for (const name of PASSED_ON) {
+      const value = headers[name]
+      if (value !== undefined) sent[name] = value
+    }
+    const path = `shared-files/${key.target}/${key.source}/${key.fileId}`
+    const outcome = await hop.request({ method: 'GET', path, headers: sent, signal: origin.signal })
+    if (outcome.kind === 'unreachable') {
+      throw new RelayError(
+        'HOP_UNREACHABLE',
+        `${hop.id}, which leads to ${key.target}, cannot be reached: ${outcome.reason}`
+      )
+    }
+    if (outcome.kind === 'answered' || outcome.status === RANGE_NOT_SATISFIABLE) {
+      const { status, headers: answered, body } = outcome
+      return { kind: 'relayed', status, headers: answered, body } satisfies RelayedFile
+    }
+    const message = await readStart(outcome.body)
+    if (outcome.status === 404) throw notFound(key)
+    throw new HopRefusedError(hop.id, outcome.status, message || `${hop.id} answered ${outcome.status}`)
+  }
+
+  return async (
+    key: FileKey,
+    origin: Origin,
+    headers: Readonly<Record<string, string>>
+  ): Promise<KeptFile | RelayedFile> => {
+    checkFileKey(key)
+    passOn(origin.passed, parts.selfId)
+    const step = nextStep(key.target, topology, parts.neighbours)
+    if (step.kind === 'up') {
+      throw new RelayError(
+        'UNKNOWN_NODE',
+        `${key.target} is not below this relay, and files are fetched downwards only; ask a relay above both`
+      )
+    }
+    const mayBeKept = step.kind === 'here' || !step.hop.isTreeline
+    const row = mayBeKept ? await findKept(key) : undefined
+    checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
+    if (row !== undefined) return keptFile(parts.layout, row)
+    if (step.kind === 'here') throw notFound(key)
+    checkNotBack(step, origin.caller, origin.passed, key.target)
+    return relay(step.hop, key, origin, headers)
+  }
+}
+
+function keptFile(layout: FileLayout, row: SharedFileRow): KeptFile {
+  const { sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata } = row
+  return { kind: 'kept', path: pathOf(layout, row), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
+}
+
+function notFound(key: FileKey): RelayError {
+  return new RelayError('NOT_FOUND', `no such file: ${keyName(key)}; it may have expired, or never come`)
+}

@@ -1,0 +1,86 @@
+import type { SharedFileStore } from '../storage/shared-file-store.js'
+import type { Hop, Neighbours } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Origin } from '../values/caller.js'
+import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { checkFileKey, type FileKey } from '../values/ids.js'
+import { formatPassed, passOn } from '../values/passed-relays.js'
+import { HopRefusedError } from '../values/relay-error.js'
+import { keyName } from './file-layout.js'
+import type { HeadCache } from './head-cache.js'
+import type { HopHealth } from './hop-health.js'
+import { readStart } from './hop-transfer.js'
+import { checkNotBack, nextStep } from './next-step.js'
+import type { Outbox } from './outbox.js'
+
+export interface HeadParts {
+  readonly selfId: string
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  readonly store: SharedFileStore
+  readonly cache: HeadCache
+  readonly outbox: Outbox
+  readonly health: HopHealth
+  readonly wakeOutbox: () => void
+  readonly now: () => number
+}
+
+/** Whether a file is here. The hottest path of all: no allocation but the name, and mostly no SQL. */
+export function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cache' | 'now'>) {
+  return (key: FileKey, hash: string): boolean => {
+    if (hash === '') return false
+    const name = keyName(key)
+    let file = cache.get(name)
+    if (file === undefined) {
+      checkFileKey(key)
+      file = store.findHash(key)
+      if (file === undefined) return false
+      cache.set(name, file)
+    }
+    return (file.hash === hash || file.hash === hash.toLowerCase()) && file.expiresAtMs > now()
+  }
+}
+
+export function createHead(parts: HeadParts) {
+  const { selfId, topology, outbox, health } = parts
+  const isKept = createKeptLookup(parts)
+
+  async function ask(hop: Hop, key: FileKey, hash: string, origin: Origin, passed: string[]): Promise<boolean> {
+    if (health.hasJustFailed(hop.id)) return false
+    const outcome = await hop.request({
+      method: 'HEAD',
+      path: `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`,
+      headers: { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId },
+      signal: origin.signal
+    })
+    if (outcome.kind === 'unreachable') {
+      // One that answers, but with an error, may still take files: that a PUT finds out.
+      if (outcome.status === undefined) health.failed(hop.id)
+      return false
+    }
+    await readStart(outcome.body)
+    if (health.succeeded(hop.id)) parts.wakeOutbox()
+    if (outcome.kind === 'answered') return true
+    if (outcome.status === 404) return false
+    throw new HopRefusedError(hop.id, outcome.status, `${hop.id} answered ${outcome.status}`)
+  }
+
+  return (key: FileKey, hash: string, origin: Origin): boolean | Promise<boolean> => {
+    const isHere = topology().route(key.target).kind === 'here'
+    if (isHere && origin.passed.length === 0) {
+      if (hash === '') checkFileKey(key)
+      return isKept(key, hash)
+    }
+    checkFileKey(key)
+    const passed = passOn(origin.passed, selfId)
+    const step = nextStep(key.target, topology, parts.neighbours)
+    if (step.kind === 'here') return isKept(key, hash)
+    checkNotBack(step, origin.caller, origin.passed, key.target)
+    if (hash === '') return false
+    const waiting = outbox.pending(key)
+    if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
+    // An existing relay below that could not take the file: it is kept here on its behalf.
+    if (step.kind === 'down' && !step.hop.isTreeline && isKept(key, hash)) return true
+    return ask(step.hop, key, hash, origin, passed)
+  }
+}

@@ -1,0 +1,48 @@
+/** First and longest wait before a hop that could not be reached is tried again. */
+const FIRST_WAIT_MS = 1_000
+const LONGEST_WAIT_MS = 60_000
+
+/** For so long after a failure a hop is not asked again on anyone's behalf: it would only make them wait. */
+const FRESH_FAILURE_MS = 1_000
+
+/** How the hops are, as far as requests to them have shown. Kept in memory: after a restart every hop is worth a try. */
+export interface HopHealth {
+  /** @returns whether it had been failing */
+  succeeded(hop: string): boolean
+  /** @returns when it is worth another try, in ms since 1970 */
+  failed(hop: string): number
+  /** When it is worth a try: 0 while nothing is wrong with it. */
+  nextTryAtMs(hop: string): number
+  /** Whether it could not be reached a moment ago. */
+  hasJustFailed(hop: string): boolean
+  /** Every hop is worth a try now. */
+  reset(): void
+}
+
+/** Exponential backoff with jitter: between half of the wait and all of it. */
+export function backoffMs(failures: number, random: () => number): number {
+  const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 16))
+  return Math.round(wait * (0.5 + random() / 2))
+}
+
+export function createHopHealth(now: () => number, random: () => number): HopHealth {
+  const failing = new Map<string, { failures: number; failedAtMs: number; nextTryAtMs: number }>()
+  return {
+    succeeded: hop => failing.delete(hop),
+    failed(hop) {
+      const failures = (failing.get(hop)?.failures ?? 0) + 1
+      const failedAtMs = now()
+      const nextTryAtMs = failedAtMs + backoffMs(failures, random)
+      failing.set(hop, { failures, failedAtMs, nextTryAtMs })
+      return nextTryAtMs
+    },
+    nextTryAtMs: hop => failing.get(hop)?.nextTryAtMs ?? 0,
+    hasJustFailed(hop) {
+      const state = failing.get(hop)
+      return state !== undefined && now() - state.failedAtMs < FRESH_FAILURE_MS
+    },
+    reset: () => {
+      for (const state of failing.values()) state.nextTryAtMs = 0
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import type { Hop, HopOutcome } from '../tree/hop.js'
+import {
+  ACCEPTED_AT_HEADER,
+  PASSED_HEADER,
+  RELAY_HEADER,
+  REQUEST_ID_HEADER,
+  SOURCE_KEY_HASH_HEADER,
+  STATE_HEADER
+} from '../values/header-names.js'
+import { formatPassed } from '../values/passed-relays.js'
+import type { FileRecord } from './file-record.js'
+
+/** Of a refusal's body, which is one line for a user. */
+const MAX_REFUSAL_BYTES = 2_048
+
+const READ_BYTES = 128 * 1024
+
+/** A file, and what goes with it to the next relay. */
+export interface Shipment {
+  readonly record: FileRecord
+  /** The bytes, or the path of a file that has them. */
+  readonly bytes: Buffer | string
+  /** Relays passed, this one included. */
+  readonly passed: readonly string[]
+  readonly requestId: string
+  /** Of the source, in the form of the nodes list; sent downwards alone. */
+  readonly keyHash: string
+}
+
+/**
+ * - `delivered`: the hop has it, or its outbox
+ * - `keep-here`: the hop is an existing relay that does not know the source; the file is kept on its behalf
+ * - `refused`: it decided against it
+ * - `unreachable`: it could not be asked, or could not decide
+ */
+export type TransferResult =
+  | { readonly kind: 'delivered'; readonly isPending: boolean }
+  | { readonly kind: 'keep-here' }
+  | { readonly kind: 'refused'; readonly status: number; readonly message: string }
+  | { readonly kind: 'unreachable'; readonly reason: string; readonly status: number | undefined }
+
+/** Hands a file to a neighbour. Rejects only when `signal` aborts. */
+export async function transfer(
+  hop: Hop,
+  direction: 'up' | 'down',
+  shipment: Shipment,
+  nowMs: number,
+  signal: AbortSignal
+): Promise<TransferResult> {
+  const { record } = shipment
+  const ttlSeconds = Math.max(1, Math.ceil((record.expiresAtMs - nowMs) / 1_000))
+  const outcome = await hop.request({
+    method: 'PUT',
+    path: `shared-files/${record.target}/${record.source}/${record.fileId}?ttl=${ttlSeconds}`,
+    headers: headersOf(shipment, direction),
+    body: () => bodyOf(shipment),
+    signal
+  })
+  return readOutcome(hop, direction, outcome)
+}
+
+/** The body as it is sent: metadata, an empty line, the file. */
+function bodyOf({ record, bytes }: Shipment): Buffer | Readable {
+  const head = Buffer.from(`${record.metadata}\n`)
+  if (typeof bytes !== 'string') return Buffer.concat([head, bytes])
+  return Readable.from(withHead(head, bytes), { objectMode: false, highWaterMark: READ_BYTES })
+}
+
+async function* withHead(head: Buffer, path: string): AsyncGenerator<Buffer> {
+  yield head
+  yield* createReadStream(path, { highWaterMark: READ_BYTES })
+}
+
+function headersOf(shipment: Shipment, direction: 'up' | 'down'): Record<string, string> {
+  const { record } = shipment
+  const headers: Record<string, string> = {
+    'content-type': 'application/octet-stream',
+    'content-length': String(Buffer.byteLength(record.metadata) + 1 + record.sizeBytes),
+    [ACCEPTED_AT_HEADER]: String(record.acceptedAtMs),
+    [PASSED_HEADER]: formatPassed(shipment.passed),
+    [REQUEST_ID_HEADER]: shipment.requestId
+  }
+  if (direction === 'down') headers[SOURCE_KEY_HASH_HEADER] = shipment.keyHash
+  return headers
+}
+
+async function readOutcome(hop: Hop, direction: 'up' | 'down', outcome: HopOutcome): Promise<TransferResult> {
+  if (outcome.kind === 'unreachable') {
+    return { kind: 'unreachable', reason: outcome.reason, status: outcome.status }
+  }
+  const message = await readStart(outcome.body)
+  if (outcome.kind === 'answered') {
+    return { kind: 'delivered', isPending: outcome.headers[STATE_HEADER] === 'pending' }
+  }
+  const isFromTreeline = RELAY_HEADER in outcome.headers
+  if (outcome.status === 404 && !isFromTreeline) {
+    // A relay of ours has been seen there, so this is a proxy in front of one that is stopped.
+    if (hop.isTreeline) return { kind: 'unreachable', reason: `${hop.id} answers 404, but not as itself`, status: 404 }
+    if (direction === 'down') return { kind: 'keep-here' }
+  }
+  return { kind: 'refused', status: outcome.status, message: message || `${hop.id} answered ${outcome.status}` }
+}
+
+/** Reads a short body, and drops what is beyond. A body that breaks off is as good as it goes. */
+export async function readStart(body: Readable): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of body) {
+      chunks.push(Buffer.from(chunk))
+      bytes += chunk.length
+      if (bytes >= MAX_REFUSAL_BYTES) break
+    }
+  } catch {
+    // what came before is all there is
+  }
+  const text = Buffer.concat(chunks).toString('utf8', 0, MAX_REFUSAL_BYTES)
+  return text.split(/[\r\n]/, 1)[0] ?? ''
+}

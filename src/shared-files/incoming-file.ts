@@ -1,0 +1,153 @@
+import { close, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { FileLayout } from './file-layout.js'
+import { isMissing } from './storage-errors.js'
+
+// The callback functions of node:fs cost about half of what file handles do, and a small PUT is made of them.
+const openFile = promisify(open)
+const closeFile = promisify(close)
+const syncFile = promisify(fsync)
+const syncData = promisify(fdatasync)
+const renameFile = promisify(rename)
+const removeFile = promisify(unlink)
+const linkFile = promisify(link)
+
+/** The kernel is told to begin writing each time this much has come, so that the last sync finds little left to do. */
+const EARLY_SYNC_BYTES = 64 * 1024 * 1024
+
+/** Makes names in `.incoming~` that no other file has, nor had in an earlier run of this relay. */
+export function createSpoolNames(nowMs: number): () => string {
+  const run = nowMs.toString(36)
+  let count = 0
+  return () => `${run}-${(count++).toString(36)}`
+}
+
+/** A file in `.incoming~`, from its first byte until it is moved to where it belongs, or discarded. */
+export class IncomingFile {
+  readonly path: string
+  #fd: number | undefined
+  #writtenBytes = 0
+  #earlySyncAtBytes = EARLY_SYNC_BYTES
+  #earlySync: Promise<void> | undefined
+  #earlySyncError: unknown
+  #isOnDisk = false
+  #isLinked = false
+
+  constructor(
+    layout: FileLayout,
+    readonly name: string
+  ) {
+    this.path = join(layout.incoming, name)
+  }
+
+  /** Appends. One call at a time. */
+  async append(chunks: readonly Buffer[]): Promise<void> {
+    this.#fd ??= await openFile(this.path, 'wx', 0o640)
+    this.#isOnDisk = true
+    this.#writtenBytes += await writeAll(this.#fd, chunks)
+    if (this.#writtenBytes >= this.#earlySyncAtBytes && this.#earlySync === undefined) this.#syncEarly(this.#fd)
+  }
+
+  /** Everything appended is on disk when this resolves. Nothing is appended after. */
+  async finish(): Promise<void> {
+    if (this.#isLinked) return
+    this.#fd ??= await openFile(this.path, 'wx', 0o640)
+    this.#isOnDisk = true
+    await this.#earlySync
+    if (this.#earlySyncError !== undefined) throw this.#earlySyncError
+    await syncFile(this.#fd)
+    await this.#close()
+  }
+
+  /** As {@link finish}, without the wait for the disk. */
+  async close(): Promise<void> {
+    await this.#earlySync
+    await this.#close()
+  }
+
+  /** Makes this a further name of a file that is on disk already, durably. */
+  async linkTo(path: string): Promise<void> {
+    await linkFile(path, this.path)
+    this.#isLinked = true
+    this.#isOnDisk = true
+  }
+
+  async moveTo(path: string): Promise<void> {
+    await renameFile(this.path, path)
+    this.#isOnDisk = false
+  }
+
+  /** Removes it, if it is still here. */
+  async discard(): Promise<void> {
+    await this.#earlySync
+    await this.#close()
+    if (!this.#isOnDisk) return
+    this.#isOnDisk = false
+    await removeFile(this.path).catch(error => {
+      if (!isMissing(error)) throw error
+    })
+  }
+
+  async #close(): Promise<void> {
+    const fd = this.#fd
+    this.#fd = undefined
+    if (fd !== undefined) await closeFile(fd)
+  }
+
+  #syncEarly(fd: number): void {
+    this.#earlySync = syncData(fd)
+      .catch(error => {
+        this.#earlySyncError = error // the kernel reports a lost write only once
+      })
+      .finally(() => {
+        this.#earlySync = undefined
+        this.#earlySyncAtBytes = this.#writtenBytes + EARLY_SYNC_BYTES
+      })
+  }
+}
+
+/** Bytes that have been received: still in memory, or in the incoming file. */
+export interface PlaceableFile {
+  readonly file: IncomingFile
+  readonly inMemory: Buffer | undefined
+}
+
+/** Brings all of a received file to the disk. */
+export async function writeIncoming(file: IncomingFile, inMemory: Buffer | undefined): Promise<void> {
+  if (inMemory !== undefined) await file.append([inMemory])
+  await file.finish()
+}
+
+/** @returns how many bytes were written, which is all */
+async function writeAll(fd: number, chunks: readonly Buffer[]): Promise<number> {
+  const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  let left = chunks
+  let done = 0
+  while (done < total) {
+    const written = await writeSome(fd, left)
+    done += written
+    left = done < total ? skip(left, written) : []
+  }
+  return total
+}
+
+function writeSome(fd: number, chunks: readonly Buffer[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const settle = (error: NodeJS.ErrnoException | null, written: number) => (error ? reject(error) : resolve(written))
+    const [only] = chunks
+    if (only !== undefined && chunks.length === 1) write(fd, only, settle)
+    else writev(fd, chunks, settle)
+  })
+}
+
+/** What is left after a short write. */
+function skip(chunks: readonly Buffer[], bytes: number): Buffer[] {
+  const left: Buffer[] = []
+  let toSkip = bytes
+  for (const chunk of chunks) {
+    if (toSkip < chunk.length) left.push(chunk.subarray(toSkip))
+    toSkip = Math.max(0, toSkip - chunk.length)
+  }
+  return left
+}

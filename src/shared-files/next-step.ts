@@ -1,0 +1,44 @@
+import type { Hop, Neighbours } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Caller } from '../values/caller.js'
+import { RelayError } from '../values/relay-error.js'
+
+/** Where a file goes from here. */
+export type NextStep =
+  | { readonly kind: 'here' }
+  | { readonly kind: 'down'; readonly hop: Hop }
+  | { readonly kind: 'up'; readonly hop: Hop }
+
+/** @throws {RelayError} UNKNOWN_NODE at the root, when the target is not in the tree */
+export function nextStep(target: string, topology: CurrentTopology, neighbours: Neighbours): NextStep {
+  const route = topology().route(target)
+  switch (route.kind) {
+    case 'here':
+      return { kind: 'here' }
+    case 'down':
+      return { kind: 'down', hop: neighbours.down(route.hop) }
+    case 'up':
+      return { kind: 'up', hop: neighbours.up() }
+    case 'unknown':
+      throw unknownTarget(target)
+  }
+}
+
+/**
+ * A file is not sent back to where it came from: the two relays' trees differ, which passes once both are up to date.
+ * @throws {RelayError} LOOP_DETECTED
+ */
+export function checkNotBack(step: NextStep, caller: Caller, passed: readonly string[], target: string): void {
+  const isBack =
+    (step.kind === 'up' && caller.kind === 'policy-server') ||
+    (step.kind === 'down' && (passed.includes(step.hop.id) || (caller.kind === 'relay' && caller.id === step.hop.id)))
+  if (!isBack) return
+  throw new RelayError(
+    'LOOP_DETECTED',
+    `${target} is to be reached through the relay that sent this; check that both have the same nodes list`
+  )
+}
+
+export function unknownTarget(target: string): RelayError {
+  return new RelayError('UNKNOWN_NODE', `unknown target: ${target} is not in the nodes list of the root`)
+}

@@ -1,0 +1,13 @@
+/** Told what happens to shared files; for metrics. Its functions must not throw. */
+export interface SharedFilesObserver {
+  /** A file was put in place here. */
+  readonly onStored?: (sizeBytes: number) => void
+  /** A file was put into the outbox. */
+  readonly onPending?: (sizeBytes: number) => void
+  /** A hop was asked to take a file: by the sender's own PUT, or from the outbox. */
+  readonly onForwarded?: (hop: string, outcome: ForwardOutcome, fromOutbox: boolean) => void
+  /** A purge ended. */
+  readonly onPurged?: (files: number, durationMs: number) => void
+}
+
+export type ForwardOutcome = 'delivered' | 'refused' | 'unreachable'

@@ -1,0 +1,218 @@
+import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
+import type { Neighbours } from '../tree/hop.js'
+import { POLICY_SERVER } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Logger } from '../values/logger.js'
+import { parsePassed } from '../values/passed-relays.js'
+import { RelayError } from '../values/relay-error.js'
+import { keyName } from './file-layout.js'
+import { backoffMs, type HopHealth } from './hop-health.js'
+import { type TransferResult, transfer } from './hop-transfer.js'
+import type { KeyLock } from './key-lock.js'
+import { type NextStep, nextStep } from './next-step.js'
+import type { SharedFilesObserver } from './observer.js'
+import type { Outbox } from './outbox.js'
+
+/** Entries handed to one hop at once. */
+const PARALLEL = 4
+const PAGE = 100
+const SHORTEST_WAIT_MS = 20
+const LONGEST_WAIT_MS = 60_000
+
+/** Where entries wait that go to no hop: the tree has changed since they were accepted. */
+const NO_HOP = ''
+
+export interface OutboxWorkerParts {
+  readonly selfId: string
+  readonly store: OutboxStore
+  readonly outbox: Outbox
+  readonly commit: (work: () => void) => Promise<void>
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  readonly health: HopHealth
+  readonly lock: KeyLock
+  /** Puts an entry's file in place here, and removes the entry. The key's lock is held. */
+  readonly keepHere: (row: OutboxRow) => Promise<void>
+  readonly now: () => number
+  readonly random: () => number
+  readonly logger: Logger
+  readonly observer: SharedFilesObserver
+}
+
+/**
+ * Tries the entries of the outbox. A hop that could not be reached is tried with one entry when its wait is over; only
+ * when that one arrives do the others follow, a few at a time.
+ */
+export interface OutboxWorker {
+  start(): void
+  /** Looks now for what can be tried. */
+  pump(): void
+  /** Ends a try that is under way. */
+  interrupt(id: string): void
+  stop(): Promise<void>
+}
+
+/** `over` when the entry needs nothing more, for now or ever; `unreachable` when its hop does. */
+type AttemptResult = 'over' | 'unreachable'
+
+export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
+  const { store, outbox, health, now, logger } = parts
+  const runs = new Map<string, Promise<void>>()
+  const attempts = new Map<string, AbortController>()
+  let timer: NodeJS.Timeout | undefined
+  let isRunning = false
+
+  function targetsByHop(): Map<string, string[]> {
+    const byHop = new Map<string, string[]>()
+    for (const target of store.targets()) {
+      const route = parts.topology().route(target)
+      const hop = route.kind === 'down' ? route.hop : route.kind === 'up' ? POLICY_SERVER : NO_HOP
+      const targets = byHop.get(hop)
+      if (targets === undefined) byHop.set(hop, [target])
+      else targets.push(target)
+    }
+    return byHop
+  }
+
+  function pump(): void {
+    if (!isRunning) return
+    clearTimeout(timer)
+    timer = undefined
+    let wakeAtMs = Number.POSITIVE_INFINITY
+    for (const [hop, targets] of targetsByHop()) {
+      if (runs.has(hop)) continue
+      const dueAtMs = Math.max(health.nextTryAtMs(hop), store.nextDue(targets) ?? Number.POSITIVE_INFINITY)
+      if (dueAtMs <= now()) begin(hop, targets)
+      else wakeAtMs = Math.min(wakeAtMs, dueAtMs)
+    }
+    if (wakeAtMs === Number.POSITIVE_INFINITY) return
+    timer = setTimeout(pump, Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, wakeAtMs - now())))
+    timer.unref()
+  }
+
+  function begin(hop: string, targets: readonly string[]): void {
+    const run = drain(hop, targets)
+      .catch(error => {
+        health.failed(hop) // or it would be tried again at once
+        logger.error({ err: error, hop }, 'cannot work on the outbox')
+      })
+      .finally(() => {
+        runs.delete(hop)
+        pump()
+      })
+    runs.set(hop, run)
+  }
+
+  async function drain(hop: string, targets: readonly string[]): Promise<void> {
+    const isProbing = health.nextTryAtMs(hop) > 0
+    if (isProbing) {
+      const probe = store.probe(targets)
+      if (probe === undefined || (await attempt(hop, probe)) === 'unreachable') return
+    }
+    const tried = new Set<string>()
+    let isReachable = true
+    while (isRunning && isReachable) {
+      const page = store.due(targets, now(), isProbing, PAGE + tried.size).filter(id => !tried.has(id))
+      if (page.length === 0) return
+      for (const id of page) tried.add(id)
+      const work = async () => {
+        for (let id = page.shift(); id !== undefined && isReachable && isRunning; id = page.shift()) {
+          if ((await attempt(hop, id)) === 'unreachable') isReachable = false
+        }
+      }
+      await Promise.all(Array.from({ length: PARALLEL }, work))
+    }
+  }
+
+  async function attempt(hop: string, id: string): Promise<AttemptResult> {
+    const first = store.find(id)
+    if (first === undefined) return 'over'
+    const release = await parts.lock.acquire(keyName(first))
+    const controller = new AbortController()
+    attempts.set(id, controller)
+    try {
+      const row = store.find(id)
+      if (!isRunning || row === undefined || row.state !== 'pending') return 'over'
+      return await attemptRow(hop, row, controller.signal)
+    } catch (error) {
+      if (controller.signal.aborted) return 'over'
+      throw error
+    } finally {
+      attempts.delete(id)
+      release()
+    }
+  }
+
+  async function attemptRow(hop: string, row: OutboxRow, signal: AbortSignal): Promise<AttemptResult> {
+    if (row.expiresAtMs <= now()) {
+      await outbox.remove(row)
+      return 'over'
+    }
+    let step: NextStep
+    try {
+      step = nextStep(row.target, parts.topology, parts.neighbours)
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error
+      await fail(row, error.message, null)
+      return 'over'
+    }
+    if (step.kind === 'here') {
+      await parts.keepHere(row)
+      return 'over'
+    }
+    if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
+    return await settle(row, step.hop.id, await transfer(step.hop, step.kind, shipmentOf(row), now(), signal))
+  }
+
+  function shipmentOf(row: OutboxRow) {
+    return {
+      record: row,
+      bytes: row.sizeBytes === 0 ? Buffer.alloc(0) : outbox.pathOf(row.id),
+      passed: [...parsePassed(row.passed), parts.selfId],
+      requestId: row.requestId,
+      keyHash: row.keyHash
+    }
+  }
+
+  async function settle(row: OutboxRow, hop: string, result: TransferResult): Promise<AttemptResult> {
+    if (result.kind === 'unreachable') {
+      const nextTryAtMs = health.failed(hop)
+      const ownWaitMs = backoffMs(row.attempts, parts.random)
+      const nextAttemptAtMs = Math.max(nextTryAtMs, now() + ownWaitMs)
+      const { reason: lastError, status } = result
+      await record(row, { state: 'pending', nextAttemptAtMs, lastStatus: status ?? null, lastError })
+      parts.observer.onForwarded?.(hop, 'unreachable', true)
+      return 'unreachable'
+    }
+    health.succeeded(hop)
+    if (result.kind === 'refused') await fail(row, result.message, result.status)
+    else if (result.kind === 'keep-here') await parts.keepHere(row)
+    else await outbox.remove(row)
+    parts.observer.onForwarded?.(hop, result.kind === 'refused' ? 'refused' : 'delivered', true)
+    return 'over'
+  }
+
+  async function fail(row: OutboxRow, lastError: string, lastStatus: number | null): Promise<void> {
+    logger.warn({ file: keyName(row), outboxId: row.id, lastStatus, lastError }, 'a shared file was refused')
+    await record(row, { state: 'failed', nextAttemptAtMs: row.nextAttemptAtMs, lastStatus, lastError })
+  }
+
+  function record(row: OutboxRow, what: Pick<OutboxRow, 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>) {
+    return parts.commit(() => store.record({ id: row.id, ...what }))
+  }
+
+  return {
+    start() {
+      isRunning = true
+      pump()
+    },
+    pump,
+    interrupt: id => attempts.get(id)?.abort(),
+    async stop() {
+      isRunning = false
+      clearTimeout(timer)
+      for (const controller of attempts.values()) controller.abort()
+      await Promise.all(runs.values())
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
+import type { FileKey } from '../values/ids.js'
+import type { FileLayout } from './file-layout.js'
+import { folderOf, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
+import { type FileRecord, isOlder } from './file-record.js'
+import type { HeadCache } from './head-cache.js'
+import { type IncomingFile, type PlaceableFile, writeIncoming } from './incoming-file.js'
+import type { Quota } from './quota.js'
+import type { Settler } from './settler.js'
+import { isMissing } from './storage-errors.js'
+
+/** Folders known to be there; forgotten all at once when there are too many. */
+const MAX_KNOWN_FOLDERS = 20_000
+
+export interface PlacementParts {
+  readonly layout: FileLayout
+  readonly store: SharedFileStore
+  readonly commit: (work: () => void) => Promise<void>
+  readonly syncFolder: (folder: string) => Promise<void>
+  readonly settler: Settler
+  readonly cache: HeadCache
+  readonly quota: Quota
+  readonly now: () => number
+  readonly onStored: (sizeBytes: number) => void
+}
+
+/** Puts files where agents find them. */
+export interface Placement {
+  /**
+   * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
+   * incoming file is the caller's to discard.
+   * @param alongside further writes of the same transaction
+   */
+  place(record: FileRecord, bytes: PlaceableFile, alongside?: () => void): Promise<'stored' | 'superseded'>
+  /** Puts in place what the row says, as far as that has not been done: for start-up after a crash. */
+  redo(row: SharedFileRow): Promise<void>
+}
+
+/** The metadata beside a file: the block, and when it expires (contract, "What is stored"). */
+export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtMs'>): string {
+  return `${record.metadata}expires=${Math.ceil(record.expiresAtMs / 1_000)}\n`
+}
+
+/**
+ * A file and its metadata are two names, which no file system changes at once. So the row is a redo log: it is
+ * committed, naming the incoming file and holding the metadata, when the bytes are on disk and before either name
+ * changes. From then on a crash loses nothing: start-up repeats the renames (see `recovery.ts`). That is why the answer
+ * need not wait for the folder's fsync: the {@link Settler} does that for many files at once, and only then strikes
+ * `spool` from their rows. The metadata file is never synced at all, since the row can always write it again.
+ */
+export function createPlacement(parts: PlacementParts): Placement {
+  const { layout, store, commit, settler, cache, quota, now } = parts
+  const known = new Set<string>()
+
+  async function makeFolder(key: FileKey): Promise<void> {
+    const folder = folderOf(layout, key)
+    if (known.has(folder)) return
+    const isNew = (await mkdir(folder, { recursive: true })) !== undefined
+    if (isNew) settler.addNewFolder(key)
+    if (known.size >= MAX_KNOWN_FOLDERS) known.clear()
+    known.add(folder)
+  }
+
+  async function moveFile(key: FileKey, file: IncomingFile): Promise<void> {
+    try {
+      await file.moveTo(pathOf(layout, key))
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      known.delete(folderOf(layout, key)) // someone removed it
+      await makeFolder(key)
+      await file.moveTo(pathOf(layout, key))
+    }
+  }
+
+  /** All that a full disk can stop. */
+  async function prepare(record: FileRecord, { file, inMemory }: PlaceableFile): Promise<void> {
+    await Promise.all([
+      writeIncoming(file, inMemory),
+      writeFile(metadataOf(file), storedMetadata(record), { mode: 0o640 }),
+      makeFolder(record)
+    ])
+    await parts.syncFolder(layout.incoming)
+  }
+
+  function metadataOf(file: IncomingFile): string {
+    return join(layout.incoming, file.name + METADATA_SUFFIX)
+  }
+
+  async function undo(key: FileKey, before: SharedFileRow | undefined): Promise<void> {
+    cache.forget(keyName(key))
+    await commit(() => {
+      if (before === undefined) store.remove(key)
+      else store.put(before)
+    })
+    cache.forget(keyName(key))
+  }
+
+  return {
+    async place(record, bytes, alongside) {
+      const { file } = bytes
+      const before = store.find(record)
+      if (before !== undefined && isOlder(record, before, now())) return 'superseded'
+      try {
+        await prepare(record, bytes)
+        await commit(() => {
+          store.put({ ...record, storedAtMs: now(), spool: file.name })
+          alongside?.()
+        })
+        await moveFile(record, file).catch(async error => {
+          await undo(record, before)
+          throw error
+        })
+      } catch (error) {
+        await rm(metadataOf(file), { force: true })
+        throw error
+      }
+      // From here on the row stands for the file; were this to fail, the next start would repeat it.
+      await rename(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
+      cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs })
+      quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
+      parts.onStored(record.sizeBytes)
+      await settler.add(file.name, folderOf(layout, record))
+      return 'stored'
+    },
+
+    async redo(row) {
+      await makeFolder(row)
+      const path = pathOf(layout, row)
+      await rename(join(layout.incoming, row.spool ?? ''), path).catch(error => {
+        if (!isMissing(error)) throw error // it was moved before the crash
+      })
+      const metadataFile = join(layout.incoming, `${row.spool}${METADATA_SUFFIX}`)
+      await writeFile(metadataFile, storedMetadata(row), { mode: 0o640 })
+      await rename(metadataFile, path + METADATA_SUFFIX)
+      await settler.add(row.spool ?? '', folderOf(layout, row))
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
+import type { SharedFileStore } from '../storage/shared-file-store.js'
+import type { Neighbours } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import { metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
+import { verifyFileSignature } from '../values/file-signature.js'
+import { checkFileKey, type FileKey } from '../values/ids.js'
+import { formatPassed, passOn } from '../values/passed-relays.js'
+import { RelayError } from '../values/relay-error.js'
+import { parseTtl } from '../values/ttl.js'
+import { type AdmittedMetadata, admitMetadata, checkSender, sourceKeyHash } from './admission.js'
+import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
+import { type FileLayout, keyName } from './file-layout.js'
+import type { FileRecord } from './file-record.js'
+import type { Forwarder } from './forwarder.js'
+import { IncomingFile } from './incoming-file.js'
+import type { KeyLock } from './key-lock.js'
+import { readMetadataBlock } from './metadata-block.js'
+import { checkNotBack, type NextStep, nextStep } from './next-step.js'
+import type { Outbox } from './outbox.js'
+import type { Placement } from './placement.js'
+import type { Quota, Reservation } from './quota.js'
+import { type ReceivedBytes, receiveBytes } from './receive.js'
+import { asStorageError } from './storage-errors.js'
+import type { PutOutcome, PutRequest } from './types.js'
+
+/** Bodies being received at once; each takes up to about 0.6 MB of memory. */
+const MAX_RECEIVING = 512
+
+export interface PutRules {
+  readonly maxBodyBytes: number
+  readonly allowSha1: boolean
+  readonly requireSender: boolean
+}
+
+export interface PutParts {
+  readonly selfId: string
+  readonly rules: PutRules
+  readonly pace: PaceLimits
+  readonly layout: FileLayout
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  readonly files: SharedFileStore
+  readonly outboxStore: OutboxStore
+  readonly outbox: Outbox
+  readonly placement: Placement
+  readonly forwarder: Forwarder
+  readonly lock: KeyLock
+  readonly quota: Quota
+  readonly nextSpoolName: () => string
+  readonly now: () => number
+}
+
+/** What is settled about a PUT before its body is read. */
+interface Arrival {
+  readonly request: PutRequest
+  readonly step: NextStep
+  readonly keyHash: string
+  readonly passed: readonly string[]
+  /** When the metadata came in the query: the whole body is the file. */
+  readonly admitted: AdmittedMetadata | undefined
+  readonly acceptedAtMs: number
+}
+
+/** The way of a PUT: checked, received, verified, then put in place or passed on. */
+export function createPut(parts: PutParts): (request: PutRequest) => Promise<PutOutcome> {
+  const { rules, now, outbox, placement, quota } = parts
+  let receivingCount = 0
+
+  /** All that can be known without the body, in the contract's order. */
+  function check(request: PutRequest): Arrival {
+    const { key, query, origin } = request
+    checkFileKey(key)
+    const topology = parts.topology()
+    const passed = passOn(origin.passed, parts.selfId)
+    const step = nextStep(key.target, parts.topology, parts.neighbours)
+    checkNotBack(step, origin.caller, origin.passed, key.target)
+    if (rules.requireSender) checkSender(key.source, origin.caller, topology)
+    const keyHash = sourceKeyHash(key.source, topology, request.sourceKeyHash)
+    const nowMs = now()
+    const hasMetadataInQuery = query.header !== undefined
+    const admitted = hasMetadataInQuery ? admit(metadataFromQuery(query), key, keyHash, query.ttl) : undefined
+    if (!hasMetadataInQuery && query.ttl !== undefined) parseTtl(query.ttl, nowMs)
+    if ((request.contentLength ?? 0) > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
+    const acceptedAtMs = Math.min(request.acceptedAtMs ?? nowMs, nowMs) // a clock that is ahead must not block later copies
+    return { request, step, keyHash, passed, admitted, acceptedAtMs }
+  }
+
+  function admit(metadata: ReturnType<typeof parseMetadata>, key: FileKey, keyHash: string, ttl: string | undefined) {
+    return admitMetadata(metadata, { keyHash, source: key.source, ttl, allowSha1: rules.allowSha1, nowMs: now() })
+  }
+
+  function storedOfSource(key: FileKey): number {
+    const isKnown = parts.files.findHash(key) !== undefined || parts.outboxStore.findByKey(key) !== undefined
+    if (isKnown) return -1 // it takes the place of one
+    return parts.files.countOfSource(key.source) + parts.outboxStore.countOfSource(key.source)
+  }
+
+  async function receive(
+    arrival: Arrival,
+    room: Reservation,
+    file: IncomingFile
+  ): Promise<[FileRecord, ReceivedBytes]> {
+    const { request, keyHash } = arrival
+    const reader = createBodyReader(request.body, {
+      maxBytes: rules.maxBodyBytes,
+      signal: request.origin.signal,
+      pace: parts.pace
+    })
+    try {
+      request.onContinue()
+      const { admitted, first } = await readMetadata(reader, arrival, keyHash)
+      reader.expectPace()
+      const bytes = await receiveBytes(reader, first, admitted.metadata.algorithm, file, room)
+      verifyFileSignature(admitted.metadata, admitted.publicKey, request.key, bytes.hash)
+      return [recordOf(arrival, admitted, bytes.sizeBytes), bytes]
+    } finally {
+      reader.close()
+    }
+  }
+
+  async function readMetadata(
+    reader: BodyReader,
+    { request, admitted }: Arrival,
+    keyHash: string
+  ): Promise<{ admitted: AdmittedMetadata; first: Buffer | undefined }> {
+    if (admitted !== undefined) return { admitted, first: undefined }
+    const { text, rest } = await readMetadataBlock(reader)
+    return { admitted: admit(parseMetadata(text), request.key, keyHash, request.query.ttl), first: rest }
+  }
+
+  async function deliver(arrival: Arrival, record: FileRecord, bytes: ReceivedBytes, file: IncomingFile) {
+    const { origin } = arrival.request
+    const release = await parts.lock.acquire(keyName(record))
+    try {
+      if (outbox.hasNewer(record)) return 'superseded'
+      const placeable = { file, inMemory: bytes.inMemory }
+      if (arrival.step.kind === 'here') return await keep(record, placeable)
+      const how = { keyHash: arrival.keyHash, passed: formatPassed(arrival.passed), requestId: origin.requestId }
+      const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin.signal)
+      return outcome === 'keep-here' ? await keep(record, placeable) : outcome
+    } finally {
+      release()
+    }
+  }
+
+  /** An entry that waited from when the target was elsewhere goes in the same transaction. */
+  async function keep(record: FileRecord, bytes: { file: IncomingFile; inMemory: Buffer | undefined }) {
+    const waiting = parts.outboxStore.findByKey(record)
+    const outcome = await placement.place(record, bytes, () => removeRow(waiting))
+    if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
+    return outcome
+  }
+
+  function removeRow(row: OutboxRow | undefined): void {
+    if (row !== undefined) outbox.removeRow(row.id)
+  }
+
+  return async request => {
+    const arrival = check(request)
+    if (receivingCount >= MAX_RECEIVING) {
+      throw new RelayError('BUSY', `${MAX_RECEIVING} files are being received already; try again in a moment`)
+    }
+    const room = quota.reserve(request.key.source, request.contentLength ?? 0, () => storedOfSource(request.key))
+    const file = new IncomingFile(parts.layout, parts.nextSpoolName())
+    receivingCount += 1
+    try {
+      const [record, bytes] = await receive(arrival, room, file)
+      return await deliver(arrival, record, bytes, file)
+    } catch (error) {
+      throw asStorageError(error)
+    } finally {
+      receivingCount -= 1
+      room.release()
+      await file.discard()
+    }
+  }
+}
+
+function recordOf(arrival: Arrival, admitted: AdmittedMetadata, sizeBytes: number): FileRecord {
+  const { target, source, fileId } = arrival.request.key
+  const { metadata, publicKey, text, expiresAtMs } = admitted
+  return {
+    target,
+    source,
+    fileId,
+    sizeBytes,
+    algorithm: metadata.algorithm,
+    hash: metadata.hashValue,
+    acceptedAtMs: arrival.acceptedAtMs,
+    expiresAtMs,
+    signedAtMs: publicKey.kind === 'ed25519' ? (metadata.signedAtMs ?? null) : null,
+    metadata: text
+  }
+}

@@ -1,0 +1,177 @@
+import { constants, type Dirent } from 'node:fs'
+import { open, opendir, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
+import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../values/file-metadata.js'
+import { type FileKey, isFileId, isNodeId } from '../values/ids.js'
+import type { Logger } from '../values/logger.js'
+import { type FileLayout, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
+import type { KeyLock } from './key-lock.js'
+import { storedMetadata } from './placement.js'
+import type { Quota } from './quota.js'
+import { isMissing } from './storage-errors.js'
+
+/** Longest `expires=` line that may follow the block. */
+const EXPIRES_LINE_BYTES = 64
+const MAX_NAMED_STRAYS = 20
+/** No RSA signature is so short; only an Ed25519 one covers `signed_at`. */
+const ED25519_SIGNATURE_BYTES = 64
+const SECONDS = /^\d{1,13}$/
+
+export interface ReconciliationParts {
+  readonly layout: FileLayout
+  readonly store: SharedFileStore
+  readonly commit: (work: () => void) => Promise<void>
+  readonly lock: KeyLock
+  readonly quota: Quota
+  readonly logger: Logger
+}
+
+export interface ReconciliationResult {
+  readonly adopted: number
+  /** Metadata files that were missing or torn, and were written again from their row. */
+  readonly repaired: number
+  /** Files that are not ours to judge; they are left alone. */
+  readonly strays: number
+}
+
+/**
+ * Compares the folder with the rows, beside requests: a file with its metadata but without a row is adopted (an
+ * existing relay's folder, or a database that was lost), a metadata file that a power failure tore is written again.
+ * Rows without a file are the purge's business.
+ */
+export async function reconcile(parts: ReconciliationParts, signal: AbortSignal): Promise<ReconciliationResult> {
+  const { layout, logger } = parts
+  const result = { adopted: 0, repaired: 0, strays: 0 }
+  for await (const key of filesIn(layout, signal, stray)) {
+    const outcome = await look(parts, key).catch(error => {
+      logger.warn({ err: error, file: keyName(key) }, 'cannot read a shared file')
+      return 'fine' as const
+    })
+    if (outcome === 'stray') stray(pathOf(layout, key))
+    else if (outcome !== 'fine') result[outcome] += 1
+  }
+  function stray(path: string): void {
+    result.strays += 1
+    if (result.strays <= MAX_NAMED_STRAYS) logger.warn({ path }, 'left alone: no shared file with its metadata')
+  }
+  if (result.adopted + result.repaired + result.strays > 0)
+    logger.info(result, 'compared shared files with the database')
+  return result
+}
+
+async function look(parts: ReconciliationParts, key: FileKey): Promise<'fine' | 'adopted' | 'repaired' | 'stray'> {
+  const row = parts.store.find(key)
+  if (row !== undefined && (row.spool !== null || (await hasMetadata(parts.layout, row)))) return 'fine'
+  const release = await parts.lock.acquire(keyName(key))
+  try {
+    const current = parts.store.find(key)
+    if (current === undefined) return (await adopt(parts, key)) ? 'adopted' : 'stray'
+    if (current.spool !== null || (await hasMetadata(parts.layout, current))) return 'fine'
+    await repairMetadata(parts.layout, current)
+    return 'repaired'
+  } finally {
+    release()
+  }
+}
+
+/** One that was never synced may have lost its contents with the power: then it is empty, or not there. */
+async function hasMetadata(layout: FileLayout, key: FileKey): Promise<boolean> {
+  return stat(pathOf(layout, key) + METADATA_SUFFIX).then(
+    found => found.size > 0,
+    error => !isMissing(error)
+  )
+}
+
+async function repairMetadata(layout: FileLayout, row: SharedFileRow): Promise<void> {
+  const path = pathOf(layout, row) + METADATA_SUFFIX
+  const temporary = join(layout.incoming, `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`)
+  await writeFile(temporary, storedMetadata(row), { mode: 0o640 })
+  await rename(temporary, path)
+}
+
+async function adopt({ layout, store, commit, quota }: ReconciliationParts, key: FileKey): Promise<boolean> {
+  const path = pathOf(layout, key)
+  const text = await readShort(path + METADATA_SUFFIX)
+  if (text === undefined) return false
+  const row = await rowOf(path, key, text)
+  if (row === undefined) return false
+  await commit(() => store.put(row))
+  quota.add(row.sizeBytes)
+  return true
+}
+
+async function rowOf(path: string, key: FileKey, text: string): Promise<SharedFileRow | undefined> {
+  const found = await stat(path)
+  try {
+    const metadata = parseMetadata(text)
+    const expires = metadata.fields.get('expires')
+    if (expires === undefined || !SECONDS.test(expires)) return undefined
+    const writtenAtMs = Math.floor(found.mtimeMs)
+    return {
+      ...key,
+      sizeBytes: found.size,
+      algorithm: metadata.algorithm,
+      hash: metadata.hashValue,
+      acceptedAtMs: writtenAtMs,
+      storedAtMs: writtenAtMs,
+      expiresAtMs: Number(expires) * 1_000,
+      signedAtMs: metadata.digest.length === ED25519_SIGNATURE_BYTES ? (metadata.signedAtMs ?? null) : null,
+      metadata: formatMetadata(metadata),
+      spool: null
+    }
+  } catch {
+    return undefined // not a metadata block
+  }
+}
+
+/** @returns undefined when there is no such file, or it is too long for a metadata block */
+async function readShort(path: string): Promise<string | undefined> {
+  let handle: Awaited<ReturnType<typeof open>>
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK) // it may be anything
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+  try {
+    const { size } = await handle.stat()
+    return size > MAX_METADATA_BYTES + EXPIRES_LINE_BYTES ? undefined : await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Walks `<target>/files/<source>/<file-id>`, a folder at a time. */
+async function* filesIn(
+  layout: FileLayout,
+  signal: AbortSignal,
+  stray: (path: string) => void
+): AsyncGenerator<FileKey> {
+  for await (const target of entries(layout.root, signal)) {
+    if (!target.isDirectory() || !isNodeId(target.name)) continue
+    const folder = join(layout.root, target.name, 'files')
+    for await (const source of entries(folder, signal)) {
+      if (!source.isDirectory() || !isNodeId(source.name)) continue
+      for await (const file of entries(join(folder, source.name), signal)) {
+        if (file.name.toLowerCase().endsWith(METADATA_SUFFIX)) continue
+        if (file.isFile() && isFileId(file.name)) {
+          yield { target: target.name, source: source.name, fileId: file.name }
+        } else stray(join(folder, source.name, file.name))
+      }
+      await breathe()
+    }
+  }
+}
+
+async function* entries(folder: string, signal: AbortSignal): AsyncGenerator<Dirent> {
+  try {
+    for await (const entry of await opendir(folder)) {
+      if (signal.aborted) return
+      yield entry
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}

@@ -1,0 +1,190 @@
+import type { Config } from '../config/config.js'
+import type { Database } from '../storage/database.js'
+import { createGroupCommit } from '../storage/group-commit.js'
+import { createOutboxStore, type OutboxRow } from '../storage/outbox-store.js'
+import { createSharedFileStore } from '../storage/shared-file-store.js'
+import type { Neighbours } from '../tree/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { Logger } from '../values/logger.js'
+import { RelayError } from '../values/relay-error.js'
+import { PACE_LIMITS, type PaceLimits } from './body-reader.js'
+import { createFileLayout } from './file-layout.js'
+import { createFolderSync } from './folder-sync.js'
+import { createForwarder } from './forwarder.js'
+import { createGet } from './get.js'
+import { createHead } from './head.js'
+import { createHeadCache } from './head-cache.js'
+import { createHopHealth } from './hop-health.js'
+import { createSpoolNames, IncomingFile } from './incoming-file.js'
+import { createKeyLock } from './key-lock.js'
+import type { SharedFilesObserver } from './observer.js'
+import { createOutbox } from './outbox.js'
+import { createOutboxWorker } from './outbox-worker.js'
+import { createPlacement } from './placement.js'
+import { dropRowsWithoutFile, purgeExpired } from './purge.js'
+import { createPut } from './put.js'
+import { createQuota } from './quota.js'
+import { reconcile } from './reconciliation.js'
+import { recoverSharedFiles } from './recovery.js'
+import { createSettler } from './settler.js'
+import type { SharedFiles } from './types.js'
+
+export interface SharedFilesOptions {
+  readonly config: Config['sharedFiles']
+  readonly selfId: string
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  /** The `state` database. This process alone writes its rows of shared files. */
+  readonly db: Database
+  readonly logger: Logger
+  /** Ms since 1970. */
+  readonly now?: () => number
+  /** From 0 up to 1, for jitter. */
+  readonly random?: () => number
+  readonly observer?: SharedFilesObserver
+  /** @default PACE_LIMITS */
+  readonly pace?: PaceLimits
+}
+
+/** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
+export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
+  const { config, selfId, topology, neighbours, db, logger } = options
+  const { now = Date.now, random = Math.random, observer = {}, pace = PACE_LIMITS } = options
+  const layout = createFileLayout(config.path)
+  const store = createSharedFileStore(db)
+  const outboxStore = createOutboxStore(db)
+  const commit = createGroupCommit(db)
+  const syncFolder = createFolderSync()
+  const lock = createKeyLock()
+  const cache = createHeadCache()
+  const quota = createQuota(config)
+  const health = createHopHealth(now, random)
+  const nextSpoolName = createSpoolNames(now())
+  const settler = createSettler({ layout, store, commit, syncFolder, logger })
+  const onStored = (sizeBytes: number) => observer.onStored?.(sizeBytes)
+  const placement = createPlacement({ layout, store, commit, syncFolder, settler, cache, quota, now, onStored })
+  const outbox = createOutbox({ layout, store: outboxStore, commit, syncFolder, lock, quota, now })
+  const stopping = new AbortController()
+  const underWay = new Set<Promise<unknown>>()
+  let purging: Promise<number> | undefined
+
+  /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
+  async function keepHere(row: OutboxRow): Promise<void> {
+    const file = new IncomingFile(layout, nextSpoolName())
+    try {
+      await file.linkTo(outbox.pathOf(row.id))
+      const outcome = await placement.place(row, { file, inMemory: undefined }, () => outbox.removeRow(row.id))
+      if (outcome === 'stored') await outbox.removeFile(row)
+      else await outbox.remove(row)
+    } finally {
+      await file.discard()
+    }
+  }
+
+  const worker = createOutboxWorker({
+    selfId,
+    store: outboxStore,
+    outbox,
+    commit,
+    topology,
+    neighbours,
+    health,
+    lock,
+    keepHere,
+    now,
+    random,
+    logger,
+    observer
+  })
+  const forwarder = createForwarder({ outbox, health, now, observer, wakeOutbox: worker.pump })
+  const rules = config
+  const put = createPut({
+    selfId,
+    rules,
+    pace,
+    layout,
+    topology,
+    neighbours,
+    files: store,
+    outboxStore,
+    outbox,
+    placement,
+    forwarder,
+    lock,
+    quota,
+    nextSpoolName,
+    now
+  })
+  const head = createHead({ selfId, topology, neighbours, store, cache, outbox, health, wakeOutbox: worker.pump, now })
+  const get = createGet({ selfId, layout, topology, neighbours, store, lock, now })
+  const purgeParts = { layout, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
+
+  /** Remembers what has to end before the relay may stop. */
+  function track<T>(work: Promise<T>): Promise<T> {
+    underWay.add(work)
+    const forget = () => void underWay.delete(work)
+    work.then(forget, forget)
+    return work
+  }
+
+  async function purge(signal: AbortSignal): Promise<number> {
+    const startedAtMs = now()
+    const both = AbortSignal.any([signal, stopping.signal])
+    const files = await purgeExpired(purgeParts, both)
+    await dropRowsWithoutFile(purgeParts, both)
+    observer.onPurged?.(files, now() - startedAtMs)
+    return files
+  }
+
+  return {
+    async put(request) {
+      if (stopping.signal.aborted) throw new RelayError('STOPPING', 'the relay is stopping; try again in a moment')
+      return track(put(request))
+    },
+    head,
+    get,
+    outbox: {
+      list: outbox.list,
+      retry(id) {
+        const count = id === undefined ? outboxStore.releaseAll(now()) : outboxStore.release(id, now())
+        health.reset()
+        worker.pump()
+        return count
+      },
+      async drop(id) {
+        worker.interrupt(id)
+        return track(outbox.drop(id))
+      }
+    },
+    status() {
+      const kept = store.totals()
+      return {
+        files: kept.count,
+        bytes: kept.bytes,
+        outboxPending: outboxStore.countOfState('pending'),
+        outboxFailed: outboxStore.countOfState('failed'),
+        outboxBytes: outboxStore.totals().bytes
+      }
+    },
+    purgeExpired(signal) {
+      purging ??= track(purge(signal)).finally(() => {
+        purging = undefined
+      })
+      return purging
+    },
+    recover: () => recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, logger }),
+    start() {
+      worker.start()
+      const parts = { layout, store, commit, lock, quota, logger }
+      track(reconcile(parts, stopping.signal)).catch(error => {
+        logger.error({ err: error }, 'cannot compare shared files with the database')
+      })
+    },
+    async stop() {
+      stopping.abort(new RelayError('STOPPING', 'the relay is stopping; try again in a moment'))
+      await worker.stop()
+      await Promise.allSettled(underWay)
+      await settler.idle()
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { FileKey } from '../values/ids.js'
+import type { Database } from './database.js'
+
+/** A kept file, as SQLite has it. Times are ms since 1970. */
+export interface SharedFileRow extends FileKey {
+  readonly sizeBytes: number
+  readonly algorithm: string
+  /** Lower-case hex. */
+  readonly hash: string
+  readonly acceptedAtMs: number
+  readonly storedAtMs: number
+  readonly expiresAtMs: number
+  readonly signedAtMs: number | null
+  /** The metadata block without `expires`. */
+  readonly metadata: string
+  /** While the file is being put in place: its name in `.incoming~`. */
+  readonly spool: string | null
+}
+
+/** What HEAD needs of a file. */
+export interface FileHash {
+  readonly hash: string
+  readonly expiresAtMs: number
+}
+
+export interface Totals {
+  readonly count: number
+  readonly bytes: number
+}
+
+const KEY = 'target = @target AND source = @source AND file_id = @fileId'
+const COLUMNS = `target, source, file_id AS fileId, size_bytes AS sizeBytes, algorithm, hash, accepted_at AS acceptedAtMs,
+  stored_at AS storedAtMs, expires_at AS expiresAtMs, signed_at AS signedAtMs, metadata, spool`
+
+/** Rows of `shared_files`. Writes are to be called within a group commit. */
+export function createSharedFileStore(db: Database) {
+  const find = db.prepare<[FileKey], SharedFileRow>(`SELECT ${COLUMNS} FROM shared_files WHERE ${KEY}`)
+  const findHash = db.prepare<[string, string, string], FileHash>(
+    'SELECT hash, expires_at AS expiresAtMs FROM shared_files WHERE target = ? AND source = ? AND file_id = ?'
+  )
+  const put = db.prepare<[SharedFileRow]>(
+    `INSERT OR REPLACE INTO shared_files (target, source, file_id, size_bytes, algorithm, hash, accepted_at, stored_at,
+       expires_at, signed_at, metadata, spool)
+     VALUES (@target, @source, @fileId, @sizeBytes, @algorithm, @hash, @acceptedAtMs, @storedAtMs, @expiresAtMs,
+       @signedAtMs, @metadata, @spool)`
+  )
+  const settle = db.prepare<[string]>('UPDATE shared_files SET spool = NULL WHERE spool = ?')
+  const remove = db.prepare<[FileKey]>(`DELETE FROM shared_files WHERE ${KEY}`)
+  const totals = db.prepare<[], Totals>(
+    'SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM shared_files'
+  )
+  const countOfSource = db.prepare<[string], number>('SELECT count(*) FROM shared_files WHERE source = ?').pluck()
+  const placing = db.prepare<[], SharedFileRow>(`SELECT ${COLUMNS} FROM shared_files WHERE spool IS NOT NULL`)
+  const expired = db.prepare<[number, number, number], FileKey>(
+    `SELECT target, source, file_id AS fileId FROM shared_files WHERE expires_at <= ? ORDER BY expires_at LIMIT ? OFFSET ?`
+  )
+  const after = db.prepare<[FileKey & { limit: number }], SharedFileRow>(
+    `SELECT ${COLUMNS} FROM shared_files WHERE (target, source, file_id) > (@target, @source, @fileId)
+     ORDER BY target, source, file_id LIMIT @limit`
+  )
+
+  return {
+    find: (key: FileKey): SharedFileRow | undefined => find.get(key),
+    findHash: (key: FileKey): FileHash | undefined => findHash.get(key.target, key.source, key.fileId),
+    /** Takes the place of a row with the same key. */
+    put: (row: SharedFileRow): void => void put.run(row),
+    /** Records that the file of a row is in place, durably. A row that was replaced since is left alone. */
+    settle: (spool: string): void => void settle.run(spool),
+    remove: (key: FileKey): boolean => remove.run(key).changes > 0,
+    totals: (): Totals => totals.get() ?? { count: 0, bytes: 0 },
+    countOfSource: (source: string): number => countOfSource.get(source) ?? 0,
+    /** Rows whose file may not be in place yet. */
+    placing: (): SharedFileRow[] => placing.all(),
+    /** Keys of files that have expired, oldest first. */
+    expired: (nowMs: number, limit: number, offset: number): FileKey[] => expired.all(nowMs, limit, offset),
+    /** The rows that follow `key` in the order of keys. */
+    after: (key: FileKey, limit: number): SharedFileRow[] => after.all({ ...key, limit })
+  }
+}
+
+export type SharedFileStore = ReturnType<typeof createSharedFileStore>
