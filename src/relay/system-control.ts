@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { SystemControl, SystemStatus } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
-import type { Database } from '../storage/database.js'
+import { type Database, databaseProblem } from '../storage/database.js'
 import type { DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { CertificateBook } from './certificates.js'
@@ -88,13 +88,4 @@ function part(problem: string | undefined): { status: 'success' | 'error'; detai
 function errorNotices(config: Config): string | undefined {
   const errors = config.notices.filter(notice => notice.level === 'error').map(notice => notice.text)
   return errors.length === 0 ? undefined : errors.join('\n')
-}
-
-function databaseProblem(database: Database): string | undefined {
-  try {
-    database.pragma('user_version')
-    return undefined
-  } catch (error) {
-    return String(error)
-  }
 }

@@ -43,12 +43,18 @@ const headRoute: FastifyPluginAsync<{ services: Services }> = async (app, { serv
     }
   }
   app.head<{ Params: FileKey; Querystring: { hash?: string } }>(PATH, { config, schema }, (request, reply) => {
-    const key = request.params
-    checkFileKey(key)
+    const key = readKey(request.params)
     const there = sharedFiles.head(key, request.query.hash ?? '', originOf(request, reply, stopping))
     if (typeof there === 'boolean') return answerHead(reply, there)
     return there.then(is => answerHead(reply, is))
   })
+}
+
+/** A plain object with these members alone, and checked. @throws {RelayError} INVALID_INPUT */
+function readKey({ target, source, fileId }: FileKey): FileKey {
+  const key = { target, source, fileId }
+  checkFileKey(key)
+  return key
 }
 
 function answerHead(reply: FastifyReply, there: boolean): FastifyReply {
@@ -65,13 +71,13 @@ const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
       schema: { tags, summary: 'The file itself, for its target', params: Key, produces: ['application/octet-stream'] }
     },
     async (request, reply) => {
-      checkFileKey(request.params)
+      const key = readKey(request.params)
       const headers: Record<string, string> = {}
       for (const name of READ_HEADERS) {
         const text = headerText(request, name)
         if (text !== undefined) headers[name] = text
       }
-      const file = await sharedFiles.get(request.params, originOf(request, reply, stopping), headers)
+      const file = await sharedFiles.get(key, originOf(request, reply, stopping), headers)
       if (file.kind === 'kept') return sendKeptFile(request, reply, file)
       return reply.code(file.status).headers(file.headers).send(file.body)
     }
@@ -107,7 +113,9 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
     },
     async (request, reply) => {
       try {
-        const outcome = await sharedFiles.put(putRequestOf(request, reply, request.params, request.query, stopping))
+        const outcome = await sharedFiles.put(
+          putRequestOf(request, reply, readKey(request.params), request.query, stopping)
+        )
         if (outcome !== 'pending') return await reply.code(200).send('')
         return await reply.code(202).header(STATE_HEADER, 'pending').send('')
       } catch (error) {
