@@ -153,6 +153,6 @@ function trustIn(
 }
 
 function basicCredentials({ upstream }: NeighboursConfig): string | undefined {
-  if (upstream?.user === undefined) return undefined
-  return `Basic ${Buffer.from(`${upstream.user}:${upstream.password ?? ''}`, 'utf8').toString('base64')}`
+  if (upstream?.user === undefined || upstream.password === undefined) return undefined
+  return `Basic ${Buffer.from(`${upstream.user}:${upstream.password}`, 'utf8').toString('base64')}`
 }
