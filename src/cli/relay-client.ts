@@ -7,6 +7,8 @@ import { printable } from './terminal.js'
 /** Of a JSON answer or an error; more is not read. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024
 const MAX_ERROR_LENGTH = 2_000
+/** A metadata block of 64 KiB comes in base64 with a fetched file. */
+const MAX_HEADER_BYTES = 128 * 1024
 /** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
 const PATIENCE_MS = 300_000
 
@@ -55,7 +57,7 @@ export function createRelayClient(options: {
 }): RelayClient {
   const base = readServer(options.server)
   const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
-  const agent = new Agent({ connect: createServerConnector(options.tls), pipelining: 1 })
+  const agent = new Agent({ connect: createServerConnector(options.tls), maxHeaderSize: MAX_HEADER_BYTES })
   const authorization: Record<string, string> =
     options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }
 

@@ -69,9 +69,9 @@ export async function withClient<T>(options: ServerOptions, action: (client: Rel
 /** The configuration in `--config`, or undefined without that option. @throws {UsageError} naming all that is wrong */
 export async function readConfig(options: Pick<ServerOptions, 'config'>): Promise<Config | undefined> {
   if (options.config === undefined) return undefined
-  const { loadConfig } = await import('../config/load-config.js')
+  const { loadConfig } = await import('../config/config-loader.js')
   try {
-    return await loadConfig(options.config)
+    return loadConfig(options.config)
   } catch (error) {
     throw new UsageError(`--config ${options.config}: ${errorMessage(error)}`, { cause: error })
   }

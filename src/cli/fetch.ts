@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import { checkFileKey } from '../values/ids.js'
+import { downloadFile, type Voucher } from './download.js'
+import { readOpenKey } from './key-files.js'
+import { ownNodeId } from './node-identity.js'
+import { ProgressBar } from './progress-bar.js'
+import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+import { showBytes } from './table.js'
+
+interface FetchOptions extends ServerOptions {
+  readonly target?: string
+  readonly openKey?: string
+  readonly sourceKeyHash?: string
+  readonly allowUnverified?: boolean
+}
+
+const VOUCHED: Readonly<Record<Voucher, string>> = {
+  option: 'signature verified, the key is that of --source-key-hash',
+  'nodes list': "signature verified, the key is that of the relay's nodes list",
+  relay: 'signature verified, whose key it is the relay alone vouches for (--source-key-hash)',
+  nobody: 'NOT verified'
+}
+
+/** `treeline fetch <source> <file-id> <dest>`. */
+export function register(program: Command): void {
+  addServerOptions(program.command('fetch').description('Fetch a shared file, and verify it'))
+    .argument('<source>', 'id of the node that shared it')
+    .argument('<file-id>', 'its name')
+    .argument('<dest>', 'where it goes; replaced at once, when all is well')
+    .option('--target <id>', 'id of this node (default: as in --config, or the agent’s)')
+    .option('--open-key <file>', 'the file is sealed: our private key that opens it (PEM)')
+    .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
+    .option('--allow-unverified', 'take a file of which the relay does not say who signed it')
+    .action(fetchShared)
+}
+
+async function fetchShared(source: string, fileId: string, destination: string, options: FetchOptions): Promise<void> {
+  const fileKey = { target: await ownNodeId(options.target, '--target', options), source, fileId }
+  checkFileKey(fileKey)
+  const openKey = options.openKey === undefined ? undefined : await readOpenKey(options.openKey)
+  let bar: ProgressBar | undefined
+  const onProgress = (bytes: number, totalBytes: number | undefined): void => {
+    bar ??= new ProgressBar(fileId, totalBytes)
+    bar.update(bytes)
+  }
+  const { sourceKeyHash, allowUnverified } = options
+  await withClient(options, async client => {
+    try {
+      const request = { fileKey, destination, openKey, sourceKeyHash, allowUnverified, onProgress }
+      const { bytes, voucher } = await downloadFile(client, request)
+      bar?.clear()
+      console.log(`${destination}: ${showBytes(bytes)}; ${VOUCHED[voucher]}`)
+    } finally {
+      bar?.clear()
+    }
+  })
+}

@@ -1,0 +1,76 @@
+import { Readable } from 'node:stream'
+import { type FileMetadata, formatMetadata, type HashAlgorithm } from '../values/file-metadata.js'
+import { STATE_HEADER } from '../values/header-names.js'
+import type { FileKey } from '../values/ids.js'
+import { CommandError } from './command-error.js'
+import { type ClientAnswer, pathOf, type RelayClient, refusal } from './relay-client.js'
+import type { StableFile } from './stable-file.js'
+
+/** `pending`: accepted, and on its way once the next hop can be reached. */
+export type UploadOutcome = 'stored' | 'pending'
+
+/** Whether the relay has the file already, or has it on its way. @throws {CommandError} when it does not say */
+export async function isThere(client: RelayClient, fileKey: FileKey, hash: string): Promise<boolean> {
+  const answer = await client.send({ method: 'HEAD', path: filePath(fileKey), query: { hash } })
+  await drain(answer)
+  if (answer.status === 200) return true
+  if (answer.status === 404) return false
+  throw new CommandError(`the relay answers ${answer.status} when asked for ${filePath(fileKey)}`)
+}
+
+/**
+ * Sends metadata and file, streaming.
+ * @param metadata whose hash the file must still have
+ * @param ttl as the contract writes it
+ * @throws {CommandError} when the relay refuses, or the file changes on the way: nothing is stored then
+ */
+export async function uploadFile(
+  client: RelayClient,
+  fileKey: FileKey,
+  file: StableFile,
+  metadata: FileMetadata,
+  ttl: string,
+  onProgress?: (bytes: number) => void
+): Promise<UploadOutcome> {
+  const block = Buffer.from(`${formatMetadata(metadata)}\n`)
+  const body = Readable.from(bodyOf(block, file, metadata, onProgress), { objectMode: false })
+  const answer = await client.request({
+    method: 'PUT',
+    path: filePath(fileKey),
+    query: { ttl },
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-length': String(block.length + file.sizeBytes)
+    },
+    body,
+    isPatient: true
+  })
+  await drain(answer)
+  return answer.status === 202 || answer.headers[STATE_HEADER] === 'pending' ? 'pending' : 'stored'
+}
+
+/** Where the API has a shared file. */
+export function filePath({ target, source, fileId }: FileKey): string {
+  return pathOf('shared-files', target, source, fileId)
+}
+
+async function* bodyOf(
+  block: Buffer,
+  file: StableFile,
+  { algorithm, hashValue }: { readonly algorithm: HashAlgorithm; readonly hashValue: string },
+  onProgress: ((bytes: number) => void) | undefined
+): AsyncGenerator<Buffer, void> {
+  yield block
+  let bytes = 0
+  for await (const chunk of file.content(algorithm, hashValue)) {
+    yield chunk
+    bytes += chunk.length
+    onProgress?.(bytes)
+  }
+}
+
+/** Reads an answer to its end, so that the connection can be used again. */
+async function drain(answer: ClientAnswer): Promise<void> {
+  if (answer.status >= 500) throw await refusal(answer)
+  for await (const _ of answer.body);
+}
