@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import formbody from '@fastify/formbody'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
 import { createCallerIdentification } from './callers.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installRequestMetrics } from './metrics.js'
+import { installRequestLog } from './request-log.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
@@ -49,7 +50,7 @@ export interface AppOptions {
 export async function buildApp({ services, logger, beforeRoutes }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }), // src/api/request-log.ts does it
     http: SERVER_OPTIONS,
     bodyLimit: MAX_FORM_BYTES,
     forceCloseConnections: 'idle',
@@ -66,6 +67,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   })
   installErrorHandler(app)
   installRequestMetrics(app, services.metrics)
+  installRequestLog(app)
   installCallers(app, services)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
