@@ -1,7 +1,7 @@
 -- The tree below this relay, as imported from the nodes list and the certificates file. All of it is replaced at once.
 
 CREATE TABLE nodes (
-  -- the place in the order of ids, in which rows are always written and read
+  -- the place in the list: rows are only ever written and read in this order
   position INTEGER PRIMARY KEY,
   id TEXT NOT NULL,
   hostname TEXT NOT NULL,

@@ -52,7 +52,7 @@ export interface ImportEnd {
 export interface TopologyStore {
   /** Undefined before the first import. */
   lastImport(): ImportRecord | undefined
-  /** All nodes, in the order in which they were put: that of their ids. */
+  /** All nodes, in the order in which they were put. */
   nodes(): Iterable<NodeRecord>
   certificates(): Iterable<CertificateSummary>
   /** DER. */

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { checkpoint, holdBackCheckpoints } from '../storage/checkpoint.js'
 import { openDatabase } from '../storage/database.js'
 import { createTopologyStore } from '../storage/topology-store.js'
 import { type ImportRequest, importTree, readStoredTree, type StoredTree } from './import-tree.js'
@@ -24,8 +25,7 @@ export interface WorkerAnswer {
 function run(request: WorkerRequest): void {
   const db = openDatabase(request.databaseFile, 'topology')
   try {
-    // later, when the tree is already in use
-    db.pragma('wal_autocheckpoint = 0')
+    holdBackCheckpoints(db)
     const store = createTopologyStore(db)
     let failure: string | undefined
     let tree: StoredTree | undefined
@@ -38,7 +38,8 @@ function run(request: WorkerRequest): void {
     if (!tree && !isKnown) tree = readStoredTree(store, request.selfId)
     const answer: WorkerAnswer = { failure, tree }
     parentPort?.postMessage(answer, tree ? buffersOf(tree.packed) : [])
-    db.pragma('wal_checkpoint(TRUNCATE)')
+    // last, when the tree is already in use
+    checkpoint(db)
   } finally {
     db.close()
   }

@@ -1,4 +1,5 @@
 import { isNodeId } from '../values/ids.js'
+import { isKeyHash } from '../values/key-hash.js'
 import { type ChainProblem, checkChains, MAX_CHAIN_LENGTH } from './chain-check.js'
 import { type NumberedNodes, numberNodes } from './numbered-nodes.js'
 import { ROOT_ID } from './packed-tree.js'
@@ -16,16 +17,6 @@ const MAX_SHOWN_LENGTH = 80
 const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$/
 const MAX_HOSTNAME_LENGTH = 253
 
-const KEY_HASH = /^sha(?:1|256|512)(?:\/\/[A-Za-z0-9+/]+={0,2}|:[0-9A-Fa-f]+)$/
-
-/** Lengths of key hashes that can be read: in base64, with padding or not, and in hex. */
-const KEY_HASH_LENGTHS: ReadonlyMap<string, readonly number[]> = new Map(
-  Object.entries({ sha1: 20, sha256: 32, sha512: 64 }).flatMap(([name, bytes]) => [
-    [`${name}/`, [Math.ceil((bytes * 4) / 3), Math.ceil(bytes / 3) * 4].map(length => name.length + 2 + length)],
-    [`${name}:`, [name.length + 1 + bytes * 2]]
-  ])
-)
-
 /** A nodes list that cannot be used. The message names the file, the nodes, and what is wrong with each. */
 export class NodesListError extends Error {
   override name = 'NodesListError'
@@ -42,7 +33,7 @@ export function parseNodesList(text: string, source: string): NumberedNodes {
   const problems = new Problems(source)
   const nodes: TreeNode[] = []
   const list = parseObject(text, source)
-  const ids = Object.keys(list).sort()
+  const ids = Object.keys(list)
   if (ids.length > MAX_NODE_COUNT) throw problems.error(`it has ${ids.length} nodes, and may have ${MAX_NODE_COUNT}`)
   for (const id of ids) {
     const node = readNode(id, list[id])
@@ -82,13 +73,12 @@ function readNode(id: string, value: unknown): TreeNode | string {
   if (policyServer === id && id !== ROOT_ID) return `${shown(id)} is its own policy server, which only root can be`
   if (policyServer !== id && id === ROOT_ID)
     return `root has the policy server ${shown(policyServer)} instead of itself`
-  return { id, hostname, policyServer, keyHash: isKeyHash(keyHash) ? keyHash : undefined }
-}
-
-function isKeyHash(value: unknown): value is string {
-  if (typeof value !== 'string' || !KEY_HASH.test(value)) return false
-  const form = value.slice(0, value.search(/[:/]/) + 1)
-  return KEY_HASH_LENGTHS.get(form)?.includes(value.length) ?? false
+  return {
+    id,
+    hostname,
+    policyServer,
+    keyHash: typeof keyHash === 'string' && isKeyHash(keyHash) ? keyHash : undefined
+  }
 }
 
 function describe(problem: ChainProblem): string {

@@ -36,16 +36,8 @@ export interface PackedTree {
   readonly nextHop: Int32Array<ArrayBuffer>
   /** The slots of the nodes in the order of their ids. */
   readonly byId: Int32Array<ArrayBuffer>
-  /** Hash table over ids, open addressing: slot + 1, or 0 where nothing is. Its length is a power of two. */
+  /** Slots by id: see `IdTable`. */
   readonly table: Int32Array<ArrayBuffer>
-}
-
-/** FNV-1a over the characters, mixed once more because the table uses the low bits. */
-export function hashId(id: string): number {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < id.length; index++) hash = Math.imul(hash ^ id.charCodeAt(index), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
-  return (hash ^ (hash >>> 13)) >>> 0
 }
 
 /**
@@ -67,8 +59,8 @@ export function packTree(numbered: NumberedNodes, selfId: string): PackedTree {
     belowStart,
     belowEnd,
     nextHop: planHops(selfSlot, nodes.length, belowStart, belowEnd, selfId === ROOT_ID),
-    byId: slotOf.slice(0, nodes.length),
-    table: packTable(ids, slotOf)
+    byId: sortById(numbered, slotOf),
+    table: numbered.table.renumbered(slotOf)
   }
 }
 
@@ -159,15 +151,9 @@ function packText({ nodes, ids }: NumberedNodes, order: Int32Array) {
   return { text: new Uint8Array(buffer), idStart, hostnameStart, keyHashStart }
 }
 
-function packTable(ids: readonly string[], slotOf: Int32Array): Int32Array<ArrayBuffer> {
-  const size = 2 ** Math.ceil(Math.log2(2 * ids.length + 2))
-  const table = new Int32Array(size)
-  for (const [number, id] of ids.entries()) {
-    let place = hashId(id) & (size - 1)
-    while (table[place] !== 0) place = (place + 1) & (size - 1)
-    table[place] = at(slotOf, number) + 1
-  }
-  return table
+function sortById({ nodes, ids, table }: NumberedNodes, slotOf: Int32Array): Int32Array<ArrayBuffer> {
+  const sorted = ids.slice(0, nodes.length).sort()
+  return Int32Array.from(sorted, id => at(slotOf, table.put(id)))
 }
 
 /** An element that is known to be there. */

@@ -1,6 +1,7 @@
 import { MAX_NODE_ID_LENGTH } from '../values/ids.js'
+import { hashId } from './id-table.js'
 import { numberNodes } from './numbered-nodes.js'
-import { HERE, hashId, NO_SLOT, OUTSIDE, type PackedTree, packTree, ROOT_ID } from './packed-tree.js'
+import { HERE, NO_SLOT, OUTSIDE, type PackedTree, packTree, ROOT_ID } from './packed-tree.js'
 import type { Route, Topology, TreeNode } from './topology.js'
 
 const ROUTE_HERE: Route = { kind: 'here' }

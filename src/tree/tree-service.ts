@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
 import type { Logger } from '../values/logger.js'
@@ -81,6 +81,7 @@ class TreeService implements Tree {
   #running: Promise<ImportReport> | undefined
   #next: Promise<ImportReport> | undefined
   #reader: { db: Database; certificatesOf(nodeId: string): Buffer[] } | undefined
+  #workerEnded: Promise<void> = Promise.resolve()
   #isClosed = false
 
   constructor(options: TreeOptions) {
@@ -136,6 +137,7 @@ class TreeService implements Tree {
     this.#isClosed = true
     await this.#next
     await this.#running
+    await this.#workerEnded
     this.#reader?.db.close()
     this.#reader = undefined
   }
@@ -158,8 +160,9 @@ class TreeService implements Tree {
     return report
   }
 
-  /** Lets a worker import, and waits until it has ended, so that two never write at once. */
   async #ask(): Promise<WorkerAnswer> {
+    // it hands over the tree before it ends, and two must not write at once
+    await this.#workerEnded
     if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
     const { logger: _, ...files } = this.#options
     const request: WorkerRequest = { ...files, knownGeneration: this.#record?.generation ?? 0 }
@@ -168,8 +171,8 @@ class TreeService implements Tree {
         workerData: request,
         resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_GENERATION_MB }
       })
-      const [answer] = (await once(worker, 'message')) as [WorkerAnswer]
-      return answer
+      this.#workerEnded = new Promise(resolve => worker.once('exit', () => resolve()))
+      return await answerOf(worker)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       return { failure: `cannot import the nodes list: ${reason}`, tree: undefined }
@@ -198,4 +201,12 @@ class TreeService implements Tree {
     }
     return this.#reader
   }
+}
+
+function answerOf(worker: Worker): Promise<WorkerAnswer> {
+  return new Promise((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', code => reject(new Error(`the import ended with code ${code} and without an answer`)))
+  })
 }

@@ -38,6 +38,21 @@ function sameDigits(encoded: string, digits: string, encoding: 'base64' | 'hex')
   return encoded.replace(/=+$/, '') === digits.replace(/=+$/, '')
 }
 
+/** Lengths of a hash in either form, base64 with padding or without. */
+const TEXT_LENGTHS: ReadonlyMap<string, readonly number[]> = new Map(
+  Object.entries(HASH_BYTES).flatMap(([name, bytes]) => [
+    [`${name}/`, [Math.ceil((bytes * 4) / 3), Math.ceil(bytes / 3) * 4].map(digits => name.length + 2 + digits)],
+    [`${name}:`, [name.length + 1 + bytes * 2]]
+  ])
+)
+
+/** Whether `text` has one of the forms that {@link parseKeyHash} reads, by a look at its characters and length alone. */
+export function isKeyHash(text: string): boolean {
+  if (text.length > MAX_TEXT_LENGTH || !(BASE64_FORM.test(text) || HEX_FORM.test(text))) return false
+  const form = text.slice(0, text.search(/[:/]/) + 1)
+  return TEXT_LENGTHS.get(form)?.includes(text.length) ?? false
+}
+
 /**
  * Whether a public key is the one that `keyHash` stands for, in constant time.
  * @param spkiDer the key as SubjectPublicKeyInfo, DER (RFC 5280, section 4.1.2.7)
