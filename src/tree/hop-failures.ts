@@ -37,7 +37,8 @@ export function describeFailure(error: unknown): string {
   if (error instanceof WrongCertificateError || error instanceof StartTimeoutError) return error.message
   const code = codeOf(error)
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof errors.HTTPParserError || code.startsWith('HPE_')) return `what it sends is not HTTP (${message})`
+  if (error instanceof errors.HTTPParserError || code.startsWith('HPE_'))
+    return `what it sends is not HTTP (${message})`
   const known = TEXTS[code]
   if (known !== undefined) return `${known} (${code})`
   if (code.startsWith('ERR_SSL_')) return `TLS failed: ${sslReason(error, message)} (${code})`

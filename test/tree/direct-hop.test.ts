@@ -1,49 +1,19 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { Readable } from 'node:stream'
-import { buffer, text } from 'node:stream/consumers'
+import { text } from 'node:stream/consumers'
 import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import type { HopOutcome } from '../../src/tree/hop.js'
+import { assertGot, assertUnreachable, GET } from '../support/hop-outcomes.js'
 import { startNeighbours } from '../support/neighbours.js'
-import { startHttpsPeer, startRawPeer } from '../support/tls-peer.js'
+import { startHttpsPeer } from '../support/tls-peer.js'
 
 let relay: CertificateMaterial
 
 before(async () => {
   relay = await makeAgentCertificate({ nodeId: 'relay1', hostname: 'relay1.example.com' })
 })
-
-type Unreachable = Extract<HopOutcome, { kind: 'unreachable' }>
-
-function assertUnreachable(outcome: HopOutcome, reason: RegExp, sent: boolean): Unreachable {
-  assert.ok(outcome.kind === 'unreachable', outcome.kind)
-  assert.match(outcome.reason, reason)
-  assert.equal(outcome.sent, sent)
-  return outcome
-}
-
-function assertGot(outcome: HopOutcome, kind: 'answered' | 'refused', status: number): Readable {
-  assert.ok(outcome.kind === kind, JSON.stringify(outcome))
-  assert.equal(outcome.status, status)
-  return outcome.body
-}
-
-const GET = { method: 'GET', path: 'uuid', headers: {} } as const
-
-/** `count` chunks of 64 KiB, made as they are read. */
-function chunks(count: number): Readable {
-  const chunk = Buffer.alloc(64 * 1024, 'x')
-  return Readable.from(
-    (function* () {
-      for (let index = 0; index < count; index += 1) yield chunk
-    })(),
-    { objectMode: false }
-  )
-}
-
 test('path, headers and body arrive as given, without what belongs to one connection', async t => {
   let seen: { url: string | undefined; method: string | undefined; headers: object; body: string } | undefined
   const peer = await startHttpsPeer(t, relay, async (request, response) => {
@@ -128,84 +98,6 @@ test('each status has its outcome', async t => {
   }
 })
 
-test('a refused connection is unreachable, with nothing sent', async t => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  server.close()
-  await once(server, 'close')
-  const { neighbours } = await startNeighbours(t, { port: address.port, pins: [relay] })
-  const body = chunks(10)
-  const put = { method: 'PUT', path: 'x', headers: {}, body: () => body } as const
-  assertUnreachable(await neighbours.down('relay1').request(put), /connection refused/, false)
-  assert.ok(body.destroyed)
-})
-
-test('a neighbour that takes connections and says nothing is given up', async t => {
-  const server = createServer(socket => socket.on('error', () => undefined)).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const address = server.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const { neighbours } = await startNeighbours(t, { port: address.port, pins: [relay], connectTimeoutMs: 50 })
-  assertUnreachable(await neighbours.down('relay1').request(GET), /no connection within/, false)
-})
-
-test('what is not TLS, and what is not HTTP, is unreachable', async t => {
-  const plain = createServer(socket => {
-    socket.on('error', () => undefined)
-    socket.end('SSH-2.0-OpenSSH_9.6\r\n')
-  }).listen(0, '127.0.0.1')
-  await once(plain, 'listening')
-  t.after(() => plain.close())
-  const address = plain.address()
-  assert.ok(address !== null && typeof address === 'object')
-  const first = await startNeighbours(t, { port: address.port, pins: [relay] })
-  assertUnreachable(await first.neighbours.down('relay1').request(GET), /TLS failed/, false)
-  const peer = await startRawPeer(t, relay, socket =>
-    socket.once('data', () => socket.write('220 mail.example ESMTP\r\n'))
-  )
-  const second = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  assertUnreachable(await second.neighbours.down('relay1').request(GET), /not HTTP/, true)
-})
-
-test('a silent neighbour is given up after the limit, and waited for without one', async t => {
-  let release: () => void = () => undefined
-  const peer = await startHttpsPeer(t, relay, (request, response) => {
-    if (request.url?.endsWith('/waits')) release = () => response.end('at last')
-    if (request.url?.endsWith('/within')) response.write('a beginning')
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const hop = neighbours.down('relay1')
-  const waiting = hop.request({ ...GET, path: 'waits', silenceLimitMs: 0 })
-  assertUnreachable(await hop.request({ ...GET, path: 'never', silenceLimitMs: 100 }), /silent/, true)
-  const within = await hop.request({ ...GET, path: 'within', silenceLimitMs: 100 })
-  await assert.rejects(text(assertGot(within, 'answered', 200)), /Body Timeout/i)
-  release()
-  assert.equal(await text(assertGot(await waiting, 'answered', 200)), 'at last')
-})
-
-test('a break within the answer is an error of its body', async t => {
-  const peer = await startHttpsPeer(t, relay, (request, response) => {
-    response.setHeader('content-length', 100)
-    response.write('half', () => request.socket.destroy())
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  await assert.rejects(text(assertGot(await neighbours.down('relay1').request(GET), 'answered', 200)))
-})
-
-test('a break before the answer is unreachable, and not asked again', async t => {
-  let count = 0
-  const peer = await startHttpsPeer(t, relay, request => {
-    count += 1
-    request.socket.destroy()
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  assertUnreachable(await neighbours.down('relay1').request(GET), /closed the connection/, true)
-  assert.equal(count, 1)
-})
-
 test('a kept connection that the neighbour closed is replaced', async t => {
   const peer = await startHttpsPeer(t, relay, async (request, response) => response.end(await text(request)))
   const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
@@ -218,142 +110,6 @@ test('a kept connection that the neighbour closed is replaced', async t => {
       await once(socket, 'close')
     }
   }
-})
-
-test('an early 413 ends the sending, and is passed on', async t => {
-  const peer = await startHttpsPeer(t, relay, (request, response) => {
-    response.statusCode = 413
-    response.end('too large')
-    request.resume()
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const body = chunks(1_600)
-  const outcome = await neighbours.down('relay1').request({
-    method: 'PUT',
-    path: 'x',
-    headers: { 'content-length': String(1_600 * 64 * 1024) },
-    body: () => body
-  })
-  assert.equal(await text(assertGot(outcome, 'refused', 413)), 'too large')
-  assert.ok(body.destroyed && !body.readableEnded)
-})
-
-test('an error whose text never ends does not keep the sending alive', async t => {
-  const peer = await startHttpsPeer(t, relay, (request, response) => {
-    response.statusCode = 400
-    chunks(Number.POSITIVE_INFINITY).pipe(response)
-    request.resume()
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const body = chunks(Number.POSITIVE_INFINITY)
-  const outcome = await neighbours.down('relay1').request({ method: 'PUT', path: 'x', headers: {}, body: () => body })
-  assert.equal((await buffer(assertGot(outcome, 'refused', 400))).length, 64 * 1024)
-  assert.ok(body.destroyed)
-})
-
-test('a body that cannot be read is unreachable, and one of the wrong length too', async t => {
-  const peer = await startHttpsPeer(t, relay, (request, response) => {
-    request.on('error', () => undefined).resume()
-    request.on('end', () => response.end())
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const hop = neighbours.down('relay1')
-  const broken = () =>
-    Readable.from(
-      (async function* () {
-        yield Buffer.from('begun')
-        throw new Error('disk gone')
-      })()
-    )
-  assertUnreachable(await hop.request({ method: 'PUT', path: 'x', headers: {}, body: broken }), /disk gone/, true)
-  const headers = { 'content-length': '6' }
-  const short = { method: 'PUT', path: 'x', headers, body: () => Readable.from([Buffer.from('begun')]) } as const
-  assertUnreachable(await hop.request(short), /length/, true)
-})
-
-test('an abort rejects with its reason: before, while connecting, while waiting; and ends the answer', async t => {
-  let begun: () => void = () => undefined
-  const peer = await startHttpsPeer(t, relay, (request, response) => {
-    if (request.url?.endsWith('/stream')) response.write('a beginning')
-    else begun()
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const hop = neighbours.down('relay1')
-  const reason = new Error('the caller has gone')
-  await assert.rejects(hop.request({ ...GET, signal: AbortSignal.abort(reason) }), reason)
-
-  const connecting = new AbortController()
-  const first = hop.request({ ...GET, signal: connecting.signal })
-  connecting.abort(reason)
-  await assert.rejects(first, reason)
-
-  const waiting = new AbortController()
-  begun = () => waiting.abort(reason)
-  await assert.rejects(hop.request({ ...GET, signal: waiting.signal }), reason)
-
-  const reading = new AbortController()
-  const outcome = await hop.request({ ...GET, path: 'stream', signal: reading.signal })
-  const body = text(assertGot(outcome, 'answered', 200))
-  reading.abort(reason)
-  await assert.rejects(body, reason)
-})
-
-test('closing ends what is under way, and nothing new is begun', async t => {
-  let begun: () => void = () => undefined
-  const isBegun = new Promise<void>(resolve => {
-    begun = resolve
-  })
-  const peer = await startHttpsPeer(t, relay, () => begun())
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const hop = neighbours.down('relay1')
-  const underWay = hop.request({ ...GET, silenceLimitMs: 0 })
-  await isBegun
-  await neighbours.close()
-  assertUnreachable(await underWay, /stopping/, true)
-  assertUnreachable(await hop.request(GET), /stopping/, false)
-})
-
-test('large bodies stream both ways without growing the memory', async t => {
-  const peer = await startHttpsPeer(t, relay, (request, response) => request.pipe(response))
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const count = 4_096
-  const outcome = await neighbours.down('relay1').request({
-    method: 'PUT',
-    path: 'x',
-    headers: { 'content-length': String(count * 64 * 1024) },
-    body: () => chunks(count)
-  })
-  let bytes = 0
-  let peak = 0
-  const before = process.memoryUsage().arrayBuffers
-  for await (const chunk of assertGot(outcome, 'answered', 200)) {
-    bytes += Buffer.isBuffer(chunk) ? chunk.length : 0
-    peak = Math.max(peak, process.memoryUsage().arrayBuffers)
-  }
-  assert.equal(bytes, count * 64 * 1024)
-  assert.ok(peak - before < 96 * 1024 * 1024, `grew by ${peak - before} bytes for ${bytes}`)
-})
-
-test('a slow reader slows the neighbour down', async t => {
-  let written = 0
-  const peer = await startHttpsPeer(t, relay, (_, response) => {
-    const source = chunks(16_384)
-    source.on('data', () => {
-      written += 64 * 1024
-    })
-    source.pipe(response)
-    response.once('drain', () => response.emit('stalled'))
-  })
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
-  const body = assertGot(await neighbours.down('relay1').request(GET), 'answered', 200)
-  // Nobody reads: what is written stops growing once all buffers on the way are full.
-  let last = -1
-  while (written !== last) {
-    last = written
-    for (let turn = 0; turn < 200; turn += 1) await new Promise(resolve => setImmediate(resolve))
-  }
-  assert.ok(written < 64 * 1024 * 1024, `${written} bytes for a reader that reads nothing`)
-  body.destroy()
 })
 
 test('the observer hears of every outcome', async t => {
