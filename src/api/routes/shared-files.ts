@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { KeptFile } from '../../shared-files/types.js'
 import { ACCEPTED_AT_HEADER, SOURCE_KEY_HASH_HEADER, STATE_HEADER } from '../../values/header-names.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
@@ -14,6 +15,15 @@ const Key = Type.Object({
   target: Type.String({ description: 'id of the node that the file is for' }),
   source: Type.String({ description: 'id of the node that sends it' }),
   fileId: Type.String({ description: 'its name: unique between the two' })
+})
+
+const ListedFile = Type.Object({
+  source: Type.String(),
+  file_id: Type.String(),
+  size: Type.Integer({ description: 'bytes' }),
+  algorithm: Type.String(),
+  hash: Type.String(),
+  expires_at: Type.Integer({ description: 'ms since 1970' })
 })
 
 /** Request headers that matter to whoever keeps the file. */
@@ -65,6 +75,23 @@ const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { sharedFiles, stopping } = services
   const config = { access: 'shared-files-read' } as const
   app.get(
+    '/shared-files/:target',
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'What is kept here for a node, from whichever source',
+        params: Type.Object({ target: Type.String() }),
+        querystring: Type.Object({ file_id: Type.Optional(Type.String()) }),
+        response: { 200: Type.Object({ files: Type.Array(ListedFile) }) }
+      }
+    },
+    async (request, reply) => {
+      const origin = originOf(request, reply, stopping)
+      return { files: sharedFiles.list(request.params.target, request.query.file_id, origin).map(showListed) }
+    }
+  )
+  app.get(
     PATH,
     {
       config,
@@ -82,6 +109,10 @@ const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
       return reply.code(file.status).headers(file.headers).send(file.body)
     }
   )
+}
+
+function showListed({ key, sizeBytes, algorithm, hash, expiresAtMs }: KeptFile & { key: FileKey }) {
+  return { source: key.source, file_id: key.fileId, size: sizeBytes, algorithm, hash, expires_at: expiresAtMs }
 }
 
 const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
