@@ -29,3 +29,4 @@ export function chunks(count: number): Readable {
     })(),
     { objectMode: false }
   )
+}
