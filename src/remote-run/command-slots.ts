@@ -35,7 +35,7 @@ export class CommandSlots {
     })
   }
 
-  /** One command a turn of the event loop: to start one takes a millisecond, and requests wait meanwhile. */
+  /** One command a turn of the event loop, so that a thousand of them do not hold up requests. */
   #startSome(): void {
     if (this.#running >= this.count) return
     const source = this.#sources.shift()

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.js'
 import type { RunStore } from '../storage/run-store.js'
 import type { Hop, Neighbours } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
+import type { CommandHosts } from './command-hosts.js'
 import type { CommandSlots } from './command-slots.js'
 import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
@@ -20,6 +21,7 @@ export interface RunContext {
   readonly selfId: string
   readonly neighbours: Neighbours
   readonly slots: CommandSlots
+  readonly hosts: CommandHosts
   readonly store: RunStore
   readonly commit: (work: () => void) => Promise<void>
   readonly logger: Logger
@@ -61,6 +63,7 @@ export class LiveRun implements Run {
       conditions: order.conditions,
       keepOutput: order.keepOutput,
       config: context.config,
+      hosts: context.hosts,
       selfId: context.selfId,
       progress,
       killGraceMs: context.timing.killGraceMs,

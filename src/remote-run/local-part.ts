@@ -1,6 +1,8 @@
 import type { Config } from '../config/config.js'
 import { type Batch, isUsableHostname, makeBatches } from './batches.js'
-import { Command, type CommandEnd, commandLine, type OutputStream } from './command.js'
+import { type CommandEnd, commandLine, type OutputStream } from './command.js'
+import type { RunningCommand } from './command-host.js'
+import type { CommandHosts } from './command-hosts.js'
 import type { CommandSource } from './command-slots.js'
 import { OutputLimit } from './output-limit.js'
 import type { PlannedNode } from './plan.js'
@@ -11,6 +13,7 @@ export interface LocalPartOptions {
   readonly conditions: readonly string[]
   readonly keepOutput: boolean
   readonly config: Config['remoteRun']
+  readonly hosts: CommandHosts
   readonly selfId: string
   readonly progress: RunProgress
   readonly killGraceMs: number
@@ -24,7 +27,7 @@ export class LocalPart implements CommandSource {
   /** Resolves when every node has its outcome and no command runs. */
   readonly ended: Promise<void>
   readonly #batches: Iterator<Batch>
-  readonly #running = new Set<Command>()
+  readonly #running = new Set<RunningCommand>()
   #resolveEnded: () => void = () => undefined
   #allStarted = false
   #cancelReason: string | undefined
@@ -76,7 +79,7 @@ export class LocalPart implements CommandSource {
     for (const { id } of batch) progress.nodeRunning(id, selfId, startedAtMs)
     const limit = new OutputLimit(config.maxOutputBytes * batch.length)
     const hostnames = batch.map(node => node.hostname)
-    const command: Command = new Command({
+    const command: RunningCommand = this.options.hosts.start({
       ...commandLine(config, conditions, hostnames),
       timeoutMs: config.timeoutMs,
       killGraceMs,
@@ -92,7 +95,7 @@ export class LocalPart implements CommandSource {
   }
 
   /** Output of a batch of several can't be told apart: it stands under the first, and says so. */
-  #output(command: Command, batch: Batch, limit: OutputLimit, stream: OutputStream, lines: string): void {
+  #output(command: RunningCommand, batch: Batch, limit: OutputLimit, stream: OutputStream, lines: string): void {
     const { progress, selfId } = this.options
     const node = batch[0].id
     const { kept, justExceeded } = limit.take(lines)

@@ -8,6 +8,7 @@ import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
 import { makeRunId, runIdTimeMs } from '../values/run-id.js'
+import { CommandHosts } from './command-hosts.js'
 import { CommandSlots } from './command-slots.js'
 import { EndedRun } from './ended-run.js'
 import { EventLog } from './event-log.js'
@@ -68,6 +69,7 @@ class RunRegistry implements RemoteRuns {
       config,
       selfId,
       neighbours,
+      hosts: new CommandHosts(),
       slots: new CommandSlots(config.concurrency),
       store: createRunStore(db),
       commit: createGroupCommit(db),
@@ -191,6 +193,7 @@ class RunRegistry implements RemoteRuns {
     this.#stopping = true
     await Promise.allSettled(this.#starting.values())
     await Promise.all([...this.#live.values()].map(run => run.cancel('the relay is stopping')))
+    await this.#context.hosts.close()
   }
 
   /** An id older than what is remembered could be one that was carried out already. */

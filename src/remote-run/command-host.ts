@@ -1,0 +1,123 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { CommandEnd, CommandSpec } from './command.js'
+import type { HostOrder, HostReport } from './host-messages.js'
+
+/** A command that runs, or ran. */
+export interface RunningCommand {
+  /** Never rejects. */
+  readonly ended: Promise<CommandEnd>
+  stop(): void
+  /** Reads no more output for now, so that the command itself is held up. */
+  pause(): void
+  resume(): void
+}
+
+/** How long a host without commands is kept, in ms. */
+const IDLE_MS = 30_000
+
+/** The less memory it has, the faster it forks. */
+const SMALL_PROCESS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--v8-pool-size=1']
+
+interface Waiting {
+  readonly spec: CommandSpec
+  readonly end: (end: CommandEnd) => void
+}
+
+/** Starts commands through a helper process, which is there while there are commands, and a little longer. */
+export class CommandHost {
+  readonly #waiting = new Map<number, Waiting>()
+  #child: ChildProcess | undefined
+  #childGone: Promise<void> = Promise.resolve()
+  #idleTimer: NodeJS.Timeout | undefined
+  #lastId = 0
+
+  /** @param idleMs how long the helper is kept without commands */
+  constructor(private readonly idleMs = IDLE_MS) {}
+
+  get commandCount(): number {
+    return this.#waiting.size
+  }
+
+  start(spec: CommandSpec): RunningCommand {
+    clearTimeout(this.#idleTimer)
+    this.#lastId += 1
+    const id = this.#lastId
+    const { file, args, timeoutMs, killGraceMs, onOutput } = spec
+    const ended = new Promise<CommandEnd>(resolve => {
+      this.#waiting.set(id, { spec, end: resolve })
+    })
+    this.#send({ kind: 'start', id, file, args, timeoutMs, killGraceMs, wantsOutput: onOutput !== undefined })
+    return {
+      ended,
+      stop: () => this.#tell('stop', id),
+      pause: () => this.#tell('pause', id),
+      resume: () => this.#tell('resume', id)
+    }
+  }
+
+  /** Stops what runs and ends the helper; resolves when it has gone. */
+  async close(): Promise<void> {
+    clearTimeout(this.#idleTimer)
+    if (this.#child?.connected) this.#child.disconnect()
+    await this.#childGone
+  }
+
+  #tell(kind: 'stop' | 'pause' | 'resume', id: number): void {
+    if (this.#child !== undefined && this.#waiting.has(id)) this.#send({ kind, id })
+  }
+
+  #send(order: HostOrder): void {
+    this.#child ??= this.#startChild()
+    this.#child.send(order, error => {
+      if (error !== null) this.#fail(order.id, error.message)
+    })
+  }
+
+  #startChild(): ChildProcess {
+    const isSource = import.meta.url.endsWith('.ts')
+    const main = fileURLToPath(new URL(`./command-host-main.${isSource ? 'ts' : 'js'}`, import.meta.url))
+    const child = fork(main, {
+      execArgv: [...SMALL_PROCESS, ...(isSource ? ['--import', 'tsx'] : [])],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      detached: true
+    })
+    child.on('message', (report: HostReport) => this.#take(report))
+    this.#childGone = new Promise(resolve => {
+      const gone = (reason: string) => {
+        if (this.#child === child) this.#child = undefined
+        for (const id of [...this.#waiting.keys()]) this.#fail(id, reason)
+        resolve()
+      }
+      child.once('error', error => gone(error.message))
+      child.once('exit', (code, signal) => gone(`the process that starts commands ended (${signal ?? code})`))
+    })
+    return child
+  }
+
+  #take(report: HostReport): void {
+    const waiting = this.#waiting.get(report.id)
+    if (waiting === undefined) return
+    if (report.kind === 'started') waiting.spec.onStarted()
+    else if (report.kind === 'output') waiting.spec.onOutput?.(report.stream, report.lines)
+    else this.#end(report.id, waiting, report.end)
+  }
+
+  #fail(id: number, reason: string): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting !== undefined) this.#end(id, waiting, { kind: 'failed', reason })
+  }
+
+  #end(id: number, waiting: Waiting, end: CommandEnd): void {
+    this.#waiting.delete(id)
+    waiting.end(end)
+    if (this.#waiting.size > 0) return
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = setTimeout(() => {
+      const child = this.#child
+      this.#child = undefined // a command that comes now gets a new one
+      if (child?.connected) child.disconnect()
+    }, this.idleMs)
+    this.#idleTimer.unref()
+  }
+}

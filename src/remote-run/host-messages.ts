@@ -1,0 +1,20 @@
+import type { CommandEnd, OutputStream } from './command.js'
+
+/** What the relay tells its command host. `id` is the relay's number for the command. */
+export type HostOrder =
+  | {
+      readonly kind: 'start'
+      readonly id: number
+      readonly file: string
+      readonly args: readonly string[]
+      readonly timeoutMs: number
+      readonly killGraceMs: number
+      readonly wantsOutput: boolean
+    }
+  | { readonly kind: 'stop' | 'pause' | 'resume'; readonly id: number }
+
+/** What the command host tells the relay. */
+export type HostReport =
+  | { readonly kind: 'started'; readonly id: number }
+  | { readonly kind: 'output'; readonly id: number; readonly stream: OutputStream; readonly lines: string }
+  | { readonly kind: 'ended'; readonly id: number; readonly end: CommandEnd }
