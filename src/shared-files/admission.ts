@@ -6,6 +6,10 @@ import { keyHashMatches } from '../values/key-hash.js'
 import { RelayError } from '../values/relay-error.js'
 import { parseTtl } from '../values/ttl.js'
 
+/** Keys that were read lately: reading one takes longer than checking what it signed. */
+const MAX_READ_KEYS = 256
+const readKeys = new Map<string, FilePublicKey>()
+
 /** What was found right about a file before its bytes were read. */
 export interface AdmittedMetadata {
   readonly metadata: FileMetadata
@@ -68,11 +72,21 @@ export function admitMetadata(metadata: FileMetadata, rules: AdmissionRules): Ad
       'invalid metadata: algorithm sha1 is not accepted; sign with sha512, or set shared_files.allow_sha1'
     )
   }
-  const publicKey = readPublicKey(metadata)
+  const publicKey = readKey(metadata)
   if (!keyHashMatches(publicKey.spkiDer, rules.keyHash)) {
     throw new RelayError('UNKNOWN_SOURCE', `unknown source: short_pubkey is not the key of ${rules.source}`)
   }
   return { metadata, text: formatMetadata(metadata), publicKey, expiresAtMs: expiry(metadata, rules) }
+}
+
+function readKey(metadata: FileMetadata): FilePublicKey {
+  const known = readKeys.get(metadata.publicKey)
+  if (known !== undefined) return known
+  const key = readPublicKey(metadata)
+  const [oldest] = readKeys.keys()
+  if (oldest !== undefined && readKeys.size >= MAX_READ_KEYS) readKeys.delete(oldest)
+  readKeys.set(metadata.publicKey, key)
+  return key
 }
 
 function expiry(metadata: FileMetadata, { ttl, nowMs }: AdmissionRules): number {

@@ -1,4 +1,7 @@
-import { open } from 'node:fs/promises'
+import { closeSync, fsync, openSync } from 'node:fs'
+import { promisify } from 'node:util'
+
+const sync = promisify(fsync)
 
 /**
  * Makes names in a folder durable. Calls that come while a folder is being synced share the next sync: what was renamed
@@ -32,10 +35,10 @@ export function createFolderSync(): (folder: string) => Promise<void> {
 }
 
 async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
+  const fd = openSync(folder, 'r')
   try {
-    await handle.sync()
+    await sync(fd)
   } finally {
-    await handle.close()
+    closeSync(fd)
   }
 }

@@ -89,7 +89,7 @@ export function createGet(parts: GetParts) {
   }
 }
 
-function keptFile(layout: FileLayout, row: SharedFileRow): KeptFile {
+export function keptFile(layout: FileLayout, row: SharedFileRow): KeptFile {
   const { sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata } = row
   return { kind: 'kept', path: pathOf(layout, row), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
 }

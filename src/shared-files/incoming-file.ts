@@ -1,17 +1,19 @@
-import { close, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
+import { closeSync, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { FileLayout } from './file-layout.js'
 import { isMissing } from './storage-errors.js'
 
-// The callback functions of node:fs cost about half of what file handles do, and a small PUT is made of them.
+// The callback functions of node:fs cost about half of what file handles do, and a small PUT is made of them. Only
+// `close` is done at once: anything that makes or moves a name may have to wait for the file system's journal.
 const openFile = promisify(open)
-const closeFile = promisify(close)
 const syncFile = promisify(fsync)
 const syncData = promisify(fdatasync)
 const renameFile = promisify(rename)
 const removeFile = promisify(unlink)
 const linkFile = promisify(link)
+
+const FILE_MODE = 0o640
 
 /** The kernel is told to begin writing each time this much has come, so that the last sync finds little left to do. */
 const EARLY_SYNC_BYTES = 64 * 1024 * 1024
@@ -43,8 +45,7 @@ export class IncomingFile {
 
   /** Appends. One call at a time. */
   async append(chunks: readonly Buffer[]): Promise<void> {
-    this.#fd ??= await openFile(this.path, 'wx', 0o640)
-    this.#isOnDisk = true
+    this.#fd ??= await this.#open()
     this.#writtenBytes += await writeAll(this.#fd, chunks)
     if (this.#writtenBytes >= this.#earlySyncAtBytes && this.#earlySync === undefined) this.#syncEarly(this.#fd)
   }
@@ -52,18 +53,11 @@ export class IncomingFile {
   /** Everything appended is on disk when this resolves. Nothing is appended after. */
   async finish(): Promise<void> {
     if (this.#isLinked) return
-    this.#fd ??= await openFile(this.path, 'wx', 0o640)
-    this.#isOnDisk = true
+    this.#fd ??= await this.#open()
     await this.#earlySync
     if (this.#earlySyncError !== undefined) throw this.#earlySyncError
     await syncFile(this.#fd)
-    await this.#close()
-  }
-
-  /** As {@link finish}, without the wait for the disk. */
-  async close(): Promise<void> {
-    await this.#earlySync
-    await this.#close()
+    this.#close()
   }
 
   /** Makes this a further name of a file that is on disk already, durably. */
@@ -80,8 +74,8 @@ export class IncomingFile {
 
   /** Removes it, if it is still here. */
   async discard(): Promise<void> {
-    await this.#earlySync
-    await this.#close()
+    if (this.#earlySync !== undefined) await this.#earlySync
+    this.#close()
     if (!this.#isOnDisk) return
     this.#isOnDisk = false
     await removeFile(this.path).catch(error => {
@@ -89,10 +83,16 @@ export class IncomingFile {
     })
   }
 
-  async #close(): Promise<void> {
+  async #open(): Promise<number> {
+    const fd = await openFile(this.path, 'wx', FILE_MODE)
+    this.#isOnDisk = true
+    return fd
+  }
+
+  #close(): void {
     const fd = this.#fd
     this.#fd = undefined
-    if (fd !== undefined) await closeFile(fd)
+    if (fd !== undefined) closeSync(fd)
   }
 
   #syncEarly(fd: number): void {
@@ -117,6 +117,16 @@ export interface PlaceableFile {
 export async function writeIncoming(file: IncomingFile, inMemory: Buffer | undefined): Promise<void> {
   if (inMemory !== undefined) await file.append([inMemory])
   await file.finish()
+}
+
+/** Writes a short file without waiting for the disk. */
+export async function writeShortFile(path: string, text: string): Promise<void> {
+  const fd = await openFile(path, 'w', FILE_MODE)
+  try {
+    await writeAll(fd, [Buffer.from(text)])
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** @returns how many bytes were written, which is all */

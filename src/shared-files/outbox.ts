@@ -5,7 +5,7 @@ import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { FileLayout } from './file-layout.js'
 import { keyName } from './file-layout.js'
-import { type FileRecord, isOlder } from './file-record.js'
+import type { FileRecord } from './file-record.js'
 import { type PlaceableFile, writeIncoming } from './incoming-file.js'
 import type { KeyLock } from './key-lock.js'
 import type { Quota } from './quota.js'
@@ -37,8 +37,6 @@ export interface OutboxParts {
 export interface Outbox {
   /** The entry that is under way for a key; one that failed is not. */
   pending(key: FileKey): OutboxRow | undefined
-  /** Whether the file that waits is newer than this one. */
-  hasNewer(record: FileRecord): boolean
   /**
    * The caller holds the lock of the key. Durable once it resolves; an older entry of the key is gone then.
    * @param nextAttemptAtMs when to try first
@@ -79,10 +77,6 @@ export function createOutbox({ layout, store, commit, syncFolder, lock, quota, n
 
   return {
     pending,
-    hasNewer(record) {
-      const waiting = pending(record)
-      return waiting !== undefined && isOlder(record, waiting, now())
-    },
     async add(record, { file, inMemory }, how, nextAttemptAtMs, error) {
       const id = ulid(now())
       await writeIncoming(file, inMemory)

@@ -1,15 +1,19 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { FileLayout } from './file-layout.js'
 import { folderOf, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
 import { type FileRecord, isOlder } from './file-record.js'
 import type { HeadCache } from './head-cache.js'
-import { type IncomingFile, type PlaceableFile, writeIncoming } from './incoming-file.js'
+import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './incoming-file.js'
 import type { Quota } from './quota.js'
 import type { Settler } from './settler.js'
 import { isMissing } from './storage-errors.js'
+
+const renameFile = promisify(rename)
 
 /** Folders known to be there; forgotten all at once when there are too many. */
 const MAX_KNOWN_FOLDERS = 20_000
@@ -78,7 +82,7 @@ export function createPlacement(parts: PlacementParts): Placement {
   async function prepare(record: FileRecord, { file, inMemory }: PlaceableFile): Promise<void> {
     await Promise.all([
       writeIncoming(file, inMemory),
-      writeFile(metadataOf(file), storedMetadata(record), { mode: 0o640 }),
+      writeShortFile(metadataOf(file), storedMetadata(record)),
       makeFolder(record)
     ])
     await parts.syncFolder(layout.incoming)
@@ -117,7 +121,7 @@ export function createPlacement(parts: PlacementParts): Placement {
         throw error
       }
       // From here on the row stands for the file; were this to fail, the next start would repeat it.
-      await rename(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
+      await renameFile(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
       cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs })
       quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
       parts.onStored(record.sizeBytes)
@@ -128,12 +132,12 @@ export function createPlacement(parts: PlacementParts): Placement {
     async redo(row) {
       await makeFolder(row)
       const path = pathOf(layout, row)
-      await rename(join(layout.incoming, row.spool ?? ''), path).catch(error => {
+      await renameFile(join(layout.incoming, row.spool ?? ''), path).catch(error => {
         if (!isMissing(error)) throw error // it was moved before the crash
       })
       const metadataFile = join(layout.incoming, `${row.spool}${METADATA_SUFFIX}`)
-      await writeFile(metadataFile, storedMetadata(row), { mode: 0o640 })
-      await rename(metadataFile, path + METADATA_SUFFIX)
+      await writeShortFile(metadataFile, storedMetadata(row))
+      await renameFile(metadataFile, path + METADATA_SUFFIX)
       await settler.add(row.spool ?? '', folderOf(layout, row))
     }
   }

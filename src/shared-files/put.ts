@@ -2,7 +2,7 @@ import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
-import { metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
+import { type FileMetadata, metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
 import { verifyFileSignature } from '../values/file-signature.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
@@ -11,9 +11,9 @@ import { parseTtl } from '../values/ttl.js'
 import { type AdmittedMetadata, admitMetadata, checkSender, sourceKeyHash } from './admission.js'
 import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
 import { type FileLayout, keyName } from './file-layout.js'
-import type { FileRecord } from './file-record.js'
+import { type FileRecord, isOlder } from './file-record.js'
 import type { Forwarder } from './forwarder.js'
-import { IncomingFile } from './incoming-file.js'
+import { IncomingFile, type PlaceableFile } from './incoming-file.js'
 import type { KeyLock } from './key-lock.js'
 import { readMetadataBlock } from './metadata-block.js'
 import { checkNotBack, type NextStep, nextStep } from './next-step.js'
@@ -86,7 +86,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     return { request, step, keyHash, passed, admitted, acceptedAtMs }
   }
 
-  function admit(metadata: ReturnType<typeof parseMetadata>, key: FileKey, keyHash: string, ttl: string | undefined) {
+  function admit(metadata: FileMetadata, key: FileKey, keyHash: string, ttl: string | undefined) {
     return admitMetadata(metadata, { keyHash, source: key.source, ttl, allowSha1: rules.allowSha1, nowMs: now() })
   }
 
@@ -133,27 +133,26 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const { origin } = arrival.request
     const release = await parts.lock.acquire(keyName(record))
     try {
-      if (outbox.hasNewer(record)) return 'superseded'
+      const waiting = parts.outboxStore.findByKey(record)
+      if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
-      if (arrival.step.kind === 'here') return await keep(record, placeable)
+      if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)
       const how = { keyHash: arrival.keyHash, passed: formatPassed(arrival.passed), requestId: origin.requestId }
       const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin.signal)
-      return outcome === 'keep-here' ? await keep(record, placeable) : outcome
+      return outcome === 'keep-here' ? await keep(record, placeable, waiting) : outcome
     } finally {
       release()
     }
   }
 
   /** An entry that waited from when the target was elsewhere goes in the same transaction. */
-  async function keep(record: FileRecord, bytes: { file: IncomingFile; inMemory: Buffer | undefined }) {
-    const waiting = parts.outboxStore.findByKey(record)
-    const outcome = await placement.place(record, bytes, () => removeRow(waiting))
+  /** @param waiting an entry from when the target was to be reached elsewhere; it goes in the same transaction */
+  async function keep(record: FileRecord, bytes: PlaceableFile, waiting: OutboxRow | undefined) {
+    const outcome = await placement.place(record, bytes, () => {
+      if (waiting !== undefined) outbox.removeRow(waiting.id)
+    })
     if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
     return outcome
-  }
-
-  function removeRow(row: OutboxRow | undefined): void {
-    if (row !== undefined) outbox.removeRow(row.id)
   }
 
   return async request => {

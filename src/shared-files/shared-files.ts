@@ -17,6 +17,7 @@ import { createHeadCache } from './head-cache.js'
 import { createHopHealth } from './hop-health.js'
 import { createSpoolNames, IncomingFile } from './incoming-file.js'
 import { createKeyLock } from './key-lock.js'
+import { createList } from './list.js'
 import type { SharedFilesObserver } from './observer.js'
 import { createOutbox } from './outbox.js'
 import { createOutboxWorker } from './outbox-worker.js'
@@ -143,6 +144,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     },
     head,
     get,
+    list: createList({ layout, topology, store, now }),
     outbox: {
       list: outbox.list,
       retry(id) {

@@ -84,6 +84,12 @@ export interface SharedFiles {
    */
   get(key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>): Promise<KeptFile | RelayedFile>
 
+  /**
+   * What is kept here for a node, 1,000 at most, from whichever source; `fileId` undefined: under any name.
+   * @throws {RelayError} FORBIDDEN for callers that may not read that node's files
+   */
+  list(target: string, fileId: string | undefined, origin: Origin): (KeptFile & { readonly key: FileKey })[]
+
   readonly outbox: {
     list(): OutboxEntry[]
     /** Tries an entry (failed ones too), or all, now. @returns how many */
