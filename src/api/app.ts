@@ -4,6 +4,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPlug
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
+import { API_PREFIX, canonicalUrl } from './api-prefix.js'
 import { createCallerIdentification } from './callers.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installRequestMetrics } from './metrics.js'
@@ -17,9 +18,6 @@ import { sharedFileRoutes } from './routes/shared-files.js'
 import { sharedFolderRoutes } from './routes/shared-folder.js'
 import { systemRoutes } from './routes/system.js'
 import type { Services } from './services.js'
-
-/** The prefixes under which the same routes answer (contract, "URLs"); double slashes are merged. */
-export const PREFIXES = ['/rudder/relay-api', '/rudder/relay-api/1', '/relay-api', ''] as const
 
 /** Longest request line and headers; beyond: 431. */
 export const MAX_HEADER_BYTES = 16 * 1024
@@ -54,6 +52,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
     http: SERVER_OPTIONS,
     bodyLimit: MAX_FORM_BYTES,
     forceCloseConnections: 'idle',
+    rewriteUrl: request => canonicalUrl(request.url ?? '/'),
     genReqId: requestIdMaker(),
     requestIdHeader: false,
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES },
@@ -71,14 +70,12 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   installCallers(app, services)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
-  for (const prefix of PREFIXES) {
-    await app.register(relayApi, { prefix, services })
-  }
+  await app.register(relayApi, { prefix: API_PREFIX, services })
   await app.register(observationRoutes, { services })
   return app
 }
 
-/** All routes that answer under each of the prefixes. */
+/** All routes that answer under each of the prefixes of the contract. */
 const relayApi: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
   await app.register(remoteRunRoutes, { services })
   await app.register(runRoutes, { services })

@@ -39,7 +39,7 @@ interface Failure {
 export function installErrorHandler(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => answerFailure(describe(error), error, request, reply))
   app.setNotFoundHandler((request, reply) => {
-    const message = `no such route: ${request.method} ${request.url.slice(0, 200)}`
+    const message = `no such route: ${request.method} ${request.originalUrl.slice(0, 200)}`
     return answerFailure({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
   })
 }

@@ -17,7 +17,7 @@ export function installRequestLog(app: FastifyInstance): void {
 function summary(request: FastifyRequest, reply: FastifyReply): object {
   return {
     method: request.method,
-    path: request.url.split('?', 1)[0]?.slice(0, 500),
+    path: request.originalUrl.split('?', 1)[0]?.slice(0, 500),
     status: reply.statusCode,
     durationMs: Math.round(reply.elapsedTime),
     caller: request.caller?.id ?? request.caller?.kind,
