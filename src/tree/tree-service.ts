@@ -161,11 +161,12 @@ class TreeService implements Tree {
   }
 
   async #ask(): Promise<WorkerAnswer> {
+    if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
     // it hands over the tree before it ends, and two must not write at once
     await this.#workerEnded
-    if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
-    const { logger: _, ...files } = this.#options
-    const request: WorkerRequest = { ...files, knownGeneration: this.#record?.generation ?? 0 }
+    const { databaseFile, nodesListFile, nodesCertsFile, selfId } = this.#options
+    const knownGeneration = this.#record?.generation ?? 0
+    const request: WorkerRequest = { databaseFile, nodesListFile, nodesCertsFile, selfId, knownGeneration }
     try {
       const worker = startWorker('./import-worker.js', import.meta.url, {
         workerData: request,

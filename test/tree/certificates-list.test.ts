@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { CertificatesListError, parseCertificates, readIdentity } from '../../src/tree/certificates-list.js'
+import { makeNodeCertificate } from '../support/node-certificates.js'
+
+const FILE = '/var/lib/allnodescerts.pem'
+
+function parse(text: string) {
+  return [...parseCertificates(Buffer.from(text), FILE)]
+}
+
+function refused(text: string, pattern: RegExp): void {
+  assert.throws(
+    () => parse(text),
+    (error: unknown) => {
+      assert.ok(error instanceof CertificatesListError)
+      assert.match(error.message, pattern)
+      assert.ok(error.message.includes(FILE))
+      return true
+    }
+  )
+}
+
+test('concatenated certificates are read, with whatever stands between them', async () => {
+  const [a, b] = await Promise.all([makeNodeCertificate('a'), makeNodeCertificate('b')])
+  const read = parse(`# of a\n${a.pem}\n  subject: b\n${b.pem.replaceAll('\n', '\r\n')}\n`)
+  assert.deepEqual(
+    read.map(({ der }) => der),
+    [a.der, b.der]
+  )
+  assert.deepEqual(
+    read.map(({ fingerprint }) => fingerprint.toString('hex')),
+    [a.fingerprint, b.fingerprint]
+  )
+  assert.equal(read[0]?.line, 2)
+  assert.deepEqual(parse(''), [])
+})
+
+test('the node id is the user id of the subject, in any part of the name', async () => {
+  const { der } = await makeNodeCertificate('node-1')
+  assert.deepEqual(readIdentity(der), { userIds: ['node-1'], serial: new X509Certificate(der).serialNumber })
+  const several = await makeNodeCertificate('node-1', 'node-2')
+  assert.deepEqual(readIdentity(several.der).userIds, ['node-1', 'node-2'])
+  const none = await makeNodeCertificate()
+  assert.deepEqual(readIdentity(none.der).userIds, [])
+  // what only looks like a user id, within another part, is none
+  const disguised = await makeNodeCertificate('x\nUID=root')
+  assert.deepEqual(readIdentity(disguised.der).userIds, ['x\nUID=root'])
+})
+
+test('a file that was cut off is refused, wherever within a certificate', async () => {
+  const [a, b] = await Promise.all([makeNodeCertificate('a'), makeNodeCertificate('b')])
+  const text = a.pem + b.pem
+  const lastByte = text.trimEnd().length
+  for (let length = a.pem.length + 1; length < lastByte; length++) refused(text.slice(0, length), /line \d+/)
+  assert.equal(parse(text.slice(0, lastByte)).length, 2)
+})
+
+test('blocks that are no certificates are refused, naming the line', async () => {
+  const { pem } = await makeNodeCertificate('a')
+  refused(`${pem}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, /line \d+: expected -----BEGIN CERT/)
+  refused(`-----END CERTIFICATE-----\n${pem}`, /line 1: expected -----BEGIN/)
+  refused(pem.replace('\n', '\n!'), /line 1: this certificate is not base64/)
+  refused('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n', /not base64/)
+  refused(`-----BEGIN CERTIFICATE-----\n${'A'.repeat(200_000)}\n-----END CERTIFICATE-----\n`, /too long/)
+  assert.throws(() => readIdentity(Buffer.from('no certificate')))
+})
+
+test('nothing but its own error is thrown, whatever the bytes', () => {
+  const line = fc.oneof(
+    fc.constantFrom('-----BEGIN CERTIFICATE-----', '-----END CERTIFICATE-----', 'AAAA', '-', ''),
+    fc.string()
+  )
+  fc.assert(
+    fc.property(fc.array(line), lines => {
+      try {
+        parse(lines.join('\n'))
+      } catch (error) {
+        assert.ok(error instanceof CertificatesListError)
+      }
+    })
+  )
+})
