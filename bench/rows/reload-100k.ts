@@ -44,7 +44,7 @@ async function measureReload(context: RowContext): Promise<Measurement> {
     untilFile
   })
   await delay(PAUSE_MS)
-  await relay.eventLoopDelayMs()
+  await relay.metrics()
   const delays: number[] = []
   try {
     for (let round = 0; round < RELOADS; round += 1) {
@@ -53,7 +53,7 @@ async function measureReload(context: RowContext): Promise<Measurement> {
       await relay.post('system/reload')
       const tookMs = performance.now() - startedAt
       await delay(PAUSE_MS)
-      const delayMs = await relay.eventLoopDelayMs()
+      const delayMs = (await relay.metrics()).eventLoopDelayMs()
       context.say(`reload ${round + 1}: ${tookMs.toFixed(0)} ms, event loop held up ${delayMs.toFixed(1)} ms`)
       delays.push(delayMs)
     }

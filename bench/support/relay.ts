@@ -73,20 +73,33 @@ export class Relay {
     return text
   }
 
-  /** A metric's value, added up over its labels; undefined when there is none of that name. */
-  async metric(name: string): Promise<number | undefined> {
+  /** All metrics now. Each call begins a new period for those that are the most of a period. */
+  async metrics(): Promise<Metrics> {
     const response = await fetch(`http://127.0.0.1:${this.setup.port}/metrics`)
-    const lines = (await response.text())
-      .split('\n')
-      .filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
-    return lines.length === 0 ? undefined : lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    return new Metrics(await response.text())
+  }
+}
+
+/** Metrics as they stood at one moment. */
+export class Metrics {
+  readonly #lines: readonly string[]
+
+  constructor(text: string) {
+    this.#lines = text.split('\n')
   }
 
-  /** The longest that the event loop was held up since this was last asked, in ms. */
-  async eventLoopDelayMs(): Promise<number> {
-    const seconds = await this.metric('nodejs_eventloop_lag_max_seconds')
-    if (seconds === undefined) throw new Error('the relay does not measure its event loop')
-    return seconds * 1000
+  /** A metric's value, added up over its labels; 0 when there is none of that name (yet). */
+  sum(name: string): number {
+    return this.#lines
+      .filter(line => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+  }
+
+  /** The longest that the event loop was held up in this period, in ms. */
+  eventLoopDelayMs(): number {
+    const name = 'nodejs_eventloop_lag_max_seconds'
+    if (!this.#lines.some(line => line.startsWith(name))) throw new Error('the relay does not measure its event loop')
+    return this.sum(name) * 1000
   }
 }
 

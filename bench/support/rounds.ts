@@ -10,6 +10,8 @@ export function median(values: readonly number[]): number {
 export interface Medians {
   readonly value: number
   readonly reference: number
+  /** The median of each round's own ratio: what slows the machine down for a while falls on both sides of one. */
+  readonly ratio: number
 }
 
 /**
@@ -37,7 +39,11 @@ export async function interleave(options: {
     values.push(value)
     references.push(reference)
   }
-  return { value: median(values), reference: median(references) }
+  return {
+    value: median(values),
+    reference: median(references),
+    ratio: median(values.map((value, index) => value / (references[index] ?? Number.NaN)))
+  }
 }
 
 /** Seconds that `work` takes. */

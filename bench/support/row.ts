@@ -7,8 +7,9 @@ export interface Check {
   readonly what: string
   readonly value: number
   readonly unit: Unit
-  /** Measured in the same run. With one, the bound is for `value / reference`; without, for `value` itself. */
+  /** Measured in the same run, with the ratio of both: that is what the bound is for. Without, it is for `value`. */
   readonly reference?: number
+  readonly ratio?: number
   readonly bound: { readonly atMost: number } | { readonly atLeast: number }
 }
 
@@ -38,7 +39,7 @@ export interface Row {
 
 /** What is compared with the bound. */
 export function comparedValue(check: Check): number {
-  return check.reference === undefined ? check.value : check.value / check.reference
+  return check.ratio ?? check.value
 }
 
 export function isWithinBound(check: Check): boolean {
