@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { makeCertificate } from '../support/openssl-certificate.js'
+import { type Handler, listen, startSmallRelay } from '../support/small-relay.js'
+import { temporaryFolder, treeline } from '../support/treeline-command.js'
+
+const NODES = [
+  { id: 'root', hostname: 'root.example', policy_server: 'root', key_hash: 'sha256//AA==', below: true },
+  { id: 'a', hostname: 'a.exam\u001bple', policy_server: 'root', below: true }
+]
+
+const HANDLERS: Record<string, Handler> = {
+  'GET nodes': () => ({ nodes: NODES }),
+  'GET nodes/a': () => ({
+    ...NODES[1],
+    relay: false,
+    certificates: [{ fingerprint: 'ab12', not_after: 'Jan  1 2030' }]
+  }),
+  'GET nodes/a/route': () => ({ target: 'a', route: 'down', hop: 'relay1' }),
+  'GET runs': () => ({
+    runs: [
+      { id: 'R1', state: 'done', asked_by: 'local', nodes: 'all', started_at: 1_700_000_000_000, counts: { done: 2 } }
+    ]
+  }),
+  'GET runs/R1': ({ query }) => ({
+    id: 'R1',
+    state: 'done',
+    counts: {},
+    node_records: [{ node: query.get('after') === null ? 'a' : 'b', outcome: 'done', exit_code: 0, duration_ms: 1500 }],
+    ...(query.get('after') === null ? { next: 'a' } : {})
+  }),
+  'POST runs/R1/cancel': () => ({ id: 'R1', state: 'cancelled', counts: {} }),
+  'GET runs/R1/events': ({ query }, response) => {
+    response.writeHead(200).end(`{"seq":${Number(query.get('after')) + 1},"event":"end","run":"R1"}\n`)
+  },
+  'GET outbox': () => ({
+    entries: [
+      { id: 'E1', target: 't', source: 's', file_id: 'f', state: 'failed', size: 2048, attempts: 3, last_error: 'no' }
+    ]
+  }),
+  'POST outbox/retry': () => ({ retried: 1 }),
+  'POST outbox/E1/retry': () => ({ retried: 1 }),
+  'DELETE outbox/E1': (_, response) => {
+    response.writeHead(204).end()
+  }
+}
+
+test('nodes, runs and outbox as tables, on a plain local relay', async t => {
+  const relay = await startSmallRelay(t, HANDLERS)
+  const shows = async (args: string[], expected: RegExp) => {
+    const { code, stdout, stderr } = await treeline(t, [...args, '--server', relay.url])
+    assert.equal(code, 0, stderr)
+    assert.match(stdout, expected)
+  }
+  await shows(['nodes', 'list'], /^ID +HOSTNAME +POLICY SERVER +KEY HASH\nroot .*\na +a\.exam\?ple +root +-\n$/)
+  await shows(['nodes', 'show', 'a'], /hostname +a\.exam\?ple\n[\s\S]*certificate +ab12 until Jan/)
+  await shows(['nodes', 'route', 'a'], /a +down to relay1/)
+  await shows(['runs', 'list'], /R1 +done +2023-11-14 22:13:20Z +local +all +done 2/)
+  await shows(['runs', 'show', 'R1'], /a +- +done +0 +1\.5 s +-\nb +-/)
+  await shows(['runs', 'cancel', 'R1'], /state +cancelled/)
+  await shows(['runs', 'events', 'R1', '--after', '4'], /^\{"seq":5,/)
+  await shows(['outbox', 'list'], /E1 +failed +t\/s\/f +2\.0 KiB .* no/)
+  await shows(['outbox', 'retry'], /1 tried now/)
+  await shows(['outbox', 'retry', 'E1'], /1 tried now/)
+  await shows(['outbox', 'drop', 'E1'], /E1 is dropped/)
+})
+
+test('the same as JSON', async t => {
+  const relay = await startSmallRelay(t, HANDLERS)
+  const { stdout } = await treeline(t, ['nodes', 'list', '--json', '--server', relay.url])
+  assert.deepEqual(JSON.parse(stdout), NODES)
+  const run = await treeline(t, ['runs', 'show', 'R1', '--json', '--server', relay.url])
+  assert.match(run.stdout, /"node": "a"[\s\S]*"node": "b"/)
+})
+
+test('over TLS: a pin, a CA, a client certificate, a token; and nothing else is trusted', async t => {
+  const relay = await startSmallRelay(t, HANDLERS)
+  const folder = await temporaryFolder(t)
+  const server = await makeCertificate(join(folder, 'server'))
+  const client = await makeCertificate(join(folder, 'client'))
+  const shown: (string | undefined)[] = []
+  const tlsServer = createServer(
+    { cert: server.cert, key: server.key, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false },
+    (request, response) => {
+      const { socket } = request
+      shown.push(server.fingerprintOf(socket), request.headers.authorization)
+      assert.equal(request.url, '/rudder/relay-api/nodes/a/route')
+      relay.listener(request, response)
+    }
+  )
+  const url = `https://localhost:${await listen(t, tlsServer)}`
+  const route = (...more: string[]) => treeline(t, ['nodes', 'route', 'a', '--server', url, ...more])
+  await writeFile(join(folder, 'token'), 'secret\n')
+
+  const pinned = await route('--pin', server.fingerprint, '--cert', client.certFile, '--key', client.keyFile)
+  assert.equal(pinned.code, 0, pinned.stderr)
+  assert.deepEqual(shown.splice(0), [client.fingerprint, undefined])
+  const trusted = await route('--ca', server.certFile, '--token-file', join(folder, 'token'))
+  assert.equal(trusted.code, 0, trusted.stderr)
+  assert.deepEqual(shown.splice(0), [undefined, 'Bearer secret'])
+
+  const wrongPin = await route('--pin', `sha256:${'00'.repeat(32)}`)
+  assert.equal(wrongPin.code, 1)
+  assert.match(wrongPin.stderr, /not the one in --pin/)
+  assert.equal((await route()).code, 1)
+  assert.equal((await route('--ca', client.certFile)).code, 1)
+  assert.equal((await route('--pin', 'rubbish')).code, 2)
+  assert.equal((await route('--cert', client.certFile)).code, 2)
+  assert.deepEqual(shown, [])
+})
+
+test('nodes import puts files in place, and the former ones back when the relay refuses', async t => {
+  const folder = await temporaryFolder(t)
+  let isFine = true
+  const relay = await startSmallRelay(t, {
+    'POST system/reload': () => (isFine ? { result: 'success' } : { result: 'error', errorDetails: 'a cycle: a, b' })
+  })
+  const path = (name: string) => join(folder, name)
+  const list = { root: { hostname: 'root.example', 'policy-server': 'root' } }
+  await writeFile(path('nodeslist.json'), '{}')
+  await writeFile(path('new.json'), JSON.stringify(list))
+  await writeFile(
+    path('main.conf'),
+    `[general]\nnode_id = "root"\nnodes_list_file = "${path('nodeslist.json')}"\nnodes_certs_file = "${path('certs.pem')}"\n`
+  )
+  await writeFile(path('logging.conf'), '')
+  const imported = (file: string, ...more: string[]) =>
+    treeline(t, ['nodes', 'import', file, '--config', folder, '--server', relay.url, ...more])
+
+  const good = await imported(path('new.json'))
+  assert.equal(good.code, 0, good.stderr)
+  assert.deepEqual(JSON.parse(await readFile(path('nodeslist.json'), 'utf8')), list)
+
+  isFine = false
+  await writeFile(path('new.json'), JSON.stringify({ ...list, b: { hostname: 'b', 'policy-server': 'root' } }))
+  const refused = await imported(path('new.json'))
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /a cycle: a, b\nThe former files are in place again/)
+  assert.deepEqual(JSON.parse(await readFile(path('nodeslist.json'), 'utf8')), list)
+
+  await writeFile(path('new.json'), '{"a/b":{},"c":{"policy-server":"c","hostname":"c"}}')
+  const malformed = await imported(path('new.json'))
+  assert.equal(malformed.code, 1)
+  assert.match(malformed.stderr, /"a\/b" is not a node id\n {2}c: is its own policy server/)
+  assert.equal((await imported(path('new.json'), '--certs', path('main.conf'))).code, 1)
+  assert.deepEqual(
+    (await readdir(folder)).filter(name => name.endsWith('~')),
+    []
+  )
+})
+
+test('--version, help and usage', async t => {
+  const version = await treeline(t, ['--version'])
+  assert.deepEqual([version.code, /^\d+\.\d+\.\d+\n$/.test(version.stdout)], [0, true])
+  const help = await treeline(t, [])
+  assert.equal(help.code, 0)
+  assert.match(help.stdout, /Exit codes: 0 done, 1 failed, 2 wrong usage/)
+  assert.match((await treeline(t, ['help', 'run'])).stdout, /--max-failures/)
+  assert.equal((await treeline(t, ['nosuch'])).code, 2)
+  assert.equal((await treeline(t, ['nodes', 'show'])).code, 2)
+})

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { readPublicKey } from '../../src/values/file-signature.js'
+import { startSmallRelay } from '../support/small-relay.js'
+import { temporaryFolder, treeline } from '../support/treeline-command.js'
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+
+async function setUp(t: TestContext) {
+  const folder = await temporaryFolder(t)
+  const relay = await startSmallRelay(t)
+  const key = join(folder, 'agent.key')
+  await writeFile(key, rsa.privateKey.export({ type: 'pkcs1', format: 'pem' }))
+  const share = (path: string, ...more: string[]) =>
+    treeline(t, ['share', 'b', 'id', path, '--ttl', '1 day', '--source', 'a', '--server', relay.url, ...more])
+  const fetch = (path: string, ...more: string[]) =>
+    treeline(t, ['fetch', 'a', 'id', path, '--target', 'b', '--server', relay.url, ...more])
+  return { folder, relay, key, share, fetch, path: (name: string) => join(folder, name) }
+}
+
+test('a file is shared with an RSA key, skipped the second time, fetched and verified', async t => {
+  const { relay, key, share, fetch, path } = await setUp(t)
+  const content = randomBytes(700_000)
+  await writeFile(path('data'), content)
+  const first = await share(path('data'), '--key', key)
+  assert.deepEqual([first.code, first.stdout], [0, 'id for b: stored, 683.6 KiB\n'], first.stderr)
+  const [file] = relay.files.values()
+  assert.equal(file?.ttl, '1 day')
+  assert.deepEqual([...(file?.metadata.fields.keys() ?? [])].sort(), [
+    ...['algorithm', 'digest', 'hash_value', 'header', 'hostname', 'keydate', 'keyid', 'short_pubkey']
+  ])
+  const put = relay.requests.find(request => request.method === 'PUT')
+  assert.equal(Number(put?.headers['content-length']), put?.body.length)
+  assert.equal(put?.headers.expect, undefined)
+
+  const second = await share(path('data'), '--key', key)
+  assert.deepEqual([second.code, second.stdout], [0, 'id for b: there already\n'])
+  assert.equal(relay.requests.filter(request => request.method === 'PUT').length, 1)
+
+  const spki = rsa.publicKey.export({ type: 'spki', format: 'der' })
+  const keyHash = `sha256//${createHash('sha256').update(spki).digest('base64')}`
+  const fetched = await fetch(path('copy'), '--source-key-hash', keyHash)
+  assert.equal(fetched.code, 0, fetched.stderr)
+  assert.match(fetched.stdout, /683.6 KiB; signature verified, the key is that of --source-key-hash/)
+  assert.deepEqual(await readFile(path('copy')), content)
+
+  const other = await fetch(path('copy2'), '--source-key-hash', `sha256:${'00'.repeat(32)}`)
+  assert.equal(other.code, 1)
+  assert.match(other.stderr, /id is not signed by a/)
+  assert.deepEqual((await readdir(join(path('.')))).sort(), ['agent.key', 'copy', 'data'])
+})
+
+test('a key with a passphrase: from a file, from the environment, wrong, and the one of all agents', async t => {
+  const { relay, share, path } = await setUp(t)
+  await writeFile(path('data'), '')
+  const locked = async (name: string, passphrase: string) => {
+    const options = { type: 'pkcs1', format: 'pem', cipher: 'des-ede3-cbc', passphrase } as const
+    await writeFile(path(name), rsa.privateKey.export(options))
+  }
+  await locked('own.key', 'own words')
+  await locked('agents.key', 'Cfengine passphrase')
+  await writeFile(path('words'), 'own words\n')
+  const fromFile = await share(path('data'), '--key', path('own.key'), '--passphrase-file', path('words'))
+  assert.equal(fromFile.code, 0, fromFile.stderr)
+  assert.equal([...relay.files.values()][0]?.content.length, 0)
+  const args = ['share', 'b', 'id2', path('data'), '--ttl', '9', '--source', 'a', '--server', relay.url]
+  const fromEnv = await treeline(t, [...args, '--key', path('own.key')], { TREELINE_PASSPHRASE: 'own words' })
+  assert.equal(fromEnv.code, 0, fromEnv.stderr)
+  const wrong = await share(path('data'), '--key', path('own.key'))
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /its passphrase is wrong: --passphrase-file, or TREELINE_PASSPHRASE/)
+  assert.doesNotMatch(wrong.stderr, /own words/)
+  assert.equal((await share(path('data'), '--key', path('agents.key'))).code, 0)
+})
+
+test('keys are generated, private to their owner, and never overwritten', async t => {
+  const { folder, path } = await setUp(t)
+  const made = await treeline(t, ['key', 'generate', '--out', folder])
+  assert.equal(made.code, 0, made.stderr)
+  assert.match(made.stdout, /"key-hash": "sha256\/\/[A-Za-z0-9+/]{43}="/)
+  assert.match(made.stdout, /x25519:[A-Za-z0-9+/]{43}=/)
+  for (const name of ['treeline-sign.key', 'treeline-seal.key']) {
+    assert.equal((await stat(path(name))).mode & 0o777, 0o600)
+  }
+  const before = await readFile(path('treeline-sign.key'))
+  const again = await treeline(t, ['key', 'generate', '--out', folder])
+  assert.equal(again.code, 1)
+  assert.match(again.stderr, /is there already/)
+  assert.deepEqual(await readFile(path('treeline-sign.key')), before)
+})
+
+test('an Ed25519 key signs, and a sealed file is readable by its target alone', async t => {
+  const { folder, relay, share, fetch, path } = await setUp(t)
+  const keys = await treeline(t, ['key', 'generate', '--out', folder])
+  const content = randomBytes(200_000)
+  await writeFile(path('data'), content)
+  const sign = ['--key', path('treeline-sign.key')]
+  const shared = await share(path('data'), ...sign, '--seal', path('treeline-seal.pub'))
+  assert.equal(shared.code, 0, shared.stderr)
+  const [file] = relay.files.values()
+  assert.ok(file !== undefined)
+  assert.equal(readPublicKey(file.metadata).kind, 'ed25519')
+  assert.ok(file.metadata.signedAtMs !== undefined)
+  assert.ok(!file.content.includes(content.subarray(0, 32)))
+
+  const keyHash = /"key-hash": "(.*)"/.exec(keys.stdout)?.[1] ?? ''
+  const opened = await fetch(path('copy'), '--open-key', path('treeline-seal.key'), '--source-key-hash', keyHash)
+  assert.equal(opened.code, 0, opened.stderr)
+  assert.deepEqual(await readFile(path('copy')), content)
+  assert.equal((await stat(path('copy'))).mode & 0o777, 0o600)
+
+  const wrong = await fetch(path('copy'), '--open-key', path('treeline-sign.key'))
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /X25519 keys open files/)
+  await share(path('data'), ...sign)
+  const notSealed = await fetch(path('copy'), '--open-key', path('treeline-seal.key'))
+  assert.equal(notSealed.code, 1)
+  assert.match(notSealed.stderr, /not a sealed file/)
+  assert.deepEqual(await readFile(path('copy')), content)
+})
+
+test('a file that was changed on the way is refused, and the old copy stays', async t => {
+  const { relay, key, share, fetch, path } = await setUp(t)
+  await writeFile(path('data'), 'good')
+  await writeFile(path('copy'), 'old')
+  await share(path('data'), '--key', key)
+  const [[name, file] = []] = relay.files
+  assert.ok(name !== undefined && file !== undefined)
+  relay.files.set(name, { ...file, content: Buffer.from('evil') })
+  const fetched = await fetch(path('copy'))
+  assert.equal(fetched.code, 1)
+  assert.match(fetched.stderr, /bad signature/)
+  assert.equal(await readFile(path('copy'), 'utf8'), 'old')
+})
+
+test('a file that changes between hashing and sending is not shared', async t => {
+  const folder = await temporaryFolder(t)
+  const data = join(folder, 'data')
+  const key = join(folder, 'key')
+  await writeFile(data, randomBytes(100_000))
+  await writeFile(key, rsa.privateKey.export({ type: 'pkcs1', format: 'pem' }))
+  const relay = await startSmallRelay(t, {
+    'HEAD shared-files/b/a/id': async (_, response) => {
+      await appendFile(data, 'more')
+      response.writeHead(404).end()
+    }
+  })
+  const options = ['--ttl', '60', '--source', 'a', '--key', key, '--server', relay.url]
+  const { code, stderr } = await treeline(t, ['share', 'b', 'id', data, ...options])
+  assert.equal(code, 1)
+  assert.match(stderr, /changed while it was read/)
+  assert.equal(relay.files.size, 0)
+})
+
+test('refusals are told, and mistakes on the command line are exit code 2', async t => {
+  const { key, share, fetch, path } = await setUp(t)
+  await writeFile(path('data'), 'x')
+  const missing = await fetch(path('copy'))
+  assert.deepEqual([missing.code, missing.stderr], [1, 'treeline: the relay refused (404): no file b/a/id\n'])
+  assert.equal((await share(path('data'), '--key', key, '--ttl', '-1')).code, 2)
+  assert.equal((await share(path('data'), '--key', path('nowhere'))).code, 2)
+  assert.equal((await share(path('data'), '--key', key, '--source', '../x')).code, 2)
+  assert.equal((await share(path('data'), '--key', key, '--server', 'ftp://x')).code, 2)
+  assert.equal((await share(path('data'), '--key', key, '--server', 'http://127.0.0.1:1')).code, 1)
+  assert.equal((await share(path('.'), '--key', key)).code, 1)
+})
