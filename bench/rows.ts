@@ -4,6 +4,7 @@ import { purge10000 } from './rows/purge.js'
 import { put1Gib, put50Mib } from './rows/put-large.js'
 import { putSmall } from './rows/put-small.js'
 import { reload100k } from './rows/reload-100k.js'
+import { route100k } from './rows/route-100k.js'
 import { run1000 } from './rows/run-1000.js'
 import { runTwoSubRelays } from './rows/run-two-sub-relays.js'
 import { start100k } from './rows/start-100k.js'
@@ -22,6 +23,7 @@ export const ROWS: readonly Row[] = [
   runTwoSubRelays,
   start100k,
   reload100k,
+  route100k,
   idle,
   purge10000
 ]
