@@ -33,7 +33,7 @@ export type HopObserver = (hopId: string, outcomeKind: HopOutcome['kind'], durat
 export interface DirectHopOptions {
   readonly id: string
   /** Asked for each attempt, so that new certificates and addresses count at once. */
-  readonly connection: () => PeerConnection | NoConnection
+  readonly connection: () => Promise<PeerConnection | NoConnection>
   /** How long a request may wait for a connection, in ms: opening one, and the queue before it. */
   readonly startLimitMs: number
   /** Sent as `authorization` with each request. */
@@ -74,7 +74,8 @@ interface Attempt {
 async function attempt(options: DirectHopOptions, request: HopRequest): Promise<Attempt> {
   const { signal } = request
   signal?.throwIfAborted()
-  const connection = options.connection()
+  const connection = await options.connection()
+  signal?.throwIfAborted()
   if ('unreachable' in connection) return failed(connection.unreachable, false)
   const { pool, address } = connection
   if (pool.stats.queued >= MAX_QUEUED_REQUESTS) {

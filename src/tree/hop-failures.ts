@@ -1,6 +1,3 @@
-import { errors } from 'undici'
-import { WrongCertificateError } from './peer-trust.js'
-
 /** A request got no connection in time. */
 export class StartTimeoutError extends Error {
   override name = 'StartTimeoutError'
@@ -30,15 +27,22 @@ const TEXTS: Readonly<Record<string, string>> = {
   UND_ERR_CLOSED: 'this relay is stopping'
 }
 
+/** Of undici (a socket's end, a pool that is being closed) and of the system. */
+const LOST_CONNECTION_CODES = new Set(['UND_ERR_SOCKET', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED', 'ECONNRESET', 'EPIPE'])
+
 const CERTIFICATE_CODES = /CERT|UNABLE_TO_VERIFY|SELF_SIGNED|ALTNAME/
+
+/** The neighbour's certificate is not the one that it should have. */
+export class WrongCertificateError extends Error {
+  override name = 'WrongCertificateError'
+}
 
 /** One line, for a user: what went wrong. */
 export function describeFailure(error: unknown): string {
   if (error instanceof WrongCertificateError || error instanceof StartTimeoutError) return error.message
   const code = codeOf(error)
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof errors.HTTPParserError || code.startsWith('HPE_'))
-    return `what it sends is not HTTP (${message})`
+  if (isNamed(error, 'HTTPParserError') || code.startsWith('HPE_')) return `what it sends is not HTTP (${message})`
   const known = TEXTS[code]
   if (known !== undefined) return `${known} (${code})`
   if (code.startsWith('ERR_SSL_')) return `TLS failed: ${sslReason(error, message)} (${code})`
@@ -51,13 +55,11 @@ export function describeFailure(error: unknown): string {
  * kept open, or a pool that was being renewed. Not where the neighbour is plainly away or is someone else.
  */
 export function isWorthRetrying(error: unknown): boolean {
-  return (
-    error instanceof errors.SocketError ||
-    error instanceof errors.ClientClosedError ||
-    error instanceof errors.ClientDestroyedError ||
-    codeOf(error) === 'ECONNRESET' ||
-    codeOf(error) === 'EPIPE'
-  )
+  return LOST_CONNECTION_CODES.has(codeOf(error))
+}
+
+function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name
 }
 
 function codeOf(error: unknown): string {

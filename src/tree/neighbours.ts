@@ -4,7 +4,7 @@ import { RelayError } from '../values/relay-error.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
 import { type Hop, type Neighbours, POLICY_SERVER } from './hop.js'
 import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peer-files.js'
-import { PeerPools, type PeerPoolsOptions, type PeerTarget } from './peer-pools.js'
+import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peer-pools.js'
 import type { PeerTrust } from './peer-trust.js'
 import type { CurrentTopology } from './topology.js'
 
@@ -42,17 +42,25 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
   let config = options.config
   let files = await readPeerFiles(config)
   let isClosed = false
-  const pools = new PeerPools(poolsOptions(config, files))
+  let pools: Promise<PeerPools> | undefined
   if (config.general.peerAuthentication === 'dangerous_none') {
     logger.warn({ setting: 'general.peer_authentication' }, 'neighbours are not authenticated: dangerous_none')
   }
 
-  function connect(id: string, target: () => PeerTarget | NoConnection): PeerConnection | NoConnection {
+  /** Loaded when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
+  async function loadPools(): Promise<PeerPools> {
+    const { PeerPools } = await import('./peer-pools.js')
+    return new PeerPools(poolsOptions(config, files))
+  }
+
+  async function connect(id: string, target: () => PeerTarget | NoConnection): Promise<PeerConnection | NoConnection> {
+    pools ??= loadPools()
+    const loaded = await pools
     if (isClosed) return { unreachable: `${id}: this relay is stopping` }
     const found = target()
     if ('unreachable' in found) return found
     try {
-      return pools.get(id, found)
+      return loaded.get(id, found)
     } catch (error) {
       return { unreachable: `${id}: ${error instanceof Error ? error.message : String(error)}` }
     }
@@ -118,11 +126,11 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       const newFiles = await readPeerFiles(newConfig)
       config = newConfig
       files = newFiles
-      pools.renew(poolsOptions(config, files))
+      ;(await pools)?.renew(poolsOptions(config, files))
     },
     async close() {
       isClosed = true
-      await pools.close()
+      await (await pools)?.close()
     }
   }
 }

@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type ConnectionOptions, checkServerIdentity, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
+import { WrongCertificateError } from './hop-failures.js'
 
 /** What a neighbour must present for us to speak to it (contract, `peer_authentication`). */
 export type PeerTrust =
@@ -20,11 +21,6 @@ export interface PeerConnectorOptions {
   readonly clientCertificate: ClientCertificate | undefined
   /** TCP and TLS together. */
   readonly connectTimeoutMs: number
-}
-
-/** The neighbour's certificate is not the one that it should have. */
-export class WrongCertificateError extends Error {
-  override name = 'WrongCertificateError'
 }
 
 /**
