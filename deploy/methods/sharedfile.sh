@@ -1,0 +1,203 @@
+# Agents' generic methods for shared files, as shell functions over a relay's API.
+# For any POSIX sh; needs curl and openssl. Source it:  . /path/to/sharedfile.sh
+#
+#   sharedfile_to_node   <target> <file-id> <path> <ttl>   share a file with a node
+#   sharedfile_from_node <source> <file-id> <path>         have a file that a node shared with this one
+#   sharedfile_from_any  <file-id> <dir>                   have it from every node that shared it, as <dir>/<source>
+#
+# Each prints result_kept, result_repaired or result_error, and returns 0, 10 or 1.
+#
+# Settings, from the environment:
+#   TREELINE_RELAY      URL below which the API is (default: the policy server's, https://<policy_server.dat>/rudder/relay-api)
+#   TREELINE_NODE_ID    id of this node (default: the agent's, in /opt/rudder/etc/uuid.hive)
+#   TREELINE_KEY        RSA private key that signs (default: the agent's)
+#   TREELINE_PASSPHRASE its passphrase (default: that of all agents)
+#   TREELINE_CURL_OPTS  more options for curl, separated by spaces: --cacert, --cert, --key, --pinnedpubkey …
+#   TREELINE_HASH       sha512 (default) or sha256
+
+_treeline_settings() {
+  if [ -z "${TREELINE_RELAY:-}" ]; then
+    if [ -r /var/rudder/cfengine-community/policy_server.dat ]; then
+      TREELINE_RELAY="https://$(cat /var/rudder/cfengine-community/policy_server.dat)/rudder/relay-api"
+    else
+      TREELINE_RELAY=http://127.0.0.1:3030/rudder/relay-api/1
+    fi
+  fi
+  if [ -z "${TREELINE_NODE_ID:-}" ] && [ -r /opt/rudder/etc/uuid.hive ]; then
+    TREELINE_NODE_ID=$(cat /opt/rudder/etc/uuid.hive)
+  fi
+  : "${TREELINE_KEY:=/var/rudder/cfengine-community/ppkeys/localhost.priv}"
+  : "${TREELINE_HASH:=sha512}"
+}
+
+_treeline_kept() { echo result_kept; return 0; }
+_treeline_repaired() { echo result_repaired; return 10; }
+_treeline_error() { echo "result_error: $*"; return 1; }
+
+# Whether every argument can stand in a URL and be the name of a file.
+_treeline_are_ids() {
+  for _id in "$@"; do
+    case $_id in
+      '' | . | .. | *[!A-Za-z0-9._-]*) return 1 ;;
+    esac
+  done
+}
+
+# curl with the options of the environment. Prints what -w says.
+_treeline_curl() {
+  # shellcheck disable=SC2086 # several options in one variable
+  curl --silent --show-error --globoff --tlsv1.3 ${TREELINE_CURL_OPTS:-} "$@"
+}
+
+# The hash of a file, in hex: <algorithm> <path>
+_treeline_hash() { openssl dgst "-$1" -r "$2" | cut -d' ' -f1; }
+
+# HEAD: <target> <source> <file-id> <hash>. Prints the status.
+_treeline_head() {
+  _treeline_curl --head --output /dev/null --write-out '%{http_code}' "$TREELINE_RELAY/shared-files/$1/$2/$3?hash=$4"
+}
+
+# openssl with the private key; the passphrase never shows in a list of processes.
+_treeline_openssl() {
+  _subcommand=$1
+  shift
+  TREELINE_PASSPHRASE_NOW=${TREELINE_PASSPHRASE:-Cfengine passphrase} \
+    openssl "$_subcommand" -passin env:TREELINE_PASSPHRASE_NOW "$@"
+}
+
+# Prints the metadata block of a file: <path>
+_treeline_sign() {
+  _hash=$(_treeline_hash "$TREELINE_HASH" "$1") || return 1
+  _digest=$(_treeline_openssl dgst "-$TREELINE_HASH" -hex -sign "$TREELINE_KEY" "$1") || return 1
+  _pubkey=$(_treeline_openssl rsa -in "$TREELINE_KEY" -RSAPublicKey_out -outform DER 2>/dev/null | openssl base64 -A) || return 1
+  [ -n "$_hash" ] && [ -n "$_digest" ] && [ -n "$_pubkey" ] || return 1
+  _keyid=$(printf %s "$_pubkey" | openssl dgst -sha256 -r | cut -c1-8)
+  cat <<METADATA
+header=rudder-signature-v1
+algorithm=$TREELINE_HASH
+digest=${_digest##*= }
+hash_value=$_hash
+short_pubkey=$_pubkey
+hostname=$(uname -n)
+keydate=$(date -u '+%Y-%m-%d %H:%M:%S +0000')
+keyid=$_keyid
+METADATA
+}
+
+# Signs again only when the file is newer than its signature: <path> <signature>
+_treeline_sign_if_newer() {
+  if [ -s "$2" ] && grep -q "^algorithm=$TREELINE_HASH\$" "$2" \
+    && [ -n "$(find "$2" -newer "$1" 2>/dev/null)" ] && [ -z "$(find "$1" -cnewer "$2" 2>/dev/null)" ]; then
+    return 0
+  fi
+  _treeline_sign "$1" >"$2.$$~" && mv "$2.$$~" "$2" || { rm -f "$2.$$~"; return 1; }
+}
+
+sharedfile_to_node() {
+  [ $# -eq 4 ] || { _treeline_error 'usage: sharedfile_to_node <target> <file-id> <path> <ttl>'; return; }
+  _treeline_settings
+  _target=$1 _file_id=$2 _path=$3 _signature=$3.sign
+  _ttl=$(printf %s "$4" | sed 's/ /%20/g')
+  _treeline_are_ids "$_target" "$_file_id" "$TREELINE_NODE_ID" || { _treeline_error "invalid id: $1, $2 or ${TREELINE_NODE_ID:-none}"; return; }
+  case $_ttl in *[!A-Za-z0-9%]*) _treeline_error "invalid ttl: $4"; return ;; esac
+  [ -f "$_path" ] || { _treeline_error "no such file: $_path"; return; }
+  _treeline_sign_if_newer "$_path" "$_signature" || { _treeline_error "$_path cannot be signed with $TREELINE_KEY"; return; }
+  _hash=$(sed -n 's/^hash_value=//p' "$_signature")
+  _status=$(_treeline_head "$_target" "$TREELINE_NODE_ID" "$_file_id" "$_hash") || { _treeline_error "$TREELINE_RELAY cannot be reached"; return; }
+  case $_status in
+    200) _treeline_kept; return ;;
+    404) ;;
+    *) _treeline_error "the relay answers $_status"; return ;;
+  esac
+  _answer=$({ cat "$_signature"; echo; cat "$_path"; } | _treeline_curl --data-binary @- --request PUT \
+    --header 'Content-Type: application/octet-stream' --write-out '\n%{http_code}' \
+    "$TREELINE_RELAY/shared-files/$_target/$TREELINE_NODE_ID/$_file_id?ttl=$_ttl") || { _treeline_error 'not sent'; return; }
+  case $_answer in
+    *2[0-9][0-9] | *3[0-9][0-9]) _treeline_repaired ;;
+    *) rm -f "$_signature"; _treeline_error "the relay refuses: $(printf %s "$_answer" | tr '\n' ' ')" ;;
+  esac
+}
+
+sharedfile_from_node() {
+  [ $# -eq 3 ] || { _treeline_error 'usage: sharedfile_from_node <source> <file-id> <path>'; return; }
+  _treeline_settings
+  _source=$1 _file_id=$2 _path=$3
+  _treeline_are_ids "$_source" "$_file_id" "$TREELINE_NODE_ID" || { _treeline_error "invalid id: $1, $2 or ${TREELINE_NODE_ID:-none}"; return; }
+  if [ -f "$_path" ]; then
+    for _algorithm in sha512 sha256; do
+      _hash=$(_treeline_hash "$_algorithm" "$_path")
+      _status=$(_treeline_head "$TREELINE_NODE_ID" "$_source" "$_file_id" "$_hash") || { _treeline_error "$TREELINE_RELAY cannot be reached"; return; }
+      [ "$_status" != 200 ] || { _treeline_kept; return; }
+    done
+  fi
+  _new=$_path.$$~
+  if _problem=$(_treeline_fetch "$_source" "$_file_id" "$_new") && mv "$_new" "$_path"; then
+    rm -f "$_new.head" "$_new.block" "$_new.key" "$_new.digest"
+    _treeline_repaired
+  else
+    rm -f "$_new" "$_new.head" "$_new.block" "$_new.key" "$_new.digest"
+    _treeline_error "${_problem:-$_path cannot be written}"
+  fi
+}
+
+sharedfile_from_any() {
+  [ $# -eq 2 ] || { _treeline_error 'usage: sharedfile_from_any <file-id> <dir>'; return; }
+  _treeline_settings
+  _file_id=$1 _dir=$2
+  _treeline_are_ids "$_file_id" "$TREELINE_NODE_ID" || { _treeline_error "invalid id: $1 or ${TREELINE_NODE_ID:-none}"; return; }
+  _list=$(_treeline_curl --fail "$TREELINE_RELAY/shared-files/$TREELINE_NODE_ID?file_id=$_file_id" 2>&1) || { _treeline_error "$_list"; return; }
+  _result=0
+  # Ids have no quotes, so that their members can be cut out of the JSON.
+  for _one in $(printf %s "$_list" | tr ',{' '\n\n' | sed -n 's/^ *"source" *: *"\([A-Za-z0-9._-]*\)".*/\1/p'); do
+    _treeline_are_ids "$_one" && mkdir -p "$_dir" || { _result=1; break; }
+    _line=$(sharedfile_from_node "$_one" "$_file_id" "$_dir/$_one")
+    case $? in
+      0) ;;
+      10) [ "$_result" = 1 ] || _result=10 ;;
+      *) _result=1; _said="$_one: $_line" ;;
+    esac
+  done
+  case $_result in
+    0) _treeline_kept ;;
+    10) _treeline_repaired ;;
+    *) _treeline_error "${_said:-$_dir cannot be written}" ;;
+  esac
+}
+
+# Downloads and verifies: <source> <file-id> <path>. Says on standard output what is wrong.
+_treeline_fetch() {
+  _treeline_curl --fail --dump-header "$3.head" --output "$3" \
+    "$TREELINE_RELAY/shared-files/$TREELINE_NODE_ID/$1/$2" 2>&1 || return 1
+  tr -d '\r' <"$3.head" | sed -n 's/^[Tt]reeline-[Ff]ile-[Mm]etadata: *//p' | openssl base64 -d -A >"$3.block"
+  [ -s "$3.block" ] || { echo 'the relay does not say who signed the file'; return 1; }
+  _algorithm=$(sed -n 's/^algorithm=//p' "$3.block")
+  case $_algorithm in sha1 | sha256 | sha512) ;; *) echo "unknown algorithm: $_algorithm"; return 1 ;; esac
+  [ "$(_treeline_hash "$_algorithm" "$3")" = "$(sed -n 's/^hash_value=//p' "$3.block" | tr A-F a-f)" ] \
+    || { echo 'the file does not have the hash that was signed'; return 1; }
+  sed -n 's/^signed_at=//p' "$3.block" | grep -q . && _is_ed25519=1 || _is_ed25519=0
+  sed -n 's/^\(short_\)\{0,1\}pubkey=//p' "$3.block" | openssl base64 -d -A >"$3.key"
+  _treeline_unhex "$(sed -n 's/^digest=//p' "$3.block")" >"$3.digest"
+  if [ "$_is_ed25519" = 1 ] && openssl pkey -pubin -inform DER -in "$3.key" -noout 2>/dev/null; then
+    _treeline_verify_ed25519 "$@"
+  else
+    openssl rsa -RSAPublicKey_in -inform DER -in "$3.key" -pubout -out "$3.key" 2>/dev/null \
+      && openssl dgst "-$_algorithm" -verify "$3.key" -signature "$3.digest" "$3" >/dev/null 2>&1 \
+      || { echo 'bad signature'; return 1; }
+  fi
+}
+
+# The signature is over these lines (see the relay API): <source> <file-id> <path>
+_treeline_verify_ed25519() {
+  printf '%s\n' treeline-file-v1 "$TREELINE_NODE_ID" "$1" "$2" "$(sed -n 's/^signed_at=//p' "$3.block")" \
+    "$_algorithm" "$(sed -n 's/^hash_value=//p' "$3.block" | tr A-F a-f)" >"$3.head"
+  openssl pkeyutl -verify -pubin -keyform DER -inkey "$3.key" -rawin -in "$3.head" -sigfile "$3.digest" >/dev/null 2>&1 \
+    || { echo 'bad signature'; return 1; }
+}
+
+# Bytes from hex digits, with what every sh has.
+_treeline_unhex() {
+  # shellcheck disable=SC2059 # the escapes are the point
+  printf "$(printf %s "$1" | sed 's/\([0-9a-fA-F]\{2\}\)/\1 /g' | tr ' ' '\n' | while read -r _byte; do
+    [ -z "$_byte" ] || printf '\\%03o' "0x$_byte"
+  done)"
+}

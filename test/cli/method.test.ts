@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { readdir, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
+import { type Ended, startProcess, temporaryFolder, treeline } from '../support/treeline-command.js'
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const FUNCTIONS = join(import.meta.dirname, '../../deploy/methods/sharedfile.sh')
+
+interface Node {
+  readonly relay: SmallRelay
+  readonly folder: string
+  readonly keyFile: string
+}
+
+/** One generic method, called on a node. */
+type Call = (t: TestContext, node: Node, nodeId: string, method: string, ...args: string[]) => Promise<Ended>
+
+const command: Call = (t, { relay, keyFile }, nodeId, method, ...args) => {
+  const isSource = method === 'sharedfile_to_node'
+  const own = isSource ? ['--source', nodeId, '--key', keyFile] : ['--target', nodeId]
+  return treeline(t, ['method', method, ...args, ...own, '--server', relay.url])
+}
+
+const shell: Call = (t, { relay, keyFile }, nodeId, method, ...args) => {
+  const env = {
+    TREELINE_RELAY: `${relay.url}/rudder/relay-api/1`,
+    TREELINE_NODE_ID: nodeId,
+    TREELINE_KEY: keyFile,
+    TREELINE_PASSPHRASE: 'own words'
+  }
+  return startProcess(t, 'sh', ['-uc', `. '${FUNCTIONS}'; "$@"`, 'sh', method, ...args], env).ended
+}
+
+async function setUp(t: TestContext): Promise<Node & { path: (name: string) => string }> {
+  const folder = await temporaryFolder(t)
+  const keyFile = join(folder, 'agent.key')
+  await writeFile(keyFile, rsa.privateKey.export({ type: 'pkcs1', format: 'pem' }))
+  return { relay: await startSmallRelay(t), folder, keyFile, path: name => join(folder, name) }
+}
+
+function ends(ended: Ended, result: 'kept' | 'repaired'): void {
+  assert.equal(ended.stdout, `result_${result}\n`, ended.stderr)
+  assert.equal(ended.code, result === 'kept' ? 0 : 10)
+}
+
+function fails(ended: Ended, pattern: RegExp): void {
+  assert.match(ended.stdout, /^result_error: /)
+  assert.match(ended.stdout, pattern)
+  assert.notEqual(ended.code, 0)
+  assert.notEqual(ended.code, 10)
+}
+
+for (const [name, call] of Object.entries({ treeline: command, shell })) {
+  test(`${name}: a file is repaired once, then kept, at both ends`, async t => {
+    const node = await setUp(t)
+    const content = randomBytes(150_000)
+    await writeFile(node.path('data'), content)
+    const share = () => call(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path('data'), '1d 2h')
+    ends(await share(), 'repaired')
+    assert.deepEqual(node.relay.files.get('b/a/id')?.content, content)
+    assert.equal(node.relay.files.get('b/a/id')?.ttl, '1d 2h')
+    ends(await share(), 'kept')
+
+    const have = () => call(t, node, 'b', 'sharedfile_from_node', 'a', 'id', node.path('copy'))
+    ends(await have(), 'repaired')
+    assert.deepEqual(await readFile(node.path('copy')), content)
+    ends(await have(), 'kept')
+    await writeFile(node.path('copy'), 'other')
+    ends(await have(), 'repaired')
+    assert.deepEqual(await readFile(node.path('copy')), content)
+    assert.deepEqual((await readdir(node.folder)).sort(), ['agent.key', 'copy', 'data', 'data.sign'])
+  })
+
+  test(`${name}: a file is signed again only when it is newer than its signature`, async t => {
+    const node = await setUp(t)
+    await writeFile(node.path('data'), 'one')
+    const share = () => call(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path('data'), '60')
+    ends(await share(), 'repaired')
+    const signedAt = (await stat(node.path('data.sign'))).mtimeMs
+    await unlink(node.keyFile)
+    if (call === shell) ends(await share(), 'kept') // not even the key is read
+    await writeFile(node.keyFile, rsa.privateKey.export({ type: 'pkcs1', format: 'pem' }))
+    ends(await share(), 'kept')
+    assert.equal((await stat(node.path('data.sign'))).mtimeMs, signedAt)
+    await writeFile(node.path('data'), 'two')
+    await utimes(node.path('data'), 1, 1) // as when an older file is moved over it
+    ends(await share(), 'repaired')
+    assert.equal(node.relay.files.get('b/a/id')?.content.toString(), 'two')
+  })
+
+  test(`${name}: the file of every source`, async t => {
+    const node = await setUp(t)
+    for (const source of ['a', 'c']) {
+      await writeFile(node.path('data'), `by ${source}`)
+      ends(await call(t, node, source, 'sharedfile_to_node', 'b', 'id', node.path('data'), '60'), 'repaired')
+    }
+    const have = () => call(t, node, 'b', 'sharedfile_from_any', 'id', node.path('all'))
+    ends(await have(), 'repaired')
+    assert.equal(await readFile(node.path('all/a'), 'utf8'), 'by a')
+    assert.equal(await readFile(node.path('all/c'), 'utf8'), 'by c')
+    ends(await have(), 'kept')
+    ends(await call(t, node, 'b', 'sharedfile_from_any', 'nothing', node.path('none')), 'kept')
+  })
+
+  test(`${name}: what is wrong ends as an error, and leaves the file as it was`, async t => {
+    const node = await setUp(t)
+    await writeFile(node.path('data'), 'good')
+    await writeFile(node.path('copy'), 'old')
+    const share = (...args: string[]) => call(t, node, 'a', 'sharedfile_to_node', ...args)
+    const have = (...args: string[]) => call(t, node, 'b', 'sharedfile_from_node', ...args)
+    ends(await share('b', 'id', node.path('data'), '60'), 'repaired')
+    fails(await share('../b', 'id', node.path('data'), '60'), /invalid/)
+    fails(await share('b', 'id', node.path('data'), '-5'), /invalid ttl/)
+    fails(await share('b', 'id', node.path('nothing'), '60'), /no such file/)
+    fails(await have('a', 'nothing', node.path('copy')), /404/)
+    const file = node.relay.files.get('b/a/id')
+    assert.ok(file !== undefined)
+    node.relay.files.set('b/a/id', { ...file, content: Buffer.from('evil') })
+    fails(await have('a', 'id', node.path('copy')), /hash/)
+    const otherKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({
+      type: 'pkcs1',
+      format: 'der'
+    })
+    const fields = new Map([...file.metadata.fields, ['short_pubkey', otherKey.toString('base64')]])
+    node.relay.files.set('b/a/id', { ...file, metadata: { ...file.metadata, fields } })
+    fails(await have('a', 'id', node.path('copy')), /signature/)
+    assert.equal(await readFile(node.path('copy'), 'utf8'), 'old')
+    assert.deepEqual((await readdir(node.folder)).sort(), ['agent.key', 'copy', 'data', 'data.sign'])
+  })
+}
+
+test('shell: a file that treeline shared with an Ed25519 key is verified, and a forged one refused', async t => {
+  const node = await setUp(t)
+  await writeFile(node.path('data'), 'good')
+  await treeline(t, ['key', 'generate', '--type', 'ed25519', '--out', node.folder])
+  const signing = { ...node, keyFile: node.path('treeline-sign.key') }
+  ends(await command(t, signing, 'a', 'sharedfile_to_node', 'b', 'id', node.path('data'), '60'), 'repaired')
+  ends(await shell(t, node, 'b', 'sharedfile_from_node', 'a', 'id', node.path('copy')), 'repaired')
+  const file = node.relay.files.get('b/a/id')
+  assert.ok(file !== undefined)
+  node.relay.files.set('b/x/id', file)
+  fails(await shell(t, node, 'b', 'sharedfile_from_node', 'x', 'id', node.path('copy2')), /bad signature/)
+})
+
+test('shell: an encrypted key', async t => {
+  const node = await setUp(t)
+  const locked = { type: 'pkcs1', format: 'pem', cipher: 'des-ede3-cbc', passphrase: 'own words' } as const
+  await writeFile(node.keyFile, rsa.privateKey.export(locked))
+  await writeFile(node.path('data'), '')
+  ends(await shell(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path('data'), '60'), 'repaired')
+})
