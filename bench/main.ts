@@ -1,5 +1,6 @@
 // `npm run bench [-- row…] [--list] [--json] [--markdown]`. Progress goes to stderr, results to stdout.
-import { mkdtemp, rm } from 'node:fs/promises'
+// Files go to the folder for temporary ones, or to TREELINE_BENCH_FOLDER: on a disk, since fsync is measured too.
+import { mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,6 +8,9 @@ import { markdownTable, plainText, type RowResult } from './report.js'
 import { ROWS } from './rows.js'
 import { Cleanup } from './support/cleanup.js'
 import { isWithinBound, type Row } from './support/row.js'
+
+/** `TMPFS_MAGIC` of Linux. */
+const TMPFS = 0x01021994
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,6 +28,23 @@ if (unknown.length > 0 || flags.list) {
   process.exit(unknown.length > 0 ? 2 : 0)
 }
 
+const baseFolder = process.env.TREELINE_BENCH_FOLDER ?? tmpdir()
+await warnOfMemoryDisk()
+
+/** Of the row that is being measured. */
+let cleanup = new Cleanup()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    cleanup.run().then(
+      () => process.exit(1),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      }
+    )
+  })
+}
+
 const results: RowResult[] = []
 for (const row of ROWS.filter(row => positionals.length === 0 || positionals.includes(row.name))) {
   const result = await measureRow(row)
@@ -38,8 +59,8 @@ process.exit(results.every(result => result.passed) ? 0 : 1)
 async function measureRow(row: Row): Promise<RowResult> {
   const { name, what, reference, bound } = row
   console.error(`\n${name}: ${what}`)
-  const folder = await mkdtemp(join(process.env.TREELINE_BENCH_FOLDER ?? tmpdir(), 'treeline-bench-'))
-  const cleanup = new Cleanup()
+  const folder = await mkdtemp(join(baseFolder, 'treeline-bench-'))
+  cleanup = new Cleanup()
   cleanup.add(() => rm(folder, { recursive: true, force: true }))
   const startedAt = performance.now()
   const say = (text: string) => console.error(`  ${((performance.now() - startedAt) / 1000).toFixed(1)} s: ${text}`)
@@ -60,4 +81,9 @@ async function measureRow(row: Row): Promise<RowResult> {
   } finally {
     await cleanup.run()
   }
+}
+
+async function warnOfMemoryDisk(): Promise<void> {
+  const { type } = await statfs(baseFolder)
+  if (type === TMPFS) console.error(`${baseFolder} is in memory: set TREELINE_BENCH_FOLDER to a folder on a disk`)
 }
