@@ -9,8 +9,8 @@ export function hashId(id: string): number {
 }
 
 /**
- * The numbers of ids, in a form that can be handed to another thread: a hash table with open addressing, an `Int32Array`
- * of a length that is a power of two, which holds number + 1, or 0 where nothing is.
+ * The numbers of ids: a hash table with open addressing, of a length that is a power of two, which holds number + 1, or
+ * 0 where nothing is. Unlike a `Map` it can be given to another thread as it is.
  */
 export class IdTable {
   readonly #entries: Int32Array<ArrayBuffer>
@@ -39,8 +39,8 @@ export class IdTable {
     }
   }
 
-  /** The table with other numbers in place of these. @param replacements by number */
-  renumbered(replacements: Int32Array): Int32Array<ArrayBuffer> {
-    return this.#entries.map(entry => (entry === EMPTY ? EMPTY : (replacements[entry - 1] ?? 0) + 1))
+  /** The table itself. */
+  places(): Int32Array<ArrayBuffer> {
+    return this.#entries
   }
 }

@@ -56,9 +56,8 @@ export function fromParts(parts: ReadonlyMap<string, Uint8Array>): PackedTopolog
       parent: integers('parent'),
       belowStart: integers('belowStart'),
       belowEnd: integers('belowEnd'),
-      nextHop: integers('nextHop'),
       byId: integers('byId'),
-      table: integers('table')
+      directory: integers('directory')
     },
     certificates: {
       fingerprints: bytes('fingerprints'),

@@ -3,9 +3,12 @@ import type { NumberedNodes } from './numbered-nodes.js'
 /** The node that is its own policy server. */
 export const ROOT_ID = 'root'
 
-/** Values of {@link PackedTree.nextHop} that are no slot. */
+/** Next hops in {@link PackedTree.directory} that are no slot. */
 export const HERE = -1
 export const OUTSIDE = -2
+
+/** Numbers per place of {@link PackedTree.directory}. */
+export const PLACE_SIZE = 4
 
 /** The value of {@link PackedTree.selfSlot} when neither the relay nor any node below it is in the list. */
 export const NO_SLOT = -1
@@ -32,12 +35,14 @@ export interface PackedTree {
   /** The range of slots below each slot. */
   readonly belowStart: Int32Array<ArrayBuffer>
   readonly belowEnd: Int32Array<ArrayBuffer>
-  /** For each node the slot of the sub-relay that it is below, or {@link HERE} or {@link OUTSIDE}. */
-  readonly nextHop: Int32Array<ArrayBuffer>
   /** The slots of the nodes in the order of their ids. */
   readonly byId: Int32Array<ArrayBuffer>
-  /** Slots by id: see `IdTable`. */
-  readonly table: Int32Array<ArrayBuffer>
+  /**
+   * What a look-up by id needs, all in one place of memory. A hash table like `IdTable`, of {@link PLACE_SIZE} numbers
+   * a place: slot + 1 (0 where nothing is), where in `text` the id begins and ends, and the next hop: the slot of the
+   * sub-relay that the node is below, or {@link HERE} or {@link OUTSIDE}.
+   */
+  readonly directory: Int32Array<ArrayBuffer>
 }
 
 /**
@@ -51,16 +56,17 @@ export function packTree(numbered: NumberedNodes, selfId: string): PackedTree {
   for (let slot = 0; slot < nodes.length; slot++) parent[slot] = at(slotOf, at(parents, at(order, slot)))
   const selfNumber = ids.indexOf(selfId)
   const selfSlot = selfNumber < 0 ? NO_SLOT : at(slotOf, selfNumber)
+  const texts = packText(numbered, order)
+  const nextHop = planHops(selfSlot, nodes.length, belowStart, belowEnd, selfId === ROOT_ID)
   return {
     nodeCount: nodes.length,
     selfSlot,
-    ...packText(numbered, order),
+    ...texts,
     parent,
     belowStart,
     belowEnd,
-    nextHop: planHops(selfSlot, nodes.length, belowStart, belowEnd, selfId === ROOT_ID),
     byId: sortById(numbered, slotOf),
-    table: numbered.table.renumbered(slotOf)
+    directory: packDirectory(numbered.table.places(), slotOf, texts.idStart, nextHop)
   }
 }
 
@@ -154,6 +160,21 @@ function packText({ nodes, ids }: NumberedNodes, order: Int32Array) {
 function sortById({ nodes, ids, table }: NumberedNodes, slotOf: Int32Array): Int32Array<ArrayBuffer> {
   const sorted = ids.slice(0, nodes.length).sort()
   return Int32Array.from(sorted, id => at(slotOf, table.put(id)))
+}
+
+function packDirectory(places: Int32Array, slotOf: Int32Array, idStart: Uint32Array, nextHop: Int32Array) {
+  const directory = new Int32Array(places.length * PLACE_SIZE)
+  for (let place = 0; place < places.length; place++) {
+    const entry = at(places, place)
+    if (entry === 0) continue
+    const slot = at(slotOf, entry - 1)
+    const offset = place * PLACE_SIZE
+    directory[offset] = slot + 1
+    directory[offset + 1] = at(idStart, slot)
+    directory[offset + 2] = at(idStart, slot + 1)
+    directory[offset + 3] = slot < nextHop.length ? at(nextHop, slot) : OUTSIDE
+  }
+  return directory
 }
 
 /** An element that is known to be there. */

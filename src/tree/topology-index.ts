@@ -1,8 +1,10 @@
 import { MAX_NODE_ID_LENGTH } from '../values/ids.js'
 import { hashId } from './id-table.js'
 import { numberNodes } from './numbered-nodes.js'
-import { HERE, NO_SLOT, OUTSIDE, type PackedTree, packTree, ROOT_ID } from './packed-tree.js'
+import { HERE, NO_SLOT, OUTSIDE, type PackedTree, PLACE_SIZE, packTree, ROOT_ID } from './packed-tree.js'
 import type { Route, Topology, TreeNode } from './topology.js'
+
+const NOWHERE = -1
 
 const ROUTE_HERE: Route = { kind: 'here' }
 const ROUTE_UP: Route = { kind: 'up' }
@@ -41,8 +43,7 @@ export class TopologyIndex implements Topology {
   }
 
   route(target: string): Route {
-    const slot = this.slotOf(target)
-    const hop = slot === undefined ? OUTSIDE : (this.#tree.nextHop[slot] ?? OUTSIDE)
+    const hop = this.#nextHop(target)
     if (hop === HERE) return ROUTE_HERE
     if (hop === OUTSIDE) return this.isRoot ? ROUTE_UNKNOWN : ROUTE_UP
     let route = this.#routesDown.get(hop)
@@ -59,8 +60,7 @@ export class TopologyIndex implements Topology {
   }
 
   isBelow(id: string): boolean {
-    const slot = this.slotOf(id)
-    return slot !== undefined && this.#tree.nextHop[slot] !== OUTSIDE
+    return this.#nextHop(id) !== OUTSIDE
   }
 
   isRelay(id: string): boolean {
@@ -111,24 +111,34 @@ export class TopologyIndex implements Topology {
     return this.#textAt(this.#tree.idStart, slot)
   }
 
+  #nextHop(id: string): number {
+    const place = this.#placeOf(id)
+    return place === NOWHERE ? OUTSIDE : (this.#tree.directory[place + 3] ?? OUTSIDE)
+  }
+
   /** Also finds policy servers that are not in the list. */
   #lookUp(id: string): number {
-    if (id.length > MAX_NODE_ID_LENGTH) return NO_SLOT
-    const { table } = this.#tree
-    const mask = table.length - 1
-    for (let place = hashId(id) & mask; ; place = (place + 1) & mask) {
-      const slot = (table[place] ?? 0) - 1
-      if (slot === NO_SLOT || this.#hasId(slot, id)) return slot
+    const place = this.#placeOf(id)
+    return place === NOWHERE ? NO_SLOT : (this.#tree.directory[place] ?? 0) - 1
+  }
+
+  /** The place of an id in the directory. */
+  #placeOf(id: string): number {
+    if (id.length > MAX_NODE_ID_LENGTH) return NOWHERE
+    const { directory } = this.#tree
+    const mask = directory.length - 1
+    for (let place = (hashId(id) * PLACE_SIZE) & mask; ; place = (place + PLACE_SIZE) & mask) {
+      if (directory[place] === 0) return NOWHERE
+      const start = directory[place + 1] ?? 0
+      if (directory[place + 2] === start + id.length && this.#isTextAt(start, id)) return place
     }
   }
 
-  #hasId(slot: number, id: string): boolean {
-    const { idStart, text } = this.#tree
-    const start = idStart[slot] ?? 0
-    if ((idStart[slot + 1] ?? 0) - start !== id.length) return false
+  #isTextAt(start: number, text: string): boolean {
+    const bytes = this.#tree.text
     // backwards: ids that share anything mostly share their beginning
-    for (let index = id.length - 1; index >= 0; index--) {
-      if (text[start + index] !== id.charCodeAt(index)) return false
+    for (let index = text.length - 1; index >= 0; index--) {
+      if (bytes[start + index] !== text.charCodeAt(index)) return false
     }
     return true
   }
