@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:https'
 import type { FastifyInstance } from 'fastify'
-import { SERVER_OPTIONS } from '../api/app.js'
+import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
 
 /** A caller that has not finished its TLS handshake by then is dropped. */
@@ -47,7 +47,7 @@ export async function openListeners(app: FastifyInstance, config: Config): Promi
 function createTlsServer(app: FastifyInstance, config: Config): Server {
   const server = createServer(
     {
-      ...SERVER_OPTIONS,
+      ...serverOptions(config.limits),
       ...secureContext(config),
       minVersion: 'TLSv1.3',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
@@ -57,6 +57,7 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
     (request, response) => app.routing(request, response)
   )
   answerExpectations(app, server)
+  server.on('clientError', answerClientError)
   return server
 }
 

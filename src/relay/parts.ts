@@ -73,6 +73,8 @@ function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db:
     sharedFiles: createSharedFiles({
       ...common,
       config: config.sharedFiles,
+      pace: paceLimits(config.limits),
+      maxUploads: config.limits.maxUploads,
       observer: {
         onStored: metrics.bytesStored,
         onForwarded: (_hop, outcome, isFromOutbox) => {
@@ -88,6 +90,10 @@ function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db:
       observer: { nodeRan: metrics.nodeRan }
     })
   }
+}
+
+function paceLimits({ metadataTimeoutMs, rateWindowMs, minBytesPerSecond }: Config['limits']) {
+  return { metadataMs: metadataTimeoutMs, windowMs: rateWindowMs, minBytesPerSecond }
 }
 
 function readToken(file: string | undefined): string | undefined {

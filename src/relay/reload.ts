@@ -30,6 +30,7 @@ const SECTIONS = [
   'remoteRun',
   'sharedFiles',
   'sharedFolder',
+  'limits',
   'storage',
   'metrics',
   'tokens'
