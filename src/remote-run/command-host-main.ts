@@ -33,7 +33,7 @@ function start({ id, file, args, timeoutMs, killGraceMs, wantsOutput }: HostOrde
     args,
     timeoutMs,
     killGraceMs,
-    onStarted: () => report({ kind: 'started', id }),
+    onStarted: pid => report({ kind: 'started', id, pid }),
     onOutput: wantsOutput
       ? (stream, lines) => {
           report({ kind: 'output', id, stream, lines }, lines.length)

@@ -21,6 +21,8 @@ const SMALL_PROCESS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--
 
 interface Waiting {
   readonly spec: CommandSpec
+  /** Of its process group, once it runs. */
+  pid?: number
   readonly end: (end: CommandEnd) => void
 }
 
@@ -86,7 +88,10 @@ export class CommandHost {
     this.#childGone = new Promise(resolve => {
       const gone = (reason: string) => {
         if (this.#child === child) this.#child = undefined
-        for (const id of [...this.#waiting.keys()]) this.#fail(id, reason)
+        for (const [id, { pid }] of [...this.#waiting]) {
+          killGroup(pid)
+          this.#fail(id, reason)
+        }
         resolve()
       }
       child.once('error', error => gone(error.message))
@@ -98,9 +103,12 @@ export class CommandHost {
   #take(report: HostReport): void {
     const waiting = this.#waiting.get(report.id)
     if (waiting === undefined) return
-    if (report.kind === 'started') waiting.spec.onStarted()
-    else if (report.kind === 'output') waiting.spec.onOutput?.(report.stream, report.lines)
-    else this.#end(report.id, waiting, report.end)
+    if (report.kind === 'started') {
+      waiting.pid = report.pid
+      waiting.spec.onStarted(report.pid)
+    }
+    if (report.kind === 'output') waiting.spec.onOutput?.(report.stream, report.lines)
+    if (report.kind === 'ended') this.#end(report.id, waiting, report.end)
   }
 
   #fail(id: number, reason: string): void {
@@ -119,5 +127,14 @@ export class CommandHost {
       if (child?.connected) child.disconnect()
     }, this.idleMs)
     this.#idleTimer.unref()
+  }
+}
+
+/** What a host that was killed left behind. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined && pid > 0) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // it has ended by itself
   }
 }

@@ -13,7 +13,8 @@ export interface CommandSpec {
   readonly killGraceMs: number
   /** Whole lines of one stream. Undefined: nobody wants the output, and no pipe is made for it. */
   readonly onOutput: ((stream: OutputStream, lines: string) => void) | undefined
-  readonly onStarted: () => void
+  /** @param pid of the leader of its process group */
+  readonly onStarted: (pid: number) => void
 }
 
 /**
@@ -115,7 +116,7 @@ export class Command {
         resolve(end)
       }
       this.#abandon = () => finish(this.#outcome(null, null))
-      child.once('spawn', spec.onStarted)
+      child.once('spawn', () => spec.onStarted(child.pid ?? 0))
       child.once('error', error => {
         if (child.pid === undefined) finish({ kind: 'failed', reason: startFailure(spec.file, error) })
       })

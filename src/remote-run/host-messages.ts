@@ -15,6 +15,6 @@ export type HostOrder =
 
 /** What the command host tells the relay. */
 export type HostReport =
-  | { readonly kind: 'started'; readonly id: number }
+  | { readonly kind: 'started'; readonly id: number; readonly pid: number }
   | { readonly kind: 'output'; readonly id: number; readonly stream: OutputStream; readonly lines: string }
   | { readonly kind: 'ended'; readonly id: number; readonly end: CommandEnd }

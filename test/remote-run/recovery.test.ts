@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/remote-runs.js'
+
+const TOPOLOGY = topologyOf('self', { fast: 'self', slow: 'self', later: 'self' })
+const PROGRAM = fileURLToPath(new URL('../support/run-until-killed.ts', import.meta.url))
+
+/** A relay in a process of its own that is killed once `fast` has ended, while `slow` runs and `later` waits. */
+async function killDuringRun(t: TestContext, folder: string): Promise<string> {
+  const relay = fork(PROGRAM, [folder], {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
+  t.after(() => relay.kill('SIGKILL'))
+  const [runId] = await once(relay, 'message')
+  const exit = once(relay, 'exit')
+  relay.kill('SIGKILL')
+  await exit
+  return String(runId)
+}
+
+test('after kill -9 the run is interrupted, what was done stays done, and the log has an end', async t => {
+  const folder = temporaryFolder(t)
+  const runId = await killDuringRun(t, folder)
+  const log = join(folder, 'runs', `${runId}.ndjson`)
+  appendFileSync(log, '{"seq":99,"event":"outp')
+  const { runs, close } = await startRuns(t, { topology: TOPOLOGY, folder })
+  const record = runs.record(runId)
+  assert.equal(record?.state, 'interrupted')
+  assert.deepEqual(record?.counts, { done: 1, interrupted: 2 })
+  assert.deepEqual(
+    runs.nodeRecords(runId, 10).map(node => [node.node, node.outcome]),
+    [
+      ['fast', 'done'],
+      ['later', 'interrupted'],
+      ['slow', 'interrupted']
+    ]
+  )
+  const run = runs.find(runId)
+  assert.ok(run)
+  const events = await allEvents(run)
+  assert.equal(events.at(-1)?.event, 'end')
+  assert.equal(events.at(-1)?.outcome, 'interrupted')
+  assert.deepEqual(outcomesOf(events), { fast: 'done 0' })
+  // the same order again is not carried out a second time
+  assert.deepEqual(await allEvents(await runs.start(orderOf({ runId }))), events)
+  await close()
+  const before = readFileSync(log)
+  await startRuns(t, { topology: TOPOLOGY, folder })
+  assert.deepEqual(readFileSync(log), before)
+})
