@@ -7,6 +7,7 @@ import { checkAccess } from './access.js'
 import { API_PREFIX, canonicalUrl } from './api-prefix.js'
 import { createCallerIdentification } from './callers.js'
 import { describe, installErrorHandler } from './error-handler.js'
+import { installFormDeadline } from './form-deadline.js'
 import { installRequestMetrics } from './metrics.js'
 import { installRequestLog } from './request-log.js'
 import { nodeRoutes } from './routes/nodes.js'
@@ -17,25 +18,11 @@ import { runRoutes } from './routes/runs.js'
 import { sharedFileRoutes } from './routes/shared-files.js'
 import { sharedFolderRoutes } from './routes/shared-folder.js'
 import { systemRoutes } from './routes/system.js'
+import { answerClientError, MAX_HEADER_BYTES, serverOptions } from './server-options.js'
 import type { Services } from './services.js'
 
-/** Longest request line and headers; beyond: 431. */
-export const MAX_HEADER_BYTES = 16 * 1024
-/** A caller that has not sent its headers by then gets 408. */
-export const HEADERS_TIMEOUT_MS = 10_000
-const TIMEOUT_CHECK_INTERVAL_MS = 1_000
-const KEEP_ALIVE_MS = 75_000
 const MAX_FORM_BYTES = 1024 * 1024
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
-
-/** What both of our HTTP servers are made with. */
-export const SERVER_OPTIONS = {
-  maxHeaderSize: MAX_HEADER_BYTES,
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: 0, // a body may take as long as it keeps coming: src/shared-files watches its rate
-  connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS
-} as const
 
 export interface AppOptions {
   readonly services: Services
@@ -49,7 +36,8 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   const app = fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // src/api/request-log.ts does it
-    http: SERVER_OPTIONS,
+    http: serverOptions(services.config().limits),
+    clientErrorHandler: answerClientError,
     bodyLimit: MAX_FORM_BYTES,
     forceCloseConnections: 'idle',
     rewriteUrl: request => canonicalUrl(request.url ?? '/'),
@@ -68,6 +56,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   installRequestMetrics(app, services.metrics)
   installRequestLog(app)
   installCallers(app, services)
+  installFormDeadline(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
   await app.register(relayApi, { prefix: API_PREFIX, services })

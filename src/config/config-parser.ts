@@ -31,6 +31,9 @@ const ROOT_ID = 'root'
 const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
 const MAX_OUTPUT_BYTES = 1024 ** 3
 
+/** Shorter waits for headers would end before the server looks, which it does once a second. */
+const SHORTEST_LIMIT_MS = 1_000
+
 /** With host names of 255 characters, the most that keeps a command's arguments under 128 KiB. */
 const MAX_BATCH_SIZE = 400
 
@@ -80,6 +83,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     remoteRun: readRemoteRun(main.section('remote_run'), directory),
     sharedFiles: readSharedFiles(main.section('shared_files'), directory),
     sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
+    limits: readLimits(main.section('limits')),
     storage: { path: main.section('storage').read('path', filePath(directory), '/var/lib/treeline') },
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
     tokens: { adminFile: main.section('tokens').optional('admin_file', filePath(directory)) }
@@ -211,6 +215,16 @@ function readSharedFiles(section: Section, directory: string): Config['sharedFil
     allowedNetworks: section.read('allowed_networks', networks, EVERY_NETWORK),
     allowSha1: section.read('allow_sha1', flag, true),
     requireSender: section.read('require_sender', flag, false)
+  }
+}
+
+function readLimits(section: Section): Config['limits'] {
+  return {
+    headersTimeoutMs: section.read('headers_timeout', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '10s'),
+    metadataTimeoutMs: section.read('metadata_timeout', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '30s'),
+    minBytesPerSecond: section.read('min_rate', byteSize(0), 1_024),
+    rateWindowMs: section.read('rate_window', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '10s'),
+    maxUploads: section.read('max_uploads', wholeNumber(1, 100_000), 512)
   }
 }
 

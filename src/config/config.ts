@@ -93,6 +93,19 @@ export interface Config {
     /** Ours. */
     readonly allowedNetworks: NetworkSet
   }
+  /** Ours. How slow and how many callers may be. */
+  readonly limits: {
+    /** A caller that has not sent its headers by then gets 408. */
+    readonly headersTimeoutMs: number
+    /** From the end of the headers until a PUT's metadata block, or a whole form, is there; else 408. */
+    readonly metadataTimeoutMs: number
+    /** A body that comes more slowly is answered 408. */
+    readonly minBytesPerSecond: number
+    /** The rate is averaged over windows of this length. */
+    readonly rateWindowMs: number
+    /** Shared files being received at once; further ones get 503. */
+    readonly maxUploads: number
+  }
   /** Ours. */
   readonly storage: { readonly path: string }
   /** Ours. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { RelayError } from '../values/relay-error.js'
 
-/** How slow a sender may be (issue: the metadata block within 30 s, then 1 KiB/s or more). */
+/** How slow a sender may be, `[limits]` of the configuration. */
 export interface PaceLimits {
   /** From the first wait for the body until the metadata block is complete. */
   readonly metadataMs: number

@@ -24,9 +24,6 @@ import { type ReceivedBytes, receiveBytes } from './receive.js'
 import { asStorageError } from './storage-errors.js'
 import type { PutOutcome, PutRequest } from './types.js'
 
-/** Bodies being received at once; each takes up to about 0.6 MB of memory. */
-const MAX_RECEIVING = 512
-
 export interface PutRules {
   readonly maxBodyBytes: number
   readonly allowSha1: boolean
@@ -37,6 +34,8 @@ export interface PutParts {
   readonly selfId: string
   readonly rules: PutRules
   readonly pace: PaceLimits
+  /** Bodies being received at once; each takes up to about 0.6 MB of memory. */
+  readonly maxUploads: number
   readonly layout: FileLayout
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
@@ -145,7 +144,6 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     }
   }
 
-  /** An entry that waited from when the target was elsewhere goes in the same transaction. */
   /** @param waiting an entry from when the target was to be reached elsewhere; it goes in the same transaction */
   async function keep(record: FileRecord, bytes: PlaceableFile, waiting: OutboxRow | undefined) {
     const outcome = await placement.place(record, bytes, () => {
@@ -157,8 +155,11 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
 
   return async request => {
     const arrival = check(request)
-    if (receivingCount >= MAX_RECEIVING) {
-      throw new RelayError('BUSY', `${MAX_RECEIVING} files are being received already; try again in a moment`)
+    if (receivingCount >= parts.maxUploads) {
+      throw new RelayError(
+        'BUSY',
+        `${parts.maxUploads} files are being received already (limits.max_uploads); try again in a moment`
+      )
     }
     const room = quota.reserve(request.key.source, request.contentLength ?? 0, () => storedOfSource(request.key))
     const file = new IncomingFile(parts.layout, parts.nextSpoolName())

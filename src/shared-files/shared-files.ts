@@ -45,12 +45,15 @@ export interface SharedFilesOptions {
   readonly observer?: SharedFilesObserver
   /** @default PACE_LIMITS */
   readonly pace?: PaceLimits
+  /** Files being received at once. @default 512 */
+  readonly maxUploads?: number
 }
 
 /** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { config, selfId, topology, neighbours, db, logger } = options
-  const { now = Date.now, random = Math.random, observer = {}, pace = PACE_LIMITS } = options
+  const { now = Date.now, random = Math.random, observer = {} } = options
+  const { pace = PACE_LIMITS, maxUploads = 512 } = options
   const layout = createFileLayout(config.path)
   const store = createSharedFileStore(db)
   const outboxStore = createOutboxStore(db)
@@ -103,6 +106,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     selfId,
     rules,
     pace,
+    maxUploads,
     layout,
     topology,
     neighbours,

@@ -1,0 +1,42 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Config } from '../config/config.js'
+
+/** Longest request line and headers; beyond: 431. */
+export const MAX_HEADER_BYTES = 16 * 1024
+const TIMEOUT_CHECK_INTERVAL_MS = 1_000
+const KEEP_ALIVE_MS = 75_000
+
+/** What both of our HTTP servers are made with. */
+export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'headersTimeoutMs'>) {
+  return {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: 0, // a body may take as long as it keeps coming: src/shared-files watches its rate
+    connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS
+  } as const
+}
+
+/** Answers what is no request, on either server: 408, 431 or 400 and a line of text, then the connection is closed. */
+export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, text] = answerOf(error)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text) + 1}`
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}\n`, () => socket.destroy())
+}
+
+function answerOf({ code }: { readonly code?: string }): [status: number, text: string] {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'the headers did not come in time']
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return [431, `the request line and headers have more than ${MAX_HEADER_BYTES} bytes`]
+  return [400, 'this is not an HTTP/1.1 request']
+}
