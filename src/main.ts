@@ -1,4 +1,14 @@
 #!/usr/bin/env node
-import { runCommandLine } from './cli/program.js'
+import { readServeOptions } from './cli/serve-options.js'
 
-await runCommandLine(process.argv.slice(2))
+const args = process.argv.slice(2)
+const serveOptions = readServeOptions(args)
+
+// A relay starts without what only the other commands need, and they without what it needs.
+if (serveOptions !== undefined) {
+  const { runServe } = await import('./cli/serve.js')
+  process.exitCode = await runServe(serveOptions)
+} else {
+  const { runCommandLine } = await import('./cli/program.js')
+  await runCommandLine(args)
+}

@@ -3,6 +3,7 @@ import { RelayError } from '../values/relay-error.js'
 import { VERSION } from '../values/version.js'
 import { CommandError, EXIT, errorCode, errorMessage } from './command-error.js'
 import { COMMANDS } from './commands.js'
+import { withoutCommand } from './serve-options.js'
 
 /** What a shell reports for a program that SIGPIPE ended. */
 const EXIT_SIGPIPE = 141
@@ -38,11 +39,12 @@ async function createProgram(args: readonly string[]): Promise<Command> {
   return program
 }
 
-/** `treeline -c dir` and `treeline -t` mean `serve`, as rudder-relayd is called; `help x` means `x --help`. */
+/** `treeline -c dir` and `treeline -t` mean `serve`; `help x` means `x --help`. */
 function asSubcommand(args: readonly string[]): string[] {
+  const serveArgs = withoutCommand(args)
+  if (serveArgs !== undefined) return ['serve', ...serveArgs]
   const [first = '--help', ...rest] = args
-  if (first === 'help') return [...rest, '--help']
-  return /^(?:-[ct]|--config|--test)/.test(first) ? ['serve', first, ...rest] : [first, ...rest]
+  return first === 'help' ? [...rest, '--help'] : [first, ...rest]
 }
 
 function report(error: unknown): number {

@@ -22,7 +22,7 @@ export class ProgressBar {
     }
     const share = Math.min(1, bytes / totalBytes)
     const bar = '#'.repeat(Math.round(share * WIDTH)).padEnd(WIDTH, '.')
-    this.#line.update(`${this.label} [${bar}] ${Math.floor(share * 100)}% of ${showBytes(totalBytes)}`, share === 1)
+    this.#line.update(`${this.label} [${bar}] ${Math.floor(share * 100)}% of ${showBytes(totalBytes)}`)
   }
 
   clear(): void {

@@ -1,15 +1,14 @@
 import type { Command } from 'commander'
+import { DEFAULT_CONFIG_DIRECTORY, type ServeOptions } from './serve-options.js'
 
-/** Where an existing relay has its `main.conf`. */
-const DEFAULT_DIRECTORY = '/opt/rudder/etc/relayd/'
-
+/** For help and mistakes: a call that is right never comes this far (src/main.ts). */
 export function register(program: Command): void {
   program
     .command('serve')
     .description('Be a relay, until SIGTERM. `treeline -c <dir>` is the same.')
-    .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_DIRECTORY)
+    .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_CONFIG_DIRECTORY)
     .option('-t, --test', 'check the configuration, say what is wrong, and exit', false)
-    .action(async (options: { config: string; test: boolean }) => {
+    .action(async (options: ServeOptions) => {
       const { runServe } = await import('./serve.js')
       process.exitCode = await runServe(options)
     })

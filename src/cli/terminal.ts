@@ -15,22 +15,29 @@ export function printableOutput(text: string): string {
   return text.replace(COLOUR_OR_CONTROL, match => (match.length > 1 ? match : '?'))
 }
 
+/** Between two changes of the line: more often than this no one can read. */
+const REFRESH_MS = 100
+
 /**
  * Lines on standard error with one at the bottom that changes. Where standard error is no terminal, the changing line
  * is not shown at all.
  */
 export class StatusLine {
-  #shown = ''
-  #shownAtMs = 0
+  #text = ''
+  #isShown = false
+  #timer: NodeJS.Timeout | undefined
   readonly isLive = process.stderr.isTTY === true
 
-  /** Shows `text`, cut to the width of the terminal; at most ten times a second unless `isLast`. */
-  update(text: string, isLast = false): void {
-    const now = Date.now()
-    if (!this.isLive || (!isLast && now - this.#shownAtMs < 100)) return
-    this.#shownAtMs = now
-    this.#shown = text.slice(0, Math.max(10, (process.stderr.columns ?? 80) - 1))
-    process.stderr.write(CLEAR_LINE + this.#shown)
+  /** Shows `text`, cut to the width of the terminal; at most ten times a second. */
+  update(text: string): void {
+    this.#text = text
+    if (!this.isLive || this.#timer !== undefined) return
+    this.#show()
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      if (this.#isShown) this.#show()
+    }, REFRESH_MS)
+    this.#timer.unref()
   }
 
   /** Prints a line that stays, above the changing one. */
@@ -49,14 +56,20 @@ export class StatusLine {
 
   /** Takes the changing line away. */
   clear(): void {
-    if (this.isLive && this.#shown !== '') process.stderr.write(CLEAR_LINE)
-    this.#shown = ''
+    if (this.#isShown) process.stderr.write(CLEAR_LINE)
+    this.#isShown = false
   }
 
   #aside(action: () => void): void {
-    const shown = this.#shown
+    const wasShown = this.#isShown
     this.clear()
     action()
-    if (shown !== '') this.update(shown, true)
+    if (wasShown) this.#show()
+  }
+
+  #show(): void {
+    const width = process.stderr.columns || 80 // 0 on some terminals
+    process.stderr.write(CLEAR_LINE + this.#text.slice(0, width - 1))
+    this.#isShown = true
   }
 }

@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util'
+
+/** Where an existing relay has its `main.conf`. */
+export const DEFAULT_CONFIG_DIRECTORY = '/opt/rudder/etc/relayd/'
+
+export interface ServeOptions {
+  /** Directory of `main.conf` and `logging.conf`. */
+  readonly config: string
+  /** Only checks the configuration. */
+  readonly test: boolean
+}
+
+/**
+ * Reads `serve [-c <dir>] [-t]`, with or without the word: rudder-relayd is called without.
+ * @param args without the interpreter and the script
+ * @returns undefined when it is another command, a call for help, or wrong: the whole command line knows what to say
+ */
+export function readServeOptions(args: readonly string[]): ServeOptions | undefined {
+  const rest = withoutCommand(args)
+  if (rest === undefined) return undefined
+  try {
+    const { values } = parseArgs({
+      args: rest,
+      options: { config: { type: 'string', short: 'c' }, test: { type: 'boolean', short: 't' } }
+    })
+    return { config: values.config ?? DEFAULT_CONFIG_DIRECTORY, test: values.test ?? false }
+  } catch {
+    return undefined
+  }
+}
+
+/** What follows `serve`, or everything when the first argument is an option of it; undefined for other commands. */
+export function withoutCommand(args: readonly string[]): string[] | undefined {
+  const [first = '', ...rest] = args
+  if (first === 'serve') return rest
+  return /^(?:-[ct]|--config$|--config=|--test$)/.test(first) ? [...args] : undefined
+}
