@@ -131,7 +131,18 @@ export interface TestRelayOptions {
   readonly topology?: () => Topology
 }
 
+/** A relay's shared files in a folder of their own. They are stopped, and the folder removed, at the end of the test. */
 export async function startSharedFiles(t: TestContext, options: TestRelayOptions = {}): Promise<TestRelay> {
+  const relay = await openSharedFiles(options)
+  t.after(async () => {
+    await relay.stop()
+    await rm(relay.folder, { recursive: true, force: true })
+  })
+  return relay
+}
+
+/** As {@link startSharedFiles}; the caller stops it, or is killed. */
+export async function openSharedFiles(options: TestRelayOptions = {}): Promise<TestRelay> {
   const { selfId = 'root', nodes = WHOLE_TREE, hops = [], config = {}, more = {} } = options
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'treeline-files-')))
   const db = openDatabase(join(folder, 'state.db'), 'state')
@@ -165,10 +176,6 @@ export async function startSharedFiles(t: TestContext, options: TestRelayOptions
     await files.stop()
     db.close()
   }
-  t.after(async () => {
-    await stop()
-    await rm(folder, { recursive: true, force: true })
-  })
   await files.recover()
   return {
     files,

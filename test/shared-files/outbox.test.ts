@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { Topology } from '../../src/tree/topology.js'
+import { RELAY_HEADER } from '../../src/values/header-names.js'
+import { RelayError } from '../../src/values/relay-error.js'
+import {
+  BELOW_RELAY,
+  keyHashOf,
+  outcome,
+  rsaKey,
+  sign,
+  startSharedFiles,
+  TestHop,
+  type TestRelay,
+  topologyOf,
+  WHOLE_TREE
+} from '../support/shared-file-relays.js'
+
+const OURS = { [RELAY_HEADER]: '1' }
+
+/** Waits until the relay itself says so: it works in the background. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await breathe()
+}
+
+function outboxFiles(relay: TestRelay): string[] {
+  return readdirSync(join(relay.folder, 'shared-files/.outbox~'))
+}
+
+test('what could not be sent is sent once the hop is back, with the ttl that is left', async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down] })
+  const below = await startSharedFiles(t, { selfId: 'relay', nodes: BELOW_RELAY })
+  const files = Array.from({ length: 20 }, (_, index) => sign(`n2/n1/f${index}`, `content ${index}`))
+  for (const file of files) assert.equal(await root.put(file), 'pending')
+  assert.equal(down.requests.length, 1) // the others were not even tried
+  assert.equal(outboxFiles(root).length, 20)
+  assert.equal(root.files.status().outboxPending, 20)
+  down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
+  root.clock.nowMs += 120_000
+  root.files.start()
+  await until(() => outboxFiles(root).length === 0)
+  for (const file of files) assert.equal(await below.head(file), true)
+  assert.equal(root.files.status().outboxPending, 0)
+  assert.ok(down.requests.at(-1)?.path.endsWith('?ttl=3480'))
+  assert.equal(down.requests.at(-1)?.headers['treeline-source-key-hash'], keyHashOf(rsaKey))
+  assert.equal(down.requests.at(-1)?.headers['treeline-passed'], 'root')
+})
+
+test('a hop that stays away is tried with one entry at a time, ever more rarely', async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down], more: { random: () => 1 } })
+  for (let index = 0; index < 5; index += 1) await root.put(sign(`n2/n1/f${index}`, 'x'))
+  root.clock.nowMs += 1_000
+  root.files.start()
+  await until(() => down.requests.length === 2)
+  await root.files.stop()
+  const waits = root.files.outbox.list().map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
+  assert.equal(waits.filter(wait => wait === 2_000).length, 1)
+  assert.equal(waits.filter(wait => wait === 0).length, 4)
+})
+
+test('a newer copy takes the place of the one that waits, and an older one does not', async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down] })
+  const newer = sign('n2/n1/f', 'newer')
+  await root.put(sign('n2/n1/f', 'first'), { acceptedAtMs: 1_000 })
+  assert.equal(await root.put(newer, { acceptedAtMs: 3_000 }), 'pending')
+  assert.equal(await root.put(sign('n2/n1/f', 'older'), { acceptedAtMs: 2_000 }), 'superseded')
+  assert.equal(root.files.outbox.list().length, 1)
+  assert.equal(await root.head(newer), true)
+  const [name = ''] = outboxFiles(root)
+  assert.equal(outboxFiles(root).length, 1)
+  assert.equal(readFileSync(join(root.folder, 'shared-files/.outbox~', name), 'utf8'), 'newer')
+  down.answer = () => outcome(200, '', OURS)
+  root.clock.nowMs += 5_000
+  assert.equal(await root.put(sign('n2/n1/f', 'newest')), 'stored')
+  assert.equal(root.files.outbox.list().length, 0)
+  assert.deepEqual(outboxFiles(root), [])
+  assert.equal(root.files.status().outboxBytes, 0)
+})
+
+test('an entry that is refused later has failed: HEAD 404, kept, retried on demand, gone with its ttl', async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down] })
+  const file = sign('n2/n1/f', 'x')
+  await root.put(file)
+  down.answer = () => outcome(404, 'unknown source: n1', OURS)
+  root.clock.nowMs += 5_000
+  root.files.start()
+  await until(() => root.files.status().outboxFailed === 1)
+  const [entry] = root.files.outbox.list()
+  assert.equal(entry?.state, 'failed')
+  assert.equal(entry?.nextAttemptAtMs, undefined)
+  assert.equal(entry?.lastError, 'unknown source: n1')
+  assert.equal(await root.head(file), false)
+  const asked = down.requests.length
+  assert.equal(root.files.outbox.retry(entry?.id), 1)
+  await until(() => down.requests.length > asked && root.files.status().outboxFailed === 1)
+  root.clock.nowMs += 3_600_000
+  assert.equal(await root.files.purgeExpired(new AbortController().signal), 1)
+  assert.deepEqual(outboxFiles(root), [])
+})
+
+test('entries survive a restart', async t => {
+  const down = new TestHop('relay')
+  const first = await startSharedFiles(t, { hops: [down] })
+  const file = sign('n2/n1/f', Buffer.alloc(100_000, 'y'))
+  await first.put(file)
+  await first.stop()
+  const below = await startSharedFiles(t, { selfId: 'relay', nodes: BELOW_RELAY })
+  down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
+  const again = await startSharedFiles(t, { hops: [down], folder: first.folder })
+  assert.equal(await again.head(file), true)
+  again.clock.nowMs += 5_000
+  again.files.start()
+  await until(() => again.files.outbox.list().length === 0)
+  assert.equal(await below.head(file), true)
+})
+
+test('an entry whose target has moved here is put in place', async t => {
+  let topology: Topology = topologyOf('root', WHOLE_TREE)
+  const root = await startSharedFiles(t, { hops: [new TestHop('relay')], topology: () => topology })
+  const file = sign('n2/n1/f', 'hello')
+  await root.put(file)
+  topology = topologyOf(
+    'root',
+    WHOLE_TREE.map(node => (node.id === 'n2' ? { ...node, policyServer: 'root' } : node))
+  )
+  root.files.start()
+  root.files.outbox.retry()
+  await until(() => outboxFiles(root).length === 0)
+  assert.equal(readFileSync(join(root.folder, 'shared-files/n2/files/n1/f'), 'utf8'), 'hello')
+  assert.equal(await root.head(file), true)
+  assert.equal(root.files.status().bytes, 5)
+})
+
+test('the outbox can be emptied by hand, and counts in the quota', async t => {
+  const root = await startSharedFiles(t, { hops: [new TestHop('relay')], config: { maxTotalBytes: 10_000 } })
+  await root.put(sign('n2/n1/f', Buffer.alloc(6_000)))
+  await assert.rejects(root.put(sign('n2/n1/g', Buffer.alloc(6_000))), RelayError)
+  const [entry] = root.files.outbox.list()
+  assert.equal(await root.files.outbox.drop(entry?.id ?? ''), true)
+  assert.equal(await root.files.outbox.drop(entry?.id ?? ''), false)
+  assert.deepEqual(outboxFiles(root), [])
+  assert.equal(await root.put(sign('n2/n1/g', Buffer.alloc(6_000))), 'pending')
+})

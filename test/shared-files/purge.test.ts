@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { sign, startSharedFiles } from '../support/shared-file-relays.js'
+
+const SIGNAL = new AbortController().signal
+
+test('what has expired counts as not there, and the purge removes file, metadata and row', async t => {
+  const relay = await startSharedFiles(t)
+  const short = sign('n1/n1/short', 'x')
+  const long = sign('n1/n1/long', 'y')
+  await relay.put(short, { query: { ttl: '10' } })
+  await relay.put(long)
+  const path = join(relay.folder, 'shared-files/n1/files/n1/short')
+  relay.clock.nowMs += 9_999
+  assert.equal(await relay.head(short), true)
+  assert.equal(await relay.files.purgeExpired(SIGNAL), 0)
+  relay.clock.nowMs += 1
+  assert.equal(await relay.head(short), false)
+  assert.ok(existsSync(path))
+  assert.equal(await relay.files.purgeExpired(SIGNAL), 1)
+  assert.equal(existsSync(path), false)
+  assert.equal(existsSync(`${path}.metadata`), false)
+  assert.equal(await relay.head(long), true)
+  assert.equal(relay.files.status().files, 1)
+})
+
+test('a thousand go in one pass, and two purges at once are one', async t => {
+  const relay = await startSharedFiles(t)
+  const file = sign('n1/n1/f', 'x')
+  for (let start = 0; start < 1_000; start += 50) {
+    const ids = Array.from({ length: 50 }, (_, index) => `f${start + index}`)
+    const put = (fileId: string) => relay.put({ ...file, key: { ...file.key, fileId } }, { query: { ttl: '1' } })
+    await Promise.all(ids.map(put))
+  }
+  relay.clock.nowMs += 1_000
+  const both = await Promise.all([relay.files.purgeExpired(SIGNAL), relay.files.purgeExpired(SIGNAL)])
+  assert.deepEqual(both, [1_000, 1_000])
+  assert.equal(relay.files.status().files, 0)
+})
+
+test('a file that is put again during the purge is not lost', async t => {
+  const relay = await startSharedFiles(t)
+  const files = Array.from({ length: 100 }, (_, index) => sign(`n1/n1/f${index}`, `x${index}`))
+  for (const file of files) await relay.put(file, { query: { ttl: '1' } })
+  relay.clock.nowMs += 1_000
+  const purge = relay.files.purgeExpired(SIGNAL)
+  await Promise.all(files.map(file => relay.put(file)))
+  await purge
+  for (const file of files) {
+    assert.equal(await relay.head(file), true)
+    assert.ok(existsSync(join(relay.folder, 'shared-files/n1/files/n1', file.key.fileId)))
+  }
+})
+
+test('the purge drops rows whose file someone else removed', async t => {
+  const relay = await startSharedFiles(t)
+  const file = sign('n1/n1/f', 'x')
+  const other = sign('n1/n1/g', 'x')
+  await relay.put(file)
+  await relay.put(other)
+  await relay.stop()
+  const again = await startSharedFiles(t, { folder: relay.folder })
+  rmSync(join(relay.folder, 'shared-files/n1/files/n1/f'))
+  await again.files.purgeExpired(SIGNAL)
+  assert.equal(await again.head(file), false)
+  assert.equal(await again.head(other), true)
+  assert.equal(again.files.status().bytes, 1)
+})
