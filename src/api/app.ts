@@ -8,8 +8,8 @@ import { API_PREFIX, canonicalUrl } from './api-prefix.js'
 import { createCallerIdentification } from './callers.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installFormDeadline } from './form-deadline.js'
-import { installRequestMetrics } from './metrics.js'
 import { installRequestLog } from './request-log.js'
+import { installRequestMetrics } from './request-metrics.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
@@ -40,6 +40,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
     clientErrorHandler: answerClientError,
     bodyLimit: MAX_FORM_BYTES,
     forceCloseConnections: 'idle',
+    childLoggerFactory: shared => shared, // a logger a request is dear; what is logged names the request itself
     rewriteUrl: request => canonicalUrl(request.url ?? '/'),
     genReqId: requestIdMaker(),
     requestIdHeader: false,
@@ -53,7 +54,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
     }
   })
   installErrorHandler(app)
-  installRequestMetrics(app, services.metrics)
+  installRequestMetrics(app, services.metrics.requests)
   installRequestLog(app)
   installCallers(app, services)
   installFormDeadline(app, services.config().limits.metadataTimeoutMs)
@@ -86,8 +87,8 @@ function installCallers(app: FastifyInstance, services: Services): void {
   })
   app.decorateRequest('caller')
   app.addHook('onRequest', (request, reply, done) => {
-    reply.raw.setHeader(RELAY_HEADER, VERSION)
-    reply.raw.setHeader(REQUEST_ID_HEADER, request.id)
+    reply.header(RELAY_HEADER, VERSION)
+    reply.header(REQUEST_ID_HEADER, request.id)
     request.caller = identify(request.raw)
     const { access } = request.routeOptions.config
     if (access !== undefined) checkAccess(access, request.caller, config())

@@ -71,8 +71,8 @@ function fastifyError(error: unknown): { statusCode: number; code: string; messa
 
 function answerFailure(failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, code, message } = failure
-  if (failure.expected) request.log.info({ status, code, message }, 'refused')
-  else request.log.error({ err: error }, 'failed')
+  if (failure.expected) request.log.info({ reqId: request.id, status, code, message }, 'refused')
+  else request.log.error({ reqId: request.id, err: error }, 'failed')
   reply.code(status)
   if (WITH_RETRY_AFTER.has(status)) reply.header('retry-after', String(RETRY_AFTER_S))
   if (request.headers.accept?.includes('application/json')) {

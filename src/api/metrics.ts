@@ -1,14 +1,14 @@
-import type { FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import { RequestMetrics } from './request-metrics.js'
 
 /** Where the features report what they do; shown at `/metrics` (docs/metrics.md lists every name). */
 export interface Metrics {
   text(): Promise<string>
   readonly contentType: string
-  requestDone(route: string, method: string, status: number, durationMs: number): void
+  readonly requests: RequestMetrics
   hopAsked(hop: string, outcome: string, durationMs: number): void
   nodeRan(outcome: string): void
   bytesStored(bytes: number): void
@@ -26,29 +26,11 @@ export interface MetricSources {
 
 const DURATION_BUCKETS_S = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60]
 
-/** A counter child and a histogram child, looked up once per route, method and status: HEAD is too hot for labels. */
-interface RouteSeries {
-  readonly count: { inc(): void }
-  readonly duration: { observe(seconds: number): void }
-}
-
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
-  const requests = new Counter({
-    name: 'treeline_http_requests_total',
-    help: 'Requests answered',
-    labelNames: ['route', 'method', 'status'] as const,
-    registers
-  })
-  const durations = new Histogram({
-    name: 'treeline_http_request_duration_seconds',
-    help: 'From the request headers to the end of the answer',
-    labelNames: ['route', 'method'] as const,
-    buckets: DURATION_BUCKETS_S,
-    registers
-  })
+  const requests = new RequestMetrics()
   const hops = new Histogram({
     name: 'treeline_hop_duration_seconds',
     help: 'Requests to neighbours, until the answer began',
@@ -57,29 +39,11 @@ export function createMetrics(): Metrics {
     registers
   })
   const counters = featureCounters(registers)
-  const series = new Map<string, RouteSeries>()
-
-  function seriesOf(route: string, method: string, status: number): RouteSeries {
-    const key = `${method} ${status} ${route}`
-    let found = series.get(key)
-    if (found === undefined) {
-      found = {
-        count: requests.labels(route, method, String(status)),
-        duration: durations.labels(route, method)
-      }
-      series.set(key, found)
-    }
-    return found
-  }
 
   return {
-    text: () => registry.metrics(),
+    text: async () => (await registry.metrics()) + requests.text(),
     contentType: registry.contentType,
-    requestDone: (route, method, status, durationMs) => {
-      const { count, duration } = seriesOf(route, method, status)
-      count.inc()
-      duration.observe(durationMs / 1000)
-    },
+    requests,
     hopAsked: (hop, outcome, durationMs) => hops.labels(hop, outcome).observe(durationMs / 1000),
     nodeRan: outcome => counters.nodes.labels(outcome).inc(),
     bytesStored: bytes => counters.bytes.inc(bytes),
@@ -126,13 +90,4 @@ function observe(registers: Registry[], { sharedFiles, remoteRuns, topology }: M
   gauge('treeline_runs_running', 'Remote runs under way', () => remoteRuns.status().running)
   gauge('treeline_run_commands_running', 'Commands running', () => remoteRuns.status().commandsRunning)
   gauge('treeline_nodes', 'Nodes in the list', () => topology().size)
-}
-
-/** Counts every request by the route's pattern, never by its URL: ids would make a series each. */
-export function installRequestMetrics(app: FastifyInstance, metrics: Metrics): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'none'
-    metrics.requestDone(route, request.method, reply.statusCode, reply.elapsedTime)
-    done()
-  })
 }

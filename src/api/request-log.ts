@@ -16,6 +16,7 @@ export function installRequestLog(app: FastifyInstance): void {
 
 function summary(request: FastifyRequest, reply: FastifyReply): object {
   return {
+    reqId: request.id,
     method: request.method,
     path: request.originalUrl.split('?', 1)[0]?.slice(0, 500),
     status: reply.statusCode,
