@@ -58,6 +58,13 @@ export function createSharedFileStore(db: Database) {
     `SELECT ${COLUMNS} FROM shared_files WHERE (target, source, file_id) > (@target, @source, @fileId)
      ORDER BY target, source, file_id LIMIT @limit`
   )
+  const forTarget = db.prepare<
+    [{ target: string; fileId: string | null; nowMs: number; limit: number }],
+    SharedFileRow
+  >(
+    `SELECT ${COLUMNS} FROM shared_files WHERE target = @target AND (@fileId IS NULL OR file_id = @fileId)
+       AND expires_at > @nowMs ORDER BY source, file_id LIMIT @limit`
+  )
 
   return {
     find: (key: FileKey): SharedFileRow | undefined => find.get(key),
@@ -74,7 +81,10 @@ export function createSharedFileStore(db: Database) {
     /** Keys of files that have expired, oldest first. */
     expired: (nowMs: number, limit: number, offset: number): FileKey[] => expired.all(nowMs, limit, offset),
     /** The rows that follow `key` in the order of keys. */
-    after: (key: FileKey, limit: number): SharedFileRow[] => after.all({ ...key, limit })
+    after: (key: FileKey, limit: number): SharedFileRow[] => after.all({ ...key, limit }),
+    /** What has come for a node and has not expired; `fileId` undefined: under any name. */
+    forTarget: (target: string, fileId: string | undefined, nowMs: number, limit: number): SharedFileRow[] =>
+      forTarget.all({ target, fileId: fileId ?? null, nowMs, limit })
   }
 }
 
