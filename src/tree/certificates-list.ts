@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 /** Bound of a certificates file: 100,000 nodes with two certificates of 4096-bit keys each. */
 export const MAX_CERTIFICATES_BYTES = 512 * 1024 * 1024
@@ -24,13 +24,6 @@ export interface ListedCertificate {
   readonly fingerprint: Buffer
   /** The line on which its block begins, from 1. */
   readonly line: number
-}
-
-export interface CertificateIdentity {
-  /** All `userId` (UID, OID 0.9.2342.19200300.100.1.1) of the subject: of a node's certificate there is one. */
-  readonly userIds: readonly string[]
-  /** Upper-case hex. */
-  readonly serial: string
 }
 
 /**
@@ -61,15 +54,6 @@ export function* parseCertificates(file: Buffer, source: string): Generator<List
     }
   }
   if (begunAt) throw fail(begunAt.line, `this certificate has no end: the file may have been cut off`)
-}
-
-/** @throws {Error} when `der` is not a certificate */
-export function readIdentity(der: Buffer): CertificateIdentity {
-  const certificate = new X509Certificate(der)
-  const subject: object = certificate.toLegacyObject().subject
-  // a text if there is one, an array if there are several, which the declared type does not know
-  const userIds = ['UID' in subject ? subject.UID : []].flat().filter(value => typeof value === 'string')
-  return { userIds, serial: certificate.serialNumber }
 }
 
 function* linesOf(file: Buffer): Generator<{ line: number; start: number; end: number }> {

@@ -1,12 +1,8 @@
 import { isAscii } from 'node:buffer'
 import type { CertificateRecord, ImportRecord, NewImport, TopologyStore } from '../storage/topology-store.js'
+import { readIdentity } from './certificate-identity.js'
 import { packCertificates } from './certificate-index.js'
-import {
-  type CertificateIdentity,
-  MAX_CERTIFICATES_BYTES,
-  parseCertificates,
-  readIdentity
-} from './certificates-list.js'
+import { MAX_CERTIFICATES_BYTES, parseCertificates } from './certificates-list.js'
 import { isAbsent, readSource, readSourceIfPresent, type Source } from './import-sources.js'
 import { MAX_NODES_LIST_BYTES, parseNodesList } from './nodes-list.js'
 import { numberNodes } from './numbered-nodes.js'
@@ -49,7 +45,7 @@ function replaceTree(store: TopologyStore, selfId: string, source: NewImport, li
   const warnings = new Warnings()
   if (isAbsent(pem)) warnings.add(`there is no certificates file ${pem.file}: no node has a certificate`)
   const owners: { fingerprint: Buffer; owner: number }[] = []
-  const certificates = listedCertificates(knownIdentities(store), pem, new TopologyIndex(tree, selfId, 0), warnings)
+  const certificates = listedCertificates(pem, new TopologyIndex(tree, selfId, 0), warnings)
   const remembered = (function* () {
     for (const { record, owner } of certificates) {
       owners.push({ fingerprint: record.fingerprint, owner })
@@ -86,7 +82,6 @@ function packRows(store: TopologyStore, selfId: string): PackedTopology {
 
 /** The certificates of nodes of the list, each once; of the others, a warning. */
 function* listedCertificates(
-  known: ReadonlyMap<string, CertificateIdentity>,
   pem: Source,
   index: TopologyIndex,
   warnings: Warnings
@@ -96,7 +91,7 @@ function* listedCertificates(
     const name = fingerprint.toString('latin1')
     if (seen.has(name)) continue
     seen.add(name)
-    const { userIds, serial } = known.get(name) ?? identify(der, line, pem.file)
+    const { userIds, serial } = identify(der, line, pem.file)
     const [nodeId, ...others] = userIds
     const owner = nodeId === undefined ? undefined : index.slotOf(nodeId)
     if (nodeId === undefined)
@@ -110,16 +105,7 @@ function* listedCertificates(
   }
 }
 
-/** Certificates that were read before: parsing one takes 0.2 ms, and almost all of them stay. */
-function knownIdentities(store: TopologyStore): Map<string, CertificateIdentity> {
-  const known = new Map<string, CertificateIdentity>()
-  for (const { fingerprint, nodeId, serial } of store.certificates()) {
-    known.set(fingerprint.toString('latin1'), { userIds: [nodeId], serial })
-  }
-  return known
-}
-
-function identify(der: Buffer, line: number, file: string): CertificateIdentity {
+function identify(der: Buffer, line: number, file: string) {
   try {
     return readIdentity(der)
   } catch (error) {

@@ -69,7 +69,7 @@ export function createTree(options: TreeOptions): Tree {
  * Memory for new objects in the worker, in MiB: parsing a large list makes many that stay, and with the default each
  * is copied several times.
  */
-const WORKER_YOUNG_GENERATION_MB = 128
+const WORKER_YOUNG_GENERATION_MB = 48
 
 class TreeService implements Tree {
   readonly #options: TreeOptions

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CertificatesListError, parseCertificates, readIdentity } from '../../src/tree/certificates-list.js'
+import { CertificatesListError, parseCertificates } from '../../src/tree/certificates-list.js'
 import { makeNodeCertificate } from '../support/node-certificates.js'
 
 const FILE = '/var/lib/allnodescerts.pem'
@@ -38,18 +37,6 @@ test('concatenated certificates are read, with whatever stands between them', as
   assert.deepEqual(parse(''), [])
 })
 
-test('the node id is the user id of the subject, in any part of the name', async () => {
-  const { der } = await makeNodeCertificate('node-1')
-  assert.deepEqual(readIdentity(der), { userIds: ['node-1'], serial: new X509Certificate(der).serialNumber })
-  const several = await makeNodeCertificate('node-1', 'node-2')
-  assert.deepEqual(readIdentity(several.der).userIds, ['node-1', 'node-2'])
-  const none = await makeNodeCertificate()
-  assert.deepEqual(readIdentity(none.der).userIds, [])
-  // what only looks like a user id, within another part, is none
-  const disguised = await makeNodeCertificate('x\nUID=root')
-  assert.deepEqual(readIdentity(disguised.der).userIds, ['x\nUID=root'])
-})
-
 test('a file that was cut off is refused, wherever within a certificate', async () => {
   const [a, b] = await Promise.all([makeNodeCertificate('a'), makeNodeCertificate('b')])
   const text = a.pem + b.pem
@@ -65,7 +52,6 @@ test('blocks that are no certificates are refused, naming the line', async () =>
   refused(pem.replace('\n', '\n!'), /line 1: this certificate is not base64/)
   refused('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n', /not base64/)
   refused(`-----BEGIN CERTIFICATE-----\n${'A'.repeat(200_000)}\n-----END CERTIFICATE-----\n`, /too long/)
-  assert.throws(() => readIdentity(Buffer.from('no certificate')))
 })
 
 test('nothing but its own error is thrown, whatever the bytes', () => {
