@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream } from 'node:fs'
 import { chmod, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Transform } from 'node:stream'
@@ -10,6 +10,7 @@ import { FILE_METADATA_HEADER } from '../values/header-names.js'
 import type { FileKey } from '../values/ids.js'
 import { keyHashMatches } from '../values/key-hash.js'
 import { CommandError, errorCode } from './command-error.js'
+import { asObject } from './json.js'
 import { syncFolder, temporaryBeside } from './put-in-place.js'
 import { type ClientAnswer, pathOf, type RelayClient } from './relay-client.js'
 import { filePath } from './upload.js'
@@ -59,9 +60,8 @@ export async function downloadFile(client: RelayClient, download: Download): Pro
   }
 }
 
-/** Both hashes that a shared file may have by now, of a local file. @returns undefined when there is no such file */
+/** Every hash under which a local file may have been shared. @returns undefined when there is no such file */
 export async function hashesOf(path: string): Promise<Record<HashAlgorithm, string> | undefined> {
-  const { createReadStream } = await import('node:fs')
   const hashes = HASH_ALGORITHMS.map(name => [name, createHash(name)] as const)
   try {
     for await (const chunk of createReadStream(path)) for (const [, hash] of hashes) hash.update(chunk as Buffer)
@@ -113,9 +113,8 @@ async function listedKeyHash(client: RelayClient, source: string): Promise<strin
   let text = ''
   for await (const chunk of answer.body) text += String(chunk)
   if (answer.status !== 200) return undefined
-  const node: unknown = JSON.parse(text)
-  const isKnown = typeof node === 'object' && node !== null && 'key_hash' in node && typeof node.key_hash === 'string'
-  return isKnown && typeof node.key_hash === 'string' ? node.key_hash : undefined
+  const keyHash = asObject(JSON.parse(text), 'a node').key_hash
+  return typeof keyHash === 'string' ? keyHash : undefined
 }
 
 async function putReceivedInPlace(temporary: string, destination: string): Promise<void> {

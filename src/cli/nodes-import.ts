@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { isNodeId } from '../values/ids.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { type PutInPlace, putInPlace } from './put-in-place.js'
-import { refusal } from './relay-client.js'
+import { type ClientAnswer, NotReachedError, refusal } from './relay-client.js'
 import { openClient, readConfig, type ServerOptions } from './server-options.js'
 
 /** As many problems of a nodes list as are told at once. */
@@ -39,9 +39,9 @@ export async function importNodes(
     await Promise.all(placed.map(file => file.keep()))
     console.log(placed.length === 0 ? 'read again' : `in place and read: ${placed.map(file => file.path).join(', ')}`)
   } catch (error) {
-    if (placed.length > 0 && errorMessage(error).includes('cannot be reached')) {
+    if (placed.length > 0 && error instanceof NotReachedError) {
       await Promise.all(placed.map(file => file.keep()))
-      throw new CommandError(`${errorMessage(error)}\nThe new files are in place, and will be read when it starts.`)
+      throw new CommandError(`${error.message}\nThe new files are in place, and will be read when it starts.`)
     }
     await undo(placed)
     throw error
@@ -55,7 +55,7 @@ async function undo(placed: PutInPlace[]): Promise<void> {
 }
 
 /** A reload that failed is told by status or by `result`, depending on the relay. */
-async function reloadProblem(answer: Parameters<typeof refusal>[0]): Promise<string | undefined> {
+async function reloadProblem(answer: ClientAnswer): Promise<string | undefined> {
   if (answer.status >= 400) return (await refusal(answer)).message
   let text = ''
   for await (const chunk of answer.body) text += String(chunk)
@@ -105,7 +105,8 @@ function checkCertificates(text: string): string[] {
   if (begun !== blocks.length) return [`${begun - blocks.length} certificate(s) without an end`]
   return blocks.flatMap((pem, index) => {
     try {
-      return new X509Certificate(pem).subject === undefined ? [] : []
+      void new X509Certificate(pem)
+      return []
     } catch (error) {
       return [`certificate ${index + 1}: ${errorMessage(error)}`]
     }

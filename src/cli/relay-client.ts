@@ -31,11 +31,16 @@ export interface ClientAnswer {
   readonly body: Readable
 }
 
+/** There is no answer: nothing listens, TLS fails, or the connection broke. */
+export class NotReachedError extends CommandError {
+  override name = 'NotReachedError'
+}
+
 /** Speaks to one relay. */
 export interface RelayClient {
   /** The relay's URL, for messages. */
   readonly server: string
-  /** Gives any answer, errors too. @throws {CommandError} when there is none */
+  /** Gives any answer, errors too. @throws {NotReachedError} when there is none */
   send(request: ClientRequest): Promise<ClientAnswer>
   /** @throws {CommandError} for an answer of 400 or more, with what it says */
   request(request: ClientRequest): Promise<ClientAnswer>
@@ -87,9 +92,9 @@ export function createRelayClient(options: {
     return answer
   }
 
-  function notReached(cause: unknown): CommandError {
+  function notReached(cause: unknown): NotReachedError {
     const why = errorCode(cause) === 'ECONNREFUSED' ? 'nothing listens there; is the relay running?' : reasonOf(cause)
-    return new CommandError(`the relay at ${base.origin} cannot be reached: ${printable(why)}`, undefined, { cause })
+    return new NotReachedError(`the relay at ${base.origin} cannot be reached: ${printable(why)}`, undefined, { cause })
   }
 
   return {

@@ -141,6 +141,19 @@ test('nodes import puts files in place, and the former ones back when the relay 
   assert.match(refused.stderr, /a cycle: a, b\nThe former files are in place again/)
   assert.deepEqual(JSON.parse(await readFile(path('nodeslist.json'), 'utf8')), list)
 
+  const next = await treeline(t, [
+    'nodes',
+    'import',
+    path('new.json'),
+    '--config',
+    folder,
+    '--server',
+    'http://127.0.0.1:1'
+  ])
+  assert.equal(next.code, 1)
+  assert.match(next.stderr, /nothing listens there; is the relay running\?\nThe new files are in place/)
+  assert.match(await readFile(path('nodeslist.json'), 'utf8'), /"b"/)
+
   await writeFile(path('new.json'), '{"a/b":{},"c":{"policy-server":"c","hostname":"c"}}')
   const malformed = await imported(path('new.json'))
   assert.equal(malformed.code, 1)
