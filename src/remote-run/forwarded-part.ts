@@ -7,8 +7,7 @@ import { parseRunEvent, type RunEvent } from '../values/run-event.js'
 import { answerChunks, answerLines, refusalText } from './answer-lines.js'
 import type { OrderPart } from './forward-order.js'
 import { LineSplitter } from './line-splitter.js'
-import { exceeded } from './local-part.js'
-import { OutputLimit } from './output-limit.js'
+import { PassedOutput } from './passed-output.js'
 import type { NodeEnd, RunProgress } from './run-progress.js'
 import type { RunTiming } from './timing.js'
 
@@ -40,12 +39,14 @@ const CANCEL_LIMIT_MS = 5_000
 
 /** The part of a run that one sub-relay does. */
 export class ForwardedPart {
-  readonly #limits = new Map<string, OutputLimit>()
+  readonly #output: PassedOutput
   #lastSeq = 0
   #errorsLeft: number
 
   constructor(private readonly options: ForwardedPartOptions) {
-    this.#errorsLeft = MAX_ERRORS + options.part.nodes.length
+    const nodeCount = options.part.nodes.length
+    this.#errorsLeft = MAX_ERRORS + nodeCount
+    this.#output = new PassedOutput(options.progress, options.maxOutputBytes, nodeCount)
   }
 
   /** Resolves, and never rejects, when every node of the part has its outcome. */
@@ -187,36 +188,15 @@ export class ForwardedPart {
       progress.nodeRunning(node, this.#relayOf(event), Date.now())
     } else {
       progress.nodeEnded(node, this.#relayOf(event), { outcome, exitCode, durationMs, message })
-      this.#limits.delete(node)
+      this.#output.forget(node)
     }
   }
 
-  #takeOutput({ node, stream = 'stdout', data, message, ...event }: RunEvent): void {
+  #takeOutput(event: RunEvent): void {
+    const { node, data } = event
     if (data === undefined || !this.options.keepOutput) return
     if (node !== undefined && !this.#isBelieved(node)) return
-    this.#passOutput(node, this.#relayOf(event), stream, data, message)
-  }
-
-  #passOutput(
-    node: string | undefined,
-    relay: string,
-    stream: 'stdout' | 'stderr',
-    data: string,
-    message?: string
-  ): void {
-    const { progress } = this.options
-    const limit = this.#limitOf(node)
-    const { kept, justExceeded } = limit.take(data)
-    if (kept !== '') {
-      progress.output({
-        ...(node === undefined ? {} : { node }),
-        relay,
-        stream,
-        data: kept,
-        ...(message === undefined ? {} : { message: message.slice(0, MAX_OUTPUT_MESSAGE_LENGTH) })
-      })
-    }
-    if (justExceeded) progress.error(relay, exceeded(limit.maxBytes), node)
+    this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
   }
 
   /** Its word counts for nodes that our own nodes list has below it, and once only. */
@@ -229,24 +209,12 @@ export class ForwardedPart {
     return relay !== undefined && isNodeId(relay) ? relay : this.options.hop.id
   }
 
-  /** What comes without a node (from a relay that only speaks text) has one limit for all its nodes. */
-  #limitOf(node: string | undefined): OutputLimit {
-    const { maxOutputBytes, part } = this.options
-    const key = node ?? ''
-    let limit = this.#limits.get(key)
-    if (limit === undefined) {
-      limit = new OutputLimit(node === undefined ? maxOutputBytes * Math.max(1, part.nodes.length) : maxOutputBytes)
-      this.#limits.set(key, limit)
-    }
-    return limit
-  }
-
   /** An existing relay: its lines are passed on, and what became of each node nobody knows. */
   async #readText(body: Readable): Promise<void> {
     const { hop, keepOutput, progress, signal } = this.options
     const lines = new LineSplitter()
     const pass = (text: string) => {
-      if (text !== '' && keepOutput) this.#passOutput(undefined, hop.id, 'stdout', text)
+      if (text !== '' && keepOutput) this.#output.pass({ relay: hop.id, data: text })
     }
     let lost: string | undefined
     try {
@@ -295,8 +263,6 @@ export class ForwardedPart {
     return progress.settle(part.nodes, hop.id, end)
   }
 }
-
-const MAX_OUTPUT_MESSAGE_LENGTH = 200
 
 function isNdjson(headers: Readonly<Record<string, string>>): boolean {
   return headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false

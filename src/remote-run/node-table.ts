@@ -1,9 +1,22 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RunNodeRow, RunStore } from '../storage/run-store.js'
 import type { Logger } from '../values/logger.js'
+import type { RunPlan } from './plan.js'
 import type { NodeOutcome, NodeRecord, RunRecord } from './types.js'
 
 /** Rows written in one transaction, so that none takes more than a few ms. */
 const ROWS_PER_COMMIT = 500
+
+/** Nodes taken up before other requests get their turn. */
+const NODES_PER_TURN = 5_000
+
+const QUEUED = {
+  outcome: 'queued',
+  exitCode: undefined,
+  startedAtMs: undefined,
+  durationMs: undefined,
+  message: undefined
+} as const
 
 export type NodeChange = Partial<Omit<NodeRecord, 'node' | 'via'>> & { readonly outcome: NodeOutcome }
 
@@ -25,16 +38,18 @@ export class NodeTable {
 
   constructor(private readonly options: NodeTableOptions) {}
 
-  add(node: string, via: string | undefined, outcome: NodeOutcome = 'queued', message?: string): void {
-    this.#nodes.set(node, {
-      node,
-      via,
-      outcome,
-      exitCode: undefined,
-      startedAtMs: undefined,
-      durationMs: undefined,
-      message
-    })
+  /** Takes the nodes of `plan`, queued; gives way now and then, since they may be a hundred thousand. */
+  async addPlan({ here, down, unknown }: RunPlan): Promise<void> {
+    for (const { id } of here) await this.#add(id, undefined)
+    for (const [relay, nodes] of down) {
+      for (const id of nodes) await this.#add(id, relay)
+    }
+    for (const id of unknown) await this.#add(id, undefined)
+  }
+
+  #add(node: string, via: string | undefined): Promise<void> | undefined {
+    this.#nodes.set(node, { node, via, ...QUEUED })
+    return this.#nodes.size % NODES_PER_TURN === 0 ? nextTurn() : undefined
   }
 
   get(node: string): NodeRecord | undefined {

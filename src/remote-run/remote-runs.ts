@@ -134,11 +134,7 @@ class RunRegistry implements RemoteRuns {
   async #record(runId: string, order: RunOrder, plan: RunPlan): Promise<{ table: NodeTable; log: EventLog }> {
     const { store, commit, logger, timing, now } = this.#context
     const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
-    for (const { id } of plan.here) table.add(id, undefined)
-    for (const [relay, nodes] of plan.down) {
-      for (const id of nodes) table.add(id, relay)
-    }
-    for (const id of plan.unknown) table.add(id, undefined)
+    await table.addPlan(plan)
     await commit(() => store.insertRun(newRunRow(runId, order, now())))
     try {
       await table.insertAll()

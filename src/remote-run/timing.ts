@@ -22,5 +22,5 @@ export const RUN_TIMING: RunTiming = {
   resumeDelayMs: 1_000,
   resumeMaxDelayMs: 30_000,
   resumeLimitMs: 60 * 60_000,
-  recordDelayMs: 250
+  recordDelayMs: 1_000
 }
