@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,7 +11,9 @@ import { fileURLToPath } from 'node:url'
 import { openDatabase } from '../../src/storage/database.js'
 import { createTopologyStore } from '../../src/storage/topology-store.js'
 import { readStoredTree } from '../../src/tree/import-tree.js'
+import { cacheKey } from '../../src/tree/packed-parts.js'
 import { TopologyIndex } from '../../src/tree/topology-index.js'
+import { nodesListText } from '../support/trees.js'
 
 const PROGRAM = fileURLToPath(new URL('../support/import-loop.ts', import.meta.url))
 const NODES = 5_000
@@ -26,6 +29,9 @@ function checkTree(databaseFile: string): void {
     const rows = [...store.nodes()]
     assert.equal(rows.length, NODES)
     assert.equal(stored.record.nodeCount, NODES)
+    const digest = createHash('sha256').update(nodesListText(rows)).digest('hex')
+    assert.equal(stored.record.nodesListDigest, digest, 'the record is of another import than the rows')
+    assert.ok(store.cached(cacheKey('root')).size > 0, 'the index was not stored with the rows')
     assert.deepEqual(new Set(rows.map(({ hostname }) => hostname)).size, 1, 'two trees are mixed')
     const index = new TopologyIndex(stored.packed.tree, 'root', 1)
     assert.equal(index.size, NODES)
