@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Config } from '../config/config.js'
 
@@ -20,7 +20,7 @@ export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'head
 
 /** Answers what is no request, on either server: 408, 431 or 400 and a line of text, then the connection is closed. */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy()
     return
   }
@@ -32,6 +32,11 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
     `Content-Length: ${Buffer.byteLength(text) + 1}`
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}\n`, () => socket.destroy())
+}
+
+/** An answer has begun: ours would end up in the middle of it. Node's own handler looks here too. */
+function isAnswering(socket: Socket): boolean {
+  return '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse && socket._httpMessage.headersSent
 }
 
 function answerOf({ code }: { readonly code?: string }): [status: number, text: string] {
