@@ -11,6 +11,10 @@ export async function sendKeptFile(
   reply: FastifyReply,
   file: KeptFile
 ): Promise<FastifyReply> {
+  const etag = `"${file.algorithm}:${file.hash}"`
+  if (names(request.headers['if-none-match'], etag)) return reply.code(304).header('etag', etag).send()
+  // Known by hash, not by time: a range of this very file may be sent, one of another file may not.
+  if (request.headers['if-range'] === etag) delete request.raw.headers['if-range']
   const result = await send(request.raw, encodeURIComponent(basename(file.path)), {
     root: dirname(file.path),
     dotfiles: 'allow',
@@ -22,9 +26,15 @@ export async function sendKeptFile(
   return reply
     .code(result.statusCode)
     .headers(result.headers)
-    .header('etag', `"${file.algorithm}:${file.hash}"`)
+    .header('etag', etag)
     .header(FILE_METADATA_HEADER, Buffer.from(file.metadata).toString('base64'))
     .header(FILE_EXPIRES_HEADER, String(Math.floor(file.expiresAtMs / 1000)))
     .type('application/octet-stream')
     .send(result.stream)
+}
+
+/** Whether an `If-None-Match` holds `etag` (RFC 9110, section 13.1.2: weak comparison). */
+function names(ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  return ifNoneMatch.split(',').some(part => part.trim() === '*' || part.trim().replace(/^W\//, '') === etag)
 }

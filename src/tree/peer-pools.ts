@@ -5,6 +5,8 @@ import { type ClientCertificate, createPeerConnector, type PeerTrust } from './p
 
 /** Connections to one neighbour at once. Each request under way has one of its own, long runs among them. */
 export const MAX_CONNECTIONS_PER_NEIGHBOUR = 256
+/** A fetched file comes with its metadata block, up to 64 KiB, as base64 in a header. */
+const MAX_ANSWER_HEADER_BYTES = 128 * 1024
 /** Beyond, the pool that was not used for longest is closed. One without connections costs next to nothing. */
 const MAX_POOLS = 1_024
 
@@ -76,6 +78,7 @@ export class PeerPools {
       keepAliveTimeout: keptMs,
       // A neighbour may shorten it, not lengthen it.
       keepAliveMaxTimeout: keptMs,
+      maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
       connect: createPeerConnector({ trust: target.trust, clientCertificate, connectTimeoutMs })
     })
     return { pool, address, target }
