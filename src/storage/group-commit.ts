@@ -3,6 +3,9 @@ import type { Database } from 'better-sqlite3'
 /** Writes that waited together are committed together, at most this many in one transaction. */
 const MAX_GROUP = 256
 
+/** The longest that writes wait for others because the commit before took long. */
+const MAX_REST_MS = 10
+
 interface Waiting {
   readonly work: () => void
   readonly resolve: () => void
@@ -18,6 +21,9 @@ interface Waiting {
  */
 export function createGroupCommit(db: Database): (work: () => void) => Promise<void> {
   let queue: Waiting[] = []
+  let isScheduled = false
+  /** A commit holds up everything else, so it may take at most about half of the time. */
+  let restUntilMs = 0
   const attempt = db.transaction((work: () => void) => work())
   const commitAll = db.transaction((group: Waiting[]) =>
     group.map(waiting => {
@@ -31,19 +37,31 @@ export function createGroupCommit(db: Database): (work: () => void) => Promise<v
   )
 
   function flush(): void {
+    isScheduled = false
     const group = queue.slice(0, MAX_GROUP)
     queue = queue.slice(MAX_GROUP)
-    if (queue.length > 0) setImmediate(flush)
+    const startedAtMs = performance.now()
     try {
       for (const settle of commitAll.immediate(group)) settle()
     } catch (error) {
       for (const waiting of group) waiting.reject(error)
     }
+    const endedAtMs = performance.now()
+    restUntilMs = endedAtMs + Math.min(MAX_REST_MS, endedAtMs - startedAtMs)
+    if (queue.length > 0) schedule()
+  }
+
+  function schedule(): void {
+    if (isScheduled) return
+    isScheduled = true
+    const restMs = restUntilMs - performance.now()
+    if (restMs > 0) setTimeout(flush, Math.ceil(restMs))
+    else setImmediate(flush)
   }
 
   return work =>
     new Promise((resolve, reject) => {
       queue.push({ work, resolve, reject })
-      if (queue.length === 1) setImmediate(flush)
+      schedule()
     })
 }
