@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { RelayProcess } from './relay-process.js'
+import { type RelayProcess, treelineCommand } from './relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
 import { mainJob } from './steps.js'
 import { result, say } from './terminal.js'
@@ -30,6 +30,8 @@ async function main(exitAfterSteps: boolean): Promise<number> {
   try {
     say(`A tree of four relays and ${RELAYS.flatMap(relay => relay.nodes).length} nodes on loopback, in ${folder}`)
     say(PICTURE)
+    const { program, args } = treelineCommand([])
+    say(`In the lines below, treeline stands for: ${[program, ...args].join(' ')}\n`)
     const tree = await makeRelayTree({
       folder,
       relays: RELAYS,

@@ -55,13 +55,23 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
   const head = async (name: string, digest: string) =>
     (await ask(sourceRelay, source, 'HEAD', `shared-files/${TARGET}/${SOURCE}/${name}?hash=${digest}`)).status
 
-  async function share(name: string, ttl: string): Promise<number> {
-    const { code } = await runTreeline([
-      ...['share', TARGET, name, document, '--ttl', ttl, '--source', SOURCE, '--key', source.keyFile],
-      ...['--server', sourceRelay.url, ...asSource]
-    ])
-    return code
-  }
+  const shareArguments = (name: string, ttl: string) => [
+    ...['share', TARGET, name, document, '--ttl', ttl, '--source', SOURCE, '--key', source.keyFile],
+    ...['--server', sourceRelay.url, ...asSource]
+  ]
+  const received = join(folder, 'received.bin')
+  const fetchArguments = [
+    'fetch',
+    SOURCE,
+    'document',
+    received,
+    '--target',
+    TARGET,
+    '--server',
+    targetRelay.url,
+    ...asTarget
+  ]
+  const share = async (name: string, ttl: string) => (await runTreeline(shareArguments(name, ttl))).code
 
   return [
     async number => {
@@ -87,27 +97,21 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
     async number => {
       await writeFile(document, randomBytes(FILE_BYTES))
       heading(number, `A file from ${SOURCE} to ${TARGET}: up to the root, and down the other branch`, [
-        `curl -I ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/document?hash=${(await hash()).slice(0, 16)}…'`,
-        `treeline share ${TARGET} document ${document} --ttl 1h --source ${SOURCE} --key ${source.keyFile} --server ${sourceRelay.url} …`,
-        `treeline fetch ${SOURCE} document ${join(folder, 'received.bin')} --target ${TARGET} --server ${targetRelay.url} …`
+        `curl -I ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/document?hash=${await hash()}'`,
+        ['treeline', ...shareArguments('document', '1h')].join(' '),
+        ['treeline', ...fetchArguments].join(' ')
       ])
       const before = await head('document', await hash())
       result(before === 404, `HEAD before: ${before}`)
       const shared = await share('document', '1h')
       const after = await head('document', await hash())
       result(shared === 0 && after === 200, `HEAD after: ${after}`)
-      const received = join(folder, 'received.bin')
-      const fetched = await runTreeline([
-        ...['fetch', SOURCE, 'document', received, '--target', TARGET, '--server', targetRelay.url, ...asTarget]
-      ])
+      const fetched = await runTreeline(fetchArguments)
       const isSame = fetched.code === 0 && (await readFile(received)).equals(await readFile(document))
       result(isSame, `GET by ${TARGET} at ${TARGET_RELAY}: ${isSame ? 'the same bytes' : 'other bytes'}`)
       return before === 404 && shared === 0 && after === 200 && isSame
     },
     async number => {
-      heading(number, 'A forged file: signed by the right node, changed on its way', [
-        `cat metadata tampered | curl -T - ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/forged?ttl=1h'`
-      ])
       const content = Buffer.from('what was signed\n')
       const names = { target: TARGET, source: SOURCE, fileId: 'forged' }
       const metadata = signFile({ kind: 'rsa', key: source.certificate.privateKey }, names, {
@@ -116,13 +120,18 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
         signedAtMs: Date.now()
       })
       const body = Buffer.concat([Buffer.from(`${formatMetadata(metadata)}\n`), Buffer.from('what was not\n')])
+      const forged = join(folder, 'forged.body')
+      await writeFile(forged, body)
+      heading(number, 'A forged file: signed by the right node, changed on its way', [
+        `curl -X PUT --data-binary @${forged} ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/forged?ttl=1h'`
+      ])
       const answer = await ask(sourceRelay, source, 'PUT', `shared-files/${TARGET}/${SOURCE}/forged?ttl=1h`, body)
       result(answer.status === 403, `PUT: ${answer.status} ${answer.text.trim()}`)
       return answer.status === 403
     },
     async number => {
       heading(number, `A file that lives ${SHORT_TTL_S} seconds, and is purged by the cron job`, [
-        `treeline share ${TARGET} short-lived ${document} --ttl ${SHORT_TTL_S}s …`
+        ['treeline', ...shareArguments('short-lived', `${SHORT_TTL_S}s`)].join(' ')
       ])
       const shared = await share('short-lived', `${SHORT_TTL_S}s`)
       const file = join(targetRelay.sharedFilesPath, TARGET, 'files', SOURCE, 'short-lived')

@@ -1,9 +1,10 @@
+import { statSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
 import type { Logger } from '../values/logger.js'
 import { CertificateIndex } from './certificate-index.js'
-import type { WorkerAnswer, WorkerRequest } from './import-worker.js'
+import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import-run.js'
 import { startWorker } from './start-worker.js'
 import type { Topology } from './topology.js'
 import { TopologyIndex } from './topology-index.js'
@@ -71,6 +72,9 @@ export function createTree(options: TreeOptions): Tree {
  */
 const WORKER_YOUNG_GENERATION_MB = 48
 
+/** At start, when nobody waits for an answer yet, lists up to here are read without a thread: it is sooner ready. */
+const SMALL_BYTES = 256 * 1024
+
 class TreeService implements Tree {
   readonly #options: TreeOptions
   readonly #listeners = new Set<(topology: Topology) => void>()
@@ -90,7 +94,8 @@ class TreeService implements Tree {
   }
 
   load(): Promise<ImportReport> {
-    return this.reload()
+    const { nodesListFile, nodesCertsFile } = this.#options
+    return this.#running ? this.reload() : this.#start(areSmall(nodesListFile, nodesCertsFile))
   }
 
   reload(): Promise<ImportReport> {
@@ -142,16 +147,16 @@ class TreeService implements Tree {
     this.#reader = undefined
   }
 
-  #start(): Promise<ImportReport> {
-    this.#running = this.#import().finally(() => {
+  #start(isInPlace = false): Promise<ImportReport> {
+    this.#running = this.#import(isInPlace).finally(() => {
       this.#running = undefined
     })
     return this.#running
   }
 
-  async #import(): Promise<ImportReport> {
+  async #import(isInPlace: boolean): Promise<ImportReport> {
     const startedAt = performance.now()
-    const { failure, tree } = await this.#ask()
+    const { failure, tree } = await this.#ask(isInPlace)
     this.#failure = failure
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
@@ -160,14 +165,15 @@ class TreeService implements Tree {
     return report
   }
 
-  async #ask(): Promise<WorkerAnswer> {
+  async #ask(isInPlace: boolean): Promise<ImportRunAnswer> {
     if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
     // it hands over the tree before it ends, and two must not write at once
     await this.#workerEnded
     const { databaseFile, nodesListFile, nodesCertsFile, selfId } = this.#options
     const knownGeneration = this.#record?.generation ?? 0
-    const request: WorkerRequest = { databaseFile, nodesListFile, nodesCertsFile, selfId, knownGeneration }
+    const request: ImportRunRequest = { databaseFile, nodesListFile, nodesCertsFile, selfId, knownGeneration }
     try {
+      if (isInPlace) return answerInPlace(request)
       const worker = startWorker('./import-worker.js', import.meta.url, {
         workerData: request,
         resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_GENERATION_MB }
@@ -180,7 +186,7 @@ class TreeService implements Tree {
     }
   }
 
-  #put({ record, packed }: NonNullable<WorkerAnswer['tree']>): void {
+  #put({ record, packed }: NonNullable<ImportRunAnswer['tree']>): void {
     this.#index = new TopologyIndex(packed.tree, this.#options.selfId, this.#index.version + 1)
     this.#certificates = new CertificateIndex(packed.certificates)
     this.#record = record
@@ -204,7 +210,25 @@ class TreeService implements Tree {
   }
 }
 
-function answerOf(worker: Worker): Promise<WorkerAnswer> {
+/** Whether reading these files takes less than starting a thread for it. Missing ones do. */
+function areSmall(...files: string[]): boolean {
+  try {
+    const sizes = files.map(file => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+    return sizes.reduce((sum, size) => sum + size, 0) <= SMALL_BYTES
+  } catch {
+    return false // the import will say what is wrong with them
+  }
+}
+
+function answerInPlace(request: ImportRunRequest): ImportRunAnswer {
+  let answer: ImportRunAnswer = { failure: undefined, tree: undefined }
+  runImport(request, given => {
+    answer = given
+  })
+  return answer
+}
+
+function answerOf(worker: Worker): Promise<ImportRunAnswer> {
   return new Promise((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)
