@@ -14,12 +14,27 @@ const commands = new Map<number, Command>()
 const heldBack = new Set<number>()
 let unsentChars = 0
 
-function report(message: HostReport, chars = 0): void {
-  unsentChars += chars
-  process.send?.(message, undefined, {}, () => {
-    unsentChars -= chars
+let gathered: HostReport[] = []
+
+/** What happens in one turn of the event loop goes as one message. */
+function report(message: HostReport): void {
+  if (gathered.length === 0) setImmediate(sendGathered)
+  gathered.push(message)
+  unsentChars += charsOf(message)
+}
+
+function sendGathered(): void {
+  const reports = gathered
+  gathered = []
+  if (!process.connected) return
+  process.send?.(reports, undefined, {}, () => {
+    for (const message of reports) unsentChars -= charsOf(message)
     if (unsentChars < MAX_UNSENT_CHARS / 2) resumeAll()
   })
+}
+
+function charsOf(message: HostReport): number {
+  return message.kind === 'output' ? message.lines.length : 0
 }
 
 function resumeAll(): void {
@@ -36,7 +51,7 @@ function start({ id, file, args, timeoutMs, killGraceMs, wantsOutput }: HostOrde
     onStarted: pid => report({ kind: 'started', id, pid }),
     onOutput: wantsOutput
       ? (stream, lines) => {
-          report({ kind: 'output', id, stream, lines }, lines.length)
+          report({ kind: 'output', id, stream, lines })
           if (unsentChars > MAX_UNSENT_CHARS) {
             heldBack.add(id)
             command.pause()
@@ -49,7 +64,7 @@ function start({ id, file, args, timeoutMs, killGraceMs, wantsOutput }: HostOrde
     end => {
       commands.delete(id)
       heldBack.delete(id)
-      if (process.connected) report({ kind: 'ended', id, end })
+      report({ kind: 'ended', id, end })
     },
     () => undefined // it never rejects
   )

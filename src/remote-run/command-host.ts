@@ -84,7 +84,9 @@ export class CommandHost {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       detached: true
     })
-    child.on('message', (report: HostReport) => this.#take(report))
+    child.on('message', (reports: HostReport[]) => {
+      for (const report of reports) this.#take(report)
+    })
     this.#childGone = new Promise(resolve => {
       const gone = (reason: string) => {
         if (this.#child === child) this.#child = undefined
