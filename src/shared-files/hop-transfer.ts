@@ -11,6 +11,7 @@ import {
 } from '../values/header-names.js'
 import { formatPassed } from '../values/passed-relays.js'
 import type { FileRecord } from './file-record.js'
+import { countStreamed } from './stream-garbage.js'
 
 /** Of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048
@@ -70,7 +71,10 @@ function bodyOf({ record, bytes }: Shipment): Buffer | Readable {
 
 async function* withHead(head: Buffer, path: string): AsyncGenerator<Buffer> {
   yield head
-  yield* createReadStream(path, { highWaterMark: READ_BYTES })
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+    countStreamed(chunk.length)
+    yield chunk
+  }
 }
 
 function headersOf(shipment: Shipment, direction: 'up' | 'down'): Record<string, string> {

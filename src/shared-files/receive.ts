@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { BodyReader } from './body-reader.js'
 import type { IncomingFile } from './incoming-file.js'
 import type { Reservation } from './quota.js'
+import { countStreamed } from './stream-garbage.js'
 
 /** A body up to here stays in memory until it is known to be good: a forged one costs no disk, a good one one write. */
 const IN_MEMORY_BYTES = 64 * 1024
@@ -50,6 +51,7 @@ export async function receiveBytes(
       if (chunk.length === 0) continue
       hash.update(chunk)
       sizeBytes += chunk.length
+      countStreamed(chunk.length)
       room.grow(sizeBytes)
       waiting.push(chunk)
       waitingBytes += chunk.length

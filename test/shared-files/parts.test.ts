@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isOlder } from '../../src/shared-files/file-record.js'
+import { createHeadCache } from '../../src/shared-files/head-cache.js'
+import { backoffMs, createHopHealth } from '../../src/shared-files/hop-health.js'
+import { createKeyLock } from '../../src/shared-files/key-lock.js'
+import { asStorageError } from '../../src/shared-files/storage-errors.js'
+import { RelayError } from '../../src/values/relay-error.js'
+
+test('what is done under one name takes turns, in order', async () => {
+  const lock = createKeyLock()
+  const done: number[] = []
+  const release = await lock.acquire('a')
+  const others = [1, 2, 3].map(async number => {
+    const next = await lock.acquire('a')
+    done.push(number)
+    next()
+  })
+  assert.equal(lock.tryAcquire('a'), undefined)
+  lock.tryAcquire('b')?.()
+  release()
+  await Promise.all(others)
+  assert.deepEqual(done, [1, 2, 3])
+  assert.equal(lock.isHeld('a'), false)
+})
+
+test('a hop that fails is left alone for ever longer, a minute at most', () => {
+  let nowMs = 1_000_000
+  const health = createHopHealth(
+    () => nowMs,
+    () => 1
+  )
+  assert.equal(health.nextTryAtMs('a'), 0)
+  const waits = [1, 2, 3, 4, 5, 6, 7, 8].map(() => health.failed('a') - nowMs)
+  assert.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
+  assert.equal(health.hasJustFailed('a'), true)
+  nowMs += 1_000
+  assert.equal(health.hasJustFailed('a'), false)
+  assert.equal(health.succeeded('a'), true)
+  assert.equal(health.succeeded('a'), false)
+  assert.equal(
+    backoffMs(1, () => 0),
+    500
+  )
+})
+
+test('the signed time decides where both have one, else the time of acceptance', () => {
+  const age = (acceptedAtMs: number, signedAtMs: number | null) => ({ acceptedAtMs, signedAtMs, expiresAtMs: 100 })
+  assert.equal(isOlder(age(1, null), age(2, null), 0), true)
+  assert.equal(isOlder(age(2, null), age(2, 9), 0), false)
+  assert.equal(isOlder(age(3, 1), age(2, 2), 0), true)
+  assert.equal(isOlder(age(1, 3), age(2, 2), 0), false)
+  assert.equal(isOlder(age(1, null), age(2, null), 100), false)
+})
+
+test('a full disk is an expected failure, anything else is not', () => {
+  const full = asStorageError(Object.assign(new Error('write'), { code: 'ENOSPC' }))
+  assert.ok(full instanceof RelayError && full.code === 'STORAGE_FULL')
+  const other = new Error('other')
+  assert.equal(asStorageError(other), other)
+})
+
+test('the cache of hashes forgets the oldest when it is full', () => {
+  const cache = createHeadCache(2)
+  for (const name of ['a', 'b', 'c']) cache.set(name, { hash: name, expiresAtMs: 1 })
+  assert.equal(cache.get('a'), undefined)
+  assert.equal(cache.get('c')?.hash, 'c')
+  cache.forget('c')
+  assert.equal(cache.get('c'), undefined)
+})
