@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { Agent, request as tlsRequest } from 'node:https'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { makeAgentCertificate } from '../../demo/pki.js'
+import type { TreeMember } from '../../demo/relay-tree.js'
+import { type AskOptions, ask } from '../support/http.js'
+import { startTree } from '../support/relay-tree.js'
+import { signContent } from '../support/signed-files.js'
+import { editConfig } from '../support/tree-files.js'
+
+const TOKEN = 'a-token-that-is-long-enough'
+
+/** A request of each kind, and what it is answered where it may be made. */
+const CALLS: Readonly<Record<string, readonly [string, string, number]>> = {
+  head: ['HEAD', '/shared-files/node-a1/node-a1/f?hash=00', 404],
+  put: ['PUT', '/shared-files/node-a1/stranger/f?ttl=60', 404],
+  run: ['POST', '/remote-run/nodes/node-a1', 200],
+  uuid: ['GET', '/uuid', 200],
+  get: ['GET', '/shared-files/node-a1/node-a1/f', 404],
+  list: ['GET', '/shared-files/node-a1', 200],
+  folder: ['GET', '/shared-folder/none', 404],
+  runs: ['GET', '/runs', 200],
+  events: ['GET', '/runs/01BX5ZZKBKACTAV9WEVGEMMVRZ/events', 404],
+  cancel: ['POST', '/runs/01BX5ZZKBKACTAV9WEVGEMMVRZ/cancel', 404],
+  outbox: ['GET', '/outbox', 200],
+  retry: ['POST', '/outbox/retry', 200],
+  nodes: ['GET', '/nodes', 200],
+  node: ['GET', '/nodes/node-a1', 200],
+  info: ['GET', '/system/info', 200],
+  status: ['GET', '/system/status', 200],
+  reload: ['POST', '/system/reload', 200],
+  metrics: ['GET', '/metrics', 200],
+  openapi: ['GET', '/openapi.json', 200]
+}
+
+test('who may call what', async t => {
+  const tree = await startTree(t, {
+    relays: [
+      { id: 'root', under: 'root', nodes: ['node-r1'] },
+      { id: 'relay-a', under: 'root', nodes: ['node-a1'] },
+      { id: 'sub', under: 'relay-a', nodes: ['node-s1'] }
+    ],
+    absent: ['root', 'relay-a', 'sub'],
+    settings: { tokens: ['admin_file = "token"'] }
+  })
+  const relay = tree.relay('relay-a')
+  await Promise.all([...tree.relays.values()].map(({ directory }) => writeFile(join(directory, 'token'), `${TOKEN}\n`)))
+  await tree.restart('relay-a')
+  await tree.restart('root')
+  const member = tree.member('node-a1')
+  const certificate = await makeAgentCertificate({ nodeId: 'node-a1', hostname: 'x', kind: 'ec' })
+  const unknown: TreeMember = { ...member, certificate }
+
+  /** Those of `allowed` are answered, everything else is 403 and names a setting. */
+  async function assertMay(allowed: readonly string[], options: AskOptions, setting: RegExp = /[a-z_]+\.[a-z_]+/) {
+    for (const [name, [method, path, status]] of Object.entries(CALLS)) {
+      const answer = await ask(relay, path, { ...options, method })
+      const expected = allowed.includes(name) ? status : 403
+      assert.equal(answer.status, expected, `${name}: ${answer.text}`)
+      if (expected === 403 && method !== 'HEAD') assert.match(answer.text, setting, name)
+    }
+  }
+  const all = Object.keys(CALLS)
+  const proxied = ['head', 'put', 'run', 'uuid']
+  const reload = async (edit: (text: string) => string) => {
+    await editConfig(relay, edit)
+    const answer = await ask(relay, '/system/reload', { method: 'POST' })
+    assert.equal(answer.status, 200, answer.text)
+  }
+
+  await t.test('local callers: everything', async () => {
+    await assertMay(all, {})
+    await assertMay(all, { headers: { origin: relay.localUrl } })
+  })
+
+  await t.test('through a proxy, or from a page of another origin: files and runs', async () => {
+    const { host } = new URL(relay.localUrl)
+    const marks = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1', via: '1.1 x', 'x-real-ip': '127.0.0.1' }
+    for (const [name, value] of Object.entries(marks)) {
+      await assertMay(proxied, { headers: { [name]: value } }, /general\.trusted_proxies/)
+    }
+    for (const origin of ['https://evil.example', 'null', `http://evil.example:${host.split(':')[1]}`]) {
+      await assertMay(proxied, { headers: { origin } }, /general\.trusted_proxies/)
+    }
+    const rebound = { origin: 'http://rebound.example', host: 'rebound.example' }
+    await assertMay(proxied, { headers: rebound }, /general\.trusted_proxies/)
+  })
+
+  await t.test('by certificate: a node, a relay below, the policy server, and one that nobody knows', async () => {
+    const nodes = ['head', 'put', 'uuid', 'folder', 'get', 'list']
+    await assertMay(nodes, { as: member })
+    await assertMay(['head', 'put', 'uuid', 'folder'], { as: tree.member('sub') })
+    await assertMay([...nodes, 'run', 'runs', 'events', 'cancel'], { as: tree.member('root') })
+    await assertMay(['head', 'put', 'uuid'], { as: unknown })
+    const refused = await ask(relay, '/remote-run/all', { method: 'POST', as: unknown })
+    assert.match(refused.text, /remote_run\.allowed_networks/)
+    const folder = await ask(relay, '/shared-folder/none', { as: unknown })
+    assert.match(folder.text, /shared_folder\.allowed_networks/)
+    assert.match((await ask(relay, '/metrics', { as: unknown })).text, /metrics\.allowed_networks/)
+  })
+
+  await t.test('with the token: all but the system; a wrong one is none', async () => {
+    const admin = [
+      'head',
+      'put',
+      'run',
+      'uuid',
+      'folder',
+      'runs',
+      'events',
+      'cancel',
+      'outbox',
+      'retry',
+      'nodes',
+      'node'
+    ]
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    await assertMay([...admin, 'metrics', 'openapi'], { as: unknown, headers })
+    await assertMay(['head', 'put', 'uuid'], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
+    const off = await ask(tree.relay('root'), '/runs', { as: unknown, headers: { authorization: 'Bearer ' } })
+    assert.equal(off.status, 403)
+  })
+
+  await t.test('by address, put in force by a reload', async () => {
+    const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
+    await reload(text =>
+      text
+        .replace('[general]', '[general]\ntrusted_proxies = ["127.0.0.0/8"]')
+        .replace('[remote_run]', '[remote_run]\nallowed_networks = ["192.0.2.0/24"]')
+        .replace('[shared_files]', '[shared_files]\nallowed_networks = ["198.51.100.0/24", "2001:db8::/32"]')
+        .concat('[metrics]\nallowed_networks = ["203.0.113.9"]\n')
+    )
+    await assertMay(['uuid', 'run'], from('192.0.2.7'))
+    await assertMay(['uuid', 'run'], from('::ffff:192.0.2.7'))
+    await assertMay(['uuid', 'head', 'put'], from('192.0.2.7, 198.51.100.1'))
+    await assertMay(['uuid', 'head', 'put'], from('2001:db8::7'))
+    await assertMay(['uuid', 'metrics', 'openapi'], from('203.0.113.9, 127.0.0.1'))
+    await assertMay(proxied.slice(2), from('192.0.2.1'))
+    assert.match(
+      (await ask(relay, CALLS.head?.[1] ?? '', { method: 'PUT', ...from('192.0.2.1') })).text,
+      /shared_files\.allowed_networks/
+    )
+    await assertMay(['head', 'put', 'uuid', 'folder', 'get', 'list'], { as: member })
+  })
+
+  await t.test('a certificate that a reload removes is not known on an open connection either', async () => {
+    const file = signContent('node-a1', member, 'f', 'content')
+    assert.equal((await ask(relay, `${file.path}?ttl=60`, { method: 'PUT', body: file.body, as: member })).status, 200)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    t.after(() => agent.destroy())
+    const { certificatePem: cert, privateKeyPem: key } = member.certificate
+    const sockets = new Set<unknown>()
+    const get = async () => {
+      const request = tlsRequest(relay.url + file.path, { agent, cert, key, rejectUnauthorized: false })
+      request.end()
+      const [response] = await once(request, 'response')
+      sockets.add(response.socket)
+      response.resume()
+      await once(response, 'end')
+      return response.statusCode
+    }
+    assert.equal(await get(), 200)
+    const certificates = join(relay.directory, 'allnodescerts.pem')
+    const pem = await readFile(certificates, 'utf8')
+    await writeFile(certificates, pem.replace(cert, ''))
+    await reload(text => text)
+    assert.equal(await get(), 403)
+    await writeFile(certificates, pem)
+    await reload(text => text)
+    assert.equal(await get(), 200)
+    assert.equal(sockets.size, 1)
+  })
+})
