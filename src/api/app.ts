@@ -7,7 +7,7 @@ import { checkAccess } from './access.js'
 import { API_PREFIX, canonicalUrl } from './api-prefix.js'
 import { createCallerIdentification } from './callers.js'
 import { describe, installErrorHandler } from './error-handler.js'
-import { installFormDeadline } from './form-deadline.js'
+import { installFormRules } from './form-rules.js'
 import { installRequestLog } from './request-log.js'
 import { installRequestMetrics } from './request-metrics.js'
 import { nodeRoutes } from './routes/nodes.js'
@@ -57,7 +57,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   installRequestMetrics(app, services.metrics.requests)
   installRequestLog(app)
   installCallers(app, services)
-  installFormDeadline(app, services.config().limits.metadataTimeoutMs)
+  installFormRules(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
   await app.register(relayApi, { prefix: API_PREFIX, services })

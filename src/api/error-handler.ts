@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../values/relay-error.js'
+import { discardRest } from './request-body.js'
 
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
 export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
@@ -74,6 +75,11 @@ function answerFailure(failure: Failure, error: unknown, request: FastifyRequest
   if (failure.expected) request.log.info({ reqId: request.id, status, code, message }, 'refused')
   else request.log.error({ reqId: request.id, err: error }, 'failed')
   reply.code(status)
+  if (code === 'CLIENT_TOO_SLOW') reply.header('connection', 'close')
+  else {
+    reply.removeHeader('connection') // which Fastify sets with a 413
+    discardRest(request.raw, reply.raw)
+  }
   if (WITH_RETRY_AFTER.has(status)) reply.header('retry-after', String(RETRY_AFTER_S))
   if (request.headers.accept?.includes('application/json')) {
     return reply.type('application/json').send({ code, message, requestId: request.id })

@@ -4,8 +4,8 @@ import { ACCEPTED_AT_HEADER, SOURCE_KEY_HASH_HEADER, STATE_HEADER } from '../../
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
 import { sendKeptFile } from '../kept-file-answer.js'
+import { checkNotEncoded } from '../request-body.js'
 import { headerText, isKnownRelay, originOf } from '../request-origin.js'
-import { discardRest } from '../rest-of-body.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -156,16 +156,10 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
       }
     },
     async (request, reply) => {
-      try {
-        const outcome = await sharedFiles.put(
-          putRequestOf(request, reply, readKey(request.params), request.query, stopping)
-        )
-        if (outcome !== 'pending') return await reply.code(200).send('')
-        return await reply.code(202).header(STATE_HEADER, 'pending').send('')
-      } catch (error) {
-        discardRest(request.raw, reply.raw)
-        throw error
-      }
+      const key = readKey(request.params)
+      const outcome = await sharedFiles.put(putRequestOf(request, reply, key, request.query, stopping))
+      if (outcome !== 'pending') return reply.code(200).send('')
+      return reply.code(202).header(STATE_HEADER, 'pending').send('')
     }
   )
 }
@@ -177,7 +171,7 @@ function putRequestOf(
   query: Readonly<Record<string, string | undefined>>,
   stopping: AbortSignal
 ) {
-  checkEncoding(request)
+  checkNotEncoded(request.raw)
   const origin = originOf(request, reply, stopping)
   const length = headerText(request, 'content-length')
   const acceptedAt = isKnownRelay(request.caller) ? Number(headerText(request, ACCEPTED_AT_HEADER)) : Number.NaN
@@ -192,15 +186,9 @@ function putRequestOf(
     sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
     acceptedAtMs: Number.isSafeInteger(acceptedAt) && acceptedAt > 0 ? acceptedAt : undefined,
     onContinue: () => {
-      if (request.raw.headers.expect !== undefined) reply.raw.writeContinue()
+      if (request.raw.headers.expect === undefined) return
+      reply.raw.writeContinue()
+      delete request.raw.headers.expect // from here on the body comes
     }
-  }
-}
-
-/** The signature is over the bytes as they are: a coding on top of them would have to be undone and bounded first. */
-function checkEncoding(request: FastifyRequest): void {
-  const encoding = headerText(request, 'content-encoding') ?? 'identity'
-  if (encoding !== 'identity') {
-    throw new RelayError('UNSUPPORTED_MEDIA', `content-encoding ${encoding.slice(0, 40)}: send the bytes as they are`)
   }
 }

@@ -1,0 +1,36 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
+import { RelayError } from '../values/relay-error.js'
+import { checkNotEncoded, hasBody } from './request-body.js'
+
+type Done = (error?: Error | null, payload?: RequestPayload) => void
+
+/**
+ * For the body of every POST, which is short and read whole: no content coding, and a time limit (408 beyond). The
+ * server's own limit is off, since the body of a PUT may take long.
+ */
+export function installFormRules(app: FastifyInstance, limitMs: number): void {
+  function check(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    checkNotEncoded(request.raw)
+    done()
+  }
+
+  function limit(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: Done): void {
+    if (hasBody(request.raw)) {
+      const timer = setTimeout(() => {
+        const tooSlow = new RelayError('CLIENT_TOO_SLOW', `the body did not come within ${limitMs} ms`)
+        payload.emit('error', tooSlow) // destroying it would take the connection along, and the answer
+      }, limitMs)
+      const stop = () => clearTimeout(timer)
+      payload.once('end', stop)
+      reply.raw.once('finish', stop)
+      reply.raw.once('close', stop)
+    }
+    done(null, payload)
+  }
+
+  app.addHook('onRoute', route => {
+    if (route.method !== 'POST') return
+    route.onRequest = [check, ...[route.onRequest ?? []].flat()]
+    route.preParsing = [limit, ...[route.preParsing ?? []].flat()]
+  })
+}

@@ -1,0 +1,67 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { RelayError } from '../values/relay-error.js'
+
+/** What a refused sender may still send, before its connection is closed. */
+const MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+const MAX_DISCARD_MS = 5_000
+
+/** Whether the request says that a body follows. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/**
+ * A file's signature is over its bytes as they are, and a form that can't be read would be an empty one, which means
+ * something. So no coding is undone.
+ * @throws {RelayError} UNSUPPORTED_MEDIA
+ */
+export function checkNotEncoded({ headers }: IncomingMessage): void {
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') {
+    throw new RelayError('UNSUPPORTED_MEDIA', `content-encoding ${encoding.slice(0, 40)}: send the bytes as they are`)
+  }
+}
+
+/**
+ * After a refusal: reads and drops what the sender goes on sending, within bounds, since a client that reads only
+ * after it has sent everything would otherwise hang, or have its connection reset, and never see the answer.
+ * So the connection is kept for the moment, though the sender wants it closed: Node would do so once the answer is
+ * written.
+ */
+export function discardRest(request: IncomingMessage, response: ServerResponse): void {
+  if (!hasBody(request) || request.complete || request.destroyed) return
+  if (request.headers.expect !== undefined) {
+    response.setHeader('connection', 'close') // it was not told to continue, so nothing is under way
+    return
+  }
+  const { socket } = request
+  const closeAfter = !response.shouldKeepAlive
+  response.shouldKeepAlive = true
+  request.unpipe()
+  let bytes = 0
+  const end = () => {
+    clearTimeout(timer)
+    request.off('data', count)
+  }
+  const giveUp = () => {
+    end()
+    request.destroy()
+  }
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > MAX_DISCARDED_BYTES) giveUp()
+  }
+  const timer = setTimeout(giveUp, MAX_DISCARD_MS)
+  request.on('data', count)
+  request.once('end', () => {
+    end()
+    if (closeAfter) whenFinished(response, () => socket.end())
+  })
+  request.once('close', end)
+  request.resume()
+}
+
+function whenFinished(response: ServerResponse, act: () => void): void {
+  if (response.writableFinished) act()
+  else response.once('finish', act)
+}
