@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { startTree } from '../support/relay-tree.js'
@@ -22,12 +23,13 @@ test('remote runs when a caller leaves, a relay is away, or one starts again', a
   const agents = slowAgents(tree.folder)
   const [root, relayA, sub] = ['root', 'relay-a', 'sub'].map(id => tree.relay(id))
   assert.ok(root !== undefined && relayA !== undefined && sub !== undefined)
-  const latest = async (relay: typeof root) => JSON.parse((await ask(relay, '/runs?limit=1')).text).runs[0]
-  const nodesOf = async (relay: typeof root, id: string): Promise<NodeRecord[]> =>
+  const latest = async (relay: TreeRelay): Promise<{ id: string }> =>
+    JSON.parse((await ask(relay, '/runs?limit=1')).text).runs[0]
+  const nodesOf = async (relay: TreeRelay, id: string): Promise<NodeRecord[]> =>
     JSON.parse((await ask(relay, `/runs/${id}`)).text).node_records
-  const outcomeOf = async (relay: typeof root, id: string, node: string) =>
+  const outcomeOf = async (relay: TreeRelay, id: string, node: string) =>
     (await nodesOf(relay, id)).find(found => found.node === node)?.outcome
-  const ended = (relay: typeof root, id: string) =>
+  const ended = (relay: TreeRelay, id: string) =>
     eventually(`the end of ${id} at ${relay.id}`, async () => {
       const { state } = JSON.parse((await ask(relay, `/runs/${id}`)).text)
       return state !== 'running' && state
@@ -48,7 +50,7 @@ test('remote runs when a caller leaves, a relay is away, or one starts again', a
       await assert.rejects(answer)
       await agents.gone(pid)
       const { id } = await latest(root)
-      for (const relay of [root, relayA, sub]) {
+      for (const relay of tree.relays.values()) {
         assert.equal(await ended(relay, id), 'cancelled')
         assert.equal(await outcomeOf(relay, id, 'node-slow'), 'cancelled')
       }
