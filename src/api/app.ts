@@ -6,6 +6,7 @@ import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
 import { API_PREFIX, canonicalUrl } from './api-prefix.js'
 import { createCallerIdentification } from './callers.js'
+import { installDraining } from './draining.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
 import { installRequestLog } from './request-log.js'
@@ -56,6 +57,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   installErrorHandler(app)
   installRequestMetrics(app, services.metrics.requests)
   installRequestLog(app)
+  installDraining(app)
   installCallers(app, services)
   installFormRules(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
