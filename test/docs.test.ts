@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { ACCESS } from '../src/api/access.js'
+import { parseConfig } from '../src/config/config-parser.js'
+import { MAX_RUNS } from '../src/remote-run/remote-runs.js'
+import { MAX_CHAIN_LENGTH } from '../src/tree/chain-check.js'
+import { MAX_NODE_COUNT } from '../src/tree/nodes-list.js'
+import { makeRelayParts } from './support/relay-parts.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const NOT_OURS = new Set(['node_modules', 'dist', '.git'])
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
+
+function markdownFiles(folder = ''): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap(entry => {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return NOT_OURS.has(entry.name) ? [] : markdownFiles(path)
+    return entry.name.endsWith('.md') ? [path] : []
+  })
+}
+
+function withoutCode(markdown: string): string {
+  return markdown.replace(/^```[\s\S]*?^```$/gm, '')
+}
+
+/** The rows of all tables under a heading, cell by cell, without the tables' own headings. */
+function tableRows(markdown: string, heading: string): string[][] {
+  const [, section = ''] = markdown.split(`\n${heading}\n`)
+  const lines = section.split(/^## /m, 1)[0]?.split('\n') ?? []
+  return lines
+    .filter(
+      (line, index) => /^\s*\| /.test(line) && !/^\s*\| ---/.test(line) && !/^\s*\| ---/.test(lines[index + 1] ?? '')
+    )
+    .map(line =>
+      line
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map(cell => cell.trim())
+    )
+}
+
+/** As GitHub names the anchor of a heading. */
+function anchors(markdown: string): Set<string> {
+  const headings = [...withoutCode(markdown).matchAll(/^#+ (.*)$/gm)].map(([, title = '']) => title)
+  return new Set(
+    headings.map(title =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-')
+    )
+  )
+}
+
+test('links between pages lead somewhere', () => {
+  const pages = markdownFiles()
+  assert.ok(pages.includes('README.md') && pages.length > 20)
+  for (const page of pages) {
+    for (const [, link = ''] of withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link)) continue
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? page : join(dirname(page), path)
+      assert.ok(existsSync(join(ROOT, target)), `${page} links to ${link}, which is not there`)
+      if (anchor !== undefined) assert.ok(anchors(read(target)).has(anchor), `${page}: ${target} has no #${anchor}`)
+    }
+  }
+})
+
+test('the commands of npm that pages name exist', () => {
+  const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
+  for (const page of markdownFiles()) {
+    for (const [, name = ''] of read(page).matchAll(/\bnpm run ([a-z]+)/g)) {
+      assert.ok(scripts.includes(name), `${page}: there is no npm run ${name}`)
+    }
+  }
+})
+
+test('docs/metrics.md has every metric that is served, and no other', async t => {
+  const parts = await makeRelayParts()
+  t.after(parts.close)
+  const text = await parts.services.metrics.text()
+  const served = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => `${name} ${type}`)
+  const page = read('docs/metrics.md')
+  const documented = [...page.matchAll(/^\| `([a-z0-9_]+)` \| (counter|gauge|histogram) \|/gm)]
+  assert.ok(served.length > 30)
+  assert.deepEqual(documented.map(([, name, type]) => `${name} ${type}`).sort(), served.sort())
+})
+
+test('the dashboard and the examples use metrics that are served', () => {
+  const page = read('docs/metrics.md')
+  const known = new Set([...page.matchAll(/^\| `([a-z0-9_]+)` \|/gm)].map(([, name]) => name))
+  const expressions = `${page}\n${read('docs/grafana-dashboard.json')}`
+  const used = [...expressions.matchAll(/\b((?:treeline|process|nodejs)_[a-z0-9_]+)\b/g)].map(([, name = '']) => name)
+  for (const name of used) {
+    assert.ok(known.has(name) || known.has(name.replace(/_(?:bucket|count|sum)$/, '')), `${name} is not served`)
+  }
+  const dashboard: { readonly panels: readonly { readonly id: number }[] } = JSON.parse(
+    read('docs/grafana-dashboard.json')
+  )
+  assert.equal(new Set(dashboard.panels.map(panel => panel.id)).size, dashboard.panels.length)
+})
+
+test('docs/security.md says who may call what, as the code does', () => {
+  const rows = tableRows(read('docs/security.md'), '## Who may call what').filter(row => row.length === 4)
+  assert.equal(rows.length, Object.keys(ACCESS).length)
+  for (const [group, rule] of Object.entries(ACCESS)) {
+    const [, , callers = '', setting = ''] = rows.find(([name]) => name === `\`${group}\``) ?? []
+    const kinds = callers === 'all' ? ACCESS.open.kinds : callers.split(', ')
+    assert.deepEqual([...kinds].sort(), [...rule.kinds].sort(), group)
+    assert.equal(setting !== '', rule.networks !== undefined, group)
+    if (setting !== '') assert.ok(rule.remedy.includes(setting.replaceAll('`', '')), group)
+  }
+})
+
+const UNITS: Readonly<Record<string, number>> = {
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  s: 1_000,
+  days: 24 * 3_600_000,
+  bits: 1,
+  characters: 1
+}
+
+/** `16 KiB` in bytes, `10 s` in ms, `1,000` as it is. */
+function boundValue(text: string): number {
+  const [, digits = '', unit] = /^([\d,]+)(?: (\w+))?$/.exec(text) ?? []
+  return Number(digits.replaceAll(',', '')) * (unit === undefined ? 1 : (UNITS[unit] ?? Number.NaN))
+}
+
+/** What constants of this name are in a folder's files: products and differences of whole numbers. */
+function constantValues(folder: string, name: string): number[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.ts'))
+    .flatMap(file => [
+      ...read(join(folder, file)).matchAll(new RegExp(`^(?:export )?const ${name} = ([\\d_ *]+)$`, 'gm'))
+    ])
+    .map(([, product = '']) =>
+      product.split('*').reduce((value, factor) => value * Number(factor.replaceAll('_', '')), 1)
+    )
+}
+
+test('the bounds of docs/limits.md are those of the code', () => {
+  const page = read('docs/limits.md')
+  let count = 0
+  for (const heading of ['## Requests', '## Shared files', '## Remote runs', '## The tree and neighbours']) {
+    for (const [what = '', bound = '', , where = ''] of tableRows(page, heading)) {
+      const [, name = '', folder = ''] = /^`([A-Z_\d]+)` in `(src\/[a-z-]+)`$/.exec(where) ?? []
+      const found = name === '' ? [] : constantValues(folder, name)
+      assert.ok(
+        found.includes(boundValue(bound)),
+        `${what}: ${bound} is not ${name} in ${folder} (${found.join(', ')})`
+      )
+      count += 1
+    }
+  }
+  assert.ok(count > 25)
+})
+
+test('the settings that docs/limits.md and the README name exist, with the defaults of the README', () => {
+  const configuration = read('docs/configuration.md')
+  for (const page of [
+    'docs/limits.md',
+    'README.md',
+    'docs/operations.md',
+    'docs/security.md',
+    'docs/beside-rudder.md'
+  ]) {
+    for (const [, section, key] of read(page).matchAll(
+      /`(general|limits|remote_run|shared_files|shared_folder|metrics|tokens|storage)\.([a-z0-9_]+)/g
+    )) {
+      assert.match(configuration, new RegExp(`^\\| .*\`${key}\``, 'm'), `${page}: ${section}.${key}`)
+    }
+  }
+  const config = parseConfig('[general]\nnode_id = "root"', '', '/etc/treeline', () => '')
+  const numbers: Readonly<Record<string, number | undefined>> = {
+    '`shared_files.max_body_size`': config.sharedFiles.maxBodyBytes,
+    '`limits.max_uploads`': config.limits.maxUploads,
+    '`general.max_connections`': config.general.maxConnections,
+    '`remote_run.concurrency`': config.remoteRun.concurrency,
+    '`remote_run.max_output`': config.remoteRun.maxOutputBytes,
+    'runs under way': MAX_RUNS,
+    'nodes in the list': MAX_NODE_COUNT,
+    'policy servers above a node': MAX_CHAIN_LENGTH
+  }
+  const rows = tableRows(read('README.md'), '## Limits')
+  for (const [name, value] of Object.entries(numbers)) {
+    const [, bound = ''] = rows.find(([what, , setting]) => what === name || setting === name) ?? []
+    assert.equal(boundValue(bound), value, name)
+  }
+})
+
+test('the first configuration of the README is a good one', () => {
+  const [, mainConf = ''] = /cat > main\.conf <<'END'\n([\s\S]*?)\nEND\n/.exec(read('README.md')) ?? []
+  assert.deepEqual(parseConfig(mainConf, '', '/tmp', () => '').notices, [])
+})
+
+test('the httpd lines of the README are those that are shipped', () => {
+  const shipped = read('deploy/httpd/treeline.conf')
+  const [, lines = ''] = /```apache\n([\s\S]*?)```/.exec(read('README.md')) ?? []
+  for (const line of lines.trim().split('\n')) assert.ok(shipped.includes(line), line)
+})
