@@ -11,8 +11,12 @@ export function installDraining(app: FastifyInstance): void {
     isStopping = true
     done()
   })
-  app.addHook('onResponse', ({ raw: { socket } }, _reply, done) => {
-    if (isStopping && socket instanceof Socket) socket.destroySoon()
+  app.addHook('onResponse', ({ raw }, _reply, done) => {
+    const { socket } = raw
+    if (isStopping && socket instanceof Socket) {
+      if (raw.complete) socket.destroySoon()
+      else raw.once('end', () => socket.destroySoon()) // refused before its end: the sender should see why
+    }
     done()
   })
 }

@@ -42,6 +42,7 @@ export function discardRest(request: IncomingMessage, response: ServerResponse):
   const end = () => {
     clearTimeout(timer)
     request.off('data', count)
+    socket.off('close', end)
   }
   const giveUp = () => {
     end()
@@ -58,6 +59,7 @@ export function discardRest(request: IncomingMessage, response: ServerResponse):
     if (closeAfter) whenFinished(response, () => socket.end())
   })
   request.once('close', end)
+  socket.once('close', end) // an answered request no longer hears of it
   request.resume()
 }
 

@@ -1,5 +1,6 @@
 import { buildApp } from '../api/app.js'
 import { startJobs } from '../jobs/jobs.js'
+import { RelayError } from '../values/relay-error.js'
 import { type Listeners, openListeners } from './listeners.js'
 import { createParts, type Parts, type PartsOptions } from './parts.js'
 import { releaseStartUpGarbage } from './start-up-garbage.js'
@@ -50,7 +51,7 @@ async function stop(
   const { sharedFiles, remoteRuns } = parts.services
   const drained = listeners.drain()
   await settledWithin(drained, limitMs)
-  parts.stopping.abort(new Error('the relay stops'))
+  parts.stopping.abort(new RelayError('STOPPING', 'the relay is stopping; ask again in a minute'))
   await Promise.all([jobs.stop(), remoteRuns.stop(), sharedFiles.stop()])
   listeners.cut()
   await drained

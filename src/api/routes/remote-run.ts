@@ -94,7 +94,8 @@ async function sendRun(
 /** A caller that goes away takes its synchronous run with it, down to the processes (design, "Nothing lost"). */
 function cancelWhenCallerLeaves(run: Run, signal: AbortSignal, log: FastifyBaseLogger): void {
   const cancel = () => {
-    run.cancel('the caller has gone').catch((error: unknown) => log.error({ run: run.id, err: error }, 'cannot cancel'))
+    const reason = signal.reason instanceof RelayError ? signal.reason.message : 'the caller has gone'
+    run.cancel(reason).catch((error: unknown) => log.error({ run: run.id, err: error }, 'cannot cancel'))
   }
   if (signal.aborted) cancel()
   else signal.addEventListener('abort', cancel, { once: true })
