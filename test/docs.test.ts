@@ -72,6 +72,21 @@ test('links between pages lead somewhere', () => {
   }
 })
 
+test('the source files that pages name exist', () => {
+  const files = ['src', 'test', 'bench', 'demo'].flatMap(folder =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map(file => join(folder, file))
+  )
+  for (const page of markdownFiles()) {
+    for (const [, name = ''] of read(page).matchAll(/`([\w/*.-]+\.ts)`/g)) {
+      const pattern = new RegExp(`(^|/)${name.replaceAll('.', '\\.').replaceAll('*', '[\\w-]*')}$`)
+      assert.ok(
+        files.some(file => pattern.test(file)),
+        `${page}: there is no ${name}`
+      )
+    }
+  }
+})
+
 test('the commands of npm that pages name exist', () => {
   const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
   for (const page of markdownFiles()) {
