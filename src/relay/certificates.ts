@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { KnownCertificates } from '../api/services.js'
 import type { Tree } from '../tree/tree-service.js'
 
+const SETTING = 'output.upstream.server_certificate_file'
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 export interface CertificateBook extends KnownCertificates {
@@ -34,7 +35,16 @@ export function createCertificateBook(tree: Tree): CertificateBook {
 }
 
 function readFingerprints(file: string): string[] {
-  const blocks = readFileSync(file, 'utf8').match(PEM_BLOCK) ?? []
-  if (blocks.length === 0) throw new Error(`${file} holds no certificate in PEM form`)
+  const blocks = readText(file).match(PEM_BLOCK) ?? []
+  if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
   return blocks.map(pem => createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'))
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`${SETTING}: the policy server's certificate cannot be read: ${why}`, { cause: error })
+  }
 }

@@ -36,14 +36,30 @@ const SECTIONS = [
   'tokens'
 ] as const
 
-/** The settings (`section.key`) that differ and are only read at start. */
+/** Where the name in `main.conf` does not follow from ours. */
+const NAMES: Readonly<Record<string, string>> = {
+  'sharedFiles.maxBodyBytes': 'shared_files.max_body_size',
+  'sharedFiles.maxTotalBytes': 'shared_files.max_total_size',
+  'sharedFiles.cleanupFrequency': 'shared_files.cleanup.frequency',
+  'remoteRun.maxOutputBytes': 'remote_run.max_output',
+  'limits.minBytesPerSecond': 'limits.min_rate',
+  'upstream.port': 'output.upstream.host'
+}
+
+/** A setting as an operator knows it. @param setting `remoteRun.timeoutMs` @returns `remote_run.timeout` */
+export function settingName(setting: string): string {
+  const name = setting.replace(/Ms$/, '').replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+  return NAMES[setting] ?? name.replace(/^upstream\./, 'output.upstream.')
+}
+
+/** The settings that differ and are only read at start, as they are called in `main.conf`. */
 export function changesThatNeedRestart(running: Config, read: Config): string[] {
   return SECTIONS.flatMap(section => {
     const before: Readonly<Record<string, unknown>> = { ...running[section] }
     const after: Readonly<Record<string, unknown>> = { ...read[section] }
     return [...new Set([...Object.keys(before), ...Object.keys(after)])]
       .filter(key => !LIVE.has(`${section}.${key}`) && !isSame(before[key], after[key]))
-      .map(key => `${section}.${key}`)
+      .map(key => settingName(`${section}.${key}`))
   })
 }
 

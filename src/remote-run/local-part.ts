@@ -135,5 +135,5 @@ export class LocalPart implements CommandSource {
 
 /** What to tell when output was dropped. */
 export function exceeded(maxBytes: number): string {
-  return `output beyond ${maxBytes} bytes was dropped; see remote_run.max_output_bytes`
+  return `output beyond ${maxBytes} bytes was dropped; see remote_run.max_output`
 }

@@ -3,7 +3,7 @@ export class OutputLimit {
   #leftBytes: number
   #exceeded = false
 
-  /** @param maxBytes from `remote_run.max_output_bytes` */
+  /** @param maxBytes from `remote_run.max_output` */
   constructor(readonly maxBytes: number) {
     this.#leftBytes = maxBytes
   }
