@@ -38,12 +38,14 @@ async function measurePut(
   const signed = await makeSignedFile(join(context.folder, 'large'), sizeMib * MIB, signer)
   const idleMib = await relay.idleMib()
   let mostMib = residentMib(relay.pid)
+  let files = 0
   const medians = await interleave({
     count,
-    // One file id: the last round's copy is replaced, and the disk does not fill.
+    // A new file each time, as the reference makes one: replacing a large file takes the time of removing the old one.
     measure: async () => {
-      const put = () => secondsOf(() => putFile(relay.url(sharedFilePath('large', 'ttl=1day')), signed.bodyFile))
-      const { result, peaksMib } = await peakDuring([relay.pid], put)
+      files += 1
+      const url = relay.url(sharedFilePath(`large${files}`, 'ttl=1day'))
+      const { result, peaksMib } = await peakDuring([relay.pid], () => secondsOf(() => putFile(url, signed.bodyFile)))
       mostMib = Math.max(mostMib, ...peaksMib)
       return result
     },

@@ -16,7 +16,7 @@ const linkFile = promisify(link)
 const FILE_MODE = 0o640
 
 /** The kernel is told to begin writing each time this much has come, so that the last sync finds little left to do. */
-const EARLY_SYNC_BYTES = 64 * 1024 * 1024
+const EARLY_SYNC_BYTES = 8 * 1024 * 1024
 
 /** Makes names in `.incoming~` that no other file has, nor had in an earlier run of this relay. */
 export function createSpoolNames(nowMs: number): () => string {
