@@ -1,6 +1,7 @@
 import { parsePassed } from '../values/passed-relays.js'
 import { HopRefusedError } from '../values/relay-error.js'
 import type { FileRecord } from './file-record.js'
+import type { HandedDown } from './handed-down.js'
 import type { HopHealth } from './hop-health.js'
 import { transfer } from './hop-transfer.js'
 import type { PlaceableFile } from './incoming-file.js'
@@ -12,6 +13,7 @@ import type { PutOutcome } from './types.js'
 export interface ForwarderParts {
   readonly outbox: Outbox
   readonly health: HopHealth
+  readonly handedDown: HandedDown
   readonly now: () => number
   readonly observer: SharedFilesObserver
   /** The outbox may have something that can be tried now. */
@@ -35,7 +37,7 @@ export interface Forwarder {
   ): Promise<PutOutcome | 'keep-here'>
 }
 
-export function createForwarder({ outbox, health, now, observer, wakeOutbox }: ForwarderParts): Forwarder {
+export function createForwarder({ outbox, health, handedDown, now, observer, wakeOutbox }: ForwarderParts): Forwarder {
   async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, nextTryAtMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
     await outbox.add(record, bytes, { ...how, passed: before.join(',') }, nextTryAtMs, why)
@@ -56,7 +58,9 @@ export function createForwarder({ outbox, health, now, observer, wakeOutbox }: F
         requestId: how.requestId,
         keyHash: how.keyHash
       }
-      const result = await transfer(hop, kind, shipment, now(), signal)
+      const result = await handedDown.during('PUT', hop, record, record.hash, () =>
+        transfer(hop, kind, shipment, now(), signal)
+      )
       if (result.kind === 'unreachable') {
         observer.onForwarded?.(hop.id, 'unreachable', false)
         return putOff(record, bytes, how, health.failed(hop.id), result.reason)

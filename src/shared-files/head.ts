@@ -7,6 +7,7 @@ import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { HopRefusedError } from '../values/relay-error.js'
 import { keyName } from './file-layout.js'
+import type { HandedDown } from './handed-down.js'
 import type { HeadCache } from './head-cache.js'
 import type { HopHealth } from './hop-health.js'
 import { readStart } from './hop-transfer.js'
@@ -21,6 +22,7 @@ export interface HeadParts {
   readonly cache: HeadCache
   readonly outbox: Outbox
   readonly health: HopHealth
+  readonly handedDown: HandedDown
   readonly wakeOutbox: () => void
   readonly now: () => number
 }
@@ -42,7 +44,7 @@ export function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' 
 }
 
 export function createHead(parts: HeadParts) {
-  const { selfId, topology, outbox, health } = parts
+  const { selfId, topology, outbox, health, handedDown } = parts
   const isKept = createKeptLookup(parts)
 
   async function ask(hop: Hop, key: FileKey, hash: string, origin: Origin, passed: string[]): Promise<boolean> {
@@ -81,6 +83,7 @@ export function createHead(parts: HeadParts) {
     if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
     // An existing relay below that could not take the file: it is kept here on its behalf.
     if (step.kind === 'down' && !step.hop.isTreeline && isKept(key, hash)) return true
-    return ask(step.hop, key, hash, origin, passed)
+    if (handedDown.isBack('HEAD', key, hash, origin.caller)) return false
+    return handedDown.during('HEAD', step.hop, key, hash, () => ask(step.hop, key, hash, origin, passed))
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../values/logger.js'
 import { parsePassed } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
 import { keyName } from './file-layout.js'
+import type { HandedDown } from './handed-down.js'
 import { backoffMs, type HopHealth } from './hop-health.js'
 import { type TransferResult, transfer } from './hop-transfer.js'
 import type { KeyLock } from './key-lock.js'
@@ -30,6 +31,7 @@ export interface OutboxWorkerParts {
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly health: HopHealth
+  readonly handedDown: HandedDown
   readonly lock: KeyLock
   /** Puts an entry's file in place here, and removes the entry. The key's lock is held. */
   readonly keepHere: (row: OutboxRow) => Promise<void>
@@ -161,7 +163,9 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
       return 'over'
     }
     if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
-    return await settle(row, step.hop.id, await transfer(step.hop, step.kind, shipmentOf(row), now(), signal))
+    const { hop: next, kind } = step
+    const send = () => transfer(next, kind, shipmentOf(row), now(), signal)
+    return await settle(row, next.id, await parts.handedDown.during('PUT', next, row, row.hash, send))
   }
 
   function shipmentOf(row: OutboxRow) {

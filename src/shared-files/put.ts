@@ -13,6 +13,7 @@ import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from
 import { type FileLayout, keyName } from './file-layout.js'
 import { type FileRecord, isOlder } from './file-record.js'
 import type { Forwarder } from './forwarder.js'
+import type { HandedDown } from './handed-down.js'
 import { IncomingFile, type PlaceableFile } from './incoming-file.js'
 import type { KeyLock } from './key-lock.js'
 import { readMetadataBlock } from './metadata-block.js'
@@ -44,6 +45,7 @@ export interface PutParts {
   readonly outbox: Outbox
   readonly placement: Placement
   readonly forwarder: Forwarder
+  readonly handedDown: HandedDown
   readonly lock: KeyLock
   readonly quota: Quota
   readonly nextSpoolName: () => string
@@ -130,6 +132,12 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
 
   async function deliver(arrival: Arrival, record: FileRecord, bytes: ReceivedBytes, file: IncomingFile) {
     const { origin } = arrival.request
+    if (parts.handedDown.isBack('PUT', record, record.hash, origin.caller)) {
+      throw new RelayError(
+        'UNKNOWN_NODE',
+        `unknown target: ${record.target} is not known below yet, and this came back`
+      )
+    }
     const release = await parts.lock.acquire(keyName(record))
     try {
       const waiting = parts.outboxStore.findByKey(record)

@@ -12,6 +12,7 @@ import { createFileLayout } from './file-layout.js'
 import { createFolderSync } from './folder-sync.js'
 import { createForwarder } from './forwarder.js'
 import { createGet } from './get.js'
+import { createHandedDown } from './handed-down.js'
 import { createHead } from './head.js'
 import { createHeadCache } from './head-cache.js'
 import { createHopHealth } from './hop-health.js'
@@ -64,6 +65,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const quota = createQuota(config)
   const health = createHopHealth(now, random)
   const nextSpoolName = createSpoolNames(now())
+  const handedDown = createHandedDown()
   const settler = createSettler({ layout, store, commit, syncFolder, logger })
   const onStored = (sizeBytes: number) => observer.onStored?.(sizeBytes)
   const placement = createPlacement({ layout, store, commit, syncFolder, settler, cache, quota, now, onStored })
@@ -93,6 +95,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     topology,
     neighbours,
     health,
+    handedDown,
     lock,
     keepHere,
     now,
@@ -100,7 +103,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     logger,
     observer
   })
-  const forwarder = createForwarder({ outbox, health, now, observer, wakeOutbox: worker.pump })
+  const forwarder = createForwarder({ outbox, health, handedDown, now, observer, wakeOutbox: worker.pump })
   const rules = config
   const put = createPut({
     selfId,
@@ -115,12 +118,24 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     outbox,
     placement,
     forwarder,
+    handedDown,
     lock,
     quota,
     nextSpoolName,
     now
   })
-  const head = createHead({ selfId, topology, neighbours, store, cache, outbox, health, wakeOutbox: worker.pump, now })
+  const head = createHead({
+    selfId,
+    topology,
+    neighbours,
+    store,
+    cache,
+    outbox,
+    health,
+    handedDown,
+    wakeOutbox: worker.pump,
+    now
+  })
   const get = createGet({ selfId, layout, topology, neighbours, store, lock, now })
   const purgeParts = { layout, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
 

@@ -112,3 +112,17 @@ test('an existing relay below ours', async t => {
     assert.equal((await ask(old, `${file.path}?ttl=60`, { method: 'PUT', body: forged, as: null })).status, 403)
   })
 })
+
+test('an existing relay below whose nodes list is behind sends files back up: they end here', async t => {
+  const relays = RELAYS.filter(({ id }) => id !== 'relay-b')
+  const { tree, text } = await startMixedTree(t, { relays, textRelay: 'old', text: { nodes: new Map() } })
+  const root = tree.relay('root')
+  const file = signContent('node-o1', tree.member('node-r1'), 'f', 'x')
+  const head = async () => (await ask(root, `${file.path}?hash=${file.hash}`, { method: 'HEAD' })).status
+  assert.equal(await head(), 404)
+  assert.equal(text.requests.length, 1)
+  assert.equal((await ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })).status, 200)
+  assert.equal(text.requests.length, 2)
+  assert.equal(await head(), 200)
+  assert.equal(await readFile(join(root.sharedFilesPath, 'node-o1/files/node-r1/f'), 'utf8'), 'x')
+})
