@@ -83,7 +83,8 @@ function hasProxyMark(request: IncomingMessage): boolean {
 
 /** A page of our own, opened on this machine. A host name that only resolves to loopback (DNS rebinding) is not. */
 function isOwnOrigin(origin: string, host: string | undefined): boolean {
-  return OWN_ORIGIN.exec(origin)?.[1]?.toLowerCase() === host?.toLowerCase()
+  const own = OWN_ORIGIN.exec(origin)?.[1]
+  return own !== undefined && own.toLowerCase() === host?.toLowerCase()
 }
 
 function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {

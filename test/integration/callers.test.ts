@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { type AskOptions, ask } from '../support/http.js'
+import { sendRaw } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
 import { editConfig } from '../support/tree-files.js'
@@ -85,6 +86,8 @@ test('who may call what', async t => {
     for (const origin of ['https://evil.example', 'null', `http://evil.example:${host.split(':')[1]}`]) {
       await assertMay(proxied, { headers: { origin } }, /general\.trusted_proxies/)
     }
+    const old = await sendRaw(relay, 'GET /runs HTTP/1.0\r\nOrigin: https://evil.example\r\n\r\n')
+    assert.equal(old.status, 403, 'without a host')
     const rebound = { origin: 'http://rebound.example', host: 'rebound.example' }
     await assertMay(proxied, { headers: rebound }, /general\.trusted_proxies/)
   })
