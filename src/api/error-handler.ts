@@ -27,6 +27,7 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
 
 /** Seconds after which a caller that met a bound may try again. */
 const RETRY_AFTER_S = 5
+const FULL_DISK_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
 const WITH_RETRY_AFTER = new Set([429, 503])
 
 interface Failure {
@@ -53,6 +54,10 @@ export function describe(error: unknown): Failure {
   if (error instanceof HopRefusedError) {
     return { status: error.status, code: 'HOP_REFUSED', message: error.message, expected: true }
   }
+  if (isFullDisk(error)) {
+    const message = 'a disk of the relay is full (storage.path?); free some space or try again later'
+    return { status: STATUS.STORAGE_FULL, code: 'STORAGE_FULL', message, expected: true }
+  }
   const { statusCode, code, message } = fastifyError(error)
   if (statusCode >= 400 && statusCode < 500) return { status: statusCode, code, message, expected: true }
   return {
@@ -61,6 +66,11 @@ export function describe(error: unknown): Failure {
     message: 'an error within the relay; its log has the details under this request id',
     expected: false
   }
+}
+
+/** One that no feature expected: a database has no room for a record. */
+function isFullDisk(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && FULL_DISK_CODES.has(String(error.code))
 }
 
 function fastifyError(error: unknown): { statusCode: number; code: string; message: string } {

@@ -13,10 +13,12 @@ export function isMissing(error: unknown): boolean {
 
 /** Makes a full disk the expected failure that it is; everything else stays as it was. */
 export function asStorageError(error: unknown): unknown {
-  if (!FULL_CODES.has(errorCode(error) ?? '')) return error
+  const code = errorCode(error) ?? ''
+  if (!FULL_CODES.has(code)) return error
+  const setting = code === 'SQLITE_FULL' ? 'storage.path' : 'shared_files.path'
   return new RelayError(
     'STORAGE_FULL',
-    'the disk that holds shared_files.path is full; nothing was stored, free some space or try again later',
+    `the disk that holds ${setting} is full; nothing was stored, free some space or try again later`,
     { cause: error }
   )
 }

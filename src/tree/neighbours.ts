@@ -92,7 +92,13 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     if (node === undefined) return { unreachable: `${id}: no longer in the nodes list` }
     const { nodesCertsFile, httpsPort } = config.general
     const address = config.neighbours.addresses.get(id) ?? { host: node.hostname, port: httpsPort }
-    const trust = trustIn(config, files, node.hostname, certificatesOf(id), nodesCertsFile)
+    let known: readonly Buffer[]
+    try {
+      known = certificatesOf(id)
+    } catch (error) {
+      return { unreachable: `${id}: its certificates cannot be read now: ${String(error)}` }
+    }
+    const trust = trustIn(config, files, node.hostname, known, nodesCertsFile)
     if (trust.mode === 'cert_pinning' && trust.pins.length === 0) {
       return { unreachable: `${id}: no certificate of it is known, see ${nodesCertsFile} (general.nodes_certs_file)` }
     }
