@@ -3,6 +3,9 @@ import { RelayError } from './relay-error.js'
 /** The most characters that one condition may have (contract, "Remote run"). */
 export const MAX_CONDITION_LENGTH = 1024
 
+/** The most that all of a run may have together: they become one argument of a command, which ends at 128 KiB. */
+export const MAX_CONDITIONS_LENGTH = 64 * 1024
+
 const CONDITION = /^[a-zA-Z0-9][a-zA-Z0-9_]*$/
 const MAX_SHOWN_LENGTH = 80
 
@@ -13,6 +16,10 @@ const MAX_SHOWN_LENGTH = 80
  */
 export function parseConditions(text: string): string[] {
   if (text === '') return []
+  if (text.length > MAX_CONDITIONS_LENGTH) {
+    const limit = `at most ${MAX_CONDITIONS_LENGTH} characters are allowed`
+    throw new RelayError('INVALID_INPUT', `too many conditions: ${text.length} characters, ${limit}`)
+  }
   const conditions = text.split(',')
   for (const condition of conditions) checkCondition(condition)
   return conditions

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ask, postForm } from '../support/http.js'
+import { assertServes } from '../support/relay-health.js'
+import { startTree } from '../support/relay-tree.js'
+
+const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
+const NODES = '/rudder/relay-api/remote-run/nodes'
+const TOO_MANY = 'too many conditions: 198889 characters, at most 65536 characters are allowed\n'
+const MIB = 1024 * 1024
+
+test('forms that are huge, doubled or no forms', async t => {
+  const tree = await startTree(t, { relays: ROOT_ALONE })
+  const relay = tree.relay('root')
+  const post = (body: string | Buffer, type = 'application/x-www-form-urlencoded') =>
+    ask(relay, NODES, { method: 'POST', headers: { 'content-type': type }, body })
+  const runs = async () => JSON.parse((await ask(relay, '/runs')).text).runs.length
+
+  await t.test('over 1 MiB: 413, read by a client that sends all of it first', async () => {
+    for (const size of [MIB + 1, 20 * MIB]) {
+      const answer = await post(Buffer.alloc(size, 'a'))
+      assert.equal(answer.status, 413)
+    }
+  })
+
+  await t.test('a MiB of fields: an answer, soon', async () => {
+    const fields = Array.from({ length: 100_000 }, (_, index) => `f${index}=1`).join('&')
+    const answer = await post(fields)
+    assert.deepEqual([answer.status, answer.text], [400, 'Missing nodes\n'])
+  })
+
+  await t.test('a field twice: 400 that names it', async () => {
+    for (const name of ['nodes', 'keep_output', 'asynchronous', 'conditions', 'classes']) {
+      const value = name === 'nodes' ? 'n1' : name.startsWith('c') ? 'a' : 'false'
+      const rest = name === 'nodes' ? '' : '&nodes=n1'
+      const answer = await post(`${name}=${value}&${name}=${value}${rest}`)
+      assert.deepEqual([answer.status, answer.text], [400, `invalid ${name}: sent more than once\n`])
+    }
+  })
+
+  await t.test('names that mean something to JavaScript mean nothing here', async () => {
+    const answer = await post('__proto__=x&constructor=y&__proto__[nodes]=n1&toString=1')
+    assert.deepEqual([answer.status, answer.text], [400, 'Missing nodes\n'])
+  })
+
+  await t.test('conditions that are none: 400', async () => {
+    for (const conditions of ['x'.repeat(1_025), 'a b', 'a;reboot', '$(reboot)', '-x', 'é', 'a,,b', ','.repeat(10)]) {
+      const answer = await postForm(relay, NODES, { nodes: 'n1', classes: conditions })
+      assert.equal(answer.status, 400, `${conditions.slice(0, 20)}: ${answer.text}`)
+      assert.match(answer.text, /^invalid condition[^\n]*\n$/)
+    }
+  })
+
+  await t.test('more conditions than a command can be given: 400, and nothing is started', async () => {
+    const classes = Array.from({ length: 30_000 }, (_, index) => `c${index}`).join(',')
+    const answer = await postForm(relay, NODES, { nodes: 'n1', classes })
+    assert.deepEqual([answer.status, answer.text], [400, TOO_MANY])
+  })
+
+  await t.test('a host name that would be an option can not come in by an id', async () => {
+    for (const id of ['--help,n1', 'n1 n2', 'n1\n', '\0', '../n1', 'n1;n2', 'x'.repeat(129)]) {
+      const answer = await postForm(relay, NODES, { nodes: id })
+      assert.ok(answer.status === 400 || id === '--help,n1', `${id}: ${answer.status}`)
+    }
+  })
+
+  await t.test('another type: 415; rubbish that is no JSON, or no id: 400', async () => {
+    for (const type of ['text/xml', 'multipart/form-data; boundary=x', 'x']) {
+      assert.equal((await post('nodes=n1', type)).status, 415, type)
+    }
+    for (const type of ['application/json', undefined]) assert.equal((await post('nodes=%zz', type)).status, 400)
+  })
+
+  assert.ok((await runs()) <= 1, 'only the list with a good id in it ran')
+  await assertServes(tree, relay, 'n1', 'n2')
+})
