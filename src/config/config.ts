@@ -95,7 +95,7 @@ export interface Config {
   }
   /** Ours. How slow and how many callers may be. */
   readonly limits: {
-    /** A caller that has not sent its headers by then gets 408. */
+    /** A caller that has not sent its headers by then gets 408, one in its TLS handshake is dropped. */
     readonly headersTimeoutMs: number
     /** From the end of the headers until a PUT's metadata block, or a whole form, is there; else 408. */
     readonly metadataTimeoutMs: number

@@ -4,9 +4,6 @@ import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
 
-/** A caller that has not finished its TLS handshake by then is dropped. */
-const HANDSHAKE_TIMEOUT_MS = 10_000
-
 export interface Listeners {
   /** The addresses as bound, for the log. */
   readonly addresses: readonly string[]
@@ -50,7 +47,7 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
       ...serverOptions(config.limits),
       ...secureContext(config),
       minVersion: 'TLSv1.3',
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      handshakeTimeout: config.limits.headersTimeoutMs,
       requestCert: true,
       rejectUnauthorized: false // who it is, src/api/callers.ts decides: agents' certificates have no CA
     },
