@@ -6,6 +6,8 @@ import type { Config } from '../config/config.js'
 export const MAX_HEADER_BYTES = 16 * 1024
 const TIMEOUT_CHECK_INTERVAL_MS = 1_000
 const KEEP_ALIVE_MS = 75_000
+/** How long a refused caller may take to read why. */
+const FLUSH_LIMIT_MS = 5_000
 
 /** What both of our HTTP servers are made with. */
 export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'headersTimeoutMs'>) {
@@ -20,17 +22,19 @@ export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'head
 
 /** Answers what is no request, on either server: 408, 431 or 400 and a line of text, then the connection is closed. */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+  const answer = answerTo(error)
+  if (answer === undefined || !socket.writable || isAnswering(socket)) {
     socket.destroy()
     return
   }
-  const [status, text] = answerOf(error)
+  const [status, text] = answer
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Connection: close',
     'Content-Type: text/plain; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(text) + 1}`
   ]
+  socket.setTimeout(FLUSH_LIMIT_MS, () => socket.destroy())
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}\n`, () => socket.destroy())
 }
 
@@ -39,9 +43,10 @@ function isAnswering(socket: Socket): boolean {
   return '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse && socket._httpMessage.headersSent
 }
 
-function answerOf({ code }: { readonly code?: string }): [status: number, text: string] {
+/** Undefined where there is nothing to answer: the TLS handshake failed, or the connection broke. */
+function answerTo({ code = '' }: { readonly code?: string }): [status: number, text: string] | undefined {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'the headers did not come in time']
   if (code === 'HPE_HEADER_OVERFLOW')
     return [431, `the request line and headers have more than ${MAX_HEADER_BYTES} bytes`]
-  return [400, 'this is not an HTTP/1.1 request']
+  return code.startsWith('HPE_') ? [400, 'this is not an HTTP/1.1 request'] : undefined
 }
