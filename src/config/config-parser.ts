@@ -31,7 +31,7 @@ const ROOT_ID = 'root'
 const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
 const MAX_OUTPUT_BYTES = 1024 ** 3
 
-/** Shorter waits for headers would end before the server looks, which it does once a second. */
+/** Shorter waits for callers and neighbours would end before anyone looks, which is done once a second. */
 const SHORTEST_LIMIT_MS = 1_000
 
 /** With host names of 255 characters, the most that keeps a command's arguments under 128 KiB. */
@@ -103,6 +103,7 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
     httpsPort: section.read('https_port', wholeNumber(1, 65_535), 443),
     httpsIdleTimeoutMs: section.read('https_idle_timeout', duration(1, MAX_TIMER_MS), '2s'),
     connectTimeoutMs: section.read('connect_timeout', duration(1, MAX_TIMER_MS), '10s'),
+    responseTimeoutMs: section.read('response_timeout', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '1min'),
     peerAuthentication: section.read(
       'peer_authentication',
       oneOf('cert_pinning', 'cert_validation', 'dangerous_none'),

@@ -31,6 +31,8 @@ export interface Config {
     readonly httpsIdleTimeoutMs: number
     /** Ours. */
     readonly connectTimeoutMs: number
+    /** Ours. How long a neighbour may be silent before its answer, or within it. Runs have limits of their own. */
+    readonly responseTimeoutMs: number
     readonly peerAuthentication: PeerAuthentication
     readonly caPath: string | undefined
     /** Ours. Proxies whose `X-Forwarded-For` counts. */

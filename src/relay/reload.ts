@@ -7,6 +7,7 @@ const LIVE: ReadonlySet<string> = new Set([
   'general.trustedProxies',
   'general.peerAuthentication',
   'general.connectTimeoutMs',
+  'general.responseTimeoutMs',
   'general.httpsIdleTimeoutMs',
   'general.httpsPort',
   'general.caPath',

@@ -36,6 +36,8 @@ export interface DirectHopOptions {
   readonly connection: () => Promise<PeerConnection | NoConnection>
   /** How long a request may wait for a connection, in ms: opening one, and the queue before it. */
   readonly startLimitMs: number
+  /** Where a request names none, in ms. @default 60_000 */
+  readonly silenceLimitMs?: number | undefined
   /** Sent as `authorization` with each request. */
   readonly authorization: string | undefined
   /** What is remembered of it. */
@@ -112,7 +114,7 @@ async function begin(
   const timer = setTimeout(() => {
     if (!exchange.started) exchange.abort(new StartTimeoutError(options.startLimitMs))
   }, options.startLimitMs)
-  const silenceLimitMs = request.silenceLimitMs ?? DEFAULT_SILENCE_LIMIT_MS
+  const silenceLimitMs = request.silenceLimitMs ?? options.silenceLimitMs ?? DEFAULT_SILENCE_LIMIT_MS
   try {
     pool.dispatch(
       {

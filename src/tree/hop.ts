@@ -12,7 +12,7 @@ export interface HopRequest {
   readonly signal?: AbortSignal
   /**
    * How long the neighbour may be silent before its answer or within it, in ms; 0 for no limit.
-   * @default 60_000
+   * @default `general.response_timeout`
    */
   readonly silenceLimitMs?: number
 }

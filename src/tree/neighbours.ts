@@ -80,6 +80,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       connection: () => connect(id, target),
       // An opening connection that fails makes room for the next try.
       startLimitMs: 2 * config.general.connectTimeoutMs,
+      silenceLimitMs: config.general.responseTimeoutMs,
       authorization,
       isTreeline: () => store.version(id) !== undefined,
       onTreeline: version => remember(id, version),

@@ -17,7 +17,8 @@ export type NeighboursConfig = Pick<Config, 'upstream' | 'neighbours'> & {
     | 'connectTimeoutMs'
     | 'peerAuthentication'
     | 'caPath'
-  >
+  > &
+    Partial<Pick<Config['general'], 'responseTimeoutMs'>>
 }
 
 /** The contents of the files that the configuration names, as far as connections to neighbours need them. */

@@ -61,6 +61,7 @@ test('every key is honoured', () => {
     https_port = 8443
     https_idle_timeout = 5
     connect_timeout = "500ms"
+    response_timeout = "5s"
     peer_authentication = "cert_validation"
     ca_path = "ca.pem"
     trusted_proxies = ["127.0.0.1"]
@@ -95,6 +96,12 @@ test('every key is honoured', () => {
     [shared_folder]
     path = "folder"
     allowed_networks = ["192.168.0.0/16"]
+    [limits]
+    headers_timeout = "2s"
+    metadata_timeout = 3
+    min_rate = "2KiB"
+    rate_window = "4s"
+    max_uploads = 9
     [storage]
     path = "state"
     [metrics]
@@ -116,6 +123,7 @@ test('every key is honoured', () => {
     httpsPort: 8443,
     httpsIdleTimeoutMs: 5_000,
     connectTimeoutMs: 500,
+    responseTimeoutMs: 5_000,
     peerAuthentication: 'cert_validation',
     caPath: '/etc/relay/ca.pem',
     maxConnections: 100,
@@ -155,6 +163,13 @@ test('every key is honoured', () => {
   })
   assert.equal(config.sharedFolder.path, '/etc/relay/folder')
   assert.ok(config.sharedFolder.allowedNetworks.contains('192.168.1.1'))
+  assert.deepEqual(config.limits, {
+    headersTimeoutMs: 2_000,
+    metadataTimeoutMs: 3_000,
+    minBytesPerSecond: 2_048,
+    rateWindowMs: 4_000,
+    maxUploads: 9
+  })
   assert.equal(config.storage.path, '/etc/relay/state')
   assert.ok(config.metrics.allowedNetworks.contains('10.1.1.1'))
   assert.equal(config.tokens.adminFile, '/etc/relay/token')
