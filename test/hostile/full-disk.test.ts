@@ -45,9 +45,9 @@ async function assertNotStored(
 
 /** Starts root with one of its folders on a disk of its own. */
 async function startOnDisk(t: TestContext, section: string, mebibytes: number) {
-  const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'sub'] })
-  const disk = await mountSmallDisk(t, mebibytes)
+  const disk = await mountSmallDisk(t, mebibytes) // first, so that it goes even if the tree's folder can't be removed
   if (disk === undefined) return undefined
+  const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'sub'] })
   const root = tree.relay('root')
   const folder = section === 'storage' ? root.storagePath : root.sharedFilesPath
   await editConfig(root, text => text.replace(`path = "${folder}"`, `path = "${disk.path}"`))
