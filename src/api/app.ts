@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import formbody from '@fastify/formbody'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
+import { type AfterAnswer, installAfterAnswer } from './after-answer.js'
 import { API_PREFIX, canonicalUrl } from './api-prefix.js'
 import { createCallerIdentification } from './callers.js'
-import { installDraining } from './draining.js'
+import { createDraining } from './draining.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
-import { installRequestLog } from './request-log.js'
-import { installRequestMetrics } from './request-metrics.js'
+import { createRequestLog } from './request-log.js'
+import { createRequestObserver } from './request-metrics.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
@@ -35,13 +36,11 @@ export interface AppOptions {
 /** Builds the relay API. Listens to nothing yet; the caller closes it. */
 export async function buildApp({ services, logger, beforeRoutes }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
-    loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }), // src/api/request-log.ts does it
+    logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it
     http: serverOptions(services.config().limits),
     clientErrorHandler: answerClientError,
     bodyLimit: MAX_FORM_BYTES,
     forceCloseConnections: 'idle',
-    childLoggerFactory: shared => shared, // a logger a request is dear; what is logged names the request itself
     rewriteUrl: request => canonicalUrl(request.url ?? '/'),
     genReqId: requestIdMaker(),
     requestIdHeader: false,
@@ -54,24 +53,32 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
       reply.raw.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`)
     }
   })
-  installErrorHandler(app)
-  installRequestMetrics(app, services.metrics.requests)
-  installRequestLog(app)
-  installDraining(app)
+  const afterAnswer = installAfterAnswer(app, [
+    createRequestObserver(services.metrics.requests),
+    createRequestLog(logger),
+    createDraining(app)
+  ])
+  installErrorHandler(app, logger, afterAnswer)
   installCallers(app, services)
   installFormRules(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
-  await app.register(relayApi, { prefix: API_PREFIX, services })
+  await app.register(relayApi, { prefix: API_PREFIX, services, logger, afterAnswer })
   await app.register(observationRoutes, { services })
   return app
 }
 
+interface RelayApiOptions {
+  readonly services: Services
+  readonly logger: FastifyBaseLogger
+  readonly afterAnswer: AfterAnswer
+}
+
 /** All routes that answer under each of the prefixes of the contract. */
-const relayApi: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
-  await app.register(remoteRunRoutes, { services })
+const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, logger, afterAnswer }) => {
+  await app.register(remoteRunRoutes, { services, logger })
   await app.register(runRoutes, { services })
-  await app.register(sharedFileRoutes, { services })
+  await app.register(sharedFileRoutes, { services, afterAnswer })
   await app.register(outboxRoutes, { services })
   await app.register(sharedFolderRoutes, { services })
   await app.register(nodeRoutes, { services })
@@ -88,9 +95,11 @@ function installCallers(app: FastifyInstance, services: Services): void {
     topology
   })
   app.decorateRequest('caller')
+  app.decorateRequest('begunAt', 0)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header(RELAY_HEADER, VERSION)
     reply.header(REQUEST_ID_HEADER, request.id)
+    request.begunAt = performance.now()
     request.caller = identify(request.raw)
     const { access } = request.routeOptions.config
     if (access !== undefined) checkAccess(access, request.caller, config())

@@ -1,22 +1,22 @@
 import { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import type { AfterAnswer } from './after-answer.js'
 
 /**
  * Once the relay stops, a connection is closed after the answer that was under way on it. Node closes those that are
  * idle at that moment alone, and a caller that keeps its connection open would hold the stop up to its limit.
  */
-export function installDraining(app: FastifyInstance): void {
+export function createDraining(app: FastifyInstance): AfterAnswer {
   let isStopping = false
   app.addHook('preClose', done => {
     isStopping = true
     done()
   })
-  app.addHook('onResponse', ({ raw }, _reply, done) => {
+  return ({ raw }) => {
+    if (!isStopping) return
     const { socket } = raw
-    if (isStopping && socket instanceof Socket) {
-      if (raw.complete) socket.destroySoon()
-      else raw.once('end', () => socket.destroySoon()) // refused before its end: the sender should see why
-    }
-    done()
-  })
+    if (!(socket instanceof Socket)) return
+    if (raw.complete) socket.destroySoon()
+    else raw.once('end', () => socket.destroySoon()) // refused before its end: the sender should see why
+  }
 }

@@ -1,5 +1,6 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../values/relay-error.js'
+import type { AfterAnswer } from './after-answer.js'
 import { discardRest } from './request-body.js'
 
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
@@ -38,11 +39,22 @@ interface Failure {
 }
 
 /** Answers every failed request: one line of text, or JSON for callers that ask for it. */
-export function installErrorHandler(app: FastifyInstance): void {
-  app.setErrorHandler((error, request, reply) => answerFailure(describe(error), error, request, reply))
+export function installErrorHandler(app: FastifyInstance, logger: FastifyBaseLogger, afterAnswer: AfterAnswer): void {
+  const answer = (failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const { status, code, message } = failure
+    if (failure.expected) logger.info({ reqId: request.id, status, code, message }, 'refused')
+    else logger.error({ reqId: request.id, err: error }, 'failed')
+    return answerFailure(failure, request, reply)
+  }
+  app.setErrorHandler((error, request, reply) => {
+    const { config } = request.routeOptions
+    if (config.isHot === true) reply.raw.once('finish', () => afterAnswer(request, reply))
+    return answer(describe(error), error, request, reply)
+  })
   app.setNotFoundHandler((request, reply) => {
     const message = `no such route: ${request.method} ${request.originalUrl.slice(0, 200)}`
-    return answerFailure({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
+    reply.raw.once('finish', () => afterAnswer(request, reply))
+    return answer({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
   })
 }
 
@@ -80,10 +92,8 @@ function fastifyError(error: unknown): { statusCode: number; code: string; messa
   return { statusCode, code: code.replace(/^FST_ERR_/, ''), message: error.message }
 }
 
-function answerFailure(failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function answerFailure(failure: Failure, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, code, message } = failure
-  if (failure.expected) request.log.info({ reqId: request.id, status, code, message }, 'refused')
-  else request.log.error({ reqId: request.id, err: error }, 'failed')
   reply.code(status)
   if (code === 'CLIENT_TOO_SLOW') reply.header('connection', 'close')
   else {

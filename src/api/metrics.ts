@@ -1,7 +1,9 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Registry } from 'prom-client'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import { HopMetrics } from './hop-metrics.js'
+import { CounterFamily, header } from './metric-families.js'
 import { RequestMetrics } from './request-metrics.js'
 
 /** Where the features report what they do; shown at `/metrics` (docs/metrics.md lists every name). */
@@ -24,70 +26,60 @@ export interface MetricSources {
   readonly topology: CurrentTopology
 }
 
-const DURATION_BUCKETS_S = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60]
+/** The Prometheus text format. */
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 export function createMetrics(): Metrics {
+  const requests = new RequestMetrics()
+  const hops = new HopMetrics()
+  const nodes = new CounterFamily('treeline_run_nodes_total', 'Nodes that a remote run has ended for', 'outcome')
+  const bytes = new CounterFamily('treeline_shared_file_bytes_total', 'Bytes of shared files stored')
+  const outbox = new CounterFamily('treeline_outbox_attempts_total', 'Attempts to pass a waiting file on', 'outcome')
+  const purged = new CounterFamily('treeline_purged_files_total', 'Expired shared files removed')
+  let gauges: () => string = () => ''
+  let processMetrics: Promise<Registry> | undefined
+
+  return {
+    text: async () => {
+      processMetrics ??= createProcessMetrics()
+      const ofProcess = await (await processMetrics).metrics()
+      const ours = [requests, hops, nodes, bytes, outbox, purged].map(family => family.text())
+      return `${[ofProcess.trimEnd(), ...ours, gauges()].join('\n')}\n`
+    },
+    contentType: CONTENT_TYPE,
+    requests,
+    hopAsked: (hop, outcome, durationMs) => hops.observe(hop, outcome, durationMs),
+    nodeRan: outcome => nodes.add(1, outcome),
+    bytesStored: count => bytes.add(count),
+    outboxTried: outcome => outbox.add(1, outcome),
+    purged: files => purged.add(files),
+    observe: sources => {
+      gauges = () => gaugesText(sources)
+    }
+  }
+}
+
+async function createProcessMetrics(): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('prom-client')
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const registers = [registry]
-  const requests = new RequestMetrics()
-  const hops = new Histogram({
-    name: 'treeline_hop_duration_seconds',
-    help: 'Requests to neighbours, until the answer began',
-    labelNames: ['hop', 'outcome'] as const,
-    buckets: DURATION_BUCKETS_S,
-    registers
-  })
-  const counters = featureCounters(registers)
-
-  return {
-    text: async () => (await registry.metrics()) + requests.text(),
-    contentType: registry.contentType,
-    requests,
-    hopAsked: (hop, outcome, durationMs) => hops.labels(hop, outcome).observe(durationMs / 1000),
-    nodeRan: outcome => counters.nodes.labels(outcome).inc(),
-    bytesStored: bytes => counters.bytes.inc(bytes),
-    outboxTried: outcome => counters.outbox.labels(outcome).inc(),
-    purged: files => counters.purged.inc(files),
-    observe: sources => observe(registers, sources)
-  }
+  return registry
 }
 
-function featureCounters(registers: Registry[]) {
-  return {
-    nodes: new Counter({
-      name: 'treeline_run_nodes_total',
-      help: 'Nodes that a remote run has ended for',
-      labelNames: ['outcome'] as const,
-      registers
-    }),
-    bytes: new Counter({ name: 'treeline_shared_file_bytes_total', help: 'Bytes of shared files stored', registers }),
-    outbox: new Counter({
-      name: 'treeline_outbox_attempts_total',
-      help: 'Attempts to pass a waiting file on',
-      labelNames: ['outcome'] as const,
-      registers
-    }),
-    purged: new Counter({ name: 'treeline_purged_files_total', help: 'Expired shared files removed', registers })
-  }
-}
-
-function observe(registers: Registry[], { sharedFiles, remoteRuns, topology }: MetricSources): void {
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read())
-      }
-    })
-  gauge('treeline_shared_files', 'Shared files kept here', () => sharedFiles.status().files)
-  gauge('treeline_shared_files_bytes', 'Their size', () => sharedFiles.status().bytes)
-  gauge('treeline_outbox_pending', 'Files waiting for a hop', () => sharedFiles.status().outboxPending)
-  gauge('treeline_outbox_failed', 'Files that a hop refused', () => sharedFiles.status().outboxFailed)
-  gauge('treeline_outbox_bytes', 'Size of all files in the outbox', () => sharedFiles.status().outboxBytes)
-  gauge('treeline_runs_running', 'Remote runs under way', () => remoteRuns.status().running)
-  gauge('treeline_run_commands_running', 'Commands running', () => remoteRuns.status().commandsRunning)
-  gauge('treeline_nodes', 'Nodes in the list', () => topology().size)
+function gaugesText({ sharedFiles, remoteRuns, topology }: MetricSources): string {
+  const files = sharedFiles.status()
+  const runs = remoteRuns.status()
+  const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]
+  return [
+    gauge('treeline_shared_files', 'Shared files kept here', files.files),
+    gauge('treeline_shared_files_bytes', 'Their size', files.bytes),
+    gauge('treeline_outbox_pending', 'Files waiting for a hop', files.outboxPending),
+    gauge('treeline_outbox_failed', 'Files that a hop refused', files.outboxFailed),
+    gauge('treeline_outbox_bytes', 'Size of all files in the outbox', files.outboxBytes),
+    gauge('treeline_runs_running', 'Remote runs under way', runs.running),
+    gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
+    gauge('treeline_nodes', 'Nodes in the list', topology().size)
+  ]
+    .flat()
+    .join('\n')
 }

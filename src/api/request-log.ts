@@ -1,17 +1,15 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { AfterAnswer } from './after-answer.js'
 
 /** What changes something is worth a line each; what only asks (every agent, all day) is not, unless one looks. */
 const CHANGING = new Set(['PUT', 'POST', 'DELETE'])
 
 /** A line per request: at `info` for those that change something, else at `debug`. */
-export function installRequestLog(app: FastifyInstance): void {
-  app.addHook('onResponse', (request, reply, done) => {
-    if (CHANGING.has(request.method)) request.log.info(summary(request, reply), 'answered')
-    else if (request.log.level === 'debug' || request.log.level === 'trace') {
-      request.log.debug(summary(request, reply), 'answered')
-    }
-    done()
-  })
+export function createRequestLog(logger: FastifyBaseLogger): AfterAnswer {
+  return (request, reply) => {
+    if (CHANGING.has(request.method)) logger.info(summary(request, reply), 'answered')
+    else if (logger.level === 'debug' || logger.level === 'trace') logger.debug(summary(request, reply), 'answered')
+  }
 }
 
 function summary(request: FastifyRequest, reply: FastifyReply): object {
@@ -19,8 +17,8 @@ function summary(request: FastifyRequest, reply: FastifyReply): object {
     reqId: request.id,
     method: request.method,
     path: request.originalUrl.split('?', 1)[0]?.slice(0, 500),
-    status: reply.statusCode,
-    durationMs: Math.round(reply.elapsedTime),
+    status: reply.raw.statusCode,
+    durationMs: Math.round(performance.now() - request.begunAt),
     caller: request.caller?.id ?? request.caller?.kind,
     address: request.caller?.address
   }

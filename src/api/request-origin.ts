@@ -15,6 +15,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     caller: Caller
+    /** By `performance.now`. */
+    begunAt: number
   }
   interface FastifyContextConfig {
     access?: import('./access.js').Access

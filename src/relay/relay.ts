@@ -3,7 +3,6 @@ import { startJobs } from '../jobs/jobs.js'
 import { RelayError } from '../values/relay-error.js'
 import { type Listeners, openListeners } from './listeners.js'
 import { createParts, type Parts, type PartsOptions } from './parts.js'
-import { releaseStartUpGarbage } from './start-up-garbage.js'
 
 export interface RelayOptions extends PartsOptions {
   /** Resolves once the tree is there; the routes are built meanwhile. */
@@ -24,7 +23,6 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { sharedFiles, remoteRuns } = parts.services
   const app = await buildApp({ logger, services: parts.services })
   await Promise.all([treeLoaded, sharedFiles.recover(), remoteRuns.recover()])
-  await releaseStartUpGarbage()
   const listeners = await openListeners(app, config)
   parts.system.onCertificateRenewal(listeners.renewCertificate)
   sharedFiles.start()

@@ -29,8 +29,13 @@ const SCHEMA = {
   }
 }
 
+interface RemoteRunOptions {
+  readonly services: Services
+  readonly logger: FastifyBaseLogger
+}
+
 /** `POST remote-run/…` (contract, "Remote run"). */
-export const remoteRunRoutes: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
+export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app, { services, logger }) => {
   const config = { access: 'remote-run' } as const
 
   async function answer(request: FastifyRequest, reply: FastifyReply, nodes: RunOrder['nodes']): Promise<FastifyReply> {
@@ -46,6 +51,7 @@ export const remoteRunRoutes: FastifyPluginAsync<{ services: Services }> = async
       origin
     })
     reply.header(RUN_ID_HEADER, run.id)
+    if (!asynchronous) cancelWhenCallerLeaves(run, origin.signal, logger)
     return sendRun(request, reply, run, origin.signal)
   }
 
@@ -77,7 +83,6 @@ async function sendRun(
   signal: AbortSignal
 ): Promise<FastifyReply> {
   const { asynchronous, keepOutput } = run.order
-  if (!asynchronous) cancelWhenCallerLeaves(run, signal, request.log)
   if (request.headers.accept?.includes(NDJSON)) {
     reply.type(NDJSON)
     return reply.send(Readable.from(eventLines(run.events(0, signal)), { objectMode: false }))
@@ -92,10 +97,10 @@ async function sendRun(
 }
 
 /** A caller that goes away takes its synchronous run with it, down to the processes (design, "Nothing lost"). */
-function cancelWhenCallerLeaves(run: Run, signal: AbortSignal, log: FastifyBaseLogger): void {
+function cancelWhenCallerLeaves(run: Run, signal: AbortSignal, logger: FastifyBaseLogger): void {
   const cancel = () => {
     const reason = signal.reason instanceof RelayError ? signal.reason.message : 'the caller has gone'
-    run.cancel(reason).catch((error: unknown) => log.error({ run: run.id, err: error }, 'cannot cancel'))
+    run.cancel(reason).catch((error: unknown) => logger.error({ run: run.id, err: error }, 'cannot cancel'))
   }
   if (signal.aborted) cancel()
   else signal.addEventListener('abort', cancel, { once: true })

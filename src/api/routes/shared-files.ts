@@ -1,8 +1,16 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { KeptFile } from '../../shared-files/types.js'
-import { ACCEPTED_AT_HEADER, SOURCE_KEY_HASH_HEADER, STATE_HEADER } from '../../values/header-names.js'
+import {
+  ACCEPTED_AT_HEADER,
+  RELAY_HEADER,
+  REQUEST_ID_HEADER,
+  SOURCE_KEY_HASH_HEADER,
+  STATE_HEADER
+} from '../../values/header-names.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
+import { VERSION } from '../../values/version.js'
+import type { AfterAnswer } from '../after-answer.js'
 import { sendKeptFile } from '../kept-file-answer.js'
 import { checkNotEncoded } from '../request-body.js'
 import { headerText, isKnownRelay, originOf } from '../request-origin.js'
@@ -31,17 +39,25 @@ const READ_HEADERS = ['range', 'if-none-match', 'if-range', 'if-modified-since']
 
 const tags = ['shared files']
 
+interface HeadRouteOptions {
+  readonly services: Services
+  readonly afterAnswer: AfterAnswer
+}
+
 /** `PUT`, `HEAD` and `GET shared-files/<target>/<source>/<file-id>` (contract, "Shared files"). */
-export const sharedFileRoutes: Routes<{ services: Services }> = async (app, { services }) => {
-  await app.register(headRoute, { services })
+export const sharedFileRoutes: Routes<HeadRouteOptions> = async (app, { services, afterAnswer }) => {
+  await app.register(headRoute, { services, afterAnswer })
   await app.register(getRoutes, { services })
   await app.register(putRoute, { services })
 }
 
-/** The hottest route of all: every agent asks it all day. */
-const headRoute: FastifyPluginAsync<{ services: Services }> = async (app, { services }) => {
+/**
+ * The hottest route of all: every agent asks it all day. So its answer, which has no body, is written directly: what
+ * Fastify does around an answer costs as much as finding it.
+ */
+const headRoute: FastifyPluginAsync<HeadRouteOptions> = async (app, { services, afterAnswer }) => {
   const { sharedFiles, stopping } = services
-  const config = { access: 'shared-files-write' } as const
+  const config = { access: 'shared-files-write', isHot: true } as const
   const schema = {
     tags,
     summary: 'Whether this very file is there already',
@@ -55,9 +71,16 @@ const headRoute: FastifyPluginAsync<{ services: Services }> = async (app, { serv
   app.head<HeadRequest>(PATH, { config, schema, validatorCompiler: acceptAll }, (request, reply) => {
     const key = readKey(request.params)
     const there = sharedFiles.head(key, readHash(request.query), originOf(request, reply, stopping))
-    if (typeof there === 'boolean') return answerHead(reply, there)
-    return there.then(is => answerHead(reply, is))
+    if (typeof there === 'boolean') return answerHead(request, reply, there)
+    return there.then(is => answerHead(request, reply, is))
   })
+
+  function answerHead(request: FastifyRequest<HeadRequest>, reply: FastifyReply, isThere: boolean): void {
+    reply.hijack()
+    reply.raw.writeHead(isThere ? 200 : 404, [RELAY_HEADER, VERSION, REQUEST_ID_HEADER, request.id])
+    reply.raw.end()
+    afterAnswer(request, reply)
+  }
 }
 
 interface HeadRequest {
@@ -78,10 +101,6 @@ function readKey({ target, source, fileId }: FileKey): FileKey {
   const key = { target, source, fileId }
   checkFileKey(key)
   return key
-}
-
-function answerHead(reply: FastifyReply, there: boolean): FastifyReply {
-  return reply.code(there ? 200 : 404).send()
 }
 
 const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
