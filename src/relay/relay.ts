@@ -39,7 +39,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   }
 }
 
-/** No new requests; those under way may finish within the limit; then streams are ended and processes stopped. */
+/**
+ * No new requests; those under way, and runs that nobody waits for, may finish within the limit; then streams are
+ * ended and processes stopped.
+ */
 async function stop(
   parts: Parts,
   listeners: Listeners,
@@ -48,7 +51,10 @@ async function stop(
 ): Promise<void> {
   const { sharedFiles, remoteRuns } = parts.services
   const drained = listeners.drain()
-  await settledWithin(drained, limitMs)
+  await settledWithin(
+    drained.then(() => remoteRuns.idle()), // a request under way may still start a run
+    limitMs
+  )
   parts.stopping.abort(new RelayError('STOPPING', 'the relay is stopping; ask again in a minute'))
   await Promise.all([jobs.stop(), remoteRuns.stop(), sharedFiles.stop()])
   listeners.cut()

@@ -185,6 +185,13 @@ class RunRegistry implements RemoteRuns {
     return purgeRuns({ store, commit, files: this.#files, endedBeforeMs, signal })
   }
 
+  async idle(): Promise<void> {
+    while (this.#starting.size + this.#live.size > 0) {
+      const ends = [...this.#live.values()].map(run => run.ended)
+      await Promise.allSettled([...this.#starting.values(), ...ends])
+    }
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true
     await Promise.allSettled(this.#starting.values())

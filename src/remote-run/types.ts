@@ -86,6 +86,8 @@ export interface RemoteRuns {
   recover(): Promise<void>
   /** Removes records and outputs past the retention. @returns how many runs went */
   purgeExpired(signal: AbortSignal): Promise<number>
+  /** Resolves once no run is under way. */
+  idle(): Promise<void>
   /** Takes no new orders, cancels what runs, waits until no process is left. */
   stop(): Promise<void>
 }

@@ -51,6 +51,20 @@ test('SIGTERM: what is under way may finish, within a limit', async t => {
     assert.equal(await ended(), 0)
   })
 
+  await t.test('an asynchronous run that nobody waits for ends too', async () => {
+    await tree.restart('root')
+    await agents.reset('node-slow')
+    const { headers } = await postForm(root, '/remote-run/nodes/node-slow', { asynchronous: 'true' })
+    await agents.started('node-slow')
+    await beginStop(tree)
+    await agents.release()
+    assert.equal(await ended(), 0)
+    await tree.restart('root')
+    const record = JSON.parse((await ask(root, `/runs/${String(headers['treeline-run-id'])}`)).text)
+    assert.deepEqual([record.state, record.counts], ['done', { done: 1 }])
+    await tree.processes.get('root')?.stop()
+  })
+
   await t.test('a PUT under way is taken to its end, and is there after the next start', async () => {
     await tree.restart('root')
     const file = signContent('node-r1', tree.member('node-slow'), 'f', Buffer.alloc(600_000, 'x'))
