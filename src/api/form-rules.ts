@@ -4,13 +4,17 @@ import { checkNotEncoded, hasBody } from './request-body.js'
 
 type Done = (error?: Error | null, payload?: RequestPayload) => void
 
+const FORM = 'application/x-www-form-urlencoded'
+
 /**
- * For the body of every POST, which is short and read whole: no content coding, and a time limit (408 beyond). The
- * server's own limit is off, since the body of a PUT may take long.
+ * For the body of every POST, which is short and read whole: a form and nothing else (415; a page on another site can
+ * send text and some JSON unasked), no content coding, and a time limit (408 beyond). The server's own limit is off,
+ * since the body of a PUT may take long.
  */
 export function installFormRules(app: FastifyInstance, limitMs: number): void {
   function check(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
     checkNotEncoded(request.raw)
+    checkIsForm(request)
     done()
   }
 
@@ -28,9 +32,17 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
     done(null, payload)
   }
 
+  app.removeAllContentTypeParsers() // Fastify's own, of JSON and text
   app.addHook('onRoute', route => {
     if (route.method !== 'POST') return
     route.onRequest = [check, ...[route.onRequest ?? []].flat()]
     route.preParsing = [limit, ...[route.preParsing ?? []].flat()]
   })
+}
+
+/** @throws {RelayError} UNSUPPORTED_MEDIA */
+function checkIsForm({ headers }: FastifyRequest): void {
+  const type = headers['content-type']
+  if (type === undefined || type.split(';', 1)[0]?.trim().toLowerCase() === FORM) return
+  throw new RelayError('UNSUPPORTED_MEDIA', `content-type ${type.slice(0, 80)}: send the fields as ${FORM}`)
 }

@@ -64,11 +64,21 @@ test('forms that are huge, doubled or no forms', async t => {
     }
   })
 
-  await t.test('another type: 415; rubbish that is no JSON, or no id: 400', async () => {
-    for (const type of ['text/xml', 'multipart/form-data; boundary=x', 'x']) {
-      assert.equal((await post('nodes=n1', type)).status, 415, type)
+  await t.test('another type: 415, and nothing is started; a form of rubbish: 400', async () => {
+    const before = await runs()
+    for (const type of ['application/json', 'text/plain', 'text/xml', 'multipart/form-data; boundary=x', 'x']) {
+      for (const path of [NODES, `${NODES}/n1`, NODES.replace('nodes', 'all')]) {
+        for (const body of ['{"nodes":"n1"}', 'nodes=n1', '']) {
+          const answer = await ask(relay, path, { method: 'POST', headers: { 'content-type': type }, body })
+          assert.equal(answer.status, 415, `${type} ${path} ${body}`)
+          assert.match(answer.text, /^content-type .*: send the fields as application\/x-www-form-urlencoded\n$/)
+        }
+      }
     }
-    for (const type of ['application/json', undefined]) assert.equal((await post('nodes=%zz', type)).status, 400)
+    assert.equal(await runs(), before)
+    assert.equal((await post('nodes=%zz')).status, 400)
+    const asForm = await post('nodes=%zz', 'Application/X-WWW-Form-Urlencoded; charset=UTF-8')
+    assert.equal(asForm.status, 400)
   })
 
   assert.ok((await runs()) <= 1, 'only the list with a good id in it ran')
