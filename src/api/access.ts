@@ -63,6 +63,17 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   }
 }
 
+/** How a refusal names its caller. */
+const WHO: Readonly<Record<CallerKind, string>> = {
+  local: 'a local caller',
+  'policy-server': 'the policy server',
+  relay: 'the relay',
+  node: 'the node',
+  admin: 'a caller with the admin token',
+  proxied: 'a caller behind a proxy',
+  network: 'an unknown caller'
+}
+
 const PROXY_REMEDY = '; through a proxy, list the proxy in general.trusted_proxies'
 
 /** @throws {RelayError} FORBIDDEN, naming the setting that would allow the call */
@@ -70,7 +81,7 @@ export function checkAccess(access: Access, caller: Caller, config: Config): voi
   const rule = ACCESS[access]
   if (rule.kinds.includes(caller.kind)) return
   if (rule.networks !== undefined && caller.kind !== 'proxied' && rule.networks(config).contains(caller.address)) return
-  const who = caller.id === undefined ? caller.kind : `${caller.kind} ${caller.id}`
+  const who = caller.id === undefined ? WHO[caller.kind] : `${WHO[caller.kind]} ${caller.id}`
   const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''
   throw new RelayError('FORBIDDEN', `not allowed for ${who} at ${caller.address}: ${rule.remedy}${proxy}`)
 }

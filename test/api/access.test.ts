@@ -78,6 +78,12 @@ test('a refusal names the setting that would allow the call', async t => {
   assert.doesNotThrow(attempt('remote-run', 'network', '::ffff:10.1.2.3'))
   assert.throws(attempt('remote-run', 'network'), /remote_run\.allowed_networks/)
   assert.throws(attempt('runs', 'proxied', '127.0.0.1'), /general\.trusted_proxies/)
+  assert.throws(attempt('runs', 'proxied', '127.0.0.1'), /not allowed for a caller behind a proxy at 127\.0\.0\.1: /)
+  assert.throws(attempt('runs', 'network'), /not allowed for an unknown caller at 10\.2\.0\.1: /)
+  assert.throws(
+    () => checkAccess('system', { kind: 'node', id: 'n1', address: '10.2.0.1' }, config),
+    /not allowed for the node n1 at 10\.2\.0\.1: /
+  )
   assert.throws(attempt('system', 'admin'), RelayError)
   for (const access of Object.keys(ACCESS)) assert.notEqual(ACCESS[access as Access].remedy, '')
 })
