@@ -205,7 +205,8 @@ function summary({ here, down, unknown }: RunPlan): string {
   const relays = [...down].map(([relay, nodes]) => `${nodes.length} below ${relay}`).slice(0, 10)
   const more = down.size > relays.length ? [`and ${down.size - relays.length} more relays`] : []
   const strangers = unknown.length === 0 ? [] : [`${unknown.length} unknown`]
-  return [`${here.length} nodes here`, ...relays, ...more, ...strangers].join(', ')
+  const nodesHere = `${here.length} ${here.length === 1 ? 'node' : 'nodes'} here`
+  return [nodesHere, ...relays, ...more, ...strangers].join(', ')
 }
 
 function* allNodes({ here, down, unknown }: RunPlan): Generator<string> {
