@@ -42,6 +42,7 @@ export interface Downloaded {
  */
 export async function downloadFile(client: RelayClient, download: Download): Promise<Downloaded> {
   const { fileKey, destination } = download
+  await checkFolder(destination)
   const answer = await client.request({ method: 'GET', path: filePath(fileKey), isPatient: true })
   const temporary = temporaryBeside(destination)
   try {
@@ -57,6 +58,17 @@ export async function downloadFile(client: RelayClient, download: Download): Pro
     answer.body.on('error', () => undefined).destroy()
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** Before anything is fetched. */
+async function checkFolder(destination: string): Promise<void> {
+  const folder = dirname(destination)
+  const stats = await stat(folder).catch(() => undefined)
+  if (stats?.isDirectory() !== true) {
+    throw new CommandError(
+      `${destination} cannot be written: there is no folder ${folder}; create it, or check the path`
+    )
   }
 }
 

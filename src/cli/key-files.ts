@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { SigningKey } from '../values/file-signing.js'
 import { errorCode, errorMessage, UsageError } from './command-error.js'
+import { readNamedFile } from './named-file.js'
 
 /** Where an existing agent has its RSA key. */
 export const AGENT_KEY_FILE = '/var/rudder/cfengine-community/ppkeys/localhost.priv'
@@ -29,8 +29,8 @@ export async function readSigningKey(path: string, passphraseFile: string | unde
   const passphrase =
     passphraseFile === undefined
       ? (process.env[PASSPHRASE_VARIABLE] ?? AGENT_PASSPHRASE)
-      : ((await readKeyFile(passphraseFile, '--passphrase-file')).split(/\r?\n/)[0] ?? '')
-  const key = parsePrivateKey(await readKeyFile(path, '--key'), path, passphrase)
+      : ((await readNamedFile('--passphrase-file', passphraseFile)).split(/\r?\n/)[0] ?? '')
+  const key = parsePrivateKey(await readNamedFile('--key', path), path, passphrase)
   if (key.asymmetricKeyType === 'rsa') return { kind: 'rsa', key }
   if (key.asymmetricKeyType === 'ed25519') return { kind: 'ed25519', seed: rawKey(key) }
   throw new UsageError(`${path} is a key of type ${key.asymmetricKeyType}: RSA or Ed25519 keys sign files`)
@@ -38,7 +38,7 @@ export async function readSigningKey(path: string, passphraseFile: string | unde
 
 /** Reads the private key that opens sealed files. @returns 32 bytes @throws {UsageError} */
 export async function readOpenKey(path: string): Promise<Uint8Array> {
-  const key = parsePrivateKey(await readKeyFile(path, '--open-key'), path, undefined)
+  const key = parsePrivateKey(await readNamedFile('--open-key', path), path, undefined)
   if (key.asymmetricKeyType === 'x25519') return rawKey(key)
   throw new UsageError(
     `${path} is a key of type ${key.asymmetricKeyType}: X25519 keys open files (treeline key generate)`
@@ -52,7 +52,7 @@ export async function readOpenKey(path: string): Promise<Uint8Array> {
  * @throws {UsageError} when it is neither
  */
 export async function readSealKey(textOrPath: string): Promise<Uint8Array> {
-  const text = SEAL_KEY_FORM.test(textOrPath) ? textOrPath : (await readKeyFile(textOrPath, '--seal')).trim()
+  const text = SEAL_KEY_FORM.test(textOrPath) ? textOrPath : (await readNamedFile('--seal', textOrPath)).trim()
   const [, base64] = SEAL_KEY_FORM.exec(text) ?? []
   if (base64 === undefined) throw new UsageError('--seal should be x25519:<base64 of 32 bytes>, or a file with it')
   return Buffer.from(base64, 'base64')
@@ -84,12 +84,4 @@ function parsePrivateKey(pem: string, path: string, passphrase: string | undefin
 /** The 32 bytes at the end of the PKCS#8 form. */
 function rawKey(key: KeyObject): Uint8Array {
   return new Uint8Array(key.export({ format: 'der', type: 'pkcs8' }).subarray(-32))
-}
-
-async function readKeyFile(path: string, option: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${option} ${path} cannot be read: ${errorMessage(error)}`, { cause: error })
-  }
 }

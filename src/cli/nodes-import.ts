@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { isNodeId } from '../values/ids.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
+import { readNamedFile } from './named-file.js'
 import { type PutInPlace, putInPlace } from './put-in-place.js'
 import { type ClientAnswer, NotReachedError, refusal } from './relay-client.js'
 import { openClient, readConfig, type ServerOptions } from './server-options.js'
@@ -26,8 +26,9 @@ export async function importNodes(
   const client = await openClient(options)
   try {
     // Both are read and checked before either is put in place.
-    const nodes = nodesFile === undefined ? undefined : await readChecked(nodesFile, checkNodesList)
-    const certs = options.certs === undefined ? undefined : await readChecked(options.certs, checkCertificates)
+    const nodes = nodesFile === undefined ? undefined : await readChecked('[nodeslist]', nodesFile, checkNodesList)
+    const certs =
+      options.certs === undefined ? undefined : await readChecked('--certs', options.certs, checkCertificates)
     if (config !== undefined && nodes !== undefined) placed.push(await putInPlace(config.general.nodesListFile, nodes))
     if (config !== undefined && certs !== undefined) placed.push(await putInPlace(config.general.nodesCertsFile, certs))
     const answer = await client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' } })
@@ -65,8 +66,8 @@ async function reloadProblem(answer: ClientAnswer): Promise<string | undefined> 
   return `the relay could not read it: ${'errorDetails' in result ? String(result.errorDetails) : 'it does not say why'}`
 }
 
-async function readChecked(path: string, check: (text: string) => string[]): Promise<string> {
-  const text = await readFile(path, 'utf8')
+async function readChecked(name: string, path: string, check: (text: string) => string[]): Promise<string> {
+  const text = await readNamedFile(name, path)
   const problems = check(text)
   if (problems.length === 0) return text
   const more = problems.length > MAX_PROBLEMS ? [`and ${problems.length - MAX_PROBLEMS} more`] : []

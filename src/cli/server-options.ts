@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
 import type { Config } from '../config/config.js'
 import { errorMessage, UsageError } from './command-error.js'
+import { readNamedFile } from './named-file.js'
 import type { RelayClient } from './relay-client.js'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:3030'
@@ -87,10 +87,5 @@ async function findServer(options: ServerOptions): Promise<string> {
 }
 
 async function readOptional(path: string | undefined, option: string): Promise<string | undefined> {
-  if (path === undefined) return undefined
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new UsageError(`${option} ${path} cannot be read: ${errorMessage(error)}`, { cause: error })
-  }
+  return path === undefined ? undefined : readNamedFile(option, path)
 }

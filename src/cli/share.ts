@@ -52,10 +52,12 @@ async function share(target: string, fileId: string, path: string, options: Shar
   const fileKey = { target, source: await ownNodeId(options.source, '--source', options), fileId }
   checkFileKey(fileKey)
   if (options.seal === undefined) return shareFile(fileKey, path, options)
+  const publicKey = await readSealKey(options.seal)
+  await (await StableFile.open(path)).close() // tells of a wrong path before anything is written
   const folder = await mkdtemp(join(tmpdir(), 'treeline-seal-'))
   try {
     const sealed = join(folder, 'sealed')
-    await seal(path, sealed, await readSealKey(options.seal))
+    await seal(path, sealed, publicKey)
     await shareFile(fileKey, sealed, options)
   } finally {
     await rm(folder, { recursive: true, force: true })

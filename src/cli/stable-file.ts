@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { HashAlgorithm } from '../values/file-metadata.js'
 import { CommandError } from './command-error.js'
+import { whyUnreadable } from './named-file.js'
 
 const READ_BYTES = 256 * 1024
 
@@ -15,9 +16,9 @@ export class StableFile {
     readonly modifiedAtMs: number
   ) {}
 
-  /** @throws {CommandError} when it is no regular file. To be closed by the caller. */
+  /** @throws {CommandError} when it is not there, or no regular file. To be closed by the caller. */
   static async open(path: string): Promise<StableFile> {
-    const handle = await open(path, 'r')
+    const handle = await openNamed(path)
     try {
       const stats = await handle.stat()
       if (!stats.isFile()) throw new CommandError(`${path} is not a file`)
@@ -77,5 +78,13 @@ export class StableFile {
 
   #changed(): CommandError {
     return new CommandError(`${this.path} changed while it was read: share it again once it is complete`)
+  }
+}
+
+async function openNamed(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    throw new CommandError(whyUnreadable('<path>', path, error), undefined, { cause: error })
   }
 }

@@ -159,6 +159,12 @@ test('nodes import puts files in place, and the former ones back when the relay 
   assert.equal(malformed.code, 1)
   assert.match(malformed.stderr, /"a\/b" is not a node id\n {2}c: is its own policy server/)
   assert.equal((await imported(path('new.json'), '--certs', path('main.conf'))).code, 1)
+  const absent = await imported(path('nothing.json'))
+  assert.equal(absent.code, 2)
+  assert.equal(
+    absent.stderr,
+    `treeline: [nodeslist] ${path('nothing.json')} cannot be read: there is no such file; check the path\n`
+  )
   assert.deepEqual(
     (await readdir(folder)).filter(name => name.endsWith('~')),
     []

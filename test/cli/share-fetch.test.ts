@@ -167,3 +167,22 @@ test('refusals are told, and mistakes on the command line are exit code 2', asyn
   assert.equal((await share(path('data'), '--key', key, '--server', 'http://127.0.0.1:1')).code, 1)
   assert.equal((await share(path('.'), '--key', key)).code, 1)
 })
+
+test('a file that is not there is named, with the argument and what to do', async t => {
+  const { folder, key, share, fetch, path } = await setUp(t)
+  const nothing = path('nothing')
+  const why = `${nothing} cannot be read: there is no such file; check the path\n`
+  for (const more of [[], ['--seal', `x25519:${'A'.repeat(43)}=`]]) {
+    const noFile = await share(nothing, '--key', key, ...more)
+    assert.deepEqual([noFile.code, noFile.stderr], [1, `treeline: <path> ${why}`])
+  }
+  const noKey = await share(key, '--key', nothing)
+  assert.deepEqual([noKey.code, noKey.stderr], [2, `treeline: --key ${why}`])
+  const aFolder = await share(key, '--key', folder)
+  assert.equal(aFolder.stderr, `treeline: --key ${folder} cannot be read: it is a folder; name a file\n`)
+  const noFolder = await fetch(join(nothing, 'copy'))
+  assert.deepEqual(
+    [noFolder.code, noFolder.stderr],
+    [1, `treeline: ${nothing}/copy cannot be written: there is no folder ${nothing}; create it, or check the path\n`]
+  )
+})

@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises'
+import { errorCode, errorMessage, UsageError } from './command-error.js'
+
+const ABSENT = 'there is no such file; check the path'
+const NOT_ALLOWED = 'this user may not read it; change its mode, or run as its owner'
+
+/** Failed system calls in the words of whoever named the file. */
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: ABSENT,
+  ENOTDIR: ABSENT,
+  EISDIR: 'it is a folder; name a file',
+  EACCES: NOT_ALLOWED,
+  EPERM: NOT_ALLOWED
+}
+
+/**
+ * Which file of a command line cannot be read, why, and what to do.
+ * @param name of the argument or option, as in the usage: `<path>`, `--ca`
+ */
+export function whyUnreadable(name: string, path: string, error: unknown): string {
+  return `${name} ${path} cannot be read: ${WHY[errorCode(error) ?? ''] ?? errorMessage(error)}`
+}
+
+/** A small text file that an option names. @throws {UsageError} when it cannot be read */
+export async function readNamedFile(name: string, path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(whyUnreadable(name, path, error), { cause: error })
+  }
+}
