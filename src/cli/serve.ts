@@ -22,7 +22,9 @@ export async function runServe({ config: directory, test = false }: ServeOptions
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) {
-    process.stdout.write(`${directory}: the configuration is in order\n`)
+    const hasErrors = config.notices.some(({ level }) => level === 'error')
+    const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
+    process.stdout.write(`${directory}: the configuration ${verdict}\n`)
     return 0
   }
   try {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/serve-options.js'
-import { treeline } from '../support/treeline-command.js'
+import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
 test('serve is understood with and without its name', () => {
   for (const args of [
@@ -36,4 +38,26 @@ test('a mistake is told with exit code 2', async t => {
     assert.match(stderr, /error: /)
   }
   assert.match((await treeline(t, ['serve', '--help'])).stdout, /--config <dir>/)
+})
+
+test('serve --test: in order, usable with errors, unusable', async t => {
+  const folder = await temporaryFolder(t)
+  await writeFile(join(folder, 'logging.conf'), '')
+  const check = async (mainConf: string) => {
+    await writeFile(join(folder, 'main.conf'), mainConf)
+    return treeline(t, ['serve', '--config', folder, '--test'])
+  }
+  const good = await check('[general]\nnode_id = "root"\n')
+  assert.deepEqual(good, { code: 0, stdout: `${folder}: the configuration is in order\n`, stderr: '' })
+
+  const withError = await check('[general]\nnode_id = "root"\n[processing.reporting]\noutput = "database"\n')
+  assert.deepEqual(
+    [withError.code, withError.stdout],
+    [0, `${folder}: the configuration can be used; see the errors above\n`]
+  )
+  assert.match(withError.stderr, /^treeline: error: main\.conf: processing\.reporting\.output: /)
+
+  const bad = await check('[general]\nnode_id = "relay-1"\n')
+  assert.deepEqual([bad.code, bad.stdout], [2, ''])
+  assert.match(bad.stderr, /output\.upstream\.host/)
 })
