@@ -80,7 +80,7 @@ export class CommandHost {
     const isSource = import.meta.url.endsWith('.ts')
     const main = fileURLToPath(new URL(`./command-host-main.${isSource ? 'ts' : 'js'}`, import.meta.url))
     const child = fork(main, {
-      execArgv: [...SMALL_PROCESS, ...(isSource ? ['--import', 'tsx'] : [])],
+      execArgv: [...SMALL_PROCESS, ...(isSource ? ['--import', import.meta.resolve('tsx')] : [])],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       detached: true
     })
