@@ -27,7 +27,7 @@ export interface CommandLine {
 
 /** How `treeline` is started from this checkout: compiled where this file is compiled, else through tsx. */
 export function treelineCommand(args: readonly string[]): CommandLine {
-  const compiled = fileURLToPath(new URL('../src/main.js', import.meta.url))
+  const compiled = fileURLToPath(new URL('../treeline/main.js', import.meta.url))
   if (existsSync(compiled)) return { program: process.execPath, args: [compiled, ...args] }
   const source = fileURLToPath(new URL('../src/main.ts', import.meta.url))
   return { program: process.execPath, args: ['--import', import.meta.resolve('tsx'), source, ...args] }

@@ -8,8 +8,8 @@ import type { Cleanup } from './cleanup.js'
 import { residentMib } from './memory.js'
 import { type RelaySetup, writeRelayFolder } from './relay-folder.js'
 
-/** `dist/src/main.js`, seen from `dist/bench/support`. */
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+/** `dist/treeline/main.js`, seen from `dist/bench/support`. */
+const MAIN = fileURLToPath(new URL('../../treeline/main.js', import.meta.url))
 const POLL_EVERY_MS = 2
 const READY_WITHIN_MS = 60_000
 /** What Node and SQLite still do after the start is over by then. */

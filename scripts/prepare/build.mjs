@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { bundle } from './bundle.mjs'
 import { SetupError } from './setup-error.mjs'
 import { runCommand, step } from './step.mjs'
 
@@ -16,15 +17,14 @@ export function isBuilt(root) {
 
 /** Compiles what changed, and removes what has no source any more. */
 export async function build(root) {
-  await step('compiling (tsc)', async () => {
+  await step('compiling (tsc, esbuild)', async () => {
     // Taken before the compiler reads: what changes meanwhile is compiled the next time.
     const compiledFrom = fingerprint(root)
     removeOrphans(root)
     const tsc = join(root, 'node_modules', '.bin', 'tsc')
     const { code, output } = await runCommand(tsc, ['-p', 'tsconfig.build.json'], { cwd: root })
     if (code !== 0) throw new SetupError(`the sources do not compile:\n${output.trimEnd()}`)
-    const main = join(root, 'dist', 'src', 'main.js')
-    if (existsSync(main)) chmodSync(main, 0o755)
+    await bundle(root)
     writeFileSync(stampFile(root), compiledFrom)
   })
 }

@@ -76,7 +76,7 @@ async function planList(topology: Topology, nodes: readonly string[]): Promise<R
 }
 
 /** What to tell about a node that is not below this relay. */
-export function unknownNode(id: string, topology: Topology): string {
+function unknownNode(id: string, topology: Topology): string {
   return `unknown node: ${id} is not below ${topology.selfId}`
 }
 

@@ -28,7 +28,7 @@ export interface HeadParts {
 }
 
 /** Whether a file is here. The hottest path of all: no allocation but the name, and mostly no SQL. */
-export function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cache' | 'now'>) {
+function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cache' | 'now'>) {
   return (key: FileKey, hash: string): boolean => {
     if (hash === '') return false
     const name = keyName(key)

@@ -39,6 +39,6 @@ export function checkNotBack(step: NextStep, caller: Caller, passed: readonly st
   )
 }
 
-export function unknownTarget(target: string): RelayError {
+function unknownTarget(target: string): RelayError {
   return new RelayError('UNKNOWN_NODE', `unknown target: ${target} is not in the nodes list of the root`)
 }

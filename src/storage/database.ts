@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
+import { PACKAGE_ROOT } from '../values/package-root.js'
 
 export type { Database } from 'better-sqlite3'
 
@@ -38,7 +38,7 @@ export function openDatabase(file: string, schema: Schema): Database.Database {
 }
 
 function migrate(db: Database.Database, schema: Schema): void {
-  const folder = join(migrationsFolder(), schema)
+  const folder = join(PACKAGE_ROOT, 'migrations', schema)
   const names = readdirSync(folder)
     .filter(name => MIGRATION_NAME.test(name))
     .sort()
@@ -54,13 +54,6 @@ function migrate(db: Database.Database, schema: Schema): void {
   for (const [index, name] of names.entries()) {
     if (index >= done) apply.immediate(name, index + 1)
   }
-}
-
-/** `migrations/` stands beside `src/`, and beside `dist/` once compiled. */
-function migrationsFolder(): string {
-  const here = fileURLToPath(import.meta.url)
-  const levelsUp = here.includes(`${join('dist', 'src', 'storage')}`) ? '../../..' : '../..'
-  return join(here, '..', levelsUp, 'migrations')
 }
 
 /** Why a database cannot be read any more, or undefined while it can. */

@@ -22,7 +22,7 @@ export function signRsa(key: KeyObject, algorithm: HashAlgorithm, hash: Buffer):
 }
 
 /** Ed25519 over the names of a file, the time and its hash, by tweetnacl. @param seed 32 bytes */
-export function signEd25519(seed: Uint8Array, fileKey: FileKey, parts: SignedParts): Buffer {
+function signEd25519(seed: Uint8Array, fileKey: FileKey, parts: SignedParts): Buffer {
   const { secretKey } = nacl.sign.keyPair.fromSeed(seed)
   return Buffer.from(nacl.sign.detached(ed25519Message(fileKey, parts), secretKey))
 }

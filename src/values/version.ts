@@ -1,13 +1,12 @@
-import { createRequire } from 'node:module'
-
-/** `package.json` stands two levels above this file, three once compiled. */
-function readVersion(): string {
-  const require = createRequire(import.meta.url)
-  const levelsUp = import.meta.url.includes('/dist/src/') ? '../../../' : '../../'
-  const manifest: unknown = require(`${levelsUp}package.json`)
-  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
-  return '0.0.0'
-}
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PACKAGE_ROOT } from './package-root.js'
 
 /** Treeline's version, as in `package.json`. */
 export const VERSION = readVersion()
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'))
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
+  return '0.0.0'
+}

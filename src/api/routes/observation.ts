@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PACKAGE_ROOT } from '../../values/package-root.js'
 
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
-const OPENAPI_FILE = new URL(
-  import.meta.url.includes('/dist/src/') ? '../../../../docs/openapi.json' : '../../../docs/openapi.json',
-  import.meta.url
-)
+const OPENAPI_FILE = join(PACKAGE_ROOT, 'docs', 'openapi.json')
 
 /** What stands outside the prefixes: `GET /uuid`, `GET /metrics`, `GET /openapi.json`. */
 export const observationRoutes: Routes<{ services: Services }> = async (app, { services }) => {
