@@ -42,7 +42,7 @@ export interface Downloaded {
  */
 export async function downloadFile(client: RelayClient, download: Download): Promise<Downloaded> {
   const { fileKey, destination } = download
-  await checkFolder(destination)
+  await checkDestination(destination)
   const answer = await client.request({ method: 'GET', path: filePath(fileKey), isPatient: true })
   const temporary = temporaryBeside(destination)
   try {
@@ -62,7 +62,9 @@ export async function downloadFile(client: RelayClient, download: Download): Pro
 }
 
 /** Before anything is fetched. */
-async function checkFolder(destination: string): Promise<void> {
+async function checkDestination(destination: string): Promise<void> {
+  const former = await stat(destination).catch(() => undefined)
+  if (former?.isDirectory() === true) throw new CommandError(`${destination} is a folder; name a file in it`)
   const folder = dirname(destination)
   const stats = await stat(folder).catch(() => undefined)
   if (stats?.isDirectory() !== true) {

@@ -29,10 +29,7 @@ const LONGEST_SEQ = 16
  * for `aliveMs` gives an `alive` event, which is in no log and bears the number of the last event before it.
  * @throws the reason of `signal` when it aborts; ENOENT when the log has been purged
  */
-async function* followLog(
-  source: LogSource,
-  { after, signal, aliveMs }: FollowOptions
-): AsyncGenerator<LocatedEvent> {
+async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowOptions): AsyncGenerator<LocatedEvent> {
   signal.throwIfAborted()
   const file = await open(source.path, 'r')
   try {

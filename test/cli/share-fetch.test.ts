@@ -180,6 +180,8 @@ test('a file that is not there is named, with the argument and what to do', asyn
   assert.deepEqual([noKey.code, noKey.stderr], [2, `treeline: --key ${why}`])
   const aFolder = await share(key, '--key', folder)
   assert.equal(aFolder.stderr, `treeline: --key ${folder} cannot be read: it is a folder; name a file\n`)
+  const intoFolder = await fetch(folder)
+  assert.deepEqual([intoFolder.code, intoFolder.stderr], [1, `treeline: ${folder} is a folder; name a file in it\n`])
   const noFolder = await fetch(join(nothing, 'copy'))
   assert.deepEqual(
     [noFolder.code, noFolder.stderr],
