@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { startJobs } from '../../src/jobs/jobs.js'
+import type { Frequency } from '../../src/jobs/purge-schedule.js'
+import { silentLogger } from '../../src/values/logger.js'
+import { eventually } from '../support/eventually.js'
+
+/** Jobs whose purge of files ends when it is told to, and a count of the clock's ticks. */
+function startTestJobs(t: TestContext, cleanupFrequency: Frequency) {
+  const signals: AbortSignal[] = []
+  const ends: (() => void)[] = []
+  let looks = 0
+  const jobs = startJobs({
+    sharedFiles: {
+      purgeExpired: signal => {
+        signals.push(signal)
+        return new Promise(resolve => ends.push(() => resolve(1)))
+      }
+    },
+    remoteRuns: { purgeExpired: () => Promise.resolve(0) },
+    cleanupFrequency,
+    logger: silentLogger,
+    now: () => {
+      looks += 1
+      return Date.now()
+    }
+  })
+  const endAll = () => {
+    for (const end of ends.splice(0)) end()
+  }
+  t.after(() => {
+    endAll()
+    return jobs.stop()
+  })
+  return { jobs, signals, endAll, looks: () => looks }
+}
+
+test('the purge starts every so often, never twice at once, and is waited for at the end', async t => {
+  const { jobs, signals, endAll, looks } = startTestJobs(t, { everyMs: 1 })
+  await eventually('the first purge', () => signals.length === 1)
+  const before = looks()
+  await eventually('two more ticks', () => looks() >= before + 6) // each tick looks for both jobs, and when it starts one
+  assert.equal(signals.length, 1)
+  endAll()
+  await eventually('the next purge', () => signals.length === 2)
+
+  let isStopped = false
+  const stopped = jobs.stop().then(() => {
+    isStopped = true
+  })
+  await eventually('the end being asked for', () => signals[1]?.aborted === true)
+  assert.equal(isStopped, false)
+  endAll()
+  await stopped
+})
+
+test('the purge starts at the times of a cron expression', async t => {
+  const { signals } = startTestJobs(t, { cron: '* * * * * *' })
+  await eventually('the first purge', () => signals.length === 1)
+})
