@@ -220,3 +220,16 @@ test('the httpd lines of the README are those that are shipped', () => {
   const [, lines = ''] = /```apache\n([\s\S]*?)```/.exec(read('README.md')) ?? []
   for (const line of lines.trim().split('\n')) assert.ok(shipped.includes(line), line)
 })
+
+test('the shipped httpd opens single routes alone: the API answers under further prefixes', () => {
+  const shipped = read('deploy/httpd/treeline.conf')
+  const sections = [...shipped.matchAll(/<Location "([^"]+)">\n([\s\S]*?)<\/Location>/g)].map(([, path, rules]) => ({
+    path,
+    rules: rules?.trim()
+  }))
+  // sections are merged in their order: one that came later would close what was opened before
+  assert.deepEqual(sections[0], { path: '/rudder/relay-api/', rules: 'Require all denied' })
+  const remoteRun = sections.find(({ path }) => path === '/rudder/relay-api/remote-run/')
+  assert.match(remoteRun?.rules ?? '', /^Require ip /)
+  for (const { path = '' } of sections.slice(1)) assert.match(path, /^(?:\/rudder)?\/relay-api\/[a-z]+-[a-z]+\/$/)
+})
