@@ -67,7 +67,7 @@ async function serve(config: Config): Promise<number> {
       relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
     })
     const signal = await stopSignal()
-    logger.info({ signal }, 'stopping: requests under way may finish')
+    logger.info({ signal }, 'stopping: requests and runs under way may finish')
     await relay.stop()
     logger.info({}, 'stopped')
     return 0
