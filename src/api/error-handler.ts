@@ -6,7 +6,6 @@ import { discardRest } from './request-body.js'
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
 export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   INVALID_INPUT: 400,
-  UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
   BAD_SIGNATURE: 403,
   DISABLED: 403,
@@ -18,7 +17,6 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   CONFLICT: 409,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA: 415,
-  TOO_MANY_REQUESTS: 429,
   HOP_UNREACHABLE: 502,
   BUSY: 503,
   STOPPING: 503,
@@ -29,7 +27,6 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
 /** Seconds after which a caller that met a bound may try again. */
 const RETRY_AFTER_S = 5
 const FULL_DISK_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
-const WITH_RETRY_AFTER = new Set([429, 503])
 
 interface Failure {
   readonly status: number
@@ -100,7 +97,7 @@ function answerFailure(failure: Failure, request: FastifyRequest, reply: Fastify
     reply.removeHeader('connection') // which Fastify sets with a 413
     discardRest(request.raw, reply.raw)
   }
-  if (WITH_RETRY_AFTER.has(status)) reply.header('retry-after', String(RETRY_AFTER_S))
+  if (status === STATUS.BUSY) reply.header('retry-after', String(RETRY_AFTER_S))
   if (request.headers.accept?.includes('application/json')) {
     return reply.type('application/json').send({ code, message, requestId: request.id })
   }

@@ -4,7 +4,6 @@
  */
 export type RelayErrorCode =
   | 'INVALID_INPUT'
-  | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
   | 'BAD_SIGNATURE'
   | 'UNKNOWN_NODE'
@@ -15,7 +14,6 @@ export type RelayErrorCode =
   | 'CLIENT_GONE'
   | 'BODY_TOO_LARGE'
   | 'UNSUPPORTED_MEDIA'
-  | 'TOO_MANY_REQUESTS'
   | 'HOP_UNREACHABLE'
   | 'BUSY'
   | 'STOPPING'
