@@ -56,7 +56,7 @@ export function createRunStore(db: Database) {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
   )
   const updateNode = db.prepare(
-    `UPDATE run_nodes SET outcome = ?, exit_code = ?, started_at = ?, duration_ms = ?, message = ?
+    `UPDATE run_nodes SET outcome = ?, exit_code = ?, started_at = coalesce(?, started_at), duration_ms = ?, message = ?
      WHERE run_id = ? AND node = ?`
   )
   const endRun = db.prepare(`UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?`)
