@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { rawRequest } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
@@ -56,6 +57,9 @@ test('the three calls of remote-run, in text', async t => {
     }
   })
 
+  const hasEnded = (id: string) =>
+    eventually(`the end of run ${id}`, async () => JSON.parse((await ask(root, `/runs/${id}`)).text).state === 'done')
+
   await t.test('the four combinations', async () => {
     for (const keepOutput of ['true', 'false', undefined]) {
       for (const asynchronous of ['true', 'false', undefined]) {
@@ -70,6 +74,8 @@ test('the three calls of remote-run, in text', async t => {
         assert.match(String(answer.headers['treeline-run-id']), /^[0-9A-Z]{26}$/)
         if (keepOutput !== 'true') assert.equal(answer.text, '')
         else assert.deepEqual(ranIn(answer.text), ['node-a1', 'node-s1'])
+        // its calls are not to be taken for those of the next one
+        if (asynchronous === 'true') await hasEnded(String(answer.headers['treeline-run-id']))
         if (keepOutput !== 'true' && asynchronous !== 'true') {
           const calls = linesOf(await readFile(join(tree.folder, 'calls'), 'utf8')).slice(-2)
           assert.deepEqual(calls.map(call => /node-\w+/.exec(call)?.[0]).sort(), ['node-a1', 'node-s1'])
