@@ -22,6 +22,8 @@ interface Identity {
 const PROXY_MARKS = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'] as const
 
 const BEARER = /^Bearer +(\S+)$/i
+/** A page whose host name was made to resolve to loopback (DNS rebinding) comes with that name, and with no `Origin`. */
+const OWN_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
 const OWN_ORIGIN = /^https?:\/\/((?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?)$/i
 
 /**
@@ -78,6 +80,7 @@ function showsToken(request: IncomingMessage, expected: Buffer): boolean {
 function hasProxyMark(request: IncomingMessage): boolean {
   const { headers } = request
   for (const mark of PROXY_MARKS) if (headers[mark] !== undefined) return true
+  if (headers.host !== undefined && !OWN_HOST.test(headers.host)) return true
   return headers.origin !== undefined && !isOwnOrigin(headers.origin, headers.host)
 }
 

@@ -31,7 +31,7 @@ test('bodies that are slow, torn, endless or not what they say', async t => {
   const small = signContent('n1', tree.member('n2'), 'small', 'small')
   const path = `${file.path}?ttl=1h`
   const put = (...headers: readonly string[]) =>
-    head(`PUT ${path} HTTP/1.1`, 'Host: x', 'Connection: close', ...headers)
+    head(`PUT ${path} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...headers)
   const pid = tree.processes.get('root')?.pid ?? 0
   await assertServes(tree, relay, 'n1', 'n2')
   const before = await residentBytes(pid)
@@ -81,7 +81,7 @@ test('bodies that are slow, torn, endless or not what they say', async t => {
   await t.test('a form of one byte now and then: 408', async t => {
     const client = await rawClient(t, relay)
     const type = 'Content-Type: application/x-www-form-urlencoded'
-    client.send(head('POST /rudder/relay-api/remote-run/all HTTP/1.1', 'Host: x', type, 'Content-Length: 1000'))
+    client.send(head('POST /rudder/relay-api/remote-run/all HTTP/1.1', 'Host: localhost', type, 'Content-Length: 1000'))
     drip(t, client, 'a')
     const answer = await client.closed
     assert.deepEqual(statusesIn(answer), [408])

@@ -43,7 +43,7 @@ test(`${CONNECTIONS} connections at once, which send half a head: others are ser
   const pid = tree.processes.get('root')?.pid ?? 0
   await assertServes(tree, relay, 'n1', 'n2')
   const before = await residentBytes(pid)
-  const half = 'GET /uuid HTTP/1.1\r\nHost: x\r\nX: '
+  const half = 'GET /uuid HTTP/1.1\r\nHost: localhost\r\nX: '
   const crowds = await Promise.all(Array.from({ length: CROWDS }, () => crowd(t, relay, CONNECTIONS / CROWDS, half)))
   assert.equal(
     crowds.reduce((sum, [, { open }]) => sum + open, 0),
@@ -62,7 +62,7 @@ test('beyond max_connections: closed at once, and those that are there are serve
   const tree = await startTree(t, { relays: ROOT_ALONE, settings: { general: ['max_connections = 50'] } })
   const relay = tree.relay('root')
   const first = await rawClient(t, relay)
-  const request = head('GET /uuid HTTP/1.1', 'Host: x')
+  const request = head('GET /uuid HTTP/1.1', 'Host: localhost')
   first.send(request)
   await first.until(/root/)
   const [child] = await crowd(t, relay, 200, '')

@@ -8,7 +8,7 @@ import { signContent } from '../support/signed-files.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
 const FILE = '/rudder/relay-api/shared-files/n1/n2/f'
-const UUID = head('GET /uuid HTTP/1.1', 'Host: x')
+const UUID = head('GET /uuid HTTP/1.1', 'Host: localhost')
 const RUBBISH = 'this is not an HTTP/1.1 request\n'
 const TOO_LONG = 'the request line and headers have more than 16384 bytes\n'
 
@@ -21,55 +21,55 @@ const REFUSED: readonly (readonly [
 ])[] = [
   ['bytes at random', Buffer.from([0x16, 0x03, 0xff, 0x00, 0x80, 0x0d, 0x0a]), [400], RUBBISH],
   ['HTTP/2 by prior knowledge', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400], RUBBISH],
-  ['a version of HTTP that there is none of', head('GET /uuid HTTP/3.7', 'Host: x'), [400], RUBBISH],
-  ['no method', head(' /uuid HTTP/1.1', 'Host: x'), [400], RUBBISH],
-  ['an unknown method', head('FROBNICATE /uuid HTTP/1.1', 'Host: x'), [400], RUBBISH],
+  ['a version of HTTP that there is none of', head('GET /uuid HTTP/3.7', 'Host: localhost'), [400], RUBBISH],
+  ['no method', head(' /uuid HTTP/1.1', 'Host: localhost'), [400], RUBBISH],
+  ['an unknown method', head('FROBNICATE /uuid HTTP/1.1', 'Host: localhost'), [400], RUBBISH],
   ['no Host', head('GET /uuid HTTP/1.1', 'Connection: close'), [400]],
-  ['a header without a colon', head('GET /uuid HTTP/1.1', 'Host: x', 'rubbish'), [400], RUBBISH],
-  ['a space before the colon', head('GET /uuid HTTP/1.1', 'Host: x', 'Content-Length : 5'), [400], RUBBISH],
-  ['a folded header', head('GET /uuid HTTP/1.1', 'Host: x', 'X: a', '\tb: c\0'), [400], RUBBISH],
-  ['NUL in a header', head('GET /uuid HTTP/1.1', 'Host: x', 'X: a\0b'), [400], RUBBISH],
-  ['NUL in the path', head('GET /uu\0id HTTP/1.1', 'Host: x'), [400], RUBBISH],
+  ['a header without a colon', head('GET /uuid HTTP/1.1', 'Host: localhost', 'rubbish'), [400], RUBBISH],
+  ['a space before the colon', head('GET /uuid HTTP/1.1', 'Host: localhost', 'Content-Length : 5'), [400], RUBBISH],
+  ['a folded header', head('GET /uuid HTTP/1.1', 'Host: localhost', 'X: a', '\tb: c\0'), [400], RUBBISH],
+  ['NUL in a header', head('GET /uuid HTTP/1.1', 'Host: localhost', 'X: a\0b'), [400], RUBBISH],
+  ['NUL in the path', head('GET /uu\0id HTTP/1.1', 'Host: localhost'), [400], RUBBISH],
   ['a line feed alone after the head', 'GET /uuid HTTP/1.1\nHost: x\n\n\n\0', [400], RUBBISH],
-  ['a header of 20 KiB', head('GET /uuid HTTP/1.1', 'Host: x', `X: ${'a'.repeat(20_480)}`), [431], TOO_LONG],
-  ['a header name of 20 KiB', head('GET /uuid HTTP/1.1', 'Host: x', `${'a'.repeat(20_480)}: 1`), [431], TOO_LONG],
+  ['a header of 20 KiB', head('GET /uuid HTTP/1.1', 'Host: localhost', `X: ${'a'.repeat(20_480)}`), [431], TOO_LONG],
+  ['a header name of 20 KiB', head('GET /uuid HTTP/1.1', 'Host: localhost', `${'a'.repeat(20_480)}: 1`), [431], TOO_LONG],
   [
     'many short headers',
-    head('GET /uuid HTTP/1.1', 'Host: x', ...Array.from({ length: 5_000 }, (_, index) => `X-${index}: 1`)),
+    head('GET /uuid HTTP/1.1', 'Host: localhost', ...Array.from({ length: 5_000 }, (_, index) => `X-${index}: 1`)),
     [431],
     TOO_LONG
   ],
-  ['a path of 64 KiB', head(`GET /${'a'.repeat(65_536)} HTTP/1.1`, 'Host: x'), [431], TOO_LONG],
+  ['a path of 64 KiB', head(`GET /${'a'.repeat(65_536)} HTTP/1.1`, 'Host: localhost'), [431], TOO_LONG],
   [
     'Content-Length and Transfer-Encoding',
-    head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Content-Length: 4', 'Transfer-Encoding: chunked') + '0\r\n\r\nGET /uuid',
+    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: 4', 'Transfer-Encoding: chunked') + '0\r\n\r\nGET /uuid',
     [400],
     RUBBISH
   ],
   [
     'Transfer-Encoding twice, the last one not chunked',
-    head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Transfer-Encoding: chunked', 'Transfer-Encoding: identity'),
+    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Transfer-Encoding: chunked', 'Transfer-Encoding: identity'),
     [400],
     RUBBISH
   ],
   [
     'an obscured Transfer-Encoding',
-    head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Transfer-Encoding: xchunked'),
+    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Transfer-Encoding: xchunked'),
     [400],
     RUBBISH
   ],
   [
     'Content-Length twice',
-    head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Content-Length: 4', 'Content-Length: 5'),
+    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: 4', 'Content-Length: 5'),
     [400],
     RUBBISH
   ],
-  ['a list of lengths', head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Content-Length: 4, 5'), [400], RUBBISH],
-  ['a negative length', head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Content-Length: -1'), [400], RUBBISH],
-  ['a length in hex', head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Content-Length: 0x10'), [400], RUBBISH],
+  ['a list of lengths', head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: 4, 5'), [400], RUBBISH],
+  ['a negative length', head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: -1'), [400], RUBBISH],
+  ['a length in hex', head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: 0x10'), [400], RUBBISH],
   [
     'a length beyond 64 bits',
-    head(`PUT ${FILE} HTTP/1.1`, 'Host: x', `Content-Length: ${'9'.repeat(30)}`),
+    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', `Content-Length: ${'9'.repeat(30)}`),
     [400],
     RUBBISH
   ]
@@ -91,7 +91,7 @@ test('what is no request is answered, and the connection closed', async t => {
 
   await t.test('a head that is never finished: 408', async t => {
     for (const tls of [false, true]) {
-      const answer = await exchangeRaw(t, relay, 'GET /uuid HTTP/1.1\r\nHost: x\r\nX: ', tls)
+      const answer = await exchangeRaw(t, relay, 'GET /uuid HTTP/1.1\r\nHost: localhost\r\nX: ', tls)
       assert.deepEqual(statusesIn(answer), [408])
       assert.ok(answer.endsWith('\r\n\r\nthe headers did not come in time\n'), answer)
     }
@@ -101,7 +101,7 @@ test('what is no request is answered, and the connection closed', async t => {
     const client = await rawClient(t, relay)
     const timer = setInterval(() => client.send('a'), 100)
     t.after(() => clearInterval(timer))
-    client.send('GET /uuid HTTP/1.1\r\nHost: x\r\nX: ')
+    client.send('GET /uuid HTTP/1.1\r\nHost: localhost\r\nX: ')
     assert.deepEqual(statusesIn(await client.closed), [408])
   })
 
@@ -129,7 +129,7 @@ test('what is no request is answered, and the connection closed', async t => {
     const file = signContent('n1', tree.member('n2'), 'large', Buffer.alloc(16 * 1024 * 1024, 'a'))
     await ask(relay, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
     const client = await rawClient(t, relay)
-    client.send(head(`GET ${file.path} HTTP/1.1`, 'Host: x'))
+    client.send(head(`GET ${file.path} HTTP/1.1`, 'Host: localhost'))
     await client.until(/\r\n\r\na/)
     client.socket.pause()
     client.send('\0\0\0')
@@ -141,7 +141,7 @@ test('what is no request is answered, and the connection closed', async t => {
   })
 
   await t.test('a request hidden in the body of another one is none', async t => {
-    const outer = head(`PUT ${FILE} HTTP/1.1`, 'Host: x', 'Connection: close', `Content-Length: ${UUID.length}`)
+    const outer = head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Connection: close', `Content-Length: ${UUID.length}`)
     const answer = await exchangeRaw(t, relay, outer + UUID)
     assert.deepEqual(statusesIn(answer), [400])
   })

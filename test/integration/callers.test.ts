@@ -90,6 +90,7 @@ test('who may call what', async t => {
     assert.equal(old.status, 403, 'without a host')
     const rebound = { origin: 'http://rebound.example', host: 'rebound.example' }
     await assertMay(proxied, { headers: rebound }, /general\.trusted_proxies/)
+    await assertMay(proxied, { headers: { host: 'rebound.example' } }, /general\.trusted_proxies/)
   })
 
   await t.test('by certificate: a node, a relay below, the policy server, and one that nobody knows', async () => {

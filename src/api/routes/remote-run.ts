@@ -108,9 +108,7 @@ function cancelWhenCallerLeaves(run: Run, signal: AbortSignal, logger: FastifyBa
 
 function formOf(request: FastifyRequest): Form {
   const { body } = request
-  if (body === undefined || body === null) return {}
-  if (typeof body === 'object') return { ...body }
-  throw new RelayError('UNSUPPORTED_MEDIA', 'send the fields as application/x-www-form-urlencoded')
+  return typeof body === 'object' && body !== null ? { ...body } : {}
 }
 
 function readText(form: Form, name: string): string | undefined {
