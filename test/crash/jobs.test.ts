@@ -135,7 +135,11 @@ test('killed in the middle of a remote run: the record says interrupted, and wha
     Object.fromEntries(
       (await record()).node_records.map((node: { node: string; outcome: string }) => [node.node, node.outcome])
     )
-  await eventually('n1 to be done', async () => (await outcomes()).n1 === 'done')
+  const log = join(relay.storagePath, 'runs', `${id}.ndjson`)
+  await eventually('the end of n1 to be on disk', async () => {
+    const text = existsSync(log) ? readFileSync(log, 'utf8') : ''
+    return text.split('\n').some(line => line.includes('"node":"n1"') && line.includes('"outcome":"done"'))
+  })
   await kill(tree, 'root')
   await tree.restart('root')
   assert.deepEqual(await outcomes(), { n1: 'done', n2: 'interrupted' })

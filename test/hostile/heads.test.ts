@@ -32,7 +32,12 @@ const REFUSED: readonly (readonly [
   ['NUL in the path', head('GET /uu\0id HTTP/1.1', 'Host: localhost'), [400], RUBBISH],
   ['a line feed alone after the head', 'GET /uuid HTTP/1.1\nHost: x\n\n\n\0', [400], RUBBISH],
   ['a header of 20 KiB', head('GET /uuid HTTP/1.1', 'Host: localhost', `X: ${'a'.repeat(20_480)}`), [431], TOO_LONG],
-  ['a header name of 20 KiB', head('GET /uuid HTTP/1.1', 'Host: localhost', `${'a'.repeat(20_480)}: 1`), [431], TOO_LONG],
+  [
+    'a header name of 20 KiB',
+    head('GET /uuid HTTP/1.1', 'Host: localhost', `${'a'.repeat(20_480)}: 1`),
+    [431],
+    TOO_LONG
+  ],
   [
     'many short headers',
     head('GET /uuid HTTP/1.1', 'Host: localhost', ...Array.from({ length: 5_000 }, (_, index) => `X-${index}: 1`)),
@@ -42,7 +47,8 @@ const REFUSED: readonly (readonly [
   ['a path of 64 KiB', head(`GET /${'a'.repeat(65_536)} HTTP/1.1`, 'Host: localhost'), [431], TOO_LONG],
   [
     'Content-Length and Transfer-Encoding',
-    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: 4', 'Transfer-Encoding: chunked') + '0\r\n\r\nGET /uuid',
+    head(`PUT ${FILE} HTTP/1.1`, 'Host: localhost', 'Content-Length: 4', 'Transfer-Encoding: chunked') +
+      '0\r\n\r\nGET /uuid',
     [400],
     RUBBISH
   ],

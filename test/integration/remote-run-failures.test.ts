@@ -76,6 +76,9 @@ test('remote runs when a caller leaves, a relay is away, or one starts again', a
     await agents.reset('node-slow')
     const answer = postForm(root, '/remote-run/nodes', { keep_output: 'true', nodes: 'node-slow,node-a1' })
     const pid = await agents.started('node-slow')
+    // not before the root knows that it runs: else the order might have been lost, and that is told in other words
+    const { id } = await latest(root)
+    await eventually('node-slow to be running', async () => (await outcomeOf(root, id, 'node-slow')) === 'running')
     await kill('sub')
     const { status, text, headers } = await answer
     assert.equal(status, 200)
