@@ -52,6 +52,10 @@ test('a network that breaks, a run that was ordered twice, and quotas', async t 
     await agents.reset('node-slow')
     const answer = postForm(root, '/remote-run/nodes/node-slow', { keep_output: 'true' })
     const pid = await agents.started('node-slow')
+    await eventually('the root to know that it runs', async () => {
+      const { runs } = JSON.parse((await ask(root, '/runs?limit=1')).text)
+      return runs[0]?.counts.running === 1
+    })
     proxy.cut()
     const { status, text } = await answer
     assert.equal(status, 200)
