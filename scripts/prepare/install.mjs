@@ -2,11 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { IS_COMPILED, NATIVE } from './native.mjs'
 import { SetupError } from './setup-error.mjs'
 import { runCommand, step } from './step.mjs'
 import { howToInstall, missingTools, nodeHeadersFolder } from './toolchain.mjs'
-
-const NATIVE = 'better-sqlite3'
 
 /** Whether `node_modules` is what package-lock.json says, compiled for this Node. */
 export function isInstalled(root) {
@@ -16,8 +15,10 @@ export function isInstalled(root) {
 /** Brings `node_modules` up to date, doing no more than is needed. */
 export async function install(root) {
   if (!isLockInstalled(root)) await step('installing packages (npm ci)', say => npmCi(root, say))
-  else if (!nativeLoads(root)) await step(`compiling ${NATIVE} for Node ${process.version}`, () => rebuild(root))
-  if (!nativeLoads(root)) {
+  else if (IS_COMPILED && !nativeLoads(root)) {
+    await step(`compiling ${NATIVE} for Node ${process.version}`, () => rebuild(root))
+  }
+  if (IS_COMPILED && !nativeLoads(root)) {
     await step(`compiling ${NATIVE}, whose install script did not run`, () => rebuild(root))
   }
   const problem = loadNative(root)
@@ -27,7 +28,9 @@ export async function install(root) {
 
 async function npmCi(root, say) {
   say(() => describe(root))
-  const { code, output } = await runCommand('npm', ['ci', '--no-audit', '--no-fund'], {
+  // Where SQLite comes ready-made nothing is compiled, so neither is the package for Node 20.
+  const scripts = IS_COMPILED ? [] : ['--ignore-scripts']
+  const { code, output } = await runCommand('npm', ['ci', '--no-audit', '--no-fund', ...scripts], {
     cwd: root,
     env: buildEnvironment()
   })
@@ -44,7 +47,7 @@ function buildEnvironment() {
   const env = { ...process.env }
   const headers = nodeHeadersFolder()
   if (headers !== undefined) env.npm_config_nodedir = headers
-  if (missingTools().length === 0) env.npm_config_build_from_source = NATIVE
+  if (missingTools().length === 0) env.npm_config_build_from_source = 'better-sqlite3'
   return env
 }
 
@@ -61,7 +64,7 @@ function countOf(folder) {
 
 function advice() {
   const missing = missingTools()
-  if (missing.length > 0) return howToInstall(missing)
+  if (IS_COMPILED && missing.length > 0) return howToInstall(missing)
   return 'Is the package registry reachable? `npm ci --foreground-scripts` shows all of it.'
 }
 

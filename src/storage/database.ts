@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import { PACKAGE_ROOT } from '../values/package-root.js'
+import { Sqlite } from './sqlite.js'
 
 export type { Database } from 'better-sqlite3'
 
@@ -21,8 +22,8 @@ const BUSY_TIMEOUT_MS = 5_000
  * The caller closes it.
  * @throws {Error} when the file was written by a newer Treeline, or is no database
  */
-export function openDatabase(file: string, schema: Schema): Database.Database {
-  const db = new Database(file, { timeout: BUSY_TIMEOUT_MS })
+export function openDatabase(file: string, schema: Schema): Database {
+  const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
   try {
     // a tree is written and read whole, which larger pages make quicker (only a new file takes this)
     if (schema === 'topology') db.pragma('page_size = 16384')
@@ -37,7 +38,7 @@ export function openDatabase(file: string, schema: Schema): Database.Database {
   }
 }
 
-function migrate(db: Database.Database, schema: Schema): void {
+function migrate(db: Database, schema: Schema): void {
   const folder = join(PACKAGE_ROOT, 'migrations', schema)
   const names = readdirSync(folder)
     .filter(name => MIGRATION_NAME.test(name))
@@ -57,7 +58,7 @@ function migrate(db: Database.Database, schema: Schema): void {
 }
 
 /** Why a database cannot be read any more, or undefined while it can. */
-export function databaseProblem(db: Database.Database): string | undefined {
+export function databaseProblem(db: Database): string | undefined {
   try {
     db.pragma('user_version')
     return undefined

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
+import { Sqlite } from './sqlite.js'
 
 /**
  * Makes sure that one process alone works in `folder`: a second one would take the first one's files under way for
@@ -8,7 +8,7 @@ import Database from 'better-sqlite3'
  * @throws {Error} when another process holds it
  */
 export function lockFolder(folder: string): () => void {
-  const db = new Database(join(folder, 'lock.db'), { timeout: 0 })
+  const db = new Sqlite(join(folder, 'lock.db'), { timeout: 0 })
   try {
     db.pragma('locking_mode = EXCLUSIVE')
     db.exec('BEGIN EXCLUSIVE')
