@@ -30,17 +30,20 @@ export class IncomingFile {
   readonly path: string
   #fd: number | undefined
   #writtenBytes = 0
-  #earlySyncAtBytes = EARLY_SYNC_BYTES
+  #earlySyncAtBytes: number
   #earlySync: Promise<void> | undefined
   #earlySyncError: unknown
   #isOnDisk = false
   #isLinked = false
 
+  /** @param isKept whether it is to stay on this relay; one that is passed on is brought to the disk only if it must wait */
   constructor(
     layout: FileLayout,
-    readonly name: string
+    readonly name: string,
+    isKept: boolean
   ) {
     this.path = join(layout.incoming, name)
+    this.#earlySyncAtBytes = isKept ? EARLY_SYNC_BYTES : Number.POSITIVE_INFINITY
   }
 
   /** Appends. One call at a time. */

@@ -170,7 +170,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       )
     }
     const room = quota.reserve(request.key.source, request.contentLength ?? 0, () => storedOfSource(request.key))
-    const file = new IncomingFile(parts.layout, parts.nextSpoolName())
+    const file = new IncomingFile(parts.layout, parts.nextSpoolName(), arrival.step.kind === 'here')
     receivingCount += 1
     try {
       const [record, bytes] = await receive(arrival, room, file)

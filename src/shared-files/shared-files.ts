@@ -76,7 +76,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
 
   /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
   async function keepHere(row: OutboxRow): Promise<void> {
-    const file = new IncomingFile(layout, nextSpoolName())
+    const file = new IncomingFile(layout, nextSpoolName(), true)
     try {
       await file.linkTo(outbox.pathOf(row.id))
       const outcome = await placement.place(row, { file, inMemory: undefined }, () => outbox.removeRow(row.id))
