@@ -21,6 +21,8 @@ const SMALL_PROCESS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--
 
 interface Waiting {
   readonly spec: CommandSpec
+  /** The helper that has it: a former one may still be on its way out. */
+  child?: ChildProcess
   /** Of its process group, once it runs. */
   pid?: number
   readonly end: (end: CommandEnd) => void
@@ -49,12 +51,13 @@ export class CommandHost {
     const ended = new Promise<CommandEnd>(resolve => {
       this.#waiting.set(id, { spec, end: resolve })
     })
+    this.#giveToHelper(id)
     this.#send({ kind: 'start', id, file, args, timeoutMs, killGraceMs, wantsOutput: onOutput !== undefined })
     return {
       ended,
-      stop: () => this.#tell('stop', id),
-      pause: () => this.#tell('pause', id),
-      resume: () => this.#tell('resume', id)
+      stop: () => this.#send({ kind: 'stop', id }),
+      pause: () => this.#send({ kind: 'pause', id }),
+      resume: () => this.#send({ kind: 'resume', id })
     }
   }
 
@@ -65,13 +68,22 @@ export class CommandHost {
     await this.#childGone
   }
 
-  #tell(kind: 'stop' | 'pause' | 'resume', id: number): void {
-    if (this.#child !== undefined && this.#waiting.has(id)) this.#send({ kind, id })
+  /** When no process can be started (files or memory used up), that is how the command ended, and no more. */
+  #giveToHelper(id: number): void {
+    try {
+      this.#child ??= this.#startChild()
+      const waiting = this.#waiting.get(id)
+      if (waiting !== undefined) waiting.child = this.#child
+    } catch (error) {
+      this.#fail(id, noHelper(error))
+    }
   }
 
   #send(order: HostOrder): void {
-    this.#child ??= this.#startChild()
-    this.#child.send(order, error => {
+    const child = this.#waiting.get(order.id)?.child
+    // one that could not be started has no channel, and says why in the next turn
+    if (child?.pid === undefined) return
+    child.send(order, error => {
       if (error !== null) this.#fail(order.id, error.message)
     })
   }
@@ -87,18 +99,20 @@ export class CommandHost {
     child.on('message', (reports: HostReport[]) => {
       for (const report of reports) this.#take(report)
     })
-    this.#childGone = new Promise(resolve => {
+    const former = this.#childGone
+    this.#childGone = new Promise<void>(resolve => {
       const gone = (reason: string) => {
         if (this.#child === child) this.#child = undefined
-        for (const [id, { pid }] of [...this.#waiting]) {
-          killGroup(pid)
+        for (const [id, waiting] of [...this.#waiting]) {
+          if (waiting.child !== child) continue
+          killGroup(waiting.pid)
           this.#fail(id, reason)
         }
         resolve()
       }
-      child.once('error', error => gone(error.message))
+      child.once('error', error => gone(noHelper(error)))
       child.once('exit', (code, signal) => gone(`the process that starts commands ended (${signal ?? code})`))
-    })
+    }).then(() => former)
     return child
   }
 
@@ -130,6 +144,11 @@ export class CommandHost {
     }, this.idleMs)
     this.#idleTimer.unref()
   }
+}
+
+function noHelper(error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error)
+  return `the process that starts commands cannot be started: ${reason}`
 }
 
 /** What a host that was killed left behind. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { Command, commandLine } from '../../src/remote-run/command.js'
 import { CommandHost } from '../../src/remote-run/command-host.js'
 import { temporaryFolder, writeCommand } from '../support/remote-runs.js'
@@ -99,6 +102,26 @@ test('a host runs commands, and a host that is killed fails them with a reason',
   assert.match(end.kind === 'failed' ? end.reason : '', /SIGKILL/)
   while (!isGone(orphan)) await new Promise(resolve => setImmediate(resolve))
   assert.equal((await host.start(specOf(t, 'exit 0')).ended).kind, 'exited')
+})
+
+test('a command that comes while an idle host ends gets a host of its own', async t => {
+  const host = new CommandHost(0)
+  t.after(() => host.close())
+  for (let round = 0; round < 3; round++) {
+    const end = await host.start(specOf(t, 'sleep 0.2')).ended
+    assert.deepEqual(end, { kind: 'exited', exitCode: 0, signal: null })
+    await new Promise(resolve => setTimeout(resolve, 2)) // a timer after the one that ends the host
+  }
+})
+
+test('no file left to start a host with: the command fails with the reason, and the next one runs', async () => {
+  const script = fileURLToPath(new URL('../support/command-host-without-files.ts', import.meta.url))
+  const limited = ['-c', 'ulimit -n 64 && exec "$@"', 'sh', process.execPath, '--import', 'tsx', script]
+  const { stdout } = await promisify(execFile)('/bin/sh', limited)
+  const [first, second] = JSON.parse(stdout)
+  assert.equal(first.kind, 'failed')
+  assert.match(first.reason, /^the process that starts commands cannot be started: .*EMFILE/)
+  assert.deepEqual(second, { kind: 'exited', exitCode: 0, signal: null })
 })
 
 test('a host that is closed takes its commands along', async t => {
