@@ -132,8 +132,15 @@ async function watchBatches(
     }
     await watchBatch(streamRun(client, { ...plan, nodes }, stop.signal), plan, tally, display, stop)
     tally.settle(stop.signal.aborted ? 'cancelled' : 'unknown')
+    // a batch whose answer broke off has failed only now, and the next one must not begin
+    stopAtTooManyFailures(plan, tally, stop)
   }
   return left
+}
+
+function stopAtTooManyFailures(plan: RunPlan, tally: RunTally, stop: AbortController): void {
+  if (tally.failureCount <= plan.maxFailures || stop.signal.aborted) return
+  stop.abort(new CommandError(`more than ${plan.maxFailures} failed (--max-failures): the rest is not run`))
 }
 
 async function watchBatch(
@@ -148,9 +155,7 @@ async function watchBatch(
     for await (const event of events) {
       hasEnded ||= event.event === 'end'
       await display.show(event)
-      if (tally.failureCount > plan.maxFailures && !stop.signal.aborted) {
-        stop.abort(new CommandError(`more than ${plan.maxFailures} failed (--max-failures): the rest is not run`))
-      }
+      stopAtTooManyFailures(plan, tally, stop)
     }
   } catch (error) {
     if (stop.signal.aborted) return

@@ -123,6 +123,23 @@ test('an answer that ends early, or a connection that breaks, is a failure', asy
   assert.match(second.stderr, /connection broke/)
 })
 
+test('nodes of a batch that breaks off count as failed before the next batch begins', async t => {
+  const breaksOff: Handler = (_, response) => {
+    response.writeHead(200, { 'content-type': NDJSON })
+    response.write(`${JSON.stringify({ seq: 1, run: 'R1', ...START })}\n`, () => response.destroy())
+  }
+  const handlers = { 'POST remote-run/nodes': breaksOff }
+  const args = ['a', 'b', 'c', 'd', '--batch', '2', '--max-failures', '1']
+  const { code, stdout, stderr, relay } = await run(t, handlers, ...args)
+  assert.equal(code, 1)
+  assert.deepEqual(
+    relay.requests.map(request => formOf(request).nodes),
+    ['a,b']
+  )
+  assert.equal(stdout, '0 of 2 done, 2 unknown, 1 error, 2 not started\n')
+  assert.match(stderr, /more than 1 failed \(--max-failures\): the rest is not run/)
+})
+
 test('Ctrl-C closes the request, says what is known, and is exit code 130', async t => {
   let closed: (() => void) | undefined
   const gone = new Promise<void>(resolve => {
