@@ -3,7 +3,7 @@ import { isNodeId } from '../values/ids.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import { type PutInPlace, putInPlace } from './put-in-place.js'
-import { type ClientAnswer, NotReachedError, refusal } from './relay-client.js'
+import { type ClientAnswer, NotReachedError, type RelayClient, refusal } from './relay-client.js'
 import { openClient, readConfig, type ServerOptions } from './server-options.js'
 
 /** As many problems of a nodes list as are told at once. */
@@ -31,10 +31,11 @@ export async function importNodes(
       options.certs === undefined ? undefined : await readChecked('--certs', options.certs, checkCertificates)
     if (config !== undefined && nodes !== undefined) placed.push(await putInPlace(config.general.nodesListFile, nodes))
     if (config !== undefined && certs !== undefined) placed.push(await putInPlace(config.general.nodesCertsFile, certs))
-    const answer = await client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' } })
-    const problem = await reloadProblem(answer)
+    const problem = await reloadProblem(await reload(client))
     if (problem !== undefined) {
+      if (placed.length === 0) throw new CommandError(problem)
       await undo(placed)
+      await readFormerAgain(client)
       throw new CommandError(`${problem}\nThe former files are in place again.`)
     }
     await Promise.all(placed.map(file => file.keep()))
@@ -49,6 +50,22 @@ export async function importNodes(
   } finally {
     await client.close()
   }
+}
+
+/**
+ * It may have taken over the list and refused something else of what it read; and as long as it reads nothing further,
+ * its status tells of an error in files that are gone.
+ */
+async function readFormerAgain(client: RelayClient): Promise<void> {
+  try {
+    await reloadProblem(await reload(client))
+  } catch {
+    // what was wrong at first is what the user is told
+  }
+}
+
+function reload(client: RelayClient): Promise<ClientAnswer> {
+  return client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' } })
 }
 
 async function undo(placed: PutInPlace[]): Promise<void> {

@@ -115,10 +115,14 @@ test('over TLS: a pin, a CA, a client certificate, a token; and nothing else is 
 test('nodes import puts files in place, and the former ones back when the relay refuses', async t => {
   const folder = await temporaryFolder(t)
   let isFine = true
-  const relay = await startSmallRelay(t, {
-    'POST system/reload': () => (isFine ? { result: 'success' } : { result: 'error', errorDetails: 'a cycle: a, b' })
-  })
   const path = (name: string) => join(folder, name)
+  const lists: string[] = []
+  const relay = await startSmallRelay(t, {
+    'POST system/reload': async () => {
+      lists.push(await readFile(path('nodeslist.json'), 'utf8'))
+      return isFine ? { result: 'success' } : { result: 'error', errorDetails: 'a cycle: a, b' }
+    }
+  })
   const list = { root: { hostname: 'root.example', 'policy-server': 'root' } }
   await writeFile(path('nodeslist.json'), '{}')
   await writeFile(path('new.json'), JSON.stringify(list))
@@ -139,6 +143,13 @@ test('nodes import puts files in place, and the former ones back when the relay 
   const refused = await imported(path('new.json'))
   assert.equal(refused.code, 1)
   assert.match(refused.stderr, /a cycle: a, b\nThe former files are in place again/)
+  assert.deepEqual(
+    lists.map(text => Object.keys(JSON.parse(text))),
+    [['root'], ['root', 'b'], ['root']],
+    'the relay has read the former list again'
+  )
+  const readAgain = await treeline(t, ['nodes', 'import', '--server', relay.url])
+  assert.equal(readAgain.stderr, 'treeline: the relay could not read it: a cycle: a, b\n')
   assert.deepEqual(JSON.parse(await readFile(path('nodeslist.json'), 'utf8')), list)
 
   const next = await treeline(t, [
