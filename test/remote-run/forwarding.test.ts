@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import test, { type TestContext } from 'node:test'
 import { renderText } from '../../src/remote-run/text-output.js'
@@ -6,7 +8,16 @@ import type { Run } from '../../src/remote-run/types.js'
 import type { Hop } from '../../src/tree/hop.js'
 import { NDJSON } from '../../src/values/header-names.js'
 import { makeRunId } from '../../src/values/run-id.js'
-import { allEvents, orderOf, outcomesOf, startRuns, topologyOf, waitForEvent } from '../support/remote-runs.js'
+import { eventually } from '../support/eventually.js'
+import {
+  allEvents,
+  orderOf,
+  outcomesOf,
+  startRuns,
+  temporaryFolder,
+  topologyOf,
+  waitForEvent
+} from '../support/remote-runs.js'
 import { answered, formOf, hopOf, ndjson, refused, relayHop } from '../support/run-hops.js'
 
 const BELOW = { b: 'relay', c: 'sub', sub: 'relay' }
@@ -74,6 +85,28 @@ test('a list goes down only with the ids below that sub-relay, with classes even
       ['nodes', 'b,c']
     ]
   )
+})
+
+test('sub-relays are asked at the same time, and while commands of our own run', async t => {
+  const topology = topologyOf('root', { root: 'root', a: 'root', r1: 'root', x1: 'r1', r2: 'root', x2: 'r2' })
+  const folder = temporaryFolder(t)
+  const asked = new Set<string>()
+  let run: Run | undefined
+  // each of the two, and the command of `a`, goes on only once it knows of the two others
+  const hops = ['r1', 'r2'].map(id =>
+    hopOf(id, async () => {
+      asked.add(id)
+      if (asked.size === 2) writeFileSync(join(folder, 'asked'), '')
+      await eventually('the other sub-relay and the command', () => asked.size === 2 && run !== undefined)
+      if (run !== undefined) await waitForEvent(run, event => event.node === 'a' && event.event === 'output')
+      const node = { event: 'node', node: `x${id.slice(1)}`, outcome: 'done', exit_code: 0 } as const
+      return answered(NDJSON, Readable.from([Buffer.from(ndjson([node, { event: 'end', outcome: 'done' }]))]))
+    })
+  )
+  const command = `${HOST}echo started\nwhile [ ! -e ${folder}/asked ]; do sleep 0.02; done\n`
+  const { runs } = await startRuns(t, { topology, hops, command })
+  run = await runs.start(orderOf({ nodes: ['a', 'x1', 'x2'] }))
+  assert.deepEqual(outcomesOf(await allEvents(run)), { a: 'done 0', x1: 'done 0', x2: 'done 0' })
 })
 
 test('a cancel goes down to the processes of each level', async t => {
