@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { ulid } from 'ulid'
+import { MAX_RUNS } from '../../src/remote-run/remote-runs.js'
 import { renderText } from '../../src/remote-run/text-output.js'
 import type { Run } from '../../src/remote-run/types.js'
 import { makeRunId } from '../../src/values/run-id.js'
@@ -199,6 +200,27 @@ test('3,700 nodes with host names of 36 characters run in large batches', async 
   const run = await runs.start(orderOf())
   await run.ended
   assert.deepEqual(runs.record(run.id)?.counts, { done: 3_700 })
+})
+
+test('what a batch of several says stands under its first node, with a note', async t => {
+  const { runs } = await startRuns(t, { topology: topologyOf('self', managed(3)), config: { batchSize: 3 } })
+  const run = await runs.start(orderOf())
+  const events = await allEvents(run)
+  assert.deepEqual(outcomesOf(events), { node0: 'done 0', node1: 'done 0', node2: 'done 0' })
+  const output = events.filter(event => event.event === 'output')
+  assert.ok(output.every(({ node, message }) => node === 'node0' && message === 'output of a batch of 3 nodes'))
+  const hosts = 'node0.example,node1.example,node2.example'
+  assert.deepEqual((await textOf(run)).trim().split('\n').sort(), [`careful ${hosts}`, `hello ${hosts}`])
+})
+
+test('one run more than may be under way is refused, and taken when one has ended', async t => {
+  const { runs } = await startRuns(t, { topology: THREE, command: '#!/bin/sh\nexec sleep 60\n' })
+  const order = orderOf({ nodes: ['a'] })
+  const [first] = await Promise.all(Array.from({ length: MAX_RUNS }, () => runs.start(order)))
+  await assert.rejects(runs.start(order), { code: 'BUSY' })
+  assert.equal(runs.status().running, MAX_RUNS)
+  await first?.cancel('to make room')
+  await runs.start(order)
 })
 
 test('a live reader hears that the run is alive, which is not recorded', async t => {
