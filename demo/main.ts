@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -5,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type RelayProcess, treelineCommand } from './relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
+import { shellLine } from './shell-line.js'
 import { mainJob } from './steps.js'
 import { result, say } from './terminal.js'
 
@@ -22,39 +24,50 @@ const PICTURE = `
          └─ relay-b ─── node-b1, node-b2
 `
 
+/** Exit code of a shell for what Ctrl-C has ended. */
+const INTERRUPTED = 130
+
 /** `npm start`: a tree on loopback, the main job in front of the user, and then the tree stays until Ctrl-C. */
 async function main(exitAfterSteps: boolean): Promise<number> {
+  const interruption = untilInterrupted()
   const folder = await mkdtemp(join(tmpdir(), 'treeline-'))
   const running: RelayProcess[] = []
-  const interrupted = untilInterrupted()
   try {
     say(`A tree of four relays and ${RELAYS.flatMap(relay => relay.nodes).length} nodes on loopback, in ${folder}`)
     say(PICTURE)
     const { program, args } = treelineCommand([])
-    say(`In the lines below, treeline stands for: ${[program, ...args].join(' ')}\n`)
+    say('The lines below can be pasted into another shell, after this one:')
+    say(`   $ treeline() { ${shellLine([program, ...args])} "$@"; }\n`)
     const tree = await makeRelayTree({
       folder,
       relays: RELAYS,
       agentCommand: agentCommand(),
       settings: { 'shared_files.cleanup': ['frequency = "1s"'] }
     })
-    await startAll(tree, running)
-    const failed = await Promise.race([takeSteps(tree, folder), interrupted.then(() => -1)])
-    if (failed >= 0) say(failed === 0 ? '\nAll steps did what they should.' : `\n${failed} of the steps failed.`)
+    await startAll(tree, running, interruption)
+    const failed = await takeSteps(tree, folder, interruption)
+    say(failed === 0 ? '\nAll steps did what they should.' : `\n${failed} of the steps failed.`)
     if (failed > 0) for (const relay of running) say(relay.log.filter(line => /"level":[56]0/.test(line)).join('\n'))
-    if (!exitAfterSteps && failed >= 0) {
+    if (!exitAfterSteps) {
       say('The tree stays up. Try the lines above in another terminal; Ctrl-C ends it and removes everything.')
-      await interrupted
+      await aborted(interruption)
     }
     return failed === 0 ? 0 : 1
+  } catch (error) {
+    // What was under way fails in any way once Ctrl-C has ended the processes that it needs.
+    if (!interruption.aborted) throw error
+    say('\nInterrupted before the last step.')
+    return INTERRUPTED
   } finally {
     await Promise.all(running.map(relay => relay.stop()))
     await rm(folder, { recursive: true, force: true })
+    if (interruption.aborted) say('The relays are stopped, and the folder is removed.')
   }
 }
 
-async function startAll(tree: RelayTree, running: RelayProcess[]): Promise<void> {
+async function startAll(tree: RelayTree, running: RelayProcess[], interruption: AbortSignal): Promise<void> {
   for (const relay of tree.relays.values()) {
+    interruption.throwIfAborted()
     const relayProcess = await tree.start(relay.id)
     running.push(relayProcess)
     result(
@@ -64,11 +77,13 @@ async function startAll(tree: RelayTree, running: RelayProcess[]): Promise<void>
   }
 }
 
-async function takeSteps(tree: RelayTree, folder: string): Promise<number> {
+async function takeSteps(tree: RelayTree, folder: string, interruption: AbortSignal): Promise<number> {
   let failed = 0
-  for (const [index, step] of mainJob(tree, folder).entries()) {
+  for (const [index, step] of mainJob(tree, folder, interruption).entries()) {
+    interruption.throwIfAborted()
     if (!(await step(index + 1))) failed += 1
   }
+  interruption.throwIfAborted()
   return failed
 }
 
@@ -78,10 +93,15 @@ function agentCommand(): string {
   return existsSync(beside) ? beside : fileURLToPath(new URL('../../demo/agent.sh', import.meta.url))
 }
 
-function untilInterrupted(): Promise<void> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
+/** For as long as this process lives: Ctrl-C under npm comes twice, from the terminal and passed on by npm. */
+function untilInterrupted(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => controller.abort())
+  return controller.signal
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
 }
 
 process.exitCode = await main(process.argv.includes('--exit'))

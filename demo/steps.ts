@@ -8,6 +8,7 @@ import { signFile } from '../src/values/file-signing.js'
 import { ask } from './https.js'
 import { runTreeline } from './programs.js'
 import type { RelayTree } from './relay-tree.js'
+import { shellLine } from './shell-line.js'
 import { heading, result } from './terminal.js'
 
 /** The file goes from a node of one branch to a node three levels down in the other. */
@@ -22,8 +23,8 @@ const PURGE_PATIENCE_MS = 15_000
 /** A step of the main job. @returns whether it did what it should */
 export type Step = (number: number) => Promise<boolean>
 
-/** The main job, step after step, on a tree whose relays run. */
-export function mainJob(tree: RelayTree, folder: string): Step[] {
+/** The main job, step after step, on a tree whose relays run. A step under way rejects once it is interrupted. */
+export function mainJob(tree: RelayTree, folder: string, interruption: AbortSignal): Step[] {
   const root = tree.relay('root')
   const sourceRelay = tree.relay(SOURCE_RELAY)
   const targetRelay = tree.relay(TARGET_RELAY)
@@ -46,7 +47,8 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
     '--pin',
     targetRelay.certificate.fingerprint
   ]
-  const curlIds = `--cert ${source.certificateFile} --key ${source.keyFile} --insecure`
+  const run = (args: readonly string[]) => runTreeline(args, interruption)
+  const curlIds = shellLine(['--cert', source.certificateFile, '--key', source.keyFile, '--insecure'])
   const document = join(folder, 'document.bin')
   const hash = async () =>
     createHash('sha512')
@@ -71,7 +73,7 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
     targetRelay.url,
     ...asTarget
   ]
-  const share = async (name: string, ttl: string) => (await runTreeline(shareArguments(name, ttl))).code
+  const share = async (name: string, ttl: string) => (await run(shareArguments(name, ttl))).code
 
   return [
     async number => {
@@ -79,17 +81,18 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
         `treeline run --all --server ${root.localUrl}`,
         `curl -N -d keep_output=true -d asynchronous=true ${root.localUrl}/rudder/relay-api/1/remote-run/all`
       ])
-      const { code, output } = await runTreeline(['run', '--all', '--server', root.localUrl])
+      const { code, output } = await run(['run', '--all', '--server', root.localUrl])
       const seen = [...tree.members.keys()].filter(id => output.includes(tree.member(id).hostname))
-      result(code === 0, `exit code ${code}; heard of ${seen.length} of ${tree.members.size} nodes`)
-      return code === 0 && seen.length === tree.members.size
+      const allRan = code === 0 && seen.length === tree.members.size
+      result(allRan, `exit code ${code}; heard of ${seen.length} of ${tree.members.size} nodes`)
+      return allRan
     },
     async number => {
       heading(number, `Run one agent three levels down (${TARGET}), asked at the root`, [
         `treeline run ${TARGET} --conditions urgent --server ${root.localUrl}`,
         `curl -d keep_output=true -d classes=urgent ${root.localUrl}/rudder/relay-api/1/remote-run/nodes/${TARGET}`
       ])
-      const { code, output } = await runTreeline(['run', TARGET, '--conditions', 'urgent', '--server', root.localUrl])
+      const { code, output } = await run(['run', TARGET, '--conditions', 'urgent', '--server', root.localUrl])
       const ran = code === 0 && output.includes('urgent')
       result(ran, `exit code ${code}`)
       return ran
@@ -98,15 +101,15 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
       await writeFile(document, randomBytes(FILE_BYTES))
       heading(number, `A file from ${SOURCE} to ${TARGET}: up to the root, and down the other branch`, [
         `curl -I ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/document?hash=${await hash()}'`,
-        ['treeline', ...shareArguments('document', '1h')].join(' '),
-        ['treeline', ...fetchArguments].join(' ')
+        shellLine(['treeline', ...shareArguments('document', '1h')]),
+        shellLine(['treeline', ...fetchArguments])
       ])
       const before = await head('document', await hash())
       result(before === 404, `HEAD before: ${before}`)
       const shared = await share('document', '1h')
       const after = await head('document', await hash())
       result(shared === 0 && after === 200, `HEAD after: ${after}`)
-      const fetched = await runTreeline(fetchArguments)
+      const fetched = await run(fetchArguments)
       const isSame = fetched.code === 0 && (await readFile(received)).equals(await readFile(document))
       result(isSame, `GET by ${TARGET} at ${TARGET_RELAY}: ${isSame ? 'the same bytes' : 'other bytes'}`)
       return before === 404 && shared === 0 && after === 200 && isSame
@@ -123,7 +126,7 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
       const forged = join(folder, 'forged.body')
       await writeFile(forged, body)
       heading(number, 'A forged file: signed by the right node, changed on its way', [
-        `curl -X PUT --data-binary @${forged} ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/forged?ttl=1h'`
+        `curl -X PUT ${shellLine(['--data-binary', `@${forged}`])} ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/forged?ttl=1h'`
       ])
       const answer = await ask(sourceRelay, source, 'PUT', `shared-files/${TARGET}/${SOURCE}/forged?ttl=1h`, body)
       result(answer.status === 403, `PUT: ${answer.status} ${answer.text.trim()}`)
@@ -131,13 +134,13 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
     },
     async number => {
       heading(number, `A file that lives ${SHORT_TTL_S} seconds, and is purged by the cron job`, [
-        ['treeline', ...shareArguments('short-lived', `${SHORT_TTL_S}s`)].join(' ')
+        shellLine(['treeline', ...shareArguments('short-lived', `${SHORT_TTL_S}s`)])
       ])
       const shared = await share('short-lived', `${SHORT_TTL_S}s`)
       const file = join(targetRelay.sharedFilesPath, TARGET, 'files', SOURCE, 'short-lived')
       const arrived = existsSync(file)
       result(shared === 0 && arrived, `kept at ${file}`)
-      const isPurged = await becomesTrue(() => !existsSync(file), PURGE_PATIENCE_MS)
+      const isPurged = await becomesTrue(() => !existsSync(file), PURGE_PATIENCE_MS, interruption)
       const after = await head('short-lived', await hash())
       result(isPurged && after === 404, `${isPurged ? 'gone' : 'still there'}; HEAD: ${after}`)
       return shared === 0 && arrived && isPurged && after === 404
@@ -145,8 +148,8 @@ export function mainJob(tree: RelayTree, folder: string): Step[] {
   ]
 }
 
-async function becomesTrue(condition: () => boolean, patienceMs: number): Promise<boolean> {
+async function becomesTrue(condition: () => boolean, patienceMs: number, interruption: AbortSignal): Promise<boolean> {
   const deadline = Date.now() + patienceMs
-  while (!condition() && Date.now() < deadline) await delay(100)
+  while (!condition() && Date.now() < deadline) await delay(100, undefined, { signal: interruption })
   return condition()
 }
