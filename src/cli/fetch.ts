@@ -17,7 +17,7 @@ interface FetchOptions extends ServerOptions {
 const VOUCHED: Readonly<Record<Voucher, string>> = {
   option: 'signature verified, the key is that of --source-key-hash',
   'nodes list': "signature verified, the key is that of the relay's nodes list",
-  relay: 'signature verified, whose key it is the relay alone vouches for (--source-key-hash)',
+  relay: 'signature verified, with the key that the relay names; --source-key-hash checks that it is the right one',
   nobody: 'NOT verified'
 }
 

@@ -91,7 +91,8 @@ async function readChecked(name: string, path: string, check: (text: string) => 
   throw new CommandError([`${path} cannot be imported:`, ...problems.slice(0, MAX_PROBLEMS), ...more].join('\n  '))
 }
 
-function checkNodesList(text: string): string[] {
+/** @returns what is wrong with the text of a nodes list */
+export function checkNodesList(text: string): string[] {
   let list: unknown
   try {
     list = JSON.parse(text)

@@ -3,7 +3,7 @@ import { parseConditions } from '../values/conditions.js'
 import { parseDuration } from '../values/duration.js'
 import { checkNodeId } from '../values/ids.js'
 import type { RunEvent } from '../values/run-event.js'
-import { CommandError, EXIT, UsageError } from './command-error.js'
+import { CommandError, EXIT, errorMessage, UsageError } from './command-error.js'
 import { listNodesBelow } from './node-pages.js'
 import type { RelayClient } from './relay-client.js'
 import { type BatchSize, parseBatchSize, splitIntoBatches } from './run-batches.js'
@@ -57,7 +57,9 @@ export function register(program: Command): void {
 /** @throws {UsageError | RelayError} for anything that cannot be asked for */
 function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
   const isAll = options.all === true
-  if (isAll === nodes.length > 0) throw new UsageError('name nodes, or use --all for every node below the relay')
+  if (isAll && nodes.length > 0)
+    throw new UsageError('--all is every node below the relay: leave out the names, or --all')
+  if (!isAll && nodes.length === 0) throw new UsageError('name nodes, or use --all for every node below the relay')
   for (const node of nodes) checkNodeId(node)
   const isRolling = options.batch !== undefined || options.maxFailures !== undefined || options.timeout !== undefined
   if (options.async === true && isRolling) {
@@ -72,7 +74,7 @@ function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
     asynchronous: options.async === true,
     batch: options.batch === undefined ? undefined : parseBatchSize(options.batch),
     maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readCount(options.maxFailures),
-    timeoutMs: options.timeout === undefined ? undefined : parseDuration(options.timeout),
+    timeoutMs: options.timeout === undefined ? undefined : parseTimeout(options.timeout),
     isJson: options.json === true
   }
 }
@@ -164,4 +166,12 @@ async function watchBatch(
     return
   }
   if (!hasEnded && !stop.signal.aborted) display.fail('the relay ended its answer before the run ended')
+}
+
+function parseTimeout(text: string): number {
+  try {
+    return parseDuration(text)
+  } catch (error) {
+    throw new UsageError(`--timeout: ${errorMessage(error)}`, { cause: error })
+  }
 }

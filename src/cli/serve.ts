@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, ConfigError } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
@@ -22,7 +22,10 @@ export async function runServe({ config: directory, test = false }: ServeOptions
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) {
-    const hasErrors = config.notices.some(({ level }) => level === 'error')
+    const { checkNodesFile } = await import('./nodes-file-check.js')
+    const problem = await checkNodesFile(config.general.nodesListFile)
+    if (problem !== undefined) process.stderr.write(`treeline: error: ${problem}\n`)
+    const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
     const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
     process.stdout.write(`${directory}: the configuration ${verdict}\n`)
     return 0
@@ -36,6 +39,10 @@ export async function runServe({ config: directory, test = false }: ServeOptions
 }
 
 function readConfig(directory: string): Config | undefined {
+  if (statSync(directory, { throwIfNoEntry: false })?.isFile() === true) {
+    process.stderr.write(`treeline: --config ${directory} is a file; name the folder that it is in\n`)
+    return undefined
+  }
   try {
     const config = loadConfig(directory)
     for (const { level, text } of config.notices) process.stderr.write(`treeline: ${level}: ${text}\n`)

@@ -212,3 +212,11 @@ test('what makes no sense is exit code 2, and nothing is asked', async t => {
   }
   assert.equal(relay.requests.length, 0)
 })
+
+test('a mistake is told with the option that it is in', async t => {
+  const both = await treeline(t, ['run', '--all', 'node-1'])
+  assert.match(both.stderr, /leave out the names, or --all/)
+  const timeout = await treeline(t, ['run', '--all', '--timeout', 'soon'])
+  assert.match(timeout.stderr, /^treeline: --timeout: invalid duration: "soon"/)
+  assert.deepEqual([both.code, timeout.code], [2, 2])
+})

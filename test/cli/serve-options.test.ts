@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/serve-options.js'
@@ -47,17 +47,41 @@ test('serve --test: in order, usable with errors, unusable', async t => {
     await writeFile(join(folder, 'main.conf'), mainConf)
     return treeline(t, ['serve', '--config', folder, '--test'])
   }
-  const good = await check('[general]\nnode_id = "root"\n')
+  const list = join(folder, 'nodeslist.json')
+  await writeFile(list, '{"root": {"hostname": "root.example.com", "policy-server": "root"}}')
+  const root = '[general]\nnode_id = "root"\nnodes_list_file = "nodeslist.json"\n'
+  const good = await check(root)
   assert.deepEqual(good, { code: 0, stdout: `${folder}: the configuration is in order\n`, stderr: '' })
 
-  const withError = await check('[general]\nnode_id = "root"\n[processing.reporting]\noutput = "database"\n')
+  const withError = await check(`${root}[processing.reporting]\noutput = "database"\n`)
   assert.deepEqual(
     [withError.code, withError.stdout],
     [0, `${folder}: the configuration can be used; see the errors above\n`]
   )
   assert.match(withError.stderr, /^treeline: error: main\.conf: processing\.reporting\.output: /)
 
+  for (const [text, message] of [
+    ['{"root":', /not JSON/],
+    ['{"root": {"policy-server": "root"}}', /root: hostname is missing/]
+  ] as const) {
+    await writeFile(list, text)
+    const badList = await check(root)
+    assert.deepEqual([badList.code, badList.stdout], [0, withError.stdout])
+    assert.match(badList.stderr, /^treeline: error: general\.nodes_list_file /)
+    assert.match(badList.stderr, message)
+  }
+  await rm(list)
+  assert.match((await check(root)).stderr, /nodeslist\.json cannot be read: there is no such file; check the path\n$/)
+
   const bad = await check('[general]\nnode_id = "relay-1"\n')
   assert.deepEqual([bad.code, bad.stdout], [2, ''])
   assert.match(bad.stderr, /output\.upstream\.host/)
+})
+
+test('a configuration file in place of its folder is told as such', async t => {
+  const file = join(await temporaryFolder(t), 'main.conf')
+  await writeFile(file, '[general]\nnode_id = "root"\n')
+  const { code, stderr } = await treeline(t, ['serve', '--config', file, '--test'])
+  assert.equal(code, 2)
+  assert.equal(stderr, `treeline: --config ${file} is a file; name the folder that it is in\n`)
 })
