@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeptFile } from '../shared-files/types.js'
 import { FILE_EXPIRES_HEADER, FILE_METADATA_HEADER } from '../values/header-names.js'
 import { RelayError } from '../values/relay-error.js'
+import { limitStalledReader } from './reader-limit.js'
 
 /** Answers with a kept file: `Range`, `If-None-Match` and the like are left to @fastify/send. */
 export async function sendKeptFile(
@@ -23,6 +24,7 @@ export async function sendKeptFile(
     acceptRanges: true
   })
   if (result.statusCode === 404) throw new RelayError('NOT_FOUND', 'the file has just gone')
+  limitStalledReader(reply.raw, request.raw.socket)
   return reply
     .code(result.statusCode)
     .headers(result.headers)

@@ -12,6 +12,7 @@ import { RelayError } from '../../values/relay-error.js'
 import { VERSION } from '../../values/version.js'
 import type { AfterAnswer } from '../after-answer.js'
 import { sendKeptFile } from '../kept-file-answer.js'
+import { limitStalledReader } from '../reader-limit.js'
 import { checkNotEncoded } from '../request-body.js'
 import { headerText, isKnownRelay, originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
@@ -138,6 +139,7 @@ const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
       }
       const file = await sharedFiles.get(key, originOf(request, reply, stopping), headers)
       if (file.kind === 'kept') return sendKeptFile(request, reply, file)
+      limitStalledReader(reply.raw, request.raw.socket)
       return reply.code(file.status).headers(file.headers).send(file.body)
     }
   )

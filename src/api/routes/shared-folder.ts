@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path'
 import send from '@fastify/send'
 import { RelayError } from '../../values/relay-error.js'
+import { limitStalledReader } from '../reader-limit.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -54,6 +55,7 @@ export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { 
         cacheControl: false
       })
       if (result.statusCode === 404) throw new RelayError('NOT_FOUND', 'NOT FOUND')
+      limitStalledReader(reply.raw, request.raw.socket)
       return reply.code(result.statusCode).headers(result.headers).send(result.stream)
     }
   )
