@@ -18,7 +18,19 @@ export function loadConfig(directory: string): Config {
     problems.push(`main.conf: there is none in ${directory}; give its directory with --config`)
   }
   if (main === undefined || problems.length > 0) throw new ConfigError(problems)
-  return parseConfig(main, logging, directory, readText)
+  const config = parseConfig(main, logging, directory, readText)
+  checkCaFile(config.general)
+  return config
+}
+
+/** A folder could not be read later, and an empty file would mean the system's CAs. Absent, the start tells of it. */
+function checkCaFile({ caPath, peerAuthentication }: Config['general']): void {
+  if (caPath === undefined || peerAuthentication !== 'cert_validation') return // then nothing reads it
+  const stats = statSync(caPath, { throwIfNoEntry: false })
+  if (stats === undefined) return
+  const where = `main.conf: general.ca_path: ${caPath}`
+  if (!stats.isFile()) throw new ConfigError([`${where} is no file; join the CAs of a folder to one PEM file`])
+  if (stats.size === 0) throw new ConfigError([`${where} is empty; expected CA certificates, PEM`])
 }
 
 function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {

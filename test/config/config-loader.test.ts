@@ -129,3 +129,21 @@ test('a byte order mark does no harm', t => {
   const directory = makeDirectory(t, { 'main.conf': '\ufeff[general]\nnode_id = "root"', 'logging.conf': '' })
   assert.equal(loadConfig(directory).general.nodeId, 'root')
 })
+
+test('CAs are one file, with something in it, where they are used', t => {
+  const load = (mode: string) =>
+    loadConfig(
+      makeDirectory(t, {
+        'main.conf': `[general]\nnode_id = "root"\npeer_authentication = "${mode}"\nca_path = "${caPath}"`,
+        'empty.pem': '',
+        'ca.pem': 'x'
+      })
+    )
+  let caPath = '.'
+  assert.throws(() => load('cert_validation'), /general\.ca_path: \S+ is no file; join the CAs of a folder/)
+  assert.ok(load('cert_pinning').general.caPath, 'nothing reads it')
+  caPath = 'empty.pem'
+  assert.throws(() => load('cert_validation'), /general\.ca_path: \S+ is empty/)
+  caPath = 'ca.pem'
+  assert.match(load('cert_validation').general.caPath ?? '', /ca\.pem$/)
+})
