@@ -11,6 +11,8 @@ export interface RelaySpec {
   readonly under: string
   /** Ids of the nodes that it manages, besides relays. */
   readonly nodes: readonly string[]
+  /** Its policy server cannot connect to it: it holds a link instead. */
+  readonly byLink?: boolean
 }
 
 export interface TreeOptions {
@@ -41,6 +43,7 @@ export interface TreeRelay extends TreeMember {
   readonly url: string
   readonly sharedFilesPath: string
   readonly storagePath: string
+  readonly byLink: boolean
 }
 
 export interface RelayTree {
@@ -66,7 +69,8 @@ export async function makeRelayTree(options: TreeOptions): Promise<RelayTree> {
       localUrl: `http://127.0.0.1:${ports[index * 2]}`,
       url: `https://127.0.0.1:${ports[index * 2 + 1]}`,
       sharedFilesPath: join(options.folder, spec.id, 'shared-files'),
-      storagePath: join(options.folder, spec.id, 'storage')
+      storagePath: join(options.folder, spec.id, 'storage'),
+      byLink: spec.byLink === true
     }
     members.set(spec.id, member)
     relays.set(spec.id, relay)
@@ -117,7 +121,9 @@ function isBelow(tree: RelayTree, member: TreeMember, relayId: string): boolean 
 }
 
 function mainConf(tree: RelayTree, relay: TreeRelay, options: TreeOptions): string {
-  const neighbours = [...tree.relays.values()].filter(other => other.policyServer === relay.id && other.id !== relay.id)
+  const neighbours = [...tree.relays.values()].filter(
+    other => other.policyServer === relay.id && other.id !== relay.id && !other.byLink
+  )
   const sections: Record<string, string[]> = {
     general: [
       `node_id = "${relay.id}"`,
@@ -138,6 +144,7 @@ function mainConf(tree: RelayTree, relay: TreeRelay, options: TreeOptions): stri
     const above = tree.relay(relay.policyServer)
     const upstream = [`host = "${host(above.url)}"`, `server_certificate_file = "${above.certificateFile}"`]
     sections['output.upstream'] = upstream
+    if (relay.byLink) sections.links = ['dial = true']
   }
   for (const [name, lines] of Object.entries(options.settings ?? {})) {
     sections[name] = [...(sections[name] ?? []), ...lines]

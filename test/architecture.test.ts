@@ -9,7 +9,7 @@ const MAX_LINES = 350
 
 /** Which layers each one may import, besides itself. `config` and `values` are leaves that all may use. */
 const LEAVES = ['values', 'config']
-const FEATURES = ['remote-run', 'shared-files', 'shared-folder']
+const FEATURES = ['remote-run', 'shared-files', 'shared-folder', 'links']
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   values: [],
   config: ['values'],
@@ -18,6 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'remote-run': ['tree', 'storage', ...LEAVES],
   'shared-files': ['tree', 'storage', ...LEAVES],
   'shared-folder': ['tree', 'storage', ...LEAVES],
+  links: ['tree', 'storage', ...LEAVES],
   api: [...FEATURES, 'tree', 'storage', ...LEAVES],
   jobs: [...FEATURES, 'tree', 'storage', ...LEAVES],
   relay: ['api', 'jobs', ...FEATURES, 'tree', 'storage', ...LEAVES],

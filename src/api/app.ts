@@ -87,11 +87,12 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 
 /** Before anything else of a request is read: who is it, and may they? */
 function installCallers(app: FastifyInstance, services: Services): void {
-  const { config, topology, certificates, adminToken } = services
+  const { config, topology, certificates, adminToken, isFromAbove } = services
   const identify = createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,
     adminToken,
     certificates,
+    isFromAbove,
     topology
   })
   app.decorateRequest('caller')

@@ -10,6 +10,8 @@ export interface CallerSettings {
   readonly trustedProxies: () => NetworkSet
   readonly adminToken: string | undefined
   readonly certificates: KnownCertificates
+  /** Whether a request came over this relay's own link to its policy server. */
+  readonly isFromAbove: (request: IncomingMessage) => boolean
   readonly topology: CurrentTopology
 }
 
@@ -49,6 +51,7 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   }
 
   return request => {
+    if (settings.isFromAbove(request)) return { kind: 'policy-server', address: '' }
     const caller = connectionCaller(request)
     if (adminHash !== undefined && showsToken(request, adminHash)) return { kind: 'admin', address: caller.address }
     if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies().contains(caller.address))) {

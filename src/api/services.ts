@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Config } from '../config/config.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
@@ -40,6 +41,8 @@ export interface Services {
   readonly config: () => Config
   readonly topology: CurrentTopology
   readonly certificates: KnownCertificates
+  /** Whether a request came over this relay's own link to its policy server. */
+  readonly isFromAbove: (request: IncomingMessage) => boolean
   readonly sharedFiles: SharedFiles
   readonly remoteRuns: RemoteRuns
   readonly sharedFolder: SharedFolder

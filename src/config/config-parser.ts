@@ -80,6 +80,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     general,
     upstream: readUpstream(main.section('output').section('upstream'), general, directory),
     neighbours: { addresses: readAddresses(main.section('neighbours').section('addresses')) },
+    links: readLinks(main.section('links'), general),
     remoteRun: readRemoteRun(main.section('remote_run'), directory),
     sharedFiles: readSharedFiles(main.section('shared_files'), directory),
     sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
@@ -190,6 +191,21 @@ function readAddresses(section: Section): ReadonlyMap<string, ListenAddress> {
     else if (address !== undefined) addresses.set(id, address)
   }
   return addresses
+}
+
+function readLinks(section: Section, general: Config['general']): Config['links'] {
+  const links: Config['links'] = {
+    accept: section.read('accept', flag, true),
+    max: section.read('max', wholeNumber(1, 1_000_000), 20_000),
+    dial: section.read('dial', flag, false),
+    pingIntervalMs: section.read('ping_interval', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '14s')
+  }
+  if (links.dial && general.nodeId === ROOT_ID) {
+    section.problem('dial', `"${ROOT_ID}" has no policy server that it could hold a link to`)
+  } else if (links.dial && general.httpsCertificateFile === undefined) {
+    section.problem('dial', 'a link needs general.https_certificate_file and general.https_key_file')
+  }
+  return links
 }
 
 function readRemoteRun(section: Section, directory: string): Config['remoteRun'] {

@@ -62,6 +62,17 @@ export interface Config {
      */
     readonly addresses: ReadonlyMap<string, ListenAddress>
   }
+  /** Ours. Connections that the lower side opened. */
+  readonly links: {
+    /** Whether nodes and relays below may open links to this relay. */
+    readonly accept: boolean
+    /** Links at once. */
+    readonly max: number
+    /** Whether this relay holds a link to its policy server. */
+    readonly dial: boolean
+    /** Each side asks for a sign of life this often; a dead peer is noticed within twice as long. */
+    readonly pingIntervalMs: number
+  }
   readonly remoteRun: {
     readonly enabled: boolean
     readonly command: string

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
@@ -15,16 +17,21 @@ export interface Listeners {
   cut(): void
 }
 
+/** What is asked to become something other than HTTP/1.1: a link. */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
 /** Opens `general.listen` (plain HTTP) and `general.https_listen` (TLS 1.3): the same routes answer on both. */
-export async function openListeners(app: FastifyInstance, config: Config): Promise<Listeners> {
+export async function openListeners(app: FastifyInstance, config: Config, upgrade: Upgrade): Promise<Listeners> {
   const { listen, httpsListen, maxConnections } = config.general
   await app.ready()
   app.server.maxConnections = maxConnections
   answerExpectations(app, app.server)
+  app.server.on('upgrade', upgrade)
   const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
   const addresses = [await app.listen({ host: listen.host, port: listen.port })]
   if (tls !== undefined && httpsListen !== undefined) {
     tls.maxConnections = maxConnections
+    tls.on('upgrade', upgrade)
     await bind(tls, httpsListen)
     addresses.push(`https://${show(tls.address())}`)
   }

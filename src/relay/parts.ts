@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createMetrics, type Metrics } from '../api/metrics.js'
 import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
+import { createLinkedNeighbours } from '../links/link-hop.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
@@ -12,6 +13,7 @@ import { createNeighbourStore } from '../storage/neighbour-store.js'
 import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createCertificateBook } from './certificates.js'
+import { createLinks, createRegistry, type Links } from './links.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
 /** Short tokens can be guessed. */
@@ -29,6 +31,7 @@ export interface Parts {
   readonly system: RelaySystemControl
   readonly neighbours: DirectNeighbours
   readonly database: Database
+  readonly links: Links
   /** Ends what still streams. */
   readonly stopping: AbortController
 }
@@ -40,18 +43,23 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const stopping = new AbortController()
   const certificates = createCertificateBook(tree)
   const topology = () => tree.current()
+  const registry = createRegistry(config, logger)
+  const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
   const neighbours = await createNeighbours({
     config,
     topology,
     certificatesOf: id => tree.certificatesOf(id),
     store: createNeighbourStore(database),
     logger,
-    observer: metrics.hopAsked
+    observer: metrics.hopAsked,
+    links
   })
   const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
   const system = createSystemControl({ config, tree, certificates, neighbours, database, logger })
+  const ownLinks = createLinks({ config: system.config, topology, certificates, registry, logger })
   const services: Services = {
     ...features,
+    isFromAbove: request => ownLinks.end.isFromAbove(request),
     config: system.config,
     topology,
     certificates,
@@ -62,7 +70,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     stopping: stopping.signal
   }
   metrics.observe(services)
-  return { services, system, neighbours, database, stopping }
+  return { services, system, neighbours, database, links: ownLinks, stopping }
 }
 
 function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db: Database, metrics: Metrics) {

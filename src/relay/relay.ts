@@ -23,7 +23,13 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { sharedFiles, remoteRuns } = parts.services
   const app = await buildApp({ logger, services: parts.services })
   await Promise.all([treeLoaded, sharedFiles.recover(), remoteRuns.recover()])
-  const listeners = await openListeners(app, config)
+  const { links } = parts
+  links.serve((request, response) => app.routing(request, response))
+  const listeners = await openListeners(app, config, (request, socket, head) => {
+    if (links.acceptor === undefined) socket.destroy()
+    else links.acceptor.upgrade(request, socket, head)
+  })
+  links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)
   sharedFiles.start()
   const jobs = startJobs({ sharedFiles, remoteRuns, cleanupFrequency: config.sharedFiles.cleanupFrequency, logger })
@@ -51,12 +57,15 @@ async function stop(
 ): Promise<void> {
   const { sharedFiles, remoteRuns } = parts.services
   const drained = listeners.drain()
-  await settledWithin(
-    drained.then(() => remoteRuns.idle()), // a request under way may still start a run
-    limitMs
-  )
+  const finished = remoteRuns
+    .idle()
+    .then(() => parts.links.drain())
+    .then(() => drained)
+    .then(() => remoteRuns.idle()) // a request under way may still have started a run
+  await settledWithin(finished, limitMs)
   parts.stopping.abort(new RelayError('STOPPING', 'the relay is stopping; ask again in a minute'))
   await Promise.all([jobs.stop(), remoteRuns.stop(), sharedFiles.stop()])
+  await parts.links.stop()
   listeners.cut()
   await drained
   await parts.neighbours.close()

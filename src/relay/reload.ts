@@ -28,6 +28,7 @@ const LIVE: ReadonlySet<string> = new Set([
 const SECTIONS = [
   'general',
   'upstream',
+  'links',
   'remoteRun',
   'sharedFiles',
   'sharedFolder',

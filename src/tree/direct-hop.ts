@@ -1,19 +1,16 @@
 import { Readable } from 'node:stream'
 import type { Pool } from 'undici'
-import { RELAY_HEADER } from '../values/header-names.js'
 import { type AnswerStart, Exchange } from './exchange.js'
-import type { Hop, HopHeaders, HopOutcome, HopRequest } from './hop.js'
-import { relayableAnswerHeaders, relayableRequestHeaders } from './hop-by-hop-headers.js'
+import type { Hop, HopOutcome, HopRequest } from './hop.js'
+import { outcomeOf } from './hop-answer.js'
+import { relayableRequestHeaders } from './hop-by-hop-headers.js'
 import { describeFailure, isWorthRetrying, StartTimeoutError } from './hop-failures.js'
-import { readBeginning } from './read-beginning.js'
 
-const API_PREFIX = '/rudder/relay-api/'
+/** Before each {@link HopRequest.path}. */
+export const API_PREFIX = '/rudder/relay-api/'
 const DEFAULT_SILENCE_LIMIT_MS = 60_000
 /** Requests that wait for one of a neighbour's connections; beyond, it counts as not reached. */
 export const MAX_QUEUED_REQUESTS = 1_024
-/** Of an answer that explains an error. */
-const MAX_EXPLANATION_BYTES = 64 * 1024
-const EXPLANATION_LIMIT_MS = 5_000
 
 /** Where a neighbour is reached right now. */
 export interface PeerConnection {
@@ -144,48 +141,6 @@ function requestHeaders(options: DirectHopOptions, request: HopRequest): Record<
   if (request.body === undefined) delete headers['content-length']
   if (options.authorization !== undefined) headers.authorization = options.authorization
   return headers
-}
-
-async function outcomeOf(
-  options: DirectHopOptions,
-  address: string,
-  answer: AnswerStart,
-  isSent: boolean
-): Promise<HopOutcome> {
-  const { status } = answer
-  const headers: HopHeaders = relayableAnswerHeaders(answer.headers)
-  const wasTreeline = options.isTreeline()
-  const version = headers[RELAY_HEADER]
-  if (version !== undefined) options.onTreeline(version)
-  if (status < 400) return { kind: 'answered', status, headers, body: answer.body }
-  if (status === 408 || status === 429 || status >= 500) {
-    const text = await explanation(answer.body)
-    return { kind: 'unreachable', reason: `${address} answered ${status}${text}`, status, sent: true }
-  }
-  if (status === 404 && wasTreeline && version === undefined) {
-    answer.body.destroy()
-    const reason = `${address} answered 404 without being a Treeline relay: a proxy in front of one that is down?`
-    return { kind: 'unreachable', reason, status, sent: true }
-  }
-  return { kind: 'refused', status, headers, body: isSent ? answer.body : await detached(answer.body) }
-}
-
-/** The beginning of an answer, read at once, so that its connection can be closed and the sending ends with it. */
-async function detached(body: Readable): Promise<Readable> {
-  const bytes = await readBeginning(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
-  return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
-}
-
-/** The first line of an error's text, as far as it is fit to be shown. */
-async function explanation(body: Readable): Promise<string> {
-  const bytes = await readBeginning(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
-  const line =
-    bytes
-      .toString('utf8')
-      .trim()
-      .split(/[\r\n]/, 1)[0] ?? ''
-  const printable = line.replaceAll(/\p{C}/gu, '').slice(0, 200)
-  return printable === '' ? '' : `: ${printable}`
 }
 
 function asError(reason: unknown): Error {

@@ -30,7 +30,7 @@ export function relayableRequestHeaders(headers: Readonly<Record<string, string>
 export function relayableAnswerHeaders(
   headers: Readonly<Record<string, string | readonly string[] | undefined>>
 ): Record<string, string> {
-  return relayable(headers, () => true)
+  return relayable(headers, name => !name.startsWith(':')) // HTTP/2 has the status among them
 }
 
 function relayable(

@@ -52,12 +52,20 @@ export interface Hop {
   readonly isTreeline: boolean
 }
 
+/** Neighbours that opened a connection themselves, over which they take requests (src/links). */
+export interface LinkedNeighbours {
+  /** @returns undefined while `id` has no link. An outcome with `sent: false` may be asked for again another way */
+  find(id: string): Hop | undefined
+}
+
 /** The neighbours of a relay. */
 export interface Neighbours {
   /** @throws {RelayError} UNKNOWN_NODE when `id` is not a node managed by this relay */
   down(id: string): Hop
   /** @throws {RelayError} UNKNOWN_NODE at the root, which has none */
   up(): Hop
+  /** A node that holds a link, were it a relay or not; undefined: it can only be reached directly, if at all. */
+  linked(id: string): Hop | undefined
   /** Closes all connections; requests under way end as unreachable. */
   close(): Promise<void>
 }

@@ -2,10 +2,11 @@ import type { NeighbourStore } from '../storage/neighbour-store.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
-import { type Hop, type Neighbours, POLICY_SERVER } from './hop.js'
+import { type Hop, type LinkedNeighbours, type Neighbours, POLICY_SERVER } from './hop.js'
 import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peer-files.js'
 import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peer-pools.js'
 import type { PeerTrust } from './peer-trust.js'
+import { preferLink } from './prefer-link.js'
 import type { CurrentTopology } from './topology.js'
 
 export type { HopObserver } from './direct-hop.js'
@@ -19,6 +20,8 @@ export interface NeighboursOptions {
   readonly store: NeighbourStore
   readonly logger: Logger
   readonly observer?: HopObserver
+  /** Preferred, per request, to a connection of our own. */
+  readonly links?: LinkedNeighbours
   /** @default Date.now */
   readonly now?: () => number
 }
@@ -121,7 +124,10 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       if (id === current.selfId || current.route(id).kind !== 'here') {
         throw new RelayError('UNKNOWN_NODE', `not a node managed by this relay: ${JSON.stringify(id)}`)
       }
-      return hop(id, () => targetBelow(id), undefined)
+      return preferLink(
+        () => options.links?.find(id),
+        hop(id, () => targetBelow(id), undefined)
+      )
     },
     up() {
       if (config.upstream === undefined) {
@@ -129,6 +135,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       }
       return hop(POLICY_SERVER, targetAbove, basicCredentials(config))
     },
+    linked: id => options.links?.find(id),
     async reload(newConfig = config) {
       const newFiles = await readPeerFiles(newConfig)
       config = newConfig

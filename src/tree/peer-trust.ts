@@ -59,7 +59,8 @@ type Verification = Pick<
   'ca' | 'allowPartialTrustChain' | 'checkServerIdentity' | 'rejectUnauthorized' | 'servername'
 >
 
-function verification(trust: PeerTrust): Verification {
+/** What TLS itself checks. For `cert_pinning` the leaf has to be compared with the pins as well. */
+export function verification(trust: PeerTrust): Verification {
   switch (trust.mode) {
     case 'cert_pinning':
       return {

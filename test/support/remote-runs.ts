@@ -106,6 +106,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
 
 function neighboursOf(hops: readonly Hop[]): Neighbours {
   return {
+    linked: () => undefined,
     down(id) {
       const hop = hops.find(candidate => candidate.id === id)
       if (hop === undefined) throw new RelayError('UNKNOWN_NODE', `no neighbour ${id}`)

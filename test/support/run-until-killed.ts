@@ -27,6 +27,7 @@ const runs = createRemoteRuns({
   selfId: 'self',
   topology: () => topology,
   neighbours: {
+    linked: () => undefined,
     down: () => {
       throw new Error('there is none')
     },

@@ -195,7 +195,7 @@ function neighboursOf(hops: ReadonlyMap<string, Hop>): Neighbours {
     if (found === undefined) throw new RelayError('UNKNOWN_NODE', `no hop ${id}`)
     return found
   }
-  return { down: hop, up: () => hop(POLICY_SERVER), close: async () => undefined }
+  return { linked: () => undefined, down: hop, up: () => hop(POLICY_SERVER), close: async () => undefined }
 }
 
 /** A neighbour in the same process. It is away, leads to another relay's files, or answers as it is told. */

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../values/logger.js'
+import type { LowerEnd } from './lower-link.js'
+import { type HandshakeOptions, introduce } from './lower-link.js'
+import { openWebSocket, type Upper } from './open-web-socket.js'
+
+/** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
+export const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
+/** A link that stood this long was a good one: the waits begin anew. */
+const SETTLED_MS = 60_000
+
+export interface DialerOptions {
+  /** Asked for each attempt, so that a renewed certificate or address counts at once. */
+  readonly upper: () => Promise<Upper>
+  readonly handshake: () => Promise<HandshakeOptions>
+  readonly end: LowerEnd
+  readonly logger: Logger
+  readonly now?: () => number
+  readonly random?: () => number
+  readonly backoff?: { readonly firstMs: number; readonly maxMs: number }
+}
+
+export interface LinkStatus {
+  readonly isConnected: boolean
+  /** Of the present state. */
+  readonly sinceMs: number
+  /** Why there is none now; undefined while there is one. */
+  readonly reason: string | undefined
+}
+
+/** Holds one link to the upper side: opens it, and opens it again whenever it was lost. */
+export class Dialer {
+  readonly #stopping = new AbortController()
+  readonly #now: () => number
+  readonly #listeners = new Set<(status: LinkStatus) => void>()
+  #status: LinkStatus
+  #ended: Promise<void> | undefined
+
+  constructor(private readonly options: DialerOptions) {
+    this.#now = options.now ?? Date.now
+    this.#status = { isConnected: false, sinceMs: this.#now(), reason: 'not tried yet' }
+  }
+
+  get status(): LinkStatus {
+    return this.#status
+  }
+
+  /** @returns a function that ends this */
+  onChange(listener: (status: LinkStatus) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  start(): void {
+    this.#ended ??= this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#ended
+  }
+
+  /** Opens one more lane of a link. @throws {Error} when it cannot be opened */
+  async openLane(linkId: string): Promise<void> {
+    const { end } = this.options
+    const handshake = await this.options.handshake()
+    await openWebSocket(await this.options.upper(), this.#stopping.signal, socket =>
+      introduce(socket, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(socket))
+    )
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    const { firstMs, maxMs } = this.options.backoff ?? BACKOFF
+    let delayMs = firstMs
+    while (!signal.aborted) {
+      const triedAtMs = this.#now()
+      const reason = await this.#holdOne()
+      if (signal.aborted) break
+      if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) delayMs = firstMs
+      this.#set({ isConnected: false, sinceMs: this.#status.isConnected ? this.#now() : triedAtMs, reason })
+      const random = this.options.random ?? Math.random
+      await sleep(delayMs * (0.5 + random() / 2), undefined, { signal }).catch(() => undefined)
+      delayMs = Math.min(maxMs, delayMs * 2)
+    }
+    this.#set({ isConnected: false, sinceMs: this.#now(), reason: 'stopping' })
+  }
+
+  /** @returns why there is none any more */
+  async #holdOne(): Promise<string> {
+    const { end, logger } = this.options
+    const { signal } = this.#stopping
+    try {
+      const upper = await this.options.upper()
+      const handshake = await this.options.handshake()
+      const { socket, ended } = await openWebSocket(upper, signal, opened =>
+        introduce(opened, handshake, { purpose: 'link' }, welcome => ({
+          socket: opened,
+          ended: end.serveLink(opened, welcome) // in an object: alone, it would be awaited here
+        }))
+      )
+      this.#set({ isConnected: true, sinceMs: this.#now(), reason: undefined })
+      logger.info({ url: upper.url }, 'link opened')
+      const reason = await ended
+      socket.terminate()
+      if (!signal.aborted) logger.warn({ url: upper.url, reason }, 'link lost')
+      return reason
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      if (!signal.aborted && reason !== this.#status.reason) logger.warn({ reason }, 'no link')
+      return reason
+    }
+  }
+
+  #set(status: LinkStatus): void {
+    const changed = status.isConnected !== this.#status.isConnected
+    this.#status = status
+    if (changed) for (const listener of this.#listeners) listener(status)
+  }
+}

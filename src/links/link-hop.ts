@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream'
+import { API_PREFIX, createDirectHop, type HopObserver } from '../tree/direct-hop.js'
+import type { Hop, HopOutcome, HopRequest, LinkedNeighbours } from '../tree/hop.js'
+import { type KnownPeer, outcomeOf } from '../tree/hop-answer.js'
+import { relayableRequestHeaders } from '../tree/hop-by-hop-headers.js'
+import type { LinkRegistry } from './link-registry.js'
+import { LANE_WAIT_MS } from './protocol.js'
+import { LinkRequestError, type UpperLink } from './upper-link.js'
+
+const DEFAULT_SILENCE_LIMIT_MS = 60_000
+/** A body up to here is short: it goes over the link itself. */
+const SHORT_BODY_BYTES = 64 * 1024
+
+/** Whoever holds a link speaks as we do. */
+const TREELINE: KnownPeer = { isTreeline: () => true, onTreeline: () => undefined }
+
+/** The neighbours that hold links, as hops. */
+export function createLinkedNeighbours(
+  registry: LinkRegistry,
+  silenceLimitMs: () => number,
+  observer?: HopObserver
+): LinkedNeighbours {
+  const hops = new WeakMap<UpperLink, Hop>()
+  return {
+    find(id) {
+      const link = registry.ofNode(id)
+      if (link === undefined) return undefined
+      let hop = hops.get(link)
+      if (hop === undefined) {
+        hop = createLinkHop(link, silenceLimitMs, observer)
+        hops.set(link, hop)
+      }
+      return hop
+    }
+  }
+}
+
+function createLinkHop(link: UpperLink, silenceLimitMs: () => number, observer: HopObserver | undefined): Hop {
+  const { id } = link.owner
+  const address = `the link of ${id}`
+  const overLane = createDirectHop({
+    id,
+    connection: async () =>
+      link.isOpen ? { pool: await link.bulk(), address } : { unreachable: `${address} is closed` },
+    startLimitMs: 2 * LANE_WAIT_MS,
+    silenceLimitMs: silenceLimitMs(),
+    authorization: undefined,
+    ...TREELINE,
+    observer
+  })
+
+  async function overLink(request: HopRequest): Promise<HopOutcome> {
+    const begunAt = performance.now()
+    const outcome = await askOverLink(link, address, request, silenceLimitMs())
+    observer?.(id, outcome.kind, performance.now() - begunAt)
+    return outcome
+  }
+
+  return {
+    id,
+    isTreeline: true,
+    async request(request) {
+      if (!isBulk(request)) return overLink(request)
+      const outcome = await overLane.request(request)
+      const wasNotAsked = outcome.kind === 'unreachable' && !outcome.sent && outcome.status === undefined
+      return wasNotAsked && link.isOpen ? overLink(request) : outcome
+    }
+  }
+}
+
+/** Files, in either direction. All else is short, or lasts long without being much. */
+function isBulk({ method, path, headers }: HopRequest): boolean {
+  if (!path.startsWith('shared-files/')) return false
+  return method === 'GET' || (method === 'PUT' && Number(headers['content-length'] ?? Infinity) > SHORT_BODY_BYTES)
+}
+
+async function askOverLink(
+  link: UpperLink,
+  address: string,
+  request: HopRequest,
+  defaultSilenceMs: number
+): Promise<HopOutcome> {
+  const body = request.body?.()
+  try {
+    const answer = await link.request({
+      method: request.method,
+      path: `${API_PREFIX}${request.path}`,
+      headers: headersOf(request, body),
+      body,
+      silenceLimitMs: request.silenceLimitMs ?? (defaultSilenceMs || DEFAULT_SILENCE_LIMIT_MS),
+      signal: request.signal
+    })
+    const isSent = !(body instanceof Readable) || body.readableEnded
+    return await outcomeOf(TREELINE, address, answer, isSent)
+  } catch (error) {
+    if (body instanceof Readable) body.destroy()
+    request.signal?.throwIfAborted()
+    const sent = !(error instanceof LinkRequestError) || error.sent
+    return {
+      kind: 'unreachable',
+      reason: `${address}: ${error instanceof Error ? error.message : String(error)}`,
+      sent
+    }
+  }
+}
+
+/** A body without these two is not seen by the other side (HTTP/2 has no chunked encoding to tell of it). */
+function headersOf({ headers }: HopRequest, body: Readable | Buffer | undefined): Record<string, string> {
+  const sent = relayableRequestHeaders(headers)
+  if (body === undefined) {
+    delete sent['content-length']
+    return sent
+  }
+  sent['content-type'] ??= 'application/octet-stream'
+  if (Buffer.isBuffer(body)) sent['content-length'] = String(body.length)
+  return sent
+}

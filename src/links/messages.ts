@@ -1,0 +1,43 @@
+import type { RawData, WebSocket } from 'ws'
+import { ChallengeError } from './challenge.js'
+
+/**
+ * The next text message of a WebSocket on which nothing else listens yet.
+ * @param receive called at once, in the same turn, so that whatever listens afterwards misses no message
+ * @throws whatever `receive` throws; {@link ChallengeError} when none comes in time, or something else does
+ */
+export function nextText<T>(socket: WebSocket, limitMs: number, receive: (text: string) => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => settle(() => fail(`nothing came within ${limitMs} ms`)), limitMs)
+    function settle(then: () => void): void {
+      clearTimeout(timer)
+      socket.off('message', onMessage)
+      socket.off('close', onClose)
+      socket.off('error', onError)
+      then()
+    }
+    function fail(reason: string): void {
+      reject(new ChallengeError(reason))
+    }
+    function onMessage(data: RawData, isBinary: boolean): void {
+      settle(() => {
+        if (isBinary) return fail('bytes came where a message was expected')
+        try {
+          resolve(receive(String(data)))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    }
+    function onClose(code: number, reason: Buffer): void {
+      const why = reason.length === 0 ? '' : `: ${reason.toString('utf8')}`
+      settle(() => fail(`it closed the connection (${code})${why}`))
+    }
+    function onError(error: Error): void {
+      settle(() => reject(error))
+    }
+    socket.on('message', onMessage)
+    socket.on('close', onClose)
+    socket.on('error', onError)
+  })
+}

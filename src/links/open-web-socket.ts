@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { WebSocket } from 'ws'
+import { HANDSHAKE_LIMIT_MS, MAX_MESSAGE_BYTES, REGISTER_PATH } from './protocol.js'
+import { proxyFor } from './proxy.js'
+
+/** The upper side, and how it proves who it is. */
+export interface Upper {
+  /** `wss://host:port`, without a path. */
+  readonly url: string
+  /** Trust, and our own certificate. */
+  readonly tls: ConnectionOptions
+  /** SHA-256 of the leaf certificates that are accepted, lower-case hex; undefined: `tls` decides alone. */
+  readonly pins: ReadonlySet<string> | undefined
+}
+
+/**
+ * Opens a WebSocket to the upper side.
+ * @param use called in the turn in which it opens, since the first message may have come with it
+ * @returns what `use` gives
+ * @throws {Error} whose message is for a user
+ */
+export async function openWebSocket<T>(
+  upper: Upper,
+  signal: AbortSignal,
+  use: (socket: WebSocket) => Promise<T>
+): Promise<T> {
+  signal.throwIfAborted()
+  const url = `${upper.url}${REGISTER_PATH}`
+  const socket = new WebSocket(url, {
+    ...upper.tls,
+    minVersion: 'TLSv1.3',
+    agent: await proxyFor(url),
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    handshakeTimeout: HANDSHAKE_LIMIT_MS,
+    followRedirects: false
+  })
+  const onAbort = () => socket.terminate()
+  signal.addEventListener('abort', onAbort, { once: true })
+  socket.once('close', () => signal.removeEventListener('abort', onAbort))
+  return new Promise((resolve, reject) => {
+    let wrong: Error | undefined
+    socket.on('error', error => reject(wrong ?? new Error(`${upper.url}: ${error.message}`, { cause: error })))
+    socket.once('unexpected-response', (_request, response) => {
+      response.destroy()
+      wrong = new Error(
+        `${upper.url} answered ${response.statusCode}: no Treeline relay that takes links listens there`
+      )
+      socket.terminate()
+      reject(wrong)
+    })
+    socket.once('upgrade', response => {
+      wrong = refusalOf(response.socket as TLSSocket, upper)
+      if (wrong !== undefined) socket.terminate()
+    })
+    socket.once('open', () => {
+      if (wrong === undefined) resolve(use(socket))
+      else reject(wrong)
+    })
+    socket.once('close', () => reject(wrong ?? new Error(`${upper.url} closed the connection`)))
+  })
+}
+
+/** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
+function refusalOf(socket: TLSSocket, { pins, url }: Upper): Error | undefined {
+  if (pins === undefined) return undefined
+  const leaf = socket.getPeerX509Certificate?.()
+  const shown = leaf === undefined ? 'none' : createHash('sha256').update(leaf.raw).digest('hex')
+  if (pins.has(shown)) return undefined
+  return new Error(`${url} presents a certificate (sha256:${shown}) that is not the one of the policy server`)
+}

@@ -1,0 +1,53 @@
+/** Where the lower side opens its WebSockets: links and lanes (contract "links and services", table 1). */
+export const REGISTER_PATH = '/v1/relay/register'
+
+/** Versions of what is said over a link. Neighbours whose ranges meet work together, in the newest both know. */
+export interface VersionRange {
+  readonly oldest: number
+  readonly newest: number
+}
+
+export const LINK_VERSIONS: VersionRange = { oldest: 1, newest: 1 }
+
+/** The newest version that both know; undefined when there is none. */
+export function commonVersion(a: VersionRange, b: VersionRange): number | undefined {
+  const newest = Math.min(a.newest, b.newest)
+  return newest >= Math.max(a.oldest, b.oldest) ? newest : undefined
+}
+
+/** WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 to 4999 are for applications). */
+export const CLOSE = {
+  refused: 4403,
+  replaced: 4409,
+  removed: 4410,
+  full: 4429,
+  stopping: 4503
+} as const
+
+/** Longest WebSocket message that is taken. Ours are 64 KiB at most; ws alone would take 100 MiB into memory. */
+export const MAX_MESSAGE_BYTES = 1024 * 1024
+
+/** How long the challenge and its answer may take, in ms. */
+export const HANDSHAKE_LIMIT_MS = 10_000
+
+/**
+ * Each side asks for a sign of life this often, and takes the other one for dead when none came within the same time
+ * again: so at the latest 30 s after it fell silent.
+ */
+export const PING_EVERY_MS = 14_000
+
+/** HTTP/2 flow control (RFC 9113, section 5.2). Larger windows let one order's output fill a slow reader's memory. */
+export const STREAM_WINDOW_BYTES = 256 * 1024
+export const SESSION_WINDOW_BYTES = 4 * 1024 * 1024
+
+/** Requests under way on one link. */
+export const MAX_STREAMS = 1_024
+
+/** Bulk transfers at once on one link. */
+export const MAX_LANES = 16
+
+/** How long bulk waits for a lane before it goes over the link itself, in ms. */
+export const LANE_WAIT_MS = 2_000
+
+/** Answered by the lower end of a link itself: opens one more lane. */
+export const LANE_REQUEST_PATH = '/treeline-link/lane'

@@ -1,0 +1,128 @@
+import type { RequestListener } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ConnectionOptions } from 'node:tls'
+import type { Logger } from 'pino'
+import type { KnownCertificates } from '../api/services.js'
+import type { Config } from '../config/config.js'
+import { readCredentials } from '../links/credentials.js'
+import { Dialer } from '../links/dialer.js'
+import { type Admission, createLinkAcceptor, type LinkAcceptor } from '../links/link-acceptor.js'
+import { LinkRegistry } from '../links/link-registry.js'
+import { LowerEnd } from '../links/lower-link.js'
+import type { Upper } from '../links/open-web-socket.js'
+import { readPeerFiles } from '../tree/peer-files.js'
+import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
+import type { Topology } from '../tree/topology.js'
+import { VERSION } from '../values/version.js'
+
+export interface LinksOptions {
+  /** The one in force. */
+  readonly config: () => Config
+  readonly topology: () => Topology
+  readonly certificates: KnownCertificates
+  readonly registry: LinkRegistry
+  readonly logger: Logger
+}
+
+/** Both ends of this relay's links: those that the lower side opened, and its own to the policy server. */
+export interface Links {
+  /** Undefined where this relay takes no links. */
+  readonly acceptor: LinkAcceptor | undefined
+  readonly end: LowerEnd
+  /** Undefined where this relay holds no link of its own. */
+  readonly dialer: Dialer | undefined
+  /** Must be called before the first request may come over the link. */
+  serve(routing: RequestListener): void
+  /** Closes all links once nothing is under way on them. */
+  drain(): Promise<void>
+  stop(): Promise<void>
+}
+
+const LOOK_EVERY_MS = 20
+
+export function createRegistry(config: Config, logger: Logger): LinkRegistry {
+  return new LinkRegistry({ max: config.links.max, logger })
+}
+
+export function createLinks(options: LinksOptions): Links {
+  const { config, topology, registry, logger } = options
+  let routing: RequestListener = (_request, response) => response.destroy()
+  const end = new LowerEnd({
+    routing: (request, response) => routing(request, response),
+    openLane: async linkId => dialer?.openLane(linkId)
+  })
+  const { accept, dial, pingIntervalMs } = config().links
+  const acceptor = accept
+    ? createLinkAcceptor({
+        selfId: topology().selfId,
+        registry,
+        admit: certificate => admit(certificate, options),
+        logger,
+        pingMs: pingIntervalMs
+      })
+    : undefined
+  const dialer = dial
+    ? new Dialer({
+        upper: () => upperOf(config()),
+        handshake: async () => ({ credentials: readCredentials(await ownCertificate(config())), program: VERSION }),
+        end,
+        logger
+      })
+    : undefined
+  let isStopped = false
+  async function stop(): Promise<void> {
+    isStopped = true
+    acceptor?.close()
+    await dialer?.stop()
+    end.close()
+  }
+  return {
+    acceptor,
+    end,
+    dialer,
+    serve: listener => {
+      routing = listener
+    },
+    drain: async () => {
+      const isIdle = () => end.activeRequests === 0 && registry.all().every(link => link.streams === 0)
+      while (!isStopped && !isIdle()) await sleep(LOOK_EVERY_MS)
+      await stop()
+    },
+    stop
+  }
+}
+
+/** Nodes that this relay manages, by a certificate listed for them. */
+function admit(certificate: Buffer, { certificates, topology }: LinksOptions): Admission {
+  const shown = fingerprint(certificate)
+  const id = certificates.nodeOf(shown)
+  if (id === undefined) return { refused: `no node is known by the certificate sha256:${shown}` }
+  const tree = topology()
+  if (id === tree.selfId) return { refused: `${id} is this relay itself` }
+  if (tree.route(id).kind !== 'here') {
+    return { refused: `${id} is not managed by ${tree.selfId}: it has to open its link to its own policy server` }
+  }
+  return { owner: { kind: tree.isRelay(id) ? 'relay' : 'node', id } }
+}
+
+async function upperOf(config: Config): Promise<Upper> {
+  const { upstream, general } = config
+  if (upstream === undefined) throw new Error('output.upstream.host is not set')
+  const files = await readPeerFiles(config)
+  if (files.upstreamProblem !== undefined) throw new Error(files.upstreamProblem)
+  const trust: PeerTrust = {
+    cert_pinning: { mode: 'cert_pinning', pins: files.upstreamPins, pinsFile: upstream.serverCertificateFile ?? '' },
+    cert_validation: { mode: 'cert_validation', ca: files.ca, hostname: upstream.host },
+    dangerous_none: { mode: 'dangerous_none' }
+  }[general.peerAuthentication] as PeerTrust
+  const tls: ConnectionOptions = { ...verification(trust), ...files.clientCertificate }
+  const pins = trust.mode === 'cert_pinning' ? new Set(trust.pins.map(fingerprint)) : undefined
+  const host = upstream.host.includes(':') ? `[${upstream.host}]` : upstream.host
+  return { url: `wss://${host}:${upstream.port}`, tls, pins }
+}
+
+async function ownCertificate(config: Config): Promise<{ cert: string; key: string }> {
+  const { clientCertificate } = await readPeerFiles(config)
+  if (clientCertificate !== undefined) return clientCertificate
+  throw new Error('general.https_certificate_file and general.https_key_file are not set')
+}

@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import type { RequestListener } from 'node:http'
+import { Readable } from 'node:stream'
+import { buffer, text } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { makeAgentCertificate } from '../../demo/pki.js'
+import type { UpperLink } from '../../src/links/upper-link.js'
+import { eventually } from '../support/eventually.js'
+import { makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
+
+async function connected(t: TestContext, routing: RequestListener) {
+  const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'node-1.example.com' })
+  const known = new Map([[own.certificateDer.toString('base64'), 'node-1']])
+  const upper = await startUpperSide(t, known)
+  const lower = makeLowerSide(t, upper, own, routing)
+  lower.dialer.start()
+  const link = await linkOf(upper)
+  return { upper, lower, link, own }
+}
+
+function linkOf(upper: UpperSide): Promise<UpperLink> {
+  return eventually('the link', () => upper.registry.ofNode('node-1'))
+}
+
+const plain = { headers: {}, silenceLimitMs: 5_000 }
+
+test('requests go down the link, many at a time, and each gets its own answer', async t => {
+  const { link } = await connected(t, (request, response) => {
+    response.writeHead(200, { 'x-path': request.url ?? '' })
+    request.pipe(response)
+  })
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      const body = Buffer.alloc(1_000, index % 256)
+      const answer = await link.request({
+        ...plain,
+        method: 'PUT',
+        path: `/${index}`,
+        headers: { 'content-length': '1000', 'content-type': 'application/octet-stream' },
+        body
+      })
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers['x-path'], `/${index}`)
+      return body.equals(await buffer(answer.body))
+    })
+  )
+  assert.ok(answers.every(Boolean))
+  assert.equal(link.streams, 0)
+})
+
+test('bulk goes over lanes, of which there are as many as are needed', async t => {
+  const { link, lower } = await connected(t, async (request, response) => {
+    const hash = createHash('sha256')
+    for await (const chunk of request) hash.update(chunk)
+    response.end(`${lower.end.isFromAbove(request)} ${request.httpVersion} ${hash.digest('hex')}`)
+  })
+  const pool = await link.bulk()
+  const bodies = [1, 2, 3].map(fill => Buffer.alloc(5_000_000, fill))
+  const answers = await Promise.all(
+    bodies.map(async body => {
+      const { body: answer } = await pool.request({ method: 'PUT', path: '/x', body: Readable.from([body]) })
+      return answer.text()
+    })
+  )
+  assert.deepEqual(
+    answers,
+    bodies.map(body => `true 1.1 ${createHash('sha256').update(body).digest('hex')}`)
+  )
+  assert.equal(link.lanes, 3)
+  assert.ok(link.bytes.sent > 15_000_000)
+  await pool.destroy()
+})
+
+test('a request that is cancelled above is cancelled below', async t => {
+  const below = new AbortController()
+  const { link } = await connected(t, (_request, response) => {
+    response.on('close', () => below.abort())
+    response.writeHead(200)
+    response.write('first')
+  })
+  const stop = new AbortController()
+  const answer = await link.request({ ...plain, method: 'GET', path: '/', signal: stop.signal })
+  assert.equal(String((await once(answer.body, 'data'))[0]), 'first')
+  stop.abort()
+  if (!below.signal.aborted) await once(below.signal, 'abort')
+  await assert.rejects(text(answer.body))
+})
+
+test('an answer that the other side breaks off does not pass for a whole one', async t => {
+  const { link } = await connected(t, (request, response) => {
+    request.resume()
+    response.writeHead(200)
+    response.write('first', () => response.destroy())
+  })
+  for (const body of [undefined, Buffer.from('x')]) {
+    const headers: Record<string, string> =
+      body === undefined ? {} : { 'content-length': '1', 'content-type': 'text/plain' }
+    const answer = await link.request({
+      ...plain,
+      method: body === undefined ? 'GET' : 'PUT',
+      path: '/',
+      headers,
+      body
+    })
+    await assert.rejects(text(answer.body))
+  }
+})
+
+test('what is under way when the link breaks ends with an error, and the link comes back', async t => {
+  const { link, upper } = await connected(t, (_request, response) => {
+    response.writeHead(200)
+    response.write('first')
+  })
+  const answer = await link.request({ ...plain, method: 'GET', path: '/' })
+  const silent = link.request({ ...plain, method: 'GET', path: '/' })
+  upper.cut()
+  await assert.rejects(text(answer.body))
+  await silent.then(
+    ({ body }) => assert.rejects(text(body)),
+    () => undefined
+  )
+  await link.closed
+  assert.throws(() => link.request({ ...plain, method: 'GET', path: '/' }), { sent: false })
+  const next = await eventually('another link', () => {
+    const found = upper.registry.ofNode('node-1')
+    return found !== link && found
+  })
+  assert.notEqual(next.id, link.id)
+})
+
+test('a newer link of the same node takes the place of the old one at once', async t => {
+  const { link, upper, own } = await connected(t, (_request, response) => response.end('old'))
+  const other = makeLowerSide(t, upper, own, (_request, response) => response.end('new'), {
+    backoff: { firstMs: 60_000, maxMs: 60_000 }
+  })
+  other.dialer.start()
+  await link.closed
+  const now = await linkOf(upper)
+  assert.equal(await text((await now.request({ ...plain, method: 'GET', path: '/' })).body), 'new')
+})
+
+test('a certificate that nobody knows, and one without its key, get no link and a reason', async t => {
+  const stranger = await makeAgentCertificate({ nodeId: 'stranger', hostname: 'x' })
+  const upper = await startUpperSide(t, new Map())
+  const { dialer } = makeLowerSide(t, upper, stranger, (_request, response) => response.end())
+  dialer.start()
+  assert.equal(await eventually('a reason', () => reasonOf(dialer.status)), 'nobody knows this certificate')
+  assert.equal(upper.registry.size, 0)
+})
+
+test('the lower side speaks to nobody but the policy server', async t => {
+  const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'x' })
+  const upper = await startUpperSide(t, new Map())
+  const other = await makeAgentCertificate({ nodeId: 'root', hostname: '127.0.0.1' })
+  const { dialer } = makeLowerSide(t, { url: upper.url, certificate: other }, own, (_request, response) =>
+    response.end()
+  )
+  dialer.start()
+  assert.match(await eventually('a reason', () => reasonOf(dialer.status)), /self-signed certificate/)
+})
+
+function reasonOf({ reason }: { readonly reason: string | undefined }): string | undefined {
+  return reason === 'not tried yet' ? undefined : reason
+}
