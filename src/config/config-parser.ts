@@ -8,6 +8,7 @@ import { deepFreeze } from './freeze.js'
 import { parseLogging } from './logging-parser.js'
 import { type Findings, Section } from './section.js'
 import { parseTomlTable } from './toml-table.js'
+import { placeTreeFiles, readTree } from './tree-parser.js'
 import {
   byteSize,
   commandPath,
@@ -75,9 +76,12 @@ export function parseConfig(
 
 function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Config, 'logging' | 'notices'> {
   const general = readGeneral(main.section('general'), directory, readFile)
+  const tree = readTree(main.section('tree'), general.nodeId)
+  const storage = { path: main.section('storage').read('path', filePath(directory), '/var/lib/treeline') }
   return {
     directory: resolve(directory),
-    general,
+    general: placeTreeFiles(main.section('general'), general, tree.source, storage.path),
+    tree,
     upstream: readUpstream(main.section('output').section('upstream'), general, directory),
     neighbours: { addresses: readAddresses(main.section('neighbours').section('addresses')) },
     links: readLinks(main.section('links'), general),
@@ -85,7 +89,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     sharedFiles: readSharedFiles(main.section('shared_files'), directory),
     sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
     limits: readLimits(main.section('limits')),
-    storage: { path: main.section('storage').read('path', filePath(directory), '/var/lib/treeline') },
+    storage,
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
     tokens: { adminFile: main.section('tokens').optional('admin_file', filePath(directory)) }
   }

@@ -42,6 +42,14 @@ export interface Config {
     /** Ours. How long requests under way may take to finish once the relay is told to stop. */
     readonly stopTimeoutMs: number
   }
+  /** Ours. */
+  readonly tree: {
+    /**
+     * Where the nodes below come from: the two files of `general` as others write them, the members that joined (the
+     * root alone), or the policy server. With the latter two, the files are this relay's own, in `<storage.path>/tree`.
+     */
+    readonly source: 'files' | 'members' | 'policy-server'
+  }
   /** Undefined at the root alone. */
   readonly upstream:
     | {

@@ -27,6 +27,7 @@ const LIVE: ReadonlySet<string> = new Set([
 
 const SECTIONS = [
   'general',
+  'tree',
   'upstream',
   'links',
   'remoteRun',

@@ -349,3 +349,27 @@ test('no text makes it throw anything but a ConfigError', () => {
   )
   assert.equal(problemsOf(`a = ${'['.repeat(100_000)}`).length, 1)
 })
+
+test('the tree of the root may be its members, and its files then lie in its storage', () => {
+  const config = parseConfig(
+    '[general]\nnode_id = "root"\n[tree]\nsource = "members"\n[storage]\npath = "/srv/t"',
+    undefined,
+    '/etc/relay',
+    () => ''
+  )
+  assert.equal(config.tree.source, 'members')
+  assert.equal(config.general.nodesListFile, '/srv/t/tree/nodeslist.json')
+  assert.equal(config.general.nodesCertsFile, '/srv/t/tree/allnodescerts.pem')
+})
+
+test('a source of the tree that does not fit the relay is a problem', () => {
+  const read = (id: string, source: string) => () =>
+    parseConfig(
+      `[general]\nnode_id = "${id}"\n[tree]\nsource = "${source}"\n[output.upstream]\nhost = "up"`,
+      undefined,
+      '/etc/relay',
+      () => ''
+    )
+  assert.throws(read('relay-1', 'members'), /tree\.source: "members" is for "root" alone/)
+  assert.throws(read('root', 'policy-server'), /tree\.source: "root" has no policy server/)
+})

@@ -1,0 +1,41 @@
+import { join } from 'node:path'
+import type { Config } from './config.js'
+import type { Section } from './section.js'
+import { oneOf } from './value-readers.js'
+
+/** The root is the node with this id; it has no policy server but itself. */
+const ROOT_ID = 'root'
+
+/** Where the nodes come from, `[tree]`: files that others write, the members that joined, or the policy server. */
+export function readTree(section: Section, nodeId: string): Config['tree'] {
+  const source = section.read('source', oneOf('files', 'members', 'policy-server'), 'files')
+  if (source === 'members' && nodeId !== ROOT_ID) {
+    section.problem('source', `"members" is for "${ROOT_ID}" alone, which has the members of the whole tree`)
+  } else if (source === 'policy-server' && nodeId === ROOT_ID) {
+    section.problem('source', `"${ROOT_ID}" has no policy server that it could get its nodes from`)
+  }
+  return { source }
+}
+
+/**
+ * The settings of `[general]` with the two files of the tree where they are for its source: the relay writes them
+ * itself unless it is `files`.
+ * @param main the section with the settings that are then not followed
+ */
+export function placeTreeFiles(
+  main: Section,
+  general: Config['general'],
+  source: Config['tree']['source'],
+  storagePath: string
+): Config['general'] {
+  if (source === 'files') return general
+  for (const key of ['nodes_list_file', 'nodes_certs_file']) {
+    if (main.raw(key) === undefined) continue
+    main.notice('warning', key, `not used, since tree.source is "${source}"`)
+  }
+  return {
+    ...general,
+    nodesListFile: join(storagePath, 'tree', 'nodeslist.json'),
+    nodesCertsFile: join(storagePath, 'tree', 'allnodescerts.pem')
+  }
+}
