@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Topology } from '../tree/topology.js'
 import { checkNodeId } from '../values/ids.js'
 import { RelayError } from '../values/relay-error.js'
+import type { RunOrder } from './types.js'
 
 /** Nodes looked at before other requests get their turn: a millisecond or two. */
 const NODES_PER_TURN = 2_000
@@ -27,11 +28,19 @@ export interface RunPlan {
 /**
  * Divides the nodes asked for. Gives way to other requests every few ms, so that a run of the whole of a large tree
  * holds nothing up.
- * @throws {RelayError} UNKNOWN_NODE when one node alone is asked for and it is not below this relay; INVALID_INPUT for
+ * @param order `isSingle`: the one node was asked for by itself, not in a list that happens to have one
+ * @throws {RelayError} UNKNOWN_NODE when a single node is asked for and it is not below this relay; INVALID_INPUT for
  * an id that cannot be one, or many more ids than there are nodes
  */
-export async function planRun(topology: Topology, nodes: 'all' | readonly string[]): Promise<RunPlan> {
-  return nodes === 'all' ? planAll(topology) : planList(topology, nodes)
+export async function planRun(
+  topology: Topology,
+  { nodes, isSingle = false }: Pick<RunOrder, 'nodes' | 'isSingle'>
+): Promise<RunPlan> {
+  if (nodes === 'all') return planAll(topology)
+  const plan = await planList(topology, nodes)
+  const [stranger] = plan.unknown
+  if (isSingle && stranger !== undefined) throw new RelayError('UNKNOWN_NODE', unknownNode(stranger, topology))
+  return plan
 }
 
 async function planAll(topology: Topology): Promise<RunPlan> {
@@ -70,8 +79,6 @@ async function planList(topology: Topology, nodes: readonly string[]): Promise<R
     else unknown.push(id)
     await pause()
   }
-  if (ids.size === 1 && unknown[0] !== undefined)
-    throw new RelayError('UNKNOWN_NODE', unknownNode(unknown[0], topology))
   return { here, down, unknown }
 }
 

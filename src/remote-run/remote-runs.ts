@@ -103,7 +103,7 @@ class RunRegistry implements RemoteRuns {
   async #start(id: string, order: RunOrder): Promise<Run> {
     const { selfId } = this.#context
     const passed = passOn(order.origin.passed, selfId)
-    const plan = await planRun(this.options.topology(), order.nodes)
+    const plan = await planRun(this.options.topology(), order)
     const { table, log } = await this.#record(id, order, plan)
     const { keepOutput, asynchronous, conditions, origin } = order
     const run = new LiveRun(this.#context, {

@@ -7,6 +7,8 @@ export type RunState = 'running' | 'done' | 'cancelled' | 'interrupted'
 
 export interface RunOrder {
   readonly nodes: 'all' | readonly string[]
+  /** One node was asked for by itself: if it is not below, that is an error. In a list it is only an outcome. */
+  readonly isSingle?: boolean
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   readonly conditions: readonly string[]
@@ -73,7 +75,7 @@ export interface Run {
 export interface RemoteRuns {
   /**
    * Records the order, fsynced, and starts it. An order whose id is known already gives that run as it stands.
-   * @throws {RelayError} UNKNOWN_NODE (one node asked for, and not below), DISABLED, BUSY, LOOP_DETECTED, STOPPING
+   * @throws {RelayError} UNKNOWN_NODE (a single node asked for, and not below), DISABLED, BUSY, LOOP_DETECTED, STOPPING
    */
   start(order: RunOrder): Promise<Run>
   find(id: string): Run | undefined

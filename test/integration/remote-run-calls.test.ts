@@ -117,6 +117,8 @@ test('the three calls of remote-run, in text', async t => {
       [{ conditions: 'x'.repeat(1025) }, /^invalid condition: x+…, at most 1024 characters are allowed\n$/],
       [{ conditions: 'a\nb' }, /^invalid condition: a\?b, should match .*\n$/],
       [{ keep_output: 'yes' }, 'invalid keep_output: yes, should be true or false\n'],
+      [{ conditions: 'ok', classes: 'class~1' }, `invalid condition: class~1, ${why}\n`],
+      [{ conditions: 'class~1', classes: 'ok' }, `invalid condition: class~1, ${why}\n`],
       [{ asynchronous: '1' }, 'invalid asynchronous: 1, should be true or false\n']
     ]
     for (const [form, expected] of cases) {
@@ -151,7 +153,7 @@ test('the three calls of remote-run, in text', async t => {
     assert.equal(beyond.status, 413)
   })
 
-  await t.test('unknown nodes: one alone is 404, in a list each has its line', async () => {
+  await t.test('unknown nodes: one by itself is 404, in a list each has its line, also in a list of one', async () => {
     for (const [relay, id] of [
       [root, 'stranger'],
       [relayA, 'node-r1'],
@@ -169,6 +171,11 @@ test('the three calls of remote-run, in text', async t => {
       assert.match(mixed.text, new RegExp(`^error: ${id}: .*unknown`, 'm'))
     const silent = await postForm(relayA, `${RUN}/nodes`, { nodes: 'stranger,node-s1' })
     assert.match(silent.text, /^error: stranger: [^\n]*\n$/)
+    for (const asynchronous of ['false', 'true']) {
+      const listed = await postForm(relayA, `${RUN}/nodes`, { ...keep, asynchronous, nodes: 'stranger' })
+      assert.equal(listed.status, 200)
+      assert.match(listed.text, /^error: stranger: [^\n]*unknown[^\n]*\n$/)
+    }
   })
 
   await t.test('a node that fails has its line, through every level', async () => {

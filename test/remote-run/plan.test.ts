@@ -15,7 +15,7 @@ const TREE = {
 }
 
 test('all: managed nodes here, the sub-relay too; what is below it goes there; root is a node of its own', async () => {
-  const plan = await planRun(topologyOf('root', TREE), 'all')
+  const plan = await planRun(topologyOf('root', TREE), { nodes: 'all' })
   assert.deepEqual(plan.here.map(node => node.id).sort(), ['a', 'relay', 'root'])
   assert.deepEqual([...(plan.down.get('relay') ?? [])].sort(), ['b', 'c', 'sub'])
   assert.equal(plan.here.find(node => node.id === 'a')?.hostname, 'a.example')
@@ -23,13 +23,13 @@ test('all: managed nodes here, the sub-relay too; what is below it goes there; r
 
 test('a relay that is not root does not run itself', async () => {
   const relay = topologyOf('relay', { relay: 'root', sub: 'relay', b: 'relay', c: 'sub' })
-  const plan = await planRun(relay, 'all')
+  const plan = await planRun(relay, { nodes: 'all' })
   assert.deepEqual(plan.here.map(node => node.id).sort(), ['b', 'sub'])
-  assert.deepEqual((await planRun(relay, ['relay', 'b', 'c'])).unknown, ['relay'])
+  assert.deepEqual((await planRun(relay, { nodes: ['relay', 'b', 'c'] })).unknown, ['relay'])
 })
 
 test('a list: each id once, unknown ones told', async () => {
-  const plan = await planRun(topologyOf('root', TREE), ['c', 'a', 'c', 'ghost', 'relay'])
+  const plan = await planRun(topologyOf('root', TREE), { nodes: ['c', 'a', 'c', 'ghost', 'relay'] })
   assert.deepEqual(
     plan.here.map(node => node.id),
     ['a', 'relay']
@@ -38,14 +38,17 @@ test('a list: each id once, unknown ones told', async () => {
   assert.deepEqual(plan.unknown, ['ghost'])
 })
 
-test('one unknown node alone is an error', async () => {
-  await assert.rejects(planRun(topologyOf('root', TREE), ['ghost']), { code: 'UNKNOWN_NODE', message: /ghost/ })
+test('an unknown node asked for by itself is an error; in a list of one it is told like any other', async () => {
+  const topology = topologyOf('root', TREE)
+  const single = { nodes: ['ghost'], isSingle: true }
+  await assert.rejects(planRun(topology, single), { code: 'UNKNOWN_NODE', message: /ghost/ })
+  assert.deepEqual((await planRun(topology, { nodes: ['ghost'] })).unknown, ['ghost'])
 })
 
 test('malformed ids, and far more ids than nodes, are errors', async () => {
-  await assert.rejects(planRun(topologyOf('root', TREE), ['a', '../b']), { code: 'INVALID_INPUT' })
+  await assert.rejects(planRun(topologyOf('root', TREE), { nodes: ['a', '../b'] }), { code: 'INVALID_INPUT' })
   const many = Array.from({ length: 2_000 }, (_, index) => `n${index}`)
-  await assert.rejects(planRun(topologyOf('root', TREE), many), { code: 'INVALID_INPUT' })
+  await assert.rejects(planRun(topologyOf('root', TREE), { nodes: many }), { code: 'INVALID_INPUT' })
 })
 
 test('batches keep to the size and below the longest argument, in order', () => {

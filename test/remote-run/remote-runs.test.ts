@@ -105,7 +105,7 @@ test('a command that cannot be started: nothing started, and each node has the r
 
 test('one unknown node, a malformed one, and a disabled relay are errors before anything starts', async t => {
   const { runs } = await startRuns(t, { topology: THREE })
-  await assert.rejects(runs.start(orderOf({ nodes: ['ghost'] })), { code: 'UNKNOWN_NODE' })
+  await assert.rejects(runs.start(orderOf({ nodes: ['ghost'], isSingle: true })), { code: 'UNKNOWN_NODE' })
   await assert.rejects(runs.start(orderOf({ nodes: ['a', '..'] })), { code: 'INVALID_INPUT' })
   const { origin } = orderOf()
   await assert.rejects(runs.start(orderOf({ origin: { ...origin, passed: ['root'] } })), { code: 'LOOP_DETECTED' })

@@ -38,12 +38,16 @@ interface RemoteRunOptions {
 export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app, { services, logger }) => {
   const config = { access: 'remote-run' } as const
 
-  async function answer(request: FastifyRequest, reply: FastifyReply, nodes: RunOrder['nodes']): Promise<FastifyReply> {
+  async function answer(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    which: Pick<RunOrder, 'nodes' | 'isSingle'>
+  ): Promise<FastifyReply> {
     const form = formOf(request)
     const origin = originOf(request, reply, services.stopping)
     const asynchronous = readFlag(form, 'asynchronous')
     const run = await services.remoteRuns.start({
-      nodes,
+      ...which,
       keepOutput: readFlag(form, 'keep_output'),
       asynchronous,
       conditions: readConditions(form),
@@ -58,12 +62,12 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
   app.post(
     '/remote-run/all',
     { config, schema: { ...SCHEMA, summary: 'Run every node below this relay' } },
-    (request, reply) => answer(request, reply, 'all')
+    (request, reply) => answer(request, reply, { nodes: 'all' })
   )
   app.post(
     '/remote-run/nodes',
     { config, schema: { ...SCHEMA, summary: 'Run the nodes of a list' } },
-    (request, reply) => answer(request, reply, readNodes(formOf(request)))
+    (request, reply) => answer(request, reply, { nodes: readNodes(formOf(request)) })
   )
   app.post<{ Params: { nodeId: string } }>(
     '/remote-run/nodes/:nodeId',
@@ -71,7 +75,7 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
     (request, reply) => {
       const { nodeId } = request.params
       checkNodeId(nodeId)
-      return answer(request, reply, [nodeId])
+      return answer(request, reply, { nodes: [nodeId], isSingle: true })
     }
   )
 }
@@ -123,9 +127,11 @@ function readFlag(form: Form, name: string): boolean {
   throw new RelayError('INVALID_INPUT', `invalid ${name}: ${text.slice(0, 80)}, should be true or false`)
 }
 
+/** The older name counts where the newer one says nothing, and has to be right in any case. */
 function readConditions(form: Form): string[] {
-  const conditions = readText(form, 'conditions')
-  return parseConditions(conditions === undefined || conditions === '' ? (readText(form, 'classes') ?? '') : conditions)
+  const conditions = parseConditions(readText(form, 'conditions') ?? '')
+  const classes = parseConditions(readText(form, 'classes') ?? '')
+  return conditions.length > 0 ? conditions : classes
 }
 
 function readNodes(form: Form): string[] {
