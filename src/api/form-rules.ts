@@ -41,8 +41,9 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
 }
 
 /** @throws {RelayError} UNSUPPORTED_MEDIA */
-function checkIsForm({ headers }: FastifyRequest): void {
+function checkIsForm({ headers, raw }: FastifyRequest): void {
   const type = headers['content-type']
-  if (type === undefined || type.split(';', 1)[0]?.trim().toLowerCase() === FORM) return
-  throw new RelayError('UNSUPPORTED_MEDIA', `content-type ${type.slice(0, 80)}: send the fields as ${FORM}`)
+  if (type === undefined ? !hasBody(raw) : type.split(';', 1)[0]?.trim().toLowerCase() === FORM) return
+  const what = type === undefined ? 'no content-type' : `content-type ${type.slice(0, 80)}`
+  throw new RelayError('UNSUPPORTED_MEDIA', `${what}: send the fields as ${FORM}`)
 }
