@@ -24,6 +24,13 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   LOOP_DETECTED: 508
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Plain errors are the text alone, without a line feed: existing callers know it so. */
+    bareErrors?: boolean
+  }
+}
+
 /** Seconds after which a caller that met a bound may try again. */
 const RETRY_AFTER_S = 5
 const FULL_DISK_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
@@ -102,5 +109,6 @@ function answerFailure(failure: Failure, request: FastifyRequest, reply: Fastify
     return reply.type('application/json').send({ code, message, requestId: request.id })
   }
   const suffix = failure.expected ? '' : ` (${request.id})`
-  return reply.type('text/plain; charset=utf-8').send(`${message.replaceAll(/[\r\n]+/g, ' ')}${suffix}\n`)
+  const end = request.routeOptions.config.bareErrors === true ? '' : '\n'
+  return reply.type('text/plain; charset=utf-8').send(`${message.replaceAll(/[\r\n]+/g, ' ')}${suffix}${end}`)
 }

@@ -13,7 +13,7 @@ const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
 /** `GET` and `HEAD shared-folder/<path>` (contract, "Shared folder"). */
 export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { sharedFolder } = services
-  const config = { access: 'shared-folder' } as const
+  const config = { access: 'shared-folder', bareErrors: true } as const
   const tags = ['shared folder']
   const params = Type.Object({ '*': Type.String({ description: 'path below shared_folder.path' }) })
 
