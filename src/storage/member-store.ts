@@ -1,0 +1,158 @@
+import type { Database } from './database.js'
+
+export type MemberKind = 'relay' | 'node'
+
+/** A member of the tree. Times are ms since 1970. */
+export interface MemberRow {
+  readonly id: string
+  readonly kind: MemberKind
+  /** Its own id at the root. */
+  readonly policyServer: string
+  readonly hostname: string
+  /** Where a relay takes connections. */
+  readonly port: number | null
+  /** As in the nodes list; empty for none. */
+  readonly keyHash: string
+  /** SHA-256 of the TLS key's SubjectPublicKeyInfo; null for a member that was taken over. */
+  readonly tlsKeyHash: Buffer | null
+  readonly tokenId: string | null
+  readonly joinedAtMs: number
+}
+
+export interface MemberCertificateRow {
+  /** SHA-256 of the DER. */
+  readonly fingerprint: Buffer
+  readonly memberId: string
+  /** Upper-case hex. */
+  readonly serial: string
+  readonly der: Buffer
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+export interface TokenRow {
+  readonly id: string
+  readonly secretHash: Buffer
+  readonly kind: MemberKind
+  readonly policyServer: string
+  readonly usesLeft: number
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly revokedAtMs: number | null
+}
+
+const MEMBER = `id, kind, policy_server AS policyServer, hostname, port, key_hash AS keyHash,
+  tls_key_hash AS tlsKeyHash, token_id AS tokenId, joined_at AS joinedAtMs`
+const CERTIFICATE = `fingerprint, member_id AS memberId, serial, der, not_before AS notBeforeMs, not_after AS notAfterMs`
+const TOKEN = `id, secret_hash AS secretHash, kind, policy_server AS policyServer, uses_left AS usesLeft,
+  created_at AS createdAtMs, expires_at AS expiresAtMs, revoked_at AS revokedAtMs`
+
+export type MemberStore = ReturnType<typeof createMemberStore>
+
+/** Members, their certificates, and the tokens that they join with. @param db the root's state database */
+export function createMemberStore(db: Database) {
+  const selectMember = db.prepare<[string], MemberRow>(`SELECT ${MEMBER} FROM members WHERE id = ?`)
+  const selectByHostname = db.prepare<[string], MemberRow>(
+    `SELECT ${MEMBER} FROM members WHERE hostname = ? COLLATE NOCASE LIMIT 1`
+  )
+  const selectMembers = db.prepare<[], MemberRow>(`SELECT ${MEMBER} FROM members ORDER BY id`)
+  const countMembers = db.prepare<[], number>('SELECT count(*) FROM members').pluck()
+  const countUnder = db
+    .prepare<[string], number>('SELECT count(*) FROM members WHERE policy_server = ?1 AND id <> ?1')
+    .pluck()
+  const insertMember = db.prepare(
+    `INSERT INTO members (id, kind, policy_server, hostname, port, key_hash, tls_key_hash, token_id, joined_at)
+     VALUES (@id, @kind, @policyServer, @hostname, @port, @keyHash, @tlsKeyHash, @tokenId, @joinedAtMs)`
+  )
+  const deleteMember = db.prepare<[string]>('DELETE FROM members WHERE id = ?')
+  const updatePolicyServer = db.prepare<[string, string]>('UPDATE members SET policy_server = ? WHERE id = ?')
+  const insertCertificate = db.prepare(
+    `INSERT INTO member_certificates (fingerprint, member_id, serial, der, not_before, not_after)
+     VALUES (@fingerprint, @memberId, @serial, @der, @notBeforeMs, @notAfterMs)`
+  )
+  const selectGood = db.prepare<[string, number], MemberCertificateRow>(
+    `SELECT ${CERTIFICATE} FROM member_certificates
+     WHERE member_id = ? AND revoked_at IS NULL AND not_after > ? ORDER BY not_before DESC, rowid DESC`
+  )
+  const selectAllGood = db.prepare<[number], MemberCertificateRow>(
+    `SELECT ${CERTIFICATE} FROM member_certificates WHERE revoked_at IS NULL AND not_after > ? ORDER BY member_id, rowid`
+  )
+  const selectNextEnd = db
+    .prepare<[number], number | null>(
+      'SELECT min(not_after) FROM member_certificates WHERE revoked_at IS NULL AND not_after > ?'
+    )
+    .pluck()
+  const selectRevoked = db
+    .prepare<[Buffer], number>('SELECT 1 FROM member_certificates WHERE fingerprint = ? AND revoked_at IS NOT NULL')
+    .pluck()
+  const revokeCertificates = db.prepare<[number, string]>(
+    'UPDATE member_certificates SET revoked_at = ? WHERE member_id = ? AND revoked_at IS NULL'
+  )
+  const deleteEnded = db.prepare<[number]>('DELETE FROM member_certificates WHERE not_after < ?')
+  const selectToken = db.prepare<[string], TokenRow>(`SELECT ${TOKEN} FROM join_tokens WHERE id = ?`)
+  const selectTokens = db.prepare<[], TokenRow>(`SELECT ${TOKEN} FROM join_tokens ORDER BY created_at, id`)
+  const countTokens = db.prepare<[], number>('SELECT count(*) FROM join_tokens').pluck()
+  const insertToken = db.prepare(
+    `INSERT INTO join_tokens (id, secret_hash, kind, policy_server, uses_left, created_at, expires_at, revoked_at)
+     VALUES (@id, @secretHash, @kind, @policyServer, @usesLeft, @createdAtMs, @expiresAtMs, @revokedAtMs)`
+  )
+  const useToken = db.prepare<[string]>('UPDATE join_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0')
+  const revokeToken = db.prepare<[number, string]>(
+    'UPDATE join_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
+  )
+  const deleteTokens = db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?')
+
+  return {
+    member: (id: string) => selectMember.get(id),
+    byHostname: (hostname: string) => selectByHostname.get(hostname),
+    members: () => selectMembers.all(),
+    memberCount: () => countMembers.get() ?? 0,
+    /** How many have `id` as their policy server. */
+    countUnder: (id: string) => countUnder.get(id) ?? 0,
+    /** Certificates that are neither revoked nor at their end, the newest first. */
+    certificatesOf: (id: string, nowMs: number) => selectGood.all(id, nowMs),
+    certificates: (nowMs: number) => selectAllGood.all(nowMs),
+    isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
+    /** When the next certificate that is listed now will end; undefined: none will. */
+    nextEnd: (nowMs: number) => selectNextEnd.get(nowMs) ?? undefined,
+    addCertificate: (row: MemberCertificateRow) => {
+      insertCertificate.run(row)
+    },
+    token: (id: string) => selectToken.get(id),
+    tokens: () => selectTokens.all(),
+    tokenCount: () => countTokens.get() ?? 0,
+    addToken: (row: TokenRow) => {
+      insertToken.run(row)
+    },
+    /** @returns false when there is none to revoke */
+    revokeToken: (id: string, nowMs: number) => revokeToken.run(nowMs, id).changes > 0,
+    /** Forgets tokens and certificates that ended before `beforeMs`; both are refused without a record too. */
+    forgetEnded: db.transaction((beforeMs: number) => {
+      deleteTokens.run(beforeMs)
+      deleteEnded.run(beforeMs)
+    }),
+    setPolicyServer: (id: string, policyServer: string) => {
+      updatePolicyServer.run(policyServer, id)
+    },
+    /** All of it, or nothing: members that were there before (the root, or a tree that is taken over). */
+    addMembers: db.transaction((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
+      for (const member of members) insertMember.run(member)
+      for (const certificate of certificates) insertCertificate.run(certificate)
+    }),
+    /**
+     * A member with its first certificate, and one use of its token.
+     * @returns false when the token had no use left; then nothing has changed
+     */
+    join: db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
+      if (useToken.run(member.tokenId ?? '').changes === 0) return false
+      insertMember.run(member)
+      insertCertificate.run(certificate)
+      return true
+    }),
+    /** Removes a member and revokes its certificates. @returns false when it is none */
+    remove: db.transaction((id: string, nowMs: number): boolean => {
+      revokeCertificates.run(nowMs, id)
+      return deleteMember.run(id).changes > 0
+    })
+  }
+}
