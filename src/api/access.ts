@@ -80,6 +80,7 @@ const PROXY_REMEDY = '; through a proxy, list the proxy in general.trusted_proxi
 export function checkAccess(access: Access, caller: Caller, config: Config): void {
   const rule = ACCESS[access]
   if (rule.kinds.includes(caller.kind)) return
+  if (caller.isAdmin === true && rule.kinds.includes('admin')) return
   if (rule.networks !== undefined && caller.kind !== 'proxied' && rule.networks(config).contains(caller.address)) return
   const who = caller.id === undefined ? WHO[caller.kind] : `${WHO[caller.kind]} ${caller.id}`
   const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''

@@ -50,15 +50,25 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     return caller
   }
 
-  return request => {
+  function plainCaller(request: IncomingMessage): Caller {
     if (settings.isFromAbove(request)) return { kind: 'policy-server', address: '' }
     const caller = connectionCaller(request)
-    if (adminHash !== undefined && showsToken(request, adminHash)) return { kind: 'admin', address: caller.address }
     if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies().contains(caller.address))) {
       return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies()) : caller
     }
     return caller
   }
+
+  return request => {
+    const caller = plainCaller(request)
+    return adminHash !== undefined && showsToken(request, adminHash) ? withToken(caller) : caller
+  }
+}
+
+/** The token adds to what the caller may do: whoever is known by something better stays that. */
+function withToken(caller: Caller): Caller {
+  const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
+  return isKnown ? { ...caller, isAdmin: true } : { kind: 'admin', address: caller.address }
 }
 
 /** Undefined where no certificate was presented; one that nobody is known by makes a mere `network` caller. */

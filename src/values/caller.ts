@@ -5,7 +5,7 @@
  * - `policy-server`: the relay above us, by its certificate
  * - `relay`: a node below us that is the policy server of others, by its certificate
  * - `node`: any other node that we know, by its certificate
- * - `admin`: shows the admin token
+ * - `admin`: shows the admin token, and is none of those above
  * - `proxied`: loopback, through a proxy that is not listed in `general.trusted_proxies`
  * - `network`: anyone else, known by nothing but the address
  */
@@ -17,6 +17,8 @@ export interface Caller {
   readonly id?: string
   /** The peer's IP address, or the one that a trusted proxy named. */
   readonly address: string
+  /** Shows the admin token as well, and may do what `admin` may besides. */
+  readonly isAdmin?: boolean
 }
 
 /** What every feature needs to know of the request that it serves. */

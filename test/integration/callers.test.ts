@@ -106,27 +106,39 @@ test('who may call what', async t => {
     assert.match((await ask(relay, '/metrics', { as: unknown })).text, /metrics\.allowed_networks/)
   })
 
-  await t.test('with the token: all but the system; a wrong one is none', async () => {
-    const admin = [
-      'head',
-      'put',
-      'run',
-      'uuid',
-      'folder',
-      'runs',
-      'events',
-      'cancel',
-      'outbox',
-      'retry',
-      'nodes',
-      'node'
-    ]
-    const headers = { authorization: `Bearer ${TOKEN}` }
-    await assertMay([...admin, 'metrics', 'openapi'], { as: unknown, headers })
-    await assertMay(['head', 'put', 'uuid'], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
-    const off = await ask(tree.relay('root'), '/runs', { as: unknown, headers: { authorization: 'Bearer ' } })
-    assert.equal(off.status, 403)
-  })
+  await t.test(
+    'with the token: all but the system; a wrong one is none; a better identity stays what it is',
+    async () => {
+      const admin = [
+        'head',
+        'put',
+        'run',
+        'uuid',
+        'folder',
+        'runs',
+        'events',
+        'cancel',
+        'outbox',
+        'retry',
+        'nodes',
+        'node'
+      ]
+      const headers = { authorization: `Bearer ${TOKEN}` }
+      await assertMay([...admin, 'metrics', 'openapi'], { as: unknown, headers })
+      await assertMay(['head', 'put', 'uuid'], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
+      await assertMay(all, { headers })
+      await assertMay(proxied, { headers: { via: '1.1 x', authorization: `Bearer ${TOKEN}x` } })
+      await assertMay([...admin, 'metrics', 'openapi'], { headers: { ...headers, via: '1.1 x' } })
+      const more = [...admin, 'metrics', 'openapi', 'get', 'list']
+      await assertMay(more, { as: member, headers })
+      await assertMay(more, { as: tree.member('root'), headers })
+      await assertMay([...admin, 'metrics', 'openapi'], { as: tree.member('sub'), headers })
+      const below = { method: 'GET', as: tree.member('sub'), headers }
+      assert.equal((await ask(relay, '/shared-files/sub/node-a1/f', below)).status, 404)
+      const off = await ask(tree.relay('root'), '/runs', { as: unknown, headers: { authorization: 'Bearer ' } })
+      assert.equal(off.status, 403)
+    }
+  )
 
   await t.test('by address, put in force by a reload', async () => {
     const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
