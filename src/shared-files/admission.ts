@@ -15,17 +15,13 @@ export interface AdmittedMetadata {
   readonly metadata: FileMetadata
   readonly text: string
   readonly publicKey: FilePublicKey
-  readonly expiresAtMs: number
 }
 
 export interface AdmissionRules {
   /** Of the source, see {@link sourceKeyHash}. */
   readonly keyHash: string
   readonly source: string
-  /** From the query; undefined when it has none. */
-  readonly ttl: string | undefined
   readonly allowSha1: boolean
-  readonly nowMs: number
 }
 
 /**
@@ -62,7 +58,7 @@ export function checkSender(source: string, caller: Caller, topology: Topology):
 }
 
 /**
- * Checks all of the metadata that does not need the file's bytes, in the contract's order: key, then ttl.
+ * Checks all of the metadata that comes before the signature in the contract's order.
  * @throws {RelayError} UNKNOWN_SOURCE when it is not the source's key; INVALID_INPUT
  */
 export function admitMetadata(metadata: FileMetadata, rules: AdmissionRules): AdmittedMetadata {
@@ -76,7 +72,7 @@ export function admitMetadata(metadata: FileMetadata, rules: AdmissionRules): Ad
   if (!keyHashMatches(publicKey.spkiDer, rules.keyHash)) {
     throw new RelayError('UNKNOWN_SOURCE', `unknown source: short_pubkey is not the key of ${rules.source}`)
   }
-  return { metadata, text: formatMetadata(metadata), publicKey, expiresAtMs: expiry(metadata, rules) }
+  return { metadata, text: formatMetadata(metadata), publicKey }
 }
 
 function readKey(metadata: FileMetadata): FilePublicKey {
@@ -89,7 +85,12 @@ function readKey(metadata: FileMetadata): FilePublicKey {
   return key
 }
 
-function expiry(metadata: FileMetadata, { ttl, nowMs }: AdmissionRules): number {
+/**
+ * When the file expires, ms since 1970. In the contract's order this comes last, after the signature.
+ * @param ttl from the query; undefined when it has none
+ * @throws {RelayError} INVALID_INPUT
+ */
+export function expiryOf(metadata: FileMetadata, ttl: string | undefined, nowMs: number): number {
   const text = ttl ?? metadata.fields.get('ttl')
   if (text === undefined) {
     throw new RelayError('INVALID_INPUT', 'missing ttl: add ?ttl=1day, or any other number of days, hours, minutes')

@@ -7,8 +7,7 @@ import { verifyFileSignature } from '../values/file-signature.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
-import { parseTtl } from '../values/ttl.js'
-import { type AdmittedMetadata, admitMetadata, checkSender, sourceKeyHash } from './admission.js'
+import { type AdmittedMetadata, admitMetadata, checkSender, expiryOf, sourceKeyHash } from './admission.js'
 import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
 import { type FileLayout, keyName } from './file-layout.js'
 import { type FileRecord, isOlder } from './file-record.js'
@@ -60,6 +59,8 @@ interface Arrival {
   readonly passed: readonly string[]
   /** When the metadata came in the query: the whole body is the file. */
   readonly admitted: AdmittedMetadata | undefined
+  /** The ttl counts from here. */
+  readonly nowMs: number
   readonly acceptedAtMs: number
 }
 
@@ -80,15 +81,14 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const keyHash = sourceKeyHash(key.source, topology, request.sourceKeyHash)
     const nowMs = now()
     const hasMetadataInQuery = query.header !== undefined
-    const admitted = hasMetadataInQuery ? admit(metadataFromQuery(query), key, keyHash, query.ttl) : undefined
-    if (!hasMetadataInQuery && query.ttl !== undefined) parseTtl(query.ttl, nowMs)
+    const admitted = hasMetadataInQuery ? admit(metadataFromQuery(query), key, keyHash) : undefined
     if ((request.contentLength ?? 0) > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
     const acceptedAtMs = Math.min(request.acceptedAtMs ?? nowMs, nowMs) // a clock that is ahead must not block later copies
-    return { request, step, keyHash, passed, admitted, acceptedAtMs }
+    return { request, step, keyHash, passed, admitted, nowMs, acceptedAtMs }
   }
 
-  function admit(metadata: FileMetadata, key: FileKey, keyHash: string, ttl: string | undefined) {
-    return admitMetadata(metadata, { keyHash, source: key.source, ttl, allowSha1: rules.allowSha1, nowMs: now() })
+  function admit(metadata: FileMetadata, key: FileKey, keyHash: string) {
+    return admitMetadata(metadata, { keyHash, source: key.source, allowSha1: rules.allowSha1 })
   }
 
   function storedOfSource(key: FileKey): number {
@@ -114,7 +114,8 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       reader.expectPace()
       const bytes = await receiveBytes(reader, first, admitted.metadata.algorithm, file, room)
       verifyFileSignature(admitted.metadata, admitted.publicKey, request.key, bytes.hash)
-      return [recordOf(arrival, admitted, bytes.sizeBytes), bytes]
+      const expiresAtMs = expiryOf(admitted.metadata, request.query.ttl, arrival.nowMs)
+      return [recordOf(arrival, admitted, bytes.sizeBytes, expiresAtMs), bytes]
     } finally {
       reader.close()
     }
@@ -127,7 +128,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
   ): Promise<{ admitted: AdmittedMetadata; first: Buffer | undefined }> {
     if (admitted !== undefined) return { admitted, first: undefined }
     const { text, rest } = await readMetadataBlock(reader)
-    return { admitted: admit(parseMetadata(text), request.key, keyHash, request.query.ttl), first: rest }
+    return { admitted: admit(parseMetadata(text), request.key, keyHash), first: rest }
   }
 
   async function deliver(arrival: Arrival, record: FileRecord, bytes: ReceivedBytes, file: IncomingFile) {
@@ -185,9 +186,9 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
   }
 }
 
-function recordOf(arrival: Arrival, admitted: AdmittedMetadata, sizeBytes: number): FileRecord {
+function recordOf(arrival: Arrival, admitted: AdmittedMetadata, sizeBytes: number, expiresAtMs: number): FileRecord {
   const { target, source, fileId } = arrival.request.key
-  const { metadata, publicKey, text, expiresAtMs } = admitted
+  const { metadata, publicKey, text } = admitted
   return {
     target,
     source,

@@ -26,6 +26,11 @@ function incoming(relay: TestRelay): string[] {
   return readdirSync(join(relay.folder, 'shared-files', '.incoming~'))
 }
 
+function metadataFields({ metadata }: SignedBytes): Record<string, string> {
+  const lines = metadata.trim().split('\n')
+  return Object.fromEntries(lines.map(line => line.split(/=(.*)/s, 2)))
+}
+
 async function refuses(relay: TestRelay, code: RelayErrorCode, file: SignedBytes, changes = {}): Promise<void> {
   await assert.rejects(relay.put(file, changes), withCode(code))
   assert.equal(existsSync(pathOf(relay, file)), false)
@@ -63,14 +68,9 @@ for (const size of [0, 1, 65_536, 65_537, 3_000_000]) {
 test('metadata may come in the query; then the whole body is the file', async t => {
   const relay = await startSharedFiles(t)
   const file = sign('n1/n1/f', 'a\n\nb')
-  const fields = Object.fromEntries(
-    file.metadata
-      .trim()
-      .split('\n')
-      .map(line => line.split(/=(.*)/s, 2))
-  )
   const body = Readable.from([file.content], { objectMode: false })
-  assert.equal(await relay.put(file, { query: { ttl: '1d', ...fields }, body, contentLength: 4 }), 'stored')
+  const query = { ttl: '1d', ...metadataFields(file) }
+  assert.equal(await relay.put(file, { query, body, contentLength: 4 }), 'stored')
   assert.equal(readFileSync(pathOf(relay, file), 'utf8'), 'a\n\nb')
 })
 
@@ -109,6 +109,37 @@ test('what is wrong with a file is refused with its own code, and nothing stays'
   assert.equal(await relay.put(good), 'stored')
 })
 
+test('the ttl is judged last, once the source, its key and the signature are known to be good', async t => {
+  const relay = await startSharedFiles(t)
+  const good = sign('n1/n1/f', 'hello')
+  const forged = { ...good, body: Buffer.concat([good.body, Buffer.from('!')]) }
+  for (const query of [{ ttl: 'soon' }, {}, { ttl: '9999999999999 days' }] as Record<string, string>[]) {
+    await refuses(relay, 'UNKNOWN_SOURCE', sign('n1/nobody/f', 'hello'), { query })
+    await refuses(relay, 'UNKNOWN_SOURCE', sign('n1/n1/f', 'hello', { key: otherRsaKey }), { query })
+    await refuses(relay, 'BAD_SIGNATURE', forged, { query })
+    await refuses(relay, 'INVALID_INPUT', good, { query })
+    const inQuery = { query: { ...query, ...metadataFields(good) }, contentLength: 5 }
+    const bodyOf = (text: string) => Readable.from([Buffer.from(text)], { objectMode: false })
+    await refuses(relay, 'BAD_SIGNATURE', good, { ...inQuery, body: bodyOf('hullo') })
+    await refuses(relay, 'INVALID_INPUT', good, { ...inQuery, body: bodyOf('hello') })
+  }
+})
+
+test('the ttl counts from when the file began to come', async t => {
+  const relay = await startSharedFiles(t)
+  const file = sign('n1/n1/f', 'hello')
+  const beganAtMs = relay.clock.nowMs
+  const body = new PassThrough()
+  const put = relay.put(file, { query: { ttl: '10' }, body })
+  relay.clock.nowMs += 5_000
+  body.end(file.body)
+  await put
+  relay.clock.nowMs = beganAtMs + 9_999
+  assert.equal(await relay.head(file), true)
+  relay.clock.nowMs += 1
+  assert.equal(await relay.head(file), false)
+})
+
 test('a bad large file leaves nothing of what was spooled', async t => {
   const relay = await startSharedFiles(t)
   const good = sign('n1/n1/f', Buffer.alloc(1_000_000))
@@ -120,7 +151,6 @@ test('what can be checked without the body is checked before the sender is told 
   const file = sign('n1/n1/f', 'x')
   const silent = { body: new PassThrough(), onContinue: () => assert.fail('it went on') }
   await refuses(relay, 'UNKNOWN_SOURCE', sign('n1/nobody/f', 'x'), silent)
-  await refuses(relay, 'INVALID_INPUT', file, { ...silent, query: { ttl: '1x' } })
   await refuses(relay, 'BODY_TOO_LARGE', file, { ...silent, contentLength: 10_001 })
   let continued = 0
   await relay.put(file, { onContinue: () => (continued += 1) })
