@@ -1,5 +1,6 @@
 import { head, head100k } from './rows/head.js'
 import { idle } from './rows/idle.js'
+import { links10000 } from './rows/links-10000.js'
 import { purge10000 } from './rows/purge.js'
 import { put1Gib, put50Mib } from './rows/put-large.js'
 import { putSmall } from './rows/put-small.js'
@@ -25,5 +26,6 @@ export const ROWS: readonly Row[] = [
   reload100k,
   route100k,
   idle,
-  purge10000
+  purge10000,
+  links10000
 ]

@@ -129,13 +129,17 @@ export class LowerEnd {
         session.setTimeout(0)
         session.on('error', () => undefined)
         let reason = 'it was closed'
-        const stopPings = watchPings(session, pingMs, {
-          onAnswer: () => undefined,
-          onDead: () => {
-            reason = 'the other side gave no sign of life'
-            session.destroy(new LinkLostError(reason))
+        const stopPings = watchPings(
+          session,
+          { everyMs: pingMs, receivedBytes: () => stream.readBytes, asksAlways: true },
+          {
+            onAnswer: () => undefined,
+            onDead: () => {
+              reason = 'the other side gave no sign of life'
+              session.destroy(new LinkLostError(reason))
+            }
           }
-        })
+        )
         socket.once('close', (code, text) => {
           if (text.length > 0 || code !== 1000) reason = `${text.toString('utf8') || 'lost'} (${code})`
           session.destroy()

@@ -1,30 +1,42 @@
 import type { Http2Session } from 'node:http2'
 
+export interface PingOptions {
+  /** A side that heard nothing for so long asks, and takes the other for dead when nothing came in as long again. */
+  readonly everyMs: number
+  /** Bytes received so far: whatever comes is a sign of life. */
+  readonly receivedBytes: () => number
+  /** The lower side asks each time, so that the upper one hears of it and seldom needs to ask itself. */
+  readonly asksAlways: boolean
+}
+
 /**
- * Asks the other side for a sign of life every `everyMs`, the first time at a random moment, so that thousands of links
- * do not all ask at once. Whoever gives none within `everyMs` is dead.
+ * Watches over the other side of a link. Begins at a random moment, so that thousands of links do not all ask at once.
  * @returns a function that ends it
  */
 export function watchPings(
   session: Http2Session,
-  everyMs: number,
+  { everyMs, receivedBytes, asksAlways }: PingOptions,
   told: { onAnswer(rttMs: number): void; onDead(): void }
 ): () => void {
+  let seenBytes = -1
   let isWaiting = false
-  let timer = setTimeout(ping, Math.random() * everyMs).unref()
-  function ping(): void {
+  let timer = setTimeout(look, Math.random() * everyMs).unref()
+  function look(): void {
     if (session.destroyed) return
-    if (isWaiting) {
+    const bytes = receivedBytes()
+    const isSilent = bytes === seenBytes
+    if (isSilent && isWaiting) {
       told.onDead()
       return
     }
-    isWaiting = true
-    timer = setTimeout(ping, everyMs).unref()
-    session.ping((error, rttMs) => {
-      if (error !== null) return
-      isWaiting = false
-      told.onAnswer(rttMs)
-    })
+    timer = setTimeout(look, everyMs).unref()
+    isWaiting = isSilent || asksAlways || seenBytes === -1
+    seenBytes = bytes
+    if (isWaiting) {
+      session.ping((error, rttMs) => {
+        if (error === null) told.onAnswer(rttMs)
+      })
+    }
   }
   return () => clearTimeout(timer)
 }

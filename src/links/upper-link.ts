@@ -95,12 +95,16 @@ export class UpperLink {
     this.#stream = new SocketStream(options.socket)
     this.#session = openSession(this.#stream)
     this.closed = new Promise(resolve => this.#session.once('close', () => resolve()))
-    const stopPings = watchPings(this.#session, options.pingMs, {
-      onAnswer: rttMs => {
-        this.rttMs = rttMs
-      },
-      onDead: () => this.#break(new LinkLostError('it gave no sign of life'))
-    })
+    const stopPings = watchPings(
+      this.#session,
+      { everyMs: options.pingMs, receivedBytes: () => this.#stream.readBytes, asksAlways: false },
+      {
+        onAnswer: rttMs => {
+          this.rttMs = rttMs
+        },
+        onDead: () => this.#break(new LinkLostError('it gave no sign of life'))
+      }
+    )
     this.#session.on('error', () => undefined) // its requests tell
     this.#socket.once('close', () => this.#break(new LinkLostError('the link was closed')))
     this.#session.once('close', () => {

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
+import type { Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
+import { createHandshakeGate } from './handshake-gate.js'
 
 export interface Listeners {
   /** The addresses as bound, for the log. */
@@ -28,18 +30,19 @@ export async function openListeners(app: FastifyInstance, config: Config, upgrad
   answerExpectations(app, app.server)
   app.server.on('upgrade', upgrade)
   const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
+  const gate = tls === undefined ? undefined : createHandshakeGate(tls)
   const addresses = [await app.listen({ host: listen.host, port: listen.port })]
-  if (tls !== undefined && httpsListen !== undefined) {
-    tls.maxConnections = maxConnections
+  if (tls !== undefined && gate !== undefined && httpsListen !== undefined) {
+    gate.maxConnections = maxConnections
     tls.on('upgrade', upgrade)
-    await bind(tls, httpsListen)
-    addresses.push(`https://${show(tls.address())}`)
+    await bind(gate, httpsListen)
+    addresses.push(`https://${show(gate.address())}`)
   }
   return {
     addresses,
     renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
     drain: async () => {
-      await Promise.all([app.close(), tls === undefined ? undefined : closed(tls)])
+      await Promise.all([app.close(), tls === undefined || gate === undefined ? undefined : closed(gate, tls)])
     },
     cut: () => {
       app.server.closeAllConnections()
@@ -78,7 +81,7 @@ function answerExpectations(app: FastifyInstance, server: Server | FastifyInstan
   server.on('checkContinue', (request, response) => app.routing(request, response))
 }
 
-function bind(server: Server, { host, port }: ListenAddress): Promise<void> {
+function bind(server: TcpServer, { host, port }: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host, port }, () => {
@@ -88,14 +91,15 @@ function bind(server: Server, { host, port }: ListenAddress): Promise<void> {
   })
 }
 
-function closed(server: Server): Promise<void> {
+/** Resolves when the last connection has gone. */
+function closed(gate: TcpServer, tls: Server): Promise<void> {
   return new Promise(resolve => {
-    server.close(() => resolve())
-    server.closeIdleConnections()
+    gate.close(() => resolve())
+    tls.closeIdleConnections()
   })
 }
 
-function show(address: ReturnType<Server['address']>): string {
+function show(address: ReturnType<TcpServer['address']>): string {
   if (address === null || typeof address === 'string') return String(address)
   return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
 }
