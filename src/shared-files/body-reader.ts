@@ -33,12 +33,15 @@ export interface BodyReader {
 
 export interface BodyReaderOptions {
   readonly maxBytes: number
+  /** What may come beyond that. @default 0 */
+  readonly spareBytes?: number
   readonly signal: AbortSignal
   readonly pace: PaceLimits
 }
 
 /** @param body not read by anyone else, now or later, until `close` */
-export function createBodyReader(body: Readable, { maxBytes, signal, pace }: BodyReaderOptions): BodyReader {
+export function createBodyReader(body: Readable, options: BodyReaderOptions): BodyReader {
+  const { maxBytes, spareBytes = 0, signal, pace } = options
   const queue: Buffer[] = []
   let queuedBytes = 0
   let receivedBytes = 0
@@ -65,7 +68,7 @@ export function createBodyReader(body: Readable, { maxBytes, signal, pace }: Bod
   function onData(chunk: Buffer): void {
     receivedBytes += chunk.length
     windowBytes += chunk.length
-    if (receivedBytes > maxBytes) {
+    if (receivedBytes > maxBytes + spareBytes) {
       fail(bodyTooLarge(maxBytes))
       return
     }

@@ -2,7 +2,7 @@ import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
-import { type FileMetadata, metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
+import { type FileMetadata, MAX_METADATA_BYTES, metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
 import { verifyFileSignature } from '../values/file-signature.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
@@ -23,6 +23,9 @@ import type { Quota, Reservation } from './quota.js'
 import { type ReceivedBytes, receiveBytes } from './receive.js'
 import { asStorageError } from './storage-errors.js'
 import type { PutOutcome, PutRequest } from './types.js'
+
+/** What ends a metadata block: a line feed, perhaps with a carriage return. */
+const EMPTY_LINE_BYTES = 2
 
 export interface PutRules {
   readonly maxBodyBytes: number
@@ -82,7 +85,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const nowMs = now()
     const hasMetadataInQuery = query.header !== undefined
     const admitted = hasMetadataInQuery ? admit(metadataFromQuery(query), key, keyHash) : undefined
-    if ((request.contentLength ?? 0) > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
+    if ((request.contentLength ?? 0) > rules.maxBodyBytes + spareBytes(request)) throw bodyTooLarge(rules.maxBodyBytes)
     const acceptedAtMs = Math.min(request.acceptedAtMs ?? nowMs, nowMs) // a clock that is ahead must not block later copies
     return { request, step, keyHash, passed, admitted, nowMs, acceptedAtMs }
   }
@@ -105,6 +108,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const { request, keyHash } = arrival
     const reader = createBodyReader(request.body, {
       maxBytes: rules.maxBodyBytes,
+      spareBytes: spareBytes(request),
       signal: request.origin.signal,
       pace: parts.pace
     })
@@ -113,6 +117,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       const { admitted, first } = await readMetadata(reader, arrival, keyHash)
       reader.expectPace()
       const bytes = await receiveBytes(reader, first, admitted.metadata.algorithm, file, room)
+      if (bytes.sizeBytes > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
       verifyFileSignature(admitted.metadata, admitted.publicKey, request.key, bytes.hash)
       const expiresAtMs = expiryOf(admitted.metadata, request.query.ttl, arrival.nowMs)
       return [recordOf(arrival, admitted, bytes.sizeBytes, expiresAtMs), bytes]
@@ -184,6 +189,11 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       await file.discard()
     }
   }
+}
+
+/** Room for the metadata in the body of a file that is passed on. */
+function spareBytes({ isPassedOn }: PutRequest): number {
+  return isPassedOn ? MAX_METADATA_BYTES + EMPTY_LINE_BYTES : 0
 }
 
 function recordOf(arrival: Arrival, admitted: AdmittedMetadata, sizeBytes: number, expiresAtMs: number): FileRecord {

@@ -9,6 +9,11 @@ export interface PutRequest {
   readonly query: Readonly<Record<string, string>>
   /** Of the whole body, undefined when it is chunked. */
   readonly contentLength: number | undefined
+  /**
+   * A relay passes it on, or says so: metadata that came in the query stands in the body by then, so only the file
+   * itself counts against the largest body.
+   */
+  readonly isPassedOn: boolean
   readonly body: Readable
   readonly origin: Origin
   /** From a policy server alone, as is `acceptedAtMs` from a known relay alone; the API drops them from anyone else. */

@@ -135,6 +135,31 @@ test('every row of the table of answers', async t => {
     }
   })
 
+  await t.test(
+    'passed on, a file may be as large as the body that it was, whose metadata came in the query',
+    async () => {
+      const inQuery = ({ body, content }: SignedFile) => {
+        const lines = String(body.subarray(0, body.length - content.length))
+          .trim()
+          .split('\n')
+        return `?ttl=60&${new URLSearchParams(Object.fromEntries(lines.map(line => line.split(/=(.*)/s, 2))))}`
+      }
+      const largest = signContent('node-b1', sender, 'largest', Buffer.alloc(MAX_BODY_BYTES))
+      const answer = await put(sub, largest, inQuery(largest), largest.content)
+      assert.deepEqual([answer.status, answer.text], [200, ''])
+      const kept = await readFile(join(relayB.sharedFilesPath, 'node-b1/files/node-s1/largest'))
+      assert.ok(kept.equals(largest.content))
+      const beyond = signContent('node-b1', sender, 'beyond', Buffer.alloc(MAX_BODY_BYTES + 1))
+      assertAnswer(await put(sub, beyond, inQuery(beyond), beyond.content), 413, /100000/)
+      const passedOn = { 'treeline-accepted-at': '1' }
+      const huge = Buffer.concat([beyond.body, Buffer.alloc(100_000)])
+      for (const body of [beyond.body, huge, Readable.from([beyond.body]), Readable.from([huge])]) {
+        const claimed = await ask(sub, `${beyond.path}?ttl=60`, { method: 'PUT', body, headers: passedOn })
+        assertAnswer(claimed, 413, /100000/)
+      }
+    }
+  )
+
   await t.test('HEAD: 200 for the same hash alone', async () => {
     const file = make('head')
     assert.equal((await put(sub, file)).status, 200)

@@ -202,6 +202,7 @@ function putRequestOf(
       Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
     ),
     contentLength: length === undefined ? undefined : Number(length),
+    isPassedOn: request.headers[ACCEPTED_AT_HEADER] !== undefined,
     body: request.raw,
     origin,
     sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
