@@ -54,4 +54,11 @@ export class CertificateIndex {
       if (fingerprint.compare(this.#fingerprints, start, start + FINGERPRINT_BYTES) === 0) return owners[index]
     }
   }
+
+  /** The slot of its node, and the SHA-256, of every certificate. */
+  *entries(): Generator<[owner: number, fingerprint: Buffer]> {
+    for (const [index, owner] of this.#packed.owners.entries()) {
+      yield [owner, this.#fingerprints.subarray(index * FINGERPRINT_BYTES, (index + 1) * FINGERPRINT_BYTES)]
+    }
+  }
 }

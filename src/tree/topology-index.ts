@@ -64,13 +64,13 @@ export class TopologyIndex implements Topology {
   }
 
   isRelay(id: string): boolean {
-    const [start, end] = this.#rangeBelow(id)
+    const [start, end] = this.slotsBelow(id)
     return end > start
   }
 
   isUnder(id: string, relay: string): boolean {
     const slot = this.slotOf(id)
-    const [start, end] = this.#rangeBelow(relay)
+    const [start, end] = this.slotsBelow(relay)
     return slot !== undefined && slot >= start && slot < end
   }
 
@@ -86,7 +86,7 @@ export class TopologyIndex implements Topology {
   }
 
   *below(relay: string): Generator<string> {
-    const [start, end] = this.#rangeBelow(relay)
+    const [start, end] = this.slotsBelow(relay)
     for (let slot = start; slot < end; slot++) yield this.idAt(slot)
   }
 
@@ -100,13 +100,11 @@ export class TopologyIndex implements Topology {
     for (let slot = 0; slot < this.size; slot++) yield this.#nodeAt(slot)
   }
 
-  /** The place of a node in the packed tree, from 0 to `size - 1`. */
   slotOf(id: string): number | undefined {
     const slot = this.#lookUp(id)
     return slot === NO_SLOT || slot >= this.size ? undefined : slot
   }
 
-  /** @param slot as given by {@link slotOf} */
   idAt(slot: number): string {
     return this.#textAt(this.#tree.idStart, slot)
   }
@@ -156,7 +154,7 @@ export class TopologyIndex implements Topology {
     return low
   }
 
-  #rangeBelow(relay: string): [start: number, end: number] {
+  slotsBelow(relay: string): [start: number, end: number] {
     const slot = relay === this.selfId ? this.#tree.selfSlot : this.#lookUp(relay)
     return slot === NO_SLOT ? [0, 0] : [this.#tree.belowStart[slot] ?? 0, this.#tree.belowEnd[slot] ?? 0]
   }

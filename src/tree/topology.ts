@@ -55,8 +55,17 @@ export interface Topology {
   /** At most `limit` nodes in the order of their ids, those after `afterId` (undefined: from the first). */
   page(afterId: string | undefined, limit: number): TreeNode[]
 
-  /** All nodes of the list. */
+  /** All nodes of the list, in the order of their places. */
   nodes(): Iterable<TreeNode>
+
+  /** The place of a node, from 0 to `size - 1`: before the places of all nodes below it. */
+  slotOf(id: string): number | undefined
+
+  /** @param slot as given by {@link slotOf} */
+  idAt(slot: number): string
+
+  /** The places of all nodes below `relay`, not its own: they follow one another. */
+  slotsBelow(relay: string): readonly [start: number, end: number]
 }
 
 /** Gives the topology of the moment. Ask again for each request. */

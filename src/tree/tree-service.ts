@@ -55,6 +55,8 @@ export interface Tree {
   certificatesOf(nodeId: string): Buffer[]
   /** The node for which a certificate is listed. @param sha256 of the DER: 32 bytes, or lower-case hex */
   nodeByFingerprint(sha256: string | Buffer): string | undefined
+  /** The place in the present topology of its node, and the SHA-256 of the DER, of every certificate. */
+  fingerprints(): Iterable<readonly [slot: number, fingerprint: Buffer]>
   /** @param listener is called with each tree that is put in place. @returns a function that ends this */
   onChange(listener: (topology: Topology) => void): () => void
   /** Waits for an import under way; none can be asked for afterwards. */
@@ -131,6 +133,10 @@ class TreeService implements Tree {
     const fingerprint = typeof sha256 === 'string' ? Buffer.from(sha256, 'hex') : sha256
     const slot = this.#certificates?.ownerOf(fingerprint)
     return slot === undefined ? undefined : this.#index.idAt(slot)
+  }
+
+  fingerprints(): Iterable<readonly [slot: number, fingerprint: Buffer]> {
+    return this.#certificates?.entries() ?? []
   }
 
   onChange(listener: (topology: Topology) => void): () => void {
