@@ -56,7 +56,7 @@ async function show(id: string, options: RunsOptions): Promise<void> {
     process.stdout.write(formatRecord(describe(record)))
     const rows = nodes.map(node => [
       cell(node.node),
-      cell(node.via),
+      cell(node.via ?? node.reached),
       cell(node.outcome),
       cell(node.exit_code),
       typeof node.duration_ms === 'number' ? `${(node.duration_ms / 1000).toFixed(1)} s` : '-',

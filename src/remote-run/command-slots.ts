@@ -13,8 +13,14 @@ export class CommandSlots {
   #running = 0
   #scheduled = false
 
-  /** @param count `remote_run.concurrency` */
-  constructor(readonly count: number) {}
+  /**
+   * @param count how many run at once: `remote_run.concurrency` for commands
+   * @param perTurn how many are started in one turn of the event loop
+   */
+  constructor(
+    readonly count: number,
+    private readonly perTurn = 1
+  ) {}
 
   get running(): number {
     return this.#running
@@ -31,12 +37,12 @@ export class CommandSlots {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      this.#startSome()
+      for (let started = 0; started < this.perTurn; started += 1) this.#startOne()
     })
   }
 
-  /** One command a turn of the event loop, so that a thousand of them do not hold up requests. */
-  #startSome(): void {
+  /** By default one a turn of the event loop, so that a thousand commands do not hold up requests. */
+  #startOne(): void {
     if (this.#running >= this.count) return
     const source = this.#sources.shift()
     if (source === undefined) return

@@ -35,12 +35,15 @@ const INHERITED = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYP
 /** The usual way to say in an exit code that a signal ended a process: 128 and the signal's number. */
 const SIGNAL_EXIT_CODE_BASE = 128
 
-/** The arguments that make `command` run the agents of `hostnames` (contract, "Remote run"). */
-export function commandLine(
+/** What is started to run the agents of `hostnames`. */
+export type CommandLine = (
   config: { readonly command: string; readonly useSudo: boolean },
   conditions: readonly string[],
   hostnames: readonly string[]
-): { file: string; args: string[] } {
+) => { readonly file: string; readonly args: string[] }
+
+/** The arguments that make `command` run the agents of `hostnames` (contract, "Remote run"). */
+export const commandLine: CommandLine = (config, conditions, hostnames) => {
   const options = conditions.length === 0 ? [] : ['-D', conditions.join(',')]
   const args = ['remote', 'run', ...options, '--', hostnames.join(',')]
   return config.useSudo ? { file: 'sudo', args: [config.command, ...args] } : { file: config.command, args }

@@ -11,6 +11,13 @@ const HIGH_WATER_BYTES = 1024 * 1024
 /** Events are gathered for so long before they are written: nobody notices, and a busy run writes a tenth as often. */
 const GATHER_MS = 5
 
+/** How far a log goes. */
+export interface LogEnd {
+  /** Number of its last event, 0 where there is none. */
+  readonly seq: number
+  readonly bytes: number
+}
+
 /** What a reader needs to know of a log that may still grow. */
 export interface LogSource {
   readonly path: string
@@ -49,6 +56,14 @@ export class EventLog implements LogSource {
   /** Makes the file, for the relay's own user alone. What a crash left under that name is overwritten. */
   static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
     return new EventLog(path, runId, await open(path, 'w', 0o600), logger)
+  }
+
+  /** Goes on with the log of a run that a former process began: `end` is the number and the end of its last event. */
+  static async reopen(path: string, runId: string, logger: Logger, end: LogEnd): Promise<EventLog> {
+    const log = new EventLog(path, runId, await open(path, 'r+', 0o600), logger)
+    log.#seq = end.seq
+    log.#writtenBytes = end.bytes
+    return log
   }
 
   get writtenBytes(): number {

@@ -42,26 +42,41 @@ export function makeOrderParts(
   )
 }
 
+/** The requests that hand nodes to themselves, one at a time: their headers and body are the same for all. */
+export function makeNodeOrders(order: ForwardOrder): (node: string) => OrderPart {
+  const { runId } = order
+  const headers = headersOf(order, runId)
+  const body = Buffer.from(formOf(order))
+  return node => ({ runId, path: `remote-run/nodes/${node}`, headers, body, nodes: [node] })
+}
+
 function makePart(order: ForwardOrder, runId: string, nodes: readonly string[]): OrderPart {
-  const form = new URLSearchParams({
-    keep_output: String(order.keepOutput),
-    asynchronous: String(order.asynchronous),
-    classes: order.conditions.join(',')
-  })
   // ids need no escaping, and a comma none either: escaped, it would triple
   const list = order.all ? '' : `&nodes=${nodes.join(',')}`
   return {
     runId,
     path: order.all ? 'remote-run/all' : 'remote-run/nodes',
-    headers: {
-      'content-type': 'application/x-www-form-urlencoded',
-      accept: `${NDJSON}, text/plain;q=0.5, */*;q=0.1`,
-      [RUN_ID_HEADER]: runId,
-      [PASSED_HEADER]: formatPassed(order.passed),
-      [REQUEST_ID_HEADER]: order.requestId
-    },
-    body: Buffer.from(`${form.toString()}${list}`),
+    headers: headersOf(order, runId),
+    body: Buffer.from(`${formOf(order)}${list}`),
     nodes
+  }
+}
+
+function formOf({ keepOutput, asynchronous, conditions }: ForwardOrder): string {
+  return new URLSearchParams({
+    keep_output: String(keepOutput),
+    asynchronous: String(asynchronous),
+    classes: conditions.join(',')
+  }).toString()
+}
+
+function headersOf({ passed, requestId }: ForwardOrder, runId: string): OrderPart['headers'] {
+  return {
+    'content-type': 'application/x-www-form-urlencoded',
+    accept: `${NDJSON}, text/plain;q=0.5, */*;q=0.1`,
+    [RUN_ID_HEADER]: runId,
+    [PASSED_HEADER]: formatPassed(passed),
+    [REQUEST_ID_HEADER]: requestId
   }
 }
 

@@ -14,6 +14,10 @@ import type { RunTiming } from './timing.js'
 export interface ForwardedPartOptions {
   readonly hop: Hop
   readonly part: OrderPart
+  /** The hop is a node that runs itself, not a sub-relay: it speaks for itself alone, under the name of this relay. */
+  readonly node?: { readonly id: string; readonly relay: string }
+  /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
+  readonly onNotTaken?: () => void
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   /** Per node. */
@@ -31,6 +35,14 @@ type Followed =
   | { readonly kind: 'ended'; readonly outcome: string }
   | { readonly kind: 'lost'; readonly reason: string }
 
+/** What is known of a part that a former process of this relay gave away. */
+export interface LostPart {
+  /** Output events of it that are in the log. */
+  readonly outputs: number
+  /** What to say of it, when nothing more is learned. */
+  readonly message: string
+}
+
 /** Error events taken from one sub-relay, beside one for each of its nodes. */
 const MAX_ERRORS = 1_000
 
@@ -42,6 +54,8 @@ export class ForwardedPart {
   readonly #output: PassedOutput
   #lastSeq = 0
   #errorsLeft: number
+  #outputsToSkip = 0
+  #lost: LostPart | undefined
 
   constructor(private readonly options: ForwardedPartOptions) {
     const nodeCount = options.part.nodes.length
@@ -50,10 +64,21 @@ export class ForwardedPart {
   }
 
   /** Resolves, and never rejects, when every node of the part has its outcome. */
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    return this.#toItsEnd(() => this.#ask())
+  }
+
+  /** As {@link run}, for a part that was given away before this relay was restarted: asks how it goes on, or ended. */
+  resume(lost: LostPart): Promise<void> {
+    this.#lost = lost
+    this.#outputsToSkip = lost.outputs
+    return this.#toItsEnd(() => this.#follow({ kind: 'lost', reason: 'it was not there again in time' }))
+  }
+
+  async #toItsEnd(work: () => Promise<void>): Promise<void> {
     const { signal } = this.options
     try {
-      await this.#ask()
+      await work()
     } catch (error) {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
     }
@@ -63,7 +88,7 @@ export class ForwardedPart {
   }
 
   async #ask(): Promise<void> {
-    const { hop, part, timing, signal, asynchronous, onStarted } = this.options
+    const { hop, part, timing, signal, asynchronous, onStarted, onNotTaken } = this.options
     const answer = await hop.request({
       method: 'POST',
       path: part.path,
@@ -75,11 +100,13 @@ export class ForwardedPart {
     })
     if (answer.kind === 'refused') {
       const text = await refusalText(answer.body, signal)
+      if (answer.status === 404 && onNotTaken !== undefined) return onNotTaken()
       return this.#giveUp({ outcome: 'refused', message: `${hop.id} refused: ${answer.status} ${text}`.trimEnd() })
     }
     if (answer.kind === 'unreachable') {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
       const mayHaveStarted = answer.sent && answer.status === undefined && hop.isTreeline
+      if (!answer.sent && onNotTaken !== undefined) return onNotTaken()
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
       await this.#cancelBelow()
@@ -92,13 +119,15 @@ export class ForwardedPart {
 
   /** Takes a lost stream up again where that can be done, until the run below has ended. */
   async #follow(first: Followed): Promise<void> {
-    const { hop, asynchronous } = this.options
+    const { hop } = this.options
+    const isResumable = this.options.asynchronous || this.#lost !== undefined
     let followed = first
     while (followed.kind === 'lost') {
       const { reason } = followed
-      const next = asynchronous ? await this.#resume(reason) : undefined
+      const next = isResumable ? await this.#resume(reason) : undefined
       if (next === undefined) {
-        if (!asynchronous) await this.#cancelBelow()
+        if (!isResumable) await this.#cancelBelow()
+        if (this.#lost !== undefined) return this.#settle({ outcome: 'interrupted', message: this.#lost.message })
         const message = `${hop.id} was lost: ${reason}`
         return this.#giveUp(wasRunning => ({ outcome: wasRunning ? 'unknown' : 'unreachable', message }), message)
       }
@@ -135,8 +164,8 @@ export class ForwardedPart {
       }
       delayMs = Math.min(delayMs * 2, timing.resumeMaxDelayMs)
     }
-    const { progress } = this.options
-    progress.error(hop.id, `${hop.id} stays away: ${reason}`)
+    const { progress, node } = this.options
+    progress.error(node?.relay ?? hop.id, `${hop.id} stays away: ${reason}`, node?.id)
     return undefined
   }
 
@@ -178,7 +207,7 @@ export class ForwardedPart {
   #takeError({ node, message = '', ...event }: RunEvent): void {
     this.#errorsLeft -= 1
     if (this.#errorsLeft < 0 || (node !== undefined && !this.#isBelieved(node))) return
-    this.options.progress.error(this.#relayOf(event), message, node)
+    this.options.progress.error(this.#relayOf(event), message, node ?? this.options.node?.id)
   }
 
   #takeNode({ node, outcome, exit_code: exitCode, duration_ms: durationMs, message, ...event }: RunEvent): void {
@@ -196,16 +225,19 @@ export class ForwardedPart {
     const { node, data } = event
     if (data === undefined || !this.options.keepOutput) return
     if (node !== undefined && !this.#isBelieved(node)) return
-    this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
+    if (this.#outputsToSkip > 0) this.#outputsToSkip -= 1
+    else this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
   }
 
   /** Its word counts for nodes that our own nodes list has below it, and once only. */
   #isBelieved(node: string): boolean {
-    const { progress, hop } = this.options
-    return progress.table.get(node)?.via === hop.id && progress.table.isOpen(node)
+    const { progress, hop, node: only } = this.options
+    const isBelow = only === undefined ? progress.table.get(node)?.via === hop.id : node === only.id
+    return isBelow && progress.table.isOpen(node)
   }
 
   #relayOf({ relay }: { readonly relay?: string }): string {
+    if (this.options.node !== undefined) return this.options.node.relay
     return relay !== undefined && isNodeId(relay) ? relay : this.options.hop.id
   }
 
@@ -253,14 +285,15 @@ export class ForwardedPart {
 
   /** Says it once about the relay, and settles what is open. */
   async #giveUp(end: NodeEnd | ((wasRunning: boolean) => NodeEnd), message?: string): Promise<void> {
-    const { hop, progress } = this.options
-    progress.error(hop.id, message ?? (typeof end === 'function' ? '' : (end.message ?? '')))
+    const { hop, progress, node } = this.options
+    // of a node its outcome says all there is
+    if (node === undefined) progress.error(hop.id, message ?? (typeof end === 'function' ? '' : (end.message ?? '')))
     await this.#settle(end)
   }
 
   #settle(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
-    const { hop, part, progress } = this.options
-    return progress.settle(part.nodes, hop.id, end)
+    const { hop, part, progress, node } = this.options
+    return progress.settle(part.nodes, node?.relay ?? hop.id, end)
   }
 }
 

@@ -2,15 +2,17 @@ import type { Config } from '../config/config.js'
 import type { RunStore } from '../storage/run-store.js'
 import type { Hop, Neighbours } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
+import type { CommandLine } from './command.js'
 import type { CommandHosts } from './command-hosts.js'
 import type { CommandSlots } from './command-slots.js'
 import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
 import { type ForwardOrder, makeOrderParts, type OrderPart } from './forward-order.js'
 import { ForwardedPart } from './forwarded-part.js'
+import { LinkedPart } from './linked-part.js'
 import { LocalPart } from './local-part.js'
 import type { NodeTable } from './node-table.js'
-import type { RunPlan } from './plan.js'
+import type { PlannedNode, RunPlan } from './plan.js'
 import type { RunProgress } from './run-progress.js'
 import type { RunTiming } from './timing.js'
 import type { EventPlace, Run, RunEvent, RunRecord, RunState } from './types.js'
@@ -20,8 +22,13 @@ export interface RunContext {
   readonly config: Config['remoteRun']
   readonly selfId: string
   readonly neighbours: Neighbours
+  readonly commandLine: CommandLine
   readonly slots: CommandSlots
+  /** For orders over links. */
+  readonly linkSlots: CommandSlots
   readonly hosts: CommandHosts
+  /** Whether a node managed here runs itself when it is asked over its link. */
+  readonly isLinked: (node: string) => boolean
   readonly store: RunStore
   readonly commit: (work: () => void) => Promise<void>
   readonly logger: Logger
@@ -35,7 +42,19 @@ export interface LiveRunParts {
   readonly log: EventLog
   readonly table: NodeTable
   readonly progress: RunProgress
+  /** Where a former process began the run. */
+  readonly resumed?: ResumedRun
 }
+
+/** What a former process left of a run: nodes that run themselves, and may have ended meanwhile. */
+export interface ResumedRun {
+  readonly startedAtMs: number
+  /** The nodes that are asked, each with how many of its outputs are in the log. */
+  readonly outputs: ReadonlyMap<string, number>
+}
+
+/** What became of nodes of which nothing more can be learned. */
+export const INTERRUPTED = 'the relay ended while this was under way'
 
 /** A run under way in this process. */
 export class LiveRun implements Run {
@@ -44,7 +63,7 @@ export class LiveRun implements Run {
   readonly anyStarted: Promise<boolean>
   readonly ended: Promise<void>
   readonly #cancelled = new AbortController()
-  readonly #local: LocalPart
+  readonly #locals = new Set<LocalPart>()
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
 
@@ -52,25 +71,14 @@ export class LiveRun implements Run {
     private readonly context: RunContext,
     private readonly parts: LiveRunParts
   ) {
-    const { order, plan, progress } = parts
+    const { order } = parts
     this.id = order.runId
     this.order = { keepOutput: order.keepOutput, asynchronous: order.asynchronous }
     this.anyStarted = new Promise(resolve => {
       this.#tellStarted = resolve
     })
-    this.#local = new LocalPart({
-      nodes: plan.here,
-      conditions: order.conditions,
-      keepOutput: order.keepOutput,
-      config: context.config,
-      hosts: context.hosts,
-      selfId: context.selfId,
-      progress,
-      killGraceMs: context.timing.killGraceMs,
-      now: context.now,
-      onStarted: () => this.#tellStarted(true)
-    })
-    this.ended = this.#execute().catch((err: unknown) => {
+    const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
+    this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
     })
   }
@@ -105,7 +113,7 @@ export class LiveRun implements Run {
   async cancel(reason: string): Promise<void> {
     if (this.#outcome === 'running' && !this.#cancelled.signal.aborted) {
       this.#cancelled.abort(reason)
-      await this.#local.cancel(reason)
+      await Promise.all([...this.#locals].map(local => local.cancel(reason)))
     }
     await this.ended
   }
@@ -115,11 +123,7 @@ export class LiveRun implements Run {
     const { selfId, now } = this.context
     const startedAtMs = now()
     log.append({ event: 'start', relay: selfId, message: summary(plan) })
-    const parts = await Promise.allSettled([this.#runHere(), ...this.#forwards(), this.#refuseUnknown()])
-    for (const part of parts) {
-      if (part.status === 'rejected')
-        this.context.logger.error({ err: part.reason, runId: this.id }, 'a run has a fault')
-    }
+    await this.#untilEnded([this.#runHere(), ...this.#forwards(), this.#refuseUnknown()])
     const cancelled = this.#cancelled.signal.aborted
     // whatever a fault left open must not look as if it were under way
     await progress.settle(allNodes(plan), selfId, { outcome: cancelled ? 'cancelled' : 'unknown' })
@@ -128,9 +132,83 @@ export class LiveRun implements Run {
     await this.#finish(cancelled ? 'cancelled' : 'done', startedAtMs)
   }
 
-  #runHere(): Promise<void> {
-    this.context.slots.add(this.#local)
-    return this.#local.ended
+  /** What a former process left under way: the nodes that run themselves are asked how they ended. */
+  async #goOn({ outputs, startedAtMs }: ResumedRun): Promise<void> {
+    const { progress, table } = this.parts
+    const { selfId } = this.context
+    this.#tellStarted(true)
+    const others = [...table.nodes()].filter(node => !outputs.has(node))
+    await progress.settle(others, selfId, { outcome: 'interrupted', message: INTERRUPTED })
+    const linked = this.#linkedPart([])
+    await this.#untilEnded(
+      [...outputs].map(([id, count]) => linked.resume({ id, hostname: '' }, { outputs: count, message: INTERRUPTED }))
+    )
+    const isWhole = table.counts().interrupted === undefined
+    await this.#finish(this.#cancelled.signal.aborted ? 'cancelled' : isWhole ? 'done' : 'interrupted', startedAtMs)
+  }
+
+  async #untilEnded(parts: readonly Promise<void>[]): Promise<void> {
+    for (const part of await Promise.allSettled(parts)) {
+      if (part.status === 'rejected')
+        this.context.logger.error({ err: part.reason, runId: this.id }, 'a run has a fault')
+    }
+  }
+
+  async #runHere(): Promise<void> {
+    const { plan, progress } = this.parts
+    const linked: PlannedNode[] = []
+    const others: PlannedNode[] = []
+    for (const node of plan.here) (progress.table.get(node.id)?.reached === 'link' ? linked : others).push(node)
+    await Promise.all([this.#runLinked(linked), this.#runByCommand(others)])
+  }
+
+  async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
+    if (nodes.length === 0) return
+    const byCommand: Promise<void>[] = []
+    const part = this.#linkedPart(nodes, node => byCommand.push(this.#runByCommand([node])))
+    this.context.linkSlots.add(part)
+    await part.ended
+    await Promise.all(byCommand)
+  }
+
+  #linkedPart(nodes: readonly PlannedNode[], onNotLinked: (node: PlannedNode) => void = () => undefined): LinkedPart {
+    const { order, progress } = this.parts
+    const { neighbours, selfId, config, timing } = this.context
+    return new LinkedPart({
+      nodes,
+      order,
+      neighbours,
+      selfId,
+      maxOutputBytes: config.maxOutputBytes,
+      progress,
+      timing,
+      signal: this.#cancelled.signal,
+      onStarted: () => this.#tellStarted(true),
+      onNotLinked
+    })
+  }
+
+  async #runByCommand(nodes: readonly PlannedNode[]): Promise<void> {
+    const { order, progress } = this.parts
+    const { config, commandLine, hosts, selfId, timing, now, slots } = this.context
+    const local = new LocalPart({
+      nodes,
+      conditions: order.conditions,
+      keepOutput: order.keepOutput,
+      config,
+      commandLine,
+      hosts,
+      selfId,
+      progress,
+      killGraceMs: timing.killGraceMs,
+      now,
+      onStarted: () => this.#tellStarted(true)
+    })
+    this.#locals.add(local)
+    if (this.#cancelled.signal.aborted) await local.cancel(String(this.#cancelled.signal.reason))
+    else slots.add(local)
+    await local.ended
+    this.#locals.delete(local)
   }
 
   #forwards(): Promise<void>[] {
@@ -170,7 +248,7 @@ export class LiveRun implements Run {
   }
 
   /** The record first: who reads `end` and asks for the record finds it ended. */
-  async #finish(state: 'done' | 'cancelled', startedAtMs: number): Promise<void> {
+  async #finish(state: 'done' | 'cancelled' | 'interrupted', startedAtMs: number): Promise<void> {
     const { table, log } = this.parts
     const { store, commit, now, logger } = this.context
     const endedAtMs = now()

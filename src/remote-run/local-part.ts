@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js'
 import { type Batch, isUsableHostname, makeBatches } from './batches.js'
-import { type CommandEnd, commandLine, type OutputStream } from './command.js'
+import type { CommandEnd, CommandLine, OutputStream } from './command.js'
 import type { RunningCommand } from './command-host.js'
 import type { CommandHosts } from './command-hosts.js'
 import type { CommandSource } from './command-slots.js'
@@ -13,6 +13,7 @@ export interface LocalPartOptions {
   readonly conditions: readonly string[]
   readonly keepOutput: boolean
   readonly config: Config['remoteRun']
+  readonly commandLine: CommandLine
   readonly hosts: CommandHosts
   readonly selfId: string
   readonly progress: RunProgress
@@ -76,11 +77,14 @@ export class LocalPart implements CommandSource {
   async #run(batch: Batch): Promise<void> {
     const { config, conditions, keepOutput, progress, selfId, killGraceMs, now, onStarted } = this.options
     const startedAtMs = now()
-    for (const { id } of batch) progress.nodeRunning(id, selfId, startedAtMs)
+    for (const { id } of batch) {
+      progress.reachedBy(id, 'command')
+      progress.nodeRunning(id, selfId, startedAtMs)
+    }
     const limit = new OutputLimit(config.maxOutputBytes * batch.length)
     const hostnames = batch.map(node => node.hostname)
     const command: RunningCommand = this.options.hosts.start({
-      ...commandLine(config, conditions, hostnames),
+      ...this.options.commandLine(config, conditions, hostnames),
       timeoutMs: config.timeoutMs,
       killGraceMs,
       onStarted,

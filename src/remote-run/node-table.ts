@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RunNodeRow, RunStore } from '../storage/run-store.js'
 import type { Logger } from '../values/logger.js'
 import type { RunPlan } from './plan.js'
-import type { NodeOutcome, NodeRecord, RunRecord } from './types.js'
+import type { NodeOutcome, NodeRecord, Reached, RunRecord } from './types.js'
 
 /** Rows written in one transaction, so that none takes more than a few ms. */
 const ROWS_PER_COMMIT = 500
@@ -11,6 +11,7 @@ const ROWS_PER_COMMIT = 500
 const NODES_PER_TURN = 5_000
 
 const QUEUED = {
+  reached: undefined,
   outcome: 'queued',
   exitCode: undefined,
   startedAtMs: undefined,
@@ -38,17 +39,32 @@ export class NodeTable {
 
   constructor(private readonly options: NodeTableOptions) {}
 
-  /** Takes the nodes of `plan`, queued; gives way now and then, since they may be a hundred thousand. */
-  async addPlan({ here, down, unknown }: RunPlan): Promise<void> {
-    for (const { id } of here) await this.#add(id, undefined)
+  /**
+   * Takes the nodes of `plan`, queued; gives way now and then, since they may be a hundred thousand.
+   * @param isLinked nodes that are to be reached over their links: on disk before they are asked
+   */
+  async addPlan({ here, down, unknown }: RunPlan, isLinked: (node: string) => boolean = () => false): Promise<void> {
+    for (const { id } of here) await this.#add(id, undefined, isLinked(id) ? 'link' : undefined)
     for (const [relay, nodes] of down) {
       for (const id of nodes) await this.#add(id, relay)
     }
     for (const id of unknown) await this.#add(id, undefined)
   }
 
-  #add(node: string, via: string | undefined): Promise<void> | undefined {
-    this.#nodes.set(node, { node, via, ...QUEUED })
+  /** Takes the nodes of a run as the database has them. */
+  async addRecords(records: Iterable<NodeRecord>): Promise<void> {
+    for (const record of records) {
+      this.#nodes.set(record.node, record)
+      if (this.#nodes.size % NODES_PER_TURN === 0) await nextTurn()
+    }
+  }
+
+  nodes(): IterableIterator<string> {
+    return this.#nodes.keys()
+  }
+
+  #add(node: string, via: string | undefined, reached?: Reached): Promise<void> | undefined {
+    this.#nodes.set(node, { node, via, ...QUEUED, reached })
     return this.#nodes.size % NODES_PER_TURN === 0 ? nextTurn() : undefined
   }
 
@@ -125,6 +141,7 @@ function toRow(node: NodeRecord): RunNodeRow {
   return {
     node: node.node,
     via: node.via ?? null,
+    reached: node.reached ?? null,
     outcome: node.outcome,
     exitCode: node.exitCode ?? null,
     startedAtMs: node.startedAtMs ?? null,

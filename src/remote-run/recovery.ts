@@ -1,5 +1,6 @@
 import type { RunStore } from '../storage/run-store.js'
 import type { RunEvent } from '../values/run-event.js'
+import { INTERRUPTED } from './live-run.js'
 import type { RunFiles } from './run-files.js'
 import { countNodes } from './run-records.js'
 
@@ -10,27 +11,39 @@ export interface RecoveryOptions {
   readonly now: () => number
 }
 
-const INTERRUPTED = 'the relay ended while this was under way'
+/** What can be done about the runs of a former process. */
+export interface Unfinished {
+  /** How many are over: nobody can be asked how they ended. */
+  readonly interrupted: number
+  /** Runs of nodes that run themselves, over their links: each may have ended meanwhile, or be at it. */
+  readonly resumable: readonly string[]
+}
 
 /**
  * Ends what a former process left under way, as interrupted: the logs, then the records. A crash in between is made up
- * for by the next start. What the database had not yet been told of is taken from the end of the log.
- * @returns how many runs were interrupted
+ * for by the next start. What the database had not yet been told of is taken from the end of the log. Runs that can be
+ * taken up again stay as they are.
  */
-export async function interruptUnfinished({ store, commit, files, now }: RecoveryOptions): Promise<number> {
-  const ids = store.unfinishedIds()
-  for (const id of ids) {
+export async function interruptUnfinished({ store, commit, files, now }: RecoveryOptions): Promise<Unfinished> {
+  const resumable: string[] = []
+  let interrupted = 0
+  for (const id of store.unfinishedIds()) {
+    const known = await files.mend(id)
+    await commit(() => store.updateNodes(id, known.filter(isNodeEnd).map(toRow)))
+    if (known.at(-1)?.event !== 'end' && store.openLinkedNodes(id).length > 0) {
+      resumable.push(id)
+      continue
+    }
     const events = await files.finish(id, 'interrupted')
-    const ended = events.filter(isNodeEnd)
+    interrupted += 1
     await commit(() => {
-      store.updateNodes(id, ended.map(toRow))
       store.settleOpenNodes(id, 'interrupted', INTERRUPTED)
       const last = events.at(-1)
       const state = last?.event === 'end' && last.outcome === 'cancelled' ? 'cancelled' : 'interrupted'
       store.endRun(id, state, now(), JSON.stringify(countNodes(store, id)))
     })
   }
-  return ids.length
+  return { interrupted, resumable }
 }
 
 type NodeEnd = RunEvent & { readonly node: string; readonly outcome: NonNullable<RunEvent['outcome']> }
@@ -46,6 +59,7 @@ function toRow(event: NodeEnd) {
   return {
     node,
     via: null,
+    reached: null,
     outcome,
     exitCode: exit_code ?? null,
     startedAtMs: null,

@@ -8,6 +8,7 @@ import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
 import { makeRunId, runIdTimeMs } from '../values/run-id.js'
+import { type CommandLine, commandLine } from './command.js'
 import { CommandHosts } from './command-hosts.js'
 import { CommandSlots } from './command-slots.js'
 import { EndedRun } from './ended-run.js'
@@ -25,6 +26,10 @@ import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './types.j
 
 /** Runs under way at once; a further one is refused. */
 export const MAX_RUNS = 256
+
+/** Nodes asked over their links at once, by all runs together. */
+const MAX_ASKED_LINKS = 2_000
+const LINKS_PER_TURN = 32
 
 /** How long a run id may not be used again, and may be old, in ms (design, "Once only"). */
 export const ONCE_ONLY_MS = 7 * 24 * 60 * 60_000
@@ -46,6 +51,10 @@ export interface RemoteRunsOptions {
   readonly logger: Logger
   readonly now?: () => number
   readonly observer?: RunObserver
+  /** @default that of the contract, `remote run … -- <hosts>` */
+  readonly commandLine?: CommandLine
+  /** A run beyond so many under way is refused with `refusal`. @default none but {@link MAX_RUNS} */
+  readonly maxRuns?: { readonly count: number; readonly refusal: string }
   /** Shortened by tests. */
   readonly timing?: Partial<RunTiming>
 }
@@ -63,14 +72,17 @@ class RunRegistry implements RemoteRuns {
   #stopping = false
 
   constructor(private readonly options: RemoteRunsOptions) {
-    const { config, selfId, neighbours, db, logger, now = Date.now } = options
+    const { config, selfId, topology, neighbours, db, logger, now = Date.now } = options
     this.#files = new RunFiles(options.storagePath)
     this.#context = {
       config,
       selfId,
       neighbours,
       hosts: new CommandHosts(),
+      commandLine: options.commandLine ?? commandLine,
       slots: new CommandSlots(config.concurrency),
+      linkSlots: new CommandSlots(MAX_ASKED_LINKS, LINKS_PER_TURN),
+      isLinked: id => neighbours.linked(id) !== undefined && !topology().isRelay(id),
       store: createRunStore(db),
       commit: createGroupCommit(db),
       logger,
@@ -90,6 +102,10 @@ class RunRegistry implements RemoteRuns {
     if (known !== undefined) return known
     if (this.#live.size + this.#starting.size >= MAX_RUNS) {
       throw new RelayError('BUSY', `${MAX_RUNS} remote runs are under way; ask again when one has ended`)
+    }
+    const { maxRuns } = this.options
+    if (maxRuns !== undefined && this.#live.size + this.#starting.size >= maxRuns.count) {
+      throw new RelayError('CONFLICT', maxRuns.refusal)
     }
     const starting = this.#start(id, order)
     this.#starting.set(id, starting)
@@ -121,20 +137,24 @@ class RunRegistry implements RemoteRuns {
       table,
       progress: new RunProgress(log, table, this.options.observer)
     })
-    this.#live.set(id, run)
-    run.ended.then(
-      () => this.#live.delete(id),
-      () => this.#live.delete(id)
-    )
+    this.#follow(run)
     if (this.#stopping) await run.cancel('the relay is stopping')
     return run
+  }
+
+  #follow(run: LiveRun): void {
+    this.#live.set(run.id, run)
+    run.ended.then(
+      () => this.#live.delete(run.id),
+      () => this.#live.delete(run.id)
+    )
   }
 
   /** Durable before anything starts, so that the same order is never carried out twice. */
   async #record(runId: string, order: RunOrder, plan: RunPlan): Promise<{ table: NodeTable; log: EventLog }> {
     const { store, commit, logger, timing, now } = this.#context
     const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
-    await table.addPlan(plan)
+    await table.addPlan(plan, this.#context.isLinked)
     await commit(() => store.insertRun(newRunRow(runId, order, now())))
     try {
       await table.insertAll()
@@ -175,8 +195,51 @@ class RunRegistry implements RemoteRuns {
   async recover(): Promise<void> {
     const { store, commit, now, logger } = this.#context
     await this.#files.makeFolder()
-    const count = await interruptUnfinished({ store, commit, now, files: this.#files })
+    const { interrupted: count, resumable } = await interruptUnfinished({ store, commit, now, files: this.#files })
     if (count > 0) logger.warn({ count }, 'remote runs were interrupted by the end of the former process')
+    for (const id of resumable) await this.#resume(id)
+  }
+
+  /** Asks the nodes that run themselves how a run of a former process ended there. */
+  async #resume(runId: string): Promise<void> {
+    const { store, commit, logger, timing, selfId } = this.#context
+    const row = store.find(runId)
+    if (row === undefined) return
+    const record = toRunRecord(row)
+    const waiting = store.openLinkedNodes(runId)
+    const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
+    await table.addRecords(this.#allNodeRecords(runId))
+    const { end, outputs } = await this.#files.summarize(runId, waiting)
+    const log = await EventLog.reopen(this.#files.path(runId), runId, logger, end)
+    const { keepOutput, asynchronous, conditions, startedAtMs } = record
+    logger.info({ runId, nodes: waiting.length }, 'asking agents how a run of the former process ended')
+    this.#follow(
+      new LiveRun(this.#context, {
+        order: {
+          runId,
+          all: record.nodes === 'all',
+          keepOutput,
+          asynchronous,
+          conditions,
+          passed: [selfId],
+          requestId: runId
+        },
+        plan: { here: [], down: new Map(), unknown: [] },
+        log,
+        table,
+        progress: new RunProgress(log, table, this.options.observer),
+        resumed: { startedAtMs, outputs }
+      })
+    )
+  }
+
+  *#allNodeRecords(runId: string): Generator<NodeRecord> {
+    for (let after: string | undefined; ; ) {
+      const rows = this.#context.store.nodes(runId, MAX_PAGE, after)
+      yield* rows.map(toNodeRecord)
+      after = rows.at(-1)?.node
+      if (after === undefined) return
+    }
   }
 
   async purgeExpired(signal: AbortSignal): Promise<number> {

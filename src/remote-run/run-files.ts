@@ -1,7 +1,10 @@
-import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { parseRunEvent, type RunEvent } from '../values/run-event.js'
 import { isRunId } from '../values/run-id.js'
+import type { LogEnd } from './event-log.js'
 import type { RunState } from './types.js'
 
 const SUFFIX = '.ndjson'
@@ -42,6 +45,30 @@ export class RunFiles {
     }
   }
 
+  /** As {@link finish}, without the `end`: what a crash tore goes, and no more. */
+  async mend(runId: string): Promise<RunEvent[]> {
+    const file = await open(this.path(runId), 'a+', 0o600)
+    try {
+      return await mendTail(file)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Where a whole log ends, and how many outputs of each of `nodes` are in it. */
+  async summarize(runId: string, nodes: Iterable<string>): Promise<{ end: LogEnd; outputs: Map<string, number> }> {
+    const outputs = new Map([...nodes].map(node => [node, 0]))
+    const path = this.path(runId)
+    let seq = 0
+    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+      const event = parseRunEvent(line)
+      seq = event?.seq ?? seq
+      const count = event?.event === 'output' && event.node !== undefined ? outputs.get(event.node) : undefined
+      if (count !== undefined && event?.node !== undefined) outputs.set(event.node, count + 1)
+    }
+    return { end: { seq, bytes: (await stat(path)).size }, outputs }
+  }
+
   /**
    * Brings the log of a run that a crash broke off to its end: a torn last line goes, and `end` is appended where it is
    * missing. The same again changes nothing.
@@ -50,11 +77,7 @@ export class RunFiles {
   async finish(runId: string, outcome: RunState & RunEvent['outcome']): Promise<RunEvent[]> {
     const file = await open(this.path(runId), 'a+', 0o600)
     try {
-      const { size } = await file.stat()
-      const tailFrom = Math.max(0, size - TAIL_BYTES)
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size - tailFrom), 0, size - tailFrom, tailFrom)
-      const { events, wholeBytes } = readWhole(buffer.subarray(0, bytesRead), tailFrom > 0)
-      if (tailFrom + wholeBytes < size) await file.truncate(tailFrom + wholeBytes)
+      const events = await mendTail(file)
       const last = events.at(-1)
       if (last?.event !== 'end') {
         const end: RunEvent = { seq: (last?.seq ?? 0) + 1, event: 'end', run: runId, outcome }
@@ -66,6 +89,16 @@ export class RunFiles {
       await file.close()
     }
   }
+}
+
+/** Cuts off what follows the last whole event. @returns the events near the end, oldest first */
+async function mendTail(file: FileHandle): Promise<RunEvent[]> {
+  const { size } = await file.stat()
+  const tailFrom = Math.max(0, size - TAIL_BYTES)
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size - tailFrom), 0, size - tailFrom, tailFrom)
+  const { events, wholeBytes } = readWhole(buffer.subarray(0, bytesRead), tailFrom > 0)
+  if (tailFrom + wholeBytes < size) await file.truncate(tailFrom + wholeBytes)
+  return events
 }
 
 /** The events of `tail`, up to the first line that is none (a power cut can leave zeros). */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EventLog } from './event-log.js'
 import type { NodeTable } from './node-table.js'
-import type { NodeOutcome, RunEvent } from './types.js'
+import type { NodeOutcome, Reached, RunEvent } from './types.js'
 
 /** What an operator counts. */
 export interface RunObserver {
@@ -36,6 +36,12 @@ export class RunProgress {
     if (this.table.get(node)?.outcome !== 'queued') return
     this.table.set(node, { outcome: 'running', startedAtMs })
     this.log.append({ event: 'node', node, relay, outcome: 'running' })
+  }
+
+  /** Says which way is tried. Shown in the record alone. */
+  reachedBy(node: string, reached: Reached): void {
+    const record = this.table.get(node)
+    if (record !== undefined && record.reached !== reached) this.table.set(node, { outcome: record.outcome, reached })
   }
 
   /** Only the first end of a node counts. */

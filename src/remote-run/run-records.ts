@@ -1,7 +1,8 @@
 import type { RunNodeRow, RunRow, RunStore } from '../storage/run-store.js'
 import { NODE_OUTCOMES } from '../values/run-event.js'
-import type { NodeOutcome, NodeRecord, RunOrder, RunRecord, RunState } from './types.js'
+import type { NodeOutcome, NodeRecord, Reached, RunOrder, RunRecord, RunState } from './types.js'
 
+const REACHED: readonly Reached[] = ['link', 'command']
 const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
 
 export function toRunRecord(row: RunRow): RunRecord {
@@ -23,6 +24,7 @@ export function toNodeRecord(row: RunNodeRow): NodeRecord {
   return {
     node: row.node,
     via: row.via ?? undefined,
+    reached: REACHED.find(way => way === row.reached),
     outcome: NODE_OUTCOMES.find(outcome => outcome === row.outcome) ?? 'unknown',
     exitCode: row.exitCode ?? undefined,
     startedAtMs: row.startedAtMs ?? undefined,

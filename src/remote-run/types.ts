@@ -17,10 +17,15 @@ export interface RunOrder {
   readonly origin: Origin
 }
 
+/** How a node that is run by this relay itself was reached: over the link that its agent holds, or by a command. */
+export type Reached = 'link' | 'command'
+
 export interface NodeRecord {
   readonly node: string
   /** The sub-relay that it is below, or undefined where it is run by this relay. */
   readonly via: string | undefined
+  /** Undefined below a sub-relay, and while nothing was tried. */
+  readonly reached: Reached | undefined
   readonly outcome: NodeOutcome
   readonly exitCode: number | undefined
   readonly startedAtMs: number | undefined

@@ -20,6 +20,8 @@ export interface RunRow {
 export interface RunNodeRow {
   readonly node: string
   readonly via: string | null
+  /** `link` or `command`, where this relay runs it itself. */
+  readonly reached: string | null
   readonly outcome: string
   readonly exitCode: number | null
   readonly startedAtMs: number | null
@@ -38,7 +40,8 @@ type StoredRun = Omit<RunRow, 'keepOutput' | 'asynchronous'> & { keepOutput: num
 
 const RUN_COLUMNS = `id, state, asked_by AS askedBy, nodes, conditions, keep_output AS keepOutput, asynchronous,
   started_at AS startedAtMs, ended_at AS endedAtMs, counts`
-const NODE_COLUMNS = `node, via, outcome, exit_code AS exitCode, started_at AS startedAtMs, duration_ms AS durationMs, message`
+const NODE_COLUMNS = `node, via, reached, outcome, exit_code AS exitCode, started_at AS startedAtMs,
+  duration_ms AS durationMs, message`
 
 export type RunStore = ReturnType<typeof createRunStore>
 
@@ -52,11 +55,12 @@ export function createRunStore(db: Database) {
      VALUES (@id, @state, @askedBy, @nodes, @conditions, @keepOutput, @asynchronous, @startedAtMs, @endedAtMs, @counts)`
   )
   const insertNode = db.prepare(
-    `INSERT INTO run_nodes (run_id, node, via, outcome, exit_code, started_at, duration_ms, message)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+    `INSERT INTO run_nodes (run_id, node, via, reached, outcome, exit_code, started_at, duration_ms, message)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
   )
   const updateNode = db.prepare(
-    `UPDATE run_nodes SET outcome = ?, exit_code = ?, started_at = coalesce(?, started_at), duration_ms = ?, message = ?
+    `UPDATE run_nodes SET outcome = ?, reached = coalesce(?, reached), exit_code = ?,
+       started_at = coalesce(?, started_at), duration_ms = ?, message = ?
      WHERE run_id = ? AND node = ?`
   )
   const endRun = db.prepare(`UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?`)
@@ -70,6 +74,10 @@ export function createRunStore(db: Database) {
   const unfinished = db.prepare<[], { id: string }>(`SELECT id FROM runs WHERE state = 'running'`)
   const settleOpen = db.prepare(
     `UPDATE run_nodes SET outcome = ?, message = ? WHERE run_id = ? AND outcome IN ('queued', 'running')`
+  )
+  const openLinked = db.prepare<[string], { node: string }>(
+    `SELECT node FROM run_nodes
+     WHERE run_id = ? AND outcome IN ('queued', 'running') AND via IS NULL AND reached = 'link'`
   )
   const count = db.prepare<[string], { outcome: string; failed: number; count: number }>(
     `SELECT outcome, outcome = 'done' AND coalesce(exit_code, 0) <> 0 AS failed, count(*) AS count
@@ -93,6 +101,7 @@ export function createRunStore(db: Database) {
           runId,
           row.node,
           row.via,
+          row.reached,
           row.outcome,
           row.exitCode,
           row.startedAtMs,
@@ -103,7 +112,8 @@ export function createRunStore(db: Database) {
     },
     updateNodes(runId: string, rows: readonly RunNodeRow[]): void {
       for (const row of rows) {
-        updateNode.run(row.outcome, row.exitCode, row.startedAtMs, row.durationMs, row.message, runId, row.node)
+        const { outcome, reached, exitCode, startedAtMs, durationMs, message, node } = row
+        updateNode.run(outcome, reached, exitCode, startedAtMs, durationMs, message, runId, node)
       }
     },
     /** @param counts JSON */
@@ -120,6 +130,8 @@ export function createRunStore(db: Database) {
     settleOpenNodes(runId: string, outcome: string, message: string): void {
       settleOpen.run(outcome, message, runId)
     },
+    /** Nodes without an outcome that were to be reached over their links. */
+    openLinkedNodes: (runId: string): string[] => openLinked.all(runId).map(row => row.node),
     countOutcomes: (runId: string): OutcomeCount[] =>
       count.all(runId).map(row => ({ ...row, failed: row.failed === 1 })),
     /** Ids of runs that ended before `endedBeforeMs`, oldest first. */

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { createRunStore } from '../../src/storage/run-store.js'
 
-const NODE = { via: null, exitCode: null, startedAtMs: null, durationMs: null, message: null }
+const NODE = { reached: null, via: null, exitCode: null, startedAtMs: null, durationMs: null, message: null }
 
 test('an end that does not know when a node began leaves that as it was', t => {
   const folder = mkdtempSync(join(tmpdir(), 'treeline-store-'))

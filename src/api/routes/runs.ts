@@ -28,6 +28,7 @@ const RunSchema = Type.Object(RunMembers)
 const NodeSchema = Type.Object({
   node: Type.String(),
   via: Type.Optional(Type.String({ description: 'the sub-relay that it is below' })),
+  reached: Type.Optional(Type.String({ description: 'link or command, where this relay runs it itself' })),
   outcome: Type.String(),
   exit_code: Type.Optional(Type.Integer()),
   started_at: Type.Optional(Type.Integer()),
@@ -160,6 +161,7 @@ function showNode(record: NodeRecord) {
   return {
     node: record.node,
     ...(record.via === undefined ? {} : { via: record.via }),
+    ...(record.reached === undefined ? {} : { reached: record.reached }),
     outcome: record.outcome,
     ...(record.exitCode === undefined ? {} : { exit_code: record.exitCode }),
     ...(record.startedAtMs === undefined ? {} : { started_at: record.startedAtMs }),

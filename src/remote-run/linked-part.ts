@@ -1,0 +1,119 @@
+import type { Hop, HopOutcome, HopRequest, Neighbours } from '../tree/hop.js'
+import type { CommandSource } from './command-slots.js'
+import type { ForwardOrder } from './forward-order.js'
+import { makeNodeOrders } from './forward-order.js'
+import { ForwardedPart, type LostPart } from './forwarded-part.js'
+import type { PlannedNode } from './plan.js'
+import type { RunProgress } from './run-progress.js'
+import type { RunTiming } from './timing.js'
+
+export interface LinkedPartOptions {
+  readonly nodes: readonly PlannedNode[]
+  readonly order: ForwardOrder
+  readonly neighbours: Neighbours
+  readonly selfId: string
+  readonly maxOutputBytes: number
+  readonly progress: RunProgress
+  readonly timing: RunTiming
+  readonly signal: AbortSignal
+  readonly onStarted: () => void
+  /** A node whose link has gone, or that does not run itself: nothing was started there. */
+  readonly onNotLinked: (node: PlannedNode) => void
+}
+
+/**
+ * The part of a run that the nodes of this relay do themselves, each asked over the link that its agent holds. An order
+ * for one node is a small thing: its headers are shared, it has no timer but that of its answer.
+ */
+export class LinkedPart implements CommandSource {
+  /** Resolves when each node has its outcome, or was given back by `onNotLinked`. */
+  readonly ended: Promise<void>
+  readonly #orderFor: ReturnType<typeof makeNodeOrders>
+  #next = 0
+  #asking = 0
+  #resolveEnded: () => void = () => undefined
+
+  constructor(private readonly options: LinkedPartOptions) {
+    this.#orderFor = makeNodeOrders(options.order)
+    this.ended = new Promise(resolve => {
+      this.#resolveEnded = resolve
+    })
+  }
+
+  startNext(): Promise<void> | undefined {
+    const { nodes, signal } = this.options
+    const node = signal.aborted ? undefined : nodes[this.#next]
+    if (node === undefined) {
+      this.#settleRest().catch(() => undefined) // it does not fail; a fault would show in the run's own end
+      return undefined
+    }
+    this.#next += 1
+    this.#asking += 1
+    return this.#ask(node).finally(() => {
+      this.#asking -= 1
+      this.#endWhenDone()
+    })
+  }
+
+  /** What a former process of this relay asked for: how it goes on, or ended. */
+  resume(node: PlannedNode, lost: LostPart): Promise<void> {
+    return this.#partFor(node).resume(lost)
+  }
+
+  async #ask(node: PlannedNode): Promise<void> {
+    const { neighbours, onNotLinked, progress } = this.options
+    if (neighbours.linked(node.id) === undefined) return onNotLinked(node)
+    progress.reachedBy(node.id, 'link')
+    return this.#partFor(node, () => onNotLinked(node)).run()
+  }
+
+  #partFor({ id }: PlannedNode, onNotTaken?: () => void): ForwardedPart {
+    const { order, neighbours, selfId, maxOutputBytes, progress, timing, signal, onStarted } = this.options
+    return new ForwardedPart({
+      hop: new NodeLink(id, neighbours),
+      part: this.#orderFor(id),
+      node: { id, relay: selfId },
+      keepOutput: order.keepOutput,
+      asynchronous: order.asynchronous,
+      maxOutputBytes,
+      progress,
+      timing,
+      signal,
+      onStarted,
+      ...(onNotTaken === undefined ? {} : { onNotTaken })
+    })
+  }
+
+  /** After a cancellation: those that were never asked. */
+  async #settleRest(): Promise<void> {
+    const { nodes, signal, progress, selfId } = this.options
+    const rest = nodes.slice(this.#next)
+    this.#next = nodes.length
+    this.#asking += 1
+    const ids = rest.map(({ id }) => id)
+    await progress.settle(ids, selfId, { outcome: 'cancelled', message: String(signal.reason) })
+    this.#asking -= 1
+    this.#endWhenDone()
+  }
+
+  #endWhenDone(): void {
+    if (this.#next === this.options.nodes.length && this.#asking === 0) this.#resolveEnded()
+  }
+}
+
+/** A node as a hop: each request goes over the link that it has at that moment. */
+class NodeLink implements Hop {
+  readonly isTreeline = true
+
+  constructor(
+    readonly id: string,
+    private readonly neighbours: Neighbours
+  ) {}
+
+  async request(request: HopRequest): Promise<HopOutcome> {
+    const hop = this.neighbours.linked(this.id)
+    return hop === undefined
+      ? { kind: 'unreachable', reason: `${this.id} holds no link now`, sent: false }
+      : hop.request(request)
+  }
+}
