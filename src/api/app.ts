@@ -12,6 +12,8 @@ import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
 import { createRequestLog } from './request-log.js'
 import { createRequestObserver } from './request-metrics.js'
+import { healthRoutes } from './routes/health.js'
+import { linkRoutes } from './routes/links.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
@@ -65,6 +67,8 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
   await app.register(relayApi, { prefix: API_PREFIX, services, logger, afterAnswer })
   await app.register(observationRoutes, { services })
+  await app.register(healthRoutes, { services })
+  await app.register(linkRoutes, { services })
   return app
 }
 

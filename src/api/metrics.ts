@@ -1,8 +1,11 @@
 import type { Registry } from 'prom-client'
+import type { LinkAdministration } from '../links/link-administration.js'
+import type { LinkObserver } from '../links/link-observer.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import { HopMetrics } from './hop-metrics.js'
+import { LinkMetrics, linkGauges } from './link-metrics.js'
 import { CounterFamily, header } from './metric-families.js'
 import { RequestMetrics } from './request-metrics.js'
 
@@ -11,6 +14,7 @@ export interface Metrics {
   text(): Promise<string>
   readonly contentType: string
   readonly requests: RequestMetrics
+  readonly links: LinkObserver
   hopAsked(hop: string, outcome: string, durationMs: number): void
   nodeRan(outcome: string): void
   bytesStored(bytes: number): void
@@ -24,6 +28,8 @@ export interface MetricSources {
   readonly sharedFiles: SharedFiles
   readonly remoteRuns: RemoteRuns
   readonly topology: CurrentTopology
+  readonly links: LinkAdministration
+  readonly ownLink: () => { readonly isConnected: boolean } | undefined
 }
 
 /** The Prometheus text format. */
@@ -32,6 +38,7 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 export function createMetrics(): Metrics {
   const requests = new RequestMetrics()
   const hops = new HopMetrics()
+  const links = new LinkMetrics()
   const nodes = new CounterFamily('treeline_run_nodes_total', 'Nodes that a remote run has ended for', 'outcome')
   const bytes = new CounterFamily('treeline_shared_file_bytes_total', 'Bytes of shared files stored')
   const outbox = new CounterFamily('treeline_outbox_attempts_total', 'Attempts to pass a waiting file on', 'outcome')
@@ -43,11 +50,12 @@ export function createMetrics(): Metrics {
     text: async () => {
       processMetrics ??= createProcessMetrics()
       const ofProcess = await (await processMetrics).metrics()
-      const ours = [requests, hops, nodes, bytes, outbox, purged].map(family => family.text())
+      const ours = [requests, hops, links, nodes, bytes, outbox, purged].map(family => family.text())
       return `${[ofProcess.trimEnd(), ...ours, gauges()].join('\n')}\n`
     },
     contentType: CONTENT_TYPE,
     requests,
+    links,
     hopAsked: (hop, outcome, durationMs) => hops.observe(hop, outcome, durationMs),
     nodeRan: outcome => nodes.add(1, outcome),
     bytesStored: count => bytes.add(count),
@@ -66,7 +74,7 @@ async function createProcessMetrics(): Promise<Registry> {
   return registry
 }
 
-function gaugesText({ sharedFiles, remoteRuns, topology }: MetricSources): string {
+function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink }: MetricSources): string {
   const files = sharedFiles.status()
   const runs = remoteRuns.status()
   const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]
@@ -78,7 +86,8 @@ function gaugesText({ sharedFiles, remoteRuns, topology }: MetricSources): strin
     gauge('treeline_outbox_bytes', 'Size of all files in the outbox', files.outboxBytes),
     gauge('treeline_runs_running', 'Remote runs under way', runs.running),
     gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
-    gauge('treeline_nodes', 'Nodes in the list', topology().size)
+    gauge('treeline_nodes', 'Nodes in the list', topology().size),
+    linkGauges(links, ownLink()?.isConnected)
   ]
     .flat()
     .join('\n')

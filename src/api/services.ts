@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../config/config.js'
+import type { LinkAdministration } from '../links/link-administration.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
@@ -43,6 +44,10 @@ export interface Services {
   readonly certificates: KnownCertificates
   /** Whether a request came over this relay's own link to its policy server. */
   readonly isFromAbove: (request: IncomingMessage) => boolean
+  /** The links that others opened to this relay. */
+  readonly links: LinkAdministration
+  /** This relay's own link to its policy server; undefined where it holds none. */
+  readonly ownLink: () => { readonly isConnected: boolean } | undefined
   readonly sharedFiles: SharedFiles
   readonly remoteRuns: RemoteRuns
   readonly sharedFolder: SharedFolder

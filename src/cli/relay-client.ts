@@ -16,6 +16,8 @@ export interface ClientRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
   /** Below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
   readonly path: string
+  /** Instead of the API's prefix: with a slash at both ends. */
+  readonly root?: string
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Readable | string
@@ -71,7 +73,7 @@ export function createRelayClient(options: {
     try {
       const answer = await agent.request({
         origin: base.origin,
-        path: prefix + request.path,
+        path: (request.root ?? prefix) + request.path,
         method: request.method,
         query: { ...request.query },
         headers: { ...authorization, ...request.headers },

@@ -91,7 +91,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     limits: readLimits(main.section('limits')),
     storage,
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
-    tokens: { adminFile: main.section('tokens').optional('admin_file', filePath(directory)) }
+    tokens: readTokens(main.section('tokens'), directory)
   }
 }
 
@@ -246,6 +246,13 @@ function readLimits(section: Section): Config['limits'] {
     minBytesPerSecond: section.read('min_rate', byteSize(0), 1_024),
     rateWindowMs: section.read('rate_window', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '10s'),
     maxUploads: section.read('max_uploads', wholeNumber(1, 100_000), 512)
+  }
+}
+
+function readTokens(section: Section, directory: string): Config['tokens'] {
+  return {
+    adminFile: section.optional('admin_file', filePath(directory)),
+    clientsFile: section.optional('clients_file', filePath(directory))
   }
 }
 

@@ -131,8 +131,13 @@ export interface Config {
   readonly storage: { readonly path: string }
   /** Ours. */
   readonly metrics: { readonly allowedNetworks: NetworkSet }
-  /** Ours. A file with the token that makes its bearer an `admin` caller. */
-  readonly tokens: { readonly adminFile: string | undefined }
+  /** Ours. */
+  readonly tokens: {
+    /** A file with the token that makes its bearer an `admin` caller. */
+    readonly adminFile: string | undefined
+    /** A file with the hashes of the tokens that clients register with. */
+    readonly clientsFile: string | undefined
+  }
   readonly logging: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
   }

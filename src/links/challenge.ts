@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
 import type { VersionRange } from './protocol.js'
 
 /**
@@ -14,10 +15,29 @@ export interface Challenge {
   readonly relay: string
 }
 
-/** What a WebSocket is to be: the link of a relay or node, or a lane of a link that stands. */
+/** What a WebSocket is to be: a link, or a lane of a link that stands. */
 export type Purpose = 'link' | 'lane'
 
-export interface Identity {
+/** How a client shows who it is: it has no certificate, and its key is a name of its own, never a node's. */
+export interface ClientProof {
+  readonly key: string
+  /** Tells the replicas under one key apart. */
+  readonly id: string
+  /** A secret. */
+  readonly token: string
+}
+
+/** How a relay or node shows who it is. */
+export interface CertificateProof {
+  /** DER, base64. */
+  readonly certificate: string
+  /** By the certificate's key, over {@link signedText}; base64. */
+  readonly signature: string
+}
+
+export type Identity = IdentityMembers & (CertificateProof | { readonly client: ClientProof })
+
+interface IdentityMembers {
   readonly treeline: 'identity'
   readonly version: number
   /** Of the program, for `treeline links`. */
@@ -25,10 +45,6 @@ export interface Identity {
   readonly purpose: Purpose
   /** Of the link that a lane belongs to. */
   readonly link?: string
-  /** DER, base64. */
-  readonly certificate: string
-  /** By the certificate's key, over {@link signedText}; base64. */
-  readonly signature: string
 }
 
 export interface Welcome {
@@ -58,7 +74,9 @@ function signedText(challenge: Pick<Challenge, 'nonce' | 'relay'>, purpose: Purp
   return Buffer.from(['treeline link', challenge.nonce, challenge.relay, purpose, link, ''].join('\n'))
 }
 
-export interface Credentials {
+export type Credentials = CertificateCredentials | { readonly client: ClientProof }
+
+export interface CertificateCredentials {
   /** DER. */
   readonly certificate: Buffer
   readonly key: KeyObject
@@ -69,6 +87,7 @@ export function answerChallenge(
   credentials: Credentials,
   what: { readonly version: number; readonly program: string; readonly purpose: Purpose; readonly link?: string }
 ): Identity {
+  if ('client' in credentials) return { treeline: 'identity', ...what, client: credentials.client }
   const text = signedText(challenge, what.purpose, what.link ?? '')
   return {
     treeline: 'identity',
@@ -82,7 +101,7 @@ export function answerChallenge(
  * @returns the certificate whose holder answered
  * @throws {ChallengeError} when the signature is not by its key, over this challenge
  */
-export function checkAnswer(challenge: Challenge, identity: Identity): Buffer {
+export function checkAnswer(challenge: Challenge, identity: IdentityMembers & CertificateProof): Buffer {
   const certificate = Buffer.from(identity.certificate, 'base64')
   const text = signedText(challenge, identity.purpose, identity.link ?? '')
   let isGood: boolean
@@ -113,19 +132,33 @@ export function parseChallenge(text: string): Challenge {
 
 /** @throws {ChallengeError} */
 export function parseIdentity(text: string): Identity {
-  const { treeline, version, program, purpose, link, certificate, signature } = parseObject(text)
+  const { treeline, version, program, purpose, link, ...proof } = parseObject(text)
   if (
     treeline !== 'identity' ||
     !isVersion(version) ||
     (purpose !== 'link' && purpose !== 'lane') ||
-    typeof certificate !== 'string' ||
-    typeof signature !== 'string' ||
     !(link === undefined || typeof link === 'string')
   ) {
     throw new ChallengeError('an identity was expected')
   }
   const shown = typeof program === 'string' ? program.replaceAll(/\p{C}/gu, '').slice(0, 40) : ''
-  return { treeline, version, program: shown, purpose, certificate, signature, ...(link === undefined ? {} : { link }) }
+  const members = { treeline, version, program: shown, purpose, ...(link === undefined ? {} : { link }) } as const
+  if (proof.client !== undefined) return { ...members, client: parseClient(proof.client) }
+  const { certificate, signature } = proof
+  if (typeof certificate === 'string' && typeof signature === 'string') return { ...members, certificate, signature }
+  throw new ChallengeError('an identity with a certificate, or that of a client, was expected')
+}
+
+function parseClient(value: unknown): ClientProof {
+  if (typeof value === 'object' && value !== null && 'key' in value && 'id' in value && 'token' in value) {
+    const { key, id, token } = value
+    if (typeof key === 'string' && typeof id === 'string' && typeof token === 'string') {
+      if (!isClientKey(key)) throw new ChallengeError(`the client key is not one: ${CLIENT_KEY_RULE}`)
+      if (!isClientId(id)) throw new ChallengeError('the client id is not one: letters, digits, _, - and . are allowed')
+      return { key, id, token }
+    }
+  }
+  throw new ChallengeError('a client says its key, its id and its token')
 }
 
 /** @throws {ChallengeError} with the reason of a refusal */

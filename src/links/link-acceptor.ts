@@ -3,7 +3,16 @@ import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../values/logger.js'
 import { makeRunId } from '../values/run-id.js'
-import { ChallengeError, checkAnswer, type Identity, makeChallenge, parseIdentity } from './challenge.js'
+import {
+  type Challenge,
+  ChallengeError,
+  type ClientProof,
+  checkAnswer,
+  type Identity,
+  makeChallenge,
+  parseIdentity
+} from './challenge.js'
+import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
 import { nextText } from './messages.js'
 import {
@@ -11,6 +20,7 @@ import {
   HANDSHAKE_LIMIT_MS,
   LINK_VERSIONS,
   MAX_MESSAGE_BYTES,
+  MAX_REPLICAS,
   PING_EVERY_MS,
   REGISTER_PATH,
   type VersionRange
@@ -20,7 +30,7 @@ import { type LinkOwner, UpperLink } from './upper-link.js'
 /** Handshakes under way at once; further ones are answered 503 and come again after their backoff. */
 const MAX_HANDSHAKES = 512
 
-/** Who a certificate belongs to, or why nobody may come with it. */
+/** Whose link it will be, or why there will be none. */
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
 
 interface Refusal {
@@ -34,6 +44,9 @@ export interface LinkAcceptorOptions {
   readonly registry: LinkRegistry
   /** @param certificate DER; its holder has proved to have the key */
   readonly admit: (certificate: Buffer) => Admission
+  /** Decides by the token alone; key and id are well-formed. Undefined: no clients are taken. */
+  readonly admitClient?: (client: ClientProof) => Admission
+  readonly observer?: LinkObserver | undefined
   readonly logger: Logger
   readonly now?: () => number
   readonly versions?: VersionRange
@@ -46,9 +59,17 @@ export interface LinkAcceptor {
   close(): void
 }
 
-/** Where relays and nodes open their links: the upper side of the handshake. */
+/** Where relays, nodes and clients open their links: the upper side of the handshake. */
 export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
-  const { selfId, registry, admit, logger, now = Date.now, versions = LINK_VERSIONS, pingMs = PING_EVERY_MS } = options
+  const {
+    selfId,
+    registry,
+    logger,
+    observer,
+    now = Date.now,
+    versions = LINK_VERSIONS,
+    pingMs = PING_EVERY_MS
+  } = options
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -62,10 +83,12 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     const challenge = makeChallenge(selfId, versions)
     const taken = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
       const identity = parseIdentity(text)
-      const certificate = checkAnswer(challenge, identity)
       // In the same turn as the message: what follows it is HTTP/2, or the lane's bytes.
-      const refusal = take(socket, remoteAddress, identity, certificate)
-      if (refusal !== undefined) refuse(socket, refusal)
+      const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
+      if (refusal === undefined) return
+      logger.warn({ remoteAddress, reason: refusal.reason }, 'no link')
+      observer?.refused()
+      refuse(socket, refusal)
     })
     socket.send(JSON.stringify(challenge))
     await taken
@@ -75,11 +98,10 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     socket: WebSocket,
     remoteAddress: string,
     identity: Identity,
-    certificate: Buffer
+    admission: Admission
   ): Refusal | undefined {
     if (isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     const { version, program, purpose } = identity
-    const admission = admit(certificate)
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
     if (version < versions.oldest || version > versions.newest) {
       const known = `${versions.oldest} to ${versions.newest}`
@@ -88,16 +110,21 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     const { owner } = admission
     if (purpose === 'lane') return takeLane(socket, identity, owner)
     if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
+    if (registry.hasAllReplicas(owner)) {
+      return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
+    }
     const id = makeRunId(now())
     socket.send(JSON.stringify({ treeline: 'welcome', link: id, pingMs }))
-    registry.add(new UpperLink({ id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs }))
+    const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
+    const told = { id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
+    registry.add(new UpperLink(told))
     logger.info({ id: owner.id, kind: owner.kind, remoteAddress }, 'link opened')
     return undefined
   }
 
   function takeLane(socket: WebSocket, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
     const link = registry.byId(linkId)
-    if (link?.owner.id !== owner.id || link.owner.kind !== owner.kind) {
+    if (link === undefined || !isSameOwner(link.owner, owner)) {
       return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
     }
     socket.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs }))
@@ -115,12 +142,13 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       socket.on('error', () => undefined)
       const status = statusFor(request)
       if (status !== undefined) {
+        observer?.refused()
         refuseUpgrade(socket, status)
         return
       }
       handshakes += 1
       let isUpgraded = false
-      const remoteAddress = request.socket.remoteAddress ?? ''
+      const remoteAddress = addressOf(request)
       server.handleUpgrade(request, socket, head, webSocket => {
         webSocket.on('error', () => undefined) // `close` follows
         isUpgraded = true
@@ -128,6 +156,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
             logger.warn({ remoteAddress, reason, err: error instanceof ChallengeError ? undefined : error }, 'no link')
+            observer?.refused()
             refuse(webSocket, { code: CLOSE.refused, reason })
           })
           .finally(() => {
@@ -141,6 +170,26 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       registry.closeAll(CLOSE.stopping, 'the relay is stopping')
     }
   }
+}
+
+/** @throws {ChallengeError} when what it says of itself is not proved */
+function admissionOf(
+  challenge: Challenge,
+  identity: Identity,
+  { admit, admitClient }: Pick<LinkAcceptorOptions, 'admit' | 'admitClient'>
+): Admission {
+  if (!('client' in identity)) return admit(checkAnswer(challenge, identity))
+  return admitClient?.(identity.client) ?? { refused: 'this relay takes no clients' }
+}
+
+function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
+  if (a.kind === 'client') return b.kind === 'client' && a.id === b.id && a.clientId === b.clientId
+  return a.kind === b.kind && a.id === b.id
+}
+
+/** With the port: it tells one connection of a machine from the next. */
+function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {

@@ -1,5 +1,6 @@
 import type { Logger } from '../values/logger.js'
-import { CLOSE } from './protocol.js'
+import type { LinkObserver } from './link-observer.js'
+import { CLOSE, MAX_REPLICAS } from './protocol.js'
 import type { LinkOwner, UpperLink } from './upper-link.js'
 
 /** More replacements of one link within a minute are two machines with one identity. */
@@ -12,6 +13,7 @@ export interface LinkRegistryOptions {
   /** Links at once, clients' included. */
   readonly max: number
   readonly logger: Logger
+  readonly observer?: LinkObserver | undefined
   readonly now?: () => number
 }
 
@@ -23,6 +25,8 @@ export class LinkRegistry {
   readonly #replacedAtMs = new Map<string, number[]>()
   readonly #listeners = new Set<(event: LinkEvent, link: UpperLink) => void>()
   readonly #now: () => number
+  /** Of links that stand no more. */
+  #ended = { received: 0, sent: 0 }
 
   constructor(private readonly options: LinkRegistryOptions) {
     this.#now = options.now ?? Date.now
@@ -37,12 +41,28 @@ export class LinkRegistry {
     return this.#byId.size >= this.options.max && this.#standing(owner) === undefined
   }
 
+  /** Whether a client's key has as many replicas as it may have, this one not among them. */
+  hasAllReplicas(owner: LinkOwner): boolean {
+    const replicas = owner.kind === 'client' ? this.#clients.get(owner.id) : undefined
+    return replicas !== undefined && replicas.size >= MAX_REPLICAS && this.#standing(owner) === undefined
+  }
+
+  /** Over all links, those that have closed as well. */
+  get bytes(): { readonly received: number; readonly sent: number } {
+    let { received, sent } = this.#ended
+    for (const { bytes } of this.#byId.values()) {
+      received += bytes.received
+      sent += bytes.sent
+    }
+    return { received, sent }
+  }
+
   add(link: UpperLink): void {
     const older = this.#standing(link.owner)
     if (older !== undefined) {
       this.#noteReplacement(link)
-      this.#remove(older)
-      older.close(CLOSE.replaced, 'replaced by a newer link')
+      this.options.observer?.replaced(older.owner.kind)
+      this.end(older, CLOSE.replaced, 'replaced by a newer link')
     }
     this.#byId.set(link.id, link)
     if (link.owner.kind === 'client') this.#replicas(link.owner.id).set(link.owner.clientId, link)
@@ -51,7 +71,14 @@ export class LinkRegistry {
       () => this.#remove(link),
       () => this.#remove(link)
     )
+    this.options.observer?.opened(link.owner.kind)
     this.#tell('opened', link)
+  }
+
+  /** Closes a link, which from now on nobody is given any more. @param code one of {@link CLOSE} */
+  end(link: UpperLink, code: number, reason: string): void {
+    this.#remove(link)
+    link.close(code, reason)
   }
 
   /** The link of a relay or node, if it stands. */
@@ -66,6 +93,11 @@ export class LinkRegistry {
     const pick = () => replicas[Math.floor(Math.random() * replicas.length)]
     const [one, other] = [pick(), pick()]
     return one !== undefined && other !== undefined && other.streams < one.streams ? other : one
+  }
+
+  /** All of a client's links. */
+  replicasOf(key: string): UpperLink[] {
+    return [...(this.#clients.get(key)?.values() ?? [])]
   }
 
   byId(linkId: string): UpperLink | undefined {
@@ -110,6 +142,9 @@ export class LinkRegistry {
     } else if (this.#nodes.get(owner.id) === link) {
       this.#nodes.delete(owner.id)
     }
+    const { received, sent } = link.bytes
+    this.#ended = { received: this.#ended.received + received, sent: this.#ended.sent + sent }
+    this.options.observer?.closed(owner.kind)
     this.#tell('closed', link)
   }
 
@@ -119,9 +154,10 @@ export class LinkRegistry {
 
   #noteReplacement({ owner, remoteAddress }: UpperLink): void {
     const nowMs = this.#now()
-    const recent = (this.#replacedAtMs.get(owner.id) ?? []).filter(atMs => atMs > nowMs - MINUTE_MS)
+    const whose = owner.kind === 'client' ? `client ${owner.id}/${owner.clientId}` : owner.id
+    const recent = (this.#replacedAtMs.get(whose) ?? []).filter(atMs => atMs > nowMs - MINUTE_MS)
     recent.push(nowMs)
-    this.#replacedAtMs.set(owner.id, recent)
+    this.#replacedAtMs.set(whose, recent)
     if (recent.length === MAX_REPLACEMENTS + 1) {
       this.options.logger.error(
         { id: owner.id, remoteAddress },

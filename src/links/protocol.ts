@@ -46,6 +46,9 @@ export const MAX_STREAMS = 1_024
 /** Bulk transfers at once on one link. */
 export const MAX_LANES = 16
 
+/** Links of one client key: a token for one key must not be able to take all of `links.max`. */
+export const MAX_REPLICAS = 256
+
 /** How long bulk waits for a lane before it goes over the link itself, in ms. */
 export const LANE_WAIT_MS = 2_000
 

@@ -36,6 +36,8 @@ export interface UpperLinkOptions {
   readonly version: number
   readonly connectedAtMs: number
   readonly pingMs: number
+  /** Told of each answered ping. */
+  readonly onRoundTrip?: (rttMs: number) => void
 }
 
 export interface LinkRequest {
@@ -101,6 +103,7 @@ export class UpperLink {
       {
         onAnswer: rttMs => {
           this.rttMs = rttMs
+          options.onRoundTrip?.(rttMs)
         },
         onDead: () => this.#break(new LinkLostError('it gave no sign of life'))
       }

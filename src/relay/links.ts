@@ -4,9 +4,12 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Logger } from 'pino'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
+import type { ClientProof } from '../links/challenge.js'
+import { openClientTokens } from '../links/client-tokens.js'
 import { readCredentials } from '../links/credentials.js'
 import { Dialer } from '../links/dialer.js'
 import { type Admission, createLinkAcceptor, type LinkAcceptor } from '../links/link-acceptor.js'
+import type { LinkObserver } from '../links/link-observer.js'
 import { LinkRegistry } from '../links/link-registry.js'
 import { LowerEnd } from '../links/lower-link.js'
 import type { Upper } from '../links/open-web-socket.js'
@@ -21,6 +24,7 @@ export interface LinksOptions {
   readonly topology: () => Topology
   readonly certificates: KnownCertificates
   readonly registry: LinkRegistry
+  readonly observer: LinkObserver
   readonly logger: Logger
 }
 
@@ -40,8 +44,8 @@ export interface Links {
 
 const LOOK_EVERY_MS = 20
 
-export function createRegistry(config: Config, logger: Logger): LinkRegistry {
-  return new LinkRegistry({ max: config.links.max, logger })
+export function createRegistry(config: Config, logger: Logger, observer: LinkObserver): LinkRegistry {
+  return new LinkRegistry({ max: config.links.max, logger, observer })
 }
 
 export function createLinks(options: LinksOptions): Links {
@@ -57,6 +61,8 @@ export function createLinks(options: LinksOptions): Links {
         selfId: topology().selfId,
         registry,
         admit: certificate => admit(certificate, options),
+        admitClient: clientAdmission(config(), logger),
+        observer: options.observer,
         logger,
         pingMs: pingIntervalMs
       })
@@ -103,6 +109,18 @@ function admit(certificate: Buffer, { certificates, topology }: LinksOptions): A
     return { refused: `${id} is not managed by ${tree.selfId}: it has to open its link to its own policy server` }
   }
   return { owner: { kind: tree.isRelay(id) ? 'relay' : 'node', id } }
+}
+
+/** Clients, by a token for their key. The file is read again when it changes. */
+function clientAdmission({ tokens }: Config, logger: Logger): (client: ClientProof) => Admission {
+  const { clientsFile } = tokens
+  if (clientsFile === undefined)
+    return () => ({ refused: 'this relay takes no clients: tokens.clients_file is not set' })
+  const known = openClientTokens(clientsFile, logger)
+  return ({ key, id, token }) =>
+    known.allows(key, token)
+      ? { owner: { kind: 'client', id: key, clientId: id } }
+      : { refused: `the token does not allow to register under ${key}` }
 }
 
 async function upperOf(config: Config): Promise<Upper> {

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createMetrics, type Metrics } from '../api/metrics.js'
 import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
+import { createLinkAdministration } from '../links/link-administration.js'
 import { createLinkedNeighbours } from '../links/link-hop.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
@@ -43,7 +44,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const stopping = new AbortController()
   const certificates = createCertificateBook(tree)
   const topology = () => tree.current()
-  const registry = createRegistry(config, logger)
+  const registry = createRegistry(config, logger, metrics.links)
   const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
   const neighbours = await createNeighbours({
     config,
@@ -56,13 +57,22 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   })
   const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
   const system = createSystemControl({ config, tree, certificates, neighbours, database, logger })
-  const ownLinks = createLinks({ config: system.config, topology, certificates, registry, logger })
+  const ownLinks = createLinks({
+    config: system.config,
+    topology,
+    certificates,
+    registry,
+    observer: metrics.links,
+    logger
+  })
   const services: Services = {
     ...features,
     isFromAbove: request => ownLinks.end.isFromAbove(request),
     config: system.config,
     topology,
     certificates,
+    links: createLinkAdministration(registry),
+    ownLink: () => ownLinks.dialer?.status,
     sharedFolder: createSharedFolder(config.sharedFolder.path),
     system,
     metrics,

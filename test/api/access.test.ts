@@ -37,7 +37,14 @@ const RELAY_API: Readonly<Record<string, Access>> = {
 const OUTSIDE: Readonly<Record<string, Access>> = {
   'GET /uuid': 'open',
   'GET /metrics': 'observation',
-  'GET /openapi.json': 'observation'
+  'GET /openapi.json': 'observation',
+  'GET /v1/system/alive': 'open',
+  'GET /v1/system/ready': 'open',
+  'GET /v1/system/metrics': 'observation',
+  'GET /v1/relay/clients': 'administration',
+  'DELETE /v1/relay/clients/:name': 'administration',
+  'GET /v1/relay/links': 'administration',
+  'DELETE /v1/relay/links/:nodeId': 'administration'
 }
 
 test('every route says who may call it, as the table has it', async t => {

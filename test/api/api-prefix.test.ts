@@ -19,7 +19,8 @@ test('the same routes answer under all prefixes of the contract, with slashes me
 })
 
 test('what stands outside the prefixes stays where it is', () => {
-  for (const url of ['/uuid', '/metrics', '/metrics?x=1', '/openapi.json']) assert.equal(canonicalUrl(url), url)
+  for (const url of ['/uuid', '/metrics', '/metrics?x=1', '/openapi.json', '/v1/relay/links', '/v1/system/alive'])
+    assert.equal(canonicalUrl(url), url)
 })
 
 test('a prefix within the path is no prefix', () => {

@@ -20,6 +20,8 @@ const CALLS: Readonly<Record<string, readonly [string, string, number]>> = {
   put: ['PUT', '/shared-files/node-a1/stranger/f?ttl=60', 404],
   run: ['POST', '/remote-run/nodes/node-a1', 200],
   uuid: ['GET', '/uuid', 200],
+  alive: ['GET', '/v1/system/alive', 200],
+  ready: ['GET', '/v1/system/ready', 200],
   get: ['GET', '/shared-files/node-a1/node-a1/f', 404],
   list: ['GET', '/shared-files/node-a1', 200],
   folder: ['GET', '/shared-folder/none', 404],
@@ -33,9 +35,17 @@ const CALLS: Readonly<Record<string, readonly [string, string, number]>> = {
   info: ['GET', '/system/info', 200],
   status: ['GET', '/system/status', 200],
   reload: ['POST', '/system/reload', 200],
+  links: ['GET', '/v1/relay/links', 200],
+  unlink: ['DELETE', '/v1/relay/links/node-a1', 404],
+  clients: ['GET', '/v1/relay/clients', 200],
+  remove: ['DELETE', '/v1/relay/clients/none', 404],
   metrics: ['GET', '/metrics', 200],
+  measures: ['GET', '/v1/system/metrics', 200],
   openapi: ['GET', '/openapi.json', 200]
 }
+
+/** What anyone may ask. */
+const OPEN = ['uuid', 'alive', 'ready']
 
 test('who may call what', async t => {
   const tree = await startTree(t, {
@@ -65,7 +75,7 @@ test('who may call what', async t => {
     }
   }
   const all = Object.keys(CALLS)
-  const proxied = ['head', 'put', 'run', 'uuid']
+  const proxied = ['head', 'put', 'run', ...OPEN]
   const reload = async (edit: (text: string) => string) => {
     await editConfig(relay, edit)
     const answer = await ask(relay, '/system/reload', { method: 'POST' })
@@ -94,11 +104,11 @@ test('who may call what', async t => {
   })
 
   await t.test('by certificate: a node, a relay below, the policy server, and one that nobody knows', async () => {
-    const nodes = ['head', 'put', 'uuid', 'folder', 'get', 'list']
+    const nodes = ['head', 'put', ...OPEN, 'folder', 'get', 'list']
     await assertMay(nodes, { as: member })
-    await assertMay(['head', 'put', 'uuid', 'folder'], { as: tree.member('sub') })
+    await assertMay(['head', 'put', ...OPEN, 'folder'], { as: tree.member('sub') })
     await assertMay([...nodes, 'run', 'runs', 'events', 'cancel'], { as: tree.member('root') })
-    await assertMay(['head', 'put', 'uuid'], { as: unknown })
+    await assertMay(['head', 'put', ...OPEN], { as: unknown })
     const refused = await ask(relay, '/remote-run/all', { method: 'POST', as: unknown })
     assert.match(refused.text, /remote_run\.allowed_networks/)
     const folder = await ask(relay, '/shared-folder/none', { as: unknown })
@@ -113,7 +123,7 @@ test('who may call what', async t => {
         'head',
         'put',
         'run',
-        'uuid',
+        ...OPEN,
         'folder',
         'runs',
         'events',
@@ -121,18 +131,22 @@ test('who may call what', async t => {
         'outbox',
         'retry',
         'nodes',
-        'node'
+        'node',
+        'links',
+        'unlink',
+        'clients',
+        'remove'
       ]
       const headers = { authorization: `Bearer ${TOKEN}` }
-      await assertMay([...admin, 'metrics', 'openapi'], { as: unknown, headers })
-      await assertMay(['head', 'put', 'uuid'], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
+      await assertMay([...admin, 'metrics', 'measures', 'openapi'], { as: unknown, headers })
+      await assertMay(['head', 'put', ...OPEN], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
       await assertMay(all, { headers })
       await assertMay(proxied, { headers: { via: '1.1 x', authorization: `Bearer ${TOKEN}x` } })
-      await assertMay([...admin, 'metrics', 'openapi'], { headers: { ...headers, via: '1.1 x' } })
-      const more = [...admin, 'metrics', 'openapi', 'get', 'list']
+      await assertMay([...admin, 'metrics', 'measures', 'openapi'], { headers: { ...headers, via: '1.1 x' } })
+      const more = [...admin, 'metrics', 'measures', 'openapi', 'get', 'list']
       await assertMay(more, { as: member, headers })
       await assertMay(more, { as: tree.member('root'), headers })
-      await assertMay([...admin, 'metrics', 'openapi'], { as: tree.member('sub'), headers })
+      await assertMay([...admin, 'metrics', 'measures', 'openapi'], { as: tree.member('sub'), headers })
       const below = { method: 'GET', as: tree.member('sub'), headers }
       assert.equal((await ask(relay, '/shared-files/sub/node-a1/f', below)).status, 404)
       const off = await ask(tree.relay('root'), '/runs', { as: unknown, headers: { authorization: 'Bearer ' } })
@@ -149,17 +163,17 @@ test('who may call what', async t => {
         .replace('[shared_files]', '[shared_files]\nallowed_networks = ["198.51.100.0/24", "2001:db8::/32"]')
         .concat('[metrics]\nallowed_networks = ["203.0.113.9"]\n')
     )
-    await assertMay(['uuid', 'run'], from('192.0.2.7'))
-    await assertMay(['uuid', 'run'], from('::ffff:192.0.2.7'))
-    await assertMay(['uuid', 'head', 'put'], from('192.0.2.7, 198.51.100.1'))
-    await assertMay(['uuid', 'head', 'put'], from('2001:db8::7'))
-    await assertMay(['uuid', 'metrics', 'openapi'], from('203.0.113.9, 127.0.0.1'))
+    await assertMay([...OPEN, 'run'], from('192.0.2.7'))
+    await assertMay([...OPEN, 'run'], from('::ffff:192.0.2.7'))
+    await assertMay([...OPEN, 'head', 'put'], from('192.0.2.7, 198.51.100.1'))
+    await assertMay([...OPEN, 'head', 'put'], from('2001:db8::7'))
+    await assertMay([...OPEN, 'metrics', 'measures', 'openapi'], from('203.0.113.9, 127.0.0.1'))
     await assertMay(proxied.slice(2), from('192.0.2.1'))
     assert.match(
       (await ask(relay, CALLS.head?.[1] ?? '', { method: 'PUT', ...from('192.0.2.1') })).text,
       /shared_files\.allowed_networks/
     )
-    await assertMay(['head', 'put', 'uuid', 'folder', 'get', 'list'], { as: member })
+    await assertMay(['head', 'put', ...OPEN, 'folder', 'get', 'list'], { as: member })
   })
 
   await t.test('a certificate that a reload removes is not known on an open connection either', async () => {
