@@ -14,14 +14,14 @@ const RELAYS: readonly RelaySpec[] = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },
   { id: 'relay-a', under: 'root', nodes: ['node-a1', 'node-a2'] },
   { id: 'sub-relay', under: 'relay-a', nodes: ['node-s1', 'node-s2'] },
-  { id: 'relay-b', under: 'root', nodes: ['node-b1', 'node-b2'] }
+  { id: 'relay-b', under: 'root', nodes: ['node-b1', 'node-b2'], byLink: true }
 ]
 
 const PICTURE = `
    root ─┬─ node-r1
          ├─ relay-a ─┬─ node-a1, node-a2
          │           └─ sub-relay ── node-s1, node-s2
-         └─ relay-b ─── node-b1, node-b2
+         └═ relay-b ─── node-b1, node-b2        (═ by a link that relay-b opened: root cannot connect to it)
 `
 
 /** Exit code of a shell for what Ctrl-C has ended. */
@@ -74,6 +74,10 @@ async function startAll(tree: RelayTree, running: RelayProcess[], interruption: 
       true,
       `${relay.id.padEnd(9)} ${relay.url} (TLS 1.3), ${relay.localUrl} for local callers, process ${relayProcess.pid}`
     )
+    if (relay.byLink) {
+      await relayProcess.logged(line => line.includes('"msg":"link opened"'))
+      result(true, `${' '.repeat(9)} holds its link to ${relay.policyServer}, which knows no other way to it`)
+    }
   }
 }
 
