@@ -13,6 +13,7 @@ import { isMissing } from './storage-errors.js'
 
 /** Rows of one step: what SQLite does for so many takes about a millisecond. */
 const STEP = 64
+const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
 
 export interface PurgeParts {
   readonly layout: FileLayout
@@ -49,16 +50,24 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
   return removed
 }
 
-/** Drops rows whose file has gone, removed by someone else. @returns how many */
-export async function dropRowsWithoutFile(parts: PurgeParts, signal: AbortSignal): Promise<number> {
+/**
+ * Drops rows whose file has gone, removed by someone else.
+ * @param maxRows how many are looked at, about
+ * @returns the key after which to go on; undefined when all were looked at, or `signal` aborted
+ */
+export async function dropRowsWithoutFile(
+  parts: PurgeParts,
+  signal: AbortSignal,
+  { after = BEFORE_ALL, maxRows = Number.POSITIVE_INFINITY }: { after?: FileKey; maxRows?: number } = {}
+): Promise<FileKey | undefined> {
   const { layout, store } = parts
   let removed = 0
-  let last: FileKey = { target: '', source: '', fileId: '' }
-  while (!signal.aborted) {
-    const rows = store.after(last, STEP)
-    const end = rows.at(-1)
-    if (end === undefined) break
-    last = end
+  let looked = 0
+  let last: FileKey | undefined = after
+  while (last !== undefined && looked < maxRows && !signal.aborted) {
+    const rows: SharedFileRow[] = store.after(last, STEP)
+    looked += rows.length
+    last = rows.at(-1)
     const settled = rows.filter(row => row.spool === null)
     const gone = await filterAsync(settled, row => isGone(pathOf(layout, row)))
     // A file may have come since: only the very row that was looked at is dropped.
@@ -67,7 +76,7 @@ export async function dropRowsWithoutFile(parts: PurgeParts, signal: AbortSignal
     await breathe()
   }
   if (removed > 0) parts.logger.warn({ rows: removed }, 'forgot shared files that someone else removed')
-  return removed
+  return signal.aborted ? undefined : last
 }
 
 /** Removes those files that still fit `fits` once they are locked. Files that are being replaced are left out. */

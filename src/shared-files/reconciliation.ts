@@ -1,4 +1,4 @@
-import { constants, type Dirent } from 'node:fs'
+import { constants, type Dirent, type Stats } from 'node:fs'
 import { open, opendir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
@@ -7,6 +7,7 @@ import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../values/fil
 import { type FileKey, isFileId, isNodeId } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { type FileLayout, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
+import type { HeadCache } from './head-cache.js'
 import type { KeyLock } from './key-lock.js'
 import { storedMetadata } from './placement.js'
 import type { Quota } from './quota.js'
@@ -15,6 +16,8 @@ import { isMissing } from './storage-errors.js'
 /** Longest `expires=` line that may follow the block. */
 const EXPIRES_LINE_BYTES = 64
 const MAX_NAMED_STRAYS = 20
+/** A row is stored a moment before its file gets its name; after a crash the start does that. */
+const NAMING_MS = 60_000
 /** No RSA signature is so short; only an Ed25519 one covers `signed_at`. */
 const ED25519_SIGNATURE_BYTES = 64
 const SECONDS = /^\d{1,13}$/
@@ -24,12 +27,15 @@ export interface ReconciliationParts {
   readonly store: SharedFileStore
   readonly commit: (work: () => void) => Promise<void>
   readonly lock: KeyLock
+  readonly cache: HeadCache
   readonly quota: Quota
   readonly logger: Logger
 }
 
 export interface ReconciliationResult {
   readonly adopted: number
+  /** Replaced by someone else while this relay was away: the rows follow. */
+  readonly replaced: number
   /** Metadata files that were missing or torn, and were written again from their row. */
   readonly repaired: number
   /** Files that are not ours to judge; they are left alone. */
@@ -38,12 +44,12 @@ export interface ReconciliationResult {
 
 /**
  * Compares the folder with the rows, beside requests: a file with its metadata but without a row is adopted (an
- * existing relay's folder, or a database that was lost), a metadata file that a power failure tore is written again.
- * Rows without a file are the purge's business.
+ * existing relay's folder, or a database that was lost), one that is not what its row says is taken over, a metadata
+ * file that a power failure tore is written again. Rows without a file go elsewhere (`dropRowsWithoutFile`).
  */
 export async function reconcile(parts: ReconciliationParts, signal: AbortSignal): Promise<ReconciliationResult> {
   const { layout, logger } = parts
-  const result = { adopted: 0, repaired: 0, strays: 0 }
+  const result = { adopted: 0, replaced: 0, repaired: 0, strays: 0 }
   for await (const key of filesIn(layout, signal, stray)) {
     const outcome = await look(parts, key).catch(error => {
       logger.warn({ err: error, file: keyName(key) }, 'cannot read a shared file')
@@ -56,19 +62,23 @@ export async function reconcile(parts: ReconciliationParts, signal: AbortSignal)
     result.strays += 1
     if (result.strays <= MAX_NAMED_STRAYS) logger.warn({ path }, 'left alone: no shared file with its metadata')
   }
-  if (result.adopted + result.repaired + result.strays > 0)
+  if (result.adopted + result.replaced + result.repaired + result.strays > 0)
     logger.info(result, 'compared shared files with the database')
   return result
 }
 
-async function look(parts: ReconciliationParts, key: FileKey): Promise<'fine' | 'adopted' | 'repaired' | 'stray'> {
+type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'stray'
+
+async function look(parts: ReconciliationParts, key: FileKey): Promise<Outcome> {
   const row = parts.store.find(key)
-  if (row !== undefined && (row.spool !== null || (await hasMetadata(parts.layout, row)))) return 'fine'
+  if (row !== undefined && (await compare(parts.layout, row)) === 'same') return 'fine'
   const release = await parts.lock.acquire(keyName(key))
   try {
     const current = parts.store.find(key)
-    if (current === undefined) return (await adopt(parts, key)) ? 'adopted' : 'stray'
-    if (current.spool !== null || (await hasMetadata(parts.layout, current))) return 'fine'
+    if (current === undefined) return await adopt(parts, key)
+    const difference = await compare(parts.layout, current)
+    if (difference === 'same') return 'fine'
+    if (difference === 'changed') return await adopt(parts, key, current)
     await repairMetadata(parts.layout, current)
     return 'repaired'
   } finally {
@@ -76,12 +86,30 @@ async function look(parts: ReconciliationParts, key: FileKey): Promise<'fine' | 
   }
 }
 
-/** One that was never synced may have lost its contents with the power: then it is empty, or not there. */
-async function hasMetadata(layout: FileLayout, key: FileKey): Promise<boolean> {
-  return stat(pathOf(layout, key) + METADATA_SUFFIX).then(
-    found => found.size > 0,
-    error => !isMissing(error)
-  )
+/**
+ * Tells, without reading, whether what lies there may be something else than the row says. A file that keeps an old
+ * date when it is copied or moved there still shows when that was done.
+ */
+async function compare(layout: FileLayout, row: SharedFileRow): Promise<'same' | 'torn' | 'changed'> {
+  if (row.spool !== null) return 'same' // it is being put in place
+  const path = pathOf(layout, row)
+  const [file, metadata] = await Promise.all([statOf(path), statOf(path + METADATA_SUFFIX)])
+  if (file === undefined) return 'same'
+  // One that was never synced may have lost its contents with the power: then it is empty, or not there.
+  if (metadata === undefined || metadata.size === 0) return 'torn'
+  const isSame = file.size === row.sizeBytes && !isNewer(file, row) && !isNewer(metadata, row)
+  return isSame ? 'same' : 'changed'
+}
+
+function isNewer({ mtimeMs, ctimeMs }: Stats, { storedAtMs }: SharedFileRow): boolean {
+  return Math.floor(mtimeMs) > storedAtMs || ctimeMs > storedAtMs + NAMING_MS
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  return stat(path).catch(error => {
+    if (isMissing(error)) return undefined
+    throw error
+  })
 }
 
 async function repairMetadata(layout: FileLayout, row: SharedFileRow): Promise<void> {
@@ -91,15 +119,22 @@ async function repairMetadata(layout: FileLayout, row: SharedFileRow): Promise<v
   await rename(temporary, path)
 }
 
-async function adopt({ layout, store, commit, quota }: ReconciliationParts, key: FileKey): Promise<boolean> {
-  const path = pathOf(layout, key)
+/** Makes the row say what the file and its metadata do. @param row what it says now */
+async function adopt(parts: ReconciliationParts, key: FileKey, row?: SharedFileRow): Promise<Outcome> {
+  const { store, commit, cache, quota } = parts
+  const path = pathOf(parts.layout, key)
   const text = await readShort(path + METADATA_SUFFIX)
-  if (text === undefined) return false
-  const row = await rowOf(path, key, text)
-  if (row === undefined) return false
-  await commit(() => store.put(row))
-  quota.add(row.sizeBytes)
-  return true
+  const found = text === undefined ? undefined : await rowOf(path, key, text)
+  if (found === undefined) return 'stray'
+  if (row !== undefined && saysTheSame(row, found)) return 'fine'
+  await commit(() => store.put(found))
+  cache.forget(keyName(key))
+  quota.add(found.sizeBytes - (row?.sizeBytes ?? 0))
+  return row === undefined ? 'adopted' : 'replaced'
+}
+
+function saysTheSame(row: SharedFileRow, found: SharedFileRow): boolean {
+  return row.sizeBytes === found.sizeBytes && storedMetadata(row) === storedMetadata(found)
 }
 
 async function rowOf(path: string, key: FileKey, text: string): Promise<SharedFileRow | undefined> {

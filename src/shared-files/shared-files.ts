@@ -5,6 +5,7 @@ import { createOutboxStore, type OutboxRow } from '../storage/outbox-store.js'
 import { createSharedFileStore } from '../storage/shared-file-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
 import { PACE_LIMITS, type PaceLimits } from './body-reader.js'
@@ -50,6 +51,9 @@ export interface SharedFilesOptions {
   readonly maxUploads?: number
 }
 
+/** Rows whose files are looked for before the first request: well below 100 ms. The rest follows beside requests. */
+const ROWS_BEFORE_START = 2_048
+
 /** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { config, selfId, topology, neighbours, db, logger } = options
@@ -73,6 +77,8 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const stopping = new AbortController()
   const underWay = new Set<Promise<unknown>>()
   let purging: Promise<number> | undefined
+  let uncheckedAfter: FileKey | undefined
+  let compared: Promise<void> = Promise.resolve()
 
   /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
   async function keepHere(row: OutboxRow): Promise<void> {
@@ -147,7 +153,19 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     return work
   }
 
+  /** Whatever happened to the folder while this relay was away. */
+  async function compareWithDisk(): Promise<void> {
+    const { signal } = stopping
+    try {
+      if (uncheckedAfter !== undefined) await dropRowsWithoutFile(purgeParts, signal, { after: uncheckedAfter })
+      await reconcile({ layout, store, commit, lock, cache, quota, logger }, signal)
+    } catch (error) {
+      logger.error({ err: error }, 'cannot compare shared files with the database')
+    }
+  }
+
   async function purge(signal: AbortSignal): Promise<number> {
+    await compared // or it would go by the row of a file that was replaced meanwhile
     const startedAtMs = now()
     const both = AbortSignal.any([signal, stopping.signal])
     const files = await purgeExpired(purgeParts, both)
@@ -193,13 +211,13 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       })
       return purging
     },
-    recover: () => recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, logger }),
+    async recover() {
+      await recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, logger })
+      uncheckedAfter = await dropRowsWithoutFile(purgeParts, stopping.signal, { maxRows: ROWS_BEFORE_START })
+    },
     start() {
       worker.start()
-      const parts = { layout, store, commit, lock, quota, logger }
-      track(reconcile(parts, stopping.signal)).catch(error => {
-        logger.error({ err: error }, 'cannot compare shared files with the database')
-      })
+      compared = track(compareWithDisk())
     },
     async stop() {
       stopping.abort(new RelayError('STOPPING', 'the relay is stopping; try again in a moment'))

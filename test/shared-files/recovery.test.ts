@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { sign, startSharedFiles, type TestRelay } from '../support/shared-file-relays.js'
+import { originOf, type SignedBytes, sign, startSharedFiles, type TestRelay } from '../support/shared-file-relays.js'
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await breathe()
@@ -68,6 +77,87 @@ test("an existing relay's folder is adopted; what is no shared file is left alon
   for (const name of ['stray', 'odd', 'odd.metadata', 'endless']) assert.ok(existsSync(join(folder, name)))
   relay.clock.nowMs += 61_000
   assert.equal(await relay.head(file), false)
+})
+
+/** As an existing relay writes it: the file, and metadata with `expires`. */
+function replaceBy(relay: TestRelay, file: SignedBytes, expiresAtMs: number): void {
+  const { target, source, fileId } = file.key
+  const path = shared(relay, `${target}/files/${source}/${fileId}`)
+  writeFileSync(path, file.content)
+  writeFileSync(`${path}.metadata`, `${file.metadata}expires=${Math.floor(expiresAtMs / 1_000)}\n`)
+}
+
+test('what an existing relay replaced meanwhile is taken over, and lives as long as it says there', async t => {
+  const config = { maxTotalBytes: 20_000 }
+  const first = await startSharedFiles(t, { config })
+  const [old, same] = [sign('n1/n1/f', 'hello'), sign('n1/n1/same', 'stays')]
+  for (const file of [old, same]) await first.put(file, { query: { ttl: '60' } })
+  await first.stop()
+  const { nowMs } = first.clock
+  const again = await startSharedFiles(t, { folder: first.folder, config })
+  const newer = sign('n1/n1/f', Buffer.alloc(18_000, 'hallo'))
+  replaceBy(again, newer, nowMs + 3_600_000)
+  assert.equal(await again.head(old), true, 'known from before')
+  again.files.start()
+  again.clock.nowMs = nowMs + 61_000
+  assert.equal(await again.files.purgeExpired(new AbortController().signal), 1, 'of the other one')
+  assert.deepEqual([await again.head(old), await again.head(newer), await again.head(same)], [false, true, false])
+  assert.deepEqual(readFileSync(shared(again, 'n1/files/n1/f')), newer.content)
+  assert.equal(again.files.status().bytes, 18_000)
+  await assert.rejects(again.put(sign('n1/n1/more', Buffer.alloc(3_000))), { code: 'STORAGE_FULL' }, 'the quota knows')
+})
+
+test('one of the same size that was copied there with an old date is seen as well', async t => {
+  const first = await startSharedFiles(t)
+  const old = sign('n1/n1/f', 'hello')
+  await first.put(old)
+  await first.stop()
+  const again = await startSharedFiles(t, { folder: first.folder })
+  const newer = sign('n1/n1/f', 'hallo')
+  replaceBy(again, newer, again.clock.nowMs + 3_600_000)
+  const path = shared(again, 'n1/files/n1/f')
+  for (const name of [path, `${path}.metadata`]) utimesSync(name, 1_000_000, 1_000_000)
+  again.db.prepare('UPDATE shared_files SET stored_at = stored_at - 3600000').run()
+  again.files.start()
+  await until(() => again.files.head(newer.key, newer.hash, originOf()) === true)
+})
+
+test('a file that was only touched, and one whose metadata says nothing, keep their rows', async t => {
+  const first = await startSharedFiles(t)
+  const [touched, odd] = [sign('n1/n1/touched', 'hello'), sign('n1/n1/odd', 'hello')]
+  for (const file of [touched, odd]) await first.put(file, { query: { ttl: '10' } })
+  await first.stop()
+  const again = await startSharedFiles(t, { folder: first.folder })
+  const rows = () => again.db.prepare('SELECT * FROM shared_files ORDER BY file_id').all()
+  const before = rows()
+  const later = new Date(Date.now() + 5_000)
+  utimesSync(shared(again, 'n1/files/n1/touched'), later, later)
+  writeFileSync(shared(again, 'n1/files/n1/odd.metadata'), 'what is this')
+  again.files.start()
+  assert.equal(await again.files.purgeExpired(new AbortController().signal), 0)
+  assert.deepEqual(rows(), before)
+})
+
+test('a row whose file has gone goes at start: before the first HEAD, or soon after where there are many', async t => {
+  const first = await startSharedFiles(t)
+  const [gone, kept] = [sign('n1/n1/gone', 'x'), sign('n1/n1/kept', 'y')]
+  for (const file of [gone, kept]) await first.put(file)
+  await first.stop()
+  rmSync(shared(first, 'n1/files/n1/gone'))
+  const again = await startSharedFiles(t, { folder: first.folder })
+  assert.deepEqual([await again.head(gone), await again.head(kept)], [false, true])
+  assert.deepEqual([again.files.status().files, again.files.status().bytes], [1, 1])
+  assert.equal(existsSync(shared(again, 'n1/files/n1/gone.metadata')), false)
+  const columns = again.db.prepare("SELECT group_concat(name) FROM pragma_table_info('shared_files')").pluck().get()
+  const copied = String(columns).replace('file_id', "'many-' || n")
+  again.db.exec(`WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+    INSERT INTO shared_files (${columns}) SELECT ${copied} FROM shared_files, numbers`)
+  await again.stop()
+  const third = await startSharedFiles(t, { folder: first.folder })
+  assert.ok(third.files.status().files > 1, 'so many do not keep the relay from being ready')
+  third.files.start()
+  await until(() => third.files.status().files === 1)
+  assert.equal(await third.head(kept), true)
 })
 
 test('a metadata file that a power failure emptied is written again', async t => {
