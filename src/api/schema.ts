@@ -43,6 +43,7 @@ function schema<T>(json: object): Schema<T> {
 export const Type = {
   String: (options: Annotations = {}) => schema<string>({ type: 'string', ...options }),
   Integer: (options: IntegerRange = {}) => schema<number>({ type: 'integer', ...options }),
+  Number: (options: Annotations = {}) => schema<number>({ type: 'number', ...options }),
   Boolean: (options: Annotations = {}) => schema<boolean>({ type: 'boolean', ...options }),
   /** An answer without a body. */
   Null: (options: Annotations = {}) => schema<null>({ type: 'null', ...options }),

@@ -4,6 +4,7 @@ import { checkNodeId } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
+import { traceRoutes } from './trace.js'
 
 const MAX_PAGE = 1_000
 
@@ -19,6 +20,7 @@ const NodeId = Type.Object({ nodeId: Type.String() })
 /** The tree as this relay sees it: `GET nodes`, `GET nodes/<id>`, `GET nodes/<id>/route`. */
 export const nodeRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { topology, certificates } = services
+  await app.register(traceRoutes, { services })
   const config = { access: 'administration' } as const
   const tags = ['nodes']
 

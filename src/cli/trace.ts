@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import { asObject, type JsonObject, objectsOf } from './json.js'
+import { pathOf } from './relay-client.js'
+import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+import { cell, formatTable, printJson } from './table.js'
+import { printable } from './terminal.js'
+
+/** `treeline trace <node>`: exit code 1 when the way is broken. */
+export function register(program: Command): void {
+  addServerOptions(program.command('trace').description('The way to a node, hop by hop, and where it is broken'))
+    .argument('<node>', 'id of the node')
+    .option('--json', 'print JSON')
+    .action(trace)
+}
+
+async function trace(node: string, options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+  await withClient(options, async client => {
+    const answer = asObject(await client.json({ method: 'GET', path: pathOf('trace', node) }), 'an object')
+    if (answer.problem !== undefined) process.exitCode = 1
+    if (options.json === true) return printJson(answer)
+    const rows = objectsOf(answer, 'hops').map(hop => [
+      cell(hop.from),
+      cell(hop.to),
+      cell(hop.way),
+      typeof hop.round_trip_ms === 'number' ? `${hop.round_trip_ms} ms` : '-',
+      cell(hop.waiting_files),
+      cell(hop.version)
+    ])
+    if (rows.length > 0) {
+      process.stdout.write(formatTable(['FROM', 'TO', 'WAY', 'ROUND TRIP', 'WAITING FILES', 'VERSION'], rows))
+    }
+    process.stdout.write(`${verdict(node, answer, rows.at(-1)?.[2] === 'command')}\n`)
+  })
+}
+
+function verdict(node: string, { reached, problem }: JsonObject, isByCommand: boolean): string {
+  if (problem !== undefined) return `broken behind ${printable(cell(reached))}: ${printable(cell(problem))}`
+  if (isByCommand)
+    return `${printable(cell(reached))} runs ${node} by a command: whether that reaches it, only a run shows`
+  return `${node} answers`
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.js'
+import { ask } from '../support/http.js'
+import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { treeline } from '../support/treeline-command.js'
+
+const RELAYS = [
+  { id: 'root', under: 'root', nodes: ['node-r1'] },
+  { id: 'relay-a', under: 'root', nodes: ['node-a1'] },
+  { id: 'sub', under: 'relay-a', nodes: ['node-s1'], byLink: true },
+  { id: 'relay-b', under: 'root', nodes: ['node-b1'] }
+]
+
+async function trace(tree: RunningTree, at: string, target: string) {
+  const answer = await ask(tree.relay(at), `/rudder/relay-api/trace/${target}`)
+  assert.equal(answer.status, 200, answer.text)
+  const { hops, ...rest } = JSON.parse(answer.text)
+  return { ...rest, ways: hops.map((hop: Record<string, unknown>) => `${hop.from} ${hop.way} ${hop.to}`), hops }
+}
+
+test('the way to a node, hop by hop, and where it is broken', async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  await eventually('the link of sub', async () => (await trace(tree, 'relay-a', 'node-s1')).problem === undefined)
+
+  await t.test('down, over a connection and a link', async () => {
+    const { ways, hops, reached, problem } = await trace(tree, 'root', 'node-s1')
+    assert.deepEqual(ways, ['root direct relay-a', 'relay-a link sub', 'sub command node-s1'])
+    assert.equal(problem, undefined)
+    assert.equal(reached, 'sub')
+    assert.ok(hops[0].round_trip_ms >= 0 && typeof hops[0].version === 'string')
+  })
+
+  await t.test('up and down the other branch', async () => {
+    const { ways } = await trace(tree, 'relay-b', 'node-s1')
+    const above = 'relay-b direct policy-server'
+    assert.deepEqual(ways, [above, 'root direct relay-a', 'relay-a link sub', 'sub command node-s1'])
+  })
+
+  await t.test('a node that nobody knows', async () => {
+    const { reached, problem } = await trace(tree, 'relay-b', 'nobody')
+    assert.equal(reached, 'root')
+    assert.match(problem, /no node nobody is in the tree/)
+    assert.equal((await ask(tree.relay('root'), '/rudder/relay-api/trace/..%2Fx')).status, 400)
+  })
+
+  await t.test('as a table, with the exit code', async () => {
+    const good = await treeline(t, ['trace', 'node-s1', '--server', tree.relay('root').localUrl])
+    assert.equal(good.code, 0, good.stderr)
+    assert.match(good.stdout, /^FROM +TO +WAY +ROUND TRIP/)
+    assert.match(good.stdout, /relay-a +sub +link/)
+    assert.match(good.stdout, /sub runs node-s1 by a command/)
+  })
+
+  await t.test('broken: the last one that answers, and what is wrong behind it', async () => {
+    await tree.processes.get('sub')?.stop()
+    const { ways, reached, problem } = await trace(tree, 'root', 'node-s1')
+    assert.deepEqual(ways, ['root direct relay-a', 'relay-a direct sub'])
+    assert.equal(reached, 'relay-a')
+    assert.match(problem, /sub\.example\.test/)
+    const bad = await treeline(t, ['trace', 'node-s1', '--server', tree.relay('root').localUrl])
+    assert.equal(bad.code, 1)
+    assert.match(bad.stdout, /broken behind relay-a: .*sub\.example\.test/)
+  })
+})
