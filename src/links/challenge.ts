@@ -165,7 +165,7 @@ function parseClient(value: unknown): ClientProof {
 export function parseWelcome(text: string): Welcome {
   const { treeline, link, pingMs } = parseObject(text)
   if (treeline === 'refused') throw new ChallengeError(reasonIn(text))
-  if (treeline !== 'welcome' || typeof link !== 'string' || typeof pingMs !== 'number' || !(pingMs > 0)) {
+  if (treeline !== 'welcome' || typeof link !== 'string' || !isPingInterval(pingMs)) {
     throw new ChallengeError('a welcome was expected')
   }
   return { treeline, link, pingMs }
@@ -190,6 +190,11 @@ function parseRange(value: unknown): VersionRange {
     if (isVersion(oldest) && isVersion(newest)) return { oldest, newest }
   }
   throw new ChallengeError('the challenge does not say which versions it knows')
+}
+
+/** Within what a timer takes: beyond, Node would fire at once, again and again. */
+function isPingInterval(value: unknown): value is number {
+  return typeof value === 'number' && value >= 1 && value < 2 ** 31
 }
 
 function isVersion(value: unknown): value is number {

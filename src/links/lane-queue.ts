@@ -13,6 +13,7 @@ export class LaneQueue {
   readonly #waiting = new Set<Waiter>()
   #endedRead = 0
   #endedWritten = 0
+  #isClosed = false
 
   constructor(private readonly max: number) {}
 
@@ -49,6 +50,7 @@ export class LaneQueue {
   take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<SocketStream> } {
     const idle = this.#idle.pop()
     if (idle !== undefined) return { isReady: true, lane: Promise.resolve(idle) }
+    if (this.#isClosed) return { isReady: true, lane: Promise.reject(new LinkLostError('the link was closed')) }
     const lane = new Promise<SocketStream>((resolve, reject) => {
       const waiter: Waiter = {
         resolve,
@@ -64,6 +66,7 @@ export class LaneQueue {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const { timer, reject } of this.#waiting) {
       clearTimeout(timer)
       reject(new LinkLostError('the link was closed'))

@@ -12,6 +12,7 @@ import {
   makeChallenge,
   parseIdentity
 } from './challenge.js'
+import { Handshakes } from './handshakes.js'
 import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
 import { nextText } from './messages.js'
@@ -19,16 +20,14 @@ import {
   CLOSE,
   HANDSHAKE_LIMIT_MS,
   LINK_VERSIONS,
-  MAX_MESSAGE_BYTES,
+  MAX_LANES,
   MAX_REPLICAS,
   PING_EVERY_MS,
   REGISTER_PATH,
-  type VersionRange
+  type VersionRange,
+  WEB_SOCKET_LIMITS
 } from './protocol.js'
 import { type LinkOwner, UpperLink } from './upper-link.js'
-
-/** Handshakes under way at once; further ones are answered 503 and come again after their backoff. */
-const MAX_HANDSHAKES = 512
 
 /** Whose link it will be, or why there will be none. */
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
@@ -54,6 +53,8 @@ export interface LinkAcceptorOptions {
 }
 
 export interface LinkAcceptor {
+  /** Whether a request to upgrade is for a link. */
+  takes(request: IncomingMessage): boolean
   /** For the `upgrade` event of a server. Anything but {@link REGISTER_PATH} is refused. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   close(): void
@@ -70,13 +71,8 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     versions = LINK_VERSIONS,
     pingMs = PING_EVERY_MS
   } = options
-  const server = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES
-  })
-  let handshakes = 0
+  const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
+  const handshakes = new Handshakes(now)
   let isClosed = false
 
   async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
@@ -117,8 +113,12 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     socket.send(JSON.stringify({ treeline: 'welcome', link: id, pingMs }))
     const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
     const told = { id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
-    registry.add(new UpperLink(told))
+    const link = new UpperLink(told)
+    registry.add(link)
     logger.info({ id: owner.id, kind: owner.kind, remoteAddress }, 'link opened')
+    void link.closed.then(reason => {
+      logger.info({ id: owner.id, kind: owner.kind, remoteAddress, reason }, 'link lost')
+    })
     return undefined
   }
 
@@ -127,6 +127,9 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     if (link === undefined || !isSameOwner(link.owner, owner)) {
       return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
     }
+    if (!link.isOpen || link.lanes >= MAX_LANES) {
+      return { code: CLOSE.full, reason: `its link is closing, or has ${MAX_LANES} lanes already` }
+    }
     socket.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs }))
     link.addLane(socket)
     return undefined
@@ -134,10 +137,12 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
 
   function statusFor(request: IncomingMessage): string | undefined {
     if (pathOf(request) !== REGISTER_PATH) return '404 Not Found'
-    return isClosed || handshakes >= MAX_HANDSHAKES ? '503 Service Unavailable' : undefined
+    // Whoever is refused comes again after its backoff.
+    return isClosed || !handshakes.hasRoom() ? '503 Service Unavailable' : undefined
   }
 
   return {
+    takes: request => pathOf(request) === REGISTER_PATH,
     upgrade(request, socket, head) {
       socket.on('error', () => undefined)
       const status = statusFor(request)
@@ -146,12 +151,10 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
         refuseUpgrade(socket, status)
         return
       }
-      handshakes += 1
-      let isUpgraded = false
       const remoteAddress = addressOf(request)
       server.handleUpgrade(request, socket, head, webSocket => {
         webSocket.on('error', () => undefined) // `close` follows
-        isUpgraded = true
+        handshakes.add(webSocket)
         shakeHands(webSocket, remoteAddress)
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
@@ -159,14 +162,12 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
             observer?.refused()
             refuse(webSocket, { code: CLOSE.refused, reason })
           })
-          .finally(() => {
-            handshakes -= 1
-          })
-      })
-      if (!isUpgraded) handshakes -= 1 // what was asked for is no WebSocket; ws has answered
+          .finally(() => handshakes.remove(webSocket))
+      }) // where it is no WebSocket that was asked for, ws has answered
     },
     close() {
       isClosed = true
+      handshakes.endAll()
       registry.closeAll(CLOSE.stopping, 'the relay is stopping')
     }
   }
@@ -201,9 +202,9 @@ function pathOf({ url = '' }: IncomingMessage): string {
 function refuse(socket: WebSocket, { code, reason }: Refusal): void {
   if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ treeline: 'refused', reason }))
   socket.close(code)
-  setTimeout(() => socket.terminate(), 1_000).unref()
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n`)
+  const answer = `HTTP/1.1 ${status}\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n`
+  socket.end(answer, () => socket.destroy()) // or it stays for as long as the other side likes
 }

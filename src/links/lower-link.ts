@@ -16,6 +16,7 @@ import {
   parseWelcome,
   type Welcome
 } from './challenge.js'
+import { watchFloods } from './flood-guard.js'
 import { nextText } from './messages.js'
 import { watchPings } from './pings.js'
 import {
@@ -129,6 +130,10 @@ export class LowerEnd {
         session.setTimeout(0)
         session.on('error', () => undefined)
         let reason = 'it was closed'
+        watchFloods(session, flood => {
+          reason = flood
+          session.destroy(new LinkLostError(flood))
+        })
         const stopPings = watchPings(
           session,
           { everyMs: pingMs, receivedBytes: () => stream.readBytes, asksAlways: true },

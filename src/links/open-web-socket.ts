@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import { HANDSHAKE_LIMIT_MS, MAX_MESSAGE_BYTES, REGISTER_PATH } from './protocol.js'
+import { HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from './protocol.js'
 import { proxyFor } from './proxy.js'
 
 /** The upper side, and how it proves who it is. */
@@ -31,8 +31,7 @@ export async function openWebSocket<T>(
     ...upper.tls,
     minVersion: 'TLSv1.3',
     agent: await proxyFor(url),
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
+    ...WEB_SOCKET_LIMITS,
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
     followRedirects: false
   })
@@ -55,8 +54,10 @@ export async function openWebSocket<T>(
       if (wrong !== undefined) socket.terminate()
     })
     socket.once('open', () => {
-      if (wrong === undefined) resolve(use(socket))
-      else reject(wrong)
+      if (wrong !== undefined) return reject(wrong)
+      const used = use(socket)
+      used.catch(() => socket.terminate()) // the other side need not close it
+      resolve(used)
     })
     socket.once('close', () => reject(wrong ?? new Error(`${upper.url} closed the connection`)))
   })

@@ -25,7 +25,16 @@ export const CLOSE = {
 } as const
 
 /** Longest WebSocket message that is taken. Ours are 64 KiB at most; ws alone would take 100 MiB into memory. */
-export const MAX_MESSAGE_BYTES = 1024 * 1024
+export const MAX_MESSAGE_BYTES = 128 * 1024
+
+/** For both ends. We never send a message in pieces; a proxy may. */
+export const WEB_SOCKET_LIMITS = {
+  perMessageDeflate: false,
+  maxPayload: MAX_MESSAGE_BYTES,
+  maxFragments: 64,
+  maxBufferedChunks: 4_096,
+  closeTimeout: 1_000
+} as const
 
 /** How long the challenge and its answer may take, in ms. */
 export const HANDSHAKE_LIMIT_MS = 10_000

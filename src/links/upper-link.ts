@@ -9,6 +9,7 @@ import {
 import { pipeline, type Readable } from 'node:stream'
 import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
+import { watchFloods } from './flood-guard.js'
 import { LaneQueue } from './lane-queue.js'
 import { watchPings } from './pings.js'
 import {
@@ -76,7 +77,8 @@ export class UpperLink {
   readonly program: string
   readonly version: number
   readonly connectedAtMs: number
-  readonly closed: Promise<void>
+  /** Resolves with the reason; never rejects. */
+  readonly closed: Promise<string>
   rttMs: number | undefined
   readonly #socket: WebSocket
   readonly #stream: SocketStream
@@ -85,6 +87,8 @@ export class UpperLink {
   #pool: Promise<Pool> | undefined
   #streams = 0
   #isClosed = false
+  /** Why it is closed; the first one counts. */
+  #reason: string | undefined
 
   constructor(options: UpperLinkOptions) {
     this.id = options.id
@@ -96,7 +100,9 @@ export class UpperLink {
     this.#socket = options.socket
     this.#stream = new SocketStream(options.socket)
     this.#session = openSession(this.#stream)
-    this.closed = new Promise(resolve => this.#session.once('close', () => resolve()))
+    this.closed = new Promise(resolve => {
+      this.#session.once('close', () => resolve(this.#reason ?? 'the other side closed it'))
+    })
     const stopPings = watchPings(
       this.#session,
       { everyMs: options.pingMs, receivedBytes: () => this.#stream.readBytes, asksAlways: false },
@@ -108,8 +114,13 @@ export class UpperLink {
         onDead: () => this.#break(new LinkLostError('it gave no sign of life'))
       }
     )
-    this.#session.on('error', () => undefined) // its requests tell
-    this.#socket.once('close', () => this.#break(new LinkLostError('the link was closed')))
+    this.#session.on('error', error => {
+      this.#reason ??= error.message
+    })
+    watchFloods(this.#session, reason => this.#break(new LinkLostError(reason)))
+    this.#socket.once('close', code => {
+      this.#break(new LinkLostError(`the connection was lost (WebSocket close code ${code})`))
+    })
     this.#session.once('close', () => {
       stopPings()
       this.#isClosed = true
@@ -147,16 +158,21 @@ export class UpperLink {
     }
     const { body } = request
     const hasBody = body !== undefined
-    const stream = this.#session.request(
-      { ...request.headers, ':method': request.method, ':path': request.path },
-      { endStream: !hasBody }
-    )
+    const stream = this.#open(request, !hasBody)
     this.#streams += 1
     stream.once('close', () => {
       this.#streams -= 1
     })
     if (hasBody) sendBody(stream, body)
     return answerOf(stream, request)
+  }
+
+  #open({ headers, method, path }: LinkRequest, endStream: boolean): ClientHttp2Stream {
+    try {
+      return this.#session.request({ ...headers, ':method': method, ':path': path }, { endStream })
+    } catch (error) {
+      throw new LinkRequestError(error instanceof Error ? error.message : String(error), false)
+    }
   }
 
   /** Connections for bulk: an undici pool whose sockets are lanes. */
@@ -177,6 +193,7 @@ export class UpperLink {
   }
 
   #break(error: Error): void {
+    this.#reason ??= error.message
     if (!this.#session.destroyed) this.#session.destroy(error)
   }
 
@@ -198,19 +215,23 @@ export class UpperLink {
   async #takeLane(): Promise<SocketStream> {
     const waiting = this.#lanes.take(LANE_WAIT_MS)
     if (waiting.isReady) return waiting.lane
-    const asked = this.request({
+    this.#askForLane().catch(() => undefined) // the wait for the lane tells
+    return waiting.lane
+  }
+
+  async #askForLane(): Promise<void> {
+    const { body } = await this.request({
       method: 'POST',
       path: LANE_REQUEST_PATH,
       headers: EMPTY_BODY,
       silenceLimitMs: LANE_WAIT_MS
     })
-    asked.then(
-      ({ body }) => body.resume(),
-      () => undefined // the wait for the lane tells
-    )
-    return waiting.lane
+    body.resume()
   }
 }
+
+/** Each of them would begin the silence limit anew. */
+const MAX_INFORMATIONAL = 16
 
 const EMPTY_BODY = { 'content-length': '0', 'content-type': 'application/octet-stream' }
 
@@ -242,6 +263,11 @@ function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: LinkReq
     let begun = false
     const onAbort = () => stream.destroy(asError(signal?.reason))
     signal?.addEventListener('abort', onAbort, { once: true })
+    let informed = 0
+    stream.on('headers', () => {
+      informed += 1
+      if (informed > MAX_INFORMATIONAL) stream.destroy(new Error('it only sent informational answers'))
+    })
     if (silenceLimitMs > 0) {
       stream.setTimeout(silenceLimitMs, () => stream.destroy(new Error('it was silent for too long')))
     }

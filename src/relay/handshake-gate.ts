@@ -6,6 +6,8 @@ import { createServer, type Server, type Socket } from 'node:net'
  * turn: when thousands of links come back at the same moment, requests of others would wait for seconds.
  */
 const MAX_HANDSHAKES = 48
+/** Whoever needs longer, or says nothing at all, keeps nobody else out: it is the event loop that is shared here. */
+const TURN_MS = 100
 
 /**
  * A TCP server in front of a TLS one that lets connections begin their handshake in the order in which they came, a few
@@ -30,7 +32,11 @@ export function createHandshakeGate(tls: HttpsServer): Server {
     for (const socket of waiting) {
       if (shaking.size >= MAX_HANDSHAKES) return
       waiting.delete(socket)
-      shaking.set(nameOf(socket), socket)
+      const name = nameOf(socket)
+      shaking.set(name, socket)
+      setTimeout(() => {
+        if (shaking.get(name) === socket) leave(name)
+      }, TURN_MS).unref()
       tls.emit('connection', socket)
     }
   }

@@ -7,6 +7,7 @@ import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
 import { createHandshakeGate } from './handshake-gate.js'
+import { serveWithoutUpgrade } from './without-upgrade.js'
 
 export interface Listeners {
   /** The addresses as bound, for the log. */
@@ -19,8 +20,8 @@ export interface Listeners {
   cut(): void
 }
 
-/** What is asked to become something other than HTTP/1.1: a link. */
-export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+/** What is asked to become something other than HTTP/1.1: a link. @returns false when it is to stay what it is */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
 
 /** Opens `general.listen` (plain HTTP) and `general.https_listen` (TLS 1.3): the same routes answer on both. */
 export async function openListeners(app: FastifyInstance, config: Config, upgrade: Upgrade): Promise<Listeners> {
@@ -28,13 +29,17 @@ export async function openListeners(app: FastifyInstance, config: Config, upgrad
   await app.ready()
   app.server.maxConnections = maxConnections
   answerExpectations(app, app.server)
-  app.server.on('upgrade', upgrade)
+  app.server.on('upgrade', (request, socket, head) => {
+    if (!upgrade(request, socket, head)) serveWithoutUpgrade(app.server, 'connection', request, socket, head)
+  })
   const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
   const gate = tls === undefined ? undefined : createHandshakeGate(tls)
   const addresses = [await app.listen({ host: listen.host, port: listen.port })]
   if (tls !== undefined && gate !== undefined && httpsListen !== undefined) {
     gate.maxConnections = maxConnections
-    tls.on('upgrade', upgrade)
+    tls.on('upgrade', (request, socket, head) => {
+      if (!upgrade(request, socket, head)) serveWithoutUpgrade(tls, 'secureConnection', request, socket, head)
+    })
     await bind(gate, httpsListen)
     addresses.push(`https://${show(gate.address())}`)
   }

@@ -26,8 +26,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, (request, socket, head) => {
-    if (links.acceptor === undefined) socket.destroy()
-    else links.acceptor.upgrade(request, socket, head)
+    if (links.acceptor?.takes(request) !== true) return false
+    links.acceptor.upgrade(request, socket, head)
+    return true
   })
   links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)

@@ -1,0 +1,31 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/**
+ * Serves a request that offers a protocol we don't speak as if it had not: a client may offer `h2c` with each of its
+ * requests and be content with HTTP/1.1 (RFC 9110, section 7.8). Node has stopped reading it by then, so the
+ * connection is handed in anew, with the same head but for the offer.
+ */
+export function serveWithoutUpgrade(
+  server: Pick<Server, 'emit'>,
+  event: 'connection' | 'secureConnection',
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer
+): void {
+  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
+  for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
+    const name = request.rawHeaders[at] ?? ''
+    const value = withoutOffer(name.toLowerCase(), request.rawHeaders[at + 1] ?? '')
+    if (value !== undefined) lines.push(`${name}: ${value}`)
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+  server.emit(event, socket)
+}
+
+function withoutOffer(name: string, value: string): string | undefined {
+  if (name === 'upgrade' || name === 'http2-settings') return undefined
+  if (name !== 'connection') return value
+  const left = value.split(',').filter(token => !/^\s*(upgrade|http2-settings)\s*$/i.test(token))
+  return left.length === 0 ? undefined : left.join(',')
+}
