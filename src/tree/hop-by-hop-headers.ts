@@ -21,6 +21,11 @@ const HOP_BY_HOP = new Set([
  */
 const OF_ONE_REQUEST = new Set(['expect', 'host', 'authorization', 'cookie'])
 
+/** Whether a header belongs to one connection. @param name in lower case */
+export function isHopByHop(name: string): boolean {
+  return HOP_BY_HOP.has(name)
+}
+
 /** What may be relayed of a request's headers, names in lower case. Those that `Connection` names go as well. */
 export function relayableRequestHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
   return relayable(headers, name => !OF_ONE_REQUEST.has(name))

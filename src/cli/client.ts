@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto'
+import { rootCertificates } from 'node:tls'
+import { type Command, Option } from 'commander'
+import { listenAddress } from '../config/address-readers.js'
+import type { ListenAddress } from '../config/config.js'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
+import { UsageError } from './command-error.js'
+import { readNamedFile } from './named-file.js'
+
+interface ClientCommandOptions {
+  readonly baseUrl?: string
+  readonly serverUrl?: string
+  readonly clientKey?: string
+  readonly clientId?: string
+  readonly token?: string
+  readonly styraToken?: string
+  readonly ca?: string
+  readonly healthListen?: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What can be given as an option or in the environment, and has no default. */
+const NEEDED = [
+  ['baseUrl', '--base-url', 'TREELINE_BASE_URL'],
+  ['serverUrl', '--server-url', 'TREELINE_SERVER_URL'],
+  ['clientKey', '--client-key', 'TREELINE_CLIENT_KEY'],
+  ['token', '--token', 'TREELINE_TOKEN']
+] as const
+
+const DEFAULT_HEALTH_LISTEN = '0.0.0.0:8080'
+
+/** `treeline client`. */
+export function register(program: Command): void {
+  program
+    .command('client')
+    .description('Register with a relay, and pass what it asks on to a URL that only this side can reach')
+    .option('--base-url <url>', 'where requests go: http or https (TREELINE_BASE_URL)')
+    .option('--server-url <url>', 'the relay: https or wss (TREELINE_SERVER_URL)')
+    .option('--client-key <key>', 'name to register under (TREELINE_CLIENT_KEY)')
+    .option('--token <token>', 'token for that key (TREELINE_TOKEN, which other users of this machine cannot see)')
+    .addOption(new Option('--styra-token <token>', 'the same as --token').hideHelp())
+    .option('--client-id <id>', 'tells replicas under one key apart (TREELINE_CLIENT_ID; default: a random one)')
+    .option('--ca <file>', "certificates (PEM) to trust, for both URLs, instead of Node's")
+    .option('--health-listen <host:port>', `alive, ready, metrics (TREELINE_HEALTH_LISTEN; ${DEFAULT_HEALTH_LISTEN})`)
+    .action(run)
+}
+
+async function run(options: ClientCommandOptions): Promise<void> {
+  const settings = readClientSettings(options, process.env)
+  const ca = await readTrust(options.ca, process.env)
+  const [{ startClient }, { default: pino }] = await Promise.all([import('../client/client.js'), import('pino')])
+  const logger = pino({ base: { client: settings.clientKey }, timestamp: pino.stdTimeFunctions.isoTime })
+  const client = await startClient({ ...settings, ca, logger })
+  logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
+  const signal = await stopSignal()
+  logger.info({ signal }, 'stopping: requests under way may finish')
+  await client.stop()
+}
+
+export interface ClientSettings {
+  readonly baseUrl: URL
+  readonly serverUrl: string
+  readonly clientKey: string
+  readonly clientId: string
+  readonly token: string
+  readonly healthListen: ListenAddress
+}
+
+/** @throws {UsageError} naming every option that is missing or wrong; never with the token */
+export function readClientSettings(options: ClientCommandOptions, env: Environment): ClientSettings {
+  const given = { ...options, token: options.token ?? options.styraToken }
+  const values = new Map<string, string>()
+  const missing: string[] = []
+  for (const [name, flag, variable] of NEEDED) {
+    const value = given[name] ?? env[variable] ?? ''
+    if (value === '') missing.push(`${flag} (or ${variable})`)
+    else values.set(name, value)
+  }
+  if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')}`)
+  const clientKey = values.get('clientKey') ?? ''
+  if (!isClientKey(clientKey)) {
+    throw new UsageError(`--client-key ${JSON.stringify(clientKey.slice(0, 80))}: a client key has ${CLIENT_KEY_RULE}`)
+  }
+  const clientId = options.clientId ?? env.TREELINE_CLIENT_ID ?? randomUUID()
+  if (!isClientId(clientId)) {
+    throw new UsageError(
+      `--client-id ${JSON.stringify(clientId.slice(0, 80))}: letters, digits, _, - and . are allowed`
+    )
+  }
+  const listen = options.healthListen ?? env.TREELINE_HEALTH_LISTEN ?? DEFAULT_HEALTH_LISTEN
+  const healthListen = listenAddress.parse(listen)
+  if (healthListen === undefined) {
+    throw new UsageError(`--health-listen ${JSON.stringify(listen)}: expected ${listenAddress.expected}`)
+  }
+  return {
+    baseUrl: readUrl('--base-url', values.get('baseUrl') ?? '', ['http:', 'https:']),
+    serverUrl: readServerUrl(values.get('serverUrl') ?? ''),
+    clientKey,
+    clientId,
+    token: values.get('token')?.trim() ?? '',
+    healthListen
+  }
+}
+
+/** Over TLS alone: the token would be seen on the way. */
+function readServerUrl(text: string): string {
+  const { host, pathname } = readUrl('--server-url', text, ['https:', 'wss:'])
+  return `wss://${host}${pathname.replace(/\/+$/, '')}`
+}
+
+/** The text is not shown: it may have a password in it. */
+function readUrl(flag: string, text: string, protocols: readonly string[]): URL {
+  const expected = `expected a URL that begins with ${protocols.map(name => `${name}//`).join(' or ')}`
+  if (!URL.canParse(text)) throw new UsageError(`${flag} is no URL: ${expected}`)
+  const url = new URL(text)
+  if (!protocols.includes(url.protocol)) throw new UsageError(`${flag} begins with ${url.protocol}: ${expected}`)
+  if (url.username !== '' || url.password !== '') {
+    throw new UsageError(`${flag} has credentials in it, which are not used: leave them to the callers`)
+  }
+  if (url.search !== '' || url.hash !== '') throw new UsageError(`${flag} must not have a ? or # in it`)
+  return url
+}
+
+/**
+ * `--ca` instead of everything else. `SSL_CERT_FILE` and `NODE_EXTRA_CA_CERTS` besides what Node trusts.
+ * @returns undefined where Node's own trust is enough
+ */
+async function readTrust(ca: string | undefined, env: Environment): Promise<string[] | undefined> {
+  if (ca !== undefined) return [await readNamedFile('--ca', ca)]
+  if (env.SSL_CERT_FILE === undefined || env.SSL_CERT_FILE === '') return undefined // Node reads the other one itself
+  const extra = env.NODE_EXTRA_CA_CERTS ?? ''
+  return [
+    ...rootCertificates,
+    await readNamedFile('SSL_CERT_FILE', env.SSL_CERT_FILE),
+    ...(extra === '' ? [] : [await readNamedFile('NODE_EXTRA_CA_CERTS', extra)])
+  ]
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+}

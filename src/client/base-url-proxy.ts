@@ -1,0 +1,147 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type Dispatcher, Pool } from 'undici'
+import type { Logger } from '../values/logger.js'
+import { endToEndHeaders } from './end-to-end-headers.js'
+
+export interface BaseUrlProxyOptions {
+  readonly baseUrl: URL
+  /** Whom to believe, for https. */
+  readonly tls: Trust
+  readonly logger: Logger
+  /** @param status of the answer; undefined when the base URL gave none */
+  readonly onAnswered: (status: number | undefined) => void
+}
+
+/** As TLS connections take it; empty: what Node trusts. */
+export interface Trust {
+  /** PEM. */
+  readonly ca?: string[]
+  /** A certificate may stand for itself, as one that is self-signed does. */
+  readonly allowPartialTrustChain?: true
+}
+
+export interface BaseUrlProxy {
+  /** Sends each request on to the base URL, and its answer back; nothing is held whole. */
+  readonly listener: RequestListener
+  close(): Promise<void>
+}
+
+/** Connections to the base URL; further requests wait for one. */
+const MAX_CONNECTIONS = 256
+const CONNECT_TIMEOUT_MS = 10_000
+/** How long what nobody wants of a body is read and dropped, so that its sender comes to see the answer. */
+const DISCARD_LIMIT_MS = 5_000
+/** `..` in any spelling: it could lead out of the base URL's path. */
+const CLIMBS = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?:$|[/\\]|%2f|%5c)/i
+
+export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
+  const { baseUrl, tls, logger, onAnswered } = options
+  const pool = new Pool(baseUrl.origin, {
+    connections: MAX_CONNECTIONS,
+    connect: { ...tls, timeout: CONNECT_TIMEOUT_MS },
+    // How long an answer may take is for the caller to say: when it leaves, the request is cancelled.
+    headersTimeout: 0,
+    bodyTimeout: 0
+  })
+  const prefix = baseUrl.pathname.replace(/\/+$/, '')
+
+  async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url ?? ''
+    if (!path.startsWith('/') || CLIMBS.test(path.split('?', 1)[0] ?? '')) {
+      request.resume()
+      return answer(response, 400, 'the path has to begin with / and must not contain ..')
+    }
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    const body = hasBody(request) ? passOn(request) : null
+    try {
+      const given = await pool.request({
+        path: prefix + path,
+        method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
+        headers: requestHeaders(request, baseUrl),
+        body,
+        signal: gone.signal
+      })
+      onAnswered(given.statusCode)
+      response.writeHead(given.statusCode, endToEndHeaders(given.headers))
+      await pipeline(given.body, response)
+    } catch (error) {
+      if (gone.signal.aborted) return
+      if (response.headersSent) {
+        response.destroy()
+        return
+      }
+      onAnswered(undefined)
+      const reason = reasonOf(error)
+      logger.warn({ reason }, 'the base URL gave no answer')
+      answer(response, 502, `the base URL of the client gave no answer: ${reason}`)
+    } finally {
+      if (body !== null) discardRest(request, body)
+    }
+  }
+
+  return {
+    listener: (request, response) => {
+      pass(request, response).catch((error: unknown) => {
+        logger.error({ err: error }, 'a request failed')
+        response.destroy()
+      })
+    },
+    close: () => pool.destroy()
+  }
+}
+
+/**
+ * The body as a stream of its own: undici destroys what it was given when a request fails, and with the request itself
+ * the way back for the answer would go.
+ */
+function passOn(request: IncomingMessage): PassThrough {
+  const body = new PassThrough()
+  body.on('error', () => undefined) // whoever reads it is told
+  request.pipe(body)
+  request.once('error', error => body.destroy(error))
+  request.once('close', () => {
+    if (!request.readableEnded) body.destroy(new Error('the caller has gone'))
+  })
+  return body
+}
+
+function discardRest(request: IncomingMessage, body: PassThrough): void {
+  if (request.readableEnded || request.destroyed) return
+  request.unpipe(body)
+  request.resume()
+  const timer = setTimeout(() => request.destroy(), DISCARD_LIMIT_MS)
+  request.once('close', () => clearTimeout(timer))
+  request.once('end', () => clearTimeout(timer))
+}
+
+function requestHeaders(request: IncomingMessage, { host }: URL): Record<string, string | string[]> {
+  const headers = endToEndHeaders(request.headers)
+  delete headers.expect // was answered where it was asked; undici takes none
+  return { ...headers, host }
+}
+
+/** HTTP/1 says so by its headers, HTTP/2 by the end of the stream. */
+function hasBody(request: IncomingMessage | Http2ServerRequest): boolean {
+  if ('stream' in request) return !request.stream.endAfterHeaders && request.headers['content-length'] !== '0'
+  const { headers } = request
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+function answer(response: ServerResponse, status: number, message: string): void {
+  const text = `${message}\n`
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': String(Buffer.byteLength(text))
+  })
+  response.end(text)
+}
+
+/** The code alone where there is one: messages have addresses in them, which the caller need not know. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
+}

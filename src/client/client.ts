@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ListenAddress } from '../config/config.js'
+import { Dialer } from '../links/dialer.js'
+import { LowerEnd } from '../links/lower-link.js'
+import type { Logger } from '../values/logger.js'
+import { VERSION } from '../values/version.js'
+import { createBaseUrlProxy, type Trust } from './base-url-proxy.js'
+import { createClientMetrics } from './client-metrics.js'
+import { startHealthServer } from './health-server.js'
+
+export interface ClientOptions {
+  /** `wss://host:port`, perhaps with a path below which the relay is found; without a slash at its end. */
+  readonly serverUrl: string
+  readonly baseUrl: URL
+  readonly clientKey: string
+  readonly clientId: string
+  /** A secret. */
+  readonly token: string
+  /** PEM; undefined: what Node trusts. */
+  readonly ca: readonly string[] | undefined
+  readonly healthListen: ListenAddress
+  readonly logger: Logger
+}
+
+export interface RunningClient {
+  /** Where the health server listens. */
+  readonly healthAddress: string
+  /** Lets requests under way finish for a while, then ends everything. */
+  stop(): Promise<void>
+}
+
+const DRAIN_LIMIT_MS = 10_000
+const LOOK_EVERY_MS = 20
+
+/**
+ * Holds a link to a relay under a client key, and sends what comes over it on to the base URL.
+ * @throws {Error} when the health server cannot listen
+ */
+export async function startClient(options: ClientOptions): Promise<RunningClient> {
+  const { serverUrl, baseUrl, clientKey, clientId, token, healthListen, logger } = options
+  const tls: Trust = options.ca === undefined ? {} : { ca: [...options.ca], allowPartialTrustChain: true }
+  const metrics = createClientMetrics({
+    isConnected: () => dialer.status.isConnected,
+    activeRequests: () => end.activeRequests
+  })
+  const proxy = createBaseUrlProxy({ baseUrl, tls, logger, onAnswered: metrics.answered })
+  const end = new LowerEnd({ routing: proxy.listener, openLane: linkId => dialer.openLane(linkId) })
+  const dialer = new Dialer({
+    upper: async () => ({ url: serverUrl, tls, pins: undefined }),
+    handshake: async () => ({ credentials: { client: { key: clientKey, id: clientId, token } }, program: VERSION }),
+    end,
+    logger
+  })
+  dialer.onChange(({ isConnected }) => {
+    if (isConnected) metrics.connected()
+  })
+  const health = await startHealthServer({
+    ...healthListen,
+    isReady: () => dialer.status.isConnected,
+    metrics: metrics.text
+  })
+  dialer.start()
+  const { address, port, family } = health.address
+  return {
+    healthAddress: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    async stop() {
+      const untilMs = Date.now() + DRAIN_LIMIT_MS
+      while (end.activeRequests > 0 && Date.now() < untilMs) await sleep(LOOK_EVERY_MS)
+      await dialer.stop()
+      end.close()
+      await Promise.all([proxy.close(), health.close()])
+    }
+  }
+}

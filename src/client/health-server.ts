@@ -1,0 +1,72 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface HealthServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly isReady: () => boolean
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>
+}
+
+export interface HealthServer {
+  readonly address: AddressInfo
+  close(): Promise<void>
+}
+
+const MAX_CONNECTIONS = 100
+const REQUEST_LIMIT_MS = 10_000
+
+/** Serves `/v1/system/alive`, `ready` and `metrics`, and nothing else. @throws {Error} when it cannot listen */
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  const { host, port, isReady, metrics } = options
+
+  async function answer(path: string, response: ServerResponse): Promise<void> {
+    if (path === '/v1/system/alive') return sendJson(response, 200, { status: 'alive' })
+    if (path === '/v1/system/ready') {
+      if (isReady()) return sendJson(response, 200, { status: 'ready' })
+      return sendJson(response, 500, { status: 'not ready', reason: 'the link to the server does not stand' })
+    }
+    if (path !== '/v1/system/metrics') return sendJson(response, 404, { status: 'no such path' })
+    const { type, text } = await metrics()
+    send(response, 200, type, text)
+  }
+
+  const server = createServer({ requestTimeout: REQUEST_LIMIT_MS, headersTimeout: REQUEST_LIMIT_MS })
+  server.maxConnections = MAX_CONNECTIONS
+  server.on('request', (request, response) => {
+    request.resume()
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      sendJson(response, 405, { status: 'only GET and HEAD' })
+      return
+    }
+    answer((request.url ?? '').split('?', 1)[0] ?? '', response).catch(() => response.destroy())
+  })
+  await listening(server, host, port)
+  return {
+    address: server.address() as AddressInfo,
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+  }
+}
+
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function sendJson(response: ServerResponse, status: number, value: object): void {
+  send(response, status, 'application/json', `${JSON.stringify(value)}\n`)
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': String(Buffer.byteLength(text)) })
+  response.end(text)
+}

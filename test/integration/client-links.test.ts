@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { appendFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { eventually } from '../support/eventually.js'
+import { ask } from '../support/http.js'
+import { startTree } from '../support/relay-tree.js'
+import { startTreeline, treeline } from '../support/treeline-command.js'
+
+const TOKEN = 'a-token-that-is-long-enough'
+const OTHER = 'another-token-that-is-long-enough'
+
+interface ShownClient {
+  readonly client_key: string
+  readonly client_id: string
+  readonly remote_address: string
+  readonly connected_at: number
+  readonly path: readonly string[]
+}
+
+const line = (key: string, token: string) => `register:${key} ${createHash('sha256').update(token).digest('hex')}\n`
+
+test('clients register under their keys, are listed and removed, and come again', async t => {
+  const tree = await startTree(t, {
+    relays: [{ id: 'root', under: 'root', nodes: ['node-r1'] }],
+    absent: ['root'],
+    settings: { tokens: ['clients_file = "clients"'] }
+  })
+  const root = tree.relay('root')
+  const tokens = join(root.directory, 'clients')
+  const ca = join(root.directory, 'relay-certificate.pem')
+  await writeFile(ca, root.certificate.certificatePem)
+  await writeFile(tokens, `# for tests\n\n${line('git', TOKEN)}`)
+  await tree.restart('root')
+  const env = { TREELINE_SERVER_URL: root.url, TREELINE_BASE_URL: 'http://127.0.0.1:1', SSL_CERT_FILE: ca }
+  const health = ['--health-listen', '127.0.0.1:0']
+  const start = (key: string, id: string, token = TOKEN) =>
+    startClient(t, ['--client-key', key, '--client-id', id, ...health], { ...env, TREELINE_TOKEN: token })
+  const list = async (): Promise<ShownClient[]> => JSON.parse((await ask(root, '/v1/relay/clients')).text).result
+  const names = (clients: readonly ShownClient[]) => clients.map(client => `${client.client_key}/${client.client_id}`)
+  const until = (...expected: string[]) =>
+    eventually(expected.join(', '), async () => {
+      const clients = await list()
+      return names(clients).join() === expected.join() && clients
+    })
+  const remove = async (path: string) => {
+    const { status, text } = await ask(root, `/v1/relay/clients/${path}`, { method: 'DELETE' })
+    return status === 200 ? names(JSON.parse(text).result) : status
+  }
+  const one = await start('git', 'one')
+  await start('git', 'two')
+  const both = await until('git/one', 'git/two')
+
+  await t.test('what is shown of one', async () => {
+    const [shown] = both
+    assert.match(shown?.remote_address ?? '', /^127\.0\.0\.1:\d+$/)
+    assert.ok((shown?.connected_at ?? 0) <= Date.now())
+    assert.deepEqual(shown?.path, [])
+    assert.equal(await one.ready(), 200)
+    const links = JSON.parse((await ask(root, '/v1/relay/links')).text).result
+    assert.deepEqual(
+      links.map((link: { kind: string }) => link.kind),
+      ['client', 'client']
+    )
+  })
+
+  await t.test('removed by key, by key and id, and by id', async () => {
+    const again = async () => {
+      const before = new Map(both.map(client => [client.client_id, client.remote_address]))
+      const now = await until('git/one', 'git/two')
+      return now.filter(client => before.get(client.client_id) !== client.remote_address).length
+    }
+    assert.deepEqual(await remove('git?id=one'), ['git/one'])
+    assert.equal(await again(), 1, 'under the same id, from a new address')
+    assert.deepEqual(await remove('two'), ['git/two'])
+    assert.equal(await again(), 2)
+    assert.deepEqual(await remove('git'), ['git/one', 'git/two'])
+    await again()
+    for (const unknown of ['none', 'git?id=none', 'one?id=one', 'root', 'node-r1']) {
+      assert.equal(await remove(unknown), 404, unknown)
+    }
+    const closed = await treeline(t, ['links', 'close', '--client', 'git', '--server', root.localUrl])
+    assert.match(closed.stdout, /^closed: git one from 127\S+\nclosed: git two from 127/, closed.stderr)
+    await again()
+  })
+
+  await t.test('only with the token of that key, which may be added while the relay runs', async () => {
+    const stranger = await start('other', 'three', OTHER)
+    const wrong = await start('git', 'four', OTHER)
+    await stranger.printed('the token does not allow to register under other')
+    await wrong.printed('the token does not allow to register under git')
+    assert.deepEqual([await stranger.ready(), await wrong.ready(), await stranger.alive()], [500, 500, 200])
+    await appendFile(tokens, 'rubbish\n')
+    await appendFile(tokens, line('other', OTHER))
+    await writeFile(tokens, line('git', TOKEN) + line('other', OTHER))
+    await until('git/one', 'git/two', 'other/three')
+    assert.equal(await stranger.ready(), 200)
+    assert.equal(stranger.output().includes(OTHER), false, 'a token in the log')
+  })
+
+  await t.test('one that is stopped ends, and is gone', async () => {
+    one.child.kill('SIGTERM')
+    assert.equal((await one.ended).code, 0)
+    await until('git/two', 'other/three')
+  })
+})
+
+test('what is missing or wrong is named, with exit code 2', async t => {
+  const bare = {
+    TREELINE_TOKEN: '',
+    TREELINE_CLIENT_KEY: '',
+    TREELINE_SERVER_URL: '',
+    TREELINE_BASE_URL: ''
+  }
+  const all = ['--base-url', 'http://x', '--server-url', 'https://x', '--client-key', 'k', '--styra-token', 'a']
+  const cases: [string[], RegExp][] = [
+    [
+      [],
+      /--base-url \(or TREELINE_BASE_URL\), --server-url \(or TREELINE_SERVER_URL\), --client-key \(or TREELINE_CLIENT_KEY\), --token \(or TREELINE_TOKEN\)/
+    ],
+    [all.slice(0, -2), /missing: --token \(or TREELINE_TOKEN\)\n/],
+    [[...all, '--client-key', 'a/b'], /--client-key "a\/b": a client key has/],
+    [[...all, '--client-key', 'clients'], /and not clients, register, links/],
+    [[...all, '--client-id', 'a b'], /--client-id "a b"/],
+    [[...all, '--server-url', 'http://x'], /--server-url begins with http:/],
+    [[...all, '--base-url', 'git@x:y'], /--base-url/],
+    [[...all, '--base-url', 'https://user:pass@x'], /--base-url has credentials in it/],
+    [[...all, '--health-listen', 'x'], /--health-listen "x": expected host:port/],
+    [[...all, '--ca', '/none'], /--ca \/none cannot be read/]
+  ]
+  for (const [args, expected] of cases) {
+    const { code, stderr } = await treeline(t, ['client', ...args], bare)
+    assert.match(stderr, expected)
+    assert.equal(code, 2, stderr)
+    assert.ok(!stderr.includes('pass@'))
+  }
+})
+
+async function startClient(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv) {
+  const running = startTreeline(t, ['client', ...args], env)
+  let output = ''
+  running.child.stdout?.on('data', (text: string) => {
+    output += text
+  })
+  await running.printed('"msg":"started"')
+  const health = /"health":"([^"]+)"/.exec(output)?.[1] ?? ''
+  const status = async (path: string) => (await fetch(`${health}${path}`)).status
+  return {
+    ...running,
+    output: () => output,
+    ready: () => status('/v1/system/ready'),
+    alive: () => status('/v1/system/alive')
+  }
+}
