@@ -23,11 +23,12 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   api: [...FEATURES, 'tree', 'storage', ...LEAVES],
   jobs: [...FEATURES, 'tree', 'storage', ...LEAVES],
   relay: ['api', 'jobs', ...FEATURES, 'tree', 'storage', ...LEAVES],
-  cli: LEAVES
+  cli: LEAVES,
+  agent: ['cli', 'api', 'remote-run', 'links', 'tree', 'storage', ...LEAVES]
 }
 
 /** What starts the process wires everything, so these files may import any layer. */
-const WIRING: readonly string[] = ['cli/serve.ts', 'cli/client.ts', 'main.ts']
+const WIRING: readonly string[] = ['cli/serve.ts', 'cli/client.ts', 'cli/agent.ts', 'main.ts']
 
 /** One import or re-export of a source file. */
 interface Import {

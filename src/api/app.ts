@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
@@ -10,6 +9,7 @@ import { createCallerIdentification } from './callers.js'
 import { createDraining } from './draining.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
+import { requestIdMaker } from './request-ids.js'
 import { createRequestLog } from './request-log.js'
 import { createRequestObserver } from './request-metrics.js'
 import { healthRoutes } from './routes/health.js'
@@ -26,7 +26,6 @@ import { answerClientError, MAX_HEADER_BYTES, serverOptions } from './server-opt
 import type { Services } from './services.js'
 
 const MAX_FORM_BYTES = 1024 * 1024
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export interface AppOptions {
   readonly services: Services
@@ -113,16 +112,4 @@ function installCallers(app: FastifyInstance, services: Services): void {
   app.addHook('onRoute', route => {
     if (route.config?.access === undefined) throw new Error(`route ${route.url} does not say who may call it`)
   })
-}
-
-/** Takes over the id of a request that came through another relay, if it is harmless; else makes a short one. */
-function requestIdMaker(): (request: { headers: Record<string, string | string[] | undefined> }) => string {
-  const prefix = randomBytes(5).toString('hex')
-  let count = 0
-  return ({ headers }) => {
-    const given = headers[REQUEST_ID_HEADER]
-    if (typeof given === 'string' && REQUEST_ID.test(given)) return given
-    count += 1
-    return `${prefix}-${count.toString(36)}`
-  }
 }

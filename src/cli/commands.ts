@@ -13,6 +13,7 @@ export interface CommandEntry {
 /** In the order in which the help shows them. */
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'serve', summary: 'be a relay, until SIGTERM', load: () => import('./serve-command.js') },
+  { name: 'agent', summary: 'be the agent of a node, until SIGTERM', load: () => import('./agent.js') },
   { name: 'run', summary: 'make agents run, and watch them', load: () => import('./run.js') },
   { name: 'runs', summary: 'list, show, cancel and follow runs', load: () => import('./runs.js') },
   { name: 'nodes', summary: 'list, show, route and import nodes', load: () => import('./nodes.js') },

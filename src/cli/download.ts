@@ -24,6 +24,8 @@ export interface Download {
   readonly sourceKeyHash?: string | undefined
   /** Takes a file of which the relay does not say who signed it. */
   readonly allowUnverified?: boolean | undefined
+  /** Given the verified file before it takes its place, to see to its mode and owner. */
+  readonly prepare?: ((temporary: string) => Promise<void>) | undefined
   readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
 }
 
@@ -52,7 +54,7 @@ export async function downloadFile(client: RelayClient, download: Download): Pro
     })
     await receive(answer, meter, temporary, download.openKey)
     const voucher = metadata === undefined ? 'nobody' : await verify(client, metadata, download, meter.digest())
-    await putReceivedInPlace(temporary, destination)
+    await putReceivedInPlace(temporary, destination, download.prepare)
     return { bytes: meter.bytes, voucher }
   } catch (error) {
     answer.body.on('error', () => undefined).destroy()
@@ -131,12 +133,13 @@ async function listedKeyHash(client: RelayClient, source: string): Promise<strin
   return typeof keyHash === 'string' ? keyHash : undefined
 }
 
-async function putReceivedInPlace(temporary: string, destination: string): Promise<void> {
+async function putReceivedInPlace(temporary: string, destination: string, prepare: Download['prepare']): Promise<void> {
   try {
     await chmod(temporary, (await stat(destination)).mode & 0o7777)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
   }
+  await prepare?.(temporary)
   await rename(temporary, destination)
   await syncFolder(dirname(destination))
 }

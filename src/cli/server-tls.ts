@@ -9,8 +9,8 @@ export interface ServerTls {
   readonly ca: string | undefined
   readonly cert: string | undefined
   readonly key: string | undefined
-  /** SHA-256 of the relay's certificate: hex with or without colons, `sha256:<hex>` or `sha256//<base64>`. */
-  readonly pin: string | undefined
+  /** SHA-256 of the relay's certificate: hex with or without colons, `sha256:<hex>` or `sha256//<base64>`; one of several. */
+  readonly pin: string | readonly string[] | undefined
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -20,7 +20,7 @@ const CONNECT_TIMEOUT_MS = 10_000
  * issuer (`ca`, where a certificate may also stand for itself, or the system's) and its host name do.
  */
 export function createServerConnector(tls: ServerTls): buildConnector.connector {
-  const pin = tls.pin === undefined ? undefined : readPin(tls.pin)
+  const pins = tls.pin === undefined ? undefined : [tls.pin].flat().map(readPin)
   const connect = buildConnector({
     minVersion: 'TLSv1.3',
     timeout: CONNECT_TIMEOUT_MS,
@@ -28,13 +28,13 @@ export function createServerConnector(tls: ServerTls): buildConnector.connector 
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca, allowPartialTrustChain: true }),
-    ...(pin === undefined ? {} : { rejectUnauthorized: false })
+    ...(pins === undefined ? {} : { rejectUnauthorized: false })
   })
-  if (pin === undefined) return connect
+  if (pins === undefined) return connect
   return (target, callback) => {
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
-      if (!(socket instanceof TLSSocket) || hasCertificate(socket, pin)) return callback(null, socket)
+      if (!(socket instanceof TLSSocket) || hasCertificate(socket, pins)) return callback(null, socket)
       const shown = socket.getPeerCertificate().fingerprint256
       socket.destroy()
       callback(new Error(`the relay's certificate is not the one in --pin, its SHA-256 is ${shown}`), null)
@@ -42,9 +42,9 @@ export function createServerConnector(tls: ServerTls): buildConnector.connector 
   }
 }
 
-function hasCertificate(socket: TLSSocket, pin: Buffer): boolean {
+function hasCertificate(socket: TLSSocket, pins: readonly Buffer[]): boolean {
   const shown = Buffer.from(socket.getPeerCertificate().fingerprint256.replaceAll(':', ''), 'hex')
-  return shown.length === pin.length && timingSafeEqual(shown, pin)
+  return pins.some(pin => shown.length === pin.length && timingSafeEqual(shown, pin))
 }
 
 function readPin(text: string): Buffer {

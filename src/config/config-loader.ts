@@ -33,7 +33,8 @@ function checkCaFile({ caPath, peerAuthentication }: Config['general']): void {
   if (stats.size === 0) throw new ConfigError([`${where} is empty; expected CA certificates, PEM`])
 }
 
-function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {
+/** @returns undefined when there is none, or when it cannot be read, which is a problem then */
+export function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {
   try {
     return readText(join(directory, name))
   } catch (error) {

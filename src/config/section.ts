@@ -50,6 +50,27 @@ export class Section {
     return value
   }
 
+  /** The value of `key`; where it is absent that is a problem, as is a wrong one. */
+  required<T>(key: string, reader: ValueReader<T>): T | undefined {
+    if (this.raw(key) === undefined) this.problem(key, `missing: expected ${reader.expected}`)
+    return this.optional(key, reader)
+  }
+
+  /** The tables of the list under `key` (`[[key]]`), `max` of them at most; none when it is absent. */
+  sections(key: string, max: number): Section[] {
+    const raw = this.raw(key)
+    if (raw === undefined) return []
+    if (!Array.isArray(raw) || !raw.every(isTable) || raw.length > max) {
+      this.problem(key, `expected at most ${max} sections [[${this.#name(key)}]], got ${showValue(raw)}`)
+      return []
+    }
+    return raw.map((table, index) => {
+      const child = new Section(this.file, `${this.#name(key)}[${index}]`, this.findings, table)
+      this.#children.set(`${key}[${index}]`, child)
+      return child
+    })
+  }
+
   /** The value of `key` as it stands, which makes it a known key. */
   raw(key: string): unknown {
     this.#named.add(key)

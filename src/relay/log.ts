@@ -5,7 +5,9 @@ import type { Config } from '../config/config.js'
 const SECRET_PATHS = ['password', 'token', 'authorization', 'headers.authorization', 'req.headers.authorization', 'key']
 
 /** Structured lines on standard output; readable ones when that is a terminal. */
-export async function createLog(config: Config): Promise<Logger> {
+export async function createLog(
+  config: Pick<Config, 'logging'> & { readonly general: Pick<Config['general'], 'nodeId'> }
+): Promise<Logger> {
   const options = {
     level: config.logging.level,
     base: { node: config.general.nodeId },

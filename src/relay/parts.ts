@@ -14,6 +14,7 @@ import { createNeighbourStore } from '../storage/neighbour-store.js'
 import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createCertificateBook } from './certificates.js'
+import { createFileNotices } from './file-notices.js'
 import { createLinks, createRegistry, type Links } from './links.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
@@ -86,6 +87,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
 function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db: Database, metrics: Metrics) {
   const { config, tree, logger } = options
   const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, db, logger }
+  const tellOfFile = createFileNotices(common)
   mkdirSync(config.sharedFiles.path, { recursive: true })
   return {
     sharedFiles: createSharedFiles({
@@ -94,7 +96,10 @@ function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db:
       pace: paceLimits(config.limits),
       maxUploads: config.limits.maxUploads,
       observer: {
-        onStored: metrics.bytesStored,
+        onStored: (sizeBytes, key) => {
+          metrics.bytesStored(sizeBytes)
+          tellOfFile(key)
+        },
         onForwarded: (_hop, outcome, isFromOutbox) => {
           if (isFromOutbox) metrics.outboxTried(outcome)
         },

@@ -1,7 +1,9 @@
+import type { FileKey } from '../values/ids.js'
+
 /** Told what happens to shared files; for metrics. Its functions must not throw. */
 export interface SharedFilesObserver {
   /** A file was put in place here. */
-  readonly onStored?: (sizeBytes: number) => void
+  readonly onStored?: (sizeBytes: number, key: FileKey) => void
   /** A file was put into the outbox. */
   readonly onPending?: (sizeBytes: number) => void
   /** A hop was asked to take a file: by the sender's own PUT, or from the outbox. */

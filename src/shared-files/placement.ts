@@ -27,7 +27,7 @@ export interface PlacementParts {
   readonly cache: HeadCache
   readonly quota: Quota
   readonly now: () => number
-  readonly onStored: (sizeBytes: number) => void
+  readonly onStored: (sizeBytes: number, key: FileKey) => void
 }
 
 /** Puts files where agents find them. */
@@ -124,7 +124,7 @@ export function createPlacement(parts: PlacementParts): Placement {
       await renameFile(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
       cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs })
       quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
-      parts.onStored(record.sizeBytes)
+      parts.onStored(record.sizeBytes, record)
       await settler.add(file.name, folderOf(layout, record))
       return 'stored'
     },

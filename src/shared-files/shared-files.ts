@@ -71,7 +71,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const nextSpoolName = createSpoolNames(now())
   const handedDown = createHandedDown()
   const settler = createSettler({ layout, store, commit, syncFolder, logger })
-  const onStored = (sizeBytes: number) => observer.onStored?.(sizeBytes)
+  const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
   const placement = createPlacement({ layout, store, commit, syncFolder, settler, cache, quota, now, onStored })
   const outbox = createOutbox({ layout, store: outboxStore, commit, syncFolder, lock, quota, now })
   const stopping = new AbortController()

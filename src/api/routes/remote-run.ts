@@ -30,7 +30,7 @@ const SCHEMA = {
 }
 
 interface RemoteRunOptions {
-  readonly services: Services
+  readonly services: Pick<Services, 'remoteRuns' | 'stopping'>
   readonly logger: FastifyBaseLogger
 }
 

@@ -40,7 +40,7 @@ const RunId = Type.Object({ runId: Type.String({ description: 'a ULID' }) })
 const Limit = Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: DEFAULT_PAGE })
 
 /** Records of runs: `GET runs`, `GET runs/<id>`, `GET runs/<id>/events`, `POST runs/<id>/cancel`. */
-export const runRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stopping'> }> = async (app, { services }) => {
   const { remoteRuns, stopping } = services
   const config = { access: 'runs' } as const
   const tags = ['remote run']

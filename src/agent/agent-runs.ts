@@ -1,0 +1,67 @@
+import type { AgentConfig } from '../config/agent-config.js'
+import type { CommandLine } from '../remote-run/command.js'
+import { createRemoteRuns, ONCE_ONLY_MS } from '../remote-run/remote-runs.js'
+import type { RemoteRuns } from '../remote-run/types.js'
+import type { Database } from '../storage/database.js'
+import type { Neighbours } from '../tree/hop.js'
+import type { Logger } from '../values/logger.js'
+import { NetworkSet } from '../values/network-set.js'
+import { RelayError } from '../values/relay-error.js'
+import { selfTopology } from './self-topology.js'
+
+export interface AgentRunsOptions {
+  readonly config: AgentConfig
+  /** Of the `state` schema; closed by the caller. */
+  readonly db: Database
+  readonly logger: Logger
+}
+
+/**
+ * The runs of one node, by itself: those of a relay whose tree has one node. So an order is on disk before anything
+ * starts, the same order never starts anything twice, and a lost stream can be taken up again.
+ */
+export function createAgentRuns({ config, db, logger }: AgentRunsOptions): RemoteRuns {
+  const { agent, nodeId } = config
+  const topology = selfTopology(nodeId)
+  const refusal = `${nodeId} is busy with another run, and agent.when_busy = "refuse"`
+  return createRemoteRuns({
+    config: {
+      enabled: true,
+      command: agent.command,
+      useSudo: agent.useSudo,
+      batchSize: 1,
+      concurrency: agent.concurrency,
+      timeoutMs: agent.timeoutMs,
+      retentionMs: ONCE_ONLY_MS,
+      maxOutputBytes: agent.maxOutputBytes,
+      allowedNetworks: NetworkSet.none()
+    },
+    storagePath: config.storage.path,
+    selfId: nodeId,
+    topology: () => topology,
+    neighbours: NO_NEIGHBOURS,
+    db,
+    logger,
+    commandLine: ownCommandLine(agent.arguments),
+    ...(agent.whenBusy === 'refuse' ? { maxRuns: { count: agent.concurrency, refusal } } : {})
+  })
+}
+
+/** `<command> <arguments…> [-D c1,c2]`: which node it is needs no saying. */
+function ownCommandLine(first: readonly string[]): CommandLine {
+  return ({ command, useSudo }, conditions) => {
+    const args = conditions.length === 0 ? [...first] : [...first, '-D', conditions.join(',')]
+    return useSudo ? { file: 'sudo', args: ['-n', command, ...args] } : { file: command, args }
+  }
+}
+
+const NO_NEIGHBOURS: Neighbours = {
+  down: id => {
+    throw new RelayError('UNKNOWN_NODE', `an agent has nobody below it, and so not ${id}`)
+  },
+  up: () => {
+    throw new RelayError('UNKNOWN_NODE', 'an agent asks nothing over its link')
+  },
+  linked: () => undefined,
+  close: () => Promise.resolve()
+}

@@ -1,0 +1,111 @@
+import { mkdirSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { buildAgentApp } from '../api/agent-app.js'
+import type { AgentConfig } from '../config/agent-config.js'
+import { Dialer } from '../links/dialer.js'
+import { LowerEnd } from '../links/lower-link.js'
+import type { RemoteRuns } from '../remote-run/types.js'
+import { openDatabase } from '../storage/database.js'
+import { RelayError } from '../values/relay-error.js'
+import { createAgentRuns } from './agent-runs.js'
+import { FileWork } from './file-work.js'
+import { handshakeOf, upperOf } from './upper.js'
+
+export interface AgentOptions {
+  readonly config: AgentConfig
+  readonly logger: Logger
+}
+
+export interface Agent {
+  /** Takes nothing new; what runs may end within `agent.stop_timeout`, then it is stopped. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** Records of runs are kept for a week; once a day is often enough to look. */
+const PURGE_EVERY_MS = 24 * 3_600_000
+
+const LAST_ANSWERS_MS = 2_000
+const LOOK_EVERY_MS = 20
+
+/** Starts an agent. The caller holds the lock of `storage.path`. */
+export async function startAgent({ config, logger }: AgentOptions): Promise<Agent> {
+  mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
+  await upperOf(config) // what cannot be read is told at the start
+  await handshakeOf(config)
+  const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
+  const stopping = new AbortController()
+  const remoteRuns = createAgentRuns({ config, db, logger })
+  await remoteRuns.recover()
+
+  let routing: RequestListener = (_request, response) => response.destroy()
+  const end = new LowerEnd({
+    routing: (request, response) => routing(request, response),
+    openLane: linkId => dialer.openLane(linkId)
+  })
+  const dialer: Dialer = new Dialer({
+    upper: () => upperOf(config),
+    handshake: () => handshakeOf(config),
+    end,
+    logger
+  })
+  const files = new FileWork({ config, logger })
+  const app = await buildAgentApp({
+    services: {
+      remoteRuns,
+      stopping: stopping.signal,
+      isFromAbove: request => end.isFromAbove(request),
+      onFile: (source, fileId) => files.look(source, fileId)
+    },
+    logger
+  })
+  routing = (request, response) => app.routing(request, response)
+  dialer.onChange(({ isConnected }) => {
+    if (isConnected) files.look()
+  })
+  dialer.start()
+  files.start()
+  const purge = setInterval(() => purgeOld(remoteRuns, stopping.signal, logger), PURGE_EVERY_MS)
+
+  async function stop(): Promise<void> {
+    clearInterval(purge)
+    await Promise.all([files.stop(), settledWithin(remoteRuns.idle(), config.agent.stopTimeoutMs)])
+    await remoteRuns.stop()
+    await settledWithin(drained(end), LAST_ANSWERS_MS) // how runs ended is still to be told
+    stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
+    await dialer.stop()
+    end.close()
+    await app.close()
+    db.close()
+  }
+  let stopped: Promise<void> | undefined
+  return {
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    }
+  }
+}
+
+/** Resolves when nothing is asked any more. */
+async function drained(end: LowerEnd): Promise<void> {
+  while (end.activeRequests > 0) await sleep(LOOK_EVERY_MS, undefined, { ref: false })
+}
+
+function purgeOld(remoteRuns: RemoteRuns, signal: AbortSignal, logger: Logger): void {
+  remoteRuns.purgeExpired(signal).catch((err: unknown) => {
+    if (!signal.aborted) logger.error({ err }, 'old records of runs could not be removed')
+  })
+}
+
+/** Resolves when `work` has settled, or after `ms`, whichever comes first. */
+async function settledWithin(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([work, limit])
+  clearTimeout(timer)
+}

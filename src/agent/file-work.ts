@@ -1,0 +1,172 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import type { AgentConfig } from '../config/agent-config.js'
+import type { Logger } from '../values/logger.js'
+import type { Receiver } from './receiver.js'
+import type { Sharer } from './sharer.js'
+
+export interface FileWorkOptions {
+  readonly config: AgentConfig
+  readonly logger: Logger
+}
+
+/** Without being told: files that are to be received, and those to be shared, are looked at so often. */
+const LOOK_EVERY_MS = 10 * 60_000
+const POLL_EVERY_MS = 60_000
+/** After a failure, shortened at random by up to half, so that 10,000 agents do not come back at once. */
+const RETRY_MS = 30_000
+/** A file that is being written changes many times. */
+const SETTLE_MS = 500
+
+/** The tools of the work, loaded only where files are configured: they bring the HTTP client along. */
+interface Tools {
+  readonly receiver: Receiver
+  readonly sharer: Sharer
+  readonly connect: () => Promise<import('../cli/relay-client.js').RelayClient>
+}
+
+/** Does what is to be done about files, one at a time: receives those it is told of, shares those that changed. */
+export class FileWork {
+  readonly #wanted = new Set<string>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #watchers: FSWatcher[] = []
+  #tools: Promise<Tools> | undefined
+  #loadedReceiver: Receiver | undefined
+  #working: Promise<void> | undefined
+  #isStopped = false
+
+  constructor(private readonly options: FileWorkOptions) {}
+
+  /** Begins to watch, and to look now and then. */
+  start(): void {
+    const { receive, share } = this.options.config
+    if (receive.length > 0) this.#every(LOOK_EVERY_MS, () => this.look())
+    if (share.length === 0) return
+    for (const index of share.keys()) this.#want(`share ${index}`)
+    this.#every(POLL_EVERY_MS, () => this.#wantShares(() => true))
+    for (const folder of new Set(share.map(({ path }) => dirname(path)))) this.#watch(folder)
+  }
+
+  /** Looks for a file that is to be received; without a name, for all of them. */
+  look(source?: string, fileId?: string): void {
+    for (const [index, entry] of this.options.config.receive.entries()) {
+      const isMeant = (source ?? entry.source) === entry.source && (fileId ?? entry.fileId) === entry.fileId
+      if (isMeant) this.#want(`receive ${index}`)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#wanted.clear()
+    for (const timer of this.#timers) clearTimeout(timer)
+    for (const watcher of this.#watchers) watcher.close()
+    this.#loadedReceiver?.stop()
+    await this.#working
+  }
+
+  #want(what: string): void {
+    if (this.#isStopped) return
+    this.#wanted.add(what)
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined
+      const next = this.#wanted.values().next().value
+      if (next !== undefined) this.#want(next)
+    })
+  }
+
+  #wantShares(isMeant: (path: string) => boolean): void {
+    for (const [index, { path }] of this.options.config.share.entries()) if (isMeant(path)) this.#want(`share ${index}`)
+  }
+
+  async #work(): Promise<void> {
+    const { logger } = this.options
+    try {
+      this.#tools ??= this.#load()
+      const tools = await this.#tools
+      const client = await tools.connect()
+      try {
+        for (const what of this.#wanted) {
+          this.#wanted.delete(what)
+          await this.#do(what, tools, client)
+        }
+      } finally {
+        await client.close()
+      }
+    } catch (err) {
+      logger.error({ err }, 'files cannot be seen to now')
+      for (const what of this.#wanted) this.#retry(what)
+      this.#wanted.clear()
+    }
+  }
+
+  async #do(what: string, { receiver, sharer }: Tools, client: Awaited<ReturnType<Tools['connect']>>): Promise<void> {
+    const { config, logger } = this.options
+    const [kind, index = ''] = what.split(' ')
+    try {
+      const received = kind === 'receive' ? config.receive[Number(index)] : undefined
+      const shared = kind === 'share' ? config.share[Number(index)] : undefined
+      if (received !== undefined) await receiver.receive(client, received)
+      if (shared !== undefined) await sharer.share(client, shared)
+    } catch (error) {
+      if (this.#isStopped) return
+      const reason = error instanceof Error ? error.message : String(error)
+      logger.error({ what: `agent.${kind}[${index}]`, reason }, 'a file could not be seen to; it is tried again')
+      this.#retry(what)
+    }
+  }
+
+  async #load(): Promise<Tools> {
+    const { config, logger } = this.options
+    const [{ FileState }, { Receiver }, { Sharer }, { connectPolicyServer }] = await Promise.all([
+      import('./file-state.js'),
+      import('./receiver.js'),
+      import('./sharer.js'),
+      import('./policy-server-client.js')
+    ])
+    const state = await FileState.open(config.storage.path)
+    const receiver = new Receiver({ config, state, logger })
+    this.#loadedReceiver = receiver
+    return { receiver, sharer: new Sharer({ config, state, logger }), connect: () => connectPolicyServer(config) }
+  }
+
+  /** The folder, since a file that is replaced is another one to the system. */
+  #watch(folder: string): void {
+    try {
+      const watcher = watch(folder, { persistent: false }, (_event, name) =>
+        this.#in(SETTLE_MS, () =>
+          this.#wantShares(path => dirname(path) === folder && (name === null || basename(path) === name))
+        )
+      )
+      watcher.on('error', () => watcher.close())
+      this.#watchers.push(watcher)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.options.logger.warn({ folder, reason }, 'it cannot be watched, and is looked at once a minute instead')
+    }
+  }
+
+  #retry(what: string): void {
+    this.#in(jittered(RETRY_MS), () => this.#want(what))
+  }
+
+  #every(ms: number, action: () => void): void {
+    this.#in(jittered(ms), () => {
+      action()
+      this.#every(ms, action)
+    })
+  }
+
+  #in(ms: number, action: () => void): void {
+    if (this.#isStopped) return
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      action()
+    }, ms)
+    timer.unref()
+    this.#timers.add(timer)
+  }
+}
+
+function jittered(ms: number): number {
+  return ms * (0.5 + Math.random() / 2)
+}

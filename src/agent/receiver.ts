@@ -1,0 +1,124 @@
+import { chmod, chown, stat } from 'node:fs/promises'
+import { downloadFile } from '../cli/download.js'
+import { asObject, objectsOf, textOf } from '../cli/json.js'
+import { pathOf, type RelayClient } from '../cli/relay-client.js'
+import type { AgentConfig, ReceiveConfig } from '../config/agent-config.js'
+import { Command, type CommandEnd } from '../remote-run/command.js'
+import type { Logger } from '../values/logger.js'
+import type { FileState } from './file-state.js'
+import { findOwner } from './owner.js'
+
+export interface ReceiverOptions {
+  readonly config: AgentConfig
+  readonly state: FileState
+  readonly logger: Logger
+}
+
+const DEFAULT_MODE = 0o644
+const KILL_GRACE_MS = 5_000
+/** Of a command's output, for the log. */
+const MAX_OUTPUT_CHARS = 4_000
+
+/** Fetches the files of `[[agent.receive]]`. */
+export class Receiver {
+  readonly #running = new Set<Command>()
+  #isStopped = false
+
+  constructor(private readonly options: ReceiverOptions) {}
+
+  /**
+   * Fetches an entry's file if its policy server has another one than is in place, and runs its command.
+   * @returns whether there was something to do
+   * @throws {Error} when it could not be done
+   */
+  async receive(client: RelayClient, entry: ReceiveConfig): Promise<boolean> {
+    const { state, config, logger } = this.options
+    const { source, fileId, destination } = entry
+    const key = `${source}/${fileId} ${destination}`
+    const hash = await hashOnServer(client, config.nodeId, entry)
+    if (hash === undefined) return false
+    const former = state.received(key)
+    if (former?.hash === hash && (await isAsItWas(destination, former))) {
+      if (former.isDone) return false
+      logger.info({ source, fileId, destination }, 'its command did not come to its end before')
+    } else {
+      const { bytes, voucher } = await downloadFile(client, {
+        fileKey: { target: config.nodeId, source, fileId },
+        destination,
+        sourceKeyHash: entry.sourceKeyHash,
+        prepare: temporary => setAttributes(temporary, entry, former === undefined)
+      })
+      logger.info({ source, fileId, destination, bytes, voucher }, 'received')
+    }
+    const { size, mtimeMs } = await stat(destination)
+    const file = { hash, sizeBytes: size, modifiedAtMs: mtimeMs }
+    await state.setReceived(key, { ...file, isDone: entry.command === undefined })
+    if (entry.command === undefined) return true
+    await this.#run(entry.command, entry)
+    if (!this.#isStopped) await state.setReceived(key, { ...file, isDone: true })
+    return true
+  }
+
+  /** Ends the commands that run; they are run again at the next start. */
+  stop(): void {
+    this.#isStopped = true
+    for (const command of this.#running) command.stop()
+  }
+
+  async #run([file, ...args]: readonly [string, ...string[]], { source, fileId }: ReceiveConfig): Promise<void> {
+    if (this.#isStopped) return
+    const { config, logger } = this.options
+    let output = ''
+    const command = new Command({
+      file,
+      args,
+      timeoutMs: config.agent.timeoutMs,
+      killGraceMs: KILL_GRACE_MS,
+      onOutput: (_stream, lines) => {
+        if (output.length < MAX_OUTPUT_CHARS) output = (output + lines).slice(0, MAX_OUTPUT_CHARS)
+      },
+      onStarted: () => undefined
+    })
+    this.#running.add(command)
+    const end = await command.ended
+    this.#running.delete(command)
+    const details = { source, fileId, command: file, output: output.trimEnd() }
+    const problem = problemOf(end)
+    if (problem === undefined) logger.info(details, 'its command ended well')
+    else logger.error({ ...details, problem }, 'the file is in place, but its command failed')
+  }
+}
+
+/** Undefined where the policy server has no such file for us. */
+async function hashOnServer(client: RelayClient, nodeId: string, entry: ReceiveConfig): Promise<string | undefined> {
+  const query = { file_id: entry.fileId }
+  const answer = asObject(await client.json({ method: 'GET', path: pathOf('shared-files', nodeId), query }), 'a list')
+  const listed = objectsOf(answer, 'files').find(file => file.source === entry.source && file.file_id === entry.fileId)
+  return listed === undefined ? undefined : textOf(listed, 'hash')
+}
+
+async function isAsItWas(
+  path: string,
+  former: { readonly sizeBytes: number; readonly modifiedAtMs: number }
+): Promise<boolean> {
+  const stats = await stat(path).catch(() => undefined)
+  return stats?.isFile() === true && stats.size === former.sizeBytes && stats.mtimeMs === former.modifiedAtMs
+}
+
+/** Before the file takes its place, so that nobody sees it with others. */
+async function setAttributes(path: string, entry: ReceiveConfig, isFirst: boolean): Promise<void> {
+  if (entry.owner !== undefined) {
+    const { uid, gid } = await findOwner(entry.owner)
+    await chown(path, uid, gid)
+  }
+  const isNew = isFirst && (await stat(entry.destination).catch(() => undefined)) === undefined
+  const mode = entry.mode ?? (isNew ? DEFAULT_MODE : undefined)
+  if (mode !== undefined) await chmod(path, mode)
+}
+
+function problemOf(end: CommandEnd): string | undefined {
+  if (end.kind === 'failed') return end.reason
+  if (end.kind !== 'exited') return end.kind.replace('_', ' ')
+  if (end.exitCode === 0) return undefined
+  return end.signal === null ? `exit code ${end.exitCode}` : `ended by ${end.signal}`
+}

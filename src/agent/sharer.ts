@@ -1,0 +1,59 @@
+import { readSigningKey } from '../cli/key-files.js'
+import type { RelayClient } from '../cli/relay-client.js'
+import { agentFields } from '../cli/share.js'
+import { StableFile } from '../cli/stable-file.js'
+import { isThere, uploadFile } from '../cli/upload.js'
+import type { AgentConfig, ShareConfig } from '../config/agent-config.js'
+import { signFile } from '../values/file-signing.js'
+import type { Logger } from '../values/logger.js'
+import { parseTtl } from '../values/ttl.js'
+import type { FileState } from './file-state.js'
+
+export interface SharerOptions {
+  readonly config: AgentConfig
+  readonly state: FileState
+  readonly logger: Logger
+  readonly now?: () => number
+}
+
+const ALGORITHM = 'sha512'
+
+/** Shares the files of `[[agent.share]]`: when they change, and again before half of their time to live is over. */
+export class Sharer {
+  readonly #seen = new Map<ShareConfig, { readonly sizeBytes: number; readonly modifiedAtMs: number }>()
+  readonly #now: () => number
+
+  constructor(private readonly options: SharerOptions) {
+    this.#now = options.now ?? Date.now
+  }
+
+  /** @returns whether it was shared now @throws {Error} when it could not be; it is tried again later */
+  async share(client: RelayClient, entry: ShareConfig): Promise<boolean> {
+    const { config, state, logger } = this.options
+    const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
+    const key = `${entry.target}/${entry.fileId} ${entry.path}`
+    const file = await StableFile.open(entry.path)
+    try {
+      const { sizeBytes, modifiedAtMs } = file
+      const seen = this.#seen.get(entry)
+      const former = state.shared(key)
+      const halfLifeMs = parseTtl(entry.ttl) * 500
+      const isFresh = former !== undefined && this.#now() - former.sharedAtMs < halfLifeMs
+      if (isFresh && seen?.sizeBytes === sizeBytes && seen.modifiedAtMs === modifiedAtMs) return false
+      const hashValue = await file.hash(ALGORITHM)
+      const isKnown = isFresh && former.hash === hashValue && (await isThere(client, fileKey, hashValue))
+      if (!isKnown) {
+        const signingKey = await readSigningKey(config.signingKeyFile, undefined)
+        const parts = { signedAtMs: this.#now(), algorithm: ALGORITHM, hashValue } as const
+        const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
+        const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl)
+        await state.setShared(key, { hash: hashValue, sharedAtMs: parts.signedAtMs })
+        logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'shared')
+      }
+      this.#seen.set(entry, { sizeBytes, modifiedAtMs })
+      return !isKnown
+    } finally {
+      await file.close()
+    }
+  }
+}

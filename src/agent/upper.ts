@@ -1,0 +1,77 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { ConnectionOptions } from 'node:tls'
+import type { AgentConfig } from '../config/agent-config.js'
+import { readCredentials } from '../links/credentials.js'
+import type { HandshakeOptions } from '../links/lower-link.js'
+import type { Upper } from '../links/open-web-socket.js'
+import { VERSION } from '../values/version.js'
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** What an agent has to do with its policy server's and its own certificate, read anew each time. */
+export interface PolicyServerFiles {
+  /** PEM of the certificates that are trusted; undefined: the system's. */
+  readonly ca: string | undefined
+  /** SHA-256 of those of which one has to be presented, lower-case hex; undefined: whoever `ca` issued one for. */
+  readonly pins: readonly string[] | undefined
+  /** PEM. */
+  readonly cert: string
+  readonly key: string
+}
+
+/** @throws {Error} naming the file and the setting, when one cannot be read */
+export async function readPolicyServerFiles(config: AgentConfig): Promise<PolicyServerFiles> {
+  const { serverCertificateFile, caFile } = config.upstream
+  const own = {
+    cert: await readText(config.certificateFile, 'certificate_file'),
+    key: await readText(config.keyFile, 'key_file')
+  }
+  if (serverCertificateFile === undefined) {
+    return {
+      ...own,
+      ca: caFile === undefined ? undefined : await readText(caFile, 'upstream.ca_file'),
+      pins: undefined
+    }
+  }
+  const pem = await readText(serverCertificateFile, 'upstream.server_certificate_file')
+  const blocks = pem.match(PEM_CERTIFICATE) ?? []
+  if (blocks.length === 0) {
+    throw new Error(`upstream.server_certificate_file: ${serverCertificateFile} holds no certificate in PEM form`)
+  }
+  return { ...own, ca: pem, pins: blocks.map(fingerprint) }
+}
+
+/** The policy server's address and how it proves who it is. */
+export async function upperOf(config: AgentConfig): Promise<Upper> {
+  const { ca, pins, cert, key } = await readPolicyServerFiles(config)
+  const tls: ConnectionOptions = { cert, key, ...(ca === undefined ? {} : { ca }) }
+  const pinned = { ...tls, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
+  return {
+    url: `wss://${addressOf(config)}`,
+    tls: pins === undefined ? tls : pinned,
+    pins: pins === undefined ? undefined : new Set(pins)
+  }
+}
+
+export async function handshakeOf(config: AgentConfig): Promise<HandshakeOptions> {
+  return { credentials: readCredentials(await readPolicyServerFiles(config)), program: VERSION }
+}
+
+/** `host:port`, for a URL. */
+export function addressOf({ upstream: { host, port } }: AgentConfig): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function fingerprint(pem: string): string {
+  return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex')
+}
+
+async function readText(file: string, setting: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`${setting}: cannot be read: ${why}`, { cause: error })
+  }
+}

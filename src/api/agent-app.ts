@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http'
+import formbody from '@fastify/formbody'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { RelayError } from '../values/relay-error.js'
+import { VERSION } from '../values/version.js'
+import { installAfterAnswer } from './after-answer.js'
+import { API_PREFIX, canonicalUrl } from './api-prefix.js'
+import { describe, installErrorHandler } from './error-handler.js'
+import { installFormRules } from './form-rules.js'
+import { requestIdMaker } from './request-ids.js'
+import { createRequestLog } from './request-log.js'
+import { noticeRoutes } from './routes/notice.js'
+import { remoteRunRoutes } from './routes/remote-run.js'
+import { runRoutes } from './routes/runs.js'
+import type { Services } from './services.js'
+
+/** An agent takes short forms alone: whom, and under which conditions. */
+const MAX_FORM_BYTES = 64 * 1024
+const FORM_LIMIT_MS = 30_000
+
+/** What an agent's routes use. */
+export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' | 'isFromAbove'> {
+  /** A file for this node has come to its policy server. */
+  readonly onFile: (source: string, fileId: string) => void
+}
+
+export interface AgentAppOptions {
+  readonly services: AgentServices
+  readonly logger: FastifyBaseLogger
+}
+
+/**
+ * What an agent answers over its link: runs of itself, by the same routes as a relay, and notices of files. It listens to
+ * nothing, and its policy server is the only one who asks.
+ */
+export async function buildAgentApp({ services, logger }: AgentAppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_FORM_BYTES,
+    rewriteUrl: request => canonicalUrl(request.url ?? '/'),
+    genReqId: requestIdMaker(),
+    requestIdHeader: false,
+    schemaErrorFormatter: (errors, part) =>
+      new Error(`invalid ${part}: ${errors[0]?.instancePath ?? ''} ${errors[0]?.message ?? ''}`),
+    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: false } },
+    frameworkErrors: (error, _request, reply) => {
+      const { status, message } = describe(error)
+      reply.raw.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`)
+    }
+  })
+  const afterAnswer = installAfterAnswer(app, [createRequestLog(logger)])
+  installErrorHandler(app, logger, afterAnswer)
+  admitPolicyServer(app, services.isFromAbove)
+  installFormRules(app, FORM_LIMIT_MS)
+  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
+  await app.register(agentApi, { prefix: API_PREFIX, services, logger })
+  await app.ready()
+  return app
+}
+
+const agentApi: FastifyPluginAsync<AgentAppOptions> = async (app, { services, logger }) => {
+  await app.register(remoteRunRoutes, { services, logger })
+  await app.register(runRoutes, { services })
+  await app.register(noticeRoutes, { services })
+}
+
+function admitPolicyServer(app: FastifyInstance, isFromAbove: (request: IncomingMessage) => boolean): void {
+  app.decorateRequest('caller')
+  app.decorateRequest('begunAt', 0)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header(RELAY_HEADER, VERSION)
+    reply.header(REQUEST_ID_HEADER, request.id)
+    request.begunAt = performance.now()
+    if (!isFromAbove(request.raw)) {
+      done(new RelayError('FORBIDDEN', 'an agent is asked by its policy server, over its link'))
+      return
+    }
+    request.caller = { kind: 'policy-server', address: '' }
+    done()
+  })
+}

@@ -1,0 +1,84 @@
+import { mkdirSync } from 'node:fs'
+import type { Command } from 'commander'
+import type { AgentConfig } from '../config/agent-config.js'
+import { ConfigError } from '../config/config.js'
+
+const DEFAULT_DIRECTORY = '/etc/treeline-agent'
+
+/** Exit codes, as those of `serve` (contract, "Configuration"). */
+const BAD_CONFIGURATION = 2
+const CANNOT_START = 3
+
+interface AgentCommandOptions {
+  readonly config: string
+  readonly test: boolean
+}
+
+/** `treeline agent`. */
+export function register(program: Command): void {
+  program
+    .command('agent')
+    .description('Be the agent of a node, until SIGTERM: hold a link to its policy server, and run when asked')
+    .option('-c, --config <dir>', 'directory of agent.conf and logging.conf', DEFAULT_DIRECTORY)
+    .option('-t, --test', 'check the configuration, say what is wrong, and exit', false)
+    .action(async (options: AgentCommandOptions) => {
+      process.exitCode = await runAgent(options)
+    })
+}
+
+/** Runs an agent until SIGTERM or SIGINT. @returns the exit code */
+async function runAgent({ config: directory, test }: AgentCommandOptions): Promise<number> {
+  const config = await readAgentConfig(directory)
+  if (config === undefined) return BAD_CONFIGURATION
+  if (test) {
+    process.stdout.write(`${directory}: the configuration is in order\n`)
+    return 0
+  }
+  try {
+    await serve(config)
+    return 0
+  } catch (error) {
+    process.stderr.write(`treeline: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
+    return CANNOT_START
+  }
+}
+
+async function serve(config: AgentConfig): Promise<void> {
+  const [{ startAgent }, { createLog }, { lockFolder }] = await Promise.all([
+    import('../agent/agent.js'),
+    import('../relay/log.js'),
+    import('../storage/instance-lock.js')
+  ])
+  mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
+  const unlock = lockFolder(config.storage.path)
+  try {
+    const logger = await createLog({ logging: config.logging, general: { nodeId: config.nodeId } })
+    const agent = await startAgent({ config, logger })
+    logger.info({ policyServer: config.upstream.host }, 'ready')
+    const signal = await stopSignal()
+    logger.info({ signal }, 'stopping: what runs may finish')
+    await agent.stop()
+    logger.info({}, 'stopped')
+  } finally {
+    unlock()
+  }
+}
+
+async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {
+  const { loadAgentConfig } = await import('../config/agent-loader.js')
+  try {
+    const config = loadAgentConfig(directory)
+    for (const { level, text } of config.notices) process.stderr.write(`treeline: ${level}: ${text}\n`)
+    return config
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const problem of error.problems) process.stderr.write(`treeline: ${problem}\n`)
+    return undefined
+  }
+}
+
+function stopSignal(): Promise<string> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
+  })
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { pino } from 'pino'
+import { makeAgentCertificate } from '../../demo/pki.js'
+import { startAgent } from '../../src/agent/agent.js'
+import { parseAgentConfig } from '../../src/config/agent-parser.js'
+import { createLinkedNeighbours } from '../../src/links/link-hop.js'
+import type { Hop, HopOutcome } from '../../src/tree/hop.js'
+import { NDJSON, RUN_ID_HEADER } from '../../src/values/header-names.js'
+import { parseRunEvent, type RunEvent } from '../../src/values/run-event.js'
+import { makeRunId } from '../../src/values/run-id.js'
+import { eventually } from '../support/eventually.js'
+import { startUpperSide } from '../support/links.js'
+
+const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
+const COMMAND = `#!/bin/sh
+echo started >> "$0.started"
+echo "run: $*"
+while [ -e "$0.hold" ]; do sleep 0.05; done
+`
+
+interface Lower {
+  readonly hop: () => Hop
+  /** How often the command was started. */
+  readonly starts: () => number
+  readonly command: string
+  /** Starts the agent, on the same files; its former self has to be stopped. */
+  readonly start: () => Promise<() => Promise<void>>
+}
+
+async function makeAgent(t: TestContext, lines = ''): Promise<Lower> {
+  const folder = mkdtempSync(join(tmpdir(), 'treeline-agent-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'node-1.example.test', kind: 'rsa' })
+  const upper = await startUpperSide(t, new Map([[own.certificateDer.toString('base64'), 'node-1']]))
+  const file = (name: string, text: string, mode = 0o600) => {
+    const path = join(folder, name)
+    writeFileSync(path, text, { mode })
+    return path
+  }
+  const command = file('command', COMMAND, 0o755)
+  const config = parseAgentConfig(
+    `node_id = "node-1"
+certificate_file = "${file('own.cert', own.certificatePem)}"
+key_file = "${file('own.key', own.privateKeyPem)}"
+[upstream]
+host = "${new URL(upper.url).host}"
+server_certificate_file = "${file('upper.cert', upper.certificate.certificatePem)}"
+[storage]
+path = "state"
+[agent]
+command = "${command}"
+${lines}`,
+    '',
+    folder
+  )
+  const linked = createLinkedNeighbours(upper.registry, () => 10_000)
+  return {
+    command,
+    hop: () => {
+      const hop = linked.find('node-1')
+      assert.ok(hop)
+      return hop
+    },
+    starts: () =>
+      existsSync(`${command}.started`) ? readFileSync(`${command}.started`, 'utf8').split('\n').length - 1 : 0,
+    start: async () => {
+      const agent = await startAgent({ config, logger })
+      t.after(() => agent.stop())
+      await eventually('its link', () => linked.find('node-1') !== undefined)
+      return async () => {
+        await agent.stop()
+        await eventually('the end of its link', () => linked.find('node-1') === undefined)
+      }
+    }
+  }
+}
+
+function order(hop: Hop, runId: string, form = 'keep_output=true'): Promise<HopOutcome> {
+  return hop.request({
+    method: 'POST',
+    path: 'remote-run/nodes/node-1',
+    headers: { 'content-type': 'application/x-www-form-urlencoded', accept: NDJSON, [RUN_ID_HEADER]: runId },
+    body: () => Buffer.from(form)
+  })
+}
+
+async function textOf(outcome: HopOutcome): Promise<string> {
+  assert.notEqual(outcome.kind, 'unreachable', JSON.stringify(outcome))
+  let text = ''
+  if (outcome.kind !== 'unreachable') for await (const chunk of outcome.body) text += String(chunk)
+  return text
+}
+
+async function eventsOf(outcome: HopOutcome): Promise<RunEvent[]> {
+  return (await textOf(outcome))
+    .trim()
+    .split('\n')
+    .flatMap(line => parseRunEvent(line) ?? [])
+}
+
+test('an order that comes twice is carried out once, also after a restart; each gets the whole story', async t => {
+  const agent = await makeAgent(t)
+  const stop = await agent.start()
+  const runId = makeRunId(Date.now())
+  const [first, second] = await Promise.all([1, 2].map(async () => eventsOf(await order(agent.hop(), runId))))
+  assert.deepEqual(second, first)
+  assert.deepEqual(
+    first?.flatMap(({ event, outcome }) => (outcome === undefined ? [event] : [`${event} ${outcome}`])),
+    ['start', 'node running', 'output', 'node done', 'end done']
+  )
+  await stop()
+  await agent.start()
+  assert.deepEqual(await eventsOf(await order(agent.hop(), runId)), first)
+  assert.equal(agent.starts(), 1)
+})
+
+test('a duplicate of an order that is under way is not refused for being one too many', async t => {
+  const agent = await makeAgent(t, 'when_busy = "refuse"')
+  await agent.start()
+  writeFileSync(`${agent.command}.hold`, '')
+  const runId = makeRunId(Date.now())
+  const first = await order(agent.hop(), runId, 'keep_output=true&asynchronous=true')
+  await eventually('the command', () => agent.starts() === 1)
+  const refused = await order(agent.hop(), makeRunId(Date.now()))
+  assert.equal(refused.kind === 'refused' && refused.status, 409)
+  assert.match(await textOf(refused), /node-1 is busy with another run/)
+  const second = await order(agent.hop(), runId, 'keep_output=true&asynchronous=true')
+  rmSync(`${agent.command}.hold`)
+  assert.deepEqual(await eventsOf(second), await eventsOf(first))
+  assert.equal(agent.starts(), 1)
+})
+
+test('an order for another node is unknown, and nothing starts', async t => {
+  const agent = await makeAgent(t)
+  await agent.start()
+  const outcome = await agent.hop().request({
+    method: 'POST',
+    path: 'remote-run/nodes/node-2',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: () => Buffer.from('keep_output=true')
+  })
+  assert.equal(outcome.kind === 'refused' && outcome.status, 404)
+  await textOf(outcome)
+  assert.equal(agent.starts(), 0)
+})
+
+test('a stopping agent lets its run end, and tells how', async t => {
+  const agent = await makeAgent(t)
+  const stop = await agent.start()
+  writeFileSync(`${agent.command}.hold`, '')
+  const answer = await order(agent.hop(), makeRunId(Date.now()))
+  await eventually('the command', () => agent.starts() === 1)
+  const stopped = stop()
+  rmSync(`${agent.command}.hold`)
+  const events = await eventsOf(answer)
+  assert.equal(events.at(-1)?.outcome, 'done')
+  await stopped
+})
