@@ -2,7 +2,7 @@ import { MAX_NODE_ID_LENGTH } from '../values/ids.js'
 import { hashId } from './id-table.js'
 import { numberNodes } from './numbered-nodes.js'
 import { HERE, NO_SLOT, OUTSIDE, type PackedTree, PLACE_SIZE, packTree, ROOT_ID } from './packed-tree.js'
-import type { Route, Topology, TreeNode } from './topology.js'
+import type { PlacedTopology, Route, TreeNode } from './topology.js'
 
 const NOWHERE = -1
 
@@ -10,8 +10,8 @@ const ROUTE_HERE: Route = { kind: 'here' }
 const ROUTE_UP: Route = { kind: 'up' }
 const ROUTE_UNKNOWN: Route = { kind: 'unknown' }
 
-/** {@link Topology} over a packed tree: look-ups cost the same however large it is, and make no garbage. */
-export class TopologyIndex implements Topology {
+/** {@link PlacedTopology} over a packed tree: look-ups cost the same however large it is, and make no garbage. */
+export class TopologyIndex implements PlacedTopology {
   readonly size: number
   readonly isRoot: boolean
   readonly #tree: PackedTree

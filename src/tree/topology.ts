@@ -55,9 +55,12 @@ export interface Topology {
   /** At most `limit` nodes in the order of their ids, those after `afterId` (undefined: from the first). */
   page(afterId: string | undefined, limit: number): TreeNode[]
 
-  /** All nodes of the list, in the order of their places. */
+  /** All nodes of the list; in the order of their places, where they have some. */
   nodes(): Iterable<TreeNode>
+}
 
+/** A topology whose nodes have places in an order, for walks over many of them. */
+export interface PlacedTopology extends Topology {
   /** The place of a node, from 0 to `size - 1`: before the places of all nodes below it. */
   slotOf(id: string): number | undefined
 

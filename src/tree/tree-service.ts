@@ -6,7 +6,7 @@ import type { Logger } from '../values/logger.js'
 import { CertificateIndex } from './certificate-index.js'
 import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import-run.js'
 import { startWorker } from './start-worker.js'
-import type { Topology } from './topology.js'
+import type { PlacedTopology, Topology } from './topology.js'
 import { TopologyIndex } from './topology-index.js'
 
 export interface TreeOptions {
@@ -49,7 +49,7 @@ export interface Tree {
    * asked. Never rejects: a failure is in the report, and the present tree stays.
    */
   reload(): Promise<ImportReport>
-  current(): Topology
+  current(): PlacedTopology
   status(): TreeStatus
   /** The certificates listed for a node, DER. */
   certificatesOf(nodeId: string): Buffer[]
@@ -109,7 +109,7 @@ class TreeService implements Tree {
     return this.#next
   }
 
-  current(): Topology {
+  current(): PlacedTopology {
     return this.#index
   }
 
