@@ -230,9 +230,6 @@ export class UpperLink {
   }
 }
 
-/** Each of them would begin the silence limit anew. */
-const MAX_INFORMATIONAL = 16
-
 const EMPTY_BODY = { 'content-length': '0', 'content-type': 'application/octet-stream' }
 
 function openSession(stream: SocketStream): ClientHttp2Session {
@@ -263,11 +260,6 @@ function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: LinkReq
     let begun = false
     const onAbort = () => stream.destroy(asError(signal?.reason))
     signal?.addEventListener('abort', onAbort, { once: true })
-    let informed = 0
-    stream.on('headers', () => {
-      informed += 1
-      if (informed > MAX_INFORMATIONAL) stream.destroy(new Error('it only sent informational answers'))
-    })
     if (silenceLimitMs > 0) {
       stream.setTimeout(silenceLimitMs, () => stream.destroy(new Error('it was silent for too long')))
     }

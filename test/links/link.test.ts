@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
+import { CLOSE, MAX_STREAMS } from '../../src/links/protocol.js'
 import type { UpperLink } from '../../src/links/upper-link.js'
 import { eventually } from '../support/eventually.js'
 import { makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
@@ -128,6 +129,29 @@ test('what is under way when the link breaks ends with an error, and the link co
     return found !== link && found
   })
   assert.notEqual(next.id, link.id)
+})
+
+test('bulk for which nobody can be asked for a lane fails, and nothing else', async t => {
+  const { link, upper } = await connected(t, () => undefined)
+  const hanging = Array.from({ length: MAX_STREAMS }, () =>
+    link.request({ ...plain, method: 'GET', path: '/' }).catch((error: unknown) => error)
+  )
+  const pool = await link.bulk()
+  await assert.rejects(pool.request({ method: 'GET', path: '/' }), /requests are under way|no lane came/)
+  link.close(CLOSE.removed, 'removed')
+  await assert.rejects(pool.request({ method: 'GET', path: '/' }), /the link was closed/)
+  assert.equal(await link.closed, 'removed')
+  assert.ok((await Promise.all(hanging)).every(error => error instanceof Error))
+  await linkOf(upper)
+})
+
+test('a link that is closed tells the other side why', async t => {
+  const { link, lower } = await connected(t, () => undefined)
+  const told = new Promise<string | undefined>(resolve => {
+    lower.dialer.onChange(({ isConnected, reason }) => isConnected || resolve(reason))
+  })
+  link.close(CLOSE.removed, 'node-1 was removed')
+  assert.equal(await told, `node-1 was removed (${CLOSE.removed})`)
 })
 
 test('a newer link of the same node takes the place of the old one at once', async t => {
