@@ -9,7 +9,7 @@ const MAX_LINES = 350
 
 /** Which layers each one may import, besides itself. `config` and `values` are leaves that all may use. */
 const LEAVES = ['values', 'config']
-const FEATURES = ['remote-run', 'shared-files', 'shared-folder', 'links']
+const FEATURES = ['remote-run', 'shared-files', 'shared-folder', 'links', 'tree-sync']
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   values: [],
   config: ['values'],
@@ -20,6 +20,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'shared-folder': ['tree', 'storage', ...LEAVES],
   links: ['tree', 'storage', ...LEAVES],
   client: ['links', 'tree', ...LEAVES],
+  'tree-sync': ['tree', 'storage', ...LEAVES],
   api: [...FEATURES, 'tree', 'storage', ...LEAVES],
   jobs: [...FEATURES, 'tree', 'storage', ...LEAVES],
   relay: ['api', 'jobs', ...FEATURES, 'tree', 'storage', ...LEAVES],

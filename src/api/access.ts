@@ -14,6 +14,8 @@ export type Access =
   | 'administration'
   | 'system'
   | 'observation'
+  | 'tree'
+  | 'policy-server'
 
 interface Rule {
   readonly kinds: readonly CallerKind[]
@@ -60,6 +62,14 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
     kinds: ['local', 'admin'],
     networks: config => config.metrics.allowedNetworks,
     remedy: 'add its network to metrics.allowed_networks'
+  },
+  tree: {
+    kinds: ['local', 'relay', 'node', 'admin'],
+    remedy: 'a relay gets its own part of the tree, known by a certificate in general.nodes_certs_file'
+  },
+  'policy-server': {
+    kinds: ['policy-server'],
+    remedy: 'only the policy server may, known by output.upstream.server_certificate_file or the link to it'
   }
 }
 

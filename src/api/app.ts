@@ -22,6 +22,7 @@ import { runRoutes } from './routes/runs.js'
 import { sharedFileRoutes } from './routes/shared-files.js'
 import { sharedFolderRoutes } from './routes/shared-folder.js'
 import { systemRoutes } from './routes/system.js'
+import { treeRoutes } from './routes/tree.js'
 import { answerClientError, MAX_HEADER_BYTES, serverOptions } from './server-options.js'
 import type { Services } from './services.js'
 
@@ -86,6 +87,7 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
   await app.register(sharedFolderRoutes, { services })
   await app.register(nodeRoutes, { services })
   await app.register(systemRoutes, { services })
+  await app.register(treeRoutes, { services })
 }
 
 /** Before anything else of a request is read: who is it, and may they? */

@@ -5,6 +5,8 @@ import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import type { TreeSource } from '../tree-sync/tree-source.js'
+import type { TreeSync } from '../tree-sync/tree-sync.js'
 import type { Metrics } from './metrics.js'
 
 /** What the system routes show and do; wired by the process. */
@@ -22,6 +24,13 @@ export interface SystemStatus {
     readonly details?: string
     readonly count: number
     readonly certificates: number
+    /** Where the tree is the policy server's. */
+    readonly sync?: {
+      readonly version?: string
+      readonly synced_at?: number
+      readonly age_seconds?: number
+      readonly problem?: string
+    }
   }
 }
 
@@ -51,6 +60,9 @@ export interface Services {
   readonly sharedFiles: SharedFiles
   readonly remoteRuns: RemoteRuns
   readonly sharedFolder: SharedFolder
+  readonly treeSource: TreeSource
+  /** Undefined unless the tree is the policy server's. */
+  readonly treeSync: TreeSync | undefined
   readonly system: SystemControl
   readonly metrics: Metrics
   /** Undefined: no token makes anyone an admin. */

@@ -49,6 +49,8 @@ export interface Config {
      * root alone), or the policy server. With the latter two, the files are this relay's own, in `<storage.path>/tree`.
      */
     readonly source: 'files' | 'members' | 'policy-server'
+    /** How often the policy server is asked for another tree; it also tells of one, where it can. */
+    readonly refreshMs: number
   }
   /** Undefined at the root alone. */
   readonly upstream:

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Config } from './config.js'
 import type { Section } from './section.js'
-import { oneOf } from './value-readers.js'
+import { duration, MAX_TIMER_MS, oneOf } from './value-readers.js'
 
 /** The root is the node with this id; it has no policy server but itself. */
 const ROOT_ID = 'root'
@@ -14,7 +14,7 @@ export function readTree(section: Section, nodeId: string): Config['tree'] {
   } else if (source === 'policy-server' && nodeId === ROOT_ID) {
     section.problem('source', `"${ROOT_ID}" has no policy server that it could get its nodes from`)
   }
-  return { source }
+  return { source, refreshMs: section.read('refresh', duration(1_000, MAX_TIMER_MS), '1min') }
 }
 
 /**

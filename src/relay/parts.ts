@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { createMetrics, type Metrics } from '../api/metrics.js'
 import type { Services } from '../api/services.js'
@@ -13,6 +13,9 @@ import { type Database, openDatabase } from '../storage/database.js'
 import { createNeighbourStore } from '../storage/neighbour-store.js'
 import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
+import { createTreeSource } from '../tree-sync/tree-source.js'
+import { TreeSync } from '../tree-sync/tree-sync.js'
+import { TreeVersions } from '../tree-sync/tree-versions.js'
 import { createCertificateBook } from './certificates.js'
 import { createFileNotices } from './file-notices.js'
 import { createLinks, createRegistry, type Links } from './links.js'
@@ -57,7 +60,9 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     links
   })
   const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
-  const system = createSystemControl({ config, tree, certificates, neighbours, database, logger })
+  const treeParts = createTreeParts({ config, tree, logger }, neighbours, metrics)
+  const { treeSync } = treeParts
+  const system = createSystemControl({ config, tree, certificates, neighbours, database, treeSync, logger })
   const ownLinks = createLinks({
     config: system.config,
     topology,
@@ -68,6 +73,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   })
   const services: Services = {
     ...features,
+    ...treeParts,
     isFromAbove: request => ownLinks.end.isFromAbove(request),
     config: system.config,
     topology,
@@ -112,6 +118,24 @@ function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db:
       storagePath: config.storage.path,
       observer: { nodeRan: metrics.nodeRan }
     })
+  }
+}
+
+/** Both ends of handing the tree down: to relays below, and from the policy server. */
+function createTreeParts({ config, tree, logger }: PartsOptions, neighbours: DirectNeighbours, metrics: Metrics) {
+  const versions = new TreeVersions(tree)
+  const treeSync = new TreeSync({
+    selfId: config.general.nodeId,
+    tree,
+    versions,
+    upper: () => neighbours.up(),
+    folder: dirname(config.general.nodesListFile),
+    logger,
+    observer: metrics.tree
+  })
+  return {
+    treeSource: createTreeSource({ tree, versions, neighbours, logger }),
+    treeSync: config.tree.source === 'policy-server' ? treeSync : undefined
   }
 }
 

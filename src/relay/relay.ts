@@ -30,10 +30,21 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     links.acceptor.upgrade(request, socket, head)
     return true
   })
+  const { treeSync } = parts.services
+  links.dialer?.onChange(({ isConnected }) => {
+    if (isConnected) void treeSync?.ask() // never rejects
+  })
   links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)
   sharedFiles.start()
-  const jobs = startJobs({ sharedFiles, remoteRuns, cleanupFrequency: config.sharedFiles.cleanupFrequency, logger })
+  const jobs = startJobs({
+    sharedFiles,
+    remoteRuns,
+    cleanupFrequency: config.sharedFiles.cleanupFrequency,
+    ...(treeSync === undefined ? {} : { treeSync: { ask: () => treeSync.ask(), everyMs: config.tree.refreshMs } }),
+    logger
+  })
+  void treeSync?.ask()
 
   let stopped: Promise<void> | undefined
   return {
@@ -56,7 +67,7 @@ async function stop(
   jobs: { stop(): Promise<void> },
   limitMs: number
 ): Promise<void> {
-  const { sharedFiles, remoteRuns } = parts.services
+  const { sharedFiles, remoteRuns, treeSource, treeSync } = parts.services
   const drained = listeners.drain()
   const finished = remoteRuns
     .idle()
@@ -65,7 +76,7 @@ async function stop(
     .then(() => remoteRuns.idle()) // a request under way may still have started a run
   await settledWithin(finished, limitMs)
   parts.stopping.abort(new RelayError('STOPPING', 'the relay is stopping; ask again in a minute'))
-  await Promise.all([jobs.stop(), remoteRuns.stop(), sharedFiles.stop()])
+  await Promise.all([jobs.stop(), remoteRuns.stop(), sharedFiles.stop(), treeSource.stop(), treeSync?.stop()])
   await parts.links.stop()
   listeners.cut()
   await drained

@@ -5,6 +5,7 @@ import { loadConfig } from '../config/config-loader.js'
 import { type Database, databaseProblem } from '../storage/database.js'
 import type { DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
+import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import type { CertificateBook } from './certificates.js'
 import { changesThatNeedRestart } from './reload.js'
 
@@ -14,6 +15,8 @@ export interface SystemControlOptions {
   readonly certificates: CertificateBook
   readonly neighbours: DirectNeighbours
   readonly database: Database
+  /** Undefined unless the tree is the policy server's. */
+  readonly treeSync: { readonly status: TreeSyncStatus } | undefined
   readonly logger: Logger
 }
 
@@ -25,7 +28,7 @@ export interface RelaySystemControl extends SystemControl {
 
 /** Reloading, and what `system/status` says. */
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
-  const { tree, certificates, neighbours, database, logger } = options
+  const { tree, certificates, neighbours, database, treeSync, logger } = options
   let inForce = options.config
   let configurationProblem = errorNotices(inForce)
   let renewCertificate: (config: Config) => void = () => undefined
@@ -67,7 +70,12 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     return {
       configuration: part(configurationProblem),
       database: part(databaseProblem(database)),
-      nodes: { ...part(nodes.details), count: nodes.nodeCount, certificates: nodes.certificateCount }
+      nodes: {
+        ...part(nodes.details),
+        count: nodes.nodeCount,
+        certificates: nodes.certificateCount,
+        ...syncPart(treeSync?.status)
+      }
     }
   }
 
@@ -83,6 +91,20 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
 
 function part(problem: string | undefined): { status: 'success' | 'error'; details?: string } {
   return problem === undefined ? { status: 'success' } : { status: 'error', details: problem }
+}
+
+/** Being cut off is no error: the last tree stays. How old it is shows. */
+function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'], 'sync'> {
+  if (sync === undefined) return {}
+  const { version, syncedAtMs, problem } = sync
+  return {
+    sync: {
+      ...(version === undefined ? {} : { version }),
+      ...(syncedAtMs === undefined ? {} : { synced_at: syncedAtMs }),
+      ...(syncedAtMs === undefined ? {} : { age_seconds: Math.max(0, Math.floor((Date.now() - syncedAtMs) / 1_000)) }),
+      ...(problem === undefined ? {} : { problem })
+    }
+  }
 }
 
 function errorNotices(config: Config): string | undefined {

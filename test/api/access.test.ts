@@ -32,7 +32,9 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'GET /nodes/:nodeId/route': 'administration',
   'GET /system/info': 'system',
   'GET /system/status': 'system',
-  'POST /system/reload': 'system'
+  'POST /system/reload': 'system',
+  'GET /v1/tree': 'tree',
+  'POST /v1/tree/changed': 'policy-server'
 }
 const OUTSIDE: Readonly<Record<string, Access>> = {
   'GET /uuid': 'open',

@@ -6,6 +6,7 @@ import { changesThatNeedRestart, settingName } from '../../src/relay/reload.js'
 
 const SECTIONS = [
   'general',
+  'tree',
   'upstream',
   'remoteRun',
   'sharedFiles',

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { startAgent } from '../support/agents.js'
+import { eventually } from '../support/eventually.js'
+import { ask } from '../support/http.js'
+import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { signContent } from '../support/signed-files.js'
+
+const RELAYS = [{ id: 'root', under: 'root', nodes: ['node-1', 'node-2'] }]
+
+async function put(tree: RunningTree, fileId: string, content: string, from = 'node-2'): Promise<void> {
+  const file = signContent('node-1', tree.member(from), fileId, content)
+  const answer = await ask(tree.relay('root'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+  assert.equal(answer.status, 200, answer.text)
+}
+
+test('an agent receives the files that it is told of, whole or not at all, and runs their commands', async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  const folder = join(tree.folder, 'received')
+  await mkdir(folder)
+  const destination = join(folder, 'policy.conf')
+  const after = join(folder, 'after')
+  writeFileSync(after, '#!/bin/sh\ncat "$1" >> "$0.seen"; echo >> "$0.seen"\n', { mode: 0o755 })
+  await put(tree, 'policy.conf', 'before the agent was there')
+  const agent = await startAgent(t, tree, 'node-1', {
+    more: `
+[[agent.receive]]
+source = "node-2"
+file_id = "policy.conf"
+destination = "${destination}"
+mode = "0640"
+owner = "${process.getuid?.()}:${process.getgid?.()}"
+command = ["${after}", "${destination}"]
+[[agent.receive]]
+source = "node-2"
+file_id = "stranger"
+destination = "${join(folder, 'stranger')}"
+source_key_hash = "${tree.member('root').certificate.keyHash}"`
+  })
+  const seen = () => (existsSync(`${after}.seen`) ? readFileSync(`${after}.seen`, 'utf8').trim().split('\n') : [])
+
+  await eventually('the file that was there', () => seen().length === 1)
+  assert.equal(readFileSync(destination, 'utf8'), 'before the agent was there')
+  assert.equal(statSync(destination).mode & 0o777, 0o640)
+
+  const former = statSync(destination).ino
+  await put(tree, 'policy.conf', 'a new one')
+  await eventually('the new one', () => seen().length === 2)
+  assert.deepEqual(seen(), ['before the agent was there', 'a new one'])
+  assert.notEqual(statSync(destination).ino, former, 'it was replaced, not overwritten')
+
+  await t.test('one that is signed by another key than that of the configuration is not put in place', async () => {
+    await put(tree, 'stranger', 'signed by node-2')
+    await eventually('the refusal', () => agent.log.some(line => line.includes('is not signed by node-2')))
+    assert.equal(existsSync(join(folder, 'stranger')), false)
+  })
+
+  await t.test('after a restart, what is in place is left alone', async () => {
+    agent.signal('SIGTERM')
+    await agent.ended
+    const again = await agent.restart()
+    await put(tree, 'policy.conf', 'a third one')
+    await eventually('the third one', () => seen().includes('a third one'))
+    assert.equal(seen().length, 3)
+    again.signal('SIGTERM')
+    await again.ended
+  })
+})
+
+test('an agent shares the files that it watches, as they change', async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  const path = join(tree.folder, 'report.json')
+  writeFileSync(path, 'first')
+  await startAgent(t, tree, 'node-2', {
+    more: `
+[[agent.share]]
+target = "node-1"
+file_id = "report"
+path = "${path}"
+ttl = "1h"`
+  })
+  const kept = async () => {
+    const answer = await ask(tree.relay('root'), '/rudder/relay-api/shared-files/node-1/node-2/report', {
+      as: tree.member('node-1')
+    })
+    return answer.status === 200 && answer.text
+  }
+  assert.equal(await eventually('the first', kept), 'first')
+  writeFileSync(path, 'second')
+  await eventually('the second', async () => (await kept()) === 'second')
+  writeFileSync(`${path}.new`, 'third')
+  renameSync(`${path}.new`, path)
+  await eventually('the third', async () => (await kept()) === 'third')
+})
