@@ -2,10 +2,15 @@ import { chmodSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What is started on its own: the command, and the programs of its threads and helper processes. */
-const ENTRIES = ['main.ts', 'tree/import-worker.ts', 'remote-run/command-host-main.ts']
+const ENTRIES = [
+  'main.ts',
+  'tree/import-worker.ts',
+  'tree-sync/subtree-check-worker.ts',
+  'remote-run/command-host-main.ts'
+]
 
 /** Loaded only when it is first needed: these stay where npm put them, as better-sqlite3 does. */
-const EXTERNAL = ['pino-pretty', 'prom-client', 'undici']
+const EXTERNAL = ['@peculiar/x509', 'pino-pretty', 'prom-client', 'reflect-metadata', 'undici']
 
 /** Packages that are not ES modules call `require`, which an ES module has to make for itself. */
 const REQUIRE = `import { createRequire as treelineRequire } from 'node:module'

@@ -4,10 +4,12 @@ import type { LinkObserver } from '../links/link-observer.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import type { TreeSync } from '../tree-sync/tree-sync.js'
 import { HopMetrics } from './hop-metrics.js'
 import { LinkMetrics, linkGauges } from './link-metrics.js'
 import { CounterFamily, header } from './metric-families.js'
 import { RequestMetrics } from './request-metrics.js'
+import { syncedAtGauge, TreeMetrics } from './tree-metrics.js'
 
 /** Where the features report what they do; shown at `/metrics` (docs/metrics.md lists every name). */
 export interface Metrics {
@@ -15,6 +17,7 @@ export interface Metrics {
   readonly contentType: string
   readonly requests: RequestMetrics
   readonly links: LinkObserver
+  readonly tree: TreeMetrics
   hopAsked(hop: string, outcome: string, durationMs: number): void
   nodeRan(outcome: string): void
   bytesStored(bytes: number): void
@@ -28,6 +31,7 @@ export interface MetricSources {
   readonly sharedFiles: SharedFiles
   readonly remoteRuns: RemoteRuns
   readonly topology: CurrentTopology
+  readonly treeSync: TreeSync | undefined
   readonly links: LinkAdministration
   readonly ownLink: () => { readonly isConnected: boolean } | undefined
 }
@@ -43,6 +47,7 @@ export function createMetrics(): Metrics {
   const bytes = new CounterFamily('treeline_shared_file_bytes_total', 'Bytes of shared files stored')
   const outbox = new CounterFamily('treeline_outbox_attempts_total', 'Attempts to pass a waiting file on', 'outcome')
   const purged = new CounterFamily('treeline_purged_files_total', 'Expired shared files removed')
+  const tree = new TreeMetrics()
   let gauges: () => string = () => ''
   let processMetrics: Promise<Registry> | undefined
 
@@ -50,12 +55,13 @@ export function createMetrics(): Metrics {
     text: async () => {
       processMetrics ??= createProcessMetrics()
       const ofProcess = await (await processMetrics).metrics()
-      const ours = [requests, hops, links, nodes, bytes, outbox, purged].map(family => family.text())
+      const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
       return `${[ofProcess.trimEnd(), ...ours, gauges()].join('\n')}\n`
     },
     contentType: CONTENT_TYPE,
     requests,
     links,
+    tree,
     hopAsked: (hop, outcome, durationMs) => hops.observe(hop, outcome, durationMs),
     nodeRan: outcome => nodes.add(1, outcome),
     bytesStored: count => bytes.add(count),
@@ -74,7 +80,7 @@ async function createProcessMetrics(): Promise<Registry> {
   return registry
 }
 
-function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink }: MetricSources): string {
+function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink, treeSync }: MetricSources): string {
   const files = sharedFiles.status()
   const runs = remoteRuns.status()
   const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]
@@ -87,6 +93,7 @@ function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink }: Metri
     gauge('treeline_runs_running', 'Remote runs under way', runs.running),
     gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
     gauge('treeline_nodes', 'Nodes in the list', topology().size),
+    syncedAtGauge(treeSync?.status.syncedAtMs),
     linkGauges(links, ownLink()?.isConnected)
   ]
     .flat()

@@ -1,10 +1,11 @@
 import { mkdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Config, ConfigError } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
 import { createLog } from '../relay/log.js'
 import { lockFolder } from '../storage/instance-lock.js'
 import { createTree } from '../tree/tree-service.js'
+import { finishPlacing } from '../tree-sync/tree-files.js'
 
 /** Exit codes (contract, "Configuration"). */
 const BAD_CONFIGURATION = 2
@@ -58,6 +59,7 @@ async function serve(config: Config): Promise<number> {
   mkdirSync(config.storage.path, { recursive: true, mode: 0o750 })
   const unlock = lockFolder(config.storage.path)
   const logger = await createLog(config)
+  if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
     databaseFile: join(config.storage.path, 'topology.db'),
     nodesListFile: config.general.nodesListFile,

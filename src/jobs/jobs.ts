@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import cron from 'node-cron'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
@@ -7,11 +8,15 @@ import { type Frequency, isDue } from './purge-schedule.js'
 const EVERY_SECOND = '* * * * * *'
 /** Records of runs live for days: looking once an hour is often enough. */
 const RUN_RETENTION_EVERY_MS = 3_600_000
+/** All relays that start at once would ask their policy server at once for ever. */
+const TREE_JITTER = 0.25
 
 export interface JobOptions {
   readonly sharedFiles: Pick<SharedFiles, 'purgeExpired'>
   readonly remoteRuns: Pick<RemoteRuns, 'purgeExpired'>
   readonly cleanupFrequency: Frequency
+  /** For a relay that gets its tree from its policy server. */
+  readonly treeSync?: { ask(): Promise<void>; readonly everyMs: number }
   readonly logger: Logger
   /** @default Date.now */
   readonly now?: () => number
@@ -22,8 +27,9 @@ export interface Jobs {
   stop(): Promise<void>
 }
 
-/** Starts what happens by the clock: the purge of shared files, and that of the records of runs. */
-export function startJobs({ sharedFiles, remoteRuns, cleanupFrequency, logger, now = Date.now }: JobOptions): Jobs {
+/** Starts what happens by the clock: purges of shared files and of records of runs, and the look for another tree. */
+export function startJobs(options: JobOptions): Jobs {
+  const { sharedFiles, remoteRuns, cleanupFrequency, treeSync, logger, now = Date.now } = options
   const stopping = new AbortController()
   const jobs = [
     schedule(cleanupFrequency, async () => {
@@ -35,6 +41,14 @@ export function startJobs({ sharedFiles, remoteRuns, cleanupFrequency, logger, n
       if (runs > 0) logger.info({ runs }, 'old records of runs removed')
     })
   ]
+  if (treeSync !== undefined) {
+    jobs.push(
+      schedule({ everyMs: treeSync.everyMs }, async () => {
+        await sleep(Math.random() * TREE_JITTER * treeSync.everyMs, undefined, { signal: stopping.signal })
+        await treeSync.ask()
+      })
+    )
+  }
 
   function schedule(frequency: Frequency, work: () => Promise<void>): () => Promise<void> {
     let lastStartMs = now()

@@ -37,7 +37,17 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
       status: Type.String(),
       details: Type.Optional(Type.String()),
       count: Type.Integer(),
-      certificates: Type.Integer()
+      certificates: Type.Integer(),
+      sync: Type.Optional(
+        Type.Object({
+          version: Type.Optional(Type.String({ description: 'of the tree in place' })),
+          synced_at: Type.Optional(
+            Type.Integer({ description: 'when the policy server last said that this is the tree, in ms since 1970' })
+          ),
+          age_seconds: Type.Optional(Type.Integer({ description: 'since then' })),
+          problem: Type.Optional(Type.String({ description: 'why the last attempt failed' }))
+        })
+      )
     })
   })
   app.get(
