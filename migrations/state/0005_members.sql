@@ -40,6 +40,8 @@ CREATE TABLE join_tokens (
   secret_hash   BLOB    NOT NULL,
   kind          TEXT    NOT NULL CHECK (kind IN ('relay', 'node')),
   policy_server TEXT    NOT NULL,
+  -- The one id that may join with it, even where there is such a member already; null: any new one.
+  member_id     TEXT,
   uses_left     INTEGER NOT NULL,
   created_at    INTEGER NOT NULL,
   expires_at    INTEGER NOT NULL,

@@ -28,6 +28,36 @@ export function register(program: Command): void {
       const { importNodes } = await import('./nodes-import.js')
       await importNodes(file, options)
     })
+  addServerOptions(nodes.command('remove').description('Of a tree of members: remove one, and revoke its certificates'))
+    .argument('<id>')
+    .action(remove)
+  addServerOptions(nodes.command('move').description('Of a tree of members: put one under another policy server'))
+    .argument('<id>')
+    .requiredOption('--under <relay>', 'its new policy server')
+    .action(move)
+}
+
+async function remove(id: string, options: ServerOptions): Promise<void> {
+  await withClient(options, async client => {
+    await client.text({ method: 'DELETE', path: pathOf('v1', 'members', id) })
+    console.log(`${id} is removed; what it still has of certificates is good for nothing`)
+  })
+}
+
+async function move(id: string, options: ServerOptions & { readonly under: string }): Promise<void> {
+  await withClient(options, async client => {
+    const answer = await client.json({
+      method: 'POST',
+      path: pathOf('v1', 'members', id, 'move'),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ policy_server: options.under }).toString()
+    })
+    const { hostname, port } = asObject(answer, 'an address')
+    const host = `${cell(hostname)}${typeof port === 'number' ? `:${port}` : ''}`
+    console.log(`${id} is under ${options.under} now. On ${id}, set the host of its policy server to
+  host = ${JSON.stringify(host)}
+in [output.upstream] of main.conf (a relay) or [upstream] of agent.conf (a node), and restart it`)
+  })
 }
 
 async function list(options: NodesOptions): Promise<void> {

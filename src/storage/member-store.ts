@@ -35,6 +35,8 @@ export interface TokenRow {
   readonly secretHash: Buffer
   readonly kind: MemberKind
   readonly policyServer: string
+  /** The one id that may join with it, even where there is such a member; null: any new one. */
+  readonly memberId: string | null
   readonly usesLeft: number
   readonly createdAtMs: number
   readonly expiresAtMs: number
@@ -44,7 +46,7 @@ export interface TokenRow {
 const MEMBER = `id, kind, policy_server AS policyServer, hostname, port, key_hash AS keyHash,
   tls_key_hash AS tlsKeyHash, token_id AS tokenId, joined_at AS joinedAtMs`
 const CERTIFICATE = `fingerprint, member_id AS memberId, serial, der, not_before AS notBeforeMs, not_after AS notAfterMs`
-const TOKEN = `id, secret_hash AS secretHash, kind, policy_server AS policyServer, uses_left AS usesLeft,
+const TOKEN = `id, secret_hash AS secretHash, kind, policy_server AS policyServer, member_id AS memberId, uses_left AS usesLeft,
   created_at AS createdAtMs, expires_at AS expiresAtMs, revoked_at AS revokedAtMs`
 
 export type MemberStore = ReturnType<typeof createMemberStore>
@@ -55,10 +57,17 @@ export function createMemberStore(db: Database) {
   const selectByHostname = db.prepare<[string], MemberRow>(
     `SELECT ${MEMBER} FROM members WHERE hostname = ? COLLATE NOCASE LIMIT 1`
   )
-  const selectMembers = db.prepare<[], MemberRow>(`SELECT ${MEMBER} FROM members ORDER BY id`)
+  const selectMembers = db.prepare<[string, number], MemberRow>(
+    `SELECT ${MEMBER} FROM members WHERE id > ? ORDER BY id LIMIT ?`
+  )
   const countMembers = db.prepare<[], number>('SELECT count(*) FROM members').pluck()
   const countUnder = db
-    .prepare<[string], number>('SELECT count(*) FROM members WHERE policy_server = ?1 AND id <> ?1')
+    .prepare<[string], number>('SELECT count(*) FROM members WHERE policy_server = ? AND id <> policy_server')
+    .pluck()
+  const selectRelaysUnder = db
+    .prepare<[string, string, number], string>(
+      `SELECT id FROM members WHERE policy_server = ? AND kind = 'relay' AND id <> policy_server AND id > ? ORDER BY id LIMIT ?`
+    )
     .pluck()
   const insertMember = db.prepare(
     `INSERT INTO members (id, kind, policy_server, hostname, port, key_hash, tls_key_hash, token_id, joined_at)
@@ -74,8 +83,9 @@ export function createMemberStore(db: Database) {
     `SELECT ${CERTIFICATE} FROM member_certificates
      WHERE member_id = ? AND revoked_at IS NULL AND not_after > ? ORDER BY not_before DESC, rowid DESC`
   )
-  const selectAllGood = db.prepare<[number], MemberCertificateRow>(
-    `SELECT ${CERTIFICATE} FROM member_certificates WHERE revoked_at IS NULL AND not_after > ? ORDER BY member_id, rowid`
+  const selectAllGood = db.prepare<[number, number, number], MemberCertificateRow & { readonly place: number }>(
+    `SELECT ${CERTIFICATE}, rowid AS place FROM member_certificates
+     WHERE revoked_at IS NULL AND not_after > ? AND rowid > ? ORDER BY rowid LIMIT ?`
   )
   const selectNextEnd = db
     .prepare<[number], number | null>(
@@ -93,10 +103,14 @@ export function createMemberStore(db: Database) {
   const selectTokens = db.prepare<[], TokenRow>(`SELECT ${TOKEN} FROM join_tokens ORDER BY created_at, id`)
   const countTokens = db.prepare<[], number>('SELECT count(*) FROM join_tokens').pluck()
   const insertToken = db.prepare(
-    `INSERT INTO join_tokens (id, secret_hash, kind, policy_server, uses_left, created_at, expires_at, revoked_at)
-     VALUES (@id, @secretHash, @kind, @policyServer, @usesLeft, @createdAtMs, @expiresAtMs, @revokedAtMs)`
+    `INSERT INTO join_tokens
+       (id, secret_hash, kind, policy_server, member_id, uses_left, created_at, expires_at, revoked_at)
+     VALUES
+       (@id, @secretHash, @kind, @policyServer, @memberId, @usesLeft, @createdAtMs, @expiresAtMs, @revokedAtMs)`
   )
-  const useToken = db.prepare<[string]>('UPDATE join_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0')
+  const useToken = db.prepare<[string]>(
+    'UPDATE join_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0'
+  )
   const revokeToken = db.prepare<[number, string]>(
     'UPDATE join_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
   )
@@ -105,13 +119,16 @@ export function createMemberStore(db: Database) {
   return {
     member: (id: string) => selectMember.get(id),
     byHostname: (hostname: string) => selectByHostname.get(hostname),
-    members: () => selectMembers.all(),
+    /** In the order of their ids; a page at a time, so that other work gets its turn. */
+    members: (afterId: string, limit: number) => selectMembers.all(afterId, limit),
     memberCount: () => countMembers.get() ?? 0,
     /** How many have `id` as their policy server. */
     countUnder: (id: string) => countUnder.get(id) ?? 0,
+    relaysUnder: (id: string, afterId: string, limit: number) => selectRelaysUnder.all(id, afterId, limit),
     /** Certificates that are neither revoked nor at their end, the newest first. */
     certificatesOf: (id: string, nowMs: number) => selectGood.all(id, nowMs),
-    certificates: (nowMs: number) => selectAllGood.all(nowMs),
+    /** All of these, a page at a time. @param afterPlace that of the last one of the page before; 0 for the first */
+    certificates: (nowMs: number, afterPlace: number, limit: number) => selectAllGood.all(nowMs, afterPlace, limit),
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
     /** When the next certificate that is listed now will end; undefined: none will. */
     nextEnd: (nowMs: number) => selectNextEnd.get(nowMs) ?? undefined,
@@ -140,11 +157,14 @@ export function createMemberStore(db: Database) {
       for (const certificate of certificates) insertCertificate.run(certificate)
     }),
     /**
-     * A member with its first certificate, and one use of its token.
+     * A member with its first certificate, and one use of its token. A member with the same id is replaced, and its
+     * certificates are revoked.
      * @returns false when the token had no use left; then nothing has changed
      */
     join: db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
       if (useToken.run(member.tokenId ?? '').changes === 0) return false
+      revokeCertificates.run(member.joinedAtMs, member.id)
+      deleteMember.run(member.id)
       insertMember.run(member)
       insertCertificate.run(certificate)
       return true

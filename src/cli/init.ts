@@ -1,0 +1,85 @@
+import { hostname, userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { hostAddress, listenAddress } from '../config/address-readers.js'
+import type { PublicAddress } from '../membership/texts.js'
+import { parseDuration } from '../values/duration.js'
+import { CommandError, errorMessage, UsageError } from './command-error.js'
+import { ownProgram } from './own-program.js'
+
+const DEFAULT_PORT = 443
+
+interface InitOptions {
+  readonly dir: string
+  readonly host: readonly string[]
+  readonly listen: string
+  readonly lifetime: string
+  readonly nodesList?: string
+  readonly certs?: string
+}
+
+/** `treeline init`: the root of a new tree, in one folder. */
+export function register(program: Command): void {
+  program
+    .command('init')
+    .description('Make the root of a new tree: identity, CA, certificate, configuration, database')
+    .option('--dir <dir>', 'the folder for all of it', '/etc/treeline')
+    .option(
+      '--host <name[:port]>',
+      'what others reach this machine by; may be given several times (default: its host name, port 443)',
+      (text: string, before: readonly string[]) => [...before, text],
+      [] as readonly string[]
+    )
+    .option('--listen <host:port>', 'where callers on this machine are served, plain HTTP', '127.0.0.1:3030')
+    .option('--lifetime <time>', 'how long the first certificate is good for; it renews itself', '90days')
+    .option('--nodes-list <file>', 'take the nodes of this nodeslist.json over')
+    .option('--certs <file>', 'their certificates (PEM), with --nodes-list')
+    .action(init)
+}
+
+async function init(options: InitOptions): Promise<void> {
+  const { makeRoot } = await import('../membership/new-root.js')
+  const { readExistingTree } = await import('../membership/take-over.js')
+  const folder = resolve(options.dir)
+  const [first = readHost('--host', hostname()), ...others] = options.host.map(text => readHost('--host', text))
+  if (options.certs !== undefined && options.nodesList === undefined) throw new UsageError('--certs needs --nodes-list')
+  if (listenAddress.parse(options.listen) === undefined) {
+    throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
+  }
+  const nowMs = Date.now()
+  try {
+    const takenOver =
+      options.nodesList === undefined ? undefined : await readExistingTree(options.nodesList, options.certs, nowMs)
+    const lifetimeMs = parseDuration(options.lifetime)
+    if (lifetimeMs < 1_000) throw new UsageError('--lifetime should be a time: "90days"')
+    await makeRoot({
+      folder,
+      addresses: [first, ...others],
+      listen: options.listen,
+      lifetimeMs,
+      takenOver,
+      program: ownProgram(),
+      user: userInfo().username,
+      nowMs
+    })
+    const taken = takenOver === undefined ? '' : `, with ${takenOver.members.length} members taken over`
+    console.log(`the root is in ${folder}${taken}; keep ${folder}/ca.key secret: who has it can be anyone
+start it:              treeline serve --config ${folder}
+or, with systemd:      systemctl enable --now ${folder}/treeline.service
+then, to grow a tree:  treeline token create --relay --config ${folder}`)
+  } catch (error) {
+    if (error instanceof CommandError) throw error
+    throw new CommandError(errorMessage(error), undefined, { cause: error })
+  }
+}
+
+/** `name` or `name:port`. @throws {UsageError} */
+export function readHost(option: string, text: string): PublicAddress {
+  const address = hostAddress.parse(text)
+  if (address === undefined || address.host === '') {
+    throw new UsageError(
+      `${option} should be a host name, and a port if it is not ${DEFAULT_PORT}, not ${JSON.stringify(text)}`
+    )
+  }
+  return { hostname: address.host, port: address.port ?? DEFAULT_PORT }
+}

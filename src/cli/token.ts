@@ -1,0 +1,89 @@
+import type { Command } from 'commander'
+import { parseDuration } from '../values/duration.js'
+import { UsageError } from './command-error.js'
+import { asObject } from './json.js'
+import { pathOf } from './relay-client.js'
+import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+import { cell, formatTable, printJson, showTime } from './table.js'
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+const DEFAULT_PORT = 443
+
+interface CreateOptions extends ServerOptions {
+  readonly relay?: boolean
+  readonly node?: boolean
+  readonly under: string
+  readonly uses: string
+  readonly expires: string
+  readonly id?: string
+  readonly json?: boolean
+}
+
+/** `treeline token create | list | revoke`. */
+export function register(program: Command): void {
+  const token = program.command('token').description('Tokens that machines join the tree with; made at the root')
+  addServerOptions(token.command('create').description('Make one, and print the line to run on the new machine'))
+    .option('--relay', 'for a relay, which others can be put under')
+    .option('--node', 'for a node')
+    .option('--under <relay>', 'its policy server', 'root')
+    .option('--uses <n>', 'how many machines may join with it', '1')
+    .option('--expires <time>', 'how long it can be used', '1h')
+    .option('--id <id>', 'for this id alone, even if it is a member already: its old certificates are then revoked')
+    .option('--json', 'print JSON')
+    .action(create)
+  addServerOptions(token.command('list').description('All of them, without their secrets'))
+    .option('--json', 'print JSON')
+    .action(list)
+  addServerOptions(token.command('revoke').description('End one; who joined with it stays'))
+    .argument('<id>', 'as in the list: the part before the first dot')
+    .action(revoke)
+}
+
+async function create(options: CreateOptions): Promise<void> {
+  if ((options.relay === true) === (options.node === true)) throw new UsageError('one of --relay and --node is needed')
+  const lifetimeMs = parseDuration(options.expires)
+  if (!/^\d{1,6}$/.test(options.uses)) throw new UsageError(`--uses should be a number, not ${options.uses}`)
+  const form = new URLSearchParams({
+    kind: options.relay === true ? 'relay' : 'node',
+    policy_server: options.under,
+    uses: options.uses,
+    expires_in_ms: String(lifetimeMs),
+    ...(options.id === undefined ? {} : { member: options.id })
+  })
+  await withClient(options, async client => {
+    const answer = await client.json({ method: 'POST', path: 'v1/tokens', headers: FORM, body: form.toString() })
+    const made = asObject(answer, 'a token')
+    if (options.json === true) return printJson(made)
+    const port = typeof made.port === 'number' && made.port !== DEFAULT_PORT ? `:${made.port}` : ''
+    const host = cell(made.hostname)
+    const url = `https://${host.includes(':') ? `[${host}]` : host}${port}`
+    const id = options.id === undefined ? '' : ` --id ${options.id}`
+    console.log(`treeline join ${url} --token ${cell(made.token)}${id}`)
+    const until = typeof made.expires_at === 'number' ? showTime(made.expires_at) : ''
+    console.error(`for ${cell(made.uses)} ${cell(made.kind)}(s) under ${cell(made.policy_server)}, until ${until}`)
+  })
+}
+
+async function list(options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+  await withClient(options, async client => {
+    const { tokens } = asObject(await client.json({ method: 'GET', path: 'v1/tokens' }), 'a list of tokens')
+    const all = Array.isArray(tokens) ? tokens.map(token => asObject(token, 'a token')) : []
+    if (options.json === true) return printJson(all)
+    const rows = all.map(token => [
+      cell(token.id),
+      cell(token.kind),
+      cell(token.policy_server),
+      token.member === undefined ? '' : cell(token.member),
+      cell(token.uses),
+      typeof token.expires_at === 'number' ? showTime(token.expires_at) : '',
+      token.revoked === true ? 'revoked' : ''
+    ])
+    process.stdout.write(formatTable(['ID', 'KIND', 'UNDER', 'MEMBER', 'USES LEFT', 'UNTIL', ''], rows))
+  })
+}
+
+async function revoke(id: string, options: ServerOptions): Promise<void> {
+  await withClient(options, async client => {
+    await client.text({ method: 'DELETE', path: pathOf('v1', 'tokens', id.split('.', 1)[0] ?? id) })
+  })
+}

@@ -1,0 +1,33 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import type { MemberCertificateRow } from '../storage/member-store.js'
+import { PURPOSE_URN } from './certificate-authority.js'
+
+/** A certificate as it is kept. @param der of an X.509 certificate */
+export function certificateRow(memberId: string, der: Buffer): MemberCertificateRow {
+  const certificate = new X509Certificate(der)
+  return {
+    fingerprint: createHash('sha256').update(der).digest(),
+    memberId,
+    serial: certificate.serialNumber,
+    der,
+    notBeforeMs: Date.parse(certificate.validFrom),
+    notAfterMs: Date.parse(certificate.validTo)
+  }
+}
+
+/** DER as PEM. */
+export function formatCertificate(der: Buffer): string {
+  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
+}
+
+/** The host names and addresses that a certificate of ours is good for. */
+export function hostnamesOf(der: Buffer): string[] {
+  const names = new X509Certificate(der).subjectAltName ?? ''
+  return [...names.matchAll(/(?:^|, )(?:DNS|IP Address):([A-Za-z0-9_.:-]+)/g)].map(([, name = '']) => name)
+}
+
+/** Whether the root of a tree issued it, and renews it: it says what it is for. */
+export function isIssued(certificate: X509Certificate): boolean {
+  return certificate.subjectAltName?.includes(PURPOSE_URN) === true
+}

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { MemberStore } from '../storage/member-store.js'
+import type { Logger } from '../values/logger.js'
+
+const LOOK_EVERY_MS = 60_000
+const SHORTEST_MS = 1_000
+
+/** Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown. */
+export class ExpiryWatch {
+  readonly #stopping = new AbortController()
+  #ended: Promise<void> | undefined
+
+  constructor(
+    private readonly options: {
+      readonly store: Pick<MemberStore, 'nextEnd'>
+      readonly publish: () => Promise<void>
+      readonly logger: Logger
+      readonly now: () => number
+    }
+  ) {}
+
+  start(): void {
+    this.#ended ??= this.#watch()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#ended
+  }
+
+  async #watch(): Promise<void> {
+    const { store, publish, logger, now } = this.options
+    const { signal } = this.#stopping
+    let endMs = store.nextEnd(now())
+    while (!signal.aborted) {
+      const waitMs = Math.max(SHORTEST_MS, Math.min(LOOK_EVERY_MS, (endMs ?? Number.POSITIVE_INFINITY) - now()))
+      await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined)
+      if (signal.aborted) return
+      if (endMs !== undefined && endMs <= now()) {
+        await publish().catch((err: unknown) => logger.error({ err }, 'the tree of the members could not be renewed'))
+      }
+      endMs = store.nextEnd(now())
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/** The span of a certificate's life, ms since 1970. */
+export interface Life {
+  readonly notBeforeMs: number
+  readonly notAfterMs: number
+}
+
+/** Two thirds of the way: time enough for a machine that is off for a while. */
+export function renewalTime({ notBeforeMs, notAfterMs }: Life): number {
+  return notBeforeMs + ((notAfterMs - notBeforeMs) * 2) / 3
+}
+
+export function isDue(life: Life, nowMs: number): boolean {
+  return nowMs >= renewalTime(life)
+}

@@ -1,0 +1,283 @@
+import { createHash, createPublicKey, verify, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { MemberCertificateRow, MemberRow, MemberStore, TokenRow } from '../storage/member-store.js'
+import { POLICY_SERVER } from '../tree/hop.js'
+import { MAX_NODE_COUNT } from '../tree/nodes-list.js'
+import { checkNodeId } from '../values/ids.js'
+import type { Logger } from '../values/logger.js'
+import { RelayError } from '../values/relay-error.js'
+import type { CertificateAuthority } from './certificate-authority.js'
+import { type CertificateRequest, readRequest } from './certificate-request.js'
+import { certificateRow, formatCertificate, hostnamesOf } from './certificates.js'
+import { checkFits } from './placing.js'
+import { isDue } from './renewal-time.js'
+import { checkUsable, makeToken, readToken, relayCalled } from './tokens.js'
+import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenMade } from './types.js'
+
+export const ROOT_ID = 'root'
+
+/** What can name a host, by DNS or by IP: as the nodes list takes it. */
+const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}$/
+/** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
+const MAX_AT_ONCE = 256
+
+export interface RootMembershipOptions {
+  readonly store: MemberStore
+  readonly authority: CertificateAuthority
+  /** Makes what is in the store the tree. */
+  readonly publish: () => Promise<void>
+  readonly lifetimeMs: () => number
+  readonly logger: Logger
+  readonly now: () => number
+}
+
+/** Everything that changes who is in the tree. At the root alone. */
+export class RootMembership implements Joining {
+  #underWay = 0
+
+  constructor(private readonly options: RootMembershipOptions) {}
+
+  async ca(): Promise<string> {
+    return this.options.authority.certificate
+  }
+
+  createToken(asked: NewToken): TokenMade {
+    const { store, authority, now, logger } = this.options
+    checkNodeId(asked.policyServer)
+    const made = makeToken(store, this.#asMember(asked), authority.hash, now())
+    const { id, kind, policyServer, uses, expiresAtMs } = made
+    logger.info({ tokenId: id, kind, policyServer, uses, expiresAtMs }, 'join token made')
+    return made
+  }
+
+  /** A member that joins again stays what and where it is. */
+  #asMember(asked: NewToken): NewToken {
+    if (asked.memberId === undefined) return asked
+    checkNodeId(asked.memberId)
+    if (asked.memberId === ROOT_ID) throw new RelayError('CONFLICT', 'the root does not join its own tree')
+    const member = this.options.store.member(asked.memberId)
+    return member === undefined ? asked : { ...asked, kind: member.kind, policyServer: member.policyServer }
+  }
+
+  tokens(): TokenRow[] {
+    return this.options.store.tokens()
+  }
+
+  /** @throws {RelayError} NOT_FOUND */
+  revokeToken(id: string): void {
+    const { store, now, logger } = this.options
+    if (!store.revokeToken(id, now())) throw new RelayError('NOT_FOUND', `there is no token ${id} to revoke`)
+    logger.info({ token: id }, 'join token revoked')
+  }
+
+  /** @throws {RelayError} FORBIDDEN for the token; INVALID_INPUT, CONFLICT for what is asked */
+  async join(asked: JoinRequest): Promise<JoinAnswer> {
+    const { store, now, publish, logger } = this.options
+    // before anything that takes time
+    const token = readToken(store, asked.token)
+    return this.#bounded(async () => {
+      const request = await readRequest(asked.request)
+      if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
+      const again = answerLost(store.member(asked.id), token, request)
+      if (again) {
+        await publish()
+        return this.#answer(asked.id)
+      }
+      checkUsable(token, now())
+      this.#check(asked, token)
+      const certificate = await this.#issue(asked.id, token.kind, [asked.hostname], request.publicKey)
+      this.#check(asked, token) // again: issuing took a moment
+      checkUsable(this.#token(token.id), now())
+      if (!store.join(this.#member(asked, token, request), certificate)) checkUsable(this.#token(token.id), now())
+      const { id, serial } = { id: asked.id, serial: certificate.serial }
+      logger.info({ id, kind: token.kind, policyServer: token.policyServer, tokenId: token.id, serial }, 'joined')
+      await publish()
+      return this.#answer(asked.id)
+    })
+  }
+
+  /**
+   * A certificate for the same key, when the newest one is two thirds through its life; else that one. The request's
+   * signature proves who asks: so it matters neither which relays passed it on nor what they may have changed.
+   */
+  async renew(der: Buffer): Promise<JoinAnswer> {
+    const { store, now, publish, logger } = this.options
+    return this.#bounded(async () => {
+      const { id, keyHash, publicKey } = await readRequest(der)
+      const member = store.member(id)
+      if (member?.tlsKeyHash == null || !member.tlsKeyHash.equals(keyHash)) {
+        throw new RelayError('FORBIDDEN', `${id} is not a member with this key: it was removed, or never joined`)
+      }
+      const [newest] = store.certificatesOf(id, now())
+      if (newest === undefined) {
+        throw new RelayError('FORBIDDEN', `the certificate of ${id} has ended: remove it at the root, and join again`)
+      }
+      if (isDue(newest, now())) {
+        const certificate = await this.#issue(id, member.kind, hostnamesOf(newest.der), publicKey)
+        if (store.member(id)?.tlsKeyHash?.equals(keyHash) !== true) {
+          throw new RelayError('FORBIDDEN', `${id} was removed`)
+        }
+        store.addCertificate(certificate)
+        logger.info({ id, serial: certificate.serial, notAfterMs: certificate.notAfterMs }, 'certificate renewed')
+        await publish()
+      }
+      return this.#answer(id)
+    })
+  }
+
+  /** Its certificates are revoked for good, and its links closed. @throws {RelayError} UNKNOWN_NODE, CONFLICT */
+  async remove(id: string): Promise<void> {
+    const { store, now, publish, logger } = this.options
+    if (id === ROOT_ID) throw new RelayError('CONFLICT', 'the root cannot be removed')
+    const below = store.countUnder(id)
+    if (below > 0) {
+      throw new RelayError('CONFLICT', `${id} is the policy server of ${below}: move or remove these first`)
+    }
+    if (!store.remove(id, now())) throw new RelayError('UNKNOWN_NODE', `${id} is not a member of the tree`)
+    logger.info({ id }, 'removed; its certificates are revoked')
+    await publish()
+  }
+
+  /** @returns where the new policy server takes connections @throws {RelayError} UNKNOWN_NODE, CONFLICT */
+  async move(id: string, policyServer: string): Promise<{ hostname: string; port: number | undefined }> {
+    const { store, publish, logger } = this.options
+    const member = store.member(id)
+    if (member === undefined) throw new RelayError('UNKNOWN_NODE', `${id} is not a member of the tree`)
+    if (id === ROOT_ID) throw new RelayError('CONFLICT', 'the root has no policy server but itself')
+    const above = relayCalled(store, policyServer)
+    checkFits(store, id, policyServer)
+    store.setPolicyServer(id, policyServer)
+    logger.info({ id, from: member.policyServer, to: policyServer }, 'moved')
+    await publish()
+    return { hostname: above.hostname, port: above.port ?? undefined }
+  }
+
+  #token(id: string): TokenRow {
+    const token = this.options.store.token(id)
+    if (token === undefined) throw new RelayError('FORBIDDEN', 'the join token is gone')
+    return token
+  }
+
+  #check({ id, hostname, port, request, signingKey, signingProof }: JoinRequest, token: TokenRow): void {
+    const { store } = this.options
+    checkNodeId(id)
+    if (id === ROOT_ID || id === POLICY_SERVER) throw new RelayError('CONFLICT', `the id ${id} is reserved`)
+    if (!HOSTNAME.test(hostname)) {
+      throw new RelayError('INVALID_INPUT', `invalid hostname: ${JSON.stringify(hostname.slice(0, 80))}`)
+    }
+    if (token.kind === 'relay' && port === undefined) throw new RelayError('INVALID_INPUT', 'a relay says its port')
+    checkSigningKey(signingKey, signingProof, request)
+    if (token.memberId !== null && token.memberId !== id) {
+      throw new RelayError('FORBIDDEN', `the join token ${token.id} is for ${token.memberId} alone`)
+    }
+    const known = store.member(id)
+    if (known !== undefined && token.memberId !== id) {
+      throw new RelayError(
+        'CONFLICT',
+        `there is a member ${id}: choose another id, remove that one, or make a token for it`
+      )
+    }
+    // whose certificate is good for a name may be taken for whoever is reached by it
+    const namesake = token.kind === 'relay' ? store.byHostname(hostname) : undefined
+    if (namesake !== undefined && namesake.id !== id) {
+      throw new RelayError(
+        'CONFLICT',
+        `the host name ${hostname} is that of ${namesake.id}; a relay needs one of its own`
+      )
+    }
+    if (token.kind === 'relay' && this.#isRootCalled(hostname)) {
+      throw new RelayError('CONFLICT', `the host name ${hostname} is that of the root; a relay needs one of its own`)
+    }
+    if (store.memberCount() >= MAX_NODE_COUNT) throw new RelayError('BUSY', `there are ${MAX_NODE_COUNT} members`)
+    const above = known?.policyServer ?? token.policyServer
+    relayCalled(store, above)
+    checkFits(store, known?.id, above)
+  }
+
+  /** The root may have several names. */
+  #isRootCalled(hostname: string): boolean {
+    const { store, now } = this.options
+    return store.certificatesOf(ROOT_ID, now()).some(({ der }) => {
+      const certificate = new X509Certificate(der)
+      return (isIP(hostname) === 0 ? certificate.checkHost(hostname) : certificate.checkIP(hostname)) !== undefined
+    })
+  }
+
+  #member(asked: JoinRequest, token: TokenRow, request: CertificateRequest): MemberRow {
+    const { id, hostname, port, signingKey } = asked
+    return {
+      id,
+      kind: token.kind,
+      policyServer: this.options.store.member(id)?.policyServer ?? token.policyServer,
+      hostname,
+      port: token.kind === 'relay' ? (port ?? null) : null,
+      keyHash: `sha256//${createHash('sha256').update(signingKey).digest('base64')}`,
+      tlsKeyHash: request.keyHash,
+      tokenId: token.id,
+      joinedAtMs: this.options.now()
+    }
+  }
+
+  async #issue(
+    id: string,
+    purpose: 'relay' | 'node',
+    names: readonly string[],
+    publicKey: Buffer
+  ): Promise<MemberCertificateRow> {
+    const { authority, now, lifetimeMs } = this.options
+    const hostnames = purpose === 'node' ? [] : names
+    const asked = { id, purpose, hostnames, publicKey, nowMs: now(), lifetimeMs: lifetimeMs() }
+    return certificateRow(id, await authority.issue(asked))
+  }
+
+  #answer(id: string): JoinAnswer {
+    const { store, authority, now } = this.options
+    const member = store.member(id)
+    const above = store.member(member?.policyServer ?? '')
+    const [newest] = store.certificatesOf(id, now())
+    if (member === undefined || above === undefined || newest === undefined) {
+      throw new RelayError('CONFLICT', `${id} was removed meanwhile`)
+    }
+    return {
+      id,
+      kind: member.kind,
+      certificate: formatCertificate(newest.der),
+      ca: authority.certificate,
+      policyServer: {
+        id: above.id,
+        hostname: above.hostname,
+        port: above.port ?? undefined,
+        certificates: store
+          .certificatesOf(above.id, now())
+          .map(({ der }) => formatCertificate(der))
+          .join('')
+      }
+    }
+  }
+
+  async #bounded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#underWay >= MAX_AT_ONCE) throw new RelayError('BUSY', 'too many machines are joining at once')
+    this.#underWay += 1
+    try {
+      return await work()
+    } finally {
+      this.#underWay -= 1
+    }
+  }
+}
+
+/** The same machine asks again with the same token: the answer to its join did not reach it. */
+function answerLost(member: MemberRow | undefined, token: TokenRow, { keyHash }: CertificateRequest): boolean {
+  return member?.tokenId === token.id && member.tlsKeyHash?.equals(keyHash) === true
+}
+
+function checkSigningKey(spki: Buffer, proof: Buffer, request: Buffer): void {
+  let isProved = false
+  try {
+    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' })
+    isProved = key.asymmetricKeyType === 'ed25519' && verify(null, request, key, proof)
+  } catch {
+    isProved = false // no key at all
+  }
+  if (!isProved) throw new RelayError('INVALID_INPUT', 'the signing key is no Ed25519 key that signed the request')
+}

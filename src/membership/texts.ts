@@ -1,0 +1,115 @@
+import { FILES } from './folder.js'
+
+/** Where a relay takes connections. */
+export interface PublicAddress {
+  readonly hostname: string
+  readonly port: number
+}
+
+export interface RelayText {
+  readonly id: string
+  /** For callers on this machine, `host:port`. */
+  readonly listen: string
+  /** The port for all others. */
+  readonly port: number
+  /** Undefined at the root. */
+  readonly upstream: PublicAddress | undefined
+}
+
+/** `main.conf` of a root (without `upstream`), or of a relay that joined. */
+export function mainConf({ id, listen, port, upstream }: RelayText): string {
+  const general = [
+    `node_id = ${JSON.stringify(id)}`,
+    `listen = ${JSON.stringify(listen)}`,
+    `https_listen = "0.0.0.0:${port}"`,
+    `https_certificate_file = "${FILES.certificate}"`,
+    `https_key_file = "${FILES.tlsKey}"`,
+    `https_port = ${port}`,
+    'peer_authentication = "cert_validation"',
+    `ca_path = "${FILES.ca}"`
+  ]
+  const above =
+    upstream === undefined
+      ? []
+      : [
+          ...section('output.upstream', [
+            `host = ${JSON.stringify(formatAddress(upstream))}`,
+            `server_certificate_file = "${FILES.policyServer}"`
+          ]),
+          ...section('links', ['dial = true'])
+        ]
+  return [
+    ...section('general', general),
+    ...section('tree', [`source = "${upstream === undefined ? 'members' : 'policy-server'}"`]),
+    ...above,
+    ...section('storage', [`path = "${FILES.storage}"`]),
+    ...section('shared_files', [`path = "${FILES.sharedFiles}"`]),
+    ...section('shared_folder', [`path = "${FILES.sharedFolder}"`])
+  ].join('\n')
+}
+
+/** `agent.conf` of a node that joined. */
+export function agentConf({ id, upstream }: { readonly id: string; readonly upstream: PublicAddress }): string {
+  return [
+    `node_id = ${JSON.stringify(id)}`,
+    `certificate_file = "${FILES.certificate}"`,
+    `key_file = "${FILES.tlsKey}"`,
+    `signing_key_file = "${FILES.signingKey}"`,
+    '',
+    ...section('upstream', [`host = ${JSON.stringify(formatAddress(upstream))}`, `ca_file = "${FILES.ca}"`]),
+    ...section('storage', [`path = "${FILES.storage}"`])
+  ].join('\n')
+}
+
+export const LOGGING_CONF = section('general', ['level = "info"']).join('\n')
+
+export function formatAddress({ hostname, port }: PublicAddress): string {
+  return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+}
+
+export interface UnitText {
+  /** `serve` for a relay, `agent` for a node. */
+  readonly command: 'serve' | 'agent'
+  readonly program: readonly string[]
+  readonly folder: string
+  readonly user: string
+}
+
+/** A unit for systemd, to be installed. deploy/systemd has one that explains itself. */
+export function systemdUnit({ command, program, folder, user }: UnitText): string {
+  const start = [...program, command, '--config', folder].map(quote).join(' ')
+  return `[Unit]
+Description=Treeline ${command === 'serve' ? 'relay' : 'agent'}
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+Type=exec
+ExecStart=${start}
+ExecReload=/bin/kill -HUP $MAINPID
+User=${user}
+Environment=NODE_ENV=production
+Restart=on-failure
+RestartSec=2s
+RestartPreventExitStatus=2
+KillMode=mixed
+TimeoutStopSec=45s
+LimitNOFILE=65536
+UMask=0027
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+PrivateTmp=yes
+
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+/** As systemd reads a command line: quoted where need be, and `%` and `$` stand for themselves. */
+function quote(word: string): string {
+  const text = word.replaceAll('%', '%%').replaceAll('$', '$$$$')
+  return /^[\w./@:=+,%$-]+$/.test(text) ? text : `"${text.replaceAll(/[\\"]/g, '\\$&')}"`
+}
+
+function section(name: string, lines: readonly string[]): string[] {
+  return [`[${name}]`, ...lines, '']
+}

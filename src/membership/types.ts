@@ -1,0 +1,68 @@
+import type { MemberKind } from '../storage/member-store.js'
+
+/** What a machine asks to join with. */
+export interface JoinRequest {
+  /** `<id>.<secret>` of the token. */
+  readonly token: string
+  readonly id: string
+  readonly hostname: string
+  /** Where a relay takes connections. */
+  readonly port: number | undefined
+  /** PKCS #10, DER: signed by the TLS key. */
+  readonly request: Buffer
+  /** SubjectPublicKeyInfo of the Ed25519 key that signs files, DER. */
+  readonly signingKey: Buffer
+  /** By that key, over `request`. */
+  readonly signingProof: Buffer
+}
+
+/** What a machine that joined, or whose certificate was renewed, needs to know. */
+export interface JoinAnswer {
+  readonly id: string
+  readonly kind: MemberKind
+  /** PEM: its own, and the CA's. */
+  readonly certificate: string
+  readonly ca: string
+  readonly policyServer: {
+    readonly id: string
+    readonly hostname: string
+    readonly port: number | undefined
+    /** PEM: all that it may present. */
+    readonly certificates: string
+  }
+}
+
+export interface NewToken {
+  readonly kind: MemberKind
+  readonly policyServer: string
+  /** For this id alone, which may be a member already: it then gets a new certificate, and its old ones are revoked. */
+  readonly memberId: string | undefined
+  readonly uses: number
+  readonly lifetimeMs: number
+}
+
+export interface TokenMade extends NewToken {
+  /** Shown once: only its hash is kept. */
+  readonly token: string
+  readonly id: string
+  readonly expiresAtMs: number
+  /** Where its policy server takes connections. */
+  readonly hostname: string
+  readonly port: number | undefined
+}
+
+/** Where a relay passes joins on to, or at the root, where they end. */
+export interface Joining {
+  /** The CA's certificate, PEM. */
+  ca(way: Way): Promise<string>
+  join(request: JoinRequest, way: Way): Promise<JoinAnswer>
+  /** @param request PKCS #10, DER, by the key of a certificate that the root listed */
+  renew(request: Buffer, way: Way): Promise<JoinAnswer>
+}
+
+/** How a request came here. */
+export interface Way {
+  /** Ids of the relays passed, oldest first, as they came. */
+  readonly passed: readonly string[]
+  readonly signal: AbortSignal
+}

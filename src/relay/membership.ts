@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.js'
+import { openAuthority } from '../membership/certificate-authority.js'
+import { CertificateKeeper } from '../membership/certificate-keeper.js'
+import { ExpiryWatch } from '../membership/expiry.js'
+import { writeFileAtOnce } from '../membership/files.js'
+import { createPassingUp } from '../membership/passing-up.js'
+import { Publication } from '../membership/publication.js'
+import { RootMembership } from '../membership/root-membership.js'
+import type { JoinAnswer, Joining } from '../membership/types.js'
+import type { Database } from '../storage/database.js'
+import { createMemberStore } from '../storage/member-store.js'
+import type { Neighbours } from '../tree/hop.js'
+import type { Tree } from '../tree/tree-service.js'
+
+/** What a relay learns beside its own certificate, such as that of its policy server, it asks for this often. */
+const ASK_EVERY_MS = 24 * 3_600_000
+
+export interface MembershipOptions {
+  readonly config: () => Config
+  readonly tree: Tree
+  readonly neighbours: Neighbours
+  readonly database: Database
+  /** To be called when certificates that this relay uses have changed on disk. */
+  readonly certificatesChanged: () => Promise<void>
+  readonly logger: Logger
+}
+
+export interface Membership {
+  /** Undefined at a root whose tree is not that of its members. */
+  readonly joining: Joining | undefined
+  /** At the root of members alone. */
+  readonly members: RootMembership | undefined
+  /** Makes the tree what the members are: after a crash it may be one step behind. */
+  recover(): Promise<void>
+  start(): void
+  stop(): Promise<void>
+}
+
+/** Joining the tree, and staying in it. @throws {Error} when the root's CA cannot be read */
+export function createMembership(options: MembershipOptions): Membership {
+  const { config, neighbours } = options
+  const { tree, upstream, general } = config()
+  if (tree.source === 'members') return createAtRoot(options)
+  if (upstream === undefined) return { joining: undefined, members: undefined, ...NOTHING }
+  const joining = createPassingUp(neighbours, general.nodeId)
+  const keeper = keeperOf(options, (request, signal) => joining.renew(request, { passed: [], signal }), {
+    askEveryMs: ASK_EVERY_MS,
+    onAnswer: answer => rememberPolicyServer(config(), answer)
+  })
+  return { joining, members: undefined, ...NOTHING, ...(keeper ?? {}) }
+}
+
+const NOTHING = { recover: async () => undefined, start: () => undefined, stop: async () => undefined }
+
+function createAtRoot(options: MembershipOptions): Membership {
+  const { config, tree, database, logger } = options
+  const { nodesListFile, nodesCertsFile } = config().general
+  const { caFile, caKeyFile } = config().tree
+  const now = Date.now
+  const store = createMemberStore(database)
+  const reload = async () => (await tree.reload()).details
+  const publication = new Publication({ store, nodesListFile, nodesCertsFile, reload, now })
+  const publish = () => publication.publish()
+  const authority = openAuthority({
+    certificate: readNamed(caFile, 'tree.ca_file'),
+    key: readNamed(caKeyFile, 'tree.ca_key_file')
+  })
+  const lifetimeMs = () => config().tree.certificateLifetimeMs
+  const members = new RootMembership({ store, authority, publish, lifetimeMs, logger, now })
+  const keeper = keeperOf(options, request => members.renew(request), {})
+  const expiry = new ExpiryWatch({ store, publish, logger, now })
+  return {
+    joining: members,
+    members,
+    recover: publish,
+    start: () => {
+      keeper?.start()
+      expiry.start()
+    },
+    stop: async () => {
+      await Promise.all([keeper?.stop(), expiry.stop()])
+    }
+  }
+}
+
+/** Undefined where this relay has no certificate. */
+function keeperOf(
+  { config, certificatesChanged, logger }: MembershipOptions,
+  renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>,
+  more: { readonly askEveryMs?: number; readonly onAnswer?: (answer: JoinAnswer) => Promise<boolean> }
+): Pick<Membership, 'start' | 'stop'> | undefined {
+  const { httpsCertificateFile: certificateFile, httpsKeyFile: keyFile } = config().general
+  if (certificateFile === undefined || keyFile === undefined) return undefined
+  const keeper = new CertificateKeeper({
+    certificateFile,
+    keyFile,
+    renew,
+    onAnswer: async (answer, isNew) => {
+      const isOther = (await more.onAnswer?.(answer)) ?? false
+      if (isNew || isOther) await certificatesChanged()
+    },
+    ...(more.askEveryMs === undefined ? {} : { askEveryMs: more.askEveryMs }),
+    logger
+  })
+  return { start: () => keeper.start(), stop: () => keeper.stop() }
+}
+
+/** With pinning, the file is the operator's own. @returns whether it changed */
+async function rememberPolicyServer({ upstream, general }: Config, answer: JoinAnswer): Promise<boolean> {
+  const file = upstream?.serverCertificateFile
+  if (file === undefined || general.peerAuthentication !== 'cert_validation') return false
+  if (answer.policyServer.certificates === '') return false
+  return writeFileAtOnce(file, answer.policyServer.certificates)
+}
+
+function readNamed(file: string, setting: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw new Error(`${setting} cannot be read (treeline init makes it): ${why}`, { cause: error })
+  }
+}

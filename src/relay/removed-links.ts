@@ -1,0 +1,61 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import type { KnownCertificates } from '../api/services.js'
+import type { LinkRegistry } from '../links/link-registry.js'
+import { CLOSE } from '../links/protocol.js'
+import type { LinkOwner } from '../links/upper-link.js'
+import { fingerprint } from '../tree/peer-trust.js'
+import type { Topology } from '../tree/topology.js'
+
+export interface RemovedLinksOptions {
+  readonly registry: LinkRegistry
+  readonly certificates: KnownCertificates
+  readonly topology: () => Topology
+  /** Whether certificates may be replaced by others of the same key, as they are when they are renewed. */
+  readonly areRenewed: boolean
+}
+
+interface Shown {
+  readonly fingerprint: string
+  /** SHA-256 of the public key. */
+  readonly key: Buffer | undefined
+}
+
+/** Closes the links of those that are no longer managed here, or whose certificate is no longer theirs. */
+export class RemovedLinks {
+  readonly #shown = new WeakMap<LinkOwner, Shown>()
+
+  constructor(private readonly options: RemovedLinksOptions) {}
+
+  /** To be called with each owner of a link as it is admitted. @param certificate DER */
+  note(owner: LinkOwner, certificate: Buffer): void {
+    const key = this.options.areRenewed ? keyOf(certificate) : undefined
+    this.#shown.set(owner, { fingerprint: fingerprint(certificate), key })
+  }
+
+  /** To be called when the tree, or the certificates, have changed. */
+  close(): void {
+    const { registry, topology } = this.options
+    const tree = topology()
+    for (const link of registry.all()) {
+      const { owner } = link
+      const shown = this.#shown.get(owner)
+      if (shown === undefined) continue // a client
+      if (tree.route(owner.id).kind !== 'here') link.close(CLOSE.removed, `not managed by ${tree.selfId} any more`)
+      else if (!this.#isTheirs(owner.id, shown)) link.close(CLOSE.removed, 'its certificate was removed')
+    }
+  }
+
+  #isTheirs(id: string, shown: Shown): boolean {
+    const { certificates } = this.options
+    if (certificates.nodeOf(shown.fingerprint) === id) return true
+    const { key } = shown
+    return key !== undefined && certificates.of(id).some(certificate => keyOf(certificate).equals(key))
+  }
+}
+
+function keyOf(certificate: Buffer): Buffer {
+  const { publicKey } = new X509Certificate(certificate)
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest()
+}

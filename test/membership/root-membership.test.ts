@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { webcrypto, X509Certificate } from 'node:crypto'
+import { test } from 'node:test'
+import { makeRequest } from '../../src/membership/certificate-request.js'
+import { publicKeyOf } from '../../src/membership/folder.js'
+import { USER_ID_OID, x509 } from '../../src/membership/x509.js'
+import { MAX_CHAIN_LENGTH } from '../../src/tree/chain-check.js'
+import { RelayError, type RelayErrorCode } from '../../src/values/relay-error.js'
+import { DAY_MS, joinRequest, LIFETIME_MS, type Members, makeMachine, startMembers } from '../support/members.js'
+
+function refused(code: RelayErrorCode, message: RegExp) {
+  return (error: unknown) => error instanceof RelayError && error.code === code && message.test(error.message)
+}
+
+async function joinAs(root: Members, id: string, asked: Parameters<Members['token']>[0] = {}) {
+  const machine = makeMachine()
+  const answer = await root.members.join(await joinRequest(root.token(asked), id, machine))
+  return { ...answer, machine, serial: new X509Certificate(answer.certificate).serialNumber }
+}
+
+async function requestOnP384(id: string): Promise<Buffer> {
+  const { Pkcs10CertificateRequestGenerator } = await x509()
+  const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-384' }, false, ['sign', 'verify'])
+  const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-384' }
+  const name = [{ [USER_ID_OID]: [id] }]
+  return Buffer.from((await Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm })).rawData)
+}
+
+test('who joins is a member where the token says, with a certificate that says who it is and for what', async t => {
+  const root = await startMembers(t)
+  const { machine, ...answer } = await joinAs(root, 'relay-1')
+  const certificate = new X509Certificate(answer.certificate)
+  assert.match(certificate.subject, /^UID=relay-1$/)
+  assert.equal(certificate.subjectAltName, 'DNS:relay-1.example, URI:urn:treeline:purpose:relay')
+  assert.ok(certificate.checkIssued(new X509Certificate(answer.ca)))
+  assert.ok(certificate.verify(new X509Certificate(root.authority.certificate).publicKey))
+  assert.ok(certificate.checkPrivateKey(machine.tls))
+  assert.equal(answer.policyServer.hostname, 'root.example')
+  const member = root.store.member('relay-1')
+  assert.equal(member?.policyServer, 'root')
+  assert.match(member?.keyHash ?? '', /^sha256\/\//)
+  assert.equal(root.published(), 1)
+
+  const node = await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-1' })
+  const nodeCertificate = new X509Certificate(node.certificate)
+  assert.equal(nodeCertificate.subjectAltName, 'URI:urn:treeline:purpose:node')
+  assert.deepEqual(nodeCertificate.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'it cannot pass for a server')
+  assert.equal(node.policyServer.id, 'relay-1')
+  assert.equal(root.store.member('node-1')?.port, null)
+})
+
+test('a token is used up, expires, is revoked, and says so; an unknown one is only unknown', async t => {
+  const root = await startMembers(t)
+  const used = root.token()
+  await root.members.join(await joinRequest(used, 'relay-1'))
+  await assert.rejects(root.members.join(await joinRequest(used, 'relay-2')), refused('FORBIDDEN', /as often as/))
+  const revoked = root.token()
+  root.members.revokeToken(revoked.split('.')[0] ?? '')
+  await assert.rejects(root.members.join(await joinRequest(revoked, 'relay-2')), refused('FORBIDDEN', /was revoked/))
+  const expired = root.token({ lifetimeMs: 1_000 })
+  root.clock.nowMs += 1_000
+  await assert.rejects(
+    root.members.join(await joinRequest(expired, 'relay-2')),
+    refused('FORBIDDEN', /expired at 2026/)
+  )
+  const [id, secret = ''] = root.token().split('.')
+  const wrong = `${id}.${secret[0] === 'A' ? 'B' : 'A'}${secret.slice(1)}`
+  for (const text of [wrong, `${'0'.repeat(12)}.${secret}`, 'nonsense', '']) {
+    await assert.rejects(root.members.join(await joinRequest(text, 'relay-2')), refused('FORBIDDEN', /is not known/))
+  }
+  assert.equal(root.store.member('relay-2'), undefined)
+})
+
+test('a token of several uses admits so many, however many ask at once', async t => {
+  const root = await startMembers(t)
+  const token = root.token({ uses: 3 })
+  const asked = await Promise.all(Array.from({ length: 8 }, (_, n) => joinRequest(token, `relay-${n}`)))
+  const results = await Promise.allSettled(asked.map(request => root.members.join(request)))
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 3)
+  assert.equal(root.store.memberCount(), 4)
+})
+
+test('one id asked for by two at once is given to one of them', async t => {
+  const root = await startMembers(t)
+  const token = root.token({ uses: 2, kind: 'node' })
+  const asked = await Promise.all([joinRequest(token, 'same'), joinRequest(token, 'same')])
+  const results = await Promise.allSettled(asked.map(request => root.members.join(request)))
+  assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
+  assert.equal(root.store.token(token.split('.')[0] ?? '')?.usesLeft, 1)
+})
+
+test('an id that exists, a reserved one, a malformed one, a host name of another relay: all refused', async t => {
+  const root = await startMembers(t)
+  await joinAs(root, 'relay-1')
+  const token = root.token({ uses: 20 })
+  const attempt = async (id: string, changes = {}) =>
+    root.members.join(await joinRequest(token, id, makeMachine(), changes))
+  await assert.rejects(attempt('relay-1'), refused('CONFLICT', /there is a member relay-1/))
+  await assert.rejects(attempt('root'), refused('CONFLICT', /reserved/))
+  await assert.rejects(attempt('policy-server'), refused('CONFLICT', /reserved/))
+  await assert.rejects(attempt('a/b'), refused('INVALID_INPUT', /node id/))
+  await assert.rejects(attempt('r2', { hostname: '-x' }), refused('INVALID_INPUT', /hostname/))
+  await assert.rejects(attempt('r2', { hostname: 'RELAY-1.example' }), refused('CONFLICT', /that of relay-1/))
+  await assert.rejects(attempt('r2', { hostname: 'other.example' }), refused('CONFLICT', /that of the root/))
+  await assert.rejects(attempt('r2', { port: undefined }), refused('INVALID_INPUT', /port/))
+  const stranger = publicKeyOf(makeMachine().signing)
+  await assert.rejects(attempt('r2', { signingKey: stranger }), refused('INVALID_INPUT', /signing key/))
+  const request = await makeRequest('r3', makeMachine().tls)
+  await assert.rejects(attempt('r2', { request }), refused('INVALID_INPUT', /for another id/))
+  const changed = Buffer.from(await makeRequest('r2', makeMachine().tls))
+  changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
+  await assert.rejects(attempt('r2', { request: changed }), refused('INVALID_INPUT', /certificate request/))
+  await assert.rejects(attempt('r2', { request: await requestOnP384('r2') }), refused('INVALID_INPUT', /P-256/))
+  assert.equal(root.store.token(token.split('.')[0] ?? '')?.usesLeft, 20, 'no use is lost by it')
+})
+
+test('a join whose answer was lost is answered again, without a further use', async t => {
+  const root = await startMembers(t)
+  const asked = await joinRequest(root.token(), 'relay-1')
+  const first = await root.members.join(asked)
+  assert.deepEqual(await root.members.join(asked), first)
+  assert.equal(root.store.certificatesOf('relay-1', root.clock.nowMs).length, 1)
+})
+
+test('a certificate is renewed for its own key once it is two thirds through, and not before', async t => {
+  const root = await startMembers(t)
+  const { machine, serial } = await joinAs(root, 'relay-1')
+  const renew = async () => new X509Certificate((await root.members.renew(request)).certificate)
+  const request = await makeRequest('relay-1', machine.tls)
+  assert.equal((await renew()).serialNumber, serial)
+  root.clock.nowMs += (LIFETIME_MS * 2) / 3
+  const renewed = await renew()
+  assert.notEqual(renewed.serialNumber, serial)
+  assert.equal(renewed.subjectAltName, 'DNS:relay-1.example, URI:urn:treeline:purpose:relay')
+  assert.equal((await renew()).serialNumber, renewed.serialNumber, 'asked again, it is the same one')
+  const listed = () => root.store.certificatesOf('relay-1', root.clock.nowMs).map(row => row.serial)
+  assert.deepEqual(listed(), [renewed.serialNumber, serial], 'both are good until the old one ends')
+  root.clock.nowMs += LIFETIME_MS / 3 + DAY_MS
+  assert.deepEqual(listed(), [renewed.serialNumber])
+})
+
+test('nobody renews with another key, after the end, or once removed', async t => {
+  const root = await startMembers(t)
+  const { machine } = await joinAs(root, 'relay-1')
+  const request = await makeRequest('relay-1', machine.tls)
+  const forged = await makeRequest('relay-1', makeMachine().tls)
+  await assert.rejects(root.members.renew(forged), refused('FORBIDDEN', /not a member with this key/))
+  root.clock.nowMs += LIFETIME_MS + DAY_MS
+  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /has ended/))
+  await root.members.remove('relay-1')
+  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /removed/))
+})
+
+test('what is removed stays revoked when its id joins again', async t => {
+  const root = await startMembers(t)
+  const first = await joinAs(root, 'relay-1')
+  await root.members.remove('relay-1')
+  assert.deepEqual(root.store.certificatesOf('relay-1', root.clock.nowMs), [])
+  const second = await joinAs(root, 'relay-1')
+  const listed = root.store.certificatesOf('relay-1', root.clock.nowMs).map(row => row.serial)
+  assert.deepEqual(listed, [second.serial])
+  assert.notEqual(second.serial, first.serial)
+  await assert.rejects(root.members.remove('relay-2'), refused('UNKNOWN_NODE', /relay-2/))
+  await assert.rejects(root.members.remove('root'), refused('CONFLICT', /root/))
+})
+
+test('a relay with others under it is not removed', async t => {
+  const root = await startMembers(t)
+  await joinAs(root, 'relay-1')
+  await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-1' })
+  await assert.rejects(root.members.remove('relay-1'), refused('CONFLICT', /policy server of 1/))
+  await root.members.move('node-1', 'root')
+  await root.members.remove('relay-1')
+})
+
+test('a token for one id lets that member join anew, where it is, with all below it', async t => {
+  const root = await startMembers(t)
+  await joinAs(root, 'relay-1')
+  const old = await joinAs(root, 'relay-2', { policyServer: 'relay-1' })
+  await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-2' })
+  const token = root.token({ memberId: 'relay-2', kind: 'node', policyServer: 'root' })
+  await assert.rejects(
+    root.members.join(await joinRequest(token, 'relay-3')),
+    refused('FORBIDDEN', /for relay-2 alone/)
+  )
+  const answer = await root.members.join(await joinRequest(token, 'relay-2'))
+  assert.equal(answer.kind, 'relay')
+  assert.equal(answer.policyServer.id, 'relay-1')
+  assert.equal(root.store.countUnder('relay-2'), 1)
+  const listed = root.store.certificatesOf('relay-2', root.clock.nowMs).map(row => row.serial)
+  assert.deepEqual(listed, [new X509Certificate(answer.certificate).serialNumber])
+  const request = await makeRequest('relay-2', old.machine.tls)
+  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
+})
+
+test('moving refuses cycles, policy servers that are nodes, and chains that would be too long', async t => {
+  const root = await startMembers(t)
+  let above = 'root'
+  for (let n = 1; n < MAX_CHAIN_LENGTH; n++) {
+    await joinAs(root, `relay-${n}`, { policyServer: above })
+    above = `relay-${n}`
+  }
+  await joinAs(root, 'side')
+  await joinAs(root, 'below-side', { policyServer: 'side' })
+  await joinAs(root, 'leaf', { kind: 'node', policyServer: 'below-side' })
+  await assert.rejects(root.members.move('side', above), refused('CONFLICT', /22 policy servers/))
+  await assert.rejects(root.members.move('relay-3', 'relay-7'), refused('CONFLICT', /cycle/))
+  await assert.rejects(root.members.move('side', 'side'), refused('CONFLICT', /cycle/))
+  await assert.rejects(root.members.move('side', 'leaf'), refused('CONFLICT', /only relays/))
+  await assert.rejects(root.members.move('side', 'nobody'), refused('UNKNOWN_NODE', /nobody/))
+  await assert.rejects(root.members.move('root', 'side'), refused('CONFLICT', /root/))
+  assert.deepEqual(await root.members.move('side', 'relay-17'), { hostname: 'relay-17.example', port: 443 })
+  assert.equal(root.store.member('side')?.policyServer, 'relay-17')
+  await joinAs(root, 'deepest', { kind: 'node', policyServer: above })
+  await joinAs(root, 'last-relay', { policyServer: above })
+  await assert.rejects(
+    joinAs(root, 'too-deep', { kind: 'node', policyServer: 'last-relay' }),
+    refused('CONFLICT', /21 policy servers/)
+  )
+})

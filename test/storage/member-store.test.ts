@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openDatabase } from '../../src/storage/database.js'
+import { createMemberStore, type MemberRow } from '../../src/storage/member-store.js'
+import { temporaryFolder } from '../support/neighbours.js'
+
+const MEMBER: MemberRow = {
+  id: 'relay-1',
+  kind: 'relay',
+  policyServer: 'root',
+  hostname: 'relay-1.example',
+  port: 443,
+  keyHash: '',
+  tlsKeyHash: randomBytes(32),
+  tokenId: 'token-1',
+  joinedAtMs: 10
+}
+const TOKEN = {
+  id: 'token-1',
+  secretHash: randomBytes(32),
+  kind: 'relay',
+  policyServer: 'root',
+  memberId: null,
+  usesLeft: 2,
+  createdAtMs: 0,
+  expiresAtMs: 100,
+  revokedAtMs: null
+} as const
+
+function certificate(memberId: string, serial: string, notBeforeMs = 0, notAfterMs = 1_000) {
+  return { fingerprint: randomBytes(32), memberId, serial, der: Buffer.from(serial), notBeforeMs, notAfterMs }
+}
+
+test('members, certificates and tokens are there again after the database was opened anew', async t => {
+  const file = join(await temporaryFolder(t), 'state.db')
+  const first = openDatabase(file, 'state')
+  const store = createMemberStore(first)
+  store.addToken(TOKEN)
+  assert.equal(store.join(MEMBER, certificate('relay-1', 'AA')), true)
+  first.close()
+  const second = openDatabase(file, 'state')
+  t.after(() => second.close())
+  const again = createMemberStore(second)
+  assert.deepEqual(again.member('relay-1'), MEMBER)
+  assert.deepEqual(again.token('token-1'), { ...TOKEN, usesLeft: 1 })
+  assert.equal(again.byHostname('RELAY-1.EXAMPLE')?.id, 'relay-1')
+  assert.equal(again.certificatesOf('relay-1', 0)[0]?.serial, 'AA')
+})
+
+test('certificates are listed while they are good: not ended, not revoked; in pages', async t => {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  const store = createMemberStore(db)
+  store.addToken(TOKEN)
+  const old = certificate('relay-1', 'AA', 0, 50)
+  assert.equal(store.join(MEMBER, old), true)
+  store.addCertificate(certificate('relay-1', 'BB', 20, 200))
+  assert.deepEqual(
+    store.certificatesOf('relay-1', 10).map(({ serial }) => serial),
+    ['BB', 'AA']
+  )
+  assert.equal(store.nextEnd(10), 50)
+  assert.deepEqual(
+    store.certificatesOf('relay-1', 50).map(({ serial }) => serial),
+    ['BB']
+  )
+  const [one] = store.certificates(10, 0, 1)
+  assert.deepEqual(
+    store.certificates(10, one?.place ?? 0, 5).map(({ serial }) => serial),
+    ['BB']
+  )
+
+  assert.equal(store.remove('relay-1', 20), true)
+  assert.equal(store.remove('relay-1', 20), false)
+  assert.equal(store.isRevoked(old.fingerprint), true)
+  assert.equal(store.join({ ...MEMBER, joinedAtMs: 30 }, certificate('relay-1', 'CC')), true)
+  assert.deepEqual(
+    store.certificates(10, 0, 5).map(({ serial }) => serial),
+    ['CC']
+  )
+  assert.equal(store.join({ ...MEMBER, id: 'relay-2' }, certificate('relay-2', 'DD')), false, 'two uses were made')
+  assert.equal(store.member('relay-2'), undefined)
+})

@@ -1,0 +1,110 @@
+import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { pino } from 'pino'
+import { type CertificateAuthority, makeAuthority, openAuthority } from '../../src/membership/certificate-authority.js'
+import { makeRequest } from '../../src/membership/certificate-request.js'
+import { certificateRow } from '../../src/membership/certificates.js'
+import { publicKeyOf } from '../../src/membership/folder.js'
+import { RootMembership } from '../../src/membership/root-membership.js'
+import type { JoinRequest, NewToken } from '../../src/membership/types.js'
+import { openDatabase } from '../../src/storage/database.js'
+import { createMemberStore, type MemberStore } from '../../src/storage/member-store.js'
+import { temporaryFolder } from './treeline-command.js'
+
+export const DAY_MS = 24 * 3_600_000
+/** Of all certificates that {@link startMembers} issues. */
+export const LIFETIME_MS = 90 * DAY_MS
+
+export interface Members {
+  readonly store: MemberStore
+  readonly authority: CertificateAuthority
+  readonly members: RootMembership
+  /** How often the tree was made anew. */
+  readonly published: () => number
+  /** To be moved by the test. */
+  readonly clock: { nowMs: number }
+  /** A token's proof: what is sent. */
+  token(asked?: Partial<NewToken>): string
+}
+
+/** The membership of a root, with a database and a CA of its own, and no tree to publish to. */
+export async function startMembers(t: TestContext): Promise<Members> {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  const store = createMemberStore(db)
+  const clock = { nowMs: Date.parse('2026-01-01T00:00:00Z') }
+  const now = () => clock.nowMs
+  const authority = openAuthority(await makeAuthority('Test CA', now()))
+  let published = 0
+  const members = new RootMembership({
+    store,
+    authority,
+    publish: async () => {
+      published += 1
+    },
+    lifetimeMs: () => LIFETIME_MS,
+    logger: pino({ level: 'silent' }),
+    now
+  })
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const publicKey = publicKeyOf(privateKey)
+  const hostnames = ['root.example', 'other.example']
+  const issued = { id: 'root', purpose: 'relay', hostnames, publicKey, nowMs: now(), lifetimeMs: LIFETIME_MS } as const
+  const root = {
+    id: 'root',
+    kind: 'relay',
+    policyServer: 'root',
+    hostname: 'root.example',
+    port: 443,
+    keyHash: '',
+    tlsKeyHash: createHash('sha256').update(publicKey).digest(),
+    tokenId: null,
+    joinedAtMs: now()
+  } as const
+  store.addMembers([root], [certificateRow('root', await authority.issue(issued))])
+  const defaults = { kind: 'relay', policyServer: 'root', memberId: undefined, uses: 1, lifetimeMs: 3_600_000 } as const
+  return {
+    store,
+    authority,
+    members,
+    published: () => published,
+    clock,
+    token: asked => {
+      const { token } = members.createToken({ ...defaults, ...asked })
+      return token.slice(0, token.lastIndexOf('.'))
+    }
+  }
+}
+
+export interface Machine {
+  readonly tls: KeyObject
+  readonly signing: KeyObject
+}
+
+export function makeMachine(): Machine {
+  return {
+    tls: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+    signing: generateKeyPairSync('ed25519').privateKey
+  }
+}
+
+/** What `treeline join` would send. */
+export async function joinRequest(
+  token: string,
+  id: string,
+  machine: Machine = makeMachine(),
+  changes: Partial<JoinRequest> = {}
+): Promise<JoinRequest> {
+  const request = await makeRequest(id, machine.tls)
+  return {
+    token,
+    id,
+    hostname: `${id}.example`,
+    port: 443,
+    request,
+    signingKey: publicKeyOf(machine.signing),
+    signingProof: sign(null, request, machine.signing),
+    ...changes
+  }
+}
