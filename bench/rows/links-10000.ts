@@ -35,13 +35,18 @@ async function measure(context: RowContext): Promise<Measurement> {
   const storm = await measureStorm(relay, nodes)
   context.say(`back in ${storm.seconds.toFixed(1)} s, slowest answer ${storm.slowestMs.toFixed(0)} ms`)
   const seconds = Math.min(...runs.map(run => run.seconds))
-  const unreported = Math.max(...runs.map(run => COUNT - run.done))
+  const fewest = Math.min(...runs.map(run => run.done))
+  if (fewest !== COUNT) throw new Error(`only ${fewest} of ${COUNT} nodes were reported as done`)
   return {
     checks: [
       { what: 'resident', value: mib, unit: 'MiB', bound: { atMost: MOST_MIB } },
-      { what: 'idle, of a core', value: idleShare * 1000, unit: 'ms', bound: { atMost: MOST_IDLE_SHARE * 1000 } },
+      {
+        what: 'CPU time of a second, idle',
+        value: idleShare * 1000,
+        unit: 'ms',
+        bound: { atMost: MOST_IDLE_SHARE * 1000 }
+      },
       { what: 'run of all', value: seconds, unit: 's', bound: { atMost: MOST_RUN_SECONDS } },
-      { what: 'nodes without a report', value: unreported, unit: 's', bound: { atMost: 0 } },
       { what: 'all back', value: storm.seconds, unit: 's', bound: { atMost: MOST_RECONNECT_SECONDS } },
       { what: 'slowest answer meanwhile', value: storm.slowestMs, unit: 'ms', bound: { atMost: MOST_ANSWER_MS } }
     ],

@@ -57,11 +57,9 @@ const dialers = nodes.map(({ certificate }) => {
 
 /** As an agent whose command ends at once. */
 function answerOrder(request: IncomingMessage, response: Parameters<RequestListener>[1]): void {
-  const chunks: Buffer[] = []
-  request.on('data', (chunk: Buffer) => chunks.push(chunk))
+  request.resume()
   request.on('end', () => {
-    const form = new URLSearchParams(Buffer.concat(chunks).toString())
-    const node = form.get('nodes') ?? ''
+    const node = /remote-run\/nodes\/([^/?]+)$/.exec(request.url ?? '')?.[1] ?? ''
     const run = String(request.headers['treeline-run-id'])
     const events = [
       { event: 'start', relay: node },

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../config/config.js'
 import type { LinkAdministration } from '../links/link-administration.js'
+import type { RootMembership } from '../membership/root-membership.js'
+import type { Joining } from '../membership/types.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
@@ -63,6 +65,10 @@ export interface Services {
   readonly treeSource: TreeSource
   /** Undefined unless the tree is the policy server's. */
   readonly treeSync: TreeSync | undefined
+  /** Undefined at a root whose tree is not that of its members. */
+  readonly joining: Joining | undefined
+  /** At the root of members alone. */
+  readonly members: RootMembership | undefined
   readonly system: SystemControl
   readonly metrics: Metrics
   /** Undefined: no token makes anyone an admin. */

@@ -22,6 +22,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'share', summary: 'sign a file and share it with a node', load: () => import('./share.js') },
   { name: 'fetch', summary: 'fetch a shared file, and verify it', load: () => import('./fetch.js') },
   { name: 'outbox', summary: 'see to files that could not be handed on yet', load: () => import('./outbox.js') },
+  { name: 'init', summary: 'make the root of a new tree', load: () => import('./init.js') },
+  { name: 'token', summary: 'make, list and revoke tokens to join with', load: () => import('./token.js') },
+  { name: 'join', summary: 'join a tree, as a relay or a node', load: () => import('./join.js') },
   { name: 'key', summary: 'make keys that sign, and keys that files are sealed for', load: () => import('./key.js') },
   { name: 'method', summary: "agents' generic methods: kept, repaired or error", load: () => import('./method.js') }
 ]

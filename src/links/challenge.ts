@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
+import { type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
 import type { VersionRange } from './protocol.js'
 
@@ -106,7 +106,7 @@ export function checkAnswer(challenge: Challenge, identity: IdentityMembers & Ce
   const text = signedText(challenge, identity.purpose, identity.link ?? '')
   let isGood: boolean
   try {
-    const key = createPublicKey(new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' }))
+    const key = new X509Certificate(certificate).publicKey
     isGood = verify(digestFor(key), text, key, Buffer.from(identity.signature, 'base64'))
   } catch (cause) {
     throw new ChallengeError('the certificate or its signature cannot be read', { cause })

@@ -1,8 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../values/logger.js'
-import { makeRunId } from '../values/run-id.js'
 import {
   type Challenge,
   ChallengeError,
@@ -109,7 +109,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     if (registry.hasAllReplicas(owner)) {
       return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
     }
-    const id = makeRunId(now())
+    const id = randomUUID()
     socket.send(JSON.stringify({ treeline: 'welcome', link: id, pingMs }))
     const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
     const told = { id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }

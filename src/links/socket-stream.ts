@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { inTurns } from './in-turns.js'
 
 /** Written at once. The other side holds a message in memory until all of it is there. */
 const PIECE_BYTES = 64 * 1024
@@ -36,12 +37,14 @@ export class SocketStream extends Duplex {
       this.#touch()
       if (!this.push(data)) socket.pause()
     })
-    socket.on('close', code => {
-      if (this.destroyed) return
-      if (code === NORMAL_CLOSE) this.push(null)
-      else this.destroy(new LinkLostError(`the connection was lost (WebSocket close code ${code})`))
-    })
+    socket.on('close', code => inTurns(() => this.#lost(code)))
     socket.on('error', error => this.destroy(error))
+  }
+
+  #lost(code: number): void {
+    if (this.destroyed) return
+    if (code === NORMAL_CLOSE) this.push(null)
+    else this.destroy(new LinkLostError(`the connection was lost (WebSocket close code ${code})`))
   }
 
   override _read(): void {

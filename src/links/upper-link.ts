@@ -10,6 +10,7 @@ import { pipeline, type Readable } from 'node:stream'
 import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
 import { watchFloods } from './flood-guard.js'
+import { inTurns } from './in-turns.js'
 import { LaneQueue } from './lane-queue.js'
 import { watchPings } from './pings.js'
 import {
@@ -119,7 +120,7 @@ export class UpperLink {
     })
     watchFloods(this.#session, reason => this.#break(new LinkLostError(reason)))
     this.#socket.once('close', code => {
-      this.#break(new LinkLostError(`the connection was lost (WebSocket close code ${code})`))
+      inTurns(() => this.#break(new LinkLostError(`the connection was lost (WebSocket close code ${code})`)))
     })
     this.#session.once('close', () => {
       stopPings()
@@ -130,7 +131,12 @@ export class UpperLink {
   }
 
   get isOpen(): boolean {
-    return !this.#isClosed && !this.#session.closed && !this.#session.destroyed
+    return (
+      this.#socket.readyState === this.#socket.OPEN &&
+      !this.#isClosed &&
+      !this.#session.closed &&
+      !this.#session.destroyed
+    )
   }
 
   /** Requests under way. */

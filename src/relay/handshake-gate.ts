@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from 'node:net'
  * TLS handshakes at once. Each takes about a millisecond of the event loop, and it takes all that are ready in one
  * turn: when thousands of links come back at the same moment, requests of others would wait for seconds.
  */
-const MAX_HANDSHAKES = 48
+const MAX_HANDSHAKES = 16
 /** Whoever needs longer, or says nothing at all, keeps nobody else out: it is the event loop that is shared here. */
 const TURN_MS = 100
 

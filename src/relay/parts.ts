@@ -19,6 +19,7 @@ import { TreeVersions } from '../tree-sync/tree-versions.js'
 import { createCertificateBook } from './certificates.js'
 import { createFileNotices } from './file-notices.js'
 import { createLinks, createRegistry, type Links } from './links.js'
+import { createMembership, type Membership } from './membership.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
 /** Short tokens can be guessed. */
@@ -37,6 +38,7 @@ export interface Parts {
   readonly neighbours: DirectNeighbours
   readonly database: Database
   readonly links: Links
+  readonly membership: Membership
   /** Ends what still streams. */
   readonly stopping: AbortController
 }
@@ -66,17 +68,29 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const ownLinks = createLinks({
     config: system.config,
     topology,
+    onTreeChange: listener => tree.onChange(listener),
     certificates,
     registry,
     observer: metrics.links,
     logger
   })
+  const { certificatesChanged } = system
+  const membership = createMembership({
+    config: system.config,
+    tree,
+    database,
+    certificatesChanged,
+    logger
+  })
   const services: Services = {
     ...features,
+    joining: membership.joining,
+    members: membership.members,
     ...treeParts,
     isFromAbove: request => ownLinks.end.isFromAbove(request),
     config: system.config,
     topology,
+    neighbours,
     certificates,
     links: createLinkAdministration(registry),
     ownLink: () => ownLinks.dialer?.status,
@@ -87,7 +101,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     stopping: stopping.signal
   }
   metrics.observe(services)
-  return { services, system, neighbours, database, links: ownLinks, stopping }
+  return { services, system, neighbours, database, links: ownLinks, membership, stopping }
 }
 
 function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db: Database, metrics: Metrics) {
