@@ -9,7 +9,7 @@ const MAX_LINES = 350
 
 /** Which layers each one may import, besides itself. `config` and `values` are leaves that all may use. */
 const LEAVES = ['values', 'config']
-const FEATURES = ['remote-run', 'shared-files', 'shared-folder', 'links', 'tree-sync']
+const FEATURES = ['remote-run', 'shared-files', 'shared-folder', 'links', 'tree-sync', 'membership']
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   values: [],
   config: ['values'],
@@ -19,17 +19,18 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   'shared-files': ['tree', 'storage', ...LEAVES],
   'shared-folder': ['tree', 'storage', ...LEAVES],
   links: ['tree', 'storage', ...LEAVES],
-  client: ['links', 'tree', ...LEAVES],
+  membership: ['tree', 'storage', ...LEAVES],
   'tree-sync': ['tree', 'storage', ...LEAVES],
+  client: ['links', 'tree', ...LEAVES],
   api: [...FEATURES, 'tree', 'storage', ...LEAVES],
   jobs: [...FEATURES, 'tree', 'storage', ...LEAVES],
   relay: ['api', 'jobs', ...FEATURES, 'tree', 'storage', ...LEAVES],
   cli: LEAVES,
-  agent: ['cli', 'api', 'remote-run', 'links', 'tree', 'storage', ...LEAVES]
+  agent: ['cli', 'api', 'remote-run', 'links', 'membership', 'tree', 'storage', ...LEAVES]
 }
 
 /** What starts the process wires everything, so these files may import any layer. */
-const WIRING: readonly string[] = ['cli/serve.ts', 'cli/client.ts', 'cli/agent.ts', 'main.ts']
+const WIRING: readonly string[] = ['cli/serve.ts', 'cli/init.ts', 'cli/join.ts', 'cli/client.ts', 'cli/agent.ts', 'main.ts']
 
 /** One import or re-export of a source file. */
 interface Import {

@@ -11,6 +11,7 @@ import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
 import { RelayError } from '../values/relay-error.js'
 import { createAgentRuns } from './agent-runs.js'
+import { keepCertificate } from './certificate.js'
 import { FileWork } from './file-work.js'
 import { handshakeOf, upperOf } from './upper.js'
 
@@ -52,6 +53,7 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
     logger
   })
   const files = new FileWork({ config, logger })
+  const keeper = keepCertificate(config, logger)
   const app = await buildAgentApp({
     services: {
       remoteRuns,
@@ -67,11 +69,12 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
   })
   dialer.start()
   files.start()
+  keeper.start()
   const purge = setInterval(() => purgeOld(remoteRuns, stopping.signal, logger), PURGE_EVERY_MS)
 
   async function stop(): Promise<void> {
     clearInterval(purge)
-    await Promise.all([files.stop(), settledWithin(remoteRuns.idle(), config.agent.stopTimeoutMs)])
+    await Promise.all([files.stop(), keeper.stop(), settledWithin(remoteRuns.idle(), config.agent.stopTimeoutMs)])
     await remoteRuns.stop()
     await settledWithin(drained(end), LAST_ANSWERS_MS) // how runs ended is still to be told
     stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))

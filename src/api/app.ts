@@ -14,6 +14,7 @@ import { createRequestLog } from './request-log.js'
 import { createRequestObserver } from './request-metrics.js'
 import { healthRoutes } from './routes/health.js'
 import { linkRoutes } from './routes/links.js'
+import { membershipRoutes } from './routes/membership.js'
 import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
@@ -87,6 +88,7 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
   await app.register(sharedFolderRoutes, { services })
   await app.register(nodeRoutes, { services })
   await app.register(systemRoutes, { services })
+  await app.register(membershipRoutes, { services })
   await app.register(treeRoutes, { services })
 }
 

@@ -76,7 +76,7 @@ export function parseConfig(
 
 function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Config, 'logging' | 'notices'> {
   const general = readGeneral(main.section('general'), directory, readFile)
-  const tree = readTree(main.section('tree'), general.nodeId)
+  const tree = readTree(main.section('tree'), general.nodeId, directory)
   const storage = { path: main.section('storage').read('path', filePath(directory), '/var/lib/treeline') }
   return {
     directory: resolve(directory),

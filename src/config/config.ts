@@ -51,6 +51,11 @@ export interface Config {
     readonly source: 'files' | 'members' | 'policy-server'
     /** How often the policy server is asked for another tree; it also tells of one, where it can. */
     readonly refreshMs: number
+    /** With `members`: the CA's certificate and key, PEM. */
+    readonly caFile: string
+    readonly caKeyFile: string
+    /** With `members`: of certificates that are issued from now on. */
+    readonly certificateLifetimeMs: number
   }
   /** Undefined at the root alone. */
   readonly upstream:

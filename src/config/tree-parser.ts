@@ -1,20 +1,30 @@
 import { join } from 'node:path'
 import type { Config } from './config.js'
 import type { Section } from './section.js'
-import { duration, MAX_TIMER_MS, oneOf } from './value-readers.js'
+import { duration, filePath, MAX_TIMER_MS, oneOf } from './value-readers.js'
 
 /** The root is the node with this id; it has no policy server but itself. */
 const ROOT_ID = 'root'
 
+/** Renewing must be possible in what is left when two thirds are over. */
+const SHORTEST_LIFE_MS = 3_000
+const LONGEST_LIFE_MS = 10 * 365 * 24 * 3_600_000
+
 /** Where the nodes come from, `[tree]`: files that others write, the members that joined, or the policy server. */
-export function readTree(section: Section, nodeId: string): Config['tree'] {
+export function readTree(section: Section, nodeId: string, directory: string): Config['tree'] {
   const source = section.read('source', oneOf('files', 'members', 'policy-server'), 'files')
   if (source === 'members' && nodeId !== ROOT_ID) {
     section.problem('source', `"members" is for "${ROOT_ID}" alone, which has the members of the whole tree`)
   } else if (source === 'policy-server' && nodeId === ROOT_ID) {
     section.problem('source', `"${ROOT_ID}" has no policy server that it could get its nodes from`)
   }
-  return { source, refreshMs: section.read('refresh', duration(1_000, MAX_TIMER_MS), '1min') }
+  return {
+    source,
+    refreshMs: section.read('refresh', duration(1_000, MAX_TIMER_MS), '1min'),
+    caFile: section.read('ca_file', filePath(directory), 'ca.pem'),
+    caKeyFile: section.read('ca_key_file', filePath(directory), 'ca.key'),
+    certificateLifetimeMs: section.read('certificate_lifetime', duration(SHORTEST_LIFE_MS, LONGEST_LIFE_MS), '90days')
+  }
 }
 
 /**

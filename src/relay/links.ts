@@ -17,11 +17,14 @@ import { readPeerFiles } from '../tree/peer-files.js'
 import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
 import type { Topology } from '../tree/topology.js'
 import { VERSION } from '../values/version.js'
+import { RemovedLinks } from './removed-links.js'
 
 export interface LinksOptions {
   /** The one in force. */
   readonly config: () => Config
   readonly topology: () => Topology
+  /** Tells of each new tree. */
+  readonly onTreeChange: (listener: () => void) => void
   readonly certificates: KnownCertificates
   readonly registry: LinkRegistry
   readonly observer: LinkObserver
@@ -56,11 +59,17 @@ export function createLinks(options: LinksOptions): Links {
     openLane: async linkId => dialer?.openLane(linkId)
   })
   const { accept, dial, pingIntervalMs } = config().links
+  const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
+  options.onTreeChange(() => removed.close())
   const acceptor = accept
     ? createLinkAcceptor({
         selfId: topology().selfId,
         registry,
-        admit: certificate => admit(certificate, options),
+        admit: certificate => {
+          const admission = admit(certificate, options)
+          if ('owner' in admission) removed.note(admission.owner, certificate)
+          return admission
+        },
         admitClient: clientAdmission(config(), logger),
         observer: options.observer,
         logger,

@@ -22,7 +22,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const parts = await createParts(options)
   const { sharedFiles, remoteRuns } = parts.services
   const app = await buildApp({ logger, services: parts.services })
-  await Promise.all([treeLoaded, sharedFiles.recover(), remoteRuns.recover()])
+  const membersLoaded = treeLoaded.then(() => parts.membership.recover())
+  await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover()])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, (request, socket, head) => {
@@ -36,6 +37,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)
+  parts.membership.start()
   sharedFiles.start()
   const jobs = startJobs({
     sharedFiles,
@@ -76,7 +78,14 @@ async function stop(
     .then(() => remoteRuns.idle()) // a request under way may still have started a run
   await settledWithin(finished, limitMs)
   parts.stopping.abort(new RelayError('STOPPING', 'the relay is stopping; ask again in a minute'))
-  await Promise.all([jobs.stop(), remoteRuns.stop(), sharedFiles.stop(), treeSource.stop(), treeSync?.stop()])
+  await Promise.all([
+    jobs.stop(),
+    parts.membership.stop(),
+    remoteRuns.stop(),
+    sharedFiles.stop(),
+    treeSource.stop(),
+    treeSync?.stop()
+  ])
   await parts.links.stop()
   listeners.cut()
   await drained

@@ -24,6 +24,8 @@ export interface RelaySystemControl extends SystemControl {
   /** The configuration in force. */
   readonly config: () => Config
   onCertificateRenewal(renew: (config: Config) => void): void
+  /** Reads this relay's certificate, and its policy server's, again, and nothing else. */
+  certificatesChanged(): Promise<void>
 }
 
 /** Reloading, and what `system/status` says. */
@@ -83,6 +85,11 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     config: () => inForce,
     reload,
     status,
+    certificatesChanged: async () => {
+      certificates.readPolicyServer(inForce.upstream?.serverCertificateFile)
+      renewCertificate(inForce)
+      await neighbours.reload(inForce)
+    },
     onCertificateRenewal: renew => {
       renewCertificate = renew
     }

@@ -1,0 +1,35 @@
+import type { AgentConfig } from '../config/agent-config.js'
+import { CertificateKeeper } from '../membership/certificate-keeper.js'
+import { answerFromJson } from '../membership/join-form.js'
+import type { JoinAnswer } from '../membership/types.js'
+import type { Logger } from '../values/logger.js'
+import { connectPolicyServer } from './policy-server-client.js'
+
+/** Renews the agent's certificate, if it came from the root of the tree. Links read it from its file as they open. */
+export function keepCertificate(config: AgentConfig, logger: Logger): CertificateKeeper {
+  const { certificateFile, keyFile } = config
+  return new CertificateKeeper({
+    certificateFile,
+    keyFile,
+    renew: (request, signal) => renew(config, request, signal),
+    logger
+  })
+}
+
+async function renew(config: AgentConfig, request: Buffer, signal: AbortSignal): Promise<JoinAnswer> {
+  const client = await connectPolicyServer(config)
+  try {
+    const value = await client.json({
+      method: 'POST',
+      path: 'v1/join/renew',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ request: request.toString('base64url') }).toString(),
+      signal
+    })
+    const answer = answerFromJson(value)
+    if (answer !== undefined) return answer
+    throw new Error('the policy server did not answer with a certificate')
+  } finally {
+    await client.close()
+  }
+}
