@@ -87,6 +87,8 @@ export interface Config {
     readonly dial: boolean
     /** Each side asks for a sign of life this often; a dead peer is noticed within twice as long. */
     readonly pingIntervalMs: number
+    /** Between two attempts of this relay to open its link. */
+    readonly longestWaitMs: number
   }
   readonly remoteRun: {
     readonly enabled: boolean

@@ -18,6 +18,8 @@ export interface DialerOptions {
   readonly now?: () => number
   readonly random?: () => number
   readonly backoff?: { readonly firstMs: number; readonly maxMs: number }
+  /** Resolves after so long, or when the signal aborts. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
 export interface LinkStatus {
@@ -79,8 +81,8 @@ export class Dialer {
       if (signal.aborted) break
       if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) delayMs = firstMs
       this.#set({ isConnected: false, sinceMs: this.#status.isConnected ? this.#now() : triedAtMs, reason })
-      const random = this.options.random ?? Math.random
-      await sleep(delayMs * (0.5 + random() / 2), undefined, { signal }).catch(() => undefined)
+      const { random = Math.random, wait = sleepUntilAborted } = this.options
+      await wait(delayMs * (0.5 + random() / 2), signal)
       delayMs = Math.min(maxMs, delayMs * 2)
     }
     this.#set({ isConnected: false, sinceMs: this.#now(), reason: 'stopping' })
@@ -117,4 +119,8 @@ export class Dialer {
     this.#status = status
     if (changed) for (const listener of this.#listeners) listener(status)
   }
+}
+
+function sleepUntilAborted(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal }).catch(() => undefined)
 }

@@ -128,8 +128,10 @@ export class LowerEnd {
         this.#trusted.add(session)
         session.setLocalWindowSize(SESSION_WINDOW_BYTES)
         session.setTimeout(0)
-        session.on('error', () => undefined)
         let reason = 'it was closed'
+        session.on('error', error => {
+          reason = error.message
+        })
         watchFloods(session, flood => {
           reason = flood
           session.destroy(new LinkLostError(flood))

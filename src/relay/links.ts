@@ -7,7 +7,7 @@ import type { Config } from '../config/config.js'
 import type { ClientProof } from '../links/challenge.js'
 import { openClientTokens } from '../links/client-tokens.js'
 import { readCredentials } from '../links/credentials.js'
-import { Dialer } from '../links/dialer.js'
+import { BACKOFF, Dialer } from '../links/dialer.js'
 import { type Admission, createLinkAcceptor, type LinkAcceptor } from '../links/link-acceptor.js'
 import type { LinkObserver } from '../links/link-observer.js'
 import { LinkRegistry } from '../links/link-registry.js'
@@ -58,7 +58,7 @@ export function createLinks(options: LinksOptions): Links {
     routing: (request, response) => routing(request, response),
     openLane: async linkId => dialer?.openLane(linkId)
   })
-  const { accept, dial, pingIntervalMs } = config().links
+  const { accept, dial, pingIntervalMs, longestWaitMs } = config().links
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
   const acceptor = accept
@@ -81,6 +81,7 @@ export function createLinks(options: LinksOptions): Links {
         upper: () => upperOf(config()),
         handshake: async () => ({ credentials: readCredentials(await ownCertificate(config())), program: VERSION }),
         end,
+        backoff: { firstMs: Math.min(BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
         logger
       })
     : undefined

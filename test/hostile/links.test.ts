@@ -14,6 +14,7 @@ import {
   type Greeting,
   greet,
   HELLO,
+  many,
   openHostileLink,
   openRawLink,
   type RawLink,
@@ -201,7 +202,6 @@ interface Attack {
   readonly isDeaf?: boolean
 }
 
-const many = (count: number, bytes: Buffer) => Buffer.concat(Array.from({ length: count }, () => bytes))
 const PING = frame(FRAME.ping, 0, 0, Buffer.alloc(8))
 
 const DROPPED: readonly Attack[] = [

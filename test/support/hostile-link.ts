@@ -131,6 +131,10 @@ export function uint32(value: number): Buffer {
   return bytes
 }
 
+export function many(count: number, bytes: Buffer): Buffer {
+  return Buffer.concat(Array.from({ length: count }, () => bytes))
+}
+
 /** A SETTINGS frame. @param pairs by the number of each setting */
 export function settings(pairs: Readonly<Record<number, number>> = {}): Buffer {
   const entries = Object.entries(pairs).map(([id, value]) => {

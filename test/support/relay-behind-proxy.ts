@@ -1,0 +1,17 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TreeRelay } from '../../demo/relay-tree.js'
+
+/** Changes the configuration of a relay that is not started yet. @throws {Error} when nothing matches */
+export async function changeConfig(relay: TreeRelay, what: RegExp, instead: string): Promise<void> {
+  const file = join(relay.directory, 'main.conf')
+  const text = await readFile(file, 'utf8')
+  const changed = text.replace(what, instead)
+  if (changed === text) throw new Error(`${file} has no ${what}`)
+  await writeFile(file, changed)
+}
+
+/** Has a relay that is not started yet reach its policy server at another port of loopback. */
+export function reachUpstreamAt(relay: TreeRelay, port: number): Promise<void> {
+  return changeConfig(relay, /(\[output\.upstream\]\nhost = ")[^"]*"/, `$1127.0.0.1:${port}"`)
+}
