@@ -8,6 +8,7 @@ export type Access =
   | 'open'
   | 'remote-run'
   | 'runs'
+  | 'trace'
   | 'shared-files-write'
   | 'shared-files-read'
   | 'shared-folder'
@@ -38,6 +39,10 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   runs: {
     kinds: ['local', 'policy-server', 'admin'],
     remedy: 'runs are shown to local callers, to the policy server (by its certificate), and to tokens.admin_file'
+  },
+  trace: {
+    kinds: ['local', 'policy-server', 'relay', 'admin'],
+    remedy: 'the way to a node is shown to local callers, to neighbouring relays, and to tokens.admin_file'
   },
   'shared-files-write': {
     kinds: ['local', 'policy-server', 'relay', 'node', 'admin', 'proxied'],

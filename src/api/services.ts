@@ -6,6 +6,7 @@ import type { Joining } from '../membership/types.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
+import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { TreeSource } from '../tree-sync/tree-source.js'
 import type { TreeSync } from '../tree-sync/tree-sync.js'
@@ -52,6 +53,7 @@ export interface Services {
   /** As it is now: a reload may change allowed networks and proxies. */
   readonly config: () => Config
   readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
   readonly certificates: KnownCertificates
   /** Whether a request came over this relay's own link to its policy server. */
   readonly isFromAbove: (request: IncomingMessage) => boolean
