@@ -150,9 +150,10 @@ export class TreeSync {
     }
     const outcome = await this.options.upper().request(request)
     if (outcome.kind === 'unreachable') throw new Error(outcome.reason)
+    outcome.body.on('error', () => undefined) // whoever reads it is told
     if (outcome.kind === 'answered' && outcome.status === 200) return outcome.body
     if (outcome.status === 304) {
-      outcome.body.resume().on('error', () => undefined)
+      outcome.body.resume()
       return undefined
     }
     const text = (await readBeginning(outcome.body, MAX_REASON_BYTES, REASON_LIMIT_MS)).toString('utf8')

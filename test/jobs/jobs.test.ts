@@ -58,3 +58,22 @@ test('the purge starts at the times of a cron expression', async t => {
   const { signals } = startTestJobs(t, { cron: '* * * * * *' })
   await eventually('the first purge', () => signals.length === 1)
 })
+
+test('the tree is asked for again and again, a little later each time', async t => {
+  let asked = 0
+  const jobs = startJobs({
+    sharedFiles: { purgeExpired: () => Promise.resolve(0) },
+    remoteRuns: { purgeExpired: () => Promise.resolve(0) },
+    cleanupFrequency: { everyMs: 3_600_000 },
+    treeSync: {
+      ask: async () => {
+        asked += 1
+      },
+      everyMs: 1
+    },
+    logger: silentLogger
+  })
+  t.after(() => jobs.stop())
+  await eventually('two questions', () => asked >= 2)
+  await jobs.stop()
+})
