@@ -95,8 +95,8 @@ export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
 }
 
 /**
- * The body as a stream of its own: undici destroys what it was given when a request fails, and with the request itself
- * the way back for the answer would go.
+ * The body as a stream of its own: undici destroys what it was given when a request fails, and of the request itself the
+ * rest is still to be read, so that its connection can be used again.
  */
 function passOn(request: IncomingMessage): PassThrough {
   const body = new PassThrough()

@@ -147,6 +147,21 @@ test('the first bytes of an answer do not wait for its end, and a caller that le
   if (!left.signal.aborted) await once(left.signal, 'abort')
 })
 
+test('a caller that leaves before there is an answer ends the request as well', async t => {
+  const asked = new AbortController()
+  const left = new AbortController()
+  const { link } = await connected(t, (_request, response) => {
+    response.on('close', () => left.abort())
+    asked.abort()
+  })
+  const stop = new AbortController()
+  const answer = link.request({ ...plain, method: 'GET', path: '/', signal: stop.signal })
+  if (!asked.signal.aborted) await once(asked.signal, 'abort')
+  stop.abort()
+  await assert.rejects(answer)
+  if (!left.signal.aborted) await once(left.signal, 'abort')
+})
+
 test('an answer that comes before the body was read arrives, and so does the next one', async t => {
   const { link } = await connected(t, (request, response) => {
     if (request.method === 'GET') return response.end('still here')
@@ -178,6 +193,12 @@ test('an answer that breaks off does not pass for a whole one, and where there i
     assert.equal(answer.status, 502)
     assert.match(await text(answer.body), /the base URL of the client gave no answer: ECONNREFUSED/)
   }
+  const pool = await link.bulk()
+  const endless = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(100_000)))
+  const overLane = await pool.request({ method: 'PUT', path: '/', body: endless })
+  assert.equal(overLane.statusCode, 502)
+  assert.match(await overLane.body.text(), /ECONNREFUSED/)
+  await pool.destroy()
 })
 
 test('health and metrics, and nothing else', async t => {

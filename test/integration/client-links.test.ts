@@ -91,6 +91,7 @@ test('clients register under their keys, are listed and removed, and come again'
     await stranger.printed('the token does not allow to register under other')
     await wrong.printed('the token does not allow to register under git')
     assert.deepEqual([await stranger.ready(), await wrong.ready(), await stranger.alive()], [500, 500, 200])
+    assert.match((await ask(root, '/metrics')).text, /^treeline_links_refused_total [1-9]/m)
     await appendFile(tokens, 'rubbish\n')
     await appendFile(tokens, line('other', OTHER))
     await writeFile(tokens, line('git', TOKEN) + line('other', OTHER))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
+import { ask, postForm } from '../support/http.js'
 import { startTree } from '../support/relay-tree.js'
 import { treeline } from '../support/treeline-command.js'
 
@@ -25,7 +25,8 @@ test('links are listed and closed, and a relay says whether its own one stands',
     relays: [
       { id: 'root', under: 'root', nodes: ['node-r1'] },
       { id: 'relay-a', under: 'root', nodes: ['node-a1'], byLink: true }
-    ]
+    ],
+    settings: { links: ['ping_interval = "3s"'] }
   })
   const [root, below] = [tree.relay('root'), tree.relay('relay-a')]
   const list = async (query = ''): Promise<{ result: ShownLink[]; next?: string }> =>
@@ -91,9 +92,15 @@ test('links are listed and closed, and a relay says whether its own one stands',
     assert.match(text, /^treeline_links_opened_total\{kind="relay"\} 3$/m)
     assert.match(text, /^treeline_links_closed_total\{kind="relay"\} 2$/m)
     assert.doesNotMatch(text, /^treeline_own_link_connected /m)
+    await eventually('a ping', async () => 'rtt_ms' in (await only()))
+    const pinged = /^treeline_link_round_trip_seconds_count\{kind="relay"\} [1-9]/m
+    assert.match((await ask(root, '/metrics')).text, pinged)
     const received = () => ask(root, '/metrics').then(answer => bytesIn(answer.text))
-    assert.ok((await received()) >= first.received, 'those of closed links count too')
-    assert.equal((await only()).link, link)
+    for (let run = 0; run < 5; run += 1) await postForm(root, '/remote-run/all', { keep_output: 'true' })
+    const before = await received()
+    await ask(root, '/v1/relay/links/relay-a', { method: 'DELETE' })
+    await eventually('another link', async () => (await only()).link !== link)
+    assert.ok((await received()) >= before, 'those of closed links count too')
     await eventually('the link', async () => (await ready())[0] === 200)
     assert.match((await ask(below, '/metrics')).text, /^treeline_own_link_connected 1$/m)
   })
