@@ -65,6 +65,9 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const treeParts = createTreeParts({ config, tree, logger }, neighbours, metrics)
   const { treeSync } = treeParts
   const system = createSystemControl({ config, tree, certificates, neighbours, database, treeSync, logger })
+  registry.onChange((event, { owner }) => {
+    if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
+  })
   const ownLinks = createLinks({
     config: system.config,
     topology,

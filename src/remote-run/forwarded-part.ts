@@ -171,21 +171,25 @@ export class ForwardedPart {
 
   async #readEvents(body: Readable): Promise<Followed> {
     const { timing, signal, progress } = this.options
+    let ended: Followed | undefined
     try {
       for await (const line of answerLines(answerChunks(body, timing.silenceMs, signal))) {
+        if (ended !== undefined) continue // to leave before the end of the answer would be to cancel it
         const event = parseRunEvent(line)
         if (event === undefined) return { kind: 'lost', reason: 'it sent what is not an event' }
-        if (event.event === 'end') return { kind: 'ended', outcome: event.outcome ?? 'done' }
-        if (event.event !== 'alive' && event.seq > this.#lastSeq) {
+        if (event.event === 'end') ended = { kind: 'ended', outcome: event.outcome ?? 'done' }
+        else if (event.event !== 'alive' && event.seq > this.#lastSeq) {
           this.#lastSeq = event.seq
           this.#take(event)
           await progress.ready()
         }
       }
     } catch (error) {
+      if (ended !== undefined) return ended
       signal.throwIfAborted()
       return { kind: 'lost', reason: error instanceof Error ? error.message : String(error) }
     }
+    if (ended !== undefined) return ended
     signal.throwIfAborted()
     return { kind: 'lost', reason: 'its answer broke off' }
   }

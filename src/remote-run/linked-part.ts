@@ -31,9 +31,16 @@ export class LinkedPart implements CommandSource {
   readonly #orderFor: ReturnType<typeof makeNodeOrders>
   #next = 0
   #asking = 0
+  /** One each: a signal that thousands listen to takes longer for every further listener. */
+  readonly #cancels = new Set<AbortController>()
   #resolveEnded: () => void = () => undefined
 
   constructor(private readonly options: LinkedPartOptions) {
+    const { signal } = options
+    const cancelAll = () => {
+      for (const cancel of this.#cancels) cancel.abort(signal.reason)
+    }
+    signal.addEventListener('abort', cancelAll, { once: true })
     this.#orderFor = makeNodeOrders(options.order)
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
@@ -57,18 +64,30 @@ export class LinkedPart implements CommandSource {
 
   /** What a former process of this relay asked for: how it goes on, or ended. */
   resume(node: PlannedNode, lost: LostPart): Promise<void> {
-    return this.#partFor(node).resume(lost)
+    return this.#cancellably(signal => this.#partFor(node, signal).resume(lost))
   }
 
   async #ask(node: PlannedNode): Promise<void> {
     const { neighbours, onNotLinked, progress } = this.options
     if (neighbours.linked(node.id) === undefined) return onNotLinked(node)
     progress.reachedBy(node.id, 'link')
-    return this.#partFor(node, () => onNotLinked(node)).run()
+    return this.#cancellably(signal => this.#partFor(node, signal, () => onNotLinked(node)).run())
   }
 
-  #partFor({ id }: PlannedNode, onNotTaken?: () => void): ForwardedPart {
-    const { order, neighbours, selfId, maxOutputBytes, progress, timing, signal, onStarted } = this.options
+  async #cancellably(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const cancel = new AbortController()
+    this.#cancels.add(cancel)
+    const { signal } = this.options
+    if (signal.aborted) cancel.abort(signal.reason)
+    try {
+      await work(cancel.signal)
+    } finally {
+      this.#cancels.delete(cancel)
+    }
+  }
+
+  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: () => void): ForwardedPart {
+    const { order, neighbours, selfId, maxOutputBytes, progress, timing, onStarted } = this.options
     return new ForwardedPart({
       hop: new NodeLink(id, neighbours),
       part: this.#orderFor(id),

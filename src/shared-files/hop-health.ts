@@ -15,6 +15,8 @@ export interface HopHealth {
   nextTryAtMs(hop: string): number
   /** Whether it could not be reached a moment ago. */
   hasJustFailed(hop: string): boolean
+  /** Something has changed for the better: it is worth a try now. */
+  revive(hop: string): void
   /** Every hop is worth a try now. */
   reset(): void
 }
@@ -40,6 +42,10 @@ export function createHopHealth(now: () => number, random: () => number): HopHea
     hasJustFailed(hop) {
       const state = failing.get(hop)
       return state !== undefined && now() - state.failedAtMs < FRESH_FAILURE_MS
+    },
+    revive(hop) {
+      // With the mark of one that failed: what was put off because of that is tried as well.
+      failing.set(hop, { failures: 0, failedAtMs: 0, nextTryAtMs: 1 })
     },
     reset: () => {
       for (const state of failing.values()) state.nextTryAtMs = 0

@@ -49,6 +49,8 @@ export interface OutboxWorker {
   start(): void
   /** Looks now for what can be tried. */
   pump(): void
+  /** A link of this hop has opened: what waits for it goes now. */
+  hopIsBack(hop: string): void
   /** Ends a try that is under way. */
   interrupt(id: string): void
   stop(): Promise<void>
@@ -61,6 +63,8 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
   const { store, outbox, health, now, logger } = parts
   const runs = new Map<string, Promise<void>>()
   const attempts = new Map<string, AbortController>()
+  /** Hops that came back while entries were still handed to them, the old way maybe. */
+  const cameBack = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let isRunning = false
 
@@ -100,9 +104,18 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
       })
       .finally(() => {
         runs.delete(hop)
+        if (cameBack.delete(hop)) hopIsBack(hop)
         pump()
       })
     runs.set(hop, run)
+  }
+
+  function hopIsBack(hop: string): void {
+    const targets = targetsByHop().get(hop)
+    if (!isRunning || targets === undefined) return void health.succeeded(hop)
+    health.revive(hop)
+    if (runs.has(hop)) cameBack.add(hop)
+    else begin(hop, targets)
   }
 
   async function drain(hop: string, targets: readonly string[]): Promise<void> {
@@ -211,6 +224,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
       pump()
     },
     pump,
+    hopIsBack,
     interrupt: id => attempts.get(id)?.abort(),
     async stop() {
       isRunning = false

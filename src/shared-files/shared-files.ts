@@ -182,6 +182,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     head,
     get,
     list: createList({ layout, topology, store, now }),
+    hopIsBack: worker.hopIsBack,
     outbox: {
       list: outbox.list,
       retry(id) {

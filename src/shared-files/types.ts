@@ -95,6 +95,8 @@ export interface SharedFiles {
    */
   list(target: string, fileId: string | undefined, origin: Origin): (KeptFile & { readonly key: FileKey })[]
 
+  /** A link of this neighbour has opened: what waits for it in the outbox goes now. */
+  hopIsBack(hop: string): void
   readonly outbox: {
     list(): OutboxEntry[]
     /** Tries an entry (failed ones too), or all, now. @returns how many */

@@ -158,9 +158,15 @@ test('an agent that is killed in the middle of a run says so once it is back', a
 test('a relay that is killed in the middle of a run learns from its agents how it ended', async t => {
   const tree = await startRoot(t)
   const [one, two] = [await startAgent(t, tree, 'node-1'), await startAgent(t, tree, 'node-2')]
-  const answer = await run(tree, 'node-1,node-2,node-3', { asynchronous: 'true', keep_output: 'false', conditions: 'wait' })
+  const answer = await run(tree, 'node-1,node-2,node-3', {
+    asynchronous: 'true',
+    keep_output: 'false',
+    conditions: 'wait'
+  })
   const runId = String(answer.headers['treeline-run-id'])
   await eventually('the commands', () => starts(one) + starts(two) === 2)
+  const logFile = `${tree.relay('root').storagePath}/runs/${runId}.ndjson`
+  await eventually('the third, on disk', () => /"node-3"[^\n]*"done"/.test(readFileSync(logFile, 'utf8')))
   const relay = tree.processes.get('root')
   relay?.signal('SIGKILL')
   await relay?.ended
@@ -180,10 +186,10 @@ test('a relay that is killed in the middle of a run learns from its agents how i
     events.map(({ seq }) => seq),
     events.map((_, index) => index + 1)
   )
-  assert.deepEqual(events.filter(({ event }) => event === 'start' || event === 'end').map(({ event }) => event), [
-    'start',
-    'end'
-  ])
+  assert.deepEqual(
+    events.filter(({ event }) => event === 'start' || event === 'end').map(({ event }) => event),
+    ['start', 'end']
+  )
   assert.equal(starts(one) + starts(two), 2)
 })
 
