@@ -1,5 +1,8 @@
 import { head, head100k } from './rows/head.js'
 import { idle } from './rows/idle.js'
+import { link1Gib } from './rows/link-1gib.js'
+import { linkOrder } from './rows/link-order.js'
+import { linkSmall } from './rows/link-small.js'
 import { links10000 } from './rows/links-10000.js'
 import { purge10000 } from './rows/purge.js'
 import { put1Gib, put50Mib } from './rows/put-large.js'
@@ -27,5 +30,8 @@ export const ROWS: readonly Row[] = [
   route100k,
   idle,
   purge10000,
-  links10000
+  links10000,
+  link1Gib,
+  linkSmall,
+  linkOrder
 ]

@@ -13,6 +13,8 @@ export interface RelaySetup {
   /** Certificates of the nodes that present one. */
   readonly certificates?: readonly CertificateMaterial[]
   readonly upstream?: { readonly port: number; readonly certificate: CertificateMaterial }
+  /** Whether it holds a link to its policy server. */
+  readonly dials?: boolean
   /** Where sub-relays listen, by id. */
   readonly neighbours?: Readonly<Record<string, number>>
   /** What is started to run agents. */
@@ -61,7 +63,8 @@ function mainConf(setup: RelaySetup): string {
       }
     ],
     ['shared_folder', { path: 'shared-folder' }],
-    ['storage', { path: 'state' }]
+    ['storage', { path: 'state' }],
+    ['links', { dial: setup.dials === true }]
   ]
   return sections.flatMap(([name, keys]) => [`[${name}]`, ...Object.entries(keys).map(keyLine), '']).join('\n')
 }
