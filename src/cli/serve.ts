@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Config, ConfigError } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
@@ -24,7 +24,9 @@ export async function runServe({ config: directory, test = false }: ServeOptions
   if (config === undefined) return BAD_CONFIGURATION
   if (test) {
     const { checkNodesFile } = await import('./nodes-file-check.js')
-    const problem = await checkNodesFile(config.general.nodesListFile)
+    const { nodesListFile } = config.general
+    const isAwaited = config.tree.source === 'policy-server' && !existsSync(nodesListFile)
+    const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile)
     if (problem !== undefined) process.stderr.write(`treeline: error: ${problem}\n`)
     const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
     const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'

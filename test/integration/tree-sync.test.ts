@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
+import { treelineCommand } from '../../demo/relay-process.js'
 import type { RelaySpec, TreeMember, TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
@@ -72,6 +74,13 @@ for (const byLink of [true, false]) {
     const root = tree.relay('root')
     const sub = tree.relay('sub')
     const relayA = tree.relay('relay-a')
+
+    await t.test('a list that is yet to come is no mistake', () => {
+      const { program, args } = treelineCommand(['serve', '--test', '--config', relayA.directory])
+      const { status, stdout } = spawnSync(program, args, { encoding: 'utf8' })
+      assert.equal(status, 0)
+      assert.match(stdout, /the configuration is in order/)
+    })
 
     await t.test('each its own part, itself among it, with certificates and keys', async () => {
       await tree.restart('relay-a')
