@@ -13,6 +13,7 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'POST /remote-run/all': 'remote-run',
   'POST /remote-run/nodes': 'remote-run',
   'POST /remote-run/nodes/:nodeId': 'remote-run',
+  'GET /trace/:nodeId': 'trace',
   'GET /runs': 'runs',
   'GET /runs/:runId': 'runs',
   'GET /runs/:runId/events': 'runs',
