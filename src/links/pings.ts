@@ -1,11 +1,16 @@
 import type { Http2Session } from 'node:http2'
 
+/** Looks between two questions of a side that has no need to ask: a few minutes. */
+const ROUND_TRIP_EVERY = 20
+
 export interface PingOptions {
   /** A side that heard nothing for so long asks, and takes the other for dead when nothing came in as long again. */
   readonly everyMs: number
   /** Bytes received so far: whatever comes is a sign of life. */
   readonly receivedBytes: () => number
-  /** The lower side asks each time, so that the upper one hears of it and seldom needs to ask itself. */
+  /**
+   * The lower side asks each time, so that the upper one hears of it; that one asks now and then, to know the round trip.
+   */
   readonly asksAlways: boolean
 }
 
@@ -20,6 +25,7 @@ export function watchPings(
 ): () => void {
   let seenBytes = -1
   let isWaiting = false
+  let looks = 0
   let timer = setTimeout(look, Math.random() * everyMs).unref()
   function look(): void {
     if (session.destroyed) return
@@ -30,7 +36,8 @@ export function watchPings(
       return
     }
     timer = setTimeout(look, everyMs).unref()
-    isWaiting = isSilent || asksAlways || seenBytes === -1
+    isWaiting = isSilent || asksAlways || looks % ROUND_TRIP_EVERY === 0
+    looks += 1
     seenBytes = bytes
     if (isWaiting) {
       session.ping((error, rttMs) => {
