@@ -42,6 +42,8 @@ export interface TestRunsOptions {
   readonly command?: string
   readonly config?: Partial<Config['remoteRun']>
   readonly hops?: readonly Hop[]
+  /** Nodes that hold links, as hops; asked anew each time. */
+  readonly linked?: (id: string) => Hop | undefined
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
   /** Of an earlier call, to start again on the same files. */
@@ -88,7 +90,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     storagePath: folder,
     selfId: options.topology.selfId,
     topology: () => options.topology,
-    neighbours: neighboursOf(options.hops ?? []),
+    neighbours: { ...neighboursOf(options.hops ?? []), linked: options.linked ?? (() => undefined) },
     db,
     logger: silentLogger,
     timing: { killGraceMs: 200, resumeDelayMs: 5, resumeMaxDelayMs: 20, recordDelayMs: 10, ...options.timing },

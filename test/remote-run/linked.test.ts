@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { PassThrough, Readable } from 'node:stream'
+import test from 'node:test'
+import type { Hop, HopOutcome } from '../../src/tree/hop.js'
+import { NDJSON } from '../../src/values/header-names.js'
+import { eventually } from '../support/eventually.js'
+import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/remote-runs.js'
+import { answered, hopOf, ndjson, refused } from '../support/run-hops.js'
+
+const TOPOLOGY = topologyOf('self', { one: 'self', two: 'self', relay: 'self', below: 'relay' })
+
+function done(node: string): HopOutcome {
+  const events = [
+    { event: 'node', node, outcome: 'running' },
+    { event: 'output', node, stream: 'stdout', data: `said ${node}\n` },
+    { event: 'node', node, outcome: 'done', exit_code: 0 },
+    { event: 'end', outcome: 'done' }
+  ] as const
+  return answered(NDJSON, Readable.from([Buffer.from(ndjson(events))]))
+}
+
+function gone(sent: boolean): HopOutcome {
+  return { kind: 'unreachable', reason: 'the link was closed', sent }
+}
+
+function linkOf(...hops: readonly Hop[]) {
+  return (id: string) => hops.find(hop => hop.id === id)
+}
+
+test('a linked node runs itself, under the name of this relay', async t => {
+  const one = hopOf('one', () => done('one'))
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one) })
+  const run = await runs.start(orderOf({ nodes: ['one', 'two'], conditions: ['x'] }))
+  const events = await allEvents(run)
+  assert.deepEqual(outcomesOf(events), { one: 'done 0', two: 'done 0' })
+  assert.deepEqual(
+    events.filter(({ node }) => node === 'one').map(({ relay }) => relay),
+    ['self', 'self', 'self']
+  )
+  assert.deepEqual(
+    runs.nodeRecords(run.id, 10).map(({ node, reached }) => [node, reached]),
+    [
+      ['one', 'link'],
+      ['two', 'command']
+    ]
+  )
+  assert.equal(one.requests[0]?.path, 'remote-run/nodes/one')
+  assert.equal(one.requests[0]?.headers['treeline-run-id'], run.id)
+})
+
+for (const [what, outcome] of [
+  ['whose link goes before anything is sent', () => gone(false)],
+  ['that does not run itself', () => refused(404, 'unknown node')]
+] as const) {
+  test(`a node ${what} is run by the command`, async t => {
+    const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(hopOf('one', outcome)) })
+    const run = await runs.start(orderOf({ nodes: ['one'] }))
+    assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0' })
+    assert.deepEqual(
+      runs.nodeRecords(run.id, 10).map(({ reached }) => reached),
+      ['command']
+    )
+  })
+}
+
+test('a node whose link goes once the order may have come is not run a second time by the command', async t => {
+  const one = hopOf('one', () => gone(true))
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one) })
+  const run = await runs.start(orderOf({ nodes: ['one'] }))
+  const events = await allEvents(run)
+  assert.deepEqual(outcomesOf(events), { one: 'unreachable' })
+  assert.equal(events.filter(({ event }) => event === 'error').length, 0, 'its outcome says all')
+  assert.match(one.requests.at(-1)?.path ?? '', /\/cancel$/)
+})
+
+test('a sub-relay that holds a link is run by the command: its link leads to what is below it', async t => {
+  const relay = hopOf('relay', () => done('below'))
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(relay), hops: [relay] })
+  const run = await runs.start(orderOf())
+  assert.deepEqual(outcomesOf(await allEvents(run)), {
+    one: 'done 0',
+    two: 'done 0',
+    relay: 'done 0',
+    below: 'done 0'
+  })
+  assert.deepEqual(
+    relay.requests.map(({ path }) => path),
+    ['remote-run/all']
+  )
+})
+
+test('a node speaks for itself alone', async t => {
+  const text = ndjson([
+    { event: 'node', node: 'two', outcome: 'done', exit_code: 0 },
+    { event: 'output', node: 'two', stream: 'stdout', data: 'as two\n' },
+    { event: 'error', node: 'two', message: 'as two' },
+    { event: 'end', outcome: 'done' }
+  ])
+  const { runs } = await startRuns(t, {
+    topology: TOPOLOGY,
+    command: '#!/bin/sh\nexit 5\n',
+    linked: linkOf(hopOf('one', () => answered(NDJSON, Readable.from([Buffer.from(text)]))))
+  })
+  const events = await allEvents(await runs.start(orderOf({ nodes: ['one', 'two'] })))
+  assert.deepEqual(outcomesOf(events), { one: 'unknown', two: 'done 5' })
+  assert.equal(events.filter(({ data, message }) => `${data}${message}`.includes('as two')).length, 0)
+})
+
+const MANY = 5_000
+
+function manyNodes() {
+  const ids = Array.from({ length: MANY }, (_, index) => `n${index}`)
+  return topologyOf('self', Object.fromEntries(ids.map(id => [id, 'self'])))
+}
+
+test('of thousands of linked nodes, 2,000 are asked at once, and all in the end', async t => {
+  let open = 0
+  let most = 0
+  const linked = (id: string) =>
+    hopOf(id, async () => {
+      open += 1
+      most = Math.max(most, open)
+      await new Promise(resolve => setImmediate(resolve))
+      open -= 1
+      return done(id)
+    })
+  const { runs } = await startRuns(t, { topology: manyNodes(), linked })
+  const run = await runs.start(orderOf({ keepOutput: false }))
+  await run.ended
+  assert.deepEqual(runs.record(run.id)?.counts, { done: MANY })
+  assert.ok(most <= 2_000, `${most} at once`)
+})
+
+test('cancelled, those that were asked are told, and those that were not have that outcome too', async t => {
+  let asked = 0
+  let told = 0
+  const linked = (id: string) =>
+    hopOf(id, request => {
+      if (request.path.endsWith('/cancel')) {
+        told += 1
+        return answered('application/json', Readable.from([]))
+      }
+      asked += 1
+      return answered(NDJSON, new PassThrough())
+    })
+  const { runs } = await startRuns(t, { topology: manyNodes(), linked })
+  const run = await runs.start(orderOf())
+  await eventually('the most that are asked at once', () => asked === 2_000)
+  await run.cancel('no longer wanted')
+  assert.deepEqual(runs.record(run.id)?.counts, { cancelled: MANY })
+  assert.deepEqual([asked, told], [2_000, 2_000])
+})
