@@ -39,7 +39,10 @@ export class Receiver {
     if (hash === undefined) return false
     const former = state.received(key)
     if (former?.hash === hash && (await isAsItWas(destination, former))) {
-      if (former.isDone) return false
+      if (former.isDone) {
+        logger.debug({ source, fileId, destination }, 'in place already')
+        return false
+      }
       logger.info({ source, fileId, destination }, 'its command did not come to its end before')
     } else {
       const { bytes, voucher } = await downloadFile(client, {

@@ -62,6 +62,8 @@ source_key_hash = "${tree.member('root').certificate.keyHash}"`
     agent.signal('SIGTERM')
     await agent.ended
     const again = await agent.restart()
+    await eventually('its look', () => again.log.some(line => line.includes('in place already')))
+    assert.equal(seen().length, 2)
     await put(tree, 'policy.conf', 'a third one')
     await eventually('the third one', () => seen().includes('a third one'))
     assert.equal(seen().length, 3)

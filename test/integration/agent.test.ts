@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { RunEvent } from '../../src/values/run-event.js'
 import { type AgentProcess, showRun, startAgent } from '../support/agents.js'
@@ -37,9 +38,15 @@ async function eventsOf(tree: RunningTree, runId: string): Promise<RunEvent[]> {
     .map(line => JSON.parse(line) as RunEvent)
 }
 
+/** Of each start of the command. */
+function pids(agent: AgentProcess): number[] {
+  const lines = readFileSync(`${agent.command}.started`, 'utf8').trim().split('\n')
+  return lines.filter(line => line !== 'end').map(Number)
+}
+
 function starts(agent: AgentProcess): number {
   try {
-    return readFileSync(`${agent.command}.started`, 'utf8').trim().split('\n').length
+    return pids(agent).length
   } catch {
     return 0
   }
@@ -108,7 +115,7 @@ test('a node that holds a link runs itself; the others are run by the command, a
     const leaving = new AbortController()
     const asked = run(tree, 'node-1', { conditions: 'hang' }, leaving.signal)
     await eventually('the command', () => starts(agent) > before)
-    const pid = Number(readFileSync(`${agent.command}.started`, 'utf8').trim().split('\n').at(-1))
+    const pid = pids(agent).at(-1) ?? 0
     leaving.abort()
     await assert.rejects(asked)
     await eventually('the end of the command', () => !isAlive(pid))
@@ -120,11 +127,18 @@ test('a node that holds a link runs itself; the others are run by the command, a
     await eventually('the first', () => starts(agent) === before + 1)
     const second = await startAsync(tree, 'node-1', 'later')
     await untilOutcome(tree, first, 'node-1', 'running')
+    await eventually('the second, at the agent', () => existsSync(join(agent.directory, `state/runs/${second}.ndjson`)))
     assert.equal(await outcome(tree, second, 'node-1'), 'queued')
     writeFileSync(`${agent.command}.go`, '')
     await untilOutcome(tree, first, 'node-1', 'done')
     await untilOutcome(tree, second, 'node-1', 'done')
     assert.equal(starts(agent), before + 2)
+    const journal = readFileSync(`${agent.command}.started`, 'utf8').trim().split('\n')
+    assert.deepEqual(
+      journal.slice(-4).map(line => line === 'end'),
+      [false, true, false, true],
+      'one after the other'
+    )
   })
 })
 
@@ -146,7 +160,7 @@ test('an agent that is killed in the middle of a run says so once it is back', a
   const agent = await startAgent(t, tree, 'node-1')
   const runId = await startAsync(tree, 'node-1', 'hang')
   await eventually('the command', () => starts(agent) === 1)
-  const pid = Number(readFileSync(`${agent.command}.started`, 'utf8'))
+  const pid = pids(agent)[0] ?? 0
   agent.signal('SIGKILL')
   await agent.ended
   await eventually('the end of its command', () => !isAlive(pid))

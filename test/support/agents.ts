@@ -19,12 +19,13 @@ case "$*" in
   *hang*) sleep 600 & echo "$!" > "$0.child"; wait ;;
   *fails*) exit 3 ;;
 esac
+echo "end" >> "$0.started"
 `
 
 export interface AgentProcess {
   readonly id: string
   readonly directory: string
-  /** Of the command; `<command>.started` has a line for each time that it was started. */
+  /** Of the command; `<command>.started` has its pid for each start, and `end` where it came to its own end. */
   readonly command: string
   readonly log: readonly string[]
   readonly pid: number
