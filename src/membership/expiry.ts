@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { MemberStore } from '../storage/member-store.js'
 import type { Logger } from '../values/logger.js'
 
-const LOOK_EVERY_MS = 60_000
-const SHORTEST_MS = 1_000
+const LOOK_EVERY_MS = 5_000
 
 /** Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown. */
 export class ExpiryWatch {
@@ -31,15 +30,15 @@ export class ExpiryWatch {
   async #watch(): Promise<void> {
     const { store, publish, logger, now } = this.options
     const { signal } = this.#stopping
-    let endMs = store.nextEnd(now())
+    let lookedAtMs = now()
     while (!signal.aborted) {
-      const waitMs = Math.max(SHORTEST_MS, Math.min(LOOK_EVERY_MS, (endMs ?? Number.POSITIVE_INFINITY) - now()))
-      await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
       if (signal.aborted) return
-      if (endMs !== undefined && endMs <= now()) {
-        await publish().catch((err: unknown) => logger.error({ err }, 'the tree of the members could not be renewed'))
-      }
-      endMs = store.nextEnd(now())
+      const nowMs = now()
+      const endMs = store.nextEnd(lookedAtMs)
+      lookedAtMs = nowMs
+      if (endMs === undefined || endMs > nowMs) continue
+      await publish().catch((err: unknown) => logger.error({ err }, 'the tree of the members could not be renewed'))
     }
   }
 }

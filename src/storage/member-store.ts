@@ -130,8 +130,8 @@ export function createMemberStore(db: Database) {
     /** All of these, a page at a time. @param afterPlace that of the last one of the page before; 0 for the first */
     certificates: (nowMs: number, afterPlace: number, limit: number) => selectAllGood.all(nowMs, afterPlace, limit),
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
-    /** When the next certificate that is listed now will end; undefined: none will. */
-    nextEnd: (nowMs: number) => selectNextEnd.get(nowMs) ?? undefined,
+    /** The first time after `afterMs` at which a certificate ends that was not revoked; undefined: none does. */
+    nextEnd: (afterMs: number) => selectNextEnd.get(afterMs) ?? undefined,
     addCertificate: (row: MemberCertificateRow) => {
       insertCertificate.run(row)
     },

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { makeAgentCertificate } from '../../demo/pki.js'
+import { eventually } from '../support/eventually.js'
+import { exists, getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
+import { listen } from '../support/small-relay.js'
+import { treeline } from '../support/treeline-command.js'
+
+async function linksOf(machine: Machine): Promise<string[]> {
+  const { result } = (await getJson(machine, '/v1/relay/links')) as { result: { id: string }[] }
+  return result.map(({ id }) => id).sort()
+}
+
+async function certificateOf({ folder }: Machine): Promise<X509Certificate> {
+  return new X509Certificate(await readFile(join(folder, 'certificate.pem')))
+}
+
+function untilLinked(machine: Machine, ...ids: string[]): Promise<string[] | true> {
+  return eventually(`links of ${ids.join()} at ${machine.id}`, async () => {
+    const linked = await linksOf(machine)
+    return linked.join() === ids.sort().join() && linked
+  })
+}
+
+test('a tree grows from nothing: a relay joins the root, a node joins below the relay', async t => {
+  const tree = await startJoinedTree(t)
+  const { root } = tree
+  const relay = await tree.machine('relay-a')
+  const node = await tree.machine('node-1')
+  const relayLine = await tree.token('--relay')
+  const joined = await succeed(tree.join(relay, relayLine))
+  assert.match(joined.stdout, /relay-a has joined as a relay under root/)
+  assert.match(joined.stdout, new RegExp(`treeline serve --config ${relay.folder}`))
+  const relayProcess = await tree.serve(relay)
+  await untilLinked(root, 'relay-a')
+
+  await t.test('only its own files are secret, and the key of the CA stays at the root', async () => {
+    assert.equal(await exists(join(relay.folder, 'ca.key')), false)
+    assert.equal((await certificateOf(relay)).subjectAltName, 'IP Address:127.0.0.2, URI:urn:treeline:purpose:relay')
+  })
+
+  const nodeLine = await tree.token('--node', '--under', 'relay-a', '--uses', '5')
+  assert.equal(nodeLine[1], `https://${relay.host}:${relay.port}`)
+
+  await t.test('another CA than the one in the token is refused before the token is sent', async () => {
+    const asked: string[] = []
+    const { certificatePem: cert, privateKeyPem: key } = await makeAgentCertificate({
+      nodeId: 'x',
+      hostname: 'localhost'
+    })
+    const port = await listen(
+      t,
+      createServer({ cert, key }, (request, response) => {
+        asked.push(`${request.method} ${request.url}`)
+        response.end(JSON.stringify({ ca: cert, relay: 'relay-a' }))
+      })
+    )
+    const [command = '', , ...rest] = nodeLine
+    const refused = await tree.join(node, [command, `https://127.0.0.1:${port}`, ...rest])
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /presents another CA .* The token was not sent/)
+    assert.deepEqual(asked, ['GET /v1/join/ca'])
+  })
+
+  await t.test('somebody in between who shows the right CA, but has no certificate of it, gets no token', async () => {
+    const ca = await readFile(join(root.folder, 'ca.pem'), 'utf8')
+    const { certificatePem: cert, privateKeyPem: key } = await makeAgentCertificate({
+      nodeId: 'x',
+      hostname: '127.0.0.1'
+    })
+    const asked: string[] = []
+    const server = createServer({ cert, key }, (request, response) => {
+      asked.push(`${request.method} ${request.url}`)
+      response.end(JSON.stringify({ ca, relay: 'relay-a' }))
+    })
+    const port = await listen(t, server)
+    const [command = '', , ...rest] = nodeLine
+    const refused = await tree.join(node, [command, `https://127.0.0.1:${port}`, ...rest])
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /cannot be asked: .*(self-signed|verify)/)
+    assert.deepEqual(asked, ['GET /v1/join/ca'])
+  })
+
+  await t.test('tokens that are used, expired, revoked or unknown are refused with the reason', async () => {
+    const other = await tree.machine('other')
+    const say = async (line: readonly string[]) => {
+      const { code, stderr } = await tree.join(other, line)
+      assert.equal(code, 1, stderr)
+      return stderr
+    }
+    assert.match(await say(relayLine), /refused \(403\): the join token \w+ has been used/)
+    const short = await tree.token('--relay', '--expires', '1ms')
+    assert.match(await say(short), /refused \(403\): the join token \w+ expired at/)
+    const revoked = await tree.token('--node')
+    await succeed(tree.ask(root, 'token', 'revoke', revoked[3]?.split('.')[0] ?? ''))
+    assert.match(await say(revoked), /refused \(403\): the join token \w+ was revoked/)
+    const unknown = revoked.map((word, index) => (index === 3 ? `000000000000${word.slice(12)}` : word))
+    assert.match(await say(unknown), /refused \(403\): this join token is not known/)
+    assert.equal(await exists(join(other.folder, 'main.conf')), false)
+    const list = await succeed(tree.ask(root, 'token', 'list'))
+    assert.match(list.stdout, /revoked/)
+    assert.equal(list.stdout.includes(revoked[3]?.split('.')[1] ?? ''), false, 'no secret is shown')
+  })
+
+  await t.test('a node joins through the relay, which passes it up', async () => {
+    const taken = await tree.join({ ...node, id: 'relay-a' }, nodeLine)
+    assert.match(taken.stderr, /refused \(409\): there is a member relay-a/)
+    await succeed(tree.join(node, nodeLine))
+    assert.match(
+      await readFile(join(node.folder, 'agent.conf'), 'utf8'),
+      new RegExp(`host = "${relay.host}:${relay.port}"`)
+    )
+    tree.agent(node)
+    await untilLinked(relay, 'node-1')
+    const nodes = (await getJson(root, '/nodes/node-1')) as { policy_server: string; key_hash: string }
+    assert.equal(nodes.policy_server, 'relay-a')
+    const route = await succeed(tree.ask(root, 'nodes', 'route', 'node-1'))
+    assert.match(route.stdout, /down to relay-a/)
+    const again = await tree.join(node, nodeLine)
+    assert.match(again.stderr, /agent\.conf is there already/)
+  })
+
+  await t.test('moved, its link is closed by the old relay, and taken by the new one', async () => {
+    const moved = await succeed(tree.ask(root, 'nodes', 'move', 'node-1', '--under', 'root'))
+    assert.match(moved.stdout, new RegExp(`host = "${root.host}:${root.port}"`))
+    await untilLinked(relay)
+    const cycle = await tree.ask(root, 'nodes', 'move', 'root', '--under', 'relay-a')
+    assert.match(cycle.stderr, /409/)
+    await succeed(tree.ask(root, 'nodes', 'move', 'node-1', '--under', 'relay-a'))
+    await untilLinked(relay, 'node-1')
+  })
+
+  await t.test('removed, its link is closed at once and it does not come back', async () => {
+    const kept = await tree.ask(root, 'nodes', 'remove', 'relay-a')
+    assert.match(kept.stderr, /policy server of 1: move or remove these first/)
+    await succeed(tree.ask(root, 'nodes', 'remove', 'node-1'))
+    await untilLinked(relay)
+    await relayProcess.logged(line => line.includes('no node is known by the certificate'))
+    assert.deepEqual(await linksOf(relay), [])
+    await succeed(tree.ask(root, 'nodes', 'remove', 'relay-a'))
+    await untilLinked(root)
+    await relayProcess.logged(line => line.includes('no node is known by the certificate'))
+    assert.deepEqual(await linksOf(root), [])
+  })
+
+  await t.test('the id joins again, and what it had before stays revoked', async () => {
+    const before = await certificateOf(relay)
+    const anew = { ...relay, folder: join(tree.folder, 'relay-a-anew') }
+    await succeed(tree.join(anew, await tree.token('--relay')))
+    const after = await certificateOf(anew)
+    assert.notEqual(after.serialNumber, before.serialNumber)
+    const { certificates } = (await getJson(root, '/nodes/relay-a')) as { certificates: { fingerprint: string }[] }
+    const listed = certificates.map(({ fingerprint }) => fingerprint)
+    assert.deepEqual(listed, [after.fingerprint256.replaceAll(':', '').toLowerCase()])
+    const refusals = () => relayProcess.log.filter(line => line.includes('no node is known')).length
+    const seen = refusals()
+    await eventually('another refusal of the old one', () => refusals() > seen)
+    assert.deepEqual(await linksOf(root), [])
+  })
+})
+
+test('certificates renew themselves, in use, and no link is lost by it', async t => {
+  const tree = await startJoinedTree(t, 'certificate_lifetime = "24s"')
+  const { root } = tree
+  const relay = await tree.machine('relay-a')
+  const node = await tree.machine('node-1')
+  await succeed(tree.join(relay, await tree.token('--relay')))
+  const relayProcess = await tree.serve(relay)
+  await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-a')))
+  tree.agent(node)
+  await untilLinked(relay, 'node-1')
+  const first = { relay: await certificateOf(relay), node: await certificateOf(node) }
+  for (const [machine, old] of [
+    [relay, first.relay],
+    [node, first.node]
+  ] as const) {
+    const renewed = await eventually(`a new certificate of ${machine.id}`, async () => {
+      const now = await certificateOf(machine)
+      return now.serialNumber !== old.serialNumber && now
+    })
+    assert.ok(renewed.publicKey.equals(old.publicKey), 'the key is kept')
+    assert.equal(renewed.subjectAltName, old.subjectAltName)
+  }
+  await eventually('the first certificates to end', () => Date.now() > Date.parse(first.relay.validTo) + 2_000)
+  await untilLinked(relay, 'node-1')
+  await untilLinked(root, 'relay-a')
+  assert.equal(relayProcess.log.filter(line => line.includes('link lost')).length, 0, relayProcess.log.join('\n'))
+  await eventually('the first certificate to be forgotten', async () => {
+    const { certificates } = (await getJson(root, '/nodes/relay-a')) as { certificates: { not_after: string }[] }
+    return certificates.every(({ not_after: end }) => Date.parse(end) > Date.parse(first.relay.validTo))
+  })
+})
+
+test('init does not touch a folder that has a root, and join wants a whole token', async t => {
+  const tree = await startJoinedTree(t)
+  const key = await readFile(join(tree.root.folder, 'ca.key'), 'utf8')
+  const again = await treeline(t, ['init', '--dir', tree.root.folder])
+  assert.equal(again.code, 1)
+  assert.match(again.stderr, /main\.conf is there already/)
+  assert.equal(await readFile(join(tree.root.folder, 'ca.key'), 'utf8'), key)
+  const half = await treeline(t, ['join', 'https://127.0.0.1:1', '--token', 'abc', '--dir', join(tree.folder, 'x')])
+  assert.equal(half.code, 2)
+  assert.match(half.stderr, /the token is not whole/)
+})

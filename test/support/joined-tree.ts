@@ -1,0 +1,111 @@
+import { access, readFile, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { freePorts } from '../../demo/free-ports.js'
+import { type RelayProcess, startRelayProcess } from '../../demo/relay-process.js'
+import { type Ended, type Running, startTreeline, temporaryFolder, treeline } from './treeline-command.js'
+
+/** One machine of a tree, as `init` or `join` left it. */
+export interface Machine {
+  readonly id: string
+  readonly folder: string
+  /** What others reach it by: an address of loopback of its own. */
+  readonly host: string
+  readonly port: number
+  /** `general.listen`. */
+  readonly local: string
+}
+
+export interface JoinedTree {
+  readonly root: Machine
+  readonly folder: string
+  /** Makes a token at the root. @returns the arguments of `treeline` that its line has */
+  token(...args: readonly string[]): Promise<string[]>
+  /** A place for a further machine; nothing is there yet. */
+  machine(id: string): Promise<Machine>
+  /** Runs `treeline join` for it. */
+  join(machine: Machine, line: readonly string[]): Promise<Ended>
+  serve(machine: Machine): Promise<RelayProcess>
+  agent(machine: Machine): Running
+  /** `treeline …`, asked of a machine. */
+  ask(machine: Machine, ...args: readonly string[]): Promise<Ended>
+}
+
+/** A root made by `treeline init`, started. @param tree further lines of its section `[tree]` */
+export async function startJoinedTree(t: TestContext, tree = ''): Promise<JoinedTree> {
+  const folder = await temporaryFolder(t)
+  let machines = 0
+  const machine = async (id: string): Promise<Machine> => {
+    const [port = 0, localPort = 0] = await freePorts(2)
+    machines += 1
+    const place = { id, folder: join(folder, id), host: `127.0.0.${machines}`, port }
+    return { ...place, local: `127.0.0.1:${localPort}` }
+  }
+  const serve = async ({ folder: at }: Machine) => {
+    const relay = await startRelayProcess(at)
+    t.after(async () => {
+      relay.signal('SIGKILL')
+      await relay.ended
+    })
+    return relay
+  }
+  const root = await machine('root')
+  const host = `${root.host}:${root.port}`
+  await succeed(treeline(t, ['init', '--dir', root.folder, '--host', host, '--listen', root.local]))
+  const conf = join(root.folder, 'main.conf')
+  await writeFile(conf, (await readFile(conf, 'utf8')).replace('[tree]\n', `[tree]\n${tree}\n`))
+  await serve(root)
+  return {
+    root,
+    folder,
+    machine,
+    serve,
+    token: async (...args) => {
+      const { stdout } = await succeed(treeline(t, ['token', 'create', '--config', root.folder, ...args]))
+      return stdout.trim().split(' ').slice(1)
+    },
+    join: (at, line) =>
+      treeline(t, [
+        ...line,
+        '--dir',
+        at.folder,
+        '--id',
+        at.id,
+        '--host',
+        `${at.host}:${at.port}`,
+        '--listen',
+        at.local
+      ]),
+    agent: at => startTreeline(t, ['agent', '--config', at.folder]),
+    ask: (at, ...args) => treeline(t, [...args, '--config', at.folder])
+  }
+}
+
+export async function succeed(ended: Promise<Ended>): Promise<Ended> {
+  const result = await ended
+  if (result.code !== 0) throw new Error(`it ended with ${result.code}: ${result.stderr}${result.stdout}`)
+  return result
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
+}
+
+/** JSON of a machine's own API, asked as a local caller. */
+export function getJson({ local }: Machine, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    request(`http://${local}${path}`, { headers: { accept: 'application/json' } }, response => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('end', () => resolve(JSON.parse(text)))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
