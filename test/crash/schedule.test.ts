@@ -1,0 +1,106 @@
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../support/eventually.js'
+import { ask } from '../support/http.js'
+import { reachUpstreamAt } from '../support/relay-behind-proxy.js'
+import { startTree } from '../support/relay-tree.js'
+import { chooseSeed, seededRandom } from '../support/seeded-random.js'
+import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
+import { startTcpProxy } from '../support/tcp-proxy.js'
+
+/** How long things go wrong; what comes after may take as long again. */
+const MINUTES = Number(process.env.TREELINE_MINUTES ?? 0.2)
+const RELAYS = [
+  { id: 'root', under: 'root', nodes: ['node-r1'] },
+  { id: 'relay-a', under: 'root', nodes: ['node-a1'], byLink: true },
+  { id: 'sub', under: 'relay-a', nodes: ['node-s1'], byLink: true },
+  { id: 'relay-b', under: 'root', nodes: ['node-b1'] }
+]
+const IDS = RELAYS.map(({ id }) => id)
+
+test('relays killed, frozen, cut off and restarted at random, while files are shared and runs made', async t => {
+  const seed = chooseSeed()
+  t.diagnostic(`repeat with TREELINE_SEED=${seed}; for longer with TREELINE_MINUTES`)
+  const random = seededRandom(seed)
+  const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)]
+  const tree = await startTree(t, {
+    relays: RELAYS,
+    absent: ['relay-a', 'sub'],
+    agent: NOTING_AGENT,
+    settings: {
+      links: ['ping_interval = "1s"', 'longest_wait = "1s"'],
+      general: ['connect_timeout = "1s"', 'response_timeout = "2s"']
+    }
+  })
+  const proxies = await Promise.all(
+    ['relay-a', 'sub'].map(async id => {
+      const relay = tree.relay(id)
+      const proxy = await startTcpProxy(t, Number(new URL(tree.relay(relay.policyServer).url).port))
+      await reachUpstreamAt(relay, proxy.port)
+      return proxy
+    })
+  )
+  await tree.restart('relay-a')
+  await tree.restart('sub')
+  const work = new StreamOfWork({
+    tree,
+    ways: [
+      { at: 'root', source: 'node-r1', target: 'node-s1', keeper: 'sub' },
+      { at: 'sub', source: 'node-s1', target: 'node-b1', keeper: 'relay-b' },
+      { at: 'relay-b', source: 'node-b1', target: 'node-a1', keeper: 'relay-a' },
+      { at: 'relay-a', source: 'node-a1', target: 'node-r1', keeper: 'root' }
+    ],
+    runs: [
+      { at: 'root', node: 'node-s1' },
+      { at: 'root', node: 'node-b1' },
+      { at: 'relay-a', node: 'node-s1' }
+    ],
+    random,
+    label: 'file'
+  })
+  const happened: Record<string, number> = {}
+  const actions: Record<string, () => Promise<void>> = {
+    kill: async () => {
+      const id = pick(IDS) ?? ''
+      const relay = tree.processes.get(id)
+      relay?.signal('SIGKILL')
+      await relay?.ended
+      await sleep(random() * 1_000)
+      await tree.restart(id)
+    },
+    restart: async () => {
+      const id = pick(IDS) ?? ''
+      await tree.processes.get(id)?.stop()
+      await tree.restart(id)
+    },
+    freeze: async () => {
+      const relay = tree.processes.get(pick(IDS) ?? '')
+      relay?.signal('SIGSTOP')
+      await sleep(random() * 3_000)
+      relay?.signal('SIGCONT')
+    },
+    silence: async () => {
+      const proxy = pick(proxies)
+      proxy?.silence()
+      await sleep(random() * 3_000)
+      proxy?.heal()
+    },
+    cut: async () => pick(proxies)?.cut(),
+    halve: async () => pick(proxies)?.halve()
+  }
+  const end = Date.now() + MINUTES * 60_000
+  while (Date.now() < end) {
+    const action = pick(Object.keys(actions)) ?? 'cut'
+    happened[action] = (happened[action] ?? 0) + 1
+    await actions[action]?.()
+    await sleep(random() * 500)
+  }
+  await work.stop()
+  for (const id of ['root', 'relay-a']) {
+    await eventually(`the link to ${id}`, async () => {
+      return JSON.parse((await ask(tree.relay(id), '/v1/relay/links')).text).result.length === 1
+    })
+  }
+  await work.check()
+  t.diagnostic(JSON.stringify({ happened, ...work.counts }))
+})
