@@ -168,6 +168,7 @@ test('the bounds of docs/limits.md are those of the code', () => {
     '## Shared files',
     '## Remote runs',
     '## Links',
+    '## Joining',
     '## The tree and neighbours'
   ]) {
     for (const [what = '', bound = '', , where = ''] of tableRows(page, heading)) {

@@ -34,6 +34,14 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'GET /system/info': 'system',
   'GET /system/status': 'system',
   'POST /system/reload': 'system',
+  'GET /v1/join/ca': 'open',
+  'POST /v1/join': 'open',
+  'POST /v1/join/renew': 'open',
+  'POST /v1/tokens': 'administration',
+  'GET /v1/tokens': 'administration',
+  'DELETE /v1/tokens/:tokenId': 'administration',
+  'DELETE /v1/members/:memberId': 'administration',
+  'POST /v1/members/:memberId/move': 'administration',
   'GET /v1/tree': 'tree',
   'POST /v1/tree/changed': 'policy-server'
 }
