@@ -38,6 +38,7 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
   await handshakeOf(config)
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const stopping = new AbortController()
+  let isStopping = false
   const remoteRuns = createAgentRuns({ config, db, logger })
   await remoteRuns.recover()
 
@@ -59,6 +60,7 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
       remoteRuns,
       stopping: stopping.signal,
       isFromAbove: request => end.isFromAbove(request),
+      takesOrders: () => !isStopping,
       onFile: (source, fileId) => files.look(source, fileId)
     },
     logger
@@ -73,6 +75,7 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
   const purge = setInterval(() => purgeOld(remoteRuns, stopping.signal, logger), PURGE_EVERY_MS)
 
   async function stop(): Promise<void> {
+    isStopping = true
     clearInterval(purge)
     await Promise.all([files.stop(), keeper.stop(), settledWithin(remoteRuns.idle(), config.agent.stopTimeoutMs)])
     await remoteRuns.stop()

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
@@ -21,6 +20,8 @@ const FORM_LIMIT_MS = 30_000
 
 /** What an agent's routes use. */
 export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' | 'isFromAbove'> {
+  /** False once the agent is stopping: what runs may end, and nothing new begins. */
+  readonly takesOrders: () => boolean
   /** A file for this node has come to its policy server. */
   readonly onFile: (source: string, fileId: string) => void
 }
@@ -51,7 +52,7 @@ export async function buildAgentApp({ services, logger }: AgentAppOptions): Prom
   })
   const afterAnswer = installAfterAnswer(app, [createRequestLog(logger)])
   installErrorHandler(app, logger, afterAnswer)
-  admitPolicyServer(app, services.isFromAbove)
+  admitPolicyServer(app, services)
   installFormRules(app, FORM_LIMIT_MS)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   await app.register(agentApi, { prefix: API_PREFIX, services, logger })
@@ -65,7 +66,7 @@ const agentApi: FastifyPluginAsync<AgentAppOptions> = async (app, { services, lo
   await app.register(noticeRoutes, { services })
 }
 
-function admitPolicyServer(app: FastifyInstance, isFromAbove: (request: IncomingMessage) => boolean): void {
+function admitPolicyServer(app: FastifyInstance, { isFromAbove, takesOrders }: AgentServices): void {
   app.decorateRequest('caller')
   app.decorateRequest('begunAt', 0)
   app.addHook('onRequest', (request, reply, done) => {
@@ -74,6 +75,10 @@ function admitPolicyServer(app: FastifyInstance, isFromAbove: (request: Incoming
     request.begunAt = performance.now()
     if (!isFromAbove(request.raw)) {
       done(new RelayError('FORBIDDEN', 'an agent is asked by its policy server, over its link'))
+      return
+    }
+    if (request.routeOptions.config.access === 'remote-run' && !takesOrders()) {
+      done(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
       return
     }
     request.caller = { kind: 'policy-server', address: '' }

@@ -92,7 +92,7 @@ class RunRegistry implements RemoteRuns {
   }
 
   async start(order: RunOrder): Promise<Run> {
-    if (this.#stopping) throw new RelayError('STOPPING', 'the relay is stopping; ask again in a minute')
+    if (this.#stopping) throw new RelayError('STOPPING', `${this.options.selfId} is stopping; ask again in a minute`)
     if (!this.options.config.enabled) {
       throw new RelayError('DISABLED', 'remote runs are switched off here; see remote_run.enabled')
     }
@@ -138,7 +138,7 @@ class RunRegistry implements RemoteRuns {
       progress: new RunProgress(log, table, this.options.observer)
     })
     this.#follow(run)
-    if (this.#stopping) await run.cancel('the relay is stopping')
+    if (this.#stopping) await run.cancel(`${selfId} is stopping`)
     return run
   }
 
@@ -258,7 +258,7 @@ class RunRegistry implements RemoteRuns {
   async stop(): Promise<void> {
     this.#stopping = true
     await Promise.allSettled(this.#starting.values())
-    await Promise.all([...this.#live.values()].map(run => run.cancel('the relay is stopping')))
+    await Promise.all([...this.#live.values()].map(run => run.cancel(`${this.options.selfId} is stopping`)))
     await this.#context.hosts.close()
   }
 

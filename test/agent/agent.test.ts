@@ -155,6 +155,8 @@ test('a stopping agent lets its run end, and tells how', async t => {
   const answer = await order(agent.hop(), makeRunId(Date.now()))
   await eventually('the command', () => agent.starts() === 1)
   const stopped = stop()
+  const late = await order(agent.hop(), makeRunId(Date.now()))
+  assert.equal(late.kind === 'unreachable' && late.status, 503)
   rmSync(`${agent.command}.hold`)
   const events = await eventsOf(answer)
   assert.equal(events.at(-1)?.outcome, 'done')
