@@ -19,6 +19,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'nodes', summary: 'list, show, route and import nodes', load: () => import('./nodes.js') },
   { name: 'links', summary: 'list and close links', load: () => import('./links.js') },
   { name: 'client', summary: 'register with a relay for a URL behind it', load: () => import('./client.js') },
+  {
+    name: 'trace',
+    summary: 'show the way to a node, and where it is broken',
+    load: () => import('./trace.js')
+  },
   { name: 'share', summary: 'sign a file and share it with a node', load: () => import('./share.js') },
   { name: 'fetch', summary: 'fetch a shared file, and verify it', load: () => import('./fetch.js') },
   { name: 'outbox', summary: 'see to files that could not be handed on yet', load: () => import('./outbox.js') },

@@ -81,6 +81,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const membership = createMembership({
     config: system.config,
     tree,
+    neighbours,
     database,
     certificatesChanged,
     logger
