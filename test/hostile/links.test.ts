@@ -23,6 +23,7 @@ import {
   uint32
 } from '../support/hostile-link.js'
 import { ask, postForm } from '../support/http.js'
+import { exchangeRaw, head } from '../support/raw-client.js'
 import { residentBytes } from '../support/relay-health.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
@@ -503,5 +504,15 @@ test('upgrade requests by the thousand, and to other places, are answered and cl
   // What a client offers besides HTTP/1.1 may be left alone (RFC 9110, section 7.8).
   assert.match(await say('/uuid', 'h2c'), /^HTTP\/1.1 200 [\s\S]*root$/)
   assert.match(await say('/uuid', 'websocket'), /^HTTP\/1.1 200 [\s\S]*root$/)
+  const offer = head(
+    'POST /uuid HTTP/1.1',
+    'Host: x',
+    'Connection: Upgrade, close',
+    'Upgrade: h2c',
+    'Content-Length: 3'
+  )
+  assert.match(await exchangeRaw(t, tree.relay('root'), `${offer}abc`, true), /^HTTP\/1.1 40[45] /)
+  const plain = head('GET /uuid HTTP/1.1', 'Host: x', 'Connection: Upgrade, close', 'Upgrade: h2c')
+  assert.match(await exchangeRaw(t, tree.relay('root'), plain, true), /^HTTP\/1.1 200 [\s\S]*root$/)
   await assertOthersServed(tree)
 })
