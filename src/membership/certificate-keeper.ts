@@ -59,21 +59,23 @@ export class CertificateKeeper {
   }
 
   async #keep(): Promise<void> {
-    const { askEveryMs = Number.POSITIVE_INFINITY, logger } = this.options
+    const { askEveryMs, logger } = this.options
     const { signal } = this.#stopping
-    let askedAtMs = Number.NEGATIVE_INFINITY
+    // at the start, if ever before it is due
+    let askAtMs = askEveryMs === undefined ? Number.POSITIVE_INFINITY : this.#now()
     while (!signal.aborted) {
       const held = await this.#read()
       if (held === undefined) return
-      const dueAtMs = Math.min(renewalTime(held.life), askedAtMs + askEveryMs)
+      const dueAtMs = Math.min(renewalTime(held.life), askAtMs)
       if (this.#now() < dueAtMs) {
         await sleep(Math.min(dueAtMs - this.#now(), LOOK_EVERY_MS), undefined, { signal, ref: false })
         continue
       }
       try {
         await this.#renew(held)
-        askedAtMs = this.#now()
-        if (renewalTime((await this.#read())?.life ?? held.life) <= askedAtMs) await this.#wait(held.life)
+        if (askEveryMs !== undefined) askAtMs = this.#now() + askEveryMs
+        const { life } = (await this.#read()) ?? held
+        if (renewalTime(life) <= this.#now()) await this.#wait(life)
       } catch (error) {
         if (signal.aborted) return
         const reason = error instanceof Error ? error.message : String(error)

@@ -1,10 +1,11 @@
-import { access, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { freePorts } from '../../demo/free-ports.js'
 import { type RelayProcess, startRelayProcess } from '../../demo/relay-process.js'
-import { type Ended, type Running, startTreeline, temporaryFolder, treeline } from './treeline-command.js'
+import { type Ended, type Running, startTreeline, treeline } from './treeline-command.js'
 
 /** One machine of a tree, as `init` or `join` left it. */
 export interface Machine {
@@ -34,7 +35,12 @@ export interface JoinedTree {
 
 /** A root made by `treeline init`, started. @param tree further lines of its section `[tree]` */
 export async function startJoinedTree(t: TestContext, tree = ''): Promise<JoinedTree> {
-  const folder = await temporaryFolder(t)
+  const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'))
+  const running: (() => Promise<unknown>)[] = []
+  t.after(async () => {
+    await Promise.all(running.map(end => end())) // else they write into the folder while it is removed
+    await rm(folder, { recursive: true, force: true })
+  })
   let machines = 0
   const machine = async (id: string): Promise<Machine> => {
     const [port = 0, localPort = 0] = await freePorts(2)
@@ -44,9 +50,9 @@ export async function startJoinedTree(t: TestContext, tree = ''): Promise<Joined
   }
   const serve = async ({ folder: at }: Machine) => {
     const relay = await startRelayProcess(at)
-    t.after(async () => {
+    running.push(() => {
       relay.signal('SIGKILL')
-      await relay.ended
+      return relay.ended
     })
     return relay
   }
@@ -77,7 +83,14 @@ export async function startJoinedTree(t: TestContext, tree = ''): Promise<Joined
         '--listen',
         at.local
       ]),
-    agent: at => startTreeline(t, ['agent', '--config', at.folder]),
+    agent: at => {
+      const agent = startTreeline(t, ['agent', '--config', at.folder])
+      running.push(() => {
+        agent.child.kill('SIGKILL')
+        return agent.ended
+      })
+      return agent
+    },
     ask: (at, ...args) => treeline(t, [...args, '--config', at.folder])
   }
 }
