@@ -10,6 +10,8 @@ export interface RunRequest {
   readonly conditions: readonly string[]
   readonly keepOutput: boolean
   readonly asynchronous: boolean
+  /** How long nodes that are not connected are waited for, in s; 0: not at all. */
+  readonly waitSeconds: number
 }
 
 /**
@@ -51,6 +53,7 @@ function formOf(order: RunRequest): string {
   const fields = [
     `keep_output=${order.keepOutput}`,
     `asynchronous=${order.asynchronous}`,
+    ...(order.waitSeconds > 0 ? [`wait=${order.waitSeconds}`] : []),
     `conditions=${order.conditions.join(',')}`,
     `classes=${order.conditions.join(',')}`
   ]

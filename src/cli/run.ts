@@ -19,6 +19,7 @@ interface RunOptions extends ServerOptions {
   readonly all?: boolean
   readonly conditions?: string
   readonly async?: boolean
+  readonly wait?: string
   readonly json?: boolean
   readonly output: boolean
   readonly batch?: string
@@ -41,6 +42,10 @@ export function register(program: Command): void {
     .option('--all', 'every node below the relay')
     .option('--conditions <list>', 'comma-separated conditions for the agents')
     .option('--async', 'only start it, print its id, and leave it running')
+    .option(
+      '--wait <duration>',
+      'leave it running, and wait so long for nodes that hold links and are away, such as 1h'
+    )
     .option('--keep-output', "show and keep the agents' output (the default)")
     .option('--no-output', "neither show nor keep the agents' output")
     .option('--batch <size>', 'one batch of nodes after another: a number, or a percentage such as 10%')
@@ -62,19 +67,20 @@ function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
   if (!isAll && nodes.length === 0) throw new UsageError('name nodes, or use --all for every node below the relay')
   for (const node of nodes) checkNodeId(node)
   const isRolling = options.batch !== undefined || options.maxFailures !== undefined || options.timeout !== undefined
-  if (options.async === true && isRolling) {
+  if ((options.async === true || options.wait !== undefined) && isRolling) {
     throw new UsageError(
-      '--async leaves the run to itself: --batch, --max-failures and --timeout need someone who watches'
+      '--async and --wait leave the run to itself: --batch, --max-failures and --timeout need someone who watches'
     )
   }
   return {
     nodes: isAll ? 'all' : [...new Set(nodes)],
     conditions: parseConditions(options.conditions ?? ''),
     keepOutput: options.output,
-    asynchronous: options.async === true,
+    asynchronous: options.async === true || options.wait !== undefined,
+    waitSeconds: options.wait === undefined ? 0 : Math.ceil(readTime('--wait', options.wait) / 1_000),
     batch: options.batch === undefined ? undefined : parseBatchSize(options.batch),
     maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readCount(options.maxFailures),
-    timeoutMs: options.timeout === undefined ? undefined : parseTimeout(options.timeout),
+    timeoutMs: options.timeout === undefined ? undefined : readTime('--timeout', options.timeout),
     isJson: options.json === true
   }
 }
@@ -168,10 +174,10 @@ async function watchBatch(
   if (!hasEnded && !stop.signal.aborted) display.fail('the relay ended its answer before the run ended')
 }
 
-function parseTimeout(text: string): number {
+function readTime(option: string, text: string): number {
   try {
     return parseDuration(text)
   } catch (error) {
-    throw new UsageError(`--timeout: ${errorMessage(error)}`, { cause: error })
+    throw new UsageError(`${option}: ${errorMessage(error)}`, { cause: error })
   }
 }

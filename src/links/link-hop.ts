@@ -22,6 +22,11 @@ export function createLinkedNeighbours(
 ): LinkedNeighbours {
   const hops = new WeakMap<UpperLink, Hop>()
   return {
+    onOpen(listener) {
+      registry.onChange((event, link) => {
+        if (event === 'opened' && link.owner.kind !== 'client') listener(link.owner.id)
+      })
+    },
     find(id) {
       const link = registry.ofNode(id)
       if (link === undefined) return undefined

@@ -6,11 +6,13 @@ import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { createLinkAdministration } from '../links/link-administration.js'
 import { createLinkedNeighbours } from '../links/link-hop.js'
+import type { LinkRegistry } from '../links/link-registry.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
-import { createNeighbourStore } from '../storage/neighbour-store.js'
+import { createGroupCommit } from '../storage/group-commit.js'
+import { createNeighbourStore, type NeighbourStore } from '../storage/neighbour-store.js'
 import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
@@ -52,11 +54,13 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const topology = () => tree.current()
   const registry = createRegistry(config, logger, metrics.links)
   const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
+  const knownNeighbours = createNeighbourStore(database)
+  rememberLinks(registry, knownNeighbours, createGroupCommit(database))
   const neighbours = await createNeighbours({
     config,
     topology,
     certificatesOf: id => tree.certificatesOf(id),
-    store: createNeighbourStore(database),
+    store: knownNeighbours,
     logger,
     observer: metrics.hopAsked,
     links
@@ -166,4 +170,16 @@ function readToken(file: string | undefined): string | undefined {
   const token = readFileSync(file, 'utf8').trim()
   if (token.length >= MIN_TOKEN_LENGTH) return token
   throw new Error(`tokens.admin_file ${file}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
+}
+
+/** So that a run can wait for nodes that hold links and are away. Thousands may come at once: they are written together. */
+function rememberLinks(
+  registry: LinkRegistry,
+  known: NeighbourStore,
+  commit: (work: () => void) => Promise<void>
+): void {
+  registry.onChange((event, { owner, program }) => {
+    if (event !== 'opened' || owner.kind === 'client' || known.version(owner.id) === program) return
+    commit(() => known.remember(owner.id, program, Date.now())).catch(() => undefined) // it is asked again at the next link
+  })
 }

@@ -9,6 +9,8 @@ export interface ForwardOrder {
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   readonly conditions: readonly string[]
+  /** What is left of the time that the run waits for nodes that are not connected, in s, when the order is made. */
+  readonly waitSeconds?: number
   /** With this relay's id. */
   readonly passed: readonly string[]
   readonly requestId: string
@@ -42,11 +44,16 @@ export function makeOrderParts(
   )
 }
 
+/** A part as it is sent once more, later: what is left of the wait has become less. */
+export function renewOrderPart(order: ForwardOrder, part: OrderPart): OrderPart {
+  return makePart(order, part.runId, part.nodes)
+}
+
 /** The requests that hand nodes to themselves, one at a time: their headers and body are the same for all. */
 export function makeNodeOrders(order: ForwardOrder): (node: string) => OrderPart {
   const { runId } = order
   const headers = headersOf(order, runId)
-  const body = Buffer.from(formOf(order))
+  const body = Buffer.from(formOf({ ...order, waitSeconds: 0 })) // a node has nobody to wait for
   return node => ({ runId, path: `remote-run/nodes/${node}`, headers, body, nodes: [node] })
 }
 
@@ -62,8 +69,9 @@ function makePart(order: ForwardOrder, runId: string, nodes: readonly string[]):
   }
 }
 
-function formOf({ keepOutput, asynchronous, conditions }: ForwardOrder): string {
+function formOf({ keepOutput, asynchronous, conditions, waitSeconds = 0 }: ForwardOrder): string {
   return new URLSearchParams({
+    ...(waitSeconds > 0 ? { wait: String(waitSeconds) } : {}),
     keep_output: String(keepOutput),
     asynchronous: String(asynchronous),
     classes: conditions.join(',')

@@ -18,6 +18,8 @@ export interface ForwardedPartOptions {
   readonly node?: { readonly id: string; readonly relay: string }
   /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
   readonly onNotTaken?: () => void
+  /** Called instead of giving the part up, when the hop cannot be reached and has heard nothing of it. */
+  readonly onAway?: (reason: string) => void
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   /** Per node. */
@@ -26,6 +28,8 @@ export interface ForwardedPartOptions {
   readonly timing: RunTiming
   /** Aborts when the run is cancelled; its reason is a text for users. */
   readonly signal: AbortSignal
+  /** Aborts, before `signal`, when the part is left as it is: the next process takes it up. */
+  readonly suspended?: AbortSignal
   /** Called when the sub-relay has taken the order. */
   readonly onStarted: () => void
 }
@@ -82,7 +86,7 @@ export class ForwardedPart {
     } catch (error) {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
     }
-    if (!signal.aborted) return
+    if (!signal.aborted || this.options.suspended?.aborted === true) return
     await this.#cancelBelow()
     await this.#settle({ outcome: 'cancelled', message: String(signal.reason) })
   }
@@ -107,6 +111,7 @@ export class ForwardedPart {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
       const mayHaveStarted = answer.sent && answer.status === undefined && hop.isTreeline
       if (!answer.sent && onNotTaken !== undefined) return onNotTaken()
+      if (!mayHaveStarted && !answer.sent && this.options.onAway !== undefined) return this.options.onAway(reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
       await this.#cancelBelow()

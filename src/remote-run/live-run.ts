@@ -1,19 +1,21 @@
 import type { Config } from '../config/config.js'
 import type { RunStore } from '../storage/run-store.js'
-import type { Hop, Neighbours } from '../tree/hop.js'
+import type { Neighbours } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
 import type { CommandLine } from './command.js'
 import type { CommandHosts } from './command-hosts.js'
 import type { CommandSlots } from './command-slots.js'
+import type { Connections } from './connections.js'
 import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
-import { type ForwardOrder, makeOrderParts, type OrderPart } from './forward-order.js'
-import { ForwardedPart } from './forwarded-part.js'
+import type { ForwardOrder } from './forward-order.js'
+import { forwardAll } from './forwarding.js'
 import { LinkedPart } from './linked-part.js'
 import { LocalPart } from './local-part.js'
 import type { NodeTable } from './node-table.js'
 import type { PlannedNode, RunPlan } from './plan.js'
 import type { RunProgress } from './run-progress.js'
+import { RunWait } from './run-wait.js'
 import type { RunTiming } from './timing.js'
 import type { EventPlace, Run, RunEvent, RunRecord, RunState } from './types.js'
 
@@ -29,6 +31,7 @@ export interface RunContext {
   readonly hosts: CommandHosts
   /** Whether a node managed here runs itself when it is asked over its link. */
   readonly isLinked: (node: string) => boolean
+  readonly connections: Connections
   readonly store: RunStore
   readonly commit: (work: () => void) => Promise<void>
   readonly logger: Logger
@@ -42,6 +45,8 @@ export interface LiveRunParts {
   readonly log: EventLog
   readonly table: NodeTable
   readonly progress: RunProgress
+  /** Until when nodes that are not connected are waited for. */
+  readonly waitUntilMs?: number | undefined
   /** Where a former process began the run. */
   readonly resumed?: ResumedRun
 }
@@ -63,6 +68,8 @@ export class LiveRun implements Run {
   readonly anyStarted: Promise<boolean>
   readonly ended: Promise<void>
   readonly #cancelled = new AbortController()
+  readonly #suspended = new AbortController()
+  readonly #wait: RunWait | undefined
   readonly #locals = new Set<LocalPart>()
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
@@ -77,6 +84,10 @@ export class LiveRun implements Run {
     this.anyStarted = new Promise(resolve => {
       this.#tellStarted = resolve
     })
+    const ended = AbortSignal.any([this.#cancelled.signal, this.#suspended.signal])
+    if (parts.waitUntilMs !== undefined) {
+      this.#wait = new RunWait(parts.waitUntilMs, context.now, parts.progress, ended)
+    }
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
@@ -118,12 +129,24 @@ export class LiveRun implements Run {
     await this.ended
   }
 
+  /** Whether it waits for nodes that may come much later. */
+  get isWaiting(): boolean {
+    return this.#outcome === 'running' && this.#wait?.signal.aborted === false
+  }
+
+  /** Stops what runs here, and leaves what waits to the next process. */
+  async suspend(reason: string): Promise<void> {
+    this.#suspended.abort(reason)
+    await this.cancel(reason)
+  }
+
   async #execute(): Promise<void> {
     const { plan, progress, log } = this.parts
     const { selfId, now } = this.context
     const startedAtMs = now()
     log.append({ event: 'start', relay: selfId, message: summary(plan) })
     await this.#untilEnded([this.#runHere(), ...this.#forwards(), this.#refuseUnknown()])
+    if (this.#suspended.signal.aborted) return this.#leave()
     const cancelled = this.#cancelled.signal.aborted
     // whatever a fault left open must not look as if it were under way
     await progress.settle(allNodes(plan), selfId, { outcome: cancelled ? 'cancelled' : 'unknown' })
@@ -137,12 +160,18 @@ export class LiveRun implements Run {
     const { progress, table } = this.parts
     const { selfId } = this.context
     this.#tellStarted(true)
-    const others = [...table.nodes()].filter(node => !outputs.has(node))
+    const waiting = new Set(allNodes(this.parts.plan))
+    const others = [...table.nodes()].filter(node => !outputs.has(node) && !waiting.has(node))
     await progress.settle(others, selfId, { outcome: 'interrupted', message: INTERRUPTED })
     const linked = this.#linkedPart([])
-    await this.#untilEnded(
-      [...outputs].map(([id, count]) => linked.resume({ id, hostname: '' }, { outputs: count, message: INTERRUPTED }))
-    )
+    await this.#untilEnded([
+      ...[...outputs].map(([id, count]) =>
+        linked.resume({ id, hostname: '' }, { outputs: count, message: INTERRUPTED })
+      ),
+      this.#runHere(),
+      ...this.#forwards()
+    ])
+    if (this.#suspended.signal.aborted) return this.#leave()
     const isWhole = table.counts().interrupted === undefined
     await this.#finish(this.#cancelled.signal.aborted ? 'cancelled' : isWhole ? 'done' : 'interrupted', startedAtMs)
   }
@@ -158,17 +187,48 @@ export class LiveRun implements Run {
     const { plan, progress } = this.parts
     const linked: PlannedNode[] = []
     const others: PlannedNode[] = []
-    for (const node of plan.here) (progress.table.get(node.id)?.reached === 'link' ? linked : others).push(node)
-    await Promise.all([this.#runLinked(linked), this.#runByCommand(others)])
+    const waiting: PlannedNode[] = []
+    for (const node of plan.here) {
+      if (progress.table.get(node.id)?.reached === 'link') linked.push(node)
+      else if (this.#canWaitFor(node)) waiting.push(node)
+      else others.push(node)
+    }
+    const waits = waiting.map(node => this.#waitFor(node))
+    await Promise.all([this.#runLinked(linked), this.#runByCommand(others), ...waits])
   }
 
   async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
     if (nodes.length === 0) return
     const byCommand: Promise<void>[] = []
-    const part = this.#linkedPart(nodes, node => byCommand.push(this.#runByCommand([node])))
+    const part = this.#linkedPart(nodes, node =>
+      byCommand.push(this.#canWaitFor(node) ? this.#waitFor(node) : this.#runByCommand([node]))
+    )
     this.context.linkSlots.add(part)
     await part.ended
     await Promise.all(byCommand)
+  }
+
+  #canWaitFor({ id }: PlannedNode): boolean {
+    return this.#wait !== undefined && this.context.connections.hasHeldLink(id)
+  }
+
+  async #waitFor(node: PlannedNode): Promise<void> {
+    const { table } = this.parts.progress
+    table.set(node.id, { outcome: 'queued', message: 'waits for its link' })
+    try {
+      if (this.#wait !== undefined) await this.context.connections.linked(node.id, this.#wait.signal)
+    } catch {
+      return this.#wait?.expire([node.id], this.context.selfId, 'it held no link')
+    }
+    table.set(node.id, { outcome: 'queued', message: undefined })
+    return this.#runLinked([node])
+  }
+
+  /** To the next process: the run stays as it is on disk. */
+  async #leave(): Promise<void> {
+    const { table, log } = this.parts
+    await table.flush()
+    await log.close()
   }
 
   #linkedPart(nodes: readonly PlannedNode[], onNotLinked: (node: PlannedNode) => void = () => undefined): LinkedPart {
@@ -212,32 +272,21 @@ export class LiveRun implements Run {
   }
 
   #forwards(): Promise<void>[] {
-    const { plan, order } = this.parts
-    return [...plan.down].flatMap(([relay, nodes]) =>
-      makeOrderParts(order, nodes).map(part => this.#forward(relay, part))
-    )
-  }
-
-  async #forward(relay: string, part: OrderPart): Promise<void> {
-    const { order, progress } = this.parts
-    const { neighbours, config, timing } = this.context
-    const hop = findHop(neighbours, relay)
-    if (hop instanceof Error) {
-      progress.error(relay, hop.message)
-      return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message })
-    }
-    const forwarded = new ForwardedPart({
-      hop,
-      part,
-      keepOutput: order.keepOutput,
-      asynchronous: order.asynchronous,
+    const { plan, order, progress } = this.parts
+    const { neighbours, connections, config, timing } = this.context
+    const options = {
+      order,
+      neighbours,
+      connections,
       maxOutputBytes: config.maxOutputBytes,
       progress,
       timing,
+      wait: this.#wait,
       signal: this.#cancelled.signal,
+      suspended: this.#suspended.signal,
       onStarted: () => this.#tellStarted(true)
-    })
-    return forwarded.run()
+    }
+    return forwardAll(options, plan.down)
   }
 
   #refuseUnknown(): Promise<void> {
@@ -251,6 +300,7 @@ export class LiveRun implements Run {
   async #finish(state: 'done' | 'cancelled' | 'interrupted', startedAtMs: number): Promise<void> {
     const { table, log } = this.parts
     const { store, commit, now, logger } = this.context
+    this.#wait?.stop()
     const endedAtMs = now()
     const counts = JSON.stringify(table.counts())
     try {
@@ -267,15 +317,6 @@ export class LiveRun implements Run {
       duration_ms: endedAtMs - startedAtMs
     })
     await log.close()
-  }
-}
-
-/** The nodes list may have changed since the run was planned. */
-function findHop(neighbours: Neighbours, relay: string): Hop | Error {
-  try {
-    return neighbours.down(relay)
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error))
   }
 }
 

@@ -87,7 +87,8 @@ function unknownNode(id: string, topology: Topology): string {
   return `unknown node: ${id} is not below ${topology.selfId}`
 }
 
-function append(lists: Map<string, string[]>, key: string, value: string): void {
+/** Adds `value` to the list of `key`. */
+export function append(lists: Map<string, string[]>, key: string, value: string): void {
   const list = lists.get(key)
   if (list === undefined) lists.set(key, [value])
   else list.push(value)

@@ -30,7 +30,8 @@ export async function interruptUnfinished({ store, commit, files, now }: Recover
   for (const id of store.unfinishedIds()) {
     const known = await files.mend(id)
     await commit(() => store.updateNodes(id, known.filter(isNodeEnd).map(toRow)))
-    if (known.at(-1)?.event !== 'end' && store.openLinkedNodes(id).length > 0) {
+    const waits = (store.find(id)?.waitUntilMs ?? 0) > now() && store.waitingNodes(id).length > 0
+    if (known.at(-1)?.event !== 'end' && (waits || store.openLinkedNodes(id).length > 0)) {
       resumable.push(id)
       continue
     }

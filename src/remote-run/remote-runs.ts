@@ -11,11 +11,12 @@ import { makeRunId, runIdTimeMs } from '../values/run-id.js'
 import { type CommandLine, commandLine } from './command.js'
 import { CommandHosts } from './command-hosts.js'
 import { CommandSlots } from './command-slots.js'
+import { Connections } from './connections.js'
 import { EndedRun } from './ended-run.js'
 import { EventLog } from './event-log.js'
 import { LiveRun, type RunContext } from './live-run.js'
 import { NodeTable } from './node-table.js'
-import { planRun, type RunPlan } from './plan.js'
+import { append, type PlannedNode, planRun, type RunPlan } from './plan.js'
 import { purgeRuns } from './purge.js'
 import { interruptUnfinished } from './recovery.js'
 import { RunFiles } from './run-files.js'
@@ -82,6 +83,7 @@ class RunRegistry implements RemoteRuns {
       commandLine: options.commandLine ?? commandLine,
       slots: new CommandSlots(config.concurrency),
       linkSlots: new CommandSlots(MAX_ASKED_LINKS, LINKS_PER_TURN),
+      connections: new Connections(neighbours),
       isLinked: id => neighbours.linked(id) !== undefined && !topology().isRelay(id),
       store: createRunStore(db),
       commit: createGroupCommit(db),
@@ -121,7 +123,7 @@ class RunRegistry implements RemoteRuns {
     const passed = passOn(order.origin.passed, selfId)
     const plan = await planRun(this.options.topology(), order)
     const { table, log } = await this.#record(id, order, plan)
-    const { keepOutput, asynchronous, conditions, origin } = order
+    const { keepOutput, asynchronous, conditions, waitUntilMs, origin } = order
     const run = new LiveRun(this.#context, {
       order: {
         runId: id,
@@ -129,9 +131,11 @@ class RunRegistry implements RemoteRuns {
         keepOutput,
         asynchronous,
         conditions,
+        ...(waitUntilMs === undefined ? {} : { waitSeconds: Math.ceil((waitUntilMs - this.#context.now()) / 1_000) }),
         passed,
         requestId: origin.requestId
       },
+      waitUntilMs,
       plan,
       log,
       table,
@@ -217,20 +221,34 @@ class RunRegistry implements RemoteRuns {
       new LiveRun(this.#context, {
         order: {
           runId,
-          all: record.nodes === 'all',
+          all: false, // what is left of it
           keepOutput,
           asynchronous,
           conditions,
           passed: [selfId],
           requestId: runId
         },
-        plan: { here: [], down: new Map(), unknown: [] },
+        waitUntilMs: record.waitUntilMs,
+        plan: this.#waitingPlan(record),
         log,
         table,
         progress: new RunProgress(log, table, this.options.observer),
         resumed: { startedAtMs, outputs }
       })
     )
+  }
+
+  /** The nodes of a run that waits for which nothing was started, or that a sub-relay may have at hand. */
+  #waitingPlan({ id, waitUntilMs = 0 }: RunRecord): RunPlan {
+    const here: PlannedNode[] = []
+    const down = new Map<string, string[]>()
+    if (waitUntilMs <= this.#context.now()) return { here, down, unknown: [] }
+    const topology = this.options.topology()
+    for (const { node, via } of this.#context.store.waitingNodes(id)) {
+      if (via === null) here.push({ id: node, hostname: topology.find(node)?.hostname ?? '' })
+      else append(down, via, node)
+    }
+    return { here, down, unknown: [] }
   }
 
   *#allNodeRecords(runId: string): Generator<NodeRecord> {
@@ -249,8 +267,10 @@ class RunRegistry implements RemoteRuns {
   }
 
   async idle(): Promise<void> {
-    while (this.#starting.size + this.#live.size > 0) {
-      const ends = [...this.#live.values()].map(run => run.ended)
+    for (;;) {
+      // one that waits for nodes may take days, and goes on after a restart
+      const ends = [...this.#live.values()].filter(run => !run.isWaiting).map(run => run.ended)
+      if (this.#starting.size + ends.length === 0) return
       await Promise.allSettled([...this.#starting.values(), ...ends])
     }
   }
@@ -258,7 +278,8 @@ class RunRegistry implements RemoteRuns {
   async stop(): Promise<void> {
     this.#stopping = true
     await Promise.allSettled(this.#starting.values())
-    await Promise.all([...this.#live.values()].map(run => run.cancel(`${this.options.selfId} is stopping`)))
+    const reason = `${this.options.selfId} is stopping`
+    await Promise.all([...this.#live.values()].map(run => (run.isWaiting ? run.suspend(reason) : run.cancel(reason))))
     await this.#context.hosts.close()
   }
 

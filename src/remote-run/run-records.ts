@@ -16,6 +16,7 @@ export function toRunRecord(row: RunRow): RunRecord {
     asynchronous: row.asynchronous,
     startedAtMs: row.startedAtMs,
     endedAtMs: row.endedAtMs ?? undefined,
+    waitUntilMs: row.waitUntilMs ?? undefined,
     counts: row.counts === null ? {} : (JSON.parse(row.counts) as RunRecord['counts'])
   }
 }
@@ -46,6 +47,7 @@ export function newRunRow(id: string, order: RunOrder, startedAtMs: number): Run
     asynchronous: order.asynchronous,
     startedAtMs,
     endedAtMs: null,
+    waitUntilMs: order.waitUntilMs ?? null,
     counts: null
   }
 }

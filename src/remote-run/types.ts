@@ -12,6 +12,8 @@ export interface RunOrder {
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   readonly conditions: readonly string[]
+  /** Until when nodes that are not connected are waited for; undefined: not at all. */
+  readonly waitUntilMs?: number | undefined
   /** Given by a known relay or policy server; made here otherwise. */
   readonly runId: string | undefined
   readonly origin: Origin
@@ -43,6 +45,7 @@ export interface RunRecord {
   readonly asynchronous: boolean
   readonly startedAtMs: number
   readonly endedAtMs: number | undefined
+  readonly waitUntilMs: number | undefined
   /** How many nodes have each outcome; those that are done are told apart by exit code. */
   readonly counts: Readonly<Partial<Record<NodeOutcome | 'failed', number>>>
 }

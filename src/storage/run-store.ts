@@ -12,6 +12,8 @@ export interface RunRow {
   readonly asynchronous: boolean
   readonly startedAtMs: number
   readonly endedAtMs: number | null
+  /** Until when it waits for nodes that are not connected. */
+  readonly waitUntilMs: number | null
   /** JSON, null until the run has ended. */
   readonly counts: string | null
 }
@@ -39,7 +41,7 @@ export interface OutcomeCount {
 type StoredRun = Omit<RunRow, 'keepOutput' | 'asynchronous'> & { keepOutput: number; asynchronous: number }
 
 const RUN_COLUMNS = `id, state, asked_by AS askedBy, nodes, conditions, keep_output AS keepOutput, asynchronous,
-  started_at AS startedAtMs, ended_at AS endedAtMs, counts`
+  started_at AS startedAtMs, ended_at AS endedAtMs, wait_until AS waitUntilMs, counts`
 const NODE_COLUMNS = `node, via, reached, outcome, exit_code AS exitCode, started_at AS startedAtMs,
   duration_ms AS durationMs, message`
 
@@ -51,8 +53,10 @@ export type RunStore = ReturnType<typeof createRunStore>
  */
 export function createRunStore(db: Database) {
   const insertRun = db.prepare(
-    `INSERT INTO runs (id, state, asked_by, nodes, conditions, keep_output, asynchronous, started_at, ended_at, counts)
-     VALUES (@id, @state, @askedBy, @nodes, @conditions, @keepOutput, @asynchronous, @startedAtMs, @endedAtMs, @counts)`
+    `INSERT INTO runs (id, state, asked_by, nodes, conditions, keep_output, asynchronous, started_at, ended_at,
+       wait_until, counts)
+     VALUES (@id, @state, @askedBy, @nodes, @conditions, @keepOutput, @asynchronous, @startedAtMs, @endedAtMs,
+       @waitUntilMs, @counts)`
   )
   const insertNode = db.prepare(
     `INSERT INTO run_nodes (run_id, node, via, reached, outcome, exit_code, started_at, duration_ms, message)
@@ -78,6 +82,10 @@ export function createRunStore(db: Database) {
   const openLinked = db.prepare<[string], { node: string }>(
     `SELECT node FROM run_nodes
      WHERE run_id = ? AND outcome IN ('queued', 'running') AND via IS NULL AND reached = 'link'`
+  )
+  const waiting = db.prepare<[string], { node: string; via: string | null }>(
+    `SELECT node, via FROM run_nodes
+     WHERE run_id = ? AND (outcome = 'queued' AND reached IS NULL OR outcome = 'running' AND via IS NOT NULL)`
   )
   const count = db.prepare<[string], { outcome: string; failed: number; count: number }>(
     `SELECT outcome, outcome = 'done' AND coalesce(exit_code, 0) <> 0 AS failed, count(*) AS count
@@ -132,6 +140,8 @@ export function createRunStore(db: Database) {
     },
     /** Nodes without an outcome that were to be reached over their links. */
     openLinkedNodes: (runId: string): string[] => openLinked.all(runId).map(row => row.node),
+    /** Nodes for which nothing was started, or that a sub-relay has at hand. */
+    waitingNodes: (runId: string): { readonly node: string; readonly via: string | null }[] => waiting.all(runId),
     countOutcomes: (runId: string): OutcomeCount[] =>
       count.all(runId).map(row => ({ ...row, failed: row.failed === 1 })),
     /** Ids of runs that ended before `endedBeforeMs`, oldest first. */

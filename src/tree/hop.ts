@@ -56,6 +56,8 @@ export interface Hop {
 export interface LinkedNeighbours {
   /** @returns undefined while `id` has no link. An outcome with `sent: false` may be asked for again another way */
   find(id: string): Hop | undefined
+  /** @param listener is told of each link that opens */
+  onOpen(listener: (id: string) => void): void
 }
 
 /** The neighbours of a relay. */
@@ -66,6 +68,10 @@ export interface Neighbours {
   up(): Hop
   /** A node that holds a link, were it a relay or not; undefined: it can only be reached directly, if at all. */
   linked(id: string): Hop | undefined
+  /** Whether it ever held one; remembered through restarts. */
+  hasHeldLink?(id: string): boolean
+  /** @param listener is told of each link that opens */
+  onLinked?(listener: (id: string) => void): void
   /** Closes all connections; requests under way end as unreachable. */
   close(): Promise<void>
 }

@@ -136,6 +136,8 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       return hop(POLICY_SERVER, targetAbove, basicCredentials(config))
     },
     linked: id => options.links?.find(id),
+    hasHeldLink: id => store.version(id) !== undefined,
+    onLinked: listener => options.links?.onOpen(listener),
     async reload(newConfig = config) {
       const newFiles = await readPeerFiles(newConfig)
       config = newConfig

@@ -26,6 +26,7 @@ test('an end that does not know when a node began leaves that as it was', t => {
     asynchronous: false,
     startedAtMs: 1,
     endedAtMs: null,
+    waitUntilMs: null,
     counts: null
   })
   store.insertNodes('R1', [{ ...NODE, node: 'a', via: 'relay', outcome: 'queued' }])

@@ -126,6 +126,7 @@ export interface NodeRecordJson {
 }
 
 export interface RunJson {
+  readonly wait_until?: number
   readonly id: string
   readonly state: string
   readonly node_records: readonly NodeRecordJson[]

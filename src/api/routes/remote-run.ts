@@ -13,9 +13,12 @@ import type { Services } from '../services.js'
 
 type Form = Readonly<Record<string, unknown>>
 
+/** As long as run ids are remembered. */
+const MAX_WAIT_S = 604_800
+
 const FORM_DESCRIPTION =
   'keep_output, asynchronous: true or false. conditions (or classes): comma-separated. nodes: comma-separated node ids, ' +
-  'for remote-run/nodes alone.'
+  'for remote-run/nodes alone. wait: seconds that nodes which are not connected are waited for, in an asynchronous run.'
 
 const SCHEMA = {
   tags: ['remote run'],
@@ -46,11 +49,13 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
     const form = formOf(request)
     const origin = originOf(request, reply, services.stopping)
     const asynchronous = readFlag(form, 'asynchronous')
+    const waitMs = readWait(form, asynchronous)
     const run = await services.remoteRuns.start({
       ...which,
       keepOutput: readFlag(form, 'keep_output'),
       asynchronous,
       conditions: readConditions(form),
+      waitUntilMs: waitMs === 0 ? undefined : Date.now() + waitMs,
       runId: request.caller.kind === 'policy-server' ? headerText(request, RUN_ID_HEADER) : undefined,
       origin
     })
@@ -132,6 +137,19 @@ function readConditions(form: Form): string[] {
   const conditions = parseConditions(readText(form, 'conditions') ?? '')
   const classes = parseConditions(readText(form, 'classes') ?? '')
   return conditions.length > 0 ? conditions : classes
+}
+
+/** In ms; 0: nodes that are not connected are not waited for. */
+function readWait(form: Form, asynchronous: boolean): number {
+  const text = readText(form, 'wait') ?? '0'
+  const seconds = Number(text)
+  if (!/^\d{1,6}$/.test(text) || seconds > MAX_WAIT_S) {
+    throw new RelayError('INVALID_INPUT', `invalid wait: ${text.slice(0, 80)}, should be 0 to ${MAX_WAIT_S} seconds`)
+  }
+  if (seconds > 0 && !asynchronous) {
+    throw new RelayError('INVALID_INPUT', 'invalid wait: only a run with asynchronous=true can wait')
+  }
+  return seconds * 1_000
 }
 
 function readNodes(form: Form): string[] {

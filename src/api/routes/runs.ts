@@ -21,6 +21,7 @@ const RunMembers = {
   asynchronous: Type.Boolean(),
   started_at: Type.Integer({ description: 'ms since 1970' }),
   ended_at: Type.Optional(Type.Integer()),
+  wait_until: Type.Optional(Type.Integer({ description: 'until when it waits for nodes that are not connected' })),
   counts: Type.Record(Type.Integer())
 }
 const RunSchema = Type.Object(RunMembers)
@@ -153,6 +154,7 @@ function showRun(run: RunRecord) {
     asynchronous: run.asynchronous,
     started_at: run.startedAtMs,
     ...(run.endedAtMs === undefined ? {} : { ended_at: run.endedAtMs }),
+    ...(run.waitUntilMs === undefined ? {} : { wait_until: run.waitUntilMs }),
     counts: { ...run.counts }
   }
 }

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Neighbours } from '../tree/hop.js'
+
+/** How often a relay that may be reached without a link is tried again, in ms. */
+const RETRY_MS = 15_000
+
+/** Tells runs that wait when the node or relay that they wait for is there. */
+export class Connections {
+  readonly #waiting = new Map<string, Set<() => void>>()
+
+  constructor(private readonly neighbours: Neighbours) {
+    neighbours.onLinked?.(id => {
+      for (const wake of this.#waiting.get(id) ?? []) wake()
+    })
+  }
+
+  /** Whether a node was ever seen to hold a link, so that it is worth waiting for. */
+  hasHeldLink(node: string): boolean {
+    return this.neighbours.hasHeldLink?.(node) === true
+  }
+
+  /** Resolves when `node` holds a link. @throws the signal's reason */
+  linked(node: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (this.neighbours.linked(node) !== undefined) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void) => {
+        signal.removeEventListener('abort', onAbort)
+        this.#forget(node, onLinked)
+        end()
+      }
+      const onLinked = () => settle(resolve)
+      const onAbort = () => settle(() => reject(signal.reason))
+      signal.addEventListener('abort', onAbort, { once: true })
+      const others = this.#waiting.get(node) ?? new Set()
+      this.#waiting.set(node, others.add(onLinked))
+    })
+  }
+
+  /** Resolves when it is time to try a sub-relay again: its link opened, or a while has passed. @throws as {@link linked} */
+  async worthTrying(relay: string, signal: AbortSignal): Promise<void> {
+    const over = new AbortController()
+    const either = AbortSignal.any([signal, over.signal])
+    try {
+      await Promise.race([this.linked(relay, either), sleep(RETRY_MS, undefined, { signal: either })])
+    } finally {
+      over.abort()
+    }
+  }
+
+  #forget(node: string, wake: () => void): void {
+    const others = this.#waiting.get(node)
+    others?.delete(wake)
+    if (others?.size === 0) this.#waiting.delete(node)
+  }
+}

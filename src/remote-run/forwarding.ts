@@ -1,0 +1,78 @@
+import type { Hop, Neighbours } from '../tree/hop.js'
+import type { Connections } from './connections.js'
+import { type ForwardOrder, makeOrderParts, type OrderPart, renewOrderPart } from './forward-order.js'
+import { ForwardedPart } from './forwarded-part.js'
+import type { RunPlan } from './plan.js'
+import type { RunProgress } from './run-progress.js'
+import type { RunWait } from './run-wait.js'
+import type { RunTiming } from './timing.js'
+
+export interface ForwardingOptions {
+  readonly order: ForwardOrder
+  readonly neighbours: Neighbours
+  readonly connections: Connections
+  readonly maxOutputBytes: number
+  readonly progress: RunProgress
+  readonly timing: RunTiming
+  /** Undefined: sub-relays that are away are not waited for. */
+  readonly wait: RunWait | undefined
+  readonly signal: AbortSignal
+  readonly suspended: AbortSignal
+  readonly onStarted: () => void
+}
+
+/** The parts of a run that sub-relays do, all at once. Each resolves when its nodes have their outcome. */
+export function forwardAll(options: ForwardingOptions, down: RunPlan['down']): Promise<void>[] {
+  return [...down].flatMap(([relay, nodes]) =>
+    makeOrderParts(options.order, nodes).map(part => forward(options, relay, part))
+  )
+}
+
+async function forward(options: ForwardingOptions, relay: string, part: OrderPart): Promise<void> {
+  const { order, progress, neighbours, wait, ...common } = options
+  const hop = findHop(neighbours, relay)
+  if (hop instanceof Error) {
+    progress.error(relay, hop.message)
+    return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message })
+  }
+  let away: string | undefined
+  const onAway = (reason: string) => {
+    away = reason
+  }
+  const { keepOutput, asynchronous } = order
+  await new ForwardedPart({
+    ...common,
+    hop,
+    part,
+    keepOutput,
+    asynchronous,
+    progress,
+    ...(wait === undefined ? {} : { onAway })
+  }).run()
+  if (away !== undefined && wait !== undefined) await forwardLater(options, wait, relay, part, away)
+}
+
+/** A sub-relay that is away: its part of the run waits here. */
+async function forwardLater(
+  options: ForwardingOptions,
+  wait: RunWait,
+  relay: string,
+  part: OrderPart,
+  reason: string
+): Promise<void> {
+  try {
+    await options.connections.worthTrying(relay, wait.signal)
+  } catch {
+    return wait.expire(part.nodes, relay, reason)
+  }
+  return forward(options, relay, renewOrderPart({ ...options.order, waitSeconds: wait.seconds }, part))
+}
+
+/** The nodes list may have changed since the run was planned. */
+function findHop(neighbours: Neighbours, relay: string): Hop | Error {
+  try {
+    return neighbours.down(relay)
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
