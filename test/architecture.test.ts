@@ -30,7 +30,14 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What starts the process wires everything, so these files may import any layer. */
-const WIRING: readonly string[] = ['cli/serve.ts', 'cli/init.ts', 'cli/join.ts', 'cli/client.ts', 'cli/agent.ts', 'main.ts']
+const WIRING: readonly string[] = [
+  'cli/serve.ts',
+  'cli/init.ts',
+  'cli/join.ts',
+  'cli/client.ts',
+  'cli/agent.ts',
+  'main.ts'
+]
 
 /** One import or re-export of a source file. */
 interface Import {
