@@ -45,6 +45,8 @@ export function createHandshakeGate(tls: HttpsServer): Server {
     if (shaking.delete(name)) setImmediate(admit) // others have their turn first
   }
 
+  // Only then does Node begin to look for requests whose headers do not come (`headersTimeout`).
+  server.on('listening', () => tls.emit('listening'))
   tls.on('secureConnection', (socket: Socket) => leave(nameOf(socket)))
   server.on('close', () => {
     for (const socket of waiting) socket.destroy()
