@@ -151,7 +151,7 @@ test('an agent that is to refuse says that it is busy', async t => {
   assert.match(refused.text, /error: node-1: refused: .*busy/)
   writeFileSync(`${agent.command}.go`, '')
   await untilOutcome(tree, first, 'node-1', 'done')
-  assert.equal((await showRun(tree, 'root', first)).state, 'done')
+  await eventually('the end', async () => (await showRun(tree, 'root', first)).state === 'done')
   assert.match((await run(tree, 'node-1')).text, /^node run/m)
 })
 

@@ -13,11 +13,11 @@ import { startTcpProxy } from '../support/tcp-proxy.js'
 /** Of each of the two tests. */
 const CUTS = 25
 const SIZES = [10, 30_000, 200_000]
-/** Notes the conditions with which each run was made. */
+/** Notes the conditions with which each run was made, and only then speaks: a cut ends it in between. */
 const AGENT = `#!/bin/sh
 for last do :; done
-echo "agent of $last"
 echo "$*" >> "$(dirname "$0")/calls"
+echo "agent of $last"
 `
 
 for (const isAlsoReachedDirectly of [false, true]) {
