@@ -6,7 +6,7 @@ import {
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader
 } from 'node:http2'
-import { pipeline, type Readable } from 'node:stream'
+import { PassThrough, pipeline, type Readable } from 'node:stream'
 import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
 import { watchFloods } from './flood-guard.js'
@@ -275,7 +275,9 @@ function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: LinkReq
       stream.prependOnceListener('end', () => {
         if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) stream.destroy(new LinkLostError('the answer broke off'))
       })
-      resolve({ status: headers[':status'] ?? 0, headers, body: stream })
+      // Iterated itself once it is complete, it would fail on Node 24.20 and newer (nodejs/node issue 65677).
+      const body = pipeline(stream, new PassThrough(), () => undefined) // its reader is told
+      resolve({ status: headers[':status'] ?? 0, headers, body })
     })
     let failure: Error | undefined
     stream.on('error', error => {
