@@ -65,7 +65,9 @@ export function createTreeSource({ tree, versions, neighbours, logger }: TreeSou
   let answers = 0
   let telling: Promise<void> | undefined
   let isStale = false
-  const unsubscribe = tree.onChange(() => {
+  const unsubscribe = tree.onChange(tellOfChanges)
+
+  function tellOfChanges(): void {
     if (subscribers.size === 0 || stopping.signal.aborted) return
     isStale = true
     telling ??= tellAll()
@@ -73,7 +75,7 @@ export function createTreeSource({ tree, versions, neighbours, logger }: TreeSou
       .finally(() => {
         telling = undefined
       })
-  })
+  }
 
   async function part(relay: string, { has = [], since, isItself }: TreeQuestion): Promise<TreeAnswer> {
     const version = await versions.current()
@@ -90,6 +92,7 @@ export function createTreeSource({ tree, versions, neighbours, logger }: TreeSou
     if (isItself) {
       versions.remember(version, relay)
       if (subscribers.size < MAX_SUBSCRIBERS || subscribers.has(relay)) subscribers.set(relay, digest)
+      if (tree.current() !== version.topology) tellOfChanges() // the tree changed before there was anyone to be told
     }
     if (isSame) return { kind: 'same', version: digest }
     return {
@@ -129,7 +132,12 @@ export function createTreeSource({ tree, versions, neighbours, logger }: TreeSou
     for (const id of difference?.put ?? itselfAndBelow(relay, topology.below(relay))) {
       const node = topology.find(id)
       // certificates are those of the present tree, so that another one would be mixed with this
-      if (tree.current() !== topology) throw new Error('the tree has changed while it was sent')
+      if (tree.current() !== topology) {
+        // its part may be the same in the new one: then nothing else would tell it to ask again
+        if (subscribers.has(relay)) subscribers.set(relay, '')
+        tellOfChanges()
+        throw new Error('the tree has changed while it was sent')
+      }
       if (node !== undefined) text += formatEntry({ ...node, certificates: tree.certificatesOf(id) })
       count += 1
       if (text.length >= CHUNK_LENGTH) {

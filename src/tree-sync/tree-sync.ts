@@ -99,8 +99,10 @@ export class TreeSync {
     try {
       const known = await this.#knownVersion()
       this.#status = { ...this.#status, version: known }
-      outcome = await this.#fetch(known)
-      const version = outcome === 'unchanged' ? known : await this.#knownVersion()
+      const fetched = await this.#fetch(known)
+      outcome = fetched.outcome
+      const { version } = fetched
+      // in the same turn as the tree was put in place: whoever sees the one sees the other
       this.#status = { version, syncedAtMs: this.#now(), problem: undefined }
       if (outcome !== 'unchanged') logger.info({ version, outcome }, 'the tree came from the policy server')
     } catch (error) {
@@ -121,14 +123,15 @@ export class TreeSync {
     return isInPlace ? versions.digestOf(version, selfId) : undefined
   }
 
-  async #fetch(known: string | undefined): Promise<SyncOutcome> {
+  async #fetch(known: string | undefined): Promise<{ outcome: SyncOutcome; version: string | undefined }> {
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ATTEMPT_LIMIT_MS)])
     const body = await this.#request(known, signal)
-    if (body === undefined) return 'unchanged'
+    if (body === undefined) return { outcome: 'unchanged', version: known }
     try {
       const answer = await readAnswer(body, count => this.options.observer?.bytesReceived(count))
-      const isDifference = answer.header.base !== undefined
-      if (await this.#take(answer, known)) return isDifference ? 'difference' : 'whole'
+      const { base, version } = answer.header
+      const isDifference = base !== undefined
+      if (await this.#take(answer, known)) return { outcome: isDifference ? 'difference' : 'whole', version }
       if (!isDifference) throw new TreeLinesError('what it holds is not the version that it says it is')
     } catch (error) {
       if (!(error instanceof TreeLinesError)) throw error

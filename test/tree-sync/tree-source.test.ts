@@ -223,3 +223,23 @@ test('a tree that changes while it is sent breaks off, instead of being mixed', 
     }
   }, /has changed/)
 })
+
+test('who was cut off by a change elsewhere is told, since its own part is as before', async t => {
+  const tree = new MemoryTree()
+  const told: string[] = []
+  const source = makeSource(tree, told)
+  t.after(() => source.stop())
+  const many = Array.from({ length: 5_000 }, (_, index) => node(`m${index}`, 'a'))
+  tree.put([...BASE, ...many])
+  const answer = await source.part('a', { isItself: true })
+  assert.ok(answer.kind !== 'same')
+  let isChanged = false
+  await assert.rejects(async () => {
+    for await (const _ of answer.body) {
+      if (!isChanged) tree.put([...BASE, ...many, node('n3', 'b')])
+      isChanged = true
+    }
+  }, /has changed/)
+  await eventually('a being told', () => told.length > 0)
+  assert.deepEqual(told, ['a'])
+})

@@ -142,6 +142,18 @@ test('takes the whole, then differences, in any order, and 304', async t => {
   assert.deepEqual(readFileSync(join(lower.folder, 'nodeslist.json')), before)
 })
 
+test('whoever sees a new tree sees that it came', async t => {
+  const lower = await startLower(t)
+  const seen: (string | undefined)[][] = []
+  lower.tree.onChange(() => {
+    setImmediate(() => seen.push([lower.sync.status.version, lower.sync.status.problem, ...lower.outcomes]))
+  })
+  lower.answer = () => answered(whole(TREE))
+  await lower.sync.ask()
+  await eventually('the look', () => seen.length > 0)
+  assert.deepEqual(seen, [[versionOf(TREE), undefined, 'whole']])
+})
+
 test('whatever is wrong with an answer, the old tree stays', async t => {
   const lower = await startLower(t)
   lower.answer = () => answered(whole(TREE))
