@@ -60,9 +60,12 @@ async function show(id: string, options: RunsOptions): Promise<void> {
       cell(node.outcome),
       cell(node.exit_code),
       typeof node.duration_ms === 'number' ? `${(node.duration_ms / 1000).toFixed(1)} s` : '-',
+      showHop(node.unreached),
       cell(node.message)
     ])
-    process.stdout.write(`\n${formatTable(['NODE', 'VIA', 'OUTCOME', 'EXIT', 'DURATION', 'MESSAGE'], rows)}`)
+    process.stdout.write(
+      `\n${formatTable(['NODE', 'VIA', 'OUTCOME', 'EXIT', 'DURATION', 'BROKEN HOP', 'MESSAGE'], rows)}`
+    )
   })
 }
 
@@ -109,6 +112,12 @@ function describe(run: JsonObject): Record<string, unknown> {
     ended: showTime(run.ended_at),
     outcomes: showCounts(run.counts)
   }
+}
+
+/** `relay-a -> sub`: where the way to a node that was not reached ended. */
+function showHop(hop: unknown): string {
+  if (typeof hop !== 'object' || hop === null || !('from' in hop) || !('to' in hop)) return '-'
+  return `${cell(hop.from)} -> ${cell(hop.to)}`
 }
 
 function showCounts(counts: unknown): string {

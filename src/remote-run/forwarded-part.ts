@@ -3,19 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Hop } from '../tree/hop.js'
 import { NDJSON } from '../values/header-names.js'
 import { isNodeId } from '../values/ids.js'
-import { parseRunEvent, type RunEvent } from '../values/run-event.js'
+import { type BrokenHop, parseRunEvent, type RunEvent } from '../values/run-event.js'
 import { answerChunks, answerLines, refusalText } from './answer-lines.js'
+import { cancelBelow } from './cancel-below.js'
 import type { OrderPart } from './forward-order.js'
-import { LineSplitter } from './line-splitter.js'
 import { PassedOutput } from './passed-output.js'
 import type { NodeEnd, RunProgress } from './run-progress.js'
+import { passText } from './text-answer.js'
 import type { RunTiming } from './timing.js'
 
 export interface ForwardedPartOptions {
   readonly hop: Hop
   readonly part: OrderPart
+  readonly selfId: string
   /** The hop is a node that runs itself, not a sub-relay: it speaks for itself alone, under the name of this relay. */
-  readonly node?: { readonly id: string; readonly relay: string }
+  readonly node?: string
   /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
   readonly onNotTaken?: () => void
   /** Called instead of giving the part up, when the hop cannot be reached and has heard nothing of it. */
@@ -49,9 +51,6 @@ export interface LostPart {
 
 /** Error events taken from one sub-relay, beside one for each of its nodes. */
 const MAX_ERRORS = 1_000
-
-/** How long a sub-relay may take to confirm that a run was cancelled. */
-const CANCEL_LIMIT_MS = 5_000
 
 /** The part of a run that one sub-relay does. */
 export class ForwardedPart {
@@ -87,7 +86,7 @@ export class ForwardedPart {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
     }
     if (!signal.aborted || this.options.suspended?.aborted === true) return
-    await this.#cancelBelow()
+    await cancelBelow(this.options.hop, this.options.part.runId)
     await this.#settle({ outcome: 'cancelled', message: String(signal.reason) })
   }
 
@@ -105,17 +104,19 @@ export class ForwardedPart {
     if (answer.kind === 'refused') {
       const text = await refusalText(answer.body, signal)
       if (answer.status === 404 && onNotTaken !== undefined) return onNotTaken()
-      return this.#giveUp({ outcome: 'refused', message: `${hop.id} refused: ${answer.status} ${text}`.trimEnd() })
+      const message = `${hop.id} refused: ${answer.status} ${text}`.trimEnd()
+      return this.#giveUp({ outcome: 'refused', message, unreached: this.#brokenHop(message) })
     }
     if (answer.kind === 'unreachable') {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
       const mayHaveStarted = answer.sent && answer.status === undefined && hop.isTreeline
       if (!answer.sent && onNotTaken !== undefined) return onNotTaken()
       if (!mayHaveStarted && !answer.sent && this.options.onAway !== undefined) return this.options.onAway(reason)
-      if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason })
+      const unreached = this.#brokenHop(answer.reason)
+      if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
-      await this.#cancelBelow()
-      return this.#giveUp({ outcome: 'unreachable', message: reason })
+      await cancelBelow(this.options.hop, this.options.part.runId)
+      return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
     }
     onStarted()
     if (isNdjson(answer.headers)) return this.#follow(await this.#readEvents(answer.body))
@@ -131,10 +132,13 @@ export class ForwardedPart {
       const { reason } = followed
       const next = isResumable ? await this.#resume(reason) : undefined
       if (next === undefined) {
-        if (!isResumable) await this.#cancelBelow()
+        if (!isResumable) await cancelBelow(this.options.hop, this.options.part.runId)
         if (this.#lost !== undefined) return this.#settle({ outcome: 'interrupted', message: this.#lost.message })
         const message = `${hop.id} was lost: ${reason}`
-        return this.#giveUp(wasRunning => ({ outcome: wasRunning ? 'unknown' : 'unreachable', message }), message)
+        const unreached = this.#brokenHop(reason)
+        const end = (wasRunning: boolean): NodeEnd =>
+          wasRunning ? { outcome: 'unknown', message } : { outcome: 'unreachable', message, unreached }
+        return this.#giveUp(end, message)
       }
       followed = next
     }
@@ -170,7 +174,7 @@ export class ForwardedPart {
       delayMs = Math.min(delayMs * 2, timing.resumeMaxDelayMs)
     }
     const { progress, node } = this.options
-    progress.error(node?.relay ?? hop.id, `${hop.id} stays away: ${reason}`, node?.id)
+    progress.error(this.#relay, `${hop.id} stays away: ${reason}`, node)
     return undefined
   }
 
@@ -216,16 +220,17 @@ export class ForwardedPart {
   #takeError({ node, message = '', ...event }: RunEvent): void {
     this.#errorsLeft -= 1
     if (this.#errorsLeft < 0 || (node !== undefined && !this.#isBelieved(node))) return
-    this.options.progress.error(this.#relayOf(event), message, node ?? this.options.node?.id)
+    this.options.progress.error(this.#relayOf(event), message, node ?? this.options.node)
   }
 
   #takeNode({ node, outcome, exit_code: exitCode, duration_ms: durationMs, message, ...event }: RunEvent): void {
     const { progress } = this.options
+    const unreached = believable(event.unreached)
     if (node === undefined || outcome === undefined || outcome === 'queued' || !this.#isBelieved(node)) return
     if (outcome === 'running') {
       progress.nodeRunning(node, this.#relayOf(event), Date.now())
     } else {
-      progress.nodeEnded(node, this.#relayOf(event), { outcome, exitCode, durationMs, message })
+      progress.nodeEnded(node, this.#relayOf(event), { outcome, exitCode, durationMs, message, unreached })
       this.#output.forget(node)
     }
   }
@@ -241,55 +246,24 @@ export class ForwardedPart {
   /** Its word counts for nodes that our own nodes list has below it, and once only. */
   #isBelieved(node: string): boolean {
     const { progress, hop, node: only } = this.options
-    const isBelow = only === undefined ? progress.table.get(node)?.via === hop.id : node === only.id
+    const isBelow = only === undefined ? progress.table.get(node)?.via === hop.id : node === only
     return isBelow && progress.table.isOpen(node)
   }
 
   #relayOf({ relay }: { readonly relay?: string }): string {
-    if (this.options.node !== undefined) return this.options.node.relay
+    if (this.options.node !== undefined) return this.options.selfId
     return relay !== undefined && isNodeId(relay) ? relay : this.options.hop.id
   }
 
   /** An existing relay: its lines are passed on, and what became of each node nobody knows. */
   async #readText(body: Readable): Promise<void> {
     const { hop, keepOutput, progress, signal } = this.options
-    const lines = new LineSplitter()
-    const pass = (text: string) => {
-      if (text !== '' && keepOutput) this.#output.pass({ relay: hop.id, data: text })
-    }
-    let lost: string | undefined
-    try {
-      for await (const chunk of answerChunks(body, 0, signal)) {
-        pass(lines.push(chunk))
-        await progress.ready()
-      }
-    } catch (error) {
-      lost = `${hop.id} was lost: ${error instanceof Error ? error.message : String(error)}`
-    }
-    pass(lines.end())
+    const lost = await passText(body, { signal, progress }, data => {
+      if (keepOutput) this.#output.pass({ relay: hop.id, data })
+    })
     signal.throwIfAborted()
-    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: lost })
+    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: `${hop.id} was lost: ${lost}` })
     return this.#settle({ outcome: 'unknown', message: `behind ${hop.id}, which only tells output` })
-  }
-
-  /** Tells the run's own end to a relay that can be told; one that only speaks text sees the connection close. */
-  async #cancelBelow(): Promise<void> {
-    const { hop, part } = this.options
-    if (!hop.isTreeline) return
-    const signal = AbortSignal.timeout(CANCEL_LIMIT_MS)
-    try {
-      const answer = await hop.request({
-        method: 'POST',
-        path: `runs/${part.runId}/cancel`,
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
-        body: () => Buffer.alloc(0),
-        signal,
-        silenceLimitMs: CANCEL_LIMIT_MS
-      })
-      if (answer.kind !== 'unreachable') await refusalText(answer.body, signal)
-    } catch {
-      // it could not be told in time; its own stream is broken, which ends a synchronous run
-    }
   }
 
   /** Says it once about the relay, and settles what is open. */
@@ -301,9 +275,24 @@ export class ForwardedPart {
   }
 
   #settle(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
-    const { hop, part, progress, node } = this.options
-    return progress.settle(part.nodes, node?.relay ?? hop.id, end)
+    const { part, progress } = this.options
+    return progress.settle(part.nodes, this.#relay, end)
   }
+
+  /** Who tells of what goes wrong on the way to the hop. */
+  get #relay(): string {
+    const { hop, selfId, node } = this.options
+    return node === undefined ? hop.id : selfId
+  }
+
+  #brokenHop(reason: string): BrokenHop {
+    return { from: this.options.selfId, to: this.options.hop.id, reason }
+  }
+}
+
+/** What a relay below says of where the way ended is shown, so it has to name ids. */
+function believable(hop: BrokenHop | undefined): BrokenHop | undefined {
+  return hop !== undefined && isNodeId(hop.from) && isNodeId(hop.to) ? hop : undefined
 }
 
 function isNdjson(headers: Readonly<Record<string, string>>): boolean {

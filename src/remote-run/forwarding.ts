@@ -8,6 +8,7 @@ import type { RunWait } from './run-wait.js'
 import type { RunTiming } from './timing.js'
 
 export interface ForwardingOptions {
+  readonly selfId: string
   readonly order: ForwardOrder
   readonly neighbours: Neighbours
   readonly connections: Connections
@@ -33,7 +34,8 @@ async function forward(options: ForwardingOptions, relay: string, part: OrderPar
   const hop = findHop(neighbours, relay)
   if (hop instanceof Error) {
     progress.error(relay, hop.message)
-    return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message })
+    const unreached = { from: options.selfId, to: relay, reason: hop.message }
+    return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message, unreached })
   }
   let away: string | undefined
   const onAway = (reason: string) => {
@@ -63,7 +65,7 @@ async function forwardLater(
   try {
     await options.connections.worthTrying(relay, wait.signal)
   } catch {
-    return wait.expire(part.nodes, relay, reason)
+    return wait.expire(part.nodes, relay, { from: options.selfId, to: relay, reason })
   }
   return forward(options, relay, renewOrderPart({ ...options.order, waitSeconds: wait.seconds }, part))
 }

@@ -91,7 +91,8 @@ export class LinkedPart implements CommandSource {
     return new ForwardedPart({
       hop: new NodeLink(id, neighbours),
       part: this.#orderFor(id),
-      node: { id, relay: selfId },
+      selfId,
+      node: id,
       keepOutput: order.keepOutput,
       asynchronous: order.asynchronous,
       maxOutputBytes,

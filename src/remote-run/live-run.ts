@@ -218,7 +218,8 @@ export class LiveRun implements Run {
     try {
       if (this.#wait !== undefined) await this.context.connections.linked(node.id, this.#wait.signal)
     } catch {
-      return this.#wait?.expire([node.id], this.context.selfId, 'it held no link')
+      const { selfId: from } = this.context
+      return this.#wait?.expire([node.id], from, { from, to: node.id, reason: 'it held no link' })
     }
     table.set(node.id, { outcome: 'queued', message: undefined })
     return this.#runLinked([node])
@@ -273,8 +274,9 @@ export class LiveRun implements Run {
 
   #forwards(): Promise<void>[] {
     const { plan, order, progress } = this.parts
-    const { neighbours, connections, config, timing } = this.context
+    const { selfId, neighbours, connections, config, timing } = this.context
     const options = {
+      selfId,
       order,
       neighbours,
       connections,

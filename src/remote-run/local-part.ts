@@ -94,7 +94,7 @@ export class LocalPart implements CommandSource {
     const end = await command.ended
     this.#running.delete(command)
     const durationMs = now() - startedAtMs
-    for (const { id } of batch) progress.nodeEnded(id, selfId, { ...this.#nodeEnd(end), durationMs })
+    for (const { id } of batch) progress.nodeEnded(id, selfId, { ...this.#nodeEnd(id, end), durationMs })
     this.#endWhenDone()
   }
 
@@ -117,10 +117,14 @@ export class LocalPart implements CommandSource {
     }
   }
 
-  #nodeEnd(end: CommandEnd): NodeEnd {
+  #nodeEnd(node: string, end: CommandEnd): NodeEnd {
     switch (end.kind) {
       case 'failed':
-        return { outcome: 'unreachable', message: end.reason }
+        return {
+          outcome: 'unreachable',
+          message: end.reason,
+          unreached: { from: this.options.selfId, to: node, reason: end.reason }
+        }
       case 'timed_out':
         return { outcome: 'timed_out', message: `stopped after ${this.options.config.timeoutMs / 1000} s` }
       case 'stopped':

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RunNodeRow, RunStore } from '../storage/run-store.js'
 import type { Logger } from '../values/logger.js'
 import type { RunPlan } from './plan.js'
+import { brokenHopColumns } from './run-records.js'
 import type { NodeOutcome, NodeRecord, Reached, RunRecord } from './types.js'
 
 /** Rows written in one transaction, so that none takes more than a few ms. */
@@ -16,7 +17,8 @@ const QUEUED = {
   exitCode: undefined,
   startedAtMs: undefined,
   durationMs: undefined,
-  message: undefined
+  message: undefined,
+  unreached: undefined
 } as const
 
 export type NodeChange = Partial<Omit<NodeRecord, 'node' | 'via'>> & { readonly outcome: NodeOutcome }
@@ -146,6 +148,7 @@ function toRow(node: NodeRecord): RunNodeRow {
     exitCode: node.exitCode ?? null,
     startedAtMs: node.startedAtMs ?? null,
     durationMs: node.durationMs ?? null,
-    message: node.message ?? null
+    message: node.message ?? null,
+    ...brokenHopColumns(node.unreached)
   }
 }

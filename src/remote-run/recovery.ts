@@ -2,7 +2,7 @@ import type { RunStore } from '../storage/run-store.js'
 import type { RunEvent } from '../values/run-event.js'
 import { INTERRUPTED } from './live-run.js'
 import type { RunFiles } from './run-files.js'
-import { countNodes } from './run-records.js'
+import { brokenHopColumns, countNodes } from './run-records.js'
 
 export interface RecoveryOptions {
   readonly store: RunStore
@@ -56,7 +56,7 @@ function isNodeEnd(event: RunEvent): event is NodeEnd {
 }
 
 function toRow(event: NodeEnd) {
-  const { node, outcome, exit_code, duration_ms, message } = event
+  const { node, outcome, exit_code, duration_ms, message, unreached } = event
   return {
     node,
     via: null,
@@ -65,6 +65,7 @@ function toRow(event: NodeEnd) {
     exitCode: exit_code ?? null,
     startedAtMs: null,
     durationMs: duration_ms ?? null,
-    message: message ?? null
+    message: message ?? null,
+    ...brokenHopColumns(unreached)
   }
 }

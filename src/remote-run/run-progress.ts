@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EventLog } from './event-log.js'
 import type { NodeTable } from './node-table.js'
-import type { NodeOutcome, Reached, RunEvent } from './types.js'
+import type { BrokenHop, NodeOutcome, Reached, RunEvent } from './types.js'
 
 /** What an operator counts. */
 export interface RunObserver {
@@ -14,6 +14,8 @@ export interface NodeEnd {
   readonly exitCode?: number | undefined
   readonly durationMs?: number | undefined
   readonly message?: string | undefined
+  /** Where the way to it ended. */
+  readonly unreached?: BrokenHop | undefined
 }
 
 export type Output = Pick<RunEvent, 'node' | 'relay' | 'stream' | 'message'> & { readonly data: string }
@@ -49,7 +51,8 @@ export class RunProgress {
     if (!this.table.isOpen(node)) return
     const { outcome, exitCode, durationMs } = end
     const message = end.message?.slice(0, MAX_MESSAGE_LENGTH)
-    this.table.set(node, { outcome, exitCode, durationMs, message })
+    const unreached = shortened(end.unreached)
+    this.table.set(node, { outcome, exitCode, durationMs, message, unreached })
     this.observer?.nodeRan(outcome === 'done' && exitCode !== 0 ? 'failed' : outcome)
     this.log.append({
       event: 'node',
@@ -58,7 +61,8 @@ export class RunProgress {
       outcome,
       ...(exitCode === undefined ? {} : { exit_code: exitCode }),
       ...(durationMs === undefined ? {} : { duration_ms: durationMs }),
-      ...(message === undefined ? {} : { message })
+      ...(message === undefined ? {} : { message }),
+      ...(unreached === undefined ? {} : { unreached })
     })
   }
 
@@ -96,4 +100,8 @@ export class RunProgress {
   async ready(): Promise<void> {
     if (this.log.isFull) await this.log.drained()
   }
+}
+
+function shortened(hop: BrokenHop | undefined): BrokenHop | undefined {
+  return hop && { ...hop, reason: hop.reason.slice(0, MAX_MESSAGE_LENGTH) }
 }

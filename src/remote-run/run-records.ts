@@ -1,6 +1,6 @@
 import type { RunNodeRow, RunRow, RunStore } from '../storage/run-store.js'
 import { NODE_OUTCOMES } from '../values/run-event.js'
-import type { NodeOutcome, NodeRecord, Reached, RunOrder, RunRecord, RunState } from './types.js'
+import type { BrokenHop, NodeOutcome, NodeRecord, Reached, RunOrder, RunRecord, RunState } from './types.js'
 
 const REACHED: readonly Reached[] = ['link', 'command']
 const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
@@ -30,7 +30,21 @@ export function toNodeRecord(row: RunNodeRow): NodeRecord {
     exitCode: row.exitCode ?? undefined,
     startedAtMs: row.startedAtMs ?? undefined,
     durationMs: row.durationMs ?? undefined,
-    message: row.message ?? undefined
+    message: row.message ?? undefined,
+    unreached: brokenHop(row)
+  }
+}
+
+function brokenHop({ unreachedFrom: from, unreachedTo: to, unreachedReason: reason }: RunNodeRow) {
+  return from === null || to === null || reason === null ? undefined : { from, to, reason }
+}
+
+/** The columns for where the way to a node ended. */
+export function brokenHopColumns(hop: BrokenHop | undefined) {
+  return {
+    unreachedFrom: hop?.from ?? null,
+    unreachedTo: hop?.to ?? null,
+    unreachedReason: hop?.reason ?? null
   }
 }
 

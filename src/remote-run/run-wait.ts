@@ -1,4 +1,5 @@
 import type { RunProgress } from './run-progress.js'
+import type { BrokenHop } from './types.js'
 
 /** How long a run waits for nodes that are not connected, and what becomes of those that do not come. */
 export class RunWait {
@@ -29,9 +30,9 @@ export class RunWait {
   }
 
   /** What was cancelled, or left to the next process, is not settled here. */
-  async expire(nodes: readonly string[], relay: string, reason: string): Promise<void> {
+  async expire(nodes: readonly string[], relay: string, unreached: BrokenHop): Promise<void> {
     if (this.ended.aborted) return
-    const message = `not there until ${new Date(this.untilMs).toISOString()}: ${reason}`
-    await this.progress.settle(nodes, relay, { outcome: 'expired', message })
+    const message = `not there until ${new Date(this.untilMs).toISOString()}: ${unreached.reason}`
+    await this.progress.settle(nodes, relay, { outcome: 'expired', message, unreached })
   }
 }

@@ -1,7 +1,7 @@
 import type { Origin } from '../values/caller.js'
-import type { NodeOutcome, RunEvent } from '../values/run-event.js'
+import type { BrokenHop, NodeOutcome, RunEvent } from '../values/run-event.js'
 
-export type { NodeOutcome, RunEvent }
+export type { BrokenHop, NodeOutcome, RunEvent }
 
 export type RunState = 'running' | 'done' | 'cancelled' | 'interrupted'
 
@@ -33,6 +33,8 @@ export interface NodeRecord {
   readonly startedAtMs: number | undefined
   readonly durationMs: number | undefined
   readonly message: string | undefined
+  /** Of a node that was not reached. */
+  readonly unreached: BrokenHop | undefined
 }
 
 export interface RunRecord {

@@ -29,6 +29,10 @@ export interface RunNodeRow {
   readonly startedAtMs: number | null
   readonly durationMs: number | null
   readonly message: string | null
+  /** The hop at which the way to it ended; all three or none. */
+  readonly unreachedFrom: string | null
+  readonly unreachedTo: string | null
+  readonly unreachedReason: string | null
 }
 
 /** How many nodes of a run share an outcome; `failed` where the exit code was not 0. */
@@ -43,7 +47,8 @@ type StoredRun = Omit<RunRow, 'keepOutput' | 'asynchronous'> & { keepOutput: num
 const RUN_COLUMNS = `id, state, asked_by AS askedBy, nodes, conditions, keep_output AS keepOutput, asynchronous,
   started_at AS startedAtMs, ended_at AS endedAtMs, wait_until AS waitUntilMs, counts`
 const NODE_COLUMNS = `node, via, reached, outcome, exit_code AS exitCode, started_at AS startedAtMs,
-  duration_ms AS durationMs, message`
+  duration_ms AS durationMs, message, unreached_from AS unreachedFrom, unreached_to AS unreachedTo,
+  unreached_reason AS unreachedReason`
 
 export type RunStore = ReturnType<typeof createRunStore>
 
@@ -59,12 +64,14 @@ export function createRunStore(db: Database) {
        @waitUntilMs, @counts)`
   )
   const insertNode = db.prepare(
-    `INSERT INTO run_nodes (run_id, node, via, reached, outcome, exit_code, started_at, duration_ms, message)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    `INSERT INTO run_nodes (run_id, node, via, reached, outcome, exit_code, started_at, duration_ms, message,
+       unreached_from, unreached_to, unreached_reason)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
   )
   const updateNode = db.prepare(
     `UPDATE run_nodes SET outcome = ?, reached = coalesce(?, reached), exit_code = ?,
-       started_at = coalesce(?, started_at), duration_ms = ?, message = ?
+       started_at = coalesce(?, started_at), duration_ms = ?, message = ?,
+       unreached_from = ?, unreached_to = ?, unreached_reason = ?
      WHERE run_id = ? AND node = ?`
   )
   const endRun = db.prepare(`UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?`)
@@ -114,14 +121,19 @@ export function createRunStore(db: Database) {
           row.exitCode,
           row.startedAtMs,
           row.durationMs,
-          row.message
+          row.message,
+          row.unreachedFrom,
+          row.unreachedTo,
+          row.unreachedReason
         )
       }
     },
     updateNodes(runId: string, rows: readonly RunNodeRow[]): void {
       for (const row of rows) {
         const { outcome, reached, exitCode, startedAtMs, durationMs, message, node } = row
-        updateNode.run(outcome, reached, exitCode, startedAtMs, durationMs, message, runId, node)
+        const { unreachedFrom, unreachedTo, unreachedReason } = row
+        const unreached = [unreachedFrom, unreachedTo, unreachedReason]
+        updateNode.run(outcome, reached, exitCode, startedAtMs, durationMs, message, ...unreached, runId, node)
       }
     },
     /** @param counts JSON */

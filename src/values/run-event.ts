@@ -16,6 +16,14 @@ export const NODE_OUTCOMES = [
 ] as const
 export type NodeOutcome = (typeof NODE_OUTCOMES)[number]
 
+/** Where the way to a node that was not reached ended, and why: what a trace would tell. */
+export interface BrokenHop {
+  /** The last one that was reached. */
+  readonly from: string
+  readonly to: string
+  readonly reason: string
+}
+
 const EVENTS = ['start', 'output', 'node', 'error', 'alive', 'end'] as const
 const STREAMS = ['stdout', 'stderr'] as const
 
@@ -36,6 +44,8 @@ export interface RunEvent {
   readonly exit_code?: number
   readonly duration_ms?: number
   readonly message?: string
+  /** In `node` events of nodes that were not reached. Left out by relays that do not know it. */
+  readonly unreached?: BrokenHop
 }
 
 /**
@@ -61,17 +71,27 @@ export function parseRunEvent(line: string): RunEvent | undefined {
     ...defined('outcome', oneOf(NODE_OUTCOMES, members.outcome)),
     ...defined('exit_code', wholeNumber(members.exit_code)),
     ...defined('duration_ms', wholeNumber(members.duration_ms)),
-    ...defined('message', text(members.message))
+    ...defined('message', text(members.message)),
+    ...defined('unreached', brokenHop(members.unreached))
   }
 }
 
 function readObject(line: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+    return asMembers(JSON.parse(line))
   } catch {
     return undefined
   }
+}
+
+function asMembers(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+}
+
+function brokenHop(value: unknown): BrokenHop | undefined {
+  const { from, to, reason } = asMembers(value) ?? {}
+  if (typeof from !== 'string' || typeof to !== 'string' || typeof reason !== 'string') return undefined
+  return { from, to, reason }
 }
 
 function defined<K extends string, V>(name: K, value: V | undefined): Partial<Record<K, V>> {

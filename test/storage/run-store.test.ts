@@ -6,7 +6,17 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { createRunStore } from '../../src/storage/run-store.js'
 
-const NODE = { reached: null, via: null, exitCode: null, startedAtMs: null, durationMs: null, message: null }
+const NODE = {
+  reached: null,
+  via: null,
+  exitCode: null,
+  startedAtMs: null,
+  durationMs: null,
+  message: null,
+  unreachedFrom: null,
+  unreachedTo: null,
+  unreachedReason: null
+}
 
 test('an end that does not know when a node began leaves that as it was', t => {
   const folder = mkdtempSync(join(tmpdir(), 'treeline-store-'))

@@ -123,6 +123,7 @@ export interface NodeRecordJson {
   readonly outcome: string
   readonly exit_code?: number
   readonly message?: string
+  readonly unreached?: { readonly from: string; readonly to: string; readonly reason: string }
 }
 
 export interface RunJson {

@@ -15,7 +15,8 @@ const anyEvent: fc.Arbitrary<RunEvent> = fc.record(
     outcome: fc.constantFrom(...NODE_OUTCOMES),
     exit_code: fc.integer(),
     duration_ms: fc.nat(),
-    message: fc.string()
+    message: fc.string(),
+    unreached: fc.record({ from: fc.string(), to: fc.string(), reason: fc.string() }, { noNullPrototype: true })
   },
   { requiredKeys: ['seq', 'event', 'run'] }
 )
@@ -33,6 +34,7 @@ test('anything else is no event, and throws nothing', () => {
 })
 
 test('members of the wrong type are left out', () => {
-  const line = '{"seq":1,"event":"node","run":"R","node":7,"outcome":"fine","exit_code":"0","message":null,"more":1}'
+  const line =
+    '{"seq":1,"event":"node","run":"R","node":7,"outcome":"fine","exit_code":"0","message":null,"more":1,"unreached":{"from":"a"}}'
   assert.deepEqual(parseRunEvent(line), { seq: 1, event: 'node', run: 'R' })
 })

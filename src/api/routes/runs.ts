@@ -34,7 +34,14 @@ const NodeSchema = Type.Object({
   exit_code: Type.Optional(Type.Integer()),
   started_at: Type.Optional(Type.Integer()),
   duration_ms: Type.Optional(Type.Integer()),
-  message: Type.Optional(Type.String())
+  message: Type.Optional(Type.String()),
+  unreached: Type.Optional(
+    Type.Object({
+      from: Type.String({ description: 'the last one that was reached, which may be levels below' }),
+      to: Type.String({ description: 'the hop at which the way to the node ended' }),
+      reason: Type.String()
+    })
+  )
 })
 
 const RunId = Type.Object({ runId: Type.String({ description: 'a ULID' }) })
@@ -168,6 +175,7 @@ function showNode(record: NodeRecord) {
     ...(record.exitCode === undefined ? {} : { exit_code: record.exitCode }),
     ...(record.startedAtMs === undefined ? {} : { started_at: record.startedAtMs }),
     ...(record.durationMs === undefined ? {} : { duration_ms: record.durationMs }),
-    ...(record.message === undefined ? {} : { message: record.message })
+    ...(record.message === undefined ? {} : { message: record.message }),
+    ...(record.unreached === undefined ? {} : { unreached: record.unreached })
   }
 }
