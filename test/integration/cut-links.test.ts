@@ -11,8 +11,10 @@ import { type SignedFile, signContent } from '../support/signed-files.js'
 import { startTcpProxy } from '../support/tcp-proxy.js'
 
 /** Of each of the two tests. */
-const CUTS = 25
+const CUTS = 15
 const SIZES = [10, 30_000, 200_000]
+/** Files from one link to the next, at most: while it is away they are accepted as fast as the disk takes them. */
+const FILES_PER_LINK = 30
 /** Notes the conditions with which each run was made, and only then speaks: a cut ends it in between. */
 const AGENT = `#!/bin/sh
 for last do :; done
@@ -41,6 +43,7 @@ for (const isAlsoReachedDirectly of [false, true]) {
     await eventually('the link', () => tree.processes.get('root')?.log.some(line => line.includes('"link opened"')))
 
     let isOver = false
+    let acceptedAtLink = 0
     const accepted: SignedFile[] = []
     const runs = new Map<string, Answer>()
     const statuses: Record<string, Record<number, number>> = { PUT: {}, HEAD: {}, run: {} }
@@ -50,6 +53,7 @@ for (const isAlsoReachedDirectly of [false, true]) {
     }
     const streams = Array.from({ length: 3 }, async (_, stream) => {
       for (let index = 0; !isOver; index += 1) {
+        await eventually('the next link', () => isOver || accepted.length < acceptedAtLink + FILES_PER_LINK)
         const size = SIZES[(stream + index) % SIZES.length] ?? 0
         const file = signContent('node-a1', tree.member('node-r1'), `file-${stream}-${index}`, randomBytes(size))
         const put = await ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
@@ -75,8 +79,8 @@ for (const isAlsoReachedDirectly of [false, true]) {
         const connectedAt = result[0]?.connected_at
         return connectedAt !== last && connectedAt
       })
-      const before = accepted.length
-      await Promise.race([eventually('requests', () => accepted.length > before + 2), streaming])
+      acceptedAtLink = accepted.length
+      await Promise.race([eventually('requests', () => accepted.length > acceptedAtLink + 2), streaming])
       if (cuts % 3 === 0) proxy.halve()
       else proxy.cut()
     }
