@@ -12,6 +12,9 @@ import type { NodeEnd, RunProgress } from './run-progress.js'
 import { passText } from './text-answer.js'
 import type { RunTiming } from './timing.js'
 
+/** Why nothing was started: the hop could not be asked, or does not do it. */
+export type NotTaken = 'away' | 'refused'
+
 export interface ForwardedPartOptions {
   readonly hop: Hop
   readonly part: OrderPart
@@ -19,7 +22,7 @@ export interface ForwardedPartOptions {
   /** The hop is a node that runs itself, not a sub-relay: it speaks for itself alone, under the name of this relay. */
   readonly node?: string
   /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
-  readonly onNotTaken?: () => void
+  readonly onNotTaken?: (why: NotTaken) => void
   /** Called instead of giving the part up, when the hop cannot be reached and has heard nothing of it. */
   readonly onAway?: (reason: string) => void
   readonly keepOutput: boolean
@@ -103,14 +106,14 @@ export class ForwardedPart {
     })
     if (answer.kind === 'refused') {
       const text = await refusalText(answer.body, signal)
-      if (answer.status === 404 && onNotTaken !== undefined) return onNotTaken()
+      if (answer.status === 404 && onNotTaken !== undefined) return onNotTaken('refused')
       const message = `${hop.id} refused: ${answer.status} ${text}`.trimEnd()
       return this.#giveUp({ outcome: 'refused', message, unreached: this.#brokenHop(message) })
     }
     if (answer.kind === 'unreachable') {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
       const mayHaveStarted = answer.sent && answer.status === undefined && hop.isTreeline
-      if (!answer.sent && onNotTaken !== undefined) return onNotTaken()
+      if (!answer.sent && onNotTaken !== undefined) return onNotTaken('away')
       if (!mayHaveStarted && !answer.sent && this.options.onAway !== undefined) return this.options.onAway(reason)
       const unreached = this.#brokenHop(answer.reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })

@@ -2,7 +2,7 @@ import type { Hop, HopOutcome, HopRequest, Neighbours } from '../tree/hop.js'
 import type { CommandSource } from './command-slots.js'
 import type { ForwardOrder } from './forward-order.js'
 import { makeNodeOrders } from './forward-order.js'
-import { ForwardedPart, type LostPart } from './forwarded-part.js'
+import { ForwardedPart, type LostPart, type NotTaken } from './forwarded-part.js'
 import type { PlannedNode } from './plan.js'
 import type { RunProgress } from './run-progress.js'
 import type { RunTiming } from './timing.js'
@@ -17,8 +17,8 @@ export interface LinkedPartOptions {
   readonly timing: RunTiming
   readonly signal: AbortSignal
   readonly onStarted: () => void
-  /** A node whose link has gone, or that does not run itself: nothing was started there. */
-  readonly onNotLinked: (node: PlannedNode) => void
+  /** A node whose link has gone (`away`), or that does not run itself (`refused`): nothing was started there. */
+  readonly onNotLinked: (node: PlannedNode, why: NotTaken) => void
 }
 
 /**
@@ -69,9 +69,9 @@ export class LinkedPart implements CommandSource {
 
   async #ask(node: PlannedNode): Promise<void> {
     const { neighbours, onNotLinked, progress } = this.options
-    if (neighbours.linked(node.id) === undefined) return onNotLinked(node)
+    if (neighbours.linked(node.id) === undefined) return onNotLinked(node, 'away')
     progress.reachedBy(node.id, 'link')
-    return this.#cancellably(signal => this.#partFor(node, signal, () => onNotLinked(node)).run())
+    return this.#cancellably(signal => this.#partFor(node, signal, why => onNotLinked(node, why)).run())
   }
 
   async #cancellably(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -86,7 +86,7 @@ export class LinkedPart implements CommandSource {
     }
   }
 
-  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: () => void): ForwardedPart {
+  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: (why: NotTaken) => void): ForwardedPart {
     const { order, neighbours, selfId, maxOutputBytes, progress, timing, onStarted } = this.options
     return new ForwardedPart({
       hop: new NodeLink(id, neighbours),

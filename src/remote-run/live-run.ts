@@ -10,7 +10,7 @@ import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
 import type { ForwardOrder } from './forward-order.js'
 import { forwardAll } from './forwarding.js'
-import { LinkedPart } from './linked-part.js'
+import { LinkedPart, type LinkedPartOptions } from './linked-part.js'
 import { LocalPart } from './local-part.js'
 import type { NodeTable } from './node-table.js'
 import type { PlannedNode, RunPlan } from './plan.js'
@@ -29,8 +29,8 @@ export interface RunContext {
   /** For orders over links. */
   readonly linkSlots: CommandSlots
   readonly hosts: CommandHosts
-  /** Whether a node managed here runs itself when it is asked over its link. */
-  readonly isLinked: (node: string) => boolean
+  /** A sub-relay does not: over its link it is asked for what is below it, and is unknown to itself (contract). */
+  readonly canRunItself: (node: string) => boolean
   readonly connections: Connections
   readonly store: RunStore
   readonly commit: (work: () => void) => Promise<void>
@@ -200,16 +200,18 @@ export class LiveRun implements Run {
   async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
     if (nodes.length === 0) return
     const byCommand: Promise<void>[] = []
-    const part = this.#linkedPart(nodes, node =>
-      byCommand.push(this.#canWaitFor(node) ? this.#waitFor(node) : this.#runByCommand([node]))
-    )
+    const part = this.#linkedPart(nodes, (node, why) => {
+      const waits = why === 'away' && this.#canWaitFor(node)
+      byCommand.push(waits ? this.#waitFor(node) : this.#runByCommand([node]))
+    })
     this.context.linkSlots.add(part)
     await part.ended
     await Promise.all(byCommand)
   }
 
   #canWaitFor({ id }: PlannedNode): boolean {
-    return this.#wait !== undefined && this.context.connections.hasHeldLink(id)
+    const { connections, canRunItself } = this.context
+    return this.#wait !== undefined && canRunItself(id) && connections.hasHeldLink(id)
   }
 
   async #waitFor(node: PlannedNode): Promise<void> {
@@ -232,7 +234,10 @@ export class LiveRun implements Run {
     await log.close()
   }
 
-  #linkedPart(nodes: readonly PlannedNode[], onNotLinked: (node: PlannedNode) => void = () => undefined): LinkedPart {
+  #linkedPart(
+    nodes: readonly PlannedNode[],
+    onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
+  ): LinkedPart {
     const { order, progress } = this.parts
     const { neighbours, selfId, config, timing } = this.context
     return new LinkedPart({

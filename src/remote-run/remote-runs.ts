@@ -84,7 +84,7 @@ class RunRegistry implements RemoteRuns {
       slots: new CommandSlots(config.concurrency),
       linkSlots: new CommandSlots(MAX_ASKED_LINKS, LINKS_PER_TURN),
       connections: new Connections(neighbours),
-      isLinked: id => neighbours.linked(id) !== undefined && !topology().isRelay(id),
+      canRunItself: id => !topology().isRelay(id),
       store: createRunStore(db),
       commit: createGroupCommit(db),
       logger,
@@ -158,7 +158,8 @@ class RunRegistry implements RemoteRuns {
   async #record(runId: string, order: RunOrder, plan: RunPlan): Promise<{ table: NodeTable; log: EventLog }> {
     const { store, commit, logger, timing, now } = this.#context
     const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
-    await table.addPlan(plan, this.#context.isLinked)
+    const { canRunItself, neighbours } = this.#context
+    await table.addPlan(plan, node => neighbours.linked(node) !== undefined && canRunItself(node))
     await commit(() => store.insertRun(newRunRow(runId, order, now())))
     try {
       await table.insertAll()

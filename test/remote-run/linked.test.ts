@@ -63,6 +63,21 @@ for (const [what, outcome] of [
   })
 }
 
+test('a run that waits does not wait for a node that is linked and does not run itself, nor ask it again', async t => {
+  const one = hopOf('one', () => refused(404, 'unknown node'))
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one), hasHeldLink: () => true })
+  const run = await runs.start(orderOf({ nodes: ['one'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
+  assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0' })
+  assert.equal(one.requests.length, 1)
+})
+
+test('a run that waits runs a sub-relay itself by the command at once, with or without its link', async t => {
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, hasHeldLink: () => true })
+  const run = await runs.start(orderOf({ nodes: ['relay'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
+  assert.deepEqual(outcomesOf(await allEvents(run)), { relay: 'done 0' })
+  assert.equal(runs.nodeRecords(run.id, 1)[0]?.reached, 'command')
+})
+
 test('a node whose link goes once the order may have come is not run a second time by the command', async t => {
   const one = hopOf('one', () => gone(true))
   const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one) })

@@ -44,6 +44,7 @@ export interface TestRunsOptions {
   readonly hops?: readonly Hop[]
   /** Nodes that hold links, as hops; asked anew each time. */
   readonly linked?: (id: string) => Hop | undefined
+  readonly hasHeldLink?: (id: string) => boolean
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
   /** Of an earlier call, to start again on the same files. */
@@ -90,7 +91,11 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     storagePath: folder,
     selfId: options.topology.selfId,
     topology: () => options.topology,
-    neighbours: { ...neighboursOf(options.hops ?? []), linked: options.linked ?? (() => undefined) },
+    neighbours: {
+      ...neighboursOf(options.hops ?? []),
+      linked: options.linked ?? (() => undefined),
+      hasHeldLink: options.hasHeldLink ?? (() => false)
+    },
     db,
     logger: silentLogger,
     timing: { killGraceMs: 200, resumeDelayMs: 5, resumeMaxDelayMs: 20, recordDelayMs: 10, ...options.timing },
