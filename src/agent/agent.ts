@@ -53,8 +53,8 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
     end,
     logger
   })
-  const files = new FileWork({ config, logger })
-  const keeper = keepCertificate(config, logger)
+  const files = new FileWork({ config, link: dialer, logger })
+  const keeper = keepCertificate(config, dialer, logger)
   const app = await buildAgentApp({
     services: {
       remoteRuns,
@@ -67,7 +67,7 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
   })
   routing = (request, response) => app.routing(request, response)
   dialer.onChange(({ isConnected }) => {
-    if (isConnected) files.look()
+    if (isConnected) files.lookAtAll()
   })
   dialer.start()
   files.start()

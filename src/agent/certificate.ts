@@ -2,22 +2,28 @@ import type { AgentConfig } from '../config/agent-config.js'
 import { CertificateKeeper } from '../membership/certificate-keeper.js'
 import { answerFromJson } from '../membership/join-form.js'
 import type { JoinAnswer } from '../membership/types.js'
+import type { LinkToUpper } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
 import { connectPolicyServer } from './policy-server-client.js'
 
 /** Renews the agent's certificate, if it came from the root of the tree. Links read it from its file as they open. */
-export function keepCertificate(config: AgentConfig, logger: Logger): CertificateKeeper {
+export function keepCertificate(config: AgentConfig, link: LinkToUpper, logger: Logger): CertificateKeeper {
   const { certificateFile, keyFile } = config
   return new CertificateKeeper({
     certificateFile,
     keyFile,
-    renew: (request, signal) => renew(config, request, signal),
+    renew: (request, signal) => renew(config, link, request, signal),
     logger
   })
 }
 
-async function renew(config: AgentConfig, request: Buffer, signal: AbortSignal): Promise<JoinAnswer> {
-  const client = await connectPolicyServer(config)
+async function renew(
+  config: AgentConfig,
+  link: LinkToUpper,
+  request: Buffer,
+  signal: AbortSignal
+): Promise<JoinAnswer> {
+  const client = await connectPolicyServer(config, link)
   try {
     const value = await client.json({
       method: 'POST',

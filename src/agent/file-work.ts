@@ -1,12 +1,14 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { AgentConfig } from '../config/agent-config.js'
+import type { LinkToUpper } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
 import type { Receiver } from './receiver.js'
 import type { Sharer } from './sharer.js'
 
 export interface FileWorkOptions {
   readonly config: AgentConfig
+  readonly link: LinkToUpper
   readonly logger: Logger
 }
 
@@ -53,6 +55,12 @@ export class FileWork {
       const isMeant = (source ?? entry.source) === entry.source && (fileId ?? entry.fileId) === entry.fileId
       if (isMeant) this.#want(`receive ${index}`)
     }
+  }
+
+  /** As {@link look}, and at those that are shared: the policy server may have known nobody of us before. */
+  lookAtAll(): void {
+    this.look()
+    this.#wantShares(() => true)
   }
 
   async stop(): Promise<void> {
@@ -116,7 +124,7 @@ export class FileWork {
   }
 
   async #load(): Promise<Tools> {
-    const { config, logger } = this.options
+    const { config, link, logger } = this.options
     const [{ FileState }, { Receiver }, { Sharer }, { connectPolicyServer }] = await Promise.all([
       import('./file-state.js'),
       import('./receiver.js'),
@@ -126,7 +134,7 @@ export class FileWork {
     const state = await FileState.open(config.storage.path)
     const receiver = new Receiver({ config, state, logger })
     this.#loadedReceiver = receiver
-    return { receiver, sharer: new Sharer({ config, state, logger }), connect: () => connectPolicyServer(config) }
+    return { receiver, sharer: new Sharer({ config, state, logger }), connect: () => connectPolicyServer(config, link) }
   }
 
   /** The folder, since a file that is replaced is another one to the system. */

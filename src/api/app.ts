@@ -1,11 +1,11 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
 import { type AfterAnswer, installAfterAnswer } from './after-answer.js'
 import { API_PREFIX, canonicalUrl } from './api-prefix.js'
-import { createCallerIdentification } from './callers.js'
+import { createCallerIdentification, isNeighbour } from './callers.js'
 import { createDraining } from './draining.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
@@ -94,12 +94,13 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 
 /** Before anything else of a request is read: who is it, and may they? */
 function installCallers(app: FastifyInstance, services: Services): void {
-  const { config, topology, certificates, adminToken, isFromAbove } = services
+  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret } = services
   const identify = createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,
     adminToken,
     certificates,
     isFromAbove,
+    nodeOfSecret,
     topology
   })
   app.decorateRequest('caller')
@@ -109,6 +110,8 @@ function installCallers(app: FastifyInstance, services: Services): void {
     reply.header(REQUEST_ID_HEADER, request.id)
     request.begunAt = performance.now()
     request.caller = identify(request.raw)
+    const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)
+    if (isStale) reply.header(LINK_SECRET_HEADER, 'unknown')
     const { access } = request.routeOptions.config
     if (access !== undefined) checkAccess(access, request.caller, config())
     done()

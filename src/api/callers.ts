@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Caller } from '../values/caller.js'
+import { LINK_SECRET_HEADER } from '../values/header-names.js'
 import { isLoopback, type NetworkSet } from '../values/network-set.js'
 import type { KnownCertificates } from './services.js'
 
@@ -12,6 +13,8 @@ export interface CallerSettings {
   readonly certificates: KnownCertificates
   /** Whether a request came over this relay's own link to its policy server. */
   readonly isFromAbove: (request: IncomingMessage) => boolean
+  /** The relay or node whose link a secret was given with, while it stands. */
+  readonly nodeOfSecret: (secret: string) => string | undefined
   readonly topology: CurrentTopology
 }
 
@@ -53,6 +56,12 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   function plainCaller(request: IncomingMessage): Caller {
     if (settings.isFromAbove(request)) return { kind: 'policy-server', address: '' }
     const caller = connectionCaller(request)
+    const linked = isNeighbour(caller) ? undefined : linkedNode(request, settings)
+    if (linked !== undefined) return nodeCaller(linked, addressedCaller(request, caller).address, settings)
+    return addressedCaller(request, caller)
+  }
+
+  function addressedCaller(request: IncomingMessage, caller: Caller): Caller {
     if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies().contains(caller.address))) {
       return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies()) : caller
     }
@@ -80,6 +89,24 @@ function certificateCaller(socket: object, address: string, settings: CallerSett
   if (settings.certificates.isPolicyServer(fingerprint)) return { kind: 'policy-server', address }
   const id = settings.certificates.nodeOf(fingerprint)
   if (id === undefined) return { kind: 'network', address }
+  return nodeCaller(id, address, settings)
+}
+
+/**
+ * The node whose link the caller holds, by the secret that the link was given: for requests beside the link, where who
+ * ended the TLS kept the certificate.
+ */
+function linkedNode(request: IncomingMessage, { nodeOfSecret }: CallerSettings): string | undefined {
+  const secret = request.headers[LINK_SECRET_HEADER]
+  return typeof secret === 'string' ? nodeOfSecret(secret) : undefined
+}
+
+/** Whether a caller is known for one of the tree. */
+export function isNeighbour({ kind }: Caller): boolean {
+  return kind === 'policy-server' || kind === 'relay' || kind === 'node'
+}
+
+function nodeCaller(id: string, address: string, settings: CallerSettings): Caller {
   const topology = settings.topology()
   const isRelayBelow = id !== topology.selfId && topology.isBelow(id) && topology.isRelay(id)
   return { kind: isRelayBelow ? 'relay' : 'node', id, address }

@@ -57,6 +57,8 @@ export interface Services {
   readonly certificates: KnownCertificates
   /** Whether a request came over this relay's own link to its policy server. */
   readonly isFromAbove: (request: IncomingMessage) => boolean
+  /** The relay or node whose link a secret was given with, while it stands. */
+  readonly nodeOfSecret: (secret: string) => string | undefined
   /** The links that others opened to this relay. */
   readonly links: LinkAdministration
   /** This relay's own link to its policy server; undefined where it holds none. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { Agent } from 'undici'
+import { Agent, type buildConnector } from 'undici'
 import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
 import { createServerConnector, type ServerTls } from './server-tls.js'
 import { printable } from './terminal.js'
@@ -33,6 +33,8 @@ export interface ClientAnswer {
   readonly body: Readable
 }
 
+type Connector = buildConnector.connector
+
 /** There is no answer: nothing listens, TLS fails, or the connection broke. */
 export class NotReachedError extends CommandError {
   override name = 'NotReachedError'
@@ -61,10 +63,15 @@ export function createRelayClient(options: {
   readonly server: string
   readonly token: string | undefined
   readonly tls: ServerTls
+  /** Makes the connections another way. */
+  readonly through?: (connect: Connector) => Connector
+  /** Sent with each request. */
+  readonly headers?: () => Readonly<Record<string, string>>
 }): RelayClient {
   const base = readServer(options.server)
   const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
-  const agent = new Agent({ connect: createServerConnector(options.tls), maxHeaderSize: MAX_HEADER_BYTES })
+  const connect = createServerConnector(options.tls)
+  const agent = new Agent({ connect: options.through?.(connect) ?? connect, maxHeaderSize: MAX_HEADER_BYTES })
   const authorization: Record<string, string> =
     options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }
 
@@ -76,7 +83,7 @@ export function createRelayClient(options: {
         path: (request.root ?? prefix) + request.path,
         method: request.method,
         query: { ...request.query },
-        headers: { ...authorization, ...request.headers },
+        headers: { ...authorization, ...options.headers?.(), ...request.headers },
         body: request.body ?? null,
         signal: request.signal ?? null,
         headersTimeout: timeout,

@@ -51,6 +51,8 @@ export interface Welcome {
   readonly treeline: 'welcome'
   readonly link: string
   readonly pingMs: number
+  /** For requests of the lower side's own; older relays give none. */
+  readonly secret?: string
 }
 
 export interface Refusal {
@@ -163,12 +165,12 @@ function parseClient(value: unknown): ClientProof {
 
 /** @throws {ChallengeError} with the reason of a refusal */
 export function parseWelcome(text: string): Welcome {
-  const { treeline, link, pingMs } = parseObject(text)
+  const { treeline, link, pingMs, secret } = parseObject(text)
   if (treeline === 'refused') throw new ChallengeError(reasonIn(text))
   if (treeline !== 'welcome' || typeof link !== 'string' || !isPingInterval(pingMs)) {
     throw new ChallengeError('a welcome was expected')
   }
-  return { treeline, link, pingMs }
+  return { treeline, link, pingMs, ...(isSecret(secret) ? { secret } : {}) }
 }
 
 function parseObject(text: string): Record<string, unknown> {
@@ -190,6 +192,11 @@ function parseRange(value: unknown): VersionRange {
     if (isVersion(oldest) && isVersion(newest)) return { oldest, newest }
   }
   throw new ChallengeError('the challenge does not say which versions it knows')
+}
+
+/** What can be sent as a header. */
+function isSecret(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w.~+/=-]{16,512}$/.test(value)
 }
 
 /** Within what a timer takes: beyond, Node would fire at once, again and again. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LinkToUpper } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
 import type { LowerEnd } from './lower-link.js'
 import { type HandshakeOptions, introduce } from './lower-link.js'
@@ -30,12 +31,19 @@ export interface LinkStatus {
   readonly reason: string | undefined
 }
 
+interface UpperSecret {
+  /** `https://host:port`: nobody else is shown it. */
+  readonly origin: string
+  readonly secret: string
+}
+
 /** Holds one link to the upper side: opens it, and opens it again whenever it was lost. */
-export class Dialer {
+export class Dialer implements LinkToUpper {
   readonly #stopping = new AbortController()
   readonly #now: () => number
   readonly #listeners = new Set<(status: LinkStatus) => void>()
   #status: LinkStatus
+  #secret: UpperSecret | undefined
   #ended: Promise<void> | undefined
 
   constructor(private readonly options: DialerOptions) {
@@ -45,6 +53,16 @@ export class Dialer {
 
   get status(): LinkStatus {
     return this.#status
+  }
+
+  /** What the link that stands was given for requests of our own; kept in memory alone. */
+  secretFor(address: string): string | undefined {
+    const isItsOwn = this.#secret !== undefined && new URL(address).origin === this.#secret.origin
+    return isItsOwn ? this.#secret?.secret : undefined
+  }
+
+  get isAwaited(): boolean {
+    return !this.#status.isConnected
   }
 
   /** @returns a function that ends this */
@@ -95,15 +113,18 @@ export class Dialer {
     try {
       const upper = await this.options.upper()
       const handshake = await this.options.handshake()
-      const { socket, ended } = await openWebSocket(upper, signal, opened =>
+      const { socket, ended, secret } = await openWebSocket(upper, signal, opened =>
         introduce(opened, handshake, { purpose: 'link' }, welcome => ({
           socket: opened,
+          secret: welcome.secret,
           ended: end.serveLink(opened, welcome) // in an object: alone, it would be awaited here
         }))
       )
+      this.#secret = secret === undefined ? undefined : { origin: httpsOrigin(upper.url), secret }
       this.#set({ isConnected: true, sinceMs: this.#now(), reason: undefined })
       logger.info({ url: upper.url }, 'link opened')
       const reason = await ended
+      this.#secret = undefined
       socket.terminate()
       if (!signal.aborted) logger.warn({ url: upper.url, reason }, 'link lost')
       return reason
@@ -121,6 +142,11 @@ export class Dialer {
   }
 }
 
+/** @param url `wss://host:port` */
+function httpsOrigin(url: string): string {
+  return new URL(url.replace(/^wss:/, 'https:')).origin
+}
+
 function sleepUntilAborted(ms: number, signal: AbortSignal): Promise<void> {
-  return sleep(ms, undefined, { signal }).catch(() => undefined)
+  return sleep(ms, undefined, { signal }).catch(() => undefined) // aborted: the dialer stops
 }

@@ -10,7 +10,8 @@ import {
   checkAnswer,
   type Identity,
   makeChallenge,
-  parseIdentity
+  parseIdentity,
+  type Welcome
 } from './challenge.js'
 import { Handshakes } from './handshakes.js'
 import type { LinkObserver } from './link-observer.js'
@@ -110,7 +111,9 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
     }
     const id = randomUUID()
-    socket.send(JSON.stringify({ treeline: 'welcome', link: id, pingMs }))
+    const secret = owner.kind === 'client' ? {} : { secret: registry.secretFor(id) }
+    const welcome: Welcome = { treeline: 'welcome', link: id, pingMs, ...secret }
+    socket.send(JSON.stringify(welcome))
     const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
     const told = { id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
     const link = new UpperLink(told)

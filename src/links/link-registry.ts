@@ -1,5 +1,6 @@
 import type { Logger } from '../values/logger.js'
 import type { LinkObserver } from './link-observer.js'
+import { LinkSecrets } from './link-secret.js'
 import { CLOSE, MAX_REPLICAS } from './protocol.js'
 import type { LinkOwner, UpperLink } from './upper-link.js'
 
@@ -24,6 +25,7 @@ export class LinkRegistry {
   readonly #clients = new Map<string, Map<string, UpperLink>>()
   readonly #replacedAtMs = new Map<string, number[]>()
   readonly #listeners = new Set<(event: LinkEvent, link: UpperLink) => void>()
+  readonly #secrets = new LinkSecrets()
   readonly #now: () => number
   /** Of links that stand no more. */
   #ended = { received: 0, sent: 0 }
@@ -85,6 +87,18 @@ export class LinkRegistry {
   ofNode(nodeId: string): UpperLink | undefined {
     const link = this.#nodes.get(nodeId)
     return link?.isOpen === true ? link : undefined
+  }
+
+  /** What the lower side of a link shows with requests of its own, while the link stands. */
+  secretFor(linkId: string): string {
+    return this.#secrets.of(linkId)
+  }
+
+  /** The relay or node to whose link a secret belongs, if it stands. */
+  nodeOfSecret(secret: string): string | undefined {
+    const linkId = this.#secrets.linkOf(secret)
+    const link = linkId === undefined ? undefined : this.#byId.get(linkId)
+    return link?.isOpen === true && link.owner.kind !== 'client' ? link.owner.id : undefined
   }
 
   /** The less busy of two replicas picked at random. */

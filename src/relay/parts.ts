@@ -55,7 +55,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   const registry = createRegistry(config, logger, metrics.links)
   const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
   const knownNeighbours = createNeighbourStore(database)
-  rememberLinks(registry, knownNeighbours, createGroupCommit(database))
+  rememberLinks(registry, knownNeighbours, createGroupCommit(database), logger)
   const neighbours = await createNeighbours({
     config,
     topology,
@@ -63,7 +63,8 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     store: knownNeighbours,
     logger,
     observer: metrics.hopAsked,
-    links
+    links,
+    linkUp: () => ownLinks.dialer
   })
   const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
   const treeParts = createTreeParts({ config, tree, logger }, neighbours, metrics)
@@ -72,7 +73,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   registry.onChange((event, { owner }) => {
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
-  const ownLinks = createLinks({
+  const ownLinks: Links = createLinks({
     config: system.config,
     topology,
     onTreeChange: listener => tree.onChange(listener),
@@ -96,6 +97,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     members: membership.members,
     ...treeParts,
     isFromAbove: request => ownLinks.end.isFromAbove(request),
+    nodeOfSecret: secret => registry.nodeOfSecret(secret),
     config: system.config,
     topology,
     neighbours,
@@ -176,10 +178,16 @@ function readToken(file: string | undefined): string | undefined {
 function rememberLinks(
   registry: LinkRegistry,
   known: NeighbourStore,
-  commit: (work: () => void) => Promise<void>
+  commit: (work: () => void) => Promise<void>,
+  logger: Logger
 ): void {
   registry.onChange((event, { owner, program }) => {
     if (event !== 'opened' || owner.kind === 'client' || known.version(owner.id) === program) return
-    commit(() => known.remember(owner.id, program, Date.now())).catch(() => undefined) // it is asked again at the next link
+    commit(() => known.remember(owner.id, program, Date.now())).catch((err: unknown) => {
+      logger.error(
+        { err, id: owner.id },
+        'cannot note that it holds links: until it does so again, no run waits for it'
+      )
+    })
   })
 }

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import type { Pool } from 'undici'
+import { LINK_SECRET_HEADER } from '../values/header-names.js'
 import { type AnswerStart, Exchange } from './exchange.js'
-import type { Hop, HopOutcome, HopRequest } from './hop.js'
+import type { Hop, HopOutcome, HopRequest, LinkToUpper } from './hop.js'
 import { outcomeOf } from './hop-answer.js'
 import { relayableRequestHeaders } from './hop-by-hop-headers.js'
 import { describeFailure, isWorthRetrying, StartTimeoutError } from './hop-failures.js'
@@ -37,6 +38,8 @@ export interface DirectHopOptions {
   readonly silenceLimitMs?: number | undefined
   /** Sent as `authorization` with each request. */
   readonly authorization: string | undefined
+  /** Of the policy server alone, where this relay holds a link to it. */
+  readonly link?: LinkToUpper | undefined
   /** What is remembered of it. */
   readonly isTreeline: () => boolean
   readonly onTreeline: (version: string) => void
@@ -59,7 +62,10 @@ export function createDirectHop(options: DirectHopOptions): Hop {
   }
 }
 
-/** Makes the request again, once, where a connection was lost before anything was written to it. */
+/**
+ * Makes the request again, once, where a connection was lost before anything was written to it, or where it was refused
+ * because the link, by which we are known, has been replaced meanwhile.
+ */
 async function ask(options: DirectHopOptions, request: HopRequest): Promise<HopOutcome> {
   const first = await attempt(options, request)
   return first.retry ? (await attempt(options, request)).outcome : first.outcome
@@ -85,10 +91,20 @@ async function attempt(options: DirectHopOptions, request: HopRequest): Promise<
   const onAbort = () => exchange.abort(asError(signal?.reason))
   signal?.addEventListener('abort', onAbort, { once: true })
   try {
-    const answer = await begin(options, request, pool, body, exchange)
+    const secret = options.link?.secretFor(address)
+    const answer = await begin(
+      options,
+      { ...request, headers: requestHeaders(options, request, secret) },
+      pool,
+      body,
+      exchange
+    )
     answer.body.once('close', () => signal?.removeEventListener('abort', onAbort))
     const isSent = !(body instanceof Readable) || body.readableEnded
-    return { outcome: await outcomeOf(options, address, answer, isSent), retry: false }
+    const notFinal = whyNotFinal(options, answer, secret)
+    const outcome = await outcomeOf(options, address, answer, isSent, notFinal)
+    const newer = options.link?.secretFor(address)
+    return { outcome, retry: notFinal !== undefined && newer !== undefined && newer !== secret }
   } catch (error) {
     signal?.removeEventListener('abort', onAbort)
     signal?.throwIfAborted()
@@ -117,7 +133,7 @@ async function begin(
       {
         method: request.method,
         path: `${API_PREFIX}${request.path}`,
-        headers: requestHeaders(options, request),
+        headers: request.headers,
         body: body ?? null,
         headersTimeout: silenceLimitMs,
         bodyTimeout: silenceLimitMs,
@@ -136,10 +152,28 @@ async function begin(
   }
 }
 
-function requestHeaders(options: DirectHopOptions, request: HopRequest): Record<string, string> {
+/** A refusal of somebody whom the policy server does not know, as it would have by the link, is no last word. */
+function whyNotFinal(
+  { link }: DirectHopOptions,
+  { status, headers }: AnswerStart,
+  secret: string | undefined
+): string | undefined {
+  if (link === undefined || status < 400) return undefined
+  if (secret !== undefined) {
+    return headers[LINK_SECRET_HEADER] === undefined ? undefined : 'since it knows nothing of our link any more'
+  }
+  return link.isAwaited && (status === 401 || status === 403) ? 'while there is no link to it' : undefined
+}
+
+function requestHeaders(
+  options: DirectHopOptions,
+  request: HopRequest,
+  secret: string | undefined
+): Record<string, string> {
   const headers = relayableRequestHeaders(request.headers)
   if (request.body === undefined) delete headers['content-length']
   if (options.authorization !== undefined) headers.authorization = options.authorization
+  if (secret !== undefined) headers[LINK_SECRET_HEADER] = secret
   return headers
 }
 

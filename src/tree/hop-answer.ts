@@ -19,12 +19,14 @@ export interface KnownPeer {
  * What an answer means to whoever asked.
  * @param address for messages
  * @param isSent whether all of the request's body has gone out
+ * @param notFinal why a refusal is none yet, for a user; the same may be granted in a moment
  */
 export async function outcomeOf(
   peer: KnownPeer,
   address: string,
   answer: AnswerStart,
-  isSent: boolean
+  isSent: boolean,
+  notFinal?: string
 ): Promise<HopOutcome> {
   const { status } = answer
   const headers: HopHeaders = relayableAnswerHeaders(answer.headers)
@@ -35,6 +37,10 @@ export async function outcomeOf(
   if (status === 408 || status === 429 || status >= 500) {
     const text = await explanation(answer.body)
     return { kind: 'unreachable', reason: `${address} answered ${status}${text}`, status, sent: true }
+  }
+  if (notFinal !== undefined) {
+    const text = await explanation(answer.body)
+    return { kind: 'unreachable', reason: `${address} answered ${status} ${notFinal}${text}`, status, sent: true }
   }
   if (status === 404 && wasTreeline && version === undefined) {
     answer.body.destroy()

@@ -1,3 +1,5 @@
+import { LINK_SECRET_HEADER } from '../values/header-names.js'
+
 /**
  * Headers that belong to one connection and are never relayed (RFC 9110, 7.6.1). Node adds some of them to every
  * HTTP/1 answer, and refuses them on an HTTP/2 one.
@@ -12,7 +14,8 @@ const HOP_BY_HOP = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-  'http2-settings'
+  'http2-settings',
+  LINK_SECRET_HEADER
 ])
 
 /**

@@ -60,6 +60,14 @@ export interface LinkedNeighbours {
   onOpen(listener: (id: string) => void): void
 }
 
+/** The link to the policy server (src/links), as far as requests to it over other connections are concerned. */
+export interface LinkToUpper {
+  /** By what the policy server knows us for the holder of the link. @param address `https://host:port`, its own */
+  secretFor(address: string): string | undefined
+  /** Whether there is none now. It is being opened, and until then the policy server may not know who asks. */
+  readonly isAwaited: boolean
+}
+
 /** The neighbours of a relay. */
 export interface Neighbours {
   /** @throws {RelayError} UNKNOWN_NODE when `id` is not a node managed by this relay */

@@ -1,8 +1,10 @@
+import { isIPv6 } from 'node:net'
 import type { NeighbourStore } from '../storage/neighbour-store.js'
+import { httpProxyFor } from '../values/http-proxy.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
-import { type Hop, type LinkedNeighbours, type Neighbours, POLICY_SERVER } from './hop.js'
+import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
 import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peer-files.js'
 import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peer-pools.js'
 import type { PeerTrust } from './peer-trust.js'
@@ -22,6 +24,8 @@ export interface NeighboursOptions {
   readonly observer?: HopObserver
   /** Preferred, per request, to a connection of our own. */
   readonly links?: LinkedNeighbours
+  /** Undefined while this relay holds none. */
+  readonly linkUp?: () => LinkToUpper | undefined
   /** @default Date.now */
   readonly now?: () => number
 }
@@ -77,14 +81,19 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     }
   }
 
-  function hop(id: string, target: () => PeerTarget | NoConnection, authorization: string | undefined): Hop {
+  function hop(
+    id: string,
+    target: () => PeerTarget | NoConnection,
+    own: { authorization?: string | undefined; link?: LinkToUpper | undefined } = {}
+  ): Hop {
     return createDirectHop({
       id,
       connection: () => connect(id, target),
       // An opening connection that fails makes room for the next try.
       startLimitMs: 2 * config.general.connectTimeoutMs,
       silenceLimitMs: config.general.responseTimeoutMs,
-      authorization,
+      authorization: own.authorization,
+      link: own.link,
       isTreeline: () => store.version(id) !== undefined,
       onTreeline: version => remember(id, version),
       observer: options.observer
@@ -115,7 +124,12 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     const file = upstream.serverCertificateFile ?? 'output.upstream.server_certificate_file'
     const trust = trustIn(config, files, upstream.host, files.upstreamPins, file)
     if (files.upstreamProblem !== undefined) return { unreachable: `${POLICY_SERVER}: ${files.upstreamProblem}` }
-    return { host: upstream.host, port: upstream.port, trust }
+    const { host, port } = upstream
+    try {
+      return { host, port, trust, proxy: httpProxyFor(`https://${isIPv6(host) ? `[${host}]` : host}:${port}`)?.href }
+    } catch (error) {
+      return { unreachable: `${POLICY_SERVER}: ${error instanceof Error ? error.message : String(error)}` }
+    }
   }
 
   return {
@@ -126,14 +140,14 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       }
       return preferLink(
         () => options.links?.find(id),
-        hop(id, () => targetBelow(id), undefined)
+        hop(id, () => targetBelow(id))
       )
     },
     up() {
       if (config.upstream === undefined) {
         throw new RelayError('UNKNOWN_NODE', 'this relay is the root: it has no policy server')
       }
-      return hop(POLICY_SERVER, targetAbove, basicCredentials(config))
+      return hop(POLICY_SERVER, targetAbove, { authorization: basicCredentials(config), link: options.linkUp?.() })
     },
     linked: id => options.links?.find(id),
     hasHeldLink: id => store.version(id) !== undefined,

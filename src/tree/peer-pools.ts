@@ -20,6 +20,8 @@ export interface PeerTarget {
   readonly host: string
   readonly port: number
   readonly trust: PeerTrust
+  /** URL of the HTTP proxy that leads there; undefined: it is reached without one. */
+  readonly proxy?: string | undefined
 }
 
 export interface PeerPoolsOptions {
@@ -83,7 +85,7 @@ export class PeerPools {
       // A neighbour may shorten it, not lengthen it.
       keepAliveMaxTimeout: keptMs,
       maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
-      connect: createPeerConnector({ trust: target.trust, clientCertificate, connectTimeoutMs })
+      connect: createPeerConnector({ trust: target.trust, proxy: target.proxy, clientCertificate, connectTimeoutMs })
     })
     return { pool, address, target }
   }
@@ -107,7 +109,7 @@ function addressOf({ host, port }: PeerTarget): string {
 }
 
 function isSame(a: PeerTarget, b: PeerTarget): boolean {
-  return a.host === b.host && a.port === b.port && isSameTrust(a.trust, b.trust)
+  return a.host === b.host && a.port === b.port && a.proxy === b.proxy && isSameTrust(a.trust, b.trust)
 }
 
 function isSameTrust(a: PeerTrust, b: PeerTrust): boolean {

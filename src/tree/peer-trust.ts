@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { type ConnectionOptions, checkServerIdentity, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { WrongCertificateError } from './hop-failures.js'
+import { throughProxy } from './proxy-tunnel.js'
 
 /** What a neighbour must present for us to speak to it (contract, `peer_authentication`). */
 export type PeerTrust =
@@ -19,7 +20,9 @@ export interface ClientCertificate {
 export interface PeerConnectorOptions {
   readonly trust: PeerTrust
   readonly clientCertificate: ClientCertificate | undefined
-  /** TCP and TLS together. */
+  /** URL of the HTTP proxy that leads there. */
+  readonly proxy?: string | undefined
+  /** TCP and TLS together; the way through a proxy besides. */
   readonly connectTimeoutMs: number
 }
 
@@ -28,14 +31,15 @@ export interface PeerConnectorOptions {
  * resumed, so that each connection shows a certificate, and it is checked again.
  */
 export function createPeerConnector(options: PeerConnectorOptions): buildConnector.connector {
-  const { trust, clientCertificate, connectTimeoutMs } = options
-  const connect = buildConnector({
+  const { trust, proxy, clientCertificate, connectTimeoutMs } = options
+  const direct = buildConnector({
     minVersion: 'TLSv1.3',
     timeout: connectTimeoutMs,
     maxCachedSessions: 0,
     ...(clientCertificate ?? {}),
     ...verification(trust)
   })
+  const connect = proxy === undefined ? direct : throughProxy(direct, new URL(proxy), connectTimeoutMs)
   if (trust.mode !== 'cert_pinning') return connect
   const pinned = new Set(trust.pins.map(fingerprint))
   return (target, callback) => {

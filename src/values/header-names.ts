@@ -6,6 +6,12 @@ export const RELAY_HEADER = 'treeline-relay'
 /** Ids of the relays that a request passed, oldest first, separated by commas. Believed from known relays only. */
 export const PASSED_HEADER = 'treeline-passed'
 
+/**
+ * By what a lower relay or agent shows that it holds the link that it was given this secret with; on an answer,
+ * `unknown`: no such link stands. It belongs to one connection, and is never relayed.
+ */
+export const LINK_SECRET_HEADER = 'treeline-link-secret'
+
 /** When the first relay accepted a shared file, in ms since 1970. */
 export const ACCEPTED_AT_HEADER = 'treeline-accepted-at'
 

@@ -13,6 +13,7 @@ test('what belongs to one connection stays there, and what Connection names with
     te: 'trailers',
     upgrade: 'h2c',
     'proxy-authorization': 'Basic eA==',
+    'treeline-link-secret': 'x',
     'content-length': '3',
     etag: '"a"'
   }
@@ -20,7 +21,14 @@ test('what belongs to one connection stays there, and what Connection names with
 })
 
 test('what was meant for this relay alone is not handed on with a request', () => {
-  const headers = { host: 'me', expect: '100-continue', authorization: 'Bearer x', cookie: 'a=b', range: 'bytes=0-1' }
+  const headers = {
+    host: 'me',
+    expect: '100-continue',
+    authorization: 'Bearer x',
+    cookie: 'a=b',
+    range: 'bytes=0-1',
+    'treeline-link-secret': 'x'
+  }
   assert.deepEqual(relayableRequestHeaders(headers), { range: 'bytes=0-1' })
   assert.deepEqual(relayableAnswerHeaders({ 'www-authenticate': 'Basic' }), { 'www-authenticate': 'Basic' })
 })
