@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs'
 import { CLIENT_KEY_RULE, isClientKey } from '../values/client-key.js'
 import type { Logger } from '../values/logger.js'
 
@@ -14,10 +14,17 @@ interface TokenRule {
   readonly hash: Buffer
 }
 
+/** How often it is looked whether the file has changed while nobody registers. */
+const LOOK_EVERY_MS = 500
+
 /** The tokens that clients register with, by their hashes: whoever reads the file cannot use it. */
 export interface ClientTokens {
-  /** In constant time, whatever the token. */
-  allows(clientKey: string, token: string): boolean
+  /** In constant time, whatever the token. @returns the SHA-256 of the token where it is allowed */
+  admit(clientKey: string, token: string): Buffer | undefined
+  /** Whether the token with this hash, which was admitted once, would be admitted still. */
+  isListed(clientKey: string, hash: Buffer): boolean
+  /** No longer looks at the file by itself. */
+  close(): void
 }
 
 const LINE = /^register:(\S+)\s+(?:sha256:)?([0-9a-f]{64})$/i
@@ -40,10 +47,12 @@ export function parseClientTokens(text: string): TokenRule[] {
 }
 
 /**
- * Reads the file again whenever it has changed; one that is broken meanwhile changes nothing, and is logged.
+ * Reads the file again whenever it has changed; one that is broken meanwhile changes nothing, and is logged. The caller
+ * closes it.
+ * @param onChange called after other tokens have come into force
  * @throws {Error} when it cannot be used at first
  */
-export function openClientTokens(file: string, logger: Logger): ClientTokens {
+export function openClientTokens(file: string, logger: Logger, onChange: () => void): ClientTokens {
   let rules = readRules(file)
   let seen = stampOf(file)
 
@@ -55,19 +64,29 @@ export function openClientTokens(file: string, logger: Logger): ClientTokens {
       rules = readRules(file)
     } catch (error) {
       logger.error({ err: error }, 'tokens.clients_file cannot be used: the tokens stay as they were')
+      return
     }
+    onChange()
   }
 
-  return {
-    allows(clientKey, token) {
-      renew()
-      const shown = createHash('sha256').update(token).digest()
-      let isAllowed = false
-      for (const rule of rules) {
-        if (timingSafeEqual(shown, rule.hash) && rule.clientKey === clientKey) isAllowed = true
-      }
-      return isAllowed && token.length >= MIN_CLIENT_TOKEN_LENGTH
+  function isListed(clientKey: string, hash: Buffer): boolean {
+    let isAllowed = false
+    for (const rule of rules) {
+      if (timingSafeEqual(hash, rule.hash) && rule.clientKey === clientKey) isAllowed = true
     }
+    return isAllowed
+  }
+
+  // by its dates: what tells of changes at once loses track of a file that is replaced
+  watchFile(file, { persistent: false, interval: LOOK_EVERY_MS }, renew)
+  return {
+    admit(clientKey, token) {
+      renew()
+      const hash = createHash('sha256').update(token).digest()
+      return isListed(clientKey, hash) && token.length >= MIN_CLIENT_TOKEN_LENGTH ? hash : undefined
+    },
+    isListed,
+    close: () => unwatchFile(file, renew)
   }
 }
 

@@ -4,8 +4,6 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Logger } from 'pino'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
-import type { ClientProof } from '../links/challenge.js'
-import { openClientTokens } from '../links/client-tokens.js'
 import { readCredentials } from '../links/credentials.js'
 import { BACKOFF, Dialer } from '../links/dialer.js'
 import { type Admission, createLinkAcceptor, type LinkAcceptor } from '../links/link-acceptor.js'
@@ -17,6 +15,7 @@ import { readPeerFiles } from '../tree/peer-files.js'
 import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
 import type { Topology } from '../tree/topology.js'
 import { VERSION } from '../values/version.js'
+import { createClientAdmission } from './client-admission.js'
 import { RemovedLinks } from './removed-links.js'
 
 export interface LinksOptions {
@@ -61,6 +60,7 @@ export function createLinks(options: LinksOptions): Links {
   const { accept, dial, pingIntervalMs, longestWaitMs } = config().links
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
+  const clients = accept ? createClientAdmission(config(), registry, logger) : undefined
   const acceptor = accept
     ? createLinkAcceptor({
         selfId: topology().selfId,
@@ -70,7 +70,7 @@ export function createLinks(options: LinksOptions): Links {
           if ('owner' in admission) removed.note(admission.owner, certificate)
           return admission
         },
-        admitClient: clientAdmission(config(), logger),
+        ...(clients === undefined ? {} : { admitClient: clients.admit }),
         observer: options.observer,
         logger,
         pingMs: pingIntervalMs
@@ -88,6 +88,7 @@ export function createLinks(options: LinksOptions): Links {
   let isStopped = false
   async function stop(): Promise<void> {
     isStopped = true
+    clients?.close()
     acceptor?.close()
     await dialer?.stop()
     end.close()
@@ -119,18 +120,6 @@ function admit(certificate: Buffer, { certificates, topology }: LinksOptions): A
     return { refused: `${id} is not managed by ${tree.selfId}: it has to open its link to its own policy server` }
   }
   return { owner: { kind: tree.isRelay(id) ? 'relay' : 'node', id } }
-}
-
-/** Clients, by a token for their key. The file is read again when it changes. */
-function clientAdmission({ tokens }: Config, logger: Logger): (client: ClientProof) => Admission {
-  const { clientsFile } = tokens
-  if (clientsFile === undefined)
-    return () => ({ refused: 'this relay takes no clients: tokens.clients_file is not set' })
-  const known = openClientTokens(clientsFile, logger)
-  return ({ key, id, token }) =>
-    known.allows(key, token)
-      ? { owner: { kind: 'client', id: key, clientId: id } }
-      : { refused: `the token does not allow to register under ${key}` }
 }
 
 async function upperOf(config: Config): Promise<Upper> {

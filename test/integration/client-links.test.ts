@@ -105,6 +105,16 @@ test('clients register under their keys, are listed and removed, and come again'
     assert.equal((await one.ended).code, 0)
     await until('git/two', 'other/three')
   })
+
+  await t.test('whose token is removed loses the link at once, and does not come back', async () => {
+    const late = await start('other', 'four', OTHER)
+    await until('git/two', 'other/four', 'other/three')
+    await writeFile(tokens, line('git', TOKEN))
+    await until('git/two')
+    await late.printed('the token does not allow to register under other')
+    assert.equal(await late.ready(), 500)
+    assert.deepEqual(names(await list()), ['git/two'])
+  })
 })
 
 test('what is missing or wrong is named, with exit code 2', async t => {

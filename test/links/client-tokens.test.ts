@@ -1,14 +1,25 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { appendFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
-import { openClientTokens, parseClientTokens } from '../../src/links/client-tokens.js'
+import { type TestContext, test } from 'node:test'
+import { type ClientTokens, openClientTokens, parseClientTokens } from '../../src/links/client-tokens.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
+import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
 const TOKEN = 'a-token-that-is-long-enough'
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
+
+function open(t: TestContext, file: string, logger: Logger = silentLogger, onChange = () => {}): ClientTokens {
+  const tokens = openClientTokens(file, logger, onChange)
+  t.after(() => tokens.close())
+  return tokens
+}
+
+function allows(tokens: ClientTokens, key: string, token: string): boolean {
+  return tokens.admit(key, token) !== undefined
+}
 
 test('a token registers under the keys of its lines, and under no other', async t => {
   const file = join(await temporaryFolder(t), 'clients')
@@ -24,18 +35,18 @@ test('a token registers under the keys of its lines, and under no other', async 
       `register:short ${hashOf('short')}`
     ].join('\n')
   )
-  const tokens = openClientTokens(file, silentLogger)
+  const tokens = open(t, file)
   assert.deepEqual(
     [
-      tokens.allows('git', TOKEN),
-      tokens.allows('git', other),
-      tokens.allows('shared', TOKEN),
-      tokens.allows('shared', other),
-      tokens.allows('none', TOKEN),
-      tokens.allows('git', `${TOKEN}x`),
-      tokens.allows('git', hashOf(TOKEN)),
-      tokens.allows('git', ''),
-      tokens.allows('short', 'short')
+      allows(tokens, 'git', TOKEN),
+      allows(tokens, 'git', other),
+      allows(tokens, 'shared', TOKEN),
+      allows(tokens, 'shared', other),
+      allows(tokens, 'none', TOKEN),
+      allows(tokens, 'git', `${TOKEN}x`),
+      allows(tokens, 'git', hashOf(TOKEN)),
+      allows(tokens, 'git', ''),
+      allows(tokens, 'short', 'short')
     ],
     [true, true, true, false, false, false, false, false, false]
   )
@@ -65,17 +76,30 @@ test('the file is read again when it changes; one that cannot be used changes no
   const file = join(await temporaryFolder(t), 'clients')
   const errors: string[] = []
   const logger: Logger = { ...silentLogger, error: (_details, message) => errors.push(message) }
-  assert.throws(() => openClientTokens(file, logger), /tokens\.clients_file .*clients: ENOENT/)
+  assert.throws(() => open(t, file, logger), /tokens\.clients_file .*clients: ENOENT/)
   await writeFile(file, `register:one ${hashOf(TOKEN)}\n`)
-  const tokens = openClientTokens(file, logger)
-  assert.equal(tokens.allows('two', TOKEN), false)
+  const tokens = open(t, file, logger)
+  assert.equal(allows(tokens, 'two', TOKEN), false)
   await appendFile(file, `register:two ${hashOf(TOKEN)}\n`)
-  assert.equal(tokens.allows('two', TOKEN), true)
+  assert.equal(allows(tokens, 'two', TOKEN), true)
   await writeFile(file, 'rubbish\n')
-  assert.deepEqual([tokens.allows('two', TOKEN), tokens.allows('one', TOKEN)], [true, true])
+  assert.deepEqual([allows(tokens, 'two', TOKEN), allows(tokens, 'one', TOKEN)], [true, true])
   await rm(file)
-  assert.equal(tokens.allows('one', TOKEN), true)
+  assert.equal(allows(tokens, 'one', TOKEN), true)
   assert.equal(errors.length, 2, 'told once for each change')
   await writeFile(file, '')
-  assert.equal(tokens.allows('one', TOKEN), false)
+  assert.equal(allows(tokens, 'one', TOKEN), false)
+})
+
+test('that a token was removed is told without anybody registering', async t => {
+  const file = join(await temporaryFolder(t), 'clients')
+  await writeFile(file, `register:one ${hashOf(TOKEN)}\nregister:two ${hashOf(TOKEN)}\n`)
+  const told: boolean[][] = []
+  const tokens = open(t, file, silentLogger, () => told.push(['one', 'two'].map(key => tokens.isListed(key, hash))))
+  const hash = tokens.admit('one', TOKEN) ?? Buffer.alloc(32)
+  const beside = `${file}.new`
+  await writeFile(beside, `register:two ${hashOf(TOKEN)}\n`)
+  await rename(beside, file)
+  await eventually('the change', () => told.length > 0)
+  assert.deepEqual(told, [[false, true]])
 })

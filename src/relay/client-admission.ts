@@ -1,0 +1,48 @@
+import type { Logger } from 'pino'
+import type { Config } from '../config/config.js'
+import type { ClientProof } from '../links/challenge.js'
+import { openClientTokens } from '../links/client-tokens.js'
+import type { Admission } from '../links/link-acceptor.js'
+import type { LinkRegistry } from '../links/link-registry.js'
+import { CLOSE } from '../links/protocol.js'
+import type { LinkOwner } from '../links/upper-link.js'
+
+/** Decides which clients register, and closes the links of those whose token was removed. */
+export interface ClientAdmission {
+  admit(client: ClientProof): Admission
+  close(): void
+}
+
+/** By a token for their key. The file is read again when it changes. @throws {Error} when it cannot be used */
+export function createClientAdmission({ tokens }: Config, registry: LinkRegistry, logger: Logger): ClientAdmission {
+  const { clientsFile } = tokens
+  if (clientsFile === undefined) {
+    return {
+      admit: () => ({ refused: 'this relay takes no clients: tokens.clients_file is not set' }),
+      close: () => {}
+    }
+  }
+  /** The hash of the token that each came with. */
+  const shown = new WeakMap<LinkOwner, Buffer>()
+  const known = openClientTokens(clientsFile, logger, closeRemoved)
+
+  function closeRemoved(): void {
+    for (const link of registry.all()) {
+      const hash = shown.get(link.owner)
+      if (hash === undefined || known.isListed(link.owner.id, hash)) continue
+      logger.info({ id: link.owner.id }, 'its token was removed from tokens.clients_file: its link is closed')
+      registry.end(link, CLOSE.removed, 'its token was removed')
+    }
+  }
+
+  return {
+    admit({ key, id, token }) {
+      const hash = known.admit(key, token)
+      if (hash === undefined) return { refused: `the token does not allow to register under ${key}` }
+      const owner = { kind: 'client', id: key, clientId: id } as const
+      shown.set(owner, hash)
+      return { owner }
+    },
+    close: () => known.close()
+  }
+}
