@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, type Stats } from 'node:fs'
 import { chmod, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Transform } from 'node:stream'
@@ -9,7 +9,7 @@ import { readPublicKey, verifyFileSignature } from '../values/file-signature.js'
 import { FILE_METADATA_HEADER } from '../values/header-names.js'
 import type { FileKey } from '../values/ids.js'
 import { keyHashMatches } from '../values/key-hash.js'
-import { CommandError, errorCode } from './command-error.js'
+import { CommandError, errorCode, errorMessage } from './command-error.js'
 import { asObject } from './json.js'
 import { syncFolder, temporaryBeside } from './put-in-place.js'
 import { type ClientAnswer, pathOf, type RelayClient } from './relay-client.js'
@@ -65,14 +65,24 @@ export async function downloadFile(client: RelayClient, download: Download): Pro
 
 /** Before anything is fetched. */
 async function checkDestination(destination: string): Promise<void> {
-  const former = await stat(destination).catch(() => undefined)
+  const former = await statIfThere(destination)
   if (former?.isDirectory() === true) throw new CommandError(`${destination} is a folder; name a file in it`)
   const folder = dirname(destination)
-  const stats = await stat(folder).catch(() => undefined)
+  const stats = await statIfThere(folder)
   if (stats?.isDirectory() !== true) {
     throw new CommandError(
       `${destination} cannot be written: there is no folder ${folder}; create it, or check the path`
     )
+  }
+}
+
+/** @returns undefined where there is nothing @throws {CommandError} where that cannot be told */
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined
+    throw new CommandError(`${path} cannot be written: ${errorMessage(error)}`, undefined, { cause: error })
   }
 }
 

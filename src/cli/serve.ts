@@ -67,6 +67,7 @@ async function serve(config: Config): Promise<number> {
     nodesListFile: config.general.nodesListFile,
     nodesCertsFile: config.general.nodesCertsFile,
     selfId: config.general.nodeId,
+    listIsToCome: config.tree.source === 'policy-server',
     logger
   })
   try {

@@ -221,7 +221,7 @@ export class UpperLink {
   async #takeLane(): Promise<SocketStream> {
     const waiting = this.#lanes.take(LANE_WAIT_MS)
     if (waiting.isReady) return waiting.lane
-    this.#askForLane().catch(() => undefined) // the wait for the lane tells
+    this.#askForLane().catch(() => undefined) // no lane comes then, which the wait for it reports to the caller
     return waiting.lane
   }
 

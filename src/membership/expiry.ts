@@ -32,7 +32,7 @@ export class ExpiryWatch {
     const { signal } = this.#stopping
     let lookedAtMs = now()
     while (!signal.aborted) {
-      await sleep(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
       if (signal.aborted) return
       const nowMs = now()
       const endMs = store.nextEnd(lookedAtMs)

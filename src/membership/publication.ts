@@ -31,7 +31,7 @@ export class Publication {
   publish(): Promise<void> {
     if (this.#running === undefined) return this.#start()
     this.#next ??= this.#running
-      .catch(() => undefined)
+      .catch(() => undefined) // its own callers hear of it; this one writes all of it again
       .then(() => {
         this.#next = undefined
         return this.#start()

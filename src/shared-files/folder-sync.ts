@@ -24,7 +24,7 @@ export function createFolderSync(): (folder: string) => Promise<void> {
     const waiting = next.get(folder)
     if (waiting !== undefined) return waiting
     const following = current
-      .catch(() => undefined) // its own callers hear of it
+      .catch(() => undefined) // its own callers hear of it; these wait for a sync of their own
       .then(() => {
         next.delete(folder)
         return start(folder)

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
@@ -15,6 +15,8 @@ export interface TreeOptions {
   readonly nodesListFile: string
   readonly nodesCertsFile: string
   readonly selfId: string
+  /** Whether somebody else writes the nodes list, so that at first there may be none. @default false */
+  readonly listIsToCome?: boolean
   readonly logger: Logger
 }
 
@@ -200,8 +202,11 @@ class TreeService implements Tree {
   }
 
   #log({ warnings, details, ...counts }: ImportReport): void {
-    const { logger } = this.#options
-    if (details !== undefined) logger.error({ ...counts, details }, 'nodes were not imported; the tree stays as it was')
+    const { logger, listIsToCome = false, nodesListFile } = this.#options
+    const isWaiting = listIsToCome && this.#record === undefined && !existsSync(nodesListFile)
+    if (isWaiting) logger.info({}, 'waiting for this part of the tree from the policy server: there is none yet')
+    else if (details !== undefined)
+      logger.error({ ...counts, details }, 'nodes were not imported; the tree stays as it was')
     else logger.info(counts, counts.changed ? 'tree put in place' : 'nodes have not changed')
     if (counts.changed) for (const warning of warnings) logger.warn({}, warning)
   }

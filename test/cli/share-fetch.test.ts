@@ -187,4 +187,7 @@ test('a file that is not there is named, with the argument and what to do', asyn
     [noFolder.code, noFolder.stderr],
     [1, `treeline: ${nothing}/copy cannot be written: there is no folder ${nothing}; create it, or check the path\n`]
   )
+  const tooLong = await fetch(path('x'.repeat(300)))
+  assert.equal(tooLong.code, 1)
+  assert.match(tooLong.stderr, /^treeline: \S+ cannot be written: ENAMETOOLONG/)
 })

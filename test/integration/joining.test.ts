@@ -38,6 +38,15 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
   const relayProcess = await tree.serve(relay)
   await untilLinked(root, 'relay-a')
 
+  await t.test('that it has no tree yet when it first starts is no error', async () => {
+    await relayProcess.logged(line => line.includes('waiting for this part of the tree'))
+    await relayProcess.logged(line => line.includes('the tree came from the policy server'))
+    assert.deepEqual(
+      relayProcess.log.filter(line => line.includes('"level":50')),
+      []
+    )
+  })
+
   await t.test('only its own files are secret, and the key of the CA stays at the root', async () => {
     assert.equal(await exists(join(relay.folder, 'ca.key')), false)
     assert.equal((await certificateOf(relay)).subjectAltName, 'IP Address:127.0.0.2, URI:urn:treeline:purpose:relay')
