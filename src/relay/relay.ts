@@ -1,5 +1,6 @@
 import { buildApp } from '../api/app.js'
 import { startJobs } from '../jobs/jobs.js'
+import { POLICY_SERVER } from '../tree/hop.js'
 import { RelayError } from '../values/relay-error.js'
 import { type Listeners, openListeners } from './listeners.js'
 import { createParts, type Parts, type PartsOptions } from './parts.js'
@@ -33,7 +34,9 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   const { treeSync } = parts.services
   links.dialer?.onChange(({ isConnected }) => {
-    if (isConnected) void treeSync?.ask() // never rejects
+    if (!isConnected) return
+    sharedFiles.hopIsBack(POLICY_SERVER)
+    void treeSync?.ask() // never rejects
   })
   links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)

@@ -95,7 +95,7 @@ export interface SharedFiles {
    */
   list(target: string, fileId: string | undefined, origin: Origin): (KeptFile & { readonly key: FileKey })[]
 
-  /** A link of this neighbour has opened: what waits for it in the outbox goes now. */
+  /** A link with this neighbour (or POLICY_SERVER) has opened: what waits for it in the outbox goes now. */
   hopIsBack(hop: string): void
   readonly outbox: {
     list(): OutboxEntry[]

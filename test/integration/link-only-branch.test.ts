@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { openDatabase } from '../../src/storage/database.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
@@ -65,6 +67,25 @@ test('a branch that its policy server cannot connect to is reached over its link
     await tree.restart('relay-a')
     await eventually('the file', async () => {
       return (await ask(tree.relay('sub'), `${file.path}?hash=${file.hash}`, { method: 'HEAD' })).status === 200
+    })
+    assert.deepEqual(await untilAllIsReached(tree), ALL)
+  })
+
+  await t.test('a file from it waits while its policy server is away, and goes when its link opens', async () => {
+    const relayA = tree.relay('relay-a')
+    await tree.processes.get('root')?.stop()
+    const file = signContent('node-r1', tree.member('node-a1'), 'waiting-upward', 'x')
+    const put = await ask(relayA, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+    assert.equal(put.status, 202)
+    await tree.processes.get('relay-a')?.stop()
+    const db = openDatabase(join(relayA.storagePath, 'state.db'), 'state')
+    // From here on its own next try is too far off to be what sends it.
+    db.prepare('UPDATE outbox SET next_attempt_at = ?').run(Date.now() + 3_600_000)
+    db.close()
+    await tree.restart('relay-a')
+    await tree.restart('root')
+    await eventually('the file', async () => {
+      return (await ask(tree.relay('root'), `${file.path}?hash=${file.hash}`, { method: 'HEAD' })).status === 200
     })
     assert.deepEqual(await untilAllIsReached(tree), ALL)
   })
