@@ -14,38 +14,82 @@ import { editConfig } from '../support/tree-files.js'
 
 const TOKEN = 'a-token-that-is-long-enough'
 
-/** A request of each kind, and what it is answered where it may be made. */
-const CALLS: Readonly<Record<string, readonly [string, string, number]>> = {
-  head: ['HEAD', '/shared-files/node-a1/node-a1/f?hash=00', 404],
-  put: ['PUT', '/shared-files/node-a1/stranger/f?ttl=60', 404],
-  run: ['POST', '/remote-run/nodes/node-a1', 200],
-  uuid: ['GET', '/uuid', 200],
-  alive: ['GET', '/v1/system/alive', 200],
-  ready: ['GET', '/v1/system/ready', 200],
-  get: ['GET', '/shared-files/node-a1/node-a1/f', 404],
-  list: ['GET', '/shared-files/node-a1', 200],
-  folder: ['GET', '/shared-folder/none', 404],
-  runs: ['GET', '/runs', 200],
-  events: ['GET', '/runs/01BX5ZZKBKACTAV9WEVGEMMVRZ/events', 404],
-  cancel: ['POST', '/runs/01BX5ZZKBKACTAV9WEVGEMMVRZ/cancel', 404],
-  outbox: ['GET', '/outbox', 200],
-  retry: ['POST', '/outbox/retry', 200],
-  nodes: ['GET', '/nodes', 200],
-  node: ['GET', '/nodes/node-a1', 200],
-  info: ['GET', '/system/info', 200],
-  status: ['GET', '/system/status', 200],
-  reload: ['POST', '/system/reload', 200],
-  links: ['GET', '/v1/relay/links', 200],
-  unlink: ['DELETE', '/v1/relay/links/node-a1', 404],
-  clients: ['GET', '/v1/relay/clients', 200],
-  remove: ['DELETE', '/v1/relay/clients/none', 404],
-  metrics: ['GET', '/metrics', 200],
-  measures: ['GET', '/v1/system/metrics', 200],
-  openapi: ['GET', '/openapi.json', 200]
-}
+type Call = readonly [method: string, path: string, answer: number | RegExp]
 
-/** What anyone may ask. */
-const OPEN = ['uuid', 'alive', 'ready']
+const NO_RUN = '01BX5ZZKBKACTAV9WEVGEMMVRZ'
+
+/**
+ * A request for each route, by who may make it, and what it is answered then: a status, or what stands in a refusal
+ * that comes from what is behind the check.
+ */
+const CALLS = {
+  open: [
+    ['GET', '/uuid', 200],
+    ['GET', '/v1/system/alive', 200],
+    ['GET', '/v1/system/ready', 200],
+    ['GET', '/v1/join/ca', /tree\.source at the root/],
+    ['POST', '/v1/join', 400],
+    ['POST', '/v1/join/renew', 400]
+  ],
+  write: [
+    ['HEAD', '/shared-files/node-a1/node-a1/f?hash=00', 404],
+    ['PUT', '/shared-files/node-a1/stranger/f?ttl=60', 404]
+  ],
+  read: [
+    ['GET', '/shared-files/node-a1/node-a1/f', 404],
+    ['GET', '/shared-files/node-a1', 200]
+  ],
+  folder: [
+    ['GET', '/shared-folder/none', 404],
+    ['HEAD', '/shared-folder/none', 404]
+  ],
+  run: [
+    ['POST', '/remote-run/all', 200],
+    ['POST', '/remote-run/nodes', 400],
+    ['POST', '/remote-run/nodes/node-a1', 200]
+  ],
+  runs: [
+    ['GET', '/runs', 200],
+    ['GET', `/runs/${NO_RUN}`, 404],
+    ['GET', `/runs/${NO_RUN}/events`, 404],
+    ['POST', `/runs/${NO_RUN}/cancel`, 404]
+  ],
+  trace: [['GET', '/trace/node-a1', 200]],
+  tree: [['GET', '/v1/tree', 200]],
+  administration: [
+    ['GET', '/outbox', 200],
+    ['POST', '/outbox/retry', 200],
+    ['POST', '/outbox/1/retry', 404],
+    ['DELETE', '/outbox/1', 404],
+    ['GET', '/nodes', 200],
+    ['GET', '/nodes/node-a1', 200],
+    ['GET', '/nodes/node-a1/route', 200],
+    ['GET', '/v1/relay/links', 200],
+    ['DELETE', '/v1/relay/links/node-a1', 404],
+    ['GET', '/v1/relay/clients', 200],
+    ['DELETE', '/v1/relay/clients/none', 404],
+    ['GET', '/v1/tokens', /tree\.source = "members"/],
+    ['POST', '/v1/tokens', 400],
+    ['DELETE', '/v1/tokens/none', /tree\.source = "members"/],
+    ['DELETE', '/v1/members/none', /tree\.source = "members"/],
+    ['POST', '/v1/members/none/move', 400]
+  ],
+  system: [
+    ['GET', '/system/info', 200],
+    ['GET', '/system/status', 200],
+    ['POST', '/system/reload', 200]
+  ],
+  observation: [
+    ['GET', '/metrics', 200],
+    ['GET', '/v1/system/metrics', 200],
+    ['GET', '/openapi.json', 200]
+  ],
+  policyServer: [['POST', '/v1/tree/changed', /tree\.source is not "policy-server"/]]
+} as const satisfies Readonly<Record<string, readonly Call[]>>
+
+type Group = keyof typeof CALLS
+
+const GROUPS = Object.keys(CALLS) as Group[]
 
 test('who may call what', async t => {
   const tree = await startTree(t, {
@@ -66,25 +110,44 @@ test('who may call what', async t => {
   const unknown: TreeMember = { ...member, certificate }
 
   /** Those of `allowed` are answered, everything else is 403 and names a setting. */
-  async function assertMay(allowed: readonly string[], options: AskOptions, setting: RegExp = /[a-z_]+\.[a-z_]+/) {
-    for (const [name, [method, path, status]] of Object.entries(CALLS)) {
-      const answer = await ask(relay, path, { ...options, method })
-      const expected = allowed.includes(name) ? status : 403
-      assert.equal(answer.status, expected, `${name}: ${answer.text}`)
-      if (expected === 403 && method !== 'HEAD') assert.match(answer.text, setting, name)
+  async function assertMay(allowed: readonly Group[], options: AskOptions, setting: RegExp = /[a-z_]+\.[a-z_]+/) {
+    for (const group of GROUPS) {
+      for (const [method, path, expected] of CALLS[group] as readonly Call[]) {
+        const answer = await ask(relay, path, { ...options, method })
+        const what = `${method} ${path}: ${answer.text}`
+        if (!allowed.includes(group)) {
+          assert.equal(answer.status, 403, what)
+          if (method !== 'HEAD') assert.match(answer.text, setting, what)
+          if (typeof expected !== 'number') assert.doesNotMatch(answer.text, expected, what)
+        } else if (typeof expected === 'number') assert.equal(answer.status, expected, what)
+        else assert.match(answer.text, expected, what)
+      }
     }
   }
-  const all = Object.keys(CALLS)
-  const proxied = ['head', 'put', 'run', ...OPEN]
+  const local = GROUPS.filter(group => group !== 'policyServer')
+  const proxied: Group[] = ['open', 'write', 'run']
   const reload = async (edit: (text: string) => string) => {
     await editConfig(relay, edit)
     const answer = await ask(relay, '/system/reload', { method: 'POST' })
     assert.equal(answer.status, 200, answer.text)
   }
 
-  await t.test('local callers: everything', async () => {
-    await assertMay(all, {})
-    await assertMay(all, { headers: { origin: relay.localUrl } })
+  await t.test('every route has its row', async () => {
+    const { paths } = JSON.parse((await ask(relay, '/openapi.json')).text) as { paths: Record<string, object> }
+    const calls = Object.values(CALLS).flat() as readonly Call[]
+    for (const [path, methods] of Object.entries(paths)) {
+      const pattern = path.replace('/rudder/relay-api', '').replaceAll(/\{[^}]+\}/g, '[^/]+')
+      const called = new RegExp(`^${pattern}(\\?|$)`)
+      for (const method of Object.keys(methods)) {
+        const isCalled = calls.some(call => call[0] === method.toUpperCase() && called.test(call[1]))
+        assert.ok(isCalled, `${method} ${path} is not in the table`)
+      }
+    }
+  })
+
+  await t.test('local callers: everything but what the policy server alone may', async () => {
+    await assertMay(local, {})
+    await assertMay(local, { headers: { origin: relay.localUrl } })
   })
 
   await t.test('through a proxy, or from a page of another origin: files and runs', async () => {
@@ -104,11 +167,11 @@ test('who may call what', async t => {
   })
 
   await t.test('by certificate: a node, a relay below, the policy server, and one that nobody knows', async () => {
-    const nodes = ['head', 'put', ...OPEN, 'folder', 'get', 'list']
-    await assertMay(nodes, { as: member })
-    await assertMay(['head', 'put', ...OPEN, 'folder'], { as: tree.member('sub') })
-    await assertMay([...nodes, 'run', 'runs', 'events', 'cancel'], { as: tree.member('root') })
-    await assertMay(['head', 'put', ...OPEN], { as: unknown })
+    const nodes: Group[] = ['write', 'open', 'folder', 'read']
+    await assertMay([...nodes, 'tree'], { as: member })
+    await assertMay(['write', 'open', 'folder', 'trace', 'tree'], { as: tree.member('sub') })
+    await assertMay([...nodes, 'run', 'runs', 'trace', 'policyServer'], { as: tree.member('root') })
+    await assertMay(['write', 'open'], { as: unknown })
     const refused = await ask(relay, '/remote-run/all', { method: 'POST', as: unknown })
     assert.match(refused.text, /remote_run\.allowed_networks/)
     const folder = await ask(relay, '/shared-folder/none', { as: unknown })
@@ -119,34 +182,27 @@ test('who may call what', async t => {
   await t.test(
     'with the token: all but the system; a wrong one is none; a better identity stays what it is',
     async () => {
-      const admin = [
-        'head',
-        'put',
+      const admin: Group[] = [
+        'write',
+        'open',
         'run',
-        ...OPEN,
         'folder',
         'runs',
-        'events',
-        'cancel',
-        'outbox',
-        'retry',
-        'nodes',
-        'node',
-        'links',
-        'unlink',
-        'clients',
-        'remove'
+        'trace',
+        'tree',
+        'administration',
+        'observation'
       ]
       const headers = { authorization: `Bearer ${TOKEN}` }
-      await assertMay([...admin, 'metrics', 'measures', 'openapi'], { as: unknown, headers })
-      await assertMay(['head', 'put', ...OPEN], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
-      await assertMay(all, { headers })
+      await assertMay(admin, { as: unknown, headers })
+      await assertMay(['write', 'open'], { as: unknown, headers: { authorization: `Bearer ${TOKEN}x` } })
+      await assertMay(local, { headers })
       await assertMay(proxied, { headers: { via: '1.1 x', authorization: `Bearer ${TOKEN}x` } })
-      await assertMay([...admin, 'metrics', 'measures', 'openapi'], { headers: { ...headers, via: '1.1 x' } })
-      const more = [...admin, 'metrics', 'measures', 'openapi', 'get', 'list']
+      await assertMay(admin, { headers: { ...headers, via: '1.1 x' } })
+      const more = [...admin, 'read'] as const
       await assertMay(more, { as: member, headers })
-      await assertMay(more, { as: tree.member('root'), headers })
-      await assertMay([...admin, 'metrics', 'measures', 'openapi'], { as: tree.member('sub'), headers })
+      await assertMay([...more, 'policyServer'], { as: tree.member('root'), headers })
+      await assertMay(admin, { as: tree.member('sub'), headers })
       const below = { method: 'GET', as: tree.member('sub'), headers }
       assert.equal((await ask(relay, '/shared-files/sub/node-a1/f', below)).status, 404)
       const off = await ask(tree.relay('root'), '/runs', { as: unknown, headers: { authorization: 'Bearer ' } })
@@ -163,17 +219,17 @@ test('who may call what', async t => {
         .replace('[shared_files]', '[shared_files]\nallowed_networks = ["198.51.100.0/24", "2001:db8::/32"]')
         .concat('[metrics]\nallowed_networks = ["203.0.113.9"]\n')
     )
-    await assertMay([...OPEN, 'run'], from('192.0.2.7'))
-    await assertMay([...OPEN, 'run'], from('::ffff:192.0.2.7'))
-    await assertMay([...OPEN, 'head', 'put'], from('192.0.2.7, 198.51.100.1'))
-    await assertMay([...OPEN, 'head', 'put'], from('2001:db8::7'))
-    await assertMay([...OPEN, 'metrics', 'measures', 'openapi'], from('203.0.113.9, 127.0.0.1'))
-    await assertMay(proxied.slice(2), from('192.0.2.1'))
+    await assertMay(['open', 'run'], from('192.0.2.7'))
+    await assertMay(['open', 'run'], from('::ffff:192.0.2.7'))
+    await assertMay(['open', 'write'], from('192.0.2.7, 198.51.100.1'))
+    await assertMay(['open', 'write'], from('2001:db8::7'))
+    await assertMay(['open', 'observation'], from('203.0.113.9, 127.0.0.1'))
+    await assertMay(['open', 'run'], from('192.0.2.1'))
     assert.match(
-      (await ask(relay, CALLS.head?.[1] ?? '', { method: 'PUT', ...from('192.0.2.1') })).text,
+      (await ask(relay, CALLS.write[1][1], { method: 'PUT', ...from('192.0.2.1') })).text,
       /shared_files\.allowed_networks/
     )
-    await assertMay(['head', 'put', ...OPEN, 'folder', 'get', 'list'], { as: member })
+    await assertMay(['write', 'open', 'folder', 'read', 'tree'], { as: member })
   })
 
   await t.test('a certificate that a reload removes is not known on an open connection either', async () => {
