@@ -44,14 +44,6 @@ type Followed =
   | { readonly kind: 'ended'; readonly outcome: string }
   | { readonly kind: 'lost'; readonly reason: string }
 
-/** What is known of a part that a former process of this relay gave away. */
-export interface LostPart {
-  /** Output events of it that are in the log. */
-  readonly outputs: number
-  /** What to say of it, when nothing more is learned. */
-  readonly message: string
-}
-
 /** Error events taken from one sub-relay, beside one for each of its nodes. */
 const MAX_ERRORS = 1_000
 
@@ -60,8 +52,8 @@ export class ForwardedPart {
   readonly #output: PassedOutput
   #lastSeq = 0
   #errorsLeft: number
-  #outputsToSkip = 0
-  #lost: LostPart | undefined
+  /** What to say of a part that a former process gave away, when nothing more is learned. */
+  #lostMessage: string | undefined
 
   constructor(private readonly options: ForwardedPartOptions) {
     const nodeCount = options.part.nodes.length
@@ -74,10 +66,12 @@ export class ForwardedPart {
     return this.#toItsEnd(() => this.#ask())
   }
 
-  /** As {@link run}, for a part that was given away before this relay was restarted: asks how it goes on, or ended. */
-  resume(lost: LostPart): Promise<void> {
-    this.#lost = lost
-    this.#outputsToSkip = lost.outputs
+  /**
+   * As {@link run}, for a part that was given away before this relay was restarted: asks how it goes on, or ended.
+   * @param lostMessage of its nodes, when nothing more is learned
+   */
+  resume(lostMessage: string): Promise<void> {
+    this.#lostMessage = lostMessage
     return this.#toItsEnd(() => this.#follow({ kind: 'lost', reason: 'it was not there again in time' }))
   }
 
@@ -129,14 +123,14 @@ export class ForwardedPart {
   /** Takes a lost stream up again where that can be done, until the run below has ended. */
   async #follow(first: Followed): Promise<void> {
     const { hop } = this.options
-    const isResumable = this.options.asynchronous || this.#lost !== undefined
+    const isResumable = this.options.asynchronous || this.#lostMessage !== undefined
     let followed = first
     while (followed.kind === 'lost') {
       const { reason } = followed
       const next = isResumable ? await this.#resume(reason) : undefined
       if (next === undefined) {
         if (!isResumable) await cancelBelow(this.options.hop, this.options.part.runId)
-        if (this.#lost !== undefined) return this.#settle({ outcome: 'interrupted', message: this.#lost.message })
+        if (this.#lostMessage !== undefined) return this.#settle({ outcome: 'interrupted', message: this.#lostMessage })
         const message = `${hop.id} was lost: ${reason}`
         const unreached = this.#brokenHop(reason)
         const end = (wasRunning: boolean): NodeEnd =>
@@ -242,8 +236,7 @@ export class ForwardedPart {
     const { node, data } = event
     if (data === undefined || !this.options.keepOutput) return
     if (node !== undefined && !this.#isBelieved(node)) return
-    if (this.#outputsToSkip > 0) this.#outputsToSkip -= 1
-    else this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
+    this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
   }
 
   /** Its word counts for nodes that our own nodes list has below it, and once only. */

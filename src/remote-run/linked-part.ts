@@ -2,7 +2,7 @@ import type { Hop, HopOutcome, HopRequest, Neighbours } from '../tree/hop.js'
 import type { CommandSource } from './command-slots.js'
 import type { ForwardOrder } from './forward-order.js'
 import { makeNodeOrders } from './forward-order.js'
-import { ForwardedPart, type LostPart, type NotTaken } from './forwarded-part.js'
+import { ForwardedPart, type NotTaken } from './forwarded-part.js'
 import type { PlannedNode } from './plan.js'
 import type { RunProgress } from './run-progress.js'
 import type { RunTiming } from './timing.js'
@@ -63,8 +63,8 @@ export class LinkedPart implements CommandSource {
   }
 
   /** What a former process of this relay asked for: how it goes on, or ended. */
-  resume(node: PlannedNode, lost: LostPart): Promise<void> {
-    return this.#cancellably(signal => this.#partFor(node, signal).resume(lost))
+  resume(node: PlannedNode, lostMessage: string): Promise<void> {
+    return this.#cancellably(signal => this.#partFor(node, signal).resume(lostMessage))
   }
 
   async #ask(node: PlannedNode): Promise<void> {

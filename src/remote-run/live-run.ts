@@ -1,43 +1,14 @@
-import type { Config } from '../config/config.js'
-import type { RunStore } from '../storage/run-store.js'
-import type { Neighbours } from '../tree/hop.js'
-import type { Logger } from '../values/logger.js'
-import type { CommandLine } from './command.js'
-import type { CommandHosts } from './command-hosts.js'
-import type { CommandSlots } from './command-slots.js'
-import type { Connections } from './connections.js'
 import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
 import type { ForwardOrder } from './forward-order.js'
 import { forwardAll } from './forwarding.js'
-import { LinkedPart, type LinkedPartOptions } from './linked-part.js'
-import { LocalPart } from './local-part.js'
 import type { NodeTable } from './node-table.js'
-import type { PlannedNode, RunPlan } from './plan.js'
+import { NodesHere } from './nodes-here.js'
+import { allNodes, describePlan, type RunPlan } from './plan.js'
+import type { RunContext } from './run-context.js'
 import type { RunProgress } from './run-progress.js'
 import { RunWait } from './run-wait.js'
-import type { RunTiming } from './timing.js'
 import type { EventPlace, Run, RunEvent, RunRecord, RunState } from './types.js'
-
-/** What all runs of a relay share. */
-export interface RunContext {
-  readonly config: Config['remoteRun']
-  readonly selfId: string
-  readonly neighbours: Neighbours
-  readonly commandLine: CommandLine
-  readonly slots: CommandSlots
-  /** For orders over links. */
-  readonly linkSlots: CommandSlots
-  readonly hosts: CommandHosts
-  /** A sub-relay does not: over its link it is asked for what is below it, and is unknown to itself (contract). */
-  readonly canRunItself: (node: string) => boolean
-  readonly connections: Connections
-  readonly store: RunStore
-  readonly commit: (work: () => void) => Promise<void>
-  readonly logger: Logger
-  readonly timing: RunTiming
-  readonly now: () => number
-}
 
 export interface LiveRunParts {
   readonly order: ForwardOrder
@@ -54,8 +25,8 @@ export interface LiveRunParts {
 /** What a former process left of a run: nodes that run themselves, and may have ended meanwhile. */
 export interface ResumedRun {
   readonly startedAtMs: number
-  /** The nodes that are asked, each with how many of its outputs are in the log. */
-  readonly outputs: ReadonlyMap<string, number>
+  /** Those that are asked how it ended there. */
+  readonly linked: ReadonlySet<string>
 }
 
 /** What became of nodes of which nothing more can be learned. */
@@ -70,7 +41,7 @@ export class LiveRun implements Run {
   readonly #cancelled = new AbortController()
   readonly #suspended = new AbortController()
   readonly #wait: RunWait | undefined
-  readonly #locals = new Set<LocalPart>()
+  readonly #here: NodesHere
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
 
@@ -88,6 +59,14 @@ export class LiveRun implements Run {
     if (parts.waitUntilMs !== undefined) {
       this.#wait = new RunWait(parts.waitUntilMs, context.now, parts.progress, ended)
     }
+    this.#here = new NodesHere({
+      context,
+      order,
+      progress: parts.progress,
+      wait: this.#wait,
+      signal: this.#cancelled.signal,
+      onStarted: () => this.#tellStarted(true)
+    })
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
@@ -124,7 +103,7 @@ export class LiveRun implements Run {
   async cancel(reason: string): Promise<void> {
     if (this.#outcome === 'running' && !this.#cancelled.signal.aborted) {
       this.#cancelled.abort(reason)
-      await Promise.all([...this.#locals].map(local => local.cancel(reason)))
+      await this.#here.cancel(reason)
     }
     await this.ended
   }
@@ -144,8 +123,8 @@ export class LiveRun implements Run {
     const { plan, progress, log } = this.parts
     const { selfId, now } = this.context
     const startedAtMs = now()
-    log.append({ event: 'start', relay: selfId, message: summary(plan) })
-    await this.#untilEnded([this.#runHere(), ...this.#forwards(), this.#refuseUnknown()])
+    log.append({ event: 'start', relay: selfId, message: describePlan(plan) })
+    await this.#untilEnded([this.#here.run(plan.here), ...this.#forwards(), this.#refuseUnknown()])
     if (this.#suspended.signal.aborted) return this.#leave()
     const cancelled = this.#cancelled.signal.aborted
     // whatever a fault left open must not look as if it were under way
@@ -156,19 +135,16 @@ export class LiveRun implements Run {
   }
 
   /** What a former process left under way: the nodes that run themselves are asked how they ended. */
-  async #goOn({ outputs, startedAtMs }: ResumedRun): Promise<void> {
+  async #goOn({ linked: asked, startedAtMs }: ResumedRun): Promise<void> {
     const { progress, table } = this.parts
     const { selfId } = this.context
     this.#tellStarted(true)
     const waiting = new Set(allNodes(this.parts.plan))
-    const others = [...table.nodes()].filter(node => !outputs.has(node) && !waiting.has(node))
+    const others = [...table.nodes()].filter(node => !asked.has(node) && !waiting.has(node))
     await progress.settle(others, selfId, { outcome: 'interrupted', message: INTERRUPTED })
-    const linked = this.#linkedPart([])
     await this.#untilEnded([
-      ...[...outputs].map(([id, count]) =>
-        linked.resume({ id, hostname: '' }, { outputs: count, message: INTERRUPTED })
-      ),
-      this.#runHere(),
+      this.#here.resume(asked, INTERRUPTED),
+      this.#here.run(this.parts.plan.here),
       ...this.#forwards()
     ])
     if (this.#suspended.signal.aborted) return this.#leave()
@@ -183,98 +159,11 @@ export class LiveRun implements Run {
     }
   }
 
-  async #runHere(): Promise<void> {
-    const { plan, progress } = this.parts
-    const linked: PlannedNode[] = []
-    const others: PlannedNode[] = []
-    const waiting: PlannedNode[] = []
-    for (const node of plan.here) {
-      if (progress.table.get(node.id)?.reached === 'link') linked.push(node)
-      else if (this.#canWaitFor(node)) waiting.push(node)
-      else others.push(node)
-    }
-    const waits = waiting.map(node => this.#waitFor(node))
-    await Promise.all([this.#runLinked(linked), this.#runByCommand(others), ...waits])
-  }
-
-  async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
-    if (nodes.length === 0) return
-    const byCommand: Promise<void>[] = []
-    const part = this.#linkedPart(nodes, (node, why) => {
-      const waits = why === 'away' && this.#canWaitFor(node)
-      byCommand.push(waits ? this.#waitFor(node) : this.#runByCommand([node]))
-    })
-    this.context.linkSlots.add(part)
-    await part.ended
-    await Promise.all(byCommand)
-  }
-
-  #canWaitFor({ id }: PlannedNode): boolean {
-    const { connections, canRunItself } = this.context
-    return this.#wait !== undefined && canRunItself(id) && connections.hasHeldLink(id)
-  }
-
-  async #waitFor(node: PlannedNode): Promise<void> {
-    const { table } = this.parts.progress
-    table.set(node.id, { outcome: 'queued', message: 'waits for its link' })
-    try {
-      if (this.#wait !== undefined) await this.context.connections.linked(node.id, this.#wait.signal)
-    } catch {
-      const { selfId: from } = this.context
-      return this.#wait?.expire([node.id], from, { from, to: node.id, reason: 'it held no link' })
-    }
-    table.set(node.id, { outcome: 'queued', message: undefined })
-    return this.#runLinked([node])
-  }
-
   /** To the next process: the run stays as it is on disk. */
   async #leave(): Promise<void> {
     const { table, log } = this.parts
     await table.flush()
     await log.close()
-  }
-
-  #linkedPart(
-    nodes: readonly PlannedNode[],
-    onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
-  ): LinkedPart {
-    const { order, progress } = this.parts
-    const { neighbours, selfId, config, timing } = this.context
-    return new LinkedPart({
-      nodes,
-      order,
-      neighbours,
-      selfId,
-      maxOutputBytes: config.maxOutputBytes,
-      progress,
-      timing,
-      signal: this.#cancelled.signal,
-      onStarted: () => this.#tellStarted(true),
-      onNotLinked
-    })
-  }
-
-  async #runByCommand(nodes: readonly PlannedNode[]): Promise<void> {
-    const { order, progress } = this.parts
-    const { config, commandLine, hosts, selfId, timing, now, slots } = this.context
-    const local = new LocalPart({
-      nodes,
-      conditions: order.conditions,
-      keepOutput: order.keepOutput,
-      config,
-      commandLine,
-      hosts,
-      selfId,
-      progress,
-      killGraceMs: timing.killGraceMs,
-      now,
-      onStarted: () => this.#tellStarted(true)
-    })
-    this.#locals.add(local)
-    if (this.#cancelled.signal.aborted) await local.cancel(String(this.#cancelled.signal.reason))
-    else slots.add(local)
-    await local.ended
-    this.#locals.delete(local)
   }
 
   #forwards(): Promise<void>[] {
@@ -325,18 +214,4 @@ export class LiveRun implements Run {
     })
     await log.close()
   }
-}
-
-function summary({ here, down, unknown }: RunPlan): string {
-  const relays = [...down].map(([relay, nodes]) => `${nodes.length} below ${relay}`).slice(0, 10)
-  const more = down.size > relays.length ? [`and ${down.size - relays.length} more relays`] : []
-  const strangers = unknown.length === 0 ? [] : [`${unknown.length} unknown`]
-  const nodesHere = `${here.length} ${here.length === 1 ? 'node' : 'nodes'} here`
-  return [nodesHere, ...relays, ...more, ...strangers].join(', ')
-}
-
-function* allNodes({ here, down, unknown }: RunPlan): Generator<string> {
-  for (const { id } of here) yield id
-  for (const nodes of down.values()) yield* nodes
-  yield* unknown
 }

@@ -94,6 +94,22 @@ export function append(lists: Map<string, string[]>, key: string, value: string)
   else list.push(value)
 }
 
+/** One line for a user. */
+export function describePlan({ here, down, unknown }: RunPlan): string {
+  const relays = [...down].map(([relay, nodes]) => `${nodes.length} below ${relay}`).slice(0, 10)
+  const more = down.size > relays.length ? [`and ${down.size - relays.length} more relays`] : []
+  const strangers = unknown.length === 0 ? [] : [`${unknown.length} unknown`]
+  const nodesHere = `${here.length} ${here.length === 1 ? 'node' : 'nodes'} here`
+  return [nodesHere, ...relays, ...more, ...strangers].join(', ')
+}
+
+/** Every node of a plan, once. */
+export function* allNodes({ here, down, unknown }: RunPlan): Generator<string> {
+  for (const { id } of here) yield id
+  for (const nodes of down.values()) yield* nodes
+  yield* unknown
+}
+
 function everySoOften(): () => Promise<void> | undefined {
   let count = 0
   return () => {

@@ -14,11 +14,13 @@ import { CommandSlots } from './command-slots.js'
 import { Connections } from './connections.js'
 import { EndedRun } from './ended-run.js'
 import { EventLog } from './event-log.js'
-import { LiveRun, type RunContext } from './live-run.js'
+import { LiveRun } from './live-run.js'
 import { NodeTable } from './node-table.js'
-import { append, type PlannedNode, planRun, type RunPlan } from './plan.js'
+import { planRun, type RunPlan } from './plan.js'
 import { purgeRuns } from './purge.js'
 import { interruptUnfinished } from './recovery.js'
+import { resumeRun } from './resumption.js'
+import type { RunContext } from './run-context.js'
 import { RunFiles } from './run-files.js'
 import { type RunObserver, RunProgress } from './run-progress.js'
 import { newRunRow, toNodeRecord, toRunRecord } from './run-records.js'
@@ -202,62 +204,9 @@ class RunRegistry implements RemoteRuns {
     await this.#files.makeFolder()
     const { interrupted: count, resumable } = await interruptUnfinished({ store, commit, now, files: this.#files })
     if (count > 0) logger.warn({ count }, 'remote runs were interrupted by the end of the former process')
-    for (const id of resumable) await this.#resume(id)
-  }
-
-  /** Asks the nodes that run themselves how a run of a former process ended there. */
-  async #resume(runId: string): Promise<void> {
-    const { store, commit, logger, timing, selfId } = this.#context
-    const row = store.find(runId)
-    if (row === undefined) return
-    const record = toRunRecord(row)
-    const waiting = store.openLinkedNodes(runId)
-    const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
-    await table.addRecords(this.#allNodeRecords(runId))
-    const { end, outputs } = await this.#files.summarize(runId, waiting)
-    const log = await EventLog.reopen(this.#files.path(runId), runId, logger, end)
-    const { keepOutput, asynchronous, conditions, startedAtMs } = record
-    logger.info({ runId, nodes: waiting.length }, 'asking agents how a run of the former process ended')
-    this.#follow(
-      new LiveRun(this.#context, {
-        order: {
-          runId,
-          all: false, // what is left of it
-          keepOutput,
-          asynchronous,
-          conditions,
-          passed: [selfId],
-          requestId: runId
-        },
-        waitUntilMs: record.waitUntilMs,
-        plan: this.#waitingPlan(record),
-        log,
-        table,
-        progress: new RunProgress(log, table, this.options.observer),
-        resumed: { startedAtMs, outputs }
-      })
-    )
-  }
-
-  /** The nodes of a run that waits for which nothing was started, or that a sub-relay may have at hand. */
-  #waitingPlan({ id, waitUntilMs = 0 }: RunRecord): RunPlan {
-    const here: PlannedNode[] = []
-    const down = new Map<string, string[]>()
-    if (waitUntilMs <= this.#context.now()) return { here, down, unknown: [] }
-    const topology = this.options.topology()
-    for (const { node, via } of this.#context.store.waitingNodes(id)) {
-      if (via === null) here.push({ id: node, hostname: topology.find(node)?.hostname ?? '' })
-      else append(down, via, node)
-    }
-    return { here, down, unknown: [] }
-  }
-
-  *#allNodeRecords(runId: string): Generator<NodeRecord> {
-    for (let after: string | undefined; ; ) {
-      const rows = this.#context.store.nodes(runId, MAX_PAGE, after)
-      yield* rows.map(toNodeRecord)
-      after = rows.at(-1)?.node
-      if (after === undefined) return
+    for (const id of resumable) {
+      const run = await resumeRun(this.#context, this.#files, id, this.options)
+      if (run !== undefined) this.#follow(run)
     }
   }
 

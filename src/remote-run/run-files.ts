@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { parseRunEvent, type RunEvent } from '../values/run-event.js'
 import { isRunId } from '../values/run-id.js'
 import type { LogEnd } from './event-log.js'
+import type { LoggedEvents } from './logged-events.js'
 import type { RunState } from './types.js'
 
 const SUFFIX = '.ndjson'
@@ -55,18 +56,17 @@ export class RunFiles {
     }
   }
 
-  /** Where a whole log ends, and how many outputs of each of `nodes` are in it. */
-  async summarize(runId: string, nodes: Iterable<string>): Promise<{ end: LogEnd; outputs: Map<string, number> }> {
-    const outputs = new Map([...nodes].map(node => [node, 0]))
+  /** Where a whole log ends; notes in `logged` what is in it. */
+  async summarize(runId: string, logged: LoggedEvents): Promise<LogEnd> {
     const path = this.path(runId)
     let seq = 0
     for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
       const event = parseRunEvent(line)
-      seq = event?.seq ?? seq
-      const count = event?.event === 'output' && event.node !== undefined ? outputs.get(event.node) : undefined
-      if (count !== undefined && event?.node !== undefined) outputs.set(event.node, count + 1)
+      if (event === undefined) continue
+      seq = event.seq
+      logged.note(event)
     }
-    return { end: { seq, bytes: (await stat(path)).size }, outputs }
+    return { seq, bytes: (await stat(path)).size }
   }
 
   /**

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { EventLog } from './event-log.js'
+import type { EventLog, NewEvent } from './event-log.js'
+import type { LoggedEvents } from './logged-events.js'
 import type { NodeTable } from './node-table.js'
 import type { BrokenHop, NodeOutcome, Reached, RunEvent } from './types.js'
 
@@ -31,13 +32,15 @@ export class RunProgress {
   constructor(
     private readonly log: EventLog,
     readonly table: NodeTable,
-    private readonly observer: RunObserver | undefined
+    private readonly observer: RunObserver | undefined,
+    /** Of a run that is taken up again. */
+    private readonly logged?: LoggedEvents
   ) {}
 
   nodeRunning(node: string, relay: string, startedAtMs: number): void {
     if (this.table.get(node)?.outcome !== 'queued') return
     this.table.set(node, { outcome: 'running', startedAtMs })
-    this.log.append({ event: 'node', node, relay, outcome: 'running' })
+    this.#append({ event: 'node', node, relay, outcome: 'running' })
   }
 
   /** Says which way is tried. Shown in the record alone. */
@@ -67,13 +70,17 @@ export class RunProgress {
   }
 
   output(output: Output): void {
-    this.log.append({ event: 'output', ...output })
+    this.#append({ event: 'output', ...output })
   }
 
   /** @param node undefined when it is about a relay */
   error(relay: string, message: string, node?: string): void {
     const about = node === undefined ? {} : { node }
-    this.log.append({ event: 'error', ...about, relay, message: message.slice(0, MAX_MESSAGE_LENGTH) })
+    this.#append({ event: 'error', ...about, relay, message: message.slice(0, MAX_MESSAGE_LENGTH) })
+  }
+
+  #append(event: NewEvent): void {
+    if (this.logged?.take(event) !== true) this.log.append(event)
   }
 
   /** Ends those of `nodes` that are open still, a few at a time. */

@@ -1,0 +1,125 @@
+import type { ForwardOrder } from './forward-order.js'
+import { LinkedPart, type LinkedPartOptions } from './linked-part.js'
+import { LocalPart } from './local-part.js'
+import type { PlannedNode } from './plan.js'
+import type { RunContext } from './run-context.js'
+import type { RunProgress } from './run-progress.js'
+import type { RunWait } from './run-wait.js'
+
+export interface NodesHereOptions {
+  readonly context: RunContext
+  readonly order: ForwardOrder
+  readonly progress: RunProgress
+  /** Undefined: nodes that are away are not waited for. */
+  readonly wait: RunWait | undefined
+  /** Aborts when the run is cancelled; its reason is a text for users. */
+  readonly signal: AbortSignal
+  readonly onStarted: () => void
+}
+
+/** The part of a run that this relay does itself: each node over its link where there is one, by the command otherwise. */
+export class NodesHere {
+  readonly #locals = new Set<LocalPart>()
+
+  constructor(private readonly options: NodesHereOptions) {}
+
+  /** Resolves when each node has its outcome, or is left to the next process. */
+  async run(nodes: readonly PlannedNode[]): Promise<void> {
+    const { progress } = this.options
+    const linked: PlannedNode[] = []
+    const others: PlannedNode[] = []
+    const waiting: PlannedNode[] = []
+    for (const node of nodes) {
+      if (progress.table.get(node.id)?.reached === 'link') linked.push(node)
+      else if (this.#canWaitFor(node)) waiting.push(node)
+      else others.push(node)
+    }
+    const waits = waiting.map(node => this.#waitFor(node))
+    await Promise.all([this.#runLinked(linked), this.#runByCommand(others), ...waits])
+  }
+
+  async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
+    if (nodes.length === 0) return
+    const byCommand: Promise<void>[] = []
+    const part = this.#linkedPart(nodes, (node, why) => {
+      const waits = why === 'away' && this.#canWaitFor(node)
+      byCommand.push(waits ? this.#waitFor(node) : this.#runByCommand([node]))
+    })
+    this.options.context.linkSlots.add(part)
+    await part.ended
+    await Promise.all(byCommand)
+  }
+
+  #canWaitFor({ id }: PlannedNode): boolean {
+    const { connections, canRunItself } = this.options.context
+    return this.options.wait !== undefined && canRunItself(id) && connections.hasHeldLink(id)
+  }
+
+  async #waitFor(node: PlannedNode): Promise<void> {
+    const { table } = this.options.progress
+    table.set(node.id, { outcome: 'queued', message: 'waits for its link' })
+    try {
+      if (this.options.wait !== undefined)
+        await this.options.context.connections.linked(node.id, this.options.wait.signal)
+    } catch {
+      const { selfId: from } = this.options.context
+      return this.options.wait?.expire([node.id], from, { from, to: node.id, reason: 'it held no link' })
+    }
+    table.set(node.id, { outcome: 'queued', message: undefined })
+    return this.#runLinked([node])
+  }
+
+  #linkedPart(
+    nodes: readonly PlannedNode[],
+    onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
+  ): LinkedPart {
+    const { order, progress } = this.options
+    const { neighbours, selfId, config, timing } = this.options.context
+    return new LinkedPart({
+      nodes,
+      order,
+      neighbours,
+      selfId,
+      maxOutputBytes: config.maxOutputBytes,
+      progress,
+      timing,
+      signal: this.options.signal,
+      onStarted: this.options.onStarted,
+      onNotLinked
+    })
+  }
+
+  async #runByCommand(nodes: readonly PlannedNode[]): Promise<void> {
+    const { order, progress } = this.options
+    const { config, commandLine, hosts, selfId, timing, now, slots } = this.options.context
+    const local = new LocalPart({
+      nodes,
+      conditions: order.conditions,
+      keepOutput: order.keepOutput,
+      config,
+      commandLine,
+      hosts,
+      selfId,
+      progress,
+      killGraceMs: timing.killGraceMs,
+      now,
+      onStarted: this.options.onStarted
+    })
+    this.#locals.add(local)
+    if (this.options.signal.aborted) await local.cancel(String(this.options.signal.reason))
+    else slots.add(local)
+    await local.ended
+    this.#locals.delete(local)
+  }
+
+  /** Asks nodes how an order of a former process ended there. @param lostMessage as of `ForwardedPart.resume` */
+  async resume(nodes: Iterable<string>, lostMessage: string): Promise<void> {
+    const part = this.#linkedPart([])
+    await Promise.all([...nodes].map(id => part.resume({ id, hostname: '' }, lostMessage)))
+  }
+
+  /** Ends the commands; what was asked over links sees the signal. Resolves when none runs. */
+  async cancel(reason: string): Promise<void> {
+    await Promise.all([...this.#locals].map(local => local.cancel(reason)))
+  }
+}

@@ -1,0 +1,87 @@
+import type { CurrentTopology } from '../tree/topology.js'
+import { EventLog } from './event-log.js'
+import { LiveRun } from './live-run.js'
+import { LoggedEvents } from './logged-events.js'
+import { NodeTable } from './node-table.js'
+import { append, type PlannedNode, type RunPlan } from './plan.js'
+import type { RunContext } from './run-context.js'
+import type { RunFiles } from './run-files.js'
+import { type RunObserver, RunProgress } from './run-progress.js'
+import { toNodeRecord, toRunRecord } from './run-records.js'
+import type { NodeRecord, RunRecord } from './types.js'
+
+const ROWS_PER_PAGE = 1_000
+
+/**
+ * Takes up a run of a former process: asks the nodes that run themselves how it ended there, and goes on with what
+ * waits.
+ * @returns undefined when there is no record of it
+ */
+export async function resumeRun(
+  context: RunContext,
+  files: RunFiles,
+  runId: string,
+  { topology, observer }: { readonly topology: CurrentTopology; readonly observer?: RunObserver }
+): Promise<LiveRun | undefined> {
+  const { store, commit, logger, timing, selfId } = context
+  const row = store.find(runId)
+  if (row === undefined) return undefined
+  const record = toRunRecord(row)
+  const linked = new Set(store.openLinkedNodes(runId))
+  const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
+  await table.addRecords(allNodeRecords(context, runId))
+  const logged = new LoggedEvents(node => table.isOpen(node))
+  const end = await files.summarize(runId, logged)
+  const log = await EventLog.reopen(files.path(runId), runId, logger, end)
+  const { keepOutput, asynchronous, conditions, startedAtMs } = record
+  logger.info({ runId, nodes: linked.size }, 'asking agents how a run of the former process ended')
+  return new LiveRun(context, {
+    order: {
+      runId,
+      all: false, // what is left of it
+      keepOutput,
+      asynchronous,
+      conditions,
+      ...waitOf(record, context.now()),
+      passed: [selfId],
+      requestId: runId
+    },
+    waitUntilMs: record.waitUntilMs,
+    plan: waitingPlan(context, record, topology),
+    log,
+    table,
+    progress: new RunProgress(log, table, observer, logged),
+    resumed: { startedAtMs, linked }
+  })
+}
+
+/** What is left of the wait, for the relays below. */
+function waitOf({ waitUntilMs }: RunRecord, nowMs: number): { readonly waitSeconds?: number } {
+  return waitUntilMs === undefined ? {} : { waitSeconds: Math.max(0, Math.ceil((waitUntilMs - nowMs) / 1_000)) }
+}
+
+/** The nodes of a run that waits for which nothing was started, or that a sub-relay may have at hand. */
+function waitingPlan(
+  { store, now }: RunContext,
+  { id, waitUntilMs = 0 }: RunRecord,
+  currentTopology: CurrentTopology
+): RunPlan {
+  const here: PlannedNode[] = []
+  const down = new Map<string, string[]>()
+  if (waitUntilMs <= now()) return { here, down, unknown: [] }
+  const topology = currentTopology()
+  for (const { node, via } of store.waitingNodes(id)) {
+    if (via === null) here.push({ id: node, hostname: topology.find(node)?.hostname ?? '' })
+    else append(down, via, node)
+  }
+  return { here, down, unknown: [] }
+}
+
+function* allNodeRecords({ store }: RunContext, runId: string): Generator<NodeRecord> {
+  for (let after: string | undefined; ; ) {
+    const rows = store.nodes(runId, ROWS_PER_PAGE, after)
+    yield* rows.map(toNodeRecord)
+    after = rows.at(-1)?.node
+    if (after === undefined) return
+  }
+}

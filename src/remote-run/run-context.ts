@@ -1,0 +1,29 @@
+import type { Config } from '../config/config.js'
+import type { RunStore } from '../storage/run-store.js'
+import type { Neighbours } from '../tree/hop.js'
+import type { Logger } from '../values/logger.js'
+import type { CommandLine } from './command.js'
+import type { CommandHosts } from './command-hosts.js'
+import type { CommandSlots } from './command-slots.js'
+import type { Connections } from './connections.js'
+import type { RunTiming } from './timing.js'
+
+/** What all runs of a relay share. */
+export interface RunContext {
+  readonly config: Config['remoteRun']
+  readonly selfId: string
+  readonly neighbours: Neighbours
+  readonly commandLine: CommandLine
+  readonly slots: CommandSlots
+  /** For orders over links. */
+  readonly linkSlots: CommandSlots
+  readonly hosts: CommandHosts
+  /** A sub-relay does not: over its link it is asked for what is below it, and is unknown to itself (contract). */
+  readonly canRunItself: (node: string) => boolean
+  readonly connections: Connections
+  readonly store: RunStore
+  readonly commit: (work: () => void) => Promise<void>
+  readonly logger: Logger
+  readonly timing: RunTiming
+  readonly now: () => number
+}

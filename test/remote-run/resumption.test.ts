@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import type { Run, RunEvent } from '../../src/remote-run/types.js'
+import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/remote-runs.js'
+import { formOf, relayHop } from '../support/run-hops.js'
+
+const BELOW = { steady: 'relay', loud: 'relay', failing: 'relay' }
+
+/** `steady` says a word before `go` is there and one after; `loud` too much before; `failing` ends at once. */
+function command(go: string): string {
+  return `#!/bin/sh
+for host; do :; done
+case "$host" in
+  failing*) echo "this is too long"; exit 3 ;;
+  loud*) echo "this is too long" ;;
+  *) echo before ;;
+esac
+while [ ! -e "${go}" ]; do sleep 0.02; done
+case "$host" in steady*) echo after ;; esac
+`
+}
+
+/** Resolves once `count` events are like `wanted`. */
+async function until(run: Run, count: number, wanted: (event: RunEvent) => boolean): Promise<void> {
+  let left = count
+  for await (const event of run.events(0, new AbortController().signal)) {
+    if (wanted(event)) left -= 1
+    if (left === 0) return
+  }
+  throw new Error('the run ended before')
+}
+
+test('what a sub-relay told before a restart of the upper relay is not logged a second time', async t => {
+  const folder = temporaryFolder(t)
+  const go = join(folder, 'go')
+  const below = await startRuns(t, {
+    topology: topologyOf('relay', BELOW),
+    command: command(go),
+    config: { maxOutputBytes: 15 }
+  })
+  const hop = relayHop('relay', below.runs)
+  const topology = topologyOf('self', { relay: 'self', ...BELOW })
+  const first = await startRuns(t, { topology, hops: [hop], folder })
+  const order = { nodes: Object.keys(BELOW), asynchronous: true, waitUntilMs: Date.now() + 600_000 }
+  const run = await first.runs.start(orderOf(order))
+  await Promise.all([
+    until(run, 1, ({ event, node }) => event === 'output' && node === 'steady'),
+    until(run, 2, ({ event }) => event === 'error'),
+    until(run, 1, ({ node, outcome }) => node === 'failing' && outcome === 'done')
+  ])
+  await first.close()
+
+  const second = await startRuns(t, { topology, hops: [hop], folder })
+  const resumed = second.runs.find(run.id)
+  assert.ok(resumed)
+  writeFileSync(go, '')
+  const events = await allEvents(resumed)
+  assert.deepEqual(outcomesOf(events), { steady: 'done 0', loud: 'done 0', failing: 'done 3' })
+  const told = events.map(({ event, node, outcome, data }) => [event, node, outcome, data].join(' ').trim())
+  const expected = [
+    'start',
+    ...Object.keys(BELOW).map(node => `node ${node} running`),
+    'output steady  before',
+    'output steady  after',
+    'error loud',
+    'error failing',
+    ...Object.keys(BELOW).map(node => `node ${node} done`),
+    'end  done'
+  ]
+  assert.deepEqual(told.sort(), expected.sort())
+  const orders = hop.requests.filter(({ method }) => method === 'POST').map(formOf)
+  assert.equal(orders.length, 2)
+  for (const form of orders) assert.ok(Number(form.get('wait')) > 500, 'what is left of the wait goes down')
+})
