@@ -1,4 +1,4 @@
-import type { NodeOutcome, RunEvent } from '../values/run-event.js'
+import { type CountedOutcome, countedOutcome, type NodeOutcome, type RunEvent } from '../values/run-event.js'
 
 interface NodeState {
   readonly outcome: NodeOutcome
@@ -81,8 +81,8 @@ export class RunTally {
   }
 }
 
-function nameOf({ outcome, exitCode }: NodeState): string {
-  return outcome === 'done' && exitCode !== 0 ? 'failed' : outcome
+function nameOf({ outcome, exitCode }: NodeState): CountedOutcome {
+  return countedOutcome(outcome, exitCode)
 }
 
 function isFailure(state: NodeState): boolean {

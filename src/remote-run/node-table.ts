@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RunNodeRow, RunStore } from '../storage/run-store.js'
 import type { Logger } from '../values/logger.js'
+import { type CountedOutcome, countedOutcome } from '../values/run-event.js'
 import type { RunPlan } from './plan.js'
 import { brokenHopColumns } from './run-records.js'
 import type { NodeOutcome, NodeRecord, Reached, RunRecord } from './types.js'
@@ -89,9 +90,9 @@ export class NodeTable {
   }
 
   counts(): RunRecord['counts'] {
-    const counts: Partial<Record<NodeOutcome | 'failed', number>> = {}
+    const counts: Partial<Record<CountedOutcome, number>> = {}
     for (const { outcome, exitCode } of this.#nodes.values()) {
-      const kind = outcome === 'done' && exitCode !== 0 && exitCode !== undefined ? 'failed' : outcome
+      const kind = countedOutcome(outcome, exitCode)
       counts[kind] = (counts[kind] ?? 0) + 1
     }
     return counts

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type CountedOutcome, countedOutcome } from '../values/run-event.js'
 import type { EventLog, NewEvent } from './event-log.js'
 import type { LoggedEvents } from './logged-events.js'
 import type { NodeTable } from './node-table.js'
@@ -6,8 +7,8 @@ import type { BrokenHop, NodeOutcome, Reached, RunEvent } from './types.js'
 
 /** What an operator counts. */
 export interface RunObserver {
-  /** One more node has its final outcome; `failed` where the agent's exit code was not 0. */
-  nodeRan(outcome: string): void
+  /** One more node has its final outcome. */
+  nodeRan(outcome: CountedOutcome): void
 }
 
 export interface NodeEnd {
@@ -56,7 +57,7 @@ export class RunProgress {
     const message = end.message?.slice(0, MAX_MESSAGE_LENGTH)
     const unreached = shortened(end.unreached)
     this.table.set(node, { outcome, exitCode, durationMs, message, unreached })
-    this.observer?.nodeRan(outcome === 'done' && exitCode !== 0 ? 'failed' : outcome)
+    this.observer?.nodeRan(countedOutcome(outcome, exitCode))
     this.log.append({
       event: 'node',
       node,

@@ -1,6 +1,6 @@
 import type { RunNodeRow, RunRow, RunStore } from '../storage/run-store.js'
-import { NODE_OUTCOMES } from '../values/run-event.js'
-import type { BrokenHop, NodeOutcome, NodeRecord, Reached, RunOrder, RunRecord, RunState } from './types.js'
+import { type CountedOutcome, countedOutcome, NODE_OUTCOMES } from '../values/run-event.js'
+import type { BrokenHop, NodeRecord, Reached, RunOrder, RunRecord, RunState } from './types.js'
 
 const REACHED: readonly Reached[] = ['link', 'command']
 const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
@@ -68,9 +68,9 @@ export function newRunRow(id: string, order: RunOrder, startedAtMs: number): Run
 
 /** How many nodes of a run have each outcome, by the database. */
 export function countNodes(store: RunStore, runId: string): RunRecord['counts'] {
-  const counts: Partial<Record<NodeOutcome | 'failed', number>> = {}
-  for (const { outcome, failed, count } of store.countOutcomes(runId)) {
-    const kind = failed ? 'failed' : (NODE_OUTCOMES.find(known => known === outcome) ?? 'unknown')
+  const counts: Partial<Record<CountedOutcome, number>> = {}
+  for (const { outcome, exitCode, count } of store.countOutcomes(runId)) {
+    const kind = countedOutcome(NODE_OUTCOMES.find(known => known === outcome) ?? 'unknown', exitCode)
     counts[kind] = (counts[kind] ?? 0) + count
   }
   return counts

@@ -1,5 +1,5 @@
 import type { Origin } from '../values/caller.js'
-import type { BrokenHop, NodeOutcome, RunEvent } from '../values/run-event.js'
+import type { BrokenHop, CountedOutcome, NodeOutcome, RunEvent } from '../values/run-event.js'
 
 export type { BrokenHop, NodeOutcome, RunEvent }
 
@@ -49,7 +49,7 @@ export interface RunRecord {
   readonly endedAtMs: number | undefined
   readonly waitUntilMs: number | undefined
   /** How many nodes have each outcome; those that are done are told apart by exit code. */
-  readonly counts: Readonly<Partial<Record<NodeOutcome | 'failed', number>>>
+  readonly counts: Readonly<Partial<Record<CountedOutcome, number>>>
 }
 
 /** Where an event stands in the run's log on disk. */

@@ -35,10 +35,10 @@ export interface RunNodeRow {
   readonly unreachedReason: string | null
 }
 
-/** How many nodes of a run share an outcome; `failed` where the exit code was not 0. */
+/** How many nodes of a run share an outcome. */
 export interface OutcomeCount {
   readonly outcome: string
-  readonly failed: boolean
+  readonly exitCode: number | null
   readonly count: number
 }
 
@@ -94,8 +94,8 @@ export function createRunStore(db: Database) {
     `SELECT node, via FROM run_nodes
      WHERE run_id = ? AND (outcome = 'queued' AND reached IS NULL OR outcome = 'running' AND via IS NOT NULL)`
   )
-  const count = db.prepare<[string], { outcome: string; failed: number; count: number }>(
-    `SELECT outcome, outcome = 'done' AND coalesce(exit_code, 0) <> 0 AS failed, count(*) AS count
+  const count = db.prepare<[string], OutcomeCount>(
+    `SELECT outcome, exit_code AS exitCode, count(*) AS count
      FROM run_nodes WHERE run_id = ? GROUP BY 1, 2`
   )
   const expired = db.prepare<[number, number], { id: string }>(
@@ -154,8 +154,7 @@ export function createRunStore(db: Database) {
     openLinkedNodes: (runId: string): string[] => openLinked.all(runId).map(row => row.node),
     /** Nodes for which nothing was started, or that a sub-relay has at hand. */
     waitingNodes: (runId: string): { readonly node: string; readonly via: string | null }[] => waiting.all(runId),
-    countOutcomes: (runId: string): OutcomeCount[] =>
-      count.all(runId).map(row => ({ ...row, failed: row.failed === 1 })),
+    countOutcomes: (runId: string): OutcomeCount[] => count.all(runId),
     /** Ids of runs that ended before `endedBeforeMs`, oldest first. */
     expiredIds: (endedBeforeMs: number, limit: number): string[] =>
       expired.all(endedBeforeMs, limit).map(row => row.id),

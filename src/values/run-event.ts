@@ -16,6 +16,14 @@ export const NODE_OUTCOMES = [
 ] as const
 export type NodeOutcome = (typeof NODE_OUTCOMES)[number]
 
+/** What a node counts as: its outcome, but `failed` where it is done and was no success. */
+export type CountedOutcome = NodeOutcome | 'failed'
+
+/** The one rule for records, metrics and the command line: only exit code 0 is a success, and none at all is no 0. */
+export function countedOutcome(outcome: NodeOutcome, exitCode: number | null | undefined): CountedOutcome {
+  return outcome === 'done' && exitCode !== 0 ? 'failed' : outcome
+}
+
 /** Where the way to a node that was not reached ended, and why: what a trace would tell. */
 export interface BrokenHop {
   /** The last one that was reached. */

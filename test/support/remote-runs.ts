@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Config } from '../../src/config/config.js'
 import { createRemoteRuns } from '../../src/remote-run/remote-runs.js'
+import type { RunObserver } from '../../src/remote-run/run-progress.js'
 import type { RunTiming } from '../../src/remote-run/timing.js'
 import type { RemoteRuns, Run, RunEvent, RunOrder } from '../../src/remote-run/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
@@ -45,6 +46,7 @@ export interface TestRunsOptions {
   /** Nodes that hold links, as hops; asked anew each time. */
   readonly linked?: (id: string) => Hop | undefined
   readonly hasHeldLink?: (id: string) => boolean
+  readonly observer?: RunObserver
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
   /** Of an earlier call, to start again on the same files. */
@@ -99,6 +101,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     db,
     logger: silentLogger,
     timing: { killGraceMs: 200, resumeDelayMs: 5, resumeMaxDelayMs: 20, recordDelayMs: 10, ...options.timing },
+    ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.now === undefined ? {} : { now: options.now })
   })
   await runs.recover()
