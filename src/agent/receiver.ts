@@ -1,5 +1,5 @@
 import { chmod, chown, stat } from 'node:fs/promises'
-import { downloadFile } from '../cli/download.js'
+import { downloadFile, statIfThere } from '../cli/download.js'
 import { asObject, objectsOf, textOf } from '../cli/json.js'
 import { pathOf, type RelayClient } from '../cli/relay-client.js'
 import type { AgentConfig, ReceiveConfig } from '../config/agent-config.js'
@@ -104,7 +104,7 @@ async function isAsItWas(
   path: string,
   former: { readonly sizeBytes: number; readonly modifiedAtMs: number }
 ): Promise<boolean> {
-  const stats = await stat(path).catch(() => undefined)
+  const stats = await statIfThere(path)
   return stats?.isFile() === true && stats.size === former.sizeBytes && stats.mtimeMs === former.modifiedAtMs
 }
 
@@ -114,7 +114,7 @@ async function setAttributes(path: string, entry: ReceiveConfig, isFirst: boolea
     const { uid, gid } = await findOwner(entry.owner)
     await chown(path, uid, gid)
   }
-  const isNew = isFirst && (await stat(entry.destination).catch(() => undefined)) === undefined
+  const isNew = isFirst && (await statIfThere(entry.destination)) === undefined
   const mode = entry.mode ?? (isNew ? DEFAULT_MODE : undefined)
   if (mode !== undefined) await chmod(path, mode)
 }

@@ -77,7 +77,7 @@ async function checkDestination(destination: string): Promise<void> {
 }
 
 /** @returns undefined where there is nothing @throws {CommandError} where that cannot be told */
-async function statIfThere(path: string): Promise<Stats | undefined> {
+export async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path)
   } catch (error) {

@@ -134,7 +134,10 @@ export class EventLog implements LogSource {
       this.#writtenBytes += done
     } catch (err) {
       this.logger.error({ err, path: this.path }, 'events of a run could not be written and are lost')
-      await this.#file.truncate(this.#writtenBytes).catch(() => undefined)
+      await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
+        // readers stop before it, the next write covers it, and after a crash `RunFiles.mend` cuts it off
+        this.logger.warn({ err: fault, path: this.path }, 'a torn event of a run stays until the next one')
+      })
     }
   }
 

@@ -26,7 +26,7 @@ export interface LinkedPartOptions {
  * for one node is a small thing: its headers are shared, it has no timer but that of its answer.
  */
 export class LinkedPart implements CommandSource {
-  /** Resolves when each node has its outcome, or was given back by `onNotLinked`. */
+  /** Resolves when each node has its outcome, or was given back by `onNotLinked`; rejects for a fault alone. */
   readonly ended: Promise<void>
   readonly #orderFor: ReturnType<typeof makeNodeOrders>
   #next = 0
@@ -34,6 +34,7 @@ export class LinkedPart implements CommandSource {
   /** One each: a signal that thousands listen to takes longer for every further listener. */
   readonly #cancels = new Set<AbortController>()
   #resolveEnded: () => void = () => undefined
+  #rejectEnded: (fault: unknown) => void = () => undefined
 
   constructor(private readonly options: LinkedPartOptions) {
     const { signal } = options
@@ -42,8 +43,9 @@ export class LinkedPart implements CommandSource {
     }
     signal.addEventListener('abort', cancelAll, { once: true })
     this.#orderFor = makeNodeOrders(options.order)
-    this.ended = new Promise(resolve => {
+    this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = resolve
+      this.#rejectEnded = reject
     })
   }
 
@@ -51,7 +53,7 @@ export class LinkedPart implements CommandSource {
     const { nodes, signal } = this.options
     const node = signal.aborted ? undefined : nodes[this.#next]
     if (node === undefined) {
-      this.#settleRest().catch(() => undefined) // it does not fail; a fault would show in the run's own end
+      this.#settleRest().catch(this.#rejectEnded)
       return undefined
     }
     this.#next += 1
