@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls'
 import type { AgentConfig } from '../config/agent-config.js'
 import { readCredentials } from '../links/credentials.js'
 import type { HandshakeOptions } from '../links/lower-link.js'
@@ -46,10 +46,13 @@ export async function readPolicyServerFiles(config: AgentConfig): Promise<Policy
 export async function upperOf(config: AgentConfig): Promise<Upper> {
   const { ca, pins, cert, key } = await readPolicyServerFiles(config)
   const tls: ConnectionOptions = { cert, key, ...(ca === undefined ? {} : { ca }) }
+  const { host } = config.upstream
+  // Through a proxy, TLS itself is not told an address.
+  const named = { ...tls, checkServerIdentity: (_: string, shown: PeerCertificate) => checkServerIdentity(host, shown) }
   const pinned = { ...tls, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
   return {
     url: `wss://${addressOf(config)}`,
-    tls: pins === undefined ? tls : pinned,
+    tls: pins === undefined ? named : pinned,
     pins: pins === undefined ? undefined : new Set(pins)
   }
 }

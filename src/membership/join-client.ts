@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto'
 import type { Agent as HttpAgent, IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
+import { checkServerIdentity } from 'node:tls'
 import type { JoinToken } from '../values/join-token.js'
 import { answerFromJson, toFields } from './join-form.js'
 import type { JoinAnswer, JoinRequest } from './types.js'
@@ -77,6 +78,8 @@ async function ask(
         ...trust,
         ...(agent === undefined ? { agent: false } : { agent }),
         ...(isIP(hostOf(url)) === 0 ? { servername: hostOf(url) } : {}),
+        // Through a proxy, TLS itself is not told the address.
+        checkServerIdentity: (_, certificate) => checkServerIdentity(hostOf(url), certificate),
         method: form === undefined ? 'GET' : 'POST',
         minVersion: 'TLSv1.3',
         signal: AbortSignal.timeout(LIMIT_MS),

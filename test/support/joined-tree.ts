@@ -26,15 +26,15 @@ export interface JoinedTree {
   /** A place for a further machine; nothing is there yet. */
   machine(id: string): Promise<Machine>
   /** Runs `treeline join` for it. */
-  join(machine: Machine, line: readonly string[]): Promise<Ended>
-  serve(machine: Machine): Promise<RelayProcess>
-  agent(machine: Machine): Running
+  join(machine: Machine, line: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended>
+  serve(machine: Machine, env?: NodeJS.ProcessEnv): Promise<RelayProcess>
+  agent(machine: Machine, env?: NodeJS.ProcessEnv): Running
   /** `treeline …`, asked of a machine. */
   ask(machine: Machine, ...args: readonly string[]): Promise<Ended>
 }
 
-/** A root made by `treeline init`, started. @param tree further lines of its section `[tree]` */
-export async function startJoinedTree(t: TestContext, tree = ''): Promise<JoinedTree> {
+/** A root made by `treeline init`, started. @param tree further lines of its section `[tree]`; `files`: of `[shared_files]` */
+export async function startJoinedTree(t: TestContext, tree = '', files = ''): Promise<JoinedTree> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'))
   const running: (() => Promise<unknown>)[] = []
   t.after(async () => {
@@ -48,8 +48,8 @@ export async function startJoinedTree(t: TestContext, tree = ''): Promise<Joined
     const place = { id, folder: join(folder, id), host: `127.0.0.${machines}`, port }
     return { ...place, local: `127.0.0.1:${localPort}` }
   }
-  const serve = async ({ folder: at }: Machine) => {
-    const relay = await startRelayProcess(at)
+  const serve = async ({ folder: at }: Machine, env: NodeJS.ProcessEnv = {}) => {
+    const relay = await startRelayProcess(at, env)
     running.push(() => {
       relay.signal('SIGKILL')
       return relay.ended
@@ -60,7 +60,8 @@ export async function startJoinedTree(t: TestContext, tree = ''): Promise<Joined
   const host = `${root.host}:${root.port}`
   await succeed(treeline(t, ['init', '--dir', root.folder, '--host', host, '--listen', root.local]))
   const conf = join(root.folder, 'main.conf')
-  await writeFile(conf, (await readFile(conf, 'utf8')).replace('[tree]\n', `[tree]\n${tree}\n`))
+  const text = (await readFile(conf, 'utf8')).replace('[tree]\n', `[tree]\n${tree}\n`)
+  await writeFile(conf, text.replace('[shared_files]\n', `[shared_files]\n${files}\n`))
   await serve(root)
   return {
     root,
@@ -71,20 +72,14 @@ export async function startJoinedTree(t: TestContext, tree = ''): Promise<Joined
       const { stdout } = await succeed(treeline(t, ['token', 'create', '--config', root.folder, ...args]))
       return stdout.trim().split(' ').slice(1)
     },
-    join: (at, line) =>
-      treeline(t, [
-        ...line,
-        '--dir',
-        at.folder,
-        '--id',
-        at.id,
-        '--host',
-        `${at.host}:${at.port}`,
-        '--listen',
-        at.local
-      ]),
-    agent: at => {
-      const agent = startTreeline(t, ['agent', '--config', at.folder])
+    join: (at, line, env) =>
+      treeline(
+        t,
+        [...line, '--dir', at.folder, '--id', at.id, '--host', `${at.host}:${at.port}`, '--listen', at.local],
+        env
+      ),
+    agent: (at, env) => {
+      const agent = startTreeline(t, ['agent', '--config', at.folder], env)
       running.push(() => {
         agent.child.kill('SIGKILL')
         return agent.ended

@@ -5,8 +5,8 @@ import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 /**
- * A process of its own that stands in for tinyproxy or nginx where they are not installed. Arguments: `connect <port>`
- * or `tls <port> <plain port> <certificate> <key>`. It ends with its standard input.
+ * A process of its own that stands in for tinyproxy or nginx where they are not installed. Arguments: `connect <port>
+ * <address that it connects from>` or `tls <port> <plain port> <certificate> <key>`. It ends with its standard input.
  */
 const [kind, port = '0', target = '0', cert = '', key = ''] = process.argv.slice(2)
 
@@ -25,7 +25,9 @@ if (kind === 'connect') {
   createServer((_request, response) => response.writeHead(405).end())
     .on('connect', ({ url = '' }, near: Duplex) => {
       const [host = '', farPort = ''] = url.split(':')
-      const far = connect({ host, port: Number(farPort) }, () => near.write('HTTP/1.1 200 OK\r\n\r\n'))
+      const far = connect({ host, port: Number(farPort), localAddress: target }, () =>
+        near.write('HTTP/1.1 200 OK\r\n\r\n')
+      )
       join(near, far)
     })
     .listen(Number(port), '127.0.0.1')
