@@ -12,7 +12,12 @@ const DEFAULT_SILENCE_LIMIT_MS = 60_000
 const SHORT_BODY_BYTES = 64 * 1024
 
 /** Whoever holds a link speaks as we do. */
-const TREELINE: KnownPeer = { isTreeline: () => true, onTreeline: () => undefined }
+const TREELINE: KnownPeer = {
+  isTreeline: () => true,
+  onTreeline: () => undefined,
+  onStranger: () => undefined,
+  onDoubt: () => undefined
+}
 
 /** The neighbours that hold links, as hops. */
 export function createLinkedNeighbours(

@@ -3,7 +3,7 @@ import type { Pool } from 'undici'
 import { LINK_SECRET_HEADER } from '../values/header-names.js'
 import { type AnswerStart, Exchange } from './exchange.js'
 import type { Hop, HopOutcome, HopRequest, LinkToUpper } from './hop.js'
-import { outcomeOf } from './hop-answer.js'
+import { type KnownPeer, outcomeOf } from './hop-answer.js'
 import { relayableRequestHeaders } from './hop-by-hop-headers.js'
 import { describeFailure, isWorthRetrying, StartTimeoutError } from './hop-failures.js'
 
@@ -28,7 +28,7 @@ export interface NoConnection {
 /** Told of every outcome. `durationMs`: until the answer began, or until it was clear that none comes. */
 export type HopObserver = (hopId: string, outcomeKind: HopOutcome['kind'], durationMs: number) => void
 
-export interface DirectHopOptions {
+export interface DirectHopOptions extends KnownPeer {
   readonly id: string
   /** Asked for each attempt, so that new certificates and addresses count at once. */
   readonly connection: () => Promise<PeerConnection | NoConnection>
@@ -40,9 +40,6 @@ export interface DirectHopOptions {
   readonly authorization: string | undefined
   /** Of the policy server alone, where this relay holds a link to it. */
   readonly link?: LinkToUpper | undefined
-  /** What is remembered of it. */
-  readonly isTreeline: () => boolean
-  readonly onTreeline: (version: string) => void
   readonly observer: HopObserver | undefined
 }
 

@@ -13,6 +13,10 @@ const EXPLANATION_LIMIT_MS = 5_000
 export interface KnownPeer {
   readonly isTreeline: () => boolean
   readonly onTreeline: (version: string) => void
+  /** It passed for a Treeline relay, and did something without showing that it is one. */
+  readonly onStranger: () => void
+  /** It passes for a Treeline relay, and says 404 without showing that it is one. */
+  readonly onDoubt: () => void
 }
 
 /**
@@ -33,6 +37,8 @@ export async function outcomeOf(
   const wasTreeline = peer.isTreeline()
   const version = headers[RELAY_HEADER]
   if (version !== undefined) peer.onTreeline(version)
+  // A proxy in front of one that is down refuses. It does nothing in its place.
+  else if (wasTreeline && status < 400) peer.onStranger()
   if (status < 400) return { kind: 'answered', status, headers, body: answer.body }
   if (status === 408 || status === 429 || status >= 500) {
     const text = await explanation(answer.body)
@@ -44,6 +50,7 @@ export async function outcomeOf(
   }
   if (status === 404 && wasTreeline && version === undefined) {
     answer.body.destroy()
+    peer.onDoubt()
     const reason = `${address} answered 404 without being a Treeline relay: a proxy in front of one that is down?`
     return { kind: 'unreachable', reason, status, sent: true }
   }

@@ -48,7 +48,7 @@ export interface Hop {
    * Rejects only when `signal` aborts (with its reason); every failure of the neighbour is an `unreachable` outcome.
    */
   request(request: HopRequest): Promise<HopOutcome>
-  /** Whether this neighbour has ever shown that it is a Treeline relay; remembered through restarts. */
+  /** Whether this neighbour showed that it is a Treeline relay when it last did something; remembered through restarts. */
   readonly isTreeline: boolean
 }
 

@@ -30,6 +30,9 @@ export interface NeighboursOptions {
   readonly now?: () => number
 }
 
+/** How often a neighbour of which it is not clear what it is now is asked, at most. */
+const PROBE_EVERY_MS = 60_000
+
 /** Neighbours whose certificates and addresses can be read again. */
 export interface DirectNeighbours extends Neighbours {
   /**
@@ -81,12 +84,31 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     }
   }
 
+  function forget(id: string): void {
+    try {
+      if (store.forget(id, now())) logger.warn({ hop: id }, 'a neighbour is no Treeline relay any more')
+    } catch (err) {
+      logger.error({ err, hop: id }, 'cannot record that a neighbour is no Treeline relay any more')
+    }
+  }
+
+  /** Only what it does tells a relay that was put back from a proxy in front of one that is down: it is asked for something harmless. */
+  const lastProbes = new Map<string, number>()
+  function probe(hop: Hop): void {
+    if (now() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return
+    lastProbes.set(hop.id, now())
+    hop.request({ method: 'GET', path: 'system/info', headers: {} }).then(
+      answer => answer.kind !== 'unreachable' && answer.body.destroy(),
+      (err: unknown) => logger.error({ err, hop: hop.id }, 'cannot ask a neighbour what it is')
+    )
+  }
+
   function hop(
     id: string,
     target: () => PeerTarget | NoConnection,
     own: { authorization?: string | undefined; link?: LinkToUpper | undefined } = {}
   ): Hop {
-    return createDirectHop({
+    const direct: Hop = createDirectHop({
       id,
       connection: () => connect(id, target),
       // An opening connection that fails makes room for the next try.
@@ -96,8 +118,11 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       link: own.link,
       isTreeline: () => store.version(id) !== undefined,
       onTreeline: version => remember(id, version),
+      onStranger: () => forget(id),
+      onDoubt: () => probe(direct),
       observer: options.observer
     })
+    return direct
   }
 
   function targetBelow(id: string): PeerTarget | NoConnection {

@@ -32,4 +32,8 @@ test('a version that changes all the time is written once a minute at most', asy
   assert.equal(changes(), before)
   store.remember('relay1', '2', 60_000)
   assert.equal(store.version('relay1'), '2')
+  assert.equal(store.forget('relay1', 60_001), false)
+  assert.equal(store.forget('relay1', 120_000), true)
+  assert.equal(store.version('relay1'), undefined)
+  assert.equal(store.forget('relay1', 180_000), false)
 })

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
+import { eventually } from '../support/eventually.js'
 import { assertGot, assertUnreachable, GET } from '../support/hop-outcomes.js'
 import { startNeighbours } from '../support/neighbours.js'
 import { startHttpsPeer } from '../support/tls-peer.js'
@@ -158,6 +159,62 @@ test('a neighbour that showed itself as Treeline is remembered through a restart
   const outcome = await second.neighbours.down('relay1').request(GET)
   assert.equal(assertUnreachable(outcome, /proxy in front of one that is down/, true).status, 404)
 })
+
+test('a neighbour that was put back to an existing relay is one again, from what it does, through a restart', async t => {
+  let isTreeline = true
+  let nowMs = 0
+  const peer = await startHttpsPeer(t, relay, (_, response) => {
+    if (isTreeline) response.setHeader('treeline-relay', '1.2.3')
+    response.end()
+  })
+  const options = { port: peer.port, pins: [relay], now: () => nowMs }
+  const first = await startNeighbours(t, options)
+  const hop = first.neighbours.down('relay1')
+  assertGot(await hop.request(GET), 'answered', 200).resume()
+  isTreeline = false
+  assertGot(await hop.request(GET), 'answered', 200).resume()
+  assert.equal(hop.isTreeline, true, 'two of them behind one name may take turns')
+  nowMs = 60_000
+  assertGot(await hop.request(GET), 'answered', 200).resume()
+  assert.equal(hop.isTreeline, false)
+  await first.stop()
+  const second = await startNeighbours(t, { ...options, folder: first.folder })
+  assert.equal(second.neighbours.down('relay1').isTreeline, false)
+  isTreeline = true
+  assertGot(await second.neighbours.down('relay1').request(GET), 'answered', 200).resume()
+  assert.equal(second.neighbours.down('relay1').isTreeline, true)
+})
+
+for (const [what, status, isForgotten] of [
+  ['an existing relay, which answers', 200, true],
+  ['a proxy in front of a relay that is down, which refuses', 404, false]
+] as const) {
+  test(`a 404 without our header may be of ${what} a further question`, async t => {
+    let nowMs = 0
+    let isTreeline = true
+    const paths: string[] = []
+    const peer = await startHttpsPeer(t, relay, ({ url = '' }, response) => {
+      if (isTreeline) response.setHeader('treeline-relay', '1.2.3')
+      else paths.push(url)
+      response.statusCode = url.endsWith('/system/info') ? status : isTreeline ? 200 : 404
+      response.end()
+    })
+    const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay], now: () => nowMs })
+    const hop = neighbours.down('relay1')
+    assertGot(await hop.request(GET), 'answered', 200).resume()
+    isTreeline = false
+    nowMs = 3_600_000
+    assertUnreachable(await hop.request(GET), /without being/, true)
+    await eventually('the question', () => paths.filter(path => path.endsWith('/system/info')).length === 1)
+    if (isForgotten) await eventually('what it learned', () => !hop.isTreeline)
+    // further refusals in the same minute ask nothing more
+    const outcome = await hop.request(GET)
+    assert.equal(outcome.kind, isForgotten ? 'refused' : 'unreachable')
+    if (outcome.kind !== 'unreachable') outcome.body.resume()
+    assert.equal(paths.filter(path => path.endsWith('/system/info')).length, 1)
+    assert.equal(hop.isTreeline, !isForgotten)
+  })
+}
 
 test('many requests at once all get their own answer', async t => {
   const peer = await startHttpsPeer(t, relay, (request, response) => response.end(request.url))
