@@ -13,6 +13,7 @@ import { RelayError } from '../values/relay-error.js'
 import { createAgentRuns } from './agent-runs.js'
 import { keepCertificate } from './certificate.js'
 import { FileWork } from './file-work.js'
+import { createFollowing, movable, movedTo } from './following.js'
 import { handshakeOf, upperOf } from './upper.js'
 
 export interface AgentOptions {
@@ -32,7 +33,8 @@ const LAST_ANSWERS_MS = 2_000
 const LOOK_EVERY_MS = 20
 
 /** Starts an agent. The caller holds the lock of `storage.path`. */
-export async function startAgent({ config, logger }: AgentOptions): Promise<Agent> {
+export async function startAgent({ config: read, logger }: AgentOptions): Promise<Agent> {
+  const { config, moveUpstream } = movable(read)
   mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
   await upperOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
@@ -47,10 +49,12 @@ export async function startAgent({ config, logger }: AgentOptions): Promise<Agen
     routing: (request, response) => routing(request, response),
     openLane: linkId => dialer.openLane(linkId)
   })
+  const following = createFollowing(config, moveUpstream, signal => keeper.ask(signal), logger)
   const dialer: Dialer = new Dialer({
-    upper: () => upperOf(config),
+    upper: () => upperOf(movedTo(config, following?.address)),
     handshake: () => handshakeOf(config),
     end,
+    follower: following,
     logger
   })
   const files = new FileWork({ config, link: dialer, logger })

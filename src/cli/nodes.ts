@@ -54,9 +54,11 @@ async function move(id: string, options: ServerOptions & { readonly under: strin
     })
     const { hostname, port } = asObject(answer, 'an address')
     const host = `${cell(hostname)}${typeof port === 'number' ? `:${port}` : ''}`
-    console.log(`${id} is under ${options.under} now. On ${id}, set the host of its policy server to
-  host = ${JSON.stringify(host)}
-in [output.upstream] of main.conf (a relay) or [upstream] of agent.conf (a node), and restart it`)
+    console.log(`${id} is under ${options.under} now. If it holds a link, it follows by itself, once it reaches ${host}, and
+writes that into its configuration. If not (it was off, its old policy server is gone, or its certificates are
+pinned), set this on ${id} in [output.upstream] of main.conf (a relay) or [upstream] of agent.conf (a node), and
+restart it:
+  host = ${JSON.stringify(host)}`)
   })
 }
 

@@ -65,6 +65,18 @@ export class ChallengeError extends Error {
   override name = 'ChallengeError'
 }
 
+/** The other side is whom we meant, and wants no link with us. */
+export class LinkRefusedError extends ChallengeError {
+  override name = 'LinkRefusedError'
+
+  constructor(
+    readonly relay: string,
+    message: string
+  ) {
+    super(message)
+  }
+}
+
 const MAX_TEXT = 16 * 1024
 
 export function makeChallenge(relay: string, versions: VersionRange): Challenge {
@@ -163,10 +175,10 @@ function parseClient(value: unknown): ClientProof {
   throw new ChallengeError('a client says its key, its id and its token')
 }
 
-/** @throws {ChallengeError} with the reason of a refusal */
-export function parseWelcome(text: string): Welcome {
+/** @param relay that was to welcome us @throws {LinkRefusedError} with its reason @throws {ChallengeError} */
+export function parseWelcome(text: string, relay: string): Welcome {
   const { treeline, link, pingMs, secret } = parseObject(text)
-  if (treeline === 'refused') throw new ChallengeError(reasonIn(text))
+  if (treeline === 'refused') throw new LinkRefusedError(relay, reasonIn(text))
   if (treeline !== 'welcome' || typeof link !== 'string' || !isPingInterval(pingMs)) {
     throw new ChallengeError('a welcome was expected')
   }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LinkToUpper } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
+import { LinkRefusedError } from './challenge.js'
 import type { LowerEnd } from './lower-link.js'
 import { type HandshakeOptions, introduce } from './lower-link.js'
 import { openWebSocket, type Upper } from './open-web-socket.js'
@@ -15,12 +16,30 @@ export interface DialerOptions {
   readonly upper: () => Promise<Upper>
   readonly handshake: () => Promise<HandshakeOptions>
   readonly end: LowerEnd
+  /** Chooses where the next attempt goes, which `upper` then gives. */
+  readonly follower?: LinkFollower | undefined
   readonly logger: Logger
   readonly now?: () => number
   readonly random?: () => number
   readonly backoff?: { readonly firstMs: number; readonly maxMs: number }
   /** Resolves after so long, or when the signal aborts. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Told of each attempt, and waited for. Does not reject. */
+export interface LinkFollower {
+  opened(): Promise<void>
+  /**
+   * @param refusedBy id of the relay that refused the link; undefined when it was lost, or nobody could be reached
+   * @returns whether there is reason now to try again soon
+   */
+  ended(refusedBy: string | undefined, signal: AbortSignal): Promise<boolean>
+}
+
+interface Ending {
+  /** Why there is no link any more. */
+  readonly reason: string
+  readonly refusedBy?: string
 }
 
 export interface LinkStatus {
@@ -95,10 +114,11 @@ export class Dialer implements LinkToUpper {
     let delayMs = firstMs
     while (!signal.aborted) {
       const triedAtMs = this.#now()
-      const reason = await this.#holdOne()
+      const { reason, refusedBy } = await this.#holdOne()
       if (signal.aborted) break
       if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) delayMs = firstMs
       this.#set({ isConnected: false, sinceMs: this.#status.isConnected ? this.#now() : triedAtMs, reason })
+      if ((await this.options.follower?.ended(refusedBy, signal)) === true) delayMs = firstMs
       const { random = Math.random, wait = sleepUntilAborted } = this.options
       await wait(delayMs * (0.5 + random() / 2), signal)
       delayMs = Math.min(maxMs, delayMs * 2)
@@ -106,9 +126,8 @@ export class Dialer implements LinkToUpper {
     this.#set({ isConnected: false, sinceMs: this.#now(), reason: 'stopping' })
   }
 
-  /** @returns why there is none any more */
-  async #holdOne(): Promise<string> {
-    const { end, logger } = this.options
+  async #holdOne(): Promise<Ending> {
+    const { end, follower, logger } = this.options
     const { signal } = this.#stopping
     try {
       const upper = await this.options.upper()
@@ -121,17 +140,18 @@ export class Dialer implements LinkToUpper {
         }))
       )
       this.#secret = secret === undefined ? undefined : { origin: httpsOrigin(upper.url), secret }
+      await follower?.opened()
       this.#set({ isConnected: true, sinceMs: this.#now(), reason: undefined })
       logger.info({ url: upper.url }, 'link opened')
       const reason = await ended
       this.#secret = undefined
       socket.terminate()
       if (!signal.aborted) logger.warn({ url: upper.url, reason }, 'link lost')
-      return reason
+      return { reason }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       if (!signal.aborted && reason !== this.#status.reason) logger.warn({ reason }, 'no link')
-      return reason
+      return error instanceof LinkRefusedError ? { reason, refusedBy: error.relay } : { reason }
     }
   }
 

@@ -55,7 +55,7 @@ export async function introduce<T>(
   }
   const { credentials, program } = options
   socket.send(JSON.stringify(answerChallenge(challenge, credentials, { version, program, ...what })))
-  return nextText(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text)))
+  return nextText(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
 }
 
 export interface LowerEndOptions {

@@ -12,6 +12,7 @@ import type { JoinAnswer } from './types.js'
 /** Clocks are set, machines sleep: it is looked at least this often whether the time has come. */
 const LOOK_EVERY_MS = 60_000
 const RETRY = { shortestMs: 1_000, longestMs: 3_600_000 } as const
+const ASK_LIMIT_MS = 30_000
 /** A new certificate is not used before the relays that must know it had time to hear of it. */
 const LONGEST_SETTLING_MS = 60_000
 
@@ -56,6 +57,20 @@ export class CertificateKeeper {
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#ended
+  }
+
+  /**
+   * What the root says of this machine now. A certificate that it gives is fetched again when it is due.
+   * @returns undefined for one whose certificate is not ours to renew
+   */
+  async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
+    const held = await this.#read()
+    if (held === undefined) return undefined
+    const key = createPrivateKey(await readFile(this.options.keyFile))
+    return this.options.renew(
+      await makeRequest(held.id, key),
+      AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
+    )
   }
 
   async #keep(): Promise<void> {

@@ -11,6 +11,7 @@ import type { LinkObserver } from '../links/link-observer.js'
 import { LinkRegistry } from '../links/link-registry.js'
 import { LowerEnd } from '../links/lower-link.js'
 import type { Upper } from '../links/open-web-socket.js'
+import type { Following, UpperAddress } from '../membership/following.js'
 import { readPeerFiles } from '../tree/peer-files.js'
 import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
 import type { Topology } from '../tree/topology.js'
@@ -26,6 +27,8 @@ export interface LinksOptions {
   readonly onTreeChange: (listener: () => void) => void
   readonly certificates: KnownCertificates
   readonly registry: LinkRegistry
+  /** Undefined where the address of the policy server is the operator's alone. */
+  readonly following: Following | undefined
   readonly observer: LinkObserver
   readonly logger: Logger
 }
@@ -78,7 +81,8 @@ export function createLinks(options: LinksOptions): Links {
     : undefined
   const dialer = dial
     ? new Dialer({
-        upper: () => upperOf(config()),
+        upper: () => upperOf(config(), options.following?.address),
+        follower: options.following,
         handshake: async () => ({ credentials: readCredentials(await ownCertificate(config())), program: VERSION }),
         end,
         backoff: { firstMs: Math.min(BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
@@ -122,8 +126,10 @@ function admit(certificate: Buffer, { certificates, topology }: LinksOptions): A
   return { owner: { kind: tree.isRelay(id) ? 'relay' : 'node', id } }
 }
 
-async function upperOf(config: Config): Promise<Upper> {
-  const { upstream, general } = config
+/** @param address in place of the one in the configuration */
+async function upperOf(config: Config, address?: UpperAddress): Promise<Upper> {
+  const { general } = config
+  const upstream = config.upstream === undefined ? undefined : { ...config.upstream, ...address }
   if (upstream === undefined) throw new Error('output.upstream.host is not set')
   const files = await readPeerFiles(config)
   if (files.upstreamProblem !== undefined) throw new Error(files.upstreamProblem)

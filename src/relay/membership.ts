@@ -32,6 +32,8 @@ export interface Membership {
   readonly joining: Joining | undefined
   /** At the root of members alone. */
   readonly members: RootMembership | undefined
+  /** What the root says of this relay; undefined where it is the root, or did not join. */
+  ask(signal: AbortSignal): Promise<JoinAnswer | undefined>
   /** Makes the tree what the members are: after a crash it may be one step behind. */
   recover(): Promise<void>
   start(): void
@@ -52,7 +54,12 @@ export function createMembership(options: MembershipOptions): Membership {
   return { joining, members: undefined, ...NOTHING, ...(keeper ?? {}) }
 }
 
-const NOTHING = { recover: async () => undefined, start: () => undefined, stop: async () => undefined }
+const NOTHING = {
+  ask: async () => undefined,
+  recover: async () => undefined,
+  start: () => undefined,
+  stop: async () => undefined
+}
 
 function createAtRoot(options: MembershipOptions): Membership {
   const { config, tree, database, logger } = options
@@ -74,6 +81,7 @@ function createAtRoot(options: MembershipOptions): Membership {
   return {
     joining: members,
     members,
+    ask: NOTHING.ask,
     recover: publish,
     start: () => {
       keeper?.start()
@@ -90,7 +98,7 @@ function keeperOf(
   { config, certificatesChanged, logger }: MembershipOptions,
   renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>,
   more: { readonly askEveryMs?: number; readonly onAnswer?: (answer: JoinAnswer) => Promise<boolean> }
-): Pick<Membership, 'start' | 'stop'> | undefined {
+): Pick<Membership, 'ask' | 'start' | 'stop'> | undefined {
   const { httpsCertificateFile: certificateFile, httpsKeyFile: keyFile } = config().general
   if (certificateFile === undefined || keyFile === undefined) return undefined
   const keeper = new CertificateKeeper({
@@ -104,11 +112,11 @@ function keeperOf(
     ...(more.askEveryMs === undefined ? {} : { askEveryMs: more.askEveryMs }),
     logger
   })
-  return { start: () => keeper.start(), stop: () => keeper.stop() }
+  return { ask: signal => keeper.ask(signal), start: () => keeper.start(), stop: () => keeper.stop() }
 }
 
 /** With pinning, the file is the operator's own. @returns whether it changed */
-async function rememberPolicyServer({ upstream, general }: Config, answer: JoinAnswer): Promise<boolean> {
+export async function rememberPolicyServer({ upstream, general }: Config, answer: JoinAnswer): Promise<boolean> {
   const file = upstream?.serverCertificateFile
   if (file === undefined || general.peerAuthentication !== 'cert_validation') return false
   if (answer.policyServer.certificates === '') return false

@@ -20,6 +20,7 @@ import { TreeSync } from '../tree-sync/tree-sync.js'
 import { TreeVersions } from '../tree-sync/tree-versions.js'
 import { createCertificateBook } from './certificates.js'
 import { createFileNotices } from './file-notices.js'
+import { createFollowing } from './following.js'
 import { createLinks, createRegistry, type Links } from './links.js'
 import { createMembership, type Membership } from './membership.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
@@ -73,17 +74,19 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
   registry.onChange((event, { owner }) => {
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
+  const following = createFollowing({ system, ask: signal => membership.ask(signal), logger })
   const ownLinks: Links = createLinks({
     config: system.config,
     topology,
     onTreeChange: listener => tree.onChange(listener),
     certificates,
     registry,
+    following,
     observer: metrics.links,
     logger
   })
   const { certificatesChanged } = system
-  const membership = createMembership({
+  const membership: Membership = createMembership({
     config: system.config,
     tree,
     neighbours,

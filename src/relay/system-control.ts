@@ -24,6 +24,8 @@ export interface RelaySystemControl extends SystemControl {
   /** The configuration in force. */
   readonly config: () => Config
   onCertificateRenewal(renew: (config: Config) => void): void
+  /** Takes another address of the policy server for that of the configuration. */
+  moveUpstream(address: { readonly host: string; readonly port: number }): Promise<void>
   /** Reads this relay's certificate, and its policy server's, again, and nothing else. */
   certificatesChanged(): Promise<void>
 }
@@ -85,6 +87,11 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     config: () => inForce,
     reload,
     status,
+    moveUpstream: async address => {
+      if (inForce.upstream === undefined) return
+      inForce = { ...inForce, upstream: { ...inForce.upstream, ...address } }
+      await neighbours.reload(inForce)
+    },
     certificatesChanged: async () => {
       certificates.readPolicyServer(inForce.upstream?.serverCertificateFile)
       renewCertificate(inForce)

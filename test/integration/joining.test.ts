@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -17,6 +17,10 @@ async function linksOf(machine: Machine): Promise<string[]> {
 
 async function certificateOf({ folder }: Machine): Promise<X509Certificate> {
   return new X509Certificate(await readFile(join(folder, 'certificate.pem')))
+}
+
+function hostOf({ host, port }: Machine): RegExp {
+  return new RegExp(`^host = "${host}:${port}"$`, 'm')
 }
 
 function untilLinked(machine: Machine, ...ids: string[]): Promise<string[] | true> {
@@ -133,14 +137,17 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     assert.match(again.stderr, /agent\.conf is there already/)
   })
 
-  await t.test('moved, its link is closed by the old relay, and taken by the new one', async () => {
+  await t.test('moved, its link is closed by the old relay, and it opens one to the new one', async () => {
     const moved = await succeed(tree.ask(root, 'nodes', 'move', 'node-1', '--under', 'root'))
     assert.match(moved.stdout, new RegExp(`host = "${root.host}:${root.port}"`))
     await untilLinked(relay)
+    await untilLinked(root, 'node-1', 'relay-a')
+    assert.match(await readFile(join(node.folder, 'agent.conf'), 'utf8'), hostOf(root))
     const cycle = await tree.ask(root, 'nodes', 'move', 'root', '--under', 'relay-a')
     assert.match(cycle.stderr, /409/)
     await succeed(tree.ask(root, 'nodes', 'move', 'node-1', '--under', 'relay-a'))
     await untilLinked(relay, 'node-1')
+    assert.match(await readFile(join(node.folder, 'agent.conf'), 'utf8'), hostOf(relay))
   })
 
   await t.test('removed, its link is closed at once and it does not come back', async () => {
@@ -170,6 +177,41 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     await eventually('another refusal of the old one', () => refusals() > seen)
     assert.deepEqual(await linksOf(root), [])
   })
+})
+
+test('a relay that is moved follows with all below it, and is there after a restart', async t => {
+  const tree = await startJoinedTree(t)
+  const { root } = tree
+  const line = await tree.token('--relay', '--uses', '2')
+  const [relayA, relayB, node] = await Promise.all(['relay-a', 'relay-b', 'node-1'].map(id => tree.machine(id)))
+  assert.ok(relayA !== undefined && relayB !== undefined && node !== undefined)
+  for (const relay of [relayA, relayB]) await succeed(tree.join(relay, line))
+  await tree.serve(relayA)
+  const moving = await tree.serve(relayB)
+  await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-b')))
+  tree.agent(node)
+  await untilLinked(root, 'relay-a', 'relay-b')
+  await untilLinked(relayB, 'node-1')
+  const before = await readFile(join(relayB.folder, 'main.conf'), 'utf8')
+  await writeFile(join(relayB.folder, 'main.conf'), `# keep this\n${before}`)
+  await succeed(tree.ask(root, 'nodes', 'move', 'relay-b', '--under', 'relay-a'))
+  await untilLinked(root, 'relay-a')
+  await untilLinked(relayA, 'relay-b')
+  const expected = before.replace(`host = "${root.host}:${root.port}"`, `host = "${relayA.host}:${relayA.port}"`)
+  await eventually('the configuration', async () => {
+    return (await readFile(join(relayB.folder, 'main.conf'), 'utf8')) === `# keep this\n${expected}`
+  })
+  const run = await tree.ask(root, 'trace', 'node-1')
+  assert.match(run.stdout, /relay-a.*relay-b.*node-1/s, run.stderr)
+  assert.deepEqual(await linksOf(relayB), ['node-1'])
+  await eventually('its tree, from the new one', async () => {
+    const status = (await getJson(relayB, '/system/status')) as { data: { nodes: { sync: { problem?: string } } } }
+    return status.data.nodes.sync.problem === undefined
+  })
+  await moving.stop()
+  await untilLinked(relayA)
+  await tree.serve(relayB)
+  await untilLinked(relayA, 'relay-b')
 })
 
 test('certificates renew themselves, in use, and no link is lost by it', async t => {

@@ -35,12 +35,12 @@ test('a secret tells its link, and nothing else does', () => {
 test('a welcome may come without a secret, as older relays send it, and with more than is known', () => {
   const welcome = { treeline: 'welcome', link: 'x', pingMs: 10 } as const
   const secret = 'a.0123456789abcdef-_'
-  assert.deepEqual(parseWelcome(JSON.stringify(welcome)), welcome)
-  assert.deepEqual(parseWelcome(JSON.stringify({ ...welcome, secret, later: {} })), { ...welcome, secret })
+  assert.deepEqual(parseWelcome(JSON.stringify(welcome), 'relay'), welcome)
+  assert.deepEqual(parseWelcome(JSON.stringify({ ...welcome, secret, later: {} }), 'relay'), { ...welcome, secret })
   for (const wrong of [1, null, {}, 'short', 'with a space in it', `${secret}\r\nx: y`, 'x'.repeat(1_000)]) {
-    assert.deepEqual(parseWelcome(JSON.stringify({ ...welcome, secret: wrong })), welcome)
+    assert.deepEqual(parseWelcome(JSON.stringify({ ...welcome, secret: wrong }), 'relay'), welcome)
   }
-  assert.throws(() => parseWelcome(JSON.stringify({ treeline: 'welcome', secret })), ChallengeError)
+  assert.throws(() => parseWelcome(JSON.stringify({ treeline: 'welcome', secret }), 'relay'), ChallengeError)
 })
 
 test('a link has a secret for its own upper side, known while it stands; the next link has another one', async t => {

@@ -1,0 +1,50 @@
+import { join } from 'node:path'
+import type { AgentConfig } from '../config/agent-config.js'
+import { Following, keepUpstreamHost, type UpperAddress } from '../membership/following.js'
+import type { JoinAnswer } from '../membership/types.js'
+import type { Logger } from '../values/logger.js'
+
+export interface Movable {
+  /** As it was read, but for the policy server's address, which is the present one whenever it is looked at. */
+  readonly config: AgentConfig
+  moveUpstream(address: UpperAddress): void
+}
+
+export function movable(config: AgentConfig): Movable {
+  let { upstream } = config
+  return {
+    config: {
+      ...config,
+      get upstream() {
+        return upstream
+      }
+    },
+    moveUpstream: address => {
+      upstream = { ...upstream, ...address }
+    }
+  }
+}
+
+/** @param address of the policy server; undefined: as it is */
+export function movedTo(config: AgentConfig, address: UpperAddress | undefined): AgentConfig {
+  return address === undefined ? config : { ...config, upstream: { ...config.upstream, ...address } }
+}
+
+/** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
+export function createFollowing(
+  config: AgentConfig,
+  moveUpstream: (address: UpperAddress) => void,
+  ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>,
+  logger: Logger
+): Following | undefined {
+  if (config.upstream.caFile === undefined) return undefined
+  return new Following({
+    configured: () => config.upstream,
+    ask,
+    adopt: async address => {
+      moveUpstream(address)
+      await keepUpstreamHost(join(config.directory, 'agent.conf'), 'upstream', address, logger)
+    },
+    logger
+  })
+}
