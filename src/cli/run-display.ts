@@ -1,18 +1,22 @@
 import type { RunEvent } from '../values/run-event.js'
 import type { RunTally } from './run-tally.js'
-import { printable, printableOutput, StatusLine } from './terminal.js'
+import { printable, printableOutput, StatusLine, type TerminalStreams } from './terminal.js'
 
 /**
  * Shows a run as it goes: agents' output on standard output, each line with its node; a line per failure on standard
  * error, and on a terminal one below that counts. As JSON: the events as they come.
  */
 export class RunDisplay {
-  readonly #status = new StatusLine()
+  readonly #status: StatusLine
 
+  /** @param streams those of the process, but for tests */
   constructor(
     private readonly tally: RunTally,
-    private readonly isJson: boolean
-  ) {}
+    private readonly isJson: boolean,
+    private readonly streams: TerminalStreams = process
+  ) {
+    this.#status = new StatusLine(streams)
+  }
 
   /** Counts the event and shows it. Resolves when there is room for more. */
   async show(event: RunEvent): Promise<void> {
@@ -27,7 +31,7 @@ export class RunDisplay {
   fail(message: string): void {
     const line = this.tally.fail(message)
     if (!this.isJson) this.#status.print(line)
-    else process.stdout.write(`${JSON.stringify({ event: 'error', message })}\n`)
+    else this.streams.stdout.write(`${JSON.stringify({ event: 'error', message })}\n`)
   }
 
   /** @param notStarted nodes that were left out */
@@ -39,16 +43,16 @@ export class RunDisplay {
         success: this.tally.isSuccess && notStarted === 0,
         outcomes: this.tally.counts()
       }
-      process.stdout.write(`${JSON.stringify({ ...summary, not_started: notStarted })}\n`)
+      this.streams.stdout.write(`${JSON.stringify({ ...summary, not_started: notStarted })}\n`)
     } else {
-      process.stdout.write(`${this.tally.describe()}${notStarted === 0 ? '' : `, ${notStarted} not started`}\n`)
+      this.streams.stdout.write(`${this.tally.describe()}${notStarted === 0 ? '' : `, ${notStarted} not started`}\n`)
     }
   }
 
   async #showOutput(node: string, data: string): Promise<void> {
     const lines = data.endsWith('\n') ? data.slice(0, -1) : data
     const prefix = `${printable(node)}: `
-    const text = lines.split('\n').map(line => `${prefix}${process.stdout.isTTY ? printableOutput(line) : line}\n`)
+    const text = lines.split('\n').map(line => `${prefix}${this.streams.stdout.isTTY ? printableOutput(line) : line}\n`)
     await this.#status.write(text.join(''))
   }
 }

@@ -4,6 +4,7 @@ import { parseDuration } from '../values/duration.js'
 import { checkNodeId } from '../values/ids.js'
 import type { RunEvent } from '../values/run-event.js'
 import { CommandError, EXIT, errorMessage, UsageError } from './command-error.js'
+import { readCount } from './count-option.js'
 import { listNodesBelow } from './node-pages.js'
 import type { RelayClient } from './relay-client.js'
 import { type BatchSize, parseBatchSize, splitIntoBatches } from './run-batches.js'
@@ -11,6 +12,9 @@ import { RunDisplay } from './run-display.js'
 import { type RunRequest, streamRun } from './run-stream.js'
 import { RunTally } from './run-tally.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+
+/** More than any tree has. */
+const MAX_NODES = 999_999_999
 
 /** What a shell reports for a program that was interrupted. */
 const EXIT_SIGINT = 130
@@ -79,15 +83,14 @@ function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
     asynchronous: options.async === true || options.wait !== undefined,
     waitSeconds: options.wait === undefined ? 0 : Math.ceil(readTime('--wait', options.wait) / 1_000),
     batch: options.batch === undefined ? undefined : parseBatchSize(options.batch),
-    maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readCount(options.maxFailures),
+    maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readMaxFailures(options.maxFailures),
     timeoutMs: options.timeout === undefined ? undefined : readTime('--timeout', options.timeout),
     isJson: options.json === true
   }
 }
 
-function readCount(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--max-failures should be a number, not ${JSON.stringify(text)}`)
-  return Number(text)
+function readMaxFailures(text: string): number {
+  return readCount('--max-failures', text, { min: 0, max: MAX_NODES })
 }
 
 /** Waits for the first event alone: the relay goes on without us. */

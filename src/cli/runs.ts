@@ -1,10 +1,14 @@
 import type { Command } from 'commander'
+import { readCount } from './count-option.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { readLines } from './ndjson-lines.js'
 import { pathOf, type RelayClient } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
 import { cell, formatRecord, formatTable, printJson, showTime } from './table.js'
 import { printable } from './terminal.js'
+
+/** What a relay shows at once. */
+const MAX_RUNS = 1_000
 
 interface RunsOptions extends ServerOptions {
   readonly json?: boolean
@@ -14,7 +18,7 @@ interface RunsOptions extends ServerOptions {
 export function register(program: Command): void {
   const runs = program.command('runs').description('Records of remote runs')
   addServerOptions(runs.command('list').description('The newest first'))
-    .option('--limit <count>', 'how many, 1 to 1000', '20')
+    .option('--limit <count>', `how many, 1 to ${MAX_RUNS}`, '20')
     .option('--before <id>', 'only those older than this one')
     .option('--json', 'print JSON')
     .action(list)
@@ -33,8 +37,9 @@ export function register(program: Command): void {
 }
 
 async function list(options: RunsOptions & { readonly limit: string; readonly before?: string }): Promise<void> {
+  const limit = readCount('--limit', options.limit, { min: 1, max: MAX_RUNS })
   await withClient(options, async client => {
-    const query = { limit: options.limit, ...(options.before === undefined ? {} : { before: options.before }) }
+    const query = { limit: String(limit), ...(options.before === undefined ? {} : { before: options.before }) }
     const runs = objectsOf(asObject(await client.json({ method: 'GET', path: 'runs', query }), 'an object'), 'runs')
     if (options.json === true) return printJson(runs)
     const rows = runs.map(run => [
@@ -78,9 +83,10 @@ async function cancel(id: string, options: RunsOptions): Promise<void> {
 }
 
 async function events(id: string, options: RunsOptions & { readonly after: string }): Promise<void> {
+  const after = readCount('--after', options.after, { min: 0, max: Number.MAX_SAFE_INTEGER })
   await withClient(options, async client => {
     const path = pathOf('runs', id, 'events')
-    const answer = await client.request({ method: 'GET', path, query: { after: options.after }, isPatient: true })
+    const answer = await client.request({ method: 'GET', path, query: { after: String(after) }, isPatient: true })
     for await (const line of readLines(answer.body)) process.stdout.write(`${printable(line)}\n`)
   })
 }

@@ -18,6 +18,15 @@ export function printableOutput(text: string): string {
 /** Between two changes of the line: more often than this no one can read. */
 const REFRESH_MS = 100
 
+/** What a status line needs of a stream. */
+export type TerminalStream = Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write' | 'once'>
+
+/** Where a command writes. */
+export interface TerminalStreams {
+  readonly stdout: TerminalStream
+  readonly stderr: TerminalStream
+}
+
 /**
  * Lines on standard error with one at the bottom that changes. Where standard error is no terminal, the changing line
  * is not shown at all.
@@ -26,7 +35,13 @@ export class StatusLine {
   #text = ''
   #isShown = false
   #timer: NodeJS.Timeout | undefined
-  readonly isLive = process.stderr.isTTY === true
+
+  /** @param streams those of the process, but for tests */
+  constructor(private readonly streams: TerminalStreams = process) {}
+
+  get isLive(): boolean {
+    return this.streams.stderr.isTTY === true
+  }
 
   /** Shows `text`, cut to the width of the terminal; at most ten times a second. */
   update(text: string): void {
@@ -42,21 +57,21 @@ export class StatusLine {
 
   /** Prints a line that stays, above the changing one. */
   print(line: string): void {
-    this.#aside(() => process.stderr.write(`${line}\n`))
+    this.#aside(() => this.streams.stderr.write(`${line}\n`))
   }
 
   /** Writes to standard output, above the changing line. Resolves when more may be written. */
   async write(text: string): Promise<void> {
     let isRoomLeft = true
     this.#aside(() => {
-      isRoomLeft = process.stdout.write(text)
+      isRoomLeft = this.streams.stdout.write(text)
     })
-    if (!isRoomLeft) await new Promise(resolve => process.stdout.once('drain', resolve))
+    if (!isRoomLeft) await new Promise(resolve => this.streams.stdout.once('drain', resolve))
   }
 
   /** Takes the changing line away. */
   clear(): void {
-    if (this.#isShown) process.stderr.write(CLEAR_LINE)
+    if (this.#isShown) this.streams.stderr.write(CLEAR_LINE)
     this.#isShown = false
   }
 
@@ -68,8 +83,9 @@ export class StatusLine {
   }
 
   #show(): void {
-    const width = process.stderr.columns || 80 // 0 on some terminals
-    process.stderr.write(CLEAR_LINE + this.#text.slice(0, width - 1))
+    const { stderr } = this.streams
+    const width = stderr.columns || 80 // 0 on some terminals
+    stderr.write(CLEAR_LINE + this.#text.slice(0, width - 1))
     this.#isShown = true
   }
 }

@@ -59,7 +59,7 @@ test('nodes, runs and outbox as tables, on a plain local relay', async t => {
   await shows(['nodes', 'show', 'a'], /hostname +a\.exam\?ple\n[\s\S]*certificate +ab12 until Jan/)
   await shows(['nodes', 'route', 'a'], /a +down to relay1/)
   await shows(['runs', 'list'], /R1 +done +2023-11-14 22:13:20Z +local +all +done 2/)
-  await shows(['runs', 'show', 'R1'], /a +- +done +0 +1\.5 s +-\nb +-/)
+  await shows(['runs', 'show', 'R1'], /a +- +done +0 +1\.5 s +- +-\nb +-/)
   await shows(['runs', 'cancel', 'R1'], /state +cancelled/)
   await shows(['runs', 'events', 'R1', '--after', '4'], /^\{"seq":5,/)
   await shows(['outbox', 'list'], /E1 +failed +t\/s\/f +2\.0 KiB .* no/)
@@ -191,4 +191,19 @@ test('--version, help and usage', async t => {
   assert.match((await treeline(t, ['help', 'run'])).stdout, /--max-failures/)
   assert.equal((await treeline(t, ['nosuch'])).code, 2)
   assert.equal((await treeline(t, ['nodes', 'show'])).code, 2)
+})
+
+test('counts out of their range are usage errors that name it, and nothing is asked', async t => {
+  const relay = await startSmallRelay(t)
+  for (const [args, range] of [
+    [['list', '--limit', '-1'], '--limit should be a whole number from 1 to 1000, not "-1"'],
+    [['list', '--limit', '1001'], 'from 1 to 1000'],
+    [['list', '--limit', 'ten'], 'from 1 to 1000'],
+    [['events', 'R1', '--after', '-1'], '--after should be a whole number from 0 to']
+  ] as const) {
+    const { code, stderr } = await treeline(t, ['runs', ...args, '--server', relay.url])
+    assert.equal(code, 2, stderr)
+    assert.ok(stderr.includes(range), stderr)
+  }
+  assert.deepEqual(relay.requests, [])
 })
