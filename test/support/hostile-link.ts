@@ -95,11 +95,12 @@ export async function openHostileLink(
   t: TestContext,
   relay: TreeRelay,
   member: TreeMember
-): Promise<RawLink & { readonly id: string }> {
+): Promise<RawLink & { readonly id: string; readonly secret: string }> {
   const link = await openRawLink(t, relay.url)
   const said = await greet(link, member)
-  if (typeof said.link !== 'string') throw new Error(`no link: ${JSON.stringify(said)}`)
-  return { ...link, id: said.link }
+  const { link: id, secret } = said
+  if (typeof id !== 'string' || typeof secret !== 'string') throw new Error(`no link: ${JSON.stringify(said)}`)
+  return { ...link, id, secret }
 }
 
 /** Types of HTTP/2 frames (RFC 9113, section 6). */

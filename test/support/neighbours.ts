@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import type { CertificateMaterial } from '../../demo/pki.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { createNeighbourStore } from '../../src/storage/neighbour-store.js'
+import type { LinkToUpper } from '../../src/tree/hop.js'
 import { createNeighbours, type DirectNeighbours, type HopObserver } from '../../src/tree/neighbours.js'
 import { numberNodes } from '../../src/tree/numbered-nodes.js'
 import { packTree } from '../../src/tree/packed-tree.js'
@@ -30,6 +31,7 @@ export interface TestNeighboursOptions {
   readonly now?: () => number
   /** Makes this relay one below the policy server at `host:port`. */
   readonly upstream?: { readonly user?: string; readonly password?: string; readonly certificate?: CertificateMaterial }
+  readonly linkUp?: LinkToUpper
   /** Of an earlier call, to start again on the same database. */
   readonly folder?: string
 }
@@ -59,6 +61,7 @@ export async function startNeighbours(t: TestContext, options: TestNeighboursOpt
     store: createNeighbourStore(db),
     logger: silentLogger,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
+    ...(options.linkUp === undefined ? {} : { linkUp: () => options.linkUp }),
     ...(options.now === undefined ? {} : { now: options.now })
   })
   let isStopped = false

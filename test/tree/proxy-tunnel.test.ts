@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { before, type TestContext, test } from 'node:test'
+import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
+import { startNeighbours } from '../support/neighbours.js'
+import { startHttpsPeer } from '../support/tls-peer.js'
+
+let peerCertificate: CertificateMaterial
+
+before(async () => {
+  peerCertificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'root.example.com' })
+})
+
+/** @returns its port; closed after the test */
+async function open(t: TestContext, server: Server): Promise<number> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => undefined)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** A proxy that leads every name to loopback. */
+async function startProxy(t: TestContext) {
+  const asked: IncomingMessage[] = []
+  const server = createServer().on('connect', (request: IncomingMessage, near: Duplex) => {
+    asked.push(request)
+    const far = connect({ host: '127.0.0.1', port: Number(request.url?.split(':').at(-1)) }, () => {
+      near.write('HTTP/1.1 200 Connection established\r\nx-proxy: 1\r\n\r\n')
+      near.pipe(far).pipe(near)
+    })
+    near.on('error', () => far.destroy()).on('close', () => far.destroy())
+    far.on('error', () => near.destroy()).on('close', () => near.destroy())
+  })
+  return { port: await open(t, server), asked }
+}
+
+/** For this process, until the test ends. */
+function setProxy(t: TestContext, values: { readonly HTTPS_PROXY: string; readonly NO_PROXY?: string }): void {
+  const former = { HTTPS_PROXY: process.env.HTTPS_PROXY, NO_PROXY: process.env.NO_PROXY }
+  Object.assign(process.env, { NO_PROXY: '', ...values })
+  t.after(() => {
+    for (const [name, value] of Object.entries(former)) {
+      if (value === undefined) delete process.env[name]
+      else process.env[name] = value
+    }
+  })
+}
+
+async function startAbove(t: TestContext, host: string) {
+  const peer = await startHttpsPeer(t, peerCertificate, (_request, response) => response.end('done'))
+  const { neighbours } = await startNeighbours(t, {
+    host,
+    port: peer.port,
+    upstream: { certificate: peerCertificate },
+    connectTimeoutMs: 300
+  })
+  const ask = () => neighbours.up().request({ method: 'GET', path: 'x', headers: {} })
+  return { ask, peer }
+}
+
+test('the policy server is reached through the proxy, by its name there and with its credentials', async t => {
+  const proxy = await startProxy(t)
+  setProxy(t, { HTTPS_PROXY: `http://user:p%40ss@127.0.0.1:${proxy.port}` })
+  const { ask, peer } = await startAbove(t, 'root.known-to-the-proxy.test')
+  for (let count = 0; count < 5; count += 1) {
+    const outcome = await ask()
+    assert.ok(outcome.kind === 'answered', JSON.stringify(outcome))
+    assert.equal(await text(outcome.body), 'done')
+  }
+  assert.ok(proxy.asked.length < 5, 'connections are kept')
+  const [{ url, headers } = { url: '', headers: {} }] = proxy.asked
+  assert.equal(url, `root.known-to-the-proxy.test:${peer.port}`)
+  assert.equal(headers.host, url)
+  assert.equal(headers['proxy-authorization'], `Basic ${Buffer.from('user:p@ss').toString('base64')}`)
+})
+
+test('NO_PROXY leads there without one', async t => {
+  setProxy(t, { HTTPS_PROXY: 'http://127.0.0.1:1', NO_PROXY: '127.0.0.1' })
+  const { ask } = await startAbove(t, '127.0.0.1')
+  assert.equal((await ask()).kind, 'answered')
+})
+
+test('relays below are reached without one', async t => {
+  setProxy(t, { HTTPS_PROXY: 'http://127.0.0.1:1' })
+  const peer = await startHttpsPeer(t, peerCertificate, (_request, response) => response.end('done'))
+  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [peerCertificate] })
+  assert.equal((await neighbours.down('relay1').request({ method: 'GET', path: 'x', headers: {} })).kind, 'answered')
+})
+
+test('whatever is wrong with the proxy is told, without its credentials, and nothing was sent', async t => {
+  const refusing = createServer().on('connect', (_request, socket: Duplex) =>
+    socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n')
+  )
+  const rubbish = createTcpServer(socket => socket.on('data', () => socket.end('220 mail.example.com ESMTP\r\n')))
+  const silent = createTcpServer(socket => socket.resume())
+  const closing = createTcpServer(socket => socket.on('data', () => socket.destroy()))
+  const cases: readonly (readonly [url: string, reason: RegExp])[] = [
+    [
+      `http://user:secret@127.0.0.1:${await open(t, refusing)}`,
+      /the proxy http:\/\/127\.0\.0\.1:\d+ refuses .*\(407\)/
+    ],
+    [`http://user:secret@127.0.0.1:${await open(t, rubbish)}`, /the proxy http:\/\/127\.0\.0\.1:\d+: Parse Error/],
+    [`http://user:secret@127.0.0.1:${await open(t, silent)}`, /: it was silent for 300 ms/],
+    [`http://user:secret@127.0.0.1:${await open(t, closing)}`, /the proxy .*: socket hang up/],
+    ['http://user:secret@127.0.0.1:1', /the proxy .*ECONNREFUSED/],
+    ['user:secret@127.0.0.1', /HTTPS_PROXY is no URL/]
+  ]
+  for (const [url, reason] of cases) {
+    await t.test(String(reason), async t => {
+      setProxy(t, { HTTPS_PROXY: url })
+      const { ask, peer } = await startAbove(t, '127.0.0.1')
+      const outcome = await ask()
+      assert.ok(outcome.kind === 'unreachable', outcome.kind)
+      assert.match(outcome.reason, reason)
+      assert.doesNotMatch(outcome.reason, /secret/)
+      assert.equal(outcome.sent, false)
+      assert.equal(peer.connections(), 0)
+    })
+  }
+})
