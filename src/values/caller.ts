@@ -3,8 +3,8 @@
  *
  * - `local`: loopback, without any mark of a proxy
  * - `policy-server`: the relay above us, by its certificate
- * - `relay`: a node below us that is the policy server of others, by its certificate
- * - `node`: any other node that we know, by its certificate
+ * - `relay`: a node below us that is the policy server of others, by its certificate or by the secret of its link
+ * - `node`: any other node that we know, in the same way
  * - `admin`: shows the admin token, and is none of those above
  * - `proxied`: loopback, through a proxy that is not listed in `general.trusted_proxies`
  * - `network`: anyone else, known by nothing but the address
