@@ -43,6 +43,8 @@ const WIRING: readonly string[] = [
 interface Import {
   readonly specifier: string
   readonly isTypeOnly: boolean
+  /** Loaded when it is come to, not with the file. */
+  readonly isLate: boolean
 }
 
 interface SourceFile {
@@ -72,10 +74,10 @@ function findImports(text: string): Import[] {
   const code = withoutComments(text)
   const found: Import[] = []
   for (const [, type, specifier = ''] of code.matchAll(STATIC_IMPORT)) {
-    found.push({ specifier, isTypeOnly: type !== undefined })
+    found.push({ specifier, isTypeOnly: type !== undefined, isLate: false })
   }
   for (const [, specifier = '', member] of code.matchAll(DYNAMIC_IMPORT)) {
-    found.push({ specifier, isTypeOnly: member !== undefined }) // import('x').Name is a type
+    found.push({ specifier, isTypeOnly: member !== undefined, isLate: true }) // import('x').Name is a type
   }
   return found
 }
@@ -124,12 +126,12 @@ test('the checks below have something to check', () => {
       `${example}\n// import 'e'\n/* import 'f' */\nimport 'g'\nimport {\n  h\n} from 'i'`.replaceAll('"', "'")
     ),
     [
-      { specifier: './a.js', isTypeOnly: false },
-      { specifier: 'x', isTypeOnly: true },
-      { specifier: '../c.js', isTypeOnly: false },
-      { specifier: 'g', isTypeOnly: false },
-      { specifier: 'i', isTypeOnly: false },
-      { specifier: 'd', isTypeOnly: false }
+      { specifier: './a.js', isTypeOnly: false, isLate: false },
+      { specifier: 'x', isTypeOnly: true, isLate: false },
+      { specifier: '../c.js', isTypeOnly: false, isLate: false },
+      { specifier: 'g', isTypeOnly: false, isLate: false },
+      { specifier: 'i', isTypeOnly: false, isLate: false },
+      { specifier: 'd', isTypeOnly: false, isLate: true }
     ]
   )
   const circle = new Map([
@@ -163,6 +165,22 @@ test('no files import one another in a circle, not even for types', () => {
     sources.map(file => [file.path, file.imports.flatMap(({ specifier }) => resolveImport(file, specifier) ?? [])])
   )
   assert.equal(findCircle(graph)?.join(' > '), undefined)
+})
+
+test('a relay loads what many relays never need when it is first needed', () => {
+  const loaded = new Map<string, string>([['relay/relay.ts', 'relay/relay.ts']])
+  for (const [path, way] of loaded) {
+    const file = sources.find(source => source.path === path)
+    for (const { specifier, isTypeOnly, isLate } of file?.imports ?? []) {
+      if (file === undefined || isTypeOnly || isLate) continue
+      const target = resolveImport(file, specifier) ?? specifier
+      if (!loaded.has(target)) loaded.set(target, `${way} > ${target}`)
+    }
+  }
+  assert.ok(loaded.has('fastify') && loaded.has('links/link-registry.ts'), 'this looks at the wrong files')
+  for (const late of ['ws', 'undici', 'prom-client', 'pino-pretty', '@peculiar/x509', '@fastify/send']) {
+    assert.equal(loaded.get(late), undefined, `${late} takes memory in every relay; see docs/benchmarks.md, row idle`)
+  }
 })
 
 test('only src/storage knows better-sqlite3 and SQL', () => {

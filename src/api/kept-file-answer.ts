@@ -1,5 +1,4 @@
 import { basename, dirname } from 'node:path'
-import send from '@fastify/send'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeptFile } from '../shared-files/types.js'
 import { FILE_EXPIRES_HEADER, FILE_METADATA_HEADER } from '../values/header-names.js'
@@ -16,6 +15,7 @@ export async function sendKeptFile(
   if (names(request.headers['if-none-match'], etag)) return reply.code(304).header('etag', etag).send()
   // Known by hash, not by time: a range of this very file may be sent, one of another file may not.
   if (request.headers['if-range'] === etag) delete request.raw.headers['if-range']
+  const { default: send } = await import('@fastify/send') // its table of types takes memory
   const result = await send(request.raw, encodeURIComponent(basename(file.path)), {
     root: dirname(file.path),
     dotfiles: 'allow',

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../values/logger.js'
+import { asksForLink } from './asks-for-link.js'
 import {
   type Challenge,
   ChallengeError,
@@ -24,7 +25,6 @@ import {
   MAX_LANES,
   MAX_REPLICAS,
   PING_EVERY_MS,
-  REGISTER_PATH,
   type VersionRange,
   WEB_SOCKET_LIMITS
 } from './protocol.js'
@@ -56,7 +56,7 @@ export interface LinkAcceptorOptions {
 export interface LinkAcceptor {
   /** Whether a request to upgrade is for a link. */
   takes(request: IncomingMessage): boolean
-  /** For the `upgrade` event of a server. Anything but {@link REGISTER_PATH} is refused. */
+  /** For the `upgrade` event of a server. Whatever does not ask for a link is refused. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   close(): void
 }
@@ -139,13 +139,13 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   }
 
   function statusFor(request: IncomingMessage): string | undefined {
-    if (pathOf(request) !== REGISTER_PATH) return '404 Not Found'
+    if (!asksForLink(request)) return '404 Not Found'
     // Whoever is refused comes again after its backoff.
     return isClosed || !handshakes.hasRoom() ? '503 Service Unavailable' : undefined
   }
 
   return {
-    takes: request => pathOf(request) === REGISTER_PATH,
+    takes: asksForLink,
     upgrade(request, socket, head) {
       socket.on('error', () => undefined)
       const status = statusFor(request)
@@ -194,11 +194,6 @@ function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
 /** With the port: it tells one connection of a machine from the next. */
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
-}
-
-function pathOf({ url = '' }: IncomingMessage): string {
-  const end = url.indexOf('?')
-  return end === -1 ? url : url.slice(0, end)
 }
 
 /** A close reason may have 123 bytes (RFC 6455, section 5.5), so the whole of it goes as a message. */

@@ -4,8 +4,9 @@ import type { Hop, HopOutcome, HopRequest, LinkedNeighbours } from '../tree/hop.
 import { type KnownPeer, outcomeOf } from '../tree/hop-answer.js'
 import { relayableRequestHeaders } from '../tree/hop-by-hop-headers.js'
 import type { LinkRegistry } from './link-registry.js'
+import { LinkRequestError } from './link-request-error.js'
 import { LANE_WAIT_MS } from './protocol.js'
-import { LinkRequestError, type UpperLink } from './upper-link.js'
+import type { UpperLink } from './upper-link.js'
 
 const DEFAULT_SILENCE_LIMIT_MS = 60_000
 /** A body up to here is short: it goes over the link itself. */

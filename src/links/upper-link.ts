@@ -12,6 +12,7 @@ import type { WebSocket } from 'ws'
 import { watchFloods } from './flood-guard.js'
 import { inTurns } from './in-turns.js'
 import { LaneQueue } from './lane-queue.js'
+import { LinkRequestError } from './link-request-error.js'
 import { watchPings } from './pings.js'
 import {
   CLOSE,
@@ -56,18 +57,6 @@ export interface LinkAnswer {
   readonly headers: IncomingHttpHeaders
   /** Ends with an error when the link breaks. Destroying it cancels the request. */
   readonly body: Readable
-}
-
-/** A request over a link came to nothing. `sent`: something of it may have reached the other side. */
-export class LinkRequestError extends Error {
-  override name = 'LinkRequestError'
-
-  constructor(
-    message: string,
-    readonly sent: boolean
-  ) {
-    super(message)
-  }
 }
 
 /** The policy server's end of a link: the client of HTTP/2, whose connection the other side opened. */

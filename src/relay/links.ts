@@ -5,11 +5,12 @@ import type { Logger } from 'pino'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { readCredentials } from '../links/credentials.js'
-import { BACKOFF, Dialer } from '../links/dialer.js'
-import { type Admission, createLinkAcceptor, type LinkAcceptor } from '../links/link-acceptor.js'
+import type { Dialer } from '../links/dialer.js'
+import { createLateAcceptor } from '../links/late-acceptor.js'
+import type { Admission, LinkAcceptor } from '../links/link-acceptor.js'
 import type { LinkObserver } from '../links/link-observer.js'
 import { LinkRegistry } from '../links/link-registry.js'
-import { LowerEnd } from '../links/lower-link.js'
+import type { LowerEnd } from '../links/lower-link.js'
 import type { Upper } from '../links/open-web-socket.js'
 import type { Following, UpperAddress } from '../membership/following.js'
 import { readPeerFiles } from '../tree/peer-files.js'
@@ -37,8 +38,8 @@ export interface LinksOptions {
 export interface Links {
   /** Undefined where this relay takes no links. */
   readonly acceptor: LinkAcceptor | undefined
-  readonly end: LowerEnd
-  /** Undefined where this relay holds no link of its own. */
+  /** Undefined, as the dialer is, where this relay holds no link of its own. */
+  readonly end: LowerEnd | undefined
   readonly dialer: Dialer | undefined
   /** Must be called before the first request may come over the link. */
   serve(routing: RequestListener): void
@@ -53,19 +54,15 @@ export function createRegistry(config: Config, logger: Logger, observer: LinkObs
   return new LinkRegistry({ max: config.links.max, logger, observer })
 }
 
-export function createLinks(options: LinksOptions): Links {
+export async function createLinks(options: LinksOptions): Promise<Links> {
   const { config, topology, registry, logger } = options
   let routing: RequestListener = (_request, response) => response.destroy()
-  const end = new LowerEnd({
-    routing: (request, response) => routing(request, response),
-    openLane: async linkId => dialer?.openLane(linkId)
-  })
-  const { accept, dial, pingIntervalMs, longestWaitMs } = config().links
+  const { accept, dial, pingIntervalMs } = config().links
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
   const clients = accept ? createClientAdmission(config(), registry, logger) : undefined
   const acceptor = accept
-    ? createLinkAcceptor({
+    ? createLateAcceptor({
         selfId: topology().selfId,
         registry,
         admit: certificate => {
@@ -79,38 +76,51 @@ export function createLinks(options: LinksOptions): Links {
         pingMs: pingIntervalMs
       })
     : undefined
-  const dialer = dial
-    ? new Dialer({
-        upper: () => upperOf(config(), options.following?.address),
-        follower: options.following,
-        handshake: async () => ({ credentials: readCredentials(await ownCertificate(config())), program: VERSION }),
-        end,
-        backoff: { firstMs: Math.min(BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
-        logger
-      })
-    : undefined
+  const own = dial ? await makeOwnLink(options, (request, response) => routing(request, response)) : undefined
   let isStopped = false
   async function stop(): Promise<void> {
     isStopped = true
     clients?.close()
     acceptor?.close()
-    await dialer?.stop()
-    end.close()
+    await own?.dialer.stop()
+    own?.end.close()
   }
   return {
     acceptor,
-    end,
-    dialer,
+    end: own?.end,
+    dialer: own?.dialer,
     serve: listener => {
       routing = listener
     },
     drain: async () => {
-      const isIdle = () => end.activeRequests === 0 && registry.all().every(link => link.streams === 0)
+      const isIdle = () => (own?.end.activeRequests ?? 0) === 0 && registry.all().every(link => link.streams === 0)
       while (!isStopped && !isIdle()) await sleep(LOOK_EVERY_MS)
       await stop()
     },
     stop
   }
+}
+
+/** The link that this relay holds; loaded only where it is to hold one. */
+async function makeOwnLink(
+  { config, following, logger }: LinksOptions,
+  routing: RequestListener
+): Promise<{ readonly end: LowerEnd; readonly dialer: Dialer }> {
+  const [{ BACKOFF, Dialer }, { LowerEnd }] = await Promise.all([
+    import('../links/dialer.js'),
+    import('../links/lower-link.js')
+  ])
+  const { longestWaitMs } = config().links
+  const end = new LowerEnd({ routing, openLane: linkId => dialer.openLane(linkId) })
+  const dialer = new Dialer({
+    upper: () => upperOf(config(), following?.address),
+    follower: following,
+    handshake: async () => ({ credentials: readCredentials(await ownCertificate(config())), program: VERSION }),
+    end,
+    backoff: { firstMs: Math.min(BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
+    logger
+  })
+  return { end, dialer }
 }
 
 /** Nodes that this relay manages, by a certificate listed for them. */

@@ -75,7 +75,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
   const following = createFollowing({ system, ask: signal => membership.ask(signal), logger })
-  const ownLinks: Links = createLinks({
+  const ownLinks: Links = await createLinks({
     config: system.config,
     topology,
     onTreeChange: listener => tree.onChange(listener),
@@ -99,7 +99,7 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     joining: membership.joining,
     members: membership.members,
     ...treeParts,
-    isFromAbove: request => ownLinks.end.isFromAbove(request),
+    isFromAbove: request => ownLinks.end?.isFromAbove(request) === true,
     nodeOfSecret: secret => registry.nodeOfSecret(secret),
     config: system.config,
     topology,

@@ -2,7 +2,8 @@ import { isIPv6 } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
 import type { PeerConnection } from './direct-hop.js'
-import { type ClientCertificate, createPeerConnector, type PeerTrust } from './peer-trust.js'
+import { createPeerConnector } from './peer-connector.js'
+import type { ClientCertificate, PeerTrust } from './peer-trust.js'
 
 // undici's parser is one WebAssembly function, for which the optimizing compiler takes 36 MB; without, it is 2 % slower.
 for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)

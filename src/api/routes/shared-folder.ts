@@ -1,5 +1,4 @@
 import { basename, dirname } from 'node:path'
-import send from '@fastify/send'
 import { RelayError } from '../../values/relay-error.js'
 import { limitStalledReader } from '../reader-limit.js'
 import { type Routes, Type } from '../schema.js'
@@ -49,6 +48,7 @@ export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { 
     { config, schema: { tags, summary: 'A file of the folder', params } },
     async (request, reply) => {
       const file = await sharedFolder.locate(request.params['*'])
+      const { default: send } = await import('@fastify/send') // its table of types takes memory
       const result = await send(request.raw, encodeURIComponent(basename(file)), {
         root: dirname(file),
         dotfiles: 'allow',
