@@ -36,7 +36,10 @@ test('links are listed and closed, and a relay says whether its own one stands',
     const { status, text } = await ask(relay, '/v1/system/ready')
     return [status, JSON.parse(text)]
   }
-  const first = await only()
+  const first = await eventually('a link that was used', async () => {
+    const link = await only()
+    return link.received > 0 && link.sent > 0 && link
+  })
 
   await t.test('what is shown of a link', async () => {
     assert.deepEqual([first.kind, first.id, first.version], ['relay', 'relay-a', 1])
