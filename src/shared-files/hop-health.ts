@@ -9,7 +9,10 @@ const FRESH_FAILURE_MS = 1_000
 export interface HopHealth {
   /** @returns whether it had been failing */
   succeeded(hop: string): boolean
-  /** @returns when it is worth another try, in ms since 1970 */
+  /**
+   * Makes the wait longer, unless one is still under way.
+   * @returns when it is worth another try, in ms since 1970
+   */
   failed(hop: string): number
   /** When it is worth a try: 0 while nothing is wrong with it. */
   nextTryAtMs(hop: string): number
@@ -32,8 +35,14 @@ export function createHopHealth(now: () => number, random: () => number): HopHea
   return {
     succeeded: hop => failing.delete(hop),
     failed(hop) {
-      const failures = (failing.get(hop)?.failures ?? 0) + 1
+      const before = failing.get(hop)
       const failedAtMs = now()
+      if (before !== undefined && failedAtMs < before.nextTryAtMs) {
+        // Tried for a caller's sake. If that counted, a busy minute would make the wait far longer than the outage.
+        before.failedAtMs = failedAtMs
+        return before.nextTryAtMs
+      }
+      const failures = (before?.failures ?? 0) + 1
       const nextTryAtMs = failedAtMs + backoffMs(failures, random)
       failing.set(hop, { failures, failedAtMs, nextTryAtMs })
       return nextTryAtMs

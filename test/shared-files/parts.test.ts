@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isOlder } from '../../src/shared-files/file-record.js'
 import { createHeadCache } from '../../src/shared-files/head-cache.js'
-import { backoffMs, createHopHealth } from '../../src/shared-files/hop-health.js'
 import { createKeyLock } from '../../src/shared-files/key-lock.js'
 import { asStorageError } from '../../src/shared-files/storage-errors.js'
 import { RelayError } from '../../src/values/relay-error.js'
@@ -22,26 +21,6 @@ test('what is done under one name takes turns, in order', async () => {
   await Promise.all(others)
   assert.deepEqual(done, [1, 2, 3])
   assert.equal(lock.isHeld('a'), false)
-})
-
-test('a hop that fails is left alone for ever longer, a minute at most', () => {
-  let nowMs = 1_000_000
-  const health = createHopHealth(
-    () => nowMs,
-    () => 1
-  )
-  assert.equal(health.nextTryAtMs('a'), 0)
-  const waits = [1, 2, 3, 4, 5, 6, 7, 8].map(() => health.failed('a') - nowMs)
-  assert.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
-  assert.equal(health.hasJustFailed('a'), true)
-  nowMs += 1_000
-  assert.equal(health.hasJustFailed('a'), false)
-  assert.equal(health.succeeded('a'), true)
-  assert.equal(health.succeeded('a'), false)
-  assert.equal(
-    backoffMs(1, () => 0),
-    500
-  )
 })
 
 test('the signed time decides where both have one, else the time of acceptance', () => {
