@@ -56,6 +56,8 @@ export interface Config {
     readonly caKeyFile: string
     /** With `members`: of certificates that are issued from now on. */
     readonly certificateLifetimeMs: number
+    /** How long after its end a certificate can still be renewed. */
+    readonly renewalGraceMs: number
   }
   /** Undefined at the root alone. */
   readonly upstream:

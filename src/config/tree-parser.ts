@@ -10,6 +10,8 @@ const ROOT_ID = 'root'
 const SHORTEST_LIFE_MS = 3_000
 const LONGEST_LIFE_MS = 10 * 365 * 24 * 3_600_000
 
+const LONGEST_GRACE_MS = 365 * 24 * 3_600_000
+
 /** Where the nodes come from, `[tree]`: files that others write, the members that joined, or the policy server. */
 export function readTree(section: Section, nodeId: string, directory: string): Config['tree'] {
   const source = section.read('source', oneOf('files', 'members', 'policy-server'), 'files')
@@ -23,7 +25,8 @@ export function readTree(section: Section, nodeId: string, directory: string): C
     refreshMs: section.read('refresh', duration(1_000, MAX_TIMER_MS), '1min'),
     caFile: section.read('ca_file', filePath(directory), 'ca.pem'),
     caKeyFile: section.read('ca_key_file', filePath(directory), 'ca.key'),
-    certificateLifetimeMs: section.read('certificate_lifetime', duration(SHORTEST_LIFE_MS, LONGEST_LIFE_MS), '90days')
+    certificateLifetimeMs: section.read('certificate_lifetime', duration(SHORTEST_LIFE_MS, LONGEST_LIFE_MS), '90days'),
+    renewalGraceMs: section.read('renewal_grace', duration(0, LONGEST_GRACE_MS), '30days')
   }
 }
 

@@ -11,7 +11,7 @@ import type { JoinAnswer } from './types.js'
 
 /** Clocks are set, machines sleep: it is looked at least this often whether the time has come. */
 const LOOK_EVERY_MS = 60_000
-const RETRY = { shortestMs: 1_000, longestMs: 3_600_000 } as const
+const RETRY = { shortestMs: 1_000, longestMs: 3_600_000, endedMs: 60_000 } as const
 const ASK_LIMIT_MS = 30_000
 /** A new certificate is not used before the relays that must know it had time to hear of it. */
 const LONGEST_SETTLING_MS = 60_000
@@ -102,8 +102,8 @@ export class CertificateKeeper {
 
   /** The less of its life is left, the sooner it is tried again. */
   async #wait({ notAfterMs }: Life): Promise<void> {
-    const left = (notAfterMs - this.#now()) / 10
-    const ms = Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left))
+    const left = notAfterMs - this.#now()
+    const ms = left <= 0 ? RETRY.endedMs : Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left / 10))
     await sleep(ms, undefined, { signal: this.#stopping.signal, ref: false })
   }
 

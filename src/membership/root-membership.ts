@@ -27,6 +27,8 @@ export interface RootMembershipOptions {
   /** Makes what is in the store the tree. */
   readonly publish: () => Promise<void>
   readonly lifetimeMs: () => number
+  /** How long after its end a certificate can still be renewed. */
+  readonly graceMs: () => number
   readonly logger: Logger
   readonly now: () => number
 }
@@ -97,20 +99,21 @@ export class RootMembership implements Joining {
   }
 
   /**
-   * A certificate for the same key, when the newest one is two thirds through its life; else that one. The request's
-   * signature proves who asks: so it matters neither which relays passed it on nor what they may have changed.
+   * A certificate for the same key, when the newest one is two thirds through its life, or ended not too long ago; else
+   * that one. The request's signature proves who asks: so it matters neither which relays passed it on nor what they may
+   * have changed. Who was removed, or joined again with another key, is refused.
    */
   async renew(der: Buffer): Promise<JoinAnswer> {
-    const { store, now, publish, logger } = this.options
+    const { store, now, publish, graceMs, logger } = this.options
     return this.#bounded(async () => {
       const { id, keyHash, publicKey } = await readRequest(der)
       const member = store.member(id)
       if (member?.tlsKeyHash == null || !member.tlsKeyHash.equals(keyHash)) {
         throw new RelayError('FORBIDDEN', `${id} is not a member with this key: it was removed, or never joined`)
       }
-      const [newest] = store.certificatesOf(id, now())
-      if (newest === undefined) {
-        throw new RelayError('FORBIDDEN', `the certificate of ${id} has ended: remove it at the root, and join again`)
+      const newest = store.lastCertificateOf(id)
+      if (newest === undefined || (id !== ROOT_ID && newest.notAfterMs + graceMs() <= now())) {
+        throw endedFor(member, newest?.notAfterMs)
       }
       if (isDue(newest, now())) {
         const certificate = await this.#issue(id, member.kind, hostnamesOf(newest.der), publicKey)
@@ -269,6 +272,16 @@ export class RootMembership implements Joining {
 /** The same machine asks again with the same token: the answer to its join did not reach it. */
 function answerLost(member: MemberRow | undefined, token: TokenRow, { keyHash }: CertificateRequest): boolean {
   return member?.tokenId === token.id && member.tlsKeyHash?.equals(keyHash) === true
+}
+
+function endedFor({ id, kind }: MemberRow, endMs: number | undefined): RelayError {
+  const when =
+    endMs === undefined ? 'long ago' : `at ${new Date(endMs).toISOString()}, longer ago than tree.renewal_grace`
+  const token = `treeline token create --${kind} --id ${id}`
+  return new RelayError(
+    'FORBIDDEN',
+    `the certificate of ${id} ended ${when}: run \`${token}\` at the root, and the line that it prints on ${id}, with another --dir`
+  )
 }
 
 function checkSigningKey(spki: Buffer, proof: Buffer, request: Buffer): void {

@@ -75,7 +75,8 @@ function createAtRoot(options: MembershipOptions): Membership {
     key: readNamed(caKeyFile, 'tree.ca_key_file')
   })
   const lifetimeMs = () => config().tree.certificateLifetimeMs
-  const members = new RootMembership({ store, authority, publish, lifetimeMs, logger, now })
+  const graceMs = () => config().tree.renewalGraceMs
+  const members = new RootMembership({ store, authority, publish, lifetimeMs, graceMs, logger, now })
   const keeper = keeperOf(options, request => members.renew(request), {})
   const expiry = new ExpiryWatch({ store, publish, logger, now })
   return {

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js'
 /** Settings that a reload puts in force at once; a change of any other one waits for a restart. */
 const LIVE: ReadonlySet<string> = new Set([
   'tree.certificateLifetimeMs',
+  'tree.renewalGraceMs',
   'logging.level',
   'general.trustedProxies',
   'general.peerAuthentication',

@@ -83,6 +83,10 @@ export function createMemberStore(db: Database) {
     `SELECT ${CERTIFICATE} FROM member_certificates
      WHERE member_id = ? AND revoked_at IS NULL AND not_after > ? ORDER BY not_before DESC, rowid DESC`
   )
+  const selectLast = db.prepare<[string], MemberCertificateRow>(
+    `SELECT ${CERTIFICATE} FROM member_certificates
+     WHERE member_id = ? AND revoked_at IS NULL ORDER BY not_before DESC, rowid DESC LIMIT 1`
+  )
   const selectAllGood = db.prepare<[number, number, number], MemberCertificateRow & { readonly place: number }>(
     `SELECT ${CERTIFICATE}, rowid AS place FROM member_certificates
      WHERE revoked_at IS NULL AND not_after > ? AND rowid > ? ORDER BY rowid LIMIT ?`
@@ -98,7 +102,10 @@ export function createMemberStore(db: Database) {
   const revokeCertificates = db.prepare<[number, string]>(
     'UPDATE member_certificates SET revoked_at = ? WHERE member_id = ? AND revoked_at IS NULL'
   )
-  const deleteEnded = db.prepare<[number]>('DELETE FROM member_certificates WHERE not_after < ?')
+  const deleteEnded = db.prepare<[number]>(
+    `DELETE FROM member_certificates WHERE not_after < ? AND (revoked_at IS NOT NULL OR rowid <>
+       (SELECT max(rowid) FROM member_certificates AS own WHERE own.member_id = member_certificates.member_id))`
+  )
   const selectToken = db.prepare<[string], TokenRow>(`SELECT ${TOKEN} FROM join_tokens WHERE id = ?`)
   const selectTokens = db.prepare<[], TokenRow>(`SELECT ${TOKEN} FROM join_tokens ORDER BY created_at, id`)
   const countTokens = db.prepare<[], number>('SELECT count(*) FROM join_tokens').pluck()
@@ -127,6 +134,8 @@ export function createMemberStore(db: Database) {
     relaysUnder: (id: string, afterId: string, limit: number) => selectRelaysUnder.all(id, afterId, limit),
     /** Certificates that are neither revoked nor at their end, the newest first. */
     certificatesOf: (id: string, nowMs: number) => selectGood.all(id, nowMs),
+    /** The newest that was not revoked, whether it has ended or not. */
+    lastCertificateOf: (id: string) => selectLast.get(id),
     /** All of these, a page at a time. @param afterPlace that of the last one of the page before; 0 for the first */
     certificates: (nowMs: number, afterPlace: number, limit: number) => selectAllGood.all(nowMs, afterPlace, limit),
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
@@ -143,7 +152,10 @@ export function createMemberStore(db: Database) {
     },
     /** @returns false when there is none to revoke */
     revokeToken: (id: string, nowMs: number) => revokeToken.run(nowMs, id).changes > 0,
-    /** Forgets tokens and certificates that ended before `beforeMs`; both are refused without a record too. */
+    /**
+     * Forgets tokens and certificates that ended before `beforeMs`; both are refused without a record too. The last
+     * certificate of a member is kept.
+     */
     forgetEnded: db.transaction((beforeMs: number) => {
       deleteTokens.run(beforeMs)
       deleteEnded.run(beforeMs)

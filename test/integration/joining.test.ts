@@ -19,8 +19,11 @@ async function certificateOf({ folder }: Machine): Promise<X509Certificate> {
   return new X509Certificate(await readFile(join(folder, 'certificate.pem')))
 }
 
-function hostOf({ host, port }: Machine): RegExp {
-  return new RegExp(`^host = "${host}:${port}"$`, 'm')
+/** Its link may stand a moment before. */
+function untilConfigured({ id, folder }: Machine, { host, port }: Machine): Promise<boolean> {
+  return eventually(`${host}:${port} in the configuration of ${id}`, async () => {
+    return (await readFile(join(folder, 'agent.conf'), 'utf8')).includes(`\nhost = "${host}:${port}"\n`)
+  })
 }
 
 function untilLinked(machine: Machine, ...ids: string[]): Promise<string[] | true> {
@@ -142,12 +145,12 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     assert.match(moved.stdout, new RegExp(`host = "${root.host}:${root.port}"`))
     await untilLinked(relay)
     await untilLinked(root, 'node-1', 'relay-a')
-    assert.match(await readFile(join(node.folder, 'agent.conf'), 'utf8'), hostOf(root))
+    await untilConfigured(node, root)
     const cycle = await tree.ask(root, 'nodes', 'move', 'root', '--under', 'relay-a')
     assert.match(cycle.stderr, /409/)
     await succeed(tree.ask(root, 'nodes', 'move', 'node-1', '--under', 'relay-a'))
     await untilLinked(relay, 'node-1')
-    assert.match(await readFile(join(node.folder, 'agent.conf'), 'utf8'), hostOf(relay))
+    await untilConfigured(node, relay)
   })
 
   await t.test('removed, its link is closed at once and it does not come back', async () => {
@@ -244,6 +247,26 @@ test('certificates renew themselves, in use, and no link is lost by it', async t
     const { certificates } = (await getJson(root, '/nodes/relay-a')) as { certificates: { not_after: string }[] }
     return certificates.every(({ not_after: end }) => Date.parse(end) > Date.parse(first.relay.validTo))
   })
+})
+
+test('a machine that was off until its certificate had ended renews it, or says what to do', async t => {
+  const tree = await startJoinedTree(t, 'certificate_lifetime = "3s"\nrenewal_grace = 0')
+  const { root } = tree
+  const node = await tree.machine('node-1')
+  await succeed(tree.join(node, await tree.token('--node')))
+  const { validTo } = await certificateOf(node)
+  await eventually('its certificate to end', () => Date.now() > Date.parse(validTo) + 1_000)
+  const late = tree.agent(node)
+  await late.printed('treeline token create --node --id node-1')
+  late.child.kill('SIGTERM')
+  await late.ended
+  const conf = join(root.folder, 'main.conf')
+  const text = (await readFile(conf, 'utf8')).replace('"3s"', '"90days"').replace('renewal_grace = 0', '')
+  await writeFile(conf, text)
+  assert.equal((await fetch(`http://${root.local}/system/reload`, { method: 'POST' })).status, 200)
+  tree.agent(node)
+  await untilLinked(root, 'node-1')
+  assert.ok(Date.parse((await certificateOf(node)).validTo) > Date.parse(validTo))
 })
 
 test('init does not touch a folder that has a root, and join wants a whole token', async t => {

@@ -6,7 +6,15 @@ import { publicKeyOf } from '../../src/membership/folder.js'
 import { USER_ID_OID, x509 } from '../../src/membership/x509.js'
 import { MAX_CHAIN_LENGTH } from '../../src/tree/chain-check.js'
 import { RelayError, type RelayErrorCode } from '../../src/values/relay-error.js'
-import { DAY_MS, joinRequest, LIFETIME_MS, type Members, makeMachine, startMembers } from '../support/members.js'
+import {
+  DAY_MS,
+  GRACE_MS,
+  joinRequest,
+  LIFETIME_MS,
+  type Members,
+  makeMachine,
+  startMembers
+} from '../support/members.js'
 
 function refused(code: RelayErrorCode, message: RegExp) {
   return (error: unknown) => error instanceof RelayError && error.code === code && message.test(error.message)
@@ -139,14 +147,44 @@ test('a certificate is renewed for its own key once it is two thirds through, an
   assert.deepEqual(listed(), [renewed.serialNumber])
 })
 
-test('nobody renews with another key, after the end, or once removed', async t => {
+test('a certificate that ended is renewed for its key within the grace, and the error says what to do after it', async t => {
+  const root = await startMembers(t)
+  const { machine, serial } = await joinAs(root, 'relay-1')
+  const request = await makeRequest('relay-1', machine.tls)
+  root.clock.nowMs += LIFETIME_MS + GRACE_MS - 1_000
+  assert.deepEqual(root.store.certificatesOf('relay-1', root.clock.nowMs), [])
+  root.token() // what ended long ago is forgotten now
+  const renewed = new X509Certificate((await root.members.renew(request)).certificate)
+  assert.notEqual(renewed.serialNumber, serial)
+  assert.ok(renewed.checkPrivateKey(machine.tls))
+  root.clock.nowMs += LIFETIME_MS + GRACE_MS
+  await assert.rejects(
+    root.members.renew(request),
+    refused('FORBIDDEN', /ended at 2026-.*tree\.renewal_grace: run `treeline token create --relay --id relay-1`/)
+  )
+  const again = await joinAs(root, 'relay-1', { memberId: 'relay-1' })
+  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
+  root.clock.nowMs += LIFETIME_MS + DAY_MS
+  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
+  await root.members.renew(await makeRequest('relay-1', again.machine.tls))
+})
+
+test("the root's own certificate can always be renewed: nobody could let it in again", async t => {
+  const root = await startMembers(t)
+  root.clock.nowMs += 10 * LIFETIME_MS
+  root.token()
+  const { certificate } = await root.members.renew(await makeRequest('root', root.rootKey))
+  assert.ok(Date.parse(new X509Certificate(certificate).validTo) > root.clock.nowMs)
+})
+
+test('nobody renews with another key, long after the end, or once removed', async t => {
   const root = await startMembers(t)
   const { machine } = await joinAs(root, 'relay-1')
   const request = await makeRequest('relay-1', machine.tls)
   const forged = await makeRequest('relay-1', makeMachine().tls)
   await assert.rejects(root.members.renew(forged), refused('FORBIDDEN', /not a member with this key/))
-  root.clock.nowMs += LIFETIME_MS + DAY_MS
-  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /has ended/))
+  root.clock.nowMs += LIFETIME_MS + GRACE_MS
+  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /ended at/))
   await root.members.remove('relay-1')
   await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /removed/))
 })

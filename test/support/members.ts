@@ -16,10 +16,14 @@ export const DAY_MS = 24 * 3_600_000
 /** Of all certificates that {@link startMembers} issues. */
 export const LIFETIME_MS = 90 * DAY_MS
 
+export const GRACE_MS = 30 * DAY_MS
+
 export interface Members {
   readonly store: MemberStore
   readonly authority: CertificateAuthority
   readonly members: RootMembership
+  /** EC P-256, of the root's certificate. */
+  readonly rootKey: KeyObject
   /** How often the tree was made anew. */
   readonly published: () => number
   /** To be moved by the test. */
@@ -44,6 +48,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
       published += 1
     },
     lifetimeMs: () => LIFETIME_MS,
+    graceMs: () => GRACE_MS,
     logger: pino({ level: 'silent' }),
     now
   })
@@ -68,6 +73,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
     store,
     authority,
     members,
+    rootKey: privateKey,
     published: () => published,
     clock,
     token: asked => {
