@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
-import { HTTP_PROXIES, REVERSE_PROXIES, startHttpProxy, startReverseProxy, whyNot } from '../support/proxies.js'
+import { HTTP_PROXIES, OWN, REVERSE_PROXIES, startHttpProxy, startReverseProxy, whyNot } from '../support/proxies.js'
 import { changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
@@ -50,20 +50,26 @@ for (const name of HTTP_PROXIES) {
   })
 }
 
+/** Has relay-a reach the root through a web server that ends the TLS. @returns the port of that */
+async function putFrontBefore(t: TestContext, tree: RunningTree, name: (typeof REVERSE_PROXIES)[number]) {
+  const certificate = await makeAgentCertificate({ nodeId: 'front', hostname: '127.0.0.1' })
+  const folder = join(tree.folder, 'front')
+  await mkdir(folder)
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  await writeFile(cert, certificate.certificatePem)
+  await writeFile(key, certificate.privateKeyPem)
+  const { port } = await startReverseProxy(t, name, folder, { cert, key, plain: tree.relay('root').localUrl })
+  const relayA = tree.relay('relay-a')
+  await reachUpstreamAt(relayA, port)
+  await changeConfig(relayA, /(server_certificate_file = ")[^"]*"/, `$1${cert}"`)
+  return port
+}
+
 for (const name of REVERSE_PROXIES) {
   test(`behind a reverse proxy that ends the TLS: ${name}`, { skip: whyNot(name) }, async t => {
     const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings: SETTINGS })
     const root = tree.relay('root')
-    const certificate = await makeAgentCertificate({ nodeId: 'front', hostname: '127.0.0.1' })
-    const folder = join(tree.folder, 'front')
-    await mkdir(folder)
-    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-    await writeFile(cert, certificate.certificatePem)
-    await writeFile(key, certificate.privateKeyPem)
-    const { port } = await startReverseProxy(t, name, folder, { cert, key, plain: root.localUrl })
-    const relayA = tree.relay('relay-a')
-    await reachUpstreamAt(relayA, port)
-    await changeConfig(relayA, /(server_certificate_file = ")[^"]*"/, `$1${cert}"`)
+    const port = await putFrontBefore(t, tree, name)
     await tree.restart('relay-a')
     await assertAllWorks(tree)
 
@@ -77,11 +83,32 @@ for (const name of REVERSE_PROXIES) {
 
     await t.test('a file that goes up', async () => {
       const file = signContent('node-r1', tree.member('node-a1'), 'upward', randomBytes(300_000))
-      const put = await ask(relayA, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+      const put = await ask(tree.relay('relay-a'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
       assert.equal(put.status, 200, put.text)
     })
   })
 }
+
+test('what is refused while the link is away waits for it, and is taken then', async t => {
+  const settings = { links: ['accept = false'], shared_files: ['require_sender = true'] }
+  const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings })
+  const [root, relayA] = [tree.relay('root'), tree.relay('relay-a')]
+  await putFrontBefore(t, tree, OWN)
+  await tree.restart('relay-a')
+  const file = signContent('node-r1', tree.member('node-a1'), 'early', 'before there was a link')
+  const put = await ask(relayA, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body, as: tree.member('node-a1') })
+  assert.deepEqual([put.status, put.headers['treeline-state']], [202, 'pending'], put.text)
+  assert.match((await ask(relayA, '/outbox')).text, /answered 403 while there is no link to it/)
+  await changeConfig(root, /accept = false/, 'accept = true')
+  tree.processes.get('root')?.signal('SIGKILL')
+  await tree.processes.get('root')?.ended
+  await tree.restart('root')
+  const taken = await eventually('the file', async () => {
+    const answer = await ask(root, file.path, { as: tree.member('node-r1') })
+    return answer.status === 200 && answer.text
+  })
+  assert.equal(taken, 'before there was a link')
+})
 
 function statusThrough(port: number, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
