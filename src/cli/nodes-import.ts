@@ -12,7 +12,7 @@ const MAX_PROBLEMS = 10
 /**
  * Puts a nodes list, and certificates, where the configuration says, and has the relay read them. When the relay
  * refuses them, the former files are put back.
- * @throws {CommandError} with nothing changed, unless it says so
+ * @throws {UsageError} for files that cannot be used @throws {CommandError} with nothing changed, unless it says so
  */
 export async function importNodes(
   nodesFile: string | undefined,
@@ -88,7 +88,7 @@ async function readChecked(name: string, path: string, check: (text: string) => 
   const problems = check(text)
   if (problems.length === 0) return text
   const more = problems.length > MAX_PROBLEMS ? [`and ${problems.length - MAX_PROBLEMS} more`] : []
-  throw new CommandError([`${path} cannot be imported:`, ...problems.slice(0, MAX_PROBLEMS), ...more].join('\n  '))
+  throw new UsageError([`${path} cannot be imported:`, ...problems.slice(0, MAX_PROBLEMS), ...more].join('\n  '))
 }
 
 /** @returns what is wrong with the text of a nodes list */

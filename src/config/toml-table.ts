@@ -1,6 +1,9 @@
 import { parse, TomlError } from 'smol-toml'
 import type { Findings } from './section.js'
 
+/** A value that begins as a text would, and is neither quoted nor `true`, `false`, `inf` or `nan`. */
+const BARE_TEXT = /^\s*([\w.-]+)\s*=\s*(?!(?:true|false|inf|nan)\s*(?:#|$))[A-Za-z/]/
+
 /** Parses a TOML file; a syntax error is noted with its place, and gives an empty table. */
 export function parseTomlTable(file: string, toml: string, findings: Findings): Readonly<Record<string, unknown>> {
   try {
@@ -10,7 +13,10 @@ export function parseTomlTable(file: string, toml: string, findings: Findings): 
     // The rest of the message quotes lines of the file, which may hold a password.
     const [firstLine = ''] = error.message.split('\n')
     const reason = firstLine.replace(/^Invalid TOML document: /, '')
-    findings.problems.push(`${file}: line ${error.line}, column ${error.column}: ${reason}`)
+    // the key alone, for the same reason
+    const [, key] = BARE_TEXT.exec(toml.split('\n')[error.line - 1] ?? '') ?? []
+    const hint = key === undefined ? '' : `; a text needs quotes: ${key} = "…"`
+    findings.problems.push(`${file}: line ${error.line}, column ${error.column}: ${reason}${hint}`)
     return {}
   }
 }

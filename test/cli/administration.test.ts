@@ -167,9 +167,9 @@ test('nodes import puts files in place, and the former ones back when the relay 
 
   await writeFile(path('new.json'), '{"a/b":{},"c":{"policy-server":"c","hostname":"c"}}')
   const malformed = await imported(path('new.json'))
-  assert.equal(malformed.code, 1)
+  assert.equal(malformed.code, 2, 'nothing was tried')
   assert.match(malformed.stderr, /"a\/b" is not a node id\n {2}c: is its own policy server/)
-  assert.equal((await imported(path('new.json'), '--certs', path('main.conf'))).code, 1)
+  assert.equal((await imported(path('new.json'), '--certs', path('main.conf'))).code, 2)
   const absent = await imported(path('nothing.json'))
   assert.equal(absent.code, 2)
   assert.equal(

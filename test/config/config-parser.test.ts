@@ -287,6 +287,17 @@ test('a syntax error gives line and column, and hides no other file', () => {
   assert.match(problems[1] ?? '', /^logging\.conf: line 2, column 1: /)
 })
 
+test('a text without quotes is told that it needs them, and not shown: it may be a password', () => {
+  for (const value of ['root', 'relay-1.example.com', '/etc/x', 'truely']) {
+    const [problem = ''] = problemsOf(`[general]\nnode_id = ${value} # mine\n`)
+    assert.match(problem, /^main\.conf: line 2, column \d+: .*; a text needs quotes: node_id = "…"$/)
+    assert.ok(!problem.includes(value), problem)
+  }
+  for (const text of ['listen = ', 'port = 1x', 'listen = "a']) {
+    assert.doesNotMatch(problemsOf(`[general]\n${text}\n`)[0] ?? '', /quotes/, text)
+  }
+})
+
 test('unknown keys are noticed, with what was probably meant', () => {
   const main = `${ROOT}htps_port = 1\nqueue_size = 3\n[remote-run]\nenabled = true\n[__proto__]\nx = 1`
   assert.deepEqual(parse(main).notices, [

@@ -64,7 +64,10 @@ export const outboxRoutes: Routes<{ services: Services }> = async (app, { servic
 }
 
 function unknownEntry(id: string): RelayError {
-  return new RelayError('NOT_FOUND', `no outbox entry ${JSON.stringify(id.slice(0, 40))}; GET outbox lists them`)
+  return new RelayError(
+    'NOT_FOUND',
+    `no outbox entry ${JSON.stringify(id.slice(0, 40))}; treeline outbox list shows those that there are`
+  )
 }
 
 function showEntry(entry: OutboxEntry) {
