@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
-import { ConfigError } from '../config/config.js'
+import { readOrTell } from './config-problems.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
 
@@ -66,15 +66,7 @@ async function serve(config: AgentConfig): Promise<void> {
 
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {
   const { loadAgentConfig } = await import('../config/agent-loader.js')
-  try {
-    const config = loadAgentConfig(directory)
-    for (const { level, text } of config.notices) process.stderr.write(`treeline: ${level}: ${text}\n`)
-    return config
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    for (const problem of error.problems) process.stderr.write(`treeline: ${problem}\n`)
-    return undefined
-  }
+  return readOrTell(() => loadAgentConfig(directory))
 }
 
 function stopSignal(): Promise<string> {

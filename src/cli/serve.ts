@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Config, ConfigError } from '../config/config.js'
+import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
 import { createLog } from '../relay/log.js'
 import { lockFolder } from '../storage/instance-lock.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
+import { readOrTell } from './config-problems.js'
 
 /** Exit codes (contract, "Configuration"). */
 const BAD_CONFIGURATION = 2
@@ -46,15 +47,7 @@ function readConfig(directory: string): Config | undefined {
     process.stderr.write(`treeline: --config ${directory} is a file; name the folder that it is in\n`)
     return undefined
   }
-  try {
-    const config = loadConfig(directory)
-    for (const { level, text } of config.notices) process.stderr.write(`treeline: ${level}: ${text}\n`)
-    return config
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    for (const problem of error.problems) process.stderr.write(`treeline: ${problem}\n`)
-    return undefined
-  }
+  return readOrTell(() => loadConfig(directory))
 }
 
 async function serve(config: Config): Promise<number> {

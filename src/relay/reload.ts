@@ -27,7 +27,8 @@ const LIVE: ReadonlySet<string> = new Set([
   'metrics.allowedNetworks'
 ])
 
-const SECTIONS = [
+/** The parts of the configuration, as they are named there. */
+export const SECTIONS = [
   'general',
   'tree',
   'upstream',

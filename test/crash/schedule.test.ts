@@ -2,11 +2,10 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
-import { reachUpstreamAt } from '../support/relay-behind-proxy.js'
+import { proxyUpstream } from '../support/relay-behind-proxy.js'
 import { startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
 import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
 
 /** How long things go wrong; what comes after may take as long again. */
 const MINUTES = Number(process.env.TREELINE_MINUTES ?? 0.2)
@@ -32,14 +31,7 @@ test('relays killed, frozen, cut off and restarted at random, while files are sh
       general: ['connect_timeout = "1s"', 'response_timeout = "2s"']
     }
   })
-  const proxies = await Promise.all(
-    ['relay-a', 'sub'].map(async id => {
-      const relay = tree.relay(id)
-      const proxy = await startTcpProxy(t, Number(new URL(tree.relay(relay.policyServer).url).port))
-      await reachUpstreamAt(relay, proxy.port)
-      return proxy
-    })
-  )
+  const proxies = await Promise.all(['relay-a', 'sub'].map(id => proxyUpstream(t, tree, id)))
   await tree.restart('relay-a')
   await tree.restart('sub')
   const work = new StreamOfWork({

@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { type Answer, ask, postForm } from '../support/http.js'
-import { changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
+import { changeConfig, proxyUpstream } from '../support/relay-behind-proxy.js'
 import { startTree } from '../support/relay-tree.js'
 import { type SignedFile, signContent } from '../support/signed-files.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
 
 /** Of each of the two tests. */
 const CUTS = 15
@@ -36,8 +35,7 @@ for (const isAlsoReachedDirectly of [false, true]) {
       settings: { links: ['longest_wait = "1s"'] }
     })
     const [root, relayA] = [tree.relay('root'), tree.relay('relay-a')]
-    const proxy = await startTcpProxy(t, Number(new URL(root.url).port))
-    await reachUpstreamAt(relayA, proxy.port)
+    const proxy = await proxyUpstream(t, tree, 'relay-a')
     if (isAlsoReachedDirectly) await changeConfig(relayA, /\[links\]/, '[links]\ndial = true')
     await tree.restart('relay-a')
     await eventually('the link', () => tree.processes.get('root')?.log.some(line => line.includes('"link opened"')))

@@ -3,11 +3,10 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
-import { reachUpstreamAt } from '../support/relay-behind-proxy.js'
+import { proxyUpstream } from '../support/relay-behind-proxy.js'
 import { startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
 import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },
@@ -28,8 +27,7 @@ test('a partition between the root and a relay that only a link reaches, with wo
     }
   })
   const root = tree.relay('root')
-  const proxy = await startTcpProxy(t, Number(new URL(root.url).port))
-  await reachUpstreamAt(tree.relay('relay-a'), proxy.port)
+  const proxy = await proxyUpstream(t, tree, 'relay-a')
   await tree.restart('relay-a')
   await tree.restart('sub')
   const links = async () => JSON.parse((await ask(root, '/v1/relay/links')).text).result.length

@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { TreeRelay } from '../../demo/relay-tree.js'
+import type { TestContext } from 'node:test'
+import type { RelayTree, TreeRelay } from '../../demo/relay-tree.js'
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.js'
 
 /** Changes the configuration of a relay that is not started yet. @throws {Error} when nothing matches */
 export async function changeConfig(relay: TreeRelay, what: RegExp, instead: string): Promise<void> {
@@ -14,4 +16,12 @@ export async function changeConfig(relay: TreeRelay, what: RegExp, instead: stri
 /** Has a relay that is not started yet reach its policy server at another port of loopback. */
 export function reachUpstreamAt(relay: TreeRelay, port: number): Promise<void> {
   return changeConfig(relay, /(\[output\.upstream\]\nhost = ")[^"]*"/, `$1127.0.0.1:${port}"`)
+}
+
+/** Puts a proxy between a relay that is not started yet and its policy server. */
+export async function proxyUpstream(t: TestContext, tree: RelayTree, id: string): Promise<TcpProxy> {
+  const relay = tree.relay(id)
+  const proxy = await startTcpProxy(t, Number(new URL(tree.relay(relay.policyServer).url).port))
+  await reachUpstreamAt(relay, proxy.port)
+  return proxy
 }
