@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
 import { type AfterAnswer, installAfterAnswer } from './after-answer.js'
@@ -9,6 +10,7 @@ import { createCallerIdentification, isNeighbour } from './callers.js'
 import { createDraining } from './draining.js'
 import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
+import { checkProtocol } from './protocol-check.js'
 import { requestIdMaker } from './request-ids.js'
 import { createRequestLog } from './request-log.js'
 import { createRequestObserver } from './request-metrics.js'
@@ -32,12 +34,19 @@ const MAX_FORM_BYTES = 1024 * 1024
 export interface AppOptions {
   readonly services: Services
   readonly logger: FastifyBaseLogger
+  /** What this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
+  readonly versions?: VersionRange | undefined
   /** Registered before the routes, so that it sees all of them (the OpenAPI description is made so). */
   readonly beforeRoutes?: FastifyPluginAsync
 }
 
 /** Builds the relay API. Listens to nothing yet; the caller closes it. */
-export async function buildApp({ services, logger, beforeRoutes }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({
+  services,
+  logger,
+  versions = PROTOCOL_VERSIONS,
+  beforeRoutes
+}: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
     logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it
     http: serverOptions(services.config().limits),
@@ -62,7 +71,7 @@ export async function buildApp({ services, logger, beforeRoutes }: AppOptions): 
     createDraining(app)
   ])
   installErrorHandler(app, logger, afterAnswer)
-  installCallers(app, services)
+  installCallers(app, services, versions)
   installFormRules(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
@@ -93,7 +102,7 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 }
 
 /** Before anything else of a request is read: who is it, and may they? */
-function installCallers(app: FastifyInstance, services: Services): void {
+function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
   const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret } = services
   const identify = createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,
@@ -112,6 +121,7 @@ function installCallers(app: FastifyInstance, services: Services): void {
     request.caller = identify(request.raw)
     const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)
     if (isStale) reply.header(LINK_SECRET_HEADER, 'unknown')
+    checkProtocol(request, reply, versions)
     const { access } = request.routeOptions.config
     if (access !== undefined) checkAccess(access, request.caller, config())
     done()

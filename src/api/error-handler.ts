@@ -17,6 +17,7 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   CONFLICT: 409,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA: 415,
+  NO_COMMON_VERSION: 501, // not a 4xx: a file waits until one of the two is updated
   HOP_UNREACHABLE: 502,
   BUSY: 503,
   STOPPING: 503,

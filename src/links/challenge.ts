@@ -1,6 +1,6 @@
 import { type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
-import type { VersionRange } from './protocol.js'
+import { describeMismatch, type VersionRange } from '../values/protocol-version.js'
 
 /**
  * What the two ends of a new link tell each other before anything else, as JSON text messages: challenge, identity,
@@ -144,9 +144,15 @@ export function parseChallenge(text: string): Challenge {
   return { treeline, versions: parseRange(versions), nonce, relay }
 }
 
-/** @throws {ChallengeError} */
-export function parseIdentity(text: string): Identity {
-  const { treeline, version, program, purpose, link, ...proof } = parseObject(text)
+/** What a lower side says that knows none of the upper side's versions, so that both can tell. */
+export function formatNoVersion(versions: VersionRange): string {
+  return JSON.stringify({ treeline: 'no version', versions })
+}
+
+/** @throws {ChallengeError} naming both ranges, where the lower side knows none of ours */
+export function parseIdentity(text: string, own: VersionRange): Identity {
+  const { treeline, version, program, purpose, link, versions, ...proof } = parseObject(text)
+  if (treeline === 'no version') throw new ChallengeError(describeMismatch('the caller', parseRange(versions), own))
   if (
     treeline !== 'identity' ||
     !isVersion(version) ||
@@ -203,7 +209,7 @@ function parseRange(value: unknown): VersionRange {
     const { oldest, newest } = value
     if (isVersion(oldest) && isVersion(newest)) return { oldest, newest }
   }
-  throw new ChallengeError('the challenge does not say which versions it knows')
+  throw new ChallengeError('the other side does not say which versions it knows')
 }
 
 /** What can be sent as a header. */

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../values/logger.js'
+import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { asksForLink } from './asks-for-link.js'
 import {
   type Challenge,
@@ -21,11 +22,9 @@ import { nextText } from './messages.js'
 import {
   CLOSE,
   HANDSHAKE_LIMIT_MS,
-  LINK_VERSIONS,
   MAX_LANES,
   MAX_REPLICAS,
   PING_EVERY_MS,
-  type VersionRange,
   WEB_SOCKET_LIMITS
 } from './protocol.js'
 import { type LinkOwner, UpperLink } from './upper-link.js'
@@ -49,7 +48,7 @@ export interface LinkAcceptorOptions {
   readonly observer?: LinkObserver | undefined
   readonly logger: Logger
   readonly now?: () => number
-  readonly versions?: VersionRange
+  readonly versions?: VersionRange | undefined
   readonly pingMs?: number
 }
 
@@ -69,7 +68,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     logger,
     observer,
     now = Date.now,
-    versions = LINK_VERSIONS,
+    versions = PROTOCOL_VERSIONS,
     pingMs = PING_EVERY_MS
   } = options
   const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
@@ -79,7 +78,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
     const challenge = makeChallenge(selfId, versions)
     const taken = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
-      const identity = parseIdentity(text)
+      const identity = parseIdentity(text, versions)
       // In the same turn as the message: what follows it is HTTP/2, or the lane's bytes.
       const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
       if (refusal === undefined) return

@@ -58,7 +58,8 @@ function createLinkHop(link: UpperLink, silenceLimitMs: () => number, observer: 
     silenceLimitMs: silenceLimitMs(),
     authorization: undefined,
     ...TREELINE,
-    observer
+    observer,
+    versions: undefined
   })
 
   async function overLink(request: HopRequest): Promise<HopOutcome> {

@@ -7,10 +7,12 @@ import {
   type ServerHttp2Stream
 } from 'node:http2'
 import type { WebSocket } from 'ws'
+import { commonVersion, describeMismatch, PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import {
   answerChallenge,
   ChallengeError,
   type Credentials,
+  formatNoVersion,
   type Purpose,
   parseChallenge,
   parseWelcome,
@@ -20,21 +22,18 @@ import { watchFloods } from './flood-guard.js'
 import { nextText } from './messages.js'
 import { watchPings } from './pings.js'
 import {
-  commonVersion,
   HANDSHAKE_LIMIT_MS,
   LANE_REQUEST_PATH,
-  LINK_VERSIONS,
   MAX_STREAMS,
   SESSION_WINDOW_BYTES,
-  STREAM_WINDOW_BYTES,
-  type VersionRange
+  STREAM_WINDOW_BYTES
 } from './protocol.js'
 import { LinkLostError, SocketStream } from './socket-stream.js'
 
 export interface HandshakeOptions {
   readonly credentials: Credentials
   readonly program: string
-  readonly versions?: VersionRange
+  readonly versions?: VersionRange | undefined
 }
 
 /** The lower side of the handshake. `take` is called in the turn of the welcome, so that it misses nothing. */
@@ -44,14 +43,12 @@ export async function introduce<T>(
   what: { readonly purpose: Purpose; readonly link?: string },
   take: (welcome: Welcome) => T
 ): Promise<T> {
-  const versions = options.versions ?? LINK_VERSIONS
+  const versions = options.versions ?? PROTOCOL_VERSIONS
   const challenge = await nextText(socket, HANDSHAKE_LIMIT_MS, parseChallenge)
   const version = commonVersion(versions, challenge.versions)
   if (version === undefined) {
-    const theirs = `${challenge.versions.oldest} to ${challenge.versions.newest}`
-    throw new ChallengeError(
-      `${challenge.relay} speaks versions ${theirs} of the link, this one ${versions.oldest} to ${versions.newest}: update the older`
-    )
+    await new Promise<void>(resolve => socket.send(formatNoVersion(versions), () => resolve()))
+    throw new ChallengeError(describeMismatch(challenge.relay, challenge.versions, versions))
   }
   const { credentials, program } = options
   socket.send(JSON.stringify(answerChallenge(challenge, credentials, { version, program, ...what })))

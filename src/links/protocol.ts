@@ -1,20 +1,6 @@
 /** Where the lower side opens its WebSockets: links and lanes (contract "links and services", table 1). */
 export const REGISTER_PATH = '/v1/relay/register'
 
-/** Versions of what is said over a link. Neighbours whose ranges meet work together, in the newest both know. */
-export interface VersionRange {
-  readonly oldest: number
-  readonly newest: number
-}
-
-export const LINK_VERSIONS: VersionRange = { oldest: 1, newest: 1 }
-
-/** The newest version that both know; undefined when there is none. */
-export function commonVersion(a: VersionRange, b: VersionRange): number | undefined {
-  const newest = Math.min(a.newest, b.newest)
-  return newest >= Math.max(a.oldest, b.oldest) ? newest : undefined
-}
-
 /** WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 to 4999 are for applications). */
 export const CLOSE = {
   refused: 4403,

@@ -16,6 +16,7 @@ import type { Following, UpperAddress } from '../membership/following.js'
 import { readPeerFiles } from '../tree/peer-files.js'
 import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
 import type { Topology } from '../tree/topology.js'
+import type { VersionRange } from '../values/protocol-version.js'
 import { VERSION } from '../values/version.js'
 import { createClientAdmission } from './client-admission.js'
 import { RemovedLinks } from './removed-links.js'
@@ -32,6 +33,7 @@ export interface LinksOptions {
   readonly following: Following | undefined
   readonly observer: LinkObserver
   readonly logger: Logger
+  readonly versions: VersionRange | undefined
 }
 
 /** Both ends of this relay's links: those that the lower side opened, and its own to the policy server. */
@@ -73,6 +75,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
         ...(clients === undefined ? {} : { admitClient: clients.admit }),
         observer: options.observer,
         logger,
+        versions: options.versions,
         pingMs: pingIntervalMs
       })
     : undefined
@@ -103,7 +106,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
 
 /** The link that this relay holds; loaded only where it is to hold one. */
 async function makeOwnLink(
-  { config, following, logger }: LinksOptions,
+  { config, following, versions, logger }: LinksOptions,
   routing: RequestListener
 ): Promise<{ readonly end: LowerEnd; readonly dialer: Dialer }> {
   const [{ BACKOFF, Dialer }, { LowerEnd }] = await Promise.all([
@@ -115,7 +118,11 @@ async function makeOwnLink(
   const dialer = new Dialer({
     upper: () => upperOf(config(), following?.address),
     follower: following,
-    handshake: async () => ({ credentials: readCredentials(await ownCertificate(config())), program: VERSION }),
+    handshake: async () => ({
+      credentials: readCredentials(await ownCertificate(config())),
+      program: VERSION,
+      versions
+    }),
     end,
     backoff: { firstMs: Math.min(BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
     logger

@@ -18,6 +18,7 @@ import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
 import { TreeSync } from '../tree-sync/tree-sync.js'
 import { TreeVersions } from '../tree-sync/tree-versions.js'
+import type { VersionRange } from '../values/protocol-version.js'
 import { createCertificateBook } from './certificates.js'
 import { createFileNotices } from './file-notices.js'
 import { createFollowing } from './following.js'
@@ -32,6 +33,8 @@ export interface PartsOptions {
   readonly config: Config
   readonly tree: Tree
   readonly logger: Logger
+  /** What this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
+  readonly versions?: VersionRange
 }
 
 /** All parts of a relay, wired to each other; nothing is started yet. */
@@ -47,7 +50,7 @@ export interface Parts {
 }
 
 /** Opens the storage and makes the parts. The caller closes neighbours, then the database. */
-export async function createParts({ config, tree, logger }: PartsOptions): Promise<Parts> {
+export async function createParts({ config, tree, logger, versions }: PartsOptions): Promise<Parts> {
   const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const metrics = createMetrics()
   const stopping = new AbortController()
@@ -65,7 +68,8 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     logger,
     observer: metrics.hopAsked,
     links,
-    linkUp: () => ownLinks.dialer
+    linkUp: () => ownLinks.dialer,
+    versions
   })
   const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
   const treeParts = createTreeParts({ config, tree, logger }, neighbours, metrics)
@@ -83,7 +87,8 @@ export async function createParts({ config, tree, logger }: PartsOptions): Promi
     registry,
     following,
     observer: metrics.links,
-    logger
+    logger,
+    versions
   })
   const { certificatesChanged } = system
   const membership: Membership = createMembership({

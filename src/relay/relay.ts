@@ -22,7 +22,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { config, treeLoaded, logger } = options
   const parts = await createParts(options)
   const { sharedFiles, remoteRuns } = parts.services
-  const app = await buildApp({ logger, services: parts.services })
+  const app = await buildApp({ logger, services: parts.services, versions: options.versions })
   const membersLoaded = treeLoaded.then(() => parts.membership.recover())
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover()])
   const { links } = parts

@@ -1,6 +1,14 @@
 import { Readable } from 'node:stream'
 import type { Pool } from 'undici'
-import { LINK_SECRET_HEADER } from '../values/header-names.js'
+import { LINK_SECRET_HEADER, PROTOCOL_HEADER, RELAY_HEADER } from '../values/header-names.js'
+import {
+  commonVersion,
+  describeMismatch,
+  FIRST_VERSIONS,
+  formatVersions,
+  parseVersions,
+  type VersionRange
+} from '../values/protocol-version.js'
 import { type AnswerStart, Exchange } from './exchange.js'
 import type { Hop, HopOutcome, HopRequest, LinkToUpper } from './hop.js'
 import { type KnownPeer, outcomeOf } from './hop-answer.js'
@@ -41,6 +49,8 @@ export interface DirectHopOptions extends KnownPeer {
   /** Of the policy server alone, where this relay holds a link to it. */
   readonly link?: LinkToUpper | undefined
   readonly observer: HopObserver | undefined
+  /** Stated with each request; undefined over a link, where it was settled when that opened. */
+  readonly versions: VersionRange | undefined
 }
 
 /** A neighbour that is reached by HTTPS of its own. */
@@ -98,6 +108,12 @@ async function attempt(options: DirectHopOptions, request: HopRequest): Promise<
     )
     answer.body.once('close', () => signal?.removeEventListener('abort', onAbort))
     const isSent = !(body instanceof Readable) || body.readableEnded
+    const mismatch = mismatchOf(options, answer)
+    if (mismatch !== undefined) {
+      answer.body.destroy()
+      const reason = `${address}: ${mismatch}`
+      return { outcome: { kind: 'unreachable', reason, status: answer.status, sent: true }, retry: false }
+    }
     const notFinal = whyNotFinal(options, answer, secret)
     const outcome = await outcomeOf(options, address, answer, isSent, notFinal)
     const newer = options.link?.secretFor(address)
@@ -149,6 +165,13 @@ async function begin(
   }
 }
 
+/** Why a Treeline relay and this one do not understand each other. */
+function mismatchOf({ id, versions }: DirectHopOptions, { headers }: AnswerStart): string | undefined {
+  if (versions === undefined || headers[RELAY_HEADER] === undefined) return undefined
+  const theirs = parseVersions(String(headers[PROTOCOL_HEADER] ?? '')) ?? FIRST_VERSIONS
+  return commonVersion(versions, theirs) === undefined ? describeMismatch(id, theirs, versions) : undefined
+}
+
 /** A refusal of somebody whom the policy server does not know, as it would have by the link, is no last word. */
 function whyNotFinal(
   { link }: DirectHopOptions,
@@ -170,6 +193,7 @@ function requestHeaders(
   const headers = relayableRequestHeaders(request.headers)
   if (request.body === undefined) delete headers['content-length']
   if (options.authorization !== undefined) headers.authorization = options.authorization
+  if (options.versions !== undefined) headers[PROTOCOL_HEADER] = formatVersions(options.versions)
   if (secret !== undefined) headers[LINK_SECRET_HEADER] = secret
   return headers
 }

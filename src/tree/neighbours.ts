@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net'
 import type { NeighbourStore } from '../storage/neighbour-store.js'
 import { httpProxyFor } from '../values/http-proxy.js'
 import type { Logger } from '../values/logger.js'
+import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { RelayError } from '../values/relay-error.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
 import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
@@ -28,6 +29,8 @@ export interface NeighboursOptions {
   readonly linkUp?: () => LinkToUpper | undefined
   /** @default Date.now */
   readonly now?: () => number
+  /** @default PROTOCOL_VERSIONS */
+  readonly versions?: VersionRange | undefined
 }
 
 /** How often a neighbour of which it is not clear what it is now is asked, at most. */
@@ -120,7 +123,8 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       onTreeline: version => remember(id, version),
       onStranger: () => forget(id),
       onDoubt: () => probe(direct),
-      observer: options.observer
+      observer: options.observer,
+      versions: options.versions ?? PROTOCOL_VERSIONS
     })
     return direct
   }

@@ -3,6 +3,9 @@
 /** On every answer of ours: `<version>`. A relay that never showed it speaks only the plain Rudder API. */
 export const RELAY_HEADER = 'treeline-relay'
 
+/** `<oldest>-<newest>`: the versions of the protocol that a neighbour speaks, on its requests, and on the answers to them. */
+export const PROTOCOL_HEADER = 'treeline-protocol'
+
 /** Ids of the relays that a request passed, oldest first, separated by commas. Believed from known relays only. */
 export const PASSED_HEADER = 'treeline-passed'
 

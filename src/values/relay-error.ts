@@ -20,6 +20,7 @@ export type RelayErrorCode =
   | 'STORAGE_FULL'
   | 'LOOP_DETECTED'
   | 'DISABLED'
+  | 'NO_COMMON_VERSION'
 
 /** An expected failure. `message` is for the caller: it says what is wrong, with which value, and what to do. */
 export class RelayError extends Error {

@@ -107,7 +107,7 @@ test('what a client says of itself is checked, and its token is in no message', 
   const challenge = makeChallenge('root', { oldest: 1, newest: 1 })
   const client = { key: 'git', id: 'one', token: TOKEN }
   const identity = answerChallenge(challenge, { client }, { version: 1, program: 'x', purpose: 'link' })
-  assert.deepEqual(parseIdentity(JSON.stringify(identity)), identity)
+  assert.deepEqual(parseIdentity(JSON.stringify(identity), challenge.versions), identity)
   for (const wrong of [
     { ...client, key: 'clients' },
     { ...client, key: 'a/b' },
@@ -120,7 +120,7 @@ test('what a client says of itself is checked, and its token is in no message', 
     'git'
   ]) {
     assert.throws(
-      () => parseIdentity(JSON.stringify({ ...identity, client: wrong })),
+      () => parseIdentity(JSON.stringify({ ...identity, client: wrong }), challenge.versions),
       (error: Error) => error instanceof ChallengeError && !error.message.includes(TOKEN),
       JSON.stringify(wrong)
     )

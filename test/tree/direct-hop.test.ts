@@ -52,7 +52,8 @@ test('path, headers and body arrive as given, without what belongs to one connec
       connection: 'keep-alive',
       'content-type': 'application/octet-stream',
       'x-request-id': 'r1',
-      'content-length': '5'
+      'content-length': '5',
+      'treeline-protocol': '1-1'
     },
     body: 'hello'
   })
