@@ -1,12 +1,13 @@
 import type { Http2Session } from 'node:http2'
+import type { WebSocket } from 'ws'
 
-/** Frames that carry nothing but ask for work. We send a handful of them a minute. */
+/** Frames that carry nothing but ask for work, as pings of the WebSocket do. We send a handful of them a minute. */
 const IDLE_FRAMES = ['ping', 'remoteSettings', 'priority', 'goaway', 'altsvc', 'origin'] as const
 export const MAX_IDLE_FRAMES = 1_000
 const WITHIN_MS = 10_000
 
 /** Calls `onFlood` once when the other side sends more such frames than it can have a reason for. */
-export function watchFloods(session: Http2Session, onFlood: (reason: string) => void): void {
+export function watchFloods(session: Http2Session, socket: WebSocket, onFlood: (reason: string) => void): void {
   let count = 0
   let sinceMs = performance.now()
   const note = () => {
@@ -15,10 +16,12 @@ export function watchFloods(session: Http2Session, onFlood: (reason: string) => 
     const nowMs = performance.now()
     if (nowMs - sinceMs < WITHIN_MS) {
       for (const frame of IDLE_FRAMES) session.off(frame, note)
+      socket.off('ping', note)
       onFlood('it flooded the link with control frames')
     }
     count = 0
     sinceMs = nowMs
   }
   for (const frame of IDLE_FRAMES) session.on(frame, note)
+  socket.on('ping', note)
 }

@@ -20,7 +20,7 @@ import {
 } from './challenge.js'
 import { watchFloods } from './flood-guard.js'
 import { nextText } from './messages.js'
-import { watchPings } from './pings.js'
+import { Pings } from './pings.js'
 import {
   HANDSHAKE_LIMIT_MS,
   LANE_REQUEST_PATH,
@@ -129,16 +129,15 @@ export class LowerEnd {
         session.on('error', error => {
           reason = error.message
         })
-        watchFloods(session, flood => {
+        watchFloods(session, socket, flood => {
           reason = flood
           session.destroy(new LinkLostError(flood))
         })
-        const stopPings = watchPings(
-          session,
-          { everyMs: pingMs, receivedBytes: () => stream.readBytes, asksAlways: true },
+        const pings = new Pings(
+          { socket, stream, everyMs: pingMs, asksAlways: true },
           {
-            onAnswer: () => undefined,
-            onDead: () => {
+            answeredPing: () => undefined,
+            fellSilent: () => {
               reason = 'the other side gave no sign of life'
               session.destroy(new LinkLostError(reason))
             }
@@ -149,7 +148,7 @@ export class LowerEnd {
           session.destroy()
         })
         session.once('close', () => {
-          stopPings()
+          pings.stop()
           socket.terminate()
           resolve(reason)
         })

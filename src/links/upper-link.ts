@@ -13,7 +13,7 @@ import { watchFloods } from './flood-guard.js'
 import { inTurns } from './in-turns.js'
 import { LaneQueue } from './lane-queue.js'
 import { LinkRequestError } from './link-request-error.js'
-import { watchPings } from './pings.js'
+import { type Pinged, Pings } from './pings.js'
 import {
   CLOSE,
   LANE_REQUEST_PATH,
@@ -60,7 +60,7 @@ export interface LinkAnswer {
 }
 
 /** The policy server's end of a link: the client of HTTP/2, whose connection the other side opened. */
-export class UpperLink {
+export class UpperLink implements Pinged {
   readonly id: string
   readonly owner: LinkOwner
   readonly remoteAddress: string
@@ -73,7 +73,10 @@ export class UpperLink {
   readonly #socket: WebSocket
   readonly #stream: SocketStream
   readonly #session: ClientHttp2Session
-  readonly #lanes = new LaneQueue(MAX_LANES)
+  readonly #pings: Pings
+  readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
+  /** Made when the first lane is wanted, or comes: most links never have one. */
+  #lanes: LaneQueue | undefined
   #pool: Promise<Pool> | undefined
   #streams = 0
   #isClosed = false
@@ -90,32 +93,24 @@ export class UpperLink {
     this.#socket = options.socket
     this.#stream = new SocketStream(options.socket)
     this.#session = openSession(this.#stream)
-    this.closed = new Promise(resolve => {
-      this.#session.once('close', () => resolve(this.#reason ?? 'the other side closed it'))
-    })
-    const stopPings = watchPings(
-      this.#session,
-      { everyMs: options.pingMs, receivedBytes: () => this.#stream.readBytes, asksAlways: false },
-      {
-        onAnswer: rttMs => {
-          this.rttMs = rttMs
-          options.onRoundTrip?.(rttMs)
-        },
-        onDead: () => this.#break(new LinkLostError('it gave no sign of life'))
-      }
-    )
+    this.#onRoundTrip = options.onRoundTrip
+    const { pingMs: everyMs, socket } = options
+    this.#pings = new Pings({ socket, stream: this.#stream, everyMs, asksAlways: false }, this)
     this.#session.on('error', error => {
       this.#reason ??= error.message
     })
-    watchFloods(this.#session, reason => this.#break(new LinkLostError(reason)))
+    watchFloods(this.#session, this.#socket, reason => this.#break(new LinkLostError(reason)))
     this.#socket.once('close', code => {
       inTurns(() => this.#break(new LinkLostError(`the connection was lost (WebSocket close code ${code})`)))
     })
-    this.#session.once('close', () => {
-      stopPings()
-      this.#isClosed = true
-      this.#lanes.close()
-      this.#socket.terminate()
+    this.closed = new Promise(resolve => {
+      this.#session.once('close', () => {
+        this.#pings.stop()
+        this.#isClosed = true
+        this.#lanes?.close()
+        this.#socket.terminate()
+        resolve(this.#reason ?? 'the other side closed it')
+      })
     })
   }
 
@@ -134,14 +129,23 @@ export class UpperLink {
   }
 
   get lanes(): number {
-    return this.#lanes.count
+    return this.#lanes?.count ?? 0
   }
 
   get bytes(): { readonly received: number; readonly sent: number } {
     return {
-      received: this.#stream.readBytes + this.#lanes.readBytes,
-      sent: this.#stream.writtenBytes + this.#lanes.writtenBytes
+      received: this.#stream.readBytes + (this.#lanes?.readBytes ?? 0),
+      sent: this.#stream.writtenBytes + (this.#lanes?.writtenBytes ?? 0)
     }
+  }
+
+  answeredPing(rttMs: number): void {
+    this.rttMs = rttMs
+    this.#onRoundTrip?.(rttMs)
+  }
+
+  fellSilent(): void {
+    this.#break(new LinkLostError('it gave no sign of life'))
   }
 
   /** @throws {LinkRequestError}; the signal's reason, once it aborts */
@@ -178,7 +182,7 @@ export class UpperLink {
 
   /** Takes a lane that the other side opened. */
   addLane(socket: WebSocket): void {
-    if (!this.isOpen || !this.#lanes.add(new SocketStream(socket))) socket.close(CLOSE.full, 'too many lanes')
+    if (!this.isOpen || !this.#laneQueue().add(new SocketStream(socket))) socket.close(CLOSE.full, 'too many lanes')
   }
 
   /** Ends it, and what is under way on it. @param code one of {@link CLOSE} */
@@ -207,8 +211,16 @@ export class UpperLink {
     })
   }
 
+  #laneQueue(): LaneQueue {
+    if (this.#lanes === undefined) {
+      this.#lanes = new LaneQueue(MAX_LANES)
+      if (this.#isClosed) this.#lanes.close()
+    }
+    return this.#lanes
+  }
+
   async #takeLane(): Promise<SocketStream> {
-    const waiting = this.#lanes.take(LANE_WAIT_MS)
+    const waiting = this.#laneQueue().take(LANE_WAIT_MS)
     if (waiting.isReady) return waiting.lane
     this.#askForLane().catch(() => undefined) // no lane comes then, which the wait for it reports to the caller
     return waiting.lane
