@@ -19,14 +19,7 @@ import { Handshakes } from './handshakes.js'
 import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
 import { nextText } from './messages.js'
-import {
-  CLOSE,
-  HANDSHAKE_LIMIT_MS,
-  MAX_LANES,
-  MAX_REPLICAS,
-  PING_EVERY_MS,
-  WEB_SOCKET_LIMITS
-} from './protocol.js'
+import { CLOSE, HANDSHAKE_LIMIT_MS, MAX_LANES, MAX_REPLICAS, PING_EVERY_MS, WEB_SOCKET_LIMITS } from './protocol.js'
 import { type LinkOwner, UpperLink } from './upper-link.js'
 
 /** Whose link it will be, or why there will be none. */
