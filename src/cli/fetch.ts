@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { checkFileKey } from '../values/ids.js'
 import { downloadFile, type Voucher } from './download.js'
-import { readOpenKey } from './key-files.js'
+import { checkSourceKeyHash, readOpenKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
 import { ProgressBar } from './progress-bar.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
@@ -37,6 +37,7 @@ export function register(program: Command): void {
 async function fetchShared(source: string, fileId: string, destination: string, options: FetchOptions): Promise<void> {
   const fileKey = { target: await ownNodeId(options.target, '--target', options), source, fileId }
   checkFileKey(fileKey)
+  checkSourceKeyHash(options.sourceKeyHash)
   const openKey = options.openKey === undefined ? undefined : await readOpenKey(options.openKey)
   let bar: ProgressBar | undefined
   const onProgress = (bytes: number, totalBytes: number | undefined): void => {

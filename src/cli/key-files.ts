@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import type { SigningKey } from '../values/file-signing.js'
+import { parseKeyHash } from '../values/key-hash.js'
 import { errorCode, errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 
@@ -56,6 +57,12 @@ export async function readSealKey(textOrPath: string): Promise<Uint8Array> {
   const [, base64] = SEAL_KEY_FORM.exec(text) ?? []
   if (base64 === undefined) throw new UsageError('--seal should be x25519:<base64 of 32 bytes>, or a file with it')
   return Buffer.from(base64, 'base64')
+}
+
+/** @throws {UsageError} when it is given and is no `key-hash`: no file could be by that key */
+export function checkSourceKeyHash(text: string | undefined): void {
+  if (text === undefined || parseKeyHash(text) !== undefined) return
+  throw new UsageError('--source-key-hash should be sha256//<base64> or sha256:<hex> of a key, as in nodeslist.json')
 }
 
 /** As {@link readSealKey} takes it. */

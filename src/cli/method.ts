@@ -7,7 +7,7 @@ import { parseTtl } from '../values/ttl.js'
 import { EXIT, errorMessage, UsageError } from './command-error.js'
 import { downloadFile, hashesOf } from './download.js'
 import { asObject, objectsOf, textOf } from './json.js'
-import { readSigningKey } from './key-files.js'
+import { checkSourceKeyHash, readSigningKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
 import { pathOf, type RelayClient } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
@@ -104,12 +104,14 @@ async function toNode(
 async function fromNode(source: string, fileId: string, path: string, options: FromOptions): Promise<Result> {
   const fileKey = { target: await ownNodeId(options.target, '--target', options), source, fileId }
   checkFileKey(fileKey)
+  checkSourceKeyHash(options.sourceKeyHash)
   return withClient(options, client => haveFile(client, fileKey, path, options.sourceKeyHash))
 }
 
 async function fromAny(fileId: string, folder: string, options: FromOptions): Promise<Result> {
   if (!isFileId(fileId)) throw new UsageError(`${JSON.stringify(fileId)} is not a file id`)
   const target = await ownNodeId(options.target, '--target', options)
+  checkSourceKeyHash(options.sourceKeyHash)
   return withClient(options, async client => {
     const answer = await client.json({
       method: 'GET',

@@ -74,7 +74,7 @@ async function shareFile(fileKey: FileKey, path: string, options: ShareOptions):
     const hashValue = await file.hash(algorithm)
     await withClient(server, async client => {
       const name = `${fileKey.fileId} for ${fileKey.target}`
-      if (await isThere(client, fileKey, hashValue)) return console.log(`${name}: there already`)
+      if (await isThere(client, fileKey, hashValue)) return console.log(`${name}: there already, or on its way`)
       const parts = { signedAtMs: Date.now(), algorithm, hashValue }
       const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
       const outcome = await uploadFile(client, fileKey, file, metadata, options.ttl, bar.update)

@@ -76,6 +76,19 @@ test('the same as JSON', async t => {
   assert.match(run.stdout, /"node": "a"[\s\S]*"node": "b"/)
 })
 
+test('nodes are asked for page by page, each after the last one of the page before', async t => {
+  const asked: (string | null)[] = []
+  const relay = await startSmallRelay(t, {
+    'GET nodes': ({ query }) => {
+      asked.push(query.get('after'))
+      return query.get('after') === null ? { nodes: NODES.slice(0, 1), next: 'root' } : { nodes: NODES.slice(1) }
+    }
+  })
+  const { stdout } = await treeline(t, ['nodes', 'list', '--json', '--server', relay.url])
+  assert.deepEqual(JSON.parse(stdout), NODES)
+  assert.deepEqual(asked, [null, 'root'])
+})
+
 test('over TLS: a pin, a CA, a client certificate, a token; and nothing else is trusted', async t => {
   const relay = await startSmallRelay(t, HANDLERS)
   const folder = await temporaryFolder(t)

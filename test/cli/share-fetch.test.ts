@@ -37,7 +37,7 @@ test('a file is shared with an RSA key, skipped the second time, fetched and ver
   assert.equal(put?.headers.expect, undefined)
 
   const second = await share(path('data'), '--key', key)
-  assert.deepEqual([second.code, second.stdout], [0, 'id for b: there already\n'])
+  assert.deepEqual([second.code, second.stdout], [0, 'id for b: there already, or on its way\n'])
   assert.equal(relay.requests.filter(request => request.method === 'PUT').length, 1)
 
   const spki = rsa.publicKey.export({ type: 'spki', format: 'der' })
@@ -166,6 +166,8 @@ test('refusals are told, and mistakes on the command line are exit code 2', asyn
   assert.equal((await share(path('data'), '--key', key, '--server', 'ftp://x')).code, 2)
   assert.equal((await share(path('data'), '--key', key, '--server', 'http://127.0.0.1:1')).code, 1)
   assert.equal((await share(path('.'), '--key', key)).code, 1)
+  const noHash = await fetch(path('copy'), '--source-key-hash', 'sha256//AAAA')
+  assert.deepEqual([noHash.code, /--source-key-hash should be/.test(noHash.stderr)], [2, true])
 })
 
 test('a file that is not there is named, with the argument and what to do', async t => {
