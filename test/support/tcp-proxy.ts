@@ -10,7 +10,11 @@ export interface TcpProxy {
   cut(): void
   /** From now on nothing passes, in either direction, and nobody is told: as when packets are dropped. */
   silence(): void
-  /** Ends `silence`: what waited passes. */
+  /** From now on so much passes on each connection from its far end, and what comes after waits. */
+  holdBeyond(bytes: number): void
+  /** Connections on which something waits for that reason. */
+  readonly held: number
+  /** Ends `silence` and `holdBeyond`: what waited passes. */
   heal(): void
   /** Ends each connection within the next piece that it carries: half of it still passes. */
   halve(): void
@@ -25,6 +29,8 @@ export async function startTcpProxy(t: TestContext, targetPort: number): Promise
   let isSilent = false
   let toHalve = new Set<Socket>()
   let delayMs = 0
+  let holdBeyondBytes = Number.POSITIVE_INFINITY
+  let held = 0
   let isOver = false
 
   const keep = (socket: Socket) => {
@@ -35,16 +41,27 @@ export async function startTcpProxy(t: TestContext, targetPort: number): Promise
   const passage = () =>
     isSilent && !isOver ? new Promise<void>(resolve => waiting.add(resolve)) : Promise.resolve(undefined)
 
-  async function pass(from: Socket, to: Socket): Promise<void> {
+  /** Resolves when a connection may carry more than `bytes`. */
+  async function allowance(bytes: number): Promise<void> {
+    if (bytes <= holdBeyondBytes || isOver) return
+    held += 1
+    await new Promise<void>(resolve => waiting.add(resolve))
+    held -= 1
+  }
+
+  async function pass(from: Socket, to: Socket, isFromFar: boolean): Promise<void> {
+    let bytes = 0
     try {
       for await (const chunk of from) {
+        bytes += chunk.length
+        if (isFromFar) await allowance(bytes)
         if (delayMs > 0) await new Promise(resolve => setTimeout(resolve, delayMs))
         await passage()
         if (toHalve.has(from)) {
           to.write(chunk.subarray(0, Math.ceil(chunk.length / 2)), () => to.destroy())
           break
         }
-        if (!to.write(chunk) && !to.destroyed) await Promise.race([once(to, 'drain'), once(to, 'close')])
+        if (!to.write(chunk) && !to.destroyed) await drained(to)
       }
       await passage()
       to.end()
@@ -62,8 +79,8 @@ export async function startTcpProxy(t: TestContext, targetPort: number): Promise
       keep(far)
       near.on('close', () => void passage().then(() => far.destroy()))
       far.on('close', () => void passage().then(() => near.destroy()))
-      void pass(near, far)
-      void pass(far, near)
+      void pass(near, far, false)
+      void pass(far, near, true)
     })
   })
   const cut = () => {
@@ -71,6 +88,7 @@ export async function startTcpProxy(t: TestContext, targetPort: number): Promise
   }
   const heal = () => {
     isSilent = false
+    holdBeyondBytes = Number.POSITIVE_INFINITY
     for (const resolve of waiting) resolve()
     waiting.clear()
   }
@@ -92,6 +110,12 @@ export async function startTcpProxy(t: TestContext, targetPort: number): Promise
     silence: () => {
       isSilent = true
     },
+    holdBeyond: bytes => {
+      holdBeyondBytes = bytes
+    },
+    get held() {
+      return held
+    },
     heal,
     halve: () => {
       toHalve = new Set(sockets)
@@ -100,4 +124,12 @@ export async function startTcpProxy(t: TestContext, targetPort: number): Promise
       delayMs = ms
     }
   }
+}
+
+/** Resolves when more may be written, or never again. */
+async function drained(socket: Socket): Promise<void> {
+  const over = new AbortController()
+  const { signal } = over
+  await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })])
+  over.abort()
 }
