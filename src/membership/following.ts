@@ -35,6 +35,8 @@ export class Following {
   #candidate: { readonly address: UpperAddress; readonly answer: JoinAnswer } | undefined
   #isAtCandidate = false
   #askedAtMs = Number.NEGATIVE_INFINITY
+  /** As it was logged last. */
+  #problem: string | undefined
 
   constructor(private readonly options: FollowingOptions) {
     this.#now = options.now ?? Date.now
@@ -76,6 +78,7 @@ export class Following {
     const { ask, logger } = this.options
     try {
       const answer = await ask(signal)
+      this.#problem = undefined
       if (answer === undefined) return
       const { id, hostname: host, port = DEFAULT_PORT } = answer.policyServer
       this.#candidate = id === refusedBy ? undefined : { address: { host, port }, answer }
@@ -83,7 +86,9 @@ export class Following {
     } catch (error) {
       if (signal.aborted) return
       const reason = error instanceof Error ? error.message : String(error)
-      logger.warn({ reason }, 'refused by the policy server, and the root could not be asked for another one')
+      if (reason === this.#problem) return
+      this.#problem = reason
+      logger.warn({ reason }, 'refused by the policy server, and the root names no other one')
     }
   }
 }

@@ -16,6 +16,7 @@ function answerNaming(id: string, hostname: string, port?: number): JoinAnswer {
 }
 
 function start(answer: () => Promise<JoinAnswer | undefined>) {
+  const warnings: unknown[] = []
   const state: { configured: UpperAddress; asked: number; nowMs: number } = { configured: OLD, asked: 0, nowMs: 0 }
   const following = new Following({
     configured: () => state.configured,
@@ -26,10 +27,10 @@ function start(answer: () => Promise<JoinAnswer | undefined>) {
     adopt: async address => {
       state.configured = address
     },
-    logger: silentLogger,
+    logger: { ...silentLogger, warn: details => warnings.push(details) },
     now: () => state.nowMs
   })
-  return { following, state }
+  return { following, state, warnings }
 }
 
 test('refused, it asks where it belongs, tries that in turn with the old one, and adopts it once a link stands', async () => {
@@ -64,17 +65,19 @@ test('taken back by the old one, it stays', async () => {
 
 test('an answer that names who refused, or none, moves nothing; it is asked again after a while', async () => {
   let answer = async (): Promise<JoinAnswer | undefined> => answerNaming('old', 'another-name.example')
-  const { following, state } = start(() => answer())
+  const { following, state, warnings } = start(() => answer())
   await following.ended('old', signal)
   await following.ended('old', signal)
   assert.deepEqual([following.address, state.asked], [OLD, 1])
-  for (const next of [async () => undefined, () => Promise.reject(new Error('nobody there'))]) {
+  const noAnswer = () => Promise.reject(new Error('nobody there'))
+  for (const next of [async () => undefined, noAnswer, noAnswer]) {
     answer = next
     state.nowMs += 15_000
     await following.ended('old', signal)
     assert.deepEqual(following.address, OLD)
   }
-  assert.equal(state.asked, 3)
+  assert.equal(state.asked, 4)
+  assert.deepEqual(warnings, [{ reason: 'nobody there' }], 'the same is told once')
   answer = async () => answerNaming('new', 'new.example')
   state.nowMs += 15_000
   await following.ended('old', signal)
