@@ -108,7 +108,7 @@ export class FileWork {
   }
 
   async #do(what: string, { receiver, sharer }: Tools, client: Awaited<ReturnType<Tools['connect']>>): Promise<void> {
-    const { config, logger } = this.options
+    const { config, link, logger } = this.options
     const [kind, index = ''] = what.split(' ')
     try {
       const received = kind === 'receive' ? config.receive[Number(index)] : undefined
@@ -118,7 +118,10 @@ export class FileWork {
     } catch (error) {
       if (this.#isStopped) return
       const reason = error instanceof Error ? error.message : String(error)
-      logger.error({ what: `agent.${kind}[${index}]`, reason }, 'a file could not be seen to; it is tried again')
+      const details = { what: `agent.${kind}[${index}]`, reason }
+      // The policy server may know this node by its link alone: it is tried again as soon as that is open.
+      if (link.isAwaited) logger.info(details, 'a file could not be seen to while there is no link')
+      else logger.error(details, 'a file could not be seen to; it is tried again')
       this.#retry(what)
     }
   }
