@@ -136,7 +136,7 @@ export class LowerEnd {
         const pings = new Pings(
           { socket, stream, everyMs: pingMs, asksAlways: true },
           {
-            answeredPing: () => undefined,
+            ask: () => socket.ping(),
             fellSilent: () => {
               reason = 'the other side gave no sign of life'
               session.destroy(new LinkLostError(reason))

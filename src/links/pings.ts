@@ -18,15 +18,17 @@ export interface PingOptions {
 
 /** Whoever the pings are for. */
 export interface Pinged {
-  answeredPing(rttMs: number): void
+  /** Asks the other side for a sign of life. */
+  ask(): void
   /** It gave no sign of life; never told twice. */
   fellSilent(): void
 }
 
 /**
- * Watches over the other side of a link by pings of the WebSocket, which ws answers: those of HTTP/2 would go through
- * four more layers at each end, and with thousands of links they are all that an idle relay does. Begins at a random
- * moment, so that thousands of links do not all ask at once.
+ * Watches over the other side of a link. The lower side asks by pings of the WebSocket, which ws answers: those of
+ * HTTP/2 go through four more layers at each end, and with thousands of links they are all that an idle relay does. The
+ * upper side, which asks little, asks by HTTP/2: so a lower side that is stuck in it is noticed as well. Begins at a
+ * random moment, so that thousands of links do not all ask at once.
  */
 export class Pings {
   /** Pings and pongs that came. */
@@ -34,18 +36,17 @@ export class Pings {
   #seenSigns = -1
   #isWaiting = false
   #looks = 0
-  /** When what was not answered yet was asked. */
-  #askedAtMs: number | undefined
   #timer: NodeJS.Timeout
 
   constructor(
     private readonly options: PingOptions,
     private readonly told: Pinged
   ) {
-    options.socket.on('ping', () => {
+    const noteSign = () => {
       this.#heard += 1
-    })
-    options.socket.on('pong', () => this.#noteAnswer())
+    }
+    options.socket.on('ping', noteSign)
+    options.socket.on('pong', noteSign)
     this.#timer = setTimeout(begin, Math.random() * options.everyMs, this).unref()
   }
 
@@ -75,16 +76,7 @@ export class Pings {
     this.#isWaiting = isSilent || asksAlways || this.#looks % ROUND_TRIP_EVERY === 0
     this.#looks += 1
     this.#seenSigns = signs
-    if (!this.#isWaiting) return
-    this.#askedAtMs = performance.now()
-    socket.ping()
-  }
-
-  #noteAnswer(): void {
-    this.#heard += 1
-    if (this.#askedAtMs === undefined) return
-    this.told.answeredPing(performance.now() - this.#askedAtMs)
-    this.#askedAtMs = undefined
+    if (this.#isWaiting) this.told.ask()
   }
 }
 

@@ -139,9 +139,13 @@ export class UpperLink implements Pinged {
     }
   }
 
-  answeredPing(rttMs: number): void {
-    this.rttMs = rttMs
-    this.#onRoundTrip?.(rttMs)
+  ask(): void {
+    if (this.#session.destroyed) return
+    this.#session.ping((error, rttMs) => {
+      if (error !== null) return
+      this.rttMs = rttMs
+      this.#onRoundTrip?.(rttMs)
+    })
   }
 
   fellSilent(): void {
