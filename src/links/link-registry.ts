@@ -104,8 +104,9 @@ export class LinkRegistry {
   /** The less busy of two replicas picked at random. */
   ofClient(key: string): UpperLink | undefined {
     const replicas = [...(this.#clients.get(key)?.values() ?? [])].filter(link => link.isOpen)
-    const pick = () => replicas[Math.floor(Math.random() * replicas.length)]
-    const [one, other] = [pick(), pick()]
+    const first = Math.floor(Math.random() * replicas.length)
+    const second = (first + 1 + Math.floor(Math.random() * (replicas.length - 1))) % replicas.length
+    const [one, other] = [replicas[first], replicas[second]]
     return one !== undefined && other !== undefined && other.streams < one.streams ? other : one
   }
 
