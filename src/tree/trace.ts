@@ -77,13 +77,16 @@ export function createTracer({ selfId, topology, neighbours, waitingFiles }: Tra
     return { ...rest, target, hops: [first, ...rest.hops], took_ms }
   }
 
-  async function here(target: string, origin: Origin): Promise<Trace> {
+  async function here(target: string, passed: string[], origin: Origin): Promise<Trace> {
+    if (topology().isRelay(target)) return follow(neighbours.down(target), 'down', target, passed, origin)
     const startedAt = performance.now()
-    if (target === selfId) return { target, hops: [], reached: selfId, took_ms: 0 }
     const link = neighbours.linked(target)
     const step = { from: selfId, to: target, waiting_files: 0 }
     if (link === undefined) {
-      return { target, hops: [{ ...step, way: 'command' }], reached: selfId, took_ms: milliseconds(startedAt) }
+      const trace = { target, hops: [{ ...step, way: 'command' }], reached: selfId, took_ms: 0 } as const
+      if (neighbours.hasHeldLink?.(target) !== true) return trace
+      const problem = `${target} held a link before, and holds none now: a run that does not wait is given to the command`
+      return { ...trace, problem }
     }
     const outcome = await ask(link, target, [selfId], origin)
     const took_ms = milliseconds(startedAt)
@@ -96,11 +99,12 @@ export function createTracer({ selfId, topology, neighbours, waitingFiles }: Tra
   }
 
   return async (target: string, origin: Origin): Promise<Trace> => {
+    if (target === selfId) return { target, hops: [], reached: selfId, took_ms: 0 }
     const passed = passOn(origin.passed, selfId)
     const route = topology().route(target)
     switch (route.kind) {
       case 'here':
-        return here(target, origin)
+        return here(target, passed, origin)
       case 'down':
         return follow(neighbours.down(route.hop), 'down', target, passed, origin)
       case 'up':

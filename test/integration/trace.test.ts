@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
@@ -37,6 +38,29 @@ test('the way to a node, hop by hop, and where it is broken', async t => {
     assert.deepEqual(ways, [above, 'root direct relay-a', 'relay-a link sub', 'sub command node-s1'])
   })
 
+  await t.test('a relay answers for itself', async () => {
+    const { ways, reached, problem } = await trace(tree, 'root', 'sub')
+    assert.deepEqual([ways, reached, problem], [['root direct relay-a', 'relay-a link sub'], 'sub', undefined])
+    const beside = await trace(tree, 'root', 'relay-b')
+    assert.deepEqual([beside.ways, beside.reached], [['root direct relay-b'], 'relay-b'])
+    const itself = await trace(tree, 'relay-b', 'relay-b')
+    assert.deepEqual([itself.ways, itself.reached, itself.problem], [[], 'relay-b', undefined])
+  })
+
+  await t.test('a node that holds a link, and one whose link is gone', async () => {
+    const agent = await startAgent(t, tree, 'node-r1')
+    const linked = await trace(tree, 'root', 'node-r1')
+    assert.deepEqual([linked.ways, linked.reached, linked.problem], [['root link node-r1'], 'node-r1', undefined])
+    agent.signal('SIGKILL')
+    await agent.ended
+    const { reached, problem } = await eventually('the end of the link', async () => {
+      const found = await trace(tree, 'root', 'node-r1')
+      return found.ways[0] === 'root command node-r1' && found
+    })
+    assert.equal(reached, 'root')
+    assert.match(problem, /node-r1 held a link before, and holds none now/)
+  })
+
   await t.test('a node that nobody knows', async () => {
     const { reached, problem } = await trace(tree, 'relay-b', 'nobody')
     assert.equal(reached, 'root')
@@ -58,6 +82,7 @@ test('the way to a node, hop by hop, and where it is broken', async t => {
     assert.deepEqual(ways, ['root direct relay-a', 'relay-a direct sub'])
     assert.equal(reached, 'relay-a')
     assert.match(problem, /sub\.example\.test/)
+    assert.equal((await trace(tree, 'root', 'sub')).reached, 'relay-a')
     const bad = await treeline(t, ['trace', 'node-s1', '--server', tree.relay('root').localUrl])
     assert.equal(bad.code, 1)
     assert.match(bad.stdout, /broken behind relay-a: .*sub\.example\.test/)
