@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { RelayError } from '../values/relay-error.js'
-import { checkNotEncoded, hasBody } from './request-body.js'
+import { checkNotEncoded, hasBody, sayContinue } from './request-body.js'
 
 type Done = (error?: Error | null, payload?: RequestPayload) => void
 
@@ -28,6 +28,7 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
       payload.once('end', stop)
       reply.raw.once('finish', stop)
       reply.raw.once('close', stop)
+      sayContinue(request.raw, reply.raw)
     }
     done(null, payload)
   }

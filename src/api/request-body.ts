@@ -10,6 +10,13 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
+/** To a sender that waits to be told before it sends the body. Once, when all that comes before the body is in order. */
+export function sayContinue(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.expect === undefined) return
+  response.writeContinue()
+  delete request.headers.expect // from here on the body comes
+}
+
 /**
  * A file's signature is over its bytes as they are, and a form that can't be read would be an empty one, which means
  * something. So no coding is undone.

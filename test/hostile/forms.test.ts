@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, postForm } from '../support/http.js'
+import { head, rawClient, statusesIn } from '../support/raw-client.js'
 import { assertServes } from '../support/relay-health.js'
 import { startTree } from '../support/relay-tree.js'
 
@@ -21,6 +22,18 @@ test('forms that are huge, doubled or no forms', async t => {
       const answer = await post(Buffer.alloc(size, 'a'))
       assert.equal(answer.status, 413)
     }
+  })
+
+  await t.test('a sender that waits for "100 Continue" gets it once all but the form is in order', async t => {
+    const send = async (type: string) => {
+      const client = await rawClient(t, relay)
+      const lines = ['Host: localhost', 'Connection: close', `Content-Type: ${type}`, 'Content-Length: 6']
+      client.send(head(`POST ${NODES} HTTP/1.1`, ...lines, 'Expect: 100-continue'))
+      if (/ 100 Continue/.test(await client.until(/\r\n\r\n/))) client.send('nodes=')
+      return statusesIn(await client.closed)
+    }
+    assert.deepEqual(await send('application/x-www-form-urlencoded'), [100, 400])
+    assert.deepEqual(await send('text/plain'), [415])
   })
 
   await t.test('a MiB of fields: an answer, soon', async () => {

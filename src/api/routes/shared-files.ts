@@ -13,7 +13,7 @@ import { VERSION } from '../../values/version.js'
 import type { AfterAnswer } from '../after-answer.js'
 import { sendKeptFile } from '../kept-file-answer.js'
 import { limitStalledReader } from '../reader-limit.js'
-import { checkNotEncoded } from '../request-body.js'
+import { checkNotEncoded, sayContinue } from '../request-body.js'
 import { headerText, isKnownRelay, originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -207,10 +207,6 @@ function putRequestOf(
     origin,
     sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
     acceptedAtMs: Number.isSafeInteger(acceptedAt) && acceptedAt > 0 ? acceptedAt : undefined,
-    onContinue: () => {
-      if (request.raw.headers.expect === undefined) return
-      reply.raw.writeContinue()
-      delete request.raw.headers.expect // from here on the body comes
-    }
+    onContinue: () => sayContinue(request.raw, reply.raw)
   }
 }
