@@ -15,8 +15,10 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   CLIENT_TOO_SLOW: 408,
   CLIENT_GONE: 408,
   CONFLICT: 409,
+  CONDITION_FAILED: 412,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA: 415,
+  NO_SUCH_RANGE: 416,
   NO_COMMON_VERSION: 501, // not a 4xx: a file waits until one of the two is updated
   HOP_UNREACHABLE: 502,
   BUSY: 503,

@@ -1,11 +1,10 @@
-import { basename, dirname } from 'node:path'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeptFile } from '../shared-files/types.js'
 import { FILE_EXPIRES_HEADER, FILE_METADATA_HEADER } from '../values/header-names.js'
-import { RelayError } from '../values/relay-error.js'
+import { openFile } from './open-file.js'
 import { limitStalledReader } from './reader-limit.js'
 
-/** Answers with a kept file: `Range`, `If-None-Match` and the like are left to @fastify/send. */
+/** Answers with a kept file, or the part of it that was asked for. */
 export async function sendKeptFile(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -15,15 +14,8 @@ export async function sendKeptFile(
   if (names(request.headers['if-none-match'], etag)) return reply.code(304).header('etag', etag).send()
   // Known by hash, not by time: a range of this very file may be sent, one of another file may not.
   if (request.headers['if-range'] === etag) delete request.raw.headers['if-range']
-  const { default: send } = await import('@fastify/send') // its table of types takes memory
-  const result = await send(request.raw, encodeURIComponent(basename(file.path)), {
-    root: dirname(file.path),
-    dotfiles: 'allow',
-    etag: false,
-    cacheControl: false,
-    acceptRanges: true
-  })
-  if (result.statusCode === 404) throw new RelayError('NOT_FOUND', 'the file has just gone')
+  if (names(request.headers['if-match'], etag)) delete request.raw.headers['if-match']
+  const result = await openFile(request, reply, file.path, { etag: false, gone: 'the file has just gone' })
   limitStalledReader(reply.raw, request.raw.socket)
   return reply
     .code(result.statusCode)
@@ -35,8 +27,8 @@ export async function sendKeptFile(
     .send(result.stream)
 }
 
-/** Whether an `If-None-Match` holds `etag` (RFC 9110, section 13.1.2: weak comparison). */
-function names(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false
-  return ifNoneMatch.split(',').some(part => part.trim() === '*' || part.trim().replace(/^W\//, '') === etag)
+/** Whether a list of tags holds `etag` (RFC 9110, section 8.8.3.2: weak comparison; ours are never weak). */
+function names(tags: string | undefined, etag: string): boolean {
+  if (tags === undefined) return false
+  return tags.split(',').some(part => part.trim() === '*' || part.trim().replace(/^W\//, '') === etag)
 }

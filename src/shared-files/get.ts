@@ -24,7 +24,7 @@ export interface GetParts {
 }
 
 /** Request headers that the hop which has the file acts upon. */
-const PASSED_ON = ['range', 'if-none-match', 'if-range'] as const
+const PASSED_ON = ['range', 'if-match', 'if-none-match', 'if-range'] as const
 
 /** 416: the answer says in its headers which ranges there are. */
 const RANGE_NOT_SATISFIABLE = 416

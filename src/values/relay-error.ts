@@ -10,6 +10,8 @@ export type RelayErrorCode =
   | 'UNKNOWN_SOURCE'
   | 'NOT_FOUND'
   | 'CONFLICT'
+  | 'CONDITION_FAILED'
+  | 'NO_SUCH_RANGE'
   | 'CLIENT_TOO_SLOW'
   | 'CLIENT_GONE'
   | 'BODY_TOO_LARGE'

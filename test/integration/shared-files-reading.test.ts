@@ -34,7 +34,7 @@ test('who may read a shared file, and how much of it', async t => {
     }
   })
 
-  await t.test('Range, ETag and If-None-Match act through two hops', async () => {
+  await t.test('Range, ETag, If-Match and If-None-Match act through two hops', async () => {
     for (const relay of [root, sub]) {
       const read = (headers: Record<string, string>) => ask(relay, file.path, { as: target, headers })
       const etag = `"sha512:${file.hash}"`
@@ -43,11 +43,19 @@ test('who may read a shared file, and how much of it', async t => {
       assert.equal((await read({ range: 'bytes=-3' })).text, 'hij')
       const none = await read({ range: 'bytes=50-' })
       assert.deepEqual([none.status, none.headers['content-range']], [416, 'bytes */10'], relay.id)
+      assert.deepEqual(
+        [none.text, none.headers['content-type']],
+        ['no such range: the file has 10 bytes\n', 'text/plain; charset=utf-8']
+      )
       const unchanged = await read({ 'if-none-match': etag })
       assert.deepEqual([unchanged.status, unchanged.text, unchanged.headers.etag], [304, '', etag], relay.id)
       assert.equal((await read({ 'if-none-match': '"sha512:00"' })).status, 200, relay.id)
       assert.equal((await read({ range: 'bytes=2-5', 'if-range': etag })).status, 206, relay.id)
       assert.equal((await read({ range: 'bytes=2-5', 'if-range': '"sha512:00"' })).status, 200, relay.id)
+      assert.equal((await read({ range: 'bytes=2-5', 'if-match': `"sha512:00", ${etag}` })).status, 206, relay.id)
+      const another = await read({ range: 'bytes=2-5', 'if-match': '"sha512:00"' })
+      assert.equal(another.status, 412, relay.id)
+      assert.equal(another.text, 'the file is not the one that If-Match or If-Unmodified-Since names\n')
     }
   })
 

@@ -36,7 +36,7 @@ const ListedFile = Type.Object({
 })
 
 /** Request headers that matter to whoever keeps the file. */
-const READ_HEADERS = ['range', 'if-none-match', 'if-range', 'if-modified-since'] as const
+const READ_HEADERS = ['range', 'if-match', 'if-none-match', 'if-range'] as const
 
 const tags = ['shared files']
 

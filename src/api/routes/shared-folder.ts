@@ -1,5 +1,5 @@
-import { basename, dirname } from 'node:path'
 import { RelayError } from '../../values/relay-error.js'
+import { openFile } from '../open-file.js'
 import { limitStalledReader } from '../reader-limit.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -48,13 +48,7 @@ export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { 
     { config, schema: { tags, summary: 'A file of the folder', params } },
     async (request, reply) => {
       const file = await sharedFolder.locate(request.params['*'])
-      const { default: send } = await import('@fastify/send') // its table of types takes memory
-      const result = await send(request.raw, encodeURIComponent(basename(file)), {
-        root: dirname(file),
-        dotfiles: 'allow',
-        cacheControl: false
-      })
-      if (result.statusCode === 404) throw new RelayError('NOT_FOUND', 'NOT FOUND')
+      const result = await openFile(request, reply, file, { etag: true, gone: 'NOT FOUND' })
       limitStalledReader(reply.raw, request.raw.socket)
       return reply.code(result.statusCode).headers(result.headers).send(result.stream)
     }
