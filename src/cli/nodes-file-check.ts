@@ -1,14 +1,24 @@
 import { readFile } from 'node:fs/promises'
+import { errorMessage } from './command-error.js'
 import { whyUnreadable } from './named-file.js'
-import { checkNodesList } from './nodes-import.js'
 
-/** @returns what would keep a relay from using its nodes list: it starts all the same, and then knows no nodes */
-export async function checkNodesFile(path: string): Promise<string | undefined> {
+const KEY = 'general.nodes_list_file'
+
+/**
+ * @param parse as the relay does; throws what is wrong with the list
+ * @returns what would keep a relay from using its nodes list: it starts all the same, and then knows no nodes
+ */
+export async function checkNodesFile(path: string, parse: (text: string) => void): Promise<string | undefined> {
+  let text: string
   try {
-    const [problem, ...more] = checkNodesList(await readFile(path, 'utf8'))
-    if (problem === undefined) return undefined
-    return `general.nodes_list_file ${path}: ${problem}${more.length > 0 ? `, and ${more.length} more` : ''}`
+    text = await readFile(path, 'utf8')
   } catch (error) {
-    return whyUnreadable('general.nodes_list_file', path, error)
+    return whyUnreadable(KEY, path, error)
+  }
+  try {
+    parse(text)
+    return undefined
+  } catch (error) {
+    return `${KEY}: ${errorMessage(error)}`
   }
 }

@@ -92,7 +92,7 @@ async function readChecked(name: string, path: string, check: (text: string) => 
 }
 
 /** @returns what is wrong with the text of a nodes list */
-export function checkNodesList(text: string): string[] {
+function checkNodesList(text: string): string[] {
   let list: unknown
   try {
     list = JSON.parse(text)

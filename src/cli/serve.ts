@@ -25,9 +25,11 @@ export async function runServe({ config: directory, test = false }: ServeOptions
   if (config === undefined) return BAD_CONFIGURATION
   if (test) {
     const { checkNodesFile } = await import('./nodes-file-check.js')
+    const { parseNodesList } = await import('../tree/nodes-list.js')
     const { nodesListFile } = config.general
     const isAwaited = config.tree.source === 'policy-server' && !existsSync(nodesListFile)
-    const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile)
+    const parse = (text: string) => parseNodesList(text, nodesListFile)
+    const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile, parse)
     if (problem !== undefined) process.stderr.write(`treeline: error: ${problem}\n`)
     const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
     const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'

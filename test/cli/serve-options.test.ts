@@ -61,13 +61,17 @@ test('serve --test: in order, usable with errors, unusable', async t => {
   assert.match(withError.stderr, /^treeline: error: main\.conf: processing\.reporting\.output: /)
 
   for (const [text, message] of [
-    ['{"root":', /not JSON/],
-    ['{"root": {"policy-server": "root"}}', /root: hostname is missing/]
+    ['{"root":', /nodeslist\.json: it is not complete JSON/],
+    ['{"root": {"policy-server": "root"}}', /"root" has the hostname \(missing\)/],
+    [
+      JSON.stringify({ a: { hostname: 'a', 'policy-server': 'b' }, b: { hostname: 'b', 'policy-server': 'a' } }),
+      /cycle/
+    ]
   ] as const) {
     await writeFile(list, text)
     const badList = await check(root)
     assert.deepEqual([badList.code, badList.stdout], [0, withError.stdout])
-    assert.match(badList.stderr, /^treeline: error: general\.nodes_list_file /)
+    assert.match(badList.stderr, /^treeline: error: general\.nodes_list_file: /)
     assert.match(badList.stderr, message)
   }
   await rm(list)
