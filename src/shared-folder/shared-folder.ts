@@ -18,12 +18,26 @@ export interface SharedFolder {
    * @throws {RelayError} INVALID_INPUT for a path that could leave the folder, NOT_FOUND for anything but a file
    */
   locate(path: string): Promise<string>
-  /** Hex. Computed by streaming, and kept for as long as inode, size and modification time stay the same. */
+  /** Hex. Computed by streaming, once however many ask, and kept while inode, size and modification time stay the same. */
   hash(path: string, type: FolderHashType): Promise<string>
 }
 
 export function createSharedFolder(root: string): SharedFolder {
   const hashes = new Map<string, string>()
+  /** Of files that all nodes ask for at once, when they have changed. */
+  const underWay = new Map<string, Promise<string>>()
+
+  async function keepHash(identity: string, file: string, type: FolderHashType): Promise<string> {
+    try {
+      const hash = await hashFile(file, type)
+      hashes.set(identity, hash)
+      const oldest = hashes.keys().next()
+      if (hashes.size > MAX_CACHED_HASHES && oldest.done !== true) hashes.delete(oldest.value)
+      return hash
+    } finally {
+      underWay.delete(identity)
+    }
+  }
 
   return {
     async locate(path) {
@@ -46,11 +60,9 @@ export function createSharedFolder(root: string): SharedFolder {
         hashes.set(identity, cached)
         return cached
       }
-      const hash = await hashFile(file, type)
-      hashes.set(identity, hash)
-      const oldest = hashes.keys().next()
-      if (hashes.size > MAX_CACHED_HASHES && oldest.done !== true) hashes.delete(oldest.value)
-      return hash
+      const begun = underWay.get(identity) ?? keepHash(identity, file, type)
+      underWay.set(identity, begun)
+      return begun
     }
   }
 }
