@@ -1,17 +1,23 @@
 import { showBytes } from './table.js'
-import { StatusLine } from './terminal.js'
+import { StatusLine, type TerminalStreams } from './terminal.js'
 
 const WIDTH = 24
 
 /** How far a transfer is, on a terminal alone. */
 export class ProgressBar {
-  readonly #line = new StatusLine()
+  readonly #line: StatusLine
 
-  /** @param totalBytes undefined when it is not known */
+  /**
+   * @param totalBytes undefined when it is not known
+   * @param streams those of the process, but for tests
+   */
   constructor(
     private readonly label: string,
-    private readonly totalBytes: number | undefined
-  ) {}
+    private readonly totalBytes: number | undefined,
+    streams?: TerminalStreams
+  ) {
+    this.#line = new StatusLine(streams)
+  }
 
   readonly update = (bytes: number): void => {
     if (!this.#line.isLive) return

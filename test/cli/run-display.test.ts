@@ -2,28 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RunDisplay } from '../../src/cli/run-display.js'
 import { RunTally } from '../../src/cli/run-tally.js'
-import type { TerminalStream } from '../../src/cli/terminal.js'
 import type { NodeOutcome, RunEvent } from '../../src/values/run-event.js'
-
-const CLEAR = '\r\x1b[2K'
-
-class FakeStream implements TerminalStream {
-  text = ''
-  columns = 80
-  readonly once = process.stdout.once
-
-  constructor(readonly isTTY: boolean) {}
-
-  write(chunk: unknown): boolean {
-    this.text += String(chunk)
-    return true
-  }
-
-  /** The lines that a terminal shows now: what was cleared is gone. */
-  get screen(): string[] {
-    return this.text.split('\n').map(line => line.split(CLEAR).at(-1) ?? '')
-  }
-}
+import { CLEAR, FakeStream } from '../support/fake-stream.js'
 
 function node(id: string, outcome: NodeOutcome, more: Partial<RunEvent> = {}): RunEvent {
   return { seq: 1, run: 'R', event: 'node', node: id, outcome, ...more }
