@@ -28,7 +28,7 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
     await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path])
   } catch (error) {
     await rm(path, { recursive: true })
-    t.diagnostic(`no real disk to fill, which needs Linux and root: ${error instanceof Error ? error.message : error}`)
+    t.skip(`no real disk to fill, which needs Linux and root: ${error instanceof Error ? error.message : error}`)
     return undefined
   }
   t.after(async () => {
