@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import { freePorts } from '../../demo/free-ports.js'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { freePorts } from './free-port.js'
 import type { ListedNode } from './generate-nodes-list.js'
 import { Relay } from './relay.js'
 import { listedNode } from './relay-folder.js'

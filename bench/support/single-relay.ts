@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { freePorts } from './free-port.js'
+import { freePorts } from '../../demo/free-ports.js'
 import type { ListedNode } from './generate-nodes-list.js'
 import { Relay } from './relay.js'
 import { listedNode, type RelaySetup } from './relay-folder.js'

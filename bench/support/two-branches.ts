@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePorts } from '../../demo/free-ports.js'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { freePorts } from './free-port.js'
 import { Relay } from './relay.js'
 import { listedNode } from './relay-folder.js'
 import type { RowContext } from './row.js'

@@ -20,6 +20,12 @@ export interface Listeners {
   cut(): void
 }
 
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there already (EADDRINUSE)',
+  EADDRNOTAVAIL: 'this machine does not have that address (EADDRNOTAVAIL)',
+  EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
+}
+
 /** What is asked to become something other than HTTP/1.1: a link. @returns false when it is to stay what it is */
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
 
@@ -34,13 +40,18 @@ export async function openListeners(app: FastifyInstance, config: Config, upgrad
   })
   const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
   const gate = tls === undefined ? undefined : createHandshakeGate(tls)
-  const addresses = [await app.listen({ host: listen.host, port: listen.port })]
+  const addresses = [await bound('general.listen', listen, app.listen({ host: listen.host, port: listen.port }))]
   if (tls !== undefined && gate !== undefined && httpsListen !== undefined) {
     gate.maxConnections = maxConnections
     tls.on('upgrade', (request, socket, head) => {
       if (!upgrade(request, socket, head)) serveWithoutUpgrade(tls, 'secureConnection', request, socket, head)
     })
-    await bind(gate, httpsListen)
+    try {
+      await bound('general.https_listen', httpsListen, bind(gate, httpsListen))
+    } catch (error) {
+      await app.close() // or what listens already would keep the process from ending
+      throw error
+    }
     addresses.push(`https://${show(gate.address())}`)
   }
   return {
@@ -84,6 +95,17 @@ function secureContext(config: Config): { cert: Buffer; key: Buffer } {
 /** `Expect: 100-continue` goes to the routes, which say `continue` once all that comes before the body is in order. */
 function answerExpectations(app: FastifyInstance, server: Server | FastifyInstance['server']): void {
   server.on('checkContinue', (request, response) => app.routing(request, response))
+}
+
+/** @throws {Error} that names the setting, when it cannot listen there */
+async function bound<T>(setting: string, { host, port }: ListenAddress, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const why = LISTEN_ERRORS[code] ?? (error instanceof Error ? error.message : String(error))
+    throw new Error(`${setting}: cannot listen on ${host}:${port}: ${why}`, { cause: error })
+  }
 }
 
 function bind(server: TcpServer, { host, port }: ListenAddress): Promise<void> {
