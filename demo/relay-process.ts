@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 
 /** Lines of log kept for whoever asks what went wrong. */
 const KEPT_LOG_LINES = 2_000
+/** A start that takes longer hangs. */
+const READY_WITHIN_MS = 60_000
 
 export interface RelayProcess {
   readonly pid: number
@@ -41,10 +43,13 @@ export async function startRelayProcess(
   const { program, args } = treelineCommand(['serve', '--config', configDirectory])
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
   const relay = watch(child)
+  const limit = setTimeout(() => child.kill('SIGKILL'), READY_WITHIN_MS)
   try {
     await relay.logged(line => line.includes('"msg":"ready"'))
   } catch (error) {
     throw new Error(`the relay of ${configDirectory} did not start:\n${relay.log.join('\n')}`, { cause: error })
+  } finally {
+    clearTimeout(limit)
   }
   return relay
 }
