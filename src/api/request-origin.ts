@@ -12,6 +12,8 @@ declare module 'fastify' {
     consumes?: readonly string[]
     produces?: readonly string[]
     hide?: boolean
+    /** A body that the route reads itself: for the description alone, nothing is validated by it. */
+    describedBody?: object
   }
   interface FastifyRequest {
     caller: Caller

@@ -20,7 +20,18 @@ const FORM_DESCRIPTION =
   'keep_output, asynchronous: true or false. conditions (or classes): comma-separated. nodes: comma-separated node ids, ' +
   'for remote-run/nodes alone. wait: seconds that nodes which are not connected are waited for, in an asynchronous run.'
 
+const FLAG = { enum: ['true', 'false'], default: 'false' }
+
+const FIELDS = {
+  keep_output: FLAG,
+  asynchronous: FLAG,
+  conditions: { type: 'string', description: 'comma-separated' },
+  classes: { type: 'string', description: 'older name of conditions' },
+  wait: { type: 'integer', minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'seconds' }
+}
+
 const SCHEMA = {
+  describedBody: { type: 'object', properties: FIELDS },
   tags: ['remote run'],
   description: `Form fields: ${FORM_DESCRIPTION} With Accept: ${NDJSON} the answer is one JSON event a line.`,
   consumes: ['application/x-www-form-urlencoded'],
@@ -30,6 +41,12 @@ const SCHEMA = {
     400: Type.String({ description: 'Which field is wrong, and why' }),
     502: Type.String({ description: 'Synchronous, and nothing at all could be started' })
   }
+}
+
+const LIST_BODY = {
+  type: 'object',
+  properties: { ...FIELDS, nodes: { type: 'string', description: 'comma-separated node ids' } },
+  required: ['nodes']
 }
 
 interface RemoteRunOptions {
@@ -71,7 +88,7 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
   )
   app.post(
     '/remote-run/nodes',
-    { config, schema: { ...SCHEMA, summary: 'Run the nodes of a list' } },
+    { config, schema: { ...SCHEMA, summary: 'Run the nodes of a list', describedBody: LIST_BODY } },
     (request, reply) => answer(request, reply, { nodes: readNodes(formOf(request)) })
   )
   app.post<{ Params: { nodeId: string } }>(

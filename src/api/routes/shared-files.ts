@@ -168,6 +168,7 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
         description:
           'Body: metadata lines, an empty line, the bytes. Or the metadata as parameters, and the bytes alone.',
         consumes: ['application/octet-stream'],
+        describedBody: { type: 'string', format: 'binary' },
         params: Key,
         querystring: Type.Record(Type.String({ description: 'ttl; and the metadata fields, if header is among them' })),
         response: {
