@@ -7,6 +7,7 @@ import {
   X509Certificate
 } from 'node:crypto'
 import { isIP } from 'node:net'
+import { PURPOSE_URN } from '../values/certificate-purpose.js'
 import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from './x509.js'
 
 /** What a certificate is for. The root's own is a relay's. */
@@ -31,9 +32,6 @@ export interface CertificateAuthority {
   /** @returns DER */
   issue(request: IssueRequest): Promise<Buffer>
 }
-
-/** In the alternative names of each certificate that was issued here, before its purpose. */
-export const PURPOSE_URN = 'urn:treeline:purpose:'
 
 const CA_LIFETIME_MS = 20 * 365 * 24 * 3_600_000
 /** Clocks differ. A certificate that lives shorter than ten times this is dated back by a tenth of its life. */

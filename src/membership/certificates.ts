@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { MemberCertificateRow } from '../storage/member-store.js'
-import { PURPOSE_URN } from './certificate-authority.js'
+import { PURPOSE_URN } from '../values/certificate-purpose.js'
 
 /** A certificate as it is kept. @param der of an X.509 certificate */
 export function certificateRow(memberId: string, der: Buffer): MemberCertificateRow {

@@ -16,6 +16,7 @@ import type { Following, UpperAddress } from '../membership/following.js'
 import { readPeerFiles } from '../tree/peer-files.js'
 import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
 import type { Topology } from '../tree/topology.js'
+import { purposeOf } from '../values/certificate-purpose.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { VERSION } from '../values/version.js'
 import { createClientAdmission } from './client-admission.js'
@@ -140,7 +141,8 @@ function admit(certificate: Buffer, { certificates, topology }: LinksOptions): A
   if (tree.route(id).kind !== 'here') {
     return { refused: `${id} is not managed by ${tree.selfId}: it has to open its link to its own policy server` }
   }
-  return { owner: { kind: tree.isRelay(id) ? 'relay' : 'node', id } }
+  const isRelay = tree.isRelay(id) || purposeOf(certificate) === 'relay' // one that joined may have nobody below it yet
+  return { owner: { kind: isRelay ? 'relay' : 'node', id } }
 }
 
 /** @param address in place of the one in the configuration */

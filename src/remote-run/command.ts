@@ -186,10 +186,10 @@ function signalGroup(child: ChildProcess | undefined, signal: NodeJS.Signals): b
 function startFailure(file: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
   const hints: Record<string, string> = {
-    ENOENT: 'there is no such command; check remote_run.command',
-    EACCES: 'it may not be executed; check its permissions and remote_run.use_sudo',
-    EAGAIN: 'too many processes; lower remote_run.concurrency',
-    EMFILE: 'too many open files; lower remote_run.concurrency'
+    ENOENT: `there is no such command; check ${file === 'sudo' ? 'use_sudo' : 'the setting of command'}`,
+    EACCES: 'it may not be executed; check its permissions and use_sudo',
+    EAGAIN: 'too many processes; lower concurrency',
+    EMFILE: 'too many open files; lower concurrency'
   }
   return `cannot start ${file}: ${hints[code] ?? code}`
 }

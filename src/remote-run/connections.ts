@@ -14,9 +14,9 @@ export class Connections {
     })
   }
 
-  /** Whether a node was ever seen to hold a link, so that it is worth waiting for. */
-  hasHeldLink(node: string): boolean {
-    return this.neighbours.hasHeldLink?.(node) === true
+  /** Whether a node holds a link when it can, so that it is worth waiting for. */
+  isToHoldLink(node: string): boolean {
+    return this.neighbours.isToHoldLink?.(node) === true
   }
 
   /** Resolves when `node` holds a link. @throws the signal's reason */

@@ -19,6 +19,8 @@ export interface LocalPartOptions {
   readonly progress: RunProgress
   readonly killGraceMs: number
   readonly now: () => number
+  /** Whether a node should hold a link; it is run by the command because it holds none. */
+  readonly isAway?: (node: string) => boolean
   /** Called whenever a command has begun to run. */
   readonly onStarted: () => void
 }
@@ -119,12 +121,11 @@ export class LocalPart implements CommandSource {
 
   #nodeEnd(node: string, end: CommandEnd): NodeEnd {
     switch (end.kind) {
-      case 'failed':
-        return {
-          outcome: 'unreachable',
-          message: end.reason,
-          unreached: { from: this.options.selfId, to: node, reason: end.reason }
-        }
+      case 'failed': {
+        const isAway = this.options.isAway?.(node) === true
+        const reason = isAway ? `it holds no link now, and by the command: ${end.reason}` : end.reason
+        return { outcome: 'unreachable', message: reason, unreached: { from: this.options.selfId, to: node, reason } }
+      }
       case 'timed_out':
         return { outcome: 'timed_out', message: `stopped after ${this.options.config.timeoutMs / 1000} s` }
       case 'stopped':
@@ -143,5 +144,5 @@ export class LocalPart implements CommandSource {
 
 /** What to tell when output was dropped. */
 export function exceeded(maxBytes: number): string {
-  return `output beyond ${maxBytes} bytes was dropped; see remote_run.max_output`
+  return `output beyond ${maxBytes} bytes was dropped; see max_output`
 }

@@ -52,7 +52,7 @@ export class NodesHere {
 
   #canWaitFor({ id }: PlannedNode): boolean {
     const { connections, canRunItself } = this.options.context
-    return this.options.wait !== undefined && canRunItself(id) && connections.hasHeldLink(id)
+    return this.options.wait !== undefined && canRunItself(id) && connections.isToHoldLink(id)
   }
 
   async #waitFor(node: PlannedNode): Promise<void> {
@@ -91,7 +91,8 @@ export class NodesHere {
 
   async #runByCommand(nodes: readonly PlannedNode[]): Promise<void> {
     const { order, progress } = this.options
-    const { config, commandLine, hosts, selfId, timing, now, slots } = this.options.context
+    const { canRunItself, config, commandLine, connections, hosts, neighbours, selfId, timing, now, slots } =
+      this.options.context
     const local = new LocalPart({
       nodes,
       conditions: order.conditions,
@@ -102,6 +103,7 @@ export class NodesHere {
       selfId,
       progress,
       killGraceMs: timing.killGraceMs,
+      isAway: id => canRunItself(id) && connections.isToHoldLink(id) && neighbours.linked(id) === undefined,
       now,
       onStarted: this.options.onStarted
     })

@@ -76,8 +76,8 @@ export interface Neighbours {
   up(): Hop
   /** A node that holds a link, were it a relay or not; undefined: it can only be reached directly, if at all. */
   linked(id: string): Hop | undefined
-  /** Whether it ever held one; remembered through restarts. */
-  hasHeldLink?(id: string): boolean
+  /** Whether it holds one when it can: it held one before, remembered through restarts, or joined as a node with an agent. */
+  isToHoldLink?(id: string): boolean
   /** @param listener is told of each link that opens */
   onLinked?(listener: (id: string) => void): void
   /** Closes all connections; requests under way end as unreachable. */

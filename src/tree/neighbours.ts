@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 import type { NeighbourStore } from '../storage/neighbour-store.js'
+import { purposeOf } from '../values/certificate-purpose.js'
 import { httpProxyFor } from '../values/http-proxy.js'
 import type { Logger } from '../values/logger.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
@@ -147,6 +148,14 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     return { ...address, trust }
   }
 
+  function hasJoined(id: string): boolean {
+    try {
+      return certificatesOf(id).some(certificate => purposeOf(certificate) === 'node')
+    } catch {
+      return false // they cannot be read now
+    }
+  }
+
   function targetAbove(): PeerTarget | NoConnection {
     const { upstream } = config
     if (upstream === undefined) return { unreachable: `${POLICY_SERVER}: output.upstream.host is not set` }
@@ -179,7 +188,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       return hop(POLICY_SERVER, targetAbove, { authorization: basicCredentials(config), link: options.linkUp?.() })
     },
     linked: id => options.links?.find(id),
-    hasHeldLink: id => store.version(id) !== undefined,
+    isToHoldLink: id => store.version(id) !== undefined || hasJoined(id),
     onLinked: listener => options.links?.onOpen(listener),
     async reload(newConfig = config) {
       const newFiles = await readPeerFiles(newConfig)

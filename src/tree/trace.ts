@@ -84,8 +84,8 @@ export function createTracer({ selfId, topology, neighbours, waitingFiles }: Tra
     const step = { from: selfId, to: target, waiting_files: 0 }
     if (link === undefined) {
       const trace = { target, hops: [{ ...step, way: 'command' }], reached: selfId, took_ms: 0 } as const
-      if (neighbours.hasHeldLink?.(target) !== true) return trace
-      const problem = `${target} held a link before, and holds none now: a run that does not wait is given to the command`
+      if (neighbours.isToHoldLink?.(target) !== true) return trace
+      const problem = `${target} holds no link now: a run that does not wait is given to the command`
       return { ...trace, problem }
     }
     const outcome = await ask(link, target, [selfId], origin)

@@ -44,6 +44,8 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
   assert.match(joined.stdout, new RegExp(`treeline serve --config ${relay.folder}`))
   const relayProcess = await tree.serve(relay)
   await untilLinked(root, 'relay-a')
+  const { result: links } = (await getJson(root, '/v1/relay/links')) as { result: { kind: string }[] }
+  assert.equal(links[0]?.kind, 'relay', 'though nobody is below it yet')
 
   await t.test('that it has no tree yet when it first starts is no error', async () => {
     await relayProcess.logged(line => line.includes('the tree came from the policy server'))
@@ -130,8 +132,15 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
       await readFile(join(node.folder, 'agent.conf'), 'utf8'),
       new RegExp(`host = "${relay.host}:${relay.port}"`)
     )
+    const waiting = await succeed(tree.ask(root, 'run', 'node-1', '--wait', '1h'))
+    const record = async () => {
+      const run = (await getJson(relay, `/runs/${waiting.stdout.trim()}`)) as { node_records?: { message?: string }[] }
+      return run.node_records?.[0]?.message
+    }
+    await eventually('the run to wait before the first link', async () => (await record()) === 'waits for its link')
     tree.agent(node)
     await untilLinked(relay, 'node-1')
+    await eventually('the run that waited', async () => (await record()) !== 'waits for its link')
     const nodes = (await getJson(root, '/nodes/node-1')) as { policy_server: string; key_hash: string }
     assert.equal(nodes.policy_server, 'relay-a')
     const route = await succeed(tree.ask(root, 'nodes', 'route', 'node-1'))

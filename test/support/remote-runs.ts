@@ -45,7 +45,7 @@ export interface TestRunsOptions {
   readonly hops?: readonly Hop[]
   /** Nodes that hold links, as hops; asked anew each time. */
   readonly linked?: (id: string) => Hop | undefined
-  readonly hasHeldLink?: (id: string) => boolean
+  readonly isToHoldLink?: (id: string) => boolean
   readonly observer?: RunObserver
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
@@ -96,7 +96,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     neighbours: {
       ...neighboursOf(options.hops ?? []),
       linked: options.linked ?? (() => undefined),
-      hasHeldLink: options.hasHeldLink ?? (() => false)
+      isToHoldLink: options.isToHoldLink ?? (() => false)
     },
     db,
     logger: silentLogger,
