@@ -1,11 +1,16 @@
-import { test } from 'node:test'
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type AgentProcess, startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { proxyUpstream } from '../support/relay-behind-proxy.js'
-import { startTree } from '../support/relay-tree.js'
+import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
 import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
+import { startTcpProxy } from '../support/tcp-proxy.js'
 
 /** How long things go wrong; what comes after may take as long again. */
 const MINUTES = Number(process.env.TREELINE_MINUTES ?? 0.2)
@@ -16,8 +21,23 @@ const RELAYS = [
   { id: 'relay-b', under: 'root', nodes: ['node-b1'] }
 ]
 const IDS = RELAYS.map(({ id }) => id)
+/** Nodes that hold links of their own: they run themselves while these stand, and are run by the command otherwise. */
+const AGENTS = ['node-s1', 'node-b1']
+/** Notes its runs where the command of the relays does, and that it was the agent. */
+const COMMAND = `#!/bin/sh
+echo "agent itself"
+echo "itself: $*" >> "$(dirname "$0")/../calls"
+`
 
-test('relays killed, frozen, cut off and restarted at random, while files are shared and runs made', async t => {
+/** An agent behind a proxy of its own. */
+async function startBehindProxy(t: TestContext, tree: RunningTree, id: string) {
+  const { url } = tree.relay(tree.member(id).policyServer)
+  const proxy = await startTcpProxy(t, Number(new URL(url).port))
+  const agent = await startAgent(t, tree, id, { command: COMMAND, upstream: `127.0.0.1:${proxy.port}` })
+  return { proxy, agent }
+}
+
+test('relays and agents killed, frozen, cut off and restarted at random, while files are shared and runs made', async t => {
   const seed = chooseSeed()
   t.diagnostic(`repeat with TREELINE_SEED=${seed}; for longer with TREELINE_MINUTES`)
   const random = seededRandom(seed)
@@ -34,6 +54,23 @@ test('relays killed, frozen, cut off and restarted at random, while files are sh
   const proxies = await Promise.all(['relay-a', 'sub'].map(id => proxyUpstream(t, tree, id)))
   await tree.restart('relay-a')
   await tree.restart('sub')
+  const agents = new Map<string, AgentProcess>()
+  for (const id of AGENTS) {
+    const { proxy, agent } = await startBehindProxy(t, tree, id)
+    proxies.push(proxy)
+    agents.set(id, agent)
+  }
+  const programOf = (id: string) => agents.get(id) ?? tree.processes.get(id)
+  const end = async (id: string, signal: NodeJS.Signals) => {
+    programOf(id)?.signal(signal)
+    await programOf(id)?.ended
+  }
+  const restart = async (id: string) => {
+    const agent = agents.get(id)
+    if (agent === undefined) await tree.restart(id)
+    else agents.set(id, await agent.restart())
+  }
+  const anyone = () => pick([...IDS, ...AGENTS]) ?? ''
   const work = new StreamOfWork({
     tree,
     ways: [
@@ -53,23 +90,21 @@ test('relays killed, frozen, cut off and restarted at random, while files are sh
   const happened: Record<string, number> = {}
   const actions: Record<string, () => Promise<void>> = {
     kill: async () => {
-      const id = pick(IDS) ?? ''
-      const relay = tree.processes.get(id)
-      relay?.signal('SIGKILL')
-      await relay?.ended
+      const id = anyone()
+      await end(id, 'SIGKILL')
       await sleep(random() * 1_000)
-      await tree.restart(id)
+      await restart(id)
     },
     restart: async () => {
-      const id = pick(IDS) ?? ''
-      await tree.processes.get(id)?.stop()
-      await tree.restart(id)
+      const id = anyone()
+      await end(id, 'SIGTERM')
+      await restart(id)
     },
     freeze: async () => {
-      const relay = tree.processes.get(pick(IDS) ?? '')
-      relay?.signal('SIGSTOP')
+      const program = programOf(anyone())
+      program?.signal('SIGSTOP')
       await sleep(random() * 3_000)
-      relay?.signal('SIGCONT')
+      program?.signal('SIGCONT')
     },
     silence: async () => {
       const proxy = pick(proxies)
@@ -80,8 +115,8 @@ test('relays killed, frozen, cut off and restarted at random, while files are sh
     cut: async () => pick(proxies)?.cut(),
     halve: async () => pick(proxies)?.halve()
   }
-  const end = Date.now() + MINUTES * 60_000
-  while (Date.now() < end) {
+  const endMs = Date.now() + MINUTES * 60_000
+  while (Date.now() < endMs) {
     const action = pick(Object.keys(actions)) ?? 'cut'
     happened[action] = (happened[action] ?? 0) + 1
     await actions[action]?.()
@@ -93,6 +128,12 @@ test('relays killed, frozen, cut off and restarted at random, while files are sh
       return JSON.parse((await ask(tree.relay(id), '/v1/relay/links')).text).result.length === 1
     })
   }
+  for (const id of AGENTS) {
+    await end(id, 'SIGTERM') // its next try may be half a minute away
+    await restart(id)
+  }
   await work.check()
+  const calls = await readFile(join(tree.folder, 'calls'), 'utf8')
+  assert.match(calls, /^itself: /m)
   t.diagnostic(JSON.stringify({ happened, ...work.counts }))
 })

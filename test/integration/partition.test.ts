@@ -13,8 +13,8 @@ const RELAYS = [
   { id: 'relay-a', under: 'root', nodes: ['node-a1'], byLink: true },
   { id: 'sub', under: 'relay-a', nodes: ['node-s1'], byLink: true }
 ]
-/** Longer than both sides take to notice. */
-const PARTITION_MS = 4_000
+/** Longer than both sides take to notice; TREELINE_MINUTES makes it longer still. */
+const PARTITION_MS = Math.max(4_000, Number(process.env.TREELINE_MINUTES ?? 0) * 60_000)
 
 test('a partition between the root and a relay that only a link reaches, with work going on at both sides', async t => {
   const tree = await startTree(t, {

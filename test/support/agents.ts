@@ -39,6 +39,10 @@ export interface AgentTestOptions {
   readonly agent?: readonly string[]
   /** Further text of agent.conf. */
   readonly more?: string
+  /** A shell script in place of {@link NODE_COMMAND}. */
+  readonly command?: string
+  /** `host:port` at which it reaches its policy server; that server's own otherwise. */
+  readonly upstream?: string
 }
 
 /** Starts the agent of a node of `tree`, as a process, and waits for its link. Killed after the test. */
@@ -53,13 +57,13 @@ export async function startAgent(
   const directory = join(tree.folder, `agent-${id}`)
   await mkdir(directory, { recursive: true })
   const command = join(directory, 'command')
-  await writeFile(command, NODE_COMMAND, { mode: 0o755 })
+  await writeFile(command, options.command ?? NODE_COMMAND, { mode: 0o755 })
   const lines = [
     `node_id = "${id}"`,
     `certificate_file = "${member.certificateFile}"`,
     `key_file = "${member.keyFile}"`,
     '[upstream]',
-    `host = "${new URL(relay.url).host}"`,
+    `host = "${options.upstream ?? new URL(relay.url).host}"`,
     `server_certificate_file = "${relay.certificateFile}"`,
     '[storage]',
     'path = "state"',
