@@ -23,25 +23,32 @@ export interface ServeOptions {
 export async function runServe({ config: directory, test = false }: ServeOptions): Promise<number> {
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
-  if (test) {
-    const { checkNodesFile } = await import('./nodes-file-check.js')
-    const { parseNodesList } = await import('../tree/nodes-list.js')
-    const { nodesListFile } = config.general
-    const isAwaited = config.tree.source === 'policy-server' && !existsSync(nodesListFile)
-    const parse = (text: string) => parseNodesList(text, nodesListFile)
-    const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile, parse)
-    if (problem !== undefined) process.stderr.write(`treeline: error: ${problem}\n`)
-    const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
-    const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
-    process.stdout.write(`${directory}: the configuration ${verdict}\n`)
-    return 0
-  }
+  if (test) return await testConfig(directory, config)
   try {
     return await serve(config)
   } catch (error) {
     process.stderr.write(`treeline: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
     return CANNOT_START
   }
+}
+
+/** Says what is wrong with a configuration that can be read. @returns the exit code */
+async function testConfig(directory: string, config: Config): Promise<number> {
+  const { checkStartFiles } = await import('./start-files-check.js')
+  const missing = await checkStartFiles(config)
+  for (const problem of missing) process.stderr.write(`treeline: ${problem}\n`)
+  const { checkNodesFile } = await import('./nodes-file-check.js')
+  const { parseNodesList } = await import('../tree/nodes-list.js')
+  const { nodesListFile } = config.general
+  const isAwaited = config.tree.source === 'policy-server' && !existsSync(nodesListFile)
+  const parse = (text: string) => parseNodesList(text, nodesListFile)
+  const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile, parse)
+  if (problem !== undefined) process.stderr.write(`treeline: error: ${problem}\n`)
+  if (missing.length > 0) return BAD_CONFIGURATION
+  const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
+  const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
+  process.stdout.write(`${directory}: the configuration ${verdict}\n`)
+  return 0
 }
 
 function readConfig(directory: string): Config | undefined {

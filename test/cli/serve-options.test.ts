@@ -77,6 +77,17 @@ test('serve --test: in order, usable with errors, unusable', async t => {
   await rm(list)
   assert.match((await check(root)).stderr, /nodeslist\.json cannot be read: there is no such file; check the path\n$/)
 
+  await writeFile(list, '{}')
+  const files = 'https_certificate_file = "cert.pem"\nhttps_key_file = "key.pem"\n'
+  const upstream = '[output.upstream]\nhost = "root.example.com"\nserver_certificate_file = "root.pem"\n'
+  const withoutFiles = await check(`${root.replace('"root"', '"relay-1"')}${files}${upstream}`)
+  assert.deepEqual([withoutFiles.code, withoutFiles.stdout], [2, ''])
+  assert.deepEqual(
+    [...withoutFiles.stderr.matchAll(/^treeline: (\S+) \S+ cannot be read: there is no such file/gm)].map(
+      ([, key]) => key
+    ),
+    ['general.https_certificate_file', 'general.https_key_file', 'output.upstream.server_certificate_file']
+  )
   const bad = await check('[general]\nnode_id = "relay-1"\n')
   assert.deepEqual([bad.code, bad.stdout], [2, ''])
   assert.match(bad.stderr, /output\.upstream\.host/)
