@@ -94,7 +94,9 @@ export class CertificateKeeper {
       } catch (error) {
         if (signal.aborted) return
         const reason = error instanceof Error ? error.message : String(error)
-        logger.error({ reason, until: held.certificate.validTo }, 'the certificate could not be renewed yet')
+        const details = { reason, until: held.certificate.validTo }
+        if (renewalTime(held.life) <= this.#now()) logger.error(details, 'the certificate could not be renewed yet')
+        else logger.info(details, 'the root could not be asked yet what it knows of this machine')
         await this.#wait(held.life)
       }
     }
