@@ -71,9 +71,10 @@ export async function createParts({ config, tree, logger, versions }: PartsOptio
     linkUp: () => ownLinks.dialer,
     versions
   })
-  const features = createFeatures({ config, tree, logger }, neighbours, database, metrics)
   const treeParts = createTreeParts({ config, tree, logger }, neighbours, metrics)
   const { treeSync } = treeParts
+  const refreshTree = treeSync === undefined ? undefined : () => treeSync.ask()
+  const features = createFeatures({ config, tree, logger }, { neighbours, db: database, refreshTree }, metrics)
   const system = createSystemControl({ config, tree, certificates, neighbours, database, treeSync, logger })
   registry.onChange((event, { owner }) => {
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
@@ -122,7 +123,13 @@ export async function createParts({ config, tree, logger, versions }: PartsOptio
   return { services, system, neighbours, database, links: ownLinks, membership, stopping }
 }
 
-function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db: Database, metrics: Metrics) {
+interface FeaturesUse {
+  readonly neighbours: DirectNeighbours
+  readonly db: Database
+  readonly refreshTree: (() => Promise<void>) | undefined
+}
+
+function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: FeaturesUse, metrics: Metrics) {
   const { config, tree, logger } = options
   const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, db, logger }
   const tellOfFile = createFileNotices(common)
@@ -148,7 +155,8 @@ function createFeatures(options: PartsOptions, neighbours: DirectNeighbours, db:
       ...common,
       config: config.remoteRun,
       storagePath: config.storage.path,
-      observer: { nodeRan: metrics.nodeRan }
+      observer: { nodeRan: metrics.nodeRan },
+      refreshTree
     })
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.js'
 import type { Database } from '../storage/database.js'
 import { createGroupCommit } from '../storage/group-commit.js'
@@ -40,6 +41,9 @@ export const ONCE_ONLY_MS = 7 * 24 * 60 * 60_000
 /** How far the clock of the relay above may be ahead of ours, in ms. */
 const CLOCK_SKEW_MS = 60 * 60_000
 
+/** How long an order waits for a newer tree. */
+const TREE_LIMIT_MS = 5_000
+
 /** Longest page of records. */
 const MAX_PAGE = 1_000
 
@@ -58,6 +62,8 @@ export interface RemoteRunsOptions {
   readonly commandLine?: CommandLine
   /** A run beyond so many under way is refused with `refusal`. @default none but {@link MAX_RUNS} */
   readonly maxRuns?: { readonly count: number; readonly refusal: string }
+  /** Asks for the tree that the policy server has now; undefined where this relay does not have it from there. */
+  readonly refreshTree?: (() => Promise<void>) | undefined
   /** Shortened by tests. */
   readonly timing?: Partial<RunTiming>
 }
@@ -123,7 +129,7 @@ class RunRegistry implements RemoteRuns {
   async #start(id: string, order: RunOrder): Promise<Run> {
     const { selfId } = this.#context
     const passed = passOn(order.origin.passed, selfId)
-    const plan = await planRun(this.options.topology(), order)
+    const plan = await this.#plan(order)
     const { table, log } = await this.#record(id, order, plan)
     const { keepOutput, asynchronous, conditions, waitUntilMs, origin } = order
     const run = new LiveRun(this.#context, {
@@ -146,6 +152,17 @@ class RunRegistry implements RemoteRuns {
     this.#follow(run)
     if (this.#stopping) await run.cancel(`${selfId} is stopping`)
     return run
+  }
+
+  /** The policy server knows of new nodes first: one that it asks for and is unknown here is looked for there, once. */
+  async #plan(order: RunOrder): Promise<RunPlan> {
+    const { topology, refreshTree, selfId } = this.options
+    if (refreshTree !== undefined && order.nodes !== 'all' && order.origin.caller.kind === 'policy-server') {
+      const tree = topology()
+      const isNew = (id: string) => id !== selfId && !tree.isBelow(id)
+      if (order.nodes.some(isNew)) await Promise.race([refreshTree(), sleep(TREE_LIMIT_MS, undefined, { ref: false })])
+    }
+    return planRun(topology(), order)
   }
 
   #follow(run: LiveRun): void {

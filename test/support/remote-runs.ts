@@ -38,7 +38,9 @@ export function topologyOf(selfId: string, policyServers: Readonly<Record<string
 
 export interface TestRunsOptions {
   readonly selfId?: string
-  readonly topology: Topology
+  /** A function: asked anew each time. */
+  readonly topology: Topology | (() => Topology)
+  readonly refreshTree?: () => Promise<void>
   /** Text of the program that runs agents. @default GREETER */
   readonly command?: string
   readonly config?: Partial<Config['remoteRun']>
@@ -76,6 +78,8 @@ export function writeCommand(folder: string, text: string, name = 'command'): st
 /** Real remote runs: processes, files and database, in a folder of their own. */
 export async function startRuns(t: TestContext, options: TestRunsOptions): Promise<TestRuns> {
   const folder = options.folder ?? temporaryFolder(t)
+  const { topology: given } = options
+  const topology = typeof given === 'function' ? given : () => given
   const db = openDatabase(join(folder, 'state.db'), 'state')
   const runs = createRemoteRuns({
     config: {
@@ -91,8 +95,9 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
       ...options.config
     },
     storagePath: folder,
-    selfId: options.topology.selfId,
-    topology: () => options.topology,
+    selfId: topology().selfId,
+    topology,
+    refreshTree: options.refreshTree,
     neighbours: {
       ...neighboursOf(options.hops ?? []),
       linked: options.linked ?? (() => undefined),
