@@ -38,6 +38,8 @@ export interface AgentConfig {
     readonly serverCertificateFile: string | undefined
     /** Issuers of the policy server's certificate; with neither file, the system's. */
     readonly caFile: string | undefined
+    /** Whether TLS shows this node's certificate before the link does. */
+    readonly tlsCertificate: boolean
   }
   readonly storage: { readonly path: string }
   readonly agent: {

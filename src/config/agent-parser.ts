@@ -70,7 +70,8 @@ function readUpstream(section: Section, directory: string): AgentConfig['upstrea
   if (serverCertificateFile !== undefined && caFile !== undefined) {
     section.problem('ca_file', 'give this or server_certificate_file, not both: a pinned certificate needs no issuer')
   }
-  return { host: address?.host ?? '', port: address?.port ?? 443, serverCertificateFile, caFile }
+  const tlsCertificate = section.read('tls_certificate', flag, false)
+  return { host: address?.host ?? '', port: address?.port ?? 443, serverCertificateFile, caFile, tlsCertificate }
 }
 
 function readAgent(section: Section, directory: string): AgentConfig['agent'] {

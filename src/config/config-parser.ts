@@ -203,7 +203,8 @@ function readLinks(section: Section, general: Config['general']): Config['links'
     max: section.read('max', wholeNumber(1, 1_000_000), 20_000),
     dial: section.read('dial', flag, false),
     pingIntervalMs: section.read('ping_interval', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '14s'),
-    longestWaitMs: section.read('longest_wait', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '30s')
+    longestWaitMs: section.read('longest_wait', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '30s'),
+    tlsCertificate: section.read('tls_certificate', flag, false)
   }
   if (links.dial && general.nodeId === ROOT_ID) {
     section.problem('dial', `"${ROOT_ID}" has no policy server that it could hold a link to`)

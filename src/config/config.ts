@@ -91,6 +91,8 @@ export interface Config {
     readonly pingIntervalMs: number
     /** Between two attempts of this relay to open its link. */
     readonly longestWaitMs: number
+    /** Whether TLS shows this relay's certificate to its policy server before the link does. */
+    readonly tlsCertificate: boolean
   }
   readonly remoteRun: {
     readonly enabled: boolean

@@ -157,7 +157,10 @@ async function upperOf(config: Config, address?: UpperAddress): Promise<Upper> {
     cert_validation: { mode: 'cert_validation', ca: files.ca, hostname: upstream.host },
     dangerous_none: { mode: 'dangerous_none' }
   }[general.peerAuthentication] as PeerTrust
-  const tls: ConnectionOptions = { ...verification(trust), ...files.clientCertificate }
+  const tls: ConnectionOptions = {
+    ...verification(trust),
+    ...(config.links.tlsCertificate ? files.clientCertificate : {})
+  }
   const pins = trust.mode === 'cert_pinning' ? new Set(trust.pins.map(fingerprint)) : undefined
   const host = upstream.host.includes(':') ? `[${upstream.host}]` : upstream.host
   return { url: `wss://${host}:${upstream.port}`, tls, pins }

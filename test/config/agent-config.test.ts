@@ -34,7 +34,8 @@ test('the least that works, with its defaults', () => {
     host: 'relay.example.com',
     port: 443,
     serverCertificateFile: undefined,
-    caFile: undefined
+    caFile: undefined,
+    tlsCertificate: false
   })
   assert.deepEqual(config.agent, {
     command: '/opt/rudder/bin/rudder',
@@ -147,6 +148,7 @@ test('the page explains every key, and its example is a good configuration', () 
   assert.deepEqual(parse(example).notices, [])
   for (const [, key = '', value = ''] of page.matchAll(/^\| `([a-z_]+)` \| `([^`]+)` \|/gm)) {
     if (key === 'path') continue
-    assert.deepEqual(parse(`${LEAST}[agent]\n${key} = ${value}`), parse(LEAST), `the default of ${key}`)
+    const section = key === 'tls_certificate' ? '' : '[agent]\n' // what LEAST ends with is `upstream`
+    assert.deepEqual(parse(`${LEAST}${section}${key} = ${value}`), parse(LEAST), `the default of ${key}`)
   }
 })
