@@ -9,9 +9,10 @@ import { Dialer } from '../links/dialer.js'
 import { LowerEnd } from '../links/lower-link.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
+import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js'
 import { RelayError } from '../values/relay-error.js'
 import { createAgentRuns } from './agent-runs.js'
-import { keepCertificate } from './certificate.js'
+import { certificateEnd, keepCertificate } from './certificate.js'
 import { FileWork } from './file-work.js'
 import { createFollowing, movable, movedTo } from './following.js'
 import { handshakeOf, upperOf } from './upper.js'
@@ -40,6 +41,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await handshakeOf(config)
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const stopping = new AbortController()
+  const startedAt = Math.floor(Date.now() / 1_000)
   let isStopping = false
   const remoteRuns = createAgentRuns({ config, db, logger })
   await remoteRuns.recover()
@@ -65,7 +67,18 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
       stopping: stopping.signal,
       isFromAbove: request => end.isFromAbove(request),
       takesOrders: () => !isStopping,
-      onFile: (source, fileId) => files.look(source, fileId)
+      onFile: (source, fileId) => files.look(source, fileId),
+      state: () => {
+        const { running, commandsRunning } = remoteRuns.status()
+        return {
+          started_at: startedAt,
+          runs_running: commandsRunning,
+          runs_waiting: running - commandsRunning,
+          file_problems: files.problems,
+          ...certificateEnd(config.certificateFile),
+          protocol: formatVersions(PROTOCOL_VERSIONS)
+        }
+      }
     },
     logger
   })

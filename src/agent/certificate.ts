@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { AgentConfig } from '../config/agent-config.js'
 import { CertificateKeeper } from '../membership/certificate-keeper.js'
 import { answerFromJson } from '../membership/join-form.js'
@@ -15,6 +17,16 @@ export function keepCertificate(config: AgentConfig, link: LinkToUpper, logger: 
     renew: (request, signal) => renew(config, link, request, signal),
     logger
   })
+}
+
+/** When it ends, in seconds since 1970; empty while its file cannot be read. */
+export function certificateEnd(certificateFile: string): { readonly certificate_ends_at?: number } {
+  try {
+    const { validTo } = new X509Certificate(readFileSync(certificateFile))
+    return { certificate_ends_at: Math.floor(Date.parse(validTo) / 1_000) }
+  } catch {
+    return {} // the keeper and the link tell of such a file
+  }
 }
 
 async function renew(

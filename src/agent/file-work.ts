@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import type { AgentConfig } from '../config/agent-config.js'
 import type { LinkToUpper } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
+import { MAX_FILE_PROBLEMS } from '../values/node-state.js'
 import type { Receiver } from './receiver.js'
 import type { Sharer } from './sharer.js'
 
@@ -36,8 +37,14 @@ export class FileWork {
   #loadedReceiver: Receiver | undefined
   #working: Promise<void> | undefined
   #isStopped = false
+  readonly #problems = new Map<string, string>()
 
   constructor(private readonly options: FileWorkOptions) {}
+
+  /** What cannot be received or shared now, and why: the first few. */
+  get problems(): string[] {
+    return [...this.#problems].slice(0, MAX_FILE_PROBLEMS).map(([what, reason]) => `${what}: ${reason}`.slice(0, 500))
+  }
 
   /** Begins to watch, and to look now and then. */
   start(): void {
@@ -115,10 +122,12 @@ export class FileWork {
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
       if (received !== undefined) await receiver.receive(client, received)
       if (shared !== undefined) await sharer.share(client, shared)
+      this.#problems.delete(`agent.${kind}[${index}]`)
     } catch (error) {
       if (this.#isStopped) return
       const reason = error instanceof Error ? error.message : String(error)
       const details = { what: `agent.${kind}[${index}]`, reason }
+      this.#problems.set(details.what, reason)
       // The policy server may know this node by its link alone: it is tried again as soon as that is open.
       if (link.isAwaited) logger.info(details, 'a file could not be seen to while there is no link')
       else logger.error(details, 'a file could not be seen to; it is tried again')

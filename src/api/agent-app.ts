@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import type { NodeState } from '../values/node-state.js'
 import { RelayError } from '../values/relay-error.js'
 import { VERSION } from '../values/version.js'
 import { installAfterAnswer } from './after-answer.js'
@@ -9,6 +10,7 @@ import { describe, installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
 import { requestIdMaker } from './request-ids.js'
 import { createRequestLog } from './request-log.js'
+import { nodeStateRoutes } from './routes/node-state.js'
 import { noticeRoutes } from './routes/notice.js'
 import { remoteRunRoutes } from './routes/remote-run.js'
 import { runRoutes } from './routes/runs.js'
@@ -24,6 +26,7 @@ export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' 
   readonly takesOrders: () => boolean
   /** A file for this node has come to its policy server. */
   readonly onFile: (source: string, fileId: string) => void
+  readonly state: () => NodeState
 }
 
 export interface AgentAppOptions {
@@ -32,7 +35,7 @@ export interface AgentAppOptions {
 }
 
 /**
- * What an agent answers over its link: runs of itself, by the same routes as a relay, and notices of files. It listens to
+ * What an agent answers over its link: runs of itself, by the same routes as a relay, notices of files, and how it is. It listens to
  * nothing, and its policy server is the only one who asks.
  */
 export async function buildAgentApp({ services, logger }: AgentAppOptions): Promise<FastifyInstance> {
@@ -64,6 +67,7 @@ const agentApi: FastifyPluginAsync<AgentAppOptions> = async (app, { services, lo
   await app.register(remoteRunRoutes, { services, logger })
   await app.register(runRoutes, { services })
   await app.register(noticeRoutes, { services })
+  await app.register(nodeStateRoutes, { services })
 }
 
 function admitPolicyServer(app: FastifyInstance, { isFromAbove, takesOrders }: AgentServices): void {

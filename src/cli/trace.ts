@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { type NodeState, parseNodeState } from '../values/node-state.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { pathOf } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
@@ -24,13 +25,33 @@ async function trace(node: string, options: ServerOptions & { readonly json?: bo
       cell(hop.way),
       typeof hop.round_trip_ms === 'number' ? `${hop.round_trip_ms} ms` : '-',
       cell(hop.waiting_files),
-      cell(hop.version)
+      cell(hop.version),
+      cell(hop.protocol)
     ])
     if (rows.length > 0) {
-      process.stdout.write(formatTable(['FROM', 'TO', 'WAY', 'ROUND TRIP', 'WAITING FILES', 'VERSION'], rows))
+      process.stdout.write(
+        formatTable(['FROM', 'TO', 'WAY', 'ROUND TRIP', 'WAITING FILES', 'VERSION', 'PROTOCOL'], rows)
+      )
     }
     process.stdout.write(`${verdict(node, answer, rows.at(-1)?.[2] === 'command')}\n`)
+    const state = parseNodeState(answer.node)
+    if (state !== undefined) process.stdout.write(describeNode(state))
   })
+}
+
+function describeNode(state: NodeState): string {
+  const { runs_running, runs_waiting, file_problems, certificate_ends_at, started_at } = state
+  const lines = [
+    `its agent runs since ${date(started_at)}; runs: ${runs_running} under way, ${runs_waiting} waiting`,
+    ...(certificate_ends_at === undefined ? [] : [`its certificate ends ${date(certificate_ends_at)}`]),
+    ...file_problems.map(problem => `file: ${printable(problem)}`)
+  ]
+  return lines.map(line => `${line}\n`).join('')
+}
+
+function date(seconds: number): string {
+  const at = new Date(seconds * 1_000)
+  return Number.isNaN(at.getTime()) ? '-' : at.toISOString()
 }
 
 function verdict(node: string, { reached, problem }: JsonObject, isByCommand: boolean): string {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Origin } from '../values/caller.js'
 import { PASSED_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { type NodeState, parseNodeState } from '../values/node-state.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import type { Hop, HopOutcome, Neighbours } from './hop.js'
 import { readBeginning } from './read-beginning.js'
@@ -23,6 +24,8 @@ export interface TraceHop {
   readonly waiting_files: number
   /** Of the program at the other end. */
   readonly version?: string
+  /** `<oldest>-<newest>`: the versions of the protocol that the other end speaks. */
+  readonly protocol?: string
 }
 
 export interface Trace {
@@ -34,6 +37,10 @@ export interface Trace {
   readonly problem?: string
   /** What this took at the relay that answers, so that the one before can tell its own round trip. */
   readonly took_ms: number
+  /** That the relay that answers speaks, as in {@link TraceHop}. */
+  readonly protocol?: string
+  /** What the node says of itself, where it was reached over its link. */
+  readonly node?: NodeState
 }
 
 export interface TracerOptions {
@@ -68,7 +75,8 @@ export function createTracer({ selfId, topology, neighbours, waitingFiles }: Tra
     if (outcome.kind === 'unreachable')
       return { target, hops: [step], reached: selfId, problem: outcome.reason, took_ms }
     const rest = await readTrace(outcome)
-    const answered = { ...step, ...versionOf(outcome) }
+    const { protocol } = rest ?? {}
+    const answered = { ...step, ...versionOf(outcome), ...(protocol === undefined ? {} : { protocol }) }
     if (rest === undefined) {
       const problem = `${hop.id} answers ${outcome.status}, but knows no traces: an existing relay, or an older Treeline`
       return { target, hops: [{ ...answered, round_trip_ms: took_ms }], reached: hop.id, problem, took_ms }
@@ -93,9 +101,10 @@ export function createTracer({ selfId, topology, neighbours, waitingFiles }: Tra
     if (outcome.kind === 'unreachable') {
       return { target, hops: [{ ...step, way: 'link' }], reached: selfId, problem: outcome.reason, took_ms }
     }
-    outcome.body.destroy()
+    const node = parseNodeState(await readJson(outcome))
     const last = { ...step, way: 'link', round_trip_ms: took_ms, ...versionOf(outcome) } as const
-    return { target, hops: [last], reached: target, took_ms }
+    if (node === undefined) return { target, hops: [last], reached: target, took_ms }
+    return { target, hops: [{ ...last, protocol: node.protocol }], reached: target, took_ms, node }
   }
 
   return async (target: string, origin: Origin): Promise<Trace> => {
@@ -132,12 +141,25 @@ function ask(hop: Hop, target: string, passed: readonly string[], origin: Origin
 }
 
 /** @returns undefined for what is no trace. What a relay below says is shown, not believed. */
-async function readTrace(outcome: { readonly body: Readable; readonly status: number }): Promise<Trace | undefined> {
-  const bytes = await readBeginning(outcome.body, MAX_ANSWER_BYTES, LIMIT_MS)
-  if (outcome.status !== 200) return undefined
+async function readTrace(outcome: Answer): Promise<Trace | undefined> {
+  const value = await readJson(outcome)
+  if (!isTrace(value)) return undefined
+  const { node, ...rest } = value
+  const state = parseNodeState(node)
+  return state === undefined ? rest : { ...rest, node: state }
+}
+
+interface Answer {
+  readonly body: Readable
+  readonly status: number
+}
+
+/** @returns undefined for an answer that is none, or no JSON */
+async function readJson({ body, status }: Answer): Promise<unknown> {
+  const bytes = await readBeginning(body, MAX_ANSWER_BYTES, LIMIT_MS)
+  if (status !== 200) return undefined
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return isTrace(value) ? value : undefined
+    return JSON.parse(bytes.toString('utf8'))
   } catch {
     return undefined
   }
@@ -145,12 +167,13 @@ async function readTrace(outcome: { readonly body: Readable; readonly status: nu
 
 function isTrace(value: unknown): value is Trace {
   if (typeof value !== 'object' || value === null) return false
-  const { target, hops, reached, problem, took_ms }: Partial<Record<keyof Trace, unknown>> = value
+  const { target, hops, reached, problem, took_ms, protocol }: Partial<Record<keyof Trace, unknown>> = value
   return (
     typeof target === 'string' &&
     typeof reached === 'string' &&
     typeof took_ms === 'number' &&
     (problem === undefined || typeof problem === 'string') &&
+    (protocol === undefined || typeof protocol === 'string') &&
     Array.isArray(hops) &&
     hops.every(isHop)
   )
@@ -158,14 +181,16 @@ function isTrace(value: unknown): value is Trace {
 
 function isHop(value: unknown): value is TraceHop {
   if (typeof value !== 'object' || value === null) return false
-  const { from, to, way, waiting_files, round_trip_ms, version }: Partial<Record<keyof TraceHop, unknown>> = value
+  const { from, to, way, waiting_files, round_trip_ms, version, protocol }: Partial<Record<keyof TraceHop, unknown>> =
+    value
   return (
     typeof from === 'string' &&
     typeof to === 'string' &&
     (way === 'link' || way === 'direct' || way === 'command') &&
     typeof waiting_files === 'number' &&
     (round_trip_ms === undefined || typeof round_trip_ms === 'number') &&
-    (version === undefined || typeof version === 'string')
+    (version === undefined || typeof version === 'string') &&
+    (protocol === undefined || typeof protocol === 'string')
   )
 }
 

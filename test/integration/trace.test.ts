@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
+import { ask, postForm } from '../support/http.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { signContent } from '../support/signed-files.js'
 import { treeline } from '../support/treeline-command.js'
 
 const RELAYS = [
@@ -12,6 +14,8 @@ const RELAYS = [
   { id: 'sub', under: 'relay-a', nodes: ['node-s1'], byLink: true },
   { id: 'relay-b', under: 'root', nodes: ['node-b1'] }
 ]
+
+const toRoot = 'relay-b direct policy-server'
 
 async function trace(tree: RunningTree, at: string, target: string) {
   const answer = await ask(tree.relay(at), `/rudder/relay-api/trace/${target}`)
@@ -48,9 +52,39 @@ test('the way to a node, hop by hop, and where it is broken', async t => {
   })
 
   await t.test('a node that holds a link, and one whose link is gone', async () => {
-    const agent = await startAgent(t, tree, 'node-r1')
-    const linked = await trace(tree, 'root', 'node-r1')
-    assert.deepEqual([linked.ways, linked.reached, linked.problem], [['root link node-r1'], 'node-r1', undefined])
+    const more = '[[agent.receive]]\nsource = "node-b1"\nfile_id = "f"\ndestination = "/proc/nowhere/f"'
+    const agent = await startAgent(t, tree, 'node-r1', { more })
+    const linked = await trace(tree, 'relay-b', 'node-r1')
+    assert.deepEqual(
+      [linked.ways, linked.reached, linked.problem],
+      [[toRoot, 'root link node-r1'], 'node-r1', undefined]
+    )
+    assert.deepEqual(
+      linked.hops.map((hop: { protocol?: string }) => hop.protocol),
+      ['1-1', '1-1']
+    )
+
+    const form = { keep_output: 'true', asynchronous: 'true', classes: 'wait' }
+    for (let runs = 0; runs < 3; runs += 1) {
+      const run = postForm(tree.relay('root'), '/rudder/relay-api/remote-run/nodes/node-r1', form)
+      run.catch(() => undefined) // the agent is killed
+    }
+    const { node } = await eventually('its runs', async () => {
+      const found = await trace(tree, 'relay-b', 'node-r1')
+      return found.node.runs_running === 1 && found.node.runs_waiting === 2 && found
+    })
+    const { validTo } = new X509Certificate(tree.member('node-r1').certificate.certificatePem)
+    assert.equal(node.certificate_ends_at, Date.parse(validTo) / 1_000)
+    const file = signContent('node-r1', tree.member('node-b1'), 'f', 'content')
+    const put = await ask(tree.relay('root'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+    assert.equal(put.status, 200, put.text)
+    const problems = await eventually('its problem', async () => {
+      const found = await trace(tree, 'relay-b', 'node-r1')
+      return found.node.file_problems.length > 0 && found.node.file_problems
+    })
+    assert.match(problems[0], /^agent\.receive\[0\]: .*\/proc\/nowhere/)
+    const shown = await treeline(t, ['trace', 'node-r1', '--server', tree.relay('relay-b').localUrl])
+    assert.match(shown.stdout, /runs: 1 under way, 2 waiting\nits certificate ends 20.*\nfile: agent\.receive\[0\]: /)
     agent.signal('SIGKILL')
     await agent.ended
     const { reached, problem } = await eventually('the end of the link', async () => {

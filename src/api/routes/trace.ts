@@ -1,8 +1,10 @@
 import { createTracer } from '../../tree/trace.js'
 import { checkNodeId } from '../../values/ids.js'
+import { formatVersions, PROTOCOL_VERSIONS } from '../../values/protocol-version.js'
 import { originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
+import { NodeStateSchema } from './node-state.js'
 
 const Hop = Type.Object({
   from: Type.String(),
@@ -10,7 +12,8 @@ const Hop = Type.Object({
   way: Type.String({ description: '`link`, `direct`, or `command`: started by the relay, not tried now' }),
   round_trip_ms: Type.Optional(Type.Number()),
   waiting_files: Type.Integer({ description: 'shared files that wait for this hop' }),
-  version: Type.Optional(Type.String({ description: 'of the program at the other end' }))
+  version: Type.Optional(Type.String({ description: 'of the program at the other end' })),
+  protocol: Type.Optional(Type.String({ description: 'versions that the other end speaks: `<oldest>-<newest>`' }))
 })
 
 /** `GET trace/<id>`: the way to a node, each relay on it adding its own step. */
@@ -36,15 +39,19 @@ export const traceRoutes: Routes<{ services: Services }> = async (app, { service
             hops: Type.Array(Hop),
             reached: Type.String({ description: 'the last one that answers' }),
             problem: Type.Optional(Type.String({ description: 'what is wrong behind it; absent: nothing' })),
-            took_ms: Type.Number()
+            took_ms: Type.Number(),
+            protocol: Type.Optional(Type.String({ description: 'versions that the relay that answers speaks' })),
+            node: Type.Optional(NodeStateSchema)
           })
         }
       }
     },
     async (request, reply) => {
       checkNodeId(request.params.nodeId)
-      const { hops, ...rest } = await trace(request.params.nodeId, originOf(request, reply, stopping))
-      return { ...rest, hops: [...hops] }
+      const { hops, node, ...rest } = await trace(request.params.nodeId, originOf(request, reply, stopping))
+      const protocol = formatVersions(PROTOCOL_VERSIONS)
+      const state = node === undefined ? {} : { node: { ...node, file_problems: [...node.file_problems] } }
+      return { ...rest, hops: [...hops], protocol, ...state }
     }
   )
 }
