@@ -19,7 +19,7 @@ interface JoinOptions {
   readonly id?: string
   readonly host?: string
   readonly listen: string
-  readonly start?: boolean
+  readonly start: boolean
 }
 
 /** `treeline join <url> --token …`. */
@@ -34,7 +34,7 @@ export function register(program: Command): void {
     .option('--id <id>', 'the id to have in the tree (default: the host name)')
     .option('--host <name[:port]>', 'what others reach this machine by (default: its host name, port 443)')
     .option('--listen <host:port>', 'of a relay: where callers on this machine are served', '127.0.0.1:3030')
-    .option('--start', 'start it, and stay with it')
+    .option('--no-start', 'only join, and print what starts it')
     .action(joinTree)
 }
 
@@ -48,16 +48,23 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
   if (listenAddress.parse(options.listen) === undefined) {
     throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
   }
-  const command = await joinFrom({ url, token, folder, id, address, listen: options.listen }).catch(
-    (error: unknown) => {
-      if (error instanceof CommandError) throw error
-      throw new CommandError(errorMessage(error), undefined, { cause: error })
-    }
-  )
-  if (options.start === true) process.exitCode = await start([...ownProgram(), command, '--config', folder])
+  const command = await joinFrom({
+    url,
+    token,
+    folder,
+    id,
+    address,
+    listen: options.listen,
+    start: options.start
+  }).catch((error: unknown) => {
+    if (error instanceof CommandError) throw error
+    throw new CommandError(errorMessage(error), undefined, { cause: error })
+  })
+  if (options.start) process.exitCode = await stayWith([...ownProgram(), command, '--config', folder])
 }
 
 interface Joining {
+  readonly start: boolean
   readonly url: URL
   readonly token: JoinToken
   readonly folder: string
@@ -67,7 +74,7 @@ interface Joining {
 }
 
 /** @returns the command that starts what has joined */
-async function joinFrom({ url, token, folder, id, address, listen }: Joining): Promise<'serve' | 'agent'> {
+async function joinFrom({ url, token, folder, id, address, listen, start }: Joining): Promise<'serve' | 'agent'> {
   const { readIfThere } = await import('../membership/files.js')
   const { fetchCa, join } = await import('../membership/join-client.js')
   const { makeRequest } = await import('../membership/certificate-request.js')
@@ -96,8 +103,8 @@ async function joinFrom({ url, token, folder, id, address, listen }: Joining): P
   await writeFolder(answer, { folder, listen, port: address.port, above, command })
   const hash = createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')
   console.log(`${id} has joined as a ${answer.kind} under ${answer.policyServer.id}; its key hash is sha256//${hash}
-start it:          treeline ${command} --config ${folder}
-or, with systemd:  systemctl enable --now ${folder}/treeline.service`)
+${start ? 'it starts now; later:' : 'start it:            '}  treeline ${command} --config ${folder}
+or, with systemd:      systemctl enable --now ${folder}/treeline.service`)
   return command
 }
 
@@ -139,7 +146,7 @@ function policyServerOf({ policyServer }: JoinAnswer, asked: string, url: URL): 
 }
 
 /** Runs it in the foreground, with the signals that come here. @returns its exit code */
-function start([program = '', ...args]: readonly string[]): Promise<number> {
+function stayWith([program = '', ...args]: readonly string[]): Promise<number> {
   const child = spawn(program, args, { stdio: 'inherit' })
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
   const forward = (signal: NodeJS.Signals) => child.kill(signal)

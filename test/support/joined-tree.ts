@@ -75,7 +75,18 @@ export async function startJoinedTree(t: TestContext, tree = '', files = ''): Pr
     join: (at, line, env) =>
       treeline(
         t,
-        [...line, '--dir', at.folder, '--id', at.id, '--host', `${at.host}:${at.port}`, '--listen', at.local],
+        [
+          ...line,
+          '--no-start',
+          '--dir',
+          at.folder,
+          '--id',
+          at.id,
+          '--host',
+          `${at.host}:${at.port}`,
+          '--listen',
+          at.local
+        ],
         env
       ),
     agent: (at, env) => {
