@@ -9,9 +9,10 @@ const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export interface CertificateBook extends KnownCertificates {
   /**
    * Reads the policy server's certificate file again; undefined: there is none to read.
+   * @returns a function that puts back what was known before
    * @throws {Error} when it cannot be read; what was known before stays
    */
-  readPolicyServer(file: string | undefined): void
+  readPolicyServer(file: string | undefined): () => void
 }
 
 /** Who holds which certificate: the nodes list's, and the policy server's. */
@@ -28,8 +29,13 @@ export function createCertificateBook(tree: Tree): CertificateBook {
     of: id => tree.certificatesOf(id),
     version: () => version,
     readPolicyServer(file) {
-      policyServer = new Set(file === undefined ? [] : readFingerprints(file))
-      version += 1
+      const before = policyServer
+      const know = (fingerprints: ReadonlySet<string>) => {
+        policyServer = fingerprints
+        version += 1
+      }
+      know(new Set(file === undefined ? [] : readFingerprints(file)))
+      return () => know(before)
     }
   }
 }

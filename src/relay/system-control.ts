@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
 import { type Database, databaseProblem } from '../storage/database.js'
 import type { DirectNeighbours } from '../tree/neighbours.js'
+import { readPeerFiles } from '../tree/peer-files.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import type { CertificateBook } from './certificates.js'
@@ -40,11 +41,14 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
 
   /** A broken configuration changes nothing: the relay goes on with the one it has. */
   async function reloadConfiguration(): Promise<string | undefined> {
+    let forget: () => void = () => undefined
     try {
       const read = loadConfig(inForce.directory)
       const waiting = changesThatNeedRestart(inForce, read)
-      certificates.readPolicyServer(read.upstream?.serverCertificateFile)
+      await readPeerFiles(read) // what it finds wrong, it finds before anything has changed
+      forget = certificates.readPolicyServer(read.upstream?.serverCertificateFile)
       renewCertificate(read)
+      forget = () => undefined
       await neighbours.reload(read)
       logger.level = read.logging.level
       inForce = read
@@ -55,6 +59,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       }
       return undefined
     } catch (error) {
+      forget()
       configurationProblem = error instanceof Error ? error.message : String(error)
       return configurationProblem
     }

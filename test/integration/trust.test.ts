@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeRunId } from '../../src/values/run-id.js'
 import { eventually } from '../support/eventually.js'
@@ -120,6 +122,29 @@ test('what is believed of a request, and from whom', async t => {
     for (const id of ['relay-b', 'root']) await tree.processes.get(id)?.logged(line => line.includes('find-me.42'))
     const harmful = await put(relayB, file, { 'x-request-id': 'a b"\\' })
     assert.notEqual(harmful.headers['x-request-id'], 'a b"\\')
+  })
+
+  await t.test('a reload that fails at the key believes in the former policy server alone', async () => {
+    const file = signContent('node-a1', sender, 'by-whom', 'content')
+    const other = relayB.certificateFile
+    const [config, key] = await Promise.all([
+      readFile(join(relayA.directory, 'main.conf'), 'utf8'),
+      readFile(relayA.keyFile)
+    ])
+    await writeFile(
+      join(relayA.directory, 'main.conf'),
+      config.replace(/(server_certificate_file = ")[^"]*"/, `$1${other}"`)
+    )
+    await writeFile(relayA.keyFile, 'no key')
+    const reload = () => ask(relayA, '/system/reload', { method: 'POST' })
+    assert.equal((await reload()).status, 500)
+    assert.notEqual((await put(relayA, file, vouched, 'relay-b')).status, 200)
+    assert.equal((await put(relayA, file, vouched, 'root')).status, 200)
+    await writeFile(relayA.keyFile, key)
+    assert.equal((await reload()).status, 200)
+    assert.equal((await put(relayA, file, vouched, 'relay-b')).status, 200)
+    await writeFile(join(relayA.directory, 'main.conf'), config)
+    assert.equal((await reload()).status, 200)
   })
 
   await t.test('nodes lists that differ: 508 is no loss, the file waits until they agree', async () => {
