@@ -48,6 +48,7 @@ export class UpperLink implements Pinged {
   #lanes: LaneQueue | undefined
   #pool: Promise<Pool> | undefined
   #streams = 0
+  #isUsed = false
   #isClosed = false
   /** Why it is closed; the first one counts. */
   #reason: string | undefined
@@ -108,13 +109,22 @@ export class UpperLink implements Pinged {
     }
   }
 
+  /** By HTTP/2, once that is in use: a side that is stuck in it is noticed. Until then it takes 2 KB less for each link. */
   ask(): void {
     if (this.#session.destroyed) return
-    this.#session.ping((error, rttMs) => {
-      if (error !== null) return
+    const answered = (rttMs: number) => {
       this.rttMs = rttMs
       this.#onRoundTrip?.(rttMs)
-    })
+    }
+    if (this.#isUsed) {
+      this.#session.ping((error, rttMs) => {
+        if (error === null) answered(rttMs)
+      })
+      return
+    }
+    const askedAt = performance.now()
+    this.#socket.once('pong', () => answered(performance.now() - askedAt))
+    this.#socket.ping()
   }
 
   fellSilent(): void {
@@ -140,6 +150,7 @@ export class UpperLink implements Pinged {
   }
 
   #open({ headers, method, path }: LinkRequest, endStream: boolean): ClientHttp2Stream {
+    this.#isUsed = true
     try {
       return this.#session.request({ ...headers, ':method': method, ':path': path }, { endStream })
     } catch (error) {

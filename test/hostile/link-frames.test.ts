@@ -13,6 +13,8 @@ interface Attack {
   /** Undefined: until it is dropped. */
   readonly times?: number
   readonly isDeaf?: boolean
+  /** What only shows once something is asked over the link. */
+  readonly isAsked?: boolean
 }
 
 const PING = frame(FRAME.ping, 0, 0, Buffer.alloc(8))
@@ -25,7 +27,8 @@ const DROPPED: readonly Attack[] = [
   {
     name: 'a frame longer than any',
     bytes: Buffer.concat([HELLO, Buffer.from('ffffff040000000000', 'hex')]),
-    times: 1
+    times: 1,
+    isAsked: true
   },
   {
     name: 'headers without a request',
@@ -61,11 +64,11 @@ const ENDURED: readonly Attack[] = [
 ]
 
 test('what is no HTTP/2, and floods, end the link; the rest do not notice', async t => {
-  const tree = await hostileTree(t)
+  const tree = await hostileTree(t, '1s', ['ping_interval = "5s"'])
   const root = tree.relay('root')
   await assertOthersServed(tree)
   const checkMemory = await watchMemory(tree)
-  for (const { name, bytes, times = Infinity, isDeaf = false } of [...DROPPED, ...ENDURED]) {
+  for (const { name, bytes, times = Infinity, isDeaf = false, isAsked = false } of [...DROPPED, ...ENDURED]) {
     await t.test(name, async () => {
       const from = tree.processes.get('root')?.log.length ?? 0
       const link = await openHostileLink(t, root, tree.member('evil'))
@@ -76,6 +79,7 @@ test('what is no HTTP/2, and floods, end the link; the rest do not notice', asyn
           await link.send(bytes)
       }
       const attacking = attack()
+      if (isAsked) await put(tree, 'e1', 10)
       await assertOthersServed(tree)
       if (times === 1 || times === Infinity) {
         await eventually('the end of the link', () => /"link lost"/.test(logOfRoot(tree, from)))

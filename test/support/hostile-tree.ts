@@ -19,10 +19,13 @@ const RELAYS = [
 
 let count = 0
 
-/** @param responseTimeout how long a request of the root may hang */
-export function hostileTree(t: TestContext, responseTimeout = '1s'): Promise<RunningTree> {
+/**
+ * @param responseTimeout how long a request of the root may hang
+ * @param links lines of `[links]`
+ */
+export function hostileTree(t: TestContext, responseTimeout = '1s', links: string[] = []): Promise<RunningTree> {
   const general = ['connect_timeout = "1s"', `response_timeout = "${responseTimeout}"`]
-  return startTree(t, { relays: RELAYS, absent: ['evil'], settings: { general } })
+  return startTree(t, { relays: RELAYS, absent: ['evil'], settings: { general, links } })
 }
 
 export function fileFor(tree: RunningTree, target: string, size: number) {
