@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { treelineCommand } from './relay-process.js'
+
+const HEARD_WITHIN_MS = 1_000
 
 /**
  * Runs `treeline` as a user would, showing what it prints as it comes; `interruption` ends it.
@@ -20,10 +23,12 @@ export async function runTreeline(
       process.stdout.write(`   │ ${line}\n`)
     })
   }
-  const code = await new Promise<number>((resolve, reject) => {
+  const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', exitCode => resolve(exitCode ?? 1))
+    child.once('close', resolve)
   })
+  // A Ctrl-C ends it as well, maybe before we hear of it ourselves.
+  if (code === null) await delay(HEARD_WITHIN_MS, undefined, { signal: interruption })
   interruption.throwIfAborted()
-  return { code, output: lines.join('\n') }
+  return { code: code ?? 1, output: lines.join('\n') }
 }
