@@ -1,12 +1,12 @@
 import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePorts } from '../../demo/free-ports.js'
 import { eventually } from './eventually.js'
+import { openServer } from './open-server.js'
 
 const OWN_PROXY = fileURLToPath(new URL('./proxy-process.ts', import.meta.url))
 
@@ -95,29 +95,15 @@ async function nginxConf(folder: string, port: number, { cert, key, plain }: Fro
 
 /** A way to `port` of loopback that nobody may take but who comes from the address `from`. @returns its own port */
 export async function startGate(t: TestContext, port: number, from: string): Promise<number> {
-  const sockets = new Set<Socket>()
-  const keep = (socket: Socket, other: () => Socket) => {
-    sockets.add(socket)
-    socket.on('error', () => undefined)
-    socket.on('close', () => {
-      sockets.delete(socket)
-      other().destroy()
-    })
-  }
   const server = createServer(near => {
     if (near.remoteAddress !== from) return void near.destroy()
     const far = connect({ host: '127.0.0.1', port })
-    keep(near, () => far)
-    keep(far, () => near)
+    far.on('error', () => undefined)
+    far.on('close', () => near.destroy())
+    near.on('close', () => far.destroy())
     near.pipe(far).pipe(near)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  return (server.address() as AddressInfo).port
+  return openServer(t, server)
 }
 
 function ownProxy(t: TestContext, ...args: readonly string[]): ChildProcess {

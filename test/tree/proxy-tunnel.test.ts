@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { connect, createServer as createTcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, type TestContext, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
 import { startNeighbours } from '../support/neighbours.js'
+import { openServer } from '../support/open-server.js'
 import { startHttpsPeer } from '../support/tls-peer.js'
 
 let peerCertificate: CertificateMaterial
@@ -14,22 +14,6 @@ let peerCertificate: CertificateMaterial
 before(async () => {
   peerCertificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'root.example.com' })
 })
-
-/** @returns its port; closed after the test */
-async function open(t: TestContext, server: Server): Promise<number> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('error', () => undefined)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  return (server.address() as AddressInfo).port
-}
 
 /** A proxy that leads every name to loopback. */
 async function startProxy(t: TestContext) {
@@ -43,7 +27,7 @@ async function startProxy(t: TestContext) {
     near.on('error', () => far.destroy()).on('close', () => far.destroy())
     far.on('error', () => near.destroy()).on('close', () => near.destroy())
   })
-  return { port: await open(t, server), asked }
+  return { port: await openServer(t, server), asked }
 }
 
 /** For this process, until the test ends. */
@@ -108,12 +92,15 @@ test('whatever is wrong with the proxy is told, without its credentials, and not
   const closing = createTcpServer(socket => socket.on('data', () => socket.destroy()))
   const cases: readonly (readonly [url: string, reason: RegExp])[] = [
     [
-      `http://user:secret@127.0.0.1:${await open(t, refusing)}`,
+      `http://user:secret@127.0.0.1:${await openServer(t, refusing)}`,
       /the proxy http:\/\/127\.0\.0\.1:\d+ refuses .*\(407\)/
     ],
-    [`http://user:secret@127.0.0.1:${await open(t, rubbish)}`, /the proxy http:\/\/127\.0\.0\.1:\d+: Parse Error/],
-    [`http://user:secret@127.0.0.1:${await open(t, silent)}`, /: it was silent for 300 ms/],
-    [`http://user:secret@127.0.0.1:${await open(t, closing)}`, /the proxy .*: socket hang up/],
+    [
+      `http://user:secret@127.0.0.1:${await openServer(t, rubbish)}`,
+      /the proxy http:\/\/127\.0\.0\.1:\d+: Parse Error/
+    ],
+    [`http://user:secret@127.0.0.1:${await openServer(t, silent)}`, /: it was silent for 300 ms/],
+    [`http://user:secret@127.0.0.1:${await openServer(t, closing)}`, /the proxy .*: socket hang up/],
     ['http://user:secret@127.0.0.1:1', /the proxy .*ECONNREFUSED/],
     ['user:secret@127.0.0.1', /HTTPS_PROXY is no URL/]
   ]
