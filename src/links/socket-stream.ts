@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { countStreamed } from '../values/stream-garbage.js'
 import { inTurns } from './in-turns.js'
 
 /** Written at once. The other side holds a message in memory until all of it is there. */
@@ -34,6 +35,7 @@ export class SocketStream extends Duplex {
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       if (!isBinary) return void this.destroy(new Error('a text message on a byte stream'))
       this.readBytes += data.length
+      countStreamed(2 * data.length) // the message, and the pieces in which TLS gave it
       this.#touch()
       if (!this.push(data)) socket.pause()
     })

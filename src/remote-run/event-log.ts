@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Logger } from '../values/logger.js'
 import type { RunEvent } from './types.js'
 
@@ -8,8 +9,8 @@ export type NewEvent = Omit<RunEvent, 'seq' | 'run'>
 /** Bytes waiting for the disk beyond which writers are asked to wait. */
 const HIGH_WATER_BYTES = 1024 * 1024
 
-/** Events are gathered for so long before they are written: nobody notices, and a busy run writes a tenth as often. */
-const GATHER_MS = 5
+/** The least time between two writes: what comes meanwhile is gathered, and a busy run writes a tenth as often. */
+const REST_MS = 5
 
 /** How far a log goes. */
 export interface LogEnd {
@@ -40,6 +41,7 @@ export class EventLog implements LogSource {
   #seq = 0
   #writtenBytes = 0
   #closed = false
+  #restUntilMs = 0
   #writing: Promise<void> | undefined
   readonly #listeners = new Set<() => void>()
   readonly #file: FileHandle
@@ -112,7 +114,9 @@ export class EventLog implements LogSource {
   }
 
   async #writeAll(): Promise<void> {
-    await new Promise(resolve => setTimeout(resolve, GATHER_MS))
+    const restMs = this.#restUntilMs - performance.now()
+    if (restMs > 0) await new Promise(resolve => setTimeout(resolve, restMs))
+    else await nextTurn() // what this turn still appends goes along
     while (this.#queue.length > 0) {
       const bytes = Buffer.from(this.#queue.join(''))
       this.#queue = []
@@ -120,6 +124,7 @@ export class EventLog implements LogSource {
       await this.#write(bytes)
       this.#tell()
     }
+    this.#restUntilMs = performance.now() + REST_MS
     this.#writing = undefined
   }
 

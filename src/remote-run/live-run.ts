@@ -195,13 +195,12 @@ export class LiveRun implements Run {
   /** The record first: who reads `end` and asks for the record finds it ended. */
   async #finish(state: 'done' | 'cancelled' | 'interrupted', startedAtMs: number): Promise<void> {
     const { table, log } = this.parts
-    const { store, commit, now, logger } = this.context
+    const { store, now, logger } = this.context
     this.#wait?.stop()
     const endedAtMs = now()
     const counts = JSON.stringify(table.counts())
     try {
-      await table.flush()
-      await commit(() => store.endRun(this.id, state, endedAtMs, counts))
+      await table.finish(() => store.endRun(this.id, state, endedAtMs, counts))
     } catch (err) {
       logger.error({ err, runId: this.id }, 'the end of a run could not be recorded')
     }

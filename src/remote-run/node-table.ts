@@ -98,16 +98,42 @@ export class NodeTable {
     return counts
   }
 
-  /** Writes every node, durably. Before the run starts. */
-  async insertAll(): Promise<void> {
+  /**
+   * Writes every node, durably. Before the run starts.
+   * @param withFirst what is written in the same commit as the first of them: each commit is a wait for the disk
+   */
+  async insertAll(withFirst: () => void): Promise<void> {
     const { commit, store, runId } = this.options
-    for (const rows of inGroups(this.#nodes.values())) await commit(() => store.insertNodes(runId, rows))
+    const [first = [], ...rest] = inGroups(this.#nodes.values())
+    await commit(() => {
+      withFirst()
+      store.insertNodes(runId, first)
+    })
+    for (const rows of rest) await commit(() => store.insertNodes(runId, rows))
   }
 
   /** Resolves when all changes are in the database. */
   async flush(): Promise<void> {
     this.#writeSoon()
     await this.#writing
+  }
+
+  /**
+   * As {@link flush}, for the last time.
+   * @param withLast what is written in the same commit as the last of them
+   * @throws what `withLast` or the commit throws
+   */
+  async finish(withLast: () => void): Promise<void> {
+    clearTimeout(this.#timer)
+    await this.#writing
+    const groups = [...this.#takeDirty()]
+    const last = groups.pop() ?? []
+    for (const rows of groups) await this.#update(rows)
+    const { commit, store, runId } = this.options
+    await commit(() => {
+      store.updateNodes(runId, last)
+      withLast()
+    })
   }
 
   #writeSoon(): void {
@@ -117,11 +143,19 @@ export class NodeTable {
   }
 
   async #writeDirty(): Promise<void> {
+    for (const rows of this.#takeDirty()) await this.#update(rows)
+  }
+
+  #takeDirty(): Generator<RunNodeRow[]> {
     const changed = [...this.#dirty].flatMap(node => this.#nodes.get(node) ?? [])
     this.#dirty.clear()
+    return inGroups(changed)
+  }
+
+  async #update(rows: readonly RunNodeRow[]): Promise<void> {
     const { commit, store, runId, logger } = this.options
     try {
-      for (const rows of inGroups(changed)) await commit(() => store.updateNodes(runId, rows))
+      await commit(() => store.updateNodes(runId, rows))
     } catch (err) {
       logger.error({ err, runId }, 'outcomes of a run could not be recorded')
     }

@@ -179,9 +179,8 @@ class RunRegistry implements RemoteRuns {
     const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
     const { canRunItself, neighbours } = this.#context
     await table.addPlan(plan, node => neighbours.linked(node) !== undefined && canRunItself(node))
-    await commit(() => store.insertRun(newRunRow(runId, order, now())))
     try {
-      await table.insertAll()
+      await table.insertAll(() => store.insertRun(newRunRow(runId, order, now())))
       return { table, log: await EventLog.create(this.#files.path(runId), runId, logger) }
     } catch (error) {
       await commit(() => store.endRun(runId, 'interrupted', now(), '{}'))

@@ -10,8 +10,8 @@ import {
   STATE_HEADER
 } from '../values/header-names.js'
 import { formatPassed } from '../values/passed-relays.js'
+import { countStreamed } from '../values/stream-garbage.js'
 import type { FileRecord } from './file-record.js'
-import { countStreamed } from './stream-garbage.js'
 
 /** Of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048

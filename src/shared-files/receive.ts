@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
+import { countStreamed } from '../values/stream-garbage.js'
 import type { BodyReader } from './body-reader.js'
 import type { IncomingFile } from './incoming-file.js'
 import type { Reservation } from './quota.js'
-import { countStreamed } from './stream-garbage.js'
 
 /** A body up to here stays in memory until it is known to be good: a forged one costs no disk, a good one one write. */
 const IN_MEMORY_BYTES = 64 * 1024
