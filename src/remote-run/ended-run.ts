@@ -43,5 +43,5 @@ export class EndedRun implements Run {
 
 function closedLog(path: string, runId: string): LogSource {
   const writtenBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  return { path, runId, writtenBytes, closed: true, onChange: () => () => undefined }
+  return { path, runId, writtenBytes, closed: true, tail: () => undefined, onChange: () => () => undefined }
 }

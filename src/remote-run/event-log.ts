@@ -12,6 +12,9 @@ const HIGH_WATER_BYTES = 1024 * 1024
 /** The least time between two writes: what comes meanwhile is gathered, and a busy run writes a tenth as often. */
 const REST_MS = 5
 
+/** The end of a log that is kept in memory: whoever follows a run of a few nodes never waits for the disk. */
+const MAX_TAIL_BYTES = 16 * 1024
+
 /** How far a log goes. */
 export interface LogEnd {
   /** Number of its last event, 0 where there is none. */
@@ -27,6 +30,8 @@ export interface LogSource {
   readonly writtenBytes: number
   /** Nothing will follow. */
   readonly closed: boolean
+  /** What is in the file from byte `offset` to its end, where that is in memory still. */
+  tail(offset: number): Buffer | undefined
   /** Calls `listener` whenever one of the above has changed. @returns what takes it off again */
   onChange(listener: () => void): () => void
 }
@@ -40,6 +45,7 @@ export class EventLog implements LogSource {
   #queuedChars = 0
   #seq = 0
   #writtenBytes = 0
+  #tail: Buffer = Buffer.alloc(0)
   #closed = false
   #restUntilMs = 0
   #writing: Promise<void> | undefined
@@ -74,6 +80,11 @@ export class EventLog implements LogSource {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  tail(offset: number): Buffer | undefined {
+    const from = offset - (this.#writtenBytes - this.#tail.length)
+    return from < 0 ? undefined : this.#tail.subarray(from)
   }
 
   /** Whether more waits for the disk than should; then await {@link drained} before giving more. */
@@ -137,6 +148,7 @@ export class EventLog implements LogSource {
         done += bytesWritten
       }
       this.#writtenBytes += done
+      this.#tail = lastOf(this.#tail, bytes)
     } catch (err) {
       this.logger.error({ err, path: this.path }, 'events of a run could not be written and are lost')
       await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
@@ -149,4 +161,10 @@ export class EventLog implements LogSource {
   #tell(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** Whole batches only, so that nothing is copied twice. */
+function lastOf(tail: Buffer, written: Buffer): Buffer {
+  if (tail.length + written.length <= MAX_TAIL_BYTES) return Buffer.concat([tail, written])
+  return written.length <= MAX_TAIL_BYTES ? written : Buffer.alloc(0)
 }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import type { LogSource } from './event-log.js'
 import type { EventPlace, NodeOutcome, RunEvent } from './types.js'
 
@@ -30,25 +30,22 @@ const LONGEST_SEQ = 16
  * @throws the reason of `signal` when it aborts; ENOENT when the log has been purged
  */
 async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowOptions): AsyncGenerator<LocatedEvent> {
-  signal.throwIfAborted()
-  const file = await open(source.path, 'r')
+  const reader = new LogReader(source)
   try {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES)
     let rest: Buffer = Buffer.alloc(0)
     let readFrom = 0
     let lastSeq = after
     for (;;) {
       signal.throwIfAborted()
       const closed = source.closed // asked before the length: what was written before the end is still read
-      const available = source.writtenBytes - readFrom
-      if (available <= 0) {
+      if (source.writtenBytes <= readFrom) {
         if (closed) return
         if ((await change(source, aliveMs, signal)) === 'silence') yield alive(source.runId, lastSeq)
         continue
       }
-      const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK_BYTES, available), readFrom)
-      if (bytesRead === 0) return // it was cut behind our back
-      const bytes = Buffer.concat([rest, chunk.subarray(0, bytesRead)])
+      const read = await reader.readFrom(readFrom)
+      if (read.length === 0) return // it was cut behind our back
+      const bytes = rest.length === 0 ? read : Buffer.concat([rest, read])
       let lineOffset = readFrom - rest.length
       let start = 0
       for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
@@ -63,10 +60,33 @@ async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowO
         start = end + 1
       }
       rest = Buffer.from(bytes.subarray(start))
-      readFrom += bytesRead
+      readFrom += read.length
     }
   } finally {
-    await file.close()
+    await reader.close()
+  }
+}
+
+/** The bytes of a log, from memory where they are there, and from the file otherwise. */
+class LogReader {
+  #file: FileHandle | undefined
+  #chunk: Buffer | undefined
+
+  constructor(private readonly source: LogSource) {}
+
+  /** @returns some of what was written from `offset` on, valid until the next call; nothing where the file has less */
+  async readFrom(offset: number): Promise<Buffer> {
+    const tail = this.source.tail(offset)
+    if (tail !== undefined) return tail
+    this.#file ??= await open(this.source.path, 'r')
+    this.#chunk ??= Buffer.allocUnsafe(CHUNK_BYTES)
+    const length = Math.min(CHUNK_BYTES, this.source.writtenBytes - offset)
+    const { bytesRead } = await this.#file.read(this.#chunk, 0, length, offset)
+    return this.#chunk.subarray(0, bytesRead)
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close()
   }
 }
 
