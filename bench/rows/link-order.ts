@@ -6,7 +6,7 @@ import { makeSignedFile } from '../support/sign.js'
 import { startTwoBranches } from '../support/two-branches.js'
 
 const GIB = 1024 ** 3
-const ORDERS = 300
+const ORDERS = 1_000
 const MOST_MORE_MS = 20
 /** More than the order itself sends. */
 const LEAST_BYTES = 256 * 1024

@@ -158,7 +158,7 @@ export class LowerEnd {
   }
 
   serveLane(socket: WebSocket): void {
-    const stream = new SocketStream(socket)
+    const stream = new SocketStream(socket, { isBulk: true })
     this.#trusted.add(stream)
     stream.on('error', () => undefined)
     this.#http1.emit('connection', stream)

@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { bulkPauseMs } from '../values/bulk-pacing.js'
 import { countStreamed } from '../values/stream-garbage.js'
 import { inTurns } from './in-turns.js'
 
@@ -25,19 +26,26 @@ export class SocketStream extends Duplex {
   readBytes = 0
   writtenBytes = 0
   readonly #socket: WebSocket
+  readonly #isBulk: boolean
+  #isReadWanted = true
+  #rest: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
   #timeoutMs = 0
 
-  constructor(socket: WebSocket) {
+  /** @param isBulk whether it gives way to orders */
+  constructor(socket: WebSocket, { isBulk = false }: { readonly isBulk?: boolean } = {}) {
     super({ highWaterMark: PIECE_BYTES, allowHalfOpen: false })
     this.#socket = socket
+    this.#isBulk = isBulk
     socket.binaryType = 'nodebuffer'
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       if (!isBinary) return void this.destroy(new Error('a text message on a byte stream'))
       this.readBytes += data.length
       countStreamed(2 * data.length) // the message, and the pieces in which TLS gave it
       this.#touch()
-      if (!this.push(data)) socket.pause()
+      this.#isReadWanted = this.push(data)
+      this.#restAfter(data.length)
+      if (!this.#isReadWanted || this.#rest !== undefined) socket.pause()
     })
     socket.on('close', code => inTurns(() => this.#lost(code)))
     socket.on('error', error => this.destroy(error))
@@ -50,7 +58,18 @@ export class SocketStream extends Duplex {
   }
 
   override _read(): void {
-    if (this.#socket.isPaused) this.#socket.resume()
+    this.#isReadWanted = true
+    if (this.#rest === undefined && this.#socket.isPaused) this.#socket.resume()
+  }
+
+  /** Reads no more for a while, where an order is under way. */
+  #restAfter(bytes: number): void {
+    const pauseMs = this.#isBulk ? bulkPauseMs(bytes) : 0
+    if (pauseMs === 0 || this.#rest !== undefined) return
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined
+      if (this.#isReadWanted && this.#socket.isPaused) this.#socket.resume()
+    }, pauseMs)
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
@@ -74,6 +93,7 @@ export class SocketStream extends Duplex {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     clearTimeout(this.#timer)
+    clearTimeout(this.#rest)
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(NORMAL_CLOSE)
     if (this.#socket.bufferedAmount > 0 || error !== null) this.#socket.terminate()
     callback(error)
@@ -93,11 +113,13 @@ export class SocketStream extends Duplex {
       this.#socket.send(all.subarray(start, start + PIECE_BYTES), BINARY)
     }
     const last = all.subarray(Math.max(0, Math.ceil(all.length / PIECE_BYTES) - 1) * PIECE_BYTES)
+    const pauseMs = this.#isBulk ? bulkPauseMs(all.length) : 0
+    const done = pauseMs === 0 ? callback : (error?: Error | null) => void setTimeout(callback, pauseMs, error)
     if (this.#socket.bufferedAmount > HIGH_WATER_BYTES) {
-      this.#socket.send(last, BINARY, error => callback(error))
+      this.#socket.send(last, BINARY, error => done(error))
     } else {
       this.#socket.send(last, BINARY)
-      callback()
+      done()
     }
   }
 

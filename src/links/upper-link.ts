@@ -166,7 +166,8 @@ export class UpperLink implements Pinged {
 
   /** Takes a lane that the other side opened. */
   addLane(socket: WebSocket): void {
-    if (!this.isOpen || !this.#laneQueue().add(new SocketStream(socket))) socket.close(CLOSE.full, 'too many lanes')
+    if (!this.isOpen || !this.#laneQueue().add(new SocketStream(socket, { isBulk: true })))
+      socket.close(CLOSE.full, 'too many lanes')
   }
 
   /** Ends it, and what is under way on it. @param code one of {@link CLOSE} */

@@ -11,7 +11,7 @@ import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
-import { createGroupCommit } from '../storage/group-commit.js'
+import { groupCommitOf } from '../storage/group-commit.js'
 import { createNeighbourStore, type NeighbourStore } from '../storage/neighbour-store.js'
 import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
@@ -59,7 +59,7 @@ export async function createParts({ config, tree, logger, versions }: PartsOptio
   const registry = createRegistry(config, logger, metrics.links)
   const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
   const knownNeighbours = createNeighbourStore(database)
-  rememberLinks(registry, knownNeighbours, createGroupCommit(database), logger)
+  rememberLinks(registry, knownNeighbours, groupCommitOf(database), logger)
   const neighbours = await createNeighbours({
     config,
     topology,

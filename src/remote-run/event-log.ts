@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { noteOrder } from '../values/bulk-pacing.js'
 import type { Logger } from '../values/logger.js'
 import type { RunEvent } from './types.js'
 
@@ -93,6 +94,7 @@ export class EventLog implements LogSource {
   }
 
   append(event: NewEvent): void {
+    noteOrder()
     this.#seq += 1
     const { event: kind, ...rest } = event
     const line = `${JSON.stringify({ seq: this.#seq, event: kind, run: this.runId, ...rest })}\n`

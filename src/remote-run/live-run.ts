@@ -1,3 +1,4 @@
+import { noteOrder } from '../values/bulk-pacing.js'
 import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
 import type { ForwardOrder } from './forward-order.js'
@@ -101,6 +102,7 @@ export class LiveRun implements Run {
   }
 
   async cancel(reason: string): Promise<void> {
+    noteOrder()
     if (this.#outcome === 'running' && !this.#cancelled.signal.aborted) {
       this.#cancelled.abort(reason)
       await this.#here.cancel(reason)

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.js'
 import type { Database } from '../storage/database.js'
-import { createGroupCommit } from '../storage/group-commit.js'
+import { groupCommitOf } from '../storage/group-commit.js'
 import { createRunStore } from '../storage/run-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import { noteOrder } from '../values/bulk-pacing.js'
 import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
@@ -94,7 +95,7 @@ class RunRegistry implements RemoteRuns {
       connections: new Connections(neighbours),
       canRunItself: id => !topology().isRelay(id),
       store: createRunStore(db),
-      commit: createGroupCommit(db),
+      commit: groupCommitOf(db),
       logger,
       timing: { ...RUN_TIMING, ...options.timing },
       now
@@ -102,6 +103,7 @@ class RunRegistry implements RemoteRuns {
   }
 
   async start(order: RunOrder): Promise<Run> {
+    noteOrder()
     if (this.#stopping) throw new RelayError('STOPPING', `${this.options.selfId} is stopping; ask again in a minute`)
     if (!this.options.config.enabled) {
       throw new RelayError('DISABLED', 'remote runs are switched off here; see remote_run.enabled')

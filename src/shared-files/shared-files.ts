@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js'
 import type { Database } from '../storage/database.js'
-import { createGroupCommit } from '../storage/group-commit.js'
+import { groupCommitOf } from '../storage/group-commit.js'
 import { createOutboxStore, type OutboxRow } from '../storage/outbox-store.js'
 import { createSharedFileStore } from '../storage/shared-file-store.js'
 import type { Neighbours } from '../tree/hop.js'
@@ -62,7 +62,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const layout = createFileLayout(config.path)
   const store = createSharedFileStore(db)
   const outboxStore = createOutboxStore(db)
-  const commit = createGroupCommit(db)
+  const commit = groupCommitOf(db)
   const syncFolder = createFolderSync()
   const lock = createKeyLock()
   const cache = createHeadCache()

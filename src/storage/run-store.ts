@@ -54,7 +54,7 @@ export type RunStore = ReturnType<typeof createRunStore>
 
 /**
  * Runs and their nodes. The writing functions are plain statements: the caller groups them into transactions
- * (`createGroupCommit`), and decides how many rows one call may hold.
+ * (`groupCommitOf`), and decides how many rows one call may hold.
  */
 export function createRunStore(db: Database) {
   const insertRun = db.prepare(

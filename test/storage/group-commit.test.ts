@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Database, openDatabase } from '../../src/storage/database.js'
+import { groupCommitOf } from '../../src/storage/group-commit.js'
+import { createMemberStore } from '../../src/storage/member-store.js'
+import { temporaryFolder } from '../support/neighbours.js'
+
+async function open(t: TestContext): Promise<Database> {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  db.exec('CREATE TABLE words (word TEXT PRIMARY KEY)')
+  return db
+}
+
+function words(db: Database): unknown[] {
+  return db.prepare('SELECT word FROM words ORDER BY rowid').pluck().all()
+}
+
+test('what a work that fails has written is undone, and the others of its group are kept', async t => {
+  const db = await open(t)
+  const insert = db.prepare('INSERT INTO words (word) VALUES (?)')
+  const commit = groupCommitOf(db)
+  const outcomes = await Promise.allSettled([
+    commit(() => void insert.run('one')),
+    commit(() => {
+      insert.run('two')
+      throw new Error('no')
+    }),
+    commit(() => void insert.run('three'))
+  ])
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled']
+  )
+  assert.deepEqual(words(db), ['one', 'three'])
+})
+
+test('works are done in the order in which they were given, also those given while others are written', async t => {
+  const db = await open(t)
+  const insert = db.prepare('INSERT INTO words (word) VALUES (?)')
+  const commit = groupCommitOf(db)
+  const expected: string[] = []
+  const done: string[] = []
+  const give = (word: string) => {
+    expected.push(word)
+    return commit(() => void insert.run(word)).then(() => done.push(word))
+  }
+  const first = Array.from({ length: 600 }, (_, index) => give(`first ${index}`))
+  await first[0]
+  const second = Array.from({ length: 20 }, (_, index) => give(`second ${index}`))
+  await Promise.all([...first, ...second])
+  assert.deepEqual(words(db), expected)
+  assert.deepEqual(done, expected)
+})
+
+test('one database has one queue, however many ask for it', async t => {
+  const db = await open(t)
+  assert.equal(groupCommitOf(db), groupCommitOf(db))
+  assert.notEqual(groupCommitOf(db), groupCommitOf(await open(t)))
+})
+
+test('nothing is said to be done whose log cannot be brought to the disk', async t => {
+  const db = await open(t)
+  const insert = db.prepare('INSERT INTO words (word) VALUES (?)')
+  const commit = groupCommitOf(db)
+  await commit(() => void insert.run('one'))
+  rmSync(`${db.name}-wal`)
+  await assert.rejects(
+    commit(() => void insert.run('two')),
+    /ENOENT/
+  )
+  const members = createMemberStore(db)
+  assert.throws(() => members.setPolicyServer('node', 'relay'), /ENOENT/)
+})
+
+test('a commit to the topology waits for the disk by itself', async t => {
+  const folder = await temporaryFolder(t)
+  for (const [schema, synchronous] of [
+    ['topology', 2],
+    ['state', 1]
+  ] as const) {
+    const db = openDatabase(join(folder, `${schema}.db`), schema)
+    t.after(() => db.close())
+    assert.equal(db.pragma('synchronous', { simple: true }), synchronous)
+  }
+})
