@@ -15,6 +15,7 @@ import {
   parseIdentity,
   type Welcome
 } from './challenge.js'
+import { EndSpreader } from './end-spreader.js'
 import { Handshakes } from './handshakes.js'
 import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
@@ -66,6 +67,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   } = options
   const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
   const handshakes = new Handshakes(now)
+  const spreader = new EndSpreader()
   let isClosed = false
 
   async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
@@ -139,16 +141,17 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   return {
     takes: asksForLink,
     upgrade(request, socket, head) {
-      socket.on('error', () => undefined)
+      socket.on('error', ignore)
       const status = statusFor(request)
       if (status !== undefined) {
         observer?.refused()
         refuseUpgrade(socket, status)
         return
       }
+      spreader.watch(socket)
       const remoteAddress = addressOf(request)
       server.handleUpgrade(request, socket, head, webSocket => {
-        webSocket.on('error', () => undefined) // `close` follows
+        webSocket.on('error', ignore) // `close` follows
         handshakes.add(webSocket)
         shakeHands(webSocket, remoteAddress)
           .catch((error: unknown) => {
@@ -182,6 +185,9 @@ function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
   if (a.kind === 'client') return b.kind === 'client' && a.id === b.id && a.clientId === b.clientId
   return a.kind === b.kind && a.id === b.id
 }
+
+/** One for all, since there are thousands. */
+function ignore(): void {}
 
 /** With the port: it tells one connection of a machine from the next. */
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {

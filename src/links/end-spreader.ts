@@ -1,0 +1,89 @@
+import type { Duplex } from 'node:stream'
+
+/** Connections that may end in one turn of the event loop before the others are held back. */
+const MAX_ENDS_PER_TURN = 32
+
+/** Those held back that are heard again in one turn. */
+const RELEASED_PER_TURN = 32
+
+/** What Node's sockets have below them; no part of its documentation, so it is looked at before it is used. */
+interface ReadHandle {
+  reading: boolean
+  readStart(): void
+  readStop(): void
+}
+
+/**
+ * Spreads the ends of many connections over many turns of the event loop. When thousands end at the same moment (a
+ * firewall that was restarted), the event loop is told of all of them in one turn, and each takes Node and TLS some 60 µs
+ * at once: requests would wait for the whole of that. So when many have ended, the others are not read for a moment, and
+ * then again a few at a time. Their ends come then, one after another, and what else they have to say as well.
+ */
+export class EndSpreader {
+  readonly #streams = new Set<Duplex>()
+  #endsOfTurn = 0
+  #held: Duplex[] = []
+
+  constructor() {
+    const streams = this.#streams
+    this.#forget = function () {
+      streams.delete(this)
+    }
+  }
+
+  /** @param stream a socket; any other kind is left as it is */
+  watch(stream: Duplex): void {
+    this.#streams.add(stream)
+    stream.on('end', this.#noteEnd)
+    stream.on('error', this.#noteEnd)
+    stream.on('close', this.#forget)
+  }
+
+  // One listener for all, since there are thousands of streams.
+
+  readonly #forget: (this: Duplex) => void
+  readonly #noteEnd = (): void => {
+    if (this.#endsOfTurn === 0) {
+      setImmediate(() => {
+        this.#endsOfTurn = 0
+      })
+    }
+    this.#endsOfTurn += 1
+    if (this.#endsOfTurn === MAX_ENDS_PER_TURN && this.#held.length === 0) this.#holdAll()
+  }
+
+  #holdAll(): void {
+    for (const stream of this.#streams) {
+      const handle = readHandleOf(stream)
+      if (handle?.reading !== true) continue
+      handle.reading = false
+      handle.readStop()
+      this.#held.push(stream)
+    }
+    setImmediate(() => this.#releaseSome())
+  }
+
+  #releaseSome(): void {
+    for (const stream of this.#held.splice(-RELEASED_PER_TURN)) {
+      const handle = stream.destroyed ? undefined : readHandleOf(stream)
+      if (handle?.reading !== false) continue
+      handle.reading = true
+      handle.readStart()
+    }
+    if (this.#held.length > 0) setImmediate(() => this.#releaseSome())
+  }
+}
+
+function readHandleOf(stream: Duplex): ReadHandle | undefined {
+  const handle: unknown = Reflect.get(stream, '_handle')
+  return isReadHandle(handle) ? handle : undefined
+}
+
+function isReadHandle(handle: unknown): handle is ReadHandle {
+  if (typeof handle !== 'object' || handle === null) return false
+  return (
+    typeof Reflect.get(handle, 'reading') === 'boolean' &&
+    typeof Reflect.get(handle, 'readStart') === 'function' &&
+    typeof Reflect.get(handle, 'readStop') === 'function'
+  )
+}
