@@ -20,20 +20,20 @@ interface ReadHandle {
  * then again a few at a time. Their ends come then, one after another, and what else they have to say as well.
  */
 export class EndSpreader {
-  readonly #streams = new Set<Duplex>()
+  readonly #heard = new Set<Duplex>()
+  readonly #held: Duplex[] = []
   #endsOfTurn = 0
-  #held: Duplex[] = []
 
   constructor() {
-    const streams = this.#streams
+    const heard = this.#heard
     this.#forget = function () {
-      streams.delete(this)
+      heard.delete(this)
     }
   }
 
   /** @param stream a socket; any other kind is left as it is */
   watch(stream: Duplex): void {
-    this.#streams.add(stream)
+    this.#heard.add(stream)
     stream.on('end', this.#noteEnd)
     stream.on('error', this.#noteEnd)
     stream.on('close', this.#forget)
@@ -49,23 +49,27 @@ export class EndSpreader {
       })
     }
     this.#endsOfTurn += 1
-    if (this.#endsOfTurn === MAX_ENDS_PER_TURN && this.#held.length === 0) this.#holdAll()
+    if (this.#endsOfTurn >= MAX_ENDS_PER_TURN) this.#holdRest()
   }
 
-  #holdAll(): void {
-    for (const stream of this.#streams) {
+  #holdRest(): void {
+    const isReleasing = this.#held.length > 0
+    for (const stream of this.#heard) {
       const handle = readHandleOf(stream)
       if (handle?.reading !== true) continue
       handle.reading = false
       handle.readStop()
+      this.#heard.delete(stream)
       this.#held.push(stream)
     }
-    setImmediate(() => this.#releaseSome())
+    if (!isReleasing && this.#held.length > 0) setImmediate(() => this.#releaseSome())
   }
 
   #releaseSome(): void {
-    for (const stream of this.#held.splice(-RELEASED_PER_TURN)) {
-      const handle = stream.destroyed ? undefined : readHandleOf(stream)
+    for (const stream of this.#held.splice(0, RELEASED_PER_TURN)) {
+      if (stream.destroyed) continue
+      this.#heard.add(stream)
+      const handle = readHandleOf(stream)
       if (handle?.reading !== false) continue
       handle.reading = true
       handle.readStart()
