@@ -17,11 +17,15 @@ import {
 } from './challenge.js'
 import { EndSpreader } from './end-spreader.js'
 import { Handshakes } from './handshakes.js'
+import { createTurns } from './in-turns.js'
 import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
 import { nextText } from './messages.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, MAX_LANES, MAX_REPLICAS, PING_EVERY_MS, WEB_SOCKET_LIMITS } from './protocol.js'
 import { type LinkOwner, UpperLink } from './upper-link.js'
+
+/** A certificate and a signature take about a millisecond, and thousands may come at once. */
+const inProofTurns = createTurns(4)
 
 /** Whose link it will be, or why there will be none. */
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
@@ -72,17 +76,21 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
 
   async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
     const challenge = makeChallenge(selfId, versions)
-    const taken = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
-      const identity = parseIdentity(text, versions)
-      // In the same turn as the message: what follows it is HTTP/2, or the lane's bytes.
-      const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
-      if (refusal === undefined) return
-      logger.warn({ remoteAddress, reason: refusal.reason }, 'no link')
-      observer?.refused()
-      refuse(socket, refusal)
+    // What follows the message is HTTP/2, or the lane's bytes: it stays in the socket until somebody listens.
+    const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
+      socket.pause()
+      return text
     })
     socket.send(JSON.stringify(challenge))
-    await taken
+    const text = await answer
+    await new Promise<void>(resolve => inProofTurns(resolve))
+    const identity = parseIdentity(text, versions)
+    const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
+    socket.resume()
+    if (refusal === undefined) return
+    logger.warn({ remoteAddress, reason: refusal.reason }, 'no link')
+    observer?.refused()
+    refuse(socket, refusal)
   }
 
   function take(

@@ -35,10 +35,12 @@ export function openSession(stream: SocketStream): ClientHttp2Session {
     createConnection: () => stream,
     settings: {
       enablePush: false,
+      headerTableSize: 0, // here and below: a link's few headers are not worth tables, of which there would be thousands
       initialWindowSize: STREAM_WINDOW_BYTES,
       maxConcurrentStreams: 0, // it opens none
       maxHeaderListSize: 16 * 1024
     },
+    maxDeflateDynamicTableSize: 0,
     maxSessionMemory: 16,
     peerMaxConcurrentStreams: MAX_STREAMS
   })

@@ -85,10 +85,12 @@ export class LowerEnd {
       {
         settings: {
           enablePush: false,
+          headerTableSize: 0,
           initialWindowSize: STREAM_WINDOW_BYTES,
           maxConcurrentStreams: MAX_STREAMS,
           maxHeaderListSize: 32 * 1024
         },
+        maxDeflateDynamicTableSize: 0,
         maxSessionMemory: 16
       },
       (request, response) => {
@@ -129,10 +131,11 @@ export class LowerEnd {
         session.on('error', error => {
           reason = error.message
         })
-        watchFloods(session, socket, flood => {
+        const watchStream = watchFloods(session, socket, flood => {
           reason = flood
           session.destroy(new LinkLostError(flood))
         })
+        session.on('stream', watchStream)
         const pings = new Pings(
           { socket, stream, everyMs: pingMs, asksAlways: true },
           {

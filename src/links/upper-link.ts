@@ -43,6 +43,7 @@ export class UpperLink implements Pinged {
   readonly #stream: SocketStream
   readonly #session: ClientHttp2Session
   readonly #pings: Pings
+  readonly #watchStream: (stream: ClientHttp2Stream) => void
   readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
   /** Made when the first lane is wanted, or comes: most links never have one. */
   #lanes: LaneQueue | undefined
@@ -69,7 +70,7 @@ export class UpperLink implements Pinged {
     this.#session.on('error', error => {
       this.#reason ??= error.message
     })
-    watchFloods(this.#session, this.#socket, reason => this.#break(new LinkLostError(reason)))
+    this.#watchStream = watchFloods(this.#session, socket, reason => this.#break(new LinkLostError(reason)))
     this.#socket.once('close', code => {
       inTurns(() => this.#break(new LinkLostError(`the connection was lost (WebSocket close code ${code})`)))
     })
@@ -141,6 +142,7 @@ export class UpperLink implements Pinged {
     const { body } = request
     const hasBody = body !== undefined
     const stream = this.#open(request, !hasBody)
+    this.#watchStream(stream)
     this.#streams += 1
     stream.once('close', () => {
       this.#streams -= 1
