@@ -8,6 +8,8 @@ import { startTwoBranches } from '../support/two-branches.js'
 const GIB = 1024 ** 3
 const ORDERS = 1_000
 const MOST_MORE_MS = 20
+/** From asking to the end, and so to the start as well. */
+const MOST_MS = 200
 /** More than the order itself sends. */
 const LEAST_BYTES = 256 * 1024
 
@@ -15,7 +17,7 @@ export const linkOrder: Row = {
   name: 'link-order',
   what: 'an order to a node while a 1 GiB file goes down the same link, 99th percentile',
   reference: 'the same without the file',
-  bound: `under ${MOST_MORE_MS} ms more`,
+  bound: `under ${MOST_MORE_MS} ms more, none over ${MOST_MS} ms`,
   run: measure
 }
 
@@ -39,7 +41,8 @@ async function measure(context: RowContext): Promise<Measurement> {
         value: percentile(beside, 0.99) - percentile(alone, 0.99),
         unit: 'ms',
         bound: { atMost: MOST_MORE_MS }
-      }
+      },
+      { what: 'the slowest of them, to its end', value: percentile(beside, 1), unit: 'ms', bound: { atMost: MOST_MS } }
     ],
     notes: [`alone ${describe(alone)}; beside the file ${describe(beside)}`]
   }
