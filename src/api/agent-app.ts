@@ -5,10 +5,10 @@ import type { NodeState } from '../values/node-state.js'
 import { RelayError } from '../values/relay-error.js'
 import { VERSION } from '../values/version.js'
 import { installAfterAnswer } from './after-answer.js'
-import { API_PREFIX, canonicalUrl } from './api-prefix.js'
-import { describe, installErrorHandler } from './error-handler.js'
+import { API_PREFIX } from './api-prefix.js'
+import { commonOptions } from './app-options.js'
+import { installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
-import { requestIdMaker } from './request-ids.js'
 import { createRequestLog } from './request-log.js'
 import { nodeStateRoutes } from './routes/node-state.js'
 import { noticeRoutes } from './routes/notice.js'
@@ -39,20 +39,7 @@ export interface AgentAppOptions {
  * nothing, and its policy server is the only one who asks.
  */
 export async function buildAgentApp({ services, logger }: AgentAppOptions): Promise<FastifyInstance> {
-  const app = fastify({
-    logger: false,
-    bodyLimit: MAX_FORM_BYTES,
-    rewriteUrl: request => canonicalUrl(request.url ?? '/'),
-    genReqId: requestIdMaker(),
-    requestIdHeader: false,
-    schemaErrorFormatter: (errors, part) =>
-      new Error(`invalid ${part}: ${errors[0]?.instancePath ?? ''} ${errors[0]?.message ?? ''}`),
-    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: false } },
-    frameworkErrors: (error, _request, reply) => {
-      const { status, message } = describe(error)
-      reply.raw.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`)
-    }
-  })
+  const app = fastify(commonOptions(MAX_FORM_BYTES))
   const afterAnswer = installAfterAnswer(app, [createRequestLog(logger)])
   installErrorHandler(app, logger, afterAnswer)
   admitPolicyServer(app, services)

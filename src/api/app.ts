@@ -5,13 +5,13 @@ import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
 import { type AfterAnswer, installAfterAnswer } from './after-answer.js'
-import { API_PREFIX, canonicalUrl } from './api-prefix.js'
+import { API_PREFIX } from './api-prefix.js'
+import { commonOptions } from './app-options.js'
 import { createCallerIdentification, isNeighbour } from './callers.js'
 import { createDraining } from './draining.js'
-import { describe, installErrorHandler } from './error-handler.js'
+import { installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
 import { checkProtocol } from './protocol-check.js'
-import { requestIdMaker } from './request-ids.js'
 import { createRequestLog } from './request-log.js'
 import { createRequestObserver } from './request-metrics.js'
 import { healthRoutes } from './routes/health.js'
@@ -48,22 +48,11 @@ export async function buildApp({
   beforeRoutes
 }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
-    logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it
+    ...commonOptions(MAX_FORM_BYTES),
     http: serverOptions(services.config().limits),
     clientErrorHandler: answerClientError,
-    bodyLimit: MAX_FORM_BYTES,
     forceCloseConnections: 'idle',
-    rewriteUrl: request => canonicalUrl(request.url ?? '/'),
-    genReqId: requestIdMaker(),
-    requestIdHeader: false,
-    routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES },
-    schemaErrorFormatter: (errors, part) =>
-      new Error(`invalid ${part}: ${errors[0]?.instancePath ?? ''} ${errors[0]?.message ?? ''}`),
-    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: false } },
-    frameworkErrors: (error, _request, reply) => {
-      const { status, message } = describe(error)
-      reply.raw.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`)
-    }
+    routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES }
   })
   const afterAnswer = installAfterAnswer(app, [
     createRequestObserver(services.metrics.requests),

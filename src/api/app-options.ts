@@ -1,0 +1,22 @@
+import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import { canonicalUrl } from './api-prefix.js'
+import { describe } from './error-handler.js'
+import { requestIdMaker } from './request-ids.js'
+
+/** What the applications of relays and of agents are made with alike. @param maxFormBytes of a body that is read whole */
+export function commonOptions(maxFormBytes: number) {
+  return {
+    logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it
+    bodyLimit: maxFormBytes,
+    rewriteUrl: (request: { readonly url?: string | undefined }) => canonicalUrl(request.url ?? '/'),
+    genReqId: requestIdMaker(),
+    requestIdHeader: false,
+    schemaErrorFormatter: (errors: FastifySchemaValidationError[], part: string) =>
+      new Error(`invalid ${part}: ${errors[0]?.instancePath ?? ''} ${errors[0]?.message ?? ''}`),
+    ajv: { customOptions: { coerceTypes: true, removeAdditional: false, allErrors: false } },
+    frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
+      const { status, message } = describe(error)
+      reply.raw.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${message}\n`)
+    }
+  } as const
+}
