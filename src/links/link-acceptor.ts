@@ -84,6 +84,8 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     socket.send(JSON.stringify(challenge))
     const text = await answer
     await new Promise<void>(resolve => inProofTurns(resolve))
+    // A link whose socket has ended already would never hear of its end.
+    if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')
     const identity = parseIdentity(text, versions)
     const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
     socket.resume()
