@@ -1,30 +1,89 @@
+import { once } from 'node:events'
+import { ReadStream } from 'node:fs'
+import type { SendResult } from '@fastify/send'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { KeptFile } from '../shared-files/types.js'
+import type { FoundFile, KeptFile, RelayedFile } from '../shared-files/types.js'
 import { FILE_EXPIRES_HEADER, FILE_METADATA_HEADER } from '../values/header-names.js'
+import { RelayError } from '../values/relay-error.js'
 import { openFile } from './open-file.js'
 import { limitStalledReader } from './reader-limit.js'
 
-/** Answers with a kept file, or the part of it that was asked for. */
-export async function sendKeptFile(
+/** How often a file that is replaced while it is opened is looked up. Each time waits for who is replacing it. */
+const MAX_TRIES = 5
+
+/**
+ * Answers with a shared file, or the part of it that was asked for. What is known of a kept file is looked up before it
+ * is opened; when another copy took its place in between, both are done again, so that headers and bytes belong together.
+ * @param find looks the file up, as it is at that moment
+ * @throws {RelayError} what `find` throws; NOT_FOUND, NO_SUCH_RANGE, CONDITION_FAILED; BUSY when it never holds still
+ */
+export async function sendSharedFile(
   request: FastifyRequest,
   reply: FastifyReply,
-  file: KeptFile
+  find: () => Promise<FoundFile | RelayedFile>
 ): Promise<FastifyReply> {
-  const etag = `"${file.algorithm}:${file.hash}"`
-  if (names(request.headers['if-none-match'], etag)) return reply.code(304).header('etag', etag).send()
-  // Known by hash, not by time: a range of this very file may be sent, one of another file may not.
-  if (request.headers['if-range'] === etag) delete request.raw.headers['if-range']
-  if (names(request.headers['if-match'], etag)) delete request.raw.headers['if-match']
-  const result = await openFile(request, reply, file.path, { etag: false, gone: 'the file has just gone' })
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const file = await find()
+    if (file.kind === 'relayed') {
+      limitStalledReader(reply.raw, request.raw.socket)
+      return reply.code(file.status).headers(file.headers).send(file.body)
+    }
+    const etag = `"${file.algorithm}:${file.hash}"`
+    if (names(request.headers['if-none-match'], etag)) return reply.code(304).header('etag', etag).send()
+    const opened = await openVersion(request, reply, file, etag)
+    if (opened !== undefined) return sendOpened(request, reply, file, etag, opened)
+  }
+  throw new RelayError('BUSY', 'the file is being replaced again and again; try again in a moment')
+}
+
+function sendOpened(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: KeptFile,
+  etag: string,
+  opened: SendResult
+): FastifyReply {
   limitStalledReader(reply.raw, request.raw.socket)
   return reply
-    .code(result.statusCode)
-    .headers(result.headers)
+    .code(opened.statusCode)
+    .headers(opened.headers)
     .header('etag', etag)
     .header(FILE_METADATA_HEADER, Buffer.from(file.metadata).toString('base64'))
     .header(FILE_EXPIRES_HEADER, String(Math.floor(file.expiresAtMs / 1000)))
     .type('application/octet-stream')
-    .send(result.stream)
+    .send(opened.stream)
+}
+
+/** @returns undefined, with nothing changed or left open, when what was opened, or refused, may be another version */
+async function openVersion(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: FoundFile,
+  etag: string
+): Promise<SendResult | undefined> {
+  const { headers } = request.raw
+  const { 'if-range': ifRange, 'if-match': ifMatch } = headers
+  // Known by hash, not by time: a range of this very file may be sent, one of another file may not.
+  if (ifRange === etag) delete headers['if-range']
+  if (names(ifMatch, etag)) delete headers['if-match']
+  try {
+    const opened = await openFile(request, reply, file.path, { etag: false, gone: 'the file has just gone' })
+    await untilOpen(opened)
+    if (file.isCurrent()) return opened
+    opened.stream.destroy()
+  } catch (error) {
+    if (file.isCurrent()) throw error
+    reply.removeHeader('content-range')
+  }
+  // Those that named this version do not name the next one.
+  if (ifRange !== undefined) headers['if-range'] = ifRange
+  if (ifMatch !== undefined) headers['if-match'] = ifMatch
+  return undefined
+}
+
+/** The stream is there before its file is open, and the name may change hands until it is. */
+async function untilOpen({ stream }: SendResult): Promise<void> {
+  if (stream instanceof ReadStream && stream.pending) await once(stream, 'open')
 }
 
 /** Whether a list of tags holds `etag` (RFC 9110, section 8.8.3.2: weak comparison; ours are never weak). */

@@ -11,7 +11,7 @@ import { readStart } from './hop-transfer.js'
 import type { KeyLock } from './key-lock.js'
 import { checkNotBack, nextStep } from './next-step.js'
 import { checkMayRead } from './read-access.js'
-import type { KeptFile, RelayedFile } from './types.js'
+import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
 export interface GetParts {
   readonly selfId: string
@@ -69,7 +69,7 @@ export function createGet(parts: GetParts) {
     key: FileKey,
     origin: Origin,
     headers: Readonly<Record<string, string>>
-  ): Promise<KeptFile | RelayedFile> => {
+  ): Promise<FoundFile | RelayedFile> => {
     checkFileKey(key)
     passOn(origin.passed, parts.selfId)
     const step = nextStep(key.target, topology, parts.neighbours)
@@ -82,7 +82,7 @@ export function createGet(parts: GetParts) {
     const mayBeKept = step.kind === 'here' || !step.hop.isTreeline
     const row = mayBeKept ? await findKept(key) : undefined
     checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
-    if (row !== undefined) return keptFile(parts.layout, row)
+    if (row !== undefined) return { ...keptFile(parts.layout, row), isCurrent: () => isSame(row, store.find(key)) }
     if (step.kind === 'here') throw notFound(key)
     checkNotBack(step, origin.caller, origin.passed, key.target)
     return relay(step.hop, key, origin, headers)
@@ -92,6 +92,12 @@ export function createGet(parts: GetParts) {
 export function keptFile(layout: FileLayout, row: SharedFileRow): KeptFile {
   const { sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata } = row
   return { kind: 'kept', path: pathOf(layout, row), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
+}
+
+/** A version is told by its `spool` as well; that it was settled meanwhile, and has none any more, changes no byte. */
+function isSame(row: SharedFileRow, after: SharedFileRow | undefined): boolean {
+  if (after === undefined || after.hash !== row.hash || after.storedAtMs !== row.storedAtMs) return false
+  return after.spool === row.spool || after.spool === null
 }
 
 function notFound(key: FileKey): RelayError {

@@ -44,6 +44,15 @@ export interface KeptFile {
   readonly metadata: string
 }
 
+/** A kept file that is about to be opened. */
+export interface FoundFile extends KeptFile {
+  /**
+   * Whether it is still this version that is kept. The row changes before the file does: what was opened at `path` before
+   * this was asked is described by the other members, if so.
+   */
+  isCurrent(): boolean
+}
+
 /** A file that the next hop gives. */
 export interface RelayedFile {
   readonly kind: 'relayed'
@@ -87,7 +96,7 @@ export interface SharedFiles {
    * @param headers of the request that matter to a hop: `range`, `if-none-match`, `if-range`
    * @throws {RelayError} NOT_FOUND, FORBIDDEN, HOP_UNREACHABLE
    */
-  get(key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>): Promise<KeptFile | RelayedFile>
+  get(key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>): Promise<FoundFile | RelayedFile>
 
   /**
    * What is kept here for a node, 1,000 at most, from whichever source; `fileId` undefined: under any name.

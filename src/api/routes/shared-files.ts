@@ -11,8 +11,7 @@ import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
 import { VERSION } from '../../values/version.js'
 import type { AfterAnswer } from '../after-answer.js'
-import { sendKeptFile } from '../kept-file-answer.js'
-import { limitStalledReader } from '../reader-limit.js'
+import { sendSharedFile } from '../kept-file-answer.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
 import { headerText, isKnownRelay, originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
@@ -137,10 +136,8 @@ const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
         const text = headerText(request, name)
         if (text !== undefined) headers[name] = text
       }
-      const file = await sharedFiles.get(key, originOf(request, reply, stopping), headers)
-      if (file.kind === 'kept') return sendKeptFile(request, reply, file)
-      limitStalledReader(reply.raw, request.raw.socket)
-      return reply.code(file.status).headers(file.headers).send(file.body)
+      const origin = originOf(request, reply, stopping)
+      return sendSharedFile(request, reply, () => sharedFiles.get(key, origin, headers))
     }
   )
 }
