@@ -5,7 +5,7 @@ import { openDatabase } from '../storage/database.js'
 import { createMemberStore } from '../storage/member-store.js'
 import { makeAuthority, openAuthority } from './certificate-authority.js'
 import { certificateRow, formatCertificate } from './certificates.js'
-import { readIfThere } from './files.js'
+import { makeFolder, readIfThere } from './files.js'
 import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from './folder.js'
 import { writeTreeFiles } from './publication.js'
 import { ROOT_ID } from './root-membership.js'
@@ -33,7 +33,7 @@ export interface NewRoot {
 export async function makeRoot(root: NewRoot): Promise<void> {
   const { folder, addresses, listen, lifetimeMs, takenOver, nowMs } = root
   const [{ hostname, port }] = addresses
-  await mkdir(folder, { recursive: true, mode: 0o750 })
+  await makeFolder(folder)
   for (const name of ['main.conf', FILES.caKey, FILES.ca]) {
     if ((await readIfThere(join(folder, name))) === undefined) continue
     throw new Error(`${join(folder, name)} is there already: choose another folder, or move away what is in it`)
