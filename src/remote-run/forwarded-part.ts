@@ -37,6 +37,8 @@ export interface ForwardedPartOptions {
   readonly suspended?: AbortSignal
   /** Called when the sub-relay has taken the order. */
   readonly onStarted: () => void
+  /** Called when it turns out to speak text alone. */
+  readonly onText?: () => Promise<void>
 }
 
 /** How reading an answer ended: with the run's own end, or before it. */
@@ -117,6 +119,7 @@ export class ForwardedPart {
     }
     onStarted()
     if (isNdjson(answer.headers)) return this.#follow(await this.#readEvents(answer.body))
+    await this.options.onText?.()
     return this.#readText(answer.body)
   }
 

@@ -2,6 +2,7 @@ import type { Hop, Neighbours } from '../tree/hop.js'
 import type { Connections } from './connections.js'
 import { type ForwardOrder, makeOrderParts, type OrderPart, renewOrderPart } from './forward-order.js'
 import { ForwardedPart } from './forwarded-part.js'
+import { GivenOnce } from './given-once.js'
 import type { RunPlan } from './plan.js'
 import type { RunProgress } from './run-progress.js'
 import type { RunWait } from './run-wait.js'
@@ -37,21 +38,19 @@ async function forward(options: ForwardingOptions, relay: string, part: OrderPar
     const unreached = { from: options.selfId, to: relay, reason: hop.message }
     return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message, unreached })
   }
-  let away: string | undefined
-  const onAway = (reason: string) => {
-    away = reason
-  }
   const { keepOutput, asynchronous } = order
-  await new ForwardedPart({
-    ...common,
-    hop,
-    part,
-    keepOutput,
-    asynchronous,
-    progress,
-    ...(wait === undefined ? {} : { onAway })
-  }).run()
-  if (away !== undefined && wait !== undefined) await forwardLater(options, wait, relay, part, away)
+  const partOptions = { ...common, hop, part, keepOutput, asynchronous, progress }
+  if (wait === undefined) return new ForwardedPart(partOptions).run()
+  const given = new GivenOnce({ hop, nodes: part.nodes, table: progress.table, signal: options.signal })
+  let away = await given.prepare()
+  if (away === undefined) {
+    const onAway = (reason: string) => {
+      away = reason
+    }
+    await new ForwardedPart({ ...partOptions, onAway, onText: () => given.recordLate() }).run()
+    if (away !== undefined) await given.takeBack()
+  }
+  if (away !== undefined) await forwardLater(options, wait, relay, part, away)
 }
 
 /** A sub-relay that is away: its part of the run waits here. */

@@ -112,6 +112,33 @@ export class NodeTable {
     for (const rows of rest) await commit(() => store.insertNodes(runId, rows))
   }
 
+  /**
+   * Notes on disk alone that nodes are given to a relay that only speaks text, so that a later process does not give
+   * them away again.
+   * @throws what the commit throws
+   */
+  giveOnDisk(nodes: readonly string[]): Promise<void> {
+    const { store, runId } = this.options
+    return this.#inCommits(nodes, group => store.giveNodes(runId, group))
+  }
+
+  /** They did not get there. Where that cannot be noted a later process takes them for interrupted. */
+  async takeBackOnDisk(nodes: readonly string[]): Promise<void> {
+    const { store, runId, logger } = this.options
+    try {
+      await this.#inCommits(nodes, group => store.takeNodesBack(runId, group))
+    } catch (err) {
+      logger.error({ err, runId }, 'it could not be recorded that an order was not taken')
+    }
+  }
+
+  async #inCommits(nodes: readonly string[], write: (group: readonly string[]) => void): Promise<void> {
+    for (let start = 0; start < nodes.length; start += ROWS_PER_COMMIT) {
+      const group = nodes.slice(start, start + ROWS_PER_COMMIT)
+      await this.options.commit(() => write(group))
+    }
+  }
+
   /** Resolves when all changes are in the database. */
   async flush(): Promise<void> {
     this.#writeSoon()

@@ -92,7 +92,15 @@ export function createRunStore(db: Database) {
   )
   const waiting = db.prepare<[string], { node: string; via: string | null }>(
     `SELECT node, via FROM run_nodes
-     WHERE run_id = ? AND (outcome = 'queued' AND reached IS NULL OR outcome = 'running' AND via IS NOT NULL)`
+     WHERE run_id = ? AND (outcome = 'queued' AND reached IS NULL
+       OR outcome = 'running' AND via IS NOT NULL AND started_at IS NOT NULL)`
+  )
+  const give = db.prepare(
+    `UPDATE run_nodes SET outcome = 'running' WHERE run_id = ? AND node = ? AND outcome = 'queued'`
+  )
+  const takeBack = db.prepare(
+    `UPDATE run_nodes SET outcome = 'queued'
+     WHERE run_id = ? AND node = ? AND outcome = 'running' AND via IS NOT NULL AND started_at IS NULL`
   )
   const count = db.prepare<[string], OutcomeCount>(
     `SELECT outcome, exit_code AS exitCode, count(*) AS count
@@ -150,9 +158,20 @@ export function createRunStore(db: Database) {
     settleOpenNodes(runId: string, outcome: string, message: string): void {
       settleOpen.run(outcome, message, runId)
     },
+    /**
+     * Queued nodes are with a sub-relay that tells nothing of them: running, nobody says since when. They are not among
+     * {@link waitingNodes}.
+     */
+    giveNodes(runId: string, nodes: readonly string[]): void {
+      for (const node of nodes) give.run(runId, node)
+    },
+    /** Those of {@link giveNodes} did not get there. */
+    takeNodesBack(runId: string, nodes: readonly string[]): void {
+      for (const node of nodes) takeBack.run(runId, node)
+    },
     /** Nodes without an outcome that were to be reached over their links. */
     openLinkedNodes: (runId: string): string[] => openLinked.all(runId).map(row => row.node),
-    /** Nodes for which nothing was started, or that a sub-relay has at hand. */
+    /** Nodes for which nothing was started, or of which a sub-relay said that it has them at hand. */
     waitingNodes: (runId: string): { readonly node: string; readonly via: string | null }[] => waiting.all(runId),
     countOutcomes: (runId: string): OutcomeCount[] => count.all(runId),
     /** Ids of runs that ended before `endedBeforeMs`, oldest first. */
