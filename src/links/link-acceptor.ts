@@ -76,7 +76,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
 
   async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
     const challenge = makeChallenge(selfId, versions)
-    // What follows the message is HTTP/2, or the lane's bytes: it stays in the socket until somebody listens.
+    // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
     const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
       socket.pause()
       return text
@@ -84,11 +84,11 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     socket.send(JSON.stringify(challenge))
     const text = await answer
     await new Promise<void>(resolve => inProofTurns(resolve))
+    socket.resume() // nothing comes within this turn; one that is refused has to hear of it
     // A link whose socket has ended already would never hear of its end.
     if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')
     const identity = parseIdentity(text, versions)
     const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
-    socket.resume()
     if (refusal === undefined) return
     logger.warn({ remoteAddress, reason: refusal.reason }, 'no link')
     observer?.refused()

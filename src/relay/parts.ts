@@ -11,7 +11,7 @@ import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
-import { groupCommitOf } from '../storage/group-commit.js'
+import { type Commit, groupCommitOf } from '../storage/group-commit.js'
 import { createNeighbourStore, type NeighbourStore } from '../storage/neighbour-store.js'
 import { createNeighbours, type DirectNeighbours } from '../tree/neighbours.js'
 import type { Tree } from '../tree/tree-service.js'
@@ -191,12 +191,7 @@ function readToken(file: string | undefined): string | undefined {
 }
 
 /** So that a run can wait for nodes that hold links and are away. Thousands may come at once: they are written together. */
-function rememberLinks(
-  registry: LinkRegistry,
-  known: NeighbourStore,
-  commit: (work: () => void) => Promise<void>,
-  logger: Logger
-): void {
+function rememberLinks(registry: LinkRegistry, known: NeighbourStore, commit: Commit, logger: Logger): void {
   registry.onChange((event, { owner, program }) => {
     if (event !== 'opened' || owner.kind === 'client' || known.version(owner.id) === program) return
     commit(() => known.remember(owner.id, program, Date.now())).catch((err: unknown) => {

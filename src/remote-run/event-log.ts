@@ -39,7 +39,7 @@ export interface LogSource {
 
 /**
  * The events of one run, on disk: one JSON object a line, only ever appended to. Live readers follow the file, so a
- * slow one costs no memory. Writes are gathered while one is under way.
+ * slow one costs no memory; the newest events are kept for those that are not slow. Writes are gathered while one is under way.
  */
 export class EventLog implements LogSource {
   #queue: string[] = []

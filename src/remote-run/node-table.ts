@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Commit } from '../storage/group-commit.js'
 import type { RunNodeRow, RunStore } from '../storage/run-store.js'
 import type { Logger } from '../values/logger.js'
 import { type CountedOutcome, countedOutcome } from '../values/run-event.js'
@@ -27,7 +28,7 @@ export type NodeChange = Partial<Omit<NodeRecord, 'node' | 'via'>> & { readonly 
 export interface NodeTableOptions {
   readonly runId: string
   readonly store: RunStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly logger: Logger
   /** Changes are gathered for so long before they are written. */
   readonly recordDelayMs: number
@@ -152,6 +153,7 @@ export class NodeTable {
    */
   async finish(withLast: () => void): Promise<void> {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     await this.#writing
     const groups = [...this.#takeDirty()]
     const last = groups.pop() ?? []

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
 import type { RunFiles } from './run-files.js'
 
@@ -8,7 +9,7 @@ const RUNS_PER_LOOK = 100
 
 export interface PurgeOptions {
   readonly store: RunStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly files: RunFiles
   /** Runs that ended before, in ms since 1970, go. */
   readonly endedBeforeMs: number

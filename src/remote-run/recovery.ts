@@ -1,3 +1,4 @@
+import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
 import type { RunEvent } from '../values/run-event.js'
 import { INTERRUPTED } from './live-run.js'
@@ -6,7 +7,7 @@ import { brokenHopColumns, countNodes } from './run-records.js'
 
 export interface RecoveryOptions {
   readonly store: RunStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly files: RunFiles
   readonly now: () => number
 }

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js'
+import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
@@ -22,7 +23,7 @@ export interface RunContext {
   readonly canRunItself: (node: string) => boolean
   readonly connections: Connections
   readonly store: RunStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly logger: Logger
   readonly timing: RunTiming
   readonly now: () => number

@@ -1,3 +1,4 @@
+import type { Commit } from '../storage/group-commit.js'
 import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import { POLICY_SERVER } from '../tree/hop.js'
@@ -27,7 +28,7 @@ export interface OutboxWorkerParts {
   readonly selfId: string
   readonly store: OutboxStore
   readonly outbox: Outbox
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly health: HopHealth

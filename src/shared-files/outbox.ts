@@ -1,6 +1,7 @@
 import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
+import type { Commit } from '../storage/group-commit.js'
 import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { FileLayout } from './file-layout.js'
@@ -26,7 +27,7 @@ export interface Provenance {
 export interface OutboxParts {
   readonly layout: FileLayout
   readonly store: OutboxStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly syncFolder: (folder: string) => Promise<void>
   readonly lock: KeyLock
   readonly quota: Quota

@@ -2,6 +2,7 @@ import { rename } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { FileLayout } from './file-layout.js'
@@ -21,7 +22,7 @@ const MAX_KNOWN_FOLDERS = 20_000
 export interface PlacementParts {
   readonly layout: FileLayout
   readonly store: SharedFileStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly syncFolder: (folder: string) => Promise<void>
   readonly settler: Settler
   readonly cache: HeadCache

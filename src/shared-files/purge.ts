@@ -1,5 +1,6 @@
 import { stat, unlink } from 'node:fs/promises'
 import { setImmediate as breathe } from 'node:timers/promises'
+import type { Commit } from '../storage/group-commit.js'
 import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
@@ -20,7 +21,7 @@ export interface PurgeParts {
   readonly store: SharedFileStore
   readonly outboxStore: OutboxStore
   readonly outbox: Outbox
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly lock: KeyLock
   readonly cache: HeadCache
   readonly quota: Quota

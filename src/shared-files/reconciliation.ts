@@ -2,6 +2,7 @@ import { constants, type Dirent, type Stats } from 'node:fs'
 import { open, opendir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
+import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../values/file-metadata.js'
 import { type FileKey, isFileId, isNodeId } from '../values/ids.js'
@@ -25,7 +26,7 @@ const SECONDS = /^\d{1,13}$/
 export interface ReconciliationParts {
   readonly layout: FileLayout
   readonly store: SharedFileStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly lock: KeyLock
   readonly cache: HeadCache
   readonly quota: Quota

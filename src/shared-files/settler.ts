@@ -1,3 +1,4 @@
+import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
@@ -22,7 +23,7 @@ export interface Settler {
 export interface SettlerParts {
   readonly layout: FileLayout
   readonly store: SharedFileStore
-  readonly commit: (work: () => void) => Promise<void>
+  readonly commit: Commit
   readonly syncFolder: (folder: string) => Promise<void>
   readonly logger: Logger
 }

@@ -18,8 +18,8 @@ const MIGRATION_NAME = /^(\d{4})_[a-z0-9_-]+\.sql$/
 const BUSY_TIMEOUT_MS = 5_000
 
 /**
- * Opens (or makes) a database and brings it to the newest schema. The caller closes it. A commit to `topology` is on disk
- * before it returns; one to `state` once the log is ({@link WriteAheadLog}), for which its stores and `groupCommitOf` see.
+ * Opens (or makes) a database and brings it to the newest schema. Durable: every commit is on disk before it returns.
+ * The caller closes it.
  * @throws {Error} when the file was written by a newer Treeline, or is no database
  */
 export function openDatabase(file: string, schema: Schema): Database {
@@ -31,7 +31,6 @@ export function openDatabase(file: string, schema: Schema): Database {
     db.pragma('synchronous = FULL')
     db.pragma('foreign_keys = ON')
     migrate(db, schema)
-    if (schema === 'state') db.pragma('synchronous = NORMAL')
     return db
   } catch (error) {
     db.close()

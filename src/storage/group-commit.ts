@@ -1,11 +1,10 @@
 import type { Database } from 'better-sqlite3'
-import { WriteAheadLog } from './write-ahead-log.js'
 
 /** Writes that waited together are committed together, at most this many in one transaction. */
 const MAX_GROUP = 256
 
-/** Runs `work` (synchronous, writes only) soon, and resolves once it is durable. */
-export type Commit = (work: () => void) => Promise<void>
+/** The longest that writes wait for others because the commit before took long. */
+const MAX_REST_MS = 10
 
 interface Waiting {
   readonly work: () => void
@@ -13,13 +12,15 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
+/** Runs `work` (synchronous, writes only) soon, and resolves once it is durable. */
+export type Commit = (work: () => void) => Promise<void>
+
 const commits = new WeakMap<Database, Commit>()
 
 /**
- * The small writes of many requests, in common transactions: one wait for the disk serves all that came during the one
- * before. The event loop does not wait for it.
+ * The small writes of many requests, in common transactions: with `synchronous = FULL` every commit is an fsync, and
+ * one fsync serves all that came while the event loop was busy.
  *
- * @param db of the `state` schema
  * @returns the same function for the same database. When a `work` throws, only its own writes are undone, and its
  * promise rejects.
  */
@@ -33,11 +34,12 @@ export function groupCommitOf(db: Database): Commit {
 }
 
 function createGroupCommit(db: Database): Commit {
-  const log = new WriteAheadLog(db)
   let queue: Waiting[] = []
-  let isWorking = false
+  let isScheduled = false
+  /** A commit holds up everything else, so it may take at most about half of the time. */
+  let restUntilMs = 0
   const attempt = db.transaction((work: () => void) => work())
-  const commitAll = db.transaction((group: readonly Waiting[]) =>
+  const commitAll = db.transaction((group: Waiting[]) =>
     group.map(waiting => {
       try {
         attempt(waiting.work)
@@ -48,31 +50,32 @@ function createGroupCommit(db: Database): Commit {
     })
   )
 
-  async function commitGroup(group: readonly Waiting[]): Promise<void> {
+  function flush(): void {
+    isScheduled = false
+    const group = queue.slice(0, MAX_GROUP)
+    queue = queue.slice(MAX_GROUP)
+    const startedAtMs = performance.now()
     try {
-      const settles = commitAll.immediate(group)
-      await log.sync()
-      for (const settle of settles) settle()
+      for (const settle of commitAll.immediate(group)) settle()
     } catch (error) {
       for (const waiting of group) waiting.reject(error)
     }
+    const endedAtMs = performance.now()
+    restUntilMs = endedAtMs + Math.min(MAX_REST_MS, endedAtMs - startedAtMs)
+    if (queue.length > 0) schedule()
   }
 
-  /** Never rejects. */
-  async function commitQueue(): Promise<void> {
-    while (queue.length > 0) {
-      const group = queue.slice(0, MAX_GROUP)
-      queue = queue.slice(MAX_GROUP)
-      await commitGroup(group)
-    }
-    isWorking = false
+  function schedule(): void {
+    if (isScheduled) return
+    isScheduled = true
+    const restMs = restUntilMs - performance.now()
+    if (restMs > 0) setTimeout(flush, Math.ceil(restMs))
+    else setImmediate(flush)
   }
 
   return work =>
     new Promise((resolve, reject) => {
       queue.push({ work, resolve, reject })
-      if (isWorking) return
-      isWorking = true
-      setImmediate(() => void commitQueue())
+      schedule()
     })
 }

@@ -1,5 +1,4 @@
 import type { Database } from './database.js'
-import { WriteAheadLog } from './write-ahead-log.js'
 
 export type MemberKind = 'relay' | 'node'
 
@@ -124,16 +123,6 @@ export function createMemberStore(db: Database) {
   )
   const deleteTokens = db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?')
 
-  const log = new WriteAheadLog(db)
-  /** Whoever is told of one of these can rely on it. */
-  const durably =
-    <A extends unknown[], R>(write: (...args: A) => R) =>
-    (...args: A): R => {
-      const result = write(...args)
-      log.syncNow()
-      return result
-    }
-
   return {
     member: (id: string) => selectMember.get(id),
     byHostname: (hostname: string) => selectByHostname.get(hostname),
@@ -152,58 +141,50 @@ export function createMemberStore(db: Database) {
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
     /** The first time after `afterMs` at which a certificate ends that was not revoked; undefined: none does. */
     nextEnd: (afterMs: number) => selectNextEnd.get(afterMs) ?? undefined,
-    addCertificate: durably((row: MemberCertificateRow) => {
+    addCertificate: (row: MemberCertificateRow) => {
       insertCertificate.run(row)
-    }),
+    },
     token: (id: string) => selectToken.get(id),
     tokens: () => selectTokens.all(),
     tokenCount: () => countTokens.get() ?? 0,
-    addToken: durably((row: TokenRow) => {
+    addToken: (row: TokenRow) => {
       insertToken.run(row)
-    }),
+    },
     /** @returns false when there is none to revoke */
-    revokeToken: durably((id: string, nowMs: number) => revokeToken.run(nowMs, id).changes > 0),
+    revokeToken: (id: string, nowMs: number) => revokeToken.run(nowMs, id).changes > 0,
     /**
      * Forgets tokens and certificates that ended before `beforeMs`; both are refused without a record too. The last
      * certificate of a member is kept.
      */
-    forgetEnded: durably(
-      db.transaction((beforeMs: number) => {
-        deleteTokens.run(beforeMs)
-        deleteEnded.run(beforeMs)
-      })
-    ),
-    setPolicyServer: durably((id: string, policyServer: string) => {
-      updatePolicyServer.run(policyServer, id)
+    forgetEnded: db.transaction((beforeMs: number) => {
+      deleteTokens.run(beforeMs)
+      deleteEnded.run(beforeMs)
     }),
+    setPolicyServer: (id: string, policyServer: string) => {
+      updatePolicyServer.run(policyServer, id)
+    },
     /** All of it, or nothing: members that were there before (the root, or a tree that is taken over). */
-    addMembers: durably(
-      db.transaction((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
-        for (const member of members) insertMember.run(member)
-        for (const certificate of certificates) insertCertificate.run(certificate)
-      })
-    ),
+    addMembers: db.transaction((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
+      for (const member of members) insertMember.run(member)
+      for (const certificate of certificates) insertCertificate.run(certificate)
+    }),
     /**
      * A member with its first certificate, and one use of its token. A member with the same id is replaced, and its
      * certificates are revoked.
      * @returns false when the token had no use left; then nothing has changed
      */
-    join: durably(
-      db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
-        if (useToken.run(member.tokenId ?? '').changes === 0) return false
-        revokeCertificates.run(member.joinedAtMs, member.id)
-        deleteMember.run(member.id)
-        insertMember.run(member)
-        insertCertificate.run(certificate)
-        return true
-      })
-    ),
+    join: db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
+      if (useToken.run(member.tokenId ?? '').changes === 0) return false
+      revokeCertificates.run(member.joinedAtMs, member.id)
+      deleteMember.run(member.id)
+      insertMember.run(member)
+      insertCertificate.run(certificate)
+      return true
+    }),
     /** Removes a member and revokes its certificates. @returns false when it is none */
-    remove: durably(
-      db.transaction((id: string, nowMs: number): boolean => {
-        revokeCertificates.run(nowMs, id)
-        return deleteMember.run(id).changes > 0
-      })
-    )
+    remove: db.transaction((id: string, nowMs: number): boolean => {
+      revokeCertificates.run(nowMs, id)
+      return deleteMember.run(id).changes > 0
+    })
   }
 }

@@ -17,7 +17,7 @@ export function noteOrder(nowMs = performance.now()): void {
   orderUntilMs = nowMs + ORDER_MS
 }
 
-/** @returns how long a bulk stream rests after `bytes`, in ms: 0 while no order is under way. @param nowMs monotonic */
+/** @returns how long a bulk stream rests after `bytes`, in whole ms, as timers take them: 0 while no order is under way. @param nowMs monotonic */
 export function bulkPauseMs(bytes: number, nowMs = performance.now()): number {
-  return nowMs < orderUntilMs ? Math.min(MAX_PAUSE_MS, (bytes / PACED_BYTES) * 1_000) : 0
+  return nowMs < orderUntilMs ? Math.min(MAX_PAUSE_MS, Math.ceil((bytes / PACED_BYTES) * 1_000)) : 0
 }

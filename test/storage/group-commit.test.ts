@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { groupCommitOf } from '../../src/storage/group-commit.js'
-import { createMemberStore } from '../../src/storage/member-store.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 async function open(t: TestContext): Promise<Database> {
@@ -59,30 +57,4 @@ test('one database has one queue, however many ask for it', async t => {
   const db = await open(t)
   assert.equal(groupCommitOf(db), groupCommitOf(db))
   assert.notEqual(groupCommitOf(db), groupCommitOf(await open(t)))
-})
-
-test('nothing is said to be done whose log cannot be brought to the disk', async t => {
-  const db = await open(t)
-  const insert = db.prepare('INSERT INTO words (word) VALUES (?)')
-  const commit = groupCommitOf(db)
-  await commit(() => void insert.run('one'))
-  rmSync(`${db.name}-wal`)
-  await assert.rejects(
-    commit(() => void insert.run('two')),
-    /ENOENT/
-  )
-  const members = createMemberStore(db)
-  assert.throws(() => members.setPolicyServer('node', 'relay'), /ENOENT/)
-})
-
-test('a commit to the topology waits for the disk by itself', async t => {
-  const folder = await temporaryFolder(t)
-  for (const [schema, synchronous] of [
-    ['topology', 2],
-    ['state', 1]
-  ] as const) {
-    const db = openDatabase(join(folder, `${schema}.db`), schema)
-    t.after(() => db.close())
-    assert.equal(db.pragma('synchronous', { simple: true }), synchronous)
-  }
 })
