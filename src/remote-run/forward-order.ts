@@ -1,6 +1,6 @@
 import { NDJSON, PASSED_HEADER, REQUEST_ID_HEADER, RUN_ID_HEADER } from '../values/header-names.js'
 import { formatPassed } from '../values/passed-relays.js'
-import { makeRunId } from '../values/run-id.js'
+import { partRunId } from '../values/run-id.js'
 
 /** An order as it goes down. */
 export interface ForwardOrder {
@@ -40,7 +40,7 @@ export function makeOrderParts(
 ): OrderPart[] {
   if (order.all) return [makePart(order, order.runId, nodes)]
   return splitBySize(nodes, maxNodesBytes).map((part, index) =>
-    makePart(order, index === 0 ? order.runId : makeRunId(), part)
+    makePart(order, index === 0 ? order.runId : partRunId(order.runId, index), part)
   )
 }
 

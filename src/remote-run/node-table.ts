@@ -105,12 +105,13 @@ export class NodeTable {
    */
   async insertAll(withFirst: () => void): Promise<void> {
     const { commit, store, runId } = this.options
-    const [first = [], ...rest] = inGroups(this.#nodes.values())
+    const groups = inGroups(this.#nodes.values())
+    const first = groups.next()
     await commit(() => {
       withFirst()
-      store.insertNodes(runId, first)
+      if (first.done !== true) store.insertNodes(runId, first.value)
     })
-    for (const rows of rest) await commit(() => store.insertNodes(runId, rows))
+    for (const rows of groups) await commit(() => store.insertNodes(runId, rows))
   }
 
   /**

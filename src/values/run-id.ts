@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto'
 import { decodeTime, isValid, monotonicFactory } from 'ulid'
 import { RelayError } from './relay-error.js'
 
 const nextUlid = monotonicFactory()
+/** Crockford's base 32, as ULIDs are written. */
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+const TIME_CHARS = 10
 const CANONICAL = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 
 /**
@@ -10,6 +14,17 @@ const CANONICAL = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
  */
 export function makeRunId(nowMs: number = Date.now()): string {
   return nextUlid(nowMs)
+}
+
+/**
+ * The id of a further part of a run that is handed down in several orders. It follows from the run's, so that a part that
+ * is handed down again, after a restart, is known below.
+ * @param runId a run id @param part from 1
+ */
+export function partRunId(runId: string, part: number): string {
+  const digest = createHash('sha256').update(`${runId}/${part}`).digest()
+  const chars = Array.from({ length: runId.length - TIME_CHARS }, (_, at) => DIGITS[(digest[at] ?? 0) % DIGITS.length])
+  return runId.slice(0, TIME_CHARS) + chars.join('')
 }
 
 /** Whether `text` is a ULID in its canonical, upper-case form: two spellings of one id would be two runs. */

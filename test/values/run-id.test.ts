@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isRunId, makeRunId, runIdTimeMs } from '../../src/values/run-id.js'
+import { isRunId, makeRunId, partRunId, runIdTimeMs } from '../../src/values/run-id.js'
 
 test('run ids are ULIDs, each greater than the one before, and tell when they were made', () => {
   const nowMs = Date.UTC(2030, 0, 1)
@@ -33,6 +33,22 @@ test('whatever counts as a run id has a time', () => {
   fc.assert(
     fc.property(fc.oneof(fc.ulid(), fc.string({ unit: 'binary' })), text => {
       if (isRunId(text)) assert.ok(runIdTimeMs(text) >= 0)
+    })
+  )
+})
+
+test('the parts of a run have ids of its time, the same ones each time, and no two the same', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 47 }), nowMs => {
+      const run = makeRunId(nowMs)
+      const parts = Array.from({ length: 20 }, (_, index) => partRunId(run, index + 1))
+      assert.ok(parts.every(isRunId))
+      assert.ok(parts.every(id => runIdTimeMs(id) === runIdTimeMs(run)))
+      assert.equal(new Set([run, ...parts]).size, 21)
+      assert.deepEqual(
+        parts,
+        parts.map((_, index) => partRunId(run, index + 1))
+      )
     })
   )
 })
