@@ -112,11 +112,11 @@ class RunRegistry implements RemoteRuns {
     this.#checkAge(id)
     const known = this.#starting.get(id) ?? this.find(id)
     if (known !== undefined) return known
-    if (this.#live.size + this.#starting.size >= MAX_RUNS) {
+    if (this.#underWay() >= MAX_RUNS) {
       throw new RelayError('BUSY', `${MAX_RUNS} remote runs are under way; ask again when one has ended`)
     }
     const { maxRuns } = this.options
-    if (maxRuns !== undefined && this.#live.size + this.#starting.size >= maxRuns.count) {
+    if (maxRuns !== undefined && this.#underWay() >= maxRuns.count) {
       throw new RelayError('CONFLICT', maxRuns.refusal)
     }
     const starting = this.#start(id, order)
@@ -126,6 +126,13 @@ class RunRegistry implements RemoteRuns {
     } finally {
       this.#starting.delete(id)
     }
+  }
+
+  /** Not those whose end has been told, and whose log is still on its way to the disk. */
+  #underWay(): number {
+    let count = this.#starting.size
+    for (const run of this.#live.values()) count += run.state === 'running' ? 1 : 0
+    return count
   }
 
   async #start(id: string, order: RunOrder): Promise<Run> {
@@ -214,7 +221,7 @@ class RunRegistry implements RemoteRuns {
   }
 
   status(): { readonly running: number; readonly commandsRunning: number } {
-    return { running: this.#live.size + this.#starting.size, commandsRunning: this.#context.slots.running }
+    return { running: this.#underWay(), commandsRunning: this.#context.slots.running }
   }
 
   async recover(): Promise<void> {

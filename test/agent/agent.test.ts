@@ -134,6 +134,17 @@ test('a duplicate of an order that is under way is not refused for being one too
   assert.equal(agent.starts(), 1)
 })
 
+test('an order that comes as soon as the end of the one before was told is not refused', async t => {
+  const agent = await makeAgent(t, 'when_busy = "refuse"')
+  await agent.start()
+  for (let count = 1; count <= 20; count += 1) {
+    const outcome = await order(agent.hop(), makeRunId(Date.now()))
+    assert.equal(outcome.kind, 'answered', `order ${count}`)
+    await eventsOf(outcome)
+    assert.equal(agent.starts(), count)
+  }
+})
+
 test('an order for another node is unknown, and nothing starts', async t => {
   const agent = await makeAgent(t)
   await agent.start()
