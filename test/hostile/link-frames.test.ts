@@ -153,6 +153,7 @@ test('answers with giant headers, and an endless row of informational ones, are 
       answered = streams.length
     })
     assert.equal(await put(tree, 'e1', 100), 202)
+    await link.closed
     await assertOthersServed(tree)
   })
   await t.test('informational', async () => {
