@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync, statSync, unwatchFile, watchFile } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { CLIENT_KEY_RULE, isClientKey } from '../values/client-key.js'
 import type { Logger } from '../values/logger.js'
 
@@ -53,8 +53,8 @@ export function parseClientTokens(text: string): TokenRule[] {
  * @throws {Error} when it cannot be used at first
  */
 export function openClientTokens(file: string, logger: Logger, onChange: () => void): ClientTokens {
-  let rules = readRules(file)
   let seen = stampOf(file)
+  let rules = readRules(file) // after its stamp: what changes in between is read again
 
   function renew(): void {
     const stamp = stampOf(file)
@@ -78,7 +78,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
   }
 
   // by its dates: what tells of changes at once loses track of a file that is replaced
-  watchFile(file, { persistent: false, interval: LOOK_EVERY_MS }, renew)
+  const timer = setInterval(renew, LOOK_EVERY_MS).unref()
   return {
     admit(clientKey, token) {
       renew()
@@ -86,7 +86,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
       return isListed(clientKey, hash) && token.length >= MIN_CLIENT_TOKEN_LENGTH ? hash : undefined
     },
     isListed,
-    close: () => unwatchFile(file, renew)
+    close: () => clearInterval(timer)
   }
 }
 
@@ -100,8 +100,12 @@ function readRules(file: string): TokenRule[] {
   }
 }
 
-/** Differs once the file was written or replaced. */
+/** Differs once the file was written or replaced; empty where it cannot be seen, of which reading it tells. */
 function stampOf(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false })
-  return stat === undefined ? '' : [stat.mtimeMs, stat.ctimeMs, stat.size, stat.ino].join(' ')
+  try {
+    const { mtimeMs, ctimeMs, size, ino } = statSync(file)
+    return [mtimeMs, ctimeMs, size, ino].join(' ')
+  } catch {
+    return ''
+  }
 }
