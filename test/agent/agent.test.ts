@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { makeAgentCertificate } from '../../demo/pki.js'
@@ -143,6 +143,28 @@ test('an order that comes as soon as the end of the one before was told is not r
     await eventsOf(outcome)
     assert.equal(agent.starts(), count)
   }
+})
+
+test('with use_sudo the one command is started by sudo, which asks for no password', async t => {
+  const agent = await makeAgent(t, 'use_sudo = true')
+  const folder = join(dirname(agent.command), 'bin')
+  mkdirSync(folder)
+  // stands in for sudo: says how it was called, and is it
+  writeFileSync(join(folder, 'sudo'), '#!/bin/sh\necho "sudo $1"; shift; exec "$@"\n', { mode: 0o755 })
+  const { PATH } = process.env
+  process.env.PATH = `${folder}:${PATH}`
+  t.after(() => {
+    process.env.PATH = PATH
+  })
+  await agent.start()
+  const events = await eventsOf(await order(agent.hop(), makeRunId(Date.now())))
+  assert.equal(
+    events
+      .map(({ data = '' }) => data)
+      .join('')
+      .trim(),
+    'sudo -n\nrun: agent run'
+  )
 })
 
 test('an order for another node is unknown, and nothing starts', async t => {

@@ -22,6 +22,9 @@ test('an agent receives the files that it is told of, whole or not at all, and r
   const folder = join(tree.folder, 'received')
   await mkdir(folder)
   const destination = join(folder, 'policy.conf')
+  const [uid = 0, gid = 0] = [process.getuid?.(), process.getgid?.()]
+  // only root can give files away
+  const owner = uid === 0 ? { uid: 4_242, gid: 4_243 } : { uid, gid }
   const after = join(folder, 'after')
   writeFileSync(after, '#!/bin/sh\ncat "$1" >> "$0.seen"; echo >> "$0.seen"\n', { mode: 0o755 })
   await put(tree, 'policy.conf', 'before the agent was there')
@@ -32,7 +35,7 @@ source = "node-2"
 file_id = "policy.conf"
 destination = "${destination}"
 mode = "0640"
-owner = "${process.getuid?.()}:${process.getgid?.()}"
+owner = "${owner.uid}:${owner.gid}"
 command = ["${after}", "${destination}"]
 [[agent.receive]]
 source = "node-2"
@@ -45,6 +48,7 @@ source_key_hash = "${tree.member('root').certificate.keyHash}"`
   await eventually('the file that was there', () => seen().length === 1)
   assert.equal(readFileSync(destination, 'utf8'), 'before the agent was there')
   assert.equal(statSync(destination).mode & 0o777, 0o640)
+  assert.deepEqual([statSync(destination).uid, statSync(destination).gid], [owner.uid, owner.gid])
 
   const former = statSync(destination).ino
   await put(tree, 'policy.conf', 'a new one')

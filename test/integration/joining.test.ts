@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { createHash, createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
 import { exists, getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
@@ -58,7 +60,42 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
 
   await t.test('only its own files are secret, and the key of the CA stays at the root', async () => {
     assert.equal(await exists(join(relay.folder, 'ca.key')), false)
+    for (const secret of [
+      join(root.folder, 'ca.key'),
+      ...[root, relay].flatMap(({ folder }) => ['tls.key', 'sign.key'].map(name => join(folder, name)))
+    ]) {
+      assert.equal((await stat(secret)).mode & 0o777, 0o600, secret)
+    }
     assert.equal((await certificateOf(relay)).subjectAltName, 'IP Address:127.0.0.2, URI:urn:treeline:purpose:relay')
+  })
+
+  await t.test('two keys: one for TLS, and one for files, which the tree knows by its hash', async () => {
+    const keyIn = async (name: string) => createPrivateKey(await readFile(join(relay.folder, name)))
+    assert.equal((await keyIn('tls.key')).asymmetricKeyDetails?.namedCurve, 'prime256v1')
+    const signing = await keyIn('sign.key')
+    assert.equal(signing.asymmetricKeyType, 'ed25519')
+    const { key_hash: known } = (await getJson(root, '/nodes/relay-a')) as { key_hash: string }
+    const publicKey = createPublicKey(signing).export({ type: 'spki', format: 'der' })
+    assert.equal(known, `sha256//${createHash('sha256').update(publicKey).digest('base64')}`)
+  })
+
+  await t.test('the unit to install starts what is in the folder', async () => {
+    for (const { folder } of [root, relay]) {
+      const unit = await readFile(join(folder, 'treeline.service'), 'utf8')
+      const [program = '', ...args] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? []
+      const { stdout } = await promisify(execFile)(program, [...args, '--test'])
+      assert.match(stdout, /: the configuration is in order/)
+    }
+  })
+
+  await t.test('of a token the root keeps a hash', async () => {
+    const [, secret = ''] = relayLine[3]?.split('.') ?? []
+    assert.ok(secret.length > 20)
+    for (const name of ['state.db', 'state.db-wal']) {
+      const bytes = await readFile(join(root.folder, 'data', name))
+      assert.equal(bytes.includes(secret), false, name)
+      assert.equal(bytes.includes(Buffer.from(secret, 'base64url')), false, name)
+    }
   })
 
   const nodeLine = await tree.token('--node', '--under', 'relay-a', '--uses', '5')

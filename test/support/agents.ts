@@ -43,6 +43,8 @@ export interface AgentTestOptions {
   readonly command?: string
   /** `host:port` at which it reaches its policy server; that server's own otherwise. */
   readonly upstream?: string
+  /** The network namespace in which it runs. */
+  readonly namespace?: string
 }
 
 /** Starts the agent of a node of `tree`, as a process, and waits for its link. Killed after the test. */
@@ -76,7 +78,12 @@ export async function startAgent(
   await writeFile(join(directory, 'logging.conf'), '[general]\nlevel = "debug"\n')
   const start = async (): Promise<AgentProcess> => {
     const { program, args } = treelineCommand(['agent', '--config', directory])
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    // `ip netns exec` becomes the program
+    const [first = '', ...rest] =
+      options.namespace === undefined
+        ? [program, ...args]
+        : ['ip', 'netns', 'exec', options.namespace, program, ...args]
+    const child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     const log = watch(child)
     const ended = once(child, 'exit')
     t.after(async () => {
