@@ -27,12 +27,15 @@ export interface CommandLine {
   readonly args: readonly string[]
 }
 
-/** How `treeline` is started from this checkout: compiled where this file is compiled, else through tsx. */
+/** The program as it ships; `npm run build` makes it. Found from the sources (`demo`) and from what is compiled (`dist/demo`). */
+const PROGRAM = [new URL('../treeline/main.js', import.meta.url), new URL('../dist/treeline/main.js', import.meta.url)]
+  .map(url => fileURLToPath(url))
+  .find(file => existsSync(file))
+
+/** How `treeline` is started from this checkout: always the bundle, which is what ships. */
 export function treelineCommand(args: readonly string[]): CommandLine {
-  const compiled = fileURLToPath(new URL('../treeline/main.js', import.meta.url))
-  if (existsSync(compiled)) return { program: process.execPath, args: [compiled, ...args] }
-  const source = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  return { program: process.execPath, args: ['--import', import.meta.resolve('tsx'), source, ...args] }
+  if (PROGRAM === undefined) throw new Error('dist/treeline/main.js is not there: run `npm run build`')
+  return { program: process.execPath, args: [PROGRAM, ...args] }
 }
 
 /** Starts `treeline serve` and waits until it is ready. @throws {Error} with its log, when it ends instead */

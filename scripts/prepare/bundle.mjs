@@ -9,8 +9,19 @@ const ENTRIES = [
   'remote-run/command-host-main.ts'
 ]
 
-/** Loaded only when it is first needed: these stay where npm put them, as better-sqlite3 does. */
-const EXTERNAL = ['@peculiar/x509', 'pino-pretty', 'prom-client', 'reflect-metadata', 'undici']
+/**
+ * These stay where npm put them, as better-sqlite3 does: packages that are loaded only when they are first needed (of one that is no ES
+ * module the bundle's `import()` would have nothing but `default`), and bufferutil, whose addon is found beside its own files.
+ */
+const EXTERNAL = [
+  '@peculiar/x509',
+  'bufferutil',
+  'https-proxy-agent',
+  'pino-pretty',
+  'prom-client',
+  'reflect-metadata',
+  'undici'
+]
 
 /** Packages that are not ES modules call `require`, which an ES module has to make for itself. */
 const REQUIRE = `import { createRequire as treelineRequire } from 'node:module'

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { treelineCommand } from '../../demo/relay-process.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -19,12 +20,13 @@ export interface Running {
   readonly ended: Promise<Ended>
 }
 
-/** Starts the real command from its source. It is ended with the test, if it still runs then. */
+/** Starts the command as it ships. It is ended with the test, if it still runs then. */
 export function startTreeline(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
-  return startProcess(t, process.execPath, ['--import', 'tsx', join(ROOT, 'src/main.ts'), ...args], env)
+  const command = treelineCommand(args)
+  return startProcess(t, command.program, command.args, env)
 }
 
-/** Runs the real command to its end. */
+/** Runs the command as it ships to its end. */
 export function treeline(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
   return startTreeline(t, args, env).ended
 }
