@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../values/logger.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
+import { sourceOf } from '../values/source-address.js'
 import { asksForLink } from './asks-for-link.js'
 import {
   type Challenge,
@@ -70,7 +71,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     pingMs = PING_EVERY_MS
   } = options
   const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
-  const handshakes = new Handshakes(now)
+  const handshakes = new Handshakes(() => performance.now())
   const spreader = new EndSpreader()
   let isClosed = false
 
@@ -145,7 +146,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   function statusFor(request: IncomingMessage): string | undefined {
     if (!asksForLink(request)) return '404 Not Found'
     // Whoever is refused comes again after its backoff.
-    return isClosed || !handshakes.hasRoom() ? '503 Service Unavailable' : undefined
+    return isClosed || !handshakes.hasRoom(sourceOfRequest(request)) ? '503 Service Unavailable' : undefined
   }
 
   return {
@@ -162,7 +163,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       const remoteAddress = addressOf(request)
       server.handleUpgrade(request, socket, head, webSocket => {
         webSocket.on('error', ignore) // `close` follows
-        handshakes.add(webSocket)
+        handshakes.add(webSocket, sourceOfRequest(request))
         shakeHands(webSocket, remoteAddress)
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
@@ -200,6 +201,10 @@ function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
 function ignore(): void {}
 
 /** With the port: it tells one connection of a machine from the next. */
+function sourceOfRequest(request: IncomingMessage): string {
+  return sourceOf(request.socket.remoteAddress ?? '')
+}
+
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
 }

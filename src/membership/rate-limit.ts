@@ -1,30 +1,39 @@
 import { RelayError } from '../values/relay-error.js'
 
-const MAX_ADDRESSES = 10_000
+const MAX_NAMES = 10_000
 
-/** How often an address may ask within a window; counted for so many addresses, the oldest forgotten first. */
+/** How often something may happen within a window, for each name; so many names are counted, the oldest forgotten first. */
 export class RateLimit {
   readonly #counts = new Map<string, { sinceMs: number; count: number }>()
 
+  /** @param now in ms, of a clock that only goes forward */
   constructor(
     private readonly max: number,
     private readonly windowMs: number,
-    private readonly now: () => number = Date.now
+    private readonly now: () => number = () => performance.now()
   ) {}
 
-  /** @throws {RelayError} BUSY when it has asked too often */
-  count(address: string): void {
-    const nowMs = this.now()
-    const known = this.#counts.get(address)
-    const isOver = known === undefined || nowMs - known.sinceMs >= this.windowMs || nowMs < known.sinceMs
-    const entry = isOver ? { sinceMs: nowMs, count: 0 } : known
-    entry.count += 1
-    if (isOver) {
-      this.#counts.delete(address)
-      this.#counts.set(address, entry)
-      const [oldest] = this.#counts.keys()
-      if (this.#counts.size > MAX_ADDRESSES && oldest !== undefined) this.#counts.delete(oldest)
+  /** @throws {RelayError} BUSY when it has happened too often */
+  check(name: string): void {
+    const known = this.#counts.get(name)
+    if (known === undefined || this.#isOver(known) || known.count < this.max) return
+    const seconds = Math.ceil((known.sinceMs + this.windowMs - this.now()) / 1_000)
+    throw new RelayError('BUSY', `refused ${this.max} times already; wait ${seconds} s, and check the token`)
+  }
+
+  count(name: string): void {
+    const known = this.#counts.get(name)
+    if (known !== undefined && !this.#isOver(known)) {
+      known.count += 1
+      return
     }
-    if (entry.count > this.max) throw new RelayError('BUSY', 'too many joins from this address; wait a minute')
+    this.#counts.delete(name)
+    this.#counts.set(name, { sinceMs: this.now(), count: 1 })
+    const [oldest] = this.#counts.keys()
+    if (this.#counts.size > MAX_NAMES && oldest !== undefined) this.#counts.delete(oldest)
+  }
+
+  #isOver({ sinceMs }: { readonly sinceMs: number }): boolean {
+    return this.now() - sinceMs >= this.windowMs
   }
 }

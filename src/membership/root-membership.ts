@@ -18,8 +18,6 @@ export const ROOT_ID = 'root'
 
 /** What can name a host, by DNS or by IP: as the nodes list takes it. */
 const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}$/
-/** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
-const MAX_AT_ONCE = 256
 
 export interface RootMembershipOptions {
   readonly store: MemberStore
@@ -35,8 +33,6 @@ export interface RootMembershipOptions {
 
 /** Everything that changes who is in the tree. At the root alone. */
 export class RootMembership implements Joining {
-  #underWay = 0
-
   constructor(private readonly options: RootMembershipOptions) {}
 
   async ca(): Promise<string> {
@@ -77,25 +73,23 @@ export class RootMembership implements Joining {
     const { store, now, publish, logger } = this.options
     // before anything that takes time
     const token = readToken(store, asked.token)
-    return this.#bounded(async () => {
-      const request = await readRequest(asked.request)
-      if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
-      const again = answerLost(store.member(asked.id), token, request)
-      if (again) {
-        await publish()
-        return this.#answer(asked.id)
-      }
-      checkUsable(token, now())
-      this.#check(asked, token)
-      const certificate = await this.#issue(asked.id, token.kind, [asked.hostname], request.publicKey)
-      this.#check(asked, token) // again: issuing took a moment
-      checkUsable(this.#token(token.id), now())
-      if (!store.join(this.#member(asked, token, request), certificate)) checkUsable(this.#token(token.id), now())
-      const { id, serial } = { id: asked.id, serial: certificate.serial }
-      logger.info({ id, kind: token.kind, policyServer: token.policyServer, tokenId: token.id, serial }, 'joined')
+    const request = await readRequest(asked.request)
+    if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
+    const again = answerLost(store.member(asked.id), token, request)
+    if (again) {
       await publish()
       return this.#answer(asked.id)
-    })
+    }
+    checkUsable(token, now())
+    this.#check(asked, token)
+    const certificate = await this.#issue(asked.id, token.kind, [asked.hostname], request.publicKey)
+    this.#check(asked, token) // again: issuing took a moment
+    checkUsable(this.#token(token.id), now())
+    if (!store.join(this.#member(asked, token, request), certificate)) checkUsable(this.#token(token.id), now())
+    const { id, serial } = { id: asked.id, serial: certificate.serial }
+    logger.info({ id, kind: token.kind, policyServer: token.policyServer, tokenId: token.id, serial }, 'joined')
+    await publish()
+    return this.#answer(asked.id)
   }
 
   /**
@@ -105,27 +99,25 @@ export class RootMembership implements Joining {
    */
   async renew(der: Buffer): Promise<JoinAnswer> {
     const { store, now, publish, graceMs, logger } = this.options
-    return this.#bounded(async () => {
-      const { id, keyHash, publicKey } = await readRequest(der)
-      const member = store.member(id)
-      if (member?.tlsKeyHash == null || !member.tlsKeyHash.equals(keyHash)) {
-        throw new RelayError('FORBIDDEN', `${id} is not a member with this key: it was removed, or never joined`)
+    const { id, keyHash, publicKey } = await readRequest(der)
+    const member = store.member(id)
+    if (member?.tlsKeyHash == null || !member.tlsKeyHash.equals(keyHash)) {
+      throw new RelayError('FORBIDDEN', `${id} is not a member with this key: it was removed, or never joined`)
+    }
+    const newest = store.lastCertificateOf(id)
+    if (newest === undefined || (id !== ROOT_ID && newest.notAfterMs + graceMs() <= now())) {
+      throw endedFor(member, newest?.notAfterMs)
+    }
+    if (isDue(newest, now())) {
+      const certificate = await this.#issue(id, member.kind, hostnamesOf(newest.der), publicKey)
+      if (store.member(id)?.tlsKeyHash?.equals(keyHash) !== true) {
+        throw new RelayError('FORBIDDEN', `${id} was removed`)
       }
-      const newest = store.lastCertificateOf(id)
-      if (newest === undefined || (id !== ROOT_ID && newest.notAfterMs + graceMs() <= now())) {
-        throw endedFor(member, newest?.notAfterMs)
-      }
-      if (isDue(newest, now())) {
-        const certificate = await this.#issue(id, member.kind, hostnamesOf(newest.der), publicKey)
-        if (store.member(id)?.tlsKeyHash?.equals(keyHash) !== true) {
-          throw new RelayError('FORBIDDEN', `${id} was removed`)
-        }
-        store.addCertificate(certificate)
-        logger.info({ id, serial: certificate.serial, notAfterMs: certificate.notAfterMs }, 'certificate renewed')
-        await publish()
-      }
-      return this.#answer(id)
-    })
+      store.addCertificate(certificate)
+      logger.info({ id, serial: certificate.serial, notAfterMs: certificate.notAfterMs }, 'certificate renewed')
+      await publish()
+    }
+    return this.#answer(id)
   }
 
   /** Its certificates are revoked for good, and its links closed. @throws {RelayError} UNKNOWN_NODE, CONFLICT */
@@ -255,16 +247,6 @@ export class RootMembership implements Joining {
           .map(({ der }) => formatCertificate(der))
           .join('')
       }
-    }
-  }
-
-  async #bounded<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#underWay >= MAX_AT_ONCE) throw new RelayError('BUSY', 'too many machines are joining at once')
-    this.#underWay += 1
-    try {
-      return await work()
-    } finally {
-      this.#underWay -= 1
     }
   }
 }

@@ -1,42 +1,76 @@
 import type { Server as HttpsServer } from 'node:https'
 import { createServer, type Server, type Socket } from 'node:net'
+import { sourceOf } from '../values/source-address.js'
+import { SourceQueue } from '../values/source-queue.js'
+import { isWholeHello } from './client-hello.js'
 
 /**
  * TLS handshakes at once. Each takes about a millisecond of the event loop, and it takes all that are ready in one
  * turn: when thousands of links come back at the same moment, requests of others would wait for seconds.
  */
 const MAX_HANDSHAKES = 16
-/** Whoever needs longer, or says nothing at all, keeps nobody else out: it is the event loop that is shared here. */
+/** A handshake that takes longer keeps nobody else out: it is the event loop that is shared here. */
 const TURN_MS = 100
+/** Connections that have not sent a whole ClientHello. Beyond, the oldest of the source with the most of them makes room. */
+export const MAX_SILENT = 1_024
+/** Younger ones are left alone: their ClientHello may be there, and only not be read yet. */
+const SILENT_GRACE_MS = 2_000
+
+export interface HandshakeGateOptions {
+  /** How long a connection may take to send its ClientHello. @default 10,000 */
+  readonly helloLimitMs?: number
+  /** How long a handshake may hold a slot. @default 100 */
+  readonly turnMs?: number
+  readonly graceMs?: number
+}
 
 /**
- * A TCP server in front of a TLS one that lets connections begin their handshake in the order in which they came, a few
- * at a time. It is this one that listens and is closed; whoever waits at its closing is dropped.
+ * A TCP server in front of a TLS one that lets connections begin their handshake a few at a time: once they have sent
+ * a whole ClientHello, and in turn among the sources that they come from. So neither silence nor a crowd from one
+ * address keeps others waiting. It is this one that listens and is closed; what waits at its closing is dropped.
  */
-export function createHandshakeGate(tls: HttpsServer): Server {
-  const waiting = new Set<Socket>()
+export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
+  const { helloLimitMs = 10_000, turnMs = TURN_MS, graceMs = SILENT_GRACE_MS } = options
+  const silent = new SourceQueue<Socket>()
+  const waiting = new SourceQueue<Socket>()
+  const since = new WeakMap<Socket, number>()
   /** By the caller's address and port. */
   const shaking = new Map<string, Socket>()
-  const server = createServer({ pauseOnConnect: true, noDelay: true }, socket => {
+
+  const server = createServer({ noDelay: true }, socket => {
+    const source = sourceOf(socket.remoteAddress ?? '')
     const name = nameOf(socket)
-    waiting.add(socket)
     socket.once('error', () => socket.destroy())
     socket.once('close', () => {
-      waiting.delete(socket)
+      silent.delete(source, socket)
+      waiting.delete(source, socket)
       if (shaking.get(name) === socket) leave(name)
     })
-    admit()
+    silent.add(source, socket)
+    since.set(socket, performance.now())
+    makeRoom()
+    awaitHello(socket, helloLimitMs, () => {
+      silent.delete(source, socket)
+      waiting.add(source, socket)
+      admit()
+    })
   })
 
+  function makeRoom(): void {
+    if (silent.size <= MAX_SILENT) return
+    const oldest = silent.oldestOfLargest()
+    if (oldest !== undefined && performance.now() - (since.get(oldest) ?? 0) >= graceMs) oldest.destroy()
+  }
+
   function admit(): void {
-    for (const socket of waiting) {
-      if (shaking.size >= MAX_HANDSHAKES) return
-      waiting.delete(socket)
+    while (shaking.size < MAX_HANDSHAKES) {
+      const socket = waiting.next()
+      if (socket === undefined) return
       const name = nameOf(socket)
       shaking.set(name, socket)
       setTimeout(() => {
         if (shaking.get(name) === socket) leave(name)
-      }, TURN_MS).unref()
+      }, turnMs).unref()
       tls.emit('connection', socket)
     }
   }
@@ -49,9 +83,33 @@ export function createHandshakeGate(tls: HttpsServer): Server {
   server.on('listening', () => tls.emit('listening'))
   tls.on('secureConnection', (socket: Socket) => leave(nameOf(socket)))
   server.on('close', () => {
-    for (const socket of waiting) socket.destroy()
+    for (const socket of [...silent, ...waiting]) socket.destroy()
   })
   return server
+}
+
+/** Calls `onHello` once the whole ClientHello is there; it stays in the socket, for TLS to read. */
+function awaitHello(socket: Socket, limitMs: number, onHello: () => void): void {
+  let seen = Buffer.alloc(0)
+  const timer = setTimeout(() => socket.destroy(), limitMs).unref()
+  const stop = () => {
+    clearTimeout(timer)
+    socket.off('readable', read)
+    socket.off('end', end)
+  }
+  const read = () => {
+    for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk])
+    }
+    if (!isWholeHello(seen)) return
+    stop()
+    socket.unshift(seen)
+    onHello()
+  }
+  const end = () => socket.destroy()
+  socket.on('readable', read)
+  socket.once('end', end)
+  socket.once('close', stop)
 }
 
 function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

@@ -39,7 +39,8 @@ export async function openListeners(app: FastifyInstance, config: Config, upgrad
     if (!upgrade(request, socket, head)) serveWithoutUpgrade(app.server, 'connection', request, socket, head)
   })
   const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
-  const gate = tls === undefined ? undefined : createHandshakeGate(tls)
+  const gate =
+    tls === undefined ? undefined : createHandshakeGate(tls, { helloLimitMs: config.limits.headersTimeoutMs })
   const addresses = [await bound('general.listen', listen, app.listen({ host: listen.host, port: listen.port }))]
   if (tls !== undefined && gate !== undefined && httpsListen !== undefined) {
     gate.maxConnections = maxConnections

@@ -19,10 +19,11 @@ import { readMetadataBlock } from './metadata-block.js'
 import { checkNotBack, type NextStep, nextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
 import type { Placement } from './placement.js'
-import type { Quota, Reservation } from './quota.js'
+import type { Quota } from './quota.js'
 import { type ReceivedBytes, receiveBytes } from './receive.js'
 import { asStorageError } from './storage-errors.js'
 import type { PutOutcome, PutRequest } from './types.js'
+import { type Upload, UploadAdmission } from './upload-admission.js'
 
 /** What ends a metadata block: a line feed, perhaps with a carriage return. */
 const EMPTY_LINE_BYTES = 2
@@ -70,7 +71,7 @@ interface Arrival {
 /** The way of a PUT: checked, received, verified, then put in place or passed on. */
 export function createPut(parts: PutParts): (request: PutRequest) => Promise<PutOutcome> {
   const { rules, now, outbox, placement, quota } = parts
-  let receivingCount = 0
+  const uploads = new UploadAdmission(parts.maxUploads)
 
   /** All that can be known without the body, in the contract's order. */
   function check(request: PutRequest): Arrival {
@@ -100,11 +101,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     return parts.files.countOfSource(key.source) + parts.outboxStore.countOfSource(key.source)
   }
 
-  async function receive(
-    arrival: Arrival,
-    room: Reservation,
-    file: IncomingFile
-  ): Promise<[FileRecord, ReceivedBytes]> {
+  async function receive(arrival: Arrival, upload: Upload, file: IncomingFile): Promise<[FileRecord, ReceivedBytes]> {
     const { request, keyHash } = arrival
     const reader = createBodyReader(request.body, {
       maxBytes: rules.maxBodyBytes,
@@ -115,6 +112,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     try {
       request.onContinue()
       const { admitted, first } = await readMetadata(reader, arrival, keyHash)
+      const room = upload.begin()
       reader.expectPace()
       const bytes = await receiveBytes(reader, first, admitted.metadata.algorithm, file, room)
       if (bytes.sizeBytes > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
@@ -169,23 +167,18 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
 
   return async request => {
     const arrival = check(request)
-    if (receivingCount >= parts.maxUploads) {
-      throw new RelayError(
-        'BUSY',
-        `${parts.maxUploads} files are being received already (limits.max_uploads); try again in a moment`
-      )
-    }
-    const room = quota.reserve(request.key.source, request.contentLength ?? 0, () => storedOfSource(request.key))
+    const { key, contentLength = 0, origin } = request
+    const upload = uploads.open(origin.caller, () =>
+      quota.reserve(key.source, contentLength, () => storedOfSource(key))
+    )
     const file = new IncomingFile(parts.layout, parts.nextSpoolName(), arrival.step.kind === 'here')
-    receivingCount += 1
     try {
-      const [record, bytes] = await receive(arrival, room, file)
+      const [record, bytes] = await receive(arrival, upload, file)
       return await deliver(arrival, record, bytes, file)
     } catch (error) {
       throw asStorageError(error)
     } finally {
-      receivingCount -= 1
-      room.release()
+      upload.release()
       await file.discard()
     }
   }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { exchangeRaw, head, type RawClient, rawClient, statusesIn } from '../support/raw-client.js'
 import { assertNoLeftovers, assertServes, residentBytes } from '../support/relay-health.js'
@@ -24,7 +25,11 @@ function drip(t: TestContext, client: RawClient, byte: string): void {
 }
 
 test('bodies that are slow, torn, endless or not what they say', async t => {
-  const settings = { limits: LIMITS, shared_files: [`max_body_size = ${MAX_BODY_BYTES}`] }
+  const settings = {
+    general: ['trusted_proxies = ["127.0.0.1"]'],
+    limits: LIMITS,
+    shared_files: [`max_body_size = ${MAX_BODY_BYTES}`]
+  }
   const tree = await startTree(t, { relays: ROOT_ALONE, settings })
   const relay = tree.relay('root')
   const file = signContent('n1', tree.member('n2'), 'f', Buffer.alloc(300_000, 'x'))
@@ -187,17 +192,43 @@ test('bodies that are slow, torn, endless or not what they say', async t => {
 
   await t.test('slow PUTs take the places of no more than max_uploads: 503 with Retry-After', async t => {
     const clients = await Promise.all(Array.from({ length: 8 }, () => rawClient(t, relay)))
-    for (const client of clients) client.send(put(`Content-Length: ${file.body.length}`, 'Expect: 100-continue'))
-    for (const client of clients) assert.match(await client.until(/100 Continue/), /100 Continue/)
-    const refused = await ask(relay, `${small.path}?ttl=1h`, { method: 'PUT', body: small.body })
-    assert.equal(refused.status, 503)
+    for (const client of clients) {
+      client.send(put(`Content-Length: ${file.body.length}`, 'Expect: 100-continue'))
+      await client.until(/100 Continue/)
+      client.send(file.body.subarray(0, file.body.length - 1)) // its metadata is there, and its end never comes
+    }
+    const refused = await eventually('all places to be taken', async () => {
+      const answer = await ask(relay, `${small.path}?ttl=1h`, { method: 'PUT', body: small.body })
+      return answer.status === 503 && answer
+    })
     assert.equal(refused.headers['retry-after'], '5')
-    assert.match(refused.text, /^8 files are being received already \(limits\.max_uploads\); try again in a moment\n$/)
+    assert.equal(refused.text, '8 files are being received already (limits.max_uploads is 8); try again in a moment\n')
     assert.equal((await ask(relay, '/uuid')).text, 'root')
     for (const client of clients) assert.match(await client.closed, /HTTP\/1\.1 408 /)
     const taken = await ask(relay, `${small.path}?ttl=1h`, { method: 'PUT', body: small.body })
     assert.equal(taken.status, 200)
   })
+
+  await t.test(
+    'strangers who send seven bytes each take nothing from others, and not all from one another',
+    async t => {
+      const stranger = (address: string) => async () => {
+        const client = await rawClient(t, relay)
+        client.send(put(`Content-Length: ${file.body.length}`, 'Expect: 100-continue', `X-Forwarded-For: ${address}`))
+        const answer = await client.until(/100 Continue|503 Service/)
+        client.send('header=')
+        return statusesIn(answer)[0]
+      }
+      const crowd: (number | undefined)[] = []
+      for (let count = 0; count < 20; count++) crowd.push(await stranger('192.0.2.1')())
+      // 4 times max_uploads may wait for metadata: a quarter is reserved, and one source gets half of the rest
+      assert.deepEqual(crowd, [...Array(12).fill(100), ...Array(8).fill(503)])
+      assert.equal(await stranger('192.0.2.2')(), 100)
+      const viaProxy = { method: 'PUT', body: small.body, headers: { 'x-forwarded-for': '192.0.2.3' } }
+      assert.equal((await ask(relay, `${small.path}?ttl=1h`, viaProxy)).status, 200)
+      assert.equal((await ask(relay, `${small.path}?ttl=1h`, { method: 'PUT', body: small.body })).status, 200)
+    }
+  )
 
   await assertServes(tree, relay, 'n1', 'n2')
   const grown = (await residentBytes(pid)) - before

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto'
+import { JoinAdmission } from '../../membership/join-admission.js'
 import { answerToJson, fromFields, MAX_JOIN_BYTES, readBytes } from '../../membership/join-form.js'
-import { RateLimit } from '../../membership/rate-limit.js'
 import type { RootMembership } from '../../membership/root-membership.js'
 import { MAX_USES } from '../../membership/tokens.js'
 import type { Joining } from '../../membership/types.js'
@@ -10,10 +11,6 @@ import { RelayError } from '../../values/relay-error.js'
 import { headerText, originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
-
-/** From one address within a minute: relays pass on those of all below them. */
-const MAX_JOINS_PER_MINUTE = 600
-const MINUTE_MS = 60_000
 
 const Answer = Type.Object({
   id: Type.String(),
@@ -43,7 +40,7 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
   const consumes = ['application/x-www-form-urlencoded']
   const open = { access: 'open' } as const
   const administration = { access: 'administration' } as const
-  const limit = new RateLimit(MAX_JOINS_PER_MINUTE, MINUTE_MS)
+  const admission = new JoinAdmission()
 
   function joining(): Joining {
     if (services.joining !== undefined) return services.joining
@@ -58,7 +55,6 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
   type Request = Parameters<typeof originOf>[0]
   /** What a stranger says of the way can only make this refuse. */
   function wayOf(request: Request, reply: Parameters<typeof originOf>[1]) {
-    limit.count(request.caller.address)
     const passed = parsePassed(headerText(request, PASSED_HEADER))
     return { passed, signal: originOf(request, reply, services.stopping).signal }
   }
@@ -73,7 +69,11 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
         response: { 200: Type.Object({ ca: Type.String({ description: 'PEM' }), relay: Type.String() }) }
       }
     },
-    async (request, reply) => ({ ca: await joining().ca(wayOf(request, reply)), relay: services.topology().selfId })
+    async (request, reply) => {
+      const way = wayOf(request, reply)
+      const ca = await admission.run(request.caller, '', () => joining().ca(way))
+      return { ca, relay: services.topology().selfId }
+    }
   )
 
   app.post(
@@ -99,7 +99,8 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
     },
     async (request, reply) => {
       const way = wayOf(request, reply)
-      const answer = await joining().join(fromFields(request.body), way)
+      const asked = fromFields(request.body)
+      const answer = await admission.run(request.caller, asked.token, () => joining().join(asked, way))
       // its policy server should know it before it opens its link
       void services.treeSync?.ask()
       return answerToJson(answer)
@@ -121,7 +122,9 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
     },
     async (request, reply) => {
       const way = wayOf(request, reply)
-      const answer = await joining().renew(readBytes('request', request.body.request), way)
+      const asked = readBytes('request', request.body.request)
+      const proof = createHash('sha256').update(asked).digest('hex')
+      const answer = await admission.run(request.caller, proof, () => joining().renew(asked, way))
       void services.treeSync?.ask()
       return answerToJson(answer)
     }

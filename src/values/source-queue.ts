@@ -1,0 +1,51 @@
+/** What waits, by where it comes from. The sources take turns; within one, the oldest is first. */
+export class SourceQueue<T> implements Iterable<T> {
+  readonly #bySource = new Map<string, Set<T>>()
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  countOf(source: string): number {
+    return this.#bySource.get(source)?.size ?? 0
+  }
+
+  add(source: string, item: T): void {
+    const items = this.#bySource.get(source) ?? new Set()
+    if (items.has(item)) return
+    items.add(item)
+    this.#bySource.set(source, items)
+    this.#size += 1
+  }
+
+  delete(source: string, item: T): void {
+    const items = this.#bySource.get(source)
+    if (items?.delete(item) !== true) return
+    this.#size -= 1
+    if (items.size === 0) this.#bySource.delete(source)
+  }
+
+  /** Takes out the oldest of the source whose turn it is. */
+  next(): T | undefined {
+    const [entry] = this.#bySource
+    if (entry === undefined) return undefined
+    const [source, items] = entry
+    const [item] = items
+    if (item === undefined) return undefined
+    this.delete(source, item)
+    if (this.#bySource.delete(source)) this.#bySource.set(source, items) // its turn comes again after all others
+    return item
+  }
+
+  /** The oldest of the source that has the most; it stays. */
+  oldestOfLargest(): T | undefined {
+    let largest: Set<T> | undefined
+    for (const items of this.#bySource.values()) if (items.size > (largest?.size ?? 0)) largest = items
+    return largest?.values().next().value
+  }
+
+  *[Symbol.iterator](): Iterator<T> {
+    for (const items of this.#bySource.values()) yield* items
+  }
+}

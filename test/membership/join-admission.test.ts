@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { JoinAdmission } from '../../src/membership/join-admission.js'
+import type { Caller } from '../../src/values/caller.js'
+import { RelayError } from '../../src/values/relay-error.js'
+
+const network = (address: string): Caller => ({ kind: 'network', address })
+const joined = async () => 'joined'
+const refused = async () => {
+  throw new RelayError('FORBIDDEN', 'this join token is not known')
+}
+
+test('whoever guesses at a token is held up, and who joins from behind the same address with another one is not', async () => {
+  const admission = new JoinAdmission(() => 0)
+  const nat = network('192.0.2.1')
+  for (let guess = 0; guess < 600; guess++) {
+    await assert.rejects(admission.run(nat, `0123456789ab.${guess}.x`, refused), { code: 'FORBIDDEN' })
+  }
+  await assert.rejects(admission.run(nat, '0123456789ab.right.x', joined), { code: 'BUSY' })
+  assert.equal(await admission.run(nat, 'ba9876543210.right.x', joined), 'joined')
+  assert.equal(await admission.run(network('192.0.2.2'), '0123456789ab.right.x', joined), 'joined')
+})
+
+test('thousands may join from behind one address', async () => {
+  const admission = new JoinAdmission(() => 0)
+  for (let count = 0; count < 2_000; count++) await admission.run(network('192.0.2.1'), 'token.secret', joined)
+})
+
+test('a /64 network that fills its places leaves some for others, and the reserve for known relays', async () => {
+  const admission = new JoinAdmission(() => 0)
+  let finish: () => void = () => undefined
+  const end = new Promise<void>(resolve => {
+    finish = resolve
+  })
+  const busy = Array.from({ length: 256 }, (_, index) =>
+    admission
+      .run(network(`2001:db8::${index.toString(16)}`), 'token', () => end)
+      .then(
+        () => 'done',
+        (error: unknown) => (error instanceof RelayError ? error.code : 'unexpected')
+      )
+  )
+  assert.equal(await admission.run(network('2001:db8:0:1::1'), 'token', joined), 'joined')
+  assert.equal(await admission.run({ kind: 'relay', id: 'relay-a', address: '2001:db8::1' }, 'token', joined), 'joined')
+  finish()
+  const outcomes = await Promise.all(busy)
+  assert.equal(outcomes.filter(one => one === 'done').length, 96)
+  assert.equal(outcomes.filter(one => one === 'BUSY').length, 160)
+})

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { FairSlots, type ReleaseSlot } from '../../src/values/fair-slots.js'
+
+function takeAll(slots: FairSlots, source: string, isKnown = false): ReleaseSlot[] {
+  const taken: ReleaseSlot[] = []
+  for (let slot = slots.take(source, isKnown); slot !== undefined; slot = slots.take(source, isKnown)) taken.push(slot)
+  return taken
+}
+
+test('a source alone gets half of what is not reserved, the next one half of the rest, and known callers all of it', () => {
+  const slots = new FairSlots(512)
+  assert.equal(takeAll(slots, '192.0.2.1').length, 192)
+  assert.equal(takeAll(slots, '192.0.2.2').length, 96)
+  assert.ok(slots.take('192.0.2.3', false) !== undefined)
+  assert.equal(takeAll(slots, 'relay-a', true).length, 512 - 192 - 96 - 1)
+  assert.equal(slots.take('relay-a', true), undefined)
+  assert.equal(slots.take('192.0.2.4', false), undefined)
+})
+
+test('a slot that is given back twice is free once', () => {
+  const slots = new FairSlots(1)
+  const release = slots.take('192.0.2.1', false)
+  release?.()
+  release?.()
+  assert.equal(slots.held, 0)
+  assert.equal(takeAll(slots, '192.0.2.1').length, 1)
+})
+
+test('property: never more than there are; a known caller gets one as long as one is free; a source without one gets one, too, while strangers have left some', () => {
+  const step = fc.record({ source: fc.nat(5), isKnown: fc.boolean(), gives: fc.boolean() })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.array(step, { maxLength: 200 }), (capacity, steps) => {
+      const slots = new FairSlots(capacity)
+      const held: { source: number; isKnown: boolean; release: ReleaseSlot }[] = []
+      for (const { source, isKnown, gives } of steps) {
+        if (gives) {
+          held.pop()?.release()
+          continue
+        }
+        const free = capacity - held.length
+        const hasNone = !held.some(one => !one.isKnown && one.source === source)
+        const release = slots.take(String(source), isKnown)
+        if (isKnown) assert.equal(release !== undefined, free > 0)
+        else if (hasNone) assert.equal(release !== undefined, free > Math.floor(capacity / 4))
+        if (release !== undefined) held.push({ source, isKnown, release })
+        assert.equal(slots.held, held.length)
+      }
+      for (const { release } of held) release()
+      assert.equal(slots.held, 0)
+    })
+  )
+})
