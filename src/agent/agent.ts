@@ -9,6 +9,7 @@ import { Dialer } from '../links/dialer.js'
 import { LowerEnd } from '../links/lower-link.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
+import { isoTime } from '../values/iso-time.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js'
 import { RelayError } from '../values/relay-error.js'
 import { createAgentRuns } from './agent-runs.js'
@@ -41,7 +42,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await handshakeOf(config)
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const stopping = new AbortController()
-  const startedAt = Math.floor(Date.now() / 1_000)
+  const startedAtMs = Date.now()
   let isStopping = false
   const remoteRuns = createAgentRuns({ config, db, logger })
   await remoteRuns.recover()
@@ -71,7 +72,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
       state: () => {
         const { running, commandsRunning } = remoteRuns.status()
         return {
-          started_at: startedAt,
+          started_at: isoTime(startedAtMs),
           runs_running: commandsRunning,
           runs_waiting: running - commandsRunning,
           file_problems: files.problems,

@@ -42,6 +42,8 @@ function schema<T>(json: object): Schema<T> {
 /** Builders, a word for each kind of JSON value. */
 export const Type = {
   String: (options: Annotations = {}) => schema<string>({ type: 'string', ...options }),
+  /** A point in time, as `isoTime` writes it. */
+  Time: (options: Annotations = {}) => schema<string>({ type: 'string', format: 'date-time', ...options }),
   Integer: (options: IntegerRange = {}) => schema<number>({ type: 'integer', ...options }),
   Number: (options: Annotations = {}) => schema<number>({ type: 'number', ...options }),
   Boolean: (options: Annotations = {}) => schema<boolean>({ type: 'boolean', ...options }),

@@ -30,7 +30,7 @@ export interface SystemStatus {
     /** Where the tree is the policy server's. */
     readonly sync?: {
       readonly version?: string
-      readonly synced_at?: number
+      readonly synced_at?: string
       readonly age_seconds?: number
       readonly problem?: string
     }

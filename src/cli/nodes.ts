@@ -80,8 +80,7 @@ async function show(id: string, options: NodesOptions): Promise<void> {
     process.stdout.write(formatRecord(rest))
     for (const certificate of Array.isArray(certificates) ? certificates : []) {
       const { fingerprint, not_after: notAfter } = asObject(certificate, 'a certificate')
-      const until = typeof notAfter === 'number' ? showTime(notAfter) : cell(notAfter)
-      process.stdout.write(formatRecord({ certificate: `${cell(fingerprint)} until ${until}` }))
+      process.stdout.write(formatRecord({ certificate: `${cell(fingerprint)} until ${showTime(notAfter)}` }))
     }
   })
 }

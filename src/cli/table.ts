@@ -1,3 +1,4 @@
+import { isIsoTime } from '../values/iso-time.js'
 import { printable } from './terminal.js'
 
 /** Rows under headings, columns padded to their longest cell. Cells lose what could move a cursor. */
@@ -30,10 +31,9 @@ export function cell(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-/** `2026-01-31 12:00:00Z`, or `-`. @param ms since 1970 */
-export function showTime(ms: unknown): string {
-  if (typeof ms !== 'number' || Math.abs(ms) > 8.64e15) return '-'
-  return new Date(ms).toISOString().replace('T', ' ').replace(/\.\d+/, '')
+/** A time of an answer, to the second (`2026-01-31T12:00:00Z`), or `-` when it is none. */
+export function showTime(time: unknown): string {
+  return isIsoTime(time) ? time.replace(/\.\d+/, '') : '-'
 }
 
 /** `1.5 MiB`. */

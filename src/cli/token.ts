@@ -59,7 +59,7 @@ async function create(options: CreateOptions): Promise<void> {
     const url = `https://${host.includes(':') ? `[${host}]` : host}${port}`
     const id = options.id === undefined ? '' : ` --id ${options.id}`
     console.log(`treeline join ${url} --token ${cell(made.token)}${id}`)
-    const until = typeof made.expires_at === 'number' ? showTime(made.expires_at) : ''
+    const until = showTime(made.expires_at)
     console.error(`for ${cell(made.uses)} ${cell(made.kind)}(s) under ${cell(made.policy_server)}, until ${until}`)
   })
 }
@@ -75,7 +75,7 @@ async function list(options: ServerOptions & { readonly json?: boolean }): Promi
       cell(token.policy_server),
       token.member === undefined ? '' : cell(token.member),
       cell(token.uses),
-      typeof token.expires_at === 'number' ? showTime(token.expires_at) : '',
+      showTime(token.expires_at),
       token.revoked === true ? 'revoked' : ''
     ])
     process.stdout.write(formatTable(['ID', 'KIND', 'UNDER', 'MEMBER', 'USES LEFT', 'UNTIL', ''], rows))

@@ -3,7 +3,7 @@ import { type NodeState, parseNodeState } from '../values/node-state.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { pathOf } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
-import { cell, formatTable, printJson } from './table.js'
+import { cell, formatTable, printJson, showTime } from './table.js'
 import { printable } from './terminal.js'
 
 /** `treeline trace <node>`: exit code 1 when the way is broken. */
@@ -42,16 +42,11 @@ async function trace(node: string, options: ServerOptions & { readonly json?: bo
 function describeNode(state: NodeState): string {
   const { runs_running, runs_waiting, file_problems, certificate_ends_at, started_at } = state
   const lines = [
-    `its agent runs since ${date(started_at)}; runs: ${runs_running} under way, ${runs_waiting} waiting`,
-    ...(certificate_ends_at === undefined ? [] : [`its certificate ends ${date(certificate_ends_at)}`]),
+    `its agent runs since ${showTime(started_at)}; runs: ${runs_running} under way, ${runs_waiting} waiting`,
+    ...(certificate_ends_at === undefined ? [] : [`its certificate ends ${showTime(certificate_ends_at)}`]),
     ...file_problems.map(problem => `file: ${printable(problem)}`)
   ]
   return lines.map(line => `${line}\n`).join('')
-}
-
-function date(seconds: number): string {
-  const at = new Date(seconds * 1_000)
-  return Number.isNaN(at.getTime()) ? '-' : at.toISOString()
 }
 
 function verdict(node: string, { reached, problem }: JsonObject, isByCommand: boolean): string {

@@ -7,6 +7,7 @@ import type { DirectNeighbours } from '../tree/neighbours.js'
 import { readPeerFiles } from '../tree/peer-files.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
+import { isoTime } from '../values/iso-time.js'
 import type { CertificateBook } from './certificates.js'
 import { changesThatNeedRestart } from './reload.js'
 
@@ -119,7 +120,7 @@ function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'],
   return {
     sync: {
       ...(version === undefined ? {} : { version }),
-      ...(syncedAtMs === undefined ? {} : { synced_at: syncedAtMs }),
+      ...(syncedAtMs === undefined ? {} : { synced_at: isoTime(syncedAtMs) }),
       ...(syncedAtMs === undefined ? {} : { age_seconds: Math.max(0, Math.floor((Date.now() - syncedAtMs) / 1_000)) }),
       ...(problem === undefined ? {} : { problem })
     }

@@ -1,12 +1,14 @@
-/** What an agent says of itself when the way to it is traced. Times are seconds since 1970. */
+import { isIsoTime } from './iso-time.js'
+
+/** What an agent says of itself when the way to it is traced. Times are in ISO 8601. */
 export interface NodeState {
-  readonly started_at: number
+  readonly started_at: string
   readonly runs_running: number
   /** Behind those that run, by `agent.concurrency`. */
   readonly runs_waiting: number
   /** Files that cannot be received or shared now, and why; {@link MAX_FILE_PROBLEMS} at most. */
   readonly file_problems: readonly string[]
-  readonly certificate_ends_at?: number
+  readonly certificate_ends_at?: string
   /** `<oldest>-<newest>`: the versions of the protocol that it speaks. */
   readonly protocol: string
 }
@@ -19,10 +21,10 @@ export function parseNodeState(value: unknown): NodeState | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const given: Partial<Record<keyof NodeState, unknown>> = value
   const { started_at, runs_running, runs_waiting, file_problems, certificate_ends_at, protocol } = given
-  if (!isCount(started_at) || !isCount(runs_running) || !isCount(runs_waiting)) return undefined
+  if (!isIsoTime(started_at) || !isCount(runs_running) || !isCount(runs_waiting)) return undefined
   if (!Array.isArray(file_problems) || file_problems.length > MAX_FILE_PROBLEMS) return undefined
   if (!file_problems.every(isText) || !isText(protocol)) return undefined
-  if (certificate_ends_at !== undefined && !isCount(certificate_ends_at)) return undefined
+  if (certificate_ends_at !== undefined && !isIsoTime(certificate_ends_at)) return undefined
   return {
     started_at,
     runs_running,

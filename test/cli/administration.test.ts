@@ -17,12 +17,19 @@ const HANDLERS: Record<string, Handler> = {
   'GET nodes/a': () => ({
     ...NODES[1],
     relay: false,
-    certificates: [{ fingerprint: 'ab12', not_after: 'Jan  1 2030' }]
+    certificates: [{ fingerprint: 'ab12', not_after: '2030-01-01T00:00:00.000Z' }]
   }),
   'GET nodes/a/route': () => ({ target: 'a', route: 'down', hop: 'relay1' }),
   'GET runs': () => ({
     runs: [
-      { id: 'R1', state: 'done', asked_by: 'local', nodes: 'all', started_at: 1_700_000_000_000, counts: { done: 2 } }
+      {
+        id: 'R1',
+        state: 'done',
+        asked_by: 'local',
+        nodes: 'all',
+        started_at: '2023-11-14T22:13:20.000Z',
+        counts: { done: 2 }
+      }
     ]
   }),
   'GET runs/R1': ({ query }) => ({
@@ -56,9 +63,9 @@ test('nodes, runs and outbox as tables, on a plain local relay', async t => {
     assert.match(stdout, expected)
   }
   await shows(['nodes', 'list'], /^ID +HOSTNAME +POLICY SERVER +KEY HASH\nroot .*\na +a\.exam\?ple +root +-\n$/)
-  await shows(['nodes', 'show', 'a'], /hostname +a\.exam\?ple\n[\s\S]*certificate +ab12 until Jan/)
+  await shows(['nodes', 'show', 'a'], /hostname +a\.exam\?ple\n[\s\S]*certificate +ab12 until 2030-01-01T00:00:00Z/)
   await shows(['nodes', 'route', 'a'], /a +down to relay1/)
-  await shows(['runs', 'list'], /R1 +done +2023-11-14 22:13:20Z +local +all +done 2/)
+  await shows(['runs', 'list'], /R1 +done +2023-11-14T22:13:20Z +local +all +done 2/)
   await shows(['runs', 'show', 'R1'], /a +- +done +0 +1\.5 s +- +-\nb +-/)
   await shows(['runs', 'cancel', 'R1'], /state +cancelled/)
   await shows(['runs', 'events', 'R1', '--after', '4'], /^\{"seq":5,/)

@@ -144,7 +144,7 @@ test('killed in the middle of a remote run: the record says interrupted, and wha
   await tree.restart('root')
   assert.deepEqual(await outcomes(), { n1: 'done', n2: 'interrupted' })
   const { ended_at: endedAt, counts } = await record()
-  assert.ok(endedAt > 0)
+  assert.ok(Date.parse(endedAt) > 0)
   assert.deepEqual(counts, { done: 1, interrupted: 1 })
   const events = (await ask(relay, `/runs/${id}/events`)).text.trim().split('\n')
   assert.equal(JSON.parse(events.at(-1) ?? '').event, 'end')

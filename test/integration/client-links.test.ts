@@ -15,7 +15,7 @@ interface ShownClient {
   readonly client_key: string
   readonly client_id: string
   readonly remote_address: string
-  readonly connected_at: number
+  readonly connected_at: string
   readonly path: readonly string[]
 }
 
@@ -55,7 +55,7 @@ test('clients register under their keys, are listed and removed, and come again'
   await t.test('what is shown of one', async () => {
     const [shown] = both
     assert.match(shown?.remote_address ?? '', /^127\.0\.0\.1:\d+$/)
-    assert.ok((shown?.connected_at ?? 0) <= Date.now())
+    assert.ok(Date.parse(shown?.connected_at ?? '') <= Date.now())
     assert.deepEqual(shown?.path, [])
     assert.equal(await one.ready(), 200)
     const links = JSON.parse((await ask(root, '/v1/relay/links')).text).result

@@ -10,7 +10,7 @@ interface ShownLink {
   readonly kind: string
   readonly id: string
   readonly remote_address: string
-  readonly connected_at: number
+  readonly connected_at: string
   readonly streams: number
   readonly lanes: number
   readonly received: number
@@ -45,7 +45,7 @@ test('links are listed and closed, and a relay says whether its own one stands',
     assert.deepEqual([first.kind, first.id, first.version], ['relay', 'relay-a', 1])
     assert.match(first.remote_address, /^127\.0\.0\.\d+:\d+$/)
     assert.match(first.program, /^\d+\.\d+\.\d+/)
-    assert.ok(first.connected_at >= startedAtMs && first.connected_at <= Date.now())
+    assert.ok(Date.parse(first.connected_at) >= startedAtMs && Date.parse(first.connected_at) <= Date.now())
     assert.ok(first.received > 0 && first.sent > 0)
     assert.deepEqual([first.streams, first.lanes], [0, 0])
   })

@@ -58,7 +58,7 @@ test('a run waits for what is not connected, on disk, and expires', async t => {
       await until(tree, runId, { 'node-1': 'queued', 'node-2': 'done' })
       const { wait_until: waitUntil, state } = await showRun(tree, 'root', runId)
       assert.equal(state, 'running')
-      assert.ok(Number(waitUntil) > Date.now())
+      assert.ok(Date.parse(String(waitUntil)) > Date.now())
       await tree.processes.get('root')?.stop()
       await tree.restart('root')
       assert.deepEqual(await outcomes(tree, runId), { 'node-1': 'queued', 'node-2': 'done' })

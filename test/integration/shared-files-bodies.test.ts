@@ -177,7 +177,7 @@ test('bodies in every form that is sent', async t => {
       const put = await ask(relayB, `${own.path}?ttl=${ttl}`, { method: 'PUT', body: own.body })
       assert.equal(put.status, 200, put.text)
       const { files } = JSON.parse((await ask(relayB, '/shared-files/node-b1?file_id=ttl')).text)
-      const [{ expires_at: expiresAt }] = files
+      const expiresAt = Date.parse(files[0].expires_at)
       assert.ok(
         expiresAt >= before + seconds * 1000 && expiresAt <= Date.now() + seconds * 1000,
         `${ttl}: ${expiresAt}`

@@ -10,7 +10,7 @@ interface Entry {
   readonly id: string
   readonly file_id: string
   readonly state: string
-  readonly expires_at: number
+  readonly expires_at: string
   readonly last_error?: string
 }
 
@@ -40,7 +40,7 @@ async function stop(tree: RunningTree, id: string) {
 
 async function expiryAt(tree: RunningTree, keeper: string, target: string, fileId: string): Promise<number> {
   const { files } = JSON.parse((await ask(tree.relay(keeper), `/shared-files/${target}?file_id=${fileId}`)).text)
-  return files[0].expires_at
+  return Date.parse(files[0].expires_at)
 }
 
 test('a file whose next hop is away is kept, and delivered', async t => {
@@ -127,7 +127,7 @@ test('a file whose next hop is away is kept, and delivered', async t => {
     assert.equal(await headStatus(tree, 'sub', short), 404)
     const expiresAt = await expiryAt(tree, 'sub', 'node-s1', 'ttl')
     assert.ok(
-      entry !== undefined && Math.abs(expiresAt - entry.expires_at) <= 1_500,
+      entry !== undefined && Math.abs(expiresAt - Date.parse(entry.expires_at)) <= 1_500,
       `${expiresAt} ${entry?.expires_at}`
     )
     assert.ok(expiresAt >= before + 7_200_000 - 1_500 && expiresAt <= after + 7_200_000 + 2_500)

@@ -138,7 +138,7 @@ export interface NodeRecordJson {
 }
 
 export interface RunJson {
-  readonly wait_until?: number
+  readonly wait_until?: string
   readonly id: string
   readonly state: string
   readonly node_records: readonly NodeRecordJson[]

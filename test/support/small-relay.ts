@@ -121,7 +121,14 @@ function listFiles(files: Map<string, SmallFile>, target: string, fileId: string
     if (fileTarget !== target || id !== fileId) return []
     const { algorithm, hashValue } = file.metadata
     return [
-      { source, file_id: id, size: file.content.length, algorithm, hash: hashValue, expires_at: 4_102_444_800_000 }
+      {
+        source,
+        file_id: id,
+        size: file.content.length,
+        algorithm,
+        hash: hashValue,
+        expires_at: '2100-01-01T00:00:00.000Z'
+      }
     ]
   })
 }

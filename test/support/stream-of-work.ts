@@ -104,7 +104,7 @@ export class StreamOfWork {
     for (const relay of this.options.tree.relays.values()) {
       await eventually(`the end of all runs of ${relay.id}`, async () => {
         const { runs } = JSON.parse((await ask(relay, '/runs?limit=1000')).text)
-        return runs.every((run: { ended_at?: number }) => run.ended_at !== undefined)
+        return runs.every((run: { ended_at?: string }) => run.ended_at !== undefined)
       })
     }
     for (const [path, name] of this.#names) await this.#checkName(path, name)

@@ -1,5 +1,6 @@
 import type { LinkView } from '../../links/link-administration.js'
 import { checkNodeId } from '../../values/ids.js'
+import { isoTime } from '../../values/iso-time.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -9,7 +10,7 @@ const ClientSchema = Type.Object({
   client_key: Type.String(),
   client_id: Type.String({ description: 'tells replicas under one key apart' }),
   remote_address: Type.String(),
-  connected_at: Type.Integer({ description: 'ms since 1970' }),
+  connected_at: Type.Time(),
   path: Type.Array(Type.String({ description: 'relays between this one and the client' }))
 })
 const Clients = Type.Object({ result: Type.Array(ClientSchema) })
@@ -20,7 +21,7 @@ const LinkSchema = Type.Object({
   id: Type.String({ description: 'node id, or client key' }),
   client_id: Type.Optional(Type.String()),
   remote_address: Type.String(),
-  connected_at: Type.Integer({ description: 'ms since 1970' }),
+  connected_at: Type.Time(),
   rtt_ms: Type.Optional(Type.Integer({ description: 'of the last ping, rounded up' })),
   streams: Type.Integer({ description: 'requests under way' }),
   lanes: Type.Integer({ description: 'connections for bulk' }),
@@ -100,7 +101,7 @@ function showClient({ owner, remoteAddress, connectedAtMs }: LinkView) {
     client_key: owner.id,
     client_id: owner.kind === 'client' ? owner.clientId : '',
     remote_address: remoteAddress,
-    connected_at: connectedAtMs,
+    connected_at: isoTime(connectedAtMs),
     path: []
   }
 }
@@ -113,7 +114,7 @@ function showLink(link: LinkView) {
     id: owner.id,
     ...(owner.kind === 'client' ? { client_id: owner.clientId } : {}),
     remote_address: link.remoteAddress,
-    connected_at: link.connectedAtMs,
+    connected_at: isoTime(link.connectedAtMs),
     ...(link.rttMs === undefined ? {} : { rtt_ms: Math.ceil(link.rttMs) }),
     streams: link.streams,
     lanes: link.lanes,

@@ -6,6 +6,7 @@ import { MAX_USES } from '../../membership/tokens.js'
 import type { Joining } from '../../membership/types.js'
 import { PASSED_HEADER } from '../../values/header-names.js'
 import { checkNodeId } from '../../values/ids.js'
+import { isoTime } from '../../values/iso-time.js'
 import { parsePassed } from '../../values/passed-relays.js'
 import { RelayError } from '../../values/relay-error.js'
 import { headerText, originOf } from '../request-origin.js'
@@ -31,7 +32,7 @@ const TOKEN = {
   policy_server: Type.String(),
   member: Type.Optional(Type.String({ description: 'the one id that may join with it' })),
   uses: Type.Integer(),
-  expires_at: Type.Integer({ description: 'ms since 1970' })
+  expires_at: Type.Time()
 }
 
 /** Joining (`v1/join…`, for everyone: what is sent proves who may), and what the root administers. */
@@ -259,6 +260,6 @@ function showToken(token: {
     policy_server: token.policyServer,
     ...(token.memberId === null ? {} : { member: token.memberId }),
     uses: token.usesLeft,
-    expires_at: token.expiresAtMs
+    expires_at: isoTime(token.expiresAtMs)
   }
 }

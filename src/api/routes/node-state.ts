@@ -2,11 +2,11 @@ import type { NodeState } from '../../values/node-state.js'
 import { type Routes, Type } from '../schema.js'
 
 export const NodeStateSchema = Type.Object({
-  started_at: Type.Integer({ description: 'in seconds since 1970' }),
+  started_at: Type.Time(),
   runs_running: Type.Integer(),
   runs_waiting: Type.Integer({ description: 'behind those that run' }),
   file_problems: Type.Array(Type.String({ description: 'a file that cannot be received or shared now, and why' })),
-  certificate_ends_at: Type.Optional(Type.Integer({ description: 'in seconds since 1970' })),
+  certificate_ends_at: Type.Optional(Type.Time()),
   protocol: Type.String({ description: '`<oldest>-<newest>`' })
 })
 

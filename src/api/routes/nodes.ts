@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { TreeNode } from '../../tree/topology.js'
 import { checkNodeId } from '../../values/ids.js'
+import { isoTime } from '../../values/iso-time.js'
 import { RelayError } from '../../values/relay-error.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -67,7 +68,7 @@ export const nodeRoutes: Routes<{ services: Services }> = async (app, { services
             ...NodeSchema,
             below: Type.Boolean(),
             relay: Type.Boolean({ description: 'whether other nodes have it as policy server' }),
-            certificates: Type.Array(Type.Object({ fingerprint: Type.String(), not_after: Type.String() }))
+            certificates: Type.Array(Type.Object({ fingerprint: Type.String(), not_after: Type.Time() }))
           })
         }
       }
@@ -120,5 +121,8 @@ function showNode(node: TreeNode) {
 
 function showCertificate(der: Buffer) {
   const certificate = new X509Certificate(der)
-  return { fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(), not_after: certificate.validTo }
+  return {
+    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    not_after: isoTime(Date.parse(certificate.validTo))
+  }
 }

@@ -1,4 +1,5 @@
 import type { OutboxEntry } from '../../shared-files/types.js'
+import { isoTime } from '../../values/iso-time.js'
 import { RelayError } from '../../values/relay-error.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -10,10 +11,10 @@ const EntrySchema = Type.Object({
   file_id: Type.String(),
   state: Type.String({ description: 'pending, or failed: refused by a hop' }),
   size: Type.Integer({ description: 'bytes' }),
-  accepted_at: Type.Integer({ description: 'ms since 1970' }),
-  expires_at: Type.Integer(),
+  accepted_at: Type.Time(),
+  expires_at: Type.Time(),
   attempts: Type.Integer(),
-  next_attempt_at: Type.Optional(Type.Integer()),
+  next_attempt_at: Type.Optional(Type.Time()),
   last_error: Type.Optional(Type.String())
 })
 
@@ -78,10 +79,10 @@ function showEntry(entry: OutboxEntry) {
     file_id: entry.key.fileId,
     state: entry.state,
     size: entry.sizeBytes,
-    accepted_at: entry.acceptedAtMs,
-    expires_at: entry.expiresAtMs,
+    accepted_at: isoTime(entry.acceptedAtMs),
+    expires_at: isoTime(entry.expiresAtMs),
     attempts: entry.attempts,
-    ...(entry.nextAttemptAtMs === undefined ? {} : { next_attempt_at: entry.nextAttemptAtMs }),
+    ...(entry.nextAttemptAtMs === undefined ? {} : { next_attempt_at: isoTime(entry.nextAttemptAtMs) }),
     ...(entry.lastError === undefined ? {} : { last_error: entry.lastError })
   }
 }

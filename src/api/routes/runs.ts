@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { NodeRecord, Run, RunRecord } from '../../remote-run/types.js'
 import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
+import { isoTime } from '../../values/iso-time.js'
 import { RelayError } from '../../values/relay-error.js'
 import { isRunId } from '../../values/run-id.js'
 import { originOf } from '../request-origin.js'
@@ -19,9 +20,9 @@ const RunMembers = {
   conditions: Type.Array(Type.String()),
   keep_output: Type.Boolean(),
   asynchronous: Type.Boolean(),
-  started_at: Type.Integer({ description: 'ms since 1970' }),
-  ended_at: Type.Optional(Type.Integer()),
-  wait_until: Type.Optional(Type.Integer({ description: 'until when it waits for nodes that are not connected' })),
+  started_at: Type.Time(),
+  ended_at: Type.Optional(Type.Time()),
+  wait_until: Type.Optional(Type.Time({ description: 'until when it waits for nodes that are not connected' })),
   counts: Type.Record(Type.Integer())
 }
 const RunSchema = Type.Object(RunMembers)
@@ -32,7 +33,7 @@ const NodeSchema = Type.Object({
   reached: Type.Optional(Type.String({ description: 'link or command, where this relay runs it itself' })),
   outcome: Type.String(),
   exit_code: Type.Optional(Type.Integer()),
-  started_at: Type.Optional(Type.Integer()),
+  started_at: Type.Optional(Type.Time()),
   duration_ms: Type.Optional(Type.Integer()),
   message: Type.Optional(Type.String()),
   unreached: Type.Optional(
@@ -159,9 +160,9 @@ function showRun(run: RunRecord) {
     conditions: [...run.conditions],
     keep_output: run.keepOutput,
     asynchronous: run.asynchronous,
-    started_at: run.startedAtMs,
-    ...(run.endedAtMs === undefined ? {} : { ended_at: run.endedAtMs }),
-    ...(run.waitUntilMs === undefined ? {} : { wait_until: run.waitUntilMs }),
+    started_at: isoTime(run.startedAtMs),
+    ...(run.endedAtMs === undefined ? {} : { ended_at: isoTime(run.endedAtMs) }),
+    ...(run.waitUntilMs === undefined ? {} : { wait_until: isoTime(run.waitUntilMs) }),
     counts: { ...run.counts }
   }
 }
@@ -173,7 +174,7 @@ function showNode(record: NodeRecord) {
     ...(record.reached === undefined ? {} : { reached: record.reached }),
     outcome: record.outcome,
     ...(record.exitCode === undefined ? {} : { exit_code: record.exitCode }),
-    ...(record.startedAtMs === undefined ? {} : { started_at: record.startedAtMs }),
+    ...(record.startedAtMs === undefined ? {} : { started_at: isoTime(record.startedAtMs) }),
     ...(record.durationMs === undefined ? {} : { duration_ms: record.durationMs }),
     ...(record.message === undefined ? {} : { message: record.message }),
     ...(record.unreached === undefined ? {} : { unreached: record.unreached })

@@ -8,6 +8,7 @@ import {
   STATE_HEADER
 } from '../../values/header-names.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
+import { isoTime } from '../../values/iso-time.js'
 import { RelayError } from '../../values/relay-error.js'
 import { VERSION } from '../../values/version.js'
 import type { AfterAnswer } from '../after-answer.js'
@@ -31,7 +32,7 @@ const ListedFile = Type.Object({
   size: Type.Integer({ description: 'bytes' }),
   algorithm: Type.String(),
   hash: Type.String(),
-  expires_at: Type.Integer({ description: 'ms since 1970' })
+  expires_at: Type.Time()
 })
 
 /** Request headers that matter to whoever keeps the file. */
@@ -143,7 +144,7 @@ const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
 }
 
 function showListed({ key, sizeBytes, algorithm, hash, expiresAtMs }: KeptFile & { key: FileKey }) {
-  return { source: key.source, file_id: key.fileId, size: sizeBytes, algorithm, hash, expires_at: expiresAtMs }
+  return { source: key.source, file_id: key.fileId, size: sizeBytes, algorithm, hash, expires_at: isoTime(expiresAtMs) }
 }
 
 const putRoute: Routes<{ services: Services }> = async (app, { services }) => {

@@ -42,7 +42,7 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
         Type.Object({
           version: Type.Optional(Type.String({ description: 'of the tree in place' })),
           synced_at: Type.Optional(
-            Type.Integer({ description: 'when the policy server last said that this is the tree, in ms since 1970' })
+            Type.Time({ description: 'when the policy server last said that this is the tree' })
           ),
           age_seconds: Type.Optional(Type.Integer({ description: 'since then' })),
           problem: Type.Optional(Type.String({ description: 'why the last attempt failed' }))
