@@ -3,9 +3,9 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../config/address-readers.js'
 import type { PublicAddress } from '../membership/texts.js'
-import { parseDuration } from '../values/duration.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { ownProgram } from './own-program.js'
+import { readDuration } from './time-option.js'
 
 const DEFAULT_PORT = 443
 
@@ -50,8 +50,7 @@ async function init(options: InitOptions): Promise<void> {
   try {
     const takenOver =
       options.nodesList === undefined ? undefined : await readExistingTree(options.nodesList, options.certs, nowMs)
-    const lifetimeMs = parseDuration(options.lifetime)
-    if (lifetimeMs < 1_000) throw new UsageError('--lifetime should be a time: "90days"')
+    const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
     await makeRoot({
       folder,
       addresses: [first, ...others],

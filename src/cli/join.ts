@@ -83,7 +83,7 @@ async function joinFrom({ url, token, folder, id, address, listen, start }: Join
   const { formatTokenProof } = await import('../values/join-token.js')
   for (const name of ['main.conf', 'agent.conf']) {
     if ((await readIfThere(joinPath(folder, name))) === undefined) continue
-    throw new CommandError(`${joinPath(folder, name)} is there already: choose another --dir, or move it away`)
+    throw new UsageError(`${joinPath(folder, name)} is there already: choose another --dir, or move it away`)
   }
   const keys = await openKeys(folder)
   const entrance = { url, agent: await proxyFor(url.href) }

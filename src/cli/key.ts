@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import nacl from 'tweetnacl'
 import { signingKeySpki } from '../values/file-signing.js'
-import { CommandError, errorCode } from './command-error.js'
+import { errorCode, UsageError } from './command-error.js'
 import { formatPrivateKey, formatSealKey } from './key-files.js'
 
 /** `treeline key generate`. */
@@ -59,6 +59,6 @@ async function writeNew(path: string, content: string, mode: number): Promise<vo
     }
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error
-    throw new CommandError(`${path} is there already: move it away, or choose another --out`)
+    throw new UsageError(`${path} is there already: move it away, or choose another --out`)
   }
 }

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { HashAlgorithm } from '../values/file-metadata.js'
 import { checkFileKey, checkNodeId, type FileKey, isFileId } from '../values/ids.js'
-import { parseTtl } from '../values/ttl.js'
 import { EXIT, errorMessage, UsageError } from './command-error.js'
 import { downloadFile, hashesOf } from './download.js'
 import { asObject, objectsOf, textOf } from './json.js'
@@ -15,6 +14,7 @@ import { addSigningOptions } from './share.js'
 import { signatureFor } from './signature-file.js'
 import { StableFile } from './stable-file.js'
 import { printable } from './terminal.js'
+import { checkTtl } from './time-option.js'
 import { isThere, uploadFile } from './upload.js'
 
 /** How a generic method ends; `error` is thrown. */
@@ -83,7 +83,7 @@ async function toNode(
   ttl: string,
   options: ToNodeOptions
 ): Promise<Result> {
-  parseTtl(ttl)
+  checkTtl('<ttl>', ttl)
   const { key: keyFile, algorithm, ...server } = options
   const fileKey = { target, source: await ownNodeId(options.source, '--source', server), fileId }
   checkFileKey(fileKey)

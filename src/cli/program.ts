@@ -30,6 +30,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .version(VERSION, '-V, --version', 'print the version')
     .helpCommand(false)
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'treeline: ')) })
     .showHelpAfterError('(add --help for what is possible)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.')
   for (const { name, summary, load } of COMMANDS) {

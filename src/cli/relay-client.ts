@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
-import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
+import { connectionErrorCode, describeConnectionFailure, isUntrustedCertificate } from '../values/connection-failure.js'
+import { CommandError, UsageError } from './command-error.js'
 import { createServerConnector, type ServerTls } from './server-tls.js'
 import { printable } from './terminal.js'
 
@@ -102,7 +103,9 @@ export function createRelayClient(options: {
   }
 
   function notReached(cause: unknown): NotReachedError {
-    const why = errorCode(cause) === 'ECONNREFUSED' ? 'nothing listens there; is the relay running?' : reasonOf(cause)
+    const advice = isUntrustedCertificate(cause) ? '; name its issuer with --ca, or itself with --pin' : ''
+    const isAway = connectionErrorCode(cause) === 'ECONNREFUSED'
+    const why = isAway ? 'nothing listens there; is the relay running?' : describeConnectionFailure(cause) + advice
     return new NotReachedError(`the relay at ${base.origin} cannot be reached: ${printable(why)}`, undefined, { cause })
   }
 
@@ -161,12 +164,6 @@ async function readText(body: Readable, maxBytes: number): Promise<string> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-/** The innermost cause: undici wraps what the system said. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
-  return error instanceof Error && error.cause instanceof Error ? reasonOf(error.cause) : errorMessage(error)
 }
 
 function defaultPrefix(base: URL): string {

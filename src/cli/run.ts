@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { parseConditions } from '../values/conditions.js'
-import { parseDuration } from '../values/duration.js'
 import { checkNodeId } from '../values/ids.js'
 import type { RunEvent } from '../values/run-event.js'
-import { CommandError, EXIT, errorMessage, UsageError } from './command-error.js'
+import { CommandError, EXIT, UsageError } from './command-error.js'
 import { readCount } from './count-option.js'
 import { listNodesBelow } from './node-pages.js'
 import type { RelayClient } from './relay-client.js'
@@ -12,6 +11,7 @@ import { RunDisplay } from './run-display.js'
 import { type RunRequest, streamRun } from './run-stream.js'
 import { RunTally } from './run-tally.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+import { readDuration } from './time-option.js'
 
 /** More than any tree has. */
 const MAX_NODES = 999_999_999
@@ -81,10 +81,10 @@ function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
     conditions: parseConditions(options.conditions ?? ''),
     keepOutput: options.output,
     asynchronous: options.async === true || options.wait !== undefined,
-    waitSeconds: options.wait === undefined ? 0 : Math.ceil(readTime('--wait', options.wait) / 1_000),
+    waitSeconds: options.wait === undefined ? 0 : Math.ceil(readDuration('--wait', options.wait) / 1_000),
     batch: options.batch === undefined ? undefined : parseBatchSize(options.batch),
     maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readMaxFailures(options.maxFailures),
-    timeoutMs: options.timeout === undefined ? undefined : readTime('--timeout', options.timeout),
+    timeoutMs: options.timeout === undefined ? undefined : readDuration('--timeout', options.timeout),
     isJson: options.json === true
   }
 }
@@ -175,12 +175,4 @@ async function watchBatch(
     return
   }
   if (!hasEnded && !stop.signal.aborted) display.fail('the relay ended its answer before the run ended')
-}
-
-function readTime(option: string, text: string): number {
-  try {
-    return parseDuration(text)
-  } catch (error) {
-    throw new UsageError(`${option}: ${errorMessage(error)}`, { cause: error })
-  }
 }

@@ -8,13 +8,13 @@ import { type Command, Option } from 'commander'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../values/file-metadata.js'
 import { type SigningKey, signFile, signingKeySpki } from '../values/file-signing.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
-import { parseTtl } from '../values/ttl.js'
 import { AGENT_KEY_FILE, PASSPHRASE_VARIABLE, readSealKey, readSigningKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
 import { ProgressBar } from './progress-bar.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
 import { StableFile } from './stable-file.js'
 import { showBytes } from './table.js'
+import { checkTtl } from './time-option.js'
 import { isThere, uploadFile } from './upload.js'
 
 interface ShareOptions extends ServerOptions {
@@ -48,7 +48,7 @@ export function register(program: Command): void {
 }
 
 async function share(target: string, fileId: string, path: string, options: ShareOptions): Promise<void> {
-  parseTtl(options.ttl)
+  checkTtl('--ttl', options.ttl)
   const fileKey = { target, source: await ownNodeId(options.source, '--source', options), fileId }
   checkFileKey(fileKey)
   if (options.seal === undefined) return shareFile(fileKey, path, options)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { HashAlgorithm } from '../values/file-metadata.js'
-import { CommandError } from './command-error.js'
+import { CommandError, UsageError } from './command-error.js'
 import { whyUnreadable } from './named-file.js'
 
 const READ_BYTES = 256 * 1024
@@ -16,12 +16,12 @@ export class StableFile {
     readonly modifiedAtMs: number
   ) {}
 
-  /** @throws {CommandError} when it is not there, or no regular file. To be closed by the caller. */
+  /** @throws {UsageError} when it is not there, or no regular file. To be closed by the caller. */
   static async open(path: string): Promise<StableFile> {
     const handle = await openNamed(path)
     try {
       const stats = await handle.stat()
-      if (!stats.isFile()) throw new CommandError(`${path} is not a file`)
+      if (!stats.isFile()) throw new UsageError(`${path} is not a file`)
       return new StableFile(path, handle, stats.size, Math.max(stats.mtimeMs, stats.ctimeMs))
     } catch (error) {
       await handle.close()
@@ -85,6 +85,6 @@ async function openNamed(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (error) {
-    throw new CommandError(whyUnreadable('<path>', path, error), undefined, { cause: error })
+    throw new UsageError(whyUnreadable('<path>', path, error), { cause: error })
   }
 }

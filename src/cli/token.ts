@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { parseDuration } from '../values/duration.js'
 import { UsageError } from './command-error.js'
 import { asObject } from './json.js'
 import { pathOf } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
 import { cell, formatTable, printJson, showTime } from './table.js'
+import { readDuration } from './time-option.js'
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 const DEFAULT_PORT = 443
@@ -41,7 +41,7 @@ export function register(program: Command): void {
 
 async function create(options: CreateOptions): Promise<void> {
   if ((options.relay === true) === (options.node === true)) throw new UsageError('one of --relay and --node is needed')
-  const lifetimeMs = parseDuration(options.expires)
+  const lifetimeMs = readDuration('--expires', options.expires, 1_000)
   if (!/^\d{1,6}$/.test(options.uses)) throw new UsageError(`--uses should be a number, not ${options.uses}`)
   const form = new URLSearchParams({
     kind: options.relay === true ? 'relay' : 'node',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
+import { describeConnectionFailure } from '../values/connection-failure.js'
 import { HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from './protocol.js'
 import { proxyFor } from './proxy.js'
 
@@ -40,7 +41,9 @@ export async function openWebSocket<T>(
   socket.once('close', () => signal.removeEventListener('abort', onAbort))
   return new Promise((resolve, reject) => {
     let wrong: Error | undefined
-    socket.on('error', error => reject(wrong ?? new Error(`${upper.url}: ${error.message}`, { cause: error })))
+    socket.on('error', error =>
+      reject(wrong ?? new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error }))
+    )
     socket.once('unexpected-response', (_request, response) => {
       response.destroy()
       wrong = new Error(

@@ -3,6 +3,7 @@ import type { Agent as HttpAgent, IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { checkServerIdentity } from 'node:tls'
+import { describeConnectionFailure } from '../values/connection-failure.js'
 import type { JoinToken } from '../values/join-token.js'
 import { answerFromJson, toFields } from './join-form.js'
 import type { JoinAnswer, JoinRequest } from './types.js'
@@ -97,8 +98,7 @@ async function ask(
     request.on('error', reject)
     request.end(form)
   }).catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new JoinError(`${url.origin} cannot be asked: ${why}`, { cause })
+    throw new JoinError(`${url.origin} cannot be asked: ${describeConnectionFailure(cause)}`, { cause })
   })
   const value = parse(text)
   if (status < 400) return value

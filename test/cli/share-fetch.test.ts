@@ -87,7 +87,7 @@ test('keys are generated, private to their owner, and never overwritten', async 
   }
   const before = await readFile(path('treeline-sign.key'))
   const again = await treeline(t, ['key', 'generate', '--out', folder])
-  assert.equal(again.code, 1)
+  assert.equal(again.code, 2)
   assert.match(again.stderr, /is there already/)
   assert.deepEqual(await readFile(path('treeline-sign.key')), before)
 })
@@ -165,7 +165,7 @@ test('refusals are told, and mistakes on the command line are exit code 2', asyn
   assert.equal((await share(path('data'), '--key', key, '--source', '../x')).code, 2)
   assert.equal((await share(path('data'), '--key', key, '--server', 'ftp://x')).code, 2)
   assert.equal((await share(path('data'), '--key', key, '--server', 'http://127.0.0.1:1')).code, 1)
-  assert.equal((await share(path('.'), '--key', key)).code, 1)
+  assert.equal((await share(path('.'), '--key', key)).code, 2)
   const noHash = await fetch(path('copy'), '--source-key-hash', 'sha256//AAAA')
   assert.deepEqual([noHash.code, /--source-key-hash should be/.test(noHash.stderr)], [2, true])
 })
@@ -176,7 +176,7 @@ test('a file that is not there is named, with the argument and what to do', asyn
   const why = `${nothing} cannot be read: there is no such file; check the path\n`
   for (const more of [[], ['--seal', `x25519:${'A'.repeat(43)}=`]]) {
     const noFile = await share(nothing, '--key', key, ...more)
-    assert.deepEqual([noFile.code, noFile.stderr], [1, `treeline: <path> ${why}`])
+    assert.deepEqual([noFile.code, noFile.stderr], [2, `treeline: <path> ${why}`])
   }
   const noKey = await share(key, '--key', nothing)
   assert.deepEqual([noKey.code, noKey.stderr], [2, `treeline: --key ${why}`])

@@ -1,0 +1,23 @@
+import { parseDuration } from '../values/duration.js'
+import { parseTtl } from '../values/ttl.js'
+import { errorMessage, UsageError } from './command-error.js'
+
+/** @returns ms @throws {UsageError} naming the option, for anything but a duration of at least `minMs` */
+export function readDuration(option: string, text: string, minMs = 0): number {
+  const durationMs = named(option, () => parseDuration(text))
+  if (durationMs >= minMs) return durationMs
+  throw new UsageError(`${option} should be at least ${minMs / 1_000} s, not ${JSON.stringify(text)}`)
+}
+
+/** @throws {UsageError} naming the option, for anything but a time to live of a shared file */
+export function checkTtl(option: string, text: string): void {
+  named(option, () => parseTtl(text))
+}
+
+function named<T>(option: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw new UsageError(`${option}: ${errorMessage(error)}`, { cause: error })
+  }
+}
