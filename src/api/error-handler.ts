@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { LogLimit } from '../values/log-limit.js'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../values/relay-error.js'
 import type { AfterAnswer } from './after-answer.js'
 import { discardRest } from './request-body.js'
@@ -47,9 +48,12 @@ interface Failure {
 
 /** Answers every failed request: one line of text, or JSON for callers that ask for it. */
 export function installErrorHandler(app: FastifyInstance, logger: FastifyBaseLogger, afterAnswer: AfterAnswer): void {
+  const limited = new LogLimit(logger)
   const answer = (failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const { status, code, message } = failure
-    if (failure.expected) logger.info({ reqId: request.id, status, code, message }, 'refused')
+    const source = request.caller?.address ?? ''
+    if (failure.expected) limited.info(source, { reqId: request.id, status, code, message }, 'refused')
+    else if (hasLeft(request)) limited.info(source, { reqId: request.id, err: error }, 'the caller left')
     else logger.error({ reqId: request.id, err: error }, 'failed')
     return answerFailure(failure, request, reply)
   }
@@ -63,6 +67,11 @@ export function installErrorHandler(app: FastifyInstance, logger: FastifyBaseLog
     reply.raw.once('finish', () => afterAnswer(request, reply))
     return answer({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
   })
+}
+
+/** What fails because nobody is there any more to be answered is no fault of ours. */
+function hasLeft({ raw }: FastifyRequest): boolean {
+  return raw.destroyed || raw.socket?.destroyed === true
 }
 
 /** The status, stable code and message with which `error` is answered. */

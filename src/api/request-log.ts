@@ -1,12 +1,18 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { LogLimit } from '../values/log-limit.js'
 import type { AfterAnswer } from './after-answer.js'
 
 /** What changes something is worth a line each; what only asks (every agent, all day) is not, unless one looks. */
 const CHANGING = new Set(['PUT', 'POST', 'DELETE'])
 
-/** A line per request: at `info` for those that change something, else at `debug`. */
+/** A line per request: at `info` for those that change something (refused ones within bounds), else at `debug`. */
 export function createRequestLog(logger: FastifyBaseLogger): AfterAnswer {
+  const refused = new LogLimit(logger)
   return (request, reply) => {
+    if (CHANGING.has(request.method) && reply.raw.statusCode >= 400) {
+      refused.info(request.caller?.address ?? '', summary(request, reply), 'answered')
+      return
+    }
     if (CHANGING.has(request.method)) logger.info(summary(request, reply), 'answered')
     else if (logger.level === 'debug' || logger.level === 'trace') logger.debug(summary(request, reply), 'answered')
   }

@@ -37,6 +37,11 @@ async function list(options: OutboxOptions): Promise<void> {
     ])
     const headings = ['ID', 'STATE', 'TARGET/SOURCE/FILE', 'SIZE', 'EXPIRES', 'ATTEMPTS', 'NEXT', 'LAST ERROR']
     process.stdout.write(formatTable(headings, rows))
+    const all = Number(answer.pending) + Number(answer.failed)
+    if (all > rows.length)
+      console.error(
+        `${rows.length} of ${all} are shown: ${cell(answer.pending)} pending, ${cell(answer.failed)} failed`
+      )
   })
 }
 

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { LogLimit } from '../values/log-limit.js'
 import type { Logger } from '../values/logger.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { sourceOf } from '../values/source-address.js'
@@ -19,6 +19,7 @@ import {
 import { EndSpreader } from './end-spreader.js'
 import { Handshakes } from './handshakes.js'
 import { createTurns } from './in-turns.js'
+import { nextLinkId } from './link-id.js'
 import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
 import { nextText } from './messages.js'
@@ -73,6 +74,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
   const handshakes = new Handshakes(() => performance.now())
   const spreader = new EndSpreader()
+  const refusals = new LogLimit(logger)
   let isClosed = false
 
   async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
@@ -91,7 +93,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     const identity = parseIdentity(text, versions)
     const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
     if (refusal === undefined) return
-    logger.warn({ remoteAddress, reason: refusal.reason }, 'no link')
+    refusals.warn(hostOf(remoteAddress), { remoteAddress, reason: refusal.reason }, 'no link')
     observer?.refused()
     refuse(socket, refusal)
   }
@@ -115,7 +117,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     if (registry.hasAllReplicas(owner)) {
       return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
     }
-    const id = randomUUID()
+    const id = nextLinkId()
     const secret = owner.kind === 'client' ? {} : { secret: registry.secretFor(id) }
     const welcome: Welcome = { treeline: 'welcome', link: id, pingMs, ...secret }
     socket.send(JSON.stringify(welcome))
@@ -167,7 +169,8 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
         shakeHands(webSocket, remoteAddress)
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
-            logger.warn({ remoteAddress, reason, err: error instanceof ChallengeError ? undefined : error }, 'no link')
+            const err = error instanceof ChallengeError ? undefined : error
+            refusals.warn(hostOf(remoteAddress), { remoteAddress, reason, err }, 'no link')
             observer?.refused()
             refuse(webSocket, { code: CLOSE.refused, reason })
           })
@@ -201,6 +204,11 @@ function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
 function ignore(): void {}
 
 /** With the port: it tells one connection of a machine from the next. */
+/** Without the port, which is another one each time. */
+function hostOf(remoteAddress: string): string {
+  return remoteAddress.replace(/:\d+$/, '')
+}
+
 function sourceOfRequest(request: IncomingMessage): string {
   return sourceOf(request.socket.remoteAddress ?? '')
 }

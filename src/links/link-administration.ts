@@ -28,7 +28,7 @@ export type LinkCounts = Readonly<Record<LinkOwner['kind'], number>>
 
 /** Looks at links and closes them, for administrators. Whoever is closed out comes again, after its backoff. */
 export interface LinkAdministration {
-  /** In the order of their ids, which is that in which they were opened. @param after an id of a link */
+  /** The oldest first, which is the order of their ids. @param after an id of a link, which may have ended meanwhile */
   list(after: string | undefined, limit: number): LinkView[]
   /** Those of clients, by key and client id. */
   clients(): LinkView[]

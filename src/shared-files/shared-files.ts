@@ -185,6 +185,8 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     hopIsBack: worker.hopIsBack,
     outbox: {
       list: outbox.list,
+      counts: () => ({ pending: outboxStore.countOfState('pending'), failed: outboxStore.countOfState('failed') }),
+      countByTarget: outboxStore.countByTarget,
       retry(id) {
         const count = id === undefined ? outboxStore.releaseAll(now()) : outboxStore.release(id, now())
         health.reset()

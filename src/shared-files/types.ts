@@ -107,7 +107,12 @@ export interface SharedFiles {
   /** A link with this neighbour (or POLICY_SERVER) has opened: what waits for it in the outbox goes now. */
   hopIsBack(hop: string): void
   readonly outbox: {
+    /** The oldest 10,000 at most. */
     list(): OutboxEntry[]
+    /** All that there are. */
+    counts(): { readonly pending: number; readonly failed: number }
+    /** How many pending ones there are for each target. */
+    countByTarget(): readonly { readonly target: string; readonly count: number }[]
     /** Tries an entry (failed ones too), or all, now. @returns how many */
     retry(id?: string): number
     /** Gives an entry up, file and all. @returns whether there was one */

@@ -57,6 +57,9 @@ export function createOutboxStore(db: Database) {
   const totals = db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM outbox')
   const countOfState = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE state = ?').pluck()
   const countOfSource = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE source = ?').pluck()
+  const countByTarget = db.prepare<[], { readonly target: string; readonly count: number }>(
+    "SELECT target, count(*) AS count FROM outbox WHERE state = 'pending' GROUP BY target"
+  )
   const targets = db.prepare<[], string>("SELECT DISTINCT target FROM outbox WHERE state = 'pending'").pluck()
   const nextDue = db
     .prepare<[string], number | null>(
@@ -91,6 +94,8 @@ export function createOutboxStore(db: Database) {
     totals: (): Totals => totals.get() ?? { count: 0, bytes: 0 },
     countOfState: (state: OutboxRow['state']): number => countOfState.get(state) ?? 0,
     countOfSource: (source: string): number => countOfSource.get(source) ?? 0,
+    /** How many pending entries there are for each target. */
+    countByTarget: () => countByTarget.all(),
     /** Targets that pending entries are for. */
     targets: (): string[] => targets.all(),
     /** When the first pending entry for one of `targets` is due; undefined when there is none. */

@@ -31,9 +31,15 @@ export const outboxRoutes: Routes<{ services: Services }> = async (app, { servic
     '/outbox',
     {
       config,
-      schema: { tags, summary: 'What waits', response: { 200: Type.Object({ entries: Type.Array(EntrySchema) }) } }
+      schema: {
+        tags,
+        summary: 'What waits: the oldest 10,000 entries, and how many there are in all',
+        response: {
+          200: Type.Object({ entries: Type.Array(EntrySchema), pending: Type.Integer(), failed: Type.Integer() })
+        }
+      }
     },
-    async () => ({ entries: outbox.list().map(showEntry) })
+    async () => ({ entries: outbox.list().map(showEntry), ...outbox.counts() })
   )
   app.post(
     '/outbox/retry',

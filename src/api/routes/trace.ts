@@ -23,7 +23,8 @@ export const traceRoutes: Routes<{ services: Services }> = async (app, { service
     selfId: services.config().general.nodeId,
     topology,
     neighbours,
-    waitingFiles: matches => sharedFiles.outbox.list().filter(entry => matches(entry.key.target)).length
+    waitingFiles: matches =>
+      sharedFiles.outbox.countByTarget().reduce((sum, { target, count }) => sum + (matches(target) ? count : 0), 0)
   })
   app.get(
     '/trace/:nodeId',

@@ -1,0 +1,75 @@
+import type { Logger } from './logger.js'
+
+/** Lines of one message within a window: from one source, and from all. */
+const LINES_OF_SOURCE = 30
+const LINES_IN_ALL = 200
+const WINDOW_MS = 60_000
+/** Sources that are told apart; the others share one count. */
+const MAX_SOURCES = 1_000
+
+interface Count {
+  written: number
+  heldBack: number
+  level: 'info' | 'warn'
+  readonly bySource: Map<string, number>
+  readonly heldBackSources: Set<string>
+}
+
+export interface LogLimitOptions {
+  /** Calls back once the window is over. @default a timer that keeps no process alive */
+  readonly afterWindow?: (end: () => void) => void
+}
+
+/**
+ * Lines that strangers can cause at will: the first ones of a minute are written, and what came beyond is summed up in
+ * one line at its end. So nobody fills the log's disk, and no source drowns the lines about another.
+ */
+export class LogLimit {
+  readonly #counts = new Map<string, Count>()
+  readonly #afterWindow: (end: () => void) => void
+
+  constructor(
+    private readonly logger: Pick<Logger, 'info' | 'warn'>,
+    { afterWindow = end => void setTimeout(end, WINDOW_MS).unref() }: LogLimitOptions = {}
+  ) {
+    this.#afterWindow = afterWindow
+  }
+
+  /** @param source whom the line is about, such as an address */
+  info(source: string, details: object, message: string): void {
+    this.#line('info', source, details, message)
+  }
+
+  warn(source: string, details: object, message: string): void {
+    this.#line('warn', source, details, message)
+  }
+
+  #line(level: 'info' | 'warn', source: string, details: object, message: string): void {
+    const count = this.#counts.get(message) ?? this.#begin(message, level)
+    const name = count.bySource.has(source) || count.bySource.size < MAX_SOURCES ? source : ''
+    const ofSource = count.bySource.get(name) ?? 0
+    if (count.written < LINES_IN_ALL && ofSource < LINES_OF_SOURCE) {
+      count.written += 1
+      count.bySource.set(name, ofSource + 1)
+      this.logger[level](details, message)
+      return
+    }
+    count.heldBack += 1
+    count.level = level
+    if (count.heldBackSources.size < MAX_SOURCES) count.heldBackSources.add(source)
+  }
+
+  #begin(message: string, level: 'info' | 'warn'): Count {
+    const count: Count = { written: 0, heldBack: 0, level, bySource: new Map(), heldBackSources: new Set() }
+    this.#counts.set(message, count)
+    this.#afterWindow(() => this.#end(message, count))
+    return count
+  }
+
+  #end(message: string, { heldBack, level, heldBackSources }: Count): void {
+    this.#counts.delete(message)
+    if (heldBack === 0) return
+    const sources = heldBackSources.size
+    this.logger[level]({ heldBack, sources, within: '1min' }, `${message}: ${heldBack} more lines, not written`)
+  }
+}
