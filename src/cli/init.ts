@@ -77,7 +77,7 @@ export function readHost(option: string, text: string): PublicAddress {
   const address = hostAddress.parse(text)
   if (address === undefined || address.host === '') {
     throw new UsageError(
-      `${option} should be a host name, and a port if it is not ${DEFAULT_PORT}, not ${JSON.stringify(text)}`
+      `${option} should be a host name or address, and a port if it is not ${DEFAULT_PORT}, not ${JSON.stringify(text)}`
     )
   }
   return { hostname: address.host, port: address.port ?? DEFAULT_PORT }

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { isNodeId } from '../values/ids.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
@@ -115,6 +116,9 @@ function checkNode(id: string, node: unknown): string[] {
   if (policyServer === id && id !== 'root') problems.push(`${id}: is its own policy server, which only root is`)
   const hostname = members.get('hostname')
   if (typeof hostname !== 'string' || hostname === '') problems.push(`${id}: hostname is missing`)
+  else if (canonicalHost(hostname) === undefined) {
+    problems.push(`${id}: the hostname ${JSON.stringify(hostname.slice(0, 80))} should be ${HOST_NAME_RULE}`)
+  }
   return problems
 }
 

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net'
+import { canonicalHost } from '../values/host-name.js'
 import type { ListenAddress } from './config.js'
 import type { ValueReader } from './value-readers.js'
 
@@ -8,7 +9,7 @@ export interface HostAddress {
   readonly port: number | undefined
 }
 
-const HOST_AND_PORT = /^(?:\[([^\]]{2,64})\]|([A-Za-z0-9._-]{1,253}))(?::(\d{1,5}))?$/
+const HOST_AND_PORT = /^(?:\[([^\]]{2,64})\]|([A-Za-z0-9._\u0080-\u{10ffff}-]{1,254}))(?::(\d{1,5}))?$/u
 const MAX_PORT = 65_535
 
 /** `host:port`, IPv6 addresses in brackets; port 0 lets the system choose one. */
@@ -20,16 +21,22 @@ export const listenAddress: ValueReader<ListenAddress> = {
 /** `host:port` of a neighbour. */
 export const neighbourAddress: ValueReader<ListenAddress> = {
   expected: 'host:port, such as relay1.example.com:443',
-  parse: raw => withPort(parseHost(raw), 1)
+  parse: raw => withPort(canonical(parseHost(raw)), 1)
 }
 
 /** A host name or address, with or without a port. */
 export const hostAddress: ValueReader<HostAddress> = {
   expected: 'a host name such as rudder.example.com, with or without a port',
   parse: raw => {
-    const address = parseHost(raw)
+    const address = canonical(parseHost(raw))
     return address?.port === 0 ? undefined : address
   }
+}
+
+/** Not for addresses to listen at, which may have a zone. */
+function canonical(address: HostAddress | undefined): HostAddress | undefined {
+  const host = address === undefined ? undefined : canonicalHost(address.host)
+  return address === undefined || host === undefined ? undefined : { ...address, host }
 }
 
 function withPort(address: HostAddress | undefined, min: number): ListenAddress | undefined {

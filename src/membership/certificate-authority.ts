@@ -8,6 +8,8 @@ import {
 } from 'node:crypto'
 import { isIP } from 'node:net'
 import { PURPOSE_URN } from '../values/certificate-purpose.js'
+import { canonicalHost } from '../values/host-name.js'
+import { RelayError } from '../values/relay-error.js'
 import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from './x509.js'
 
 /** What a certificate is for. The root's own is a relay's. */
@@ -16,7 +18,7 @@ export type Purpose = 'relay' | 'node'
 export interface IssueRequest {
   readonly id: string
   readonly purpose: Purpose
-  /** A relay's: what others reach it by. A node's certificate has none, since nobody connects to it. */
+  /** A relay's, in canonical form: what others reach it by. A node's certificate has none: nobody connects to it. */
   readonly hostnames: readonly string[]
   /** SubjectPublicKeyInfo of an EC P-256 key, DER. */
   readonly publicKey: Buffer
@@ -29,7 +31,7 @@ export interface CertificateAuthority {
   readonly certificate: string
   /** SHA-256 of the certificate's DER. */
   readonly hash: Buffer
-  /** @returns DER */
+  /** @returns DER @throws {RelayError} CONFLICT for a host name that is not in canonical form */
   issue(request: IssueRequest): Promise<Buffer>
 }
 
@@ -83,6 +85,14 @@ async function issue(ca: X509Certificate, key: KeyObject, request: IssueRequest)
   const library = await x509()
   const { KeyUsageFlags, ExtendedKeyUsage } = library
   const { id, purpose, hostnames, nowMs, lifetimeMs } = request
+  const odd = hostnames.find(hostname => canonicalHost(hostname) !== hostname)
+  // it could be another spelling of a name that is someone else's
+  if (odd !== undefined) {
+    throw new RelayError(
+      'CONFLICT',
+      `no certificate is issued for the host name ${JSON.stringify(odd)}: ${id} has to join again`
+    )
+  }
   const caKeys = await toWebKeys(key)
   const publicKey = await toWebPublicKey(request.publicKey)
   const names = hostnames.map(value => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value }))

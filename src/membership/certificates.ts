@@ -1,6 +1,8 @@
 import { createHash, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import type { MemberCertificateRow } from '../storage/member-store.js'
 import { PURPOSE_URN } from '../values/certificate-purpose.js'
+import { canonicalHost } from '../values/host-name.js'
 
 /** A certificate as it is kept. @param der of an X.509 certificate */
 export function certificateRow(memberId: string, der: Buffer): MemberCertificateRow {
@@ -21,10 +23,12 @@ export function formatCertificate(der: Buffer): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
-/** The host names and addresses that a certificate of ours is good for. */
+/** The host names and addresses that a certificate of ours is good for; addresses in the form in which names are compared. */
 export function hostnamesOf(der: Buffer): string[] {
   const names = new X509Certificate(der).subjectAltName ?? ''
-  return [...names.matchAll(/(?:^|, )(?:DNS|IP Address):([A-Za-z0-9_.:-]+)/g)].map(([, name = '']) => name)
+  return [...names.matchAll(/(?:^|, )(?:DNS|IP Address):([A-Za-z0-9_.:-]+)/g)].map(([, name = '']) =>
+    isIP(name) === 0 ? name : (canonicalHost(name) ?? name)
+  )
 }
 
 /** Whether the root of a tree issued it, and renews it: it says what it is for. */

@@ -1,3 +1,4 @@
+import { canonicalHost } from '../values/host-name.js'
 import { isNodeId } from '../values/ids.js'
 import { RelayError } from '../values/relay-error.js'
 import type { JoinAnswer, JoinRequest } from './types.js'
@@ -81,8 +82,10 @@ export function answerFromJson(value: unknown): JoinAnswer | undefined {
   if (typeof id !== 'string' || !isNodeId(id) || (kind !== 'relay' && kind !== 'node')) return undefined
   if (typeof certificate !== 'string' || typeof ca !== 'string' || typeof certificates !== 'string') return undefined
   if (typeof above !== 'string' || !isNodeId(above) || typeof hostname !== 'string') return undefined
+  const host = canonicalHost(hostname)
+  if (host === undefined) return undefined
   if (port !== undefined && typeof port !== 'number') return undefined
-  return { id, kind, certificate, ca, policyServer: { id: above, hostname, port, certificates } }
+  return { id, kind, certificate, ca, policyServer: { id: above, hostname: host, port, certificates } }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

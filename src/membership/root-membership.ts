@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import type { MemberCertificateRow, MemberRow, MemberStore, TokenRow } from '../storage/member-store.js'
 import { POLICY_SERVER } from '../tree/hop.js'
 import { MAX_NODE_COUNT } from '../tree/nodes-list.js'
+import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { checkNodeId } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
@@ -15,9 +16,6 @@ import { checkUsable, makeToken, readToken, relayCalled } from './tokens.js'
 import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenMade } from './types.js'
 
 export const ROOT_ID = 'root'
-
-/** What can name a host, by DNS or by IP: as the nodes list takes it. */
-const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]{0,252}$/
 
 export interface RootMembershipOptions {
   readonly store: MemberStore
@@ -69,10 +67,15 @@ export class RootMembership implements Joining {
   }
 
   /** @throws {RelayError} FORBIDDEN for the token; INVALID_INPUT, CONFLICT for what is asked */
-  async join(asked: JoinRequest): Promise<JoinAnswer> {
-    const { store, now, publish, logger } = this.options
+  async join(request: JoinRequest): Promise<JoinAnswer> {
     // before anything that takes time
-    const token = readToken(store, asked.token)
+    const token = readToken(this.options.store, request.token)
+    checkNodeId(request.id)
+    return this.#joinWith(token, { ...request, hostname: readHostname(request.hostname) })
+  }
+
+  async #joinWith(token: TokenRow, asked: JoinRequest): Promise<JoinAnswer> {
+    const { store, now, publish, logger } = this.options
     const request = await readRequest(asked.request)
     if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
     const again = answerLost(store.member(asked.id), token, request)
@@ -155,11 +158,7 @@ export class RootMembership implements Joining {
 
   #check({ id, hostname, port, request, signingKey, signingProof }: JoinRequest, token: TokenRow): void {
     const { store } = this.options
-    checkNodeId(id)
     if (id === ROOT_ID || id === POLICY_SERVER) throw new RelayError('CONFLICT', `the id ${id} is reserved`)
-    if (!HOSTNAME.test(hostname)) {
-      throw new RelayError('INVALID_INPUT', `invalid hostname: ${JSON.stringify(hostname.slice(0, 80))}`)
-    }
     if (token.kind === 'relay' && port === undefined) throw new RelayError('INVALID_INPUT', 'a relay says its port')
     checkSigningKey(signingKey, signingProof, request)
     if (token.memberId !== null && token.memberId !== id) {
@@ -249,6 +248,14 @@ export class RootMembership implements Joining {
       }
     }
   }
+}
+
+/** In its one form, so that it is compared with the names of others whatever way it was spelt. */
+function readHostname(text: string): string {
+  const hostname = canonicalHost(text)
+  if (hostname !== undefined) return hostname
+  const shown = JSON.stringify(text.slice(0, 80))
+  throw new RelayError('INVALID_INPUT', `invalid hostname: ${shown}; expected ${HOST_NAME_RULE}`)
 }
 
 /** The same machine asks again with the same token: the answer to its join did not reach it. */

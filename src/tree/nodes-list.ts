@@ -1,3 +1,4 @@
+import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { isNodeId } from '../values/ids.js'
 import { isKeyHash } from '../values/key-hash.js'
 import { type ChainProblem, checkChains, MAX_CHAIN_LENGTH } from './chain-check.js'
@@ -12,10 +13,6 @@ export const MAX_NODE_COUNT = 1_000_000
 /** Problems named in one message; of the rest only the number. */
 const MAX_PROBLEMS_NAMED = 5
 const MAX_SHOWN_LENGTH = 80
-
-/** What can name a host, by DNS or by IP, and nothing that a command line could take for something else. */
-const HOSTNAME = /^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$/
-const MAX_HOSTNAME_LENGTH = 253
 
 /** A nodes list that cannot be used. The message names the file, the nodes, and what is wrong with each. */
 export class NodesListError extends Error {
@@ -64,8 +61,9 @@ function readNode(id: string, value: unknown): TreeNode | string {
   if (!isNodeId(id)) return `${shown(id)} cannot be the id of a node`
   if (!isObject(value)) return `${shown(id)} is not an object`
   const { hostname, 'policy-server': policyServer, 'key-hash': keyHash } = value
-  if (typeof hostname !== 'string' || hostname.length > MAX_HOSTNAME_LENGTH || !HOSTNAME.test(hostname)) {
-    return `${shown(id)} has the hostname ${shown(hostname)}, which cannot be one`
+  const host = typeof hostname === 'string' ? canonicalHost(hostname) : undefined
+  if (host === undefined) {
+    return `${shown(id)} has the hostname ${shown(hostname)}, which cannot be one: expected ${HOST_NAME_RULE}`
   }
   if (typeof policyServer !== 'string' || !isNodeId(policyServer)) {
     return `${shown(id)} has the policy-server ${shown(policyServer)}, which cannot be the id of a node`
@@ -75,7 +73,7 @@ function readNode(id: string, value: unknown): TreeNode | string {
     return `root has the policy server ${shown(policyServer)} instead of itself`
   return {
     id,
-    hostname,
+    hostname: host,
     policyServer,
     keyHash: typeof keyHash === 'string' && isKeyHash(keyHash) ? keyHash : undefined
   }

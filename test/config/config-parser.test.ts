@@ -47,7 +47,7 @@ test('every key is honoured', () => {
     max_connections = 100
     stop_timeout = "0s"
     [output.upstream]
-    host = "up.example.com:9443"
+    host = "UP.example.com.:9443"
     server_certificate_file = "up.pem"
     user = "me"
     password = "secret"

@@ -75,7 +75,9 @@ test('every relay but the root needs its policy server', () => {
     const [problem] = problemsOf(`[general]\nnode_id = "relay-1"\n${host}`)
     assert.match(problem ?? '', /^main\.conf: output\.upstream\.host: missing: every relay but "root" needs/)
   }
-  assert.equal(problemsOf('[general]\nnode_id = "r"\n[output.upstream]\nhost = "https://x/"').length, 1)
+  for (const host of ['https://x/', '127.1', '0x7f.0.0.1:443', 'a..b', '[fe80::1%eth0]:443']) {
+    assert.equal(problemsOf(`[general]\nnode_id = "r"\n[output.upstream]\nhost = "${host}"`).length, 1, host)
+  }
 })
 
 test('a wrong secret is not shown', () => {

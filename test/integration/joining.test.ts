@@ -136,7 +136,7 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     const [command = '', , ...rest] = nodeLine
     const refused = await tree.join(node, [command, `https://127.0.0.1:${port}`, ...rest])
     assert.equal(refused.code, 1)
-    assert.match(refused.stderr, /cannot be asked: .*(self-signed|verify)/)
+    assert.match(refused.stderr, /cannot be asked: .*issued by nobody whom this machine trusts/)
     assert.deepEqual(asked, ['GET /v1/join/ca'])
   })
 
@@ -148,7 +148,9 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
       return stderr
     }
     assert.match(await say(relayLine), /refused \(403\): the join token \w+ has been used/)
-    const short = await tree.token('--relay', '--expires', '1ms')
+    const short = await tree.token('--relay', '--expires', '1s')
+    const madeAtMs = Date.now()
+    await eventually('the end of the token', () => Date.now() - madeAtMs > 1_000)
     assert.match(await say(short), /refused \(403\): the join token \w+ expired at/)
     const revoked = await tree.token('--node')
     await succeed(tree.ask(root, 'token', 'revoke', revoked[3]?.split('.')[0] ?? ''))
@@ -159,6 +161,16 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     const list = await succeed(tree.ask(root, 'token', 'list'))
     assert.match(list.stdout, /revoked/)
     assert.equal(list.stdout.includes(revoked[3]?.split('.')[1] ?? ''), false, 'no secret is shown')
+  })
+
+  await t.test('no relay joins under another spelling of the address of another one', async () => {
+    const line = await tree.token('--relay')
+    for (const host of [`[::ffff:${root.host}]`, '[::ffff:7f00:1]', '[0:0:0:0:0:FFFF:127.0.0.1]']) {
+      const other = { ...(await tree.machine('other')), host }
+      const { code, stderr } = await tree.join(other, line)
+      assert.equal(code, 1)
+      assert.match(stderr, /refused \(409\): the host name 127\.0\.0\.1 is that of root/)
+    }
   })
 
   await t.test('a node joins through the relay, which passes it up', async () => {

@@ -122,6 +122,64 @@ test('an id that exists, a reserved one, a malformed one, a host name of another
   assert.equal(root.store.token(token.split('.')[0] ?? '')?.usesLeft, 20, 'no use is lost by it')
 })
 
+test('another spelling of a name or address of another relay is that name', async t => {
+  const root = await startMembers(t)
+  const token = root.token({ uses: 20 })
+  const attempt = async (id: string, hostname: string) =>
+    root.members.join(await joinRequest(token, id, makeMachine(), { hostname }))
+  await attempt('r4', '192.0.2.1')
+  await attempt('r6', '2001:DB8:0::1')
+  await attempt('r8', 'Bücher.example.')
+  assert.deepEqual(
+    ['r4', 'r6', 'r8'].map(id => root.store.member(id)?.hostname),
+    ['192.0.2.1', '2001:db8::1', 'xn--bcher-kva.example']
+  )
+  for (const name of ['root.example.', 'ROOT.Example.', 'Other.example.', 'ｒｏｏｔ.example']) {
+    await assert.rejects(attempt('r2', name), refused('CONFLICT', /that of (the )?root/), name)
+  }
+  for (const [name, owner] of [
+    ['::ffff:192.0.2.1', 'r4'],
+    ['::ffff:c000:0201', 'r4'],
+    ['2001:db8:0:0:0:0:0:1', 'r6'],
+    ['2001:0DB8::0001', 'r6'],
+    ['XN--BCHER-KVA.example', 'r8']
+  ] as const) {
+    await assert.rejects(attempt('r2', name), refused('CONFLICT', new RegExp(`that of ${owner};`)), name)
+  }
+  for (const name of ['192.0.513', '0xc0.0.2.1', '0300.0.2.1', '3221225985', 'root.example:443', '[2001:db8::1]']) {
+    await assert.rejects(attempt('r2', name), refused('INVALID_INPUT', /invalid hostname/), name)
+  }
+  const renewed = await root.authority.issue({
+    id: 'r2',
+    purpose: 'relay',
+    hostnames: ['127.0.0.1'],
+    publicKey: publicKeyOf(makeMachine().tls),
+    nowMs: root.clock.nowMs,
+    lifetimeMs: LIFETIME_MS
+  })
+  assert.equal(new X509Certificate(renewed).checkIP('127.0.0.1'), '127.0.0.1')
+  const odd = {
+    id: 'r2',
+    purpose: 'relay',
+    hostnames: ['root.example.'],
+    publicKey: publicKeyOf(root.rootKey)
+  } as const
+  await assert.rejects(
+    root.authority.issue({ ...odd, nowMs: root.clock.nowMs, lifetimeMs: LIFETIME_MS }),
+    refused('CONFLICT', /no certificate is issued for the host name "root.example."/)
+  )
+})
+
+test('a relay that is reached by an IPv6 address keeps it when its certificate is renewed', async t => {
+  const root = await startMembers(t)
+  const machine = makeMachine()
+  const asked = await joinRequest(root.token(), 'r6', machine, { hostname: '2001:db8:0:0::A' })
+  await root.members.join(asked)
+  root.clock.nowMs += (LIFETIME_MS * 3) / 4
+  const { certificate } = await root.members.renew(asked.request)
+  assert.notEqual(new X509Certificate(certificate).checkIP('2001:db8::a'), undefined)
+})
+
 test('a join whose answer was lost is answered again, without a further use', async t => {
   const root = await startMembers(t)
   const asked = await joinRequest(root.token(), 'relay-1')

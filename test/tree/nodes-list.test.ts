@@ -93,13 +93,29 @@ test('host names that a command could take for something else are refused', () =
     'a\0',
     '.',
     'a/b',
-    'ä.example.com',
-    'x'.repeat(254)
+    '127.1',
+    '0x7f.0.0.1',
+    'a.example.com:443',
+    '[::1]',
+    'x.'.repeat(128)
   ]
   for (const hostname of bad) refusedNodes([{ id: 'a', policyServer: 'root', hostname }], /"a" has the hostname/)
-  const good = ['a', 'a-1.example.com', '10.0.0.1', 'fe80::1', '::1', 'under_score', 'x'.repeat(253)]
-  for (const hostname of good) parseNodesList(nodesListText([{ id: 'a', policyServer: 'root', hostname }]), FILE)
+  const good = ['a', 'a-1.example.com', '10.0.0.1', 'fe80::1', '::1', 'under_score', `${'x.'.repeat(126)}x`]
+  for (const hostname of good) assert.equal(hostnameOf(hostname), hostname)
 })
+
+test('host names are taken in their one form', () => {
+  const forms = {
+    'A.Example.com.': 'a.example.com',
+    '::ffff:10.0.0.1': '10.0.0.1',
+    'ä.example.com': 'xn--4ca.example.com'
+  }
+  for (const [hostname, form] of Object.entries(forms)) assert.equal(hostnameOf(hostname), form)
+})
+
+function hostnameOf(hostname: string): string | undefined {
+  return parseNodesList(nodesListText([{ id: 'a', policyServer: 'root', hostname }]), FILE).nodes[0]?.hostname
+}
 
 test('a cycle is refused, naming those in it and nobody else', () => {
   const cycle = ['a', 'b', 'c'].map((id, index, all) => ({ id, policyServer: all[(index + 1) % 3] ?? 'a' }))

@@ -1,0 +1,68 @@
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+import ipaddr from 'ipaddr.js'
+
+/** What is refused below is none of these; for messages. */
+export const HOST_NAME_RULE =
+  'a host name, an IPv4 address as four decimal numbers, or an IPv6 address, without brackets and without a port'
+
+/** Longest name of a host (RFC 1035, section 2.3.4, as text). */
+const MAX_LENGTH = 253
+const LABEL = /^(?!-)[a-z0-9_-]{1,63}$/
+/** What most names are: in canonical form as they stand, and seen at once. No label is encoded, the last one is no number. */
+const PLAIN = /^(?:(?!xn--)[a-z0-9_][a-z0-9_-]{0,62}\.)*(?!xn--)[a-z_][a-z0-9_-]{0,62}$/
+const NUMBER = /^(?:0[xX][0-9a-fA-F]*|[0-9]+)$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
+const ASCII = /^[\x00-\x7f]*$/
+
+/**
+ * The one form of a host name or address, so that two names of the same host are never taken for names of two: lower
+ * case, without the dot that may end it, labels of other scripts as they are looked up in DNS (`xn--…`); IPv6 addresses
+ * as RFC 5952 has them, and those that are IPv4 addresses as these.
+ * @returns undefined for what is {@link HOST_NAME_RULE none of these}, such as `127.1` or `0x7f.0.0.1`, which some
+ *   programs read as an address and others as a name
+ */
+export function canonicalHost(text: string): string | undefined {
+  if (text.length <= MAX_LENGTH && PLAIN.test(text)) return text
+  switch (isIP(text)) {
+    case 4:
+      return text
+    case 6:
+      return canonicalIpv6(text)
+    default:
+      return canonicalName(text)
+  }
+}
+
+function canonicalIpv6(text: string): string | undefined {
+  if (text.includes('%')) return undefined // a zone means something on one machine alone
+  const address = ipaddr.IPv6.parse(text)
+  return address.isIPv4MappedAddress() ? address.toIPv4Address().toString() : address.toRFC5952String()
+}
+
+function canonicalName(text: string): string | undefined {
+  if (text.length > 4 * MAX_LENGTH) return undefined
+  const isEncoded = ASCII.test(text)
+  const name = (isEncoded ? text : domainToASCII(text)).toLowerCase().replace(/\.$/, '')
+  if (name.length > MAX_LENGTH || isIP(name) !== 0) return undefined
+  const labels = name.split('.')
+  if (!labels.every(label => LABEL.test(label))) return undefined
+  if (labels.length <= 4 && labels.every(label => NUMBER.test(label)) && isAddress(labels.map(numberOf))) {
+    return undefined
+  }
+  // Several spellings of a label would be decoded to the same text: only what it is encoded to again is taken.
+  return name.includes('xn--') && domainToASCII(name) !== name ? undefined : name
+}
+
+/** As `inet_aton` reads one: each number but the last is a byte, the last one is the bytes that are left. */
+function isAddress(numbers: readonly number[]): boolean {
+  const last = numbers.at(-1) ?? Number.NaN
+  return numbers.slice(0, -1).every(number => number < 256) && last < 256 ** (5 - numbers.length)
+}
+
+function numberOf(digits: string): number {
+  if (/^0[xX]/.test(digits)) return digits.length === 2 ? 0 : Number(digits)
+  if (digits.length > 1 && digits.startsWith('0'))
+    return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN
+  return Number(digits)
+}
