@@ -22,6 +22,8 @@ interface Rule {
   readonly kinds: readonly CallerKind[]
   /** Callers known by address alone are admitted from these networks. */
   readonly networks?: (config: Config) => NetworkSet
+  /** Whether callers on this machine are admitted that come through a trusted proxy on it. */
+  readonly ownMachine?: boolean
   /** What to change for a caller that was refused. */
   readonly remedy: string
 }
@@ -56,6 +58,7 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   'shared-folder': {
     kinds: ['local', 'policy-server', 'relay', 'node', 'admin'],
     networks: config => config.sharedFolder.allowedNetworks,
+    ownMachine: true,
     remedy: 'add its network to shared_folder.allowed_networks, or its certificate to general.nodes_certs_file'
   },
   administration: {
@@ -96,6 +99,7 @@ export function checkAccess(access: Access, caller: Caller, config: Config): voi
   const rule = ACCESS[access]
   if (rule.kinds.includes(caller.kind)) return
   if (caller.isAdmin === true && rule.kinds.includes('admin')) return
+  if (caller.isOnThisMachine === true && rule.ownMachine === true) return
   if (rule.networks !== undefined && caller.kind !== 'proxied' && rule.networks(config).contains(caller.address)) return
   const who = caller.id === undefined ? WHO[caller.kind] : `${WHO[caller.kind]} ${caller.id}`
   const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''

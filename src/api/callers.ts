@@ -137,9 +137,10 @@ function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkS
     .split(',')
     .map(part => part.trim())
   const client = chain.findLast(address => !trusted.contains(address))
-  return client === undefined || client === ''
-    ? { kind: 'proxied', address: peer.address }
-    : { kind: 'network', address: client }
+  if (client !== undefined && client !== '') return { kind: 'network', address: client }
+  // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
+  const isOnThisMachine = isLoopback(peer.address) && chain.every(isLoopback)
+  return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
 }
 
 function sha256(data: string | Buffer): Buffer {

@@ -32,7 +32,7 @@ function noticeProcessing(processing: Section): void {
     section.notice(
       'error',
       'output',
-      'Treeline forwards no inventories and reports; keep rudder-relayd for these, on another general.listen'
+      'Treeline forwards no inventories and reports; keep rudder-relayd for these, on another port, and set "disabled" here'
     )
   }
 }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { loadConfig } from '../../src/config/config-loader.js'
 import { parseConfig } from '../../src/config/config-parser.js'
+import { temporaryFolder } from '../support/treeline-command.js'
 
 function read(name: string): string {
   return readFileSync(new URL(`../../deploy/example/${name}`, import.meta.url), 'utf8')
@@ -25,4 +30,26 @@ test('what it has as comments can be switched on', () => {
   assert.deepEqual(config.notices, [])
   assert.equal(config.general.httpsListen?.port, 443)
   assert.equal(config.neighbours.addresses.size, 1)
+})
+
+test('the addition to the unit of rudder-relayd starts it with its own configuration, but for the port', async t => {
+  const file = new URL('../../deploy/systemd/rudder-relayd.service.d/beside-treeline.conf', import.meta.url)
+  const unit = readFileSync(file, 'utf8')
+  const folder = await temporaryFolder(t)
+  const [original, copy] = [join(folder, 'relayd'), join(folder, 'copy')]
+  await Promise.all([original, copy].map(path => mkdir(path)))
+  await writeFile(
+    join(original, 'main.conf'),
+    '[general]\nnode_id = "root"\nhttps_port = 4443\nlisten = "127.0.0.1:3030"\n'
+  )
+  await writeFile(join(original, 'logging.conf'), '[general]\nlevel = "debug"\n')
+  for (const [, command = ''] of unit.matchAll(/^ExecStartPre=(.*)$/gm)) {
+    const here = command.replaceAll('/opt/rudder/etc/relayd', original).replaceAll('/run/rudder-relayd-beside', copy)
+    execFileSync('/bin/sh', ['-c', here])
+  }
+  const { general, logging } = loadConfig(copy)
+  assert.deepEqual([general.listen.port, general.httpsPort, logging.level], [3031, 4443, 'debug'])
+  assert.match(unit, /^RuntimeDirectory=rudder-relayd-beside$/m)
+  assert.match(unit, /^ExecStart=\nExecStart=\S+ --config \/run\/rudder-relayd-beside$/m)
+  assert.match(unit, /^ExecReload=\nExecReload=.*127\.0\.0\.1:3031\//m)
 })

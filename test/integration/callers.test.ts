@@ -225,6 +225,8 @@ test('who may call what', async t => {
     await assertMay(['open', 'write'], from('2001:db8::7'))
     await assertMay(['open', 'observation'], from('203.0.113.9, 127.0.0.1'))
     await assertMay(['open', 'run'], from('192.0.2.1'))
+    await assertMay([...proxied, 'folder'], from('127.0.0.1')) // the agent of this machine
+    await assertMay(proxied, { headers: { via: '1.1 x' } }) // nobody is named
     assert.match(
       (await ask(relay, CALLS.write[1][1], { method: 'PUT', ...from('192.0.2.1') })).text,
       /shared_files\.allowed_networks/

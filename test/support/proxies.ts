@@ -118,7 +118,8 @@ function run(t: TestContext, program: string, args: readonly string[]): ChildPro
   return child
 }
 
-function untilListens(port: number): Promise<true> {
+/** Resolves once something takes connections at a port of loopback. */
+export function untilListens(port: number): Promise<true> {
   return eventually(`port ${port}`, async () => {
     return new Promise<true | undefined>(resolve => {
       const socket = connect({ host: '127.0.0.1', port })
