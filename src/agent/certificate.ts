@@ -5,6 +5,7 @@ import { CertificateKeeper } from '../membership/certificate-keeper.js'
 import { answerFromJson } from '../membership/join-form.js'
 import type { JoinAnswer } from '../membership/types.js'
 import type { LinkToUpper } from '../tree/hop.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { isoTime } from '../values/iso-time.js'
 import type { Logger } from '../values/logger.js'
 import { connectPolicyServer } from './policy-server-client.js'
@@ -23,7 +24,7 @@ export function keepCertificate(config: AgentConfig, link: LinkToUpper, logger: 
 /** When it ends, as it is shown; empty while its file cannot be read. */
 export function certificateEnd(certificateFile: string): { readonly certificate_ends_at?: string } {
   try {
-    const { validTo } = new X509Certificate(readFileSync(certificateFile))
+    const { validTo } = new X509Certificate(withoutByteOrderMark(readFileSync(certificateFile, 'utf8')))
     return { certificate_ends_at: isoTime(Date.parse(validTo)) }
   } catch {
     return {} // the keeper and the link tell of such a file

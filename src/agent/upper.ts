@@ -5,6 +5,7 @@ import type { AgentConfig } from '../config/agent-config.js'
 import { readCredentials } from '../links/credentials.js'
 import type { HandshakeOptions } from '../links/lower-link.js'
 import type { Upper } from '../links/open-web-socket.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { VERSION } from '../values/version.js'
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
@@ -73,7 +74,7 @@ function fingerprint(pem: string): string {
 
 async function readText(file: string, setting: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return withoutByteOrderMark(await readFile(file, 'utf8'))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new Error(`${setting}: cannot be read: ${why}`, { cause: error })

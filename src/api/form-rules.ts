@@ -7,8 +7,8 @@ type Done = (error?: Error | null, payload?: RequestPayload) => void
 const FORM = 'application/x-www-form-urlencoded'
 
 /**
- * For the body of every POST, which is short and read whole: a form and nothing else (415; a page on another site can
- * send text and some JSON unasked), no content coding, and a time limit (408 beyond). The server's own limit is off,
+ * For the body of every POST, which is short and read whole: a form and nothing else (415), which a body of no stated
+ * type is taken for, as existing relays do, no content coding, and a time limit (408 beyond). The server's own limit is off,
  * since the body of a PUT may take long.
  */
 export function installFormRules(app: FastifyInstance, limitMs: number): void {
@@ -44,7 +44,10 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
 /** @throws {RelayError} UNSUPPORTED_MEDIA */
 function checkIsForm({ headers, raw }: FastifyRequest): void {
   const type = headers['content-type']
-  if (type === undefined ? !hasBody(raw) : type.split(';', 1)[0]?.trim().toLowerCase() === FORM) return
-  const what = type === undefined ? 'no content-type' : `content-type ${type.slice(0, 80)}`
-  throw new RelayError('UNSUPPORTED_MEDIA', `${what}: send the fields as ${FORM}`)
+  if (type === undefined) {
+    if (hasBody(raw)) headers['content-type'] = FORM
+    return
+  }
+  if (type.split(';', 1)[0]?.trim().toLowerCase() === FORM) return
+  throw new RelayError('UNSUPPORTED_MEDIA', `content-type ${type.slice(0, 80)}: send the fields as ${FORM}`)
 }

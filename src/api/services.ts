@@ -16,6 +16,7 @@ import type { Metrics } from './metrics.js'
 export interface SystemControl {
   /** Re-reads configuration, nodes list and certificates. @returns what went wrong, a line each; empty when all is well */
   reload(): Promise<readonly string[]>
+  /** Looks at the configuration's files again. */
   status(): SystemStatus
 }
 

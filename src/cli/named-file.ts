@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { errorCode, errorMessage, UsageError } from './command-error.js'
 
 const ABSENT = 'there is no such file; check the path'
@@ -21,10 +22,10 @@ export function whyUnreadable(name: string, path: string, error: unknown): strin
   return `${name} ${path} cannot be read: ${WHY[errorCode(error) ?? ''] ?? errorMessage(error)}`
 }
 
-/** A small text file that an option names. @throws {UsageError} when it cannot be read */
+/** A small text file that an option names, without a byte order mark. @throws {UsageError} when it cannot be read */
 export async function readNamedFile(name: string, path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8')
+    return withoutByteOrderMark(await readFile(path, 'utf8'))
   } catch (error) {
     throw new UsageError(whyUnreadable(name, path, error), { cause: error })
   }

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../tree/certificate-identity.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import type { Logger } from '../values/logger.js'
 import { makeRequest } from './certificate-request.js'
 import { isIssued } from './certificates.js'
@@ -66,7 +67,7 @@ export class CertificateKeeper {
   async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
     const held = await this.#read()
     if (held === undefined) return undefined
-    const key = createPrivateKey(await readFile(this.options.keyFile))
+    const key = createPrivateKey(withoutByteOrderMark(await readFile(this.options.keyFile, 'utf8')))
     return this.options.renew(
       await makeRequest(held.id, key),
       AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
@@ -111,7 +112,7 @@ export class CertificateKeeper {
 
   /** @returns undefined for one that is not ours to renew */
   async #read(): Promise<Held | undefined> {
-    const certificate = new X509Certificate(await readFile(this.options.certificateFile))
+    const certificate = new X509Certificate(withoutByteOrderMark(await readFile(this.options.certificateFile, 'utf8')))
     const [id] = readIdentity(certificate.raw).userIds
     if (id === undefined || !isIssued(certificate)) return undefined
     const life = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
@@ -121,7 +122,7 @@ export class CertificateKeeper {
   async #renew({ id, certificate, life }: Held): Promise<void> {
     const { certificateFile, keyFile, renew, onAnswer, logger } = this.options
     const { signal } = this.#stopping
-    const key = createPrivateKey(await readFile(keyFile))
+    const key = createPrivateKey(withoutByteOrderMark(await readFile(keyFile, 'utf8')))
     const answer = await renew(await makeRequest(id, key), signal)
     const given = new X509Certificate(answer.certificate)
     const isNew = given.fingerprint256 !== certificate.fingerprint256

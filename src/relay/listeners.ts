@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { serveWithoutUpgrade } from './without-upgrade.js'
 
@@ -85,12 +86,13 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
   return server
 }
 
-function secureContext(config: Config): { cert: Buffer; key: Buffer } {
+function secureContext(config: Config): { cert: string; key: string } {
   const { httpsCertificateFile, httpsKeyFile } = config.general
   if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
     throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
   }
-  return { cert: readFileSync(httpsCertificateFile), key: readFileSync(httpsKeyFile) }
+  const read = (file: string) => withoutByteOrderMark(readFileSync(file, 'utf8'))
+  return { cert: read(httpsCertificateFile), key: read(httpsKeyFile) }
 }
 
 /** `Expect: 100-continue` goes to the routes, which say `continue` once all that comes before the body is in order. */

@@ -13,6 +13,7 @@ import type { Database } from '../storage/database.js'
 import { createMemberStore } from '../storage/member-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { Tree } from '../tree/tree-service.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 
 /** What a relay learns beside its own certificate, such as that of its policy server, it asks for this often. */
 const ASK_EVERY_MS = 24 * 3_600_000
@@ -126,7 +127,7 @@ export async function rememberPolicyServer({ upstream, general }: Config, answer
 
 function readNamed(file: string, setting: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return withoutByteOrderMark(readFileSync(file, 'utf8'))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new Error(`${setting} cannot be read (treeline init makes it): ${why}`, { cause: error })

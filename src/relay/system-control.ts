@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { SystemControl, SystemStatus } from '../api/services.js'
-import type { Config } from '../config/config.js'
+import { type Config, ConfigError } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
 import { type Database, databaseProblem } from '../storage/database.js'
 import type { DirectNeighbours } from '../tree/neighbours.js'
@@ -36,7 +36,8 @@ export interface RelaySystemControl extends SystemControl {
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
   const { tree, certificates, neighbours, database, treeSync, logger } = options
   let inForce = options.config
-  let configurationProblem = errorNotices(inForce)
+  /** What the last reload found wrong beyond the configuration's own files, or what waits for a restart. */
+  let reloadProblem: string | undefined
   let renewCertificate: (config: Config) => void = () => undefined
   certificates.readPolicyServer(inForce.upstream?.serverCertificateFile)
 
@@ -53,16 +54,18 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       await neighbours.reload(read)
       logger.level = read.logging.level
       inForce = read
-      configurationProblem = errorNotices(read)
+      reloadProblem = undefined
       if (waiting.length > 0) {
         logger.warn({ settings: waiting }, 'changed, and in force only after a restart')
-        configurationProblem ??= `in force only after a restart: ${waiting.join(', ')}`
+        reloadProblem = `in force only after a restart: ${waiting.join(', ')}`
       }
       return undefined
     } catch (error) {
       forget()
-      configurationProblem = error instanceof Error ? error.message : String(error)
-      return configurationProblem
+      const problem = error instanceof Error ? error.message : String(error)
+      // what its files say is looked at again for each status
+      reloadProblem = error instanceof ConfigError ? undefined : problem
+      return problem
     }
   }
 
@@ -78,7 +81,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   function status(): SystemStatus {
     const nodes = tree.status()
     return {
-      configuration: part(configurationProblem),
+      configuration: part(fileProblem(inForce.directory) ?? reloadProblem),
       database: part(databaseProblem(database)),
       nodes: {
         ...part(nodes.details),
@@ -124,6 +127,15 @@ function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'],
       ...(syncedAtMs === undefined ? {} : { age_seconds: Math.max(0, Math.floor((Date.now() - syncedAtMs) / 1_000)) }),
       ...(problem === undefined ? {} : { problem })
     }
+  }
+}
+
+/** What is wrong with the configuration as it is on disk now, whichever is in force. */
+function fileProblem(directory: string): string | undefined {
+  try {
+    return errorNotices(loadConfig(directory))
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
   }
 }
 

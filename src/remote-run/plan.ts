@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Topology } from '../tree/topology.js'
-import { checkNodeId } from '../values/ids.js'
+import type { Route, Topology } from '../tree/topology.js'
+import { isNodeId } from '../values/ids.js'
 import { RelayError } from '../values/relay-error.js'
 import type { RunOrder } from './types.js'
 
@@ -9,6 +9,8 @@ const NODES_PER_TURN = 2_000
 
 /** Ids that a list may hold beyond the size of the tree, so that a few unknown ones are told one by one. */
 const SPARE_IDS = 1_000
+
+const UNKNOWN: Route = { kind: 'unknown' }
 
 export interface PlannedNode {
   readonly id: string
@@ -30,7 +32,7 @@ export interface RunPlan {
  * holds nothing up.
  * @param order `isSingle`: the one node was asked for by itself, not in a list that happens to have one
  * @throws {RelayError} UNKNOWN_NODE when a single node is asked for and it is not below this relay; INVALID_INPUT for
- * an id that cannot be one, or many more ids than there are nodes
+ * many more ids than there are nodes
  */
 export async function planRun(
   topology: Topology,
@@ -72,8 +74,7 @@ async function planList(topology: Topology, nodes: readonly string[]): Promise<R
   const unknown: string[] = []
   const pause = everySoOften()
   for (const id of ids) {
-    checkNodeId(id)
-    const route = topology.route(id)
+    const route = isNodeId(id) ? topology.route(id) : UNKNOWN
     if (route.kind === 'here') here.push({ id, hostname: topology.find(id)?.hostname ?? '' })
     else if (route.kind === 'down') append(down, route.hop, id)
     else unknown.push(id)

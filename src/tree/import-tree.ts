@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer'
 import type { CertificateRecord, ImportRecord, NewImport, TopologyStore } from '../storage/topology-store.js'
 import { readIdentity } from './certificate-identity.js'
 import { packCertificates } from './certificate-index.js'
-import { MAX_CERTIFICATES_BYTES, parseCertificates } from './certificates-list.js'
+import { type ForeignBlock, MAX_CERTIFICATES_BYTES, parseCertificates } from './certificates-list.js'
 import { isAbsent, readSource, readSourceIfPresent, type Source } from './import-sources.js'
 import { MAX_NODES_LIST_BYTES, parseNodesList } from './nodes-list.js'
 import { numberNodes } from './numbered-nodes.js'
@@ -87,7 +87,9 @@ function* listedCertificates(
   warnings: Warnings
 ): Generator<{ record: CertificateRecord; owner: number }> {
   const seen = new Set<string>()
-  for (const { der, fingerprint, line } of parseCertificates(pem.bytes, pem.file)) {
+  const skipped = ({ label, line }: ForeignBlock) =>
+    warnings.add(`the block ${label} on line ${line} of ${pem.file} is no certificate: skipped`)
+  for (const { der, fingerprint, line } of parseCertificates(pem.bytes, pem.file, skipped)) {
     const name = fingerprint.toString('latin1')
     if (seen.has(name)) continue
     seen.add(name)

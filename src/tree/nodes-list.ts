@@ -1,3 +1,4 @@
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { isNodeId } from '../values/ids.js'
 import { isKeyHash } from '../values/key-hash.js'
@@ -47,7 +48,7 @@ export function parseNodesList(text: string, source: string): NumberedNodes {
 function parseObject(text: string, source: string): Record<string, unknown> {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(withoutByteOrderMark(text))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new NodesListError(`cannot use the nodes list ${source}: it is not complete JSON: ${reason.slice(0, 200)}`)

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Config } from '../config/config.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import type { ClientCertificate } from './peer-trust.js'
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
@@ -74,7 +75,7 @@ function parseCertificates(pem: string): Buffer[] {
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return withoutByteOrderMark(await readFile(file, 'utf8'))
   } catch (error) {
     throw new Error(`cannot read ${file}, which the configuration names: ${String(error)}`, { cause: error })
   }

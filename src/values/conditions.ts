@@ -1,4 +1,5 @@
 import { RelayError } from './relay-error.js'
+import { showOnOneLine } from './shown-text.js'
 
 /** The most characters that one condition may have (contract, "Remote run"). */
 export const MAX_CONDITION_LENGTH = 1024
@@ -7,7 +8,6 @@ export const MAX_CONDITION_LENGTH = 1024
 export const MAX_CONDITIONS_LENGTH = 64 * 1024
 
 const CONDITION = /^[a-zA-Z0-9][a-zA-Z0-9_]*$/
-const MAX_SHOWN_LENGTH = 80
 
 /**
  * Reads the comma-separated conditions of a remote run. Existing relays always send the field, so an empty text means
@@ -34,10 +34,4 @@ function checkCondition(condition: string): void {
   if (!CONDITION.test(condition)) {
     throw new RelayError('INVALID_INPUT', `invalid condition: ${shown}, should match ${CONDITION.source}`)
   }
-}
-
-/** The answer is one line of plain text: nothing that was sent may add a second one or drive a terminal. */
-function showOnOneLine(text: string): string {
-  const shown = text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text
-  return shown.replace(/[^\x20-\x7e…]/g, '?')
 }

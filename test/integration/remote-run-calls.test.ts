@@ -57,6 +57,32 @@ test('the three calls of remote-run, in text', async t => {
     }
   })
 
+  await t.test('nodes that are unknown or no ids do not stop the others; blanks around ids say nothing', async () => {
+    const nodes = ` node-r1 ,\tnode-s1, no id,,nobody , e\u0301\x1b[2J,${'x'.repeat(200)}`
+    const answer = await postForm(root, `${RUN}/nodes`, { ...keep, nodes })
+    assert.equal(answer.status, 200)
+    assert.deepEqual(ranIn(answer.text), ['node-r1', 'node-s1'])
+    const told = linesOf(answer.text).filter(line => line.startsWith('error: '))
+    const why = 'refused: unknown node: it is not below root'
+    const shown = ['e??[2J', 'no id', 'nobody', `${'x'.repeat(80)}…`]
+    assert.deepEqual(
+      told.sort(),
+      shown.map(id => `error: ${id}: ${why}`)
+    )
+  })
+
+  await t.test('what Python writes for true and false, and a form of no stated type', async () => {
+    const answer = await postForm(root, `${RUN}/nodes`, {
+      keep_output: 'True',
+      asynchronous: 'False',
+      nodes: 'node-r1'
+    })
+    assert.deepEqual([answer.status, ranIn(answer.text)], [200, ['node-r1']])
+    const body = 'keep_output=true&nodes=node-r1'
+    const untyped = await ask(root, `${RUN}/nodes`, { method: 'POST', body })
+    assert.deepEqual([untyped.status, ranIn(untyped.text)], [200, ['node-r1']])
+  })
+
   const hasEnded = (id: string) =>
     eventually(`the end of run ${id}`, async () => JSON.parse((await ask(root, `/runs/${id}`)).text).state === 'done')
 
@@ -101,6 +127,14 @@ test('the three calls of remote-run, in text', async t => {
       const { text } = await postForm(root, `${RUN}/nodes/node-s1`, { ...keep, [field]: value })
       assert.match(text, new RegExp(`^node-s1.example.test: remote run ${option}-- node-s1.example.test$`, 'm'))
     }
+    for (const [conditions, classes] of [
+      ['', 'one'],
+      ['one', ''],
+      ['one', 'two']
+    ] as const) {
+      const { text } = await postForm(root, `${RUN}/nodes/node-s1`, { ...keep, conditions, classes })
+      assert.match(text, / -D one -- /, 'the one that is not empty, and conditions before classes')
+    }
     const longest = 'x'.repeat(1024)
     const { text } = await postForm(root, `${RUN}/nodes/node-s1`, { ...keep, conditions: longest })
     assert.match(text, new RegExp(`-D ${longest} --`))
@@ -134,7 +168,11 @@ test('the three calls of remote-run, in text', async t => {
       const answer = await postForm(root, `${RUN}/nodes`, form)
       assert.deepEqual([answer.status, answer.text], [400, 'Missing nodes\n'])
     }
-    assert.equal((await postForm(root, `${RUN}/nodes`, { nodes: 'node-s1,no id' })).status, 400)
+    for (const nodes of ['no id', ' no id , ;,', 'node-s1\n']) {
+      const answer = await postForm(root, `${RUN}/nodes`, { nodes })
+      assert.equal(answer.status, 400, nodes)
+      assert.match(answer.text, /^invalid node id: .*\n$/)
+    }
     assert.equal((await rawRequest(root, 'POST', `${RUN}/nodes/%2e%2e`, ['Content-Length: 0'])).status, 400)
     assert.equal(await readFile(join(tree.folder, 'calls'), 'utf8'), callsBefore)
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
@@ -92,15 +92,21 @@ test('system, reload, metrics, and the shared folder', async t => {
     ]
     for (const [text, why] of broken) {
       await writeFile(configFile, text)
-      const answer = await reload()
-      assert.equal(answer.status, 500)
-      assert.match(JSON.parse(answer.text).errorDetails, why)
-      const { data } = await status()
-      assert.equal(data.configuration.status, 'error')
-      assert.match(data.configuration.details, why)
-      assert.equal(data.nodes.status, 'success')
+      for (const when of ['before', 'after'] as const) {
+        const { data } = await status()
+        assert.equal(data.configuration.status, 'error', `${when} a reload`)
+        assert.match(data.configuration.details, why)
+        assert.equal(data.nodes.status, 'success')
+        if (when === 'after') continue
+        const answer = await reload()
+        assert.equal(answer.status, 500)
+        assert.match(JSON.parse(answer.text).errorDetails, why)
+      }
     }
+    await rm(configFile)
+    assert.match((await status()).data.configuration.details, /main\.conf: there is none/)
     await writeFile(configFile, good)
+    assert.deepEqual((await status()).data.configuration, { status: 'success' }, 'without a reload')
     assert.equal((await reload()).status, 200)
     assert.deepEqual((await status()).data.configuration, { status: 'success' })
     await editConfig(root, text => `${text}[processing.inventory]\noutput = "upstream"\n`)
@@ -109,6 +115,42 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.equal(data.configuration.status, 'error')
     assert.match(data.configuration.details, /inventories.*rudder-relayd/s)
     await writeFile(configFile, good)
+    assert.equal((await reload()).status, 200)
+  })
+
+  await t.test('byte order marks and PEM blocks that are no certificates are skipped', async () => {
+    const certsFile = join(root.directory, 'allnodescerts.pem')
+    const files = [
+      nodesFile,
+      certsFile,
+      configFile,
+      join(root.directory, 'logging.conf'),
+      root.certificateFile,
+      root.keyFile
+    ]
+    const goods = await Promise.all(files.map(file => readFile(file, 'utf8')))
+    for (const [index, file] of files.entries()) await writeFile(file, `\uFEFF${goods[index]}`)
+    const key = await readFile(tree.member('node-r1').keyFile, 'utf8')
+    const foreign = ['PKCS7', 'TRUSTED CERTIFICATE'].map(
+      kind => `-----BEGIN ${kind}-----\nAAAA\n-----END ${kind}-----\n`
+    )
+    await writeFile(certsFile, `\uFEFF${key}${foreign.join('')}${goods[1]}`)
+    const answer = await reload()
+    assert.equal(answer.status, 200, answer.text)
+    const { data } = await status()
+    assert.deepEqual(
+      [data.configuration.status, data.nodes],
+      ['success', { status: 'success', count: 6, certificates: 4 }]
+    )
+    assert.equal((await ask(root, '/uuid', { as: null })).status, 200, 'its own certificate is in use')
+    const { log } = tree.processes.get('root') ?? {}
+    for (const kind of ['PRIVATE KEY', 'PKCS7', 'TRUSTED CERTIFICATE']) {
+      assert.ok(
+        log?.some(line => line.includes(`the block ${kind} on line `)),
+        kind
+      )
+    }
+    for (const [index, file] of files.entries()) await writeFile(file, goods[index] ?? '')
     assert.equal((await reload()).status, 200)
   })
 
@@ -139,6 +181,9 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.equal(await head(`?hash=${hashOf('sha256').toUpperCase()}&hash_type=sha256`), 304)
     assert.equal(await head(`?hash=${hashOf('sha512')}&hash_type=sha512`), 304)
     assert.equal(await head(`?hash=${'0'.repeat(64)}`), 200)
+    for (const none of ['?hash=', '?hash=&hash_type=', '?hash_type=sha512&hash='])
+      assert.equal(await head(none), 200, none)
+    assert.equal(await head(`?hash=${hashOf('sha256')}&hash_type=`), 304)
     for (const bad of [
       '?hash=00',
       '?hash=xyz',
@@ -153,7 +198,9 @@ test('system, reload, metrics, and the shared folder', async t => {
     for (const missing of ['none', 'sub%20folder', 'sub%20folder/none']) {
       const answer = await ask(root, `/shared-folder/${missing}`)
       assert.deepEqual([answer.status, answer.text], [404, 'NOT FOUND'], missing)
-      assert.equal(await head('', `/shared-folder/${missing}`), 404, missing)
+      for (const query of ['', '?hash=', '?hash=xyz', `?hash=${hashOf('sha256')}`]) {
+        assert.equal(await head(query, `/shared-folder/${missing}`), 404, missing + query)
+      }
     }
     for (const harmful of [
       '../secret',

@@ -45,8 +45,8 @@ test('an unknown node asked for by itself is an error; in a list of one it is to
   assert.deepEqual((await planRun(topology, { nodes: ['ghost'] })).unknown, ['ghost'])
 })
 
-test('malformed ids, and far more ids than nodes, are errors', async () => {
-  await assert.rejects(planRun(topologyOf('root', TREE), { nodes: ['a', '../b'] }), { code: 'INVALID_INPUT' })
+test('what can be no id is unknown; far more ids than nodes are an error', async () => {
+  assert.deepEqual((await planRun(topologyOf('root', TREE), { nodes: ['../b', 'a b'] })).unknown, ['../b', 'a b'])
   const many = Array.from({ length: 2_000 }, (_, index) => `n${index}`)
   await assert.rejects(planRun(topologyOf('root', TREE), { nodes: many }), { code: 'INVALID_INPUT' })
 })

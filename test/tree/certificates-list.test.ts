@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CertificatesListError, parseCertificates } from '../../src/tree/certificates-list.js'
+import { CertificatesListError, type ForeignBlock, parseCertificates } from '../../src/tree/certificates-list.js'
 import { makeNodeCertificate } from '../support/node-certificates.js'
 
 const FILE = '/var/lib/allnodescerts.pem'
@@ -45,9 +45,28 @@ test('a file that was cut off is refused, wherever within a certificate', async 
   assert.equal(parse(text.slice(0, lastByte)).length, 2)
 })
 
-test('blocks that are no certificates are refused, naming the line', async () => {
+test('blocks of other kinds are skipped and told; a byte order mark says nothing', async () => {
+  const [a, b] = await Promise.all([makeNodeCertificate('a'), makeNodeCertificate('b')])
+  const block = (label: string) => `-----BEGIN ${label}-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END ${label}-----\n`
+  const kinds = ['PRIVATE KEY', 'TRUSTED CERTIFICATE', 'PKCS7', 'X509 CRL']
+  const text = `\uFEFF${a.pem}${kinds.map(block).join('')}${b.pem.replaceAll('CERTIFICATE', 'X509 CERTIFICATE')}`
+  const skipped: ForeignBlock[] = []
+  const read = [...parseCertificates(Buffer.from(text), FILE, foreign => skipped.push(foreign))]
+  assert.deepEqual(
+    read.map(({ der }) => der),
+    [a.der, b.der]
+  )
+  assert.deepEqual(
+    skipped.map(({ label }) => label),
+    kinds
+  )
+  assert.equal(text.split('\n')[(skipped[0]?.line ?? 0) - 1], '-----BEGIN PRIVATE KEY-----')
+})
+
+test('blocks that are broken are refused, naming the line', async () => {
   const { pem } = await makeNodeCertificate('a')
-  refused(`${pem}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n`, /line \d+: expected -----BEGIN CERT/)
+  refused(`${pem}-----BEGIN PRIVATE KEY-----\nAAAA\n${pem}`, /line \d+: expected -----END PRIVATE KEY-----, found/)
+  refused(`${pem}-----BEGIN PKCS7-----\nAAAA\n`, /this pkcs7 has no end/)
   refused(`-----END CERTIFICATE-----\n${pem}`, /line 1: expected -----BEGIN/)
   refused(pem.replace('\n', '\n!'), /line 1: this certificate is not base64/)
   refused('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n', /not base64/)

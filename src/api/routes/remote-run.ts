@@ -4,8 +4,9 @@ import { renderText } from '../../remote-run/text-output.js'
 import type { Run, RunOrder } from '../../remote-run/types.js'
 import { parseConditions } from '../../values/conditions.js'
 import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
-import { checkNodeId } from '../../values/ids.js'
+import { checkNodeId, isNodeId } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
+import { showOnOneLine } from '../../values/shown-text.js'
 import { headerText, originOf } from '../request-origin.js'
 import { eventLines } from '../run-event-lines.js'
 import { Type } from '../schema.js'
@@ -145,7 +146,8 @@ function readText(form: Form, name: string): string | undefined {
 
 function readFlag(form: Form, name: string): boolean {
   const text = readText(form, name) ?? 'false'
-  if (text === 'true' || text === 'false') return text === 'true'
+  const value = text.toLowerCase() // Python writes True and False
+  if (value === 'true' || value === 'false') return value === 'true'
   throw new RelayError('INVALID_INPUT', `invalid ${name}: ${text.slice(0, 80)}, should be true or false`)
 }
 
@@ -169,9 +171,16 @@ function readWait(form: Form, asynchronous: boolean): number {
   return seconds * 1_000
 }
 
+/**
+ * The ids of a list, without blanks around them. One that can't be an id stops none of the others: it is in the list as
+ * it can be shown, and unknown like any other that no node has.
+ * @throws {RelayError} INVALID_INPUT where there is none, or none that can be an id
+ */
 function readNodes(form: Form): string[] {
-  const ids = (readText(form, 'nodes') ?? '').split(',').filter(id => id !== '')
-  if (ids.length === 0) throw new RelayError('INVALID_INPUT', 'Missing nodes')
-  for (const id of ids) checkNodeId(id)
-  return [...new Set(ids)]
+  const list = (readText(form, 'nodes') ?? '').split(',').map(id => id.replace(/^[ \t]+|[ \t]+$/g, ''))
+  const ids = list.filter(id => id !== '')
+  const [first] = ids
+  if (first === undefined) throw new RelayError('INVALID_INPUT', 'Missing nodes')
+  if (!ids.some(isNodeId)) checkNodeId(first)
+  return [...new Set(ids.map(id => (isNodeId(id) ? id : showOnOneLine(id))))]
 }

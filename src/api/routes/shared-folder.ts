@@ -29,15 +29,16 @@ export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { 
     },
     async (request, reply) => {
       const path = request.params['*']
-      const { hash, hash_type: type = 'sha256' } = request.query
+      const { hash = '', hash_type: givenType = '' } = request.query
+      const type = givenType === '' ? 'sha256' : givenType
       if (type !== 'sha256' && type !== 'sha512') {
         throw new RelayError('INVALID_INPUT', `invalid hash_type: ${type.slice(0, 40)}, should be sha256 or sha512`)
       }
-      if (hash === undefined) {
-        await sharedFolder.locate(path)
-        return reply.code(200).send()
+      if (!HEX[type].test(hash)) {
+        await sharedFolder.locate(path) // that there is no such file comes first
+        if (hash === '') return reply.code(200).send()
+        throw new RelayError('INVALID_INPUT', `invalid hash: not a ${type} in hexadecimal`)
       }
-      if (!HEX[type].test(hash)) throw new RelayError('INVALID_INPUT', `invalid hash: not a ${type} in hexadecimal`)
       const same = (await sharedFolder.hash(path, type)) === hash.toLowerCase()
       return reply.code(same ? 304 : 200).send()
     }
