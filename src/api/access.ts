@@ -89,9 +89,13 @@ const WHO: Readonly<Record<CallerKind, string>> = {
   node: 'the node',
   admin: 'a caller with the admin token',
   proxied: 'a caller behind a proxy',
-  network: 'an unknown caller'
+  network: 'an unknown caller',
+  'web-page': 'a web page from elsewhere'
 }
 
+/** Whatever the route: no remedy of its own can help. */
+const PAGE_REMEDY =
+  'its Origin or Host is none of this relay, or its browser says that it comes from another site; general.hostnames names the relay'
 const PROXY_REMEDY = '; through a proxy, list the proxy in general.trusted_proxies'
 
 /** @throws {RelayError} FORBIDDEN, naming the setting that would allow the call */
@@ -100,8 +104,10 @@ export function checkAccess(access: Access, caller: Caller, config: Config): voi
   if (rule.kinds.includes(caller.kind)) return
   if (caller.isAdmin === true && rule.kinds.includes('admin')) return
   if (caller.isOnThisMachine === true && rule.ownMachine === true) return
-  if (rule.networks !== undefined && caller.kind !== 'proxied' && rule.networks(config).contains(caller.address)) return
+  const isKnownByAddress = caller.kind !== 'proxied' && caller.kind !== 'web-page'
+  if (rule.networks !== undefined && isKnownByAddress && rule.networks(config).contains(caller.address)) return
   const who = caller.id === undefined ? WHO[caller.kind] : `${WHO[caller.kind]} ${caller.id}`
+  const remedy = caller.kind === 'web-page' ? PAGE_REMEDY : rule.remedy
   const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''
-  throw new RelayError('FORBIDDEN', `not allowed for ${who} at ${caller.address}: ${rule.remedy}${proxy}`)
+  throw new RelayError('FORBIDDEN', `not allowed for ${who} at ${caller.address}: ${remedy}${proxy}`)
 }

@@ -1,3 +1,4 @@
+import { hostname as systemHostname } from 'node:os'
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
@@ -12,6 +13,7 @@ import { createDraining } from './draining.js'
 import { installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
 import { checkProtocol } from './protocol-check.js'
+import { checkHead } from './request-head.js'
 import { createRequestLog } from './request-log.js'
 import { createRequestObserver } from './request-metrics.js'
 import { healthRoutes } from './routes/health.js'
@@ -28,6 +30,7 @@ import { systemRoutes } from './routes/system.js'
 import { treeRoutes } from './routes/tree.js'
 import { answerClientError, MAX_HEADER_BYTES, serverOptions } from './server-options.js'
 import type { Services } from './services.js'
+import { ownHosts } from './web-page.js'
 
 const MAX_FORM_BYTES = 1024 * 1024
 
@@ -92,9 +95,16 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 
 /** Before anything else of a request is read: who is it, and may they? */
 function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
-  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret } = services
+  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret, localSockets } = services
+  const ownNames = () => {
+    const hostname = topology().find(topology().selfId)?.hostname
+    return [...config().general.hostnames, systemHostname(), ...(hostname === undefined ? [] : [hostname])]
+  }
   const identify = createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,
+    isBehindProxy: () => config().general.behindProxy,
+    isOwnHost: ownHosts(ownNames),
+    isLocalSocket: socket => localSockets.has(socket),
     adminToken,
     certificates,
     isFromAbove,
@@ -107,6 +117,7 @@ function installCallers(app: FastifyInstance, services: Services, versions: Vers
     reply.header(RELAY_HEADER, VERSION)
     reply.header(REQUEST_ID_HEADER, request.id)
     request.begunAt = performance.now()
+    checkHead(request.raw)
     request.caller = identify(request.raw)
     const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)
     if (isStale) reply.header(LINK_SECRET_HEADER, 'unknown')

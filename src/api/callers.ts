@@ -6,9 +6,15 @@ import type { Caller } from '../values/caller.js'
 import { LINK_SECRET_HEADER } from '../values/header-names.js'
 import { isLoopback, type NetworkSet } from '../values/network-set.js'
 import type { KnownCertificates } from './services.js'
+import { type IsOwnHost, isForeignPage } from './web-page.js'
 
 export interface CallerSettings {
   readonly trustedProxies: () => NetworkSet
+  /** Whether all that comes to `general.listen` was passed on by a proxy. */
+  readonly isBehindProxy: () => boolean
+  readonly isOwnHost: IsOwnHost
+  /** Whether a connection came to the socket of `general.socket`, which the file system guards. */
+  readonly isLocalSocket: (socket: object) => boolean
   readonly adminToken: string | undefined
   readonly certificates: KnownCertificates
   /** Whether a request came over this relay's own link to its policy server. */
@@ -27,10 +33,6 @@ interface Identity {
 const PROXY_MARKS = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'] as const
 
 const BEARER = /^Bearer +(\S+)$/i
-/** A page whose host name was made to resolve to loopback (DNS rebinding) comes with that name, and with no `Origin`. */
-const OWN_HOST = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
-const OWN_ORIGIN = /^https?:\/\/((?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?)$/i
-
 /**
  * Tells who is calling from the connection (design, "Trust"; contract, "Remote run"). What the connection proves is
  * kept with it, and looked up again once certificates or the tree change, so that a removal acts on open connections.
@@ -45,10 +47,8 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     const known = identities.get(socket)
     if (known !== undefined && known.version === version) return known.caller
     const address = socket.remoteAddress ?? ''
-    const caller = certificateCaller(socket, address, settings) ?? {
-      kind: isLoopback(address) ? 'local' : 'network',
-      address
-    }
+    const isLocal = settings.isLocalSocket(socket) || isLoopback(address)
+    const caller = certificateCaller(socket, address, settings) ?? { kind: isLocal ? 'local' : 'network', address }
     identities.set(socket, { version, caller })
     return caller
   }
@@ -62,14 +62,29 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   }
 
   function addressedCaller(request: IncomingMessage, caller: Caller): Caller {
+    if (settings.isLocalSocket(request.socket)) return caller
+    const isPassedOn = settings.isBehindProxy() && !(request.socket instanceof TLSSocket)
+    if (isPassedOn && (caller.kind === 'local' || caller.kind === 'network')) {
+      return proxiedCaller(request, caller, settings.trustedProxies())
+    }
     if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies().contains(caller.address))) {
       return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies()) : caller
     }
     return caller
   }
 
+  /** Of a connection without TLS or link, by a name that nothing proves. */
+  function comesByHost(request: IncomingMessage): boolean {
+    const { socket } = request
+    if (socket instanceof TLSSocket || settings.isLocalSocket(socket) || request.httpVersionMajor > 1) return false
+    return !settings.isBehindProxy() && !hasProxyMark(request) && !settings.isFromAbove(request)
+  }
+
   return request => {
     const caller = plainCaller(request)
+    if (isForeignPage(request, settings.isOwnHost, comesByHost(request))) {
+      return { kind: 'web-page', address: caller.address }
+    }
     return adminHash !== undefined && showsToken(request, adminHash) ? withToken(caller) : caller
   }
 }
@@ -120,14 +135,7 @@ function showsToken(request: IncomingMessage, expected: Buffer): boolean {
 function hasProxyMark(request: IncomingMessage): boolean {
   const { headers } = request
   for (const mark of PROXY_MARKS) if (headers[mark] !== undefined) return true
-  if (headers.host !== undefined && !OWN_HOST.test(headers.host)) return true
-  return headers.origin !== undefined && !isOwnOrigin(headers.origin, headers.host)
-}
-
-/** A page of our own, opened on this machine. A host name that only resolves to loopback (DNS rebinding) is not. */
-function isOwnOrigin(origin: string, host: string | undefined): boolean {
-  const own = OWN_ORIGIN.exec(origin)?.[1]
-  return own !== undefined && own.toLowerCase() === host?.toLowerCase()
+  return false
 }
 
 function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {

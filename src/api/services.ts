@@ -60,6 +60,8 @@ export interface Services {
   readonly isFromAbove: (request: IncomingMessage) => boolean
   /** The relay or node whose link a secret was given with, while it stands. */
   readonly nodeOfSecret: (secret: string) => string | undefined
+  /** Connections that came to the socket of `general.socket`. */
+  readonly localSockets: WeakSet<object>
   /** The links that others opened to this relay. */
   readonly links: LinkAdministration
   /** This relay's own link to its policy server; undefined where it holds none. */

@@ -4,6 +4,7 @@ import { connectionErrorCode, describeConnectionFailure, isUntrustedCertificate 
 import { CommandError, UsageError } from './command-error.js'
 import { createServerConnector, type ServerTls } from './server-tls.js'
 import { printable } from './terminal.js'
+import { socketPathOf } from './unix-socket.js'
 
 /** Of a JSON answer or an error; more is not read. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024
@@ -69,9 +70,11 @@ export function createRelayClient(options: {
   /** Sent with each request. */
   readonly headers?: () => Readonly<Record<string, string>>
 }): RelayClient {
-  const base = readServer(options.server)
+  const socketPath = socketPathOf(options.server)
+  const base = readServer(socketPath === undefined ? options.server : 'http://localhost')
+  const shown = socketPath === undefined ? base.origin : socketPath
   const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
-  const connect = createServerConnector(options.tls)
+  const connect = createServerConnector(options.tls, socketPath)
   const agent = new Agent({ connect: options.through?.(connect) ?? connect, maxHeaderSize: MAX_HEADER_BYTES })
   const authorization: Record<string, string> =
     options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }
@@ -104,13 +107,14 @@ export function createRelayClient(options: {
 
   function notReached(cause: unknown): NotReachedError {
     const advice = isUntrustedCertificate(cause) ? '; name its issuer with --ca, or itself with --pin' : ''
-    const isAway = connectionErrorCode(cause) === 'ECONNREFUSED'
+    const code = connectionErrorCode(cause)
+    const isAway = code === 'ECONNREFUSED' || (code === 'ENOENT' && socketPath !== undefined)
     const why = isAway ? 'nothing listens there; is the relay running?' : describeConnectionFailure(cause) + advice
-    return new NotReachedError(`the relay at ${base.origin} cannot be reached: ${printable(why)}`, undefined, { cause })
+    return new NotReachedError(`the relay at ${shown} cannot be reached: ${printable(why)}`, undefined, { cause })
   }
 
   return {
-    server: base.origin,
+    server: shown,
     send,
     request,
     async json(asked) {

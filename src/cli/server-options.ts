@@ -3,6 +3,7 @@ import type { Config } from '../config/config.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import type { RelayClient } from './relay-client.js'
+import { UNIX_SOCKET } from './unix-socket.js'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:3030'
 
@@ -25,7 +26,10 @@ export interface ServerOptions {
 export function addServerOptions(command: Command, keyOption: '--key' | '--tls-key' = '--key'): Command {
   return command
     .option('-c, --config <dir>', "the relay's configuration directory, to find its address and node id")
-    .option('--server <url>', `the relay to ask (default: general.listen of --config, or ${DEFAULT_SERVER})`)
+    .option(
+      '--server <url>',
+      `the relay to ask (default: general.socket or general.listen of --config, or ${DEFAULT_SERVER}); also unix:<path>`
+    )
     .option('--token-file <file>', 'file with the admin token of that relay')
     .option('--ca <file>', "certificates (PEM) to trust for https, instead of the system's")
     .option('--cert <file>', 'our certificate (PEM), shown to the relay')
@@ -81,6 +85,7 @@ async function findServer(options: ServerOptions): Promise<string> {
   if (options.server !== undefined) return options.server
   const config = await readConfig(options)
   if (config === undefined) return DEFAULT_SERVER
+  if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`
   const { host, port } = config.general.listen
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`

@@ -16,13 +16,14 @@ export interface ServerTls {
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
- * Opens connections to the relay, TLS 1.3 for https. With a pin nothing but the certificate itself counts; else its
+ * Opens connections to the relay, at `socketPath` if there is one, TLS 1.3 for https. With a pin nothing but the certificate itself counts; else its
  * issuer (`ca`, where a certificate may also stand for itself, or the system's) and its host name do.
  */
-export function createServerConnector(tls: ServerTls): buildConnector.connector {
+export function createServerConnector(tls: ServerTls, socketPath?: string): buildConnector.connector {
   const pins = tls.pin === undefined ? undefined : [tls.pin].flat().map(readPin)
   const connect = buildConnector({
     minVersion: 'TLSv1.3',
+    ...(socketPath === undefined ? {} : { socketPath }),
     timeout: CONNECT_TIMEOUT_MS,
     maxCachedSessions: 0,
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),

@@ -4,6 +4,8 @@ import type { ListenAddress } from './config.js'
 import type { ValueReader } from './value-readers.js'
 
 /** A host with a port, or without one. */
+const HOST_NAME = /^[A-Za-z0-9_.:-]{1,253}$/
+
 export interface HostAddress {
   readonly host: string
   readonly port: number | undefined
@@ -25,6 +27,12 @@ export const neighbourAddress: ValueReader<ListenAddress> = {
 }
 
 /** A host name or address, with or without a port. */
+export const hostNames: ValueReader<readonly string[]> = {
+  expected: 'a list of host names, such as ["relay.example.com"]',
+  parse: raw =>
+    Array.isArray(raw) && raw.every(item => typeof item === 'string' && HOST_NAME.test(item)) ? raw : undefined
+}
+
 export const hostAddress: ValueReader<HostAddress> = {
   expected: 'a host name such as rudder.example.com, with or without a port',
   parse: raw => {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { isNodeId } from '../values/ids.js'
-import { hostAddress, listenAddress, neighbourAddress } from './address-readers.js'
+import { hostAddress, hostNames, listenAddress, neighbourAddress } from './address-readers.js'
 import { cleanupSchedule } from './cleanup-schedule.js'
 import { type Config, ConfigError, type ListenAddress } from './config.js'
 import { noticeForeignKeys } from './foreign-keys.js'
@@ -102,6 +102,9 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
     nodesListFile: section.read('nodes_list_file', path, '/var/rudder/lib/relay/nodeslist.json'),
     nodesCertsFile: section.read('nodes_certs_file', path, '/var/rudder/lib/ssl/allnodescerts.pem'),
     listen: section.read('listen', listenAddress, '127.0.0.1:3030'),
+    behindProxy: section.read('behind_proxy', flag, false),
+    socket: section.optional('socket', path),
+    hostnames: section.read('hostnames', hostNames, []),
     httpsListen: section.optional('https_listen', listenAddress),
     httpsCertificateFile: section.optional('https_certificate_file', path),
     httpsKeyFile: section.optional('https_key_file', path),

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream
 } from 'node:http2'
 import type { WebSocket } from 'ws'
+import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { commonVersion, describeMismatch, PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import {
   answerChallenge,
@@ -81,6 +82,7 @@ export class LowerEnd {
       route(request, response)
     }
     this.#http1 = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 0 }, routing)
+    this.#http1.maxHeadersCount = MAX_HEADERS_OFF
     this.#http2 = createHttp2Server(
       {
         settings: {

@@ -7,7 +7,9 @@ import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { createHandshakeGate } from './handshake-gate.js'
+import { openLocalSocket } from './local-socket.js'
 import { serveWithoutUpgrade } from './without-upgrade.js'
 
 export interface Listeners {
@@ -31,10 +33,16 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
 
 /** Opens `general.listen` (plain HTTP) and `general.https_listen` (TLS 1.3): the same routes answer on both. */
-export async function openListeners(app: FastifyInstance, config: Config, upgrade: Upgrade): Promise<Listeners> {
+export async function openListeners(
+  app: FastifyInstance,
+  config: Config,
+  upgrade: Upgrade,
+  localSockets: WeakSet<object>
+): Promise<Listeners> {
   const { listen, httpsListen, maxConnections } = config.general
   await app.ready()
   app.server.maxConnections = maxConnections
+  app.server.maxHeadersCount = MAX_HEADERS_OFF
   answerExpectations(app, app.server)
   app.server.on('upgrade', (request, socket, head) => {
     if (!upgrade(request, socket, head)) serveWithoutUpgrade(app.server, 'connection', request, socket, head)
@@ -56,15 +64,33 @@ export async function openListeners(app: FastifyInstance, config: Config, upgrad
     }
     addresses.push(`https://${show(gate.address())}`)
   }
+  const { socket } = config.general
+  const local =
+    socket === undefined
+      ? undefined
+      : await openLocalSocket(app, config, socket, connection => void localSockets.add(connection)).catch(
+          async (error: unknown) => {
+            gate?.close()
+            await app.close() // as above
+            throw error
+          }
+        )
+  if (socket !== undefined) addresses.push(`unix:${socket}`)
   return {
     addresses,
     renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
     drain: async () => {
-      await Promise.all([app.close(), tls === undefined || gate === undefined ? undefined : closed(gate, tls)])
+      const localClosed = local === undefined ? undefined : closed(local, local)
+      await Promise.all([
+        app.close(),
+        localClosed,
+        tls === undefined || gate === undefined ? undefined : closed(gate, tls)
+      ])
     },
     cut: () => {
       app.server.closeAllConnections()
       tls?.closeAllConnections()
+      local?.closeAllConnections()
     }
   }
 }
@@ -81,6 +107,7 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
     },
     (request, response) => app.routing(request, response)
   )
+  server.maxHeadersCount = MAX_HEADERS_OFF
   answerExpectations(app, server)
   server.on('clientError', answerClientError)
   return server
@@ -122,7 +149,7 @@ function bind(server: TcpServer, { host, port }: ListenAddress): Promise<void> {
 }
 
 /** Resolves when the last connection has gone. */
-function closed(gate: TcpServer, tls: Server): Promise<void> {
+function closed(gate: TcpServer, tls: Pick<Server, 'closeIdleConnections'>): Promise<void> {
   return new Promise(resolve => {
     gate.close(() => resolve())
     tls.closeIdleConnections()

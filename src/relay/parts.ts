@@ -111,6 +111,7 @@ export async function createParts({ config, tree, logger, versions }: PartsOptio
     topology,
     neighbours,
     certificates,
+    localSockets: new WeakSet(),
     links: createLinkAdministration(registry),
     ownLink: () => ownLinks.dialer?.status,
     sharedFolder: createSharedFolder(config.sharedFolder.path),

@@ -7,6 +7,8 @@ const LIVE: ReadonlySet<string> = new Set([
   'tree.renewalGraceMs',
   'logging.level',
   'general.trustedProxies',
+  'general.behindProxy',
+  'general.hostnames',
   'general.peerAuthentication',
   'general.connectTimeoutMs',
   'general.responseTimeoutMs',

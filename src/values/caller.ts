@@ -1,15 +1,16 @@
 /**
  * Who is calling, as far as the connection proves it (design, "Trust").
  *
- * - `local`: loopback, without any mark of a proxy
+ * - `local`: the socket of `general.socket`, or loopback without any mark of a proxy
  * - `policy-server`: the relay above us, by its certificate
  * - `relay`: a node below us that is the policy server of others, by its certificate or by the secret of its link
  * - `node`: any other node that we know, in the same way
  * - `admin`: shows the admin token, and is none of those above
  * - `proxied`: loopback, through a proxy that is not listed in `general.trusted_proxies`
  * - `network`: anyone else, known by nothing but the address
+ * - `web-page`: a page from elsewhere, in whosever browser; it may do nothing
  */
-export type CallerKind = 'local' | 'policy-server' | 'relay' | 'node' | 'admin' | 'proxied' | 'network'
+export type CallerKind = 'local' | 'policy-server' | 'relay' | 'node' | 'admin' | 'proxied' | 'network' | 'web-page'
 
 export interface Caller {
   readonly kind: CallerKind

@@ -5,6 +5,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   EPIPE: 'it closed the connection',
   ENOTFOUND: 'its host name cannot be resolved: check the name, and the DNS of this machine',
   EAI_AGAIN: 'its host name cannot be resolved now: DNS does not answer',
+  EACCES: 'permission denied: this user may not open it',
   EHOSTUNREACH: 'no route to it',
   ENETUNREACH: 'no route to it',
   EADDRNOTAVAIL: 'this machine has no address to reach it from',

@@ -15,6 +15,7 @@ export type RelayErrorCode =
   | 'CLIENT_TOO_SLOW'
   | 'CLIENT_GONE'
   | 'BODY_TOO_LARGE'
+  | 'TOO_MANY_HEADERS'
   | 'UNSUPPORTED_MEDIA'
   | 'HOP_UNREACHABLE'
   | 'BUSY'

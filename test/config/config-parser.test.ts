@@ -34,6 +34,9 @@ test('every key is honoured', () => {
     nodes_list_file = "nodeslist.json"
     nodes_certs_file = "/abs/certs.pem"
     listen = "[::1]:0"
+    behind_proxy = true
+    socket = "relay.sock"
+    hostnames = ["alias.example.com"]
     https_listen = "0.0.0.0:8443"
     https_certificate_file = "relay.pem"
     https_key_file = "relay.key"
@@ -96,6 +99,9 @@ test('every key is honoured', () => {
     nodesListFile: '/etc/relay/nodeslist.json',
     nodesCertsFile: '/abs/certs.pem',
     listen: { host: '::1', port: 0 },
+    behindProxy: true,
+    socket: '/etc/relay/relay.sock',
+    hostnames: ['alias.example.com'],
     httpsListen: { host: '0.0.0.0', port: 8443 },
     httpsCertificateFile: '/etc/relay/relay.pem',
     httpsKeyFile: '/etc/relay/relay.key',

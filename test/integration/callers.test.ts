@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { Agent, request as tlsRequest } from 'node:https'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { type AskOptions, ask } from '../support/http.js'
+import { exists } from '../support/joined-tree.js'
 import { sendRaw } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
 import { editConfig } from '../support/tree-files.js'
+import { treeline } from '../support/treeline-command.js'
 
 const TOKEN = 'a-token-that-is-long-enough'
 
@@ -150,21 +154,86 @@ test('who may call what', async t => {
     await assertMay(local, { headers: { origin: relay.localUrl } })
   })
 
-  await t.test('through a proxy, or from a page of another origin: files and runs', async () => {
-    const { host } = new URL(relay.localUrl)
+  await t.test('through a proxy: files and runs', async () => {
     const marks = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1', via: '1.1 x', 'x-real-ip': '127.0.0.1' }
     for (const [name, value] of Object.entries(marks)) {
       await assertMay(proxied, { headers: { [name]: value } }, /general\.trusted_proxies/)
     }
-    for (const origin of ['https://evil.example', 'null', `http://evil.example:${host.split(':')[1]}`]) {
-      await assertMay(proxied, { headers: { origin } }, /general\.trusted_proxies/)
+  })
+
+  await t.test('a web page from elsewhere: nothing, whoever its browser is taken for', async () => {
+    const { port } = new URL(relay.localUrl)
+    const pages: Record<string, string>[] = [
+      { origin: 'https://evil.example' },
+      { origin: 'null' },
+      { origin: `http://evil.example:${port}` },
+      { origin: 'http://localhost:1' },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { host: 'rebound.example' },
+      { host: `127.0.0.1.rebound.example:${port}` },
+      { origin: 'http://rebound.example', host: 'rebound.example' },
+      // a page may add any header to a request to what it takes for its own origin
+      { origin: 'http://rebound.example', host: 'rebound.example', 'x-forwarded-for': '192.0.2.1' },
+      { origin: 'http://rebound.example', 'x-forwarded-host': 'rebound.example', via: '1.1 x' }
+    ]
+    for (const headers of pages) {
+      const what = JSON.stringify(headers)
+      for (const as of [undefined, member, tree.member('root')]) {
+        if (as !== undefined && !('origin' in headers || 'sec-fetch-site' in headers)) continue // TLS proves the host
+        for (const path of ['/uuid', '/runs', '/shared-files/node-a1']) {
+          const { status, text } = await ask(relay, path, { headers, ...(as === undefined ? {} : { as }) })
+          assert.equal(status, 403, what)
+          assert.match(text, /a web page from elsewhere at .*: .*general\.hostnames/, what)
+        }
+        const run = await ask(relay, '/remote-run/all', {
+          method: 'POST',
+          headers,
+          ...(as === undefined ? {} : { as })
+        })
+        assert.equal(run.status, 403, what)
+      }
     }
+    await assertMay([], { headers: { origin: 'null' } }, /general\.hostnames/)
+    const withToken = { origin: 'null', authorization: `Bearer ${TOKEN}` }
+    assert.equal((await ask(relay, '/runs', { headers: withToken })).status, 403)
     const old = await sendRaw(relay, 'GET /runs HTTP/1.0\r\nOrigin: https://evil.example\r\n\r\n')
     assert.equal(old.status, 403, 'without a host')
-    const rebound = { origin: 'http://rebound.example', host: 'rebound.example' }
-    await assertMay(proxied, { headers: rebound }, /general\.trusted_proxies/)
-    await assertMay(proxied, { headers: { host: 'rebound.example' } }, /general\.trusted_proxies/)
   })
+
+  await t.test('by the names that the relay has: as ever', async () => {
+    for (const host of ['localhost', '127.0.0.1:3030', '[::1]', 'LOCALHOST.', hostname()]) {
+      assert.equal((await ask(relay, '/runs', { headers: { host } })).status, 200, host)
+    }
+    const user = { 'sec-fetch-site': 'none', host: 'localhost' }
+    assert.equal((await ask(relay, '/runs', { headers: user })).status, 200)
+    const page = { 'sec-fetch-site': 'same-origin', origin: 'http://localhost:3030', host: 'localhost:3030' }
+    assert.equal((await ask(relay, '/runs', { headers: page })).status, 200)
+    await reload(text => text.replace('[general]', '[general]\nhostnames = ["alias.example"]'))
+    assert.equal((await ask(relay, '/runs', { headers: { host: 'alias.example' } })).status, 200)
+  })
+
+  await t.test(
+    'headers that push a mark of a proxy out of sight, or name two hosts: refused, and nobody is local',
+    async () => {
+      const crowd = Array.from({ length: 1_000 }, () => 'a:').join('\r\n')
+      const mark = 'X-Forwarded-For: 192.0.2.1\r\nConnection: close'
+      for (const path of ['/rudder/relay-api/runs', '/rudder/relay-api/nodes']) {
+        const { status } = await sendRaw(
+          relay,
+          `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${crowd}\r\n${mark}\r\n\r\n`
+        )
+        assert.equal(status, 431)
+      }
+      const hosts = 'Host: localhost\r\nHost: evil.example\r\nConnection: close'
+      assert.equal((await sendRaw(relay, `GET /uuid HTTP/1.1\r\n${hosts}\r\n\r\n`)).status, 400)
+      // what stands behind the offer of another protocol is read by the same rule: one request, not two
+      const hidden = 'POST /rudder/relay-api/system/reload HTTP/1.1\r\nHost: localhost\r\n\r\n'
+      const offer = `Host: localhost\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\n${crowd}\r\nContent-Length: ${hidden.length}`
+      const answer = await sendRaw(relay, `POST /rudder/relay-api/remote-run/all HTTP/1.1\r\n${offer}\r\n\r\n${hidden}`)
+      assert.equal(answer.status, 431)
+    }
+  )
 
   await t.test('by certificate: a node, a relay below, the policy server, and one that nobody knows', async () => {
     const nodes: Group[] = ['write', 'open', 'folder', 'read']
@@ -261,4 +330,36 @@ test('who may call what', async t => {
     assert.equal(await get(), 200)
     assert.equal(sockets.size, 1)
   })
+
+  await t.test('at the socket: local; at a listener behind a proxy: nobody is', async () => {
+    const socket = join(relay.directory, 'relay.sock')
+    await editConfig(relay, text => text.replace('[general]', `[general]\nbehind_proxy = true\nsocket = "${socket}"`))
+    await tree.processes.get('relay-a')?.stop()
+    await tree.restart('relay-a')
+    assert.equal((await stat(socket)).mode & 0o777, 0o660)
+    await assertMay(proxied, {}, /general\.trusted_proxies/)
+    assert.equal((await askSocket(socket, '/rudder/relay-api/1/runs')).status, 200)
+    assert.equal((await askSocket(socket, '/rudder/relay-api/1/runs', { origin: 'null' })).status, 403)
+    const nodes = await treeline(t, ['nodes', 'list', '--config', relay.directory])
+    assert.equal(nodes.code, 0, nodes.stderr)
+    const process = tree.processes.get('relay-a')
+    process?.signal('SIGKILL') // which leaves the socket
+    await process?.ended
+    await tree.restart('relay-a')
+    assert.equal((await askSocket(socket, '/uuid')).status, 200)
+    await tree.processes.get('relay-a')?.stop()
+    assert.equal(await exists(socket), false)
+    await writeFile(socket, 'a file of someone')
+    const refused = await treeline(t, ['serve', '--config', relay.directory])
+    assert.match(refused.stderr, /general\.socket: .* is there already, and is no socket/)
+    assert.equal(await readFile(socket, 'utf8'), 'a file of someone')
+  })
 })
+
+async function askSocket(socketPath: string, path: string, headers: Record<string, string> = {}) {
+  const request = plainRequest({ socketPath, path, headers: { host: 'localhost', ...headers } })
+  request.end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  response.resume()
+  return { status: response.statusCode }
+}

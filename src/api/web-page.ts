@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http'
+
+/** Hosts that a request may name, without port, in lower case. */
+export type IsOwnHost = (host: string, request: IncomingMessage) => boolean
+
+/** What a browser says of a request that a page of the same origin, or nobody but the user, caused. */
+const OWN_SITES = new Set(['same-origin', 'none'])
+const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::\d+)?$/i
+const ORIGIN = /^https?:\/\/(.+)$/i
+const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
+
+/**
+ * Whether a web page from elsewhere caused a request: by its `Origin`, by what the browser says of its site, or by a
+ * host name that was made to lead here (DNS rebinding), which a page may call from its own origin. A browser sends
+ * such a request from wherever it runs, with the network, the certificate and the loopback of its user.
+ * @param knowsHost whether the connection came by a name that proves nothing: plain HTTP, without a proxy in between
+ */
+export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, knowsHost: boolean): boolean {
+  const { origin, host, 'sec-fetch-site': site } = request.headers
+  if (site !== undefined && !OWN_SITES.has(String(site))) return true
+  if (knowsHost && host !== undefined && !isOwnHost(hostIn(host), request)) return true
+  return origin !== undefined && !isOwnOrigin(request, origin, isOwnHost)
+}
+
+/** A page of ours: asked by the same name and port as the page itself, or by the name that a proxy was asked by. */
+function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnHost): boolean {
+  const authority = ORIGIN.exec(origin)?.[1]?.toLowerCase()
+  if (authority === undefined || !isOwnHost(hostIn(authority), request)) return false
+  const { host, 'x-forwarded-host': forwarded } = request.headers
+  return authority === host?.toLowerCase() || authority === String(forwarded ?? '').toLowerCase()
+}
+
+/** The host of `host:port`, without brackets, in lower case; empty when it is none. */
+function hostIn(authority: string): string {
+  const host = AUTHORITY.exec(authority)?.[1] ?? ''
+  return host.replaceAll(/[[\]]/g, '').replace(/\.$/, '').toLowerCase()
+}
+
+/** Loopback, the address at which the connection arrived, and the names that the relay is known to have. */
+export function ownHosts(names: () => readonly string[]): IsOwnHost {
+  return (host, request) => {
+    if (host === '') return false
+    if (LOOPBACK.test(host) || host === localAddressOf(request)) return true
+    return names().some(name => name.toLowerCase().replace(/\.$/, '') === host)
+  }
+}
+
+function localAddressOf({ socket }: IncomingMessage): string {
+  return (socket.localAddress ?? '').replace(/^::ffff:/, '')
+}
