@@ -117,6 +117,7 @@ export class FileWork {
   async #do(what: string, { receiver, sharer }: Tools, client: Awaited<ReturnType<Tools['connect']>>): Promise<void> {
     const { config, link, logger } = this.options
     const [kind, index = ''] = what.split(' ')
+    const hadNoLink = link.isAwaited // it may open while the policy server, which does not know us yet, refuses
     try {
       const received = kind === 'receive' ? config.receive[Number(index)] : undefined
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
@@ -129,7 +130,7 @@ export class FileWork {
       const details = { what: `agent.${kind}[${index}]`, reason }
       this.#problems.set(details.what, reason)
       // The policy server may know this node by its link alone: it is tried again as soon as that is open.
-      if (link.isAwaited) logger.info(details, 'a file could not be seen to while there is no link')
+      if (hadNoLink || link.isAwaited) logger.info(details, 'a file could not be seen to while there is no link')
       else logger.error(details, 'a file could not be seen to; it is tried again')
       this.#retry(what)
     }

@@ -22,6 +22,11 @@ export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'head
 
 /** Answers what is no request, on either server: 408, 431 or 400 and a line of text, then the connection is closed. */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (socket.writableEnded && !socket.destroyed) {
+    // More rubbish, while what was answered is on its way out: to destroy it now would take the answer along.
+    socket.setTimeout(FLUSH_LIMIT_MS, () => socket.destroy())
+    return
+  }
   const answer = answerTo(error)
   if (answer === undefined || !socket.writable || isAnswering(socket)) {
     socket.destroy()

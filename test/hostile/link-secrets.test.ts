@@ -9,7 +9,7 @@ import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
 
 const SECRET = 'treeline-link-secret'
-const FORM = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[\w-]{43}/
+const FORM = /\d{10}-[0-9a-f]{24}\.[\w-]{43}/
 const TREE = '/rudder/relay-api/v1/tree'
 
 /** `evil` is never started: the test speaks in its name. */
