@@ -70,14 +70,18 @@ export function asCa(certificate: CertificateMaterial, nodeId: string, kind: Cer
  */
 export async function issueCertificate(
   ca: Ca,
-  options: AgentCertificateOptions & { readonly loopback?: boolean }
+  options: Omit<AgentCertificateOptions, 'nodeId'> & {
+    /** Undefined: it names no node, as that of a web server does. */
+    readonly nodeId: string | undefined
+    readonly loopback?: boolean
+  }
 ): Promise<CertificateMaterial> {
   const kind = options.kind ?? 'ec'
   const key = options.privateKeyPem === undefined ? await makeKey(kind) : readKey(options.privateKeyPem)
   const keys = await toWebKeys(key, kind)
   const caKeys = await toWebKeys(ca, ca.kind)
   const certificate = await X509CertificateGenerator.create({
-    subject: [{ [USER_ID_OID]: [options.nodeId] }],
+    subject: [options.nodeId === undefined ? { CN: [options.hostname] } : { [USER_ID_OID]: [options.nodeId] }],
     issuer: ca.subject,
     publicKey: keys.publicKey,
     signingKey: caKeys.privateKey,

@@ -1,10 +1,11 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
 import type { AgentConfig } from '../config/agent-config.js'
 import { readCredentials } from '../links/credentials.js'
 import type { HandshakeOptions } from '../links/lower-link.js'
 import type { Upper } from '../links/open-web-socket.js'
+import { identityCheck } from '../tree/peer-identity.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { VERSION } from '../values/version.js'
 
@@ -46,11 +47,11 @@ export async function readPolicyServerFiles(config: AgentConfig): Promise<Policy
 /** The policy server's address and how it proves who it is. */
 export async function upperOf(config: AgentConfig): Promise<Upper> {
   const { ca, pins, cert, key } = await readPolicyServerFiles(config)
-  const { host, tlsCertificate } = config.upstream
+  const { host, nodeId, tlsCertificate } = config.upstream
   // The link itself says who this is: shown in TLS as well, it takes the policy server time and 5 KB for each link.
   const tls: ConnectionOptions = { ...(tlsCertificate ? { cert, key } : {}), ...(ca === undefined ? {} : { ca }) }
   // Through a proxy, TLS itself is not told an address.
-  const named = { ...tls, checkServerIdentity: (_: string, shown: PeerCertificate) => checkServerIdentity(host, shown) }
+  const named = { ...tls, checkServerIdentity: identityCheck(host, nodeId) }
   const pinned = { ...tls, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
   return {
     url: `wss://${addressOf(config)}`,

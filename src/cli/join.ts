@@ -4,6 +4,7 @@ import { hostname as machineName, userInfo } from 'node:os'
 import { join as joinPath, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { listenAddress } from '../config/address-readers.js'
+import type { UpstreamText } from '../membership/texts.js'
 import type { JoinAnswer } from '../membership/types.js'
 import { checkNodeId } from '../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../values/join-token.js'
@@ -112,7 +113,7 @@ interface Written {
   readonly folder: string
   readonly listen: string
   readonly port: number
-  readonly above: { readonly hostname: string; readonly port: number }
+  readonly above: UpstreamText
   readonly command: 'serve' | 'agent'
 }
 
@@ -137,12 +138,13 @@ async function writeFolder(answer: JoinAnswer, { folder, listen, port, above, co
 }
 
 /** The address in the URL is known to lead there, if that is who answered. */
-function policyServerOf({ policyServer }: JoinAnswer, asked: string, url: URL): { hostname: string; port: number } {
-  if (policyServer.id === asked) {
+function policyServerOf({ policyServer }: JoinAnswer, asked: string, url: URL): UpstreamText {
+  const { id: nodeId } = policyServer
+  if (nodeId === asked) {
     const hostname = url.hostname.replace(/^\[|\]$/g, '')
-    return { hostname, port: url.port === '' ? 443 : Number(url.port) }
+    return { nodeId, hostname, port: url.port === '' ? 443 : Number(url.port) }
   }
-  return { hostname: policyServer.hostname, port: policyServer.port ?? 443 }
+  return { nodeId, hostname: policyServer.hostname, port: policyServer.port ?? 443 }
 }
 
 /** Runs it in the foreground, with the signals that come here. @returns its exit code */

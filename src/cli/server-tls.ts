@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { TLSSocket } from 'node:tls'
+import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { parseKeyHash } from '../values/key-hash.js'
 import { UsageError } from './command-error.js'
@@ -11,6 +11,8 @@ export interface ServerTls {
   readonly key: string | undefined
   /** SHA-256 of the relay's certificate: hex with or without colons, `sha256:<hex>` or `sha256//<base64>`; one of several. */
   readonly pin: string | readonly string[] | undefined
+  /** Instead of the host name alone, where there is no pin. */
+  readonly checkServerIdentity?: ConnectionOptions['checkServerIdentity']
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -29,6 +31,7 @@ export function createServerConnector(tls: ServerTls, socketPath?: string): buil
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca, allowPartialTrustChain: true }),
+    ...(tls.checkServerIdentity === undefined ? {} : { checkServerIdentity: tls.checkServerIdentity }),
     ...(pins === undefined ? {} : { rejectUnauthorized: false })
   })
   if (pins === undefined) return connect

@@ -34,6 +34,8 @@ export interface AgentConfig {
   /** What signs shared files. */
   readonly signingKeyFile: string
   readonly upstream: ListenAddress & {
+    /** The policy server's node id, where it is known. */
+    readonly nodeId: string | undefined
     /** Pinned: nothing else is believed. */
     readonly serverCertificateFile: string | undefined
     /** Issuers of the policy server's certificate; with neither file, the system's. */

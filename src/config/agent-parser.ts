@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path'
-import { isFileId, isNodeId } from '../values/ids.js'
+import { isFileId } from '../values/ids.js'
 import { parseKeyHash } from '../values/key-hash.js'
 import { parseTtl } from '../values/ttl.js'
 import { hostAddress } from './address-readers.js'
@@ -16,8 +16,10 @@ import {
   filePath,
   flag,
   MAX_TIMER_MS,
+  nodeIdText,
   oneOf,
   plainText,
+  textReader,
   type ValueReader,
   wholeNumber
 } from './value-readers.js'
@@ -45,7 +47,7 @@ export function parseAgentConfig(agentToml: string, loggingToml: string | undefi
   const keyFile = file.required('key_file', path)
   const config: AgentConfig = {
     directory: resolve(directory),
-    nodeId: file.required('node_id', nodeId) ?? '',
+    nodeId: file.required('node_id', nodeIdText) ?? '',
     certificateFile: file.required('certificate_file', path) ?? '',
     keyFile: keyFile ?? '',
     signingKeyFile: file.optional('signing_key_file', path) ?? keyFile ?? '',
@@ -71,7 +73,14 @@ function readUpstream(section: Section, directory: string): AgentConfig['upstrea
     section.problem('ca_file', 'give this or server_certificate_file, not both: a pinned certificate needs no issuer')
   }
   const tlsCertificate = section.read('tls_certificate', flag, false)
-  return { host: address?.host ?? '', port: address?.port ?? 443, serverCertificateFile, caFile, tlsCertificate }
+  return {
+    host: address?.host ?? '',
+    port: address?.port ?? 443,
+    nodeId: section.optional('node_id', nodeIdText),
+    serverCertificateFile,
+    caFile,
+    tlsCertificate
+  }
 }
 
 function readAgent(section: Section, directory: string): AgentConfig['agent'] {
@@ -89,7 +98,7 @@ function readAgent(section: Section, directory: string): AgentConfig['agent'] {
 
 function readReceive(section: Section): ReceiveConfig {
   return {
-    source: section.required('source', nodeId) ?? '',
+    source: section.required('source', nodeIdText) ?? '',
     fileId: section.required('file_id', fileId) ?? '',
     destination: section.required('destination', absolutePath) ?? '',
     mode: section.optional('mode', fileMode),
@@ -101,14 +110,13 @@ function readReceive(section: Section): ReceiveConfig {
 
 function readShare(section: Section): ShareConfig {
   return {
-    target: section.required('target', nodeId) ?? '',
+    target: section.required('target', nodeIdText) ?? '',
     fileId: section.required('file_id', fileId) ?? '',
     path: section.required('path', absolutePath) ?? '',
     ttl: section.required('ttl', ttl) ?? ''
   }
 }
 
-const nodeId = textReader('a node id of 1 to 128 characters A-Z a-z 0-9 - _ .', isNodeId)
 const fileId = textReader('a file id of 1 to 200 characters A-Z a-z 0-9 - _ .', isFileId)
 const absolutePath = textReader('a path that begins with /', isAbsolute)
 const owner = textReader('user or user:group, names or numbers', text => OWNER.test(text))
@@ -121,16 +129,6 @@ const ttl = textReader('a time to live such as "1day 2hours", or seconds', text 
     return false
   }
 })
-
-function textReader(expected: string, isGood: (text: string) => boolean): ValueReader<string> {
-  return {
-    expected,
-    parse: raw => {
-      const text = plainText.parse(raw)
-      return text !== undefined && isGood(text) ? text : undefined
-    }
-  }
-}
 
 const fileMode: ValueReader<number> = {
   expected: 'permissions in octal, such as "0640"',

@@ -17,6 +17,7 @@ import {
   flag,
   MAX_TIMER_MS,
   networks,
+  nodeIdText,
   oneOf,
   plainText,
   secretText,
@@ -179,6 +180,7 @@ function readUpstream(section: Section, general: Config['general'], directory: s
   return {
     host: address?.host ?? '',
     port: address?.port ?? general.httpsPort,
+    nodeId: section.optional('node_id', nodeIdText),
     serverCertificateFile: pinned ?? defaultPinnedFile(general.peerAuthentication),
     user,
     password

@@ -72,6 +72,8 @@ export interface Config {
         readonly host: string
         /** The one in `output.upstream.host`, else `general.https_port`. */
         readonly port: number
+        /** The policy server's node id, where it is known. */
+        readonly nodeId: string | undefined
         readonly serverCertificateFile: string | undefined
         readonly user: string | undefined
         readonly password: string | undefined

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { parseByteSize } from '../values/byte-size.js'
 import { formatDuration, MAX_DURATION_MS, parseDuration } from '../values/duration.js'
+import { isNodeId } from '../values/ids.js'
 import { NetworkSet } from '../values/network-set.js'
 import { RelayError } from '../values/relay-error.js'
 
@@ -28,6 +29,19 @@ export const plainText: ValueReader<string> = {
   expected: `a text of 1 to ${MAX_TEXT_LENGTH} characters`,
   parse: raw => (isPlainText(raw) ? raw : undefined)
 }
+
+/** @param expected completes "expected …" in a message */
+export function textReader(expected: string, isGood: (text: string) => boolean): ValueReader<string> {
+  return {
+    expected,
+    parse: raw => {
+      const text = plainText.parse(raw)
+      return text !== undefined && isGood(text) ? text : undefined
+    }
+  }
+}
+
+export const nodeIdText = textReader('a node id of 1 to 128 characters A-Z a-z 0-9 - _ .', isNodeId)
 
 /** May be empty, as it is in an existing relay's file. */
 export const secretText: ValueReader<string> = {

@@ -9,6 +9,8 @@ import type { JoinAnswer } from './types.js'
 export interface UpperAddress {
   readonly host: string
   readonly port: number
+  /** Its node id, where that is known. */
+  readonly nodeId?: string | undefined
 }
 
 export interface FollowingOptions {
@@ -81,7 +83,7 @@ export class Following {
       this.#problem = undefined
       if (answer === undefined) return
       const { id, hostname: host, port = DEFAULT_PORT } = answer.policyServer
-      this.#candidate = id === refusedBy ? undefined : { address: { host, port }, answer }
+      this.#candidate = id === refusedBy ? undefined : { address: { host, port, nodeId: id }, answer }
       if (id !== refusedBy) logger.info({ policyServer: id, host, port }, 'the root names another policy server')
     } catch (error) {
       if (signal.aborted) return
@@ -100,16 +102,23 @@ export class Following {
 export async function keepUpstreamHost(
   file: string,
   section: UpstreamSection,
-  { host: hostname, port }: UpperAddress,
+  { host: hostname, port, nodeId }: UpperAddress,
   logger: Logger
 ): Promise<void> {
   const host = formatAddress({ hostname, port })
   try {
     const path = await realpath(file)
     const { mode } = await stat(path)
-    await writeFileAtOnce(path, replaceUpstreamHost(await readFile(path, 'utf8'), section, host), mode & 0o777)
+    await writeFileAtOnce(
+      path,
+      replaceUpstreamHost(await readFile(path, 'utf8'), section, { host, nodeId }),
+      mode & 0o777
+    )
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    logger.error({ file, host, reason }, `set host in [${section}] to this by hand, or it is lost with the next start`)
+    logger.error(
+      { file, host, nodeId, reason },
+      `set host and node_id in [${section}] to this by hand, or it is lost with the next start`
+    )
   }
 }

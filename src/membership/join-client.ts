@@ -2,7 +2,8 @@ import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto'
 import type { Agent as HttpAgent, IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import { checkServerIdentity } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
+import { identityCheck } from '../tree/peer-identity.js'
 import { describeConnectionFailure } from '../values/connection-failure.js'
 import type { JoinToken } from '../values/join-token.js'
 import { answerFromJson, toFields } from './join-form.js'
@@ -56,7 +57,8 @@ export async function fetchCa(entrance: Entrance, token: Pick<JoinToken, 'caHash
 /** Connects again, trusting that CA alone, and joins. @throws {JoinError} also with the reason of a refusal */
 export async function join(entrance: Entrance, ca: TrustedCa, request: JoinRequest): Promise<JoinAnswer> {
   const form = new URLSearchParams({ ...toFields(request) }).toString()
-  const value = await ask(entrance, 'v1/join', form, { ca: ca.certificate })
+  const checked = identityCheck(hostOf(entrance.url), ca.relay)
+  const value = await ask(entrance, 'v1/join', form, { ca: ca.certificate, checkServerIdentity: checked })
   const answer = answerFromJson(value)
   if (answer === undefined || answer.id !== request.id) throw new JoinError('the answer is none to this join')
   const certificate = new X509Certificate(answer.certificate)
@@ -70,7 +72,7 @@ async function ask(
   { url, agent }: Entrance,
   path: string,
   form: string | undefined,
-  trust: { readonly ca: string } | { readonly rejectUnauthorized: false }
+  trust: Pick<ConnectionOptions, 'ca' | 'checkServerIdentity' | 'rejectUnauthorized'>
 ): Promise<unknown> {
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
     const request = httpsRequest(
@@ -79,8 +81,6 @@ async function ask(
         ...trust,
         ...(agent === undefined ? { agent: false } : { agent }),
         ...(isIP(hostOf(url)) === 0 ? { servername: hostOf(url) } : {}),
-        // Through a proxy, TLS itself is not told the address.
-        checkServerIdentity: (_, certificate) => checkServerIdentity(hostOf(url), certificate),
         method: form === undefined ? 'GET' : 'POST',
         minVersion: 'TLSv1.3',
         signal: AbortSignal.timeout(LIMIT_MS),

@@ -6,6 +6,11 @@ export interface PublicAddress {
   readonly port: number
 }
 
+/** The policy server of one that joined. */
+export interface UpstreamText extends PublicAddress {
+  readonly nodeId: string
+}
+
 export interface RelayText {
   readonly id: string
   /** For callers on this machine, `host:port`. */
@@ -13,7 +18,7 @@ export interface RelayText {
   /** The port for all others. */
   readonly port: number
   /** Undefined at the root. */
-  readonly upstream: PublicAddress | undefined
+  readonly upstream: UpstreamText | undefined
 }
 
 /** `main.conf` of a root (without `upstream`), or of a relay that joined. */
@@ -34,6 +39,7 @@ export function mainConf({ id, listen, port, upstream }: RelayText): string {
       : [
           ...section('output.upstream', [
             `host = ${JSON.stringify(formatAddress(upstream))}`,
+            `node_id = ${JSON.stringify(upstream.nodeId)}`,
             `server_certificate_file = "${FILES.policyServer}"`
           ]),
           ...section('links', ['dial = true'])
@@ -49,14 +55,18 @@ export function mainConf({ id, listen, port, upstream }: RelayText): string {
 }
 
 /** `agent.conf` of a node that joined. */
-export function agentConf({ id, upstream }: { readonly id: string; readonly upstream: PublicAddress }): string {
+export function agentConf({ id, upstream }: { readonly id: string; readonly upstream: UpstreamText }): string {
   return [
     `node_id = ${JSON.stringify(id)}`,
     `certificate_file = "${FILES.certificate}"`,
     `key_file = "${FILES.tlsKey}"`,
     `signing_key_file = "${FILES.signingKey}"`,
     '',
-    ...section('upstream', [`host = ${JSON.stringify(formatAddress(upstream))}`, `ca_file = "${FILES.ca}"`]),
+    ...section('upstream', [
+      `host = ${JSON.stringify(formatAddress(upstream))}`,
+      `node_id = ${JSON.stringify(upstream.nodeId)}`,
+      `ca_file = "${FILES.ca}"`
+    ]),
     ...section('storage', [`path = "${FILES.storage}"`])
   ].join('\n')
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Config } from '../config/config.js'
-import { Following, keepUpstreamHost } from '../membership/following.js'
+import { Following, keepUpstreamHost, type UpperAddress } from '../membership/following.js'
 import type { JoinAnswer } from '../membership/types.js'
 import type { Logger } from '../values/logger.js'
 import { rememberPolicyServer } from './membership.js'
@@ -33,6 +33,6 @@ export function createFollowing({ system, ask, logger }: RelayFollowingOptions):
   })
 }
 
-function addressIn({ upstream }: Config): { readonly host: string; readonly port: number } {
-  return { host: upstream?.host ?? '', port: upstream?.port ?? 0 }
+function addressIn({ upstream }: Config): UpperAddress {
+  return { host: upstream?.host ?? '', port: upstream?.port ?? 0, nodeId: upstream?.nodeId }
 }

@@ -154,7 +154,7 @@ async function upperOf(config: Config, address?: UpperAddress): Promise<Upper> {
   if (files.upstreamProblem !== undefined) throw new Error(files.upstreamProblem)
   const trust: PeerTrust = {
     cert_pinning: { mode: 'cert_pinning', pins: files.upstreamPins, pinsFile: upstream.serverCertificateFile ?? '' },
-    cert_validation: { mode: 'cert_validation', ca: files.ca, hostname: upstream.host },
+    cert_validation: { mode: 'cert_validation', ca: files.ca, hostname: upstream.host, nodeId: upstream.nodeId },
     dangerous_none: { mode: 'dangerous_none' }
   }[general.peerAuthentication] as PeerTrust
   const tls: ConnectionOptions = {

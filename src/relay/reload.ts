@@ -20,6 +20,7 @@ const LIVE: ReadonlySet<string> = new Set([
   'general.httpsKeyFile',
   'upstream.host',
   'upstream.port',
+  'upstream.nodeId',
   'upstream.user',
   'upstream.password',
   'upstream.serverCertificateFile',

@@ -141,7 +141,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     } catch (error) {
       return { unreachable: `${id}: its certificates cannot be read now: ${String(error)}` }
     }
-    const trust = trustIn(config, files, node.hostname, known, nodesCertsFile)
+    const trust = trustIn(config, files, node, known, nodesCertsFile)
     if (trust.mode === 'cert_pinning' && trust.pins.length === 0) {
       return { unreachable: `${id}: no certificate of it is known, see ${nodesCertsFile} (general.nodes_certs_file)` }
     }
@@ -160,7 +160,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     const { upstream } = config
     if (upstream === undefined) return { unreachable: `${POLICY_SERVER}: output.upstream.host is not set` }
     const file = upstream.serverCertificateFile ?? 'output.upstream.server_certificate_file'
-    const trust = trustIn(config, files, upstream.host, files.upstreamPins, file)
+    const trust = trustIn(config, files, { hostname: upstream.host, id: upstream.nodeId }, files.upstreamPins, file)
     if (files.upstreamProblem !== undefined) return { unreachable: `${POLICY_SERVER}: ${files.upstreamProblem}` }
     const { host, port } = upstream
     try {
@@ -214,7 +214,7 @@ function poolsOptions({ general }: NeighboursConfig, files: PeerFiles): PeerPool
 function trustIn(
   { general }: NeighboursConfig,
   files: PeerFiles,
-  hostname: string,
+  { hostname, id: nodeId }: { readonly hostname: string; readonly id: string | undefined },
   pins: readonly Buffer[],
   pinsFile: string
 ): PeerTrust {
@@ -222,7 +222,7 @@ function trustIn(
     case 'cert_pinning':
       return { mode: 'cert_pinning', pins, pinsFile }
     case 'cert_validation':
-      return { mode: 'cert_validation', ca: files.ca, hostname }
+      return { mode: 'cert_validation', ca: files.ca, hostname, nodeId }
     case 'dangerous_none':
       return { mode: 'dangerous_none' }
   }

@@ -117,6 +117,8 @@ function isSameTrust(a: PeerTrust, b: PeerTrust): boolean {
   if (a.mode === 'cert_pinning' && b.mode === 'cert_pinning') {
     return a.pins.length === b.pins.length && a.pins.every((pin, index) => b.pins[index]?.equals(pin) === true)
   }
-  if (a.mode === 'cert_validation' && b.mode === 'cert_validation') return a.ca === b.ca && a.hostname === b.hostname
+  if (a.mode === 'cert_validation' && b.mode === 'cert_validation') {
+    return a.ca === b.ca && a.hostname === b.hostname && a.nodeId === b.nodeId
+  }
   return a.mode === b.mode
 }

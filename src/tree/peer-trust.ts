@@ -1,11 +1,18 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { type ConnectionOptions, checkServerIdentity } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
+import { identityCheck } from './peer-identity.js'
 
 /** What a neighbour must present for us to speak to it (contract, `peer_authentication`). */
 export type PeerTrust =
   | { readonly mode: 'cert_pinning'; readonly pins: readonly Buffer[]; readonly pinsFile: string }
-  | { readonly mode: 'cert_validation'; readonly ca: string | undefined; readonly hostname: string }
+  | {
+      readonly mode: 'cert_validation'
+      readonly ca: string | undefined
+      readonly hostname: string
+      /** Undefined where it is not known. */
+      readonly nodeId: string | undefined
+    }
   | { readonly mode: 'dangerous_none' }
 
 /** Our own certificate and key, PEM, presented to whoever asks for it. */
@@ -38,7 +45,7 @@ export function verification(trust: PeerTrust): Verification {
         ...(trust.ca === undefined ? {} : { ca: trust.ca }),
         ...(isIP(trust.hostname) === 0 ? { servername: trust.hostname } : {}),
         // The node's name, wherever it is reached.
-        checkServerIdentity: (_, certificate) => checkServerIdentity(trust.hostname, certificate)
+        checkServerIdentity: identityCheck(trust.hostname, trust.nodeId)
       }
     case 'dangerous_none':
       return { rejectUnauthorized: false }

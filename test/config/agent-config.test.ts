@@ -32,6 +32,7 @@ test('the least that works, with its defaults', () => {
   assert.equal(config.signingKeyFile, '/keys/own.key')
   assert.deepEqual(config.upstream, {
     host: 'relay.example.com',
+    nodeId: undefined,
     port: 443,
     serverCertificateFile: undefined,
     caFile: undefined,

@@ -81,6 +81,7 @@ test("an existing relay's directory works as it is, and what is not ours is name
   assert.equal(config.general.nodeId, 'b73ea451-c42a-420d-a540-47b445e58313')
   assert.deepEqual(config.upstream, {
     host: 'rudder.example.com',
+    nodeId: undefined,
     port: 443,
     serverCertificateFile: '/var/rudder/lib/ssl/policy_server.pem',
     user: 'rudder',

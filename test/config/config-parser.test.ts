@@ -51,6 +51,7 @@ test('every key is honoured', () => {
     stop_timeout = "0s"
     [output.upstream]
     host = "UP.example.com.:9443"
+    node_id = "root"
     server_certificate_file = "up.pem"
     user = "me"
     password = "secret"
@@ -116,6 +117,7 @@ test('every key is honoured', () => {
   })
   const upstream = {
     host: 'up.example.com',
+    nodeId: 'root',
     port: 9443,
     serverCertificateFile: '/etc/relay/up.pem',
     user: 'me',

@@ -22,9 +22,11 @@ async function certificateOf({ folder }: Machine): Promise<X509Certificate> {
 }
 
 /** Its link may stand a moment before. */
-function untilConfigured({ id, folder }: Machine, { host, port }: Machine): Promise<boolean> {
+function untilConfigured({ id, folder }: Machine, { id: above, host, port }: Machine): Promise<boolean> {
   return eventually(`${host}:${port} in the configuration of ${id}`, async () => {
-    return (await readFile(join(folder, 'agent.conf'), 'utf8')).includes(`\nhost = "${host}:${port}"\n`)
+    return (await readFile(join(folder, 'agent.conf'), 'utf8')).includes(
+      `\nhost = "${host}:${port}"\nnode_id = "${above}"\n`
+    )
   })
 }
 
@@ -140,6 +142,26 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     assert.deepEqual(asked, ['GET /v1/join/ca'])
   })
 
+  await t.test(
+    'another relay of the tree that shows its own certificate as the one of the policy server gets no token',
+    async () => {
+      const [ca, cert, key] = await Promise.all(
+        ['ca.pem', 'certificate.pem', 'tls.key'].map(name => readFile(join(relay.folder, name), 'utf8'))
+      )
+      const asked: string[] = []
+      const server = createServer({ cert, key }, (request, response) => {
+        asked.push(`${request.method} ${request.url}`)
+        response.end(JSON.stringify({ ca, relay: 'root' }))
+      })
+      const port = await listen(t, server, relay.host)
+      const [command = '', , ...rest] = nodeLine
+      const refused = await tree.join(node, [command, `https://${relay.host}:${port}`, ...rest])
+      assert.equal(refused.code, 1)
+      assert.match(refused.stderr, /cannot be asked: it presents a certificate of the node "relay-a", not of root/)
+      assert.deepEqual(asked, ['GET /v1/join/ca'])
+    }
+  )
+
   await t.test('tokens that are used, expired, revoked or unknown are refused with the reason', async () => {
     const other = await tree.machine('other')
     const say = async (line: readonly string[]) => {
@@ -187,6 +209,14 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
       return run.node_records?.[0]?.message
     }
     await eventually('the run to wait before the first link', async () => (await record()) === 'waits for its link')
+    const conf = await readFile(join(node.folder, 'agent.conf'), 'utf8')
+    assert.match(conf, /\nnode_id = "relay-a"\n/)
+    await writeFile(join(node.folder, 'agent.conf'), conf.replace('node_id = "relay-a"', 'node_id = "root"'))
+    const lost = tree.agent(node)
+    await lost.printed('it presents a certificate of the node \\"relay-a\\", not of root')
+    lost.child.kill('SIGTERM')
+    await lost.ended
+    await writeFile(join(node.folder, 'agent.conf'), conf)
     tree.agent(node)
     await untilLinked(relay, 'node-1')
     await eventually('the run that waited', async () => (await record()) !== 'waits for its link')
@@ -258,7 +288,9 @@ test('a relay that is moved follows with all below it, and is there after a rest
   await succeed(tree.ask(root, 'nodes', 'move', 'relay-b', '--under', 'relay-a'))
   await untilLinked(root, 'relay-a')
   await untilLinked(relayA, 'relay-b')
-  const expected = before.replace(`host = "${root.host}:${root.port}"`, `host = "${relayA.host}:${relayA.port}"`)
+  const expected = before
+    .replace(`host = "${root.host}:${root.port}"`, `host = "${relayA.host}:${relayA.port}"`)
+    .replace('\nnode_id = "root"', '\nnode_id = "relay-a"')
   await eventually('the configuration', async () => {
     return (await readFile(join(relayB.folder, 'main.conf'), 'utf8')) === `# keep this\n${expected}`
   })

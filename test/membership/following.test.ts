@@ -7,8 +7,8 @@ import type { JoinAnswer } from '../../src/membership/types.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
-const OLD = { host: 'old.example', port: 443 }
-const NEW = { host: 'new.example', port: 8443 }
+const OLD = { host: 'old.example', port: 443, nodeId: 'old' }
+const NEW = { host: 'new.example', port: 8443, nodeId: 'new' }
 const { signal } = new AbortController()
 
 function answerNaming(id: string, hostname: string, port?: number): JoinAnswer {
@@ -81,7 +81,7 @@ test('an answer that names who refused, or none, moves nothing; it is asked agai
   answer = async () => answerNaming('new', 'new.example')
   state.nowMs += 15_000
   await following.ended('old', signal)
-  assert.deepEqual(following.address, { host: 'new.example', port: 443 })
+  assert.deepEqual(following.address, { host: 'new.example', port: 443, nodeId: 'new' })
 })
 
 test('the address is kept in the file, whose mode stays; where it cannot be, the log says what to do', async t => {
@@ -89,12 +89,12 @@ test('the address is kept in the file, whose mode stays; where it cannot be, the
   await writeFile(file, '[upstream]\nhost = "old.example:443" # mine\n')
   await chmod(file, 0o600)
   await keepUpstreamHost(file, 'upstream', NEW, silentLogger)
-  assert.equal(await readFile(file, 'utf8'), '[upstream]\nhost = "new.example:8443" # mine\n')
+  assert.equal(await readFile(file, 'utf8'), '[upstream]\nhost = "new.example:8443" # mine\nnode_id = "new"\n')
   assert.equal((await stat(file)).mode & 0o777, 0o600)
   await writeFile(file, 'upstream = { host = "old.example:443" }\n')
   const errors: unknown[] = []
   const logger: Logger = { ...silentLogger, error: (details, message) => errors.push([details, message]) }
   await keepUpstreamHost(file, 'upstream', NEW, logger)
-  assert.match(JSON.stringify(errors), /"host":"new.example:8443".*set host in \[upstream\]/)
+  assert.match(JSON.stringify(errors), /"host":"new.example:8443","nodeId":"new".*set host and node_id in \[upstream\]/)
   assert.equal(await readFile(file, 'utf8'), 'upstream = { host = "old.example:443" }\n')
 })

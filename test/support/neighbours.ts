@@ -30,7 +30,12 @@ export interface TestNeighboursOptions {
   readonly observer?: HopObserver
   readonly now?: () => number
   /** Makes this relay one below the policy server at `host:port`. */
-  readonly upstream?: { readonly user?: string; readonly password?: string; readonly certificate?: CertificateMaterial }
+  readonly upstream?: {
+    readonly user?: string
+    readonly password?: string
+    readonly certificate?: CertificateMaterial
+    readonly nodeId?: string | undefined
+  }
   readonly linkUp?: LinkToUpper
   /** Of an earlier call, to start again on the same database. */
   readonly folder?: string
@@ -121,6 +126,7 @@ async function writeConfig(folder: string, options: TestNeighboursOptions): Prom
     upstream: upstream && {
       host,
       port: options.port,
+      nodeId: upstream.nodeId,
       user: upstream.user,
       password: upstream.password,
       serverCertificateFile:

@@ -71,8 +71,8 @@ export async function startSmallRelay(
 }
 
 /** Listens on loopback until the test ends. @returns the port */
-export async function listen(t: TestContext, server: Server): Promise<number> {
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+export async function listen(t: TestContext, server: Server, host = '127.0.0.1'): Promise<number> {
+  await new Promise<void>(resolve => server.listen(0, host, resolve))
   t.after(() => {
     server.closeAllConnections()
     return new Promise(resolve => server.close(resolve))
