@@ -34,6 +34,7 @@ export function createAgentRuns({ config, db, logger }: AgentRunsOptions): Remot
       timeoutMs: agent.timeoutMs,
       retentionMs: ONCE_ONLY_MS,
       maxOutputBytes: agent.maxOutputBytes,
+      stderr: false,
       allowedNetworks: NetworkSet.none()
     },
     storagePath: config.storage.path,

@@ -18,6 +18,7 @@ export function selfTopology(selfId: string): Topology {
     isRelay: () => false,
     isUnder: () => false,
     managed: () => [selfId],
+    managedCount: 1,
     subRelays: () => [],
     below: () => [],
     page: (afterId, limit) => (limit > 0 && (afterId === undefined || afterId < selfId) ? [self] : []),

@@ -51,7 +51,7 @@ export async function buildAgentApp({ services, logger }: AgentAppOptions): Prom
 }
 
 const agentApi: FastifyPluginAsync<AgentAppOptions> = async (app, { services, logger }) => {
-  await app.register(remoteRunRoutes, { services, logger })
+  await app.register(remoteRunRoutes, { services, logger, withStderr: () => false })
   await app.register(runRoutes, { services })
   await app.register(noticeRoutes, { services })
   await app.register(nodeStateRoutes, { services })

@@ -82,7 +82,8 @@ interface RelayApiOptions {
 
 /** All routes that answer under each of the prefixes of the contract. */
 const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, logger, afterAnswer }) => {
-  await app.register(remoteRunRoutes, { services, logger })
+  const withStderr = () => services.config().remoteRun.stderr
+  await app.register(remoteRunRoutes, { services, logger, withStderr })
   await app.register(runRoutes, { services })
   await app.register(sharedFileRoutes, { services, afterAnswer })
   await app.register(outboxRoutes, { services })

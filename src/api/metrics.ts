@@ -93,6 +93,9 @@ function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink, treeSyn
     gauge('treeline_runs_running', 'Remote runs under way', runs.running),
     gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
     gauge('treeline_nodes', 'Nodes in the list', topology().size),
+    // the names that dashboards for existing relays know
+    gauge('rudder_relayd_managed_nodes_total', 'Nodes managed by this relay itself', topology().managedCount),
+    gauge('rudder_relayd_sub_nodes_total', 'Nodes in the list, as existing relays call them', topology().size),
     syncedAtGauge(treeSync?.status.syncedAtMs),
     linkGauges(links, ownLink()?.isConnected)
   ]

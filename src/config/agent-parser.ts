@@ -123,8 +123,7 @@ const owner = textReader('user or user:group, names or numbers', text => OWNER.t
 const keyHash = textReader('a key hash as in nodeslist.json', text => parseKeyHash(text) !== undefined)
 const ttl = textReader('a time to live such as "1day 2hours", or seconds', text => {
   try {
-    parseTtl(text)
-    return true
+    return parseTtl(text) > 0
   } catch {
     return false
   }

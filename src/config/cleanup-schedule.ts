@@ -4,20 +4,21 @@ import { duration, type ValueReader } from './value-readers.js'
 
 export type CleanupSchedule = Config['sharedFiles']['cleanupFrequency']
 
-const MIN_PERIOD_MS = 1000
+/** Existing relays take shorter ones; they count as this. */
+const MIN_PERIOD_MS = 1_000
 const MAX_EXPRESSION_LENGTH = 200
 
 /** How many steps each field of a cron expression has, the seconds first, which may be left out. */
 const FIELD_SIZES: readonly number[] = [60, 60, 24, 31, 12, 7]
 
-const period = duration(MIN_PERIOD_MS)
+const period = duration(1)
 
 /** A time such as `10min`, or a cron expression of five or six fields. */
 export const cleanupSchedule: ValueReader<CleanupSchedule> = {
-  expected: 'a time from 1s on, such as "10min", or a cron expression, such as "*/10 * * * *"',
+  expected: 'a time such as "10min", or a cron expression, such as "*/10 * * * *"',
   parse: raw => {
     const everyMs = period.parse(raw)
-    if (everyMs !== undefined) return { everyMs }
+    if (everyMs !== undefined) return { everyMs: Math.max(everyMs, MIN_PERIOD_MS) }
     return typeof raw === 'string' && isCronExpression(raw) ? { cron: raw.trim() } : undefined
   }
 }

@@ -10,6 +10,7 @@ import { type Findings, Section } from './section.js'
 import { parseTomlTable } from './toml-table.js'
 import { placeTreeFiles, readTree } from './tree-parser.js'
 import {
+  boundedDuration,
   byteSize,
   commandPath,
   duration,
@@ -101,7 +102,7 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
   const general: Config['general'] = {
     nodeId: readNodeId(section, directory, readFile),
     nodesListFile: section.read('nodes_list_file', path, '/var/rudder/lib/relay/nodeslist.json'),
-    nodesCertsFile: section.read('nodes_certs_file', path, '/var/rudder/lib/ssl/allnodescerts.pem'),
+    nodesCertsFile: section.read('nodes_certs_file', path, '/var/rudder/lib/ssl/nodescerts.pem'),
     listen: section.read('listen', listenAddress, '127.0.0.1:3030'),
     behindProxy: section.read('behind_proxy', flag, false),
     socket: section.optional('socket', path),
@@ -110,7 +111,7 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
     httpsCertificateFile: section.optional('https_certificate_file', path),
     httpsKeyFile: section.optional('https_key_file', path),
     httpsPort: section.read('https_port', wholeNumber(1, 65_535), 443),
-    httpsIdleTimeoutMs: section.read('https_idle_timeout', duration(1, MAX_TIMER_MS), '2s'),
+    httpsIdleTimeoutMs: section.read('https_idle_timeout', boundedDuration(1, MAX_TIMER_MS), '2s'),
     connectTimeoutMs: section.read('connect_timeout', duration(1, MAX_TIMER_MS), '10s'),
     responseTimeoutMs: section.read('response_timeout', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '1min'),
     peerAuthentication: section.read(
@@ -229,6 +230,7 @@ function readRemoteRun(section: Section, directory: string): Config['remoteRun']
     timeoutMs: section.read('timeout', duration(1, MAX_TIMER_MS), '1h'),
     retentionMs: section.read('retention', duration(1), '7days'),
     maxOutputBytes: section.read('max_output', byteSize(1, MAX_OUTPUT_BYTES), 1_048_576),
+    stderr: section.read('stderr', flag, false),
     allowedNetworks: section.read('allowed_networks', networks, [])
   }
 }

@@ -90,6 +90,18 @@ export function duration(minMs: number, maxMs: number = MAX_DURATION_MS): ValueR
   }
 }
 
+/** As {@link duration}, for a key of existing relays, which take every one: what is beyond the bounds counts as them. */
+export function boundedDuration(minMs: number, maxMs: number = MAX_DURATION_MS): ValueReader<number> {
+  const every = duration(0)
+  return {
+    expected: every.expected,
+    parse: raw => {
+      const durationMs = every.parse(raw)
+      return durationMs === undefined ? undefined : Math.min(Math.max(durationMs, minMs), maxMs)
+    }
+  }
+}
+
 /** In bytes. */
 export function byteSize(min: number, max: number = Number.MAX_SAFE_INTEGER): ValueReader<number> {
   return {

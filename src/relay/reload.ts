@@ -25,6 +25,7 @@ const LIVE: ReadonlySet<string> = new Set([
   'upstream.password',
   'upstream.serverCertificateFile',
   'remoteRun.allowedNetworks',
+  'remoteRun.stderr',
   'sharedFiles.allowedNetworks',
   'sharedFolder.allowedNetworks',
   'metrics.allowedNetworks'

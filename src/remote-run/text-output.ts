@@ -8,26 +8,36 @@ import type { EventPlace, Run, RunEvent } from './types.js'
  *   a relay that only speaks text is one block at the end. What waits, waits on disk.
  * - without output: nothing of what was said
  *
+ * Of the output, standard error is left out unless `withStderr`, as existing relays do.
+ *
  * In each of them an unknown node, a relay that cannot be reached and a node that failed have a line that begins with
  * `error: `. So the body of a run without output is empty only when all went well: the existing relay's silence about
  * failures is what we do away with (design, "Nothing lost").
  *
  * @throws the reason of `signal` when it aborts
  */
-export function renderText(run: Run, signal: AbortSignal): AsyncGenerator<string> {
+export function renderText(run: Run, signal: AbortSignal, { withStderr }: TextOptions): AsyncGenerator<string> {
   const { asynchronous, keepOutput } = run.order
-  return keepOutput && !asynchronous ? renderBlocks(run, signal) : renderLines(run, signal)
+  const isShown = ({ event, stream }: RunEvent) => event !== 'output' || withStderr || stream !== 'stderr'
+  return keepOutput && !asynchronous ? renderBlocks(run, signal, isShown) : renderLines(run, signal, isShown)
 }
 
-async function* renderLines(run: Run, signal: AbortSignal): AsyncGenerator<string> {
+export interface TextOptions {
+  readonly withStderr: boolean
+}
+
+type IsShown = (event: RunEvent) => boolean
+
+async function* renderLines(run: Run, signal: AbortSignal, isShown: IsShown): AsyncGenerator<string> {
   const errors = new ErrorLines()
   for await (const { event } of run.located(0, signal)) {
+    if (!isShown(event)) continue
     const text = event.event === 'output' ? wholeLines(event) : errors.of(event)
     if (text !== '') yield text
   }
 }
 
-async function* renderBlocks(run: Run, signal: AbortSignal): AsyncGenerator<string> {
+async function* renderBlocks(run: Run, signal: AbortSignal, isShown: IsShown): AsyncGenerator<string> {
   const errors = new ErrorLines()
   const waiting = new Map<string, EventPlace[]>()
 
@@ -39,6 +49,7 @@ async function* renderBlocks(run: Run, signal: AbortSignal): AsyncGenerator<stri
   }
 
   for await (const { event, place } of run.located(0, signal)) {
+    if (!isShown(event)) continue
     const { node } = event
     if (event.event === 'output') {
       const key = blockOf(event)

@@ -14,6 +14,7 @@ const ROUTE_UNKNOWN: Route = { kind: 'unknown' }
 export class TopologyIndex implements PlacedTopology {
   readonly size: number
   readonly isRoot: boolean
+  #managedCount: number | undefined
   readonly #tree: PackedTree
   readonly #text: Buffer
   readonly #routesDown = new Map<number, Route>()
@@ -75,8 +76,13 @@ export class TopologyIndex implements PlacedTopology {
   }
 
   *managed(): Generator<string> {
-    if (this.isRoot && this.slotOf(this.selfId) !== undefined) yield this.selfId
+    if (this.#managesItself()) yield this.selfId
     for (const slot of this.#children()) yield this.idAt(slot)
+  }
+
+  get managedCount(): number {
+    this.#managedCount ??= Array.from(this.#children()).length + (this.#managesItself() ? 1 : 0)
+    return this.#managedCount
   }
 
   *subRelays(): Generator<string> {
@@ -157,6 +163,10 @@ export class TopologyIndex implements PlacedTopology {
   slotsBelow(relay: string): [start: number, end: number] {
     const slot = relay === this.selfId ? this.#tree.selfSlot : this.#lookUp(relay)
     return slot === NO_SLOT ? [0, 0] : [this.#tree.belowStart[slot] ?? 0, this.#tree.belowEnd[slot] ?? 0]
+  }
+
+  #managesItself(): boolean {
+    return this.isRoot && this.slotOf(this.selfId) !== undefined
   }
 
   /** Slots of the nodes whose policy server is this relay, itself not counted. */

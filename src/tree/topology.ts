@@ -46,6 +46,9 @@ export interface Topology {
   /** Ids of the nodes managed by this relay itself: at the root, the root is one of them. */
   managed(): Iterable<string>
 
+  /** How many {@link managed} gives. */
+  readonly managedCount: number
+
   /** Ids of the nodes managed here that have nodes below them. */
   subRelays(): Iterable<string>
 

@@ -2,8 +2,6 @@ import ms from 'ms'
 
 /** Units from the longest to the shortest, as `ms` names them, each with the spellings that are taken. */
 const SPELLINGS = {
-  y: ['y', 'year', 'years'],
-  w: ['w', 'week', 'weeks'],
   d: ['d', 'day', 'days'],
   h: ['h', 'hr', 'hrs', 'hour', 'hours'],
   m: ['m', 'min', 'mins', 'minute', 'minutes'],
@@ -13,7 +11,7 @@ const SPELLINGS = {
 
 export type TimeUnit = keyof typeof SPELLINGS
 
-const UNITS: readonly TimeUnit[] = ['y', 'w', 'd', 'h', 'm', 's', 'ms']
+const UNITS: readonly TimeUnit[] = ['d', 'h', 'm', 's', 'ms']
 const UNIT_OF: ReadonlyMap<string, TimeUnit> = new Map(
   UNITS.flatMap(unit => SPELLINGS[unit].map(spelling => [spelling, unit] as const))
 )

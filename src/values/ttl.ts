@@ -12,7 +12,7 @@ const LAST_DATE_MS = 8.64e15
  * in that order, each optional, long, short, spaced or not: `1day 2hours 3minute 4seconds`, `5h 3s`, `1d2h3m4s`.
  * A `+` counts as a space, since some clients write it in a query.
  * @param nowMs the moment from which it counts; what it leads to must still be a date
- * @returns whole seconds, at least 1
+ * @returns whole seconds; 0, which existing clients send too: the file is past its time at once
  * @throws {RelayError} INVALID_INPUT
  */
 export function parseTtl(text: string, nowMs: number = Date.now()): number {
@@ -23,20 +23,20 @@ export function parseTtl(text: string, nowMs: number = Date.now()): number {
       'expected a number of seconds, or days, hours, minutes and seconds, such as 1day 2hours or 5h3s'
     )
   }
-  if (ttlMs === 0) throw invalid(text, 'expected at least one second')
   if (nowMs + ttlMs > LAST_DATE_MS) throw invalid(text, 'it leads beyond the last date there is')
   return ttlMs / 1000
 }
 
 /**
  * Prints a time to live so that {@link parseTtl} reads it again: `1day 2hours 4seconds`.
- * @param ttlSeconds a whole number, at least 1, to be added to a date
+ * @param ttlSeconds a whole number, to be added to a date
  * @throws {RelayError} INVALID_INPUT for any other number
  */
 export function formatTtl(ttlSeconds: number): string {
-  if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds * 1000 > LAST_DATE_MS) {
-    throw invalid(String(ttlSeconds), 'expected a whole number of seconds, at least 1')
+  if (!Number.isInteger(ttlSeconds) || ttlSeconds < 0 || ttlSeconds * 1000 > LAST_DATE_MS) {
+    throw invalid(String(ttlSeconds), 'expected a whole number of seconds')
   }
+  if (ttlSeconds === 0) return '0seconds'
   return splitTimeSpan(ttlSeconds * 1000, UNITS)
     .map(({ unit, count }) => `${count}${LONG_NAMES[unit] ?? unit}${count === 1 ? '' : 's'}`)
     .join(' ')

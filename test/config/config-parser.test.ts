@@ -13,6 +13,8 @@ test('a root needs nothing but its id, and has the defaults of an existing relay
   assert.equal(config.general.httpsIdleTimeoutMs, 2_000)
   assert.equal(config.general.peerAuthentication, 'cert_pinning')
   assert.equal(config.general.nodesListFile, '/var/rudder/lib/relay/nodeslist.json')
+  assert.equal(config.general.nodesCertsFile, '/var/rudder/lib/ssl/nodescerts.pem')
+  assert.equal(config.remoteRun.stderr, false)
   assert.equal(config.remoteRun.command, '/opt/rudder/bin/rudder')
   assert.equal(config.remoteRun.timeoutMs, 3_600_000)
   assert.equal(config.remoteRun.retentionMs, 7 * 86_400_000)
@@ -25,6 +27,21 @@ test('a root needs nothing but its id, and has the defaults of an existing relay
   assert.equal(config.storage.path, '/var/lib/treeline')
   assert.equal(config.tokens.adminFile, undefined)
   assert.equal(config.logging.level, 'info')
+})
+
+test('times are taken in every form that existing relays take, in their keys', () => {
+  const times = (text: string) => {
+    const { general, sharedFiles } = parse(`
+      [general]
+      node_id = "root"
+      https_idle_timeout = "${text}"
+      [shared_files.cleanup]
+      frequency = "${text}"`)
+    return [general.httpsIdleTimeoutMs, sharedFiles.cleanupFrequency]
+  }
+  assert.deepEqual(times('500ms'), [500, { everyMs: 1_000 }])
+  assert.deepEqual(times('7s 1h'), [3_607_000, { everyMs: 3_607_000 }])
+  assert.deepEqual(times('1month'), [24 * 86_400_000, { everyMs: 2_630_016_000 }], 'as long as a timer can wait')
 })
 
 test('every key is honoured', () => {
@@ -66,6 +83,7 @@ test('every key is honoured', () => {
     timeout = "5min"
     retention = "1day"
     max_output = "2MiB"
+    stderr = true
     allowed_networks = ["10.0.0.0/8"]
     [shared_files]
     path = "files"
@@ -135,7 +153,8 @@ test('every key is honoured', () => {
     concurrency: 2,
     timeoutMs: 300_000,
     retentionMs: 86_400_000,
-    maxOutputBytes: 2_097_152
+    maxOutputBytes: 2_097_152,
+    stderr: true
   })
   const { allowedNetworks: fileNetworks, ...sharedFiles } = config.sharedFiles
   assert.ok(fileNetworks.contains('fd00::1') && !fileNetworks.contains('10.0.0.1'))

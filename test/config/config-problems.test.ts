@@ -19,7 +19,6 @@ test('each kind of value is checked', () => {
     'https_port = "443"',
     'https_port = 1.5',
     'https_idle_timeout = "2 parsecs"',
-    'https_idle_timeout = "30days"',
     'https_idle_timeout = -1',
     'https_idle_timeout = inf',
     'connect_timeout = []',

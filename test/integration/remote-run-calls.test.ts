@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { rawRequest } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
+import { editConfig } from '../support/tree-files.js'
 
 const RUN = '/rudder/relay-api/remote-run'
 
@@ -110,12 +111,29 @@ test('the three calls of remote-run, in text', async t => {
     }
   })
 
-  await t.test('in synchronous text the lines of one node stand together, on both streams', async () => {
-    const { text } = await postForm(root, `${RUN}/nodes`, { ...keep, nodes: 'node-a1,node-s1,node-s2,node-r1' })
-    const hosts = linesOf(text).map(line => /node-\w+/.exec(line)?.[0])
-    assert.equal(hosts.length, 8)
-    for (let index = 0; index < 8; index += 2) assert.equal(hosts[index], hosts[index + 1], text)
+  await t.test('text leaves out what was said on standard error, which events have', async () => {
+    for (const asynchronous of ['true', 'false']) {
+      const { text } = await postForm(root, `${RUN}/nodes`, { ...keep, asynchronous, nodes: 'node-a1,node-fails' })
+      assert.match(text, /^node-fails\.example\.test: /m)
+      assert.match(text, /^error: node-fails: exit code 3$/m)
+      assert.doesNotMatch(text, /warning of/)
+    }
+    const headers = { accept: 'application/x-ndjson' }
+    const { text } = await postForm(root, `${RUN}/nodes/node-a1`, keep, { headers })
+    assert.match(text, /"stream":"stderr","data":"warning of /)
   })
+
+  await t.test(
+    'in synchronous text the lines of one node stand together; with stderr = true, on both streams',
+    async () => {
+      await editConfig(root, config => config.replace('[remote_run]', '[remote_run]\nstderr = true'))
+      assert.equal((await ask(root, '/system/reload', { method: 'POST' })).status, 200)
+      const { text } = await postForm(root, `${RUN}/nodes`, { ...keep, nodes: 'node-a1,node-s1,node-s2,node-r1' })
+      const hosts = linesOf(text).map(line => /node-\w+/.exec(line)?.[0])
+      assert.equal(hosts.length, 8)
+      for (let index = 0; index < 8; index += 2) assert.equal(hosts[index], hosts[index + 1], text)
+    }
+  )
 
   await t.test('conditions, and classes that are their older name', async () => {
     for (const [field, value, option] of [

@@ -160,6 +160,8 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.match(String(uuid.headers['content-type']), /^text\/plain/)
     const { text } = await ask(root, '/metrics')
     assert.match(text, /^treeline_nodes 6$/m)
+    assert.match(text, /^rudder_relayd_managed_nodes_total 5$/m)
+    assert.match(text, /^rudder_relayd_sub_nodes_total 6$/m)
     assert.match(text, /^treeline_http_requests_total\{[^}]*route="[^"]*\/system\/reload"[^}]*status="500"[^}]*\} 7$/m)
     assert.match(text, /^process_resident_memory_bytes \d+/m)
     assert.equal(JSON.parse((await ask(root, '/openapi.json')).text).openapi.slice(0, 3), '3.1')

@@ -28,7 +28,7 @@ const HOST = '#!/bin/sh\nfor h; do :; done\n'
 
 async function textOf(run: Run): Promise<string> {
   let text = ''
-  for await (const part of renderText(run, new AbortController().signal)) text += part
+  for await (const part of renderText(run, new AbortController().signal, { withStderr: true })) text += part
   return text
 }
 

@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000
 
 async function textOf(run: Run): Promise<string> {
   let text = ''
-  for await (const part of renderText(run, new AbortController().signal)) text += part
+  for await (const part of renderText(run, new AbortController().signal, { withStderr: true })) text += part
   return text
 }
 
@@ -103,10 +103,9 @@ test('a command that cannot be started: nothing started, and each node has the r
   assert.match(await textOf(run), /^error: a: unreachable: cannot start \/nowhere\/rudder/m)
 })
 
-test('one unknown node, a malformed one, and a disabled relay are errors before anything starts', async t => {
+test('one unknown node, and a disabled relay are errors before anything starts', async t => {
   const { runs } = await startRuns(t, { topology: THREE })
   await assert.rejects(runs.start(orderOf({ nodes: ['ghost'], isSingle: true })), { code: 'UNKNOWN_NODE' })
-  await assert.rejects(runs.start(orderOf({ nodes: ['a', '..'] })), { code: 'INVALID_INPUT' })
   const { origin } = orderOf()
   await assert.rejects(runs.start(orderOf({ origin: { ...origin, passed: ['root'] } })), { code: 'LOOP_DETECTED' })
   assert.deepEqual(runs.list(10), [])

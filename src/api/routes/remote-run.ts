@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { renderText } from '../../remote-run/text-output.js'
+import { renderText, type TextOptions } from '../../remote-run/text-output.js'
 import type { Run, RunOrder } from '../../remote-run/types.js'
 import { parseConditions } from '../../values/conditions.js'
 import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
@@ -53,10 +53,12 @@ const LIST_BODY = {
 interface RemoteRunOptions {
   readonly services: Pick<Services, 'remoteRuns' | 'stopping'>
   readonly logger: FastifyBaseLogger
+  /** Whether answers in text have what was said on standard error. */
+  readonly withStderr: () => boolean
 }
 
 /** `POST remote-run/…` (contract, "Remote run"). */
-export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app, { services, logger }) => {
+export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app, { services, logger, withStderr }) => {
   const config = { access: 'remote-run' } as const
 
   async function answer(
@@ -79,7 +81,7 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
     })
     reply.header(RUN_ID_HEADER, run.id)
     if (!asynchronous) cancelWhenCallerLeaves(run, origin.signal, logger)
-    return sendRun(request, reply, run, origin.signal)
+    return sendRun(request, reply, run, origin.signal, { withStderr: withStderr() })
   }
 
   app.post(
@@ -107,7 +109,8 @@ async function sendRun(
   request: FastifyRequest,
   reply: FastifyReply,
   run: Run,
-  signal: AbortSignal
+  signal: AbortSignal,
+  options: TextOptions
 ): Promise<FastifyReply> {
   const { asynchronous, keepOutput } = run.order
   if (request.headers.accept?.includes(NDJSON)) {
@@ -118,9 +121,9 @@ async function sendRun(
   if (asynchronous && !keepOutput) return reply.send('')
   if (!asynchronous && !(await run.anyStarted)) {
     await run.ended
-    return reply.code(502).send(Readable.from(renderText(run, signal), { objectMode: false }))
+    return reply.code(502).send(Readable.from(renderText(run, signal, options), { objectMode: false }))
   }
-  return reply.send(Readable.from(renderText(run, signal), { objectMode: false }))
+  return reply.send(Readable.from(renderText(run, signal, options), { objectMode: false }))
 }
 
 /** A caller that goes away takes its synchronous run with it, down to the processes (design, "Nothing lost"). */
