@@ -2,6 +2,7 @@ import { request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { isIPv6, type Socket } from 'node:net'
 import type { buildConnector } from 'undici'
+import { describeConnectionFailure } from '../values/connection-failure.js'
 
 /** Makes connections through an HTTP proxy. @param limitMs how long it may take to open the way */
 export function throughProxy(connect: buildConnector.connector, proxy: URL, limitMs: number): buildConnector.connector {
@@ -48,7 +49,8 @@ function openTunnel(proxy: URL, host: string, port: string, limitMs: number): Pr
     })
     outgoing.once('error', cause => {
       clearTimeout(timer)
-      reject(new Error(`${name}: ${cause.message}`, { cause }))
+      // no `cause`: it would be told as the neighbour's own
+      reject(new Error(`${name}: ${describeConnectionFailure(cause)}`))
     })
     outgoing.end()
   })

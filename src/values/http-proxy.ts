@@ -1,22 +1,45 @@
+import { isIP, isIPv6 } from 'node:net'
+import { NetworkSet } from './network-set.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
 /**
- * The HTTP proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`, in either case) through which an address is reached, if
- * there is one. It may hold credentials: not for messages.
+ * The HTTP proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`, in either case; one that is empty says nothing) through
+ * which an address is reached, if there is one. It may hold credentials: not for messages.
  * @throws {Error} when it is no URL
  */
-export function httpProxyFor(
-  url: string,
-  env: Readonly<Record<string, string | undefined>> = process.env
-): URL | undefined {
-  const proxy = env.HTTPS_PROXY ?? env.https_proxy
-  if (proxy === undefined || proxy === '' || isExcepted(new URL(url), env.NO_PROXY ?? env.no_proxy ?? '')) {
-    return undefined
-  }
-  const parsed = URL.canParse(proxy) ? new URL(proxy) : undefined
-  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return parsed
+export function httpProxyFor(url: string, env: Environment = process.env): URL | undefined {
+  const proxy = env.HTTPS_PROXY || env.https_proxy || ''
+  if (proxy === '' || isExcepted(new URL(url), env.NO_PROXY || env.no_proxy || '')) return undefined
+  const written = proxy.includes('://') ? proxy : `http://${proxy}`
+  const parsed = URL.canParse(written) ? new URL(written) : undefined
+  if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return withGoodCredentials(parsed)
   throw new Error('HTTPS_PROXY is no URL: it should be http://host:port')
 }
 
-/** `NO_PROXY`: host names, which stand for all below them too, or `*`; a port may follow. */
+/** Whoever uses the URL decodes them, and would fail at a `%` that is just a character of a password. */
+function withGoodCredentials(proxy: URL): URL {
+  proxy.username = encodeURIComponent(decodedIfEncoded(proxy.username))
+  proxy.password = encodeURIComponent(decodedIfEncoded(proxy.password))
+  return proxy
+}
+
+function decodedIfEncoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // URLs encode some characters by themselves; what stands for none is meant as it is
+    return text.replace(/(?:%[0-9a-f]{2})+/gi, codes => {
+      try {
+        return decodeURIComponent(codes)
+      } catch {
+        return codes
+      }
+    })
+  }
+}
+
+/** `NO_PROXY`: host names, which stand for all below them too, addresses, networks (CIDR), or `*`; a port may follow. */
 function isExcepted({ hostname, port }: URL, list: string): boolean {
   const host = hostname.toLowerCase().replace(/^\[|\]$/g, '')
   return list
@@ -24,9 +47,26 @@ function isExcepted({ hostname, port }: URL, list: string): boolean {
     .filter(entry => entry !== '')
     .some(entry => {
       if (entry === '*') return true
-      const [, name = '', entryPort] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry.toLowerCase()) ?? []
+      const [name, entryPort] = splitPort(entry.toLowerCase())
       if (entryPort !== undefined && entryPort !== (port === '' ? '443' : port)) return false
+      if (isIP(host) !== 0) return isInNetwork(host, name)
       const suffix = name.replace(/^\*?\.?/, '')
       return host === suffix || host.endsWith(`.${suffix}`)
     })
+}
+
+function splitPort(entry: string): [name: string, port: string | undefined] {
+  if (isIPv6(entry) || entry.includes('/')) return [entry.replace(/[[\]]/g, ''), undefined]
+  const [, name = '', port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry) ?? []
+  return [name, port]
+}
+
+/** A name in the list is no network, and holds no address. */
+function isInNetwork(address: string, network: string): boolean {
+  try {
+    return new NetworkSet([network]).contains(address)
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
+  }
 }

@@ -42,7 +42,13 @@ for (const name of HTTP_PROXIES) {
   test(`links and lanes through an HTTP proxy: ${name}`, { skip: whyNot(name) }, async t => {
     const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings: SETTINGS })
     const { port, process: proxy } = await startHttpProxy(t, name, tree.folder)
-    const relay = await tree.start('relay-a', { HTTPS_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: '' })
+    const proxyHere = {
+      HTTPS_PROXY: '',
+      https_proxy: `user:100%@127.0.0.1:${port}`,
+      NO_PROXY: '10.0.0.0/8',
+      no_proxy: ''
+    }
+    const relay = await tree.start('relay-a', proxyHere)
     t.after(() => relay.signal('SIGKILL'))
     await assertAllWorks(tree)
     proxy.kill('SIGKILL')

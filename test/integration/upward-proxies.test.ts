@@ -123,9 +123,9 @@ test('where an HTTP proxy alone leads to the root, all goes through it', async t
   const gate = await startGate(t, tree.root.port, PROXY_ADDRESS)
   const proxy = await startHttpProxy(t, installed(HTTP_PROXIES), tree.folder, PROXY_ADDRESS)
   const url = `https://127.0.0.1:${gate}`
-  const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`, NO_PROXY: '' }
+  const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`, NO_PROXY: '', no_proxy: '' }
   const line = through({ url, env }, await tree.token('--node', '--under', 'root'))
-  const direct = await tree.join(await tree.machine('direct'), line, { HTTPS_PROXY: '' })
+  const direct = await tree.join(await tree.machine('direct'), line, { HTTPS_PROXY: '', https_proxy: '' })
   assert.notEqual(direct.code, 0, 'nothing leads there without it')
   await assertAllGoesUp(tree, { url, env })
 })

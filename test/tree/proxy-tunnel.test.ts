@@ -32,8 +32,9 @@ async function startProxy(t: TestContext) {
 
 /** For this process, until the test ends. */
 function setProxy(t: TestContext, values: { readonly HTTPS_PROXY: string; readonly NO_PROXY?: string }): void {
-  const former = { HTTPS_PROXY: process.env.HTTPS_PROXY, NO_PROXY: process.env.NO_PROXY }
-  Object.assign(process.env, { NO_PROXY: '', ...values })
+  const { HTTPS_PROXY, NO_PROXY, no_proxy } = process.env
+  const former = { HTTPS_PROXY, NO_PROXY, no_proxy }
+  Object.assign(process.env, { NO_PROXY: '', no_proxy: '', ...values })
   t.after(() => {
     for (const [name, value] of Object.entries(former)) {
       if (value === undefined) delete process.env[name]
@@ -97,12 +98,12 @@ test('whatever is wrong with the proxy is told, without its credentials, and not
     ],
     [
       `http://user:secret@127.0.0.1:${await openServer(t, rubbish)}`,
-      /the proxy http:\/\/127\.0\.0\.1:\d+: Parse Error/
+      /the proxy http:\/\/127\.0\.0\.1:\d+: what it sends is not HTTP/
     ],
     [`http://user:secret@127.0.0.1:${await openServer(t, silent)}`, /: it was silent for 300 ms/],
-    [`http://user:secret@127.0.0.1:${await openServer(t, closing)}`, /the proxy .*: socket hang up/],
+    [`http://user:secret@127.0.0.1:${await openServer(t, closing)}`, /the proxy .*: it closed the connection/],
     ['http://user:secret@127.0.0.1:1', /the proxy .*ECONNREFUSED/],
-    ['user:secret@127.0.0.1', /HTTPS_PROXY is no URL/]
+    ['socks5://user:secret@127.0.0.1', /HTTPS_PROXY is no URL/]
   ]
   for (const [url, reason] of cases) {
     await t.test(String(reason), async t => {
