@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Dispatcher, Pool } from 'undici'
 import type { Logger } from '../values/logger.js'
+import { climbs } from './climbing-path.js'
 import { endToEndHeaders } from './end-to-end-headers.js'
 
 export interface BaseUrlProxyOptions {
@@ -34,8 +35,6 @@ const MAX_CONNECTIONS = 256
 const CONNECT_TIMEOUT_MS = 10_000
 /** How long what nobody wants of a body is read and dropped, so that its sender comes to see the answer. */
 const DISCARD_LIMIT_MS = 5_000
-/** `..` in any spelling: it could lead out of the base URL's path. */
-const CLIMBS = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){2}(?:$|[/\\]|%2f|%5c)/i
 
 export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
   const { baseUrl, tls, logger, onAnswered } = options
@@ -50,9 +49,9 @@ export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
 
   async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url ?? ''
-    if (!path.startsWith('/') || CLIMBS.test(path.split('?', 1)[0] ?? '')) {
+    if (!path.startsWith('/') || climbs(path)) {
       request.resume()
-      return answer(response, 400, 'the path has to begin with / and must not contain ..')
+      return answer(response, 400, 'the path has to begin with / and must not contain .. in any spelling')
     }
     const gone = new AbortController()
     response.once('close', () => gone.abort())
