@@ -1,5 +1,7 @@
-import { type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
+import { createHash, type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
+import { nodesIn } from '../tree/peer-identity.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
+import { tooCostly } from '../values/key-cost.js'
 import { describeMismatch, type VersionRange } from '../values/protocol-version.js'
 
 /**
@@ -31,6 +33,8 @@ export interface ClientProof {
 export interface CertificateProof {
   /** DER, base64. */
   readonly certificate: string
+  /** SHA-256 of the certificate that whoever ended the TLS showed, lower-case hex; empty without TLS. */
+  readonly seen: string
   /** By the certificate's key, over {@link signedText}; base64. */
   readonly signature: string
 }
@@ -83,9 +87,44 @@ export function makeChallenge(relay: string, versions: VersionRange): Challenge 
   return { treeline: 'challenge', versions, nonce: randomBytes(32).toString('base64'), relay }
 }
 
-/** Names the upper side, so that an answer given to one relay cannot be shown to another. */
-function signedText(challenge: Pick<Challenge, 'nonce' | 'relay'>, purpose: Purpose, link: string): Buffer {
-  return Buffer.from(['treeline link', challenge.nonce, challenge.relay, purpose, link, ''].join('\n'))
+/**
+ * Names the upper side, by its id and by the certificate that it showed, so that an answer given to one relay cannot be
+ * shown to another.
+ */
+function signedText(challenge: Pick<Challenge, 'nonce' | 'relay'>, { purpose, link, seen }: Signed): Buffer {
+  return Buffer.from(['treeline link 2', challenge.nonce, challenge.relay, seen, purpose, link ?? '', ''].join('\n'))
+}
+
+interface Signed {
+  readonly purpose: Purpose
+  readonly link?: string
+  readonly seen: string
+}
+
+/** The upper side as the lower one sees it in TLS. */
+export interface SeenUpper {
+  /** SHA-256 of its certificate, lower-case hex; empty without TLS. */
+  readonly fingerprint: string
+  /** The ids of nodes in it: that of a web server has none. */
+  readonly nodes: readonly string[]
+}
+
+/** @param leaf that TLS accepted, DER; undefined: without TLS */
+export function seenUpper(leaf: Buffer | undefined): SeenUpper {
+  if (leaf === undefined) return { fingerprint: '', nodes: [] }
+  return { fingerprint: createHash('sha256').update(leaf).digest('hex'), nodes: nodesIn(leaf) }
+}
+
+/**
+ * Whether the challenge is one of whom TLS was spoken with: somebody in between, with a good certificate of its own, could
+ * hand on that of another relay, and the answer to it.
+ * @throws {ChallengeError}
+ */
+export function checkUpper({ relay }: Challenge, { nodes }: SeenUpper): void {
+  if (nodes.length === 0 || (nodes.length === 1 && nodes[0] === relay)) return
+  throw new ChallengeError(
+    `it says that it is ${JSON.stringify(relay)}, and shows a certificate of ${nodes.join(', ')}`
+  )
 }
 
 export type Credentials = CertificateCredentials | { readonly client: ClientProof }
@@ -99,34 +138,46 @@ export interface CertificateCredentials {
 export function answerChallenge(
   challenge: Challenge,
   credentials: Credentials,
+  { fingerprint: seen }: Pick<SeenUpper, 'fingerprint'>,
   what: { readonly version: number; readonly program: string; readonly purpose: Purpose; readonly link?: string }
 ): Identity {
   if ('client' in credentials) return { treeline: 'identity', ...what, client: credentials.client }
-  const text = signedText(challenge, what.purpose, what.link ?? '')
+  const text = signedText(challenge, { ...what, seen })
   return {
     treeline: 'identity',
     ...what,
+    seen,
     certificate: credentials.certificate.toString('base64'),
     signature: sign(digestFor(credentials.key), text, credentials.key).toString('base64')
   }
 }
 
 /**
- * @returns the certificate whose holder answered
- * @throws {ChallengeError} when the signature is not by its key, over this challenge
+ * To be called for a certificate that is known alone: it may hold any key.
+ * @param own SHA-256 of the certificate that was shown to the lower side, lower-case hex; undefined where somebody else
+ *   (a web server) ended the TLS
+ * @throws {ChallengeError} when the signature is not by the certificate's key, over this challenge, or when the lower side
+ *   was shown another certificate
  */
-export function checkAnswer(challenge: Challenge, identity: IdentityMembers & CertificateProof): Buffer {
-  const certificate = Buffer.from(identity.certificate, 'base64')
-  const text = signedText(challenge, identity.purpose, identity.link ?? '')
+export function checkAnswer(
+  challenge: Challenge,
+  identity: IdentityMembers & CertificateProof,
+  own: string | undefined
+): void {
+  if (own !== undefined && identity.seen !== own) {
+    throw new ChallengeError('it saw another certificate than the one of this relay: somebody stands in between')
+  }
   let isGood: boolean
   try {
-    const key = new X509Certificate(certificate).publicKey
-    isGood = verify(digestFor(key), text, key, Buffer.from(identity.signature, 'base64'))
+    const key = new X509Certificate(Buffer.from(identity.certificate, 'base64')).publicKey
+    const why = tooCostly(key)
+    if (why !== undefined) throw new ChallengeError(why)
+    isGood = verify(digestFor(key), signedText(challenge, identity), key, Buffer.from(identity.signature, 'base64'))
   } catch (cause) {
+    if (cause instanceof ChallengeError) throw cause
     throw new ChallengeError('the certificate or its signature cannot be read', { cause })
   }
   if (!isGood) throw new ChallengeError('the signature is not one of its certificate over this challenge')
-  return certificate
 }
 
 /** Ed25519 and Ed448 have a hash of their own. */
@@ -164,8 +215,10 @@ export function parseIdentity(text: string, own: VersionRange): Identity {
   const shown = typeof program === 'string' ? program.replaceAll(/\p{C}/gu, '').slice(0, 40) : ''
   const members = { treeline, version, program: shown, purpose, ...(link === undefined ? {} : { link }) } as const
   if (proof.client !== undefined) return { ...members, client: parseClient(proof.client) }
-  const { certificate, signature } = proof
-  if (typeof certificate === 'string' && typeof signature === 'string') return { ...members, certificate, signature }
+  const { certificate, signature, seen = '' } = proof
+  if (typeof certificate === 'string' && typeof signature === 'string' && typeof seen === 'string') {
+    return { ...members, certificate, signature, seen }
+  }
   throw new ChallengeError('an identity with a certificate, or that of a client, was expected')
 }
 

@@ -103,8 +103,8 @@ export class Dialer implements LinkToUpper {
   async openLane(linkId: string): Promise<void> {
     const { end } = this.options
     const handshake = await this.options.handshake()
-    await openWebSocket(await this.options.upper(), this.#stopping.signal, socket =>
-      introduce(socket, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(socket))
+    await openWebSocket(await this.options.upper(), this.#stopping.signal, opened =>
+      introduce(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket))
     )
   }
 
@@ -134,9 +134,9 @@ export class Dialer implements LinkToUpper {
       const handshake = await this.options.handshake()
       const { socket, ended, secret } = await openWebSocket(upper, signal, opened =>
         introduce(opened, handshake, { purpose: 'link' }, welcome => ({
-          socket: opened,
+          socket: opened.socket,
           secret: welcome.secret,
-          ended: end.serveLink(opened, welcome) // in an object: alone, it would be awaited here
+          ended: end.serveLink(opened.socket, welcome) // in an object: alone, it would be awaited here
         }))
       )
       this.#secret = secret === undefined ? undefined : { origin: httpsOrigin(upper.url), secret }

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { LogLimit } from '../values/log-limit.js'
 import type { Logger } from '../values/logger.js'
-import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
+import { LINK_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { sourceOf } from '../values/source-address.js'
 import { asksForLink } from './asks-for-link.js'
 import {
@@ -41,7 +42,7 @@ interface Refusal {
 export interface LinkAcceptorOptions {
   readonly selfId: string
   readonly registry: LinkRegistry
-  /** @param certificate DER; its holder has proved to have the key */
+  /** Looks it up, before its holder has proved to have the key. @param certificate DER */
   readonly admit: (certificate: Buffer) => Admission
   /** Decides by the token alone; key and id are well-formed. Undefined: no clients are taken. */
   readonly admitClient?: (client: ClientProof) => Admission
@@ -68,7 +69,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     logger,
     observer,
     now = Date.now,
-    versions = PROTOCOL_VERSIONS,
+    versions = LINK_VERSIONS,
     pingMs = PING_EVERY_MS
   } = options
   const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
@@ -77,7 +78,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   const refusals = new LogLimit(logger)
   let isClosed = false
 
-  async function shakeHands(socket: WebSocket, remoteAddress: string): Promise<void> {
+  async function shakeHands(socket: WebSocket, remoteAddress: string, below: Duplex): Promise<void> {
     const challenge = makeChallenge(selfId, versions)
     // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
     const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
@@ -91,7 +92,8 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     // A link whose socket has ended already would never hear of its end.
     if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')
     const identity = parseIdentity(text, versions)
-    const refusal = take(socket, remoteAddress, identity, admissionOf(challenge, identity, options))
+    const admission = versionRefusal(identity.version, versions) ?? admissionOf(challenge, identity, below, options)
+    const refusal = take(socket, remoteAddress, identity, admission)
     if (refusal === undefined) return
     refusals.warn(hostOf(remoteAddress), { remoteAddress, reason: refusal.reason }, 'no link')
     observer?.refused()
@@ -107,10 +109,6 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     if (isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     const { version, program, purpose } = identity
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
-    if (version < versions.oldest || version > versions.newest) {
-      const known = `${versions.oldest} to ${versions.newest}`
-      return { code: CLOSE.refused, reason: `version ${version} of the link is not one of ${known}` }
-    }
     const { owner } = admission
     if (purpose === 'lane') return takeLane(socket, identity, owner)
     if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
@@ -166,7 +164,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       server.handleUpgrade(request, socket, head, webSocket => {
         webSocket.on('error', ignore) // `close` follows
         handshakes.add(webSocket, sourceOfRequest(request))
-        shakeHands(webSocket, remoteAddress)
+        shakeHands(webSocket, remoteAddress, socket)
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
             const err = error instanceof ChallengeError ? undefined : error
@@ -185,14 +183,30 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   }
 }
 
-/** @throws {ChallengeError} when what it says of itself is not proved */
+function versionRefusal(version: number, { oldest, newest }: VersionRange): Admission | undefined {
+  if (version >= oldest && version <= newest) return undefined
+  return { refused: `version ${version} of the link is not one of ${oldest} to ${newest}` }
+}
+
+/** @param below the connection under the WebSocket @throws {ChallengeError} when what it says of itself is not proved */
 function admissionOf(
   challenge: Challenge,
   identity: Identity,
+  below: Duplex,
   { admit, admitClient }: Pick<LinkAcceptorOptions, 'admit' | 'admitClient'>
 ): Admission {
-  if (!('client' in identity)) return admit(checkAnswer(challenge, identity))
+  if (!('client' in identity)) {
+    const admission = admit(Buffer.from(identity.certificate, 'base64'))
+    if ('owner' in admission) checkAnswer(challenge, identity, ownFingerprint(below)) // not for strangers: it takes time
+    return admission
+  }
   return admitClient?.(identity.client) ?? { refused: 'this relay takes no clients' }
+}
+
+/** Of the certificate that this very connection was shown; undefined where the TLS does not end here. */
+function ownFingerprint(below: Duplex): string | undefined {
+  const own = below instanceof TLSSocket ? below.getX509Certificate() : undefined
+  return own?.fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
 function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {

@@ -8,11 +8,12 @@ import {
 } from 'node:http2'
 import type { WebSocket } from 'ws'
 import { MAX_HEADERS_OFF } from '../values/max-headers.js'
-import { commonVersion, describeMismatch, PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
+import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import {
   answerChallenge,
   ChallengeError,
   type Credentials,
+  checkUpper,
   formatNoVersion,
   type Purpose,
   parseChallenge,
@@ -21,6 +22,7 @@ import {
 } from './challenge.js'
 import { watchFloods } from './flood-guard.js'
 import { nextText } from './messages.js'
+import type { OpenedSocket } from './open-web-socket.js'
 import { Pings } from './pings.js'
 import {
   HANDSHAKE_LIMIT_MS,
@@ -39,20 +41,21 @@ export interface HandshakeOptions {
 
 /** The lower side of the handshake. `take` is called in the turn of the welcome, so that it misses nothing. */
 export async function introduce<T>(
-  socket: WebSocket,
+  { socket, seen }: OpenedSocket,
   options: HandshakeOptions,
   what: { readonly purpose: Purpose; readonly link?: string },
   take: (welcome: Welcome) => T
 ): Promise<T> {
-  const versions = options.versions ?? PROTOCOL_VERSIONS
+  const versions = options.versions ?? LINK_VERSIONS
   const challenge = await nextText(socket, HANDSHAKE_LIMIT_MS, parseChallenge)
   const version = commonVersion(versions, challenge.versions)
   if (version === undefined) {
     await new Promise<void>(resolve => socket.send(formatNoVersion(versions), () => resolve()))
     throw new ChallengeError(describeMismatch(challenge.relay, challenge.versions, versions))
   }
+  checkUpper(challenge, seen)
   const { credentials, program } = options
-  socket.send(JSON.stringify(answerChallenge(challenge, credentials, { version, program, ...what })))
+  socket.send(JSON.stringify(answerChallenge(challenge, credentials, seen, { version, program, ...what })))
   return nextText(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
 }
 

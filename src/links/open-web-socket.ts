@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { describeConnectionFailure } from '../values/connection-failure.js'
+import { type SeenUpper, seenUpper } from './challenge.js'
 import { HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from './protocol.js'
 import { proxyFor } from './proxy.js'
 
@@ -15,6 +15,12 @@ export interface Upper {
   readonly pins: ReadonlySet<string> | undefined
 }
 
+/** Of whom nothing is known yet but what TLS says. */
+export interface OpenedSocket {
+  readonly socket: WebSocket
+  readonly seen: SeenUpper
+}
+
 /**
  * Opens a WebSocket to the upper side.
  * @param use called in the turn in which it opens, since the first message may have come with it
@@ -24,7 +30,7 @@ export interface Upper {
 export async function openWebSocket<T>(
   upper: Upper,
   signal: AbortSignal,
-  use: (socket: WebSocket) => Promise<T>
+  use: (opened: OpenedSocket) => Promise<T>
 ): Promise<T> {
   signal.throwIfAborted()
   const url = `${upper.url}${REGISTER_PATH}`
@@ -41,6 +47,7 @@ export async function openWebSocket<T>(
   socket.once('close', () => signal.removeEventListener('abort', onAbort))
   return new Promise((resolve, reject) => {
     let wrong: Error | undefined
+    let seen = seenUpper(undefined)
     socket.on('error', error =>
       reject(wrong ?? new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error }))
     )
@@ -53,12 +60,14 @@ export async function openWebSocket<T>(
       reject(wrong)
     })
     socket.once('upgrade', response => {
-      wrong = refusalOf(response.socket as TLSSocket, upper)
+      const leaf = (response.socket as TLSSocket).getPeerX509Certificate?.()
+      seen = seenUpper(leaf?.raw)
+      wrong = refusalOf(seen, upper)
       if (wrong !== undefined) socket.terminate()
     })
     socket.once('open', () => {
       if (wrong !== undefined) return reject(wrong)
-      const used = use(socket)
+      const used = use({ socket, seen })
       used.catch(() => socket.terminate()) // the other side need not close it
       resolve(used)
     })
@@ -67,10 +76,7 @@ export async function openWebSocket<T>(
 }
 
 /** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
-function refusalOf(socket: TLSSocket, { pins, url }: Upper): Error | undefined {
-  if (pins === undefined) return undefined
-  const leaf = socket.getPeerX509Certificate?.()
-  const shown = leaf === undefined ? 'none' : createHash('sha256').update(leaf.raw).digest('hex')
-  if (pins.has(shown)) return undefined
+function refusalOf({ fingerprint: shown }: SeenUpper, { pins, url }: Upper): Error | undefined {
+  if (pins === undefined || pins.has(shown)) return undefined
   return new Error(`${url} presents a certificate (sha256:${shown}) that is not the one of the policy server`)
 }

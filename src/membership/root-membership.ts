@@ -1,8 +1,9 @@
-import { createHash, createPublicKey, verify, X509Certificate } from 'node:crypto'
+import { createHash, verify, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { MemberCertificateRow, MemberRow, MemberStore, TokenRow } from '../storage/member-store.js'
 import { POLICY_SERVER } from '../tree/hop.js'
 import { MAX_NODE_COUNT } from '../tree/nodes-list.js'
+import { isEd25519 } from '../values/file-signature.js'
 import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { checkNodeId } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
@@ -276,8 +277,7 @@ function endedFor({ id, kind }: MemberRow, endMs: number | undefined): RelayErro
 function checkSigningKey(spki: Buffer, proof: Buffer, request: Buffer): void {
   let isProved = false
   try {
-    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' })
-    isProved = key.asymmetricKeyType === 'ed25519' && verify(null, request, key, proof)
+    isProved = isEd25519(spki) && verify(null, request, { key: spki, format: 'der', type: 'spki' }, proof)
   } catch {
     isProved = false // no key at all
   }

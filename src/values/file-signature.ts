@@ -1,6 +1,7 @@
 import { constants, createPublicKey, type KeyObject, publicDecrypt, verify } from 'node:crypto'
 import type { FileMetadata, HashAlgorithm } from './file-metadata.js'
 import type { FileKey } from './ids.js'
+import { tooCostly } from './key-cost.js'
 import { RelayError } from './relay-error.js'
 
 export const MIN_RSA_BITS = 1_024
@@ -42,9 +43,12 @@ export interface SignedParts {
  */
 export function readPublicKey(metadata: Pick<FileMetadata, 'publicKey'>): FilePublicKey {
   const der = Buffer.from(metadata.publicKey, 'base64')
-  const isEd25519 =
-    der.length === ED25519_SPKI_BYTES && der.subarray(0, ED25519_SPKI_PREFIX.length).equals(ED25519_SPKI_PREFIX)
-  return isEd25519 ? readEd25519(der) : readRsa(der)
+  return isEd25519(der) ? readEd25519(der) : readRsa(der)
+}
+
+/** Whether a SubjectPublicKeyInfo, DER, is one of Ed25519, by its bytes alone. */
+export function isEd25519(spki: Buffer): boolean {
+  return spki.length === ED25519_SPKI_BYTES && spki.subarray(0, ED25519_SPKI_PREFIX.length).equals(ED25519_SPKI_PREFIX)
 }
 
 /**
@@ -116,6 +120,8 @@ function readRsa(der: Buffer): FilePublicKey {
       `invalid metadata: an RSA key of ${bits} bits; ${MIN_RSA_BITS} to ${MAX_RSA_BITS} are allowed`
     )
   }
+  const why = tooCostly(key)
+  if (why !== undefined) throw new RelayError('INVALID_INPUT', `invalid metadata: ${why}`)
   return { spkiDer, kind: 'rsa', key }
 }
 

@@ -7,8 +7,13 @@ export interface VersionRange {
 /**
  * What this program speaks. A change that the former version would misunderstand makes a new one; what it merely leaves
  * out or passes over (a further member, header or route) does not.
+ *
+ * 2: what the lower side of a link signs names the certificate by which it knows the upper one.
  */
-export const PROTOCOL_VERSIONS: VersionRange = { oldest: 1, newest: 1 }
+export const PROTOCOL_VERSIONS: VersionRange = { oldest: 1, newest: 2 }
+
+/** Of links: the proof of version 1 says less, so it is not taken. */
+export const LINK_VERSIONS: VersionRange = { oldest: 2, newest: 2 }
 
 /** Of a Treeline relay that states none. */
 export const FIRST_VERSIONS: VersionRange = { oldest: 1, newest: 1 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import type { WebSocket } from 'ws'
+import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { MAX_MESSAGE_BYTES } from '../../src/links/protocol.js'
 import { eventually } from '../support/eventually.js'
@@ -17,9 +18,28 @@ test('who does not prove to be somebody known gets no link, and the log says why
   await assertOthersServed(tree)
   const standing = await openHostileLink(t, root, evil)
 
+  const stranger = (await makeAgentCertificate({ nodeId: 'evil', hostname: 'x' })).certificateDer.toString('base64')
   const certificateOf = (member: TreeMember) => member.certificate.certificateDer.toString('base64')
   const lies: readonly (readonly [name: string, member: TreeMember, greeting: Greeting, reason: RegExp])[] = [
     ['a wrong signature', evil, { change: identity => ({ ...identity, signature: 'AAAA' }) }, /signature is not one/],
+    [
+      'an answer to somebody in between, who has a certificate of its own',
+      evil,
+      { seen: 'ab'.repeat(32) },
+      /somebody stands in between/
+    ],
+    [
+      'another certificate than the one that was signed for',
+      evil,
+      { seen: 'ab'.repeat(32), change: id => ({ ...id, seen: standing.seen }) },
+      /signature is not one/
+    ],
+    [
+      'a certificate that nobody knows, whose signature is not looked at',
+      evil,
+      { change: id => ({ ...id, certificate: stranger, signature: 'AAAA' }) },
+      /no node is known by the certificate/
+    ],
     [
       'a signature over another nonce',
       evil,

@@ -61,7 +61,7 @@ test('the way to a node, hop by hop, and where it is broken', async t => {
     )
     assert.deepEqual(
       linked.hops.map((hop: { protocol?: string }) => hop.protocol),
-      ['1-1', '1-1']
+      ['1-2', '1-2']
     )
 
     const form = { keep_output: 'true', asynchronous: 'true', classes: 'wait' }

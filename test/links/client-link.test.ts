@@ -106,7 +106,12 @@ test('one key does not take all links', async t => {
 test('what a client says of itself is checked, and its token is in no message', () => {
   const challenge = makeChallenge('root', { oldest: 1, newest: 1 })
   const client = { key: 'git', id: 'one', token: TOKEN }
-  const identity = answerChallenge(challenge, { client }, { version: 1, program: 'x', purpose: 'link' })
+  const identity = answerChallenge(
+    challenge,
+    { client },
+    { fingerprint: '' },
+    { version: 1, program: 'x', purpose: 'link' }
+  )
   assert.deepEqual(parseIdentity(JSON.stringify(identity), challenge.versions), identity)
   for (const wrong of [
     { ...client, key: 'clients' },

@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
 import { makeChallenge } from '../../src/links/challenge.js'
 import { BACKOFF } from '../../src/links/dialer.js'
-import { PROTOCOL_VERSIONS } from '../../src/values/protocol-version.js'
+import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
 import { FRAME, frame, many } from '../support/hostile-link.js'
 import { makeLowerSide, startUpperSide } from '../support/links.js'
@@ -108,7 +108,7 @@ async function falseUpper(t: TestContext, speak: (socket: WebSocket) => void): P
 }
 
 const say = (value: object) => (socket: WebSocket) => socket.send(JSON.stringify(value))
-const challenge = makeChallenge('root', PROTOCOL_VERSIONS)
+const challenge = makeChallenge('root', LINK_VERSIONS)
 const welcome = { treeline: 'welcome', link: 'x', pingMs: 60_000 }
 const afterIdentity = (then: (socket: WebSocket) => void) => (socket: WebSocket) => {
   say(challenge)(socket)

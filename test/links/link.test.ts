@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -10,6 +11,8 @@ import { CLOSE, MAX_STREAMS } from '../../src/links/protocol.js'
 import type { UpperLink } from '../../src/links/upper-link.js'
 import { eventually } from '../support/eventually.js'
 import { makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
+import { makeCertificate } from '../support/openssl-certificate.js'
+import { temporaryFolder } from '../support/treeline-command.js'
 
 async function connected(t: TestContext, routing: RequestListener) {
   const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'node-1.example.com' })
@@ -174,6 +177,30 @@ test('a certificate that nobody knows, and one without its key, get no link and 
   assert.equal(upper.registry.size, 0)
 })
 
+test('a certificate that is listed, and whose key takes long to verify with, gets no link', async t => {
+  const own = await makeCertificate(join(await temporaryFolder(t), 'own'), 'sect571r1')
+  const der = new X509Certificate(own.cert).raw
+  const upper = await startUpperSide(t, new Map([[der.toString('base64'), 'node-1']]))
+  const material = { certificatePem: own.cert, certificateDer: der, privateKeyPem: own.key, fingerprint: '' }
+  const lower = makeLowerSide(t, upper, material as never, () => undefined)
+  lower.dialer.start()
+  const reason = await eventually(
+    'the refusal',
+    () => lower.dialer.status.reason?.includes('sect571r1') && lower.dialer.status.reason
+  )
+  assert.match(reason, /a key on the curve sect571r1 is not taken/)
+})
+
+test('whoever hands on the challenge of another relay, with a certificate of its own, gets no answer to it', async t => {
+  const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'x' })
+  const known = new Map([[own.certificateDer.toString('base64'), 'node-1']])
+  const upper = await startUpperSide(t, known, { selfId: 'other' })
+  const lower = makeLowerSide(t, upper, own, () => undefined)
+  lower.dialer.start()
+  const tried = () => lower.dialer.status.reason !== 'not tried yet' && lower.dialer.status.reason
+  assert.equal(await eventually('the end', tried), 'it says that it is "other", and shows a certificate of root')
+})
+
 test('the lower side speaks to nobody but the policy server', async t => {
   const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'x' })
   const upper = await startUpperSide(t, new Map())
@@ -182,7 +209,7 @@ test('the lower side speaks to nobody but the policy server', async t => {
     response.end()
   )
   dialer.start()
-  assert.match(await eventually('a reason', () => reasonOf(dialer.status)), /self-signed certificate/)
+  assert.match(await eventually('a reason', () => reasonOf(dialer.status)), /issued by nobody whom this machine trusts/)
 })
 
 function reasonOf({ reason }: { readonly reason: string | undefined }): string | undefined {

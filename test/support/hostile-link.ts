@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
+import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import type { TreeMember, TreeRelay } from '../../demo/relay-tree.js'
 import {
@@ -11,10 +12,14 @@ import {
 } from '../../src/links/challenge.js'
 import { readCredentials } from '../../src/links/credentials.js'
 import { REGISTER_PATH } from '../../src/links/protocol.js'
+import { fingerprint } from '../../src/tree/peer-trust.js'
+import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 
 /** A WebSocket to the place where a relay takes links, whose messages the test writes itself. */
 export interface RawLink {
   readonly socket: WebSocket
+  /** SHA-256 of the relay's certificate. */
+  readonly seen: string
   /** The next message, as text. */
   next(): Promise<string>
   /** All bytes that came in binary messages. */
@@ -43,9 +48,14 @@ export async function openRawLink(t: TestContext, url: string): Promise<RawLink>
       socket.emit('came')
     })
   })
+  let seen = ''
+  socket.once('upgrade', ({ socket: below }) => {
+    if (below instanceof TLSSocket) seen = fingerprint(below.getPeerCertificate().raw)
+  })
   await once(socket, 'open')
   return {
     socket,
+    seen,
     bytes: () => Buffer.concat(chunks),
     closed,
     next: async () => {
@@ -68,6 +78,8 @@ export interface Greeting {
   readonly link?: string
   /** What is answered, instead of the truth. */
   readonly change?: (identity: Identity, challenge: Challenge) => Identity
+  /** SHA-256 of the certificate that it says it saw, instead of the one that it did. */
+  readonly seen?: string
   /** What is signed, instead of what was sent. */
   readonly challenge?: Partial<Challenge>
 }
@@ -83,7 +95,13 @@ export async function greet(
   const identity = answerChallenge(
     { ...challenge, ...greeting.challenge },
     readCredentials({ cert: member.certificate.certificatePem, key: member.certificate.privateKeyPem }),
-    { version: 1, program: 'x', purpose, ...(greeting.link === undefined ? {} : { link: greeting.link }) }
+    { fingerprint: greeting.seen ?? link.seen },
+    {
+      version: LINK_VERSIONS.newest,
+      program: 'x',
+      purpose,
+      ...(greeting.link === undefined ? {} : { link: greeting.link })
+    }
   )
   await link.send(JSON.stringify(change(identity, challenge)))
   const said = await link.next()

@@ -8,10 +8,10 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** A self-signed certificate for localhost, made by openssl as agents do. @param path of the files, without suffix */
-export async function makeCertificate(path: string) {
+export async function makeCertificate(path: string, curve = 'prime256v1') {
   const [certFile, keyFile] = [`${path}.cert`, `${path}.key`]
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
+  const key = ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${curve}`, '-nodes', '-keyout', keyFile]
   await run('openssl', ['req', '-x509', ...key, '-out', certFile, '-days', '2', ...subject])
   const cert = await readFile(certFile, 'utf8')
   return {

@@ -53,7 +53,7 @@ test('path, headers and body arrive as given, without what belongs to one connec
       'content-type': 'application/octet-stream',
       'x-request-id': 'r1',
       'content-length': '5',
-      'treeline-protocol': '1-1'
+      'treeline-protocol': '1-2'
     },
     body: 'hello'
   })

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify
+} from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -169,4 +177,13 @@ test('other kinds of keys, and RSA keys too short, are refused', () => {
   refused(rsa.publicKey, 'spki', /neither/)
   refused(generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey, 'spki', /neither/)
   refused(generateKeyPairSync('x25519').publicKey, 'spki', /neither/)
+})
+
+test('an RSA key whose exponent is as long as its modulus is refused before anything is computed with it', () => {
+  const { n = '' } = rsa.publicKey.export({ format: 'jwk' })
+  const exponent = Buffer.from(n, 'base64url')
+  exponent[0] = 1
+  const key = createPublicKey({ key: { kty: 'RSA', n, e: exponent.toString('base64url') }, format: 'jwk' })
+  const publicKey = key.export({ type: 'pkcs1', format: 'der' }).toString('base64')
+  assert.throws(() => readPublicKey({ publicKey }), { code: 'INVALID_INPUT', message: /exponent of 2041 bits/ })
 })
