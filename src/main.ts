@@ -1,6 +1,10 @@
 #!/usr/bin/env node
-import { readServeOptions } from './cli/serve-options.js'
+import './values/hangup.js' // before all that takes time: until then SIGHUP ends the process
 
+// Where messages go may be full or gone; that is no reason to end.
+process.stderr.on('error', () => undefined)
+
+const { readServeOptions } = await import('./cli/serve-options.js')
 const args = process.argv.slice(2)
 const serveOptions = readServeOptions(args)
 

@@ -1,4 +1,5 @@
 import type { AgentConfig } from '../config/agent-config.js'
+import type { Config } from '../config/config.js'
 import type { CommandLine } from '../remote-run/command.js'
 import { createRemoteRuns, ONCE_ONLY_MS } from '../remote-run/remote-runs.js'
 import type { RemoteRuns } from '../remote-run/types.js'
@@ -21,37 +22,50 @@ export interface AgentRunsOptions {
  * starts, the same order never starts anything twice, and a lost stream can be taken up again.
  */
 export function createAgentRuns({ config, db, logger }: AgentRunsOptions): RemoteRuns {
-  const { agent, nodeId } = config
+  const { nodeId } = config
   const topology = selfTopology(nodeId)
   const refusal = `${nodeId} is busy with another run, and agent.when_busy = "refuse"`
   return createRemoteRuns({
-    config: {
-      enabled: true,
-      command: agent.command,
-      useSudo: agent.useSudo,
-      batchSize: 1,
-      concurrency: agent.concurrency,
-      timeoutMs: agent.timeoutMs,
-      retentionMs: ONCE_ONLY_MS,
-      maxOutputBytes: agent.maxOutputBytes,
-      stderr: false,
-      allowedNetworks: NetworkSet.none()
-    },
+    config: runSettings(config),
     storagePath: config.storage.path,
     selfId: nodeId,
     topology: () => topology,
     neighbours: NO_NEIGHBOURS,
     db,
     logger,
-    commandLine: ownCommandLine(agent.arguments),
-    ...(agent.whenBusy === 'refuse' ? { maxRuns: { count: agent.concurrency, refusal } } : {})
+    commandLine: ownCommandLine(() => config.agent.arguments),
+    ...(config.agent.whenBusy === 'refuse' ? { maxRuns: { count: config.agent.concurrency, refusal } } : {})
   })
 }
 
+/** Those of the configuration in force when a run looks at them. */
+function runSettings(config: AgentConfig): Config['remoteRun'] {
+  return {
+    enabled: true,
+    get command() {
+      return config.agent.command
+    },
+    get useSudo() {
+      return config.agent.useSudo
+    },
+    batchSize: 1,
+    concurrency: config.agent.concurrency,
+    get timeoutMs() {
+      return config.agent.timeoutMs
+    },
+    retentionMs: ONCE_ONLY_MS,
+    get maxOutputBytes() {
+      return config.agent.maxOutputBytes
+    },
+    stderr: false,
+    allowedNetworks: NetworkSet.none()
+  }
+}
+
 /** `<command> <arguments…> [-D c1,c2]`: which node it is needs no saying. */
-function ownCommandLine(first: readonly string[]): CommandLine {
+function ownCommandLine(first: () => readonly string[]): CommandLine {
   return ({ command, useSudo }, conditions) => {
-    const args = conditions.length === 0 ? [...first] : [...first, '-D', conditions.join(',')]
+    const args = conditions.length === 0 ? [...first()] : [...first(), '-D', conditions.join(',')]
     return useSudo ? { file: 'sudo', args: ['-n', command, ...args] } : { file: command, args }
   }
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildAgentApp } from '../api/agent-app.js'
 import type { AgentConfig } from '../config/agent-config.js'
+import { loadAgentConfig } from '../config/agent-loader.js'
 import { Dialer } from '../links/dialer.js'
 import { LowerEnd } from '../links/lower-link.js'
 import type { RemoteRuns } from '../remote-run/types.js'
@@ -15,7 +16,8 @@ import { RelayError } from '../values/relay-error.js'
 import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificate } from './certificate.js'
 import { FileWork } from './file-work.js'
-import { createFollowing, movable, movedTo } from './following.js'
+import { createFollowing, movedTo } from './following.js'
+import { liveConfig } from './live-config.js'
 import { handshakeOf, upperOf } from './upper.js'
 
 export interface AgentOptions {
@@ -24,6 +26,8 @@ export interface AgentOptions {
 }
 
 export interface Agent {
+  /** Reads `agent.conf` and `logging.conf` again; broken ones change nothing, which the log says. Never rejects. */
+  reload(): Promise<void>
   /** Takes nothing new; what runs may end within `agent.stop_timeout`, then it is stopped. Idempotent. */
   stop(): Promise<void>
 }
@@ -36,7 +40,8 @@ const LOOK_EVERY_MS = 20
 
 /** Starts an agent. The caller holds the lock of `storage.path`. */
 export async function startAgent({ config: read, logger }: AgentOptions): Promise<Agent> {
-  const { config, moveUpstream } = movable(read)
+  const live = liveConfig(read)
+  const { config, moveUpstream } = live
   mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
   await upperOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
@@ -92,6 +97,22 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   keeper.start()
   const purge = setInterval(() => purgeOld(remoteRuns, stopping.signal, logger), PURGE_EVERY_MS)
 
+  async function reload(): Promise<void> {
+    try {
+      const again = loadAgentConfig(config.directory)
+      await upperOf(again)
+      const { waiting, upstream, files: otherFiles } = live.take(again)
+      logger.level = again.logging.level
+      if (otherFiles) files.restart()
+      if (upstream) dialer.redial('the policy server is another one in agent.conf')
+      if (waiting.length > 0) logger.warn({ settings: waiting }, 'changed, and in force only after a restart')
+      logger.info({}, 'reloaded')
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error)
+      logger.error({ problem }, 'not reloaded: the configuration stays as it was')
+    }
+  }
+
   async function stop(): Promise<void> {
     isStopping = true
     clearInterval(purge)
@@ -106,6 +127,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   }
   let stopped: Promise<void> | undefined
   return {
+    reload,
     stop: () => {
       stopped ??= stop()
       return stopped

@@ -70,13 +70,26 @@ export class FileWork {
     this.#wantShares(() => true)
   }
 
+  /** As the start, after the configuration has changed. What is being done now comes to its end. */
+  restart(): void {
+    this.#forget()
+    this.start()
+    this.lookAtAll()
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
-    this.#wanted.clear()
-    for (const timer of this.#timers) clearTimeout(timer)
-    for (const watcher of this.#watchers) watcher.close()
+    this.#forget()
     this.#loadedReceiver?.stop()
     await this.#working
+  }
+
+  #forget(): void {
+    this.#wanted.clear()
+    this.#problems.clear()
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    for (const watcher of this.#watchers.splice(0)) watcher.close()
   }
 
   #want(what: string): void {

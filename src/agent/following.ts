@@ -4,27 +4,6 @@ import { Following, keepUpstreamHost, type UpperAddress } from '../membership/fo
 import type { JoinAnswer } from '../membership/types.js'
 import type { Logger } from '../values/logger.js'
 
-export interface Movable {
-  /** As it was read, but for the policy server's address, which is the present one whenever it is looked at. */
-  readonly config: AgentConfig
-  moveUpstream(address: UpperAddress): void
-}
-
-export function movable(config: AgentConfig): Movable {
-  let { upstream } = config
-  return {
-    config: {
-      ...config,
-      get upstream() {
-        return upstream
-      }
-    },
-    moveUpstream: address => {
-      upstream = { ...upstream, ...address }
-    }
-  }
-}
-
 /** @param address of the policy server; undefined: as it is */
 export function movedTo(config: AgentConfig, address: UpperAddress | undefined): AgentConfig {
   return address === undefined ? config : { ...config, upstream: { ...config.upstream, ...address } }

@@ -33,6 +33,8 @@ export interface MetricSources {
   readonly topology: CurrentTopology
   readonly treeSync: TreeSync | undefined
   readonly links: LinkAdministration
+  /** Lines of the log that could not be written. */
+  readonly lostLogLines: () => number
   readonly ownLink: () => { readonly isConnected: boolean } | undefined
 }
 
@@ -80,7 +82,15 @@ async function createProcessMetrics(): Promise<Registry> {
   return registry
 }
 
-function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink, treeSync }: MetricSources): string {
+function gaugesText({
+  sharedFiles,
+  remoteRuns,
+  topology,
+  links,
+  lostLogLines,
+  ownLink,
+  treeSync
+}: MetricSources): string {
   const files = sharedFiles.status()
   const runs = remoteRuns.status()
   const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]
@@ -92,6 +102,10 @@ function gaugesText({ sharedFiles, remoteRuns, topology, links, ownLink, treeSyn
     gauge('treeline_outbox_bytes', 'Size of all files in the outbox', files.outboxBytes),
     gauge('treeline_runs_running', 'Remote runs under way', runs.running),
     gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
+    [
+      ...header('treeline_log_lines_lost_total', 'Lines of the log that could not be written', 'counter'),
+      `treeline_log_lines_lost_total ${lostLogLines()}`
+    ],
     gauge('treeline_nodes', 'Nodes in the list', topology().size),
     // the names that dashboards for existing relays know
     gauge('rudder_relayd_managed_nodes_total', 'Nodes managed by this relay itself', topology().managedCount),

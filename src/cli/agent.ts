@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
+import { onHangup } from '../values/hangup.js'
 import { readOrTell } from './config-problems.js'
+import { findServiceManager } from './service-manager.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
 
@@ -52,10 +54,19 @@ async function serve(config: AgentConfig): Promise<void> {
   mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(config.storage.path)
   try {
-    const logger = await createLog({ logging: config.logging, general: { nodeId: config.nodeId } })
+    const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
+    const manager = findServiceManager(logger)
     const agent = await startAgent({ config, logger })
     logger.info({ policyServer: config.upstream.host }, 'ready')
+    await manager.ready()
+    onHangup(async () => {
+      await manager.reloading()
+      await agent.reload()
+      await manager.ready()
+    })
     const signal = await stopSignal()
+    onHangup(async () => undefined)
+    void manager.stopping() // never rejects
     logger.info({ signal }, 'stopping: what runs may finish')
     await agent.stop()
     logger.info({}, 'stopped')

@@ -4,8 +4,10 @@ import { type Command, Option } from 'commander'
 import { listenAddress } from '../config/address-readers.js'
 import type { ListenAddress } from '../config/config.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
-import { UsageError } from './command-error.js'
+import { onHangup } from '../values/hangup.js'
+import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
+import { findServiceManager } from './service-manager.js'
 
 interface ClientCommandOptions {
   readonly baseUrl?: string
@@ -13,6 +15,7 @@ interface ClientCommandOptions {
   readonly clientKey?: string
   readonly clientId?: string
   readonly token?: string
+  readonly tokenFile?: string
   readonly styraToken?: string
   readonly ca?: string
   readonly healthListen?: string
@@ -39,6 +42,7 @@ export function register(program: Command): void {
     .option('--server-url <url>', 'the relay: https or wss (TREELINE_SERVER_URL)')
     .option('--client-key <key>', 'name to register under (TREELINE_CLIENT_KEY)')
     .option('--token <token>', 'token for that key (TREELINE_TOKEN, which other users of this machine cannot see)')
+    .option('--token-file <file>', 'a file with that token, read again at SIGHUP (TREELINE_TOKEN_FILE)')
     .addOption(new Option('--styra-token <token>', 'the same as --token').hideHelp())
     .option('--client-id <id>', 'tells replicas under one key apart (TREELINE_CLIENT_ID; default: a random one)')
     .option('--ca <file>', "certificates (PEM) to trust, for both URLs, instead of Node's")
@@ -48,12 +52,30 @@ export function register(program: Command): void {
 
 async function run(options: ClientCommandOptions): Promise<void> {
   const settings = readClientSettings(options, process.env)
-  const ca = await readTrust(options.ca, process.env)
-  const [{ startClient }, { default: pino }] = await Promise.all([import('../client/client.js'), import('pino')])
-  const logger = pino({ base: { client: settings.clientKey }, timestamp: pino.stdTimeFunctions.isoTime })
-  const client = await startClient({ ...settings, ca, logger })
+  const readSecrets = async () => ({
+    token: settings.token === '' ? await readTokenFile(settings.tokenFile) : settings.token,
+    ca: await readTrust(options.ca, process.env)
+  })
+  const secrets = await readSecrets()
+  const [{ startClient }, { createLog }] = await Promise.all([import('../client/client.js'), import('../relay/log.js')])
+  const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
+  const manager = findServiceManager(logger)
+  const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
   logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
+  await manager.ready()
+  onHangup(async () => {
+    await manager.reloading()
+    try {
+      const isOther = client.replaceSecrets(await readSecrets())
+      logger.info({}, isOther ? 'reloaded: the link is opened anew' : 'reloaded: nothing has changed')
+    } catch (error) {
+      logger.error({ problem: errorMessage(error) }, 'not reloaded: token and trust stay as they were')
+    }
+    await manager.ready()
+  })
   const signal = await stopSignal()
+  onHangup(async () => undefined)
+  void manager.stopping() // never rejects
   logger.info({ signal }, 'stopping: requests under way may finish')
   await client.stop()
 }
@@ -63,16 +85,24 @@ export interface ClientSettings {
   readonly serverUrl: string
   readonly clientKey: string
   readonly clientId: string
+  /** Empty: it is in `tokenFile`. */
   readonly token: string
+  readonly tokenFile: string
   readonly healthListen: ListenAddress
 }
 
 /** @throws {UsageError} naming every option that is missing or wrong; never with the token */
 export function readClientSettings(options: ClientCommandOptions, env: Environment): ClientSettings {
-  const given = { ...options, token: options.token ?? options.styraToken }
+  const tokenFile = options.tokenFile ?? env.TREELINE_TOKEN_FILE ?? ''
+  const ownToken = options.token ?? options.styraToken
+  if (ownToken !== undefined && options.tokenFile !== undefined) {
+    throw new UsageError('--token and --token-file: give one of them')
+  }
+  const given = { ...options, token: ownToken }
   const values = new Map<string, string>()
   const missing: string[] = []
   for (const [name, flag, variable] of NEEDED) {
+    if (name === 'token' && tokenFile !== '' && ownToken === undefined) continue
     const value = given[name] ?? env[variable] ?? ''
     if (value === '') missing.push(`${flag} (or ${variable})`)
     else values.set(name, value)
@@ -99,6 +129,7 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
     clientKey,
     clientId,
     token: values.get('token')?.trim() ?? '',
+    tokenFile,
     healthListen
   }
 }
@@ -135,6 +166,12 @@ async function readTrust(ca: string | undefined, env: Environment): Promise<stri
     await readNamedFile('SSL_CERT_FILE', env.SSL_CERT_FILE),
     ...(extra === '' ? [] : [await readNamedFile('NODE_EXTRA_CA_CERTS', extra)])
   ]
+}
+
+async function readTokenFile(file: string): Promise<string> {
+  const token = (await readNamedFile('--token-file', file)).trim()
+  if (token === '') throw new UsageError(`--token-file ${file}: it is empty`)
+  return token
 }
 
 function stopSignal(): Promise<string> {

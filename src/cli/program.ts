@@ -60,10 +60,11 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
-/** `treeline … | head` is no failure to complain about. */
+/** `treeline … | head` is no failure to complain about, nor is a terminal that was closed. */
 function endQuietlyWithoutReader(): void {
   process.stdout.on('error', error => {
-    if (errorCode(error) === 'EPIPE') process.exit(EXIT_SIGPIPE)
-    throw error
+    if (errorCode(error) === 'EPIPE' || errorCode(error) === 'EIO') process.exit(EXIT_SIGPIPE)
+    process.stderr.write(`treeline: cannot write to standard output: ${errorMessage(error)}\n`)
+    process.exit(EXIT.failure)
   })
 }

@@ -6,7 +6,9 @@ import { createLog } from '../relay/log.js'
 import { lockFolder } from '../storage/instance-lock.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
+import { onHangup } from '../values/hangup.js'
 import { readOrTell } from './config-problems.js'
+import { findServiceManager } from './service-manager.js'
 
 /** Exit codes (contract, "Configuration"). */
 const BAD_CONFIGURATION = 2
@@ -62,7 +64,8 @@ function readConfig(directory: string): Config | undefined {
 async function serve(config: Config): Promise<number> {
   mkdirSync(config.storage.path, { recursive: true, mode: 0o750 })
   const unlock = lockFolder(config.storage.path)
-  const logger = await createLog(config)
+  const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
+  const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
     databaseFile: join(config.storage.path, 'topology.db'),
@@ -75,12 +78,17 @@ async function serve(config: Config): Promise<number> {
   try {
     const treeLoaded = tree.load()
     const { startRelay } = await import('../relay/relay.js') // beside the worker that reads the tree
-    const relay = await startRelay({ config, tree, treeLoaded, logger })
+    const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
     logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
-    process.on('SIGHUP', () => {
-      relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+    await manager.ready()
+    onHangup(async () => {
+      await manager.reloading()
+      await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+      await manager.ready()
     })
     const signal = await stopSignal()
+    onHangup(async () => undefined)
+    void manager.stopping() // never rejects
     logger.info({ signal }, 'stopping: requests and runs under way may finish')
     await relay.stop()
     logger.info({}, 'stopped')

@@ -27,6 +27,8 @@ export interface Trust {
 export interface BaseUrlProxy {
   /** Sends each request on to the base URL, and its answer back; nothing is held whole. */
   readonly listener: RequestListener
+  /** For connections from now on; requests under way keep theirs. */
+  trust(tls: Trust): void
   close(): Promise<void>
 }
 
@@ -38,13 +40,7 @@ const DISCARD_LIMIT_MS = 5_000
 
 export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
   const { baseUrl, tls, logger, onAnswered } = options
-  const pool = new Pool(baseUrl.origin, {
-    connections: MAX_CONNECTIONS,
-    connect: { ...tls, timeout: CONNECT_TIMEOUT_MS },
-    // How long an answer may take is for the caller to say: when it leaves, the request is cancelled.
-    headersTimeout: 0,
-    bodyTimeout: 0
-  })
+  let pool = openPool(baseUrl, tls)
   const prefix = baseUrl.pathname.replace(/\/+$/, '')
 
   async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -89,8 +85,22 @@ export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
         response.destroy()
       })
     },
+    trust: other => {
+      pool.close().catch((error: unknown) => logger.warn({ err: error }, 'former connections could not be closed'))
+      pool = openPool(baseUrl, other)
+    },
     close: () => pool.destroy()
   }
+}
+
+function openPool(baseUrl: URL, tls: Trust): Pool {
+  return new Pool(baseUrl.origin, {
+    connections: MAX_CONNECTIONS,
+    connect: { ...tls, timeout: CONNECT_TIMEOUT_MS },
+    // How long an answer may take is for the caller to say: when it leaves, the request is cancelled.
+    headersTimeout: 0,
+    bodyTimeout: 0
+  })
 }
 
 /**

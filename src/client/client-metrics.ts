@@ -11,6 +11,7 @@ export interface ClientMetrics {
 export function createClientMetrics(sources: {
   readonly isConnected: () => boolean
   readonly activeRequests: () => number
+  readonly lostLogLines: () => number
 }): ClientMetrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -36,6 +37,15 @@ export function createClientMetrics(sources: {
     registers,
     collect() {
       this.set(sources.activeRequests())
+    }
+  })
+  new Counter({
+    name: 'treeline_log_lines_lost_total',
+    help: 'Lines of the log that could not be written',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(sources.lostLogLines())
     }
   })
   return {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { ListenAddress } from '../config/config.js'
 import { Dialer } from '../links/dialer.js'
 import { LowerEnd } from '../links/lower-link.js'
@@ -14,17 +15,26 @@ export interface ClientOptions {
   readonly baseUrl: URL
   readonly clientKey: string
   readonly clientId: string
+  readonly secrets: ClientSecrets
+  /** Lines of the log that could not be written. */
+  readonly lostLogLines: () => number
+  readonly healthListen: ListenAddress
+  readonly logger: Logger
+}
+
+/** What comes from files, and may be replaced while the client runs. */
+export interface ClientSecrets {
   /** A secret. */
   readonly token: string
   /** PEM; undefined: what Node trusts. */
   readonly ca: readonly string[] | undefined
-  readonly healthListen: ListenAddress
-  readonly logger: Logger
 }
 
 export interface RunningClient {
   /** Where the health server listens. */
   readonly healthAddress: string
+  /** The link is opened anew when they differ. @returns whether they did */
+  replaceSecrets(secrets: ClientSecrets): boolean
   /** Lets requests under way finish for a while, then ends everything. */
   stop(): Promise<void>
 }
@@ -37,17 +47,22 @@ const LOOK_EVERY_MS = 20
  * @throws {Error} when the health server cannot listen
  */
 export async function startClient(options: ClientOptions): Promise<RunningClient> {
-  const { serverUrl, baseUrl, clientKey, clientId, token, healthListen, logger } = options
-  const tls: Trust = options.ca === undefined ? {} : { ca: [...options.ca], allowPartialTrustChain: true }
+  const { serverUrl, baseUrl, clientKey, clientId, healthListen, lostLogLines, logger } = options
+  let { secrets } = options
+  let tls = trustIn(secrets)
   const metrics = createClientMetrics({
     isConnected: () => dialer.status.isConnected,
-    activeRequests: () => end.activeRequests
+    activeRequests: () => end.activeRequests,
+    lostLogLines
   })
   const proxy = createBaseUrlProxy({ baseUrl, tls, logger, onAnswered: metrics.answered })
   const end = new LowerEnd({ routing: proxy.listener, openLane: linkId => dialer.openLane(linkId) })
   const dialer = new Dialer({
     upper: async () => ({ url: serverUrl, tls, pins: undefined }),
-    handshake: async () => ({ credentials: { client: { key: clientKey, id: clientId, token } }, program: VERSION }),
+    handshake: async () => ({
+      credentials: { client: { key: clientKey, id: clientId, token: secrets.token } },
+      program: VERSION
+    }),
     end,
     logger
   })
@@ -63,6 +78,15 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
   const { address, port, family } = health.address
   return {
     healthAddress: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    replaceSecrets: other => {
+      if (isDeepStrictEqual(other, secrets)) return false
+      const isOtherTrust = !isDeepStrictEqual(other.ca, secrets.ca)
+      secrets = other
+      tls = trustIn(other)
+      if (isOtherTrust) proxy.trust(tls)
+      dialer.redial('the token or the certificates to trust were replaced')
+      return true
+    },
     async stop() {
       const untilMs = Date.now() + DRAIN_LIMIT_MS
       while (end.activeRequests > 0 && Date.now() < untilMs) await sleep(LOOK_EVERY_MS)
@@ -71,4 +95,8 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
       await Promise.all([proxy.close(), health.close()])
     }
   }
+}
+
+function trustIn({ ca }: ClientSecrets): Trust {
+  return ca === undefined ? {} : { ca: [...ca], allowPartialTrustChain: true }
 }

@@ -64,6 +64,7 @@ export class Dialer implements LinkToUpper {
   #status: LinkStatus
   #secret: UpperSecret | undefined
   #ended: Promise<void> | undefined
+  #giveUp: (reason: string) => void = () => undefined
 
   constructor(private readonly options: DialerOptions) {
     this.#now = options.now ?? Date.now
@@ -92,6 +93,11 @@ export class Dialer implements LinkToUpper {
 
   start(): void {
     this.#ended ??= this.#run()
+  }
+
+  /** Gives up the link that stands, if one does, and opens another one, as the options are now. */
+  redial(reason: string): void {
+    this.#giveUp(reason)
   }
 
   async stop(): Promise<void> {
@@ -143,7 +149,10 @@ export class Dialer implements LinkToUpper {
       await follower?.opened()
       this.#set({ isConnected: true, sinceMs: this.#now(), reason: undefined })
       logger.info({ url: upper.url }, 'link opened')
-      const reason = await ended
+      const givenUp = new Promise<string>(resolve => {
+        this.#giveUp = resolve
+      })
+      const reason = await Promise.race([ended, givenUp])
       this.#secret = undefined
       socket.terminate()
       if (!signal.aborted) logger.warn({ url: upper.url, reason }, 'link lost')

@@ -94,12 +94,15 @@ After=network-online.target
 Wants=network-online.target
 
 [Service]
-Type=exec
+Type=notify
+NotifyAccess=all
+WatchdogSec=60s
+TimeoutStartSec=5min
 ExecStart=${start}
 ExecReload=/bin/kill -HUP $MAINPID
 User=${user}
 Environment=NODE_ENV=production
-Restart=on-failure
+Restart=always
 RestartSec=2s
 RestartPreventExitStatus=2
 KillMode=mixed

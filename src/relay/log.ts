@@ -1,20 +1,40 @@
 import pino, { type Logger } from 'pino'
 import type { Config } from '../config/config.js'
+import { LogOutput } from './log-output.js'
 
 /** Never written out, wherever in a logged object it stands. */
 const SECRET_PATHS = ['password', 'token', 'authorization', 'headers.authorization', 'req.headers.authorization', 'key']
 
-/** Structured lines on standard output; readable ones when that is a terminal. */
-export async function createLog(
-  config: Pick<Config, 'logging'> & { readonly general: Pick<Config['general'], 'nodeId'> }
-): Promise<Logger> {
+export interface Log {
+  readonly logger: Logger
+  /** How many lines could not be written, since the start: the disk of the log was full, or nobody read it. */
+  readonly lostLines: () => number
+}
+
+export interface LogOptions {
+  readonly level: Config['logging']['level']
+  /** Members of each line. */
+  readonly base: Readonly<Record<string, string>>
+}
+
+/** Structured lines on standard output; readable ones when that is a terminal. Whatever becomes of it, the process goes on. */
+export async function createLog({ level, base }: LogOptions): Promise<Log> {
+  const output = new LogOutput()
   const options = {
-    level: config.logging.level,
-    base: { node: config.general.nodeId },
+    level,
+    base,
     redact: { paths: SECRET_PATHS, censor: '[secret]' },
     timestamp: pino.stdTimeFunctions.isoTime
   }
-  if (!process.stdout.isTTY) return pino(options)
-  const { default: pretty } = await import('pino-pretty')
-  return pino(options, pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true }))
+  const logger = pino(options, process.stdout.isTTY ? await forPeople(output) : output)
+  output.onRecovery((lines, reason) => {
+    logger.warn({ lines, reason }, 'log lines are lost: they could not be written')
+  })
+  return { logger, lostLines: () => output.lostLines }
+}
+
+async function forPeople(output: LogOutput): Promise<{ write(line: string): void }> {
+  const { prettyFactory } = await import('pino-pretty')
+  const format = prettyFactory({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true })
+  return { write: line => output.write(format(line)) }
 }

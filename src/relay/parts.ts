@@ -33,6 +33,8 @@ export interface PartsOptions {
   readonly config: Config
   readonly tree: Tree
   readonly logger: Logger
+  /** Lines of the log that could not be written; none where it does not say. */
+  readonly lostLogLines?: () => number
   /** What this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
   readonly versions?: VersionRange
 }
@@ -50,7 +52,13 @@ export interface Parts {
 }
 
 /** Opens the storage and makes the parts. The caller closes neighbours, then the database. */
-export async function createParts({ config, tree, logger, versions }: PartsOptions): Promise<Parts> {
+export async function createParts({
+  config,
+  tree,
+  logger,
+  lostLogLines = () => 0,
+  versions
+}: PartsOptions): Promise<Parts> {
   const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const metrics = createMetrics()
   const stopping = new AbortController()
@@ -120,7 +128,7 @@ export async function createParts({ config, tree, logger, versions }: PartsOptio
     adminToken: readToken(config.tokens.adminFile),
     stopping: stopping.signal
   }
-  metrics.observe(services)
+  metrics.observe({ ...services, lostLogLines })
   return { services, system, neighbours, database, links: ownLinks, membership, stopping }
 }
 

@@ -1,3 +1,4 @@
+import '../values/hangup.js' // before all else: a SIGHUP to everything of a service must not end this process
 import { Command } from './command.js'
 import type { HostOrder, HostReport } from './host-messages.js'
 

@@ -32,8 +32,8 @@ async function connected(t: TestContext, behind: RequestListener, basePath = '')
     baseUrl: new URL(`https://${address}${basePath}`),
     clientKey: 'git',
     clientId: 'one',
-    token: 'secret',
-    ca: [upper.certificate.certificatePem, certificate.certificatePem],
+    secrets: { token: 'secret', ca: [upper.certificate.certificatePem, certificate.certificatePem] },
+    lostLogLines: () => 0,
     healthListen: { host: '127.0.0.1', port: 0 },
     logger: silentLogger
   })

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,10 +21,15 @@ export interface Running {
   readonly ended: Promise<Ended>
 }
 
-/** Starts the command as it ships. It is ended with the test, if it still runs then. */
-export function startTreeline(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
+/** Starts the command as it ships. It is ended with the test, if it still runs then. @param stdout a file, which gets its output */
+export function startTreeline(
+  t: TestContext,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdout?: string
+): Running {
   const command = treelineCommand(args)
-  return startProcess(t, command.program, command.args, env)
+  return startProcess(t, command.program, command.args, env, stdout)
 }
 
 /** Runs the command as it ships to its end. */
@@ -31,17 +37,29 @@ export function treeline(t: TestContext, args: readonly string[], env: NodeJS.Pr
   return startTreeline(t, args, env).ended
 }
 
-export function startProcess(t: TestContext, file: string, args: readonly string[], env: NodeJS.ProcessEnv): Running {
-  const child = spawn(file, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+export function startProcess(
+  t: TestContext,
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  output?: string
+): Running {
+  const outputFile = output === undefined ? undefined : openSync(output, 'a')
+  const child: ChildProcess = spawn(file, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', outputFile ?? 'pipe', 'pipe']
+  })
+  if (outputFile !== undefined) closeSync(outputFile)
   t.after(() => child.kill('SIGKILL'))
   let stdout = ''
   let stderr = ''
   const waiting = new Set<() => void>()
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
     for (const look of waiting) look()
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
   const ended = new Promise<Ended>((resolve, reject) => {

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { startAgent } from '../support/agents.js'
+import { eventually } from '../support/eventually.js'
+import { ask, postForm } from '../support/http.js'
+import { openNotifySocket, untilCatchesHangup } from '../support/notify-socket.js'
+import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { editConfig } from '../support/tree-files.js'
+import { type Running, startTreeline } from '../support/treeline-command.js'
+
+const TOKENS = ['first-token-of-a-client', 'second-token-of-a-client'] as const
+
+function hashLine(token: string): string {
+  return `register:git ${createHash('sha256').update(token).digest('hex')}\n`
+}
+
+/** A relay with one node, not started yet. */
+function oneRelay(t: TestContext, logLevel = 'info'): Promise<RunningTree> {
+  const settings = { tokens: ['clients_file = "clients"'] }
+  return startTree(t, {
+    relays: [{ id: 'root', under: 'root', nodes: ['node-1'] }],
+    absent: ['root'],
+    logLevel,
+    settings
+  })
+}
+
+function count(text: string, message: string): number {
+  return text.split(`"msg":"${message}"`).length - 1
+}
+
+function outputOf({ child }: Running): () => string {
+  let output = ''
+  child.stdout?.on('data', (text: string) => {
+    output += text
+  })
+  return () => output
+}
+
+/** The processes that `pid` started and that run now. */
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .filter(name => {
+      try {
+        return readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1] === String(pid)
+      } catch {
+        return false // it has ended
+      }
+    })
+    .map(Number)
+}
+
+test('a relay, an agent and a client live through SIGHUP, and the service manager hears of it', async t => {
+  const tree = await oneRelay(t)
+  const root = tree.relay('root')
+  await writeFile(join(root.directory, 'clients'), TOKENS.map(hashLine).join(''))
+  const manager = await openNotifySocket(t)
+  const relay = startTreeline(t, ['serve', '--config', root.directory], {
+    NOTIFY_SOCKET: manager.path,
+    WATCHDOG_USEC: '600000'
+  })
+  const output = outputOf(relay)
+  const pid = relay.child.pid ?? 0
+
+  await t.test('of a relay that is not ready, it leads to one reload once it is', async () => {
+    await untilCatchesHangup(pid)
+    assert.equal(count(output(), 'ready'), 0, 'the handler was there too late for this test')
+    for (let times = 0; times < 3; times += 1) relay.child.kill('SIGHUP')
+    await relay.printed('"msg":"ready"')
+    await relay.printed('"msg":"reloaded"')
+    await manager.received('READY=1', await manager.received('RELOADING=1'))
+    assert.equal(count(output(), 'reloaded'), 1)
+    assert.match(manager.messages[0] ?? '', /^(?:READY|WATCHDOG)=1$/)
+    assert.match(manager.messages.find(message => message.startsWith('RELOADING')) ?? '', / MONOTONIC_USEC=\d+$/)
+  })
+
+  await t.test('signs of life come as long as the event loop turns', async () => {
+    await manager.received('WATCHDOG=1', manager.messages.length)
+    await manager.received('WATCHDOG=1', manager.messages.length)
+  })
+
+  await t.test(
+    'commands and the processes that start them do not hear of the service manager, nor end by SIGHUP',
+    async () => {
+      const run = () => postForm(root, '/rudder/relay-api/remote-run/nodes/node-1', { keep_output: 'true' })
+      assert.match((await run()).text, /agent of node-1/)
+      const hosts = childrenOf(pid).filter(host =>
+        readFileSync(`/proc/${host}/cmdline`, 'utf8').includes('command-host')
+      )
+      assert.equal(hosts.length, 1)
+      for (const host of hosts) {
+        assert.doesNotMatch(readFileSync(`/proc/${host}/environ`, 'utf8'), /NOTIFY_SOCKET|WATCHDOG/)
+        process.kill(host, 'SIGHUP')
+      }
+      assert.match((await run()).text, /agent of node-1/)
+      assert.deepEqual(
+        hosts.filter(host => childrenOf(pid).includes(host)),
+        hosts
+      )
+    }
+  )
+
+  await t.test('an agent reads agent.conf again, and says what waits for a restart', async t => {
+    const agent = await startAgent(t, tree, 'node-1')
+    const file = join(agent.directory, 'agent.conf')
+    const before = await readFile(file, 'utf8')
+    const reloaded = async (text: string, message: string) => {
+      const lines = agent.log.length
+      await writeFile(file, text)
+      agent.signal('SIGHUP')
+      return eventually(message, () => agent.log.slice(lines).find(line => line.includes(message)))
+    }
+    await reloaded(before.replace(agent.command, '/bin/echo').replace('"state"', '"elsewhere"'), '"msg":"reloaded"')
+    assert.ok(agent.log.some(line => line.includes('"settings":["storage.path"]')))
+    const run = await postForm(root, '/rudder/relay-api/remote-run/nodes/node-1', { keep_output: 'true' })
+    assert.match(run.text, /^agent run$/m)
+    const refused = await reloaded(`${before}\nnonsense = 1\n[[`, 'not reloaded')
+    assert.match(refused, /agent\.conf/)
+    assert.equal(agent.log.filter(line => line.includes('link opened')).length, 1)
+    await reloaded(before.replace(/host = ".*?:/, 'host = "localhost:'), '"url":"wss://localhost:')
+  })
+
+  await t.test('a client reads its token file again', async t => {
+    const tokenFile = join(tree.folder, 'token')
+    const ca = join(tree.folder, 'ca.pem')
+    await Promise.all([writeFile(tokenFile, `${TOKENS[0]}\n`), writeFile(ca, root.certificate.certificatePem)])
+    const options = ['--client-key', 'git', '--server-url', root.url, '--base-url', 'http://127.0.0.1:1', '--ca', ca]
+    const client = startTreeline(t, ['client', ...options, '--health-listen', '127.0.0.1:0', '--token-file', tokenFile])
+    const clientOutput = outputOf(client)
+    await client.printed('"msg":"link opened"')
+    await writeFile(tokenFile, TOKENS[1])
+    client.child.kill('SIGHUP')
+    await client.printed('reloaded: the link is opened anew')
+    await eventually('a second link', () => count(clientOutput(), 'link opened') === 2)
+    await writeFile(tokenFile, '')
+    client.child.kill('SIGHUP')
+    await client.printed('not reloaded')
+    assert.ok(!TOKENS.some(token => clientOutput().includes(token)))
+    client.child.kill('SIGTERM')
+    assert.equal((await client.ended).code, 0)
+  })
+
+  relay.child.kill('SIGTERM')
+  assert.equal((await relay.ended).code, 0)
+  await manager.received('STOPPING=1')
+})
+
+test('a relay that cannot write its log goes on, and ends when it is told to', async t => {
+  const tree = await oneRelay(t, 'debug')
+  await editConfig(tree.relay('root'), text => text.replace('clients_file = "clients"', ''))
+  const root = tree.relay('root')
+  const { child } = startTreeline(t, ['serve', '--config', root.directory], {}, '/dev/full')
+  await eventually('the relay', async () => {
+    const answer = await ask(root, '/uuid').catch(() => undefined)
+    return answer?.status === 200
+  })
+  // more than is kept until it can be written
+  for (let round = 0; round < 40; round += 1) {
+    await Promise.all(Array.from({ length: 50 }, () => ask(root, '/uuid')))
+  }
+  const run = await postForm(root, '/rudder/relay-api/remote-run/nodes/node-1', { keep_output: 'true' })
+  assert.match(run.text, /agent of node-1/)
+  const [, lost = ''] = /^treeline_log_lines_lost_total (\d+)$/m.exec((await ask(root, '/metrics')).text) ?? []
+  assert.ok(Number(lost) > 0, lost)
+  child.kill('SIGTERM')
+  const code = await new Promise(resolve => child.once('exit', resolve))
+  assert.equal(code, 0)
+})
