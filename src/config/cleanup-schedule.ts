@@ -1,4 +1,4 @@
-import { validate } from 'node-cron'
+import cron from 'node-cron'
 import type { Config } from './config.js'
 import { duration, type ValueReader } from './value-readers.js'
 
@@ -28,7 +28,20 @@ function isCronExpression(text: string): boolean {
   const fields = text.trim().split(/\s+/)
   if (fields.length < 5 || fields.length > 6) return false
   const sizes = FIELD_SIZES.slice(FIELD_SIZES.length - fields.length)
-  return fields.every((field, index) => hasSensibleStep(field, sizes[index] ?? 0)) && validate(text.trim())
+  return (
+    fields.every((field, index) => hasSensibleStep(field, sizes[index] ?? 0)) &&
+    cron.validate(text.trim()) &&
+    comesAtAll(text.trim())
+  )
+}
+
+/** The 30th of February, for example, is a time that never comes. */
+function comesAtAll(expression: string): boolean {
+  try {
+    return cron.createTask(expression, () => undefined).getNextRuns(1).length === 1
+  } catch {
+    return false
+  }
 }
 
 /** node-cron takes a step of 90 minutes, and runs once an hour then: nobody means that. */

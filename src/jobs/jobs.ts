@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import cron from 'node-cron'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { Logger } from '../values/logger.js'
-import { type Frequency, isDue } from './purge-schedule.js'
+import { type Frequency, scheduleOf } from './purge-schedule.js'
 
-const EVERY_SECOND = '* * * * * *'
 /** Records of runs live for days: looking once an hour is often enough. */
 const RUN_RETENTION_EVERY_MS = 3_600_000
 /** All relays that start at once would ask their policy server at once for ever. */
@@ -18,8 +16,6 @@ export interface JobOptions {
   /** For a relay that gets its tree from its policy server. */
   readonly treeSync?: { ask(): Promise<void>; readonly everyMs: number }
   readonly logger: Logger
-  /** @default Date.now */
-  readonly now?: () => number
 }
 
 export interface Jobs {
@@ -29,7 +25,7 @@ export interface Jobs {
 
 /** Starts what happens by the clock: purges of shared files and of records of runs, and the look for another tree. */
 export function startJobs(options: JobOptions): Jobs {
-  const { sharedFiles, remoteRuns, cleanupFrequency, treeSync, logger, now = Date.now } = options
+  const { sharedFiles, remoteRuns, cleanupFrequency, treeSync, logger } = options
   const stopping = new AbortController()
   const jobs = [
     schedule(cleanupFrequency, async () => {
@@ -51,10 +47,13 @@ export function startJobs(options: JobOptions): Jobs {
   }
 
   function schedule(frequency: Frequency, work: () => Promise<void>): () => Promise<void> {
-    let lastStartMs = now()
+    const times = scheduleOf(frequency)
     let underWay: Promise<void> | undefined
-    const start = (): Promise<void> => {
-      lastStartMs = now()
+    let timer: NodeJS.Timeout | undefined
+    const look = () => {
+      const { isDue, waitMs } = times.look()
+      timer = setTimeout(look, waitMs)
+      if (!isDue) return
       underWay ??= work()
         .catch((error: unknown) => {
           if (!stopping.signal.aborted)
@@ -63,16 +62,10 @@ export function startJobs(options: JobOptions): Jobs {
         .finally(() => {
           underWay = undefined
         })
-      return underWay
     }
-    const task =
-      'cron' in frequency
-        ? cron.schedule(frequency.cron, start, { noOverlap: true })
-        : cron.schedule(EVERY_SECOND, () => (isDue(lastStartMs, now(), frequency.everyMs) ? start() : undefined), {
-            suppressMissedWarning: true
-          })
+    look()
     return async () => {
-      await task.destroy()
+      clearTimeout(timer)
       await underWay
     }
   }

@@ -67,7 +67,7 @@ export class Dialer implements LinkToUpper {
   #giveUp: (reason: string) => void = () => undefined
 
   constructor(private readonly options: DialerOptions) {
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? (() => performance.now())
     this.#status = { isConnected: false, sinceMs: this.#now(), reason: 'not tried yet' }
   }
 

@@ -31,7 +31,7 @@ export class LinkRegistry {
   #ended = { received: 0, sent: 0 }
 
   constructor(private readonly options: LinkRegistryOptions) {
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? (() => performance.now())
   }
 
   get size(): number {

@@ -82,6 +82,7 @@ export class CertificateKeeper {
     while (!signal.aborted) {
       const held = await this.#read()
       if (held === undefined) return
+      if (askEveryMs !== undefined) askAtMs = Math.min(askAtMs, this.#now() + askEveryMs) // the clock may be set back
       const dueAtMs = Math.min(renewalTime(held.life), askAtMs)
       if (this.#now() < dueAtMs) {
         await sleep(Math.min(dueAtMs - this.#now(), LOOK_EVERY_MS), undefined, { signal, ref: false })

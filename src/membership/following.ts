@@ -41,7 +41,7 @@ export class Following {
   #problem: string | undefined
 
   constructor(private readonly options: FollowingOptions) {
-    this.#now = options.now ?? Date.now
+    this.#now = options.now ?? (() => performance.now())
   }
 
   /** Where the link stands, or is to be opened next. */

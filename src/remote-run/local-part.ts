@@ -79,6 +79,7 @@ export class LocalPart implements CommandSource {
   async #run(batch: Batch): Promise<void> {
     const { config, conditions, keepOutput, progress, selfId, killGraceMs, now, onStarted } = this.options
     const startedAtMs = now()
+    const began = performance.now()
     for (const { id } of batch) {
       progress.reachedBy(id, 'command')
       progress.nodeRunning(id, selfId, startedAtMs)
@@ -95,7 +96,7 @@ export class LocalPart implements CommandSource {
     this.#running.add(command)
     const end = await command.ended
     this.#running.delete(command)
-    const durationMs = now() - startedAtMs
+    const durationMs = Math.round(performance.now() - began)
     for (const { id } of batch) progress.nodeEnded(id, selfId, { ...this.#nodeEnd(id, end), durationMs })
     this.#endWhenDone()
   }

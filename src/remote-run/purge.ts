@@ -1,11 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
+import { firstRunId } from '../values/run-id.js'
 import type { RunFiles } from './run-files.js'
 
 /** Rows removed in one transaction. */
 const ROWS_PER_COMMIT = 1_000
 const RUNS_PER_LOOK = 100
+/** Runs whose ids are from the future are kept so much longer, for the once-only rule. */
+const AHEAD_MS = 30 * 24 * 3_600_000
 
 export interface PurgeOptions {
   readonly store: RunStore
@@ -24,7 +27,7 @@ export interface PurgeOptions {
 export async function purgeRuns({ store, commit, files, endedBeforeMs, signal }: PurgeOptions): Promise<number> {
   let count = 0
   for (;;) {
-    const ids = store.expiredIds(endedBeforeMs, RUNS_PER_LOOK)
+    const ids = store.expiredIds(endedBeforeMs, firstRunId(endedBeforeMs), endedBeforeMs - AHEAD_MS, RUNS_PER_LOOK)
     for (const id of ids) {
       if (signal.aborted) return count
       await files.remove(id)

@@ -38,9 +38,9 @@ export interface Forwarder {
 }
 
 export function createForwarder({ outbox, health, handedDown, now, observer, wakeOutbox }: ForwarderParts): Forwarder {
-  async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, nextTryAtMs: number, why: string) {
+  async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
-    await outbox.add(record, bytes, { ...how, passed: before.join(',') }, nextTryAtMs, why)
+    await outbox.add(record, bytes, { ...how, passed: before.join(',') }, now() + waitMs, why)
     observer.onPending?.(record.sizeBytes)
     wakeOutbox()
     return 'pending' as const
@@ -49,7 +49,7 @@ export function createForwarder({ outbox, health, handedDown, now, observer, wak
   return {
     async forward({ kind, hop }, record, bytes, how, signal) {
       if (health.hasJustFailed(hop.id)) {
-        return putOff(record, bytes, how, health.nextTryAtMs(hop.id), `${hop.id} could not be reached a moment ago`)
+        return putOff(record, bytes, how, health.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
       }
       const shipment = {
         record,
@@ -70,7 +70,7 @@ export function createForwarder({ outbox, health, handedDown, now, observer, wak
       if (result.kind === 'refused') throw new HopRefusedError(hop.id, result.status, result.message)
       if (result.kind === 'keep-here') return 'keep-here'
       await outbox.removeOlder(record)
-      return result.isPending ? 'pending' : 'stored'
+      return result.outcome
     }
   }
 }

@@ -2,6 +2,9 @@
 const FIRST_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
 
+/** Of a hop that everything is tried with. */
+const IS_WELL = 0
+
 /** For so long after a failure a hop is not asked again on anyone's behalf: it would only make them wait. */
 const FRESH_FAILURE_MS = 1_000
 
@@ -11,11 +14,13 @@ export interface HopHealth {
   succeeded(hop: string): boolean
   /**
    * Makes the wait longer, unless one is still under way.
-   * @returns when it is worth another try, in ms since 1970
+   * @returns how long until it is worth another try, ms
    */
   failed(hop: string): number
-  /** When it is worth a try: 0 while nothing is wrong with it. */
-  nextTryAtMs(hop: string): number
+  /** Whether it is to be tried with one request before others follow. */
+  isDoubtful(hop: string): boolean
+  /** How long until it is worth a try, ms: 0 while nothing is wrong with it. */
+  waitMs(hop: string): number
   /** Whether it could not be reached a moment ago. */
   hasJustFailed(hop: string): boolean
   /** Something has changed for the better: it is worth a try now. */
@@ -30,6 +35,7 @@ export function backoffMs(failures: number, random: () => number): number {
   return Math.round(wait * (0.5 + random() / 2))
 }
 
+/** @param now ms of a clock that only goes forward */
 export function createHopHealth(now: () => number, random: () => number): HopHealth {
   const failing = new Map<string, { failures: number; failedAtMs: number; nextTryAtMs: number }>()
   return {
@@ -40,24 +46,25 @@ export function createHopHealth(now: () => number, random: () => number): HopHea
       if (before !== undefined && failedAtMs < before.nextTryAtMs) {
         // Tried for a caller's sake. If that counted, a busy minute would make the wait far longer than the outage.
         before.failedAtMs = failedAtMs
-        return before.nextTryAtMs
+        return Math.ceil(before.nextTryAtMs - failedAtMs)
       }
       const failures = (before?.failures ?? 0) + 1
       const nextTryAtMs = failedAtMs + backoffMs(failures, random)
       failing.set(hop, { failures, failedAtMs, nextTryAtMs })
-      return nextTryAtMs
+      return Math.ceil(nextTryAtMs - failedAtMs)
     },
-    nextTryAtMs: hop => failing.get(hop)?.nextTryAtMs ?? 0,
+    isDoubtful: hop => (failing.get(hop)?.nextTryAtMs ?? IS_WELL) !== IS_WELL,
+    waitMs: hop => Math.max(0, Math.ceil((failing.get(hop)?.nextTryAtMs ?? 0) - now())),
     hasJustFailed(hop) {
       const state = failing.get(hop)
       return state !== undefined && now() - state.failedAtMs < FRESH_FAILURE_MS
     },
     revive(hop) {
       // With the mark of one that failed: what was put off because of that is tried as well.
-      failing.set(hop, { failures: 0, failedAtMs: 0, nextTryAtMs: 1 })
+      failing.set(hop, { failures: 0, failedAtMs: Number.NEGATIVE_INFINITY, nextTryAtMs: Number.NEGATIVE_INFINITY })
     },
     reset: () => {
-      for (const state of failing.values()) state.nextTryAtMs = 0
+      for (const state of failing.values()) state.nextTryAtMs = IS_WELL
     }
   }
 }

@@ -12,6 +12,7 @@ import {
 import { formatPassed } from '../values/passed-relays.js'
 import { countStreamed } from '../values/stream-garbage.js'
 import type { FileRecord } from './file-record.js'
+import type { PutOutcome } from './types.js'
 
 /** Of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048
@@ -37,7 +38,7 @@ export interface Shipment {
  * - `unreachable`: it could not be asked, or could not decide
  */
 export type TransferResult =
-  | { readonly kind: 'delivered'; readonly isPending: boolean }
+  | { readonly kind: 'delivered'; readonly outcome: PutOutcome }
   | { readonly kind: 'keep-here' }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   | { readonly kind: 'unreachable'; readonly reason: string; readonly status: number | undefined }
@@ -96,7 +97,8 @@ async function readOutcome(hop: Hop, direction: 'up' | 'down', outcome: HopOutco
   }
   const message = await readStart(outcome.body)
   if (outcome.kind === 'answered') {
-    return { kind: 'delivered', isPending: outcome.headers[STATE_HEADER] === 'pending' }
+    const state = outcome.headers[STATE_HEADER]
+    return { kind: 'delivered', outcome: state === 'pending' || state === 'superseded' ? state : 'stored' }
   }
   const isFromTreeline = RELAY_HEADER in outcome.headers
   if (outcome.status === 404 && !isFromTreeline) {

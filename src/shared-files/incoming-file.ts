@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { closeSync, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -19,8 +20,8 @@ const FILE_MODE = 0o640
 const EARLY_SYNC_BYTES = 8 * 1024 * 1024
 
 /** Makes names in `.incoming~` that no other file has, nor had in an earlier run of this relay. */
-export function createSpoolNames(nowMs: number): () => string {
-  const run = nowMs.toString(36)
+export function createSpoolNames(): () => string {
+  const run = randomBytes(8).toString('hex')
   let count = 0
   return () => `${run}-${(count++).toString(36)}`
 }

@@ -20,6 +20,8 @@ const PARALLEL = 4
 const PAGE = 100
 const SHORTEST_WAIT_MS = 20
 const LONGEST_WAIT_MS = 60_000
+/** No attempt is ever put off for longer: one that seems to be was put off before the clock was set back, and is due. */
+const FARTHEST_MS = 2 * LONGEST_WAIT_MS
 
 /** Where entries wait that go to no hop: the tree has changed since they were accepted. */
 const NO_HOP = ''
@@ -88,7 +90,8 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     let wakeAtMs = Number.POSITIVE_INFINITY
     for (const [hop, targets] of targetsByHop()) {
       if (runs.has(hop)) continue
-      const dueAtMs = Math.max(health.nextTryAtMs(hop), store.nextDue(targets) ?? Number.POSITIVE_INFINITY)
+      const nextDueMs = store.nextDue(targets, now() + FARTHEST_MS) ?? Number.POSITIVE_INFINITY
+      const dueAtMs = Math.max(now() + health.waitMs(hop), nextDueMs)
       if (dueAtMs <= now()) begin(hop, targets)
       else wakeAtMs = Math.min(wakeAtMs, dueAtMs)
     }
@@ -120,7 +123,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
   }
 
   async function drain(hop: string, targets: readonly string[]): Promise<void> {
-    const isProbing = health.nextTryAtMs(hop) > 0
+    const isProbing = health.isDoubtful(hop)
     if (isProbing) {
       const probe = store.probe(targets)
       if (probe === undefined || (await attempt(hop, probe)) === 'unreachable') return
@@ -128,7 +131,9 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     const tried = new Set<string>()
     let isReachable = true
     while (isRunning && isReachable) {
-      const page = store.due(targets, now(), isProbing, PAGE + tried.size).filter(id => !tried.has(id))
+      const page = store
+        .due(targets, { nowMs: now(), latestMs: now() + FARTHEST_MS }, isProbing, PAGE + tried.size)
+        .filter(id => !tried.has(id))
       if (page.length === 0) return
       for (const id of page) tried.add(id)
       const work = async () => {
@@ -194,9 +199,8 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
 
   async function settle(row: OutboxRow, hop: string, result: TransferResult): Promise<AttemptResult> {
     if (result.kind === 'unreachable') {
-      const nextTryAtMs = health.failed(hop)
-      const ownWaitMs = backoffMs(row.attempts, parts.random)
-      const nextAttemptAtMs = Math.max(nextTryAtMs, now() + ownWaitMs)
+      const waitMs = Math.max(health.failed(hop), backoffMs(row.attempts, parts.random))
+      const nextAttemptAtMs = now() + waitMs
       const { reason: lastError, status } = result
       await record(row, { state: 'pending', nextAttemptAtMs, lastStatus: status ?? null, lastError })
       parts.observer.onForwarded?.(hop, 'unreachable', true)

@@ -7,6 +7,7 @@ import { verifyFileSignature } from '../values/file-signature.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
+import { acceptedAt } from './acceptance-clock.js'
 import { type AdmittedMetadata, admitMetadata, checkSender, expiryOf, sourceKeyHash } from './admission.js'
 import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
 import { type FileLayout, keyName } from './file-layout.js'
@@ -52,6 +53,8 @@ export interface PutParts {
   readonly lock: KeyLock
   readonly quota: Quota
   readonly nextSpoolName: () => string
+  /** The next time at which this relay accepts a file as the first one. */
+  readonly acceptanceTime: () => number
   readonly now: () => number
 }
 
@@ -65,7 +68,6 @@ interface Arrival {
   readonly admitted: AdmittedMetadata | undefined
   /** The ttl counts from here. */
   readonly nowMs: number
-  readonly acceptedAtMs: number
 }
 
 /** The way of a PUT: checked, received, verified, then put in place or passed on. */
@@ -87,8 +89,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const hasMetadataInQuery = query.header !== undefined
     const admitted = hasMetadataInQuery ? admit(metadataFromQuery(query), key, keyHash) : undefined
     if ((request.contentLength ?? 0) > rules.maxBodyBytes + spareBytes(request)) throw bodyTooLarge(rules.maxBodyBytes)
-    const acceptedAtMs = Math.min(request.acceptedAtMs ?? nowMs, nowMs) // a clock that is ahead must not block later copies
-    return { request, step, keyHash, passed, admitted, nowMs, acceptedAtMs }
+    return { request, step, keyHash, passed, admitted, nowMs }
   }
 
   function admit(metadata: FileMetadata, key: FileKey, keyHash: string) {
@@ -101,7 +102,11 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     return parts.files.countOfSource(key.source) + parts.outboxStore.countOfSource(key.source)
   }
 
-  async function receive(arrival: Arrival, upload: Upload, file: IncomingFile): Promise<[FileRecord, ReceivedBytes]> {
+  async function receive(
+    arrival: Arrival,
+    upload: Upload,
+    file: IncomingFile
+  ): Promise<[Omit<FileRecord, 'acceptedAtMs'>, ReceivedBytes]> {
     const { request, keyHash } = arrival
     const reader = createBodyReader(request.body, {
       maxBytes: rules.maxBodyBytes,
@@ -134,17 +139,30 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     return { admitted: admit(parseMetadata(text), request.key, keyHash), first: rest }
   }
 
-  async function deliver(arrival: Arrival, record: FileRecord, bytes: ReceivedBytes, file: IncomingFile) {
+  /** The lock of the key is held: what is here now is what it has to be later than. */
+  function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): number {
+    const here = [parts.files.find(key), waiting].flatMap(row => (row === undefined ? [] : [row.acceptedAtMs]))
+    const ownMs = request.acceptedAtMs === undefined ? parts.acceptanceTime() : now()
+    return acceptedAt(request.acceptedAtMs, ownMs, here)
+  }
+
+  async function deliver(
+    arrival: Arrival,
+    received: Omit<FileRecord, 'acceptedAtMs'>,
+    bytes: ReceivedBytes,
+    file: IncomingFile
+  ) {
     const { origin } = arrival.request
-    if (parts.handedDown.isBack('PUT', record, record.hash, origin.caller)) {
+    if (parts.handedDown.isBack('PUT', received, received.hash, origin.caller)) {
       throw new RelayError(
         'UNKNOWN_NODE',
-        `unknown target: ${record.target} is not known below yet, and this came back`
+        `unknown target: ${received.target} is not known below yet, and this came back`
       )
     }
-    const release = await parts.lock.acquire(keyName(record))
+    const release = await parts.lock.acquire(keyName(received))
     try {
-      const waiting = parts.outboxStore.findByKey(record)
+      const waiting = parts.outboxStore.findByKey(received)
+      const record = { ...received, acceptedAtMs: acceptanceOf(arrival, received, waiting) }
       if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
       if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)
@@ -189,7 +207,12 @@ function spareBytes({ isPassedOn }: PutRequest): number {
   return isPassedOn ? MAX_METADATA_BYTES + EMPTY_LINE_BYTES : 0
 }
 
-function recordOf(arrival: Arrival, admitted: AdmittedMetadata, sizeBytes: number, expiresAtMs: number): FileRecord {
+function recordOf(
+  arrival: Arrival,
+  admitted: AdmittedMetadata,
+  sizeBytes: number,
+  expiresAtMs: number
+): Omit<FileRecord, 'acceptedAtMs'> {
   const { target, source, fileId } = arrival.request.key
   const { metadata, publicKey, text } = admitted
   return {
@@ -199,7 +222,6 @@ function recordOf(arrival: Arrival, admitted: AdmittedMetadata, sizeBytes: numbe
     sizeBytes,
     algorithm: metadata.algorithm,
     hash: metadata.hashValue,
-    acceptedAtMs: arrival.acceptedAtMs,
     expiresAtMs,
     signedAtMs: publicKey.kind === 'ed25519' ? (metadata.signedAtMs ?? null) : null,
     metadata: text

@@ -8,6 +8,7 @@ import type { CurrentTopology } from '../tree/topology.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
+import { createAcceptanceClock } from './acceptance-clock.js'
 import { PACE_LIMITS, type PaceLimits } from './body-reader.js'
 import { createFileLayout } from './file-layout.js'
 import { createFolderSync } from './folder-sync.js'
@@ -42,6 +43,8 @@ export interface SharedFilesOptions {
   readonly logger: Logger
   /** Ms since 1970. */
   readonly now?: () => number
+  /** Ms of a clock that only goes forward. @default performance.now */
+  readonly monotonicNow?: () => number
   /** From 0 up to 1, for jitter. */
   readonly random?: () => number
   readonly observer?: SharedFilesObserver
@@ -67,8 +70,9 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const lock = createKeyLock()
   const cache = createHeadCache()
   const quota = createQuota(config)
-  const health = createHopHealth(now, random)
-  const nextSpoolName = createSpoolNames(now())
+  const health = createHopHealth(options.monotonicNow ?? (() => performance.now()), random)
+  const newestMs = Math.max(store.newestAcceptedMs(), outboxStore.newestAcceptedMs())
+  const nextSpoolName = createSpoolNames()
   const handedDown = createHandedDown()
   const settler = createSettler({ layout, store, commit, syncFolder, logger })
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
@@ -128,6 +132,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     lock,
     quota,
     nextSpoolName,
+    acceptanceTime: createAcceptanceClock(now, newestMs),
     now
   })
   const head = createHead({
@@ -166,11 +171,11 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
 
   async function purge(signal: AbortSignal): Promise<number> {
     await compared // or it would go by the row of a file that was replaced meanwhile
-    const startedAtMs = now()
+    const began = performance.now()
     const both = AbortSignal.any([signal, stopping.signal])
     const files = await purgeExpired(purgeParts, both)
     await dropRowsWithoutFile(purgeParts, both)
-    observer.onPurged?.(files, now() - startedAtMs)
+    observer.onPurged?.(files, performance.now() - began)
     return files
   }
 

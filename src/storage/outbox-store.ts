@@ -62,23 +62,26 @@ export function createOutboxStore(db: Database) {
   )
   const targets = db.prepare<[], string>("SELECT DISTINCT target FROM outbox WHERE state = 'pending'").pluck()
   const nextDue = db
-    .prepare<[string], number | null>(
-      `SELECT min(next_attempt_at) FROM outbox
+    .prepare<[number, string], number | null>(
+      `SELECT min(iif(next_attempt_at > ?, 0, next_attempt_at)) FROM outbox
        WHERE state = 'pending' AND target IN (SELECT value FROM json_each(?))`
     )
     .pluck()
   const due = db
-    .prepare<[string, number, number, number], string>(
+    .prepare<[string, number, number, number, number], string>(
       `SELECT id FROM outbox WHERE state = 'pending' AND target IN (SELECT value FROM json_each(?))
-         AND (next_attempt_at <= ? OR (? AND last_status IS NULL))
+         AND (next_attempt_at <= ? OR next_attempt_at > ? OR (? AND last_status IS NULL))
        ORDER BY next_attempt_at, id LIMIT ?`
     )
     .pluck()
   const expired = db
     .prepare<[number, number], string>('SELECT id FROM outbox WHERE expires_at <= ? ORDER BY expires_at LIMIT ?')
     .pluck()
+  const newestAccepted = db.prepare<[], number | null>('SELECT max(accepted_at) FROM outbox').pluck()
 
   return {
+    /** When the newest of them was accepted, in ms since 1970; 0 when there is none. */
+    newestAcceptedMs: (): number => newestAccepted.get() ?? 0,
     findByKey: (key: FileKey): OutboxRow | undefined => byKey.get(key),
     find: (id: string): OutboxRow | undefined => byId.get(id),
     /** Takes the place of an entry with the same key. */
@@ -98,17 +101,25 @@ export function createOutboxStore(db: Database) {
     countByTarget: () => countByTarget.all(),
     /** Targets that pending entries are for. */
     targets: (): string[] => targets.all(),
-    /** When the first pending entry for one of `targets` is due; undefined when there is none. */
-    nextDue: (targets: readonly string[]): number | undefined => nextDue.get(JSON.stringify(targets)) ?? undefined,
+    /**
+     * When the first pending entry for one of `targets` is due; undefined when there is none. One that is put off to after
+     * `latestMs` is due: the clock was set back since.
+     */
+    nextDue: (targets: readonly string[], latestMs: number): number | undefined =>
+      nextDue.get(latestMs, JSON.stringify(targets)) ?? undefined,
     /**
      * Ids of pending entries for `targets` that are due, the longest waiting first.
      * @param withUnreached also those that were put off because the hop gave no answer at all
      */
-    due: (targets: readonly string[], nowMs: number, withUnreached: boolean, limit: number): string[] =>
-      due.all(JSON.stringify(targets), nowMs, withUnreached ? 1 : 0, limit),
+    due: (
+      targets: readonly string[],
+      { nowMs, latestMs }: { readonly nowMs: number; readonly latestMs: number },
+      withUnreached: boolean,
+      limit: number
+    ): string[] => due.all(JSON.stringify(targets), nowMs, latestMs, withUnreached ? 1 : 0, limit),
     /** The pending entry for one of `targets` that was tried least lately. */
     probe: (targets: readonly string[]): string | undefined =>
-      due.all(JSON.stringify(targets), Number.MAX_SAFE_INTEGER, 0, 1)[0],
+      due.all(JSON.stringify(targets), Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, 0, 1)[0],
     expired: (nowMs: number, limit: number): string[] => expired.all(nowMs, limit)
   }
 }

@@ -106,8 +106,9 @@ export function createRunStore(db: Database) {
     `SELECT outcome, exit_code AS exitCode, count(*) AS count
      FROM run_nodes WHERE run_id = ? GROUP BY 1, 2`
   )
-  const expired = db.prepare<[number, number], { id: string }>(
-    `SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at LIMIT ?`
+  const expired = db.prepare<[number, string, number, number], { id: string }>(
+    `SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? AND (id < ? OR ended_at < ?)
+     ORDER BY ended_at LIMIT ?`
   )
   const deleteNodes = db.prepare(
     `DELETE FROM run_nodes WHERE run_id = @id AND node IN (SELECT node FROM run_nodes WHERE run_id = @id LIMIT @limit)`
@@ -175,8 +176,12 @@ export function createRunStore(db: Database) {
     waitingNodes: (runId: string): { readonly node: string; readonly via: string | null }[] => waiting.all(runId),
     countOutcomes: (runId: string): OutcomeCount[] => count.all(runId),
     /** Ids of runs that ended before `endedBeforeMs`, oldest first. */
-    expiredIds: (endedBeforeMs: number, limit: number): string[] =>
-      expired.all(endedBeforeMs, limit).map(row => row.id),
+    /**
+     * Ids of runs that ended before, in ms since 1970. One whose id is not less than `idBefore` could be ordered again, by a
+     * relay whose clock is ahead: it stays until it ended before `anywayBeforeMs`.
+     */
+    expiredIds: (endedBeforeMs: number, idBefore: string, anywayBeforeMs: number, limit: number): string[] =>
+      expired.all(endedBeforeMs, idBefore, anywayBeforeMs, limit).map(row => row.id),
     /** @returns how many rows went; 0 when none is left */
     deleteNodes: (id: string, limit: number): number => deleteNodes.run({ id, limit }).changes,
     /** The nodes must have gone before. */

@@ -99,8 +99,8 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
   /** Only what it does tells a relay that was put back from a proxy in front of one that is down: it is asked for something harmless. */
   const lastProbes = new Map<string, number>()
   function probe(hop: Hop): void {
-    if (now() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return
-    lastProbes.set(hop.id, now())
+    if (performance.now() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return
+    lastProbes.set(hop.id, performance.now())
     hop.request({ method: 'GET', path: 'system/info', headers: {} }).then(
       answer => answer.kind !== 'unreachable' && answer.body.destroy(),
       (err: unknown) => logger.error({ err, hop: hop.id }, 'cannot ask a neighbour what it is')

@@ -21,7 +21,7 @@ export const ACCEPTED_AT_HEADER = 'treeline-accepted-at'
 /** The key hash of a source that the receiving relay does not know, vouched for by its policy server. */
 export const SOURCE_KEY_HASH_HEADER = 'treeline-source-key-hash'
 
-/** `pending` when a shared file waits in the outbox. */
+/** `pending` when a shared file waits in the outbox; `superseded` when a newer one is there, and it was not kept. */
 export const STATE_HEADER = 'treeline-state'
 
 /** The ULID of a remote run: on every answer, and on requests of known relays. */

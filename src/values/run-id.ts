@@ -1,18 +1,23 @@
 import { createHash } from 'node:crypto'
-import { decodeTime, isValid, monotonicFactory } from 'ulid'
+import { decodeTime, encodeTime, isValid, monotonicFactory } from 'ulid'
 import { RelayError } from './relay-error.js'
 
-const nextUlid = monotonicFactory()
+let nextUlid = monotonicFactory()
+let newestMs = 0
 /** Crockford's base 32, as ULIDs are written. */
 const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const TIME_CHARS = 10
+const ID_CHARS = 26
 const CANONICAL = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
 
 /**
- * A new id of a remote run: a ULID, 26 characters, greater than all that this process made before.
+ * A new id of a remote run: a ULID, 26 characters, greater than all that this process made before, unless the clock was
+ * set back: then its time is the new one, since an id from the future would be taken for a fault of the clocks.
  * @param nowMs ms since 1970, at which the run was asked for
  */
 export function makeRunId(nowMs: number = Date.now()): string {
+  if (nowMs < newestMs) nextUlid = monotonicFactory() // which would keep the former time
+  newestMs = nowMs
   return nextUlid(nowMs)
 }
 
@@ -30,6 +35,11 @@ export function partRunId(runId: string, part: number): string {
 /** Whether `text` is a ULID in its canonical, upper-case form: two spellings of one id would be two runs. */
 export function isRunId(text: string): boolean {
   return CANONICAL.test(text) && isValid(text)
+}
+
+/** The least id of a run that was asked for at `ms` since 1970. */
+export function firstRunId(ms: number): string {
+  return encodeTime(Math.max(0, Math.trunc(ms)), TIME_CHARS).padEnd(ID_CHARS, '0')
 }
 
 /**

@@ -25,7 +25,7 @@ export interface RunningTree extends RelayTree {
   readonly folder: string
   readonly processes: ReadonlyMap<string, RelayProcess>
   /** Starts a relay that was stopped or killed. */
-  restart(id: string): Promise<RelayProcess>
+  restart(id: string, environment?: NodeJS.ProcessEnv): Promise<RelayProcess>
 }
 
 export interface RunningTreeOptions extends Partial<Pick<TreeOptions, 'settings' | 'logLevel'>> {
@@ -55,8 +55,8 @@ export async function startTree(t: TestContext, options: RunningTreeOptions = {}
     ...(settings === undefined ? {} : { settings }),
     ...(logLevel === undefined ? {} : { logLevel })
   })
-  const restart = async (id: string): Promise<RelayProcess> => {
-    const started = await tree.start(id)
+  const restart = async (id: string, environment?: NodeJS.ProcessEnv): Promise<RelayProcess> => {
+    const started = await tree.start(id, environment)
     processes.set(id, started)
     return started
   }

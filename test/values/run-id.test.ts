@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isRunId, makeRunId, partRunId, runIdTimeMs } from '../../src/values/run-id.js'
+import { firstRunId, isRunId, makeRunId, partRunId, runIdTimeMs } from '../../src/values/run-id.js'
 
 test('run ids are ULIDs, each greater than the one before, and tell when they were made', () => {
   const nowMs = Date.UTC(2030, 0, 1)
@@ -51,4 +51,19 @@ test('the parts of a run have ids of its time, the same ones each time, and no t
       )
     })
   )
+})
+
+test('after the clock was set back new ids have the new time, and are still different ones', () => {
+  const nowMs = 1_700_000_000_000
+  const before = makeRunId(nowMs)
+  const after = [makeRunId(nowMs - 600_000), makeRunId(nowMs - 600_000), makeRunId(nowMs)]
+  assert.deepEqual(after.map(runIdTimeMs), [nowMs - 600_000, nowMs - 600_000, nowMs])
+  assert.equal(new Set([before, ...after]).size, 4)
+})
+
+test('the least id of a time is less than all ids of it, and greater than all before', () => {
+  const nowMs = 1_700_000_000_000
+  assert.ok(firstRunId(nowMs) <= makeRunId(nowMs))
+  assert.ok(firstRunId(nowMs) > makeRunId(nowMs - 1))
+  assert.equal(runIdTimeMs(firstRunId(nowMs)), nowMs)
 })

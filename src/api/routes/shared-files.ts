@@ -170,7 +170,9 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
         params: Key,
         querystring: Type.Record(Type.String({ description: 'ttl; and the metadata fields, if header is among them' })),
         response: {
-          200: Type.String({ description: 'Stored' }),
+          200: Type.String({
+            description: 'Stored; or, with `treeline-state: superseded`, not kept, since a newer one is there'
+          }),
           202: Type.String({ description: 'Kept in the outbox until the next hop can be reached' })
         }
       }
@@ -178,7 +180,8 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
     async (request, reply) => {
       const key = readKey(request.params)
       const outcome = await sharedFiles.put(putRequestOf(request, reply, key, request.query, stopping))
-      if (outcome !== 'pending') return reply.code(200).send('')
+      if (outcome === 'stored') return reply.code(200).send('')
+      if (outcome === 'superseded') return reply.code(200).header(STATE_HEADER, outcome).send('')
       return reply.code(202).header(STATE_HEADER, 'pending').send('')
     }
   )

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.js'
+import { ask, postForm } from '../support/http.js'
+import { startTree } from '../support/relay-tree.js'
+import { signContent } from '../support/signed-files.js'
+
+/** Of Debian's package `faketime`, by the machine's architecture. */
+const LIBRARY = ['x86_64', 'aarch64']
+  .map(machine => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
+  .find(file => existsSync(file))
+const DAY_MS = 24 * 3_600_000
+
+test('a clock that steps, forward and back', { skip: LIBRARY === undefined ? 'it needs faketime' : false }, async t => {
+  const tree = await startTree(t, {
+    relays: [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }],
+    absent: ['root'],
+    settings: { shared_files: ['cleanup.frequency = "* * * * * *"'] }
+  })
+  const root = tree.relay('root')
+  const step = join(root.directory, 'faketime')
+  const setTo = (offset: string) => writeFile(step, offset)
+  await setTo('@1970-01-01 00:00:30')
+  await tree.restart('root', {
+    LD_PRELOAD: LIBRARY,
+    FAKETIME_TIMESTAMP_FILE: step,
+    FAKETIME_NO_CACHE: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1'
+  })
+  const put = async (name: string, content: string) => {
+    const file = signContent('n1', tree.member('n2'), name, content)
+    const answer = await ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+    return { ...file, status: answer.status, state: answer.headers['treeline-state'] }
+  }
+  const run = async () => (await postForm(root, '/rudder/relay-api/remote-run/nodes/n1', { keep_output: 'true' })).text
+
+  await t.test('from 1970 to today: it goes on serving', async () => {
+    assert.equal((await ask(root, '/uuid')).text, 'root')
+    await setTo('+0')
+    assert.equal((await ask(root, '/uuid')).text, 'root')
+    assert.match(await run(), /agent of n1/)
+  })
+
+  await t.test('ten minutes back: a newer file is kept, runs go on, and what expires still goes', async () => {
+    assert.equal((await put('f', 'first')).status, 200)
+    assert.match(await run(), /agent of n1/)
+    await setTo('-10m')
+    const second = await put('f', 'second')
+    assert.deepEqual([second.status, second.state], [200, undefined])
+    assert.equal((await ask(root, second.path)).text, 'second')
+    assert.equal((await ask(root, `${second.path}?hash=${second.hash}`, { method: 'HEAD' })).status, 200)
+    assert.match(await run(), /agent of n1/)
+    const short = signContent('n1', tree.member('n2'), 'short', 'content')
+    assert.equal((await ask(root, `${short.path}?ttl=1`, { method: 'PUT', body: short.body })).status, 200)
+    const kept = join(root.sharedFilesPath, 'n1/files/n2/short')
+    await eventually('the purge', () => !existsSync(kept))
+  })
+
+  await t.test('a day forward: times of the purge that were jumped over are made up for once', async () => {
+    await setTo('+1d')
+    const late = signContent('n1', tree.member('n2'), 'late', 'content')
+    assert.equal((await ask(root, `${late.path}?ttl=1h`, { method: 'PUT', body: late.body })).status, 200)
+    const listed = await ask(root, '/shared-files/n1?file_id=late')
+    const { files } = JSON.parse(listed.text)
+    assert.ok(Date.parse(files[0].expires_at) > Date.now() + DAY_MS)
+  })
+})
