@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
 import { onHangup } from '../values/hangup.js'
-import { readOrTell } from './config-problems.js'
+import { readOrTell, tell } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
@@ -14,6 +14,7 @@ const CANNOT_START = 3
 interface AgentCommandOptions {
   readonly config: string
   readonly test: boolean
+  readonly strict: boolean
 }
 
 /** `treeline agent`. */
@@ -23,19 +24,17 @@ export function register(program: Command): void {
     .description('Be the agent of a node, until SIGTERM: hold a link to its policy server, and run when asked')
     .option('-c, --config <dir>', 'directory of agent.conf and logging.conf', DEFAULT_DIRECTORY)
     .option('-t, --test', 'check the configuration, say what is wrong, and exit', false)
+    .option('--strict', 'with --test: warnings are errors', false)
     .action(async (options: AgentCommandOptions) => {
       process.exitCode = await runAgent(options)
     })
 }
 
 /** Runs an agent until SIGTERM or SIGINT. @returns the exit code */
-async function runAgent({ config: directory, test }: AgentCommandOptions): Promise<number> {
+async function runAgent({ config: directory, test, strict }: AgentCommandOptions): Promise<number> {
   const config = await readAgentConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
-  if (test) {
-    process.stdout.write(`${directory}: the configuration is in order\n`)
-    return 0
-  }
+  if (test) return testConfig(directory, config, strict)
   try {
     await serve(config)
     return 0
@@ -43,6 +42,16 @@ async function runAgent({ config: directory, test }: AgentCommandOptions): Promi
     process.stderr.write(`treeline: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
     return CANNOT_START
   }
+}
+
+async function testConfig(directory: string, config: AgentConfig, strict: boolean): Promise<number> {
+  const { checkAgentStart } = await import('./start-files-check.js')
+  const { problems, warnings } = await checkAgentStart(config)
+  for (const problem of problems) tell(problem)
+  for (const warning of warnings) tell(`warning: ${warning}`)
+  if (problems.length > 0 || (strict && warnings.length + config.notices.length > 0)) return BAD_CONFIGURATION
+  process.stdout.write(`${directory}: the configuration is in order\n`)
+  return 0
 }
 
 async function serve(config: AgentConfig): Promise<void> {

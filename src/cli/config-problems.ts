@@ -20,6 +20,7 @@ export function readOrTell<T extends Noticed>(read: () => T): T | undefined {
   }
 }
 
-function tell(line: string): void {
+/** A line on standard error. */
+export function tell(line: string): void {
   process.stderr.write(`treeline: ${line}\n`)
 }

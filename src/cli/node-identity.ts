@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { checkNodeId } from '../values/ids.js'
+import { readAgentFolder } from './agent-folder.js'
 import { errorCode, UsageError } from './command-error.js'
-import { readConfig, type ServerOptions } from './server-options.js'
+import { configIn, readConfig, type ServerOptions } from './server-options.js'
 
 /** Where an existing agent has its node id. */
 const AGENT_ID_FILE = '/opt/rudder/etc/uuid.hive'
@@ -12,10 +13,15 @@ const AGENT_ID_FILE = '/opt/rudder/etc/uuid.hive'
  * @throws {UsageError} when none is known
  */
 export async function ownNodeId(given: string | undefined, option: string, options: ServerOptions): Promise<string> {
-  const id = given ?? (await readConfig(options))?.general.nodeId ?? (await readAgentId())
+  const id = given ?? (await idInFolder(options)) ?? (await readAgentId())
   if (id === undefined) throw new UsageError(`which node is this? say it with ${option} <id>, or --config <dir>`)
   checkNodeId(id)
   return id
+}
+
+async function idInFolder(options: ServerOptions): Promise<string | undefined> {
+  const agent = await readAgentFolder(configIn(options))
+  return agent?.nodeId ?? (await readConfig(options))?.general.nodeId
 }
 
 async function readAgentId(): Promise<string | undefined> {

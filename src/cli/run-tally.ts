@@ -51,8 +51,13 @@ export class RunTally {
     return count
   }
 
+  /** All nodes are done, and there were some. */
   get isSuccess(): boolean {
-    return this.#errors === 0 && (this.#counts.get('done') ?? 0) === this.#nodes.size
+    return this.#nodes.size > 0 && this.#errors === 0 && (this.#counts.get('done') ?? 0) === this.#nodes.size
+  }
+
+  get isEmpty(): boolean {
+    return this.#nodes.size === 0 && this.#errors === 0
   }
 
   /** How many nodes have each outcome; `failed` are those that are done with an exit code other than 0. */

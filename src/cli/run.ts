@@ -116,6 +116,7 @@ async function watch(client: RelayClient, plan: RunPlan): Promise<void> {
     const notStarted = await watchBatches(client, plan, tally, display, stop)
     display.finish(notStarted)
     if (stop.signal.aborted) throw stop.signal.reason
+    if (tally.isEmpty) throw new CommandError('no node is below this relay: nothing was run')
     process.exitCode = tally.isSuccess ? EXIT.ok : EXIT.failure
   } finally {
     clearTimeout(timer)

@@ -8,6 +8,7 @@ export function register(program: Command): void {
     .description('Be a relay, until SIGTERM. `treeline -c <dir>` is the same.')
     .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_CONFIG_DIRECTORY)
     .option('-t, --test', 'check the configuration, say what is wrong, and exit', false)
+    .option('--strict', 'with --test: warnings are errors', false)
     .action(async (options: ServeOptions) => {
       const { runServe } = await import('./serve.js')
       process.exitCode = await runServe(options)

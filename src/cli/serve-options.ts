@@ -8,6 +8,8 @@ export interface ServeOptions {
   readonly config: string
   /** Only checks the configuration. */
   readonly test: boolean
+  /** With `test`: warnings are errors. */
+  readonly strict: boolean
 }
 
 /**
@@ -21,9 +23,17 @@ export function readServeOptions(args: readonly string[]): ServeOptions | undefi
   try {
     const { values } = parseArgs({
       args: rest,
-      options: { config: { type: 'string', short: 'c' }, test: { type: 'boolean', short: 't' } }
+      options: {
+        config: { type: 'string', short: 'c' },
+        test: { type: 'boolean', short: 't' },
+        strict: { type: 'boolean' }
+      }
     })
-    return { config: values.config ?? DEFAULT_CONFIG_DIRECTORY, test: values.test ?? false }
+    return {
+      config: values.config ?? DEFAULT_CONFIG_DIRECTORY,
+      test: values.test ?? false,
+      strict: values.strict ?? false
+    }
   } catch {
     return undefined
   }
@@ -33,5 +43,5 @@ export function readServeOptions(args: readonly string[]): ServeOptions | undefi
 export function withoutCommand(args: readonly string[]): string[] | undefined {
   const [first = '', ...rest] = args
   if (first === 'serve') return rest
-  return /^(?:-[ct]|--config$|--config=|--test$)/.test(first) ? [...args] : undefined
+  return /^(?:-[ct]|--config$|--config=|--test$|--strict$)/.test(first) ? [...args] : undefined
 }

@@ -7,7 +7,7 @@ import { lockFolder } from '../storage/instance-lock.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
 import { onHangup } from '../values/hangup.js'
-import { readOrTell } from './config-problems.js'
+import { readOrTell, tell } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
 /** Exit codes (contract, "Configuration"). */
@@ -19,13 +19,15 @@ export interface ServeOptions {
   readonly config: string
   /** Only check it, say what is wrong, and end. */
   readonly test?: boolean
+  /** With `test`: warnings are errors. */
+  readonly strict?: boolean
 }
 
 /** Runs a relay until SIGTERM or SIGINT. @returns the exit code */
-export async function runServe({ config: directory, test = false }: ServeOptions): Promise<number> {
+export async function runServe({ config: directory, test = false, strict = false }: ServeOptions): Promise<number> {
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
-  if (test) return await testConfig(directory, config)
+  if (test) return await testConfig(directory, config, strict)
   try {
     return await serve(config)
   } catch (error) {
@@ -35,18 +37,20 @@ export async function runServe({ config: directory, test = false }: ServeOptions
 }
 
 /** Says what is wrong with a configuration that can be read. @returns the exit code */
-async function testConfig(directory: string, config: Config): Promise<number> {
-  const { checkStartFiles } = await import('./start-files-check.js')
-  const missing = await checkStartFiles(config)
-  for (const problem of missing) process.stderr.write(`treeline: ${problem}\n`)
+async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
+  const { checkRelayStart } = await import('./start-files-check.js')
+  const { problems, warnings } = await checkRelayStart(config)
+  for (const problem of problems) tell(problem)
+  for (const warning of warnings) tell(`warning: ${warning}`)
   const { checkNodesFile } = await import('./nodes-file-check.js')
   const { parseNodesList } = await import('../tree/nodes-list.js')
   const { nodesListFile } = config.general
   const isAwaited = config.tree.source === 'policy-server' && !existsSync(nodesListFile)
   const parse = (text: string) => parseNodesList(text, nodesListFile)
   const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile, parse)
-  if (problem !== undefined) process.stderr.write(`treeline: error: ${problem}\n`)
-  if (missing.length > 0) return BAD_CONFIGURATION
+  if (problem !== undefined) tell(`error: ${problem}`)
+  const isNoticed = warnings.length > 0 || problem !== undefined || config.notices.length > 0
+  if (problems.length > 0 || (strict && isNoticed)) return BAD_CONFIGURATION
   const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
   const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
   process.stdout.write(`${directory}: the configuration ${verdict}\n`)

@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander'
+import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
+import { policyServerOf, readAgentFolder } from './agent-folder.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import type { RelayClient } from './relay-client.js'
@@ -25,10 +27,13 @@ export interface ServerOptions {
  */
 export function addServerOptions(command: Command, keyOption: '--key' | '--tls-key' = '--key'): Command {
   return command
-    .option('-c, --config <dir>', "the relay's configuration directory, to find its address and node id")
+    .option(
+      '-c, --config <dir>',
+      "the relay's configuration directory, or that of an agent: address, keys, node id (default: TREELINE_CONFIG)"
+    )
     .option(
       '--server <url>',
-      `the relay to ask (default: general.socket or general.listen of --config, or ${DEFAULT_SERVER}); also unix:<path>`
+      `the relay to ask, also unix:<path> (default: as in --config, else TREELINE_SERVER or ${DEFAULT_SERVER})`
     )
     .option('--token-file <file>', 'file with the admin token of that relay')
     .option('--ca <file>', "certificates (PEM) to trust for https, instead of the system's")
@@ -53,11 +58,22 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
   ])
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError('--cert and its key are given both or not at all')
+  const agent = serverIn(options) === undefined ? await readAgentFolder(configIn(options)) : undefined
+  const above = agent === undefined ? undefined : await policyServerOf(agent)
+  const own = agent === undefined || cert !== undefined ? { cert, key } : await ownCertificate(agent)
+  const trust = ca === undefined && options.pin === undefined ? above : undefined
   return createRelayClient({
-    server: await findServer(options),
+    server: above?.server ?? (await findServer(options)),
     token: token?.trim(),
-    tls: { ca, cert, key, pin: options.pin }
+    tls: { ca: trust?.ca ?? ca, ...own, pin: trust?.pin ?? options.pin }
   })
+}
+
+async function ownCertificate({ certificateFile, keyFile }: AgentConfig) {
+  return {
+    cert: await readNamedFile('certificate_file', certificateFile),
+    key: await readNamedFile('key_file', keyFile)
+  }
 }
 
 /** Runs `action` with the relay that the options lead to, and closes the connections afterwards. */
@@ -72,17 +88,29 @@ export async function withClient<T>(options: ServerOptions, action: (client: Rel
 
 /** The configuration in `--config`, or undefined without that option. @throws {UsageError} naming all that is wrong */
 export async function readConfig(options: Pick<ServerOptions, 'config'>): Promise<Config | undefined> {
-  if (options.config === undefined) return undefined
+  const directory = configIn(options)
+  if (directory === undefined) return undefined
   const { loadConfig } = await import('../config/config-loader.js')
   try {
-    return loadConfig(options.config)
+    return loadConfig(directory)
   } catch (error) {
-    throw new UsageError(`--config ${options.config}: ${errorMessage(error)}`, { cause: error })
+    throw new UsageError(`--config ${directory}: ${errorMessage(error)}`, { cause: error })
   }
 }
 
+/** The configuration directory that was named, by option or environment. */
+export function configIn({ config }: Pick<ServerOptions, 'config'>): string | undefined {
+  return config ?? (process.env.TREELINE_CONFIG || undefined)
+}
+
+/** The relay that was named; what is on the command line comes before the environment. */
+function serverIn({ server, config }: Pick<ServerOptions, 'server' | 'config'>): string | undefined {
+  return server ?? (config === undefined ? process.env.TREELINE_SERVER || undefined : undefined)
+}
+
 async function findServer(options: ServerOptions): Promise<string> {
-  if (options.server !== undefined) return options.server
+  const named = serverIn(options)
+  if (named !== undefined) return named
   const config = await readConfig(options)
   if (config === undefined) return DEFAULT_SERVER
   if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`

@@ -8,10 +8,11 @@ import { type Command, Option } from 'commander'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../values/file-metadata.js'
 import { type SigningKey, signFile, signingKeySpki } from '../values/file-signing.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
+import { readAgentFolder } from './agent-folder.js'
 import { AGENT_KEY_FILE, PASSPHRASE_VARIABLE, readSealKey, readSigningKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
 import { ProgressBar } from './progress-bar.js'
-import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+import { addServerOptions, configIn, type ServerOptions, withClient } from './server-options.js'
 import { StableFile } from './stable-file.js'
 import { showBytes } from './table.js'
 import { checkTtl } from './time-option.js'
@@ -66,7 +67,8 @@ async function share(target: string, fileId: string, path: string, options: Shar
 
 async function shareFile(fileKey: FileKey, path: string, options: ShareOptions): Promise<void> {
   const { algorithm } = options
-  const signingKey = await readSigningKey(options.key, options.passphraseFile)
+  const agent = options.key === AGENT_KEY_FILE ? await readAgentFolder(configIn(options)) : undefined
+  const signingKey = await readSigningKey(agent?.signingKeyFile ?? options.key, options.passphraseFile)
   const file = await StableFile.open(path)
   const bar = new ProgressBar(fileKey.fileId, file.sizeBytes)
   const { key: _, ...server } = options

@@ -1,29 +1,110 @@
-import { readFile } from 'node:fs/promises'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, readFile } from 'node:fs/promises'
+import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
+import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { whyUnreadable } from './named-file.js'
 
-/** @returns which files, of those that a relay does not start without, cannot be read, each by its setting */
-export async function checkStartFiles({ general, upstream, tokens }: Config): Promise<string[]> {
-  const isValidating = general.peerAuthentication === 'cert_validation'
-  const files: readonly (readonly [key: string, path: string | undefined])[] = [
-    ['general.https_certificate_file', general.httpsCertificateFile],
-    ['general.https_key_file', general.httpsKeyFile],
-    ['general.ca_path', isValidating ? general.caPath : undefined],
-    ['output.upstream.server_certificate_file', upstream?.serverCertificateFile],
-    ['tokens.admin_file', tokens.adminFile],
-    ['tokens.clients_file', tokens.clientsFile]
-  ]
-  const problems = await Promise.all(
-    files.map(([key, path]) => (path === undefined ? undefined : problemOf(key, path)))
-  )
-  return problems.filter(problem => problem !== undefined)
+/** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
+export interface StartCheck {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
 }
 
-async function problemOf(key: string, path: string): Promise<string | undefined> {
+interface NamedFile {
+  readonly key: string
+  readonly path: string
+}
+
+/** Files that a relay does not start without, and the command that runs need. */
+export async function checkRelayStart({ general, upstream, tokens, remoteRun }: Config): Promise<StartCheck> {
+  const problems: string[] = []
+  const isValidating = general.peerAuthentication === 'cert_validation'
+  await checkPair(
+    problems,
+    named('general.https_certificate_file', general.httpsCertificateFile),
+    named('general.https_key_file', general.httpsKeyFile)
+  )
+  await checkCertificate(problems, named('general.ca_path', isValidating ? general.caPath : undefined))
+  await checkCertificate(problems, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
+  await checkToken(problems, named('tokens.admin_file', tokens.adminFile))
+  await read(problems, named('tokens.clients_file', tokens.clientsFile))
+  const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
+  return { problems, warnings: await commandWarnings(command, 'remote runs fail') }
+}
+
+/** The same for an agent. */
+export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> {
+  const problems: string[] = []
+  const { upstream } = config
+  const tlsKey = named('key_file', config.keyFile)
+  await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
+  if (config.signingKeyFile !== config.keyFile) await read(problems, named('signing_key_file', config.signingKeyFile))
+  await checkCertificate(problems, named('upstream.server_certificate_file', upstream.serverCertificateFile))
+  await checkCertificate(problems, named('upstream.ca_file', upstream.caFile))
+  return { problems, warnings: await commandWarnings(named('agent.command', config.agent.command), 'runs fail') }
+}
+
+function named(key: string, path: string | undefined): NamedFile | undefined {
+  return path === undefined ? undefined : { key, path }
+}
+
+/** @returns the text; undefined, with a problem, when it cannot be read */
+async function read(problems: string[], file: NamedFile | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined
   try {
-    await readFile(path)
-    return undefined
+    return withoutByteOrderMark(await readFile(file.path, 'utf8'))
   } catch (error) {
-    return whyUnreadable(key, path, error)
+    problems.push(whyUnreadable(file.key, file.path, error))
+    return undefined
+  }
+}
+
+async function checkCertificate(problems: string[], file: NamedFile | undefined): Promise<X509Certificate | undefined> {
+  const text = await read(problems, file)
+  if (text === undefined || file === undefined) return undefined
+  try {
+    return new X509Certificate(text)
+  } catch {
+    problems.push(`${file.key} ${file.path} is no certificate in PEM form: name the file that holds one`)
+    return undefined
+  }
+}
+
+async function checkPair(problems: string[], certificate: NamedFile | undefined, key: NamedFile | undefined) {
+  const x509 = await checkCertificate(problems, certificate)
+  const text = await read(problems, key)
+  if (text === undefined || key === undefined) return
+  const privateKey = privateKeyIn(text)
+  if (privateKey === undefined) {
+    problems.push(`${key.key} ${key.path} is no private key in PEM form without a passphrase`)
+  } else if (x509 !== undefined && certificate !== undefined && !x509.checkPrivateKey(privateKey)) {
+    problems.push(`${key.key} ${key.path} is not the key of ${certificate.key} ${certificate.path}: they go together`)
+  }
+}
+
+function privateKeyIn(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    return undefined
+  }
+}
+
+async function checkToken(problems: string[], file: NamedFile | undefined): Promise<void> {
+  const text = await read(problems, file)
+  if (text === undefined || file === undefined || text.trim().length >= MIN_TOKEN_LENGTH) return
+  problems.push(`${file.key} ${file.path}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
+}
+
+async function commandWarnings(command: NamedFile | undefined, consequence: string): Promise<string[]> {
+  if (command === undefined) return []
+  try {
+    await access(command.path, constants.X_OK)
+    return []
+  } catch {
+    return [`${command.key} ${command.path} is not there, or may not be run by this user: ${consequence} until it is`]
   }
 }

@@ -18,6 +18,7 @@ import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
 import { TreeSync } from '../tree-sync/tree-sync.js'
 import { TreeVersions } from '../tree-sync/tree-versions.js'
+import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { createCertificateBook } from './certificates.js'
 import { createFileNotices } from './file-notices.js'
@@ -27,7 +28,6 @@ import { createMembership, type Membership } from './membership.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
 /** Short tokens can be guessed. */
-const MIN_TOKEN_LENGTH = 16
 
 export interface PartsOptions {
   readonly config: Config

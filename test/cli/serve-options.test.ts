@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/serve-options.js'
+import { makeCertificate } from '../support/openssl-certificate.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
 test('serve is understood with and without its name', () => {
@@ -12,9 +13,9 @@ test('serve is understood with and without its name', () => {
     ['--config=dir', '--test'],
     ['-t', '-cdir']
   ]) {
-    assert.deepEqual(readServeOptions(args), { config: 'dir', test: true })
+    assert.deepEqual(readServeOptions(args), { config: 'dir', test: true, strict: false })
   }
-  assert.deepEqual(readServeOptions(['serve']), { config: DEFAULT_CONFIG_DIRECTORY, test: false })
+  assert.deepEqual(readServeOptions(['serve']), { config: DEFAULT_CONFIG_DIRECTORY, test: false, strict: false })
 })
 
 test('anything else is left to the other commands', () => {
@@ -49,7 +50,8 @@ test('serve --test: in order, usable with errors, unusable', async t => {
   }
   const list = join(folder, 'nodeslist.json')
   await writeFile(list, '{"root": {"hostname": "root.example.com", "policy-server": "root"}}')
-  const root = '[general]\nnode_id = "root"\nnodes_list_file = "nodeslist.json"\n'
+  const command = `[remote_run]\ncommand = "${process.execPath}"\n`
+  const root = `${command}[general]\nnode_id = "root"\nnodes_list_file = "nodeslist.json"\n`
   const good = await check(root)
   assert.deepEqual(good, { code: 0, stdout: `${folder}: the configuration is in order\n`, stderr: '' })
 
@@ -91,6 +93,58 @@ test('serve --test: in order, usable with errors, unusable', async t => {
   const bad = await check('[general]\nnode_id = "relay-1"\n')
   assert.deepEqual([bad.code, bad.stdout], [2, ''])
   assert.match(bad.stderr, /output\.upstream\.host/)
+})
+
+test('serve --test and agent --test name what cannot work: files of another kind, keys of another certificate, short tokens', async t => {
+  const folder = await temporaryFolder(t)
+  const write = (name: string, text: string) => writeFile(join(folder, name), text)
+  const [one, other] = [await makeCertificate(join(folder, 'one')), await makeCertificate(join(folder, 'other'))]
+  await write('nodeslist.json', '{}')
+  await write('token', 'short\n')
+  await write('junk', 'nothing of the kind')
+  const relay = (cert: string, key: string, more = '') =>
+    `[general]\nnode_id = "root"\nnodes_list_file = "nodeslist.json"\nhttps_certificate_file = "${cert}"\nhttps_key_file = "${key}"\n${more}`
+  const check = async (mainConf: string, ...options: string[]) => {
+    await write('main.conf', mainConf)
+    return treeline(t, ['serve', '--config', folder, '--test', ...options])
+  }
+  for (const [text, message] of [
+    [
+      relay(one.certFile, other.keyFile),
+      /general\.https_key_file .*other\.key is not the key of general\.https_certificate_file/
+    ],
+    [relay('junk', one.keyFile), /general\.https_certificate_file .*junk is no certificate/],
+    [relay(one.certFile, 'junk'), /general\.https_key_file .*junk is no private key/],
+    [
+      relay(one.certFile, one.keyFile, '[tokens]\nadmin_file = "token"\n'),
+      /tokens\.admin_file .*at least 16 characters/
+    ]
+  ] as const) {
+    const { code, stderr } = await check(text)
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, message)
+  }
+  const absent = relay(one.certFile, one.keyFile, '[remote_run]\ncommand = "/nowhere/agent"\n')
+  const warned = await check(absent)
+  assert.equal(warned.code, 0)
+  assert.match(warned.stderr, /warning: remote_run\.command \/nowhere\/agent is not there/)
+  assert.equal((await check(absent, '--strict')).code, 2)
+  assert.equal((await check(`${absent}[remote_rum]\nenabled = false\n`, '--strict')).code, 2)
+
+  const agent = async (key: string) => {
+    const files = `certificate_file = "${one.certFile}"\nkey_file = "${key}"\n`
+    await write(
+      'agent.conf',
+      `node_id = "n"\n${files}[upstream]\nhost = "x"\nserver_certificate_file = "${one.certFile}"\n`
+    )
+    return treeline(t, ['agent', '--config', folder, '--test'])
+  }
+  assert.equal((await agent(one.keyFile)).code, 0)
+  const wrong = await agent(other.keyFile)
+  assert.deepEqual(
+    [wrong.code, /key_file .*other\.key is not the key of certificate_file/.test(wrong.stderr)],
+    [2, true]
+  )
 })
 
 test('a configuration file in place of its folder is told as such', async t => {

@@ -8,6 +8,7 @@ import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
+import { treeline } from '../support/treeline-command.js'
 
 const RELAYS = [{ id: 'root', under: 'root', nodes: ['node-1', 'node-2'] }]
 
@@ -100,4 +101,21 @@ ttl = "1h"`
   writeFileSync(`${path}.new`, 'third')
   renameSync(`${path}.new`, path)
   await eventually('the third', async () => (await kept()) === 'third')
+})
+
+test("commands take the address, the keys and the node id from an agent's folder, or from where the environment says", async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  const [one, two] = [await startAgent(t, tree, 'node-1'), await startAgent(t, tree, 'node-2')]
+  const file = join(tree.folder, 'by-hand')
+  writeFileSync(file, 'shared by hand')
+  const shared = await treeline(t, ['share', 'node-1', 'by-hand', file, '--ttl', '1h', '-c', two.directory])
+  assert.equal(shared.code, 0, shared.stderr)
+  const fetched = await treeline(t, ['fetch', 'node-2', 'by-hand', `${file}.fetched`], {
+    TREELINE_CONFIG: one.directory
+  })
+  assert.equal(fetched.code, 0, fetched.stderr)
+  assert.equal(readFileSync(`${file}.fetched`, 'utf8'), 'shared by hand')
+  const environment = { TREELINE_SERVER: tree.relay('root').localUrl, TREELINE_CONFIG: '/nowhere' }
+  const listed = await treeline(t, ['outbox', 'list'], environment)
+  assert.equal(listed.code, 0, listed.stderr)
 })

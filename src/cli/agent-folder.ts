@@ -1,0 +1,42 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AgentConfig } from '../config/agent-config.js'
+import { errorMessage, UsageError } from './command-error.js'
+
+const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/**
+ * The agent's configuration in `directory`, when it is the folder of an agent and of no relay.
+ * @throws {UsageError} naming all that is wrong
+ */
+export async function readAgentFolder(directory: string | undefined): Promise<AgentConfig | undefined> {
+  if (directory === undefined || existsSync(join(directory, 'main.conf'))) return undefined
+  if (!existsSync(join(directory, 'agent.conf'))) return undefined
+  const { loadAgentConfig } = await import('../config/agent-loader.js')
+  try {
+    return loadAgentConfig(directory)
+  } catch (error) {
+    throw new UsageError(`--config ${directory}: ${errorMessage(error)}`, { cause: error })
+  }
+}
+
+/** How the agent's policy server is reached, and by what it is known: as the agent itself does it. */
+export async function policyServerOf({ upstream }: AgentConfig): Promise<{
+  readonly server: string
+  readonly ca: string | undefined
+  readonly pin: readonly string[] | undefined
+}> {
+  const { host, port, serverCertificateFile, caFile } = upstream
+  const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
+  if (serverCertificateFile === undefined) {
+    return { server, ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8'), pin: undefined }
+  }
+  const blocks = (await readFile(serverCertificateFile, 'utf8')).match(PEM_BLOCK) ?? []
+  return { server, ca: undefined, pin: blocks.map(fingerprint) }
+}
+
+function fingerprint(pem: string): string {
+  return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex')
+}
