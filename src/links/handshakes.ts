@@ -49,7 +49,8 @@ export class Handshakes {
     this.#bySource.delete(begun.source, socket)
   }
 
-  endAll(): void {
-    for (const socket of this.#begun.keys()) socket.terminate()
+  /** @param code one of close codes of the protocol */
+  endAll(code: number, reason: string): void {
+    for (const socket of this.#begun.keys()) socket.close(code, reason)
   }
 }

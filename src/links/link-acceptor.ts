@@ -177,7 +177,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     },
     close() {
       isClosed = true
-      handshakes.endAll()
+      handshakes.endAll(CLOSE.stopping, 'the relay is stopping')
       registry.closeAll(CLOSE.stopping, 'the relay is stopping')
     }
   }

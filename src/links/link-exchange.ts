@@ -44,7 +44,9 @@ export function openSession(stream: SocketStream): ClientHttp2Session {
     maxSessionMemory: 16,
     peerMaxConcurrentStreams: MAX_STREAMS
   })
-  session.once('connect', () => session.setLocalWindowSize(SESSION_WINDOW_BYTES))
+  session.once('connect', () => {
+    if (!session.destroyed) session.setLocalWindowSize(SESSION_WINDOW_BYTES) // it may be closed in the turn in which it opens
+  })
   session.setTimeout(0)
   return session
 }

@@ -21,6 +21,7 @@ import {
   type Welcome
 } from './challenge.js'
 import { watchFloods } from './flood-guard.js'
+import { LinkEnding } from './link-ending.js'
 import { nextText } from './messages.js'
 import type { OpenedSocket } from './open-web-socket.js'
 import { Pings } from './pings.js'
@@ -124,42 +125,26 @@ export class LowerEnd {
   }
 
   /** Serves a link until it ends. @returns when it has, with the reason; never rejects */
-  serveLink(socket: WebSocket, { link, pingMs }: Welcome): Promise<string> {
+  serveLink(socket: WebSocket, welcome: Welcome): Promise<string> {
     const stream = new SocketStream(socket)
+    const ending = new LinkEnding(socket)
     return new Promise(resolve => {
       this.#http2.once('session', (session: ServerHttp2Session) => {
-        this.#links.set(session, link)
+        this.#links.set(session, welcome.link)
         this.#trusted.add(session)
         session.setLocalWindowSize(SESSION_WINDOW_BYTES)
         session.setTimeout(0)
-        let reason = 'it was closed'
-        session.on('error', error => {
-          reason = error.message
-        })
-        const watchStream = watchFloods(session, socket, flood => {
-          reason = flood
-          session.destroy(new LinkLostError(flood))
-        })
-        session.on('stream', watchStream)
+        const breakOff = (reason: string) => {
+          ending.note(reason)
+          session.destroy(new LinkLostError(reason))
+        }
+        session.on('stream', watchFloods(session, socket, breakOff))
         const pings = new Pings(
-          { socket, stream, everyMs: pingMs, asksAlways: true },
-          {
-            ask: () => socket.ping(),
-            fellSilent: () => {
-              reason = 'the other side gave no sign of life'
-              session.destroy(new LinkLostError(reason))
-            }
-          }
+          { socket, stream, everyMs: welcome.pingMs, asksAlways: true },
+          { ask: () => socket.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }
         )
-        socket.once('close', (code, text) => {
-          if (text.length > 0 || code !== 1000) reason = `${text.toString('utf8') || 'lost'} (${code})`
-          session.destroy()
-        })
-        session.once('close', () => {
-          pings.stop()
-          socket.terminate()
-          resolve(reason)
-        })
+        session.once('close', () => pings.stop())
+        resolve(ending.of(session))
       })
       this.#http2.emit('connection', stream)
     })

@@ -2,7 +2,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { describeConnectionFailure } from '../values/connection-failure.js'
 import { type SeenUpper, seenUpper } from './challenge.js'
-import { HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from './protocol.js'
+import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from './protocol.js'
 import { proxyFor } from './proxy.js'
 
 /** The upper side, and how it proves who it is. */
@@ -42,7 +42,10 @@ export async function openWebSocket<T>(
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
     followRedirects: false
   })
-  const onAbort = () => socket.terminate()
+  const onAbort = () => {
+    if (socket.readyState === WebSocket.OPEN) socket.close(CLOSE.stopping, 'it is stopping')
+    else socket.terminate()
+  }
   signal.addEventListener('abort', onAbort, { once: true })
   socket.once('close', () => signal.removeEventListener('abort', onAbort))
   return new Promise((resolve, reject) => {

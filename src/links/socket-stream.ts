@@ -3,6 +3,7 @@ import { WebSocket } from 'ws'
 import { bulkPauseMs } from '../values/bulk-pacing.js'
 import { countStreamed } from '../values/stream-garbage.js'
 import { inTurns } from './in-turns.js'
+import { WEB_SOCKET_LIMITS } from './protocol.js'
 
 /** Written at once. The other side holds a message in memory until all of it is there. */
 const PIECE_BYTES = 64 * 1024
@@ -16,6 +17,31 @@ const BINARY = { binary: true } as const
 export class LinkLostError extends Error {
   override name = 'LinkLostError'
   readonly code = 'ECONNRESET'
+}
+
+/** For people, of a WebSocket that was closed. @param reason what the other side gave; empty where it only broke */
+export function describeClose(code: number, reason: Buffer): string {
+  if (reason.length > 0) return `${reason.toString('utf8')} (${code})`
+  return `the connection was lost (WebSocket close code ${code})`
+}
+
+/**
+ * Ends the connection of a WebSocket: at once where it is open. One that is being closed still has its close frame to send, which tells
+ * the other side why, and gets the time that ws leaves it for that (`closeTimeout`).
+ */
+export function endSocket(socket: WebSocket): void {
+  if (socket.readyState !== WebSocket.CLOSING) {
+    socket.terminate()
+    return
+  }
+  if (socket.isPaused) socket.resume() // or the close frame of the other side would not be read
+  limitClosing(socket)
+}
+
+/** ws itself sets no limit where the other side has ended its half of the connection. */
+function limitClosing(socket: WebSocket): void {
+  const limit = setTimeout(() => socket.terminate(), WEB_SOCKET_LIMITS.closeTimeout).unref()
+  socket.once('close', () => clearTimeout(limit))
 }
 
 /**
@@ -39,6 +65,7 @@ export class SocketStream extends Duplex {
     this.#isBulk = isBulk
     socket.binaryType = 'nodebuffer'
     socket.on('message', (data: Buffer, isBinary: boolean) => {
+      if (this.destroyed) return // it is read on for the close frame alone
       if (!isBinary) return void this.destroy(new Error('a text message on a byte stream'))
       this.readBytes += data.length
       countStreamed(2 * data.length) // the message, and the pieces in which TLS gave it
@@ -47,14 +74,14 @@ export class SocketStream extends Duplex {
       this.#restAfter(data.length)
       if (!this.#isReadWanted || this.#rest !== undefined) socket.pause()
     })
-    socket.on('close', code => inTurns(() => this.#lost(code)))
+    socket.on('close', (code, reason) => inTurns(() => this.#lost(code, reason)))
     socket.on('error', error => this.destroy(error))
   }
 
-  #lost(code: number): void {
+  #lost(code: number, reason: Buffer): void {
     if (this.destroyed) return
     if (code === NORMAL_CLOSE) this.push(null)
-    else this.destroy(new LinkLostError(`the connection was lost (WebSocket close code ${code})`))
+    else this.destroy(new LinkLostError(describeClose(code, reason)))
   }
 
   override _read(): void {
@@ -94,15 +121,15 @@ export class SocketStream extends Duplex {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     clearTimeout(this.#timer)
     clearTimeout(this.#rest)
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(NORMAL_CLOSE)
-    if (this.#socket.bufferedAmount > 0 || error !== null) this.#socket.terminate()
+    if (error === null && this.#socket.readyState === WebSocket.OPEN) this.#socket.close(NORMAL_CLOSE)
+    endSocket(this.#socket)
     callback(error)
   }
 
   /** Small writes of one turn go as one message: fewer frames, masks and system calls. */
   #send(chunks: readonly Buffer[], callback: (error?: Error | null) => void): void {
     if (this.#socket.readyState !== WebSocket.OPEN) {
-      callback(new LinkLostError('the connection is closed'))
+      this.#failOnceClosed(callback)
       return
     }
     const [only] = chunks
@@ -121,6 +148,16 @@ export class SocketStream extends Duplex {
       this.#socket.send(last, BINARY)
       done()
     }
+  }
+
+  /** Of a connection that is being closed it is known only at the end why. */
+  #failOnceClosed(callback: (error: Error) => void): void {
+    if (this.#socket.readyState === WebSocket.CLOSED) {
+      callback(new LinkLostError('the connection is closed'))
+      return
+    }
+    this.#socket.once('close', (code, reason) => callback(new LinkLostError(describeClose(code, reason))))
+    limitClosing(this.#socket)
   }
 
   #touch(): void {

@@ -8,7 +8,7 @@ import { answerOf, type LinkAnswer, type LinkRequest, openSession, sendBody } fr
 import { LinkRequestError } from './link-request-error.js'
 import { type Pinged, Pings } from './pings.js'
 import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from './protocol.js'
-import { LinkLostError, SocketStream } from './socket-stream.js'
+import { describeClose, endSocket, LinkLostError, SocketStream } from './socket-stream.js'
 
 /** Whose link it is. A client's key is a name of its own, never a node's. */
 export type LinkOwner =
@@ -71,15 +71,15 @@ export class UpperLink implements Pinged {
       this.#reason ??= error.message
     })
     this.#watchStream = watchFloods(this.#session, socket, reason => this.#break(new LinkLostError(reason)))
-    this.#socket.once('close', code => {
-      inTurns(() => this.#break(new LinkLostError(`the connection was lost (WebSocket close code ${code})`)))
+    this.#socket.once('close', (code, reason) => {
+      inTurns(() => this.#break(new LinkLostError(describeClose(code, reason))))
     })
     this.closed = new Promise(resolve => {
       this.#session.once('close', () => {
         this.#pings.stop()
         this.#isClosed = true
         this.#lanes?.close()
-        this.#socket.terminate()
+        endSocket(this.#socket)
         resolve(this.#reason ?? 'the other side closed it')
       })
     })

@@ -10,7 +10,7 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { CLOSE, MAX_STREAMS } from '../../src/links/protocol.js'
 import type { UpperLink } from '../../src/links/upper-link.js'
 import { eventually } from '../support/eventually.js'
-import { makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
+import { type LowerSide, makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
@@ -150,12 +150,57 @@ test('bulk for which nobody can be asked for a lane fails, and nothing else', as
 
 test('a link that is closed tells the other side why', async t => {
   const { link, lower } = await connected(t, () => undefined)
-  const told = new Promise<string | undefined>(resolve => {
-    lower.dialer.onChange(({ isConnected, reason }) => isConnected || resolve(reason))
-  })
+  const told = reasonOfNextLoss(lower)
   link.close(CLOSE.removed, 'node-1 was removed')
   assert.equal(await told, `node-1 was removed (${CLOSE.removed})`)
 })
+
+test('one that is closed in the turn in which it opens tells it as well', async t => {
+  const { lower, upper, link } = await connected(t, () => undefined)
+  await eventually('the first link', () => lower.dialer.status.isConnected)
+  const told = reasonOfNextLoss(lower)
+  const stop = upper.registry.onChange((event, opened) => {
+    if (event === 'opened') opened.close(CLOSE.removed, 'node-1 was removed')
+  })
+  t.after(stop)
+  link.close(CLOSE.full, 'to begin with')
+  await told
+  await eventually('the second link', () => lower.dialer.status.reason === `node-1 was removed (${CLOSE.removed})`)
+})
+
+test('one that is closed while the other side writes tells it as well', async t => {
+  const piece = Buffer.alloc(100_000)
+  const { link, lower } = await connected(t, (_request, response) => {
+    response.on('error', () => undefined)
+    const write = () => {
+      while (!response.destroyed && response.write(piece));
+    }
+    response.on('drain', write)
+    write()
+  })
+  const told = reasonOfNextLoss(lower)
+  const { body } = await link.request({ ...plain, method: 'GET', path: '/' })
+  body.on('error', () => undefined)
+  let received = 0
+  for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+    received += chunk.length
+    if (received > 5_000_000) break
+  }
+  link.close(CLOSE.removed, 'node-1 was removed')
+  assert.equal(await told, `node-1 was removed (${CLOSE.removed})`)
+})
+
+test('a lower side that stops says so', async t => {
+  const { link, lower } = await connected(t, () => undefined)
+  await lower.dialer.stop()
+  assert.equal(await link.closed, `it is stopping (${CLOSE.stopping})`)
+})
+
+function reasonOfNextLoss({ dialer }: LowerSide): Promise<string | undefined> {
+  return new Promise(resolve => {
+    dialer.onChange(({ isConnected, reason }) => isConnected || resolve(reason))
+  })
+}
 
 test('a newer link of the same node takes the place of the old one at once', async t => {
   const { link, upper, own } = await connected(t, (_request, response) => response.end('old'))
