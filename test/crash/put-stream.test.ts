@@ -3,7 +3,6 @@ import { createHash, randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { parseMetadata } from '../../src/values/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../../src/values/file-signature.js'
@@ -15,7 +14,8 @@ import { type SignedFile, signContent } from '../support/signed-files.js'
 
 const KILLS = 20
 const IN_FLIGHT = 50
-const LONGEST_LIFE_MS = 500
+/** A relay is killed when it has said yes so often, at the latest. */
+const MOST_ACKNOWLEDGED = 150
 /** `sub` is never there, so what is for `s1` goes to the outbox. */
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['n1', 'n2'] },
@@ -101,11 +101,13 @@ test(`kill -9, ${KILLS} times, in a stream of ${IN_FLIGHT} PUTs at once`, async 
 
   for (let round = 0; round < KILLS; round += 1) {
     const targets = ['n1', 's1']
-    const stream = { relay, targets, source: 'n2', contents, random, width: IN_FLIGHT, prefix: `r${round}` }
-    const putting = putUntilGone(stream)
-    await delay(random() * LONGEST_LIFE_MS)
-    tree.processes.get('root')?.signal('SIGKILL')
-    for (const file of await putting) sent.set(nameOf(file), file)
+    const killAt = 1 + Math.floor(random() * MOST_ACKNOWLEDGED)
+    const onAcknowledged = (count: number) => {
+      if (count === killAt) tree.processes.get('root')?.signal('SIGKILL')
+    }
+    const prefix = `r${round}`
+    const stream = { relay, targets, source: 'n2', contents, random, width: IN_FLIGHT, prefix, onAcknowledged }
+    for (const file of await putUntilGone(stream)) sent.set(nameOf(file), file)
     await tree.processes.get('root')?.ended
     await tree.restart('root')
     assert.deepEqual(readdirSync(join(relay.sharedFilesPath, '.incoming~')), [], `round ${round}`)

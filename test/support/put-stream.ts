@@ -23,6 +23,8 @@ export interface PutStream {
   readonly width: number
   /** Of this stream alone. */
   readonly prefix: string
+  /** Told of each answer of success. @param count of them so far, in all lanes */
+  readonly onAcknowledged: (count: number) => void
 }
 
 /**
@@ -30,11 +32,16 @@ export interface PutStream {
  * one of its lane. @returns all that was sent
  */
 export async function putUntilGone(stream: PutStream): Promise<SentFile[]> {
-  const lanes = await Promise.all(Array.from({ length: stream.width }, (_, lane) => runLane(stream, lane)))
+  let count = 0
+  const acknowledge = () => {
+    count += 1
+    stream.onAcknowledged(count)
+  }
+  const lanes = await Promise.all(Array.from({ length: stream.width }, (_, lane) => runLane(stream, lane, acknowledge)))
   return lanes.flat()
 }
 
-async function runLane(stream: PutStream, lane: number): Promise<SentFile[]> {
+async function runLane(stream: PutStream, lane: number, acknowledge: () => void): Promise<SentFile[]> {
   const { random, targets, source } = stream
   const files: SentFile[] = []
   for (;;) {
@@ -54,6 +61,7 @@ async function runLane(stream: PutStream, lane: number): Promise<SentFile[]> {
       return files // the connection broke: it was killed
     }
     file.acknowledged = file.sent.length - 1
+    acknowledge()
   }
 }
 

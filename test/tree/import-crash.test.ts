@@ -50,7 +50,10 @@ test('a process that is killed while it imports leaves one whole tree', async t 
     })
     const ended = once(child, 'exit')
     await once(child.stdout, 'data')
-    await delay(Math.random() * 150) // the moment is the point: anywhere within an import
+    const beganMs = performance.now()
+    await once(child.stdout, 'data')
+    const importMs = performance.now() - beganMs // on this machine, as busy as it is
+    await delay(Math.random() * importMs) // the moment is the point: anywhere within an import
     child.kill('SIGKILL')
     await ended
     checkTree(join(folder, 'topology.db'))
