@@ -1,5 +1,5 @@
 # Agents' generic methods for shared files, as shell functions over a relay's API.
-# For any POSIX sh; needs curl and openssl. Source it:  . /path/to/sharedfile.sh
+# For any POSIX sh; needs curl, openssl and mktemp. Source it:  . /path/to/sharedfile.sh
 #
 #   sharedfile_to_node   <target> <file-id> <path> <ttl>   share a file with a node
 #   sharedfile_from_node <source> <file-id> <path>         have a file that a node shared with this one
@@ -90,7 +90,18 @@ _treeline_sign_if_newer() {
     && [ -n "$(find "$2" -newer "$1" 2>/dev/null)" ] && [ -z "$(find "$1" -cnewer "$2" 2>/dev/null)" ]; then
     return 0
   fi
-  _treeline_sign "$1" >"$2.$$~" && mv "$2.$$~" "$2" || { rm -f "$2.$$~"; return 1; }
+  _block=$(_treeline_sign "$1") && printf '%s\n' "$_block" | _treeline_put "$2" >/dev/null
+}
+
+# Puts what comes on standard input at a path, at once: <path>. Says on standard output what is wrong.
+# With noclobber the new file is opened with O_EXCL: never through a link that another user has put there.
+_treeline_put() {
+  if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then
+    echo "$1 is no regular file; name the file itself"
+    return 1
+  fi
+  rm -f "$1.$$~"
+  (set -C && cat >"$1.$$~") && mv "$1.$$~" "$1" || { rm -f "$1.$$~"; echo "$1 cannot be written"; return 1; }
 }
 
 sharedfile_to_node() {
@@ -130,12 +141,12 @@ sharedfile_from_node() {
       [ "$_status" != 200 ] || { _treeline_kept; return; }
     done
   fi
-  _new=$_path.$$~
-  if _problem=$(_treeline_fetch "$_source" "$_file_id" "$_new") && mv "$_new" "$_path"; then
-    rm -f "$_new.head" "$_new.block" "$_new.key" "$_new.digest"
+  _own=$(mktemp -d) || { _treeline_error 'no temporary folder can be made'; return; }
+  if _problem=$(_treeline_fetch "$_source" "$_file_id" "$_own/file" && _treeline_put "$_path" <"$_own/file"); then
+    rm -rf "$_own"
     _treeline_repaired
   else
-    rm -f "$_new" "$_new.head" "$_new.block" "$_new.key" "$_new.digest"
+    rm -rf "$_own"
     _treeline_error "${_problem:-$_path cannot be written}"
   fi
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode } from '../cli/command-error.js'
+import { errorCode, errorMessage } from '../cli/command-error.js'
 import { putInPlace } from '../cli/put-in-place.js'
 
 /** A file that was received, as it was put in place. */
@@ -21,6 +21,8 @@ export interface SharedByUs {
 interface Content {
   received: Record<string, ReceivedFile>
   shared: Record<string, SharedByUs>
+  /** Ms since 1970: when the newest file was signed that was taken, by `source/file-id`. */
+  signed: Record<string, number>
 }
 
 /** What an agent remembers of its files, in `<storage.path>/files.json`. */
@@ -30,7 +32,7 @@ export class FileState {
     private readonly content: Content
   ) {}
 
-  /** What cannot be read counts as forgotten: files are fetched and shared once more, and no more. */
+  /** @throws {Error} when it cannot be read: forgotten, it would let older files in again */
   static async open(folder: string): Promise<FileState> {
     const path = join(folder, 'files.json')
     return new FileState(path, await read(path))
@@ -42,6 +44,18 @@ export class FileState {
 
   shared(key: string): SharedByUs | undefined {
     return this.content.shared[key]
+  }
+
+  /** When the newest file of that name was signed that was taken, wherever it went. */
+  signedAtMs(source: string, fileId: string): number | undefined {
+    return this.content.signed[`${source}/${fileId}`]
+  }
+
+  /** Durable once it resolves. Without a time nothing is known of it. */
+  async setSigned(source: string, fileId: string, signedAtMs: number | undefined): Promise<void> {
+    if (signedAtMs === undefined) return
+    this.content.signed[`${source}/${fileId}`] = signedAtMs
+    await this.#write()
   }
 
   /** Durable once it resolves. */
@@ -63,10 +77,13 @@ export class FileState {
 async function read(path: string): Promise<Content> {
   try {
     const value: unknown = JSON.parse(await readFile(path, 'utf8'))
-    const { received, shared } = { ...(value as Partial<Content> | null) }
-    return { received: { ...received }, shared: { ...shared } }
+    const { received, shared, signed } = { ...(value as Partial<Content> | null) }
+    if (!Object.values({ ...signed }).every(Number.isSafeInteger))
+      throw new SyntaxError('signed has a time in it that is none')
+    return { received: { ...received }, shared: { ...shared }, signed: { ...signed } }
   } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return { received: {}, shared: {} }
-    throw error
+    if (errorCode(error) === 'ENOENT') return { received: {}, shared: {}, signed: {} }
+    const advice = 'restore it, or remove it: then files are fetched and shared once more, and older ones may be taken'
+    throw new Error(`${path} cannot be used (${errorMessage(error)}): ${advice}`, { cause: error })
   }
 }

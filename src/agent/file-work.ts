@@ -109,7 +109,10 @@ export class FileWork {
   async #work(): Promise<void> {
     const { logger } = this.options
     try {
-      this.#tools ??= this.#load()
+      this.#tools ??= this.#load().catch((error: unknown) => {
+        this.#tools = undefined // what stood in the way may be gone at the next try
+        throw error
+      })
       const tools = await this.#tools
       const client = await tools.connect()
       try {

@@ -1,18 +1,13 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { Owner } from '../cli/trusted-folder.js'
 
 const run = promisify(execFile)
 const NUMBER = /^\d{1,10}$/
 
-/** User and group id; a group of -1 leaves it as it is. */
-export interface Owner {
-  readonly uid: number
-  readonly gid: number
-}
-
 /**
  * Looks up `user` or `user:group`, names or numbers, as the system knows them (`getent`, so those of a directory count).
- * A user alone brings its own group.
+ * A user alone brings its own group; a number alone none (-1).
  * @throws {Error} when there is none of that name
  */
 export async function findOwner(text: string): Promise<Owner> {

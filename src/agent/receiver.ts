@@ -1,5 +1,7 @@
-import { chmod, chown, stat } from 'node:fs/promises'
-import { downloadFile, statIfThere } from '../cli/download.js'
+import type { Stats } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { type Download, downloadFile } from '../cli/download.js'
+import { statIfThere } from '../cli/file-place.js'
 import { asObject, objectsOf, textOf } from '../cli/json.js'
 import { pathOf, type RelayClient } from '../cli/relay-client.js'
 import type { AgentConfig, ReceiveConfig } from '../config/agent-config.js'
@@ -14,6 +16,7 @@ export interface ReceiverOptions {
   readonly logger: Logger
 }
 
+const ROOT = 0
 const DEFAULT_MODE = 0o644
 const KILL_GRACE_MS = 5_000
 /** Of a command's output, for the log. */
@@ -38,6 +41,7 @@ export class Receiver {
     const hash = await hashOnServer(client, config.nodeId, entry)
     if (hash === undefined) return false
     const former = state.received(key)
+    let placed: Stats | undefined
     if (former?.hash === hash && (await isAsItWas(destination, former))) {
       if (former.isDone) {
         logger.debug({ source, fileId, destination }, 'in place already')
@@ -45,15 +49,18 @@ export class Receiver {
       }
       logger.info({ source, fileId, destination }, 'its command did not come to its end before')
     } else {
-      const { bytes, voucher } = await downloadFile(client, {
+      const { bytes, voucher, stats } = await downloadFile(client, {
         fileKey: { target: config.nodeId, source, fileId },
         destination,
         sourceKeyHash: entry.sourceKeyHash,
-        prepare: temporary => setAttributes(temporary, entry, former === undefined)
+        signedFromMs: state.signedAtMs(source, fileId),
+        onVerified: signedAtMs => state.setSigned(source, fileId, signedAtMs),
+        ...(await rulesFor(entry))
       })
+      placed = stats
       logger.info({ source, fileId, destination, bytes, voucher }, 'received')
     }
-    const { size, mtimeMs } = await stat(destination)
+    const { size, mtimeMs } = placed ?? (await stat(destination))
     const file = { hash, sizeBytes: size, modifiedAtMs: mtimeMs }
     await state.setReceived(key, { ...file, isDone: entry.command === undefined })
     if (entry.command === undefined) return true
@@ -108,15 +115,15 @@ async function isAsItWas(
   return stats?.isFile() === true && stats.size === former.sizeBytes && stats.mtimeMs === former.modifiedAtMs
 }
 
-/** Before the file takes its place, so that nobody sees it with others. */
-async function setAttributes(path: string, entry: ReceiveConfig, isFirst: boolean): Promise<void> {
-  if (entry.owner !== undefined) {
-    const { uid, gid } = await findOwner(entry.owner)
-    await chown(path, uid, gid)
+/** An agent that may write anywhere, or give files away, looks at who else could change the way to the destination. */
+async function rulesFor({ owner: name, mode }: ReceiveConfig): Promise<Pick<Download, 'trust' | 'attributes'>> {
+  const owner = name === undefined ? undefined : await findOwner(name)
+  const uid = process.geteuid?.() ?? -1
+  const isPrivileged = uid === ROOT || (owner !== undefined && owner.uid !== uid)
+  return {
+    trust: isPrivileged ? { uid, owner } : undefined,
+    attributes: { mode, defaultMode: DEFAULT_MODE, owner }
   }
-  const isNew = isFirst && (await statIfThere(entry.destination)) === undefined
-  const mode = entry.mode ?? (isNew ? DEFAULT_MODE : undefined)
-  if (mode !== undefined) await chmod(path, mode)
 }
 
 function problemOf(end: CommandEnd): string | undefined {

@@ -1,21 +1,22 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, createWriteStream, type Stats } from 'node:fs'
-import { chmod, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { createReadStream, type Stats } from 'node:fs'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm, parseMetadata } from '../values/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../values/file-signature.js'
 import { FILE_METADATA_HEADER } from '../values/header-names.js'
 import type { FileKey } from '../values/ids.js'
+import { isoTime } from '../values/iso-time.js'
 import { keyHashMatches } from '../values/key-hash.js'
-import { CommandError, errorCode, errorMessage } from './command-error.js'
+import { CommandError, errorCode } from './command-error.js'
+import { type Destination, type DestinationRules, openDestination } from './destination.js'
+import { notAFile, statIfThere } from './file-place.js'
 import { asObject } from './json.js'
-import { syncFolder, temporaryBeside } from './put-in-place.js'
+import type { Attributes, NewFile } from './new-file.js'
 import { type ClientAnswer, pathOf, type RelayClient } from './relay-client.js'
 import { filePath } from './upload.js'
 
-export interface Download {
+export interface Download extends DestinationRules {
   readonly fileKey: FileKey
   readonly destination: string
   /** X25519, 32 bytes: the file is sealed, and is opened. */
@@ -24,8 +25,12 @@ export interface Download {
   readonly sourceKeyHash?: string | undefined
   /** Takes a file of which the relay does not say who signed it. */
   readonly allowUnverified?: boolean | undefined
-  /** Given the verified file before it takes its place, to see to its mode and owner. */
-  readonly prepare?: ((temporary: string) => Promise<void>) | undefined
+  /** An older file is not taken, and neither is one whose signature covers no time. Ms since 1970. */
+  readonly signedFromMs?: number | undefined
+  /** Called when the file has been verified, before it takes its place. @param signedAtMs where the signature covers it */
+  readonly onVerified?: ((signedAtMs: number | undefined) => Promise<void>) | undefined
+  /** Undefined: the mode of the former file, else what the umask leaves. */
+  readonly attributes?: Attributes | undefined
   readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
 }
 
@@ -36,6 +41,10 @@ export interface Downloaded {
   /** As transferred: sealed, if it was. */
   readonly bytes: number
   readonly voucher: Voucher
+  /** Of the file in its place. */
+  readonly stats: Stats
+  /** Whether it was written to a FIFO, a device or the output. */
+  readonly isStream: boolean
 }
 
 /**
@@ -43,51 +52,51 @@ export interface Downloaded {
  * @throws {CommandError | RelayError} saying what is wrong with the file, or why there is none
  */
 export async function downloadFile(client: RelayClient, download: Download): Promise<Downloaded> {
-  const { fileKey, destination } = download
-  await checkDestination(destination)
-  const answer = await client.request({ method: 'GET', path: filePath(fileKey), isPatient: true })
-  const temporary = temporaryBeside(destination)
+  const destination = await openDestination(download.destination, download)
   try {
-    const metadata = metadataOf(answer, download)
-    const meter = new HashMeter(metadata?.algorithm ?? 'sha512', bytes => {
-      download.onProgress?.(bytes, Number(answer.headers['content-length']) || undefined)
-    })
-    await receive(answer, meter, temporary, download.openKey)
+    const answer = await client.request({ method: 'GET', path: filePath(download.fileKey), isPatient: true })
+    try {
+      return await takeAnswer(client, answer, download, destination)
+    } catch (error) {
+      answer.body.on('error', () => undefined).destroy()
+      throw error
+    }
+  } finally {
+    await destination.close()
+  }
+}
+
+async function takeAnswer(
+  client: RelayClient,
+  answer: ClientAnswer,
+  download: Download,
+  destination: Destination
+): Promise<Downloaded> {
+  const metadata = metadataOf(answer, download)
+  const signedAtMs = metadata === undefined ? undefined : signedTime(metadata)
+  checkAge(signedAtMs, download)
+  const meter = new HashMeter(metadata?.algorithm ?? 'sha512', bytes => {
+    download.onProgress?.(bytes, Number(answer.headers['content-length']) || undefined)
+  })
+  const isPrivate = download.openKey !== undefined || download.attributes !== undefined
+  const file = await destination.create(isPrivate)
+  try {
+    await receive(answer, meter, file, download.openKey)
     const voucher = metadata === undefined ? 'nobody' : await verify(client, metadata, download, meter.digest())
-    await putReceivedInPlace(temporary, destination, download.prepare)
-    return { bytes: meter.bytes, voucher }
+    await download.onVerified?.(signedAtMs)
+    const stats = await destination.finish(file, download.attributes)
+    return { bytes: meter.bytes, voucher, stats, isStream: destination.isStream }
   } catch (error) {
-    answer.body.on('error', () => undefined).destroy()
-    await rm(temporary, { force: true })
+    await file.discard()
     throw error
-  }
-}
-
-/** Before anything is fetched. */
-async function checkDestination(destination: string): Promise<void> {
-  const former = await statIfThere(destination)
-  if (former?.isDirectory() === true) throw new CommandError(`${destination} is a folder; name a file in it`)
-  const folder = dirname(destination)
-  const stats = await statIfThere(folder)
-  if (stats?.isDirectory() !== true) {
-    throw new CommandError(
-      `${destination} cannot be written: there is no folder ${folder}; create it, or check the path`
-    )
-  }
-}
-
-/** @returns undefined where there is nothing @throws {CommandError} where that cannot be told */
-export async function statIfThere(path: string): Promise<Stats | undefined> {
-  try {
-    return await stat(path)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined
-    throw new CommandError(`${path} cannot be written: ${errorMessage(error)}`, undefined, { cause: error })
   }
 }
 
 /** Every hash under which a local file may have been shared. @returns undefined when there is no such file */
 export async function hashesOf(path: string): Promise<Record<HashAlgorithm, string> | undefined> {
+  const found = await statIfThere(path)
+  if (found === undefined) return undefined
+  if (!found.isFile()) throw notAFile(path, found)
   const hashes = HASH_ALGORITHMS.map(name => [name, createHash(name)] as const)
   try {
     for await (const chunk of createReadStream(path)) for (const [, hash] of hashes) hash.update(chunk as Buffer)
@@ -106,16 +115,33 @@ function metadataOf(answer: ClientAnswer, { allowUnverified }: Download): FileMe
   throw new CommandError('the relay does not say who signed the file, so it cannot be verified (--allow-unverified)')
 }
 
+/** When it was signed, where that is part of what was signed (Ed25519). */
+function signedTime(metadata: FileMetadata): number | undefined {
+  return readPublicKey(metadata).kind === 'ed25519' ? metadata.signedAtMs : undefined
+}
+
+/** Whoever kept an older file, with its good signature, could hand it out again. */
+function checkAge(signedAtMs: number | undefined, { signedFromMs, fileKey }: Download): void {
+  if (signedFromMs === undefined || (signedAtMs !== undefined && signedAtMs >= signedFromMs)) return
+  const age = signedAtMs === undefined ? 'has a signature that covers no time' : `was signed at ${isoTime(signedAtMs)}`
+  const last = isoTime(signedFromMs)
+  throw new CommandError(
+    `${fileKey.fileId} of ${fileKey.source} ${age}, and one signed at ${last} was taken before: an older file is not taken again`
+  )
+}
+
 async function receive(
   answer: ClientAnswer,
   meter: HashMeter,
-  path: string,
+  { handle }: NewFile,
   openKey: Uint8Array | undefined
 ): Promise<void> {
-  const target = createWriteStream(path, { flags: 'wx', flush: true, mode: openKey === undefined ? 0o666 : 0o600 })
-  if (openKey === undefined) return pipeline(answer.body, meter, target)
+  const write = async (content: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of content) await handle.writeFile(chunk) // each after the one before
+  }
+  if (openKey === undefined) return pipeline(answer.body, meter, write)
   const { createOpenStream } = await import('./sealed-file.js')
-  await pipeline(answer.body, meter, createOpenStream(openKey), target)
+  await pipeline(answer.body, meter, createOpenStream(openKey), write)
 }
 
 async function verify(
@@ -141,17 +167,6 @@ async function listedKeyHash(client: RelayClient, source: string): Promise<strin
   if (answer.status !== 200) return undefined
   const keyHash = asObject(JSON.parse(text), 'a node').key_hash
   return typeof keyHash === 'string' ? keyHash : undefined
-}
-
-async function putReceivedInPlace(temporary: string, destination: string, prepare: Download['prepare']): Promise<void> {
-  try {
-    await chmod(temporary, (await stat(destination)).mode & 0o7777)
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-  }
-  await prepare?.(temporary)
-  await rename(temporary, destination)
-  await syncFolder(dirname(destination))
 }
 
 /** Hashes what passes. */

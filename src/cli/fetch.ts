@@ -26,7 +26,7 @@ export function register(program: Command): void {
   addServerOptions(program.command('fetch').description('Fetch a shared file, and verify it'))
     .argument('<source>', 'id of the node that shared it')
     .argument('<file-id>', 'its name')
-    .argument('<dest>', 'where it goes; replaced at once, when all is well')
+    .argument('<dest>', 'where it goes; replaced at once, when all is well; a FIFO or device is written to')
     .option('--target <id>', 'id of this node (default: as in --config, or the agent’s)')
     .option('--open-key <file>', 'the file is sealed: our private key that opens it (PEM)')
     .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
@@ -47,10 +47,13 @@ async function fetchShared(source: string, fileId: string, destination: string, 
   const { sourceKeyHash, allowUnverified } = options
   await withClient(options, async client => {
     try {
-      const request = { fileKey, destination, openKey, sourceKeyHash, allowUnverified, onProgress }
-      const { bytes, voucher } = await downloadFile(client, request)
+      const request = { fileKey, destination, openKey, sourceKeyHash, allowUnverified, onProgress, mayStream: true }
+      const { bytes, voucher, isStream } = await downloadFile(client, request)
       bar?.clear()
-      console.log(`${destination}: ${showBytes(bytes)}; ${VOUCHED[voucher]}`)
+      const told = `${destination}: ${showBytes(bytes)}; ${VOUCHED[voucher]}`
+      if (isStream)
+        console.error(told) // its output may be where the file went
+      else console.log(told)
     } finally {
       bar?.clear()
     }

@@ -1,7 +1,8 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, link, open, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { errorCode } from './command-error.js'
+import { link, rename } from 'node:fs/promises'
+import { FilePlace } from './file-place.js'
+import { NewFile, removeIfThere, temporaryName } from './new-file.js'
+
+const DEFAULT_MODE = 0o644
 
 /** A file that was replaced, as long as the former one can still come back. One of both is to be called. */
 export interface PutInPlace {
@@ -14,59 +15,33 @@ export interface PutInPlace {
 
 /** Replaces a file at once and durably, with the mode of the former one: readers see the old content or the new. */
 export async function putInPlace(path: string, content: string): Promise<PutInPlace> {
-  const temporary = temporaryBeside(path)
-  const former = temporaryBeside(path)
+  const place = await FilePlace.open(path)
+  const { folder, name } = place
+  const former = place.former === undefined ? undefined : temporaryName(name)
   try {
-    await writeDurably(temporary, content)
-    const mode = await modeOf(path)
-    if (mode !== undefined) await chmod(temporary, mode)
-    if (mode !== undefined) await link(path, former)
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
-    const keep = () => rm(former, { force: true })
-    const undo = async () => {
-      if (mode === undefined) await rm(path, { force: true })
-      else await rename(former, path)
-      await syncFolder(dirname(path))
+    const file = await NewFile.create(place, true)
+    try {
+      await file.handle.writeFile(content)
+      if (former !== undefined) await link(folder.at(name), folder.at(former))
+      await file.putInPlace({ defaultMode: DEFAULT_MODE })
+    } catch (error) {
+      await file.discard()
+      if (former !== undefined) await removeIfThere(folder, former)
+      throw error
     }
-    return { path, keep, undo }
   } catch (error) {
-    await rm(temporary, { force: true })
-    await rm(former, { force: true })
+    await place.close()
     throw error
   }
-}
-
-/** A name in the same folder that no one else uses. */
-export function temporaryBeside(path: string): string {
-  return join(dirname(path), `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}~`)
-}
-
-/** Makes names in a folder survive a power cut. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
+  const keep = async () => {
+    if (former !== undefined) await removeIfThere(folder, former)
+    await place.close()
+  }
+  const undo = async () => {
+    if (former === undefined) await removeIfThere(folder, name)
+    else await rename(folder.at(former), folder.at(name))
     await folder.sync()
-  } finally {
-    await folder.close()
+    await place.close()
   }
-}
-
-async function writeDurably(path: string, content: string): Promise<void> {
-  const file = await open(path, 'wx', 0o644)
-  try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function modeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).mode & 0o7777
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
+  return { path, keep, undo }
 }

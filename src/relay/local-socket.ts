@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, rmSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -7,8 +7,7 @@ import type { Config } from '../config/config.js'
 import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 
 /** Its owner and its group may call; the file system keeps everyone else out. */
-const SOCKET_MODE = 0o660
-const PRIVATE_UMASK = 0o177
+const SOCKET_UMASK = 0o117
 
 /**
  * Serves the routes at `general.socket`. What a process that has gone left there is replaced; anything else is not.
@@ -29,7 +28,6 @@ export async function openLocalSocket(
   server.on('checkContinue', (request, response) => app.routing(request, response))
   server.on('clientError', answerClientError)
   await listen(server, path)
-  chmodSync(path, SOCKET_MODE)
   return server
 }
 
@@ -53,12 +51,12 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-/** Nobody but its owner can connect before the mode is what it should be: the socket is bound within this call. */
+/** The socket is bound within this call, with its mode: a `chmod` afterwards could change what someone else put there. */
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => reject(new Error(`general.socket: cannot listen at ${path}: ${error.message}`))
     server.once('error', failed)
-    const before = process.umask(PRIVATE_UMASK)
+    const before = process.umask(SOCKET_UMASK)
     try {
       server.listen(path, () => {
         server.off('error', failed)

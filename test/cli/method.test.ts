@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readdir, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
 import { type Ended, startProcess, temporaryFolder, treeline } from '../support/treeline-command.js'
 
@@ -129,6 +131,11 @@ for (const [name, call] of Object.entries({ treeline: command, shell })) {
     fails(await have('a', 'id', node.path('copy')), /signature/)
     assert.equal(await readFile(node.path('copy'), 'utf8'), 'old')
     assert.deepEqual((await readdir(node.folder)).sort(), ['agent.key', 'copy', 'data', 'data.sign'])
+
+    node.relay.files.set('b/a/id', file)
+    await promisify(execFile)('mkfifo', [node.path('fifo')])
+    fails(await have('a', 'id', node.path('fifo')), /is a FIFO|is no regular file/)
+    assert.ok((await stat(node.path('fifo'))).isFIFO(), 'it is not replaced')
   })
 }
 

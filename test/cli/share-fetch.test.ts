@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
-import { appendFile, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { readPublicKey } from '../../src/values/file-signature.js'
 import { startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
@@ -134,6 +136,45 @@ test('a file that was changed on the way is refused, and the old copy stays', as
   assert.equal(fetched.code, 1)
   assert.match(fetched.stderr, /bad signature/)
   assert.equal(await readFile(path('copy'), 'utf8'), 'old')
+})
+
+test('what is no regular file is written to, and never replaced; a link is followed', async t => {
+  const { folder, relay, key, share, fetch, path } = await setUp(t)
+  const content = randomBytes(300_000)
+  await writeFile(path('data'), content)
+  await share(path('data'), '--key', key)
+
+  await promisify(execFile)('mkfifo', [path('fifo')])
+  const [throughFifo, read] = await Promise.all([fetch(path('fifo')), readFile(path('fifo'))])
+  assert.deepEqual(read, content)
+  assert.match(throughFifo.stderr, /fifo: 293.0 KiB; signature verified/)
+  assert.deepEqual([throughFifo.code, throughFifo.stdout], [0, ''])
+  assert.ok((await stat(path('fifo'))).isFIFO())
+
+  const toOutput = await fetch('/dev/stdout')
+  assert.equal(toOutput.stdout, content.toString(), 'and nothing else')
+  assert.equal(toOutput.code, 0, toOutput.stderr)
+
+  await mkdir(path('other'))
+  await writeFile(path('other/real'), 'old', { mode: 0o640 })
+  await symlink('other/real', path('link'))
+  assert.equal((await fetch(path('link'))).code, 0)
+  assert.equal((await lstat(path('link'))).isSymbolicLink(), true)
+  assert.deepEqual(await readFile(path('other/real')), content)
+  assert.equal((await stat(path('other/real'))).mode & 0o7777, 0o640)
+
+  await symlink('nowhere', path('dangling'))
+  const dangling = await fetch(path('dangling'))
+  assert.equal(dangling.code, 1)
+  assert.match(dangling.stderr, /dangling is a symbolic link to nowhere, which is not there/)
+
+  const [[name, file] = []] = relay.files
+  assert.ok(name !== undefined && file !== undefined)
+  relay.files.set(name, { ...file, content: Buffer.from('evil') })
+  const forged = await fetch('/dev/stdout')
+  assert.deepEqual([forged.code, forged.stdout], [1, ''], 'nothing comes before it is verified')
+  const left = ['agent.key', 'dangling', 'data', 'fifo', 'link', 'other']
+  assert.deepEqual([(await readdir(folder)).sort(), await readdir(path('other'))], [left, ['real']])
 })
 
 test('a file that changes between hashing and sending is not shared', async t => {

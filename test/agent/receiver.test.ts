@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { chmod, chown, lstat, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { FileState } from '../../src/agent/file-state.js'
+import { Receiver } from '../../src/agent/receiver.js'
+import { createRelayClient } from '../../src/cli/relay-client.js'
+import { parseAgentConfig } from '../../src/config/agent-parser.js'
+import { type SigningKey, signFile } from '../../src/values/file-signing.js'
+import { silentLogger } from '../../src/values/logger.js'
+import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+const ED25519: SigningKey = { kind: 'ed25519', seed: randomBytes(32) }
+const RSA: SigningKey = { kind: 'rsa', key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }
+const HOUR_MS = 3_600_000
+
+function put(relay: SmallRelay, content: string, signedAtMs: number, key = ED25519): void {
+  const fileKey = { target: 'b', source: 'a', fileId: 'f' }
+  const hashValue = createHash('sha512').update(content).digest('hex')
+  const metadata = signFile(key, fileKey, { signedAtMs, algorithm: 'sha512', hashValue })
+  relay.files.set('b/a/f', { metadata, content: Buffer.from(content), ttl: '1h' })
+}
+
+/** @param entries of the configuration, where `f` of `a` goes, and further lines of it */
+async function setUp(t: TestContext, entries: (folder: string) => readonly (readonly [string, string?])[]) {
+  const folder = await temporaryFolder(t)
+  const relay = await startSmallRelay(t)
+  const client = await createRelayClient({
+    server: relay.url,
+    token: undefined,
+    tls: { ca: undefined, cert: undefined, key: undefined, pin: undefined }
+  })
+  t.after(() => client.close())
+  const receive = entries(folder).map(
+    ([path, more = '']) => `[[agent.receive]]\nsource = "a"\nfile_id = "f"\ndestination = "${path}"\n${more}`
+  )
+  const text = `node_id = "b"\ncertificate_file = "c"\nkey_file = "k"\n[upstream]\nhost = "x"\n${receive.join('\n')}`
+  const config = parseAgentConfig(text, '', folder)
+  const start = async () => {
+    const receiver = new Receiver({ config, state: await FileState.open(folder), logger: silentLogger })
+    return (index: number) => {
+      const entry = config.receive[index]
+      assert.ok(entry)
+      return receiver.receive(client, entry)
+    }
+  }
+  return { folder, relay, start }
+}
+
+test('a file that was signed before the one that was taken is not taken, wherever it is to go, and after a restart', async t => {
+  const { folder, relay, start } = await setUp(t, own => [[join(own, 'one')], [join(own, 'two')]])
+  const nowMs = Date.now()
+  const receive = await start()
+  put(relay, 'new', nowMs)
+  assert.equal(await receive(0), true)
+
+  put(relay, 'old', nowMs - HOUR_MS)
+  const refusal = /f of a was signed at .*Z, and one signed at .*Z was taken before: an older file is not taken again/
+  await assert.rejects(receive(0), refusal)
+  const again = await start()
+  await assert.rejects(again(0), refusal)
+  await assert.rejects(again(1), refusal)
+  assert.equal(await readFile(join(folder, 'one'), 'utf8'), 'new')
+
+  put(relay, 'of no known time', nowMs, RSA)
+  await assert.rejects(again(0), /has a signature that covers no time, and one signed at/)
+
+  put(relay, 'newer', nowMs + HOUR_MS)
+  assert.deepEqual([await again(0), await again(1)], [true, true], 'the same one goes to both places')
+  assert.equal(await readFile(join(folder, 'two'), 'utf8'), 'newer')
+
+  await writeFile(join(folder, 'files.json'), '{')
+  await assert.rejects(FileState.open(folder), /files.json cannot be used .*: restore it, or remove it/)
+})
+
+test('files of existing agents, whose signatures cover no time, replace one another', async t => {
+  const { folder, relay, start } = await setUp(t, own => [[join(own, 'one'), 'mode = "0600"']])
+  const receive = await start()
+  for (const content of ['first', 'second']) {
+    put(relay, content, Date.now(), RSA)
+    assert.equal(await receive(0), true)
+    assert.equal(await readFile(join(folder, 'one'), 'utf8'), content)
+    assert.equal((await stat(join(folder, 'one'))).mode & 0o7777, 0o600)
+  }
+})
+
+test('an agent of root writes nothing where another user could make it lead elsewhere', async t => {
+  const isRoot = process.getuid?.() === 0
+  // Without root an agent can harm nobody but its own user, and writes wherever that one may.
+  const user = isRoot ? 4_242 : (process.getuid?.() ?? 0)
+  const { folder, relay, start } = await setUp(t, own => [
+    [join(own, 'home', 'file')],
+    [join(own, 'home', 'file'), `owner = "${user}:${user}"`],
+    [join(own, 'home', 'link'), `owner = "${user}:${user}"`]
+  ])
+  await chmod(folder, 0o755)
+  const home = join(folder, 'home')
+  await mkdir(home)
+  put(relay, 'content', Date.now())
+  const receive = await start()
+  if (!isRoot) {
+    assert.equal(await receive(0), true)
+    return
+  }
+  await chown(home, user, user)
+  await assert.rejects(receive(0), /the folder .*home belongs to user 4242/)
+  assert.equal(await receive(1), true)
+  const { uid, gid } = await stat(join(home, 'file'))
+  assert.deepEqual([uid, gid], [user, user])
+  await writeFile(join(folder, 'of-root'), 'secret', { mode: 0o600 })
+  await symlink(join(folder, 'of-root'), join(home, 'link'))
+  await assert.rejects(receive(2), /link is a link of user 0|link is a link of user 4242/)
+  const kept = await lstat(join(folder, 'of-root'))
+  assert.deepEqual([kept.uid, await readFile(join(folder, 'of-root'), 'utf8')], [0, 'secret'])
+})

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import {
+  chmod,
+  chown,
+  lchown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  writeFile
+} from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { FilePlace } from '../../src/cli/file-place.js'
+import { type Attributes, NewFile } from '../../src/cli/new-file.js'
+import { putInPlace } from '../../src/cli/put-in-place.js'
+import type { FolderTrust } from '../../src/cli/trusted-folder.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+const SELF = process.getuid?.() ?? 0
+const IS_ROOT = SELF === 0
+const SOMEONE = { uid: 4_242, gid: 4_243 }
+
+async function write(path: string, content: string, trust?: FolderTrust, attributes?: Attributes): Promise<void> {
+  const place = await FilePlace.open(path, trust)
+  try {
+    const file = await NewFile.create(place, false)
+    await file.handle.writeFile(content)
+    await file.putInPlace(attributes)
+  } finally {
+    await place.close()
+  }
+}
+
+/**
+ * A folder of someone else's, for a process with the trust that is returned. Root gives one away. Without root, the own
+ * user stands for the other one: it is left out of the trust.
+ */
+async function folderOfSomeone(t: TestContext) {
+  const own = await temporaryFolder(t)
+  await chmod(own, 0o755)
+  const folder = IS_ROOT ? join(own, 'home') : own
+  if (IS_ROOT) await mkdir(folder, { mode: 0o755 })
+  if (IS_ROOT) await chown(folder, SOMEONE.uid, SOMEONE.gid)
+  const { uid, gid } = await stat(folder)
+  return { folder, trust: { uid: IS_ROOT ? 0 : SELF + 1 }, someone: { uid, gid } }
+}
+
+test('a folder of somebody else is refused, unless the file is for them', async t => {
+  const { folder, trust, someone } = await folderOfSomeone(t)
+  const path = join(folder, 'file')
+  const refusal = { message: new RegExp(`file is not written: the folder ${folder} belongs to user ${someone.uid}`) }
+  await assert.rejects(write(path, 'x', trust), refusal)
+  await assert.rejects(write(path, 'x', { ...trust, owner: { uid: someone.uid + 1, gid: someone.gid } }), refusal)
+  assert.deepEqual(await readdir(folder), [])
+  const attributes = { mode: 0o640, owner: someone }
+  await write(path, 'theirs', { ...trust, owner: someone }, attributes)
+  const { uid, gid, mode } = await stat(path)
+  assert.deepEqual([uid, gid, mode & 0o7777], [someone.uid, someone.gid, 0o640])
+})
+
+test('below a folder of theirs no link is followed, and nothing is written into what is not theirs', async t => {
+  const { folder, trust, someone } = await folderOfSomeone(t)
+  const elsewhere = await temporaryFolder(t)
+  const theirs = { ...trust, owner: someone }
+  await writeFile(join(elsewhere, 'shadow'), 'secret')
+  await symlink(elsewhere, join(folder, 'conf'))
+  await symlink(join(elsewhere, 'shadow'), join(folder, 'file'))
+  await assert.rejects(write(join(folder, 'conf', 'shadow'), 'x', theirs), /conf is a link of user/)
+  await assert.rejects(write(join(folder, 'file'), 'x', theirs), /file is a link of user/)
+  await assert.rejects(write(join(folder, 'none', 'file'), 'x', theirs), /there is no folder .*none; create it/)
+  assert.equal(await readFile(join(elsewhere, 'shadow'), 'utf8'), 'secret')
+  if (!IS_ROOT) return // a folder that is not theirs takes root
+  await mkdir(join(folder, 'of-root'))
+  await assert.rejects(write(join(folder, 'of-root', 'file'), 'x', theirs), /of-root belongs to user 0/)
+})
+
+test('a folder that others may write is refused, but for one where each can change only what is theirs', async t => {
+  const own = await temporaryFolder(t)
+  const folder = join(own, 'shared')
+  await mkdir(folder)
+  const trust = { uid: SELF }
+  await chmod(folder, 0o777)
+  await assert.rejects(write(join(folder, 'file'), 'x', trust), /everyone may write in the folder .*shared/)
+  await chmod(folder, 0o1777)
+  await write(join(folder, 'file'), 'in a folder such as /tmp', trust)
+  const { gid } = await stat(folder)
+  await chmod(folder, 0o775)
+  if (gid === 0) await chown(folder, 0, SOMEONE.gid)
+  await assert.rejects(write(join(folder, 'file'), 'x', trust), /group \d+ may write in the folder .*shared/)
+  await write(join(folder, 'file'), 'for that group', { ...trust, owner: { uid: SELF, gid: (await stat(folder)).gid } })
+  await chmod(own, 0o770)
+  if (gid === 0) await chown(own, 0, SOMEONE.gid)
+  const ofGroup = { ...trust, owner: { uid: SELF + 1, gid: (await stat(own)).gid } }
+  await assert.rejects(write(join(folder, 'file'), 'x', ofGroup), /group \d+ may write in the folder/)
+})
+
+test('links of our own are followed, in the middle and at the end', async t => {
+  const own = await temporaryFolder(t)
+  await mkdir(join(own, 'a', 'b'), { recursive: true })
+  await symlink('a/../a/b', join(own, 'relative'))
+  await symlink(join(own, 'relative', 'real'), join(own, 'absolute'))
+  await write(join(own, 'absolute'), 'through two links', { uid: SELF })
+  assert.equal(await readFile(join(own, 'a', 'b', 'real'), 'utf8'), 'through two links')
+  assert.equal((await lstat(join(own, 'absolute'))).isSymbolicLink(), true)
+  await symlink('loop', join(own, 'loop'))
+  await assert.rejects(write(join(own, 'loop'), 'x', { uid: SELF }), /too many symbolic links/)
+  if (!IS_ROOT) return // a link of somebody else's takes root
+  await lchown(join(own, 'absolute'), SOMEONE.uid, SOMEONE.gid)
+  await assert.rejects(write(join(own, 'absolute'), 'x', { uid: 0 }), /absolute is a link of user 4242/)
+  await assert.rejects(
+    write(join(own, 'absolute'), 'x'),
+    /absolute is a symbolic link of user 4242 and is not followed/
+  )
+})
+
+test('a folder that is replaced by a link to another one stays the place; the new file is private, and only permissions are copied', async t => {
+  const own = await temporaryFolder(t)
+  const [folder, victim] = [join(own, 'folder'), join(own, 'victim')]
+  for (const path of [folder, victim]) {
+    await mkdir(path)
+    await writeFile(join(path, 'file'), 'former')
+    await chmod(join(path, 'file'), 0o4755)
+  }
+  const place = await FilePlace.open(join(folder, 'file'))
+  await rename(folder, join(own, 'moved'))
+  await symlink(victim, folder)
+  const file = await NewFile.create(place, false)
+  assert.equal((await file.handle.stat()).mode & 0o7777, 0o600)
+  await file.handle.writeFile('new')
+  await file.putInPlace()
+  await place.close()
+  assert.equal(await readFile(join(victim, 'file'), 'utf8'), 'former')
+  assert.equal(await readFile(join(own, 'moved', 'file'), 'utf8'), 'new')
+  assert.equal((await stat(join(own, 'moved', 'file'))).mode & 0o7777, 0o755, 'no set-user-id')
+})
+
+test('what is put in place can be undone, through a link as well', async t => {
+  const own = await temporaryFolder(t)
+  await mkdir(join(own, 'real'))
+  const path = join(own, 'list')
+  await symlink('real/list', path)
+  await writeFile(join(own, 'real', 'list'), 'former', { mode: 0o600 })
+  await (await putInPlace(path, 'new')).undo()
+  assert.equal(await readFile(path, 'utf8'), 'former')
+  await (await putInPlace(path, 'new')).keep()
+  assert.equal(await readFile(path, 'utf8'), 'new')
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
+  assert.equal((await lstat(path)).isSymbolicLink(), true)
+  assert.deepEqual(await readdir(join(own, 'real')), ['list'])
+  await assert.rejects(putInPlace(own, 'x'), /is a folder; name a file in it/)
+})
