@@ -30,6 +30,9 @@ interface Rule {
 
 const EVERYONE: readonly CallerKind[] = ['local', 'policy-server', 'relay', 'node', 'admin', 'proxied', 'network']
 
+const CALL_LOCALLY =
+  'call from this machine, at general.socket, or at general.listen unless general.behind_proxy is set'
+
 /** Who may call what (contract, "Who may call"). The one place. */
 export const ACCESS: Readonly<Record<Access, Rule>> = {
   open: { kinds: EVERYONE, remedy: 'none' },
@@ -63,9 +66,9 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   },
   administration: {
     kinds: ['local', 'admin'],
-    remedy: 'call from this machine, at general.listen, or with the token of tokens.admin_file'
+    remedy: `${CALL_LOCALLY}, or with the token of tokens.admin_file`
   },
-  system: { kinds: ['local'], remedy: 'call from this machine, at general.listen' },
+  system: { kinds: ['local'], remedy: CALL_LOCALLY },
   observation: {
     kinds: ['local', 'admin'],
     networks: config => config.metrics.allowedNetworks,

@@ -1,6 +1,7 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import type { NodeState } from '../values/node-state.js'
 import { RelayError } from '../values/relay-error.js'
 import { VERSION } from '../values/version.js'
@@ -40,6 +41,7 @@ export interface AgentAppOptions {
  */
 export async function buildAgentApp({ services, logger }: AgentAppOptions): Promise<FastifyInstance> {
   const app = fastify(commonOptions(MAX_FORM_BYTES))
+  app.server.maxHeadersCount = MAX_HEADERS_OFF
   const afterAnswer = installAfterAnswer(app, [createRequestLog(logger)])
   installErrorHandler(app, logger, afterAnswer)
   admitPolicyServer(app, services)

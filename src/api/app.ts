@@ -2,6 +2,7 @@ import { hostname as systemHostname } from 'node:os'
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
@@ -57,6 +58,7 @@ export async function buildApp({
     forceCloseConnections: 'idle',
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES }
   })
+  app.server.maxHeadersCount = MAX_HEADERS_OFF
   const afterAnswer = installAfterAnswer(app, [
     createRequestObserver(services.metrics.requests),
     createRequestLog(logger),
@@ -99,7 +101,9 @@ function installCallers(app: FastifyInstance, services: Services, versions: Vers
   const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret, localSockets } = services
   const ownNames = () => {
     const hostname = topology().find(topology().selfId)?.hostname
-    return [...config().general.hostnames, systemHostname(), ...(hostname === undefined ? [] : [hostname])]
+    const { hostnames, listen, httpsListen } = config().general
+    const known = [hostname, systemHostname(), listen.host, httpsListen?.host]
+    return [...hostnames, ...known.filter(name => name !== undefined)]
   }
   const identify = createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,

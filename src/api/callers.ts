@@ -30,7 +30,16 @@ interface Identity {
 }
 
 /** What a proxy adds. One of these, and a loopback connection is no longer a local caller. */
-const PROXY_MARKS = ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip'] as const
+const PROXY_MARKS = [
+  'x-forwarded-for',
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-forwarded-server'
+] as const
 
 const BEARER = /^Bearer +(\S+)$/i
 /**
@@ -47,8 +56,7 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     const known = identities.get(socket)
     if (known !== undefined && known.version === version) return known.caller
     const address = socket.remoteAddress ?? ''
-    const isLocal = settings.isLocalSocket(socket) || isLoopback(address)
-    const caller = certificateCaller(socket, address, settings) ?? { kind: isLocal ? 'local' : 'network', address }
+    const caller = certificateCaller(socket, address, settings) ?? addressCaller(socket, address, settings)
     identities.set(socket, { version, caller })
     return caller
   }
@@ -61,16 +69,18 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     return addressedCaller(request, caller)
   }
 
+  /** What proxies in between change: each listener has its own rule, and none of them makes anyone local. */
   function addressedCaller(request: IncomingMessage, caller: Caller): Caller {
-    if (settings.isLocalSocket(request.socket)) return caller
-    const isPassedOn = settings.isBehindProxy() && !(request.socket instanceof TLSSocket)
-    if (isPassedOn && (caller.kind === 'local' || caller.kind === 'network')) {
-      return proxiedCaller(request, caller, settings.trustedProxies())
+    const { socket } = request
+    if (caller.kind !== 'local' && caller.kind !== 'network') return caller
+    if (settings.isLocalSocket(socket)) return hasProxyMark(request) ? { ...caller, kind: 'proxied' } : caller
+    const trusted = settings.trustedProxies()
+    if (socket instanceof TLSSocket) {
+      return hasProxyMark(request) && trusted.contains(caller.address) ? namedCaller(request, caller, trusted) : caller
     }
-    if (caller.kind === 'local' || (caller.kind === 'network' && settings.trustedProxies().contains(caller.address))) {
-      return hasProxyMark(request) ? proxiedCaller(request, caller, settings.trustedProxies()) : caller
-    }
-    return caller
+    const mayBePassedOn = caller.kind === 'local' || trusted.contains(caller.address)
+    const isPassedOn = settings.isBehindProxy() || (mayBePassedOn && hasProxyMark(request))
+    return isPassedOn ? proxiedCaller(request, caller, trusted) : caller
   }
 
   /** Of a connection without TLS or link, by a name that nothing proves. */
@@ -93,6 +103,15 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
 function withToken(caller: Caller): Caller {
   const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
   return isKnown ? { ...caller, isAdmin: true } : { kind: 'admin', address: caller.address }
+}
+
+/**
+ * Who is known by nothing but where the connection comes from. One with TLS is never local, wherever it comes from: what
+ * passes TCP connections on to `general.https_listen` from this machine leaves no mark in them.
+ */
+function addressCaller(socket: object, address: string, { isLocalSocket }: CallerSettings): Caller {
+  const isLocal = isLocalSocket(socket) || (isLoopback(address) && !(socket instanceof TLSSocket))
+  return { kind: isLocal ? 'local' : 'network', address }
 }
 
 /** Undefined where no certificate was presented; one that nobody is known by makes a mere `network` caller. */
@@ -136,6 +155,11 @@ function hasProxyMark(request: IncomingMessage): boolean {
   const { headers } = request
   for (const mark of PROXY_MARKS) if (headers[mark] !== undefined) return true
   return false
+}
+
+/** At `general.https_listen` a proxy can name another caller; it does not make one that it decided about. */
+function namedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
+  return { ...proxiedCaller(request, peer, trusted), kind: 'network' }
 }
 
 function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {

@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import { canonicalHost } from '../values/host-name.js'
 
-/** Hosts that a request may name, without port, in lower case. */
+/** Hosts that a request may name, without port, in canonical form. */
 export type IsOwnHost = (host: string, request: IncomingMessage) => boolean
 
 /** What a browser says of a request that a page of the same origin, or nobody but the user, caused. */
 const OWN_SITES = new Set(['same-origin', 'none'])
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::\d+)?$/i
-const ORIGIN = /^https?:\/\/(.+)$/i
+const ORIGIN = /^(https?):\/\/(.+)$/i
 const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 
 /**
@@ -19,21 +21,24 @@ export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, kn
   const { origin, host, 'sec-fetch-site': site } = request.headers
   if (site !== undefined && !OWN_SITES.has(String(site))) return true
   if (knowsHost && host !== undefined && !isOwnHost(hostIn(host), request)) return true
-  return origin !== undefined && !isOwnOrigin(request, origin, isOwnHost)
+  return origin !== undefined && !isOwnOrigin(request, origin, isOwnHost, knowsHost)
 }
 
 /** A page of ours: asked by the same name and port as the page itself, or by the name that a proxy was asked by. */
-function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnHost): boolean {
-  const authority = ORIGIN.exec(origin)?.[1]?.toLowerCase()
-  if (authority === undefined || !isOwnHost(hostIn(authority), request)) return false
+function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnHost, isPlain: boolean): boolean {
+  const [, scheme = '', authority = ''] = ORIGIN.exec(origin.toLowerCase()) ?? []
+  // What a proxy was asked by, it alone knows. The port that goes unsaid is another one for the other scheme.
+  if (isPlain && scheme === 'https') return false
+  if (request.socket instanceof TLSSocket && scheme === 'http') return false
+  if (!isOwnHost(hostIn(authority), request)) return false
   const { host, 'x-forwarded-host': forwarded } = request.headers
   return authority === host?.toLowerCase() || authority === String(forwarded ?? '').toLowerCase()
 }
 
-/** The host of `host:port`, without brackets, in lower case; empty when it is none. */
+/** The host of `host:port`, without brackets, in canonical form; empty when it is none. */
 function hostIn(authority: string): string {
   const host = AUTHORITY.exec(authority)?.[1] ?? ''
-  return host.replaceAll(/[[\]]/g, '').replace(/\.$/, '').toLowerCase()
+  return canonicalHost(host.startsWith('[') ? host.slice(1, -1) : host) ?? ''
 }
 
 /** Loopback, the address at which the connection arrived, and the names that the relay is known to have. */
@@ -41,7 +46,7 @@ export function ownHosts(names: () => readonly string[]): IsOwnHost {
   return (host, request) => {
     if (host === '') return false
     if (LOOPBACK.test(host) || host === localAddressOf(request)) return true
-    return names().some(name => name.toLowerCase().replace(/\.$/, '') === host)
+    return names().some(name => name === host || canonicalHost(name) === host)
   }
 }
 

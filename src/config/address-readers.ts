@@ -4,8 +4,6 @@ import type { ListenAddress } from './config.js'
 import type { ValueReader } from './value-readers.js'
 
 /** A host with a port, or without one. */
-const HOST_NAME = /^[A-Za-z0-9_.:-]{1,253}$/
-
 export interface HostAddress {
   readonly host: string
   readonly port: number | undefined
@@ -26,13 +24,18 @@ export const neighbourAddress: ValueReader<ListenAddress> = {
   parse: raw => withPort(canonical(parseHost(raw)), 1)
 }
 
-/** A host name or address, with or without a port. */
+/** Names and addresses of a host, without ports, in canonical form. */
 export const hostNames: ValueReader<readonly string[]> = {
-  expected: 'a list of host names, such as ["relay.example.com"]',
-  parse: raw =>
-    Array.isArray(raw) && raw.every(item => typeof item === 'string' && HOST_NAME.test(item)) ? raw : undefined
+  expected: 'a list of host names without ports, such as ["relay.example.com"]',
+  parse: raw => {
+    if (!Array.isArray(raw)) return undefined
+    const hosts = raw.map(item => (typeof item === 'string' ? canonicalHost(item) : undefined))
+    const known = hosts.filter(host => host !== undefined)
+    return known.length === hosts.length ? known : undefined
+  }
 }
 
+/** A host name or address, with or without a port. */
 export const hostAddress: ValueReader<HostAddress> = {
   expected: 'a host name such as rudder.example.com, with or without a port',
   parse: raw => {

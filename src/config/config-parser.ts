@@ -22,6 +22,7 @@ import {
   oneOf,
   plainText,
   secretText,
+  socketPath,
   wholeNumber
 } from './value-readers.js'
 
@@ -32,6 +33,7 @@ export type ReadFile = (path: string) => string
 const ROOT_ID = 'root'
 
 const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
+const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1']
 const MAX_OUTPUT_BYTES = 1024 ** 3
 
 /** Shorter waits for callers and neighbours would end before anyone looks, which is done once a second. */
@@ -105,7 +107,7 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
     nodesCertsFile: section.read('nodes_certs_file', path, '/var/rudder/lib/ssl/nodescerts.pem'),
     listen: section.read('listen', listenAddress, '127.0.0.1:3030'),
     behindProxy: section.read('behind_proxy', flag, false),
-    socket: section.optional('socket', path),
+    socket: section.optional('socket', socketPath(directory)),
     hostnames: section.read('hostnames', hostNames, []),
     httpsListen: section.optional('https_listen', listenAddress),
     httpsCertificateFile: section.optional('https_certificate_file', path),
@@ -125,6 +127,7 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
     stopTimeoutMs: section.read('stop_timeout', duration(0, MAX_TIMER_MS), '30s')
   }
   checkHttps(section, general)
+  noticeProxies(section, general)
   if (general.peerAuthentication === 'dangerous_none') {
     const text = '"dangerous_none": whoever answers at a neighbour\'s address is believed; for tests only'
     section.notice('warning', 'peer_authentication', text)
@@ -140,6 +143,20 @@ function checkHttps(section: Section, general: Config['general']): void {
     section.problem(missing, 'missing: a certificate and its key go together')
   } else if (general.httpsListen !== undefined && !hasCertificate) {
     section.problem('https_certificate_file', 'missing: https_listen needs https_certificate_file and https_key_file')
+  }
+}
+
+/** What stands before `listen` decides who is local there, and only the configuration can say it. */
+function noticeProxies(section: Section, { behindProxy, socket, trustedProxies }: Config['general']): void {
+  if (behindProxy && socket === undefined) {
+    const text = 'nobody is a local caller, so nothing can be administered on this machine: set general.socket'
+    section.notice('warning', 'behind_proxy', text)
+  }
+  if (!behindProxy && LOOPBACK_ADDRESSES.some(address => trustedProxies.contains(address))) {
+    const text =
+      'a proxy on this machine passes requests on, and whoever it lets come without X-Forwarded-For counts as local: ' +
+      'set general.behind_proxy = true, and general.socket for local callers'
+    section.notice('warning', 'trusted_proxies', text)
   }
 }
 

@@ -19,6 +19,8 @@ export interface ValueReader<T> {
 export const MAX_TIMER_MS = 24 * 24 * 3_600_000
 
 const MAX_TEXT_LENGTH = 4096
+/** What all systems have room for in the address of a Unix socket. */
+const MAX_SOCKET_PATH_BYTES = 103
 
 export const flag: ValueReader<boolean> = {
   expected: 'true or false',
@@ -53,6 +55,17 @@ export const secretText: ValueReader<string> = {
 /** A path; relative ones count from `directory`. */
 export function filePath(directory: string): ValueReader<string> {
   return { expected: 'a path', parse: raw => (isPlainText(raw) ? resolve(directory, raw) : undefined) }
+}
+
+/** A path as {@link filePath} that can be the address of a Unix socket: a longer one would be cut off in silence. */
+export function socketPath(directory: string): ValueReader<string> {
+  return {
+    expected: `a path that has, as an absolute one, ${MAX_SOCKET_PATH_BYTES} bytes at most`,
+    parse: raw => {
+      const path = filePath(directory).parse(raw)
+      return path !== undefined && Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES ? path : undefined
+    }
+  }
 }
 
 /** A path as {@link filePath}, or a bare name that the system looks up in `PATH`. */

@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Server as TcpServer } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
@@ -10,7 +8,7 @@ import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
-import { serveWithoutUpgrade } from './without-upgrade.js'
+import { serveUpgrades, type Upgrades } from './upgrades.js'
 
 export interface Listeners {
   /** The addresses as bound, for the log. */
@@ -29,33 +27,25 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
 }
 
-/** What is asked to become something other than HTTP/1.1: a link. @returns false when it is to stay what it is */
-export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean
-
 /** Opens `general.listen` (plain HTTP) and `general.https_listen` (TLS 1.3): the same routes answer on both. */
 export async function openListeners(
   app: FastifyInstance,
   config: Config,
-  upgrade: Upgrade,
+  upgrades: Upgrades | undefined,
   localSockets: WeakSet<object>
 ): Promise<Listeners> {
   const { listen, httpsListen, maxConnections } = config.general
   await app.ready()
   app.server.maxConnections = maxConnections
-  app.server.maxHeadersCount = MAX_HEADERS_OFF
   answerExpectations(app, app.server)
-  app.server.on('upgrade', (request, socket, head) => {
-    if (!upgrade(request, socket, head)) serveWithoutUpgrade(app.server, 'connection', request, socket, head)
-  })
+  serveUpgrades(app.server, 'connection', upgrades)
   const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
   const gate =
     tls === undefined ? undefined : createHandshakeGate(tls, { helloLimitMs: config.limits.headersTimeoutMs })
   const addresses = [await bound('general.listen', listen, app.listen({ host: listen.host, port: listen.port }))]
   if (tls !== undefined && gate !== undefined && httpsListen !== undefined) {
     gate.maxConnections = maxConnections
-    tls.on('upgrade', (request, socket, head) => {
-      if (!upgrade(request, socket, head)) serveWithoutUpgrade(tls, 'secureConnection', request, socket, head)
-    })
+    serveUpgrades(tls, 'secureConnection', upgrades)
     try {
       await bound('general.https_listen', httpsListen, bind(gate, httpsListen))
     } catch (error) {

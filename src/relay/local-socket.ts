@@ -1,6 +1,7 @@
-import { lstatSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { connect } from 'node:net'
+import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { answerClientError, serverOptions } from '../api/server-options.js'
 import type { Config } from '../config/config.js'
@@ -33,21 +34,29 @@ export async function openLocalSocket(
 
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
-  if (found === undefined) return
+  if (found === undefined) {
+    if (existsSync(dirname(path))) return
+    throw new Error(`general.socket: the folder of ${path} is not there: make it, for the user of the relay`)
+  }
   if (!found.isSocket())
     throw new Error(`general.socket: ${path} is there already, and is no socket: choose another path`)
-  if (await answers(path)) throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
-  rmSync(path)
+  const code = await connectionError(path)
+  if (code === undefined || code === 'EAGAIN')
+    throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
+  if (code === 'ECONNREFUSED') rmSync(path)
+  else if (code !== 'ENOENT')
+    throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
 }
 
-function answers(path: string): Promise<boolean> {
+/** Nobody listens at a socket that refuses; one that is too busy has no place left, and one of others may not be asked. */
+function connectionError(path: string): Promise<string | undefined> {
   return new Promise(resolve => {
     const socket = connect(path)
     socket.once('connect', () => {
       socket.destroy()
-      resolve(true)
+      resolve(undefined)
     })
-    socket.once('error', () => resolve(false))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
   })
 }
 

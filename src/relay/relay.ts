@@ -2,7 +2,7 @@ import { buildApp } from '../api/app.js'
 import { startJobs } from '../jobs/jobs.js'
 import { POLICY_SERVER } from '../tree/hop.js'
 import { RelayError } from '../values/relay-error.js'
-import { type Listeners, openListeners, type Upgrade } from './listeners.js'
+import { type Listeners, openListeners } from './listeners.js'
 import { createParts, type Parts, type PartsOptions } from './parts.js'
 
 export interface RelayOptions extends PartsOptions {
@@ -27,12 +27,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover()])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
-  const upgrade: Upgrade = (request, socket, head) => {
-    if (links.acceptor?.takes(request) !== true) return false
-    links.acceptor.upgrade(request, socket, head)
-    return true
-  }
-  const listeners = await openListeners(app, config, upgrade, parts.services.localSockets)
+  const listeners = await openListeners(app, config, links.acceptor, parts.services.localSockets)
   const { treeSync } = parts.services
   links.dialer?.onChange(({ isConnected }) => {
     if (!isConnected) return

@@ -229,3 +229,21 @@ test('the tree of the root may be its members, and its files then lie in its sto
   assert.equal(config.general.nodesListFile, '/srv/t/tree/nodeslist.json')
   assert.equal(config.general.nodesCertsFile, '/srv/t/tree/allnodescerts.pem')
 })
+
+test('what stands before general.listen is asked for where it matters', () => {
+  const noticesOf = (general: string) =>
+    parse(`[general]\nnode_id = "root"\n${general}`).notices.map(({ text }) => text)
+  assert.match(noticesOf('trusted_proxies = ["127.0.0.0/8"]').join(), /trusted_proxies: .*general\.behind_proxy = true/)
+  assert.match(noticesOf('trusted_proxies = ["::1"]').join(), /general\.behind_proxy = true/)
+  assert.match(noticesOf('behind_proxy = true').join(), /behind_proxy: nobody is a local caller.*general\.socket/)
+  assert.deepEqual(noticesOf('trusted_proxies = ["192.0.2.1"]'), [])
+  assert.deepEqual(noticesOf('trusted_proxies = ["127.0.0.1"]\nbehind_proxy = true\nsocket = "s"'), [])
+})
+
+test('a socket whose path would be cut off, and names that are none, are refused', () => {
+  const general = (line: string) => () => parse(`[general]\nnode_id = "root"\n${line}`)
+  assert.throws(general(`socket = "/run/${'a'.repeat(99)}"`), /general\.socket: expected a path that has.* 103 bytes/)
+  assert.throws(general('hostnames = ["relay.example.com:3030"]'), /general\.hostnames: expected a list of host names/)
+  assert.throws(general('hostnames = "relay"'), /general\.hostnames/)
+  assert.deepEqual(general('hostnames = ["Relay.Example.com."]')().general.hostnames, ['relay.example.com'])
+})

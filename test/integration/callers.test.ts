@@ -10,6 +10,7 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { type AskOptions, ask } from '../support/http.js'
 import { exists } from '../support/joined-tree.js'
+import { exchangeRaw, head, statusesIn } from '../support/raw-client.js'
 import { sendRaw } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
@@ -155,7 +156,13 @@ test('who may call what', async t => {
   })
 
   await t.test('through a proxy: files and runs', async () => {
-    const marks = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1', via: '1.1 x', 'x-real-ip': '127.0.0.1' }
+    const marks = {
+      'x-forwarded-for': '127.0.0.1',
+      forwarded: 'for=127.0.0.1',
+      via: '1.1 x',
+      'x-real-ip': '127.0.0.1',
+      'x-forwarded-proto': 'https'
+    }
     for (const [name, value] of Object.entries(marks)) {
       await assertMay(proxied, { headers: { [name]: value } }, /general\.trusted_proxies/)
     }
@@ -168,6 +175,7 @@ test('who may call what', async t => {
       { origin: 'null' },
       { origin: `http://evil.example:${port}` },
       { origin: 'http://localhost:1' },
+      { origin: relay.localUrl.replace('http:', 'https:') }, // the page of another server, on another port
       { 'sec-fetch-site': 'cross-site' },
       { 'sec-fetch-site': 'same-site' },
       { host: 'rebound.example' },
@@ -202,9 +210,18 @@ test('who may call what', async t => {
   })
 
   await t.test('by the names that the relay has: as ever', async () => {
-    for (const host of ['localhost', '127.0.0.1:3030', '[::1]', 'LOCALHOST.', hostname()]) {
+    for (const host of ['localhost', '127.0.0.1:3030', '[::1]', '[0:0:0::1]:80', 'LOCALHOST.', hostname()]) {
       assert.equal((await ask(relay, '/runs', { headers: { host } })).status, 200, host)
     }
+    for (const host of ['127.0.0.1.', 'localhost.evil.example', '[::2]', ',']) {
+      assert.equal((await ask(relay, '/runs', { headers: { host } })).status, 403, host)
+    }
+    const unnamed = await sendRaw(relay, head('GET /runs HTTP/1.1', 'Host:', 'Connection: close'))
+    assert.equal(unnamed.status, 403)
+    const own = { origin: relay.url, host: new URL(relay.url).host }
+    assert.equal((await ask(relay, '/runs', { as: tree.member('root'), headers: own })).status, 200)
+    const plain = { ...own, origin: relay.url.replace('https:', 'http:') }
+    assert.equal((await ask(relay, '/runs', { as: tree.member('root'), headers: plain })).status, 403)
     const user = { 'sec-fetch-site': 'none', host: 'localhost' }
     assert.equal((await ask(relay, '/runs', { headers: user })).status, 200)
     const page = { 'sec-fetch-site': 'same-origin', origin: 'http://localhost:3030', host: 'localhost:3030' }
@@ -213,25 +230,55 @@ test('who may call what', async t => {
     assert.equal((await ask(relay, '/runs', { headers: { host: 'alias.example' } })).status, 200)
   })
 
-  await t.test(
-    'headers that push a mark of a proxy out of sight, or name two hosts: refused, and nobody is local',
-    async () => {
-      const crowd = Array.from({ length: 1_000 }, () => 'a:').join('\r\n')
-      const mark = 'X-Forwarded-For: 192.0.2.1\r\nConnection: close'
-      for (const path of ['/rudder/relay-api/runs', '/rudder/relay-api/nodes']) {
-        const { status } = await sendRaw(
-          relay,
-          `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${crowd}\r\n${mark}\r\n\r\n`
-        )
-        assert.equal(status, 431)
+  for (const tls of [false, true]) {
+    const at = tls ? 'https_listen' : 'listen'
+    const api = '/rudder/relay-api'
+    const crowd = (count: number) => Array.from({ length: count }, () => 'a:')
+    const say = async (...lines: readonly string[]) => exchangeRaw(t, relay, head(...lines), tls)
+
+    await t.test(`1,000 headers before a mark of a proxy at ${at}: 431`, async () => {
+      for (const line of [`GET ${api}/runs`, `POST ${api}/system/reload`, 'GET /uuid', 'GET /none']) {
+        const marks = ['X-Forwarded-For: 192.0.2.1', 'Connection: close']
+        const answer = await say(`${line} HTTP/1.1`, 'Host: localhost', ...crowd(1_000), ...marks)
+        assert.deepEqual(statusesIn(answer), [431], line)
+        assert.match(answer, /1003 headers; 200 are allowed/)
       }
-      const hosts = 'Host: localhost\r\nHost: evil.example\r\nConnection: close'
-      assert.equal((await sendRaw(relay, `GET /uuid HTTP/1.1\r\n${hosts}\r\n\r\n`)).status, 400)
-      // what stands behind the offer of another protocol is read by the same rule: one request, not two
-      const hidden = 'POST /rudder/relay-api/system/reload HTTP/1.1\r\nHost: localhost\r\n\r\n'
-      const offer = `Host: localhost\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\n${crowd}\r\nContent-Length: ${hidden.length}`
-      const answer = await sendRaw(relay, `POST /rudder/relay-api/remote-run/all HTTP/1.1\r\n${offer}\r\n\r\n${hidden}`)
-      assert.equal(answer.status, 431)
+      const most = await say('GET /uuid HTTP/1.1', 'Host: localhost', ...crowd(198), 'Connection: close')
+      assert.deepEqual(statusesIn(most), [200])
+    })
+
+    await t.test(`two hosts at ${at}: 400`, async () => {
+      const answer = await say('GET /uuid HTTP/1.1', 'Host: localhost', 'hOST: evil.example', 'Connection: close')
+      assert.deepEqual(statusesIn(answer), [400])
+    })
+
+    await t.test(`the offer of another protocol at ${at}: one request stays one`, async () => {
+      const hidden = head(`POST ${api}/system/reload HTTP/1.1`, 'Host: localhost')
+      const offer = [`POST ${api}/remote-run/nodes HTTP/1.1`, 'Host: localhost', 'Connection: upgrade, close']
+      const length = `Content-Length: ${hidden.length}`
+      const whole = await exchangeRaw(t, relay, head(...offer, 'Upgrade: h2c', ...crowd(150), length) + hidden, tls)
+      assert.deepEqual(statusesIn(whole), [tls ? 403 : 400])
+      const cut = await exchangeRaw(t, relay, head(...offer, 'Upgrade: h2c', ...crowd(1_000), length) + hidden, tls)
+      assert.deepEqual(statusesIn(cut), [431])
+    })
+
+    await t.test(`links at ${at} are not for pages, and have the same bounds`, async () => {
+      const register = ['GET /v1/relay/register HTTP/1.1', 'Host: localhost', 'Connection: Upgrade']
+      const webSocket = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${'A'.repeat(22)}==`]
+      const ask = (...more: readonly string[]) => say(...register, ...webSocket, ...more)
+      assert.match(await ask('Origin: https://evil.example'), /^HTTP\/1.1 403 [\s\S]*not allowed for a web page/)
+      assert.deepEqual(statusesIn(await ask('Sec-Fetch-Site: cross-site')), [403])
+      assert.deepEqual(statusesIn(await ask(...crowd(1_000))), [431])
+      assert.deepEqual(statusesIn(await ask('Host: localhost')), [400])
+    })
+  }
+
+  await t.test(
+    'over TLS without a certificate, whatever it says: an address, though it is one of loopback',
+    async () => {
+      await assertMay(['write', 'open'], { as: null })
+      await assertMay(['write', 'open'], { as: null, headers: { 'x-forwarded-for': '127.0.0.1' } })
+      await assertMay(['write', 'open'], { as: null, headers: { via: '1.1 x' } })
     }
   )
 
@@ -296,6 +343,9 @@ test('who may call what', async t => {
     await assertMay(['open', 'run'], from('192.0.2.1'))
     await assertMay([...proxied, 'folder'], from('127.0.0.1')) // the agent of this machine
     await assertMay(proxied, { headers: { via: '1.1 x' } }) // nobody is named
+    await assertMay(['open', 'run'], { as: null, ...from('192.0.2.7') })
+    await assertMay(['open', 'folder'], { as: null, ...from('127.0.0.1') })
+    await assertMay(['open'], { as: null, headers: { via: '1.1 x' } })
     assert.match(
       (await ask(relay, CALLS.write[1][1], { method: 'PUT', ...from('192.0.2.1') })).text,
       /shared_files\.allowed_networks/
@@ -340,6 +390,11 @@ test('who may call what', async t => {
     await assertMay(proxied, {}, /general\.trusted_proxies/)
     assert.equal((await askSocket(socket, '/rudder/relay-api/1/runs')).status, 200)
     assert.equal((await askSocket(socket, '/rudder/relay-api/1/runs', { origin: 'null' })).status, 403)
+    assert.equal(
+      (await askSocket(socket, '/rudder/relay-api/1/runs', { via: '1.1 x' })).status,
+      403,
+      'a proxy in front'
+    )
     const nodes = await treeline(t, ['nodes', 'list', '--config', relay.directory])
     assert.equal(nodes.code, 0, nodes.stderr)
     const process = tree.processes.get('relay-a')
