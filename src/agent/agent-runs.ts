@@ -57,6 +57,7 @@ function runSettings(config: AgentConfig): Config['remoteRun'] {
     get maxOutputBytes() {
       return config.agent.maxOutputBytes
     },
+    fallbackCommand: true,
     stderr: false,
     allowedNetworks: NetworkSet.none()
   }

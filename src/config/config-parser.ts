@@ -247,6 +247,7 @@ function readRemoteRun(section: Section, directory: string): Config['remoteRun']
     timeoutMs: section.read('timeout', duration(1, MAX_TIMER_MS), '1h'),
     retentionMs: section.read('retention', duration(1), '7days'),
     maxOutputBytes: section.read('max_output', byteSize(1, MAX_OUTPUT_BYTES), 1_048_576),
+    fallbackCommand: section.read('fallback_command', flag, true),
     stderr: section.read('stderr', flag, false),
     allowedNetworks: section.read('allowed_networks', networks, [])
   }

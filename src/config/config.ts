@@ -116,6 +116,8 @@ export interface Config {
     readonly retentionMs: number
     /** Output kept per node; what goes beyond is dropped and said so. */
     readonly maxOutputBytes: number
+    /** Whether the command stands in for nodes that hold no link. */
+    readonly fallbackCommand: boolean
     /** Whether answers in text have what commands say on standard error; records and events have it in any case. */
     readonly stderr: boolean
     readonly allowedNetworks: NetworkSet

@@ -48,6 +48,7 @@ export function mainConf({ id, listen, port, upstream }: RelayText): string {
     ...section('general', general),
     ...section('tree', [`source = "${upstream === undefined ? 'members' : 'policy-server'}"`]),
     ...above,
+    ...section('remote_run', ['fallback_command = false']),
     ...section('storage', [`path = "${FILES.storage}"`]),
     ...section('shared_files', [`path = "${FILES.sharedFiles}"`]),
     ...section('shared_folder', [`path = "${FILES.sharedFolder}"`])

@@ -89,7 +89,21 @@ export class NodesHere {
     })
   }
 
+  /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
   async #runByCommand(nodes: readonly PlannedNode[]): Promise<void> {
+    const { config, selfId } = this.options.context
+    if (config.fallbackCommand) return this.#startCommands(nodes)
+    const own = nodes.filter(({ id }) => id === selfId)
+    const others = nodes.flatMap(({ id }) => (id === selfId ? [] : [id]))
+    for (const id of others) {
+      const reason = 'it holds no link, and remote_run.fallback_command is false'
+      const unreached = { from: selfId, to: id, reason }
+      await this.options.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
+    }
+    if (own.length > 0) await this.#startCommands(own)
+  }
+
+  async #startCommands(nodes: readonly PlannedNode[]): Promise<void> {
     const { order, progress } = this.options
     const { canRunItself, config, commandLine, connections, hosts, neighbours, selfId, timing, now, slots } =
       this.options.context

@@ -83,6 +83,7 @@ test('every key is honoured', () => {
     timeout = "5min"
     retention = "1day"
     max_output = "2MiB"
+    fallback_command = false
     stderr = true
     allowed_networks = ["10.0.0.0/8"]
     [shared_files]
@@ -154,6 +155,7 @@ test('every key is honoured', () => {
     timeoutMs: 300_000,
     retentionMs: 86_400_000,
     maxOutputBytes: 2_097_152,
+    fallbackCommand: false,
     stderr: true
   })
   const { allowedNetworks: fileNetworks, ...sharedFiles } = config.sharedFiles

@@ -181,3 +181,20 @@ test('cancelled, those that were asked are told, and those that were not have th
   assert.deepEqual(runs.record(run.id)?.counts, { cancelled: MANY })
   assert.deepEqual([asked, told], [2_000, 2_000])
 })
+
+test('without a command to stand in: a node that holds no link is unreachable, and the own one runs', async t => {
+  const one = hopOf('one', () => done('one'))
+  const { runs } = await startRuns(t, {
+    topology: topologyOf('root', { root: 'root', one: 'root', two: 'root' }),
+    linked: linkOf(one),
+    config: { fallbackCommand: false }
+  })
+  const run = await runs.start(orderOf({ nodes: ['one', 'two', 'root'] }))
+  assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0', two: 'unreachable', root: 'done 0' })
+  const two = runs.nodeRecords(run.id, 10).find(({ node }) => node === 'two')
+  assert.deepEqual(two?.unreached, {
+    from: 'root',
+    to: 'two',
+    reason: 'it holds no link, and remote_run.fallback_command is false'
+  })
+})

@@ -91,6 +91,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
       timeoutMs: 20_000,
       retentionMs: 7 * 86_400_000,
       maxOutputBytes: 1024 * 1024,
+      fallbackCommand: true,
       stderr: false,
       allowedNetworks: NetworkSet.none(),
       ...options.config

@@ -21,6 +21,7 @@ const runs = createRemoteRuns({
     timeoutMs: 60_000,
     retentionMs: 7 * 86_400_000,
     maxOutputBytes: 1_000_000,
+    fallbackCommand: true,
     stderr: false,
     allowedNetworks: NetworkSet.none()
   },
