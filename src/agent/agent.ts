@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -42,7 +41,6 @@ const LOOK_EVERY_MS = 20
 export async function startAgent({ config: read, logger }: AgentOptions): Promise<Agent> {
   const live = liveConfig(read)
   const { config, moveUpstream } = live
-  mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
   await upperOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
@@ -68,6 +66,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   const files = new FileWork({ config, link: dialer, logger })
   const keeper = keepCertificate(config, dialer, logger)
   const app = await buildAgentApp({
+    storage: { setting: 'storage.path', path: config.storage.path },
     services: {
       remoteRuns,
       stopping: stopping.signal,

@@ -1,5 +1,6 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import type { StorageFolder } from '../values/disk-failure.js'
 import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
 import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import type { NodeState } from '../values/node-state.js'
@@ -32,6 +33,7 @@ export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' 
 
 export interface AgentAppOptions {
   readonly services: AgentServices
+  readonly storage: StorageFolder
   readonly logger: FastifyBaseLogger
 }
 
@@ -39,11 +41,11 @@ export interface AgentAppOptions {
  * What an agent answers over its link: runs of itself, by the same routes as a relay, notices of files, and how it is. It listens to
  * nothing, and its policy server is the only one who asks.
  */
-export async function buildAgentApp({ services, logger }: AgentAppOptions): Promise<FastifyInstance> {
+export async function buildAgentApp({ services, storage, logger }: AgentAppOptions): Promise<FastifyInstance> {
   const app = fastify(commonOptions(MAX_FORM_BYTES))
   app.server.maxHeadersCount = MAX_HEADERS_OFF
   const afterAnswer = installAfterAnswer(app, [createRequestLog(logger)])
-  installErrorHandler(app, logger, afterAnswer)
+  installErrorHandler(app, { logger, afterAnswer, folders: [storage] })
   admitPolicyServer(app, services)
   installFormRules(app, FORM_LIMIT_MS)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
@@ -52,7 +54,7 @@ export async function buildAgentApp({ services, logger }: AgentAppOptions): Prom
   return app
 }
 
-const agentApi: FastifyPluginAsync<AgentAppOptions> = async (app, { services, logger }) => {
+const agentApi: FastifyPluginAsync<Omit<AgentAppOptions, 'storage'>> = async (app, { services, logger }) => {
   await app.register(remoteRunRoutes, { services, logger, withStderr: () => false })
   await app.register(runRoutes, { services })
   await app.register(noticeRoutes, { services })

@@ -1,6 +1,7 @@
 import { hostname as systemHostname } from 'node:os'
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import { storageFolders } from '../config/storage-folders.js'
 import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
 import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
@@ -13,6 +14,7 @@ import { createCallerIdentification, isNeighbour } from './callers.js'
 import { createDraining } from './draining.js'
 import { installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
+import { checkNeedsNoTree } from './no-tree.js'
 import { checkProtocol } from './protocol-check.js'
 import { checkHead } from './request-head.js'
 import { createRequestLog } from './request-log.js'
@@ -64,7 +66,7 @@ export async function buildApp({
     createRequestLog(logger),
     createDraining(app)
   ])
-  installErrorHandler(app, logger, afterAnswer)
+  installErrorHandler(app, { logger, afterAnswer, folders: storageFolders(services.config()) })
   installCallers(app, services, versions)
   installFormRules(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
@@ -128,7 +130,11 @@ function installCallers(app: FastifyInstance, services: Services, versions: Vers
     if (isStale) reply.header(LINK_SECRET_HEADER, 'unknown')
     checkProtocol(request, reply, versions)
     const { access } = request.routeOptions.config
-    if (access !== undefined) checkAccess(access, request.caller, config())
+    if (access !== undefined) {
+      const hasTree = topology().version > 0
+      if (!hasTree) checkNeedsNoTree(request.routeOptions.config, request.caller)
+      checkAccess(access, request.caller, config())
+    }
     done()
   })
   app.addHook('onRoute', route => {

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { asDiskFailure, type StorageFolder } from '../values/disk-failure.js'
 import { LogLimit } from '../values/log-limit.js'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../values/relay-error.js'
 import type { AfterAnswer } from './after-answer.js'
@@ -25,6 +26,8 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   HOP_UNREACHABLE: 502,
   BUSY: 503,
   STOPPING: 503,
+  STORAGE_UNUSABLE: 503,
+  NO_TREE: 503,
   STORAGE_FULL: 507,
   LOOP_DETECTED: 508
 }
@@ -38,7 +41,6 @@ declare module 'fastify' {
 
 /** Seconds after which a caller that met a bound may try again. */
 const RETRY_AFTER_S = 5
-const FULL_DISK_CODES: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL'])
 
 interface Failure {
   readonly status: number
@@ -47,13 +49,21 @@ interface Failure {
   readonly expected: boolean
 }
 
+export interface ErrorHandlerOptions {
+  readonly logger: FastifyBaseLogger
+  readonly afterAnswer: AfterAnswer
+  /** Where this program writes: a disk that refuses is told of by its setting. */
+  readonly folders: readonly StorageFolder[]
+}
+
 /** Answers every failed request: one line of text, or JSON for callers that ask for it. */
-export function installErrorHandler(app: FastifyInstance, logger: FastifyBaseLogger, afterAnswer: AfterAnswer): void {
+export function installErrorHandler(app: FastifyInstance, { logger, afterAnswer, folders }: ErrorHandlerOptions): void {
   const limited = new LogLimit(logger)
   const answer = (failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const { status, code, message } = failure
     const source = request.caller?.address ?? ''
-    if (failure.expected) limited.info(source, { reqId: request.id, status, code, message }, 'refused')
+    if (isOfStorage(error)) limited.warn(code, { reqId: request.id, status, err: error.cause ?? error }, message)
+    else if (failure.expected) limited.info(source, { reqId: request.id, status, code, message }, 'refused')
     else if (hasLeft(request)) limited.info(source, { reqId: request.id, err: error }, 'the caller left')
     else logger.error({ reqId: request.id, err: error }, 'failed')
     return answerFailure(failure, request, reply)
@@ -61,13 +71,19 @@ export function installErrorHandler(app: FastifyInstance, logger: FastifyBaseLog
   app.setErrorHandler((error, request, reply) => {
     const { config } = request.routeOptions
     if (config.isHot === true) reply.raw.once('finish', () => afterAnswer(request, reply))
-    return answer(describe(error), error, request, reply)
+    const named = asDiskFailure(error, folders)
+    return answer(describe(named), named, request, reply)
   })
   app.setNotFoundHandler((request, reply) => {
     const message = `no such route: ${request.method} ${request.originalUrl.slice(0, 200)}`
     reply.raw.once('finish', () => afterAnswer(request, reply))
     return answer({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
   })
+}
+
+/** Not the caller's fault, and so more than a line for those who want to know. A quota is. */
+function isOfStorage(error: unknown): error is RelayError {
+  return error instanceof RelayError && error.cause !== undefined && error.code.startsWith('STORAGE_')
 }
 
 /** What fails because nobody is there any more to be answered is no fault of ours. */
@@ -83,10 +99,6 @@ export function describe(error: unknown): Failure {
   if (error instanceof HopRefusedError) {
     return { status: error.status, code: 'HOP_REFUSED', message: error.message, expected: true }
   }
-  if (isFullDisk(error)) {
-    const message = 'a disk of the relay is full (storage.path?); free some space or try again later'
-    return { status: STATUS.STORAGE_FULL, code: 'STORAGE_FULL', message, expected: true }
-  }
   const { statusCode, code, message } = fastifyError(error)
   if (statusCode >= 400 && statusCode < 500) return { status: statusCode, code, message, expected: true }
   return {
@@ -95,11 +107,6 @@ export function describe(error: unknown): Failure {
     message: 'an error within the relay; its log has the details under this request id',
     expected: false
   }
-}
-
-/** One that no feature expected: a database has no room for a record. */
-function isFullDisk(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && FULL_DISK_CODES.has(String(error.code))
 }
 
 function fastifyError(error: unknown): { statusCode: number; code: string; message: string } {

@@ -16,13 +16,17 @@ import type { Metrics } from './metrics.js'
 export interface SystemControl {
   /** Re-reads configuration, nodes list and certificates. @returns what went wrong, a line each; empty when all is well */
   reload(): Promise<readonly string[]>
-  /** Looks at the configuration's files again. */
-  status(): SystemStatus
+  /** Looks at the configuration's files again, and at the disks. */
+  status(): Promise<SystemStatus>
+  /** Why this relay is of no use now, in words for anyone; undefined while it is. */
+  unreadiness(): Promise<string | undefined>
 }
 
 export interface SystemStatus {
   readonly configuration: { readonly status: 'success' | 'error'; readonly details?: string }
   readonly database: { readonly status: 'success' | 'error'; readonly details?: string }
+  /** Whether its folders can be written to. */
+  readonly storage: { readonly status: 'success' | 'error'; readonly details?: string }
   readonly nodes: {
     readonly status: 'success' | 'error'
     readonly details?: string

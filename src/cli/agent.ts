@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
 import { onHangup } from '../values/hangup.js'
@@ -60,8 +59,7 @@ async function serve(config: AgentConfig): Promise<void> {
     import('../relay/log.js'),
     import('../storage/instance-lock.js')
   ])
-  mkdirSync(config.storage.path, { recursive: true, mode: 0o700 })
-  const unlock = lockFolder(config.storage.path)
+  const unlock = lockFolder(config.storage.path, 'storage.path', 0o700)
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const manager = findServiceManager(logger)

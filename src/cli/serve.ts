@@ -1,11 +1,13 @@
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
+import { storageFolders } from '../config/storage-folders.js'
 import { createLog } from '../relay/log.js'
 import { lockFolder } from '../storage/instance-lock.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
+import { asDiskFailure } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
 import { readOrTell, tell } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
@@ -31,7 +33,8 @@ export async function runServe({ config: directory, test = false, strict = false
   try {
     return await serve(config)
   } catch (error) {
-    process.stderr.write(`treeline: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
+    const named = asDiskFailure(error, storageFolders(config))
+    process.stderr.write(`treeline: cannot start: ${named instanceof Error ? named.message : String(named)}\n`)
     return CANNOT_START
   }
 }
@@ -66,7 +69,6 @@ function readConfig(directory: string): Config | undefined {
 }
 
 async function serve(config: Config): Promise<number> {
-  mkdirSync(config.storage.path, { recursive: true, mode: 0o750 })
   const unlock = lockFolder(config.storage.path)
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
   const manager = findServiceManager(logger)

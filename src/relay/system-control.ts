@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { SystemControl, SystemStatus } from '../api/services.js'
 import { type Config, ConfigError } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
+import { writtenFolders } from '../config/storage-folders.js'
 import { type Database, databaseProblem } from '../storage/database.js'
 import type { DirectNeighbours } from '../tree/neighbours.js'
 import { readPeerFiles } from '../tree/peer-files.js'
@@ -9,6 +10,7 @@ import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import { isoTime } from '../values/iso-time.js'
 import type { CertificateBook } from './certificates.js'
+import { DiskWatch } from './disk-watch.js'
 import { changesThatNeedRestart } from './reload.js'
 
 export interface SystemControlOptions {
@@ -35,6 +37,7 @@ export interface RelaySystemControl extends SystemControl {
 /** Reloading, and what `system/status` says. */
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
   const { tree, certificates, neighbours, database, treeSync, logger } = options
+  const disks = new DiskWatch(writtenFolders(options.config))
   let inForce = options.config
   /** What the last reload found wrong beyond the configuration's own files, or what waits for a restart. */
   let reloadProblem: string | undefined
@@ -78,11 +81,17 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     return problems
   }
 
-  function status(): SystemStatus {
+  async function unreadiness(): Promise<string | undefined> {
+    if (tree.current().version === 0) return 'there is no tree yet'
+    return (await disks.problem()) === undefined ? undefined : 'a disk is full, or cannot be written to'
+  }
+
+  async function status(): Promise<SystemStatus> {
     const nodes = tree.status()
     return {
       configuration: part(fileProblem(inForce.directory) ?? reloadProblem),
       database: part(databaseProblem(database)),
+      storage: part(await disks.problem()),
       nodes: {
         ...part(nodes.details),
         count: nodes.nodeCount,
@@ -96,6 +105,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     config: () => inForce,
     reload,
     status,
+    unreadiness,
     moveUpstream: async address => {
       if (inForce.upstream === undefined) return
       inForce = { ...inForce, upstream: { ...inForce.upstream, ...address } }

@@ -171,6 +171,9 @@ class RunRegistry implements RemoteRuns {
       const isNew = (id: string) => id !== selfId && !tree.isBelow(id)
       if (order.nodes.some(isNew)) await Promise.race([refreshTree(), sleep(TREE_LIMIT_MS, undefined, { ref: false })])
     }
+    if (topology().version === 0) {
+      throw new RelayError('NO_TREE', `${selfId} has no tree yet, and so knows no node; ask again in a minute`)
+    }
     return planRun(topology(), order)
   }
 

@@ -19,6 +19,7 @@ import type { Outbox } from './outbox.js'
 const PARALLEL = 4
 const PAGE = 100
 const SHORTEST_WAIT_MS = 20
+const NO_TREE_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
 /** No attempt is ever put off for longer: one that seems to be was put off before the clock was set back, and is due. */
 const FARTHEST_MS = 2 * LONGEST_WAIT_MS
@@ -87,6 +88,10 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     if (!isRunning) return
     clearTimeout(timer)
     timer = undefined
+    if (parts.topology().version === 0) {
+      timer = setTimeout(pump, NO_TREE_WAIT_MS).unref() // nobody is known, which says nothing of those who are waited for
+      return
+    }
     let wakeAtMs = Number.POSITIVE_INFINITY
     for (const [hop, targets] of targetsByHop()) {
       if (runs.has(hop)) continue
@@ -115,7 +120,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
   }
 
   function hopIsBack(hop: string): void {
-    const targets = targetsByHop().get(hop)
+    const targets = parts.topology().version === 0 ? undefined : targetsByHop().get(hop)
     if (!isRunning || targets === undefined) return void health.succeeded(hop)
     health.revive(hop)
     if (runs.has(hop)) cameBack.add(hop)

@@ -2,6 +2,7 @@ import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import { asDiskFailure, type StorageFolder } from '../values/disk-failure.js'
 import { type FileMetadata, MAX_METADATA_BYTES, metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
 import { verifyFileSignature } from '../values/file-signature.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
@@ -22,7 +23,6 @@ import type { Outbox } from './outbox.js'
 import type { Placement } from './placement.js'
 import type { Quota } from './quota.js'
 import { type ReceivedBytes, receiveBytes } from './receive.js'
-import { asStorageError } from './storage-errors.js'
 import type { PutOutcome, PutRequest } from './types.js'
 import { type Upload, UploadAdmission } from './upload-admission.js'
 
@@ -42,6 +42,8 @@ export interface PutParts {
   /** Bodies being received at once; each takes up to about 0.6 MB of memory. */
   readonly maxUploads: number
   readonly layout: FileLayout
+  /** That a full or broken disk is told of. */
+  readonly folders: readonly StorageFolder[]
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly files: SharedFileStore
@@ -194,7 +196,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       const [record, bytes] = await receive(arrival, upload, file)
       return await deliver(arrival, record, bytes, file)
     } catch (error) {
-      throw asStorageError(error)
+      throw asDiskFailure(error, parts.folders)
     } finally {
       upload.release()
       await file.discard()

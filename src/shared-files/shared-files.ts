@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { Config } from '../config/config.js'
 import type { Database } from '../storage/database.js'
 import { groupCommitOf } from '../storage/group-commit.js'
@@ -115,8 +116,13 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   })
   const forwarder = createForwarder({ outbox, health, handedDown, now, observer, wakeOutbox: worker.pump })
   const rules = config
+  const folders = [
+    { setting: 'storage.path', path: dirname(db.name) },
+    { setting: 'shared_files.path', path: config.path }
+  ]
   const put = createPut({
     selfId,
+    folders,
     rules,
     pace,
     maxUploads,

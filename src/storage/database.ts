@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { diskFailure, isDamage } from '../values/disk-failure.js'
 import { PACKAGE_ROOT } from '../values/package-root.js'
 import { Sqlite } from './sqlite.js'
 
@@ -14,6 +15,11 @@ export type Schema = 'topology' | 'state'
 
 const MIGRATION_NAME = /^(\d{4})_[a-z0-9_-]+\.sql$/
 
+const ADVICE = `it is damaged, or no database. Keep it and what is beside it (-wal, -shm) elsewhere, and put a copy from a \
+backup in its place. Started without one, the relay finds shared files again by their folder, and moves what waited for \
+other relays to lost~; records of runs are gone. At the root of a tree of members, run \
+"treeline nodes restore --config <folder>" before that start: it makes the members from the nodes list`
+
 /** How long a write waits for another process or thread that is writing, in ms. */
 const BUSY_TIMEOUT_MS = 5_000
 
@@ -23,8 +29,9 @@ const BUSY_TIMEOUT_MS = 5_000
  * @throws {Error} when the file was written by a newer Treeline, or is no database
  */
 export function openDatabase(file: string, schema: Schema): Database {
-  const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
+  let db: Database | undefined
   try {
+    db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
     // a tree is written and read whole, which larger pages make quicker (only a new file takes this)
     if (schema === 'topology') db.pragma('page_size = 16384')
     db.pragma('journal_mode = WAL')
@@ -33,9 +40,17 @@ export function openDatabase(file: string, schema: Schema): Database {
     migrate(db, schema)
     return db
   } catch (error) {
-    db.close()
-    throw new Error(`cannot use the database ${file}: ${String(error)}`, { cause: error })
+    db?.close()
+    throw unusable(file, schema, error)
   }
+}
+
+/** Says what to do about a database that cannot be used. @param error may come from any use of it */
+export function unusable(file: string, schema: Schema, error: unknown): Error {
+  const failure = diskFailure(error, [{ setting: 'storage.path', path: dirname(file) }])
+  const advice = schema === 'state' && isDamage(error) ? ADVICE : undefined
+  const reason = advice ?? failure?.message ?? (error instanceof Error ? error.message : String(error))
+  return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })
 }
 
 function migrate(db: Database, schema: Schema): void {

@@ -1,27 +1,31 @@
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Database } from 'better-sqlite3'
+import { asDiskFailure, errorCode } from '../values/disk-failure.js'
 import { Sqlite } from './sqlite.js'
 
 /**
  * Makes sure that one process alone works in `folder`: a second one would take the first one's files under way for
  * leftovers of a crash. The lock is SQLite's own, so the kernel frees it when the process ends, however it ends.
+ * @param folder made if it is not there @param mode of a folder that is made
+ * @param setting that names it
  * @returns a function that gives it back
- * @throws {Error} when another process holds it
+ * @throws {Error} when another process holds it, or the disk does not allow it
  */
-export function lockFolder(folder: string): () => void {
-  const db = new Sqlite(join(folder, 'lock.db'), { timeout: 0 })
+export function lockFolder(folder: string, setting = 'storage.path', mode = 0o750): () => void {
+  let db: Database | undefined
   try {
+    mkdirSync(folder, { recursive: true, mode })
+    db = new Sqlite(join(folder, 'lock.db'), { timeout: 0 })
     db.pragma('locking_mode = EXCLUSIVE')
     db.exec('BEGIN EXCLUSIVE')
   } catch (error) {
-    db.close()
-    throw new Error(
-      `another Treeline is running with storage.path = ${folder}: stop it, or give this one another path`,
-      {
-        cause: error
-      }
-    )
+    db?.close()
+    if (errorCode(error)?.startsWith('SQLITE_BUSY') !== true) throw asDiskFailure(error, [{ setting, path: folder }])
+    throw new Error(`another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`, {
+      cause: error
+    })
   }
-  return () => {
-    db.close()
-  }
+  const held = db
+  return () => void held.close()
 }

@@ -21,6 +21,8 @@ export type RelayErrorCode =
   | 'BUSY'
   | 'STOPPING'
   | 'STORAGE_FULL'
+  | 'STORAGE_UNUSABLE'
+  | 'NO_TREE'
   | 'LOOP_DETECTED'
   | 'DISABLED'
   | 'NO_COMMON_VERSION'

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
+import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { assertNoLeftovers, assertServes } from '../support/relay-health.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
@@ -15,10 +19,23 @@ const RELAYS = [
   { id: 'sub', under: 'root', nodes: ['s1'] }
 ]
 const MIB = 1024 * 1024
-const FULL = /^the disk that holds \S+ is full; nothing was stored, free some space or try again later\n$/
+const FULL = /^the disk that holds \S+ \(\S+\) is full; nothing was stored, free some space or try again later\n$/
 
 function put(tree: RunningTree, file: SignedFile) {
   return ask(tree.relay('root'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+}
+
+/** What the two that watch over a relay are told of its disks. */
+async function assertStorage(tree: RunningTree, expected: RegExp | undefined): Promise<void> {
+  const root = tree.relay('root')
+  await eventually(`storage: ${expected}`, async () => {
+    const { storage } = JSON.parse((await ask(root, '/system/status')).text).data
+    const isAsExpected = expected === undefined ? storage.status === 'success' : expected.test(storage.details ?? '')
+    const { status, text } = await ask(root, '/v1/system/ready')
+    const says =
+      expected === undefined ? /^{"status":"ready"}$/ : /"not ready".*a disk is full, or cannot be written to/
+    return isAsExpected && status === (expected === undefined ? 200 : 500) && says.test(text)
+  })
 }
 
 async function headStatus(tree: RunningTree, file: SignedFile): Promise<number> {
@@ -70,6 +87,7 @@ test('the disk of shared files is full: 507, and everything else goes on', async
   await assertNotStored(tree, disk.path, large, FULL)
   assert.equal((await put(tree, signContent('n1', sender, 'fits', Buffer.alloc(MIB, 'x')))).status, 200)
   await disk.fill()
+  await assertStorage(tree, /^the disk that holds shared_files\.path \(\S+\) is full/)
   for (const file of [small, waiting, large]) await assertNotStored(tree, disk.path, file, FULL)
   const replacing = signContent('n1', sender, 'kept', 'another content')
   assert.equal((await put(tree, replacing)).status, 507)
@@ -85,6 +103,66 @@ test('the disk of shared files is full: 507, and everything else goes on', async
   assert.equal((await put(tree, waiting)).status, 202)
   assert.equal((await put(tree, replacing)).status, 200)
   assert.deepEqual(readdirSync(join(disk.path, '.incoming~')), [])
+  await assertStorage(tree, undefined)
+
+  await disk.setReadOnly(true)
+  const readOnly = /^shared_files\.path \(\S+\) is on a file system that is read-only now; [^\n]+\n$/
+  for (const file of [small, waiting, large]) {
+    const answer = await put(tree, file)
+    assert.equal(answer.status, 503, answer.text)
+    assert.match(answer.text, readOnly)
+    assert.ok(Number(answer.headers['retry-after']) > 0)
+  }
+  assert.equal((await ask(tree.relay('root'), kept.path)).text, 'another content')
+  await assertStorage(tree, /read-only/)
+  await disk.setReadOnly(false)
+  assert.equal((await put(tree, small)).status, 200)
+})
+
+test('what cannot be put in place, and a relay that has too many files open: 503, with the place and what to do', async t => {
+  const tree = await startTree(t, { relays: RELAYS, absent: ['sub'] })
+  const file = signContent('n1', tree.member('n2'), 'taken', 'content')
+  const { sharedFilesPath, storagePath } = tree.relay('root')
+  await mkdir(join(sharedFilesPath, 'n1/files/n2/taken/by-a-folder'), { recursive: true })
+  const answer = await put(tree, file)
+  assert.equal(answer.status, 503, answer.text)
+  assert.match(
+    answer.text,
+    /^a folder is where a file belongs, [^\n]* in shared_files\.path \([^\n]*\/n1\/files\/n2\/taken/
+  )
+  assert.deepEqual(readdirSync(join(sharedFilesPath, '.incoming~')), [])
+  await rm(join(sharedFilesPath, 'n1/files/n2/taken'), { recursive: true })
+  assert.equal((await put(tree, file)).status, 200)
+
+  const limit = (soft: string) => promisify(execFile)('prlimit', ['--pid', String(pid), `--nofile=${soft}:`])
+  const pid = tree.processes.get('root')?.pid ?? 0
+  const run = () => postForm(tree.relay('root'), '/remote-run/nodes/n1', {})
+  assert.equal((await run()).status, 200)
+  const { stdout } = await promisify(execFile)('prlimit', [
+    '--pid',
+    String(pid),
+    '--nofile',
+    '--noheadings',
+    '-o',
+    'SOFT'
+  ])
+  await rename(join(storagePath, 'runs'), join(storagePath, 'runs-elsewhere'))
+  await writeFile(join(storagePath, 'runs'), '')
+  const refused = await run()
+  assert.equal(refused.status, 503, refused.text)
+  assert.match(refused.text, /in storage\.path \(/)
+  await rm(join(storagePath, 'runs'))
+  await rename(join(storagePath, 'runs-elsewhere'), join(storagePath, 'runs'))
+  const { localUrl } = tree.relay('root')
+  assert.equal((await fetch(`${localUrl}/uuid`).then(response => response.text())).trim(), 'root') // over a connection that stays
+  await limit('10')
+  const more = signContent('n1', tree.member('n2'), 'more', 'content')
+  const tooMany = await fetch(`${localUrl}${more.path}?ttl=1h`, { method: 'PUT', body: more.body })
+  const text = await tooMany.text()
+  await limit(stdout.trim())
+  assert.equal(tooMany.status, 503, text)
+  assert.match(text, /as many files open as it may/)
+  assert.equal((await run()).status, 200)
 })
 
 test('the disk of the databases is full: 507, and what is there can be read', async t => {
@@ -117,7 +195,29 @@ test('the disk of the databases is full: 507, and what is there can be read', as
   const status = JSON.parse((await ask(relay, '/system/status')).text).data
   assert.equal(typeof status.database.status, 'string')
 
+  await assertStorage(tree, /^the disk that holds storage\.path \(\S+\) is full/)
+  tree.processes.get('root')?.signal('SIGKILL')
+  await tree.processes.get('root')?.ended
+  for (const name of ['topology.db', 'topology.db-wal', 'topology.db-shm'])
+    await rm(join(disk.path, name), { force: true })
   await disk.empty()
+  await disk.fill()
+  await tree.restart('root') // it can read, but not import: it knows nobody, and says no more than that
+  const unknown = await put(tree, kept)
+  assert.equal(unknown.status, 503, unknown.text)
+  assert.match(unknown.text, /no tree yet/)
+  const nodes = JSON.parse((await ask(relay, '/system/status')).text).data.nodes
+  assert.match(nodes.details, /the disk that holds storage\.path \(\S+\) is full/)
+  await tree.processes.get('root')?.stop()
+  await editConfig(relay, text => text.replace(disk.path, `${disk.path}/new`))
+  await assert.rejects(tree.restart('root'), ({ message }) => {
+    assert.match(message, /cannot start: .*the disk that holds storage\.path \(\S+\) is full/)
+    return true
+  })
+  await editConfig(relay, text => text.replace(`${disk.path}/new`, disk.path))
+  await disk.empty()
+  await tree.restart('root')
+  await assertStorage(tree, undefined)
   for (const file of refused) assert.ok((await put(tree, file)).status < 300)
   assert.equal((await postForm(relay, '/remote-run/nodes/n1', {})).status, 200)
   await assertServes(tree, relay, 'n1', 'n2')

@@ -3,8 +3,6 @@ import { test } from 'node:test'
 import { isOlder } from '../../src/shared-files/file-record.js'
 import { createHeadCache } from '../../src/shared-files/head-cache.js'
 import { createKeyLock } from '../../src/shared-files/key-lock.js'
-import { asStorageError } from '../../src/shared-files/storage-errors.js'
-import { RelayError } from '../../src/values/relay-error.js'
 
 test('what is done under one name takes turns, in order', async () => {
   const lock = createKeyLock()
@@ -30,13 +28,6 @@ test('the signed time decides where both have one, else the time of acceptance',
   assert.equal(isOlder(age(3, 1), age(2, 2), 0), true)
   assert.equal(isOlder(age(1, 3), age(2, 2), 0), false)
   assert.equal(isOlder(age(1, null), age(2, null), 100), false)
-})
-
-test('a full disk is an expected failure, anything else is not', () => {
-  const full = asStorageError(Object.assign(new Error('write'), { code: 'ENOSPC' }))
-  assert.ok(full instanceof RelayError && full.code === 'STORAGE_FULL')
-  const other = new Error('other')
-  assert.equal(asStorageError(other), other)
 })
 
 test('the cache of hashes forgets the oldest when it is full', () => {

@@ -16,6 +16,7 @@ export interface SmallDisk {
   fill(spareBytes?: number): Promise<void>
   /** Gives it back. */
   empty(): Promise<void>
+  setReadOnly(isReadOnly: boolean): Promise<void>
 }
 
 /**
@@ -46,7 +47,10 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
       const { size } = await stat(filler)
       await run('truncate', ['-s', String(size - spareBytes), filler])
     },
-    empty: () => rm(filler)
+    empty: () => rm(filler),
+    async setReadOnly(isReadOnly) {
+      await run('mount', ['-o', `remount,${isReadOnly ? 'ro' : 'rw'}`, path])
+    }
   }
 }
 

@@ -5,7 +5,7 @@ const Health = Type.Object({ status: Type.String(), reason: Type.Optional(Type.S
 
 /** What probes ask, outside the prefixes: `GET /v1/system/alive`, `ready` and `metrics`. */
 export const healthRoutes: Routes<{ services: Services }> = async (app, { services }) => {
-  const { metrics, ownLink } = services
+  const { metrics, ownLink, system } = services
   const tags = ['system']
 
   app.get(
@@ -19,14 +19,16 @@ export const healthRoutes: Routes<{ services: Services }> = async (app, { servic
       config: { access: 'open' },
       schema: {
         tags,
-        summary: 'Whether it is of use: its own link stands, where it holds one',
+        summary:
+          'Whether it is of use: it has a tree, its disks take what comes, its own link stands where it holds one',
         response: { 200: Health, 500: Health }
       }
     },
     async (_request, reply) => {
-      if (ownLink()?.isConnected !== false) return { status: 'ready' }
-      // Anyone may ask, so not where it leads, nor what went wrong: that is in the log.
-      return reply.code(500).send({ status: 'not ready', reason: 'the link to the policy server does not stand' })
+      // Anyone may ask, so no names and addresses: these are in the log, and in system/status.
+      const noLink = ownLink()?.isConnected === false ? 'the link to the policy server does not stand' : undefined
+      const reason = (await system.unreadiness()) ?? noLink
+      return reason === undefined ? { status: 'ready' } : reply.code(500).send({ status: 'not ready', reason })
     }
   )
   app.get(

@@ -22,7 +22,7 @@ const NodeId = Type.Object({ nodeId: Type.String() })
 export const nodeRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { topology, certificates } = services
   await app.register(traceRoutes, { services })
-  const config = { access: 'administration' } as const
+  const config = { access: 'administration', asksTree: true } as const
   const tags = ['nodes']
 
   app.get(

@@ -33,6 +33,7 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
   const Status = Type.Object({
     configuration: Part,
     database: Part,
+    storage: Part,
     nodes: Type.Object({
       status: Type.String(),
       details: Type.Optional(Type.String()),
@@ -60,7 +61,7 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
         response: { 200: Type.Object({ ...envelope, data: Status }) }
       }
     },
-    async () => ({ result: 'success', action: 'getStatus', data: system.status() })
+    async () => ({ result: 'success', action: 'getStatus', data: await system.status() })
   )
 
   app.post(

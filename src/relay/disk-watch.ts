@@ -1,0 +1,73 @@
+import { open, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { diskFailure, type StorageFolder } from '../values/disk-failure.js'
+
+/** Anyone may ask whether the relay is ready, so the disk is not asked each time. */
+const GOOD_FOR_MS = 5_000
+const ANSWER_LIMIT_MS = 5_000
+/** What the least record takes. */
+const PROBE_BYTES = 4_096
+/** `~` is in no id. */
+const PROBE = '.probe~'
+
+/** Looks whether the folders can be written to, by writing to them. */
+export class DiskWatch {
+  #looking: Promise<string | undefined> | undefined
+  #goodUntilMs = 0
+
+  constructor(
+    private readonly folders: readonly StorageFolder[],
+    private readonly goodForMs = GOOD_FOR_MS
+  ) {}
+
+  /** What is wrong, with which folder, as it was a moment ago; undefined while nothing is. Never rejects. */
+  problem(): Promise<string | undefined> {
+    if (this.#looking === undefined || performance.now() > this.#goodUntilMs) {
+      this.#goodUntilMs = Number.POSITIVE_INFINITY // one look at a time, however long it takes
+      this.#looking = this.#look().finally(() => {
+        this.#goodUntilMs = performance.now() + this.goodForMs
+      })
+    }
+    return this.#looking
+  }
+
+  async #look(): Promise<string | undefined> {
+    const found = await Promise.all(this.folders.map(folder => withinLimit(probe(folder), folder)))
+    const problems = found.filter(problem => problem !== undefined)
+    return problems.length === 0 ? undefined : problems.join('\n')
+  }
+}
+
+async function probe(folder: StorageFolder): Promise<string | undefined> {
+  const path = join(folder.path, PROBE)
+  try {
+    const file = await open(path, 'w', 0o600)
+    try {
+      await file.write(Buffer.alloc(PROBE_BYTES, '.'))
+    } finally {
+      await file.close()
+      await unlink(path)
+    }
+    return undefined
+  } catch (error) {
+    const named = diskFailure(error, [folder])
+    const reason = error instanceof Error ? error.message : String(error)
+    return named?.message ?? `${folder.setting} (${folder.path}) cannot be written to: ${reason}`
+  }
+}
+
+function withinLimit(work: Promise<string | undefined>, { setting, path }: StorageFolder): Promise<string | undefined> {
+  return new Promise(resolve => {
+    const limit = setTimeout(
+      () => resolve(`the disk that holds ${setting} (${path}) does not answer`),
+      ANSWER_LIMIT_MS
+    ).unref()
+    work.then(
+      problem => {
+        clearTimeout(limit)
+        resolve(problem)
+      },
+      () => undefined // it never rejects
+    )
+  })
+}

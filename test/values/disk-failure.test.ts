@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { asDiskFailure, diskFailure, isDamage } from '../../src/values/disk-failure.js'
+
+const FOLDERS = [
+  { setting: 'shared_files.path', path: '/srv/storage/files' },
+  { setting: 'storage.path', path: '/srv/storage' }
+]
+
+function failure(code: string, more: { path?: string; syscall?: string } = {}) {
+  return diskFailure(Object.assign(new Error(code), { code, ...more }), FOLDERS)
+}
+
+test('each way in which a disk refuses is told apart, with the folder and what to do', () => {
+  const cases: readonly [code: string, path: string, expected: string, says: RegExp][] = [
+    ['ENOSPC', '', 'STORAGE_FULL', /^the disk that holds storage\.path \(\/srv\/storage\) is full/],
+    [
+      'EDQUOT',
+      '/srv/storage/files/.incoming~/a',
+      'STORAGE_FULL',
+      /quota .* shared_files\.path \(\/srv\/storage\/files\)/
+    ],
+    ['EROFS', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /^shared_files\.path .*read-only/],
+    ['EACCES', '/srv/storage/runs/x', 'STORAGE_UNUSABLE', /may not use \/srv\/storage\/runs\/x in storage\.path/],
+    [
+      'EISDIR',
+      '/srv/storage/files/n/files/n/x',
+      'STORAGE_UNUSABLE',
+      /a folder is where a file belongs.*\/n\/files\/n\/x/
+    ],
+    ['EXDEV', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /different file systems/],
+    ['EMFILE', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /as many files open as it may/],
+    ['ENFILE', '', 'STORAGE_UNUSABLE', /as many files open as it may/],
+    ['EIO', '/elsewhere/x', 'STORAGE_UNUSABLE', /^the disk that holds \/elsewhere\/x reports errors/],
+    ['SQLITE_FULL', '', 'STORAGE_FULL', /storage\.path/],
+    ['SQLITE_READONLY_DBMOVED', '', 'STORAGE_UNUSABLE', /storage\.path .*read-only/],
+    ['SQLITE_IOERR_FSYNC', '', 'STORAGE_UNUSABLE', /storage\.path .*reports errors/],
+    ['SQLITE_CORRUPT_VTAB', '', 'STORAGE_UNUSABLE', /storage\.path .*damaged/],
+    ['SQLITE_CANTOPEN', '', 'STORAGE_UNUSABLE', /storage\.path .*cannot be opened/],
+    ['SQLITE_BUSY', '', 'STORAGE_UNUSABLE', /another program/]
+  ]
+  for (const [code, path, expected, says] of cases) {
+    const found = failure(code, path === '' ? {} : { path })
+    assert.equal(found?.code, expected, code)
+    assert.match(found.message, says)
+  }
+})
+
+test('what is no matter of a disk stays what it is', () => {
+  for (const error of [new Error('other'), Object.assign(new Error(), { code: 'ENOENT' }), 'text', undefined]) {
+    assert.equal(asDiskFailure(error, FOLDERS), error)
+  }
+  for (const syscall of ['connect', 'spawn /bin/x', 'listen']) {
+    for (const code of ['EACCES', 'EMFILE']) assert.equal(failure(code, { syscall }), undefined)
+  }
+  assert.equal(failure('SQLITE_CONSTRAINT_UNIQUE'), undefined)
+  assert.ok(isDamage(Object.assign(new Error(), { code: 'SQLITE_NOTADB' })))
+  assert.ok(!isDamage(Object.assign(new Error(), { code: 'SQLITE_FULL' })))
+})
