@@ -14,6 +14,8 @@ declare module 'fastify' {
     hide?: boolean
     /** A body that the route reads itself: for the description alone, nothing is validated by it. */
     describedBody?: object
+    /** As the API's description has it, where it is read in another way. */
+    describedQuerystring?: object
   }
   interface FastifyRequest {
     caller: Caller

@@ -18,7 +18,12 @@ export async function describeApi(): Promise<object> {
           if (route.method === 'GET') read.add(url)
           const isImplied = route.method === 'HEAD' && read.has(url) // Fastify's own, wherever there is GET
           const body = schema?.body ?? schema?.describedBody
-          return { schema: { ...schema, ...(body === undefined ? {} : { body }), hide: isImplied }, url }
+          const querystring = schema?.describedQuerystring ?? schema?.querystring
+          const described = {
+            ...(body === undefined ? {} : { body }),
+            ...(querystring === undefined ? {} : { querystring })
+          }
+          return { schema: { ...schema, ...described, hide: isImplied }, url }
         },
         openapi: {
           openapi: '3.1.0',
@@ -33,7 +38,7 @@ export async function describeApi(): Promise<object> {
   })
   try {
     await app.ready()
-    return withOptionalBodies(app.swagger())
+    return withFailures(withOptionalBodies(app.swagger()))
   } finally {
     await app.close()
     await parts.close()
@@ -42,12 +47,41 @@ export async function describeApi(): Promise<object> {
 
 /** What is looked at of it. */
 interface Description {
-  readonly paths?: Readonly<Record<string, Readonly<Record<string, { readonly requestBody?: RequestBody }>>>>
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+}
+
+interface Operation {
+  readonly requestBody?: RequestBody
+  readonly responses?: Record<string, object>
 }
 
 interface RequestBody {
   required?: boolean
   readonly content: Readonly<Record<string, { readonly schema?: object }>>
+}
+
+const FAILURE = {
+  type: 'object',
+  properties: {
+    code: { type: 'string', description: 'stable' },
+    message: { type: 'string', description: 'what is wrong, with which value, and what to do' },
+    requestId: { type: 'string' }
+  },
+  required: ['code', 'message', 'requestId']
+}
+
+/** Every route can be refused, and fail: in one form, of which the text is for whoever does not ask for JSON. */
+function withFailures(description: object): object {
+  const { paths = {} }: Description = description
+  for (const [method, { responses = {} }] of Object.values(paths).flatMap(methods => Object.entries(methods))) {
+    const content =
+      method === 'head'
+        ? {}
+        : { content: { 'text/plain': { schema: { type: 'string' } }, 'application/json': { schema: FAILURE } } }
+    responses['4XX'] ??= { description: 'Refused; nothing has changed', ...content }
+    responses['5XX'] ??= { description: 'Failed, or not possible now', ...content }
+  }
+  return description
 }
 
 /** @fastify/swagger says of every body that it has to be there; one without required members need not. */

@@ -35,7 +35,12 @@ export const healthRoutes: Routes<{ services: Services }> = async (app, { servic
     '/v1/system/metrics',
     {
       config: { access: 'observation' },
-      schema: { tags, summary: 'Prometheus metrics, as under /metrics', response: { 200: Type.String() } }
+      schema: {
+        tags,
+        summary: 'Prometheus metrics, as under /metrics',
+        produces: ['text/plain'],
+        response: { 200: Type.String() }
+      }
     },
     async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text())
   )

@@ -15,7 +15,12 @@ export const observationRoutes: Routes<{ services: Services }> = async (app, { s
     '/uuid',
     {
       config: { access: 'open' },
-      schema: { tags: ['system'], summary: 'The node id of this relay', response: { 200: Type.String() } }
+      schema: {
+        tags: ['system'],
+        summary: 'The node id of this relay',
+        produces: ['text/plain'],
+        response: { 200: Type.String() }
+      }
     },
     async (_request, reply) => reply.type('text/plain; charset=utf-8').send(config().general.nodeId)
   )
@@ -24,7 +29,12 @@ export const observationRoutes: Routes<{ services: Services }> = async (app, { s
     '/metrics',
     {
       config: { access: 'observation' },
-      schema: { tags: ['system'], summary: 'Prometheus metrics', response: { 200: Type.String() } }
+      schema: {
+        tags: ['system'],
+        summary: 'Prometheus metrics',
+        produces: ['text/plain'],
+        response: { 200: Type.String() }
+      }
     },
     async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text())
   )

@@ -168,7 +168,14 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
         consumes: ['application/octet-stream'],
         describedBody: { type: 'string', format: 'binary' },
         params: Key,
-        querystring: Type.Record(Type.String({ description: 'ttl; and the metadata fields, if header is among them' })),
+        querystring: Type.Record(Type.String()),
+        describedQuerystring: Type.Object({
+          ttl: Type.Optional(Type.String({ description: 'how long it is kept: seconds, or such as 1day 2hours' })),
+          header: Type.Optional(
+            Type.String({ description: 'with it, the metadata fields are in the query, each by its name' })
+          )
+        }),
+        produces: ['text/plain'],
         response: {
           200: Type.String({
             description: 'Stored; or, with `treeline-state: superseded`, not kept, since a newer one is there'
