@@ -84,10 +84,19 @@ keyid=$_keyid
 METADATA
 }
 
+# Whether a file is newer than it is now, since the clock was set back: <path>
+_treeline_is_ahead() {
+  _now=$(mktemp) || return 0
+  _ahead=$(find "$1" -newer "$_now" 2>/dev/null)
+  rm -f "$_now"
+  [ -n "$_ahead" ]
+}
+
 # Signs again only when the file is newer than its signature: <path> <signature>
 _treeline_sign_if_newer() {
   if [ -s "$2" ] && grep -q "^algorithm=$TREELINE_HASH\$" "$2" \
-    && [ -n "$(find "$2" -newer "$1" 2>/dev/null)" ] && [ -z "$(find "$1" -cnewer "$2" 2>/dev/null)" ]; then
+    && [ -n "$(find "$2" -newer "$1" 2>/dev/null)" ] && [ -z "$(find "$1" -cnewer "$2" 2>/dev/null)" ] \
+    && ! _treeline_is_ahead "$2"; then
     return 0
   fi
   _block=$(_treeline_sign "$1") && printf '%s\n' "$_block" | _treeline_put "$2" >/dev/null

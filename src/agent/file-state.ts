@@ -16,6 +16,8 @@ export interface ReceivedFile {
 export interface SharedByUs {
   readonly hash: string
   readonly sharedAtMs: number
+  /** What its signature says; left out: the same. */
+  readonly signedAtMs?: number
 }
 
 interface Content {

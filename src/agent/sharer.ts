@@ -7,7 +7,7 @@ import type { AgentConfig, ShareConfig } from '../config/agent-config.js'
 import { signFile } from '../values/file-signing.js'
 import type { Logger } from '../values/logger.js'
 import { parseTtl } from '../values/ttl.js'
-import type { FileState } from './file-state.js'
+import type { FileState, SharedByUs } from './file-state.js'
 
 export interface SharerOptions {
   readonly config: AgentConfig
@@ -38,16 +38,18 @@ export class Sharer {
       const seen = this.#seen.get(entry)
       const former = state.shared(key)
       const halfLifeMs = parseTtl(entry.ttl) * 500
-      const isFresh = former !== undefined && this.#now() - former.sharedAtMs < halfLifeMs
+      const ageMs = this.#now() - (former?.sharedAtMs ?? Number.NEGATIVE_INFINITY)
+      const isFresh = ageMs >= 0 && ageMs < halfLifeMs // one from the future: nobody knows how old it is
       if (isFresh && seen?.sizeBytes === sizeBytes && seen.modifiedAtMs === modifiedAtMs) return false
       const hashValue = await file.hash(ALGORITHM)
-      const isKnown = isFresh && former.hash === hashValue && (await isThere(client, fileKey, hashValue))
+      const isKnown = isFresh && former?.hash === hashValue && (await isThere(client, fileKey, hashValue))
       if (!isKnown) {
         const signingKey = await readSigningKey(config.signingKeyFile, undefined)
-        const parts = { signedAtMs: this.#now(), algorithm: ALGORITHM, hashValue } as const
+        const nowMs = this.#now()
+        const parts = { signedAtMs: signingTime(nowMs, former), algorithm: ALGORITHM, hashValue } as const
         const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
         const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl)
-        await state.setShared(key, { hash: hashValue, sharedAtMs: parts.signedAtMs })
+        await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
         logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'shared')
       }
       this.#seen.set(entry, { sizeBytes, modifiedAtMs })
@@ -56,4 +58,9 @@ export class Sharer {
       await file.close()
     }
   }
+}
+
+/** A relay keeps what was signed later, so each copy has a later time than the one before, also when the clock was set back. */
+function signingTime(nowMs: number, former: SharedByUs | undefined): number {
+  return former === undefined ? nowMs : Math.max(nowMs, (former.signedAtMs ?? former.sharedAtMs) + 1)
 }

@@ -42,7 +42,8 @@ function isBy(kept: FileMetadata, signingKey: SigningKey, fileKey: FileKey): boo
 async function readKept(path: string, fileModifiedAtMs: number): Promise<FileMetadata | undefined> {
   try {
     const { mtimeMs } = await stat(path)
-    return mtimeMs > fileModifiedAtMs ? parseMetadata(await readFile(path, 'utf8')) : undefined
+    const isNewer = mtimeMs > fileModifiedAtMs && Math.floor(mtimeMs) <= Date.now() // else the clock was set back since it was made
+    return isNewer ? parseMetadata(await readFile(path, 'utf8')) : undefined
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || error instanceof RelayError) return undefined
     throw error

@@ -22,7 +22,7 @@ export async function isThere(client: RelayClient, fileKey: FileKey, hash: strin
  * Sends metadata and file, streaming.
  * @param metadata whose hash the file must still have
  * @param ttl as the contract writes it
- * @throws {CommandError} when the relay refuses, or the file changes on the way: nothing is stored then
+ * @throws {CommandError} when the relay refuses, has a newer one, or the file changes on the way: nothing is stored then
  */
 export async function uploadFile(
   client: RelayClient,
@@ -46,7 +46,14 @@ export async function uploadFile(
     isPatient: true
   })
   await drain(answer)
-  return answer.status === 202 || answer.headers[STATE_HEADER] === 'pending' ? 'pending' : 'stored'
+  const state = answer.headers[STATE_HEADER]
+  if (state === 'superseded') {
+    const { target, source, fileId } = fileKey
+    throw new CommandError(
+      `not kept: ${fileId} of ${source} for ${target} is there already, signed or accepted later. Check the clock of this machine`
+    )
+  }
+  return answer.status === 202 || state === 'pending' ? 'pending' : 'stored'
 }
 
 /** Where the API has a shared file. */

@@ -88,8 +88,8 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
       return true
     },
     async stop() {
-      const untilMs = Date.now() + DRAIN_LIMIT_MS
-      while (end.activeRequests > 0 && Date.now() < untilMs) await sleep(LOOK_EVERY_MS)
+      const untilMs = performance.now() + DRAIN_LIMIT_MS
+      while (end.activeRequests > 0 && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
       await dialer.stop()
       end.close()
       await Promise.all([proxy.close(), health.close()])

@@ -7,12 +7,12 @@ import type { Logger } from '../values/logger.js'
 import { makeRequest } from './certificate-request.js'
 import { isIssued } from './certificates.js'
 import { writeFileAtOnce } from './files.js'
-import { type Life, renewalTime } from './renewal-time.js'
+import { isDue, type Life, renewalTime } from './renewal-time.js'
 import type { JoinAnswer } from './types.js'
 
 /** Clocks are set, machines sleep: it is looked at least this often whether the time has come. */
 const LOOK_EVERY_MS = 60_000
-const RETRY = { shortestMs: 1_000, longestMs: 3_600_000, endedMs: 60_000 } as const
+const RETRY = { shortestMs: 1_000, longestMs: 3_600_000, notValidMs: 60_000 } as const
 const ASK_LIMIT_MS = 30_000
 /** A new certificate is not used before the relays that must know it had time to hear of it. */
 const LONGEST_SETTLING_MS = 60_000
@@ -84,7 +84,7 @@ export class CertificateKeeper {
       if (held === undefined) return
       if (askEveryMs !== undefined) askAtMs = Math.min(askAtMs, this.#now() + askEveryMs) // the clock may be set back
       const dueAtMs = Math.min(renewalTime(held.life), askAtMs)
-      if (this.#now() < dueAtMs) {
+      if (this.#now() < dueAtMs && !isDue(held.life, this.#now())) {
         await sleep(Math.min(dueAtMs - this.#now(), LOOK_EVERY_MS), undefined, { signal, ref: false })
         continue
       }
@@ -92,12 +92,12 @@ export class CertificateKeeper {
         await this.#renew(held)
         if (askEveryMs !== undefined) askAtMs = this.#now() + askEveryMs
         const { life } = (await this.#read()) ?? held
-        if (renewalTime(life) <= this.#now()) await this.#wait(life)
+        if (isDue(life, this.#now())) await this.#wait(life)
       } catch (error) {
         if (signal.aborted) return
         const reason = error instanceof Error ? error.message : String(error)
         const details = { reason, until: held.certificate.validTo }
-        if (renewalTime(held.life) <= this.#now()) logger.error(details, 'the certificate could not be renewed yet')
+        if (isDue(held.life, this.#now())) logger.error(details, 'the certificate could not be renewed yet')
         else logger.info(details, 'the root could not be asked yet what it knows of this machine')
         await this.#wait(held.life)
       }
@@ -105,9 +105,10 @@ export class CertificateKeeper {
   }
 
   /** The less of its life is left, the sooner it is tried again. */
-  async #wait({ notAfterMs }: Life): Promise<void> {
+  async #wait({ notBeforeMs, notAfterMs }: Life): Promise<void> {
     const left = notAfterMs - this.#now()
-    const ms = left <= 0 ? RETRY.endedMs : Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left / 10))
+    const isValid = left > 0 && this.#now() >= notBeforeMs
+    const ms = !isValid ? RETRY.notValidMs : Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left / 10))
     await sleep(ms, undefined, { signal: this.#stopping.signal, ref: false })
   }
 

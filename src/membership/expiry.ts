@@ -4,18 +4,23 @@ import type { Logger } from '../values/logger.js'
 
 const LOOK_EVERY_MS = 5_000
 
-/** Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown. */
+/**
+ * Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown. Those
+ * that ended by a clock that was ahead come back when it is set right.
+ */
 export class ExpiryWatch {
   readonly #stopping = new AbortController()
   #ended: Promise<void> | undefined
 
+  /** @param lookEveryMs how often the clock is looked at */
   constructor(
     private readonly options: {
       readonly store: Pick<MemberStore, 'nextEnd'>
       readonly publish: () => Promise<void>
       readonly logger: Logger
       readonly now: () => number
-    }
+    },
+    private readonly lookEveryMs = LOOK_EVERY_MS
   ) {}
 
   start(): void {
@@ -32,13 +37,18 @@ export class ExpiryWatch {
     const { signal } = this.#stopping
     let lookedAtMs = now()
     while (!signal.aborted) {
-      await sleep(LOOK_EVERY_MS, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
+      await sleep(this.lookEveryMs, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
       if (signal.aborted) return
       const nowMs = now()
       const endMs = store.nextEnd(lookedAtMs)
-      lookedAtMs = nowMs
-      if (endMs === undefined || endMs > nowMs) continue
-      await publish().catch((err: unknown) => logger.error({ err }, 'the tree of the members could not be renewed'))
+      const wasSetBack = nowMs < lookedAtMs
+      const hasEnded = endMs !== undefined && endMs <= nowMs
+      try {
+        if (hasEnded || wasSetBack) await publish()
+        lookedAtMs = nowMs
+      } catch (err) {
+        logger.error({ err }, 'the tree of the members could not be renewed; it is tried again')
+      }
     }
   }
 }

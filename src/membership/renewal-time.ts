@@ -9,6 +9,7 @@ export function renewalTime({ notBeforeMs, notAfterMs }: Life): number {
   return notBeforeMs + ((notAfterMs - notBeforeMs) * 2) / 3
 }
 
+/** One that is not valid yet, made while a clock was ahead, is due as well. */
 export function isDue(life: Life, nowMs: number): boolean {
-  return nowMs >= renewalTime(life)
+  return nowMs >= renewalTime(life) || nowMs < life.notBeforeMs
 }

@@ -108,7 +108,7 @@ export class RootMembership implements Joining {
     if (member?.tlsKeyHash == null || !member.tlsKeyHash.equals(keyHash)) {
       throw new RelayError('FORBIDDEN', `${id} is not a member with this key: it was removed, or never joined`)
     }
-    const newest = store.lastCertificateOf(id)
+    const newest = store.lastCertificateOf(id, now())
     if (newest === undefined || (id !== ROOT_ID && newest.notAfterMs + graceMs() <= now())) {
       throw endedFor(member, newest?.notAfterMs)
     }

@@ -129,12 +129,14 @@ function part(problem: string | undefined): { status: 'success' | 'error'; detai
 /** Being cut off is no error: the last tree stays. How old it is shows. */
 function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'], 'sync'> {
   if (sync === undefined) return {}
-  const { version, syncedAtMs, problem } = sync
+  const { version, syncedAtMs, syncedAtUptimeMs, problem } = sync
   return {
     sync: {
       ...(version === undefined ? {} : { version }),
       ...(syncedAtMs === undefined ? {} : { synced_at: isoTime(syncedAtMs) }),
-      ...(syncedAtMs === undefined ? {} : { age_seconds: Math.max(0, Math.floor((Date.now() - syncedAtMs) / 1_000)) }),
+      ...(syncedAtUptimeMs === undefined
+        ? {}
+        : { age_seconds: Math.floor((performance.now() - syncedAtUptimeMs) / 1_000) }),
       ...(problem === undefined ? {} : { problem })
     }
   }

@@ -6,15 +6,19 @@ export class RunWait {
   /** Aborts when the time is over, or when the run is cancelled or left to the next process. */
   readonly signal: AbortSignal
   readonly #timer: NodeJS.Timeout
+  /** By a clock that only goes forward, as the timer: a clock that is set makes nobody wait longer, or give up. */
+  readonly #endsAtMs: number
 
   constructor(
     private readonly untilMs: number,
-    private readonly now: () => number,
+    now: () => number,
     private readonly progress: RunProgress,
     private readonly ended: AbortSignal
   ) {
     const over = new AbortController()
-    this.#timer = setTimeout(() => over.abort('expired'), Math.max(0, untilMs - now()))
+    const leftMs = Math.max(0, untilMs - now())
+    this.#endsAtMs = performance.now() + leftMs
+    this.#timer = setTimeout(() => over.abort('expired'), leftMs)
     this.signal = AbortSignal.any([ended, over.signal])
     this.signal.addEventListener('abort', () => this.stop(), { once: true })
   }
@@ -26,7 +30,7 @@ export class RunWait {
 
   /** What is left of it, for the next relay. */
   get seconds(): number {
-    return Math.max(1, Math.ceil((this.untilMs - this.now()) / 1_000))
+    return Math.max(1, Math.ceil((this.#endsAtMs - performance.now()) / 1_000))
   }
 
   /** What was cancelled, or left to the next process, is not settled here. */

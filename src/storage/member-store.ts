@@ -79,13 +79,15 @@ export function createMemberStore(db: Database) {
     `INSERT INTO member_certificates (fingerprint, member_id, serial, der, not_before, not_after)
      VALUES (@fingerprint, @memberId, @serial, @der, @notBeforeMs, @notAfterMs)`
   )
-  const selectGood = db.prepare<[string, number], MemberCertificateRow>(
+  /** One that was issued while the clock was ahead is not valid yet: it comes after all others. */
+  const newestFirst = 'ORDER BY not_before > ?, not_before DESC, rowid DESC'
+  const selectGood = db.prepare<[string, number, number], MemberCertificateRow>(
     `SELECT ${CERTIFICATE} FROM member_certificates
-     WHERE member_id = ? AND revoked_at IS NULL AND not_after > ? ORDER BY not_before DESC, rowid DESC`
+     WHERE member_id = ? AND revoked_at IS NULL AND not_after > ? ${newestFirst}`
   )
-  const selectLast = db.prepare<[string], MemberCertificateRow>(
+  const selectLast = db.prepare<[string, number], MemberCertificateRow>(
     `SELECT ${CERTIFICATE} FROM member_certificates
-     WHERE member_id = ? AND revoked_at IS NULL ORDER BY not_before DESC, rowid DESC LIMIT 1`
+     WHERE member_id = ? AND revoked_at IS NULL ${newestFirst} LIMIT 1`
   )
   const selectAllGood = db.prepare<[number, number, number], MemberCertificateRow & { readonly place: number }>(
     `SELECT ${CERTIFICATE}, rowid AS place FROM member_certificates
@@ -133,9 +135,9 @@ export function createMemberStore(db: Database) {
     countUnder: (id: string) => countUnder.get(id) ?? 0,
     relaysUnder: (id: string, afterId: string, limit: number) => selectRelaysUnder.all(id, afterId, limit),
     /** Certificates that are neither revoked nor at their end, the newest first. */
-    certificatesOf: (id: string, nowMs: number) => selectGood.all(id, nowMs),
+    certificatesOf: (id: string, nowMs: number) => selectGood.all(id, nowMs, nowMs),
     /** The newest that was not revoked, whether it has ended or not. */
-    lastCertificateOf: (id: string) => selectLast.get(id),
+    lastCertificateOf: (id: string, nowMs: number) => selectLast.get(id, nowMs),
     /** All of these, a page at a time. @param afterPlace that of the last one of the page before; 0 for the first */
     certificates: (nowMs: number, afterPlace: number, limit: number) => selectAllGood.all(nowMs, afterPlace, limit),
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,

@@ -30,6 +30,8 @@ export interface TreeSyncStatus {
   readonly version: string | undefined
   /** When the policy server last said that this is the tree, in ms since 1970; undefined since the start. */
   readonly syncedAtMs: number | undefined
+  /** The same by `performance.now`, for its age. */
+  readonly syncedAtUptimeMs: number | undefined
   /** Why the last attempt failed; undefined when it did not. */
   readonly problem: string | undefined
 }
@@ -54,7 +56,12 @@ export interface TreeSyncOptions {
 export class TreeSync {
   readonly #stopping = new AbortController()
   readonly #now: () => number
-  #status: TreeSyncStatus = { version: undefined, syncedAtMs: undefined, problem: 'not asked yet' }
+  #status: TreeSyncStatus = {
+    version: undefined,
+    syncedAtMs: undefined,
+    syncedAtUptimeMs: undefined,
+    problem: 'not asked yet'
+  }
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
@@ -103,7 +110,7 @@ export class TreeSync {
       outcome = fetched.outcome
       const { version } = fetched
       // in the same turn as the tree was put in place: whoever sees the one sees the other
-      this.#status = { version, syncedAtMs: this.#now(), problem: undefined }
+      this.#status = { version, syncedAtMs: this.#now(), syncedAtUptimeMs: performance.now(), problem: undefined }
       if (outcome !== 'unchanged') logger.info({ version, outcome }, 'the tree came from the policy server')
     } catch (error) {
       if (this.#stopping.signal.aborted) return

@@ -90,7 +90,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
 
   function forget(id: string): void {
     try {
-      if (store.forget(id, now())) logger.warn({ hop: id }, 'a neighbour is no Treeline relay any more')
+      if (store.forget(id)) logger.warn({ hop: id }, 'a neighbour is no Treeline relay any more')
     } catch (err) {
       logger.error({ err, hop: id }, 'cannot record that a neighbour is no Treeline relay any more')
     }

@@ -91,6 +91,11 @@ for (const [name, call] of Object.entries({ treeline: command, shell })) {
     await utimes(node.path('data'), 1, 1) // as when an older file is moved over it
     ends(await share(), 'repaired')
     assert.equal(node.relay.files.get('b/a/id')?.content.toString(), 'two')
+    const ahead = Date.now() / 1_000 + 86_400 // made before the clock was set back
+    await utimes(node.path('data.sign'), ahead, ahead)
+    await writeFile(node.path('data'), 'three')
+    ends(await share(), 'repaired')
+    assert.equal(node.relay.files.get('b/a/id')?.content.toString(), 'three')
   })
 
   test(`${name}: the file of every source`, async t => {

@@ -45,4 +45,6 @@ test('that the root is away is an error once the certificate is due, and not bef
   const due = await firstLineAfter(t, 70)
   assert.deepEqual([due.level, due.reason], [50, 'nothing listens there'])
   assert.match(due.msg, /could not be renewed yet/)
+  const notYetValid = await firstLineAfter(t, -1)
+  assert.equal(notYetValid.level, 50, 'made while a clock was ahead')
 })

@@ -227,6 +227,19 @@ test('a certificate that ended is renewed for its key within the grace, and the 
   await root.members.renew(await makeRequest('relay-1', again.machine.tls))
 })
 
+test('a certificate that was issued while the clock of the root was ahead is replaced once it is right', async t => {
+  const root = await startMembers(t)
+  root.clock.nowMs += 10 * DAY_MS
+  const { machine, serial } = await joinAs(root, 'relay-1')
+  const request = await makeRequest('relay-1', machine.tls)
+  root.clock.nowMs -= 10 * DAY_MS
+  const valid = new X509Certificate((await root.members.renew(request)).certificate)
+  assert.notEqual(valid.serialNumber, serial)
+  assert.ok(Date.parse(valid.validFrom) <= root.clock.nowMs)
+  const again = new X509Certificate((await root.members.renew(request)).certificate)
+  assert.equal(again.serialNumber, valid.serialNumber, 'asked again, it is the same one')
+})
+
 test("the root's own certificate can always be renewed: nobody could let it in again", async t => {
   const root = await startMembers(t)
   root.clock.nowMs += 10 * LIFETIME_MS

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { ExpiryWatch } from '../../src/membership/expiry.js'
+import { silentLogger } from '../../src/values/logger.js'
+import { eventually } from '../support/eventually.js'
+
+const END_MS = 1_000
+
+/** Watches one certificate, which ends at {@link END_MS}. */
+function startWatch(t: TestContext, publish: () => Promise<void> = () => Promise.resolve()) {
+  const clock = { nowMs: 0, looks: 0 }
+  let published = 0
+  const watch = new ExpiryWatch(
+    {
+      store: { nextEnd: afterMs => (afterMs < END_MS ? END_MS : undefined) },
+      publish: async () => {
+        published += 1
+        await publish()
+      },
+      logger: silentLogger,
+      now: () => {
+        clock.looks += 1
+        return clock.nowMs
+      }
+    },
+    1
+  )
+  t.after(() => watch.stop())
+  watch.start()
+  const looked = async () => {
+    const before = clock.looks
+    await eventually('two more looks', () => clock.looks > before + 1)
+  }
+  return { clock, looked, published: () => published }
+}
+
+test('the tree is made anew when a certificate ends, and when the clock is set back: it may not have ended yet', async t => {
+  const { clock, looked, published } = startWatch(t)
+  await looked()
+  assert.equal(published(), 0)
+  clock.nowMs = 2_000
+  await eventually('the end', () => published() === 1)
+  await looked()
+  assert.equal(published(), 1)
+  clock.nowMs = 500
+  await eventually('its return', () => published() === 2)
+  await looked()
+  assert.equal(published(), 2)
+})
+
+test('a tree that could not be made anew is tried again', async t => {
+  let failures = 0
+  const { clock, looked, published } = startWatch(t, async () => {
+    failures += 1
+    if (failures < 3) throw new Error('the disk is full')
+  })
+  clock.nowMs = 2_000
+  await eventually('the third try', () => published() === 3)
+  await looked()
+  assert.equal(published(), 3)
+})
