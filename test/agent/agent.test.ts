@@ -41,6 +41,7 @@ async function makeAgent(t: TestContext, lines = ''): Promise<Lower> {
     writeFileSync(path, text, { mode })
     return path
   }
+  mkdirSync(join(folder, 'state')) // as the command does, which takes its lock
   const command = file('command', COMMAND, 0o755)
   const config = parseAgentConfig(
     `node_id = "node-1"
