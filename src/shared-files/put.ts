@@ -8,7 +8,7 @@ import { verifyFileSignature } from '../values/file-signature.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
-import { acceptedAt } from './acceptance-clock.js'
+import type { AcceptanceClock } from './acceptance-clock.js'
 import { type AdmittedMetadata, admitMetadata, checkSender, expiryOf, sourceKeyHash } from './admission.js'
 import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
 import { type FileLayout, keyName } from './file-layout.js'
@@ -55,8 +55,7 @@ export interface PutParts {
   readonly lock: KeyLock
   readonly quota: Quota
   readonly nextSpoolName: () => string
-  /** The next time at which this relay accepts a file as the first one. */
-  readonly acceptanceTime: () => number
+  readonly acceptance: AcceptanceClock
   readonly now: () => number
 }
 
@@ -142,10 +141,9 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
   }
 
   /** The lock of the key is held: what is here now is what it has to be later than. */
-  function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): number {
+  function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): Promise<number> {
     const here = [parts.files.find(key), waiting].flatMap(row => (row === undefined ? [] : [row.acceptedAtMs]))
-    const ownMs = request.acceptedAtMs === undefined ? parts.acceptanceTime() : now()
-    return acceptedAt(request.acceptedAtMs, ownMs, here)
+    return parts.acceptance.accept(request.acceptedAtMs, here)
   }
 
   async function deliver(
@@ -164,7 +162,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const release = await parts.lock.acquire(keyName(received))
     try {
       const waiting = parts.outboxStore.findByKey(received)
-      const record = { ...received, acceptedAtMs: acceptanceOf(arrival, received, waiting) }
+      const record = { ...received, acceptedAtMs: await acceptanceOf(arrival, received, waiting) }
       if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
       if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import type { Config } from '../config/config.js'
+import { createAcceptanceStore } from '../storage/acceptance-store.js'
 import type { Database } from '../storage/database.js'
 import { groupCommitOf } from '../storage/group-commit.js'
 import { createOutboxStore, type OutboxRow } from '../storage/outbox-store.js'
@@ -9,7 +10,7 @@ import type { CurrentTopology } from '../tree/topology.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
-import { createAcceptanceClock } from './acceptance-clock.js'
+import { AcceptanceClock } from './acceptance-clock.js'
 import { PACE_LIMITS, type PaceLimits } from './body-reader.js'
 import { createFileLayout } from './file-layout.js'
 import { createFolderSync } from './folder-sync.js'
@@ -72,7 +73,12 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const cache = createHeadCache()
   const quota = createQuota(config)
   const health = createHopHealth(options.monotonicNow ?? (() => performance.now()), random)
-  const newestMs = Math.max(store.newestAcceptedMs(), outboxStore.newestAcceptedMs())
+  const acceptances = createAcceptanceStore(db)
+  const acceptance = new AcceptanceClock({
+    now,
+    markMs: acceptances.before(),
+    writeMark: ms => commit(() => acceptances.setBefore(ms))
+  })
   const nextSpoolName = createSpoolNames()
   const handedDown = createHandedDown()
   const settler = createSettler({ layout, store, commit, syncFolder, logger })
@@ -138,7 +144,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     lock,
     quota,
     nextSpoolName,
-    acceptanceTime: createAcceptanceClock(now, newestMs),
+    acceptance,
     now
   })
   const head = createHead({

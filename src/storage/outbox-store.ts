@@ -77,11 +77,8 @@ export function createOutboxStore(db: Database) {
   const expired = db
     .prepare<[number, number], string>('SELECT id FROM outbox WHERE expires_at <= ? ORDER BY expires_at LIMIT ?')
     .pluck()
-  const newestAccepted = db.prepare<[], number | null>('SELECT max(accepted_at) FROM outbox').pluck()
 
   return {
-    /** When the newest of them was accepted, in ms since 1970; 0 when there is none. */
-    newestAcceptedMs: (): number => newestAccepted.get() ?? 0,
     findByKey: (key: FileKey): OutboxRow | undefined => byKey.get(key),
     find: (id: string): OutboxRow | undefined => byId.get(id),
     /** Takes the place of an entry with the same key. */

@@ -65,11 +65,8 @@ export function createSharedFileStore(db: Database) {
     `SELECT ${COLUMNS} FROM shared_files WHERE target = @target AND (@fileId IS NULL OR file_id = @fileId)
        AND expires_at > @nowMs ORDER BY source, file_id LIMIT @limit`
   )
-  const newestAccepted = db.prepare<[], number | null>('SELECT max(accepted_at) FROM shared_files').pluck()
 
   return {
-    /** When the newest of them was accepted, in ms since 1970; 0 when there is none. */
-    newestAcceptedMs: (): number => newestAccepted.get() ?? 0,
     find: (key: FileKey): SharedFileRow | undefined => find.get(key),
     findHash: (key: FileKey): FileHash | undefined => findHash.get(key.target, key.source, key.fileId),
     /** Takes the place of a row with the same key. */

@@ -168,6 +168,7 @@ export async function openSharedFiles(options: TestRelayOptions = {}): Promise<T
     db,
     logger: silentLogger,
     now: () => clock.nowMs,
+    monotonicNow: () => clock.nowMs,
     ...more
   })
   let isStopped = false
