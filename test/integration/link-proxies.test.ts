@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
+import { makeCertificate } from '../support/openssl-certificate.js'
 import { HTTP_PROXIES, OWN, REVERSE_PROXIES, startHttpProxy, startReverseProxy, whyNot } from '../support/proxies.js'
 import { changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
@@ -58,12 +58,9 @@ for (const name of HTTP_PROXIES) {
 
 /** Has relay-a reach the root through a web server that ends the TLS. @returns the port of that */
 async function putFrontBefore(t: TestContext, tree: RunningTree, name: (typeof REVERSE_PROXIES)[number]) {
-  const certificate = await makeAgentCertificate({ nodeId: 'front', hostname: '127.0.0.1' })
   const folder = join(tree.folder, 'front')
   await mkdir(folder)
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  await writeFile(cert, certificate.certificatePem)
-  await writeFile(key, certificate.privateKeyPem)
+  const { certFile: cert, keyFile: key } = await makeCertificate(join(folder, 'front')) // a web server's: of no node
   const { port } = await startReverseProxy(t, name, folder, { cert, key, plain: tree.relay('root').localUrl })
   const relayA = tree.relay('relay-a')
   await reachUpstreamAt(relayA, port)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PROTOCOL_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { startTree } from '../support/relay-tree.js'
@@ -42,7 +43,7 @@ test('links are listed and closed, and a relay says whether its own one stands',
   })
 
   await t.test('what is shown of a link', async () => {
-    assert.deepEqual([first.kind, first.id, first.version], ['relay', 'relay-a', 1])
+    assert.deepEqual([first.kind, first.id, first.version], ['relay', 'relay-a', PROTOCOL_VERSIONS.newest])
     assert.match(first.remote_address, /^127\.0\.0\.\d+:\d+$/)
     assert.match(first.program, /^\d+\.\d+\.\d+/)
     assert.ok(Date.parse(first.connected_at) >= startedAtMs && Date.parse(first.connected_at) <= Date.now())

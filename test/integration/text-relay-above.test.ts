@@ -18,7 +18,11 @@ test('an existing relay above ours', async t => {
   const { tree, text } = await startMixedTree(t, {
     relays: RELAYS,
     textRelay: 'root',
-    settings: { 'output.upstream': ['user = "agent"', 'password = "secret"'] }
+    settings: {
+      'output.upstream': ['user = "agent"', 'password = "secret"'],
+      // an existing relay shows no certificate: it is known by its address
+      remote_run: ['allowed_networks = ["127.0.0.0/8"]']
+    }
   })
   const [relayA, sub] = ['relay-a', 'sub'].map(id => tree.relay(id))
   assert.ok(relayA !== undefined && sub !== undefined)
@@ -80,25 +84,23 @@ test('an existing relay above ours', async t => {
   })
 
   await t.test(
-    'from an address that is not listed it may not; listed in remote_run.allowed_networks it may',
+    'from an address that is listed in remote_run.allowed_networks it may; from another one it may not',
     async () => {
       const certificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'x', kind: 'ec' })
       // A certificate that nobody knows makes a caller that is known by its address alone, even on loopback.
       const as = { ...tree.member('root'), certificate }
       const run = () =>
         postForm(relayA, '/rudder/relay-api/remote-run/all', { classes: '', keep_output: 'true' }, { as })
-      const refused = await run()
-      assert.equal(refused.status, 403)
-      assert.match(refused.text, /remote_run\.allowed_networks/)
-      await editConfig(relayA, config =>
-        config.replace('[remote_run]', '[remote_run]\nallowed_networks = ["127.0.0.1"]')
-      )
+      const listed = await run()
+      assert.equal(listed.status, 200)
+      assert.match(listed.text, /^agent of node-s1/m)
+      await editConfig(relayA, config => config.replace('allowed_networks = ["127.0.0.0/8"]', 'allowed_networks = []'))
       tree.processes.get('relay-a')?.signal('SIGHUP')
-      const answer = await eventually('the new setting', async () => {
+      const refused = await eventually('the new setting', async () => {
         const got = await run()
-        return got.status === 200 && got
+        return got.status === 403 && got
       })
-      assert.match(answer.text, /^agent of node-s1/m)
+      assert.match(refused.text, /remote_run\.allowed_networks/)
     }
   )
 })
