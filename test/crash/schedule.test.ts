@@ -9,6 +9,7 @@ import { ask } from '../support/http.js'
 import { proxyUpstream } from '../support/relay-behind-proxy.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
+import { steppingClock } from '../support/stepping-clock.js'
 import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
 import { startTcpProxy } from '../support/tcp-proxy.js'
 
@@ -21,6 +22,8 @@ const RELAYS = [
   { id: 'relay-b', under: 'root', nodes: ['node-b1'] }
 ]
 const IDS = RELAYS.map(({ id }) => id)
+/** How far the clocks of relays step, forward and back: well below the time to live of the files. */
+const STEP_SECONDS = 600
 /** Nodes that hold links of their own: they run themselves while these stand, and are run by the command otherwise. */
 const AGENTS = ['node-s1', 'node-b1']
 /** Notes its runs where the command of the relays does, and that it was the agent. */
@@ -37,23 +40,26 @@ async function startBehindProxy(t: TestContext, tree: RunningTree, id: string) {
   return { proxy, agent }
 }
 
-test('relays and agents killed, frozen, cut off and restarted at random, while files are shared and runs made', async t => {
+test('relays and agents killed, frozen, cut off, restarted and their clocks set at random, while files are shared and runs made', async t => {
   const seed = chooseSeed()
   t.diagnostic(`repeat with TREELINE_SEED=${seed}; for longer with TREELINE_MINUTES`)
   const random = seededRandom(seed)
   const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)]
   const tree = await startTree(t, {
     relays: RELAYS,
-    absent: ['relay-a', 'sub'],
+    absent: IDS,
     agent: NOTING_AGENT,
     settings: {
       links: ['ping_interval = "1s"', 'longest_wait = "1s"'],
       general: ['connect_timeout = "1s"', 'response_timeout = "2s"']
     }
   })
+  const clocks = new Map(IDS.map(id => [id, steppingClock(join(tree.folder, `clock-${id}`), { isKilled: true })]))
+  const startRelay = (id: string) => tree.restart(id, clocks.get(id)?.environment)
+  await Promise.all(['root', 'relay-b'].map(startRelay))
   const proxies = await Promise.all(['relay-a', 'sub'].map(id => proxyUpstream(t, tree, id)))
-  await tree.restart('relay-a')
-  await tree.restart('sub')
+  await startRelay('relay-a')
+  await startRelay('sub')
   const agents = new Map<string, AgentProcess>()
   for (const id of AGENTS) {
     const { proxy, agent } = await startBehindProxy(t, tree, id)
@@ -67,7 +73,7 @@ test('relays and agents killed, frozen, cut off and restarted at random, while f
   }
   const restart = async (id: string) => {
     const agent = agents.get(id)
-    if (agent === undefined) await tree.restart(id)
+    if (agent === undefined) await startRelay(id)
     else agents.set(id, await agent.restart())
   }
   const anyone = () => pick([...IDS, ...AGENTS]) ?? ''
@@ -87,6 +93,12 @@ test('relays and agents killed, frozen, cut off and restarted at random, while f
     random,
     label: 'file'
   })
+  const step = async (seconds: number) => {
+    const clock = pick(
+      [...clocks.values()].filter(({ offsetSeconds }) => Math.abs(offsetSeconds + seconds) <= STEP_SECONDS)
+    )
+    clock?.set(clock.offsetSeconds + seconds)
+  }
   const happened: Record<string, number> = {}
   const actions: Record<string, () => Promise<void>> = {
     kill: async () => {
@@ -113,15 +125,20 @@ test('relays and agents killed, frozen, cut off and restarted at random, while f
       proxy?.heal()
     },
     cut: async () => pick(proxies)?.cut(),
-    halve: async () => pick(proxies)?.halve()
+    halve: async () => pick(proxies)?.halve(),
+    forward: () => step(STEP_SECONDS),
+    back: () => step(-STEP_SECONDS)
   }
-  const endMs = Date.now() + MINUTES * 60_000
-  while (Date.now() < endMs) {
-    const action = pick(Object.keys(actions)) ?? 'cut'
+  const act = async (action: string) => {
     happened[action] = (happened[action] ?? 0) + 1
     await actions[action]?.()
     await sleep(random() * 500)
   }
+  const endMs = Date.now() + MINUTES * 60_000
+  while (Date.now() < endMs) {
+    await act(pick(Object.keys(actions)) ?? 'cut')
+  }
+  for (const each of ['forward', 'back']) if (happened[each] === undefined) await act(each)
   await work.stop()
   for (const id of ['root', 'relay-a']) {
     await eventually(`the link to ${id}`, async () => {

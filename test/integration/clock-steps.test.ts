@@ -1,35 +1,25 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
+import { steppingClock } from '../support/stepping-clock.js'
 
-/** Of Debian's package `faketime`, by the machine's architecture. */
-const LIBRARY = ['x86_64', 'aarch64']
-  .map(machine => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
-  .find(file => existsSync(file))
-const DAY_MS = 24 * 3_600_000
+const DAY_SECONDS = 24 * 3_600
 
-test('a clock that steps, forward and back', { skip: LIBRARY === undefined ? 'it needs faketime' : false }, async t => {
+test('a clock that steps, forward and back', async t => {
   const tree = await startTree(t, {
     relays: [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }],
     absent: ['root'],
     settings: { shared_files: ['cleanup.frequency = "* * * * * *"'] }
   })
   const root = tree.relay('root')
-  const step = join(root.directory, 'faketime')
-  const setTo = (offset: string) => writeFile(step, offset)
-  await setTo('@1970-01-01 00:00:30')
-  await tree.restart('root', {
-    LD_PRELOAD: LIBRARY,
-    FAKETIME_TIMESTAMP_FILE: step,
-    FAKETIME_NO_CACHE: '1',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1'
-  })
+  const secondsSince1970 = Math.floor(Date.now() / 1_000)
+  const clock = steppingClock(join(root.directory, 'clock'), { offsetSeconds: 30 - secondsSince1970 })
+  const process = await tree.restart('root', clock.environment)
   const put = async (name: string, content: string) => {
     const file = signContent('n1', tree.member('n2'), name, content)
     const answer = await ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
@@ -39,7 +29,7 @@ test('a clock that steps, forward and back', { skip: LIBRARY === undefined ? 'it
 
   await t.test('from 1970 to today: it goes on serving', async () => {
     assert.equal((await ask(root, '/uuid')).text, 'root')
-    await setTo('+0')
+    clock.set(0)
     assert.equal((await ask(root, '/uuid')).text, 'root')
     assert.match(await run(), /agent of n1/)
   })
@@ -47,7 +37,7 @@ test('a clock that steps, forward and back', { skip: LIBRARY === undefined ? 'it
   await t.test('ten minutes back: a newer file is kept, runs go on, and what expires still goes', async () => {
     assert.equal((await put('f', 'first')).status, 200)
     assert.match(await run(), /agent of n1/)
-    await setTo('-10m')
+    clock.set(-600)
     const second = await put('f', 'second')
     assert.deepEqual([second.status, second.state], [200, undefined])
     assert.equal((await ask(root, second.path)).text, 'second')
@@ -60,11 +50,13 @@ test('a clock that steps, forward and back', { skip: LIBRARY === undefined ? 'it
   })
 
   await t.test('a day forward: times of the purge that were jumped over are made up for once', async () => {
-    await setTo('+1d')
+    clock.set(DAY_SECONDS)
     const late = signContent('n1', tree.member('n2'), 'late', 'content')
     assert.equal((await ask(root, `${late.path}?ttl=1h`, { method: 'PUT', body: late.body })).status, 200)
     const listed = await ask(root, '/shared-files/n1?file_id=late')
     const { files } = JSON.parse(listed.text)
-    assert.ok(Date.parse(files[0].expires_at) > Date.now() + DAY_MS)
+    assert.ok(Date.parse(files[0].expires_at) > Date.now() + DAY_SECONDS * 1_000)
   })
+
+  await process.stop()
 })

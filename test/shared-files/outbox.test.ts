@@ -18,7 +18,9 @@ import {
   topologyOf,
   WHOLE_TREE
 } from '../support/shared-file-relays.js'
+import { temporaryFolder } from '../support/treeline-command.js'
 
+const DAY_MS = 24 * 3_600_000
 const OURS = { [RELAY_HEADER]: '1' }
 
 /** Waits until the relay itself says so: it works in the background. */
@@ -61,6 +63,31 @@ test('a hop that stays away is tried with one entry at a time, ever more rarely'
   const waits = root.files.outbox.list().map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
   assert.equal(waits.filter(wait => wait === 2_000).length, 1)
   assert.equal(waits.filter(wait => wait === 0).length, 4)
+})
+
+test('what was put off goes on when the clock is set back a day, in the same process and after a restart', async t => {
+  const down = new TestHop('relay')
+  const below = await startSharedFiles(t, { selfId: 'relay', nodes: BELOW_RELAY })
+  const uptime = { nowMs: 0 }
+  const folder = await temporaryFolder(t)
+  const options = { hops: [down], more: { monotonicNow: () => uptime.nowMs }, folder }
+  const root = await startSharedFiles(t, options)
+  await root.put(sign('n2/n1/f', 'content'))
+  await root.put(sign('n2/n1/g', 'content'))
+  root.clock.nowMs -= DAY_MS
+  uptime.nowMs += 1_000
+  root.files.start()
+  const waits = () => root.files.outbox.list().map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
+  await until(() => Math.min(...waits()) <= 2_000) // one was tried, and put off by the clock as it is now
+  assert.equal(down.requests.length, 2)
+  await root.stop()
+
+  const again = await startSharedFiles(t, options)
+  again.clock.nowMs = root.clock.nowMs - DAY_MS
+  down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
+  again.files.start()
+  await until(() => again.files.outbox.list().length === 0)
+  assert.equal(await below.head(sign('n2/n1/f', 'content')), true)
 })
 
 test('a newer copy takes the place of the one that waits, and an older one does not', async t => {
