@@ -21,6 +21,7 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA: 415,
   NO_SUCH_RANGE: 416,
+  NOT_RECOGNIZED: 421, // "Misdirected Request": over another connection, such as a link, it may be granted
   TOO_MANY_HEADERS: 431,
   NO_COMMON_VERSION: 501, // not a 4xx: a file waits until one of the two is updated
   HOP_UNREACHABLE: 502,

@@ -32,6 +32,11 @@ export function isKnownRelay(caller: Caller): boolean {
   return caller.kind === 'policy-server' || caller.kind === 'relay'
 }
 
+/** Whether a caller whom nothing identifies may be a relay: where a web server ends the TLS, certificates end as well. */
+export function mayBeRelay({ kind }: Caller): boolean {
+  return kind === 'proxied' || kind === 'network'
+}
+
 /** Where a request comes from. Its signal is made only when someone asks for it: most requests never wait. */
 class RequestOrigin implements Origin {
   #signal: AbortSignal | undefined
@@ -53,6 +58,15 @@ class RequestOrigin implements Origin {
   get passed(): readonly string[] {
     if (!isKnownRelay(this.request.caller)) return []
     return parsePassed(headerText(this.request, PASSED_HEADER) ?? '')
+  }
+
+  get claimedPassed(): readonly string[] {
+    if (!mayBeRelay(this.request.caller)) return []
+    try {
+      return parsePassed(headerText(this.request, PASSED_HEADER) ?? '')
+    } catch {
+      return [] // it is not believed anyway
+    }
   }
 
   get signal(): AbortSignal {

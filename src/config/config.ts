@@ -136,8 +136,6 @@ export interface Config {
   }
   readonly sharedFolder: {
     readonly path: string
-    /** Ours. Whether symbolic links in it may lead out of it. */
-    readonly followLinks: boolean
     /** Ours. */
     readonly allowedNetworks: NetworkSet
   }

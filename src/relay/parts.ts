@@ -122,7 +122,7 @@ export async function createParts({
     localSockets: new WeakSet(),
     links: createLinkAdministration(registry),
     ownLink: () => ownLinks.dialer?.status,
-    sharedFolder: createSharedFolder(config.sharedFolder.path, () => system.config().sharedFolder.followLinks),
+    sharedFolder: createSharedFolder(config.sharedFolder.path),
     system,
     metrics,
     adminToken: readToken(config.tokens.adminFile),
@@ -149,6 +149,7 @@ function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: 
       config: config.sharedFiles,
       pace: paceLimits(config.limits),
       maxUploads: config.limits.maxUploads,
+      takesLinks: config.links.accept,
       observer: {
         onStored: (sizeBytes, key) => {
           metrics.bytesStored(sizeBytes)

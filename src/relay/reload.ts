@@ -28,7 +28,6 @@ const LIVE: ReadonlySet<string> = new Set([
   'remoteRun.stderr',
   'sharedFiles.allowedNetworks',
   'sharedFolder.allowedNetworks',
-  'sharedFolder.followLinks',
   'metrics.allowedNetworks'
 ])
 

@@ -39,6 +39,15 @@ export function sourceKeyHash(source: string, topology: Topology, vouched: strin
   throw new RelayError('UNKNOWN_SOURCE', `unknown source: ${source} ${why}`)
 }
 
+/** An unknown source is no last word where the caller may be our policy server: it would vouch for it. */
+export function notRecognized(error: RelayError): RelayError {
+  return new RelayError(
+    'NOT_RECOGNIZED',
+    `${error.message}; the caller vouches for it, but nothing shows that it is the policy server of this relay, as when a ` +
+      'web server ends the TLS: set links.dial here, or have it call at general.https_listen'
+  )
+}
+
 /**
  * `shared_files.require_sender`: the source itself, or a relay that it passed.
  * @throws {RelayError} FORBIDDEN

@@ -16,20 +16,41 @@ export function createFileLayout(root: string): FileLayout {
   return { root, incoming: join(root, '.incoming~'), outbox: join(root, '.outbox~') }
 }
 
-/** The folders above a file, from the topmost that may be missing down to its own. */
-export function foldersOf(layout: FileLayout, key: FileKey): string[] {
-  const target = join(layout.root, key.target)
-  const files = join(target, 'files')
-  return [target, files, join(files, key.source)]
+/** Within the folder of a relay: what is kept on its behalf. Its agent fetches all that is below. */
+export const ON_BEHALF = 'shared-files'
+
+/** A kept file, and where it lies. */
+export interface PlacedKey extends FileKey {
+  /** The relays between this one and the target, `/` between them; empty for a node of this relay. */
+  readonly via: string
 }
 
-export function folderOf(layout: FileLayout, key: FileKey): string {
-  return `${layout.root}/${key.target}/files/${key.source}`
+/** The folders above a file, from the topmost that may be missing down to its own. */
+export function foldersOf(layout: FileLayout, key: PlacedKey): string[] {
+  const folders: string[] = []
+  let folder = layout.root
+  const names = [...relaysOf(key.via).flatMap(relay => [relay, ON_BEHALF]), key.target, 'files', key.source]
+  for (const name of names) {
+    folder = join(folder, name)
+    folders.push(folder)
+  }
+  return folders
+}
+
+export function folderOf(layout: FileLayout, key: PlacedKey): string {
+  const own = `${key.target}/files/${key.source}`
+  if (key.via === '') return `${layout.root}/${own}`
+  const above = relaysOf(key.via).map(relay => `${relay}/${ON_BEHALF}/`)
+  return `${layout.root}/${above.join('')}${own}`
 }
 
 /** Existing agents download from exactly here. */
-export function pathOf(layout: FileLayout, key: FileKey): string {
+export function pathOf(layout: FileLayout, key: PlacedKey): string {
   return `${folderOf(layout, key)}/${key.fileId}`
+}
+
+function relaysOf(via: string): string[] {
+  return via === '' ? [] : via.split('/')
 }
 
 /** One string per file: no id has a slash. */

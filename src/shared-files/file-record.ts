@@ -15,6 +15,12 @@ export interface FileRecord extends FileKey {
   readonly metadata: string
 }
 
+/** A file that is kept here. */
+export interface KeptRecord extends FileRecord {
+  /** Where it lies, see `PlacedKey` in `file-layout.ts`. */
+  readonly via: string
+}
+
 type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
 /**

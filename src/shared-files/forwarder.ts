@@ -8,12 +8,15 @@ import type { PlaceableFile } from './incoming-file.js'
 import type { NextStep } from './next-step.js'
 import type { SharedFilesObserver } from './observer.js'
 import type { Outbox, Provenance } from './outbox.js'
+import type { Placement } from './placement.js'
 import type { PutOutcome } from './types.js'
 
 export interface ForwarderParts {
   readonly outbox: Outbox
+  readonly placement: Pick<Placement, 'removeKept'>
   readonly health: HopHealth
   readonly handedDown: HandedDown
+  readonly takesLinks: boolean
   readonly now: () => number
   readonly observer: SharedFilesObserver
   /** The outbox may have something that can be tried now. */
@@ -37,7 +40,9 @@ export interface Forwarder {
   ): Promise<PutOutcome | 'keep-here'>
 }
 
-export function createForwarder({ outbox, health, handedDown, now, observer, wakeOutbox }: ForwarderParts): Forwarder {
+export function createForwarder(parts: ForwarderParts): Forwarder {
+  const { outbox, placement, health, handedDown, now, observer, wakeOutbox } = parts
+
   async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
     await outbox.add(record, bytes, { ...how, passed: before.join(',') }, now() + waitMs, why)
@@ -59,7 +64,7 @@ export function createForwarder({ outbox, health, handedDown, now, observer, wak
         keyHash: how.keyHash
       }
       const result = await handedDown.during('PUT', hop, record, record.hash, () =>
-        transfer(hop, kind, shipment, now(), signal)
+        transfer(hop, kind, shipment, { nowMs: now(), takesLinks: parts.takesLinks, signal })
       )
       if (result.kind === 'unreachable') {
         observer.onForwarded?.(hop.id, 'unreachable', false)
@@ -70,6 +75,7 @@ export function createForwarder({ outbox, health, handedDown, now, observer, wak
       if (result.kind === 'refused') throw new HopRefusedError(hop.id, result.status, result.message)
       if (result.kind === 'keep-here') return 'keep-here'
       await outbox.removeOlder(record)
+      await placement.removeKept(record)
       return result.outcome
     }
   }

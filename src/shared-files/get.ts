@@ -10,6 +10,7 @@ import { type FileLayout, keyName, pathOf } from './file-layout.js'
 import { readStart } from './hop-transfer.js'
 import type { KeyLock } from './key-lock.js'
 import { checkNotBack, nextStep } from './next-step.js'
+import { isKeptOnBehalf, relaysOnTheWay } from './on-behalf.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
@@ -79,12 +80,13 @@ export function createGet(parts: GetParts) {
         `${key.target} is not below this relay, and files are fetched downwards only; ask a relay above both`
       )
     }
-    const mayBeKept = step.kind === 'here' || !step.hop.isTreeline
-    const row = mayBeKept ? await findKept(key) : undefined
+    const mayBeKept = step.kind === 'here' || isKeptOnBehalf(step, parts.neighbours)
+    const found = mayBeKept ? await findKept(key) : undefined
+    const row = step.kind === 'here' || found?.via === relaysOnTheWay(key.target, topology()) ? found : undefined
     checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
     if (row !== undefined) return { ...keptFile(parts.layout, row), isCurrent: () => isSame(row, store.find(key)) }
     if (step.kind === 'here') throw notFound(key)
-    checkNotBack(step, origin.caller, origin.passed, key.target)
+    checkNotBack(step, origin, key.target)
     return relay(step.hop, key, origin, headers)
   }
 }

@@ -12,6 +12,7 @@ import type { HeadCache } from './head-cache.js'
 import type { HopHealth } from './hop-health.js'
 import { readStart } from './hop-transfer.js'
 import { checkNotBack, nextStep } from './next-step.js'
+import { isKeptOnBehalf, relaysOnTheWay } from './on-behalf.js'
 import type { Outbox } from './outbox.js'
 
 export interface HeadParts {
@@ -27,9 +28,13 @@ export interface HeadParts {
   readonly now: () => number
 }
 
+/** Where files of this relay's own nodes lie: no relay is between. */
+const HERE = ''
+const FIRST_REDIRECT = 300
+
 /** Whether a file is here. The hottest path of all: no allocation but the name, and mostly no SQL. */
 function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cache' | 'now'>) {
-  return (key: FileKey, hash: string): boolean => {
+  return (key: FileKey, hash: string, via: string): boolean => {
     if (hash === '') return false
     const name = keyName(key)
     let file = cache.get(name)
@@ -39,7 +44,7 @@ function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cach
       if (file === undefined) return false
       cache.set(name, file)
     }
-    return (file.hash === hash || file.hash === hash.toLowerCase()) && file.expiresAtMs > now()
+    return file.via === via && (file.hash === hash || file.hash === hash.toLowerCase()) && file.expiresAtMs > now()
   }
 }
 
@@ -62,7 +67,7 @@ export function createHead(parts: HeadParts) {
     }
     await readStart(outcome.body)
     if (health.succeeded(hop.id)) parts.wakeOutbox()
-    if (outcome.kind === 'answered') return true
+    if (outcome.kind === 'answered') return outcome.status < FIRST_REDIRECT // a redirect is from a web server in front
     if (outcome.status === 404) return false
     throw new HopRefusedError(hop.id, outcome.status, `${hop.id} answered ${outcome.status}`)
   }
@@ -71,18 +76,17 @@ export function createHead(parts: HeadParts) {
     const isHere = topology().route(key.target).kind === 'here'
     if (isHere && origin.passed.length === 0) {
       if (hash === '') checkFileKey(key)
-      return isKept(key, hash)
+      return isKept(key, hash, HERE)
     }
     checkFileKey(key)
     const passed = passOn(origin.passed, selfId)
     const step = nextStep(key.target, topology, parts.neighbours)
-    if (step.kind === 'here') return isKept(key, hash)
-    checkNotBack(step, origin.caller, origin.passed, key.target)
+    if (step.kind === 'here') return isKept(key, hash, HERE)
+    checkNotBack(step, origin, key.target)
     if (hash === '') return false
     const waiting = outbox.pending(key)
     if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
-    // An existing relay below that could not take the file: it is kept here on its behalf.
-    if (step.kind === 'down' && !step.hop.isTreeline && isKept(key, hash)) return true
+    if (isKeptOnBehalf(step, parts.neighbours) && isKept(key, hash, relaysOnTheWay(key.target, topology()))) return true
     if (handedDown.isBack('HEAD', key, hash, origin.caller)) return false
     return handedDown.during('HEAD', step.hop, key, hash, () => ask(step.hop, key, hash, origin, passed))
   }

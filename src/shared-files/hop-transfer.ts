@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { Hop, HopOutcome } from '../tree/hop.js'
 import {
   ACCEPTED_AT_HEADER,
+  LINK_HEADER,
   PASSED_HEADER,
   RELAY_HEADER,
   REQUEST_ID_HEADER,
@@ -16,6 +17,10 @@ import type { PutOutcome } from './types.js'
 
 /** Of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048
+
+/** "Misdirected Request": what a relay of ours says that cannot know the source, see `notRecognized`. */
+const NOT_RECOGNIZED = 421
+const FIRST_REDIRECT = 300
 
 const READ_BYTES = 128 * 1024
 
@@ -33,7 +38,8 @@ export interface Shipment {
 
 /**
  * - `delivered`: the hop has it, or its outbox
- * - `keep-here`: the hop is an existing relay that does not know the source; the file is kept on its behalf
+ * - `keep-here`: the hop does not know the source, as it is an existing relay, or one of ours that does not recognize
+ *   this one; the file is kept on its behalf
  * - `refused`: it decided against it
  * - `unreachable`: it could not be asked, or could not decide
  */
@@ -43,13 +49,19 @@ export type TransferResult =
   | { readonly kind: 'refused'; readonly status: number; readonly message: string }
   | { readonly kind: 'unreachable'; readonly reason: string; readonly status: number | undefined }
 
+export interface TransferOptions {
+  readonly nowMs: number
+  /** Whether relays below may hold links to this one. */
+  readonly takesLinks: boolean
+  readonly signal: AbortSignal
+}
+
 /** Hands a file to a neighbour. Rejects only when `signal` aborts. */
 export async function transfer(
   hop: Hop,
   direction: 'up' | 'down',
   shipment: Shipment,
-  nowMs: number,
-  signal: AbortSignal
+  { nowMs, takesLinks, signal }: TransferOptions
 ): Promise<TransferResult> {
   const { record } = shipment
   const ttlSeconds = Math.max(1, Math.ceil((record.expiresAtMs - nowMs) / 1_000))
@@ -60,7 +72,7 @@ export async function transfer(
     body: () => bodyOf(shipment),
     signal
   })
-  return readOutcome(hop, direction, outcome)
+  return readOutcome(hop, direction, takesLinks, outcome)
 }
 
 /** The body as it is sent: metadata, an empty line, the file. */
@@ -91,16 +103,30 @@ function headersOf(shipment: Shipment, direction: 'up' | 'down'): Record<string,
   return headers
 }
 
-async function readOutcome(hop: Hop, direction: 'up' | 'down', outcome: HopOutcome): Promise<TransferResult> {
+async function readOutcome(
+  hop: Hop,
+  direction: 'up' | 'down',
+  takesLinks: boolean,
+  outcome: HopOutcome
+): Promise<TransferResult> {
   if (outcome.kind === 'unreachable') {
     return { kind: 'unreachable', reason: outcome.reason, status: outcome.status }
   }
   const message = await readStart(outcome.body)
   if (outcome.kind === 'answered') {
+    if (outcome.status >= FIRST_REDIRECT) {
+      const reason = `${hop.id} answered ${outcome.status}, which says nothing of the file: a web server in front of it?`
+      return { kind: 'unreachable', reason, status: outcome.status }
+    }
     const state = outcome.headers[STATE_HEADER]
     return { kind: 'delivered', outcome: state === 'pending' || state === 'superseded' ? state : 'stored' }
   }
   const isFromTreeline = RELAY_HEADER in outcome.headers
+  if (outcome.status === NOT_RECOGNIZED && isFromTreeline && direction === 'down') {
+    if (!takesLinks || outcome.headers[LINK_HEADER] !== 'expected') return { kind: 'keep-here' }
+    const reason = `${hop.id} does not recognize this relay, and its link is away: does a web server end the TLS before it?`
+    return { kind: 'unreachable', reason, status: undefined } // all that waits goes when the link opens
+  }
   if (outcome.status === 404 && !isFromTreeline) {
     // A relay of ours has been seen there, so this is a proxy in front of one that is stopped.
     if (hop.isTreeline) return { kind: 'unreachable', reason: `${hop.id} answers 404, but not as itself`, status: 404 }

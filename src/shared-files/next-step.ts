@@ -1,6 +1,6 @@
 import type { Hop, Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
-import type { Caller } from '../values/caller.js'
+import type { Origin } from '../values/caller.js'
 import { RelayError } from '../values/relay-error.js'
 
 /** Where a file goes from here. */
@@ -28,10 +28,12 @@ export function nextStep(target: string, topology: CurrentTopology, neighbours: 
  * A file is not sent back to where it came from: the two relays' trees differ, which passes once both are up to date.
  * @throws {RelayError} LOOP_DETECTED
  */
-export function checkNotBack(step: NextStep, caller: Caller, passed: readonly string[], target: string): void {
+export function checkNotBack(step: NextStep, origin: Origin, target: string): void {
+  const { caller, passed, claimedPassed = [] } = origin
   // By the list alone: a relay's agent shows the same certificate, and may share with the nodes below its relay.
   const isBack =
-    (step.kind === 'up' && caller.kind === 'policy-server') || (step.kind === 'down' && passed.includes(step.hop.id))
+    (step.kind === 'up' && caller.kind === 'policy-server') ||
+    (step.kind === 'down' && (passed.includes(step.hop.id) || claimedPassed.includes(step.hop.id)))
   if (!isBack) return
   throw new RelayError(
     'LOOP_DETECTED',

@@ -3,6 +3,7 @@ import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { Neighbours } from '../tree/hop.js'
 import { POLICY_SERVER } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { parsePassed } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
@@ -39,6 +40,9 @@ export interface OutboxWorkerParts {
   readonly lock: KeyLock
   /** Puts an entry's file in place here, and removes the entry. The key's lock is held. */
   readonly keepHere: (row: OutboxRow) => Promise<void>
+  /** Removes an older copy that is kept here on the hop's behalf. The key's lock is held. */
+  readonly removeKept: (key: FileKey) => Promise<void>
+  readonly takesLinks: boolean
   readonly now: () => number
   readonly random: () => number
   readonly logger: Logger
@@ -188,7 +192,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     }
     if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
     const { hop: next, kind } = step
-    const send = () => transfer(next, kind, shipmentOf(row), now(), signal)
+    const send = () => transfer(next, kind, shipmentOf(row), { nowMs: now(), takesLinks: parts.takesLinks, signal })
     return await settle(row, next.id, await parts.handedDown.during('PUT', next, row, row.hash, send))
   }
 
@@ -214,7 +218,10 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     health.succeeded(hop)
     if (result.kind === 'refused') await fail(row, result.message, result.status)
     else if (result.kind === 'keep-here') await parts.keepHere(row)
-    else await outbox.remove(row)
+    else {
+      await parts.removeKept(row)
+      await outbox.remove(row)
+    }
     parts.observer.onForwarded?.(hop, result.kind === 'refused' ? 'refused' : 'delivered', true)
     return 'over'
   }

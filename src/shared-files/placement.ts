@@ -6,8 +6,8 @@ import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { FileLayout } from './file-layout.js'
-import { folderOf, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
-import { type FileRecord, isOlder } from './file-record.js'
+import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
+import { type FileRecord, isOlder, type KeptRecord } from './file-record.js'
 import type { HeadCache } from './head-cache.js'
 import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './incoming-file.js'
 import type { Quota } from './quota.js'
@@ -38,7 +38,9 @@ export interface Placement {
    * incoming file is the caller's to discard.
    * @param alongside further writes of the same transaction
    */
-  place(record: FileRecord, bytes: PlaceableFile, alongside?: () => void): Promise<'stored' | 'superseded'>
+  place(record: KeptRecord, bytes: PlaceableFile, alongside?: () => void): Promise<'stored' | 'superseded'>
+  /** Removes what is kept under a key, since a newer copy is where it belongs. The caller holds the lock of the key. */
+  removeKept(key: FileKey): Promise<void>
   /** Puts in place what the row says, as far as that has not been done: for start-up after a crash. */
   redo(row: SharedFileRow): Promise<void>
 }
@@ -59,7 +61,7 @@ export function createPlacement(parts: PlacementParts): Placement {
   const { layout, store, commit, settler, cache, quota, now } = parts
   const known = new Set<string>()
 
-  async function makeFolder(key: FileKey): Promise<void> {
+  async function makeFolder(key: PlacedKey): Promise<void> {
     const folder = folderOf(layout, key)
     if (known.has(folder)) return
     const isNew = (await mkdir(folder, { recursive: true })) !== undefined
@@ -68,7 +70,7 @@ export function createPlacement(parts: PlacementParts): Placement {
     known.add(folder)
   }
 
-  async function moveFile(key: FileKey, file: IncomingFile): Promise<void> {
+  async function moveFile(key: PlacedKey, file: IncomingFile): Promise<void> {
     try {
       await file.moveTo(pathOf(layout, key))
     } catch (error) {
@@ -80,7 +82,7 @@ export function createPlacement(parts: PlacementParts): Placement {
   }
 
   /** All that a full disk can stop. */
-  async function prepare(record: FileRecord, { file, inMemory }: PlaceableFile): Promise<void> {
+  async function prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
     await Promise.all([
       writeIncoming(file, inMemory),
       writeShortFile(metadataOf(file), storedMetadata(record)),
@@ -91,6 +93,12 @@ export function createPlacement(parts: PlacementParts): Placement {
 
   function metadataOf(file: IncomingFile): string {
     return join(layout.incoming, file.name + METADATA_SUFFIX)
+  }
+
+  async function removeFiles(key: PlacedKey): Promise<void> {
+    const path = pathOf(layout, key)
+    await rm(path, { force: true })
+    await rm(path + METADATA_SUFFIX, { force: true })
   }
 
   async function undo(key: FileKey, before: SharedFileRow | undefined): Promise<void> {
@@ -123,11 +131,22 @@ export function createPlacement(parts: PlacementParts): Placement {
       }
       // From here on the row stands for the file; were this to fail, the next start would repeat it.
       await renameFile(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
-      cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs })
+      // Left there by a crash, reconciliation finds that its row says another place.
+      if (before !== undefined && before.via !== record.via) await removeFiles(before)
+      cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
       quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
       parts.onStored(record.sizeBytes, record)
       await settler.add(file.name, folderOf(layout, record))
       return 'stored'
+    },
+
+    async removeKept(key) {
+      const row = store.find(key)
+      if (row === undefined) return
+      await removeFiles(row)
+      await commit(() => void store.remove(row))
+      cache.forget(keyName(row))
+      quota.add(-row.sizeBytes)
     },
 
     async redo(row) {

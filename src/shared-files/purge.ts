@@ -5,7 +5,7 @@ import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
-import { type FileLayout, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
+import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
 import type { HeadCache } from './head-cache.js'
 import type { KeyLock } from './key-lock.js'
 import type { Outbox } from './outbox.js'
@@ -111,7 +111,7 @@ async function removeIf(
   }
 }
 
-async function removeFiles({ layout, logger }: PurgeParts, key: FileKey): Promise<boolean> {
+async function removeFiles({ layout, logger }: PurgeParts, key: PlacedKey): Promise<boolean> {
   const path = pathOf(layout, key)
   try {
     await removeFile(path)

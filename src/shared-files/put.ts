@@ -1,7 +1,7 @@
 import type { OutboxRow, OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Neighbours } from '../tree/hop.js'
-import type { CurrentTopology } from '../tree/topology.js'
+import type { CurrentTopology, Topology } from '../tree/topology.js'
 import { asDiskFailure, type StorageFolder } from '../values/disk-failure.js'
 import { type FileMetadata, MAX_METADATA_BYTES, metadataFromQuery, parseMetadata } from '../values/file-metadata.js'
 import { verifyFileSignature } from '../values/file-signature.js'
@@ -9,7 +9,14 @@ import { checkFileKey, type FileKey } from '../values/ids.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
 import type { AcceptanceClock } from './acceptance-clock.js'
-import { type AdmittedMetadata, admitMetadata, checkSender, expiryOf, sourceKeyHash } from './admission.js'
+import {
+  type AdmittedMetadata,
+  admitMetadata,
+  checkSender,
+  expiryOf,
+  notRecognized,
+  sourceKeyHash
+} from './admission.js'
 import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
 import { type FileLayout, keyName } from './file-layout.js'
 import { type FileRecord, isOlder } from './file-record.js'
@@ -19,6 +26,7 @@ import { IncomingFile, type PlaceableFile } from './incoming-file.js'
 import type { KeyLock } from './key-lock.js'
 import { readMetadataBlock } from './metadata-block.js'
 import { checkNotBack, type NextStep, nextStep } from './next-step.js'
+import { relaysOnTheWay } from './on-behalf.js'
 import type { Outbox } from './outbox.js'
 import type { Placement } from './placement.js'
 import type { Quota } from './quota.js'
@@ -83,14 +91,23 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const topology = parts.topology()
     const passed = passOn(origin.passed, parts.selfId)
     const step = nextStep(key.target, parts.topology, parts.neighbours)
-    checkNotBack(step, origin.caller, origin.passed, key.target)
+    checkNotBack(step, origin, key.target)
     if (rules.requireSender) checkSender(key.source, origin.caller, topology)
-    const keyHash = sourceKeyHash(key.source, topology, request.sourceKeyHash)
+    const keyHash = keyHashOf(request, topology)
     const nowMs = now()
     const hasMetadataInQuery = query.header !== undefined
     const admitted = hasMetadataInQuery ? admit(metadataFromQuery(query), key, keyHash) : undefined
     if ((request.contentLength ?? 0) > rules.maxBodyBytes + spareBytes(request)) throw bodyTooLarge(rules.maxBodyBytes)
     return { request, step, keyHash, passed, admitted, nowMs }
+  }
+
+  function keyHashOf({ key, sourceKeyHash: vouched, isVouchedByStranger }: PutRequest, topology: Topology): string {
+    try {
+      return sourceKeyHash(key.source, topology, vouched)
+    } catch (error) {
+      const isFinal = !isVouchedByStranger || topology.isRoot || !(error instanceof RelayError)
+      throw isFinal ? error : notRecognized(error)
+    }
   }
 
   function admit(metadata: FileMetadata, key: FileKey, keyHash: string) {
@@ -166,6 +183,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
       if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)
+      if (isOlderThanKept(record)) return 'superseded'
       const how = { keyHash: arrival.keyHash, passed: formatPassed(arrival.passed), requestId: origin.requestId }
       const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin.signal)
       return outcome === 'keep-here' ? await keep(record, placeable, waiting) : outcome
@@ -174,9 +192,19 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     }
   }
 
+  /** Whether what is kept here, for the relay that would get this one, is newer. */
+  function isOlderThanKept(record: FileRecord): boolean {
+    const kept = parts.files.find(record)
+    return kept !== undefined && kept.via === wayTo(record) && isOlder(record, kept, now())
+  }
+
+  function wayTo({ target }: FileKey): string {
+    return relaysOnTheWay(target, parts.topology())
+  }
+
   /** @param waiting an entry from when the target was to be reached elsewhere; it goes in the same transaction */
   async function keep(record: FileRecord, bytes: PlaceableFile, waiting: OutboxRow | undefined) {
-    const outcome = await placement.place(record, bytes, () => {
+    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, () => {
       if (waiting !== undefined) outbox.removeRow(waiting.id)
     })
     if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)

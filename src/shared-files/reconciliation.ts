@@ -1,14 +1,13 @@
-import { constants, type Dirent, type Stats } from 'node:fs'
-import { open, opendir, rename, stat, writeFile } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../values/file-metadata.js'
-import { type FileKey, isFileId, isNodeId } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
-import { type FileLayout, keyName, METADATA_SUFFIX, pathOf } from './file-layout.js'
+import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
 import type { HeadCache } from './head-cache.js'
+import { keptFiles } from './kept-files.js'
 import type { KeyLock } from './key-lock.js'
 import { storedMetadata } from './placement.js'
 import type { Quota } from './quota.js'
@@ -39,6 +38,8 @@ export interface ReconciliationResult {
   readonly replaced: number
   /** Metadata files that were missing or torn, and were written again from their row. */
   readonly repaired: number
+  /** Older copies at a place that a file has left; they are removed. */
+  readonly outdated: number
   /** Files that are not ours to judge; they are left alone. */
   readonly strays: number
 }
@@ -50,8 +51,8 @@ export interface ReconciliationResult {
  */
 export async function reconcile(parts: ReconciliationParts, signal: AbortSignal): Promise<ReconciliationResult> {
   const { layout, logger } = parts
-  const result = { adopted: 0, replaced: 0, repaired: 0, strays: 0 }
-  for await (const key of filesIn(layout, signal, stray)) {
+  const result = { adopted: 0, replaced: 0, repaired: 0, outdated: 0, strays: 0 }
+  for await (const key of keptFiles(layout, signal, stray)) {
     const outcome = await look(parts, key).catch(error => {
       logger.warn({ err: error, file: keyName(key) }, 'cannot read a shared file')
       return 'fine' as const
@@ -63,20 +64,21 @@ export async function reconcile(parts: ReconciliationParts, signal: AbortSignal)
     result.strays += 1
     if (result.strays <= MAX_NAMED_STRAYS) logger.warn({ path }, 'left alone: no shared file with its metadata')
   }
-  if (result.adopted + result.replaced + result.repaired + result.strays > 0)
-    logger.info(result, 'compared shared files with the database')
+  const differences = Object.values(result).reduce((sum, count) => sum + count, 0)
+  if (differences > 0) logger.info(result, 'compared shared files with the database')
   return result
 }
 
-type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'stray'
+type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'outdated' | 'stray'
 
-async function look(parts: ReconciliationParts, key: FileKey): Promise<Outcome> {
+async function look(parts: ReconciliationParts, key: PlacedKey): Promise<Outcome> {
   const row = parts.store.find(key)
-  if (row !== undefined && (await compare(parts.layout, row)) === 'same') return 'fine'
+  if (row?.via === key.via && (await compare(parts.layout, row)) === 'same') return 'fine'
   const release = await parts.lock.acquire(keyName(key))
   try {
     const current = parts.store.find(key)
     if (current === undefined) return await adopt(parts, key)
+    if (current.via !== key.via) return await lookAtAnotherPlace(parts, key, current)
     const difference = await compare(parts.layout, current)
     if (difference === 'same') return 'fine'
     if (difference === 'changed') return await adopt(parts, key, current)
@@ -120,14 +122,37 @@ async function repairMetadata(layout: FileLayout, row: SharedFileRow): Promise<v
   await rename(temporary, path)
 }
 
+/**
+ * A file whose row says another place: the tree has changed, or someone put it there. The newer one stays. Where it
+ * belongs now is not decided here (`relocation.ts`).
+ */
+async function lookAtAnotherPlace(parts: ReconciliationParts, key: PlacedKey, row: SharedFileRow): Promise<Outcome> {
+  const { layout } = parts
+  const path = pathOf(layout, key)
+  const [file, kept] = await Promise.all([statOf(path), statOf(pathOf(layout, row))])
+  if (file === undefined) return 'fine'
+  if (kept === undefined || isNewer(file, row)) {
+    const outcome = await adopt(parts, key, row)
+    if (outcome === 'replaced') await removeFiles(pathOf(layout, row))
+    return outcome
+  }
+  await removeFiles(path)
+  return 'outdated'
+}
+
+async function removeFiles(path: string): Promise<void> {
+  await rm(path, { force: true })
+  await rm(path + METADATA_SUFFIX, { force: true })
+}
+
 /** Makes the row say what the file and its metadata do. @param row what it says now */
-async function adopt(parts: ReconciliationParts, key: FileKey, row?: SharedFileRow): Promise<Outcome> {
+async function adopt(parts: ReconciliationParts, key: PlacedKey, row?: SharedFileRow): Promise<Outcome> {
   const { store, commit, cache, quota } = parts
   const path = pathOf(parts.layout, key)
   const text = await readShort(path + METADATA_SUFFIX)
   const found = text === undefined ? undefined : await rowOf(path, key, text)
   if (found === undefined) return 'stray'
-  if (row !== undefined && saysTheSame(row, found)) return 'fine'
+  if (row?.via === key.via && saysTheSame(row, found)) return 'fine'
   await commit(() => store.put(found))
   cache.forget(keyName(key))
   quota.add(found.sizeBytes - (row?.sizeBytes ?? 0))
@@ -138,7 +163,7 @@ function saysTheSame(row: SharedFileRow, found: SharedFileRow): boolean {
   return row.sizeBytes === found.sizeBytes && storedMetadata(row) === storedMetadata(found)
 }
 
-async function rowOf(path: string, key: FileKey, text: string): Promise<SharedFileRow | undefined> {
+async function rowOf(path: string, key: PlacedKey, text: string): Promise<SharedFileRow | undefined> {
   const found = await stat(path)
   try {
     const metadata = parseMetadata(text)
@@ -176,38 +201,5 @@ async function readShort(path: string): Promise<string | undefined> {
     return size > MAX_METADATA_BYTES + EXPIRES_LINE_BYTES ? undefined : await handle.readFile('utf8')
   } finally {
     await handle.close()
-  }
-}
-
-/** Walks `<target>/files/<source>/<file-id>`, a folder at a time. */
-async function* filesIn(
-  layout: FileLayout,
-  signal: AbortSignal,
-  stray: (path: string) => void
-): AsyncGenerator<FileKey> {
-  for await (const target of entries(layout.root, signal)) {
-    if (!target.isDirectory() || !isNodeId(target.name)) continue
-    const folder = join(layout.root, target.name, 'files')
-    for await (const source of entries(folder, signal)) {
-      if (!source.isDirectory() || !isNodeId(source.name)) continue
-      for await (const file of entries(join(folder, source.name), signal)) {
-        if (file.name.toLowerCase().endsWith(METADATA_SUFFIX)) continue
-        if (file.isFile() && isFileId(file.name)) {
-          yield { target: target.name, source: source.name, fileId: file.name }
-        } else stray(join(folder, source.name, file.name))
-      }
-      await breathe()
-    }
-  }
-}
-
-async function* entries(folder: string, signal: AbortSignal): AsyncGenerator<Dirent> {
-  try {
-    for await (const entry of await opendir(folder)) {
-      if (signal.aborted) return
-      yield entry
-    }
-  } catch (error) {
-    if (!isMissing(error)) throw error
   }
 }

@@ -1,8 +1,7 @@
 import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
-import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
-import { type FileLayout, foldersOf } from './file-layout.js'
+import { type FileLayout, foldersOf, type PlacedKey } from './file-layout.js'
 
 /** How long names may gather before their folders are synced: one sync serves all. */
 const GATHER_MS = 250
@@ -15,7 +14,7 @@ export interface Settler {
   /** Resolves at once, unless too many are waiting. */
   add(spool: string, folder: string): Promise<void>
   /** The folders above this key's are new, so their own names have to reach the disk as well. */
-  addNewFolder(key: FileKey): void
+  addNewFolder(key: PlacedKey): void
   /** Resolves once nothing waits. */
   idle(): Promise<void>
 }

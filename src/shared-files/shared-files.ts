@@ -24,6 +24,7 @@ import { createSpoolNames, IncomingFile } from './incoming-file.js'
 import { createKeyLock } from './key-lock.js'
 import { createList } from './list.js'
 import type { SharedFilesObserver } from './observer.js'
+import { relaysOnTheWay } from './on-behalf.js'
 import { createOutbox } from './outbox.js'
 import { createOutboxWorker } from './outbox-worker.js'
 import { createPlacement } from './placement.js'
@@ -32,6 +33,7 @@ import { createPut } from './put.js'
 import { createQuota } from './quota.js'
 import { reconcile } from './reconciliation.js'
 import { recoverSharedFiles } from './recovery.js'
+import { createRelocation } from './relocation.js'
 import { createSettler } from './settler.js'
 import type { SharedFiles } from './types.js'
 
@@ -43,6 +45,8 @@ export interface SharedFilesOptions {
   /** The `state` database. This process alone writes its rows of shared files. */
   readonly db: Database
   readonly logger: Logger
+  /** Whether relays below may hold links to this one. @default true */
+  readonly takesLinks?: boolean
   /** Ms since 1970. */
   readonly now?: () => number
   /** Ms of a clock that only goes forward. @default performance.now */
@@ -63,7 +67,7 @@ const ROWS_BEFORE_START = 2_048
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { config, selfId, topology, neighbours, db, logger } = options
   const { now = Date.now, random = Math.random, observer = {} } = options
-  const { pace = PACE_LIMITS, maxUploads = 512 } = options
+  const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
   const layout = createFileLayout(config.path)
   const store = createSharedFileStore(db)
   const outboxStore = createOutboxStore(db)
@@ -96,7 +100,10 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     const file = new IncomingFile(layout, nextSpoolName(), true)
     try {
       await file.linkTo(outbox.pathOf(row.id))
-      const outcome = await placement.place(row, { file, inMemory: undefined }, () => outbox.removeRow(row.id))
+      const via = relaysOnTheWay(row.target, topology())
+      const outcome = await placement.place({ ...row, via }, { file, inMemory: undefined }, () =>
+        outbox.removeRow(row.id)
+      )
       if (outcome === 'stored') await outbox.removeFile(row)
       else await outbox.remove(row)
     } finally {
@@ -115,12 +122,23 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     handedDown,
     lock,
     keepHere,
+    removeKept: placement.removeKept,
+    takesLinks,
     now,
     random,
     logger,
     observer
   })
-  const forwarder = createForwarder({ outbox, health, handedDown, now, observer, wakeOutbox: worker.pump })
+  const forwarder = createForwarder({
+    outbox,
+    placement,
+    health,
+    handedDown,
+    takesLinks,
+    now,
+    observer,
+    wakeOutbox: worker.pump
+  })
   const rules = config
   const folders = [
     { setting: 'storage.path', path: dirname(db.name) },
@@ -160,6 +178,19 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     now
   })
   const get = createGet({ selfId, layout, topology, neighbours, store, lock, now })
+  const relocation = createRelocation({
+    layout,
+    store,
+    topology,
+    neighbours,
+    placement,
+    outbox,
+    lock,
+    nextSpoolName,
+    wakeOutbox: worker.pump,
+    now,
+    logger
+  })
   const purgeParts = { layout, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
 
   /** Remembers what has to end before the relay may stop. */
@@ -176,8 +207,17 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     try {
       if (uncheckedAfter !== undefined) await dropRowsWithoutFile(purgeParts, signal, { after: uncheckedAfter })
       await reconcile({ layout, store, commit, lock, cache, quota, logger }, signal)
+      await relocation.moveAll(signal)
     } catch (error) {
       logger.error({ err: error }, 'cannot compare shared files with the database')
+    }
+  }
+
+  async function handOver(hop: string): Promise<void> {
+    try {
+      await relocation.handOver(hop, stopping.signal)
+    } catch (error) {
+      logger.error({ err: error, hop }, 'cannot hand over what is kept on behalf of a relay')
     }
   }
 
@@ -187,6 +227,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     const both = AbortSignal.any([signal, stopping.signal])
     const files = await purgeExpired(purgeParts, both)
     await dropRowsWithoutFile(purgeParts, both)
+    await relocation.moveAll(both)
     observer.onPurged?.(files, performance.now() - began)
     return files
   }
@@ -199,7 +240,10 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     head,
     get,
     list: createList({ layout, topology, store, now }),
-    hopIsBack: worker.hopIsBack,
+    hopIsBack(hop) {
+      worker.hopIsBack(hop)
+      if (!stopping.signal.aborted) void track(handOver(hop))
+    },
     outbox: {
       list: outbox.list,
       counts: () => ({ pending: outboxStore.countOfState('pending'), failed: outboxStore.countOfState('failed') }),

@@ -19,6 +19,8 @@ export interface PutRequest {
   /** From a policy server alone, as is `acceptedAtMs` from a known relay alone; the API drops them from anyone else. */
   readonly sourceKeyHash: string | undefined
   readonly acceptedAtMs: number | undefined
+  /** Someone whom nothing identifies vouches for the source: perhaps our policy server, where we cannot recognize it. */
+  readonly isVouchedByStranger?: boolean
   /** Called once, when all that can be checked before the body was (time to say `100 Continue`). */
   readonly onContinue: () => void
 }

@@ -15,12 +15,15 @@ export interface SharedFileRow extends FileKey {
   readonly metadata: string
   /** While the file is being put in place: its name in `.incoming~`. */
   readonly spool: string | null
+  /** The relays between this one and the target, `/` between them; empty for a node of this relay. */
+  readonly via: string
 }
 
 /** What HEAD needs of a file. */
 export interface FileHash {
   readonly hash: string
   readonly expiresAtMs: number
+  readonly via: string
 }
 
 export interface Totals {
@@ -30,19 +33,19 @@ export interface Totals {
 
 const KEY = 'target = @target AND source = @source AND file_id = @fileId'
 const COLUMNS = `target, source, file_id AS fileId, size_bytes AS sizeBytes, algorithm, hash, accepted_at AS acceptedAtMs,
-  stored_at AS storedAtMs, expires_at AS expiresAtMs, signed_at AS signedAtMs, metadata, spool`
+  stored_at AS storedAtMs, expires_at AS expiresAtMs, signed_at AS signedAtMs, metadata, spool, via`
 
 /** Rows of `shared_files`. Writes are to be called within a group commit. */
 export function createSharedFileStore(db: Database) {
   const find = db.prepare<[FileKey], SharedFileRow>(`SELECT ${COLUMNS} FROM shared_files WHERE ${KEY}`)
   const findHash = db.prepare<[string, string, string], FileHash>(
-    'SELECT hash, expires_at AS expiresAtMs FROM shared_files WHERE target = ? AND source = ? AND file_id = ?'
+    'SELECT hash, expires_at AS expiresAtMs, via FROM shared_files WHERE target = ? AND source = ? AND file_id = ?'
   )
   const put = db.prepare<[SharedFileRow]>(
     `INSERT OR REPLACE INTO shared_files (target, source, file_id, size_bytes, algorithm, hash, accepted_at, stored_at,
-       expires_at, signed_at, metadata, spool)
+       expires_at, signed_at, metadata, spool, via)
      VALUES (@target, @source, @fileId, @sizeBytes, @algorithm, @hash, @acceptedAtMs, @storedAtMs, @expiresAtMs,
-       @signedAtMs, @metadata, @spool)`
+       @signedAtMs, @metadata, @spool, @via)`
   )
   const settle = db.prepare<[string]>('UPDATE shared_files SET spool = NULL WHERE spool = ?')
   const remove = db.prepare<[FileKey]>(`DELETE FROM shared_files WHERE ${KEY}`)
@@ -56,6 +59,12 @@ export function createSharedFileStore(db: Database) {
   )
   const after = db.prepare<[FileKey & { limit: number }], SharedFileRow>(
     `SELECT ${COLUMNS} FROM shared_files WHERE (target, source, file_id) > (@target, @source, @fileId)
+     ORDER BY target, source, file_id LIMIT @limit`
+  )
+  const onBehalfOf = db.prepare<[FileKey & { relay: string; limit: number }], SharedFileRow>(
+    `SELECT ${COLUMNS} FROM shared_files
+     WHERE via <> '' AND (via = @relay OR substr(via, 1, length(@relay) + 1) = @relay || '/')
+       AND (target, source, file_id) > (@target, @source, @fileId)
      ORDER BY target, source, file_id LIMIT @limit`
   )
   const forTarget = db.prepare<
@@ -82,6 +91,9 @@ export function createSharedFileStore(db: Database) {
     expired: (nowMs: number, limit: number, offset: number): FileKey[] => expired.all(nowMs, limit, offset),
     /** The rows that follow `key` in the order of keys. */
     after: (key: FileKey, limit: number): SharedFileRow[] => after.all({ ...key, limit }),
+    /** Of the rows that follow `key`, those whose files are kept on behalf of a relay below. */
+    onBehalfOf: (relay: string, key: FileKey, limit: number): SharedFileRow[] =>
+      onBehalfOf.all({ ...key, relay, limit }),
     /** What has come for a node and has not expired; `fileId` undefined: under any name. */
     forTarget: (target: string, fileId: string | undefined, nowMs: number, limit: number): SharedFileRow[] =>
       forTarget.all({ target, fileId: fileId ?? null, nowMs, limit })

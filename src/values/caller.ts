@@ -30,6 +30,11 @@ export interface Origin {
   readonly requestId: string
   /** Ids of the relays passed, oldest first; empty when the caller is not to be believed about it. */
   readonly passed: readonly string[]
+  /**
+   * The same as an unknown caller says it, who may be a relay that we cannot recognize, since a web server ends the TLS
+   * before us. Good for refusing a request alone.
+   */
+  readonly claimedPassed?: readonly string[]
   /** Aborts when the caller has gone, or when the relay stops. */
   readonly signal: AbortSignal
 }

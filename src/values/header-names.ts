@@ -21,6 +21,12 @@ export const ACCEPTED_AT_HEADER = 'treeline-accepted-at'
 /** The key hash of a source that the receiving relay does not know, vouched for by its policy server. */
 export const SOURCE_KEY_HASH_HEADER = 'treeline-source-key-hash'
 
+/**
+ * `expected` with a refusal of somebody who is not recognized: this relay holds a link to its policy server whenever it
+ * can, and is to be asked over that.
+ */
+export const LINK_HEADER = 'treeline-link'
+
 /** `pending` when a shared file waits in the outbox; `superseded` when a newer one is there, and it was not kept. */
 export const STATE_HEADER = 'treeline-state'
 

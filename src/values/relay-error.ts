@@ -8,6 +8,8 @@ export type RelayErrorCode =
   | 'BAD_SIGNATURE'
   | 'UNKNOWN_NODE'
   | 'UNKNOWN_SOURCE'
+  /** The caller may be our policy server, which we would believe; on this connection nothing shows it. */
+  | 'NOT_RECOGNIZED'
   | 'NOT_FOUND'
   | 'CONFLICT'
   | 'CONDITION_FAILED'

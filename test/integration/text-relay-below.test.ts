@@ -37,14 +37,14 @@ test('an existing relay below ours', async t => {
     }
   })
 
-  await t.test('a file from anyone else is kept above it, under the path of its target', async () => {
+  await t.test('a file from anyone else is kept above it, where its agent fetches it', async () => {
     const file = signContent('node-o1', tree.member('node-b1'), 'foreign', 'content')
     const head = (relay: typeof root) => ask(relay, `${file.path}?hash=${file.hash}`, { method: 'HEAD' })
     assert.equal((await head(relayB)).status, 404)
     const put = await ask(relayB, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
     assert.equal(put.status, 200, put.text)
     assert.equal(text.files.has('node-o1/node-b1/foreign'), false)
-    const path = join(root.sharedFilesPath, 'node-o1/files/node-b1/foreign')
+    const path = join(root.sharedFilesPath, 'old/shared-files/node-o1/files/node-b1/foreign')
     assert.equal(await readFile(path, 'utf8'), 'content')
     assert.match(await readFile(`${path}.metadata`, 'utf8'), /^expires=\d+$/m)
     for (const relay of [root, relayB]) assert.equal((await head(relay)).status, 200, relay.id)
@@ -124,5 +124,5 @@ test('an existing relay below whose nodes list is behind sends files back up: th
   assert.equal((await ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })).status, 200)
   assert.equal(text.requests.length, 2)
   assert.equal(await head(), 200)
-  assert.equal(await readFile(join(root.sharedFilesPath, 'node-o1/files/node-r1/f'), 'utf8'), 'x')
+  assert.equal(await readFile(join(root.sharedFilesPath, 'old/shared-files/node-o1/files/node-r1/f'), 'utf8'), 'x')
 })

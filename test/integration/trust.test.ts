@@ -64,11 +64,22 @@ test('what is believed of a request, and from whom', async t => {
 
   await t.test('the key hash of a source: from the policy server alone, and not of a node below', async () => {
     const file = signContent('node-s1', sender, 'vouched', 'x')
-    for (const by of [undefined, 'node-s1', 'node-s2', 'root']) {
+    for (const by of [undefined, 'node-s1', 'node-s2']) {
       const answer = await put(sub, file, vouched, by)
       assert.equal(answer.status, 404, String(by))
       assert.match(answer.text, /unknown source: node-b1/)
     }
+    // One whom nothing identifies may be the policy server, before which a web server ends the TLS.
+    const unknown = await put(sub, file, vouched, 'root')
+    assert.deepEqual([unknown.status, unknown.headers['treeline-link']], [421, undefined])
+    assert.match(unknown.text, /unknown source: node-b1 .*links\.dial/)
+    assert.equal((await put(sub, file, {}, 'root')).status, 404)
+    const nobody = signContent('node-s1', { ...sender, id: 'nobody' }, 'vouched', 'x')
+    assert.equal(
+      (await ask(root, `${nobody.path}?ttl=1h`, { method: 'PUT', body: nobody.body, headers: vouched, as: null }))
+        .status,
+      404
+    )
     assert.equal((await put(sub, file, {}, 'relay-a')).status, 404)
     assert.equal((await put(sub, file, vouched, 'relay-a')).status, 200)
     const own = signContent('node-s1', { ...sender, id: 'node-s2' }, 'vouched', 'x')

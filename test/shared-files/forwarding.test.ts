@@ -88,7 +88,7 @@ test('an existing relay that does not know the source: the file is kept here, an
   const file = sign('n2/n1/f', 'hello')
   assert.equal(await root.head(file), false)
   assert.equal(await root.put(file), 'stored')
-  assert.equal(readFileSync(join(root.folder, 'shared-files/n2/files/n1/f'), 'utf8'), 'hello')
+  assert.equal(readFileSync(join(root.folder, 'shared-files/relay/shared-files/n2/files/n1/f'), 'utf8'), 'hello')
   assert.equal(await root.head(file), true)
   const kept = await root.files.get(file.key, originOf(), {})
   assert.equal(kept.kind, 'kept')

@@ -32,7 +32,7 @@ test('the signed time decides where both have one, else the time of acceptance',
 
 test('the cache of hashes forgets the oldest when it is full', () => {
   const cache = createHeadCache(2)
-  for (const name of ['a', 'b', 'c']) cache.set(name, { hash: name, expiresAtMs: 1 })
+  for (const name of ['a', 'b', 'c']) cache.set(name, { hash: name, expiresAtMs: 1, via: '' })
   assert.equal(cache.get('a'), undefined)
   assert.equal(cache.get('c')?.hash, 'c')
   cache.forget('c')

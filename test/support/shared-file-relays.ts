@@ -191,18 +191,21 @@ export async function openSharedFiles(options: TestRelayOptions = {}): Promise<T
   }
 }
 
-function neighboursOf(hops: ReadonlyMap<string, Hop>): Neighbours {
+function neighboursOf(hops: ReadonlyMap<string, TestHop>): Neighbours {
   function hop(id: string): Hop {
     const found = hops.get(id)
     if (found === undefined) throw new RelayError('UNKNOWN_NODE', `no hop ${id}`)
     return found
   }
-  return { linked: () => undefined, down: hop, up: () => hop(POLICY_SERVER), close: async () => undefined }
+  const linked = (id: string) => (hops.get(id)?.isLinked === true ? hops.get(id) : undefined)
+  return { linked, down: hop, up: () => hop(POLICY_SERVER), close: async () => undefined }
 }
 
 /** A neighbour in the same process. It is away, leads to another relay's files, or answers as it is told. */
 export class TestHop implements Hop {
   isTreeline = true
+  /** Whether it holds a link. */
+  isLinked = false
   /** Requests that it was asked, oldest first. */
   readonly requests: HopRequest[] = []
   answer: (request: HopRequest, body: Buffer) => HopOutcome | Promise<HopOutcome> = () => UNREACHABLE

@@ -2,6 +2,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { KeptFile } from '../../shared-files/types.js'
 import {
   ACCEPTED_AT_HEADER,
+  LINK_HEADER,
   RELAY_HEADER,
   REQUEST_ID_HEADER,
   SOURCE_KEY_HASH_HEADER,
@@ -14,7 +15,7 @@ import { VERSION } from '../../values/version.js'
 import type { AfterAnswer } from '../after-answer.js'
 import { sendSharedFile } from '../kept-file-answer.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
-import { headerText, isKnownRelay, originOf } from '../request-origin.js'
+import { headerText, isKnownRelay, mayBeRelay, originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -186,7 +187,9 @@ const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
     },
     async (request, reply) => {
       const key = readKey(request.params)
-      const outcome = await sharedFiles.put(putRequestOf(request, reply, key, request.query, stopping))
+      const put = putRequestOf(request, reply, key, request.query, stopping)
+      if (put.isVouchedByStranger && services.ownLink() !== undefined) reply.header(LINK_HEADER, 'expected')
+      const outcome = await sharedFiles.put(put)
       if (outcome === 'stored') return reply.code(200).send('')
       if (outcome === 'superseded') return reply.code(200).header(STATE_HEADER, outcome).send('')
       return reply.code(202).header(STATE_HEADER, 'pending').send('')
@@ -215,6 +218,7 @@ function putRequestOf(
     body: request.raw,
     origin,
     sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
+    isVouchedByStranger: mayBeRelay(request.caller) && request.headers[SOURCE_KEY_HASH_HEADER] !== undefined,
     acceptedAtMs: Number.isSafeInteger(acceptedAt) && acceptedAt > 0 ? acceptedAt : undefined,
     onContinue: () => sayContinue(request.raw, reply.raw)
   }

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { Topology } from '../../src/tree/topology.js'
+import { LINK_HEADER, RELAY_HEADER } from '../../src/values/header-names.js'
+import { HopRefusedError } from '../../src/values/relay-error.js'
+import {
+  keyHashOf,
+  originOf,
+  outcome,
+  rsaKey,
+  type SignedBytes,
+  sign,
+  startSharedFiles,
+  TestHop,
+  type TestRelay,
+  topologyOf
+} from '../support/shared-file-relays.js'
+
+const SIGNAL = new AbortController().signal
+const keyHash = keyHashOf(rsaKey)
+
+/** root – n1, old (– n2, deep (– n3)), other */
+const node = (id: string, policyServer: string) => ({ id, policyServer, keyHash })
+const TREE = [
+  node('root', 'root'),
+  node('n1', 'root'),
+  node('old', 'root'),
+  node('other', 'root'),
+  node('o1', 'other'),
+  node('n2', 'old'),
+  node('deep', 'old'),
+  node('n3', 'deep')
+]
+const AT_OLD = 'old/shared-files/n2/files/n1/f'
+const AT_DEEP = 'old/shared-files/deep/shared-files/n3/files/n1/f'
+
+function existingRelay(id: string): TestHop {
+  const hop = new TestHop(id)
+  hop.isTreeline = false
+  hop.answer = () => outcome(404, 'unknown node')
+  return hop
+}
+
+/** A relay with two existing ones below, and a tree that may be changed. */
+async function startAbove(t: TestContext, options: { folder?: string; config?: { maxTotalBytes: number } } = {}) {
+  const [old, other] = [existingRelay('old'), existingRelay('other')]
+  let tree: Topology = topologyOf('root', TREE)
+  const relay = await startSharedFiles(t, { ...options, hops: [old, other], topology: () => tree })
+  const move = (id: string, policyServer: string) => {
+    tree = topologyOf(
+      'root',
+      TREE.map(one => (one.id === id ? node(id, policyServer) : one))
+    )
+  }
+  return { relay, old, other, move }
+}
+
+const shared = (relay: Pick<TestRelay, 'folder'>, path = '') => join(relay.folder, 'shared-files', path)
+const content = (relay: Pick<TestRelay, 'folder'>, path: string) => readFileSync(shared(relay, path), 'utf8')
+const isThere = (relay: Pick<TestRelay, 'folder'>, path: string) =>
+  existsSync(shared(relay, path)) || existsSync(`${shared(relay, path)}.metadata`)
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await breathe()
+}
+
+test('what is kept for an existing relay lies where its agent fetches it, and for one below that within', async t => {
+  const { relay } = await startAbove(t, { config: { maxTotalBytes: 3_000 } })
+  const [near, far] = [sign('n2/n1/f', 'near'), sign('n3/n1/f', 'far')]
+  for (const [file, path] of [
+    [near, AT_OLD],
+    [far, AT_DEEP]
+  ] as const) {
+    assert.equal(await relay.head(file), false)
+    assert.equal(await relay.put(file, { query: { ttl: '60' } }), 'stored')
+    assert.equal(readFileSync(shared(relay, path), 'utf8'), String(file.content))
+    assert.match(content(relay, `${path}.metadata`), /^expires=\d+$/m)
+    assert.equal(await relay.head(file), true)
+    assert.equal(await relay.head(file, 'ff'), false)
+    const got = await relay.files.get(file.key, originOf(), {})
+    assert.ok(got.kind === 'kept' && readFileSync(got.path).equals(file.content))
+  }
+  assert.deepEqual(readdirSync(shared(relay)).sort(), ['.incoming~', '.outbox~', 'old'])
+  assert.equal(relay.files.status().bytes, 7)
+  await assert.rejects(relay.put(sign('n2/n1/more', Buffer.alloc(3_000))), { code: 'STORAGE_FULL' }, 'it counts')
+  relay.clock.nowMs += 60_000
+  assert.equal(await relay.head(far), false)
+  assert.equal(await relay.files.purgeExpired(SIGNAL), 2)
+  for (const path of [AT_OLD, AT_DEEP]) assert.equal(isThere(relay, path), false)
+  assert.equal(relay.files.status().bytes, 0)
+})
+
+test('it is put in place after a crash, and adopted where its row is lost', async t => {
+  const { relay: first } = await startAbove(t)
+  const file = sign('n3/n1/f', 'hello')
+  await first.put(file)
+  await first.files.stop()
+  first.db.prepare("UPDATE shared_files SET spool = 'abc-1'").run()
+  await first.stop()
+  renameSync(shared(first, AT_DEEP), shared(first, '.incoming~/abc-1'))
+  rmSync(shared(first, 'old'), { recursive: true })
+  const { relay: second } = await startAbove(t, { folder: first.folder })
+  assert.equal(content(second, AT_DEEP), 'hello')
+  assert.equal(await second.head(file), true)
+  await second.files.stop()
+  second.db.exec('DELETE FROM shared_files')
+  await second.stop()
+  const { relay: third } = await startAbove(t, { folder: first.folder })
+  assert.equal(await third.head(file), false)
+  third.files.start()
+  await until(() => third.files.head(file.key, file.hash, originOf()) === true)
+  third.clock.nowMs += 3_700_000
+  assert.equal(await third.files.purgeExpired(SIGNAL), 1)
+  assert.equal(isThere(third, AT_DEEP), false)
+})
+
+test('a newer copy that the relay takes itself leaves no older one for its agent to fetch', async t => {
+  const { relay, old } = await startAbove(t)
+  const [first, second, third] = ['one', 'two', 'three'].map(text => sign('n2/n1/f', text)) as [
+    SignedBytes,
+    SignedBytes,
+    SignedBytes
+  ]
+  await relay.put(first)
+  old.answer = ({ method }) => outcome(method === 'PUT' ? 200 : 404)
+  relay.clock.nowMs += 1
+  assert.equal(await relay.put(second), 'stored')
+  assert.equal(isThere(relay, AT_OLD), false)
+  assert.deepEqual([relay.files.status().files, relay.files.status().bytes], [0, 0])
+
+  old.answer = () => outcome(404, 'unknown node')
+  relay.clock.nowMs += 1
+  assert.equal(await relay.put(third), 'stored')
+  const puts = old.requests.length
+  const caller = { kind: 'relay', id: 'other', address: '10.0.0.1' } as const
+  const late = { acceptedAtMs: relay.clock.nowMs - 1, origin: originOf(caller) }
+  assert.equal(await relay.put(second, late), 'superseded')
+  assert.equal(old.requests.length, puts, 'the relay is not given the older one either')
+  assert.equal(content(relay, AT_OLD), 'three')
+
+  relay.files.start()
+  old.goAway()
+  relay.clock.nowMs += 1
+  assert.equal(await relay.put(first), 'pending')
+  old.answer = () => outcome(200)
+  relay.files.outbox.retry()
+  await until(() => relay.files.status().outboxPending === 0)
+  assert.equal(isThere(relay, AT_OLD), false)
+})
+
+test('what an earlier version kept under the path of the target itself is moved at start', async t => {
+  const { relay: first } = await startAbove(t)
+  const file = sign('n2/n1/f', 'hello')
+  await first.put(file)
+  await first.stop()
+  mkdirSync(shared(first, 'n2'), { recursive: true })
+  renameSync(shared(first, 'old/shared-files/n2/files'), shared(first, 'n2/files'))
+  const { relay } = await startAbove(t, { folder: first.folder })
+  relay.db.exec("UPDATE shared_files SET via = ''")
+  relay.files.start()
+  await until(() => relay.files.head(file.key, file.hash, originOf()) === true)
+  assert.equal(content(relay, AT_OLD), 'hello')
+  await relay.files.stop()
+  assert.equal(isThere(relay, 'n2/files/n1/f'), false)
+  assert.equal(relay.files.status().bytes, 5)
+})
+
+test('a node that moves takes its files along: to another existing relay, and to this one', async t => {
+  const { relay, move } = await startAbove(t)
+  const file = sign('n2/n1/f', 'hello')
+  await relay.put(file)
+  for (const [policyServer, path, before] of [
+    ['other', 'other/shared-files/n2/files/n1/f', AT_OLD],
+    ['root', 'n2/files/n1/f', 'other/shared-files/n2/files/n1/f']
+  ] as const) {
+    move('n2', policyServer)
+    assert.equal(await relay.head(file), false, 'it is not where it belongs')
+    assert.equal(await relay.files.purgeExpired(SIGNAL), 0)
+    assert.equal(await relay.head(file), true)
+    assert.equal(content(relay, path), 'hello')
+    assert.equal(isThere(relay, before), false)
+  }
+  assert.deepEqual([relay.files.status().files, relay.files.status().bytes], [1, 5])
+})
+
+test('of two copies, one at a place that the file has left, the newer one stays', async t => {
+  const { relay: first } = await startAbove(t)
+  const file = sign('n2/n1/f', 'hello')
+  await first.put(file)
+  const other = 'other/shared-files/n2/files/n1/f'
+  cpSync(shared(first, 'old'), shared(first, 'other'), { recursive: true, preserveTimestamps: true })
+  await first.stop()
+  const start = async (change: string) => {
+    const { relay } = await startAbove(t, { folder: first.folder })
+    relay.db.exec(change)
+    relay.files.start()
+    await until(() => isThere(relay, other) === false)
+    await relay.stop()
+    assert.equal(content(relay, AT_OLD), 'hello')
+    return relay.db
+  }
+  await start('UPDATE shared_files SET stored_at = stored_at + 10')
+  cpSync(shared(first, 'old'), shared(first, 'other'), { recursive: true })
+  await start('UPDATE shared_files SET stored_at = stored_at - 100000')
+})
+
+test('a relay of ours that does not recognize this one: the file is kept for it, until it holds a link', async t => {
+  const down = new TestHop('old')
+  down.answer = () => outcome(421, 'unknown source', { [RELAY_HEADER]: '1' })
+  const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
+  relay.files.start()
+  const [file, next] = [sign('n2/n1/f', 'hello'), sign('n2/n1/next', 'x')]
+  assert.equal(await relay.put(file), 'stored')
+  assert.equal(content(relay, AT_OLD), 'hello')
+  assert.equal(await relay.head(file), true)
+  await relay.files.purgeExpired(SIGNAL)
+  assert.equal(content(relay, AT_OLD), 'hello')
+
+  const received: string[] = []
+  down.isLinked = true
+  down.answer = (_, body) => {
+    received.push(String(body.subarray(-5)))
+    return outcome(200, '', { [RELAY_HEADER]: '1' })
+  }
+  relay.files.hopIsBack('old')
+  await until(() => received.length === 1 && relay.files.status().outboxPending === 0)
+  assert.deepEqual(received, ['hello'])
+  assert.deepEqual([isThere(relay, AT_OLD), relay.files.status().bytes], [false, 0])
+  assert.equal(await relay.put(next), 'stored')
+  assert.equal(relay.files.status().files, 0)
+})
+
+test('one that says that it will hold a link: the file waits for that, unless this relay takes none', async t => {
+  for (const takesLinks of [true, false]) {
+    const down = new TestHop('old')
+    down.answer = () => outcome(421, 'unknown source', { [RELAY_HEADER]: '1', [LINK_HEADER]: 'expected' })
+    const relay = await startSharedFiles(t, { nodes: TREE, hops: [down], more: { takesLinks } })
+    relay.files.start()
+    const [file, more] = [sign('n2/n1/f', 'hello'), sign('n2/n1/more', 'x')]
+    assert.equal(await relay.put(file), takesLinks ? 'pending' : 'stored')
+    assert.equal(await relay.head(file), true)
+    if (!takesLinks) continue
+    assert.equal(await relay.put(more), 'pending')
+    const why = relay.files.outbox.list().find(({ key }) => key.fileId === 'f')?.lastError
+    assert.match(why ?? '', /old does not recognize this relay/)
+    down.isLinked = true
+    down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+    relay.files.hopIsBack('old')
+    await until(() => relay.files.status().outboxPending === 0)
+    assert.equal(relay.files.status().files, 0)
+  }
+})
+
+test('a web server that redirects has not taken a file', async t => {
+  const down = new TestHop('old')
+  down.answer = () => outcome(302, 'log in first')
+  const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
+  const file = sign('n2/n1/f', 'hello')
+  assert.equal(await relay.head(file), false)
+  assert.equal(await relay.put(file), 'pending')
+  assert.equal(relay.files.status().outboxPending, 1)
+})
+
+test('what was answered 202 and is refused later is failed, and stays until its ttl ends', async t => {
+  const down = new TestHop('old')
+  const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
+  relay.files.start()
+  const file = sign('n2/n1/f', 'hello')
+  assert.equal(await relay.put(file, { query: { ttl: '1h' } }), 'pending')
+  down.answer = ({ method }) => outcome(method === 'PUT' ? 403 : 404, 'bad signature', { [RELAY_HEADER]: '1' })
+  relay.files.outbox.retry()
+  await until(() => relay.files.status().outboxFailed === 1)
+  assert.equal(await relay.head(file), false)
+  relay.clock.nowMs += 3_599_000
+  await relay.files.purgeExpired(SIGNAL)
+  const [entry] = relay.files.outbox.list()
+  assert.deepEqual([entry?.state, entry?.lastError], ['failed', 'bad signature'])
+  await assert.rejects(relay.put(file), HopRefusedError)
+  assert.equal(relay.files.status().outboxFailed, 1)
+  relay.clock.nowMs += 1_000
+  assert.equal(await relay.files.purgeExpired(SIGNAL), 1)
+})
+
+test('what an unknown caller says of the relays passed is good for refusing alone', async t => {
+  const { relay } = await startAbove(t)
+  const caller = { kind: 'proxied', address: '127.0.0.1' } as const
+  const file = sign('n2/n1/f', 'hello')
+  const came = (from: string) => ({ ...originOf(caller), claimedPassed: [from] })
+  await assert.rejects(relay.put(file, { origin: came('old') }), { code: 'LOOP_DETECTED' })
+  assert.throws(() => relay.files.head(file.key, file.hash, came('old')), { code: 'LOOP_DETECTED' })
+  assert.equal(await relay.put(file, { origin: came('root') }), 'stored')
+})
