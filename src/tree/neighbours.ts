@@ -53,6 +53,7 @@ export interface DirectNeighbours extends Neighbours {
 export async function createNeighbours(options: NeighboursOptions): Promise<DirectNeighbours> {
   const { topology, certificatesOf, store, logger } = options
   const now = options.now ?? Date.now
+  const probeClock = options.now ?? (() => performance.now())
   let config = options.config
   let files = await readPeerFiles(config)
   let isClosed = false
@@ -99,8 +100,8 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
   /** Only what it does tells a relay that was put back from a proxy in front of one that is down: it is asked for something harmless. */
   const lastProbes = new Map<string, number>()
   function probe(hop: Hop): void {
-    if (performance.now() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return
-    lastProbes.set(hop.id, performance.now())
+    if (probeClock() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return
+    lastProbes.set(hop.id, probeClock())
     hop.request({ method: 'GET', path: 'system/info', headers: {} }).then(
       answer => answer.kind !== 'unreachable' && answer.body.destroy(),
       (err: unknown) => logger.error({ err, hop: hop.id }, 'cannot ask a neighbour what it is')
