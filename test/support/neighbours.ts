@@ -63,7 +63,7 @@ export async function startNeighbours(t: TestContext, options: TestNeighboursOpt
     config,
     topology: () => topology,
     certificatesOf: id => (id === 'relay1' ? pins.map(pin => pin.certificateDer) : []),
-    store: createNeighbourStore(db),
+    store: createNeighbourStore(db, options.now),
     logger: silentLogger,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.linkUp === undefined ? {} : { linkUp: () => options.linkUp }),
