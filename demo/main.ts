@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type RelayProcess, treelineCommand } from './relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
@@ -26,6 +27,8 @@ const PICTURE = `
 
 /** Exit code of a shell for what Ctrl-C has ended. */
 const INTERRUPTED = 130
+/** A signal that has ended other processes of the group is heard of by then. */
+const SIGNAL_WITHIN_MS = 1_000
 
 /** `npm start`: a tree on loopback, the main job in front of the user, and then the tree stays until Ctrl-C. */
 async function main(exitAfterSteps: boolean): Promise<number> {
@@ -55,6 +58,8 @@ async function main(exitAfterSteps: boolean): Promise<number> {
     return failed === 0 ? 0 : 1
   } catch (error) {
     // What was under way fails in any way once Ctrl-C has ended the processes that it needs.
+    // And the end of such a process may be heard of before the signal itself.
+    await Promise.race([aborted(interruption), sleep(SIGNAL_WITHIN_MS)])
     if (!interruption.aborted) throw error
     say('\nInterrupted before the last step.')
     return INTERRUPTED

@@ -1,6 +1,7 @@
 // Runs node's test runner over the TypeScript tests. Arguments: paths or parts of paths choose files, `-…` go to node.
 //   npm test -- test/tree            only these
 //   npm test -- --test-name-pattern=outbox
+//   npm test -- --second-chance      files that failed run again, alone: on a busy machine a test may come too late
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -11,7 +12,8 @@ import { stripVTControlCharacters } from 'node:util'
 const TEST_TIMEOUT_MS = 600_000
 
 const root = join(import.meta.dirname, '..')
-const flags = process.argv.slice(2).filter(argument => argument.startsWith('-'))
+const SECOND_CHANCE = '--second-chance'
+const flags = process.argv.slice(2).filter(argument => argument.startsWith('-') && argument !== SECOND_CHANCE)
 const filters = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
 const files = testFiles().filter(
   file => filters.length === 0 || filters.some(filter => file.includes(normalize(filter)))
@@ -21,7 +23,13 @@ if (files.length === 0) {
   console.error(`no test file matches ${filters.join(' ') || 'test/*.test.ts, test/*/*.test.ts'}`)
   process.exit(1)
 }
+const failed = new Set()
 process.exitCode = await runTests(files, availableParallelism() + 1) // most tests wait for processes and sockets
+if (process.exitCode !== 0 && process.argv.includes(SECOND_CHANCE) && failed.size > 0) {
+  const again = [...failed]
+  console.log(`\nonce more, one at a time: ${again.join(', ')}\n`)
+  process.exitCode = await runTests(again, 1)
+}
 
 /** node 20 expands no patterns, and given a folder finds no TypeScript. */
 function testFiles() {
@@ -73,6 +81,8 @@ function collectClosingLines(stdout) {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) {
+      const place = /^test at (test\/\S+?\.test\.ts):/.exec(stripVTControlCharacters(line))
+      if (place !== null) failed.add(place[1])
       const match = /^[ℹ#] (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/.exec(
         stripVTControlCharacters(line).trimEnd()
       )

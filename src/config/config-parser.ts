@@ -286,6 +286,7 @@ function readTokens(section: Section, directory: string): Config['tokens'] {
 function readSharedFolder(section: Section, directory: string): Config['sharedFolder'] {
   return {
     path: section.read('path', filePath(directory), '/var/rudder/configuration-repository/shared-files/'),
+    followLinks: section.read('follow_links', flag, false),
     allowedNetworks: section.read('allowed_networks', networks, [])
   }
 }

@@ -136,6 +136,8 @@ export interface Config {
   }
   readonly sharedFolder: {
     readonly path: string
+    /** Ours. Whether symbolic links in it may lead out of it. */
+    readonly followLinks: boolean
     /** Ours. */
     readonly allowedNetworks: NetworkSet
   }

@@ -122,7 +122,7 @@ export async function createParts({
     localSockets: new WeakSet(),
     links: createLinkAdministration(registry),
     ownLink: () => ownLinks.dialer?.status,
-    sharedFolder: createSharedFolder(config.sharedFolder.path),
+    sharedFolder: createSharedFolder(config.sharedFolder.path, () => system.config().sharedFolder.followLinks),
     system,
     metrics,
     adminToken: readToken(config.tokens.adminFile),

@@ -28,6 +28,7 @@ const LIVE: ReadonlySet<string> = new Set([
   'remoteRun.stderr',
   'sharedFiles.allowedNetworks',
   'sharedFolder.allowedNetworks',
+  'sharedFolder.followLinks',
   'metrics.allowedNetworks'
 ])
 

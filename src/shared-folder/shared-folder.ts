@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { RelayError } from '../values/relay-error.js'
+import { type FolderFile, openInside } from './folder-file.js'
 
 export type FolderHashType = 'sha256' | 'sha512'
 
@@ -14,20 +15,24 @@ const MAX_CACHED_HASHES = 10_000
 export interface SharedFolder {
   /**
    * @param path below the folder, decoded
-   * @returns the file's own path
-   * @throws {RelayError} INVALID_INPUT for a path that could leave the folder, NOT_FOUND for anything but a file
+   * @returns the file, open, which the caller closes
+   * @throws {RelayError} INVALID_INPUT for a path that could leave the folder, NOT_FOUND for anything but a file,
+   * FORBIDDEN for one to which a symbolic link leads out
    */
-  locate(path: string): Promise<string>
+  open(path: string): Promise<FolderFile>
+  /** Whether {@link open} would give a file. @throws {RelayError} as it does */
+  check(path: string): Promise<void>
   /** Hex. Computed by streaming, once however many ask, and kept while inode, size and modification time stay the same. */
   hash(path: string, type: FolderHashType): Promise<string>
 }
 
-export function createSharedFolder(root: string): SharedFolder {
+/** @param followLinks whether symbolic links may lead out of the folder */
+export function createSharedFolder(root: string, followLinks: () => boolean): SharedFolder {
   const hashes = new Map<string, string>()
   /** Of files that all nodes ask for at once, when they have changed. */
   const underWay = new Map<string, Promise<string>>()
 
-  async function keepHash(identity: string, file: string, type: FolderHashType): Promise<string> {
+  async function keepHash(identity: string, file: FileHandle, type: FolderHashType): Promise<string> {
     try {
       const hash = await hashFile(file, type)
       hashes.set(identity, hash)
@@ -39,28 +44,32 @@ export function createSharedFolder(root: string): SharedFolder {
     }
   }
 
+  function openAt(path: string): Promise<FolderFile> {
+    checkPath(path)
+    return openInside(root, join(root, path), followLinks())
+  }
+
   return {
-    async locate(path) {
-      checkPath(path)
-      const file = join(root, path)
-      const info = await statOrMissing(file)
-      if (info === undefined || !info.isFile()) throw notFound()
-      return file
+    open: async path => openAt(path),
+
+    async check(path) {
+      await (await openAt(path)).handle.close()
     },
 
     async hash(path, type) {
-      checkPath(path)
-      const file = join(root, path)
-      const info = await statOrMissing(file)
-      if (info === undefined || !info.isFile()) throw notFound()
-      const identity = [type, info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':')
+      const { handle, stats } = await openAt(path)
+      const identity = [type, stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(':')
       const cached = hashes.get(identity)
       if (cached !== undefined) {
         hashes.delete(identity) // to the end of the map: used most recently
         hashes.set(identity, cached)
-        return cached
       }
-      const begun = underWay.get(identity) ?? keepHash(identity, file, type)
+      const known = cached ?? underWay.get(identity)
+      if (known !== undefined) {
+        await handle.close()
+        return known
+      }
+      const begun = keepHash(identity, handle, type)
       underWay.set(identity, begun)
       return begun
     }
@@ -75,22 +84,13 @@ function checkPath(path: string): void {
   }
 }
 
-function notFound(): RelayError {
-  return new RelayError('NOT_FOUND', 'NOT FOUND')
-}
-
-async function statOrMissing(file: string) {
+/** Closes the file. */
+async function hashFile(handle: FileHandle, type: FolderHashType): Promise<string> {
   try {
-    return await stat(file, { bigint: true })
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG' || code === 'ELOOP') return undefined
-    throw error
+    const hash = createHash(type)
+    await pipeline(createReadStream('', { fd: handle, autoClose: false }), hash)
+    return hash.digest('hex')
+  } finally {
+    await handle.close()
   }
-}
-
-async function hashFile(file: string, type: FolderHashType): Promise<string> {
-  const hash = createHash(type)
-  await pipeline(createReadStream(file), hash)
-  return hash.digest('hex')
 }

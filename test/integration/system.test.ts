@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
@@ -173,6 +173,8 @@ test('system, reload, metrics, and the shared folder', async t => {
     const content = 'what all nodes may read'
     await writeFile(join(folder, 'sub folder/a file.txt'), content)
     await writeFile(join(root.directory, 'secret'), 'x')
+    await symlink('../secret', join(folder, 'out'))
+    await symlink('sub folder', join(folder, 'inside'))
     const path = '/rudder/relay-api/shared-folder/sub%20folder/a%20file.txt'
     const hashOf = (type: string) => createHash(type).update(content).digest('hex')
     const head = async (query: string, at = path) => (await ask(root, at + query, { method: 'HEAD' })).status
@@ -183,6 +185,11 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.equal(await head(`?hash=${hashOf('sha256').toUpperCase()}&hash_type=sha256`), 304)
     assert.equal(await head(`?hash=${hashOf('sha512')}&hash_type=sha512`), 304)
     assert.equal(await head(`?hash=${'0'.repeat(64)}`), 200)
+    assert.equal((await ask(root, '/rudder/relay-api/shared-folder/inside/a%20file.txt')).text, content)
+    const out = '/rudder/relay-api/shared-folder/out'
+    assert.equal((await ask(root, out)).status, 403)
+    const hashOfSecret = createHash('sha256').update('x').digest('hex')
+    for (const query of ['', '?hash=', `?hash=${hashOfSecret}`]) assert.equal(await head(query, out), 403, query)
     for (const none of ['?hash=', '?hash=&hash_type=', '?hash_type=sha512&hash='])
       assert.equal(await head(none), 200, none)
     assert.equal(await head(`?hash=${hashOf('sha256')}&hash_type=`), 304)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import fs, { mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import fs, { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,7 @@ function setUp(t: TestContext) {
     syncBuiltinESMExports()
     rmSync(root, { recursive: true })
   })
-  return { folder: createSharedFolder(root), file: join(root, 'f'), reads: () => opened.callCount() }
+  return { root, folder: createSharedFolder(root, () => false), file: join(root, 'f'), reads: () => opened.callCount() }
 }
 
 test('a file is read once, whoever asks and however often, and again when it is another one', async t => {
@@ -56,4 +57,64 @@ test('a file that cannot be read fails each time, and nothing of it is kept', as
   assert.equal(await folder.hash('f', 'sha256'), sha256('x'))
   await assert.rejects(folder.hash('g', 'sha256'), { code: 'NOT_FOUND' })
   await assert.rejects(folder.hash('../f', 'sha256'), { code: 'INVALID_INPUT' })
+})
+
+test('links that lead out are refused unless the setting allows them, others are followed', async t => {
+  const { root, folder, file } = setUp(t)
+  const outside = mkdtempSync(join(tmpdir(), 'treeline-folder-'))
+  t.after(() => rmSync(outside, { recursive: true }))
+  writeFileSync(join(outside, 'secret'), 'secret')
+  writeFileSync(file, 'public')
+  mkdirSync(join(root, 'sub'))
+  symlinkSync('../f', join(root, 'sub', 'inside'))
+  symlinkSync(join(outside, 'secret'), join(root, 'out'))
+  symlinkSync(outside, join(root, 'away'))
+  symlinkSync('nowhere', join(root, 'dangling'))
+  symlinkSync(`${root}-beside`, join(root, 'beside')) // its path begins with that of the folder
+  mkdirSync(`${root}-beside`)
+  t.after(() => rmSync(`${root}-beside`, { recursive: true }))
+  writeFileSync(`${root}-beside/secret`, 'secret')
+
+  assert.equal(await folder.hash('sub/inside', 'sha256'), sha256('public'))
+  await assert.rejects(folder.hash('dangling', 'sha256'), { code: 'NOT_FOUND' })
+  const following = createSharedFolder(root, () => true)
+  for (const path of ['out', 'away/secret', 'beside/secret']) {
+    await assert.rejects(folder.hash(path, 'sha256'), {
+      code: 'FORBIDDEN',
+      message: /shared_folder.follow_links = true/
+    })
+    await assert.rejects(folder.check(path), { code: 'FORBIDDEN' })
+    await assert.rejects(folder.open(path), { code: 'FORBIDDEN' })
+    assert.equal(await following.hash(path, 'sha256'), sha256('secret'))
+  }
+})
+
+test('a file that becomes a link after it was looked at is not read', async t => {
+  const { root, folder, file } = setUp(t)
+  const outside = `${root}-outside`
+  writeFileSync(outside, 'secret')
+  t.after(() => rmSync(outside))
+  const { open } = promises
+  const exchange = (how: () => void) => {
+    const opening = t.mock.method(promises, 'open', (...args: Parameters<typeof open>) => {
+      opening.mock.restore()
+      syncBuiltinESMExports()
+      rmSync(file)
+      symlinkSync(outside, file)
+      const opened = open(...args)
+      return opened.finally(how)
+    })
+    syncBuiltinESMExports()
+  }
+  writeFileSync(file, 'public')
+  exchange(() => undefined)
+  await assert.rejects(folder.hash('f', 'sha256'), { code: 'FORBIDDEN' })
+
+  rmSync(file)
+  writeFileSync(file, 'public')
+  exchange(() => {
+    rmSync(file)
+    writeFileSync(file, 'back again')
+  })
+  assert.equal(await folder.hash('f', 'sha256'), sha256('back again'), 'it is opened once more')
 })

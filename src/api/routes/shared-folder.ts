@@ -1,5 +1,5 @@
 import { RelayError } from '../../values/relay-error.js'
-import { openFile } from '../open-file.js'
+import { sendOpened } from '../open-file.js'
 import { limitStalledReader } from '../reader-limit.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -8,6 +8,9 @@ const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
   sha256: /^[0-9a-f]{64}$/i,
   sha512: /^[0-9a-f]{128}$/i
 }
+
+/** A file that is replaced at each look is not there to be had. */
+const MAX_LOOKS = 5
 
 /** `GET` and `HEAD shared-folder/<path>` (contract, "Shared folder"). */
 export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { services }) => {
@@ -35,7 +38,7 @@ export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { 
         throw new RelayError('INVALID_INPUT', `invalid hash_type: ${type.slice(0, 40)}, should be sha256 or sha512`)
       }
       if (!HEX[type].test(hash)) {
-        await sharedFolder.locate(path) // that there is no such file comes first
+        await sharedFolder.check(path) // that there is no such file comes first
         if (hash === '') return reply.code(200).send()
         throw new RelayError('INVALID_INPUT', `invalid hash: not a ${type} in hexadecimal`)
       }
@@ -48,10 +51,14 @@ export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { 
     '/shared-folder/*',
     { config, schema: { tags, summary: 'A file of the folder', params } },
     async (request, reply) => {
-      const file = await sharedFolder.locate(request.params['*'])
-      const result = await openFile(request, reply, file, { etag: true, gone: 'NOT FOUND' })
-      limitStalledReader(reply.raw, request.raw.socket)
-      return reply.code(result.statusCode).headers(result.headers).send(result.stream)
+      for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+        const { path, handle } = await sharedFolder.open(request.params['*'])
+        const result = await sendOpened(request, reply, path, { handle, etag: true, gone: 'NOT FOUND' })
+        if (result === undefined) continue // it was replaced just now
+        limitStalledReader(reply.raw, request.raw.socket)
+        return reply.code(result.statusCode).headers(result.headers).send(result.stream)
+      }
+      throw new RelayError('NOT_FOUND', 'NOT FOUND')
     }
   )
 }
