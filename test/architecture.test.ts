@@ -36,6 +36,7 @@ const WIRING: readonly string[] = [
   'cli/join.ts',
   'cli/client.ts',
   'cli/agent.ts',
+  'cli/nodes-restore.ts',
   'main.ts'
 ]
 

@@ -28,6 +28,14 @@ export function register(program: Command): void {
       const { importNodes } = await import('./nodes-import.js')
       await importNodes(file, options)
     })
+  addServerOptions(
+    nodes
+      .command('restore')
+      .description('Of a tree of members: make them from the nodes list, where the database is gone')
+  ).action(async (options: ServerOptions) => {
+    const { restoreMembers } = await import('./nodes-restore.js')
+    await restoreMembers(options)
+  })
   addServerOptions(nodes.command('remove').description('Of a tree of members: remove one, and revoke its certificates'))
     .argument('<id>')
     .action(remove)

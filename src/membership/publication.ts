@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { MemberCertificateRow, MemberRow, MemberStore } from '../storage/member-store.js'
 import { formatCertificate } from './certificates.js'
 import { syncFolder } from './files.js'
+import { ROOT_ID } from './root-membership.js'
 
 const PAGE = 500
 
@@ -48,10 +49,22 @@ export class Publication {
 
   async #publish(): Promise<void> {
     const { store, nodesListFile, nodesCertsFile, reload, now } = this.options
+    checkHasRoot(store, nodesListFile)
     await writeTreeFiles(store, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()
     if (problem !== undefined) throw new Error(problem)
   }
+}
+
+/**
+ * The root is a member from the start and for ever: a store without it was lost, or is another one.
+ * @throws {Error} so that no empty tree is written over the list that is there, nor handed down
+ */
+function checkHasRoot(store: MemberStore, nodesListFile: string): void {
+  if (store.member(ROOT_ID) !== undefined) return
+  throw new Error(
+    `the members of this tree are gone from state.db in storage.path: put a copy from a backup in its place, or run "treeline nodes restore --config <folder>", which makes them from ${nodesListFile}; then start again`
+  )
 }
 
 /** Writes both files where they differ, each at once and durably. */
@@ -68,7 +81,12 @@ export async function writeTreeFiles(
 function* nodesList(store: MemberStore): Generator<string> {
   let before = '{'
   for (const member of pagesOf((last: MemberRow | undefined) => store.members(last?.id ?? '', PAGE))) {
-    const node = { hostname: member.hostname, 'policy-server': member.policyServer, 'key-hash': member.keyHash }
+    const node = {
+      hostname: member.hostname,
+      'policy-server': member.policyServer,
+      'key-hash': member.keyHash,
+      ...(member.port === null ? {} : { port: member.port }) // for `treeline nodes restore` alone
+    }
     yield `${before}\n${JSON.stringify(member.id)}: ${JSON.stringify(node)}`
     before = ','
   }

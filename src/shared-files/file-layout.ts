@@ -8,12 +8,14 @@ export interface FileLayout {
   readonly incoming: string
   /** Files that wait for their next hop, named by their entry's id. */
   readonly outbox: string
+  /** Files without a row; nothing here is ever removed by the relay. */
+  readonly lost: string
 }
 
 export const METADATA_SUFFIX = '.metadata'
 
 export function createFileLayout(root: string): FileLayout {
-  return { root, incoming: join(root, '.incoming~'), outbox: join(root, '.outbox~') }
+  return { root, incoming: join(root, '.incoming~'), outbox: join(root, '.outbox~'), lost: join(root, 'lost~') }
 }
 
 /** Within the folder of a relay: what is kept on its behalf. Its agent fetches all that is below. */

@@ -1,11 +1,13 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Logger } from '../values/logger.js'
-import type { FileLayout } from './file-layout.js'
+import { type FileLayout, METADATA_SUFFIX } from './file-layout.js'
 import type { Placement } from './placement.js'
 import type { Quota } from './quota.js'
+
+const MAX_NAMED = 20
 
 export interface RecoveryParts {
   readonly layout: FileLayout
@@ -17,8 +19,10 @@ export interface RecoveryParts {
 }
 
 /**
- * After a crash: files whose row says that they are being put in place are put there; what else lies in `.incoming~`
- * was never acknowledged and goes, as does what lies in `.outbox~` without an entry. Then the quota is counted.
+ * After a crash: files whose row says that they are being put in place are put there. Of what else lies in `.incoming~`,
+ * the parts that are not whole were never acknowledged, and go. Whatever may have been (whole files there, and those in
+ * `.outbox~`) without a row, as when the database was lost or replaced by an older one, is moved to `lost~`, and never
+ * deleted. Then the quota is counted.
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, files, outbox, logger } = parts
@@ -26,16 +30,42 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   await mkdir(layout.outbox, { recursive: true })
   const placing = files.placing()
   for (const row of placing) await parts.placement.redo(row)
-  const leftovers = await removeAllBut(layout.incoming, new Set())
-  const strays = await removeAllBut(layout.outbox, new Set(outbox.ids()))
+  const { whole, torn } = await sortIncoming(layout)
+  for (const name of torn) await rm(join(layout.incoming, name), { recursive: true, force: true })
+  const waiting = new Set(outbox.ids())
+  const unknown = (await readdir(layout.outbox)).filter(name => !waiting.has(name))
+  await keepLost(layout, layout.incoming, whole)
+  await keepLost(layout, layout.outbox, unknown)
   parts.quota.add(files.totals().bytes + outbox.totals().bytes)
-  if (placing.length + leftovers + strays > 0) {
-    logger.info({ finished: placing.length, removed: leftovers + strays }, 'recovered shared files')
+  if (placing.length + torn.length > 0) {
+    logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
   }
+  const lost = [...whole, ...unknown]
+  if (lost.length === 0) return
+  const details = { folder: layout.lost, files: lost.length, names: lost.slice(0, MAX_NAMED) }
+  logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
 }
 
-async function removeAllBut(folder: string, keep: ReadonlySet<string>): Promise<number> {
-  const names = (await readdir(folder)).filter(name => !keep.has(name))
-  for (const name of names) await rm(join(folder, name), { recursive: true, force: true })
-  return names.length
+/** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */
+async function sortIncoming({ incoming }: FileLayout): Promise<{ whole: string[]; torn: string[] }> {
+  const left = await readdir(incoming)
+  const names = new Set(left)
+  const isWhole = (name: string) =>
+    name.endsWith(METADATA_SUFFIX)
+      ? names.has(name.slice(0, -METADATA_SUFFIX.length))
+      : names.has(name + METADATA_SUFFIX)
+  return { whole: left.filter(isWhole), torn: left.filter(name => !isWhole(name)) }
+}
+
+/** Under the name that it had; one that is there from before stays. */
+async function keepLost(layout: FileLayout, folder: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return
+  await mkdir(layout.lost, { recursive: true, mode: 0o750 })
+  const taken = new Set(await readdir(layout.lost))
+  for (const name of names) {
+    let to = name
+    for (let number = 2; taken.has(to); number += 1) to = `${name}~${number}`
+    taken.add(to)
+    await rename(join(folder, name), join(layout.lost, to))
+  }
 }

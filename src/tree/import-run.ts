@@ -1,12 +1,16 @@
 import { checkpoint, holdBackCheckpoints } from '../storage/checkpoint.js'
 import { openDatabase } from '../storage/database.js'
+import { putAside } from '../storage/put-aside.js'
 import { createTopologyStore } from '../storage/topology-store.js'
+import { isDamage } from '../values/disk-failure.js'
 import { type ImportRequest, importTree, readStoredTree, type StoredTree } from './import-tree.js'
 
 export interface ImportRunRequest extends ImportRequest {
   readonly databaseFile: string
   /** The import whose tree the relay has; 0 for none. */
   readonly knownGeneration: number
+  /** Whether the database was found damaged since. It is only a copy of what is in the files. */
+  readonly isDamaged: boolean
 }
 
 export interface ImportRunAnswer {
@@ -14,6 +18,8 @@ export interface ImportRunAnswer {
   readonly failure: string | undefined
   /** The tree in the database, unless it is the one that the relay has, or there is none. */
   readonly tree: StoredTree | undefined
+  /** Where a damaged database is now; undefined where it was in order. */
+  readonly aside?: string
 }
 
 /**
@@ -21,6 +27,24 @@ export interface ImportRunAnswer {
  * @param hand is given the outcome as soon as the tree can be used; what follows only tidies up
  */
 export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAnswer) => void): void {
+  let isHanded = false
+  const handOnce = (answer: ImportRunAnswer) => {
+    isHanded = true
+    hand(answer)
+  }
+  try {
+    if (!request.isDamaged) {
+      importInto(request, handOnce)
+      return
+    }
+  } catch (error) {
+    if (isHanded || !isDamage(error instanceof Error && error.cause !== undefined ? error.cause : error)) throw error
+  }
+  const aside = putAside(request.databaseFile)
+  importInto(request, answer => hand({ ...answer, aside }))
+}
+
+function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) => void): void {
   const db = openDatabase(request.databaseFile, 'topology')
   try {
     holdBackCheckpoints(db)
@@ -30,6 +54,7 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
     try {
       tree = importTree(store, request, Date.now())
     } catch (error) {
+      if (isDamage(error)) throw error
       failure = error instanceof Error ? error.message : String(error)
     }
     const isKnown = store.lastImport()?.generation === request.knownGeneration

@@ -1,7 +1,9 @@
 import { existsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
+import { asDiskFailure, isDamage } from '../values/disk-failure.js'
 import type { Logger } from '../values/logger.js'
 import { CertificateIndex } from './certificate-index.js'
 import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import-run.js'
@@ -90,6 +92,7 @@ class TreeService implements Tree {
   #next: Promise<ImportReport> | undefined
   #reader: { db: Database; certificatesOf(nodeId: string): Buffer[] } | undefined
   #workerEnded: Promise<void> = Promise.resolve()
+  #isDamaged = false
   #isClosed = false
 
   constructor(options: TreeOptions) {
@@ -128,7 +131,11 @@ class TreeService implements Tree {
 
   certificatesOf(nodeId: string): Buffer[] {
     if (!this.#record || this.#isClosed) return []
-    return this.#openReader().certificatesOf(nodeId)
+    try {
+      return this.#openReader().certificatesOf(nodeId)
+    } catch (error) {
+      throw this.#damaged(error)
+    }
   }
 
   nodeByFingerprint(sha256: string | Buffer): string | undefined {
@@ -151,8 +158,21 @@ class TreeService implements Tree {
     await this.#next
     await this.#running
     await this.#workerEnded
+    this.#closeReader()
+  }
+
+  #closeReader(): void {
     this.#reader?.db.close()
     this.#reader = undefined
+  }
+
+  /** What is stored is a copy: a damaged one is made anew at once, beside requests. @returns what to throw meanwhile */
+  #damaged(error: unknown): unknown {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+    if (!isDamage(cause)) return error
+    this.#isDamaged = true
+    void this.reload() // never rejects
+    return asDiskFailure(cause, [{ setting: 'storage.path', path: dirname(this.#options.databaseFile) }])
   }
 
   #start(isInPlace = false): Promise<ImportReport> {
@@ -164,8 +184,11 @@ class TreeService implements Tree {
 
   async #import(isInPlace: boolean): Promise<ImportReport> {
     const startedAt = performance.now()
-    const { failure, tree } = await this.#ask(isInPlace)
+    const { failure, tree, aside } = await this.#ask(isInPlace)
     this.#failure = failure
+    if (aside !== undefined)
+      this.#options.logger.warn({ aside }, 'the stored tree was damaged: made anew from its files')
+    if (tree !== undefined || aside !== undefined) this.#closeReader() // its file may be another one now
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
     const report = { ...this.status(), changed: tree !== undefined, durationMs }
@@ -178,8 +201,15 @@ class TreeService implements Tree {
     // it hands over the tree before it ends, and two must not write at once
     await this.#workerEnded
     const { databaseFile, nodesListFile, nodesCertsFile, selfId } = this.#options
-    const knownGeneration = this.#record?.generation ?? 0
-    const request: ImportRunRequest = { databaseFile, nodesListFile, nodesCertsFile, selfId, knownGeneration }
+    const request: ImportRunRequest = {
+      databaseFile,
+      nodesListFile,
+      nodesCertsFile,
+      selfId,
+      knownGeneration: this.#record?.generation ?? 0,
+      isDamaged: this.#isDamaged
+    }
+    this.#isDamaged = false
     try {
       if (isInPlace) return answerInPlace(request)
       const worker = startWorker('./import-worker.js', import.meta.url, {

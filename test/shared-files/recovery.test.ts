@@ -47,13 +47,24 @@ test('a file whose row was committed before its names were changed is put in pla
   }
 })
 
-test('leftovers of a crash go; they were never acknowledged', async t => {
+test('what was never acknowledged goes after a crash; what may have been is moved to lost~, and stays', async t => {
   const folder = (await startSharedFiles(t)).folder
   writeFileSync(shared({ folder }, '.incoming~/half'), 'x')
+  for (const name of ['whole', 'whole.metadata']) writeFileSync(shared({ folder }, `.incoming~/${name}`), 'x')
   writeFileSync(shared({ folder }, '.outbox~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'x')
   const again = await startSharedFiles(t, { folder })
   assert.deepEqual(readdirSync(shared(again, '.incoming~')), [])
   assert.deepEqual(readdirSync(shared(again, '.outbox~')), [])
+  assert.deepEqual(readdirSync(shared(again, 'lost~')).sort(), [
+    '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+    'whole',
+    'whole.metadata'
+  ])
+  await again.stop()
+  writeFileSync(shared({ folder }, '.outbox~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'another')
+  const third = await startSharedFiles(t, { folder })
+  assert.equal(readFileSync(shared(third, 'lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'utf8'), 'x')
+  assert.equal(readFileSync(shared(third, 'lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV~2'), 'utf8'), 'another')
 })
 
 test("an existing relay's folder is adopted; what is no shared file is left alone", async t => {

@@ -20,6 +20,7 @@ export interface Machine {
 
 export interface JoinedTree {
   readonly root: Machine
+  readonly rootProcess: RelayProcess
   readonly folder: string
   /** Makes a token at the root. @returns the arguments of `treeline` that its line has */
   token(...args: readonly string[]): Promise<string[]>
@@ -62,9 +63,10 @@ export async function startJoinedTree(t: TestContext, tree = '', files = ''): Pr
   const conf = join(root.folder, 'main.conf')
   const text = (await readFile(conf, 'utf8')).replace('[tree]\n', `[tree]\n${tree}\n`)
   await writeFile(conf, text.replace('[shared_files]\n', `[shared_files]\n${files}\n`))
-  await serve(root)
+  const rootProcess = await serve(root)
   return {
     root,
+    rootProcess,
     folder,
     machine,
     serve,

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createTree, type Tree } from '../../src/tree/tree-service.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
+import { eventually } from '../support/eventually.js'
 import { makeNodeCertificate } from '../support/node-certificates.js'
 import { type TestNode, writeNodesList } from '../support/trees.js'
 
@@ -196,9 +197,64 @@ test('without a list, a first start has an empty tree and says why', async t => 
 test('a database that cannot be used is an error, not a crash', async t => {
   const files = makeFiles(t)
   writeNodesList(files.nodesListFile, TREE)
-  const tree = createTree({ ...files, selfId: 'root', logger: silentLogger, databaseFile: files.nodesListFile })
+  const tree = createTree({
+    ...files,
+    selfId: 'root',
+    logger: silentLogger,
+    databaseFile: dirname(files.nodesListFile)
+  })
   t.after(() => tree.close())
   assert.match((await tree.load()).details ?? '', /cannot use the database/)
+})
+
+test('a damaged database, which is only a copy, is put aside and made anew', async t => {
+  const files = makeFiles(t)
+  const database = join(dirname(files.nodesListFile), 'topology.db')
+  const certificate = await makeNodeCertificate('relay')
+  writeNodesList(files.nodesListFile, TREE)
+  writeFileSync(files.nodesCertsFile, certificate.pem)
+  const warnings: string[] = []
+  const logger = { ...silentLogger, warn: (_: object, message: string) => void warnings.push(message) }
+  const load = async () => {
+    const tree = files.open(logger)
+    assert.equal((await tree.load()).state, 'success')
+    assert.deepEqual(tree.certificatesOf('relay'), [certificate.der])
+    return tree
+  }
+  const damage = (from: number) => {
+    const bytes = readFileSync(database)
+    writeFileSync(database, bytes.fill(0xff, from))
+  }
+  const first = await load()
+  await first.close()
+  damage(0)
+  const second = await load()
+  assert.deepEqual(warnings, ['the stored tree was damaged: made anew from its files'])
+  assert.ok(existsSync(`${database}.damaged~`))
+
+  await second.close()
+  damage(16 * 1024) // all but the first page
+  await (await load()).close()
+  assert.equal(warnings.length, 2)
+})
+
+test('a database that is damaged while it is in use is made anew as soon as that is noticed', async t => {
+  const files = makeFiles(t)
+  const database = join(dirname(files.nodesListFile), 'topology.db')
+  const certificate = await makeNodeCertificate('relay')
+  writeNodesList(files.nodesListFile, TREE)
+  writeFileSync(files.nodesCertsFile, certificate.pem)
+  const tree = files.open()
+  await tree.load()
+  writeFileSync(database, readFileSync(database).fill(0xff, 16 * 1024))
+  assert.throws(() => tree.certificatesOf('relay'), {
+    code: 'STORAGE_UNUSABLE',
+    message: /database in storage\.path .*damaged/
+  })
+  await eventually('the tree, made anew', () => existsSync(`${database}.damaged~`) && tree.status().state === 'success')
+  await tree.reload()
+  assert.deepEqual(tree.certificatesOf('relay'), [certificate.der])
+  assert.deepEqual(tree.current().route('node'), { kind: 'down', hop: 'relay' })
 })
 
 test('certificates of strangers, of nobody and of several nodes are left out with a warning', async t => {

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openDatabase } from '../../src/storage/database.js'
+import { createMemberStore } from '../../src/storage/member-store.js'
+import { eventually } from '../support/eventually.js'
+import { getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
+import { treeline } from '../support/treeline-command.js'
+
+/** Without what only the lost database knew. */
+function membersIn(file: string) {
+  const database = openDatabase(file, 'state')
+  try {
+    const store = createMemberStore(database)
+    return store.members('', 100).map(({ tokenId, joinedAtMs, ...member }) => ({
+      ...member,
+      certificates: store.certificatesOf(member.id, Date.now()).map(({ fingerprint }) => fingerprint.toString('hex'))
+    }))
+  } finally {
+    database.close()
+  }
+}
+
+function untilLinked(root: Machine, id: string): Promise<unknown> {
+  return eventually(`the link of ${id}`, async () => {
+    const { result } = (await getJson(root, '/v1/relay/links')) as { result: { id: string }[] }
+    return result.some(link => link.id === id)
+  })
+}
+
+test('a root whose database is damaged or gone says so, and gets its members back from the nodes list', async t => {
+  const tree = await startJoinedTree(t)
+  const { root, rootProcess } = tree
+  const [relay, node] = [await tree.machine('relay-a'), await tree.machine('node-1')]
+  await succeed(tree.join(relay, await tree.token('--relay')))
+  await succeed(tree.join(node, await tree.token('--node')))
+  await tree.serve(relay)
+  await untilLinked(root, 'relay-a')
+  const state = join(root.folder, 'data/state.db')
+  const list = join(root.folder, 'data/tree/nodeslist.json')
+  const waiting = join(root.folder, 'shared-files/.outbox~/01ARZ3NDEKTSV4RRFFQ69G5FAV')
+
+  await t.test('while it runs, nothing is restored', async () => {
+    const refused = await tree.ask(root, 'nodes', 'restore')
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /^treeline: another Treeline is running with storage\.path/)
+  })
+  await rootProcess.stop()
+  const before = membersIn(state)
+  const listBefore = await readFile(list, 'utf8')
+  assert.equal(before.length, 3)
+
+  await t.test('over members that are there, nothing is restored', async () => {
+    const refused = await tree.ask(root, 'nodes', 'restore')
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /there are 3 members already/)
+  })
+
+  await t.test('damaged: it does not start, and says what to do', async () => {
+    await writeFile(state, Buffer.alloc(100_000, 'x'))
+    const { code, stderr } = await treeline(t, ['serve', '--config', root.folder])
+    assert.equal(code, 3)
+    assert.match(stderr, /cannot use the database \S+state\.db: it is damaged.*backup.*treeline nodes restore/)
+    assert.equal((await readFile(state)).length, 100_000, 'it is left for whoever can repair it')
+  })
+
+  await t.test('gone: it does not start, the list stays, and what waited is kept', async () => {
+    for (const suffix of ['', '-wal', '-shm']) await rm(state + suffix, { force: true })
+    await writeFile(waiting, 'waited')
+    const { code, stderr } = await treeline(t, ['serve', '--config', root.folder])
+    assert.equal(code, 3)
+    assert.match(stderr, /cannot start: the members of this tree are gone .*"treeline nodes restore --config/)
+    assert.equal(await readFile(list, 'utf8'), listBefore)
+    const lost = join(root.folder, 'shared-files/lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV')
+    const there = await Promise.any([readFile(lost, 'utf8'), readFile(waiting, 'utf8')])
+    assert.equal(there, 'waited')
+  })
+
+  await t.test('restored: the same members, who are linked as before, and what waited is in lost~', async () => {
+    const restored = await succeed(tree.ask(root, 'nodes', 'restore'))
+    assert.match(restored.stdout, /^3 members are restored/)
+    assert.deepEqual(membersIn(state), before)
+    await tree.serve(root)
+    assert.equal(await readFile(list, 'utf8'), listBefore)
+    await untilLinked(root, 'relay-a')
+    assert.equal(await readFile(join(root.folder, 'shared-files/lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'utf8'), 'waited')
+  })
+})
