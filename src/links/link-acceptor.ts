@@ -19,6 +19,7 @@ import {
 } from './challenge.js'
 import { EndSpreader } from './end-spreader.js'
 import { Handshakes } from './handshakes.js'
+import { IdleBudget } from './idle-budget.js'
 import { createTurns } from './in-turns.js'
 import { nextLinkId } from './link-id.js'
 import type { LinkObserver } from './link-observer.js'
@@ -164,6 +165,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       server.handleUpgrade(request, socket, head, webSocket => {
         webSocket.on('error', ignore) // `close` follows
         handshakes.add(webSocket, sourceOfRequest(request))
+        const stopLimiting = limitPings(webSocket)
         shakeHands(webSocket, remoteAddress, socket)
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
@@ -172,7 +174,10 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
             observer?.refused()
             refuse(webSocket, { code: CLOSE.refused, reason })
           })
-          .finally(() => handshakes.remove(webSocket))
+          .finally(() => {
+            handshakes.remove(webSocket)
+            stopLimiting()
+          })
       }) // where it is no WebSocket that was asked for, ws has answered
     },
     close() {
@@ -212,6 +217,16 @@ function ownFingerprint(below: Duplex): string | undefined {
 function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
   if (a.kind === 'client') return b.kind === 'client' && a.id === b.id && a.clientId === b.clientId
   return a.kind === b.kind && a.id === b.id
+}
+
+/** Until it is a link, which limits them itself. @returns a function that ends this */
+function limitPings(socket: WebSocket): () => void {
+  const idle = new IdleBudget(() => 0)
+  const note = () => {
+    if (!idle.spend()) socket.terminate()
+  }
+  socket.on('ping', note).on('pong', note)
+  return () => void socket.off('ping', note).off('pong', note)
 }
 
 /** One for all, since there are thousands. */

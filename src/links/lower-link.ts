@@ -20,7 +20,6 @@ import {
   parseWelcome,
   type Welcome
 } from './challenge.js'
-import { watchFloods } from './flood-guard.js'
 import { LinkEnding } from './link-ending.js'
 import { nextText } from './messages.js'
 import type { OpenedSocket } from './open-web-socket.js'
@@ -126,7 +125,8 @@ export class LowerEnd {
 
   /** Serves a link until it ends. @returns when it has, with the reason; never rejects */
   serveLink(socket: WebSocket, welcome: Welcome): Promise<string> {
-    const stream = new SocketStream(socket)
+    let onFlood: (reason: string) => void = () => socket.terminate()
+    const stream = new SocketStream(socket, { framesOf: 'server', onFlood: reason => onFlood(reason) })
     const ending = new LinkEnding(socket)
     return new Promise(resolve => {
       this.#http2.once('session', (session: ServerHttp2Session) => {
@@ -138,7 +138,8 @@ export class LowerEnd {
           ending.note(reason)
           session.destroy(new LinkLostError(reason))
         }
-        session.on('stream', watchFloods(session, socket, breakOff))
+        onFlood = breakOff
+        session.on('stream', request => request.once('close', () => stream.idle.requestEnded()))
         const pings = new Pings(
           { socket, stream, everyMs: welcome.pingMs, asksAlways: true },
           { ask: () => socket.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }

@@ -2,6 +2,8 @@ import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { bulkPauseMs } from '../values/bulk-pacing.js'
 import { countStreamed } from '../values/stream-garbage.js'
+import { FrameWatch } from './frame-watch.js'
+import { FLOOD, IdleBudget } from './idle-budget.js'
 import { inTurns } from './in-turns.js'
 import { WEB_SOCKET_LIMITS } from './protocol.js'
 
@@ -44,6 +46,15 @@ function limitClosing(socket: WebSocket): void {
   socket.once('close', () => clearTimeout(limit))
 }
 
+export interface SocketStreamOptions {
+  /** Whether it gives way to orders. */
+  readonly isBulk?: boolean
+  /** Which side of HTTP/2 ours is, if that is what comes over it. */
+  readonly framesOf?: 'client' | 'server'
+  /** Called, instead of ending it, when the other side sends too much that brings nothing on. */
+  readonly onFlood?: (reason: string) => void
+}
+
 /**
  * A WebSocket as a plain byte stream that passes for a socket: HTTP/2 sessions, HTTP/1 servers and undici take it for
  * one. To be made before the first message may come. Lighter than ws' own `createWebSocketStream`, and it counts.
@@ -51,6 +62,10 @@ function limitClosing(socket: WebSocket): void {
 export class SocketStream extends Duplex {
   readBytes = 0
   writtenBytes = 0
+  /** What the other side may still say without bringing anything on. */
+  readonly idle = new IdleBudget(() => this.writtenBytes + (this.#frames?.dataBytes ?? this.readBytes))
+  readonly #frames: FrameWatch | undefined
+  readonly #onFlood: SocketStreamOptions['onFlood']
   readonly #socket: WebSocket
   readonly #isBulk: boolean
   #isReadWanted = true
@@ -58,15 +73,21 @@ export class SocketStream extends Duplex {
   #timer: NodeJS.Timeout | undefined
   #timeoutMs = 0
 
-  /** @param isBulk whether it gives way to orders */
-  constructor(socket: WebSocket, { isBulk = false }: { readonly isBulk?: boolean } = {}) {
+  constructor(socket: WebSocket, { isBulk = false, framesOf, onFlood }: SocketStreamOptions = {}) {
     super({ highWaterMark: PIECE_BYTES, allowHalfOpen: false })
     this.#socket = socket
     this.#isBulk = isBulk
+    this.#frames = framesOf === undefined ? undefined : new FrameWatch(framesOf, this.idle)
+    this.#onFlood = onFlood
+    const noteIdle = () => this.#noteIdle()
+    socket.on('ping', noteIdle)
+    socket.on('pong', noteIdle)
     socket.binaryType = 'nodebuffer'
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       if (this.destroyed) return // it is read on for the close frame alone
       if (!isBinary) return void this.destroy(new Error('a text message on a byte stream'))
+      if (data.length === 0) return this.#noteIdle()
+      if (this.#frames?.read(data) === false) return this.#flooded()
       this.readBytes += data.length
       countStreamed(2 * data.length) // the message, and the pieces in which TLS gave it
       this.#touch()
@@ -82,6 +103,16 @@ export class SocketStream extends Duplex {
     if (this.destroyed) return
     if (code === NORMAL_CLOSE) this.push(null)
     else this.destroy(new LinkLostError(describeClose(code, reason)))
+  }
+
+  #noteIdle(): void {
+    if (!this.idle.spend()) this.#flooded()
+  }
+
+  #flooded(): void {
+    if (this.destroyed) return
+    if (this.#onFlood === undefined) this.destroy(new LinkLostError(FLOOD))
+    else this.#onFlood(FLOOD)
   }
 
   override _read(): void {

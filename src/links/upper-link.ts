@@ -1,7 +1,6 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
-import { watchFloods } from './flood-guard.js'
 import { inTurns } from './in-turns.js'
 import { LaneQueue } from './lane-queue.js'
 import { answerOf, type LinkAnswer, type LinkRequest, openSession, sendBody } from './link-exchange.js'
@@ -43,7 +42,6 @@ export class UpperLink implements Pinged {
   readonly #stream: SocketStream
   readonly #session: ClientHttp2Session
   readonly #pings: Pings
-  readonly #watchStream: (stream: ClientHttp2Stream) => void
   readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
   /** Made when the first lane is wanted, or comes: most links never have one. */
   #lanes: LaneQueue | undefined
@@ -62,7 +60,10 @@ export class UpperLink implements Pinged {
     this.version = options.version
     this.connectedAtMs = options.connectedAtMs
     this.#socket = options.socket
-    this.#stream = new SocketStream(options.socket)
+    this.#stream = new SocketStream(options.socket, {
+      framesOf: 'client',
+      onFlood: reason => this.#break(new LinkLostError(reason))
+    })
     this.#session = openSession(this.#stream)
     this.#onRoundTrip = options.onRoundTrip
     const { pingMs: everyMs, socket } = options
@@ -70,7 +71,6 @@ export class UpperLink implements Pinged {
     this.#session.on('error', error => {
       this.#reason ??= error.message
     })
-    this.#watchStream = watchFloods(this.#session, socket, reason => this.#break(new LinkLostError(reason)))
     this.#socket.once('close', (code, reason) => {
       inTurns(() => this.#break(new LinkLostError(describeClose(code, reason))))
     })
@@ -142,10 +142,10 @@ export class UpperLink implements Pinged {
     const { body } = request
     const hasBody = body !== undefined
     const stream = this.#open(request, !hasBody)
-    this.#watchStream(stream)
     this.#streams += 1
     stream.once('close', () => {
       this.#streams -= 1
+      this.#stream.idle.requestEnded()
     })
     if (hasBody) sendBody(stream, body)
     return answerOf(stream, request)
@@ -153,9 +153,11 @@ export class UpperLink implements Pinged {
 
   #open({ headers, method, path }: LinkRequest, endStream: boolean): ClientHttp2Stream {
     this.#isUsed = true
+    this.#stream.idle.requestBegun()
     try {
       return this.#session.request({ ...headers, ':method': method, ':path': path }, { endStream })
     } catch (error) {
+      this.#stream.idle.requestEnded()
       throw new LinkRequestError(error instanceof Error ? error.message : String(error), false)
     }
   }

@@ -4,6 +4,9 @@ import type { Dispatcher } from 'undici'
 /** How much of an answer waits in memory for a slow reader. */
 const BUFFERED_BYTES = 64 * 1024
 
+/** Answers of 1xx before the one that counts. Each begins the wait for that one anew. */
+export const MAX_INFORMATIONAL = 32
+
 /** An answer's beginning; the body ends with an error when the connection breaks. */
 export interface AnswerStart {
   readonly status: number
@@ -24,6 +27,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #abortReason: Error | undefined
   #answerBody: Readable | undefined
+  #informational = 0
   #started = false
   #ended = false
 
@@ -66,7 +70,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: AnswerStart['headers']): void {
-    if (status < 200) return
+    if (status < 200) {
+      this.#noteInformational(status)
+      return
+    }
     const body = new Readable({
       highWaterMark: BUFFERED_BYTES,
       read: () => controller.resume(),
@@ -91,6 +98,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#fail(error)
+  }
+
+  #noteInformational(status: number): void {
+    this.#informational += 1
+    if (this.#informational <= MAX_INFORMATIONAL) return
+    this.abort(
+      new Error(`it gave more than ${MAX_INFORMATIONAL} informational answers (${status}) and none that counts`)
+    )
   }
 
   #fail(error: Error): void {

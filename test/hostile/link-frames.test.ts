@@ -54,13 +54,25 @@ const DROPPED: readonly Attack[] = [
   { name: 'a flood of pings whose answers are not read', bytes: many(2_000, PING), isDeaf: true },
   { name: 'a flood of settings', bytes: many(2_000, settings({ 4: 65_535 })) },
   { name: 'a flood of settings whose answers are not read', bytes: many(2_000, settings({ 4: 65_535 })), isDeaf: true },
-  { name: 'a flood of priorities', bytes: many(2_000, frame(FRAME.priority, 0, 1, Buffer.from([0, 0, 0, 3, 1]))) }
+  { name: 'a flood of priorities', bytes: many(2_000, frame(FRAME.priority, 0, 1, Buffer.from([0, 0, 0, 3, 1]))) },
+  { name: 'a flood of window updates', bytes: many(2_000, frame(FRAME.windowUpdate, 0, 0, uint32(1))) },
+  { name: 'a flood of frames of a kind that there is not', bytes: many(2_000, frame(0x60, 0, 0, Buffer.alloc(3))) },
+  { name: 'a flood of answers to settings', bytes: many(2_000, frame(FRAME.settings, 1, 0)) },
+  { name: 'a flood of empty messages', bytes: Buffer.alloc(0) },
+  { name: 'frames in pieces of one byte', bytes: Buffer.alloc(1) }
 ]
 
-/** Those that only cost the work of reading them. */
-const ENDURED: readonly Attack[] = [
-  { name: 'a flood of window updates', bytes: many(2_000, frame(FRAME.windowUpdate, 0, 0, uint32(1))), times: 300 },
-  { name: 'a flood of empty messages', bytes: Buffer.alloc(0), times: 20_000 }
+/** :status as a literal without indexing, by the name of the static table: 103 */
+const INFORMATIONAL = Buffer.from([0x08, 3, 0x31, 0x30, 0x33])
+const OK = Buffer.from([0x88])
+
+/** Frames on the stream of a request that the other side made, each of which brings nothing on. */
+const UNANSWERING: readonly (readonly [name: string, of: (stream: number) => Buffer, first?: Buffer])[] = [
+  ['informational heads', stream => frame(FRAME.headers, 4, stream, INFORMATIONAL)],
+  ['empty data', stream => frame(FRAME.data, 0, stream), OK],
+  ['data that is nothing but padding', stream => frame(FRAME.data, 8, stream, Buffer.from([2, 0, 0])), OK],
+  ['windows', stream => frame(FRAME.windowUpdate, 0, stream, uint32(1))],
+  ['cancellations', stream => frame(FRAME.reset, 0, stream, uint32(8))]
 ]
 
 test('what is no HTTP/2, and floods, end the link; the rest do not notice', async t => {
@@ -68,7 +80,7 @@ test('what is no HTTP/2, and floods, end the link; the rest do not notice', asyn
   const root = tree.relay('root')
   await assertOthersServed(tree)
   const checkMemory = await watchMemory(tree)
-  for (const { name, bytes, times = Infinity, isDeaf = false, isAsked = false } of [...DROPPED, ...ENDURED]) {
+  for (const { name, bytes, times = Infinity, isDeaf = false, isAsked = false } of DROPPED) {
     await t.test(name, async () => {
       const from = tree.processes.get('root')?.log.length ?? 0
       const link = await openHostileLink(t, root, tree.member('evil'))
@@ -159,17 +171,34 @@ test('answers with giant headers, and an endless row of informational ones, are 
   await t.test('informational', async () => {
     const link = await openHostileLink(t, root, tree.member('evil'))
     await link.send(HELLO)
-    // :status as a literal without indexing, by the name of the static table: 103
-    const info = Buffer.from([0x08, 3, 0x31, 0x30, 0x33])
     const saying = setInterval(() => {
       if (link.socket.readyState !== link.socket.OPEN) return
       const streams = requestsIn(link.bytes())
-      link.socket.send(Buffer.concat(streams.map(stream => frame(FRAME.headers, 4, stream, info))))
+      link.socket.send(Buffer.concat(streams.map(stream => frame(FRAME.headers, 4, stream, INFORMATIONAL))))
     }, 20)
     t.after(() => clearInterval(saying))
     assert.equal(await put(tree, 'e1', 100), 202)
     clearInterval(saying)
     await assertOthersServed(tree)
   })
+  for (const [name, of, first] of UNANSWERING) {
+    await t.test(`${name}, as fast as they are taken`, async () => {
+      const from = tree.processes.get('root')?.log.length ?? 0
+      const link = await openHostileLink(t, root, tree.member('evil'))
+      await link.send(HELLO)
+      const asked = put(tree, 'e1', 100)
+      const [stream = 0] = await eventually('the request', () => {
+        const streams = requestsIn(link.bytes())
+        return streams.length > 0 && streams
+      })
+      if (first !== undefined) await link.send(frame(FRAME.headers, 4, stream, first))
+      const flood = many(4_000, of(stream))
+      while (link.socket.readyState === link.socket.OPEN) await link.send(flood)
+      const lost = () => /"reason":"it flooded the link with frames that carry nothing"/.test(logOfRoot(tree, from))
+      await eventually('the reason', lost)
+      await asked
+      await assertOthersServed(tree)
+    })
+  }
   await checkMemory()
 })

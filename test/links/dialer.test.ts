@@ -143,7 +143,25 @@ const FALSE_UPPERS: readonly (readonly [name: string, speak: (socket: WebSocket)
       socket.send(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'))
       socket.send(Buffer.concat([frame(FRAME.settings, 0, 0), many(2_000, frame(FRAME.ping, 0, 0, Buffer.alloc(8)))]))
     }),
-    /flood/i
+    /flooded the link with frames that carry nothing/
+  ],
+  [
+    'a flood of window updates',
+    afterIdentity(socket => {
+      say(welcome)(socket)
+      socket.send(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'))
+      const update = frame(FRAME.windowUpdate, 0, 0, Buffer.from([0, 0, 0, 1]))
+      socket.send(Buffer.concat([frame(FRAME.settings, 0, 0), many(2_000, update)]))
+    }),
+    /flooded the link with frames that carry nothing/
+  ],
+  [
+    'a flood of empty messages',
+    afterIdentity(socket => {
+      say(welcome)(socket)
+      for (let sent = 0; sent < 2_000; sent += 1) socket.send(Buffer.alloc(0))
+    }),
+    /flooded the link with frames that carry nothing/
   ]
 ]
 

@@ -59,6 +59,18 @@ test('what is not TLS, and what is not HTTP, is unreachable', async t => {
   assertUnreachable(await second.neighbours.down('relay1').request(GET), /not HTTP/, true)
 })
 
+test('a neighbour that gives informational answers without end is given up', async t => {
+  const peer = await startRawPeer(t, relay, socket => {
+    socket.once('data', () => {
+      const some = 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100)
+      const say = () => socket.write(some, error => error == null && setImmediate(say))
+      say()
+    })
+  })
+  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
+  assertUnreachable(await neighbours.down('relay1').request(GET), /more than 32 informational answers \(103\)/, true)
+})
+
 test('a silent neighbour is given up after the limit, and waited for without one', async t => {
   let release: () => void = () => undefined
   const peer = await startHttpsPeer(t, relay, (request, response) => {
