@@ -105,14 +105,17 @@ interface Signed {
 export interface SeenUpper {
   /** SHA-256 of its certificate, lower-case hex; empty without TLS. */
   readonly fingerprint: string
-  /** The ids of nodes in it: that of a web server has none. */
+  /** The ids of nodes in it, where it is trusted for its issuer: that of a web server has none. */
   readonly nodes: readonly string[]
 }
 
-/** @param leaf that TLS accepted, DER; undefined: without TLS */
-export function seenUpper(leaf: Buffer | undefined): SeenUpper {
+/**
+ * @param leaf that TLS accepted, DER; undefined: without TLS
+ * @param isPinned whether this very certificate is trusted, whatever it says
+ */
+export function seenUpper(leaf: Buffer | undefined, isPinned: boolean): SeenUpper {
   if (leaf === undefined) return { fingerprint: '', nodes: [] }
-  return { fingerprint: createHash('sha256').update(leaf).digest('hex'), nodes: nodesIn(leaf) }
+  return { fingerprint: createHash('sha256').update(leaf).digest('hex'), nodes: isPinned ? [] : nodesIn(leaf) }
 }
 
 /**

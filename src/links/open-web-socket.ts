@@ -50,7 +50,7 @@ export async function openWebSocket<T>(
   socket.once('close', () => signal.removeEventListener('abort', onAbort))
   return new Promise((resolve, reject) => {
     let wrong: Error | undefined
-    let seen = seenUpper(undefined)
+    let seen = seenUpper(undefined, false)
     socket.on('error', error =>
       reject(wrong ?? new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error }))
     )
@@ -64,7 +64,7 @@ export async function openWebSocket<T>(
     })
     socket.once('upgrade', response => {
       const leaf = (response.socket as TLSSocket).getPeerX509Certificate?.()
-      seen = seenUpper(leaf?.raw)
+      seen = seenUpper(leaf?.raw, upper.pins !== undefined)
       wrong = refusalOf(seen, upper)
       if (wrong !== undefined) socket.terminate()
     })

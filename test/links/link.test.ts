@@ -240,7 +240,13 @@ test('whoever hands on the challenge of another relay, with a certificate of its
   const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'x' })
   const known = new Map([[own.certificateDer.toString('base64'), 'node-1']])
   const upper = await startUpperSide(t, known, { selfId: 'other' })
-  const lower = makeLowerSide(t, upper, own, () => undefined)
+  const pinned = makeLowerSide(t, upper, own, () => undefined)
+  pinned.dialer.start()
+  await eventually('the link to the one that is pinned', () => pinned.dialer.status.isConnected)
+  await pinned.dialer.stop()
+  const tls = { ca: [upper.certificate.certificatePem], allowPartialTrustChain: true } as object
+  const asked = async () => ({ url: upper.url, tls, pins: undefined })
+  const lower = makeLowerSide(t, upper, own, () => undefined, { upper: asked })
   lower.dialer.start()
   const tried = () => lower.dialer.status.reason !== 'not tried yet' && lower.dialer.status.reason
   assert.equal(await eventually('the end', tried), 'it says that it is "other", and shows a certificate of root')
