@@ -7,7 +7,13 @@ import { runCommand, step } from './step.mjs'
 
 /** Compiled into `dist`, each folder under its own name. */
 const SOURCE_FOLDERS = ['src', 'demo', 'bench']
-const SETTINGS = ['tsconfig.json', 'tsconfig.build.json', join('node_modules', '.treeline-stamp')]
+const SETTINGS = [
+  'tsconfig.json',
+  'tsconfig.build.json',
+  join('scripts', 'prepare', 'bundle.mjs'),
+  join('scripts', 'prepare', 'versions.mjs'),
+  join('node_modules', '.treeline-stamp')
+]
 
 /** Whether `dist` was compiled from the sources as they are now. */
 export function isBuilt(root) {

@@ -7,6 +7,7 @@ import type { AgentConfig } from '../config/agent-config.js'
 import { loadAgentConfig } from '../config/agent-loader.js'
 import { Dialer } from '../links/dialer.js'
 import { LowerEnd } from '../links/lower-link.js'
+import { warnWithoutMaskingAddon } from '../links/masking-addon.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
 import { isoTime } from '../values/iso-time.js'
@@ -43,6 +44,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   const { config, moveUpstream } = live
   await upperOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
+  await warnWithoutMaskingAddon(logger)
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const stopping = new AbortController()
   const startedAtMs = Date.now()

@@ -64,6 +64,7 @@ async function serve(config: AgentConfig): Promise<void> {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const manager = findServiceManager(logger)
     const agent = await startAgent({ config, logger })
+    const stopAsked = stopSignal() // listened for before `ready` is told: whoever reads that may stop it at once
     logger.info({ policyServer: config.upstream.host }, 'ready')
     await manager.ready()
     onHangup(async () => {
@@ -71,7 +72,7 @@ async function serve(config: AgentConfig): Promise<void> {
       await agent.reload()
       await manager.ready()
     })
-    const signal = await stopSignal()
+    const signal = await stopAsked
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
     logger.info({ signal }, 'stopping: what runs may finish')

@@ -61,6 +61,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
   const manager = findServiceManager(logger)
   const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
+  const stopAsked = stopSignal() // listened for before it says that it has started
   logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
   await manager.ready()
   onHangup(async () => {
@@ -73,7 +74,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
     }
     await manager.ready()
   })
-  const signal = await stopSignal()
+  const signal = await stopAsked
   onHangup(async () => undefined)
   void manager.stopping() // never rejects
   logger.info({ signal }, 'stopping: requests under way may finish')

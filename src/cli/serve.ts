@@ -85,6 +85,7 @@ async function serve(config: Config): Promise<number> {
     const treeLoaded = tree.load()
     const { startRelay } = await import('../relay/relay.js') // beside the worker that reads the tree
     const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
+    const stopAsked = stopSignal() // listened for before `ready` is told: whoever reads that may stop it at once
     logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
     await manager.ready()
     onHangup(async () => {
@@ -92,7 +93,7 @@ async function serve(config: Config): Promise<number> {
       await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
       await manager.ready()
     })
-    const signal = await stopSignal()
+    const signal = await stopAsked
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
     logger.info({ signal }, 'stopping: requests and runs under way may finish')

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ListenAddress } from '../config/config.js'
 import { Dialer } from '../links/dialer.js'
 import { LowerEnd } from '../links/lower-link.js'
+import { warnWithoutMaskingAddon } from '../links/masking-addon.js'
 import type { Logger } from '../values/logger.js'
 import { VERSION } from '../values/version.js'
 import { createBaseUrlProxy, type Trust } from './base-url-proxy.js'
@@ -49,6 +50,7 @@ const LOOK_EVERY_MS = 20
 export async function startClient(options: ClientOptions): Promise<RunningClient> {
   const { serverUrl, baseUrl, clientKey, clientId, healthListen, lostLogLines, logger } = options
   let { secrets } = options
+  await warnWithoutMaskingAddon(logger)
   let tls = trustIn(secrets)
   const metrics = createClientMetrics({
     isConnected: () => dialer.status.isConnected,

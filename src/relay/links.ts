@@ -11,6 +11,7 @@ import type { Admission, LinkAcceptor } from '../links/link-acceptor.js'
 import type { LinkObserver } from '../links/link-observer.js'
 import { LinkRegistry } from '../links/link-registry.js'
 import type { LowerEnd } from '../links/lower-link.js'
+import { warnWithoutMaskingAddon } from '../links/masking-addon.js'
 import type { Upper } from '../links/open-web-socket.js'
 import type { Following, UpperAddress } from '../membership/following.js'
 import { readPeerFiles } from '../tree/peer-files.js'
@@ -61,6 +62,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   const { config, topology, registry, logger } = options
   let routing: RequestListener = (_request, response) => response.destroy()
   const { accept, dial, pingIntervalMs } = config().links
+  if (accept || dial) await warnWithoutMaskingAddon(logger)
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
   const clients = accept ? createClientAdmission(config(), registry, logger) : undefined

@@ -19,6 +19,8 @@ export interface Running {
   /** Resolves once standard output has the text. */
   printed(text: string): Promise<void>
   readonly ended: Promise<Ended>
+  /** What it has written to standard output by now. */
+  soFar(): string
 }
 
 /** Starts the command as it ships. It is ended with the test, if it still runs then. @param stdout a file, which gets its output */
@@ -76,7 +78,7 @@ export function startProcess(
       child.on('close', () => reject(new Error(`ended without printing ${JSON.stringify(text)}: ${stdout}${stderr}`)))
       look()
     })
-  return { child, printed, ended }
+  return { child, printed, ended, soFar: () => stdout }
 }
 
 /** A folder that goes with the test. */
