@@ -11,8 +11,8 @@ export interface AcceptanceClockOptions {
 }
 
 /**
- * Tells when files count as accepted: of two files with one name that this relay takes, one after the other, the later one
- * has the later time, wherever the clock is set in between.
+ * Tells when a relay accepts files as the first one: of two files with one name that it takes, one after the other, the later
+ * one has the later time, wherever the clock is set in between, and whether it was restarted.
  */
 export class AcceptanceClock {
   /** Later than this is whatever is accepted next. */
@@ -25,18 +25,12 @@ export class AcceptanceClock {
     this.#markMs = options.markMs
   }
 
-  /**
-   * @param toldMs by the relay that passes the file on; undefined where this is the first one. It counts when it is in the
-   *   past: a clock that is ahead must not block later copies
-   * @param hereMs of the copies that are here. One from the future came by a clock that was ahead: anything is later
-   */
-  async accept(toldMs: number | undefined, hereMs: readonly number[]): Promise<number> {
-    const nowMs = this.options.now()
-    const isComparable = toldMs !== undefined && toldMs < nowMs && hereMs.every(ms => ms <= nowMs)
-    const ms = isComparable ? toldMs : Math.max(nowMs, this.#lastMs + 1)
-    this.#lastMs = Math.max(this.#lastMs, ms)
+  /** @param hereMs when other copies of the file were accepted that are here */
+  async next(hereMs: readonly number[]): Promise<number> {
+    const ms = Math.max(this.options.now(), this.#lastMs + 1)
+    this.#lastMs = ms
     while (this.#lastMs >= this.#markMs) await this.#raiseMark()
-    return isComparable ? ms : Math.max(ms, ...hereMs.map(here => here + 1))
+    return Math.max(ms, ...hereMs.map(here => here + 1))
   }
 
   #raiseMark(): Promise<void> {

@@ -25,12 +25,14 @@ type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
 /**
  * Whether `file` is an older copy than `other`, which is kept or under way: signed earlier, where both signatures cover
- * a time, else accepted earlier. One that has expired is not in anyone's way.
+ * a time, else accepted earlier. One that has expired is not in anyone's way; nor is one that was accepted by a clock that
+ * was ahead, except for those that came by such a clock, too.
  */
 export function isOlder(file: Age, other: Age, nowMs: number): boolean {
   if (other.expiresAtMs <= nowMs) return false
   if (file.signedAtMs !== null && other.signedAtMs !== null && file.signedAtMs !== other.signedAtMs) {
     return file.signedAtMs < other.signedAtMs
   }
-  return file.acceptedAtMs < other.acceptedAtMs
+  const isOtherAhead = other.acceptedAtMs > nowMs && file.acceptedAtMs <= nowMs
+  return !isOtherAhead && file.acceptedAtMs < other.acceptedAtMs
 }

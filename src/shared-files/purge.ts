@@ -5,10 +5,12 @@ import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
+import { dateAgain } from './clock-set-back.js'
 import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
 import type { HeadCache } from './head-cache.js'
 import type { KeyLock } from './key-lock.js'
 import type { Outbox } from './outbox.js'
+import { FARTHEST_ATTEMPT_MS } from './outbox-worker.js'
 import type { Quota } from './quota.js'
 import { isMissing } from './storage-errors.js'
 
@@ -29,6 +31,12 @@ export interface PurgeParts {
   readonly logger: Logger
 }
 
+interface RowsToLookAt {
+  readonly after?: FileKey
+  readonly maxRows?: number
+  readonly isCompared?: boolean
+}
+
 /** Removes what has expired: file and metadata first, the row last, so that a crash in between only repeats it. */
 export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Promise<number> {
   const { store, outboxStore, outbox, now } = parts
@@ -44,6 +52,7 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
     skipped += keys.length - count // they are busy, or cannot be removed: the next purge sees them again
     await breathe()
   }
+  await parts.commit(() => outboxStore.dateAgain(nowMs, nowMs + FARTHEST_ATTEMPT_MS))
   for (const id of outboxStore.expired(nowMs, Number.MAX_SAFE_INTEGER)) {
     if (signal.aborted) return removed
     if (await outbox.drop(id)) removed += 1
@@ -54,12 +63,13 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
 /**
  * Drops rows whose file has gone, removed by someone else.
  * @param maxRows how many are looked at, about
+ * @param isCompared whether the rows say what the files are: then those that a clock that was ahead stored are dated again
  * @returns the key after which to go on; undefined when all were looked at, or `signal` aborted
  */
 export async function dropRowsWithoutFile(
   parts: PurgeParts,
   signal: AbortSignal,
-  { after = BEFORE_ALL, maxRows = Number.POSITIVE_INFINITY }: { after?: FileKey; maxRows?: number } = {}
+  { after = BEFORE_ALL, maxRows = Number.POSITIVE_INFINITY, isCompared = false }: RowsToLookAt = {}
 ): Promise<FileKey | undefined> {
   const { layout, store } = parts
   let removed = 0
@@ -74,6 +84,8 @@ export async function dropRowsWithoutFile(
     // A file may have come since: only the very row that was looked at is dropped.
     const seen = new Map(gone.map(row => [keyName(row), row.storedAtMs]))
     if (gone.length > 0) removed += await removeIf(parts, gone, row => seen.get(keyName(row)) === row.storedAtMs)
+    const there = settled.filter(row => !seen.has(keyName(row)))
+    if (isCompared) await dateAgain(parts, there)
     await breathe()
   }
   if (removed > 0) parts.logger.warn({ rows: removed }, 'forgot shared files that someone else removed')

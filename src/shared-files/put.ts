@@ -158,9 +158,10 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
   }
 
   /** The lock of the key is held: what is here now is what it has to be later than. */
-  function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): Promise<number> {
+  async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): Promise<number> {
+    if (request.acceptedAtMs !== undefined) return request.acceptedAtMs
     const here = [parts.files.find(key), waiting].flatMap(row => (row === undefined ? [] : [row.acceptedAtMs]))
-    return parts.acceptance.accept(request.acceptedAtMs, here)
+    return parts.acceptance.next(here)
   }
 
   async function deliver(

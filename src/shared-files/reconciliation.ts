@@ -1,10 +1,10 @@
 import { constants, type Stats } from 'node:fs'
-import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { open, rm, stat } from 'node:fs/promises'
 import type { Commit } from '../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../values/file-metadata.js'
 import type { Logger } from '../values/logger.js'
+import { isStoredAhead, writeMetadata } from './clock-set-back.js'
 import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
 import type { HeadCache } from './head-cache.js'
 import { keptFiles } from './kept-files.js'
@@ -29,6 +29,7 @@ export interface ReconciliationParts {
   readonly lock: KeyLock
   readonly cache: HeadCache
   readonly quota: Quota
+  readonly now: () => number
   readonly logger: Logger
 }
 
@@ -73,16 +74,16 @@ type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'outdated' | 'stra
 
 async function look(parts: ReconciliationParts, key: PlacedKey): Promise<Outcome> {
   const row = parts.store.find(key)
-  if (row?.via === key.via && (await compare(parts.layout, row)) === 'same') return 'fine'
+  if (row?.via === key.via && (await compare(parts, row)) === 'same') return 'fine'
   const release = await parts.lock.acquire(keyName(key))
   try {
     const current = parts.store.find(key)
     if (current === undefined) return await adopt(parts, key)
     if (current.via !== key.via) return await lookAtAnotherPlace(parts, key, current)
-    const difference = await compare(parts.layout, current)
+    const difference = await compare(parts, current)
     if (difference === 'same') return 'fine'
     if (difference === 'changed') return await adopt(parts, key, current)
-    await repairMetadata(parts.layout, current)
+    await writeMetadata(parts.layout, current)
     return 'repaired'
   } finally {
     release()
@@ -93,13 +94,14 @@ async function look(parts: ReconciliationParts, key: PlacedKey): Promise<Outcome
  * Tells, without reading, whether what lies there may be something else than the row says. A file that keeps an old
  * date when it is copied or moved there still shows when that was done.
  */
-async function compare(layout: FileLayout, row: SharedFileRow): Promise<'same' | 'torn' | 'changed'> {
+async function compare({ layout, now }: ReconciliationParts, row: SharedFileRow): Promise<'same' | 'torn' | 'changed'> {
   if (row.spool !== null) return 'same' // it is being put in place
   const path = pathOf(layout, row)
   const [file, metadata] = await Promise.all([statOf(path), statOf(path + METADATA_SUFFIX)])
   if (file === undefined) return 'same'
   // One that was never synced may have lost its contents with the power: then it is empty, or not there.
   if (metadata === undefined || metadata.size === 0) return 'torn'
+  if (isStoredAhead(row, now())) return 'changed' // dates say nothing: the clock was set back since
   const isSame = file.size === row.sizeBytes && !isNewer(file, row) && !isNewer(metadata, row)
   return isSame ? 'same' : 'changed'
 }
@@ -113,13 +115,6 @@ async function statOf(path: string): Promise<Stats | undefined> {
     if (isMissing(error)) return undefined
     throw error
   })
-}
-
-async function repairMetadata(layout: FileLayout, row: SharedFileRow): Promise<void> {
-  const path = pathOf(layout, row) + METADATA_SUFFIX
-  const temporary = join(layout.incoming, `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`)
-  await writeFile(temporary, storedMetadata(row), { mode: 0o640 })
-  await rename(temporary, path)
 }
 
 /**

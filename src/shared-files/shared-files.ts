@@ -206,7 +206,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     const { signal } = stopping
     try {
       if (uncheckedAfter !== undefined) await dropRowsWithoutFile(purgeParts, signal, { after: uncheckedAfter })
-      await reconcile({ layout, store, commit, lock, cache, quota, logger }, signal)
+      await reconcile({ layout, store, commit, lock, cache, quota, now, logger }, signal)
       await relocation.moveAll(signal)
     } catch (error) {
       logger.error({ err: error }, 'cannot compare shared files with the database')
@@ -226,7 +226,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     const began = performance.now()
     const both = AbortSignal.any([signal, stopping.signal])
     const files = await purgeExpired(purgeParts, both)
-    await dropRowsWithoutFile(purgeParts, both)
+    await dropRowsWithoutFile(purgeParts, both, { isCompared: true })
     await relocation.moveAll(both)
     observer.onPurged?.(files, performance.now() - began)
     return files

@@ -30,6 +30,13 @@ test('the signed time decides where both have one, else the time of acceptance',
   assert.equal(isOlder(age(1, null), age(2, null), 100), false)
 })
 
+test('a copy that was accepted by a clock that was ahead blocks no later one, unless that is ahead as well', () => {
+  const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: null, expiresAtMs: 1_000 })
+  assert.equal(isOlder(age(10), age(90), 50), false)
+  assert.equal(isOlder(age(60), age(90), 50), true)
+  assert.equal(isOlder(age(10), age(40), 50), true)
+})
+
 test('the cache of hashes forgets the oldest when it is full', () => {
   const cache = createHeadCache(2)
   for (const name of ['a', 'b', 'c']) cache.set(name, { hash: name, expiresAtMs: 1, via: '' })

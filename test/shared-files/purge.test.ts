@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { sign, startSharedFiles } from '../support/shared-file-relays.js'
 
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 const SIGNAL = new AbortController().signal
 
 test('what has expired counts as not there, and the purge removes file, metadata and row', async t => {
@@ -25,6 +27,26 @@ test('what has expired counts as not there, and the purge removes file, metadata
   assert.equal(existsSync(`${path}.metadata`), false)
   assert.equal(await relay.head(long), true)
   assert.equal(relay.files.status().files, 1)
+})
+
+test('what was stored before the clock was set back lives as long as it was to, and not until the clock is there again', async t => {
+  const relay = await startSharedFiles(t)
+  const [file, gone] = [sign('n1/n1/f', 'x'), sign('n1/n1/gone', 'x')]
+  await relay.put(file)
+  await relay.put(gone)
+  const path = join(relay.folder, 'shared-files/n1/files/n1/f')
+  rmSync(join(relay.folder, 'shared-files/n1/files/n1/gone'))
+  const unsettled = relay.db.prepare('SELECT 1 FROM shared_files WHERE spool IS NOT NULL')
+  while (unsettled.get() !== undefined) await breathe()
+  relay.clock.nowMs -= 365 * DAY_MS
+  assert.equal(await relay.files.purgeExpired(SIGNAL), 0)
+  const expires = Math.ceil((relay.clock.nowMs + HOUR_MS) / 1_000)
+  assert.ok(readFileSync(`${path}.metadata`, 'utf8').endsWith(`\nexpires=${expires}\n`))
+  assert.equal(relay.files.status().files, 1)
+  assert.equal(await relay.head(file), true)
+  relay.clock.nowMs += HOUR_MS
+  assert.equal(await relay.head(file), false)
+  assert.equal(await relay.files.purgeExpired(SIGNAL), 1)
 })
 
 test('a thousand go in one pass, and two purges at once are one', async t => {

@@ -19,6 +19,9 @@ import { headerText, isKnownRelay, mayBeRelay, originOf } from '../request-origi
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
+/** Of times that another relay tells: dates can show it. */
+const LATEST_MS = 8e15
+
 const PATH = '/shared-files/:target/:source/:fileId'
 
 const Key = Type.Object({
@@ -207,7 +210,8 @@ function putRequestOf(
   checkNotEncoded(request.raw)
   const origin = originOf(request, reply, stopping)
   const length = headerText(request, 'content-length')
-  const acceptedAt = isKnownRelay(request.caller) ? Number(headerText(request, ACCEPTED_AT_HEADER)) : Number.NaN
+  const told = isKnownRelay(request.caller) ? Number(headerText(request, ACCEPTED_AT_HEADER)) : Number.NaN
+  const isTime = Number.isSafeInteger(told) && told > 0 && told < LATEST_MS
   return {
     key,
     query: Object.fromEntries(
@@ -219,7 +223,7 @@ function putRequestOf(
     origin,
     sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
     isVouchedByStranger: mayBeRelay(request.caller) && request.headers[SOURCE_KEY_HASH_HEADER] !== undefined,
-    acceptedAtMs: Number.isSafeInteger(acceptedAt) && acceptedAt > 0 ? acceptedAt : undefined,
+    acceptedAtMs: isTime ? told : undefined,
     onContinue: () => sayContinue(request.raw, reply.raw)
   }
 }
