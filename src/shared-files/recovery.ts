@@ -19,10 +19,10 @@ export interface RecoveryParts {
 }
 
 /**
- * After a crash: files whose row says that they are being put in place are put there. Of what else lies in `.incoming~`,
- * the parts that are not whole were never acknowledged, and go. Whatever may have been (whole files there, and those in
- * `.outbox~`) without a row, as when the database was lost or replaced by an older one, is moved to `lost~`, and never
- * deleted. Then the quota is counted.
+ * After a crash: files whose row says that they are being put in place are put there. What else lies in `.incoming~` was
+ * never acknowledged, since a file leaves it before its sender is answered, and goes; but where there is no row at all,
+ * the database may have been lost, and with it the rows of whole files there. Those, and all in `.outbox~` without a row,
+ * are moved to `lost~`, and never deleted. Then the quota is counted.
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, files, outbox, logger } = parts
@@ -30,7 +30,8 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   await mkdir(layout.outbox, { recursive: true })
   const placing = files.placing()
   for (const row of placing) await parts.placement.redo(row)
-  const { whole, torn } = await sortIncoming(layout)
+  const hasRows = files.totals().count + outbox.totals().count > 0
+  const { whole, torn } = await sortIncoming(layout, !hasRows)
   for (const name of torn) await rm(join(layout.incoming, name), { recursive: true, force: true })
   const waiting = new Set(outbox.ids())
   const unknown = (await readdir(layout.outbox)).filter(name => !waiting.has(name))
@@ -47,13 +48,17 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
 }
 
 /** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */
-async function sortIncoming({ incoming }: FileLayout): Promise<{ whole: string[]; torn: string[] }> {
+async function sortIncoming(
+  { incoming }: FileLayout,
+  mayBeLost: boolean
+): Promise<{ whole: string[]; torn: string[] }> {
   const left = await readdir(incoming)
   const names = new Set(left)
-  const isWhole = (name: string) =>
+  const hasOther = (name: string) =>
     name.endsWith(METADATA_SUFFIX)
       ? names.has(name.slice(0, -METADATA_SUFFIX.length))
       : names.has(name + METADATA_SUFFIX)
+  const isWhole = (name: string) => mayBeLost && hasOther(name)
   return { whole: left.filter(isWhole), torn: left.filter(name => !isWhole(name)) }
 }
 

@@ -67,6 +67,16 @@ test('what was never acknowledged goes after a crash; what may have been is move
   assert.equal(readFileSync(shared(third, 'lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV~2'), 'utf8'), 'another')
 })
 
+test('where the database has its rows, whole leftovers go as well: they were never acknowledged', async t => {
+  const first = await startSharedFiles(t)
+  await first.put(sign('n1/n1/f', 'hello'))
+  await first.stop()
+  for (const name of ['whole', 'whole.metadata']) writeFileSync(shared(first, `.incoming~/${name}`), 'x')
+  const again = await startSharedFiles(t, { folder: first.folder })
+  assert.deepEqual(readdirSync(shared(again, '.incoming~')), [])
+  assert.equal(existsSync(shared(again, 'lost~')), false)
+})
+
 test("an existing relay's folder is adopted; what is no shared file is left alone", async t => {
   const relay = await startSharedFiles(t, { config: { maxTotalBytes: 1_000 } })
   const file = sign('n1/n2/adopted', 'hello')
