@@ -1,5 +1,8 @@
-/** How far ahead the mark is set that outlives the process: it is written once in so long, while files come. */
-const MARK_AHEAD_MS = 10_000
+/**
+ * How far ahead the mark is set that outlives the process: it is written once in so long, while files come. After a restart
+ * this relay's times may be as much ahead of those of other relays, as if its clock was.
+ */
+const MARK_AHEAD_MS = 1_000
 
 export interface AcceptanceClockOptions {
   /** Ms since 1970. It may step. */

@@ -23,7 +23,7 @@ const SHORTEST_WAIT_MS = 20
 const NO_TREE_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
 /** No attempt is ever put off for longer: one that seems to be was put off before the clock was set back, and is due. */
-export const FARTHEST_ATTEMPT_MS = 2 * LONGEST_WAIT_MS
+const FARTHEST_ATTEMPT_MS = 2 * LONGEST_WAIT_MS
 
 /** Where entries wait that go to no hop: the tree has changed since they were accepted. */
 const NO_HOP = ''
@@ -161,7 +161,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     const controller = new AbortController()
     attempts.set(id, controller)
     try {
-      const row = await dated(id)
+      const row = store.find(id)
       if (!isRunning || row === undefined || row.state !== 'pending') return 'over'
       return await attemptRow(hop, row, controller.signal)
     } catch (error) {
@@ -171,15 +171,6 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
       attempts.delete(id)
       release()
     }
-  }
-
-  /** The entry; when the clock was set back since it was put off, its time to live ends as much earlier. */
-  async function dated(id: string): Promise<OutboxRow | undefined> {
-    const row = store.find(id)
-    const latestMs = now() + FARTHEST_ATTEMPT_MS
-    if (row === undefined || row.nextAttemptAtMs <= latestMs) return row
-    await parts.commit(() => store.dateAgain(now(), latestMs))
-    return store.find(id)
   }
 
   async function attemptRow(hop: string, row: OutboxRow, signal: AbortSignal): Promise<AttemptResult> {

@@ -10,7 +10,6 @@ import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } fro
 import type { HeadCache } from './head-cache.js'
 import type { KeyLock } from './key-lock.js'
 import type { Outbox } from './outbox.js'
-import { FARTHEST_ATTEMPT_MS } from './outbox-worker.js'
 import type { Quota } from './quota.js'
 import { isMissing } from './storage-errors.js'
 
@@ -52,7 +51,6 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
     skipped += keys.length - count // they are busy, or cannot be removed: the next purge sees them again
     await breathe()
   }
-  await parts.commit(() => outboxStore.dateAgain(nowMs, nowMs + FARTHEST_ATTEMPT_MS))
   for (const id of outboxStore.expired(nowMs, Number.MAX_SAFE_INTEGER)) {
     if (signal.aborted) return removed
     if (await outbox.drop(id)) removed += 1

@@ -52,9 +52,6 @@ export function createOutboxStore(db: Database) {
   )
   const release = db.prepare<[number, string]>("UPDATE outbox SET state = 'pending', next_attempt_at = ? WHERE id = ?")
   const releaseAll = db.prepare<[number]>("UPDATE outbox SET state = 'pending', next_attempt_at = ?")
-  const dateAgain = db.prepare<[number, number, number]>(
-    'UPDATE outbox SET expires_at = expires_at - (next_attempt_at - ?), next_attempt_at = ? WHERE next_attempt_at > ?'
-  )
   const list = db.prepare<[number], OutboxRow>(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT ?`)
   const ids = db.prepare<[], string>('SELECT id FROM outbox').pluck()
   const totals = db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM outbox')
@@ -92,11 +89,6 @@ export function createOutboxStore(db: Database) {
     /** Makes an entry due, a failed one too. @returns how many there were (0 or 1) */
     release: (id: string, nowMs: number): number => release.run(nowMs, id).changes,
     releaseAll: (nowMs: number): number => releaseAll.run(nowMs).changes,
-    /**
-     * What is put off to after `latestMs` was put off before the clock was set back: it is due, and expires as much earlier,
-     * or it would stay for as long as the clock was ahead.
-     */
-    dateAgain: (nowMs: number, latestMs: number): void => void dateAgain.run(nowMs, nowMs, latestMs),
     list: (limit: number): OutboxRow[] => list.all(limit),
     ids: (): string[] => ids.all(),
     totals: (): Totals => totals.get() ?? { count: 0, bytes: 0 },

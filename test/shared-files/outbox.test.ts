@@ -80,8 +80,6 @@ test('what was put off goes on when the clock is set back a day, in the same pro
   const waits = () => root.files.outbox.list().map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
   await until(() => Math.min(...waits()) <= 2_000) // one was tried, and put off by the clock as it is now
   assert.equal(down.requests.length, 2)
-  const leftMs = root.files.outbox.list().map(entry => entry.expiresAtMs - root.clock.nowMs)
-  assert.ok(Math.max(...leftMs) <= DAY_MS / 24, 'they live for the hour that they were to, and not for a day more')
   await root.stop()
 
   const again = await startSharedFiles(t, options)
