@@ -10,6 +10,8 @@ const DEFAULT_DIRECTORY = '/etc/treeline-agent'
 const BAD_CONFIGURATION = 2
 const CANNOT_START = 3
 
+const STORAGE_MODE = 0o700
+
 interface AgentCommandOptions {
   readonly config: string
   readonly test: boolean
@@ -54,12 +56,12 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
 }
 
 async function serve(config: AgentConfig): Promise<void> {
-  const [{ startAgent }, { createLog }, { lockFolder }] = await Promise.all([
+  const [{ startAgent }, { createLog }, { storageFolder, takeFolders }] = await Promise.all([
     import('../agent/agent.js'),
     import('../relay/log.js'),
-    import('../storage/instance-lock.js')
+    import('../storage/own-folder.js')
   ])
-  const unlock = lockFolder(config.storage.path, 'storage.path', 0o700)
+  const release = takeFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)])
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const manager = findServiceManager(logger)
@@ -79,7 +81,7 @@ async function serve(config: AgentConfig): Promise<void> {
     await agent.stop()
     logger.info({}, 'stopped')
   } finally {
-    unlock()
+    release()
   }
 }
 

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
 import { storageFolders } from '../config/storage-folders.js'
 import { createLog } from '../relay/log.js'
-import { lockFolder } from '../storage/instance-lock.js'
+import { sharedFilesFolder, storageFolder, takeFolders } from '../storage/own-folder.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
 import { asDiskFailure } from '../values/disk-failure.js'
@@ -15,6 +15,8 @@ import { findServiceManager } from './service-manager.js'
 /** Exit codes (contract, "Configuration"). */
 const BAD_CONFIGURATION = 2
 const CANNOT_START = 3
+
+const STORAGE_MODE = 0o750
 
 export interface ServeOptions {
   /** The directory with `main.conf` and `logging.conf`. */
@@ -69,7 +71,10 @@ function readConfig(directory: string): Config | undefined {
 }
 
 async function serve(config: Config): Promise<number> {
-  const unlock = lockFolder(config.storage.path)
+  const release = takeFolders(config.general.nodeId, [
+    storageFolder(config.storage.path, STORAGE_MODE),
+    sharedFilesFolder(config.sharedFiles.path)
+  ])
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
@@ -102,7 +107,7 @@ async function serve(config: Config): Promise<number> {
     return 0
   } finally {
     await tree.close()
-    unlock()
+    release()
   }
 }
 

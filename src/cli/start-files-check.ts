@@ -1,10 +1,12 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { exposureWarnings, type PrivateFile } from './exposed-files.js'
 import { whyUnreadable } from './named-file.js'
 
 /** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
@@ -19,7 +21,8 @@ interface NamedFile {
 }
 
 /** Files that a relay does not start without, and the command that runs need. */
-export async function checkRelayStart({ general, upstream, tokens, remoteRun }: Config): Promise<StartCheck> {
+export async function checkRelayStart(config: Config): Promise<StartCheck> {
+  const { general, upstream, tokens, remoteRun } = config
   const problems: string[] = []
   const isValidating = general.peerAuthentication === 'cert_validation'
   await checkPair(
@@ -32,7 +35,11 @@ export async function checkRelayStart({ general, upstream, tokens, remoteRun }: 
   await checkToken(problems, named('tokens.admin_file', tokens.adminFile))
   await read(problems, named('tokens.clients_file', tokens.clientsFile))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
-  return { problems, warnings: await commandWarnings(command, 'remote runs fail') }
+  const warnings = [
+    ...(await commandWarnings(command, 'remote runs fail')),
+    ...(await exposureWarnings(privateFilesOf(config)))
+  ]
+  return { problems, warnings }
 }
 
 /** The same for an agent. */
@@ -44,7 +51,26 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   if (config.signingKeyFile !== config.keyFile) await read(problems, named('signing_key_file', config.signingKeyFile))
   await checkCertificate(problems, named('upstream.server_certificate_file', upstream.serverCertificateFile))
   await checkCertificate(problems, named('upstream.ca_file', upstream.caFile))
-  return { problems, warnings: await commandWarnings(named('agent.command', config.agent.command), 'runs fail') }
+  const { keyFile, signingKeyFile } = config
+  const keys = [{ key: 'key_file', path: keyFile }]
+  if (signingKeyFile !== keyFile) keys.push({ key: 'signing_key_file', path: signingKeyFile })
+  const warnings = [
+    ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
+    ...(await exposureWarnings(keys))
+  ]
+  return { problems, warnings }
+}
+
+function privateFilesOf({ directory, general, tree, upstream, tokens }: Config): PrivateFile[] {
+  const hasPassword = upstream?.password !== undefined
+  const files: readonly { key: string; path: string | undefined; isReadable?: boolean }[] = [
+    { key: 'general.https_key_file', path: general.httpsKeyFile },
+    { key: 'tree.ca_key_file', path: tree.source === 'members' ? tree.caKeyFile : undefined },
+    { key: 'tokens.admin_file', path: tokens.adminFile },
+    { key: 'tokens.clients_file', path: tokens.clientsFile, isReadable: true }, // hashes of tokens
+    { key: 'output.upstream.password:', path: hasPassword ? join(directory, 'main.conf') : undefined }
+  ]
+  return files.flatMap(({ path, ...file }) => (path === undefined ? [] : [{ ...file, path }]))
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
@@ -26,8 +26,8 @@ export interface RecoveryParts {
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, files, outbox, logger } = parts
-  await mkdir(layout.incoming, { recursive: true })
-  await mkdir(layout.outbox, { recursive: true })
+  await makeFolder(layout.incoming)
+  await makeFolder(layout.outbox)
   const placing = files.placing()
   for (const row of placing) await parts.placement.redo(row)
   const hasRows = files.totals().count + outbox.totals().count > 0
@@ -45,6 +45,13 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   if (lost.length === 0) return
   const details = { folder: layout.lost, files: lost.length, names: lost.slice(0, MAX_NAMED) }
   logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
+}
+
+/** Not through a link that somebody has put there: what is left over in these folders is removed. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true })
+  if ((await lstat(path)).isDirectory()) return
+  throw new Error(`${path} is a symbolic link, and has to be a folder: remove the link, or move the folder back`)
 }
 
 /** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */

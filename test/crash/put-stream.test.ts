@@ -54,7 +54,7 @@ function checkKept(relay: TreeRelay, sent: ReadonlyMap<string, SentFile>): Map<s
   assert.deepEqual(
     // a kill before the very first row leaves nothing to tell it from a lost database
     namesIn(relay.sharedFilesPath).filter(name => name !== 'n1' && name !== 'lost~'),
-    ['.incoming~', '.outbox~']
+    ['.incoming~', '.lock~', '.node-id~', '.outbox~']
   )
   assert.deepEqual(
     namesIn(folder).filter(name => name !== 'n2'),

@@ -112,7 +112,7 @@ test('ids that are none', async t => {
   })
 
   await assertServes(tree, relay, 'n1', 'n2')
-  assert.deepEqual(readdirSync(relay.sharedFilesPath).sort(), ['.incoming~', '.outbox~', 'n1'])
+  assert.deepEqual(readdirSync(relay.sharedFilesPath).sort(), ['.incoming~', '.lock~', '.node-id~', '.outbox~', 'n1'])
   assert.deepEqual(readdirSync(join(relay.sharedFilesPath, 'n1/files')), ['n2'])
   assert.deepEqual(
     readdirSync(join(relay.sharedFilesPath, 'n1/files/n2')).filter(name => !name.startsWith('health-')),

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { startTree } from '../support/relay-tree.js'
+import { treeline } from '../support/treeline-command.js'
 
 test('a relay whose port is taken ends, and says which setting it is', async t => {
   const tree = await startTree(t, { relays: [{ id: 'root', under: 'root', nodes: [] }], absent: ['root'] })
@@ -24,5 +27,37 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
       }
     })
   }
-  await tree.restart('root')
+  const running = await tree.restart('root')
+
+  await t.test('a second relay on the same shared files, and another node on the same storage', async () => {
+    const text = await readFile(join(root.directory, 'main.conf'), 'utf8')
+    const copy = join(tree.folder, 'copy')
+    await mkdir(copy)
+    const start = async (changed: string) => {
+      assert.notEqual(changed, text)
+      await writeFile(join(copy, 'main.conf'), changed)
+      return treeline(t, ['serve', '--config', copy])
+    }
+    const second = await start(text.replace(root.storagePath, join(copy, 'storage')))
+    assert.equal(second.code, 3)
+    assert.match(second.stderr, /another Treeline is running with shared_files.path = /)
+    running.signal('SIGKILL')
+    await running.ended
+    const other = await start(
+      text.replace('node_id = "root"', 'node_id = "other"').concat('\n[output.upstream]\nhost = "127.0.0.1"\n')
+    )
+    assert.equal(other.code, 3)
+    assert.match(other.stderr, /storage.path = .* belongs to the node root, and this one is other/)
+  })
+
+  await t.test('keys that others may read are warned of, which --strict takes for an error', async () => {
+    await chmod(root.keyFile, 0o644)
+    const test = (...more: string[]) => treeline(t, ['serve', '--config', root.directory, '--test', ...more])
+    const [told, strict] = await Promise.all([test(), test('--strict')])
+    assert.match(
+      told.stderr,
+      /warning: general.https_key_file .* has mode 0644: every user of this machine may read it/
+    )
+    assert.deepEqual([told.code, strict.code], [0, 2])
+  })
 })

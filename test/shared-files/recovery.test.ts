@@ -6,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync
 } from 'node:fs'
@@ -75,6 +76,22 @@ test('where the database has its rows, whole leftovers go as well: they were nev
   const again = await startSharedFiles(t, { folder: first.folder })
   assert.deepEqual(readdirSync(shared(again, '.incoming~')), [])
   assert.equal(existsSync(shared(again, 'lost~')), false)
+})
+
+test('nothing is removed where a link leads that somebody put in place of a folder of leftovers', async t => {
+  const first = await startSharedFiles(t)
+  await first.files.stop()
+  await first.stop()
+  const elsewhere = join(first.folder, 'elsewhere')
+  mkdirSync(elsewhere)
+  writeFileSync(join(elsewhere, 'file'), 'x')
+  rmSync(shared(first, '.outbox~'), { recursive: true })
+  symlinkSync(elsewhere, shared(first, '.outbox~'))
+  await assert.rejects(
+    startSharedFiles(t, { folder: first.folder }),
+    /\.outbox~ is a symbolic link, and has to be a folder/
+  )
+  assert.deepEqual(readdirSync(elsewhere), ['file'])
 })
 
 test("an existing relay's folder is adopted; what is no shared file is left alone", async t => {

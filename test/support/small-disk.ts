@@ -32,7 +32,20 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
     t.skip(`no real disk to fill, which needs Linux and root: ${error instanceof Error ? error.message : error}`)
     return undefined
   }
+  let isReadOnlyNow = false
+  const setReadOnly = async (isReadOnly: boolean) => {
+    if (isReadOnly === isReadOnlyNow) return
+    isReadOnlyNow = isReadOnly
+    if (!isReadOnly) {
+      await run('umount', ['--lazy', path])
+      return
+    }
+    // On top of itself: the locks of the relay, which are open for writing, do not let the file system itself be read-only.
+    await run('mount', ['--bind', path, path])
+    await run('mount', ['-o', 'remount,bind,ro', path])
+  }
   t.after(async () => {
+    await setReadOnly(false)
     await run('umount', ['--lazy', path])
     await rm(path, { recursive: true })
   })
@@ -48,9 +61,7 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
       await run('truncate', ['-s', String(size - spareBytes), filler])
     },
     empty: () => rm(filler),
-    async setReadOnly(isReadOnly) {
-      await run('mount', ['-o', `remount,${isReadOnly ? 'ro' : 'rw'}`, path])
-    }
+    setReadOnly
   }
 }
 

@@ -1,0 +1,83 @@
+import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { lockFolder } from './instance-lock.js'
+
+/** A folder in which one node alone keeps what it has. */
+export interface OwnFolder {
+  /** That names it. */
+  readonly setting: string
+  readonly path: string
+  /** Of the folder, when it has to be made. */
+  readonly mode: number
+  /** The names of the two files that are made in it. */
+  readonly lockName: string
+  readonly nodeIdName: string
+}
+
+const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
+
+/** The folder of databases and outputs, of a relay or an agent. */
+export function storageFolder(path: string, mode: number): OwnFolder {
+  return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }
+}
+
+/** The folder of shared files. Its names are those of nodes, which have no `~`; others have to read in it. */
+export function sharedFilesFolder(path: string): OwnFolder {
+  return { setting: 'shared_files.path', path, mode: 0o777, lockName: '.lock~', nodeIdName: '.node-id~' }
+}
+
+/**
+ * Makes sure that all `folders` are of this node, and that this process alone works in them.
+ * @returns a function that gives them back
+ * @throws {Error} when another process is at work in one, or it is another node's
+ */
+export function takeFolders(nodeId: string, folders: readonly OwnFolder[]): () => void {
+  const taken: (() => void)[] = []
+  const giveBack = () => {
+    for (const release of taken.splice(0)) release()
+  }
+  try {
+    for (const folder of folders) {
+      taken.push(lockFolder(folder.path, folder.setting, folder.mode, folder.lockName))
+      claim(folder, nodeId)
+    }
+    return giveBack
+  } catch (error) {
+    giveBack()
+    throw error
+  }
+}
+
+/** A node that found the files of another one would take them for its own, and remove what it knows nothing of. */
+function claim({ setting, path, nodeIdName }: OwnFolder, nodeId: string): void {
+  const file = join(path, nodeIdName)
+  const owner = readIfThere(file).trim()
+  if (owner === nodeId) return
+  if (owner === '') {
+    writeDurably(file, `${nodeId}\n`)
+    return
+  }
+  throw new Error(
+    `${setting} = ${path} belongs to the node ${owner}, and this one is ${nodeId}: give this one another path (or, if it is the same node under a new id, remove ${file})`
+  )
+}
+
+/** Empty as well when a crash came between the file and what belongs in it. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw error
+  }
+}
+
+function writeDurably(file: string, text: string): void {
+  const fd = openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+  try {
+    writeSync(fd, text)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
