@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { domainToASCII } from 'node:url'
+import { domainToASCII, domainToUnicode } from 'node:url'
 import ipaddr from 'ipaddr.js'
 
 /** What is refused below is none of these; for messages. */
@@ -50,8 +50,16 @@ function canonicalName(text: string): string | undefined {
   if (labels.length <= 4 && labels.every(label => NUMBER.test(label)) && isAddress(labels.map(numberOf))) {
     return undefined
   }
-  // Several spellings of a label would be decoded to the same text: only what it is encoded to again is taken.
-  return name.includes('xn--') && domainToASCII(name) !== name ? undefined : name
+  return labels.every(label => !label.startsWith('xn--') || isEncodedLabel(label)) ? name : undefined
+}
+
+/**
+ * Several spellings of a label would be decoded to the same text: only what this is encoded to again is one. What
+ * cannot be decoded becomes an empty text with some versions of Node, and stays as it is with others.
+ */
+function isEncodedLabel(label: string): boolean {
+  const decoded = domainToUnicode(label)
+  return decoded !== '' && !ASCII.test(decoded) && domainToASCII(decoded) === label
 }
 
 /** As `inet_aton` reads one: each number but the last is a byte, the last one is the bytes that are left. */
