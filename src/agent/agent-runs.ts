@@ -1,6 +1,6 @@
 import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
-import type { CommandLine } from '../remote-run/command.js'
+import { ownCommandLine } from '../remote-run/command.js'
 import { createRemoteRuns, ONCE_ONLY_MS } from '../remote-run/remote-runs.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { Database } from '../storage/database.js'
@@ -58,16 +58,9 @@ function runSettings(config: AgentConfig): Config['remoteRun'] {
       return config.agent.maxOutputBytes
     },
     fallbackCommand: true,
+    ownArguments: undefined,
     stderr: false,
     allowedNetworks: NetworkSet.none()
-  }
-}
-
-/** `<command> <arguments…> [-D c1,c2]`: which node it is needs no saying. */
-function ownCommandLine(first: () => readonly string[]): CommandLine {
-  return ({ command, useSudo }, conditions) => {
-    const args = conditions.length === 0 ? [...first()] : [...first(), '-D', conditions.join(',')]
-    return useSudo ? { file: 'sudo', args: ['-n', command, ...args] } : { file: command, args }
   }
 }
 

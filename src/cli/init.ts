@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../config/address-readers.js'
 import type { PublicAddress } from '../membership/texts.js'
+import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { ownProgram } from './own-program.js'
 import { readDuration } from './time-option.js'
@@ -16,6 +17,7 @@ interface InitOptions {
   readonly lifetime: string
   readonly nodesList?: string
   readonly certs?: string
+  readonly command: string
 }
 
 /** `treeline init`: the root of a new tree, in one folder. */
@@ -34,6 +36,7 @@ export function register(program: Command): void {
     .option('--lifetime <time>', 'how long the first certificate is good for; it renews itself', '90days')
     .option('--nodes-list <file>', 'take the nodes of this nodeslist.json over')
     .option('--certs <file>', 'their certificates (PEM), with --nodes-list')
+    .option(...COMMAND_OPTION)
     .action(init)
 }
 
@@ -46,6 +49,7 @@ async function init(options: InitOptions): Promise<void> {
   if (listenAddress.parse(options.listen) === undefined) {
     throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
   }
+  const command = readCommand(options.command)
   const nowMs = Date.now()
   try {
     const takenOver =
@@ -57,6 +61,7 @@ async function init(options: InitOptions): Promise<void> {
       listen: options.listen,
       lifetimeMs,
       takenOver,
+      command,
       program: ownProgram(),
       user: userInfo().username,
       nowMs
@@ -65,7 +70,7 @@ async function init(options: InitOptions): Promise<void> {
     console.log(`the root is in ${folder}${taken}; keep ${folder}/ca.key secret: who has it can be anyone
 start it:              treeline serve --config ${folder}
 or, with systemd:      systemctl enable --now ${folder}/treeline.service
-then, to grow a tree:  treeline token create --relay --config ${folder}`)
+then, to grow a tree:  treeline token create --relay --config ${folder}${await commandHint(command, `remote_run.command in ${folder}/main.conf`)}`)
   } catch (error) {
     if (error instanceof CommandError) throw error
     throw new CommandError(errorMessage(error), undefined, { cause: error })

@@ -8,6 +8,7 @@ import type { UpstreamText } from '../membership/texts.js'
 import type { JoinAnswer } from '../membership/types.js'
 import { checkNodeId } from '../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../values/join-token.js'
+import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, EXIT, errorMessage, UsageError } from './command-error.js'
 import { readHost } from './init.js'
 import { readNamedFile } from './named-file.js'
@@ -20,6 +21,7 @@ interface JoinOptions {
   readonly id?: string
   readonly host?: string
   readonly listen: string
+  readonly command: string
   readonly start: boolean
 }
 
@@ -35,6 +37,7 @@ export function register(program: Command): void {
     .option('--id <id>', 'the id to have in the tree (default: the host name)')
     .option('--host <name[:port]>', 'what others reach this machine by (default: its host name, port 443)')
     .option('--listen <host:port>', 'of a relay: where callers on this machine are served', '127.0.0.1:3030')
+    .option(...COMMAND_OPTION)
     .option('--no-start', 'only join, and print what starts it')
     .action(joinTree)
 }
@@ -56,6 +59,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
     id,
     address,
     listen: options.listen,
+    agentCommand: readCommand(options.command),
     start: options.start
   }).catch((error: unknown) => {
     if (error instanceof CommandError) throw error
@@ -72,10 +76,12 @@ interface Joining {
   readonly id: string
   readonly address: { readonly hostname: string; readonly port: number }
   readonly listen: string
+  readonly agentCommand: string
 }
 
 /** @returns the command that starts what has joined */
-async function joinFrom({ url, token, folder, id, address, listen, start }: Joining): Promise<'serve' | 'agent'> {
+async function joinFrom(joining: Joining): Promise<'serve' | 'agent'> {
+  const { url, token, folder, id, address, listen, agentCommand, start } = joining
   const { readIfThere } = await import('../membership/files.js')
   const { fetchCa, join } = await import('../membership/join-client.js')
   const { makeRequest } = await import('../membership/certificate-request.js')
@@ -101,11 +107,11 @@ async function joinFrom({ url, token, folder, id, address, listen, start }: Join
   const above = policyServerOf(answer, ca.relay, url)
   const isRelay = answer.kind === 'relay'
   const command = isRelay ? 'serve' : 'agent'
-  await writeFolder(answer, { folder, listen, port: address.port, above, command })
+  await writeFolder(answer, { folder, listen, port: address.port, above, command, agentCommand })
   const hash = createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')
   console.log(`${id} has joined as a ${answer.kind} under ${answer.policyServer.id}; its key hash is sha256//${hash}
 ${start ? 'it starts now; later:' : 'start it:            '}  treeline ${command} --config ${folder}
-or, with systemd:      systemctl enable --now ${folder}/treeline.service`)
+or, with systemd:      systemctl enable --now ${folder}/treeline.service${await commandHint(agentCommand, isRelay ? `remote_run.command in ${folder}/main.conf` : `agent.command in ${folder}/agent.conf`)}`)
   return command
 }
 
@@ -115,10 +121,12 @@ interface Written {
   readonly port: number
   readonly above: UpstreamText
   readonly command: 'serve' | 'agent'
+  readonly agentCommand: string
 }
 
 /** The configuration comes last: a folder that has one is complete. */
-async function writeFolder(answer: JoinAnswer, { folder, listen, port, above, command }: Written): Promise<void> {
+async function writeFolder(answer: JoinAnswer, written: Written): Promise<void> {
+  const { folder, listen, port, above, command, agentCommand } = written
   const { FILES, writeFiles } = await import('../membership/folder.js')
   const { agentConf, LOGGING_CONF, mainConf, systemdUnit } = await import('../membership/texts.js')
   const { id, ca, certificate, policyServer } = answer
@@ -132,8 +140,8 @@ async function writeFolder(answer: JoinAnswer, { folder, listen, port, above, co
   await writeFiles(
     folder,
     command === 'serve'
-      ? { 'main.conf': mainConf({ id, listen, port, upstream: above }) }
-      : { 'agent.conf': agentConf({ id, upstream: above }) }
+      ? { 'main.conf': mainConf({ id, listen, port, upstream: above, command: agentCommand }) }
+      : { 'agent.conf': agentConf({ id, upstream: above, command: agentCommand }) }
   )
 }
 

@@ -18,8 +18,8 @@ import {
   MAX_TIMER_MS,
   nodeIdText,
   oneOf,
-  plainText,
   textReader,
+  texts,
   type ValueReader,
   wholeNumber
 } from './value-readers.js'
@@ -28,7 +28,6 @@ const FILE = 'agent.conf'
 const MAX_OUTPUT_BYTES = 1024 ** 3
 /** Of `[[agent.receive]]` and of `[[agent.share]]`. */
 const MAX_ENTRIES = 1_000
-const MAX_ARGUMENTS = 64
 const OWNER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\$?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$/
 
 /**
@@ -132,15 +131,6 @@ const ttl = textReader('a time to live such as "1day 2hours", or seconds', text 
 const fileMode: ValueReader<number> = {
   expected: 'permissions in octal, such as "0640"',
   parse: raw => (typeof raw === 'string' && /^0?[0-7]{3}$/.test(raw) ? Number.parseInt(raw, 8) : undefined)
-}
-
-const texts: ValueReader<readonly string[]> = {
-  expected: `a list of at most ${MAX_ARGUMENTS} texts`,
-  parse: raw => {
-    if (!Array.isArray(raw) || raw.length > MAX_ARGUMENTS) return undefined
-    const parsed = raw.map(text => plainText.parse(text))
-    return parsed.every(text => text !== undefined) ? parsed : undefined
-  }
 }
 
 const commandWords: ValueReader<readonly [string, ...string[]]> = {

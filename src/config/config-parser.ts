@@ -23,6 +23,7 @@ import {
   plainText,
   secretText,
   socketPath,
+  texts,
   wholeNumber
 } from './value-readers.js'
 
@@ -248,6 +249,7 @@ function readRemoteRun(section: Section, directory: string): Config['remoteRun']
     retentionMs: section.read('retention', duration(1), '7days'),
     maxOutputBytes: section.read('max_output', byteSize(1, MAX_OUTPUT_BYTES), 1_048_576),
     fallbackCommand: section.read('fallback_command', flag, true),
+    ownArguments: section.optional('own_arguments', texts),
     stderr: section.read('stderr', flag, false),
     allowedNetworks: section.read('allowed_networks', networks, [])
   }

@@ -116,8 +116,10 @@ export interface Config {
     readonly retentionMs: number
     /** Output kept per node; what goes beyond is dropped and said so. */
     readonly maxOutputBytes: number
-    /** Whether the command stands in for nodes that hold no link. */
+    /** Whether the command stands in for nodes that hold no link. Where it does not, a relay runs its own machine itself. */
     readonly fallbackCommand: boolean
+    /** First arguments of the command on this relay's own machine; undefined: it is called as for any other node. */
+    readonly ownArguments: readonly string[] | undefined
     /** Whether answers in text have what commands say on standard error; records and events have it in any case. */
     readonly stderr: boolean
     readonly allowedNetworks: NetworkSet

@@ -19,6 +19,7 @@ export interface ValueReader<T> {
 export const MAX_TIMER_MS = 24 * 24 * 3_600_000
 
 const MAX_TEXT_LENGTH = 4096
+const MAX_ARGUMENTS = 64
 /** What all systems have room for in the address of a Unix socket. */
 const MAX_SOCKET_PATH_BYTES = 103
 
@@ -40,6 +41,16 @@ export function textReader(expected: string, isGood: (text: string) => boolean):
       const text = plainText.parse(raw)
       return text !== undefined && isGood(text) ? text : undefined
     }
+  }
+}
+
+/** The arguments of a command. */
+export const texts: ValueReader<readonly string[]> = {
+  expected: `a list of at most ${MAX_ARGUMENTS} texts`,
+  parse: raw => {
+    if (!Array.isArray(raw) || raw.length > MAX_ARGUMENTS) return undefined
+    const parsed = raw.map(text => plainText.parse(text))
+    return parsed.every(text => text !== undefined) ? parsed : undefined
   }
 }
 

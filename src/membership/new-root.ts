@@ -20,6 +20,8 @@ export interface NewRoot {
   readonly lifetimeMs: number
   /** A tree that exists already. */
   readonly takenOver: TakenOver | undefined
+  /** What runs the agent of this machine. */
+  readonly command: string
   readonly program: readonly string[]
   readonly user: string
   readonly nowMs: number
@@ -31,7 +33,7 @@ export interface NewRoot {
  * @throws {Error} when there is one already
  */
 export async function makeRoot(root: NewRoot): Promise<void> {
-  const { folder, addresses, listen, lifetimeMs, takenOver, nowMs } = root
+  const { folder, addresses, listen, lifetimeMs, takenOver, command, nowMs } = root
   const [{ hostname, port }] = addresses
   await makeFolder(folder)
   for (const name of ['main.conf', FILES.caKey, FILES.ca]) {
@@ -76,5 +78,7 @@ export async function makeRoot(root: NewRoot): Promise<void> {
     'logging.conf': LOGGING_CONF
   })
   await writeSecret(join(folder, FILES.caKey), pem.key)
-  await writeFiles(folder, { 'main.conf': mainConf({ id: ROOT_ID, listen, port, upstream: undefined }) })
+  const isTakenOver = takenOver !== undefined
+  const conf = mainConf({ id: ROOT_ID, listen, port, upstream: undefined, command, isTakenOver })
+  await writeFiles(folder, { 'main.conf': conf })
 }

@@ -19,10 +19,14 @@ export interface RelayText {
   readonly port: number
   /** Undefined at the root. */
   readonly upstream: UpstreamText | undefined
+  /** What runs the agent of its machine. */
+  readonly command: string
+  /** Whether its nodes are those of a tree that existed before: they have no agents that hold links. */
+  readonly isTakenOver?: boolean
 }
 
 /** `main.conf` of a root (without `upstream`), or of a relay that joined. */
-export function mainConf({ id, listen, port, upstream }: RelayText): string {
+export function mainConf({ id, listen, port, upstream, command, isTakenOver = false }: RelayText): string {
   const general = [
     `node_id = ${JSON.stringify(id)}`,
     `listen = ${JSON.stringify(listen)}`,
@@ -48,15 +52,27 @@ export function mainConf({ id, listen, port, upstream }: RelayText): string {
     ...section('general', general),
     ...section('tree', [`source = "${upstream === undefined ? 'members' : 'policy-server'}"`]),
     ...above,
-    ...section('remote_run', ['fallback_command = false']),
+    ...section('remote_run', [
+      `command = ${JSON.stringify(command)}`,
+      'own_arguments = ["agent", "run"]',
+      // nodes that were there before are run by the command, as root
+      `use_sudo = ${isTakenOver}`,
+      `fallback_command = ${isTakenOver}`
+    ]),
     ...section('storage', [`path = "${FILES.storage}"`]),
     ...section('shared_files', [`path = "${FILES.sharedFiles}"`]),
     ...section('shared_folder', [`path = "${FILES.sharedFolder}"`])
   ].join('\n')
 }
 
+export interface AgentText {
+  readonly id: string
+  readonly upstream: UpstreamText
+  readonly command: string
+}
+
 /** `agent.conf` of a node that joined. */
-export function agentConf({ id, upstream }: { readonly id: string; readonly upstream: UpstreamText }): string {
+export function agentConf({ id, upstream, command }: AgentText): string {
   return [
     `node_id = ${JSON.stringify(id)}`,
     `certificate_file = "${FILES.certificate}"`,
@@ -68,7 +84,8 @@ export function agentConf({ id, upstream }: { readonly id: string; readonly upst
       `node_id = ${JSON.stringify(upstream.nodeId)}`,
       `ca_file = "${FILES.ca}"`
     ]),
-    ...section('storage', [`path = "${FILES.storage}"`])
+    ...section('storage', [`path = "${FILES.storage}"`]),
+    ...section('agent', [`command = ${JSON.stringify(command)}`])
   ].join('\n')
 }
 

@@ -24,7 +24,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { sharedFiles, remoteRuns } = parts.services
   const app = await buildApp({ logger, services: parts.services, versions: options.versions })
   const membersLoaded = treeLoaded.then(() => parts.membership.recover())
-  await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover()])
+  await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover(treeLoaded)])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, links.acceptor, parts.services.localSockets)

@@ -49,6 +49,14 @@ export const commandLine: CommandLine = (config, conditions, hostnames) => {
   return config.useSudo ? { file: 'sudo', args: [config.command, ...args] } : { file: config.command, args }
 }
 
+/** `<command> <first…> [-D c1,c2]`: on the machine itself, which node it is needs no saying. */
+export function ownCommandLine(first: () => readonly string[]): CommandLine {
+  return ({ command, useSudo }, conditions) => {
+    const args = conditions.length === 0 ? [...first()] : [...first(), '-D', conditions.join(',')]
+    return useSudo ? { file: 'sudo', args: ['-n', command, ...args] } : { file: command, args }
+  }
+}
+
 /** A command in a process group of its own, started at once, without a shell. */
 export class Command {
   /** Never rejects. */

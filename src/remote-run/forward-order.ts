@@ -28,6 +28,9 @@ export interface OrderPart {
 /** A form that we and our like accept (contract: 1 MiB), with room for the fields beside the nodes. */
 const MAX_NODES_FIELD_BYTES = 1024 * 1024 - 64 * 1024
 
+/** Parts of long lists count from 1. */
+const OWN_PART = 0
+
 /**
  * The requests that hand `nodes`, all below one sub-relay, to it: one, but for lists that no form can hold. The
  * further parts of these are runs of their own there, with ids of their own, since a run id is taken once only.
@@ -49,12 +52,16 @@ export function renewOrderPart(order: ForwardOrder, part: OrderPart): OrderPart 
   return makePart(order, part.runId, part.nodes)
 }
 
-/** The requests that hand nodes to themselves, one at a time: their headers and body are the same for all. */
-export function makeNodeOrders(order: ForwardOrder): (node: string) => OrderPart {
-  const { runId } = order
-  const headers = headersOf(order, runId)
+/**
+ * The requests that hand nodes to themselves, one at a time: their headers and body are the same for all. A relay may get
+ * what is below it under the run's id, and so its own machine is a run with an id of its own there.
+ */
+export function makeNodeOrders(order: ForwardOrder, isRelay: (node: string) => boolean): (node: string) => OrderPart {
   const body = Buffer.from(formOf({ ...order, waitSeconds: 0 })) // a node has nobody to wait for
-  return node => ({ runId, path: `remote-run/nodes/${node}`, headers, body, nodes: [node] })
+  const under = (runId: string) => ({ runId, headers: headersOf(order, runId), body })
+  const forNode = under(order.runId)
+  const forRelay = under(partRunId(order.runId, OWN_PART))
+  return node => ({ ...(isRelay(node) ? forRelay : forNode), path: `remote-run/nodes/${node}`, nodes: [node] })
 }
 
 function makePart(order: ForwardOrder, runId: string, nodes: readonly string[]): OrderPart {

@@ -11,6 +11,7 @@ export interface LinkedPartOptions {
   readonly nodes: readonly PlannedNode[]
   readonly order: ForwardOrder
   readonly neighbours: Neighbours
+  readonly isRelay: (node: string) => boolean
   readonly selfId: string
   readonly maxOutputBytes: number
   readonly progress: RunProgress
@@ -42,7 +43,7 @@ export class LinkedPart implements CommandSource {
       for (const cancel of this.#cancels) cancel.abort(signal.reason)
     }
     signal.addEventListener('abort', cancelAll, { once: true })
-    this.#orderFor = makeNodeOrders(options.order)
+    this.#orderFor = makeNodeOrders(options.order, options.isRelay)
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = resolve
       this.#rejectEnded = reject

@@ -1,4 +1,6 @@
+import { type CommandLine, ownCommandLine } from './command.js'
 import type { ForwardOrder } from './forward-order.js'
+import type { NotTaken } from './forwarded-part.js'
 import { LinkedPart, type LinkedPartOptions } from './linked-part.js'
 import { LocalPart } from './local-part.js'
 import type { PlannedNode } from './plan.js'
@@ -43,7 +45,7 @@ export class NodesHere {
     const byCommand: Promise<void>[] = []
     const part = this.#linkedPart(nodes, (node, why) => {
       const waits = why === 'away' && this.#canWaitFor(node)
-      byCommand.push(waits ? this.#waitFor(node) : this.#runByCommand([node]))
+      byCommand.push(waits ? this.#waitFor(node) : this.#runByCommand([node], why))
     })
     this.options.context.linkSlots.add(part)
     await part.ended
@@ -51,8 +53,8 @@ export class NodesHere {
   }
 
   #canWaitFor({ id }: PlannedNode): boolean {
-    const { connections, canRunItself } = this.options.context
-    return this.options.wait !== undefined && canRunItself(id) && connections.isToHoldLink(id)
+    const { connections, canRunItself, selfId } = this.options.context
+    return this.options.wait !== undefined && id !== selfId && canRunItself(id) && connections.isToHoldLink(id)
   }
 
   async #waitFor(node: PlannedNode): Promise<void> {
@@ -74,11 +76,12 @@ export class NodesHere {
     onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
   ): LinkedPart {
     const { order, progress } = this.options
-    const { neighbours, selfId, config, timing } = this.options.context
+    const { neighbours, isRelay, selfId, config, timing } = this.options.context
     return new LinkedPart({
       nodes,
       order,
       neighbours,
+      isRelay,
       selfId,
       maxOutputBytes: config.maxOutputBytes,
       progress,
@@ -90,23 +93,37 @@ export class NodesHere {
   }
 
   /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
-  async #runByCommand(nodes: readonly PlannedNode[]): Promise<void> {
-    const { config, selfId } = this.options.context
-    if (config.fallbackCommand) return this.#startCommands(nodes)
+  async #runByCommand(nodes: readonly PlannedNode[], why: NotTaken = 'away'): Promise<void> {
+    const { config, selfId, commandLine } = this.options.context
+    const { ownArguments, fallbackCommand } = config
+    if (fallbackCommand && ownArguments === undefined) return this.#startCommands(nodes, commandLine)
     const own = nodes.filter(({ id }) => id === selfId)
-    const others = nodes.flatMap(({ id }) => (id === selfId ? [] : [id]))
-    for (const id of others) {
-      const reason = 'it holds no link, and remote_run.fallback_command is false'
+    const others = nodes.filter(({ id }) => id !== selfId)
+    await Promise.all([
+      ownArguments === undefined
+        ? this.#startCommands(own, commandLine)
+        : this.#startCommands(
+            own.map(onThisMachine),
+            ownCommandLine(() => ownArguments)
+          ),
+      fallbackCommand ? this.#startCommands(others, commandLine) : this.#tellUnreachable(others, why)
+    ])
+  }
+
+  async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken): Promise<void> {
+    const { selfId } = this.options.context
+    const what = why === 'away' ? 'it holds no link' : 'it does not run itself'
+    const reason = `${what}, and remote_run.fallback_command is false`
+    for (const { id } of nodes) {
       const unreached = { from: selfId, to: id, reason }
       await this.options.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
     }
-    if (own.length > 0) await this.#startCommands(own)
   }
 
-  async #startCommands(nodes: readonly PlannedNode[]): Promise<void> {
+  async #startCommands(nodes: readonly PlannedNode[], commandLine: CommandLine): Promise<void> {
+    if (nodes.length === 0) return
     const { order, progress } = this.options
-    const { canRunItself, config, commandLine, connections, hosts, neighbours, selfId, timing, now, slots } =
-      this.options.context
+    const { canRunItself, config, connections, hosts, neighbours, selfId, timing, now, slots } = this.options.context
     const local = new LocalPart({
       nodes,
       conditions: order.conditions,
@@ -138,4 +155,9 @@ export class NodesHere {
   async cancel(reason: string): Promise<void> {
     await Promise.all([...this.#locals].map(local => local.cancel(reason)))
   }
+}
+
+/** Whatever the nodes list calls this machine: its name is not needed to run it. */
+function onThisMachine({ id }: PlannedNode): PlannedNode {
+  return { id, hostname: 'localhost' }
 }

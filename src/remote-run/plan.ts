@@ -10,6 +10,7 @@ const NODES_PER_TURN = 2_000
 /** Ids that a list may hold beyond the size of the tree, so that a few unknown ones are told one by one. */
 const SPARE_IDS = 1_000
 
+const HERE: Route = { kind: 'here' }
 const UNKNOWN: Route = { kind: 'unknown' }
 
 export interface PlannedNode {
@@ -19,7 +20,7 @@ export interface PlannedNode {
 
 /** Who does what in a run. Every node asked for is in exactly one of the members. */
 export interface RunPlan {
-  /** Run by commands of this relay. A sub-relay is one of these too: it is a node of its policy server. */
+  /** Nodes of this relay. A sub-relay is one of these too: it is a node of its policy server. */
   readonly here: readonly PlannedNode[]
   /** Sub-relay to the nodes below it. */
   readonly down: ReadonlyMap<string, readonly string[]>
@@ -33,13 +34,15 @@ export interface RunPlan {
  * @param order `isSingle`: the one node was asked for by itself, not in a list that happens to have one
  * @throws {RelayError} UNKNOWN_NODE when a single node is asked for and it is not below this relay; INVALID_INPUT for
  * many more ids than there are nodes
+ * @param runsItself whether this relay, asked for by its id, is a node here; to existing relays they are unknown themselves
  */
 export async function planRun(
   topology: Topology,
-  { nodes, isSingle = false }: Pick<RunOrder, 'nodes' | 'isSingle'>
+  { nodes, isSingle = false }: Pick<RunOrder, 'nodes' | 'isSingle'>,
+  runsItself = false
 ): Promise<RunPlan> {
   if (nodes === 'all') return planAll(topology)
-  const plan = await planList(topology, nodes)
+  const plan = await planList(topology, nodes, runsItself)
   const [stranger] = plan.unknown
   if (isSingle && stranger !== undefined) throw new RelayError('UNKNOWN_NODE', unknownNode(stranger, topology))
   return plan
@@ -64,7 +67,7 @@ async function planAll(topology: Topology): Promise<RunPlan> {
   return { here, down, unknown: [] }
 }
 
-async function planList(topology: Topology, nodes: readonly string[]): Promise<RunPlan> {
+async function planList(topology: Topology, nodes: readonly string[], runsItself: boolean): Promise<RunPlan> {
   const ids = new Set(nodes)
   if (ids.size > topology.size + SPARE_IDS) {
     throw new RelayError('INVALID_INPUT', `${ids.size} nodes were asked for, but the tree has ${topology.size}`)
@@ -74,7 +77,8 @@ async function planList(topology: Topology, nodes: readonly string[]): Promise<R
   const unknown: string[] = []
   const pause = everySoOften()
   for (const id of ids) {
-    const route = isNodeId(id) ? topology.route(id) : UNKNOWN
+    const isItself = runsItself && id === topology.selfId
+    const route = isItself ? HERE : isNodeId(id) ? topology.route(id) : UNKNOWN
     if (route.kind === 'here') here.push({ id, hostname: topology.find(id)?.hostname ?? '' })
     else if (route.kind === 'down') append(down, route.hop, id)
     else unknown.push(id)

@@ -93,7 +93,8 @@ class RunRegistry implements RemoteRuns {
       slots: new CommandSlots(config.concurrency),
       linkSlots: new CommandSlots(MAX_ASKED_LINKS, LINKS_PER_TURN),
       connections: new Connections(neighbours),
-      canRunItself: id => !topology().isRelay(id),
+      isRelay: id => topology().isRelay(id),
+      canRunItself: id => !config.fallbackCommand || !topology().isRelay(id),
       store: createRunStore(db),
       commit: groupCommitOf(db),
       logger,
@@ -165,7 +166,7 @@ class RunRegistry implements RemoteRuns {
 
   /** The policy server knows of new nodes first: one that it asks for and is unknown here is looked for there, once. */
   async #plan(order: RunOrder): Promise<RunPlan> {
-    const { topology, refreshTree, selfId } = this.options
+    const { topology, refreshTree, selfId, config } = this.options
     if (refreshTree !== undefined && order.nodes !== 'all' && order.origin.caller.kind === 'policy-server') {
       const tree = topology()
       const isNew = (id: string) => id !== selfId && !tree.isBelow(id)
@@ -174,7 +175,7 @@ class RunRegistry implements RemoteRuns {
     if (topology().version === 0) {
       throw new RelayError('NO_TREE', `${selfId} has no tree yet, and so knows no node; ask again in a minute`)
     }
-    return planRun(topology(), order)
+    return planRun(topology(), order, !config.fallbackCommand)
   }
 
   #follow(run: LiveRun): void {
@@ -227,11 +228,12 @@ class RunRegistry implements RemoteRuns {
     return { running: this.#underWay(), commandsRunning: this.#context.slots.running }
   }
 
-  async recover(): Promise<void> {
+  async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {
     const { store, commit, now, logger } = this.#context
     await this.#files.makeFolder()
     const { interrupted: count, resumable } = await interruptUnfinished({ store, commit, now, files: this.#files })
     if (count > 0) logger.warn({ count }, 'remote runs were interrupted by the end of the former process')
+    if (resumable.length > 0) await treeLoaded
     for (const id of resumable) {
       const run = await resumeRun(this.#context, this.#files, id, this.options)
       if (run !== undefined) this.#follow(run)

@@ -19,7 +19,11 @@ export interface RunContext {
   /** For orders over links. */
   readonly linkSlots: CommandSlots
   readonly hosts: CommandHosts
-  /** A sub-relay does not: over its link it is asked for what is below it, and is unknown to itself (contract). */
+  readonly isRelay: (node: string) => boolean
+  /**
+   * Whether a node is asked over its link. A sub-relay only where no command stands in for it: over its link it is
+   * asked for what is below it, and existing ones are unknown to themselves (contract).
+   */
   readonly canRunItself: (node: string) => boolean
   readonly connections: Connections
   readonly store: RunStore

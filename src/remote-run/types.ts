@@ -94,8 +94,12 @@ export interface RemoteRuns {
   list(limit: number, beforeId?: string): RunRecord[]
   nodeRecords(id: string, limit: number, afterNode?: string): NodeRecord[]
   status(): { readonly running: number; readonly commandsRunning: number }
-  /** Marks what a former process left running as interrupted. To be awaited before the first request is taken. */
-  recover(): Promise<void>
+  /**
+   * Marks what a former process left running as interrupted, and takes up what can be. To be awaited before the first
+   * request is taken.
+   * @param treeLoaded what is taken up waits for it
+   */
+  recover(treeLoaded?: Promise<unknown>): Promise<void>
   /** Removes records and outputs past the retention. @returns how many runs went */
   purgeExpired(signal: AbortSignal): Promise<number>
   /** Resolves once no run is under way. */

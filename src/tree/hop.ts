@@ -76,7 +76,7 @@ export interface Neighbours {
   up(): Hop
   /** A node that holds a link, were it a relay or not; undefined: it can only be reached directly, if at all. */
   linked(id: string): Hop | undefined
-  /** Whether it holds one when it can: it held one before, remembered through restarts, or joined as a node with an agent. */
+  /** Whether it holds one when it can: it held one before, remembered through restarts, or joined with a token. */
   isToHoldLink?(id: string): boolean
   /** @param listener is told of each link that opens */
   onLinked?(listener: (id: string) => void): void

@@ -151,7 +151,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
 
   function hasJoined(id: string): boolean {
     try {
-      return certificatesOf(id).some(certificate => purposeOf(certificate) === 'node')
+      return certificatesOf(id).some(certificate => purposeOf(certificate) !== undefined)
     } catch {
       return false // they cannot be read now
     }

@@ -24,7 +24,7 @@ export function makeRunId(nowMs: number = Date.now()): string {
 /**
  * The id of a further part of a run that is handed down in several orders. It follows from the run's, so that a part that
  * is handed down again, after a restart, is known below.
- * @param runId a run id @param part from 1
+ * @param runId a run id @param part from 0
  */
 export function partRunId(runId: string, part: number): string {
   const digest = createHash('sha256').update(`${runId}/${part}`).digest()

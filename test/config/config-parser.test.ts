@@ -84,6 +84,7 @@ test('every key is honoured', () => {
     retention = "1day"
     max_output = "2MiB"
     fallback_command = false
+    own_arguments = ["agent", "run"]
     stderr = true
     allowed_networks = ["10.0.0.0/8"]
     [shared_files]
@@ -156,6 +157,7 @@ test('every key is honoured', () => {
     retentionMs: 86_400_000,
     maxOutputBytes: 2_097_152,
     fallbackCommand: false,
+    ownArguments: ['agent', 'run'],
     stderr: true
   })
   const { allowedNetworks: fileNetworks, ...sharedFiles } = config.sharedFiles

@@ -32,6 +32,7 @@ test('an existing tree goes on under a new root, with the certificates that it h
     listen: '127.0.0.1:3030',
     lifetimeMs: 3_600_000,
     takenOver,
+    command: '/bin/echo',
     program: ['treeline'],
     user: 'treeline',
     nowMs: Date.now()

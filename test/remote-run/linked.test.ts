@@ -120,6 +120,60 @@ test('a sub-relay that holds a link is run by the command: its link leads to wha
   )
 })
 
+test('where no command stands in, a sub-relay runs its own machine over its link, as a run of its own', async t => {
+  const relay = hopOf('relay', ({ path }) => done(path === 'remote-run/all' ? 'below' : 'relay'))
+  const { runs } = await startRuns(t, {
+    topology: TOPOLOGY,
+    config: { fallbackCommand: false },
+    linked: linkOf(relay),
+    hops: [relay]
+  })
+  const run = await runs.start(orderOf())
+  assert.deepEqual(outcomesOf(await allEvents(run)), {
+    one: 'unreachable',
+    two: 'unreachable',
+    relay: 'done 0',
+    below: 'done 0'
+  })
+  const asked = relay.requests.map(({ path, headers }) => [path, headers['treeline-run-id'] === run.id])
+  assert.deepEqual(asked.sort(), [
+    ['remote-run/all', true],
+    ['remote-run/nodes/relay', false]
+  ])
+})
+
+test('a sub-relay that does not run itself is unreachable, and says why', async t => {
+  const relay = hopOf('relay', () => refused(404, 'unknown node'))
+  const { runs } = await startRuns(t, {
+    topology: TOPOLOGY,
+    config: { fallbackCommand: false },
+    linked: linkOf(relay)
+  })
+  const run = await runs.start(orderOf({ nodes: ['relay'] }))
+  assert.deepEqual(outcomesOf(await allEvents(run)), { relay: 'unreachable' })
+  assert.match(runs.nodeRecords(run.id, 1)[0]?.message ?? '', /it does not run itself/)
+})
+
+test('a relay runs its own machine when it is asked for by its id, and not with all others', async t => {
+  const topology = topologyOf('relay', { relay: 'root', one: 'relay' })
+  const config = { fallbackCommand: false, ownArguments: ['agent', 'run'] }
+  const { runs } = await startRuns(t, { topology, config, command: '#!/bin/sh\necho "$@"\n' })
+  const events = await allEvents(
+    await runs.start(orderOf({ nodes: ['relay'], isSingle: true, conditions: ['a', 'b'] }))
+  )
+  assert.deepEqual(outcomesOf(events), { relay: 'done 0' })
+  assert.equal(events.find(({ data }) => data !== undefined)?.data, 'agent run -D a,b\n')
+  assert.deepEqual(outcomesOf(await allEvents(await runs.start(orderOf()))), { one: 'unreachable' })
+})
+
+test('with arguments of its own, this machine is not in a batch with others', async t => {
+  const topology = topologyOf('root', { root: 'root', one: 'root', two: 'root' })
+  const config = { ownArguments: ['agent', 'run'], batchSize: 10 }
+  const { runs } = await startRuns(t, { topology, config, command: '#!/bin/sh\necho "$@"\n' })
+  const said = (await allEvents(await runs.start(orderOf()))).flatMap(({ data }) => data ?? [])
+  assert.deepEqual(said.sort(), ['agent run\n', 'remote run -- one.example,two.example\n'])
+})
+
 test('a node speaks for itself alone', async t => {
   const text = ndjson([
     { event: 'node', node: 'two', outcome: 'done', exit_code: 0 },

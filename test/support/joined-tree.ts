@@ -34,8 +34,17 @@ export interface JoinedTree {
   ask(machine: Machine, ...args: readonly string[]): Promise<Ended>
 }
 
-/** A root made by `treeline init`, started. @param tree further lines of its section `[tree]`; `files`: of `[shared_files]` */
-export async function startJoinedTree(t: TestContext, tree = '', files = ''): Promise<JoinedTree> {
+/**
+ * A root made by `treeline init`, started.
+ * @param tree further lines of its section `[tree]`; `files`: of `[shared_files]`
+ * @param command what runs agents, everywhere
+ */
+export async function startJoinedTree(
+  t: TestContext,
+  tree = '',
+  files = '',
+  command = '/bin/echo'
+): Promise<JoinedTree> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'))
   const running: (() => Promise<unknown>)[] = []
   t.after(async () => {
@@ -59,7 +68,9 @@ export async function startJoinedTree(t: TestContext, tree = '', files = ''): Pr
   }
   const root = await machine('root')
   const host = `${root.host}:${root.port}`
-  await succeed(treeline(t, ['init', '--dir', root.folder, '--host', host, '--listen', root.local]))
+  await succeed(
+    treeline(t, ['init', '--dir', root.folder, '--host', host, '--listen', root.local, '--command', command])
+  )
   const conf = join(root.folder, 'main.conf')
   const text = (await readFile(conf, 'utf8')).replace('[tree]\n', `[tree]\n${tree}\n`)
   await writeFile(conf, text.replace('[shared_files]\n', `[shared_files]\n${files}\n`))
@@ -87,7 +98,9 @@ export async function startJoinedTree(t: TestContext, tree = '', files = ''): Pr
           '--host',
           `${at.host}:${at.port}`,
           '--listen',
-          at.local
+          at.local,
+          '--command',
+          command
         ],
         env
       ),

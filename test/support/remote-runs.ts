@@ -92,6 +92,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
       retentionMs: 7 * 86_400_000,
       maxOutputBytes: 1024 * 1024,
       fallbackCommand: true,
+      ownArguments: undefined,
       stderr: false,
       allowedNetworks: NetworkSet.none(),
       ...options.config

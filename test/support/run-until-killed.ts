@@ -22,6 +22,7 @@ const runs = createRemoteRuns({
     retentionMs: 7 * 86_400_000,
     maxOutputBytes: 1_000_000,
     fallbackCommand: true,
+    ownArguments: undefined,
     stderr: false,
     allowedNetworks: NetworkSet.none()
   },

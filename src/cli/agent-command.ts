@@ -1,0 +1,25 @@
+import { access, constants } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
+import { UsageError } from './command-error.js'
+
+export const COMMAND_OPTION = [
+  '--command <file>',
+  `what runs the agent of this machine, as \`<file> agent run\``,
+  '/opt/rudder/bin/rudder'
+] as const
+
+/** The value of `--command`. @throws {UsageError} */
+export function readCommand(text: string): string {
+  if (isAbsolute(text) && !/\p{C}/u.test(text)) return text
+  throw new UsageError(`--command should be the path of a program, beginning with /, not ${JSON.stringify(text)}`)
+}
+
+/** A line for whoever set the machine up, where runs of it cannot succeed yet. @param setting and its file */
+export async function commandHint(command: string, setting: string): Promise<string> {
+  try {
+    await access(command, constants.X_OK)
+    return ''
+  } catch {
+    return `\nnote: ${command} is not there, or may not be run: runs of this machine fail until it is, or until ${setting} names another program`
+  }
+}
