@@ -117,7 +117,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   async function stop(): Promise<void> {
     isStopping = true
     clearInterval(purge)
-    await Promise.all([files.stop(), keeper.stop(), settledWithin(remoteRuns.idle(), config.agent.stopTimeoutMs)])
+    await Promise.all([files.stop(), keeper.stop(), settledWithin(remoteRuns.drain(), config.agent.stopTimeoutMs)])
     await remoteRuns.stop()
     await settledWithin(drained(end), LAST_ANSWERS_MS) // how runs ended is still to be told
     stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))

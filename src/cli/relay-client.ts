@@ -42,6 +42,18 @@ export class NotReachedError extends CommandError {
   override name = 'NotReachedError'
 }
 
+/** A relay, or a web server before it, answered with 400 or more. */
+export class RefusedError extends CommandError {
+  override name = 'RefusedError'
+
+  constructor(
+    message: string,
+    readonly status: number
+  ) {
+    super(message)
+  }
+}
+
 /** Speaks to one relay. */
 export interface RelayClient {
   /** The relay's URL, for messages. */
@@ -139,11 +151,10 @@ export function pathOf(...parts: readonly string[]): string {
 }
 
 /** What a relay says with an answer of 400 or more, as an error to end with. Reads the body. */
-export async function refusal(answer: ClientAnswer): Promise<CommandError> {
+export async function refusal(answer: ClientAnswer): Promise<RefusedError> {
   const text = (await readText(answer.body, MAX_TEXT_BYTES).catch(() => '')).trim().slice(0, MAX_ERROR_LENGTH)
-  return new CommandError(
-    `the relay refused (${answer.status}): ${printable(messageIn(text)) || 'it does not say why'}`
-  )
+  const why = printable(messageIn(text)) || 'it does not say why'
+  return new RefusedError(`the relay refused (${answer.status}): ${why}`, answer.status)
 }
 
 function messageIn(text: string): string {

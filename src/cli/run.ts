@@ -12,6 +12,7 @@ import { type RunRequest, streamRun } from './run-stream.js'
 import { RunTally } from './run-tally.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
 import { readDuration } from './time-option.js'
+import { untilTaken } from './untaken-order.js'
 
 /** More than any tree has. */
 const MAX_NODES = 999_999_999
@@ -48,7 +49,7 @@ export function register(program: Command): void {
     .option('--async', 'only start it, print its id, and leave it running')
     .option(
       '--wait <duration>',
-      'leave it running, and wait so long for nodes that hold links and are away, such as 1h'
+      'leave it running, and wait so long, such as 1h, for a relay that takes nothing now and nodes that are away'
     )
     .option('--keep-output', "show and keep the agents' output (the default)")
     .option('--no-output', "neither show nor keep the agents' output")
@@ -93,15 +94,23 @@ function readMaxFailures(text: string): number {
   return readCount('--max-failures', text, { min: 0, max: MAX_NODES })
 }
 
-/** Waits for the first event alone: the relay goes on without us. */
+/** Leaves runs to the relay, and prints their ids. */
 async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
   for (const nodes of plan.nodes === 'all' ? (['all'] as const) : splitIntoBatches(plan.nodes, undefined)) {
-    const events = streamRun(client, { ...plan, nodes }, new AbortController().signal)
-    const first = await events.next()
-    await events.return()
-    if (first.done === true) throw new CommandError('the relay said nothing of the run')
-    console.log(plan.isJson ? JSON.stringify({ run: first.value.run }) : first.value.run)
+    const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds })
+    const tell = (line: string) => void process.stderr.write(`treeline: ${line}\n`)
+    const run = plan.waitSeconds === 0 ? await order(0) : await untilTaken(order, plan.waitSeconds, tell)
+    console.log(plan.isJson ? JSON.stringify({ run }) : run)
   }
+}
+
+/** Waits for the first event alone: the relay goes on without us. @returns the run's id */
+async function startOne(client: RelayClient, request: RunRequest): Promise<string | undefined> {
+  const events = streamRun(client, request, new AbortController().signal)
+  const first = await events.next()
+  await events.return()
+  if (first.done === true) throw new CommandError('the relay said nothing of the run')
+  return first.value.run
 }
 
 async function watch(client: RelayClient, plan: RunPlan): Promise<void> {

@@ -71,10 +71,10 @@ async function stop(
   const { sharedFiles, remoteRuns, treeSource, treeSync } = parts.services
   const drained = listeners.drain()
   const finished = remoteRuns
-    .idle()
+    .drain()
     .then(() => parts.links.drain())
     .then(() => drained)
-    .then(() => remoteRuns.idle()) // a request under way may still have started a run
+    .then(() => remoteRuns.drain()) // a request under way may still have started a run
   await settledWithin(finished, limitMs)
   parts.stopping.abort(new RelayError('STOPPING', 'the relay is stopping; ask again in a minute'))
   await Promise.all([

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { NDJSON } from '../values/header-names.js'
 
 /** Longer than any event that we write: 128 KiB of output, each byte escaped in six characters. */
 const MAX_EVENT_LINE_BYTES = 2 * 1024 * 1024
@@ -68,3 +69,8 @@ export async function refusalText(body: Readable, signal: AbortSignal): Promise<
 
 const REFUSAL_SILENCE_MS = 5_000
 const MAX_REFUSAL_LENGTH = 500
+
+/** Whether an answer is events, one a line. */
+export function isNdjson(headers: Readonly<Record<string, string>>): boolean {
+  return headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false
+}

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Neighbours } from '../tree/hop.js'
 
-/** How often a relay that may be reached without a link is tried again, in ms. */
+/** How often a relay that may be reached without a link, or that takes nothing now, is tried again, in ms. */
 const RETRY_MS = 15_000
 
 /** Tells runs that wait when the node or relay that they wait for is there. */
@@ -22,7 +22,10 @@ export class Connections {
   /** Resolves when `node` holds a link. @throws the signal's reason */
   linked(node: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    if (this.neighbours.linked(node) !== undefined) return Promise.resolve()
+    return this.neighbours.linked(node) !== undefined ? Promise.resolve() : this.#nextLink(node, signal)
+  }
+
+  #nextLink(node: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (end: () => void) => {
         signal.removeEventListener('abort', onAbort)
@@ -37,13 +40,19 @@ export class Connections {
     })
   }
 
-  /** Resolves when it is time to try a sub-relay again: its link opened, or a while has passed. @throws as {@link linked} */
-  async worthTrying(relay: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when it is time to try a neighbour again: its link opened, or a while has passed.
+   * @param wasSent it was there and took nothing: the link that it has says nothing of when it will
+   * @throws as {@link linked}
+   */
+  async worthTrying(id: string, signal: AbortSignal, wasSent: boolean): Promise<void> {
     const over = new AbortController()
     const either = AbortSignal.any([signal, over.signal])
+    const linked = wasSent ? this.#nextLink(id, either) : this.linked(id, either)
     try {
-      await Promise.race([this.linked(relay, either), sleep(RETRY_MS, undefined, { signal: either })])
+      await Promise.race([linked, sleep(RETRY_MS, undefined, { signal: either })])
     } finally {
+      linked.catch(() => undefined) // ended with the race
       over.abort()
     }
   }

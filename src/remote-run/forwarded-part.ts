@@ -4,16 +4,14 @@ import type { Hop } from '../tree/hop.js'
 import { NDJSON } from '../values/header-names.js'
 import { isNodeId } from '../values/ids.js'
 import { type BrokenHop, parseRunEvent, type RunEvent } from '../values/run-event.js'
-import { answerChunks, answerLines, refusalText } from './answer-lines.js'
+import { answerChunks, answerLines, isNdjson, refusalText } from './answer-lines.js'
 import { cancelBelow } from './cancel-below.js'
 import type { OrderPart } from './forward-order.js'
+import { canBeGivenAgain, type NotTaken } from './not-taken.js'
 import { PassedOutput } from './passed-output.js'
 import type { NodeEnd, RunProgress } from './run-progress.js'
 import { passText } from './text-answer.js'
 import type { RunTiming } from './timing.js'
-
-/** Why nothing was started: the hop could not be asked, or does not do it. */
-export type NotTaken = 'away' | 'refused'
 
 export interface ForwardedPartOptions {
   readonly hop: Hop
@@ -23,8 +21,12 @@ export interface ForwardedPartOptions {
   readonly node?: string
   /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
   readonly onNotTaken?: (why: NotTaken) => void
-  /** Called instead of giving the part up, when the hop cannot be reached and has heard nothing of it. */
-  readonly onAway?: (reason: string) => void
+  /**
+   * Called instead of giving the part up, when it can be given to the hop again: the hop has heard nothing of it, or
+   * takes a run id once only.
+   * @param wasSent the hop is there, or was until now, and may take nothing for a while
+   */
+  readonly onAway?: (reason: string, wasSent: boolean) => void
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   /** Per node. */
@@ -90,7 +92,7 @@ export class ForwardedPart {
   }
 
   async #ask(): Promise<void> {
-    const { hop, part, timing, signal, asynchronous, onStarted, onNotTaken } = this.options
+    const { hop, part, timing, signal, asynchronous, onStarted, onNotTaken, onAway } = this.options
     const answer = await hop.request({
       method: 'POST',
       path: part.path,
@@ -108,9 +110,11 @@ export class ForwardedPart {
     }
     if (answer.kind === 'unreachable') {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
-      const mayHaveStarted = answer.sent && answer.status === undefined && hop.isTreeline
-      if (!answer.sent && onNotTaken !== undefined) return onNotTaken('away')
-      if (!mayHaveStarted && !answer.sent && this.options.onAway !== undefined) return this.options.onAway(reason)
+      const { status, sent } = answer
+      const mayHaveStarted = sent && status === undefined && hop.isTreeline
+      if (!sent && onNotTaken !== undefined) return onNotTaken('away')
+      if (status === 503 && onNotTaken !== undefined) return onNotTaken('busy')
+      if (onAway !== undefined && canBeGivenAgain(answer, hop.isTreeline)) return onAway(reason, sent)
       const unreached = this.#brokenHop(answer.reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
@@ -292,8 +296,4 @@ export class ForwardedPart {
 /** What a relay below says of where the way ended is shown, so it has to name ids. */
 function believable(hop: BrokenHop | undefined): BrokenHop | undefined {
   return hop !== undefined && isNodeId(hop.from) && isNodeId(hop.to) ? hop : undefined
-}
-
-function isNdjson(headers: Readonly<Record<string, string>>): boolean {
-  return headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false
 }

@@ -42,10 +42,11 @@ async function forward(options: ForwardingOptions, relay: string, part: OrderPar
   const partOptions = { ...common, hop, part, keepOutput, asynchronous, progress }
   if (wait === undefined) return new ForwardedPart(partOptions).run()
   const given = new GivenOnce({ hop, nodes: part.nodes, table: progress.table, signal: options.signal })
-  let away = await given.prepare()
+  const unprepared = await given.prepare()
+  let away = unprepared === undefined ? undefined : { reason: unprepared, wasSent: false }
   if (away === undefined) {
-    const onAway = (reason: string) => {
-      away = reason
+    const onAway = (reason: string, wasSent: boolean) => {
+      away = { reason, wasSent }
     }
     await new ForwardedPart({ ...partOptions, onAway, onText: () => given.recordLate() }).run()
     if (away !== undefined) await given.takeBack()
@@ -59,10 +60,10 @@ async function forwardLater(
   wait: RunWait,
   relay: string,
   part: OrderPart,
-  reason: string
+  { reason, wasSent }: { readonly reason: string; readonly wasSent: boolean }
 ): Promise<void> {
   try {
-    await options.connections.worthTrying(relay, wait.signal)
+    await options.connections.worthTrying(relay, wait.signal, wasSent)
   } catch {
     return wait.expire(part.nodes, relay, { from: options.selfId, to: relay, reason })
   }

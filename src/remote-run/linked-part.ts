@@ -2,7 +2,8 @@ import type { Hop, HopOutcome, HopRequest, Neighbours } from '../tree/hop.js'
 import type { CommandSource } from './command-slots.js'
 import type { ForwardOrder } from './forward-order.js'
 import { makeNodeOrders } from './forward-order.js'
-import { ForwardedPart, type NotTaken } from './forwarded-part.js'
+import { ForwardedPart } from './forwarded-part.js'
+import type { NotTaken } from './not-taken.js'
 import type { PlannedNode } from './plan.js'
 import type { RunProgress } from './run-progress.js'
 import type { RunTiming } from './timing.js'
@@ -18,7 +19,7 @@ export interface LinkedPartOptions {
   readonly timing: RunTiming
   readonly signal: AbortSignal
   readonly onStarted: () => void
-  /** A node whose link has gone (`away`), or that does not run itself (`refused`): nothing was started there. */
+  /** A node whose link has gone, that takes no runs now, or that does not run itself: nothing was started there. */
   readonly onNotLinked: (node: PlannedNode, why: NotTaken) => void
 }
 

@@ -1,4 +1,5 @@
 import { noteOrder } from '../values/bulk-pacing.js'
+import { RelayError } from '../values/relay-error.js'
 import type { EventLog } from './event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-reader.js'
 import type { ForwardOrder } from './forward-order.js'
@@ -92,9 +93,11 @@ export class LiveRun implements Run {
 
   located(after: number, signal: AbortSignal): AsyncGenerator<LocatedEvent> {
     const { aliveMs } = this.context.timing
-    return followRun(this.parts.log, { after, signal, aliveMs }, () =>
-      this.#outcome === 'running' ? 'done' : this.#outcome
-    )
+    return followRun(this.parts.log, { after, signal, aliveMs }, () => {
+      // its end is for the next process to tell
+      if (this.#suspended.signal.aborted) throw new RelayError('STOPPING', String(this.#suspended.signal.reason))
+      return this.#outcome === 'running' ? 'done' : this.#outcome
+    })
   }
 
   reread(places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
@@ -113,6 +116,12 @@ export class LiveRun implements Run {
   /** Whether it waits for nodes that may come much later. */
   get isWaiting(): boolean {
     return this.#outcome === 'running' && this.#wait?.signal.aborted === false
+  }
+
+  /** As {@link suspend}, once the commands have ended that it started here. */
+  async suspendIdle(reason: string): Promise<void> {
+    await this.#here.commandsEnded()
+    if (this.#outcome === 'running') await this.suspend(reason)
   }
 
   /** Stops what runs here, and leaves what waits to the next process. */

@@ -1,8 +1,8 @@
 import { type CommandLine, ownCommandLine } from './command.js'
 import type { ForwardOrder } from './forward-order.js'
-import type { NotTaken } from './forwarded-part.js'
 import { LinkedPart, type LinkedPartOptions } from './linked-part.js'
 import { LocalPart } from './local-part.js'
+import { type NotTaken, WHY_NOT_TAKEN } from './not-taken.js'
 import type { PlannedNode } from './plan.js'
 import type { RunContext } from './run-context.js'
 import type { RunProgress } from './run-progress.js'
@@ -44,8 +44,8 @@ export class NodesHere {
     if (nodes.length === 0) return
     const byCommand: Promise<void>[] = []
     const part = this.#linkedPart(nodes, (node, why) => {
-      const waits = why === 'away' && this.#canWaitFor(node)
-      byCommand.push(waits ? this.#waitFor(node) : this.#runByCommand([node], why))
+      const waits = why !== 'refused' && this.#canWaitFor(node)
+      byCommand.push(waits ? this.#waitFor(node, why) : this.#runByCommand([node], why))
     })
     this.options.context.linkSlots.add(part)
     await part.ended
@@ -57,15 +57,21 @@ export class NodesHere {
     return this.options.wait !== undefined && id !== selfId && canRunItself(id) && connections.isToHoldLink(id)
   }
 
-  async #waitFor(node: PlannedNode): Promise<void> {
+  async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
     const { table } = this.options.progress
-    table.set(node.id, { outcome: 'queued', message: 'waits for its link' })
+    const { selfId: from, connections } = this.options.context
+    const { wait } = this.options
+    const isBusy = why === 'busy'
+    table.set(node.id, {
+      outcome: 'queued',
+      message: isBusy ? 'waits until it takes runs again' : 'waits for its link'
+    })
     try {
-      if (this.options.wait !== undefined)
-        await this.options.context.connections.linked(node.id, this.options.wait.signal)
+      if (wait !== undefined && isBusy) await connections.worthTrying(node.id, wait.signal, true)
+      else if (wait !== undefined) await connections.linked(node.id, wait.signal)
     } catch {
-      const { selfId: from } = this.options.context
-      return this.options.wait?.expire([node.id], from, { from, to: node.id, reason: 'it held no link' })
+      const reason = isBusy ? 'it took no runs' : 'it held no link'
+      return wait?.expire([node.id], from, { from, to: node.id, reason })
     }
     table.set(node.id, { outcome: 'queued', message: undefined })
     return this.#runLinked([node])
@@ -112,8 +118,7 @@ export class NodesHere {
 
   async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken): Promise<void> {
     const { selfId } = this.options.context
-    const what = why === 'away' ? 'it holds no link' : 'it does not run itself'
-    const reason = `${what}, and remote_run.fallback_command is false`
+    const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false`
     for (const { id } of nodes) {
       const unreached = { from: selfId, to: id, reason }
       await this.options.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
@@ -149,6 +154,11 @@ export class NodesHere {
   async resume(nodes: Iterable<string>, lostMessage: string): Promise<void> {
     const part = this.#linkedPart([])
     await Promise.all([...nodes].map(id => part.resume({ id, hostname: '' }, lostMessage)))
+  }
+
+  /** Resolves when the commands have ended that were started here. */
+  async commandsEnded(): Promise<void> {
+    await Promise.all([...this.#locals].map(({ ended }) => ended))
   }
 
   /** Ends the commands; what was asked over links sees the signal. Resolves when none runs. */

@@ -9,7 +9,7 @@ import { noteOrder } from '../values/bulk-pacing.js'
 import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { RelayError } from '../values/relay-error.js'
-import { makeRunId, runIdTimeMs } from '../values/run-id.js'
+import { makeRunId } from '../values/run-id.js'
 import { type CommandLine, commandLine } from './command.js'
 import { CommandHosts } from './command-hosts.js'
 import { CommandSlots } from './command-slots.js'
@@ -22,6 +22,7 @@ import { planRun, type RunPlan } from './plan.js'
 import { purgeRuns } from './purge.js'
 import { interruptUnfinished } from './recovery.js'
 import { resumeRun } from './resumption.js'
+import { checkAge } from './run-age.js'
 import type { RunContext } from './run-context.js'
 import { RunFiles } from './run-files.js'
 import { type RunObserver, RunProgress } from './run-progress.js'
@@ -35,9 +36,6 @@ export const MAX_RUNS = 256
 /** Nodes asked over their links at once, by all runs together. */
 const MAX_ASKED_LINKS = 2_000
 const LINKS_PER_TURN = 32
-
-/** How long a run id may not be used again, and may be old, in ms (design, "Once only"). */
-export const ONCE_ONLY_MS = 7 * 24 * 60 * 60_000
 
 /** How far the clock of the relay above may be ahead of ours, in ms. */
 const CLOCK_SKEW_MS = 60 * 60_000
@@ -79,6 +77,8 @@ class RunRegistry implements RemoteRuns {
   readonly #files: RunFiles
   readonly #live = new Map<string, LiveRun>()
   readonly #starting = new Map<string, Promise<Run>>()
+  /** Runs that wait, and go on in the next process. */
+  readonly #left = new Set<string>()
   #stopping = false
 
   constructor(private readonly options: RemoteRunsOptions) {
@@ -105,12 +105,12 @@ class RunRegistry implements RemoteRuns {
 
   async start(order: RunOrder): Promise<Run> {
     noteOrder()
-    if (this.#stopping) throw new RelayError('STOPPING', `${this.options.selfId} is stopping; ask again in a minute`)
+    if (this.#stopping) throw new RelayError('STOPPING', this.#stoppingText)
     if (!this.options.config.enabled) {
       throw new RelayError('DISABLED', 'remote runs are switched off here; see remote_run.enabled')
     }
     const id = order.runId ?? makeRunId(this.#context.now())
-    this.#checkAge(id)
+    checkAge(id, this.#context.now(), this.options.config.retentionMs)
     const known = this.#starting.get(id) ?? this.find(id)
     if (known !== undefined) return known
     if (this.#underWay() >= MAX_RUNS) {
@@ -204,6 +204,7 @@ class RunRegistry implements RemoteRuns {
   find(id: string): Run | undefined {
     const live = this.#live.get(id)
     if (live !== undefined) return live
+    if (this.#left.has(id)) throw new RelayError('STOPPING', this.#stoppingText)
     const record = this.record(id)
     return record === undefined ? undefined : new EndedRun(record, this.#files.path(id))
   }
@@ -246,13 +247,24 @@ class RunRegistry implements RemoteRuns {
     return purgeRuns({ store, commit, files: this.#files, endedBeforeMs, signal })
   }
 
-  async idle(): Promise<void> {
+  async drain(): Promise<void> {
     for (;;) {
-      // one that waits for nodes may take days, and goes on after a restart
-      const ends = [...this.#live.values()].filter(run => !run.isWaiting).map(run => run.ended)
+      const ends = [...this.#live.values()].map(run => (run.isWaiting ? this.#leave(run) : run.ended))
       if (this.#starting.size + ends.length === 0) return
       await Promise.allSettled([...this.#starting.values(), ...ends])
     }
+  }
+
+  /** One that waits for nodes may take days, and goes on after a restart: those who follow it would hold a stop up. */
+  async #leave(run: LiveRun): Promise<void> {
+    this.#left.add(run.id)
+    await run.suspendIdle(this.#stoppingText)
+    await run.ended
+    this.#live.delete(run.id)
+  }
+
+  get #stoppingText(): string {
+    return `${this.options.selfId} is stopping; ask again in a minute`
   }
 
   async stop(): Promise<void> {
@@ -261,19 +273,6 @@ class RunRegistry implements RemoteRuns {
     const reason = `${this.options.selfId} is stopping`
     await Promise.all([...this.#live.values()].map(run => (run.isWaiting ? run.suspend(reason) : run.cancel(reason))))
     await this.#context.hosts.close()
-  }
-
-  /** An id older than what is remembered could be one that was carried out already. */
-  #checkAge(id: string): void {
-    const { now, config } = this.#context
-    const ageMs = now() - runIdTimeMs(id)
-    const limitMs = Math.min(ONCE_ONLY_MS, config.retentionMs)
-    if (ageMs > limitMs) {
-      throw new RelayError(
-        'CONFLICT',
-        `run ${id} is older than ${limitMs / 86_400_000} days by the clock of this machine: check the clocks, or order it under a new id`
-      )
-    }
   }
 
   #asItStands(record: RunRecord): RunRecord {

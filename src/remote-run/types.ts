@@ -102,8 +102,11 @@ export interface RemoteRuns {
   recover(treeLoaded?: Promise<unknown>): Promise<void>
   /** Removes records and outputs past the retention. @returns how many runs went */
   purgeExpired(signal: AbortSignal): Promise<number>
-  /** Resolves once no run is under way. */
-  idle(): Promise<void>
+  /**
+   * Before a stop: resolves once no run is under way. Those that wait for nodes are left to the next process as soon as
+   * their commands here have ended; who follows one sees its answer break off.
+   */
+  drain(): Promise<void>
   /** Takes no new orders, cancels what runs, waits until no process is left. */
   stop(): Promise<void>
 }

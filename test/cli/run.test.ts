@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
+import { freePorts } from '../../demo/free-ports.js'
 import { type Handler, type SmallRequest, startSmallRelay } from '../support/small-relay.js'
 import { startTreeline, treeline } from '../support/treeline-command.js'
 
@@ -219,4 +220,48 @@ test('a mistake is told with the option that it is in', async t => {
   const timeout = await treeline(t, ['run', '--all', '--timeout', 'soon'])
   assert.match(timeout.stderr, /^treeline: --timeout: invalid duration: "soon"/)
   assert.deepEqual([both.code, timeout.code], [2, 2])
+})
+
+test('--wait waits for a relay that takes nothing now, within its time, and for nothing else', async t => {
+  let answers = [503, 502]
+  const handlers: Record<string, Handler> = {
+    'POST remote-run/all': (_, response) => {
+      const status = answers.shift()
+      if (status === undefined) sendEvents(response, [START])
+      else response.writeHead(status).end(`reason of ${status}\n`)
+    }
+  }
+  const relay = await startSmallRelay(t, handlers)
+  const ask = (wait: string) => treeline(t, ['run', '--all', '--server', relay.url, '--wait', wait])
+  const taken = await ask('1h')
+  assert.deepEqual([taken.code, taken.stdout], [0, 'R1\n'])
+  const lines = taken.stderr.trim().split('\n')
+  assert.match(lines[0] ?? '', /^treeline: the relay refused \(503\): reason of 503 \(tried again until 20.*Z\)$/)
+  assert.match(lines[1] ?? '', /reason of 502/)
+  assert.equal(lines.length, 2)
+  const waits = relay.requests.map(request => Number(formOf(request).wait))
+  assert.equal(waits[0], 3_600)
+  assert.ok((waits[2] ?? 0) < 3_600 && (waits[2] ?? 0) > 3_000, 'what is left of it')
+  answers = [403]
+  const refused = await ask('1h')
+  assert.deepEqual([refused.code, refused.stderr], [1, 'treeline: the relay refused (403): reason of 403\n'])
+  answers = [503, 503, 503, 503]
+  const late = await ask('1s')
+  assert.equal(late.code, 1)
+  assert.match(late.stderr, /\ntreeline: not taken until 20.*Z: the relay refused \(503\)/)
+})
+
+test('--wait waits for a relay that is being started', async t => {
+  const [port = 0] = await freePorts(1)
+  const command = startTreeline(t, ['run', '--all', '--wait', '1h', '--server', `http://127.0.0.1:${port}`])
+  await new Promise<void>(resolve => {
+    command.child.stderr?.on('data', text => {
+      if (String(text).includes('nothing listens there; is the relay running? (tried again')) resolve()
+    })
+  })
+  const server = createServer((_, response) => sendEvents(response, [START]))
+  server.listen(port, '127.0.0.1')
+  t.after(() => server.close())
+  const { code, stdout } = await command.ended
+  assert.deepEqual([code, stdout], [0, 'R1\n'])
 })

@@ -5,6 +5,8 @@ import { type AgentProcess, showRun, startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { postForm } from '../support/http.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { editConfig } from '../support/tree-files.js'
+import { startTreeline } from '../support/treeline-command.js'
 
 const RUN = '/rudder/relay-api/remote-run/nodes'
 const RELAYS = [
@@ -81,6 +83,28 @@ test('a run waits for what is not connected, on disk, and expires', async t => {
     await until(tree, runId, { 'node-a1': 'queued' })
     await tree.restart('relay-a')
     await until(tree, runId, { 'node-a1': 'done' })
+  })
+
+  await t.test('a run that waits holds no stop up, though it is followed, and is told on after it', async () => {
+    const relay = tree.relay('relay-a')
+    await editConfig(relay, text => text.replace('[general]', '[general]\nstop_timeout = "1h"'))
+    await tree.processes.get('relay-a')?.stop()
+    await tree.restart('relay-a')
+    await stop(await startAgent(t, tree, 'node-a1'))
+    const runId = await startWaiting(tree, 'node-a1', 600)
+    await until(tree, runId, { 'node-a1': 'queued' })
+    await eventually('its arrival', async () => (await showRun(tree, 'relay-a', runId)).state === 'running')
+    const follower = startTreeline(t, ['runs', 'events', runId, '--server', relay.localUrl])
+    await follower.printed('start')
+    const stopped = tree.processes.get('relay-a')
+    stopped?.signal('SIGTERM')
+    assert.equal(await stopped?.ended, 0)
+    assert.notEqual((await follower.ended).code, 0, 'its end was not told')
+    await tree.restart('relay-a')
+    const agent = await startAgent(t, tree, 'node-a1')
+    await until(tree, runId, { 'node-a1': 'done' })
+    assert.equal(starts(agent), 1)
+    await stop(agent)
   })
 
   await t.test('what does not come expires; cancelled is cancelled', async () => {

@@ -174,6 +174,53 @@ test('with arguments of its own, this machine is not in a batch with others', as
   assert.deepEqual(said.sort(), ['agent run\n', 'remote run -- one.example,two.example\n'])
 })
 
+test('a run that waits gives its order again to who took nothing: a sub-relay, a node, each asked once for each link', async t => {
+  const links: ((id: string) => void)[] = []
+  const busy = (): HopOutcome => ({
+    kind: 'unreachable',
+    reason: 'it answered 503: is stopping',
+    status: 503,
+    sent: true
+  })
+  let isBusy = true
+  const one = hopOf('one', () => (isBusy ? busy() : done('one')))
+  const relay = hopOf('relay', () => (isBusy ? busy() : done('below')))
+  const { runs } = await startRuns(t, {
+    topology: TOPOLOGY,
+    linked: linkOf(one, relay),
+    hops: [relay],
+    isToHoldLink: () => true,
+    onLinked: listener => links.push(listener)
+  })
+  const run = await runs.start(
+    orderOf({ nodes: ['one', 'below'], asynchronous: true, waitUntilMs: Date.now() + 60_000 })
+  )
+  const outcomes = () => runs.nodeRecords(run.id, 10).map(({ outcome }) => outcome)
+  await eventually('both to have been asked', () => one.requests.length === 1 && relay.requests.length === 1)
+  assert.deepEqual(outcomes(), ['queued', 'queued'])
+  isBusy = false
+  for (const id of ['one', 'relay']) for (const tell of links) tell(id)
+  assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0', below: 'done 0' })
+  assert.deepEqual([one.requests.length, relay.requests.length], [2, 2])
+  const ids = new Set([...one.requests, ...relay.requests].map(({ headers }) => headers['treeline-run-id']))
+  assert.deepEqual([...ids], [run.id], 'which is taken once only')
+})
+
+test('what is wrong for longer is not waited for, and a node that takes nothing is run by the command without a wait', async t => {
+  const answer = (status: number) => (): HopOutcome => ({
+    kind: 'unreachable',
+    reason: `it answered ${status}`,
+    status,
+    sent: true
+  })
+  const relay = hopOf('relay', answer(500))
+  const one = hopOf('one', answer(503))
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one), hops: [relay] })
+  const waiting = await runs.start(orderOf({ nodes: ['below'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
+  assert.deepEqual(outcomesOf(await allEvents(waiting)), { below: 'unreachable' })
+  assert.deepEqual(outcomesOf(await allEvents(await runs.start(orderOf({ nodes: ['one'] })))), { one: 'done 0' })
+})
+
 test('a node speaks for itself alone', async t => {
   const text = ndjson([
     { event: 'node', node: 'two', outcome: 'done', exit_code: 0 },

@@ -48,6 +48,7 @@ export interface TestRunsOptions {
   /** Nodes that hold links, as hops; asked anew each time. */
   readonly linked?: (id: string) => Hop | undefined
   readonly isToHoldLink?: (id: string) => boolean
+  readonly onLinked?: (listener: (id: string) => void) => void
   readonly observer?: RunObserver
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
@@ -104,7 +105,8 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     neighbours: {
       ...neighboursOf(options.hops ?? []),
       linked: options.linked ?? (() => undefined),
-      isToHoldLink: options.isToHoldLink ?? (() => false)
+      isToHoldLink: options.isToHoldLink ?? (() => false),
+      onLinked: options.onLinked ?? (() => undefined)
     },
     db,
     logger: silentLogger,
