@@ -82,9 +82,12 @@ export function installErrorHandler(app: FastifyInstance, { logger, afterAnswer,
   })
 }
 
-/** Not the caller's fault, and so more than a line for those who want to know. A quota is. */
+/** Not the caller's fault, and so more than a line for those who want to know. A quota, which has no cause, is. */
 function isOfStorage(error: unknown): error is RelayError {
-  return error instanceof RelayError && error.cause !== undefined && error.code.startsWith('STORAGE_')
+  return (
+    error instanceof RelayError &&
+    (error.code === 'STORAGE_UNUSABLE' || (error.code === 'STORAGE_FULL' && error.cause !== undefined))
+  )
 }
 
 /** What fails because nobody is there any more to be answered is no fault of ours. */

@@ -72,7 +72,10 @@ async function openVersion(
     if (file.isCurrent()) return opened
     opened.stream.destroy()
   } catch (error) {
-    if (file.isCurrent()) throw error
+    if (file.isCurrent()) {
+      file.checkFolder()
+      throw error
+    }
     reply.removeHeader('content-range')
   }
   // Those that named this version do not name the next one.

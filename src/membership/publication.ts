@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { makeSubfolder } from '../storage/make-subfolder.js'
 import type { MemberCertificateRow, MemberRow, MemberStore } from '../storage/member-store.js'
 import { formatCertificate } from './certificates.js'
 import { syncFolder } from './files.js'
@@ -73,7 +74,7 @@ export async function writeTreeFiles(
   files: { readonly nodesListFile: string; readonly nodesCertsFile: string },
   nowMs: number
 ): Promise<void> {
-  await mkdir(dirname(files.nodesListFile), { recursive: true, mode: 0o750 })
+  await makeSubfolder(dirname(files.nodesListFile), 0o750)
   await replaceFile(files.nodesListFile, nodesList(store))
   await replaceFile(files.nodesCertsFile, certificates(store, nowMs))
 }

@@ -1,6 +1,7 @@
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { diskFailure, type StorageFolder } from '../values/disk-failure.js'
+import { rememberPlace } from '../storage/same-place.js'
+import { diskFailure, type StorageFolder, vanished } from '../values/disk-failure.js'
 
 /** Anyone may ask whether the relay is ready, so the disk is not asked each time. */
 const GOOD_FOR_MS = 5_000
@@ -10,15 +11,24 @@ const PROBE_BYTES = 4_096
 /** `~` is in no id. */
 const PROBE = '.probe~'
 
-/** Looks whether the folders can be written to, by writing to them. */
+interface WatchedFolder extends StorageFolder {
+  readonly isSame: () => boolean
+}
+
+/** Looks whether the folders are still there, and can be written to, by writing to them. */
 export class DiskWatch {
   #looking: Promise<string | undefined> | undefined
   #goodUntilMs = 0
 
+  readonly #folders: readonly WatchedFolder[]
+
+  /** @param folders which are there */
   constructor(
-    private readonly folders: readonly StorageFolder[],
+    folders: readonly StorageFolder[],
     private readonly goodForMs = GOOD_FOR_MS
-  ) {}
+  ) {
+    this.#folders = folders.map(folder => ({ ...folder, isSame: rememberPlace(folder.path) }))
+  }
 
   /** What is wrong, with which folder, as it was a moment ago; undefined while nothing is. Never rejects. */
   problem(): Promise<string | undefined> {
@@ -32,15 +42,16 @@ export class DiskWatch {
   }
 
   async #look(): Promise<string | undefined> {
-    const found = await Promise.all(this.folders.map(folder => withinLimit(probe(folder), folder)))
+    const found = await Promise.all(this.#folders.map(folder => withinLimit(probe(folder), folder)))
     const problems = found.filter(problem => problem !== undefined)
     return problems.length === 0 ? undefined : problems.join('\n')
   }
 }
 
-async function probe(folder: StorageFolder): Promise<string | undefined> {
+async function probe(folder: WatchedFolder): Promise<string | undefined> {
   const path = join(folder.path, PROBE)
   try {
+    if (!folder.isSame()) return vanished(folder.path, folder).message
     const file = await open(path, 'w', 0o600)
     try {
       await file.write(Buffer.alloc(PROBE_BYTES, '.'))

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { createMetrics, type Metrics } from '../api/metrics.js'
@@ -142,7 +142,6 @@ function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: 
   const { config, tree, logger } = options
   const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, db, logger }
   const tellOfFile = createFileNotices(common)
-  mkdirSync(config.sharedFiles.path, { recursive: true })
   return {
     sharedFiles: createSharedFiles({
       ...common,

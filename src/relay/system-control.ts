@@ -83,7 +83,8 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
 
   async function unreadiness(): Promise<string | undefined> {
     if (tree.current().version === 0) return 'there is no tree yet'
-    return (await disks.problem()) === undefined ? undefined : 'a disk is full, or cannot be written to'
+    const problem = databaseProblem(database) ?? (await disks.problem())
+    return problem === undefined ? undefined : 'a disk is full, or cannot be written to'
   }
 
   async function status(): Promise<SystemStatus> {

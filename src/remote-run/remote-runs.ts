@@ -15,7 +15,7 @@ import { CommandHosts } from './command-hosts.js'
 import { CommandSlots } from './command-slots.js'
 import { Connections } from './connections.js'
 import { EndedRun } from './ended-run.js'
-import { EventLog } from './event-log.js'
+import type { EventLog } from './event-log.js'
 import { LiveRun } from './live-run.js'
 import { NodeTable } from './node-table.js'
 import { planRun, type RunPlan } from './plan.js'
@@ -194,7 +194,7 @@ class RunRegistry implements RemoteRuns {
     await table.addPlan(plan, node => neighbours.linked(node) !== undefined && canRunItself(node))
     try {
       await table.insertAll(() => store.insertRun(newRunRow(runId, order, now())))
-      return { table, log: await EventLog.create(this.#files.path(runId), runId, logger) }
+      return { table, log: await this.#files.createLog(runId, logger) }
     } catch (error) {
       await commit(() => store.endRun(runId, 'interrupted', now(), '{}'))
       throw error

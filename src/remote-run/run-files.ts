@@ -1,10 +1,13 @@
 import { createReadStream } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { makeSubfolder } from '../storage/make-subfolder.js'
+import { errorCode } from '../values/disk-failure.js'
+import type { Logger } from '../values/logger.js'
 import { parseRunEvent, type RunEvent } from '../values/run-event.js'
 import { isRunId } from '../values/run-id.js'
-import type { LogEnd } from './event-log.js'
+import { EventLog, type LogEnd } from './event-log.js'
 import type { LoggedEvents } from './logged-events.js'
 import type { RunState } from './types.js'
 
@@ -26,13 +29,23 @@ export class RunFiles {
   }
 
   async makeFolder(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await makeSubfolder(this.#folder, 0o700)
+  }
+
+  /** Starts the log of a run; the folder may have been removed since the start. */
+  async createLog(runId: string, logger: Logger): Promise<EventLog> {
+    const create = () => EventLog.create(this.path(runId), runId, logger)
+    return create().catch(async (error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw error
+      await this.makeFolder()
+      return await create()
+    })
   }
 
   /** Does nothing when there is none. */
   async remove(runId: string): Promise<void> {
     await unlink(this.path(runId)).catch((error: unknown) => {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+      if (errorCode(error) !== 'ENOENT') throw error
     })
   }
 

@@ -11,12 +11,14 @@ import { readStart } from './hop-transfer.js'
 import type { KeyLock } from './key-lock.js'
 import { checkNotBack, nextStep } from './next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './on-behalf.js'
+import type { OwnFolders } from './own-folders.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
 export interface GetParts {
   readonly selfId: string
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly store: SharedFileStore
@@ -84,7 +86,10 @@ export function createGet(parts: GetParts) {
     const found = mayBeKept ? await findKept(key) : undefined
     const row = step.kind === 'here' || found?.via === relaysOnTheWay(key.target, topology()) ? found : undefined
     checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
-    if (row !== undefined) return { ...keptFile(parts.layout, row), isCurrent: () => isSame(row, store.find(key)) }
+    if (row !== undefined) {
+      const isCurrent = () => isSame(row, store.find(key))
+      return { ...keptFile(parts.layout, row), isCurrent, checkFolder: parts.folders.check }
+    }
     if (step.kind === 'here') throw notFound(key)
     checkNotBack(step, origin, key.target)
     return relay(step.hop, key, origin, headers)

@@ -3,6 +3,7 @@ import { closeSync, fdatasync, fsync, link, open, rename, unlink, write, writev 
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { FileLayout } from './file-layout.js'
+import type { OwnFolders } from './own-folders.js'
 import { isMissing } from './storage-errors.js'
 
 // The callback functions of node:fs cost about half of what file handles do, and a small PUT is made of them. Only
@@ -29,6 +30,7 @@ export function createSpoolNames(): () => string {
 /** A file in `.incoming~`, from its first byte until it is moved to where it belongs, or discarded. */
 export class IncomingFile {
   readonly path: string
+  readonly #incoming: string
   #fd: number | undefined
   #writtenBytes = 0
   #earlySyncAtBytes: number
@@ -39,11 +41,13 @@ export class IncomingFile {
 
   /** @param isKept whether it is to stay on this relay; one that is passed on is brought to the disk only if it must wait */
   constructor(
-    layout: FileLayout,
+    { incoming }: FileLayout,
+    private readonly folders: OwnFolders,
     readonly name: string,
     isKept: boolean
   ) {
-    this.path = join(layout.incoming, name)
+    this.#incoming = incoming
+    this.path = join(incoming, name)
     this.#earlySyncAtBytes = isKept ? EARLY_SYNC_BYTES : Number.POSITIVE_INFINITY
   }
 
@@ -66,7 +70,7 @@ export class IncomingFile {
 
   /** Makes this a further name of a file that is on disk already, durably. */
   async linkTo(path: string): Promise<void> {
-    await linkFile(path, this.path)
+    await this.folders.within(this.#incoming, () => linkFile(path, this.path))
     this.#isLinked = true
     this.#isOnDisk = true
   }
@@ -88,7 +92,7 @@ export class IncomingFile {
   }
 
   async #open(): Promise<number> {
-    const fd = await openFile(this.path, 'wx', FILE_MODE)
+    const fd = await this.folders.within(this.#incoming, () => openFile(this.path, 'wx', FILE_MODE))
     this.#isOnDisk = true
     return fd
   }

@@ -178,6 +178,10 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
       await outbox.remove(row)
       return 'over'
     }
+    if (!(await outbox.hasFile(row))) {
+      await fail(row, 'its file was removed from .outbox~ in shared_files.path', null)
+      return 'over'
+    }
     let step: NextStep
     try {
       step = nextStep(row.target, parts.topology, parts.neighbours)

@@ -1,4 +1,4 @@
-import { unlink } from 'node:fs/promises'
+import { stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
 import type { Commit } from '../storage/group-commit.js'
@@ -9,6 +9,7 @@ import { keyName } from './file-layout.js'
 import type { FileRecord } from './file-record.js'
 import { type PlaceableFile, writeIncoming } from './incoming-file.js'
 import type { KeyLock } from './key-lock.js'
+import type { OwnFolders } from './own-folders.js'
 import type { Quota } from './quota.js'
 import { isMissing } from './storage-errors.js'
 import type { OutboxEntry } from './types.js'
@@ -26,6 +27,7 @@ export interface Provenance {
 
 export interface OutboxParts {
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly store: OutboxStore
   readonly commit: Commit
   readonly syncFolder: (folder: string) => Promise<void>
@@ -53,10 +55,15 @@ export interface Outbox {
   /** As {@link remove}, waiting for the key's lock first. @returns whether there was such an entry */
   drop(id: string): Promise<boolean>
   list(): OutboxEntry[]
+  /**
+   * Whether an entry's file is there.
+   * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
+   */
+  hasFile(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<boolean>
   pathOf(id: string): string
 }
 
-export function createOutbox({ layout, store, commit, syncFolder, lock, quota, now }: OutboxParts): Outbox {
+export function createOutbox({ layout, folders, store, commit, syncFolder, lock, quota, now }: OutboxParts): Outbox {
   const pathOfEntry = (id: string) => join(layout.outbox, id)
 
   async function removeFile(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<void> {
@@ -81,7 +88,7 @@ export function createOutbox({ layout, store, commit, syncFolder, lock, quota, n
     async add(record, { file, inMemory }, how, nextAttemptAtMs, error) {
       const id = ulid(now())
       await writeIncoming(file, inMemory)
-      await file.moveTo(pathOfEntry(id))
+      await folders.within(layout.outbox, () => file.moveTo(pathOfEntry(id)))
       quota.add(record.sizeBytes)
       try {
         await syncFolder(layout.outbox)
@@ -112,9 +119,24 @@ export function createOutbox({ layout, store, commit, syncFolder, lock, quota, n
         release()
       }
     },
+    async hasFile({ id }) {
+      if (await isThere(pathOfEntry(id))) return true
+      folders.check()
+      return false
+    },
     list: () => store.list(MAX_LISTED).map(toEntry),
     pathOf: pathOfEntry
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    error => {
+      if (isMissing(error)) return false
+      throw error
+    }
+  )
 }
 
 function newRow(

@@ -10,6 +10,7 @@ import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './fi
 import { type FileRecord, isOlder, type KeptRecord } from './file-record.js'
 import type { HeadCache } from './head-cache.js'
 import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './incoming-file.js'
+import type { OwnFolders } from './own-folders.js'
 import type { Quota } from './quota.js'
 import type { Settler } from './settler.js'
 import { isMissing } from './storage-errors.js'
@@ -21,6 +22,7 @@ const MAX_KNOWN_FOLDERS = 20_000
 
 export interface PlacementParts {
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly store: SharedFileStore
   readonly commit: Commit
   readonly syncFolder: (folder: string) => Promise<void>
@@ -58,12 +60,13 @@ export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtM
  * `spool` from their rows. The metadata file is never synced at all, since the row can always write it again.
  */
 export function createPlacement(parts: PlacementParts): Placement {
-  const { layout, store, commit, settler, cache, quota, now } = parts
+  const { layout, folders, store, commit, settler, cache, quota, now } = parts
   const known = new Set<string>()
 
   async function makeFolder(key: PlacedKey): Promise<void> {
     const folder = folderOf(layout, key)
     if (known.has(folder)) return
+    folders.check() // `recursive` would make all of them
     const isNew = (await mkdir(folder, { recursive: true })) !== undefined
     if (isNew) settler.addNewFolder(key)
     if (known.size >= MAX_KNOWN_FOLDERS) known.clear()
@@ -85,7 +88,7 @@ export function createPlacement(parts: PlacementParts): Placement {
   async function prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
     await Promise.all([
       writeIncoming(file, inMemory),
-      writeShortFile(metadataOf(file), storedMetadata(record)),
+      folders.within(layout.incoming, () => writeShortFile(metadataOf(file), storedMetadata(record))),
       makeFolder(record)
     ])
     await parts.syncFolder(layout.incoming)

@@ -10,6 +10,7 @@ import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } fro
 import type { HeadCache } from './head-cache.js'
 import type { KeyLock } from './key-lock.js'
 import type { Outbox } from './outbox.js'
+import type { OwnFolders } from './own-folders.js'
 import type { Quota } from './quota.js'
 import { isMissing } from './storage-errors.js'
 
@@ -19,6 +20,7 @@ const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
 
 export interface PurgeParts {
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly store: SharedFileStore
   readonly outboxStore: OutboxStore
   readonly outbox: Outbox
@@ -60,6 +62,7 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
 
 /**
  * Drops rows whose file has gone, removed by someone else.
+ * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
  * @param maxRows how many are looked at, about
  * @param isCompared whether the rows say what the files are: then those that a clock that was ahead stored are dated again
  * @returns the key after which to go on; undefined when all were looked at, or `signal` aborted
@@ -79,6 +82,7 @@ export async function dropRowsWithoutFile(
     last = rows.at(-1)
     const settled = rows.filter(row => row.spool === null)
     const gone = await filterAsync(settled, row => isGone(pathOf(layout, row)))
+    if (gone.length > 0) parts.folders.check() // all seem to have gone while their disk is not mounted
     // A file may have come since: only the very row that was looked at is dropped.
     const seen = new Map(gone.map(row => [keyName(row), row.storedAtMs]))
     if (gone.length > 0) removed += await removeIf(parts, gone, row => seen.get(keyName(row)) === row.storedAtMs)

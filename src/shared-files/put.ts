@@ -28,6 +28,7 @@ import { readMetadataBlock } from './metadata-block.js'
 import { checkNotBack, type NextStep, nextStep } from './next-step.js'
 import { relaysOnTheWay } from './on-behalf.js'
 import type { Outbox } from './outbox.js'
+import type { OwnFolders } from './own-folders.js'
 import type { Placement } from './placement.js'
 import type { Quota } from './quota.js'
 import { type ReceivedBytes, receiveBytes } from './receive.js'
@@ -50,6 +51,7 @@ export interface PutParts {
   /** Bodies being received at once; each takes up to about 0.6 MB of memory. */
   readonly maxUploads: number
   readonly layout: FileLayout
+  readonly ownFolders: OwnFolders
   /** That a full or broken disk is told of. */
   readonly folders: readonly StorageFolder[]
   readonly topology: CurrentTopology
@@ -218,7 +220,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const upload = uploads.open(origin.caller, () =>
       quota.reserve(key.source, contentLength, () => storedOfSource(key))
     )
-    const file = new IncomingFile(parts.layout, parts.nextSpoolName(), arrival.step.kind === 'here')
+    const file = new IncomingFile(parts.layout, parts.ownFolders, parts.nextSpoolName(), arrival.step.kind === 'here')
     try {
       const [record, bytes] = await receive(arrival, upload, file)
       return await deliver(arrival, record, bytes, file)

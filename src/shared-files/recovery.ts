@@ -1,5 +1,5 @@
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Logger } from '../values/logger.js'
@@ -23,15 +23,17 @@ export interface RecoveryParts {
  * never acknowledged, since a file leaves it before its sender is answered, and goes; but where there is no row at all,
  * the database may have been lost, and with it the rows of whole files there. Those, and all in `.outbox~` without a row,
  * are moved to `lost~`, and never deleted. Then the quota is counted.
+ * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, files, outbox, logger } = parts
+  const recorded = files.totals().count + outbox.totals().count
+  if (recorded > 0) await checkHasFolders(layout, recorded)
   await makeFolder(layout.incoming)
   await makeFolder(layout.outbox)
   const placing = files.placing()
   for (const row of placing) await parts.placement.redo(row)
-  const hasRows = files.totals().count + outbox.totals().count > 0
-  const { whole, torn } = await sortIncoming(layout, !hasRows)
+  const { whole, torn } = await sortIncoming(layout, recorded === 0)
   for (const name of torn) await rm(join(layout.incoming, name), { recursive: true, force: true })
   const waiting = new Set(outbox.ids())
   const unknown = (await readdir(layout.outbox)).filter(name => !waiting.has(name))
@@ -45,6 +47,15 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   if (lost.length === 0) return
   const details = { folder: layout.lost, files: lost.length, names: lost.slice(0, MAX_NAMED) }
   logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
+}
+
+/** A relay that was here has left its folders. Without them all that is recorded would count as removed. */
+async function checkHasFolders({ root, incoming, outbox }: FileLayout, recorded: number): Promise<void> {
+  const names = new Set(await readdir(root))
+  if (names.has(basename(incoming)) || names.has(basename(outbox))) return
+  throw new Error(
+    `shared_files.path (${root}) is not the folder that it was: ${recorded} files are recorded, and it has no ${basename(incoming)}. Is its disk mounted? If these files are to be given up, make the folder ${incoming}, and start again`
+  )
 }
 
 /** Not through a link that somebody has put there: what is left over in these folders is removed. */

@@ -11,6 +11,7 @@ import { IncomingFile } from './incoming-file.js'
 import type { KeyLock } from './key-lock.js'
 import { relaysOnTheWay } from './on-behalf.js'
 import type { Outbox } from './outbox.js'
+import type { OwnFolders } from './own-folders.js'
 import type { Placement } from './placement.js'
 import { isMissing } from './storage-errors.js'
 
@@ -22,6 +23,7 @@ const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
 
 export interface RelocationParts {
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly store: SharedFileStore
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
@@ -63,7 +65,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
     if (belongs === undefined || (belongs.kind === 'at' && belongs.via === seen.via)) return false
     const release = lock.tryAcquire(keyName(seen))
     if (release === undefined) return false // it is being replaced: the next look sees it
-    const file = new IncomingFile(layout, parts.nextSpoolName(), true)
+    const file = new IncomingFile(layout, parts.folders, parts.nextSpoolName(), true)
     try {
       const row = store.find(seen)
       if (row === undefined || row.storedAtMs !== seen.storedAtMs) return false

@@ -27,15 +27,15 @@ import type { SharedFilesObserver } from './observer.js'
 import { relaysOnTheWay } from './on-behalf.js'
 import { createOutbox } from './outbox.js'
 import { createOutboxWorker } from './outbox-worker.js'
+import { createOwnFolders } from './own-folders.js'
 import { createPlacement } from './placement.js'
-import { dropRowsWithoutFile, purgeExpired } from './purge.js'
 import { createPut } from './put.js'
 import { createQuota } from './quota.js'
-import { reconcile } from './reconciliation.js'
 import { recoverSharedFiles } from './recovery.js'
 import { createRelocation } from './relocation.js'
 import { createSettler } from './settler.js'
 import type { SharedFiles } from './types.js'
+import { createUpkeep } from './upkeep.js'
 
 export interface SharedFilesOptions {
   readonly config: Config['sharedFiles']
@@ -60,9 +60,6 @@ export interface SharedFilesOptions {
   readonly maxUploads?: number
 }
 
-/** Rows whose files are looked for before the first request: well below 100 ms. The rest follows beside requests. */
-const ROWS_BEFORE_START = 2_048
-
 /** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { config, selfId, topology, neighbours, db, logger } = options
@@ -73,6 +70,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const outboxStore = createOutboxStore(db)
   const commit = groupCommitOf(db)
   const syncFolder = createFolderSync()
+  const ownFolders = createOwnFolders(config.path, syncFolder)
   const lock = createKeyLock()
   const cache = createHeadCache()
   const quota = createQuota(config)
@@ -87,17 +85,26 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const handedDown = createHandedDown()
   const settler = createSettler({ layout, store, commit, syncFolder, logger })
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
-  const placement = createPlacement({ layout, store, commit, syncFolder, settler, cache, quota, now, onStored })
-  const outbox = createOutbox({ layout, store: outboxStore, commit, syncFolder, lock, quota, now })
+  const placement = createPlacement({
+    layout,
+    folders: ownFolders,
+    store,
+    commit,
+    syncFolder,
+    settler,
+    cache,
+    quota,
+    now,
+    onStored
+  })
+  const outbox = createOutbox({ layout, folders: ownFolders, store: outboxStore, commit, syncFolder, lock, quota, now })
   const stopping = new AbortController()
   const underWay = new Set<Promise<unknown>>()
   let purging: Promise<number> | undefined
-  let uncheckedAfter: FileKey | undefined
-  let compared: Promise<void> = Promise.resolve()
 
   /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
   async function keepHere(row: OutboxRow): Promise<void> {
-    const file = new IncomingFile(layout, nextSpoolName(), true)
+    const file = new IncomingFile(layout, ownFolders, nextSpoolName(), true)
     try {
       await file.linkTo(outbox.pathOf(row.id))
       const via = relaysOnTheWay(row.target, topology())
@@ -151,6 +158,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     pace,
     maxUploads,
     layout,
+    ownFolders,
     topology,
     neighbours,
     files: store,
@@ -177,9 +185,10 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     wakeOutbox: worker.pump,
     now
   })
-  const get = createGet({ selfId, layout, topology, neighbours, store, lock, now })
+  const get = createGet({ selfId, layout, folders: ownFolders, topology, neighbours, store, lock, now })
   const relocation = createRelocation({
     layout,
+    folders: ownFolders,
     store,
     topology,
     neighbours,
@@ -191,7 +200,19 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     now,
     logger
   })
-  const purgeParts = { layout, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
+  const purgeParts = {
+    layout,
+    folders: ownFolders,
+    store,
+    outboxStore,
+    outbox,
+    commit,
+    lock,
+    cache,
+    quota,
+    now,
+    logger
+  }
 
   /** Remembers what has to end before the relay may stop. */
   function track<T>(work: Promise<T>): Promise<T> {
@@ -199,18 +220,6 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     const forget = () => void underWay.delete(work)
     work.then(forget, forget)
     return work
-  }
-
-  /** Whatever happened to the folder while this relay was away. */
-  async function compareWithDisk(): Promise<void> {
-    const { signal } = stopping
-    try {
-      if (uncheckedAfter !== undefined) await dropRowsWithoutFile(purgeParts, signal, { after: uncheckedAfter })
-      await reconcile({ layout, store, commit, lock, cache, quota, now, logger }, signal)
-      await relocation.moveAll(signal)
-    } catch (error) {
-      logger.error({ err: error }, 'cannot compare shared files with the database')
-    }
   }
 
   async function handOver(hop: string): Promise<void> {
@@ -221,16 +230,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     }
   }
 
-  async function purge(signal: AbortSignal): Promise<number> {
-    await compared // or it would go by the row of a file that was replaced meanwhile
-    const began = performance.now()
-    const both = AbortSignal.any([signal, stopping.signal])
-    const files = await purgeExpired(purgeParts, both)
-    await dropRowsWithoutFile(purgeParts, both, { isCompared: true })
-    await relocation.moveAll(both)
-    observer.onPurged?.(files, performance.now() - began)
-    return files
-  }
+  const upkeep = createUpkeep({ ...purgeParts, relocation, stopping: stopping.signal, observer })
 
   return {
     async put(request) {
@@ -270,18 +270,18 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       }
     },
     purgeExpired(signal) {
-      purging ??= track(purge(signal)).finally(() => {
+      purging ??= track(upkeep.purge(signal)).finally(() => {
         purging = undefined
       })
       return purging
     },
     async recover() {
       await recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, logger })
-      uncheckedAfter = await dropRowsWithoutFile(purgeParts, stopping.signal, { maxRows: ROWS_BEFORE_START })
+      await upkeep.lookAtFirst()
     },
     start() {
       worker.start()
-      compared = track(compareWithDisk())
+      void track(upkeep.compare()) // never rejects
     },
     async stop() {
       stopping.abort(new RelayError('STOPPING', 'the relay is stopping; try again in a moment'))

@@ -53,6 +53,8 @@ export interface FoundFile extends KeptFile {
    * this was asked is described by the other members, if so.
    */
   isCurrent(): boolean
+  /** For when it cannot be opened. @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone */
+  checkFolder(): void
 }
 
 /** A file that the next hop gives. */

@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { diskFailure, isDamage } from '../values/disk-failure.js'
 import { PACKAGE_ROOT } from '../values/package-root.js'
+import { RelayError } from '../values/relay-error.js'
+import { checkInPlace } from './in-place.js'
 import { Sqlite } from './sqlite.js'
 
 export type { Database } from 'better-sqlite3'
@@ -38,6 +40,7 @@ export function openDatabase(file: string, schema: Schema): Database {
     db.pragma('synchronous = FULL')
     db.pragma('foreign_keys = ON')
     migrate(db, schema)
+    checkInPlace(db)
     return db
   } catch (error) {
     db?.close()
@@ -72,12 +75,13 @@ function migrate(db: Database, schema: Schema): void {
   }
 }
 
-/** Why a database cannot be read any more, or undefined while it can. */
+/** Why a database cannot be used any more, or undefined while it can. */
 export function databaseProblem(db: Database): string | undefined {
   try {
     db.pragma('user_version')
+    checkInPlace(db)
     return undefined
   } catch (error) {
-    return String(error)
+    return error instanceof RelayError ? error.message : String(error)
   }
 }

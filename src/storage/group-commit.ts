@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3'
+import { checkInPlace } from './in-place.js'
 
 /** Writes that waited together are committed together, at most this many in one transaction. */
 const MAX_GROUP = 256
@@ -38,6 +39,7 @@ function createGroupCommit(db: Database): Commit {
   let isScheduled = false
   /** A commit holds up everything else, so it may take at most about half of the time. */
   let restUntilMs = 0
+  checkInPlace(db)
   const attempt = db.transaction((work: () => void) => work())
   const commitAll = db.transaction((group: Waiting[]) =>
     group.map(waiting => {
@@ -56,6 +58,7 @@ function createGroupCommit(db: Database): Commit {
     queue = queue.slice(MAX_GROUP)
     const startedAtMs = performance.now()
     try {
+      checkInPlace(db)
       for (const settle of commitAll.immediate(group)) settle()
     } catch (error) {
       for (const waiting of group) waiting.reject(error)

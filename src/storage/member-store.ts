@@ -1,4 +1,5 @@
 import type { Database } from './database.js'
+import { checkInPlace } from './in-place.js'
 
 export type MemberKind = 'relay' | 'node'
 
@@ -125,6 +126,14 @@ export function createMemberStore(db: Database) {
   )
   const deleteTokens = db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?')
 
+  /** Before anything is written, see {@link checkInPlace}. */
+  function inPlace<Args extends unknown[], Result>(write: (...args: Args) => Result): (...args: Args) => Result {
+    return (...args) => {
+      checkInPlace(db)
+      return write(...args)
+    }
+  }
+
   return {
     member: (id: string) => selectMember.get(id),
     byHostname: (hostname: string) => selectByHostname.get(hostname),
@@ -143,50 +152,58 @@ export function createMemberStore(db: Database) {
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
     /** The first time after `afterMs` at which a certificate ends that was not revoked; undefined: none does. */
     nextEnd: (afterMs: number) => selectNextEnd.get(afterMs) ?? undefined,
-    addCertificate: (row: MemberCertificateRow) => {
+    addCertificate: inPlace((row: MemberCertificateRow) => {
       insertCertificate.run(row)
-    },
+    }),
     token: (id: string) => selectToken.get(id),
     tokens: () => selectTokens.all(),
     tokenCount: () => countTokens.get() ?? 0,
-    addToken: (row: TokenRow) => {
+    addToken: inPlace((row: TokenRow) => {
       insertToken.run(row)
-    },
+    }),
     /** @returns false when there is none to revoke */
-    revokeToken: (id: string, nowMs: number) => revokeToken.run(nowMs, id).changes > 0,
+    revokeToken: inPlace((id: string, nowMs: number) => revokeToken.run(nowMs, id).changes > 0),
     /**
      * Forgets tokens and certificates that ended before `beforeMs`; both are refused without a record too. The last
      * certificate of a member is kept.
      */
-    forgetEnded: db.transaction((beforeMs: number) => {
-      deleteTokens.run(beforeMs)
-      deleteEnded.run(beforeMs)
-    }),
-    setPolicyServer: (id: string, policyServer: string) => {
+    forgetEnded: inPlace(
+      db.transaction((beforeMs: number) => {
+        deleteTokens.run(beforeMs)
+        deleteEnded.run(beforeMs)
+      })
+    ),
+    setPolicyServer: inPlace((id: string, policyServer: string) => {
       updatePolicyServer.run(policyServer, id)
-    },
-    /** All of it, or nothing: members that were there before (the root, or a tree that is taken over). */
-    addMembers: db.transaction((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
-      for (const member of members) insertMember.run(member)
-      for (const certificate of certificates) insertCertificate.run(certificate)
     }),
+    /** All of it, or nothing: members that were there before (the root, or a tree that is taken over). */
+    addMembers: inPlace(
+      db.transaction((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
+        for (const member of members) insertMember.run(member)
+        for (const certificate of certificates) insertCertificate.run(certificate)
+      })
+    ),
     /**
      * A member with its first certificate, and one use of its token. A member with the same id is replaced, and its
      * certificates are revoked.
      * @returns false when the token had no use left; then nothing has changed
      */
-    join: db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
-      if (useToken.run(member.tokenId ?? '').changes === 0) return false
-      revokeCertificates.run(member.joinedAtMs, member.id)
-      deleteMember.run(member.id)
-      insertMember.run(member)
-      insertCertificate.run(certificate)
-      return true
-    }),
+    join: inPlace(
+      db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
+        if (useToken.run(member.tokenId ?? '').changes === 0) return false
+        revokeCertificates.run(member.joinedAtMs, member.id)
+        deleteMember.run(member.id)
+        insertMember.run(member)
+        insertCertificate.run(certificate)
+        return true
+      })
+    ),
     /** Removes a member and revokes its certificates. @returns false when it is none */
-    remove: db.transaction((id: string, nowMs: number): boolean => {
-      revokeCertificates.run(nowMs, id)
-      return deleteMember.run(id).changes > 0
-    })
+    remove: inPlace(
+      db.transaction((id: string, nowMs: number): boolean => {
+        revokeCertificates.run(nowMs, id)
+        return deleteMember.run(id).changes > 0
+      })
+    )
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeSubfolder } from '../storage/make-subfolder.js'
 import { MAX_CERTIFICATES_BYTES } from '../tree/certificates-list.js'
 import { MAX_NODE_COUNT, MAX_NODES_LIST_BYTES } from '../tree/nodes-list.js'
 import { TreeDigest } from './tree-digest.js'
@@ -33,7 +34,7 @@ export async function writeTree(
   entries: AsyncIterable<TreeEntry>,
   onCertificate: (der: Buffer, nodeId: string) => Buffer
 ): Promise<WrittenTree> {
-  await mkdir(folder, { recursive: true, mode: 0o750 })
+  await makeSubfolder(folder, 0o750)
   const listFile = join(folder, LIST + PART)
   const list = await TextFile.create(listFile, MAX_NODES_LIST_BYTES)
   let certificates: TextFile | undefined

@@ -28,6 +28,9 @@ const LOCKED: Describe = folder => `another program is using a database in ${fol
 const CANNOT_OPEN: Describe = folder =>
   `a database in ${folder} cannot be opened; correct owner and permissions of the folder and what is in it`
 
+const MISSING: Describe = (folder, path) =>
+  `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the relay`
+
 /** By the code of the system call, or of SQLite, without its extension. */
 const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['ENOSPC', FULL],
@@ -41,6 +44,7 @@ const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['ENOTDIR', MISPLACED],
   ['ENOTEMPTY', MISPLACED],
   ['ELOOP', MISPLACED],
+  ['ENOENT', MISSING],
   ['EXDEV', SPLIT],
   ['EIO', BROKEN],
   ['ESTALE', BROKEN],
@@ -85,11 +89,21 @@ export function diskFailure(error: unknown, folders: readonly StorageFolder[]): 
     : path === ''
       ? folders.at(-1)
       : folderOf(path, folders)
+  if (describe === MISSING && (folder === undefined || path === '')) return undefined // any file may be absent
   const name = folder === undefined ? (path === '' ? 'its data' : path) : `${folder.setting} (${folder.path})`
   const shown = folder === undefined || path === folder.path ? '' : path
   return new RelayError(IS_FULL.has(describe) ? 'STORAGE_FULL' : 'STORAGE_UNUSABLE', describe(name, shown), {
     cause: error
   })
+}
+
+/**
+ * What to answer when a file or folder of the relay was removed or replaced while the relay runs, or its disk is not
+ * mounted any more: nothing is made in its place, since that would be on another disk, or another relay's.
+ */
+export function vanished(path: string, folder: StorageFolder): RelayError {
+  const name = `${folder.setting} (${folder.path})`
+  return new RelayError('STORAGE_UNUSABLE', MISSING(name, path === folder.path ? '' : path))
 }
 
 /** @returns what to throw in the place of `error` */

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.js'
+import { ask, postForm } from '../support/http.js'
+import { assertServes } from '../support/relay-health.js'
+import { startTree } from '../support/relay-tree.js'
+import { type SignedFile, signContent } from '../support/signed-files.js'
+
+/** `sub` is away, so what is for `s1` goes to the outbox. */
+const RELAYS = [
+  { id: 'root', under: 'root', nodes: ['n1', 'n2'] },
+  { id: 'sub', under: 'root', nodes: ['s1'] }
+]
+const LARGE = Buffer.alloc(1024 * 1024, 'x')
+
+test('folders of the relay that vanish while it runs are made again, or named in a 503; nothing acknowledged is lost', async t => {
+  const tree = await startTree(t, { relays: RELAYS, absent: ['sub'] })
+  const root = tree.relay('root')
+  const { sharedFilesPath, storagePath } = root
+  const sender = tree.member('n2')
+  const put = (file: SignedFile) => ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+  const run = () => postForm(root, '/remote-run/nodes/n1', {})
+  const statusOf = async (part: string) => JSON.parse((await ask(root, '/system/status')).text).data[part]
+  const isReady = async () => (await ask(root, '/v1/system/ready')).status === 200
+  const kept = signContent('n1', sender, 'kept', 'was there before')
+  assert.equal((await put(kept)).status, 200)
+
+  await t.test('those within shared_files.path and storage.path are made again', async () => {
+    const files = ['small', LARGE].flatMap((content, index) => [
+      signContent('n1', sender, `here${index}`, content),
+      signContent('s1', sender, `above${index}`, content)
+    ])
+    for (const file of files) {
+      for (const name of ['.incoming~', '.outbox~', 'n1']) {
+        await rm(join(sharedFilesPath, name), { recursive: true, force: true })
+      }
+      const answer = await put(file)
+      assert.equal(answer.status, file.path.includes('/s1/') ? 202 : 200, answer.text)
+    }
+    await rm(join(storagePath, 'runs'), { recursive: true })
+    assert.equal((await run()).status, 200)
+    assert.ok(existsSync(join(storagePath, 'runs')))
+  })
+
+  await t.test('a file that is gone from the outbox is failed, and holds up no other', async () => {
+    type Entry = { readonly state: string; readonly last_error?: string }
+    const entries = async (): Promise<Entry[]> => JSON.parse((await ask(root, '/outbox')).text).entries
+    await eventually('the one whose file was removed is failed', async () => {
+      await postForm(root, '/outbox/retry', {})
+      const found = await entries()
+      const failed = found.filter(({ state }) => state === 'failed')
+      return found.length === 2 && failed.length === 1 && /its file was removed/.test(failed[0]?.last_error ?? '')
+    })
+  })
+
+  await t.test('shared_files.path: 503 that names it, and all is there once it is back', async () => {
+    const away = `${sharedFilesPath}.away`
+    assert.equal((await put(kept)).status, 200)
+    await rename(sharedFilesPath, away)
+    for (const emptyFolder of [false, true]) {
+      if (emptyFolder) await mkdir(sharedFilesPath) // as where its disk is not mounted
+      for (const target of ['n1', 's1']) {
+        const answer = await put(signContent(target, sender, 'new', 'content'))
+        assert.equal(answer.status, 503, answer.text)
+        assert.match(answer.text, /shared_files\.path \(\S+\) is not there any more; put it back, or mount its disk/)
+      }
+      const read = await ask(root, kept.path)
+      assert.equal(read.status, 503, read.text)
+      assert.match(read.text, /shared_files\.path \(\S+\) is not there any more/)
+      if (emptyFolder)
+        assert.deepEqual(
+          readdirSync(sharedFilesPath).filter(name => name !== '.probe~'),
+          []
+        )
+      else assert.ok(!existsSync(sharedFilesPath))
+    }
+    assert.ok(!(await isReady()))
+    assert.match((await statusOf('storage')).details, /^shared_files\.path \(\S+\) is not there any more/)
+    await rm(sharedFilesPath, { recursive: true })
+    await rename(away, sharedFilesPath)
+    assert.equal((await ask(root, kept.path)).text, 'was there before')
+    await assertServes(tree, root, 'n1', 'n2')
+  })
+
+  await t.test('storage.path: 503 that names it, and what was acknowledged is there after a restart', async () => {
+    const away = `${storagePath}.away`
+    await rename(storagePath, away)
+    const refused = [await run(), await put(signContent('n1', sender, 'unrecorded', 'content'))]
+    for (const answer of refused) {
+      assert.equal(answer.status, 503, answer.text)
+      assert.match(answer.text, /state\.db in storage\.path \(\S+\) is not there any more/)
+    }
+    assert.match((await statusOf('database')).details, /state\.db in storage\.path/)
+    assert.ok(!(await isReady()))
+    assert.ok(!existsSync(storagePath))
+    await rename(away, storagePath)
+    assert.equal((await run()).status, 200)
+    await tree.processes.get('root')?.stop()
+
+    const mounted = `${sharedFilesPath}.mounted`
+    await rename(sharedFilesPath, mounted)
+    await assert.rejects(tree.restart('root'), ({ message }) => {
+      assert.match(
+        message,
+        /cannot start: shared_files\.path \(\S+\) is not the folder that it was.*Is its disk mounted/
+      )
+      return true
+    })
+    await rm(sharedFilesPath, { recursive: true })
+    await rename(mounted, sharedFilesPath)
+    await tree.restart('root')
+    assert.ok(await isReady())
+    assert.equal((await ask(root, kept.path)).text, 'was there before')
+    assert.equal(await readFile(join(sharedFilesPath, 'n1/files/n2/kept'), 'utf8'), 'was there before')
+  })
+})
