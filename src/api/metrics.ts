@@ -92,6 +92,7 @@ function gaugesText({
   treeSync
 }: MetricSources): string {
   const files = sharedFiles.status()
+  const lost = sharedFiles.lost()
   const runs = remoteRuns.status()
   const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]
   return [
@@ -100,6 +101,8 @@ function gaugesText({
     gauge('treeline_outbox_pending', 'Files waiting for a hop', files.outboxPending),
     gauge('treeline_outbox_failed', 'Files that a hop refused', files.outboxFailed),
     gauge('treeline_outbox_bytes', 'Size of all files in the outbox', files.outboxBytes),
+    gauge('treeline_lost_files', 'Files in lost~, which no record knows', lost.files),
+    gauge('treeline_lost_files_bytes', 'Their size', lost.bytes),
     gauge('treeline_runs_running', 'Remote runs under way', runs.running),
     gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
     [

@@ -16,7 +16,7 @@ export interface Reservation {
   release(): void
 }
 
-/** Counts what lies on disk: kept files, files in the outbox, and files that are being received. */
+/** Counts what lies on disk: kept files, files in the outbox and in `lost~`, and files that are being received. */
 export interface Quota {
   /**
    * @param source whose file it is
@@ -26,6 +26,8 @@ export interface Quota {
   reserve(source: string, bytes: number, storedOfSource: () => number): Reservation
   /** Adds (or takes away) what is stored. */
   add(bytes: number): void
+  /** How much lies in `lost~`. */
+  setLost(bytes: number): void
   /** All that counts, in bytes. */
   readonly usedBytes: number
 }
@@ -33,6 +35,7 @@ export interface Quota {
 export function createQuota(limits: QuotaLimits): Quota {
   let stored = 0
   let reserved = 0
+  let lost = 0
   const arriving = new Map<string, number>()
 
   function checkFiles(source: string, storedOfSource: () => number): void {
@@ -46,10 +49,12 @@ export function createQuota(limits: QuotaLimits): Quota {
 
   function take(bytes: number): void {
     const limit = limits.maxTotalBytes
-    if (limit !== undefined && stored + reserved + bytes > limit) {
+    const used = stored + reserved + lost
+    if (limit !== undefined && used + bytes > limit) {
+      const ofLost = lost === 0 ? '' : `, ${lost} of them in lost~`
       throw new RelayError(
         'STORAGE_FULL',
-        `no room for ${bytes} more bytes: shared_files.max_total_size is ${limit}, and ${stored + reserved} are in use`
+        `no room for ${bytes} more bytes: shared_files.max_total_size is ${limit}, and ${used} are in use${ofLost}`
       )
     }
     reserved += bytes
@@ -81,8 +86,11 @@ export function createQuota(limits: QuotaLimits): Quota {
     add: bytes => {
       stored += bytes
     },
+    setLost: bytes => {
+      lost = bytes
+    },
     get usedBytes() {
-      return stored + reserved
+      return stored + reserved + lost
     }
   }
 }

@@ -4,6 +4,7 @@ import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Logger } from '../values/logger.js'
 import { type FileLayout, METADATA_SUFFIX } from './file-layout.js'
+import type { LostCounter } from './lost-files.js'
 import type { Placement } from './placement.js'
 import type { Quota } from './quota.js'
 
@@ -15,6 +16,7 @@ export interface RecoveryParts {
   readonly outbox: OutboxStore
   readonly placement: Placement
   readonly quota: Quota
+  readonly lost: LostCounter
   readonly logger: Logger
 }
 
@@ -43,10 +45,15 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   if (placing.length + torn.length > 0) {
     logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
   }
-  const lost = [...whole, ...unknown]
-  if (lost.length === 0) return
-  const details = { folder: layout.lost, files: lost.length, names: lost.slice(0, MAX_NAMED) }
-  logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
+  const moved = [...whole, ...unknown]
+  if (moved.length > 0) {
+    const details = { folder: layout.lost, files: moved.length, names: moved.slice(0, MAX_NAMED) }
+    logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
+  }
+  await parts.lost.count()
+  if (parts.lost.found.files > 0) {
+    logger.warn(parts.lost.found, 'files that no record knows take room there until you look at them and remove them')
+  }
 }
 
 /** A relay that was here has left its folders. Without them all that is recorded would count as removed. */

@@ -23,6 +23,7 @@ import { createHopHealth } from './hop-health.js'
 import { createSpoolNames, IncomingFile } from './incoming-file.js'
 import { createKeyLock } from './key-lock.js'
 import { createList } from './list.js'
+import { createLostCounter } from './lost-files.js'
 import type { SharedFilesObserver } from './observer.js'
 import { relaysOnTheWay } from './on-behalf.js'
 import { createOutbox } from './outbox.js'
@@ -74,6 +75,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const lock = createKeyLock()
   const cache = createHeadCache()
   const quota = createQuota(config)
+  const lost = createLostCounter(layout, quota, logger)
   const health = createHopHealth(options.monotonicNow ?? (() => performance.now()), random)
   const acceptances = createAcceptanceStore(db)
   const acceptance = new AcceptanceClock({
@@ -230,7 +232,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     }
   }
 
-  const upkeep = createUpkeep({ ...purgeParts, relocation, stopping: stopping.signal, observer })
+  const upkeep = createUpkeep({ ...purgeParts, relocation, lost, stopping: stopping.signal, observer })
 
   return {
     async put(request) {
@@ -269,6 +271,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
         outboxBytes: outboxStore.totals().bytes
       }
     },
+    lost: () => lost.found,
     purgeExpired(signal) {
       purging ??= track(upkeep.purge(signal)).finally(() => {
         purging = undefined
@@ -276,7 +279,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       return purging
     },
     async recover() {
-      await recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, logger })
+      await recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, lost, logger })
       await upkeep.lookAtFirst()
     },
     start() {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Origin } from '../values/caller.js'
 import type { FileKey } from '../values/ids.js'
+import type { LostFiles } from './lost-files.js'
 
 /** A file being handed in. The ids were not checked yet. */
 export interface PutRequest {
@@ -124,6 +125,9 @@ export interface SharedFiles {
   }
 
   status(): SharedFilesStatus
+
+  /** Files without a record, which the operator has to look at. */
+  lost(): LostFiles
 
   /** Removes all that has expired, in small steps. Never twice at once. @returns how many files went */
   purgeExpired(signal: AbortSignal): Promise<number>

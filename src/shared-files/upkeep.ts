@@ -1,4 +1,5 @@
 import type { FileKey } from '../values/ids.js'
+import type { LostCounter } from './lost-files.js'
 import type { SharedFilesObserver } from './observer.js'
 import { dropRowsWithoutFile, type PurgeParts, purgeExpired } from './purge.js'
 import { reconcile } from './reconciliation.js'
@@ -9,6 +10,7 @@ const ROWS_BEFORE_START = 2_048
 
 export interface UpkeepParts extends PurgeParts {
   readonly relocation: Relocation
+  readonly lost: LostCounter
   readonly stopping: AbortSignal
   readonly observer: SharedFilesObserver
 }
@@ -53,6 +55,7 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
       const files = await purgeExpired(parts, both)
       await dropRowsWithoutFile(parts, both, { isCompared: true })
       await relocation.moveAll(both)
+      await parts.lost.count() // the operator may have removed some
       observer.onPurged?.(files, performance.now() - began)
       return files
     }

@@ -85,5 +85,7 @@ test('a root whose database is damaged or gone says so, and gets its members bac
     assert.equal(await readFile(list, 'utf8'), listBefore)
     await untilLinked(root, 'relay-a')
     assert.equal(await readFile(join(root.folder, 'shared-files/lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'utf8'), 'waited')
+    const { data } = (await getJson(root, '/system/status')) as { data: { lost_files: object } }
+    assert.deepEqual(data.lost_files, { folder: join(root.folder, 'shared-files/lost~'), files: 1, bytes: 6 })
   })
 })

@@ -63,9 +63,20 @@ test('what was never acknowledged goes after a crash; what may have been is move
   ])
   await again.stop()
   writeFileSync(shared({ folder }, '.outbox~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'another')
-  const third = await startSharedFiles(t, { folder })
+  const config = { maxTotalBytes: 14 }
+  const third = await startSharedFiles(t, { folder, config })
   assert.equal(readFileSync(shared(third, 'lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'utf8'), 'x')
   assert.equal(readFileSync(shared(third, 'lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV~2'), 'utf8'), 'another')
+
+  assert.deepEqual(third.files.lost(), { folder: shared(third, 'lost~'), files: 4, bytes: 10 })
+  const full = { code: 'STORAGE_FULL', message: /max_total_size is 14, and 10 are in use, 10 of them in lost~$/ }
+  const file = sign('n1/n1/f', 'hello')
+  const chunked = { contentLength: undefined }
+  await assert.rejects(third.put(file, chunked), full)
+  rmSync(shared(third, 'lost~'), { recursive: true })
+  await third.files.purgeExpired(new AbortController().signal)
+  assert.equal(third.files.lost().files, 0)
+  assert.equal(await third.put(file, chunked), 'stored')
 })
 
 test('where the database has its rows, whole leftovers go as well: they were never acknowledged', async t => {

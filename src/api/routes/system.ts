@@ -34,6 +34,15 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
     configuration: Part,
     database: Part,
     storage: Part,
+    lost_files: Type.Optional(
+      Type.Object({
+        folder: Type.String({
+          description: 'of files that no record knows, and that stay until somebody removes them'
+        }),
+        files: Type.Integer(),
+        bytes: Type.Integer()
+      })
+    ),
     nodes: Type.Object({
       status: Type.String(),
       details: Type.Optional(Type.String()),
@@ -61,7 +70,11 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
         response: { 200: Type.Object({ ...envelope, data: Status }) }
       }
     },
-    async () => ({ result: 'success', action: 'getStatus', data: await system.status() })
+    async () => ({
+      result: 'success',
+      action: 'getStatus',
+      data: { ...(await system.status()), ...lostFiles(services) }
+    })
   )
 
   app.post(
@@ -80,4 +93,10 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
       return reply.code(500).send({ result: 'error', action: 'reloadConfiguration', errorDetails: problems.join('\n') })
     }
   )
+}
+
+/** Left out while there are none. */
+function lostFiles({ sharedFiles }: Services) {
+  const found = sharedFiles.lost()
+  return found.files === 0 ? {} : { lost_files: found }
 }
