@@ -6,6 +6,7 @@ import type { PublicAddress } from '../membership/texts.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { ownProgram } from './own-program.js'
+import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
 import { readDuration } from './time-option.js'
 
 const DEFAULT_PORT = 443
@@ -18,6 +19,8 @@ interface InitOptions {
   readonly nodesList?: string
   readonly certs?: string
   readonly command: string
+  readonly data?: string
+  readonly user?: string
 }
 
 /** `treeline init`: the root of a new tree, in one folder. */
@@ -36,12 +39,16 @@ export function register(program: Command): void {
     .option('--lifetime <time>', 'how long the first certificate is good for; it renews itself', '90days')
     .option('--nodes-list <file>', 'take the nodes of this nodeslist.json over')
     .option('--certs <file>', 'their certificates (PEM), with --nodes-list')
+    .option(...DATA_OPTION)
     .option(...COMMAND_OPTION)
+    .option(...USER_OPTION)
     .action(init)
 }
 
 async function init(options: InitOptions): Promise<void> {
-  const { makeRoot } = await import('../membership/new-root.js')
+  const { formerRoot, makeRoot } = await import('../membership/new-root.js')
+  const { dataFolders } = await import('../membership/data-folders.js')
+  const { unitName } = await import('../membership/unit.js')
   const { readExistingTree } = await import('../membership/take-over.js')
   const folder = resolve(options.dir)
   const [first = readHost('--host', hostname()), ...others] = options.host.map(text => readHost('--host', text))
@@ -50,6 +57,14 @@ async function init(options: InitOptions): Promise<void> {
     throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
   }
   const command = readCommand(options.command)
+  const current = userInfo().username
+  const user = readUser(options.user, 'serve', current)
+  const data = dataFolders(folder, options.data === undefined ? undefined : resolve(options.data))
+  const program = ownProgram()
+  const former = await formerRoot(folder)
+  if (former !== undefined) {
+    throw new UsageError(`${former} is there already: choose another --dir, or move away what is in it`)
+  }
   const nowMs = Date.now()
   try {
     const takenOver =
@@ -61,15 +76,17 @@ async function init(options: InitOptions): Promise<void> {
       listen: options.listen,
       lifetimeMs,
       takenOver,
+      data,
       command,
-      program: ownProgram(),
-      user: userInfo().username,
+      program,
+      user,
       nowMs
     })
+    const unit = unitName({ command: 'serve', id: 'root' })
     const taken = takenOver === undefined ? '' : `, with ${takenOver.members.length} members taken over`
     console.log(`the root is in ${folder}${taken}; keep ${folder}/ca.key secret: who has it can be anyone
 start it:              treeline serve --config ${folder}
-or, with systemd:      systemctl enable --now ${folder}/treeline.service
+${serviceSteps({ command: 'serve', unit, folder, data: data.path, user, program }, current)}
 then, to grow a tree:  treeline token create --relay --config ${folder}${await commandHint(command, `remote_run.command in ${folder}/main.conf`)}`)
   } catch (error) {
     if (error instanceof CommandError) throw error

@@ -1,27 +1,34 @@
-import { spawn } from 'node:child_process'
 import { createHash, sign } from 'node:crypto'
 import { hostname as machineName, userInfo } from 'node:os'
 import { join as joinPath, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { listenAddress } from '../config/address-readers.js'
-import type { UpstreamText } from '../membership/texts.js'
+import type { Joined } from '../membership/joined-folder.js'
+import type { PublicAddress, UpstreamText } from '../membership/texts.js'
 import type { JoinAnswer } from '../membership/types.js'
 import { checkNodeId } from '../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../values/join-token.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
-import { CommandError, EXIT, errorMessage, UsageError } from './command-error.js'
+import { CommandError, errorMessage, UsageError } from './command-error.js'
+import { stayWith } from './foreground.js'
 import { readHost } from './init.js'
 import { readNamedFile } from './named-file.js'
 import { ownProgram } from './own-program.js'
+import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
+
+const DEFAULT_PORT = 443
 
 interface JoinOptions {
   readonly token?: string
   readonly tokenFile?: string
   readonly dir: string
+  readonly data?: string
   readonly id?: string
   readonly host?: string
   readonly listen: string
   readonly command: string
+  readonly user?: string
+  readonly again?: boolean
   readonly start: boolean
 }
 
@@ -34,64 +41,89 @@ export function register(program: Command): void {
     .option('--token <token>', 'as `treeline token create` printed it')
     .option('--token-file <file>', 'a file with it: other users of this machine see command lines')
     .option('--dir <dir>', 'the folder for keys, certificates and configuration', '/etc/treeline')
-    .option('--id <id>', 'the id to have in the tree (default: the host name)')
+    .option(...DATA_OPTION)
+    .option('--id <id>', 'the id to have in the tree (default: the host name; with --again the id in --dir)')
     .option('--host <name[:port]>', 'what others reach this machine by (default: its host name, port 443)')
     .option('--listen <host:port>', 'of a relay: where callers on this machine are served', '127.0.0.1:3030')
     .option(...COMMAND_OPTION)
+    .option(...USER_OPTION)
+    .option('--again', 'join again with the keys and the configuration that are in --dir, if they are there')
     .option('--no-start', 'only join, and print what starts it')
     .action(joinTree)
+}
+
+/** Who joins, and what is in its folder. */
+interface Who {
+  readonly id: string
+  readonly address: PublicAddress
+  readonly former: Joined['conf'] | undefined
 }
 
 async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
   const url = readUrl(urlText)
   const token = await readToken(options)
   const folder = resolve(options.dir)
-  const id = options.id ?? machineName()
-  checkNodeId(id)
-  const address = readHost('--host', options.host ?? machineName())
+  readCommand(options.command)
   if (listenAddress.parse(options.listen) === undefined) {
     throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
   }
-  const command = await joinFrom({
-    url,
-    token,
-    folder,
-    id,
-    address,
-    listen: options.listen,
-    agentCommand: readCommand(options.command),
-    start: options.start
-  }).catch((error: unknown) => {
+  const current = userInfo().username
+  if (options.user !== undefined) readUser(options.user, 'agent', current)
+  const who = await readWho(folder, options)
+  try {
+    const joined = await joinFrom(url, token, folder, who)
+    const command = await settle(joined, who, folder, options)
+    if (who.former === undefined && options.start) {
+      process.exitCode = await stayWith([...ownProgram(), command, '--config', folder])
+    }
+  } catch (error) {
     if (error instanceof CommandError) throw error
     throw new CommandError(errorMessage(error), undefined, { cause: error })
-  })
-  if (options.start) process.exitCode = await stayWith([...ownProgram(), command, '--config', folder])
+  }
 }
 
-interface Joining {
-  readonly start: boolean
-  readonly url: URL
-  readonly token: JoinToken
-  readonly folder: string
-  readonly id: string
-  readonly address: { readonly hostname: string; readonly port: number }
-  readonly listen: string
-  readonly agentCommand: string
+/** @throws {UsageError} when the folder has a configuration, and is not to join again with it */
+async function readWho(folder: string, options: JoinOptions): Promise<Who> {
+  const { configurationIn, readJoined } = await import('../membership/joined-folder.js')
+  const former = await configurationIn(folder)
+  if (former !== undefined && options.again !== true) {
+    throw new UsageError(
+      `${joinPath(folder, former)} is there already: add --again to join again with it, choose another --dir, or move it away`
+    )
+  }
+  const joined =
+    former === undefined
+      ? undefined
+      : await readJoined(folder, former).catch((cause: unknown) => {
+          throw new UsageError(errorMessage(cause), { cause })
+        })
+  const id = options.id ?? joined?.id ?? machineName()
+  checkNodeId(id)
+  if (joined !== undefined && joined.id !== id) {
+    throw new UsageError(
+      `--id is ${id}, and ${joinPath(folder, joined.conf)} that of ${joined.id}: leave --id out, or choose another --dir`
+    )
+  }
+  const named = options.host === undefined ? undefined : readHost('--host', options.host)
+  const address = {
+    hostname: named?.hostname ?? joined?.hostname ?? readHost('--host', machineName()).hostname,
+    port: joined?.port ?? named?.port ?? DEFAULT_PORT
+  }
+  return { id, address, former }
 }
 
-/** @returns the command that starts what has joined */
-async function joinFrom(joining: Joining): Promise<'serve' | 'agent'> {
-  const { url, token, folder, id, address, listen, agentCommand, start } = joining
-  const { readIfThere } = await import('../membership/files.js')
+interface JoinedNow {
+  readonly answer: JoinAnswer
+  readonly above: UpstreamText
+  readonly keyHash: string
+}
+
+async function joinFrom(url: URL, token: JoinToken, folder: string, { id, address }: Who): Promise<JoinedNow> {
   const { fetchCa, join } = await import('../membership/join-client.js')
   const { makeRequest } = await import('../membership/certificate-request.js')
   const { openKeys, publicKeyOf } = await import('../membership/folder.js')
   const { proxyFor } = await import('../links/proxy.js')
   const { formatTokenProof } = await import('../values/join-token.js')
-  for (const name of ['main.conf', 'agent.conf']) {
-    if ((await readIfThere(joinPath(folder, name))) === undefined) continue
-    throw new UsageError(`${joinPath(folder, name)} is there already: choose another --dir, or move it away`)
-  }
   const keys = await openKeys(folder)
   const entrance = { url, agent: await proxyFor(url.href) }
   const ca = await fetchCa(entrance, token)
@@ -104,45 +136,40 @@ async function joinFrom(joining: Joining): Promise<'serve' | 'agent'> {
     signingKey: publicKeyOf(keys.signing),
     signingProof: sign(null, request, keys.signing)
   })
-  const above = policyServerOf(answer, ca.relay, url)
-  const isRelay = answer.kind === 'relay'
-  const command = isRelay ? 'serve' : 'agent'
-  await writeFolder(answer, { folder, listen, port: address.port, above, command, agentCommand })
-  const hash = createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')
-  console.log(`${id} has joined as a ${answer.kind} under ${answer.policyServer.id}; its key hash is sha256//${hash}
-${start ? 'it starts now; later:' : 'start it:            '}  treeline ${command} --config ${folder}
-or, with systemd:      systemctl enable --now ${folder}/treeline.service${await commandHint(agentCommand, isRelay ? `remote_run.command in ${folder}/main.conf` : `agent.command in ${folder}/agent.conf`)}`)
+  const keyHash = createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')
+  return { answer, above: policyServerOf(answer, ca.relay, url), keyHash }
+}
+
+/** Writes what was given into the folder, and says what to do next. @returns the command that starts it */
+async function settle(joined: JoinedNow, who: Who, folder: string, options: JoinOptions): Promise<'serve' | 'agent'> {
+  const { commandOf, writeJoined } = await import('../membership/joined-folder.js')
+  const { dataFolders } = await import('../membership/data-folders.js')
+  const { unitName } = await import('../membership/unit.js')
+  const { answer, above, keyHash } = joined
+  const { id, kind } = answer
+  const { former, address } = who
+  const command = commandOf(kind)
+  const current = userInfo().username
+  const user = readUser(options.user, command, current)
+  const data = dataFolders(folder, options.data === undefined ? undefined : resolve(options.data))
+  const program = ownProgram()
+  const agentCommand = readCommand(options.command)
+  const { listen } = options
+  await writeJoined(answer, { folder, listen, port: address.port, above, data, agentCommand, program, user, former })
+  const unit = unitName({ command, id })
+  const started = `treeline ${command} --config ${folder}`
+  console.log(`${id} has joined as a ${kind} under ${answer.policyServer.id}; its key hash is sha256//${keyHash}`)
+  if (former !== undefined) {
+    console.log(`${joinPath(folder, former)} stays as it is, but for its policy server
+restart what runs there: systemctl restart ${unit}
+or start it:             ${started}`)
+    return command
+  }
+  const setting =
+    kind === 'relay' ? `remote_run.command in ${folder}/main.conf` : `agent.command in ${folder}/agent.conf`
+  console.log(`${options.start ? 'it starts now; later:' : 'start it:            '}  ${started}
+${serviceSteps({ command, unit, folder, data: data.path, user, program }, current)}${await commandHint(agentCommand, setting)}`)
   return command
-}
-
-interface Written {
-  readonly folder: string
-  readonly listen: string
-  readonly port: number
-  readonly above: UpstreamText
-  readonly command: 'serve' | 'agent'
-  readonly agentCommand: string
-}
-
-/** The configuration comes last: a folder that has one is complete. */
-async function writeFolder(answer: JoinAnswer, written: Written): Promise<void> {
-  const { folder, listen, port, above, command, agentCommand } = written
-  const { FILES, writeFiles } = await import('../membership/folder.js')
-  const { agentConf, LOGGING_CONF, mainConf, systemdUnit } = await import('../membership/texts.js')
-  const { id, ca, certificate, policyServer } = answer
-  await writeFiles(folder, {
-    [FILES.ca]: ca,
-    [FILES.certificate]: certificate,
-    [FILES.policyServer]: policyServer.certificates,
-    [FILES.unit]: systemdUnit({ command, program: ownProgram(), folder, user: userInfo().username }),
-    'logging.conf': LOGGING_CONF
-  })
-  await writeFiles(
-    folder,
-    command === 'serve'
-      ? { 'main.conf': mainConf({ id, listen, port, upstream: above, command: agentCommand }) }
-      : { 'agent.conf': agentConf({ id, upstream: above, command: agentCommand }) }
-  )
 }
 
 /** The address in the URL is known to lead there, if that is who answered. */
@@ -153,21 +180,6 @@ function policyServerOf({ policyServer }: JoinAnswer, asked: string, url: URL): 
     return { nodeId, hostname, port: url.port === '' ? 443 : Number(url.port) }
   }
   return { nodeId, hostname: policyServer.hostname, port: policyServer.port ?? 443 }
-}
-
-/** Runs it in the foreground, with the signals that come here. @returns its exit code */
-function stayWith([program = '', ...args]: readonly string[]): Promise<number> {
-  const child = spawn(program, args, { stdio: 'inherit' })
-  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-  const forward = (signal: NodeJS.Signals) => child.kill(signal)
-  for (const signal of signals) process.on(signal, forward)
-  return new Promise((settle, reject) => {
-    child.on('error', reject)
-    child.on('exit', code => {
-      for (const signal of signals) process.off(signal, forward)
-      settle(code ?? EXIT.failure)
-    })
-  })
 }
 
 function readUrl(text: string): URL {

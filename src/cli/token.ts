@@ -57,7 +57,7 @@ async function create(options: CreateOptions): Promise<void> {
     const port = typeof made.port === 'number' && made.port !== DEFAULT_PORT ? `:${made.port}` : ''
     const host = cell(made.hostname)
     const url = `https://${host.includes(':') ? `[${host}]` : host}${port}`
-    const id = options.id === undefined ? '' : ` --id ${options.id}`
+    const id = options.id === undefined ? '' : ` --id ${options.id} --again`
     console.log(`treeline join ${url} --token ${cell(made.token)}${id}`)
     const until = showTime(made.expires_at)
     console.error(`for ${cell(made.uses)} ${cell(made.kind)}(s) under ${cell(made.policy_server)}, until ${until}`)

@@ -11,11 +11,7 @@ export const FILES = {
   certificate: 'certificate.pem',
   tlsKey: 'tls.key',
   signingKey: 'sign.key',
-  policyServer: 'policy-server.pem',
-  unit: 'treeline.service',
-  storage: 'data',
-  sharedFiles: 'shared-files',
-  sharedFolder: 'shared-folder'
+  policyServer: 'policy-server.pem'
 } as const
 
 const SECRET = 0o600

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openDatabase } from '../storage/database.js'
 import { createMemberStore } from '../storage/member-store.js'
 import { makeAuthority, openAuthority } from './certificate-authority.js'
 import { certificateRow, formatCertificate } from './certificates.js'
+import type { DataFolders } from './data-folders.js'
 import { makeFolder, readIfThere } from './files.js'
 import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from './folder.js'
 import { writeTreeFiles } from './publication.js'
 import { ROOT_ID } from './root-membership.js'
 import type { TakenOver } from './take-over.js'
-import { LOGGING_CONF, mainConf, type PublicAddress, systemdUnit } from './texts.js'
+import { LOGGING_CONF, mainConf, type PublicAddress } from './texts.js'
+import { systemdUnit, unitName } from './unit.js'
 
 export interface NewRoot {
   readonly folder: string
@@ -20,6 +21,7 @@ export interface NewRoot {
   readonly lifetimeMs: number
   /** A tree that exists already. */
   readonly takenOver: TakenOver | undefined
+  readonly data: DataFolders
   /** What runs the agent of this machine. */
   readonly command: string
   readonly program: readonly string[]
@@ -27,19 +29,27 @@ export interface NewRoot {
   readonly nowMs: number
 }
 
+/** A file in `folder` that a new root would replace. */
+export async function formerRoot(folder: string): Promise<string | undefined> {
+  for (const name of ['main.conf', FILES.caKey, FILES.ca]) {
+    if ((await readIfThere(join(folder, name))) !== undefined) return join(folder, name)
+  }
+  return undefined
+}
+
+const UNIT = { command: 'serve', id: ROOT_ID } as const
+
 /**
  * Makes everything that the root of a new tree needs, in one folder. `main.conf` is written last: a folder that has
  * one is complete.
  * @throws {Error} when there is one already
  */
 export async function makeRoot(root: NewRoot): Promise<void> {
-  const { folder, addresses, listen, lifetimeMs, takenOver, command, nowMs } = root
+  const { folder, addresses, listen, lifetimeMs, takenOver, data, command, nowMs } = root
   const [{ hostname, port }] = addresses
   await makeFolder(folder)
-  for (const name of ['main.conf', FILES.caKey, FILES.ca]) {
-    if ((await readIfThere(join(folder, name))) === undefined) continue
-    throw new Error(`${join(folder, name)} is there already: choose another folder, or move away what is in it`)
-  }
+  const former = await formerRoot(folder)
+  if (former !== undefined) throw new Error(`${former} is there already`)
   const pem = await makeAuthority('Treeline CA', nowMs)
   const authority = openAuthority(pem)
   const keys = await openKeys(folder)
@@ -57,9 +67,9 @@ export async function makeRoot(root: NewRoot): Promise<void> {
     tokenId: null,
     joinedAtMs: nowMs
   } as const
-  const storage = join(folder, FILES.storage)
-  await mkdir(storage, { recursive: true, mode: 0o750 })
-  await mkdir(join(folder, FILES.sharedFolder), { recursive: true })
+  const { storage } = data
+  await makeFolder(storage)
+  await makeFolder(data.sharedFolder)
   const database = openDatabase(join(storage, 'state.db'), 'state')
   try {
     const store = createMemberStore(database)
@@ -74,11 +84,11 @@ export async function makeRoot(root: NewRoot): Promise<void> {
   await writeFiles(folder, {
     [FILES.ca]: pem.certificate,
     [FILES.certificate]: formatCertificate(der),
-    [FILES.unit]: systemdUnit({ ...root, command: 'serve' }),
+    [unitName(UNIT)]: systemdUnit({ ...root, ...UNIT }),
     'logging.conf': LOGGING_CONF
   })
   await writeSecret(join(folder, FILES.caKey), pem.key)
   const isTakenOver = takenOver !== undefined
-  const conf = mainConf({ id: ROOT_ID, listen, port, upstream: undefined, command, isTakenOver })
+  const conf = mainConf({ id: ROOT_ID, listen, port, upstream: undefined, data, command, isTakenOver })
   await writeFiles(folder, { 'main.conf': conf })
 }

@@ -169,7 +169,7 @@ export class RootMembership implements Joining {
     if (known !== undefined && token.memberId !== id) {
       throw new RelayError(
         'CONFLICT',
-        `there is a member ${id}: choose another id, remove that one, or make a token for it`
+        `there is a member ${id}: choose another id, or, for this machine to join again as ${id}, make a token with \`treeline token create --${known.kind} --id ${id}\` at the root, and join with --again`
       )
     }
     // whose certificate is good for a name may be taken for whoever is reached by it
@@ -270,7 +270,7 @@ function endedFor({ id, kind }: MemberRow, endMs: number | undefined): RelayErro
   const token = `treeline token create --${kind} --id ${id}`
   return new RelayError(
     'FORBIDDEN',
-    `the certificate of ${id} ended ${when}: run \`${token}\` at the root, and the line that it prints on ${id}, with another --dir`
+    `the certificate of ${id} ended ${when}: run \`${token}\` at the root, and the line that it prints on ${id}`
   )
 }
 

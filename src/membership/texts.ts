@@ -1,3 +1,4 @@
+import type { DataFolders } from './data-folders.js'
 import { FILES } from './folder.js'
 
 /** Where a relay takes connections. */
@@ -19,6 +20,7 @@ export interface RelayText {
   readonly port: number
   /** Undefined at the root. */
   readonly upstream: UpstreamText | undefined
+  readonly data: DataFolders
   /** What runs the agent of its machine. */
   readonly command: string
   /** Whether its nodes are those of a tree that existed before: they have no agents that hold links. */
@@ -26,7 +28,8 @@ export interface RelayText {
 }
 
 /** `main.conf` of a root (without `upstream`), or of a relay that joined. */
-export function mainConf({ id, listen, port, upstream, command, isTakenOver = false }: RelayText): string {
+export function mainConf(relay: RelayText): string {
+  const { id, listen, port, upstream, data, command, isTakenOver = false } = relay
   const general = [
     `node_id = ${JSON.stringify(id)}`,
     `listen = ${JSON.stringify(listen)}`,
@@ -59,20 +62,21 @@ export function mainConf({ id, listen, port, upstream, command, isTakenOver = fa
       `use_sudo = ${isTakenOver}`,
       `fallback_command = ${isTakenOver}`
     ]),
-    ...section('storage', [`path = "${FILES.storage}"`]),
-    ...section('shared_files', [`path = "${FILES.sharedFiles}"`]),
-    ...section('shared_folder', [`path = "${FILES.sharedFolder}"`])
+    ...section('storage', [`path = ${JSON.stringify(data.setting(data.storage))}`]),
+    ...section('shared_files', [`path = ${JSON.stringify(data.setting(data.sharedFiles))}`]),
+    ...section('shared_folder', [`path = ${JSON.stringify(data.setting(data.sharedFolder))}`])
   ].join('\n')
 }
 
 export interface AgentText {
   readonly id: string
   readonly upstream: UpstreamText
+  readonly data: DataFolders
   readonly command: string
 }
 
 /** `agent.conf` of a node that joined. */
-export function agentConf({ id, upstream, command }: AgentText): string {
+export function agentConf({ id, upstream, data, command }: AgentText): string {
   return [
     `node_id = ${JSON.stringify(id)}`,
     `certificate_file = "${FILES.certificate}"`,
@@ -84,7 +88,7 @@ export function agentConf({ id, upstream, command }: AgentText): string {
       `node_id = ${JSON.stringify(upstream.nodeId)}`,
       `ca_file = "${FILES.ca}"`
     ]),
-    ...section('storage', [`path = "${FILES.storage}"`]),
+    ...section('storage', [`path = ${JSON.stringify(data.setting(data.storage))}`]),
     ...section('agent', [`command = ${JSON.stringify(command)}`])
   ].join('\n')
 }
@@ -93,52 +97,6 @@ export const LOGGING_CONF = section('general', ['level = "info"']).join('\n')
 
 export function formatAddress({ hostname, port }: PublicAddress): string {
   return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
-}
-
-export interface UnitText {
-  /** `serve` for a relay, `agent` for a node. */
-  readonly command: 'serve' | 'agent'
-  readonly program: readonly string[]
-  readonly folder: string
-  readonly user: string
-}
-
-/** A unit for systemd, to be installed. deploy/systemd has one that explains itself. */
-export function systemdUnit({ command, program, folder, user }: UnitText): string {
-  const start = [...program, command, '--config', folder].map(quote).join(' ')
-  return `[Unit]
-Description=Treeline ${command === 'serve' ? 'relay' : 'agent'}
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Type=notify
-NotifyAccess=all
-WatchdogSec=60s
-TimeoutStartSec=5min
-ExecStart=${start}
-ExecReload=/bin/kill -HUP $MAINPID
-User=${user}
-Environment=NODE_ENV=production
-Restart=always
-RestartSec=2s
-RestartPreventExitStatus=2
-KillMode=mixed
-TimeoutStopSec=45s
-LimitNOFILE=65536
-UMask=0027
-AmbientCapabilities=CAP_NET_BIND_SERVICE
-PrivateTmp=yes
-
-[Install]
-WantedBy=multi-user.target
-`
-}
-
-/** As systemd reads a command line: quoted where need be, and `%` and `$` stand for themselves. */
-function quote(word: string): string {
-  const text = word.replaceAll('%', '%%').replaceAll('$', '$$$$')
-  return /^[\w./@:=+,%$-]+$/.test(text) ? text : `"${text.replaceAll(/[\\"]/g, '\\$&')}"`
 }
 
 function section(name: string, lines: readonly string[]): string[] {

@@ -82,8 +82,8 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
   })
 
   await t.test('the unit to install starts what is in the folder', async () => {
-    for (const { folder } of [root, relay]) {
-      const unit = await readFile(join(folder, 'treeline.service'), 'utf8')
+    for (const { id, folder } of [root, relay]) {
+      const unit = await readFile(join(folder, `treeline-relay-${id}.service`), 'utf8')
       const [program = '', ...args] = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? []
       const { stdout } = await promisify(execFile)(program, [...args, '--test'])
       assert.match(stdout, /: the configuration is in order/)
@@ -197,7 +197,7 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
 
   await t.test('a node joins through the relay, which passes it up', async () => {
     const taken = await tree.join({ ...node, id: 'relay-a' }, nodeLine)
-    assert.match(taken.stderr, /refused \(409\): there is a member relay-a/)
+    assert.match(taken.stderr, /refused \(409\): there is a member relay-a.*token create --relay --id relay-a.*--again/)
     await succeed(tree.join(node, nodeLine))
     assert.match(
       await readFile(join(node.folder, 'agent.conf'), 'utf8'),
@@ -225,7 +225,8 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     const route = await succeed(tree.ask(root, 'nodes', 'route', 'node-1'))
     assert.match(route.stdout, /down to relay-a/)
     const again = await tree.join(node, nodeLine)
-    assert.match(again.stderr, /agent\.conf is there already/)
+    assert.equal(again.code, 2)
+    assert.match(again.stderr, /agent\.conf is there already: add --again/)
   })
 
   await t.test('moved, its link is closed by the old relay, and it opens one to the new one', async () => {
@@ -361,11 +362,87 @@ test('a machine that was off until its certificate had ended renews it, or says 
   })
 })
 
+test('a machine joins again: with what is in its folder, or without; its former certificates are revoked', async t => {
+  const tree = await startJoinedTree(t)
+  const { root } = tree
+  const [relay, node] = await Promise.all(['relay-a', 'node-1'].map(id => tree.machine(id)))
+  assert.ok(relay !== undefined && node !== undefined)
+  await succeed(tree.join(relay, await tree.token('--relay')))
+  const former = await tree.serve(relay)
+  await untilLinked(root, 'relay-a')
+  await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-a')))
+  const listed = async ({ id }: Machine) => {
+    const shown = (await getJson(root, `/nodes/${id}`)) as { key_hash: string; certificates: { fingerprint: string }[] }
+    return { keyHash: shown.key_hash, certificates: shown.certificates.map(({ fingerprint }) => fingerprint) }
+  }
+  const fingerprint = async (machine: Machine) =>
+    (await certificateOf(machine)).fingerprint256.replaceAll(':', '').toLowerCase()
+
+  for (const [machine, conf, kind] of [
+    [relay, 'main.conf', '--relay'],
+    [node, 'agent.conf', '--node']
+  ] as const) {
+    const path = join(machine.folder, conf)
+    await writeFile(
+      path,
+      `# mine\n${(await readFile(path, 'utf8')).replace(/\nhost = "[^"]*"/, '\nhost = "127.0.0.99:1"')}`
+    )
+    const before = {
+      text: await readFile(path, 'utf8'),
+      certificate: await fingerprint(machine),
+      ...(await listed(machine))
+    }
+    assert.deepEqual(before.certificates, [before.certificate])
+    const line = await tree.token(kind, '--id', machine.id)
+    assert.ok(line.includes('--again'), line.join(' '))
+    const { stdout } = await succeed(treeline(t, [...line, '--dir', machine.folder]))
+    assert.match(stdout, /restart what runs there/)
+    const after = await listed(machine)
+    assert.deepEqual(after.certificates, [await fingerprint(machine)])
+    assert.notEqual(after.certificates[0], before.certificate)
+    assert.equal(after.keyHash, before.keyHash)
+    const above: Machine = machine === relay ? root : relay
+    assert.equal(await readFile(path, 'utf8'), before.text.replace('"127.0.0.99:1"', `"${above.host}:${above.port}"`))
+    if (machine === relay) {
+      await former.stop()
+      await tree.serve(relay)
+    } else tree.agent(node)
+    await untilLinked(above, machine.id)
+  }
+
+  await t.test('its folder is lost: new keys, the same place in the tree', async () => {
+    const before = await listed(node)
+    const anew = { ...node, folder: join(tree.folder, 'node-1-anew') }
+    const line = await tree.token('--node', '--id', 'node-1')
+    await succeed(tree.join(anew, line))
+    const after = await listed(node)
+    assert.deepEqual(after.certificates, [await fingerprint(anew)])
+    assert.notEqual(after.keyHash, before.keyHash)
+    tree.agent(anew)
+    await eventually('the link by the new certificate', async () => {
+      const run = await tree.ask(root, 'run', 'node-1')
+      return run.code === 0
+    })
+  })
+
+  await t.test('a folder that is none of join, or is of another id, is refused', async () => {
+    const line = await tree.token('--node', '--id', 'node-1')
+    const other = await treeline(t, [...line, '--dir', relay.folder])
+    assert.equal(other.code, 2)
+    assert.match(other.stderr, /--id is node-1, and .*main\.conf that of relay-a/)
+    const conf = join(node.folder, 'agent.conf')
+    await writeFile(conf, (await readFile(conf, 'utf8')).replace('"certificate.pem"', '"mine.pem"'))
+    const strange = await treeline(t, [...line, '--dir', node.folder])
+    assert.equal(strange.code, 2)
+    assert.match(strange.stderr, /mine\.pem for certificate\.pem, so it was not made by join/)
+  })
+})
+
 test('init does not touch a folder that has a root, and join wants a whole token', async t => {
   const tree = await startJoinedTree(t)
   const key = await readFile(join(tree.root.folder, 'ca.key'), 'utf8')
   const again = await treeline(t, ['init', '--dir', tree.root.folder])
-  assert.equal(again.code, 1)
+  assert.equal(again.code, 2)
   assert.match(again.stderr, /main\.conf is there already/)
   assert.equal(await readFile(join(tree.root.folder, 'ca.key'), 'utf8'), key)
   const half = await treeline(t, ['join', 'https://127.0.0.1:1', '--token', 'abc', '--dir', join(tree.folder, 'x')])

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { loadConfig } from '../../src/config/config-loader.js'
+import { dataFolders } from '../../src/membership/data-folders.js'
 import { makeRoot } from '../../src/membership/new-root.js'
 import { readExistingTree } from '../../src/membership/take-over.js'
 import { parseNodesList } from '../../src/tree/nodes-list.js'
@@ -32,6 +33,7 @@ test('an existing tree goes on under a new root, with the certificates that it h
     listen: '127.0.0.1:3030',
     lifetimeMs: 3_600_000,
     takenOver,
+    data: dataFolders(root),
     command: '/bin/echo',
     program: ['treeline'],
     user: 'treeline',
