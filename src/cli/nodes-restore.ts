@@ -6,7 +6,8 @@ import { readConfig, type ServerOptions } from './server-options.js'
 const MAX_NAMED = 20
 
 /**
- * At the root of a tree of members whose database is gone: makes the members from the nodes list that the root wrote last.
+ * At the root of a tree of members whose database is gone, or older than the tree that it handed down: makes the members
+ * from the nodes list that the root wrote last.
  * The relay must not be running.
  */
 export async function restoreMembers(options: ServerOptions): Promise<void> {
@@ -31,19 +32,24 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
 }
 
 async function restore({ general, storage }: Config, certificateFile: string): Promise<void> {
-  const [{ openDatabase }, { createMemberStore }, { readFormerMembers }] = await Promise.all([
+  const [{ openDatabase }, { createMemberStore }, { readFormerMembers }, { readPublished }] = await Promise.all([
     import('../storage/database.js'),
     import('../storage/member-store.js'),
-    import('../membership/restoration.js')
+    import('../membership/restoration.js'),
+    import('../membership/published.js')
   ])
   const { nodesListFile, nodesCertsFile } = general
   const database = openDatabase(join(storage.path, 'state.db'), 'state')
   try {
     const store = createMemberStore(database)
     const present = store.memberCount()
-    if (present > 0) throw new UsageError(`there are ${present} members already: nothing is restored over them`)
-    const former = await readFormerMembers({ nodesListFile, nodesCertsFile, certificateFile, nowMs: Date.now() })
-    store.addMembers(former.members, former.certificates)
+    const published = await readPublished(nodesListFile)
+    if (present > 0 && store.changes() >= published) {
+      throw new UsageError(`there are ${present} members already: nothing is restored over them`)
+    }
+    const nowMs = Date.now()
+    const former = await readFormerMembers({ nodesListFile, nodesCertsFile, certificateFile, nowMs })
+    store.replaceMembers(former, published, nowMs)
     console.log(`${former.members.length} members are restored from ${nodesListFile}; start the relay again.
 Tokens to join with are gone: make new ones.`)
     const withoutKey = former.members.filter(({ tlsKeyHash }) => tlsKeyHash === null).map(({ id }) => id)

@@ -6,6 +6,7 @@ import { makeSubfolder } from '../storage/make-subfolder.js'
 import type { MemberCertificateRow, MemberRow, MemberStore } from '../storage/member-store.js'
 import { formatCertificate } from './certificates.js'
 import { syncFolder } from './files.js'
+import { checkNotOlder, writePublished } from './published.js'
 import { ROOT_ID } from './root-membership.js'
 
 const PAGE = 500
@@ -51,6 +52,7 @@ export class Publication {
   async #publish(): Promise<void> {
     const { store, nodesListFile, nodesCertsFile, reload, now } = this.options
     checkHasRoot(store, nodesListFile)
+    await checkNotOlder(store, nodesListFile)
     await writeTreeFiles(store, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()
     if (problem !== undefined) throw new Error(problem)
@@ -75,6 +77,7 @@ export async function writeTreeFiles(
   nowMs: number
 ): Promise<void> {
   await makeSubfolder(dirname(files.nodesListFile), 0o750)
+  await writePublished(files.nodesListFile, store.changes())
   await replaceFile(files.nodesListFile, nodesList(store))
   await replaceFile(files.nodesCertsFile, certificates(store, nowMs))
 }

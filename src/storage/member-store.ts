@@ -44,6 +44,12 @@ export interface TokenRow {
   readonly revokedAtMs: number | null
 }
 
+/** Members with their certificates, from elsewhere than the database. */
+interface Restored {
+  readonly members: Iterable<MemberRow>
+  readonly certificates: Iterable<MemberCertificateRow>
+}
+
 const MEMBER = `id, kind, policy_server AS policyServer, hostname, port, key_hash AS keyHash,
   tls_key_hash AS tlsKeyHash, token_id AS tokenId, joined_at AS joinedAtMs`
 const CERTIFICATE = `fingerprint, member_id AS memberId, serial, der, not_before AS notBeforeMs, not_after AS notAfterMs`
@@ -124,6 +130,13 @@ export function createMemberStore(db: Database) {
   const revokeToken = db.prepare<[number, string]>(
     'UPDATE join_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
   )
+  const revokeAll = db.prepare<[number]>('UPDATE member_certificates SET revoked_at = ? WHERE revoked_at IS NULL')
+  const revokeTokens = db.prepare<[number]>('UPDATE join_tokens SET revoked_at = ? WHERE revoked_at IS NULL')
+  const deleteMembers = db.prepare<[]>('DELETE FROM members')
+  const deleteCertificate = db.prepare<[Buffer]>('DELETE FROM member_certificates WHERE fingerprint = ?')
+  const selectChanges = db.prepare<[], number>('SELECT changes FROM membership').pluck()
+  const countChange = db.prepare<[]>('UPDATE membership SET changes = changes + 1')
+  const continueFrom = db.prepare<[number]>('UPDATE membership SET changes = max(changes, ?) + 1')
   const deleteTokens = db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?')
 
   /** Before anything is written, see {@link checkInPlace}. */
@@ -132,6 +145,15 @@ export function createMemberStore(db: Database) {
       checkInPlace(db)
       return write(...args)
     }
+  }
+
+  function change<Args extends unknown[], Result>(write: (...args: Args) => Result): (...args: Args) => Result {
+    return inPlace(
+      db.transaction((...args: Args) => {
+        countChange.run()
+        return write(...args)
+      })
+    )
   }
 
   return {
@@ -152,9 +174,11 @@ export function createMemberStore(db: Database) {
     isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
     /** The first time after `afterMs` at which a certificate ends that was not revoked; undefined: none does. */
     nextEnd: (afterMs: number) => selectNextEnd.get(afterMs) ?? undefined,
-    addCertificate: inPlace((row: MemberCertificateRow) => {
+    addCertificate: change((row: MemberCertificateRow) => {
       insertCertificate.run(row)
     }),
+    /** How often members or their certificates have changed. */
+    changes: () => selectChanges.get() ?? 0,
     token: (id: string) => selectToken.get(id),
     tokens: () => selectTokens.all(),
     tokenCount: () => countTokens.get() ?? 0,
@@ -173,14 +197,29 @@ export function createMemberStore(db: Database) {
         deleteEnded.run(beforeMs)
       })
     ),
-    setPolicyServer: inPlace((id: string, policyServer: string) => {
+    setPolicyServer: change((id: string, policyServer: string) => {
       updatePolicyServer.run(policyServer, id)
     }),
     /** All of it, or nothing: members that were there before (the root, or a tree that is taken over). */
-    addMembers: inPlace(
-      db.transaction((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
+    addMembers: change((members: Iterable<MemberRow>, certificates: Iterable<MemberCertificateRow>) => {
+      for (const member of members) insertMember.run(member)
+      for (const certificate of certificates) insertCertificate.run(certificate)
+    }),
+    /**
+     * These in place of all that are there, whose other certificates are revoked, as are all tokens.
+     * @param changes how often the members had changed when these were the tree
+     */
+    replaceMembers: inPlace(
+      db.transaction(({ members, certificates }: Restored, changes: number, nowMs: number) => {
+        revokeAll.run(nowMs)
+        revokeTokens.run(nowMs)
+        deleteMembers.run()
         for (const member of members) insertMember.run(member)
-        for (const certificate of certificates) insertCertificate.run(certificate)
+        for (const certificate of certificates) {
+          deleteCertificate.run(certificate.fingerprint)
+          insertCertificate.run(certificate)
+        }
+        continueFrom.run(changes)
       })
     ),
     /**
@@ -188,22 +227,18 @@ export function createMemberStore(db: Database) {
      * certificates are revoked.
      * @returns false when the token had no use left; then nothing has changed
      */
-    join: inPlace(
-      db.transaction((member: MemberRow, certificate: MemberCertificateRow): boolean => {
-        if (useToken.run(member.tokenId ?? '').changes === 0) return false
-        revokeCertificates.run(member.joinedAtMs, member.id)
-        deleteMember.run(member.id)
-        insertMember.run(member)
-        insertCertificate.run(certificate)
-        return true
-      })
-    ),
+    join: change((member: MemberRow, certificate: MemberCertificateRow): boolean => {
+      if (useToken.run(member.tokenId ?? '').changes === 0) return false
+      revokeCertificates.run(member.joinedAtMs, member.id)
+      deleteMember.run(member.id)
+      insertMember.run(member)
+      insertCertificate.run(certificate)
+      return true
+    }),
     /** Removes a member and revokes its certificates. @returns false when it is none */
-    remove: inPlace(
-      db.transaction((id: string, nowMs: number): boolean => {
-        revokeCertificates.run(nowMs, id)
-        return deleteMember.run(id).changes > 0
-      })
-    )
+    remove: change((id: string, nowMs: number): boolean => {
+      revokeCertificates.run(nowMs, id)
+      return deleteMember.run(id).changes > 0
+    })
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
@@ -22,6 +22,31 @@ function membersIn(file: string) {
   }
 }
 
+/** Those that can still be used. */
+function tokensIn(file: string): string[] {
+  const database = openDatabase(file, 'state')
+  try {
+    const tokens = createMemberStore(database).tokens()
+    return tokens.filter(({ revokedAtMs }) => revokedAtMs === null).map(({ id }) => id)
+  } finally {
+    database.close()
+  }
+}
+
+async function backUp(file: string, to: string): Promise<void> {
+  const database = openDatabase(file, 'state')
+  try {
+    await database.backup(to)
+  } finally {
+    database.close()
+  }
+}
+
+async function replaceDatabase(file: string, by: string): Promise<void> {
+  for (const suffix of ['-wal', '-shm']) await rm(file + suffix, { force: true })
+  await copyFile(by, file)
+}
+
 function untilLinked(root: Machine, id: string): Promise<unknown> {
   return eventually(`the link of ${id}`, async () => {
     const { result } = (await getJson(root, '/v1/relay/links')) as { result: { id: string }[] }
@@ -34,10 +59,15 @@ test('a root whose database is damaged or gone says so, and gets its members bac
   const { root, rootProcess } = tree
   const [relay, node] = [await tree.machine('relay-a'), await tree.machine('node-1')]
   await succeed(tree.join(relay, await tree.token('--relay')))
+  const removed = await tree.machine('removed')
+  await succeed(tree.join(removed, await tree.token('--node')))
+  const state = join(root.folder, 'data/state.db')
+  const backup = join(root.folder, 'backup.db')
+  await backUp(state, backup)
+  await succeed(tree.ask(root, 'nodes', 'remove', 'removed'))
   await succeed(tree.join(node, await tree.token('--node')))
   await tree.serve(relay)
   await untilLinked(root, 'relay-a')
-  const state = join(root.folder, 'data/state.db')
   const list = join(root.folder, 'data/tree/nodeslist.json')
   const waiting = join(root.folder, 'shared-files/.outbox~/01ARZ3NDEKTSV4RRFFQ69G5FAV')
 
@@ -56,6 +86,21 @@ test('a root whose database is damaged or gone says so, and gets its members bac
     assert.equal(refused.code, 2)
     assert.match(refused.stderr, /there are 3 members already/)
   })
+
+  await t.test(
+    'older than what it handed down: it does not start, and takes the newer members from the list',
+    async () => {
+      await replaceDatabase(state, backup)
+      const { code, stderr } = await treeline(t, ['serve', '--config', root.folder])
+      assert.equal(code, 3)
+      assert.match(stderr, /cannot start: state\.db .* is older than the tree .*Run "treeline nodes restore --config/)
+      assert.equal(await readFile(list, 'utf8'), listBefore)
+      const restored = await succeed(tree.ask(root, 'nodes', 'restore'))
+      assert.match(restored.stdout, /^3 members are restored/)
+      assert.deepEqual(membersIn(state), before, 'the one that was removed is none again')
+      assert.deepEqual(tokensIn(state), [])
+    }
+  )
 
   await t.test('damaged: it does not start, and says what to do', async () => {
     await writeFile(state, Buffer.alloc(100_000, 'x'))

@@ -49,6 +49,32 @@ test('members, certificates and tokens are there again after the database was op
   assert.equal(again.certificatesOf('relay-1', 0)[0]?.serial, 'AA')
 })
 
+test('each change of members or certificates counts, a token that is made does not', async t => {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  const store = createMemberStore(db)
+  const counts: number[] = []
+  const note = () => counts.push(store.changes())
+  store.addToken(TOKEN)
+  note()
+  store.join(MEMBER, certificate('relay-1', 'AA'))
+  note()
+  store.addCertificate(certificate('relay-1', 'BB'))
+  note()
+  store.setPolicyServer('relay-1', 'root')
+  note()
+  store.remove('relay-1', 20)
+  note()
+  store.addMembers([MEMBER], [])
+  note()
+  assert.deepEqual(counts, [0, 1, 2, 3, 4, 5])
+  const good = certificate('relay-2', 'CC')
+  store.replaceMembers({ members: [{ ...MEMBER, id: 'relay-2' }], certificates: [good] }, 40, 30)
+  assert.equal(store.changes(), 41)
+  assert.deepEqual([store.member('relay-1'), store.certificatesOf('relay-2', 30)], [undefined, [good]])
+  assert.equal(store.token('token-1')?.revokedAtMs, 30)
+})
+
 test('certificates are listed while they are good: not ended, not revoked; in pages', async t => {
   const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
   t.after(() => db.close())
