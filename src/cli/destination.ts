@@ -33,7 +33,10 @@ export async function openDestination(path: string, { trust, mayStream }: Destin
   const place = await FilePlace.open(stream === undefined ? path : spoolPath(), trust)
   return {
     isStream: stream !== undefined,
-    create: isPrivate => NewFile.create(place, isPrivate || stream !== undefined),
+    create: isPrivate =>
+      NewFile.create(place, isPrivate || stream !== undefined).catch((error: unknown) => {
+        throw cannotBeWritten(stream === undefined ? path : tmpdir(), error)
+      }),
     finish: (file, attributes) => (stream === undefined ? file.putInPlace(attributes) : empty(file, path, stream)),
     close: () => place.close()
   }

@@ -8,12 +8,13 @@ import { FILE_METADATA_HEADER } from '../values/header-names.js'
 import type { FileKey } from '../values/ids.js'
 import { isoTime } from '../values/iso-time.js'
 import { keyHashMatches } from '../values/key-hash.js'
-import { CommandError, errorCode } from './command-error.js'
+import { CommandError, errorCode, UsageError } from './command-error.js'
 import { type Destination, type DestinationRules, openDestination } from './destination.js'
 import { notAFile, statIfThere } from './file-place.js'
 import { asObject } from './json.js'
 import type { Attributes, NewFile } from './new-file.js'
 import { type ClientAnswer, pathOf, type RelayClient } from './relay-client.js'
+import { refuseSealed } from './sealed-magic.js'
 import { filePath } from './upload.js'
 
 export interface Download extends DestinationRules {
@@ -21,6 +22,8 @@ export interface Download extends DestinationRules {
   readonly destination: string
   /** X25519, 32 bytes: the file is sealed, and is opened. */
   readonly openKey?: Uint8Array | undefined
+  /** Without a key: takes a sealed file as it is. */
+  readonly keepSealed?: boolean | undefined
   /** As in the nodes list: the source's key must be this one. */
   readonly sourceKeyHash?: string | undefined
   /** Takes a file of which the relay does not say who signed it. */
@@ -81,7 +84,7 @@ async function takeAnswer(
   const isPrivate = download.openKey !== undefined || download.attributes !== undefined
   const file = await destination.create(isPrivate)
   try {
-    await receive(answer, meter, file, download.openKey)
+    await receive(answer, meter, file, download)
     const voucher = metadata === undefined ? 'nobody' : await verify(client, metadata, download, meter.digest())
     await download.onVerified?.(signedAtMs)
     const stats = await destination.finish(file, download.attributes)
@@ -134,12 +137,19 @@ async function receive(
   answer: ClientAnswer,
   meter: HashMeter,
   { handle }: NewFile,
-  openKey: Uint8Array | undefined
+  { openKey, keepSealed, fileKey: { fileId, source } }: Download
 ): Promise<void> {
   const write = async (content: AsyncIterable<Buffer>): Promise<void> => {
     for await (const chunk of content) await handle.writeFile(chunk) // each after the one before
   }
-  if (openKey === undefined) return pipeline(answer.body, meter, write)
+  if (openKey === undefined && keepSealed === true) return pipeline(answer.body, meter, write)
+  if (openKey === undefined) {
+    const refusal = () =>
+      new UsageError(
+        `${fileId} of ${source} is sealed: \`treeline fetch --open-key <file>\` opens it with its private key, and --keep-sealed takes it as it is`
+      )
+    return pipeline(answer.body, meter, refuseSealed(refusal), write)
+  }
   const { createOpenStream } = await import('./sealed-file.js')
   await pipeline(answer.body, meter, createOpenStream(openKey), write)
 }

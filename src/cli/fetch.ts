@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { checkFileKey } from '../values/ids.js'
+import { UsageError } from './command-error.js'
 import { downloadFile, type Voucher } from './download.js'
 import { checkSourceKeyHash, readOpenKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
@@ -10,6 +11,7 @@ import { showBytes } from './table.js'
 interface FetchOptions extends ServerOptions {
   readonly target?: string
   readonly openKey?: string
+  readonly keepSealed?: boolean
   readonly sourceKeyHash?: string
   readonly allowUnverified?: boolean
 }
@@ -29,6 +31,7 @@ export function register(program: Command): void {
     .argument('<dest>', 'where it goes; replaced at once, when all is well; a FIFO or device is written to')
     .option('--target <id>', 'id of this node (default: as in --config, or the agent’s)')
     .option('--open-key <file>', 'the file is sealed: our private key that opens it (PEM)')
+    .option('--keep-sealed', 'take a sealed file as it is, to be opened elsewhere')
     .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
     .option('--allow-unverified', 'take a file of which the relay does not say who signed it')
     .action(fetchShared)
@@ -38,16 +41,28 @@ async function fetchShared(source: string, fileId: string, destination: string, 
   const fileKey = { target: await ownNodeId(options.target, '--target', options), source, fileId }
   checkFileKey(fileKey)
   checkSourceKeyHash(options.sourceKeyHash)
+  if (options.openKey !== undefined && options.keepSealed === true) {
+    throw new UsageError('--open-key opens the file and --keep-sealed does not: give one of them')
+  }
   const openKey = options.openKey === undefined ? undefined : await readOpenKey(options.openKey)
   let bar: ProgressBar | undefined
   const onProgress = (bytes: number, totalBytes: number | undefined): void => {
     bar ??= new ProgressBar(fileId, totalBytes)
     bar.update(bytes)
   }
-  const { sourceKeyHash, allowUnverified } = options
+  const { sourceKeyHash, allowUnverified, keepSealed } = options
   await withClient(options, async client => {
     try {
-      const request = { fileKey, destination, openKey, sourceKeyHash, allowUnverified, onProgress, mayStream: true }
+      const request = {
+        fileKey,
+        destination,
+        openKey,
+        keepSealed,
+        sourceKeyHash,
+        allowUnverified,
+        onProgress,
+        mayStream: true
+      }
       const { bytes, voucher, isStream } = await downloadFile(client, request)
       bar?.clear()
       const told = `${destination}: ${showBytes(bytes)}; ${VOUCHED[voucher]}`

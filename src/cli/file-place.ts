@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs'
 import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { CommandError, errorCode, errorMessage } from './command-error.js'
+import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
 import { HeldFolder } from './held-folder.js'
 import { type FolderTrust, findTrusted } from './trusted-folder.js'
 
@@ -45,14 +45,28 @@ export class FilePlace {
   }
 }
 
+const NOT_ALLOWED = 'this user may not write there; change the mode of its folder, or run as its owner'
+
+/** Failed system calls in the words of whoever named the path. All else is of the disk. */
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: NOT_ALLOWED,
+  EPERM: NOT_ALLOWED,
+  ENOTDIR: 'what its path has for a folder is none',
+  ELOOP: 'its symbolic links lead round in a circle',
+  ENAMETOOLONG: 'its name is too long'
+}
+
 export function cannotBeWritten(path: string, cause: unknown): CommandError {
-  return new CommandError(`${path} cannot be written: ${errorMessage(cause)}`, undefined, { cause })
+  const why = WHY[errorCode(cause) ?? '']
+  return why === undefined
+    ? new CommandError(`${path} cannot be written: ${errorMessage(cause)}`, undefined, { cause })
+    : new UsageError(`${path} cannot be written: ${why}`, { cause })
 }
 
 /** What is there is no regular file, and nothing that a file may take the place of. */
 export function notAFile(path: string, found: Stats): CommandError {
   const advice = found.isDirectory() ? 'name a file in it' : 'name a file'
-  return new CommandError(`${path} is ${kindOf(found)}; ${advice}`)
+  return new UsageError(`${path} is ${kindOf(found)}; ${advice}`)
 }
 
 function kindOf(stats: Stats): string {
@@ -67,7 +81,7 @@ async function findPlace(path: string): Promise<{ folder: HeldFolder; name: stri
   const found = await followLink(resolve(path))
   const folder = dirname(found)
   if ((await statIfThere(folder))?.isDirectory() !== true) {
-    throw new CommandError(`${path} cannot be written: there is no folder ${folder}; create it, or check the path`)
+    throw new UsageError(`${path} cannot be written: there is no folder ${folder}; create it, or check the path`)
   }
   return { folder: await HeldFolder.open(folder), name: basename(found) }
 }
@@ -78,7 +92,7 @@ async function followLink(path: string): Promise<string> {
   if (link?.isSymbolicLink() !== true) return path
   const target = await readlink(path)
   if (link.uid !== ROOT && link.uid !== process.geteuid?.()) {
-    throw new CommandError(
+    throw new UsageError(
       `${path} is a symbolic link of user ${link.uid} and is not followed; name the file that it leads to: ${target}`
     )
   }
@@ -86,7 +100,7 @@ async function followLink(path: string): Promise<string> {
     return await realpath(path)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
-    throw new CommandError(
+    throw new UsageError(
       `${path} is a symbolic link to ${target}, which is not there; remove the link, or make that file`
     )
   }

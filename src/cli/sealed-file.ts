@@ -1,11 +1,11 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import nacl from 'tweetnacl'
 import { CommandError } from './command-error.js'
+import { SEALED_MAGIC as MAGIC } from './sealed-magic.js'
 
 /** Of a file, in each chunk but the last (docs/sealed-files.md). */
 export const SEALED_CHUNK_BYTES = 65_536
 
-const MAGIC = Buffer.from('TLSEAL\0\x01', 'latin1')
 const KEY_BYTES = nacl.secretbox.keyLength
 const OVERHEAD_BYTES = nacl.secretbox.overheadLength
 const BOX_NONCE_BYTES = nacl.box.nonceLength

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import nacl from 'tweetnacl'
 import { createOpenStream, createSealStream, SEALED_CHUNK_BYTES } from '../../src/cli/sealed-file.js'
+import { refuseSealed, SEALED_MAGIC } from '../../src/cli/sealed-magic.js'
 
 const HEADER_BYTES = 8 + 32 + 24 + 48
 const SEALED_BYTES = SEALED_CHUNK_BYTES + 16
@@ -102,4 +103,30 @@ test('another key opens nothing, and what is not sealed is told apart', async ()
   const other = nacl.box.keyPair()
   await assert.rejects(through(sealed, createOpenStream(other.secretKey)), /sealed for another key/)
   await refused(randomBytes(500), /not a sealed file/)
+})
+
+test('what is sealed is told by its first bytes, in pieces of any size, and all else passes as it is', async () => {
+  const passed = async (pieces: readonly Buffer[]) => {
+    const parts: Buffer[] = []
+    await pipeline(
+      Readable.from(pieces),
+      refuseSealed(() => new Error('it is sealed')),
+      async content => {
+        for await (const part of content) parts.push(part as Buffer)
+      }
+    )
+    return Buffer.concat(parts)
+  }
+  const bytes = (text: string) => Array.from(Buffer.from(text, 'latin1'), byte => Buffer.of(byte))
+  for (const text of ['', 'T', 'TLSEAL', 'anything else that is longer']) {
+    assert.equal(String(await passed(bytes(text))), text)
+    assert.equal(String(await passed([Buffer.from(text, 'latin1')])), text)
+  }
+  for (const sealed of [
+    bytes('TLSEAL\0\x01abc'),
+    [Buffer.from('TLSEAL\0\x02 of another version', 'latin1')],
+    [SEALED_MAGIC]
+  ]) {
+    await assert.rejects(passed(sealed), /it is sealed/)
+  }
 })

@@ -114,6 +114,19 @@ test('an Ed25519 key signs, and a sealed file is readable by its target alone', 
   assert.deepEqual(await readFile(path('copy')), content)
   assert.equal((await stat(path('copy'))).mode & 0o777, 0o600)
 
+  const keyless = await fetch(path('copy'))
+  assert.equal(keyless.code, 2, keyless.stderr)
+  assert.match(keyless.stderr, /^treeline: \S+ of \S+ is sealed: `treeline fetch --open-key <file>` opens it/)
+  assert.deepEqual(await readFile(path('copy')), content, 'the former copy stays')
+  const kept = await fetch(path('sealed'), '--keep-sealed')
+  assert.equal(kept.code, 0, kept.stderr)
+  assert.deepEqual(await readFile(path('sealed')), file.content)
+  const nowhere = await fetch(path('none/copy'), '--open-key', path('treeline-seal.key'))
+  assert.equal(nowhere.code, 2)
+  assert.match(nowhere.stderr, /there is no folder .*none; create it/)
+  const both = await fetch(path('copy'), '--open-key', path('treeline-seal.key'), '--keep-sealed')
+  assert.equal(both.code, 2)
+
   const wrong = await fetch(path('copy'), '--open-key', path('treeline-sign.key'))
   assert.equal(wrong.code, 2)
   assert.match(wrong.stderr, /X25519 keys open files/)
@@ -165,7 +178,7 @@ test('what is no regular file is written to, and never replaced; a link is follo
 
   await symlink('nowhere', path('dangling'))
   const dangling = await fetch(path('dangling'))
-  assert.equal(dangling.code, 1)
+  assert.equal(dangling.code, 2)
   assert.match(dangling.stderr, /dangling is a symbolic link to nowhere, which is not there/)
 
   const [[name, file] = []] = relay.files
@@ -224,13 +237,13 @@ test('a file that is not there is named, with the argument and what to do', asyn
   const aFolder = await share(key, '--key', folder)
   assert.equal(aFolder.stderr, `treeline: --key ${folder} cannot be read: it is a folder; name a file\n`)
   const intoFolder = await fetch(folder)
-  assert.deepEqual([intoFolder.code, intoFolder.stderr], [1, `treeline: ${folder} is a folder; name a file in it\n`])
+  assert.deepEqual([intoFolder.code, intoFolder.stderr], [2, `treeline: ${folder} is a folder; name a file in it\n`])
   const noFolder = await fetch(join(nothing, 'copy'))
   assert.deepEqual(
     [noFolder.code, noFolder.stderr],
-    [1, `treeline: ${nothing}/copy cannot be written: there is no folder ${nothing}; create it, or check the path\n`]
+    [2, `treeline: ${nothing}/copy cannot be written: there is no folder ${nothing}; create it, or check the path\n`]
   )
   const tooLong = await fetch(path('x'.repeat(300)))
-  assert.equal(tooLong.code, 1)
-  assert.match(tooLong.stderr, /^treeline: \S+ cannot be written: ENAMETOOLONG/)
+  assert.equal(tooLong.code, 2)
+  assert.match(tooLong.stderr, /^treeline: \S+ cannot be written: its name is too long/)
 })
