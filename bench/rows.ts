@@ -1,6 +1,6 @@
 import { head, head100k } from './rows/head.js'
 import { idle } from './rows/idle.js'
-import { link1Gib } from './rows/link-1gib.js'
+import { link1Gib, link1GibUp } from './rows/link-1gib.js'
 import { linkOrder } from './rows/link-order.js'
 import { linkSmall } from './rows/link-small.js'
 import { links10000 } from './rows/links-10000.js'
@@ -32,6 +32,7 @@ export const ROWS: readonly Row[] = [
   purge10000,
   links10000,
   link1Gib,
+  link1GibUp,
   linkSmall,
   linkOrder
 ]

@@ -11,14 +11,17 @@ const READY_WITHIN_MS = 30_000
 
 export interface TwoBranches {
   readonly root: Relay
-  /** The root connects to this one; `target-direct` is its node. */
+  /** The root connects to this one, and it to the root; `target-direct` and `source-direct` are its nodes. */
   readonly direct: Relay
-  /** This one holds a link to the root, which knows no other way to it; `target-linked` is its node. */
+  /** This one holds a link to the root; neither uses another way. `target-linked` and `source-linked` are its nodes. */
   readonly linked: Relay
   readonly signer: Signer
 }
 
-/** A root with two relays below it, one reached by direct HTTPS and one by its link, with TLS and pinned certificates. */
+/**
+ * A root with two relays below it, one reached by direct HTTPS and one by its link, with TLS and pinned certificates.
+ * `source` is a node of the root.
+ */
 export async function startTwoBranches(context: RowContext, command = '/bin/true'): Promise<TwoBranches> {
   const signer = makeSigner()
   const certificateOf = (nodeId: string) => makeAgentCertificate({ nodeId, hostname: '127.0.0.1' })
@@ -30,7 +33,8 @@ export async function startTwoBranches(context: RowContext, command = '/bin/true
   const source = { source: listedNode('source.example.com', 'root', signer.keyHash) }
   const branch = (id: string) => ({
     [id]: listedNode('127.0.0.1', 'root'),
-    [`target-${id}`]: listedNode(`target-${id}.example.com`, id)
+    [`target-${id}`]: listedNode(`target-${id}.example.com`, id),
+    [`source-${id}`]: listedNode(`source-${id}.example.com`, id, signer.keyHash)
   })
   const root = await Relay.start(
     {

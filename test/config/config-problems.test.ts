@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseConfig } from '../../src/config/config-parser.js'
+import { anyText } from '../support/any-text.js'
 import { parse, problemsOf, RELAY, ROOT } from '../support/config-texts.js'
 
 test('a problem names file and key, what was expected and what came', () => {
@@ -142,7 +143,7 @@ test('no text makes it throw anything but a ConfigError', () => {
   const value = fc.oneof(fc.json(), fc.constantFrom('inf', 'nan', '1979-05-27', '"1h"', '-0', '"0x1"', '[[]]'))
   const line = fc.tuple(key, value).map(([name, text]) => `${name} = ${text}`)
   const main = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    anyText(),
     line.map(text => `${ROOT.replace('node_id', 'nid')}${text}`)
   )
   fc.assert(

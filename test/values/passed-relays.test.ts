@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatPassed, MAX_PASSED_RELAYS, parsePassed, passOn } from '../../src/values/passed-relays.js'
 import { RelayError } from '../../src/values/relay-error.js'
+import { anyText } from '../support/any-text.js'
 
 const nodeId = fc.stringMatching(/^[A-Za-z0-9_-]{1,128}$/)
 
@@ -35,7 +36,7 @@ test('the 40th relay passes a request on, and the 41st refuses it', () => {
 test('no header makes the parser throw anything but its own error', () => {
   assert.throws(() => parsePassed('a,,b'), { code: 'INVALID_INPUT' })
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), header => {
+    fc.property(anyText(), header => {
       try {
         parsePassed(header)
       } catch (error) {
