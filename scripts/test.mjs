@@ -1,19 +1,22 @@
 // Runs node's test runner over the TypeScript tests. Arguments: paths or parts of paths choose files, `-…` go to node.
 //   npm test -- test/tree            only these
 //   npm test -- --test-name-pattern=outbox
-//   npm test -- --second-chance      files that failed run again, alone: on a busy machine a test may come too late
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 
-/** Longer than any test takes on a slow machine: only one that hangs reaches it. */
+/** Longer than any process of tests takes on a slow machine: only one that hangs reaches it. */
 const TEST_TIMEOUT_MS = 600_000
+/** Folders whose tests start relays, agents and commands, and wait for them: each file has a process of its own. */
+const BY_FILE = ['crash', 'hostile', 'demo', 'agent', 'integration', 'cli']
+/** So many files of the other folders share a process: it takes longer to load what they test than to test it. */
+const FILES_PER_PROCESS = 12
 
 const root = join(import.meta.dirname, '..')
-const SECOND_CHANCE = '--second-chance'
-const flags = process.argv.slice(2).filter(argument => argument.startsWith('-') && argument !== SECOND_CHANCE)
+const groupsFolder = join(root, 'dist', 'test-groups', String(process.pid))
+const flags = process.argv.slice(2).filter(argument => argument.startsWith('-'))
 const filters = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
 const files = testFiles().filter(
   file => filters.length === 0 || filters.some(filter => file.includes(normalize(filter)))
@@ -23,13 +26,8 @@ if (files.length === 0) {
   console.error(`no test file matches ${filters.join(' ') || 'test/*.test.ts, test/*/*.test.ts'}`)
   process.exit(1)
 }
-const failed = new Set()
-process.exitCode = await runTests(files, availableParallelism() + 1) // most tests wait for processes and sockets
-if (process.exitCode !== 0 && process.argv.includes(SECOND_CHANCE) && failed.size > 0) {
-  const again = [...failed]
-  console.log(`\nonce more, one at a time: ${again.join(', ')}\n`)
-  process.exitCode = await runTests(again, 1)
-}
+process.on('exit', () => rmSync(groupsFolder, { recursive: true, force: true }))
+process.exitCode = await runTests(entriesFor(files), availableParallelism() + 1) // most tests wait for processes and sockets
 
 /** node 20 expands no patterns, and given a folder finds no TypeScript. */
 function testFiles() {
@@ -44,14 +42,42 @@ function testFiles() {
     .sort()
 }
 
+/** What node is given, the longest first: files, and for those that share a process a module that imports them. */
+function entriesFor(files) {
+  mkdirSync(groupsFolder, { recursive: true })
+  const alone = files.filter(file => BY_FILE.includes(folderOf(file)))
+  const folders = new Set(files.map(folderOf).filter(folder => !BY_FILE.includes(folder)))
+  const groups = [...folders].flatMap(folder => {
+    const inFolder = files.filter(file => folderOf(file) === folder)
+    const count = Math.ceil(inFolder.length / FILES_PER_PROCESS)
+    return Array.from({ length: count }, (_, index) =>
+      writeGroup(
+        `${folder}-${index}`,
+        inFolder.filter((_, at) => at % count === index)
+      )
+    )
+  })
+  return [...alone.sort((a, b) => BY_FILE.indexOf(folderOf(a)) - BY_FILE.indexOf(folderOf(b))), ...groups]
+}
+
+function folderOf(file) {
+  return basename(dirname(file))
+}
+
+function writeGroup(name, files) {
+  const path = join(groupsFolder, `${name}.mjs`)
+  writeFileSync(path, files.map(file => `import '../../../${file}'\n`).join(''))
+  return path
+}
+
 function normalize(filter) {
   return filter.replace(/^\.\//, '').replace(/^\*+|\*+$/g, '')
 }
 
-async function runTests(files, concurrency) {
+async function runTests(entries, concurrency) {
   const args = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`]
   const env = { ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) }
-  const child = spawn(process.execPath, [...args, '--test-reporter=spec', ...flags, ...files], {
+  const child = spawn(process.execPath, [...args, '--test-reporter=spec', ...flags, ...entries], {
     cwd: root,
     env,
     stdio: ['inherit', 'pipe', 'inherit']
@@ -81,8 +107,6 @@ function collectClosingLines(stdout) {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) {
-      const place = /^test at (test\/\S+?\.test\.ts):/.exec(stripVTControlCharacters(line))
-      if (place !== null) failed.add(place[1])
       const match = /^[ℹ#] (tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/.exec(
         stripVTControlCharacters(line).trimEnd()
       )

@@ -7,12 +7,13 @@ import type { TreeRelay } from '../../demo/relay-tree.js'
 import { parseMetadata } from '../../src/values/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../../src/values/file-signature.js'
 import { ask } from '../support/http.js'
+import { orLong } from '../support/long.js'
 import { putUntilGone, type SentFile } from '../support/put-stream.js'
 import { startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
 import { type SignedFile, signContent } from '../support/signed-files.js'
 
-const KILLS = 20
+const KILLS = orLong(4, 20)
 const IN_FLIGHT = 50
 /** A relay is killed when it has said yes so often, at the latest. */
 const MOST_ACKNOWLEDGED = 150

@@ -14,7 +14,7 @@ import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
 import { startTcpProxy } from '../support/tcp-proxy.js'
 
 /** How long things go wrong; what comes after may take as long again. */
-const MINUTES = Number(process.env.TREELINE_MINUTES ?? 0.2)
+const MINUTES = Number(process.env.TREELINE_MINUTES ?? 0.1)
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },
   { id: 'relay-a', under: 'root', nodes: ['node-a1'], byLink: true },

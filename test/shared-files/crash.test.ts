@@ -10,11 +10,12 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseMetadata } from '../../src/values/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../../src/values/file-signature.js'
+import { orLong } from '../support/long.js'
 import { originOf, rsaKey, startSharedFiles, TestHop, type TestRelay } from '../support/shared-file-relays.js'
 import type { WriterLine } from '../support/shared-file-writer.js'
 
 const WRITER = fileURLToPath(new URL('../support/shared-file-writer.ts', import.meta.url))
-const ROUNDS = 20
+const ROUNDS = orLong(4, 20)
 
 /** Runs the writer and kills it after some of its lines. @returns all that it said */
 async function writeUntilKilled(folder: string, round: number): Promise<WriterLine[]> {
