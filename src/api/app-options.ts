@@ -2,13 +2,14 @@ import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 
 import { canonicalUrl } from './api-prefix.js'
 import { describe } from './error-handler.js'
 import { requestIdMaker } from './request-ids.js'
+import { originForm } from './request-target.js'
 
 /** What the applications of relays and of agents are made with alike. @param maxFormBytes of a body that is read whole */
 export function commonOptions(maxFormBytes: number) {
   return {
     logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it
     bodyLimit: maxFormBytes,
-    rewriteUrl: (request: { readonly url?: string | undefined }) => canonicalUrl(request.url ?? '/'),
+    rewriteUrl: (request: { readonly url?: string | undefined }) => canonicalUrl(originForm(request.url ?? '/')),
     genReqId: requestIdMaker(),
     requestIdHeader: false,
     schemaErrorFormatter: (errors: FastifySchemaValidationError[], part: string) =>

@@ -1,9 +1,7 @@
-import { hostname as systemHostname } from 'node:os'
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { storageFolders } from '../config/storage-folders.js'
 import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
-import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { VERSION } from '../values/version.js'
 import { checkAccess } from './access.js'
@@ -15,6 +13,7 @@ import { createDraining } from './draining.js'
 import { installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
 import { checkNeedsNoTree } from './no-tree.js'
+import { ownNames } from './own-names.js'
 import { checkProtocol } from './protocol-check.js'
 import { checkHead } from './request-head.js'
 import { createRequestLog } from './request-log.js'
@@ -31,7 +30,7 @@ import { sharedFileRoutes } from './routes/shared-files.js'
 import { sharedFolderRoutes } from './routes/shared-folder.js'
 import { systemRoutes } from './routes/system.js'
 import { treeRoutes } from './routes/tree.js'
-import { answerClientError, MAX_HEADER_BYTES, serverOptions } from './server-options.js'
+import { createPlainServer, MAX_HEADER_BYTES } from './server-options.js'
 import type { Services } from './services.js'
 import { ownHosts } from './web-page.js'
 
@@ -55,12 +54,11 @@ export async function buildApp({
 }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
     ...commonOptions(MAX_FORM_BYTES),
-    http: serverOptions(services.config().limits),
-    clientErrorHandler: answerClientError,
+    serverFactory: listener => createPlainServer(services.config().limits, listener),
+    clientErrorHandler: () => undefined, // ours is with the server already
     forceCloseConnections: 'idle',
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES }
   })
-  app.server.maxHeadersCount = MAX_HEADERS_OFF
   const afterAnswer = installAfterAnswer(app, [
     createRequestObserver(services.metrics.requests),
     createRequestLog(logger),
@@ -100,17 +98,11 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 
 /** Before anything else of a request is read: who is it, and may they? */
 function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
-  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret, localSockets } = services
-  const ownNames = () => {
-    const hostname = topology().find(topology().selfId)?.hostname
-    const { hostnames, listen, httpsListen } = config().general
-    const known = [hostname, systemHostname(), listen.host, httpsListen?.host]
-    return [...hostnames, ...known.filter(name => name !== undefined)]
-  }
+  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret, localSockets, proxySockets } = services
   const identify = createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,
-    isBehindProxy: () => config().general.behindProxy,
-    isOwnHost: ownHosts(ownNames),
+    isBehindProxy: socket => proxySockets.has(socket) || config().general.behindProxy,
+    isOwnHost: ownHosts(ownNames(config, topology)),
     isLocalSocket: socket => localSockets.has(socket),
     adminToken,
     certificates,
@@ -124,7 +116,7 @@ function installCallers(app: FastifyInstance, services: Services, versions: Vers
     reply.header(RELAY_HEADER, VERSION)
     reply.header(REQUEST_ID_HEADER, request.id)
     request.begunAt = performance.now()
-    checkHead(request.raw)
+    checkHead(request.raw, request.originalUrl)
     request.caller = identify(request.raw)
     const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)
     if (isStale) reply.header(LINK_SECRET_HEADER, 'unknown')

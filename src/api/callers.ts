@@ -6,12 +6,12 @@ import type { Caller } from '../values/caller.js'
 import { LINK_SECRET_HEADER } from '../values/header-names.js'
 import { isLoopback, type NetworkSet } from '../values/network-set.js'
 import type { KnownCertificates } from './services.js'
-import { type IsOwnHost, isForeignPage } from './web-page.js'
+import { type IsOwnHost, isForeignPage, type Way } from './web-page.js'
 
 export interface CallerSettings {
   readonly trustedProxies: () => NetworkSet
-  /** Whether all that comes to `general.listen` was passed on by a proxy. */
-  readonly isBehindProxy: () => boolean
+  /** Whether what comes over a plain connection was passed on by a proxy, whatever it has or lacks. */
+  readonly isBehindProxy: (socket: object) => boolean
   readonly isOwnHost: IsOwnHost
   /** Whether a connection came to the socket of `general.socket`, which the file system guards. */
   readonly isLocalSocket: (socket: object) => boolean
@@ -79,20 +79,22 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
       return hasProxyMark(request) && trusted.contains(caller.address) ? namedCaller(request, caller, trusted) : caller
     }
     const mayBePassedOn = caller.kind === 'local' || trusted.contains(caller.address)
-    const isPassedOn = settings.isBehindProxy() || (mayBePassedOn && hasProxyMark(request))
+    const isPassedOn = settings.isBehindProxy(socket) || (mayBePassedOn && hasProxyMark(request))
     return isPassedOn ? proxiedCaller(request, caller, trusted) : caller
   }
 
-  /** Of a connection without TLS or link, by a name that nothing proves. */
-  function comesByHost(request: IncomingMessage): boolean {
+  /** A name proves nothing on a connection without TLS or link; a script in a page can add the marks of a proxy, too. */
+  function wayOf(request: IncomingMessage, { kind }: Caller): Way {
     const { socket } = request
-    if (socket instanceof TLSSocket || settings.isLocalSocket(socket) || request.httpVersionMajor > 1) return false
-    return !settings.isBehindProxy() && !hasProxyMark(request) && !settings.isFromAbove(request)
+    if (socket instanceof TLSSocket || settings.isLocalSocket(socket) || request.httpVersionMajor > 1) return 'proven'
+    if (settings.isFromAbove(request)) return 'proven'
+    if (!settings.isBehindProxy(socket) && !hasProxyMark(request)) return 'plain'
+    return kind === 'proxied' || kind === 'network' ? 'passed-on' : 'proven' // no page has the secret of a link
   }
 
   return request => {
     const caller = plainCaller(request)
-    if (isForeignPage(request, settings.isOwnHost, comesByHost(request))) {
+    if (isForeignPage(request, settings.isOwnHost, wayOf(request, caller))) {
       return { kind: 'web-page', address: caller.address }
     }
     return adminHash !== undefined && showsToken(request, adminHash) ? withToken(caller) : caller

@@ -125,7 +125,8 @@ function answerFailure(failure: Failure, request: FastifyRequest, reply: Fastify
   reply.code(status)
   if (code === 'CLIENT_TOO_SLOW') reply.header('connection', 'close')
   else {
-    reply.removeHeader('connection') // which Fastify sets with a 413
+    // Fastify sets it with a 413. Not removed where it isn't: Node then forgets that a caller has shut down its side.
+    if (reply.hasHeader('connection')) reply.removeHeader('connection')
     discardRest(request.raw, reply.raw)
   }
   if (status === STATUS.BUSY) reply.header('retry-after', String(RETRY_AFTER_S))

@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import { RelayError } from '../values/relay-error.js'
+import { checkTarget } from './request-target.js'
 
 /** Headers of one request. Node drops those beyond `maxHeadersCount` in silence, so it is off and they are counted here. */
 export const MAX_HEADERS = 200
 
 /**
  * Refuses a head that could be read in two ways: who is calling, and how long the body is, must not depend on who reads.
+ * @param target as it came
  * @throws {RelayError} TOO_MANY_HEADERS, INVALID_INPUT
  */
-export function checkHead({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): void {
+export function checkHead(request: Pick<IncomingMessage, 'rawHeaders' | 'headers'>, target: string): void {
+  const { rawHeaders } = request
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     throw new RelayError(
       'TOO_MANY_HEADERS',
@@ -21,4 +24,5 @@ export function checkHead({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): 
     if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
   }
   if (hosts > 1) throw new RelayError('INVALID_INPUT', 'the request has two Host headers')
+  checkTarget(request, target)
 }

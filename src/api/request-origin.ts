@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, Origin } from '../values/caller.js'
 import { PASSED_HEADER } from '../values/header-names.js'
 import { parsePassed } from '../values/passed-relays.js'
+import { leftHalfClosed } from './half-closed.js'
 
 declare module 'fastify' {
   /** What the OpenAPI description takes from a route's schema. */
@@ -44,7 +45,8 @@ class RequestOrigin implements Origin {
   constructor(
     private readonly request: FastifyRequest,
     private readonly reply: FastifyReply,
-    private readonly stopping: AbortSignal
+    private readonly stopping: AbortSignal,
+    private readonly lasts: boolean
   ) {}
 
   get caller(): Caller {
@@ -70,13 +72,23 @@ class RequestOrigin implements Origin {
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.any([clientGone(this.reply), this.stopping])
+    if (this.#signal === undefined) {
+      const gone = [clientGone(this.reply), this.stopping]
+      if (this.lasts) gone.push(leftHalfClosed(this.request.raw, this.reply.raw))
+      this.#signal = AbortSignal.any(gone)
+    }
     return this.#signal
   }
 }
 
-export function originOf(request: FastifyRequest, reply: FastifyReply, stopping: AbortSignal): Origin {
-  return new RequestOrigin(request, reply, stopping)
+/** @param how.lasts for answers that go on until something ends elsewhere: who shuts down its side leaves them. @default false */
+export function originOf(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  stopping: AbortSignal,
+  { lasts = false }: { readonly lasts?: boolean } = {}
+): Origin {
+  return new RequestOrigin(request, reply, stopping, lasts)
 }
 
 /** A header's text, or undefined when it is absent or was sent several times. */

@@ -1,6 +1,9 @@
-import { ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type RequestListener, type Server, ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Config } from '../config/config.js'
+import { answerHalfClosed } from '../values/half-open.js'
+import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 
 /** Longest request line and headers; beyond: 431. */
 export const MAX_HEADER_BYTES = 16 * 1024
@@ -9,7 +12,7 @@ const KEEP_ALIVE_MS = 75_000
 /** How long a refused caller may take to read why. */
 const FLUSH_LIMIT_MS = 5_000
 
-/** What both of our HTTP servers are made with. */
+/** What all of our HTTP servers are made with. */
 export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'headersTimeoutMs'>) {
   return {
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -20,7 +23,32 @@ export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'head
   } as const
 }
 
-/** Answers what is no request, on either server: 408, 431 or 400 and a line of text, then the connection is closed. */
+/** A server of plain HTTP, at an address or a Unix socket, with all of our rules. */
+export function createPlainServer(
+  limits: Pick<Config['limits'], 'headersTimeoutMs'>,
+  listener: RequestListener
+): Server {
+  const server = createServer(serverOptions(limits), listener)
+  completeServer(server, listener)
+  return server
+}
+
+/** The rules that are no options: for each server, whatever it was made by. */
+export function completeServer(server: Server, listener: RequestListener): void {
+  server.maxHeadersCount = MAX_HEADERS_OFF
+  answerHalfClosed(server) // where an answer lasts, half-closed.ts has a rule of its own
+  // The routes say `continue` once all that comes before the body is in order.
+  server.on('checkContinue', listener)
+  server.on('clientError', answerClientError)
+}
+
+/** The answer that a connection is at, or comes to next; undefined while no request waits for one. */
+export function answerUnderWay(connection: Duplex): ServerResponse | undefined {
+  if (!('_httpMessage' in connection)) return undefined // Node's own handler of errors looks here too
+  return connection._httpMessage instanceof ServerResponse ? connection._httpMessage : undefined
+}
+
+/** Answers what is no request, on any server: 408, 431 or 400 and a line of text, then the connection is closed. */
 export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
   if (socket.writableEnded && !socket.destroyed) {
     // More rubbish, while what was answered is on its way out: to destroy it now would take the answer along.
@@ -43,9 +71,9 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}\n`, () => socket.destroy())
 }
 
-/** An answer has begun: ours would end up in the middle of it. Node's own handler looks here too. */
+/** An answer has begun: ours would end up in the middle of it. */
 function isAnswering(socket: Socket): boolean {
-  return '_httpMessage' in socket && socket._httpMessage instanceof ServerResponse && socket._httpMessage.headersSent
+  return answerUnderWay(socket)?.headersSent === true
 }
 
 /** Undefined where there is nothing to answer: the TLS handshake failed, or the connection broke. */

@@ -66,6 +66,8 @@ export interface Services {
   readonly nodeOfSecret: (secret: string) => string | undefined
   /** Connections that came to the socket of `general.socket`. */
   readonly localSockets: WeakSet<object>
+  /** Connections that came to `general.proxy_listen`. */
+  readonly proxySockets: WeakSet<object>
   /** The links that others opened to this relay. */
   readonly links: LinkAdministration
   /** This relay's own link to its policy server; undefined where it holds none. */

@@ -1,9 +1,16 @@
 import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { canonicalHost } from '../values/host-name.js'
 
 /** Hosts that a request may name, without port, in canonical form. */
 export type IsOwnHost = (host: string, request: IncomingMessage) => boolean
+
+/**
+ * How a request came: over plain HTTP, by whatever name; passed on by a proxy, or so it seems; or over what proves that
+ * no name was made to lead here.
+ */
+export type Way = 'plain' | 'passed-on' | 'proven'
 
 /** What a browser says of a request that a page of the same origin, or nobody but the user, caused. */
 const OWN_SITES = new Set(['same-origin', 'none'])
@@ -15,13 +22,17 @@ const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
  * Whether a web page from elsewhere caused a request: by its `Origin`, by what the browser says of its site, or by a
  * host name that was made to lead here (DNS rebinding), which a page may call from its own origin. A browser sends
  * such a request from wherever it runs, with the network, the certificate and the loopback of its user.
- * @param knowsHost whether the connection came by a name that proves nothing: plain HTTP, without a proxy in between
  */
-export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, knowsHost: boolean): boolean {
+export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
   const { origin, host, 'sec-fetch-site': site } = request.headers
   if (site !== undefined && !OWN_SITES.has(String(site))) return true
-  if (knowsHost && host !== undefined && !isOwnHost(hostIn(host), request)) return true
-  return origin !== undefined && !isOwnOrigin(request, origin, isOwnHost, knowsHost)
+  if (way !== 'proven' && host !== undefined && !mayBeAskedFor(hostIn(host), request, isOwnHost, way)) return true
+  return origin !== undefined && !isOwnOrigin(request, origin, isOwnHost, way === 'plain')
+}
+
+/** A proxy may have been asked by an address of its own, which we don't know; none can be made to lead elsewhere. */
+function mayBeAskedFor(host: string, request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
+  return isOwnHost(host, request) || (way === 'passed-on' && isIP(host) !== 0)
 }
 
 /** A page of ours: asked by the same name and port as the page itself, or by the name that a proxy was asked by. */

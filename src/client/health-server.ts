@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { answerHalfClosed } from '../values/half-open.js'
 import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 
 export interface HealthServerOptions {
@@ -34,6 +35,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
 
   const server = createServer({ requestTimeout: REQUEST_LIMIT_MS, headersTimeout: REQUEST_LIMIT_MS })
   server.maxHeadersCount = MAX_HEADERS_OFF
+  answerHalfClosed(server)
   server.maxConnections = MAX_CONNECTIONS
   server.on('request', (request, response) => {
     request.resume()

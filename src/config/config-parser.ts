@@ -107,6 +107,7 @@ function readGeneral(section: Section, directory: string, readFile: ReadFile): C
     nodesListFile: section.read('nodes_list_file', path, '/var/rudder/lib/relay/nodeslist.json'),
     nodesCertsFile: section.read('nodes_certs_file', path, '/var/rudder/lib/ssl/nodescerts.pem'),
     listen: section.read('listen', listenAddress, '127.0.0.1:3030'),
+    proxyListen: section.optional('proxy_listen', listenAddress),
     behindProxy: section.read('behind_proxy', flag, false),
     socket: section.optional('socket', socketPath(directory)),
     hostnames: section.read('hostnames', hostNames, []),
@@ -148,15 +149,20 @@ function checkHttps(section: Section, general: Config['general']): void {
 }
 
 /** What stands before `listen` decides who is local there, and only the configuration can say it. */
-function noticeProxies(section: Section, { behindProxy, socket, trustedProxies }: Config['general']): void {
+function noticeProxies(section: Section, general: Config['general']): void {
+  const { behindProxy, proxyListen, socket, trustedProxies } = general
   if (behindProxy && socket === undefined) {
     const text = 'nobody is a local caller, so nothing can be administered on this machine: set general.socket'
     section.notice('warning', 'behind_proxy', text)
   }
-  if (!behindProxy && LOOPBACK_ADDRESSES.some(address => trustedProxies.contains(address))) {
+  if (
+    !behindProxy &&
+    proxyListen === undefined &&
+    LOOPBACK_ADDRESSES.some(address => trustedProxies.contains(address))
+  ) {
     const text =
       'a proxy on this machine passes requests on, and whoever it lets come without X-Forwarded-For counts as local: ' +
-      'set general.behind_proxy = true, and general.socket for local callers'
+      'give it general.proxy_listen, or set general.behind_proxy = true, and general.socket for local callers'
     section.notice('warning', 'trusted_proxies', text)
   }
 }

@@ -20,13 +20,15 @@ export interface Config {
     readonly nodesCertsFile: string
     /** Plain HTTP, for local clients. */
     readonly listen: ListenAddress
-    /** Ours. HTTPS for agents and other relays; undefined while httpd stands in front. */
+    /** Ours. Plain HTTP for a web server or load balancer in front: nobody there is local. */
+    readonly proxyListen: ListenAddress | undefined
     /** Ours. Whether a web server or load balancer passes on all that comes to `listen`: then none of it is local. */
     readonly behindProxy: boolean
     /** Ours. A Unix socket for callers that may do everything. */
     readonly socket: string | undefined
     /** Ours. Names by which this relay is asked over plain HTTP, besides its host name in the nodes list. */
     readonly hostnames: readonly string[]
+    /** Ours. HTTPS for agents and other relays; undefined while httpd stands in front. */
     readonly httpsListen: ListenAddress | undefined
     /** Ours. PEM files of the certificate that is presented to callers and to neighbours; both or none. */
     readonly httpsCertificateFile: string | undefined

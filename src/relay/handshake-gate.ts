@@ -37,7 +37,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
   /** By the caller's address and port. */
   const shaking = new Map<string, Socket>()
 
-  const server = createServer({ noDelay: true }, socket => {
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
     const source = sourceOf(socket.remoteAddress ?? '')
     const name = nameOf(socket)
     socket.once('error', () => socket.destroy())

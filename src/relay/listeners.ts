@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
+import type { Server as PlainServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { Server as TcpServer } from 'node:net'
+import type { Socket, Server as TcpServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { answerClientError, serverOptions } from '../api/server-options.js'
+import { completeServer, createPlainServer, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
-import { MAX_HEADERS_OFF } from '../values/max-headers.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
@@ -21,68 +21,112 @@ export interface Listeners {
   cut(): void
 }
 
+/** What `localhost` stands for (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
+const LOCALHOST = ['127.0.0.1', '::1']
+
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program listens there already (EADDRINUSE)',
   EADDRNOTAVAIL: 'this machine does not have that address (EADDRNOTAVAIL)',
   EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
 }
 
-/** Opens `general.listen` (plain HTTP) and `general.https_listen` (TLS 1.3): the same routes answer on both. */
+/** What of the relay's is told which connection came where. */
+export interface Arrivals {
+  readonly localSockets: WeakSet<object>
+  readonly proxySockets: WeakSet<object>
+}
+
+/** A server of ours besides Fastify's own. */
+interface OpenServer {
+  /** Speaks HTTP. */
+  readonly http: Server | PlainServer
+  /** Listens, and is closed: the server itself, or what stands before its handshakes. */
+  readonly listening: TcpServer
+}
+
+/**
+ * Opens `general.listen` and `general.proxy_listen` (plain HTTP), `general.https_listen` (TLS 1.3) and
+ * `general.socket`: the same routes answer on all.
+ */
 export async function openListeners(
   app: FastifyInstance,
   config: Config,
   upgrades: Upgrades | undefined,
-  localSockets: WeakSet<object>
+  { localSockets, proxySockets }: Arrivals
 ): Promise<Listeners> {
-  const { listen, httpsListen, maxConnections } = config.general
+  const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
   await app.ready()
   app.server.maxConnections = maxConnections
-  answerExpectations(app, app.server)
   serveUpgrades(app.server, 'connection', upgrades)
-  const tls = httpsListen === undefined ? undefined : createTlsServer(app, config)
-  const gate =
-    tls === undefined ? undefined : createHandshakeGate(tls, { helloLimitMs: config.limits.headersTimeoutMs })
-  const addresses = [await bound('general.listen', listen, app.listen({ host: listen.host, port: listen.port }))]
-  if (tls !== undefined && gate !== undefined && httpsListen !== undefined) {
+  const opened: OpenServer[] = []
+  const addresses: string[] = []
+
+  async function openPlain(
+    setting: string,
+    address: ListenAddress,
+    note?: (socket: Socket) => void
+  ): Promise<PlainServer> {
+    const http = createPlainServer(config.limits, app.routing)
+    http.maxConnections = maxConnections
+    if (note !== undefined) http.prependListener('connection', note)
+    serveUpgrades(http, 'connection', upgrades)
+    await bound(setting, address, bind(http, address))
+    opened.push({ http, listening: http })
+    return http
+  }
+
+  async function openTls(address: ListenAddress): Promise<Server> {
+    const tls = createTlsServer(app, config)
+    const gate = createHandshakeGate(tls, { helloLimitMs: config.limits.headersTimeoutMs })
     gate.maxConnections = maxConnections
     serveUpgrades(tls, 'secureConnection', upgrades)
-    try {
-      await bound('general.https_listen', httpsListen, bind(gate, httpsListen))
-    } catch (error) {
-      await app.close() // or what listens already would keep the process from ending
-      throw error
-    }
+    await bound('general.https_listen', address, bind(gate, address))
+    opened.push({ http: tls, listening: gate })
     addresses.push(`https://${show(gate.address())}`)
+    return tls
   }
-  const { socket } = config.general
-  const local =
-    socket === undefined
-      ? undefined
-      : await openLocalSocket(app, config, socket, connection => void localSockets.add(connection)).catch(
-          async (error: unknown) => {
-            gate?.close()
-            await app.close() // as above
-            throw error
-          }
-        )
-  if (socket !== undefined) addresses.push(`unix:${socket}`)
+
+  async function openAll(): Promise<Server | undefined> {
+    const [first = listen.host, ...others] = listen.host === 'localhost' ? LOCALHOST : [listen.host]
+    const { port } = listen
+    addresses.push(await bound('general.listen', { host: first, port }, app.listen({ host: first, port })))
+    for (const host of others) {
+      await openPlain('general.listen', { host, port: portOf(app.server.address()) }).catch(unlessAbsent)
+    }
+    if (proxyListen !== undefined) {
+      const note = (connection: Socket) => void proxySockets.add(connection)
+      const server = await openPlain('general.proxy_listen', proxyListen, note)
+      addresses.push(`http://${show(server.address())}`)
+    }
+    const tls = httpsListen === undefined ? undefined : await openTls(httpsListen)
+    if (socket !== undefined) {
+      const local = await openLocalSocket(app, config, socket, connection => void localSockets.add(connection))
+      opened.push({ http: local, listening: local })
+      addresses.push(`unix:${socket}`)
+    }
+    return tls
+  }
+
+  const close = () => Promise.all([app.close(), ...opened.map(closed)])
+  const tls = await openAll().catch(async (error: unknown) => {
+    await close() // or what listens already would keep the process from ending
+    throw error
+  })
   return {
     addresses,
     renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
-    drain: async () => {
-      const localClosed = local === undefined ? undefined : closed(local, local)
-      await Promise.all([
-        app.close(),
-        localClosed,
-        tls === undefined || gate === undefined ? undefined : closed(gate, tls)
-      ])
-    },
+    drain: async () => void (await close()),
     cut: () => {
       app.server.closeAllConnections()
-      tls?.closeAllConnections()
-      local?.closeAllConnections()
+      for (const { http } of opened) http.closeAllConnections()
     }
   }
+}
+
+/** A machine may do without IPv6. */
+function unlessAbsent(error: unknown): void {
+  const { code = '' } = (error instanceof Error ? error.cause : undefined) as NodeJS.ErrnoException
+  if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
 }
 
 function createTlsServer(app: FastifyInstance, config: Config): Server {
@@ -95,11 +139,9 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
       requestCert: true,
       rejectUnauthorized: false // who it is, src/api/callers.ts decides: agents' certificates have no CA
     },
-    (request, response) => app.routing(request, response)
+    app.routing
   )
-  server.maxHeadersCount = MAX_HEADERS_OFF
-  answerExpectations(app, server)
-  server.on('clientError', answerClientError)
+  completeServer(server, app.routing)
   return server
 }
 
@@ -110,11 +152,6 @@ function secureContext(config: Config): { cert: string; key: string } {
   }
   const read = (file: string) => withoutByteOrderMark(readFileSync(file, 'utf8'))
   return { cert: read(httpsCertificateFile), key: read(httpsKeyFile) }
-}
-
-/** `Expect: 100-continue` goes to the routes, which say `continue` once all that comes before the body is in order. */
-function answerExpectations(app: FastifyInstance, server: Server | FastifyInstance['server']): void {
-  server.on('checkContinue', (request, response) => app.routing(request, response))
 }
 
 /** @throws {Error} that names the setting, when it cannot listen there */
@@ -139,11 +176,15 @@ function bind(server: TcpServer, { host, port }: ListenAddress): Promise<void> {
 }
 
 /** Resolves when the last connection has gone. */
-function closed(gate: TcpServer, tls: Pick<Server, 'closeIdleConnections'>): Promise<void> {
+function closed({ http, listening }: OpenServer): Promise<void> {
   return new Promise(resolve => {
-    gate.close(() => resolve())
-    tls.closeIdleConnections()
+    listening.close(() => resolve())
+    http.closeIdleConnections()
   })
+}
+
+function portOf(address: ReturnType<TcpServer['address']>): number {
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 function show(address: ReturnType<TcpServer['address']>): string {

@@ -1,11 +1,11 @@
 import { existsSync, lstatSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { answerClientError, serverOptions } from '../api/server-options.js'
+import { createPlainServer } from '../api/server-options.js'
 import type { Config } from '../config/config.js'
-import { MAX_HEADERS_OFF } from '../values/max-headers.js'
+import { serveUpgrades } from './upgrades.js'
 
 /** Its owner and its group may call; the file system keeps everyone else out. */
 const SOCKET_UMASK = 0o117
@@ -22,12 +22,10 @@ export async function openLocalSocket(
   note: (socket: object) => void
 ): Promise<Server> {
   await removeStale(path)
-  const server = createServer(serverOptions(config.limits), (request, response) => app.routing(request, response))
-  server.maxHeadersCount = MAX_HEADERS_OFF
+  const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
   server.maxConnections = config.general.maxConnections
   server.on('connection', note)
-  server.on('checkContinue', (request, response) => app.routing(request, response))
-  server.on('clientError', answerClientError)
+  serveUpgrades(server, 'connection', undefined)
   await listen(server, path)
   return server
 }

@@ -120,6 +120,7 @@ export async function createParts({
     neighbours,
     certificates,
     localSockets: new WeakSet(),
+    proxySockets: new WeakSet(),
     links: createLinkAdministration(registry),
     ownLink: () => ownLinks.dialer?.status,
     sharedFolder: createSharedFolder(config.sharedFolder.path, () => system.config().sharedFolder.followLinks),

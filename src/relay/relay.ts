@@ -27,7 +27,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover(treeLoaded)])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
-  const listeners = await openListeners(app, config, links.acceptor, parts.services.localSockets)
+  const listeners = await openListeners(app, config, links.acceptor, parts.services)
   const { treeSync } = parts.services
   links.dialer?.onChange(({ isConnected }) => {
     if (!isConnected) return

@@ -2,7 +2,9 @@ import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { describe } from '../api/error-handler.js'
 import { checkHead } from '../api/request-head.js'
+import { originForm } from '../api/request-target.js'
 import { RelayError } from '../values/relay-error.js'
+import { afterEarlierAnswers } from './earlier-answers.js'
 import { serveWithoutUpgrade } from './without-upgrade.js'
 
 /** What takes requests that are to become something other than HTTP/1.1: links. */
@@ -24,15 +26,19 @@ export function serveUpgrades(
   upgrades: Upgrades | undefined
 ): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const isForLink = upgrades?.takes(request) === true
-    try {
-      checkHead(request) // before it is written anew: of one that is not whole another request would be made
-      if (isForLink) checkNoPage(request)
-    } catch (error) {
-      return refuse(socket, error)
-    }
-    if (isForLink) upgrades.upgrade(request, socket, head)
-    else serveWithoutUpgrade(server, event, request, socket, head)
+    afterEarlierAnswers(socket, () => {
+      const target = request.url ?? '/'
+      request.url = originForm(target)
+      const isForLink = upgrades?.takes(request) === true
+      try {
+        checkHead(request, target) // before it is written anew: of one that is not whole another request would be made
+        if (isForLink) checkNoPage(request)
+      } catch (error) {
+        return refuse(socket, error)
+      }
+      if (isForLink) upgrades.upgrade(request, socket, head)
+      else serveWithoutUpgrade(server, event, { request, target, socket, head })
+    })
   })
 }
 

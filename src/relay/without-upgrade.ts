@@ -1,6 +1,15 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+interface Offer {
+  readonly request: IncomingMessage
+  /** Of the request, as it came. */
+  readonly target: string
+  readonly socket: Duplex
+  /** What came after the head. */
+  readonly head: Buffer
+}
+
 /**
  * Serves a request that offers a protocol we don't speak as if it had not: a client may offer `h2c` with each of its
  * requests and be content with HTTP/1.1 (RFC 9110, section 7.8). Node has stopped reading it by then, so the
@@ -9,11 +18,9 @@ import type { Duplex } from 'node:stream'
 export function serveWithoutUpgrade(
   server: Pick<Server, 'emit'>,
   event: 'connection' | 'secureConnection',
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer
+  { request, target, socket, head }: Offer
 ): void {
-  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
+  const lines = [`${request.method} ${target} HTTP/${request.httpVersion}`]
   for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
     const name = request.rawHeaders[at] ?? ''
     const value = withoutOffer(name.toLowerCase(), request.rawHeaders[at + 1] ?? '')

@@ -12,6 +12,7 @@ import { startClient } from '../../src/client/client.js'
 import type { UpperLink } from '../../src/links/upper-link.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
+import { askHalfClosed } from '../support/half-closing.js'
 import { startUpperSide } from '../support/links.js'
 
 const plain = { headers: {}, silenceLimitMs: 5_000 }
@@ -224,6 +225,10 @@ test('health and metrics, and nothing else', async t => {
   assert.match(metrics, /^treeline_client_links_total 1$/m)
   for (const path of ['/', '/metrics', '/v1/system', '/v1/system/alive/x']) assert.equal((await ask(path)).status, 404)
   assert.equal((await ask('/v1/system/alive', { method: 'POST' })).status, 405)
+  const { hostname: host, port } = new URL(client.healthAddress)
+  const way = { name: 'health', to: { host, port: Number(port) } }
+  const halfClosed = await askHalfClosed(t, way, 'GET /v1/system/metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+  assert.match(halfClosed, /^HTTP\/1\.1 200 [\s\S]*treeline_client_connected 1\n/)
   upper.server.close()
   upper.cut()
   await eventually('the loss', async () => (await ready()) === 500)

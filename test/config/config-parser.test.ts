@@ -52,6 +52,7 @@ test('every key is honoured', () => {
     nodes_certs_file = "/abs/certs.pem"
     listen = "[::1]:0"
     behind_proxy = true
+    proxy_listen = "127.0.0.1:3031"
     socket = "relay.sock"
     hostnames = ["alias.example.com"]
     https_listen = "0.0.0.0:8443"
@@ -120,6 +121,7 @@ test('every key is honoured', () => {
     nodesListFile: '/etc/relay/nodeslist.json',
     nodesCertsFile: '/abs/certs.pem',
     listen: { host: '::1', port: 0 },
+    proxyListen: { host: '127.0.0.1', port: 3031 },
     behindProxy: true,
     socket: '/etc/relay/relay.sock',
     hostnames: ['alias.example.com'],
@@ -241,6 +243,7 @@ test('what stands before general.listen is asked for where it matters', () => {
   assert.match(noticesOf('trusted_proxies = ["::1"]').join(), /general\.behind_proxy = true/)
   assert.match(noticesOf('behind_proxy = true').join(), /behind_proxy: nobody is a local caller.*general\.socket/)
   assert.deepEqual(noticesOf('trusted_proxies = ["192.0.2.1"]'), [])
+  assert.deepEqual(noticesOf('trusted_proxies = ["127.0.0.1"]\nproxy_listen = "127.0.0.1:3031"'), [])
   assert.deepEqual(noticesOf('trusted_proxies = ["127.0.0.1"]\nbehind_proxy = true\nsocket = "s"'), [])
 })
 

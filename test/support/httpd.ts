@@ -72,7 +72,7 @@ export async function startHttpd(
     `ErrorLog "${join(folder, 'error.log')}"`,
     ...(process.getuid?.() === 0 ? ['User #65534', 'Group #65534'] : []),
     ...[ours, packaged].map(port => `Listen 127.0.0.1:${port}`),
-    host(ours, page.replaceAll('http://127.0.0.1:3030', relay.localUrl)),
+    host(ours, page.replaceAll('http://127.0.0.1:3031', relay.localUrl)),
     host(packaged, PACKAGED(relay.localUrl))
   ]
   await writeFile(conf, `${[...loadModules(), ...lines].join('\n')}\n`)

@@ -83,7 +83,7 @@ async function nginxConf(folder: string, port: number, { cert, key, plain }: Fro
     .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
     .replace('/etc/nginx/root.pem', cert)
     .replace('/etc/nginx/root.key', key)
-    .replaceAll('http://127.0.0.1:3030', plain)
+    .replaceAll('http://127.0.0.1:3031', plain)
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${folder}/${kind};`)
   return [
     `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; events {}`,

@@ -67,7 +67,7 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
     which: Pick<RunOrder, 'nodes' | 'isSingle'>
   ): Promise<FastifyReply> {
     const form = formOf(request)
-    const origin = originOf(request, reply, services.stopping)
+    const origin = originOf(request, reply, services.stopping, { lasts: true })
     const asynchronous = readFlag(form, 'asynchronous')
     const waitMs = readWait(form, asynchronous)
     const run = await services.remoteRuns.start({

@@ -111,7 +111,7 @@ export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stoppi
     },
     (request, reply) => {
       const run = findRun(request.params.runId)
-      const { signal } = originOf(request, reply, stopping)
+      const { signal } = originOf(request, reply, stopping, { lasts: true })
       reply.type(NDJSON).header(RUN_ID_HEADER, run.id)
       return reply.send(Readable.from(eventLines(run.events(request.query.after, signal)), { objectMode: false }))
     }
