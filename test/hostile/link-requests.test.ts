@@ -53,8 +53,10 @@ test('a link on which as many requests hang as there may be: a large file for it
   await eventually('all to hang', () => requestsIn(link.bytes()).length >= 1_024)
   assert.equal(await put(tree, 'e1', 3 * MIB), 202)
   await assertOthersServed(tree)
-  // The lane that nobody could ask for was waited for until now.
-  await new Promise(resolve => setTimeout(resolve, 2_500))
+  await eventually('the end of the wait for a lane that nobody could ask for', async () => {
+    const { entries } = JSON.parse((await ask(root, '/outbox')).text)
+    return entries.length === 1 && /\S/.test(entries[0].last_error ?? '')
+  })
   await assertOthersServed(tree)
   stop.abort()
   await Promise.all(hanging)

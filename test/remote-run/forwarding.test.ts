@@ -123,10 +123,13 @@ test('a cancel goes down to the processes of each level', async t => {
 })
 
 test('an asynchronous run survives a lost stream: it is taken up again where it broke', async t => {
-  const tree = await startTree(t, `${HOST}echo one $h\nsleep 0.3\necho two $h\n`)
+  const folder = temporaryFolder(t)
+  const untilLost = `while [ ! -e ${folder}/lost ]; do sleep 0.02; done`
+  const tree = await startTree(t, `${HOST}echo one $h\n${untilLost}\necho two $h\n`)
   const run = await tree.root.start(orderOf({ asynchronous: true, nodes: ['b', 'c'] }))
   await waitForEvent(run, event => event.event === 'output' && event.node === 'c')
   tree.relayHop.lose()
+  writeFileSync(join(folder, 'lost'), '')
   const events = await allEvents(run)
   assert.deepEqual(outcomesOf(events), { b: 'done 0', c: 'done 0' })
   const output = events.flatMap(event => (event.node === 'c' ? (event.data ?? []) : []))
