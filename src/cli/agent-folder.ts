@@ -1,9 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AgentConfig } from '../config/agent-config.js'
 import { errorMessage, UsageError } from './command-error.js'
+import { readNamedFile } from './named-file.js'
 
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
@@ -31,9 +31,13 @@ export async function policyServerOf({ upstream }: AgentConfig): Promise<{
   const { host, port, serverCertificateFile, caFile } = upstream
   const server = `https://${host.includes(':') ? `[${host}]` : host}:${port}`
   if (serverCertificateFile === undefined) {
-    return { server, ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8'), pin: undefined }
+    return {
+      server,
+      ca: caFile === undefined ? undefined : await readNamedFile('upstream.ca_file', caFile),
+      pin: undefined
+    }
   }
-  const blocks = (await readFile(serverCertificateFile, 'utf8')).match(PEM_BLOCK) ?? []
+  const blocks = (await readNamedFile('upstream.server_certificate_file', serverCertificateFile)).match(PEM_BLOCK) ?? []
   return { server, ca: undefined, pin: blocks.map(fingerprint) }
 }
 

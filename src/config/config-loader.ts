@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { utf16Problem } from '../values/byte-order-mark.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
 
@@ -50,6 +51,8 @@ function readText(path: string): string {
   if (!stats.isFile()) throw new Error(`${path} is not a file`)
   if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} has more than ${MAX_FILE_BYTES} bytes`)
   const bytes = readFileSync(path)
+  const problem = utf16Problem(bytes)
+  if (problem !== undefined) throw new Error(`${path}: ${problem}`)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {

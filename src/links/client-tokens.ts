@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { CLIENT_KEY_RULE, isClientKey } from '../values/client-key.js'
 import type { Logger } from '../values/logger.js'
 
@@ -93,7 +94,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
 function readRules(file: string): TokenRule[] {
   try {
     if (statSync(file).size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`)
-    return parseClientTokens(readFileSync(file, 'utf8'))
+    return parseClientTokens(withoutByteOrderMark(readFileSync(file, 'utf8')))
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`tokens.clients_file ${file}: ${why}`, { cause })

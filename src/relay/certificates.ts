@@ -2,6 +2,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { KnownCertificates } from '../api/services.js'
 import type { Tree } from '../tree/tree-service.js'
+import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 
 const SETTING = 'output.upstream.server_certificate_file'
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
@@ -48,7 +49,7 @@ function readFingerprints(file: string): string[] {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return withoutByteOrderMark(readFileSync(file, 'utf8'))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new Error(`${SETTING}: the policy server's certificate cannot be read: ${why}`, { cause: error })

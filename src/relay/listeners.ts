@@ -1,13 +1,12 @@
-import { readFileSync } from 'node:fs'
 import type { Server as PlainServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket, Server as TcpServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { completeServer, createPlainServer, serverOptions } from '../api/server-options.js'
 import type { Config, ListenAddress } from '../config/config.js'
-import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
+import { readTextFile } from './text-file.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
 export interface Listeners {
@@ -150,8 +149,10 @@ function secureContext(config: Config): { cert: string; key: string } {
   if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
     throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
   }
-  const read = (file: string) => withoutByteOrderMark(readFileSync(file, 'utf8'))
-  return { cert: read(httpsCertificateFile), key: read(httpsKeyFile) }
+  return {
+    cert: readTextFile('general.https_certificate_file', httpsCertificateFile),
+    key: readTextFile('general.https_key_file', httpsKeyFile)
+  }
 }
 
 /** @throws {Error} that names the setting, when it cannot listen there */

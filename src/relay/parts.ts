@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { createMetrics, type Metrics } from '../api/metrics.js'
@@ -26,6 +25,7 @@ import { createFollowing } from './following.js'
 import { createLinks, createRegistry, type Links } from './links.js'
 import { createMembership, type Membership } from './membership.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
+import { readTextFile } from './text-file.js'
 
 /** Short tokens can be guessed. */
 
@@ -195,7 +195,7 @@ function paceLimits({ metadataTimeoutMs, rateWindowMs, minBytesPerSecond }: Conf
 
 function readToken(file: string | undefined): string | undefined {
   if (file === undefined) return undefined
-  const token = readFileSync(file, 'utf8').trim()
+  const token = readTextFile('tokens.admin_file', file).trim()
   if (token.length >= MIN_TOKEN_LENGTH) return token
   throw new Error(`tokens.admin_file ${file}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
 }

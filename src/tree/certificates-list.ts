@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { byteOrderMarkLength } from '../values/byte-order-mark.js'
+import { byteOrderMarkLength, utf16Problem } from '../values/byte-order-mark.js'
 
 /** Bound of a certificates file: 100,000 nodes with two certificates of 4096-bit keys each. */
 export const MAX_CERTIFICATES_BYTES = 512 * 1024 * 1024
@@ -52,6 +52,8 @@ export function* parseCertificates(
 ): Generator<ListedCertificate> {
   const fail = (line: number, what: string): CertificatesListError =>
     new CertificatesListError(`cannot use the certificates file ${source}: line ${line}: ${what}`)
+  const problem = utf16Problem(file)
+  if (problem !== undefined) throw new CertificatesListError(`cannot use the certificates file ${source}: ${problem}`)
   let begun: { readonly label: string; readonly line: number; readonly offset: number } | undefined
   for (const { line, start, end } of linesOf(file)) {
     if (file[start] !== DASH) continue

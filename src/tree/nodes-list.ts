@@ -47,14 +47,24 @@ export function parseNodesList(text: string, source: string): NumberedNodes {
 
 function parseObject(text: string, source: string): Record<string, unknown> {
   let value: unknown
+  const json = readable(text, source)
   try {
-    value = JSON.parse(withoutByteOrderMark(text))
+    value = JSON.parse(json)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new NodesListError(`cannot use the nodes list ${source}: it is not complete JSON: ${reason.slice(0, 200)}`)
   }
   if (!isObject(value)) throw new NodesListError(`cannot use the nodes list ${source}: it is not a JSON object`)
   return value
+}
+
+function readable(text: string, source: string): string {
+  try {
+    return withoutByteOrderMark(text)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new NodesListError(`cannot use the nodes list ${source}: ${reason}`)
+  }
 }
 
 /** @returns the node, or what is wrong with it */

@@ -60,7 +60,7 @@ async function readUpstreamPins(
     return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
   }
   try {
-    const upstreamPins = parseCertificates(await readFile(file, 'utf8'))
+    const upstreamPins = parseCertificates(withoutByteOrderMark(await readFile(file, 'utf8')))
     if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
     return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
   } catch (error) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
@@ -154,6 +154,20 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.equal((await reload()).status, 200)
   })
 
+  await t.test('a file in UTF-16 is called so, by its name and with what to do', async () => {
+    const certsFile = join(root.directory, 'allnodescerts.pem')
+    for (const file of [nodesFile, certsFile, configFile, root.certificateFile, root.keyFile]) {
+      const whole = await readFile(file, 'utf8')
+      await writeFile(file, Buffer.from(`\uFEFF${whole}`, 'utf16le'))
+      const { status, text } = await reload()
+      assert.equal(status, 500)
+      assert.ok(text.includes(basename(file)), text)
+      assert.match(text, /it is in UTF-16, .*: save it as UTF-8/)
+      await writeFile(file, whole)
+    }
+    assert.equal((await reload()).status, 200)
+  })
+
   await t.test('uuid and metrics', async () => {
     const uuid = await ask(root, '/uuid')
     assert.deepEqual([uuid.status, uuid.text], [200, 'root'])
@@ -162,7 +176,7 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.match(text, /^treeline_nodes 6$/m)
     assert.match(text, /^rudder_relayd_managed_nodes_total 5$/m)
     assert.match(text, /^rudder_relayd_sub_nodes_total 6$/m)
-    assert.match(text, /^treeline_http_requests_total\{[^}]*route="[^"]*\/system\/reload"[^}]*status="500"[^}]*\} 7$/m)
+    assert.match(text, /^treeline_http_requests_total\{[^}]*route="[^"]*\/system\/reload"[^}]*status="500"[^}]*\} 12$/m)
     assert.match(text, /^process_resident_memory_bytes \d+/m)
     assert.equal(JSON.parse((await ask(root, '/openapi.json')).text).openapi.slice(0, 3), '3.1')
   })
