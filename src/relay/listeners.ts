@@ -3,9 +3,11 @@ import { createServer, type Server } from 'node:https'
 import type { Socket, Server as TcpServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { completeServer, createPlainServer, serverOptions } from '../api/server-options.js'
+import type { KnownCertificates } from '../api/services.js'
 import type { Config, ListenAddress } from '../config/config.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
+import { judgeCertificate } from './presented-certificate.js'
 import { readTextFile } from './text-file.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
@@ -29,8 +31,9 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
 }
 
-/** What of the relay's is told which connection came where. */
+/** What of the relay's is told which connection came where, and knows the certificates of neighbours. */
 export interface Arrivals {
+  readonly certificates: KnownCertificates
   readonly localSockets: WeakSet<object>
   readonly proxySockets: WeakSet<object>
 }
@@ -51,7 +54,7 @@ export async function openListeners(
   app: FastifyInstance,
   config: Config,
   upgrades: Upgrades | undefined,
-  { localSockets, proxySockets }: Arrivals
+  { certificates, localSockets, proxySockets }: Arrivals
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
   await app.ready()
@@ -76,7 +79,10 @@ export async function openListeners(
 
   async function openTls(address: ListenAddress): Promise<Server> {
     const tls = createTlsServer(app, config)
-    const gate = createHandshakeGate(tls, { helloLimitMs: config.limits.headersTimeoutMs })
+    const gate = createHandshakeGate(tls, {
+      helloLimitMs: config.limits.headersTimeoutMs,
+      judge: connection => judgeCertificate(connection, certificates)
+    })
     gate.maxConnections = maxConnections
     serveUpgrades(tls, 'secureConnection', upgrades)
     await bound('general.https_listen', address, bind(gate, address))

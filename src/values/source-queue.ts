@@ -26,6 +26,13 @@ export class SourceQueue<T> implements Iterable<T> {
     if (items.size === 0) this.#bySource.delete(source)
   }
 
+  /** Takes out all of one source, the oldest first. */
+  takeAll(source: string): T[] {
+    const items = [...(this.#bySource.get(source) ?? [])]
+    for (const item of items) this.delete(source, item)
+    return items
+  }
+
   /** Takes out the oldest of the source whose turn it is. */
   next(): T | undefined {
     const [entry] = this.#bySource

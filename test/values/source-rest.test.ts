@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { SourceQueue } from '../../src/values/source-queue.js'
+import { SourceRest } from '../../src/values/source-rest.js'
+
+test('a source rests for the longest time that it was told to, and then no more; each end is told once', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  fc.assert(
+    fc.property(fc.array(fc.record({ source: fc.constantFrom('a', 'b'), ms: fc.nat(50) })), rests => {
+      const ended: string[] = []
+      const rest = new SourceRest(source => ended.push(source))
+      for (const { source, ms } of rests) rest.begin(source, ms)
+      const longest = (source: string) => rests.filter(found => found.source === source).map(({ ms }) => ms)
+      for (const source of ['a', 'b']) assert.equal(rest.has(source), longest(source).length > 0)
+      t.mock.timers.tick(60)
+      assert.deepEqual([rest.has('a'), rest.has('b')], [false, false])
+      assert.deepEqual(
+        ended.sort(),
+        ['a', 'b'].filter(source => longest(source).length > 0)
+      )
+      rest.end('a')
+      assert.equal(ended.length, new Set(ended).size)
+    })
+  )
+})
+
+test('what waits of one source is taken out whole, oldest first, and nothing of others', () => {
+  const queue = new SourceQueue<number>()
+  for (const [item, source] of ['a', 'b', 'a', 'c', 'a'].entries()) queue.add(source, item)
+  assert.deepEqual(queue.takeAll('a'), [0, 2, 4])
+  assert.deepEqual(queue.takeAll('a'), [])
+  assert.deepEqual([queue.size, ...queue], [2, 1, 3])
+})
