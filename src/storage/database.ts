@@ -5,6 +5,7 @@ import { diskFailure, isDamage } from '../values/disk-failure.js'
 import { PACKAGE_ROOT } from '../values/package-root.js'
 import { RelayError } from '../values/relay-error.js'
 import { checkInPlace } from './in-place.js'
+import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite.js'
 
 export type { Database } from 'better-sqlite3'
@@ -65,6 +66,8 @@ function migrate(db: Database, schema: Schema): void {
   if (done > names.length) {
     throw new Error(`it has schema ${done}, and this version of Treeline knows ${names.length}: install the newer one`)
   }
+  if (done === names.length) return
+  db.function('canonical_host', { deterministic: true }, (hostname, id) => oldHostName(String(hostname), String(id)))
   const apply = db.transaction((name: string, version: number) => {
     if (Number(db.pragma('user_version', { simple: true })) >= version) return // another process was first
     db.exec(readFileSync(join(folder, name), 'utf8'))

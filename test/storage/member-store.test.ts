@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberStore, type MemberRow } from '../../src/storage/member-store.js'
+import { Sqlite } from '../../src/storage/sqlite.js'
+import { canonicalHost } from '../../src/values/host-name.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 const MEMBER: MemberRow = {
@@ -104,4 +107,31 @@ test('certificates are listed while they are good: not ended, not revoked; in pa
   )
   assert.equal(store.join({ ...MEMBER, id: 'relay-2' }, certificate('relay-2', 'DD')), false, 'two uses were made')
   assert.equal(store.member('relay-2'), undefined)
+})
+
+test('members of an older database have their host names in the form in which names are compared now', async t => {
+  const file = join(await temporaryFolder(t), 'state.db')
+  const names = readdirSync('migrations/state').filter(name => name.endsWith('.sql'))
+  const before = names.sort().filter(name => name < '0012')
+  const old = new Sqlite(file)
+  for (const name of before) old.exec(readFileSync(join('migrations/state', name), 'utf8'))
+  old.pragma(`user_version = ${before.length}`)
+  const insert = old.prepare(`INSERT INTO members (id, kind, policy_server, hostname, key_hash, joined_at)
+    VALUES (?, 'relay', 'root', ?, '', 0)`)
+  const spellings: readonly [id: string, old: string, now: string][] = [
+    ['dot', 'Relay.Example.', 'relay.example'],
+    ['usual', 'relay-2.example', 'relay-2.example'],
+    ['mapped', '::ffff:192.0.2.1', '192.0.2.1'],
+    ['long', '2001:DB8:0:0::1', '2001:db8::1'],
+    ['port', 'relay-3.example:8443', 'relay-3.example'],
+    ['Short', '127.1', 'short.invalid'],
+    ['-x', '0x7f.1', '2d78.invalid']
+  ]
+  for (const [id, hostname] of spellings) insert.run(id, hostname)
+  old.close()
+  const db = openDatabase(file, 'state')
+  t.after(() => db.close())
+  const store = createMemberStore(db)
+  for (const [id, , hostname] of spellings) assert.equal(store.byHostname(hostname)?.id, id, hostname)
+  for (const member of store.members('', 10)) assert.equal(canonicalHost(member.hostname), member.hostname)
 })

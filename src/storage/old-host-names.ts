@@ -1,0 +1,17 @@
+import { canonicalHost } from '../values/host-name.js'
+
+const PORT = /^(.*):\d{1,5}$/
+
+/**
+ * A member's host name as it was taken once, in the form in which names are taken now. What cannot be a host name (`127.1`) was
+ * never any use, and would keep the whole tree from being read: a name stands for it that nobody has (RFC 2606).
+ */
+export function oldHostName(hostname: string, memberId: string): string {
+  const withoutPort = PORT.exec(hostname)?.[1] ?? ''
+  return (
+    canonicalHost(hostname) ??
+    canonicalHost(withoutPort) ??
+    canonicalHost(`${memberId}.invalid`) ??
+    `${Buffer.from(memberId).toString('hex').slice(0, 60)}.invalid`
+  )
+}
