@@ -14,8 +14,8 @@ const STORAGE_MODE = 0o700
 
 interface AgentCommandOptions {
   readonly config: string
-  readonly test: boolean
-  readonly strict: boolean
+  readonly test?: boolean
+  readonly strict?: boolean
 }
 
 /** `treeline agent`. */
@@ -24,15 +24,15 @@ export function register(program: Command): void {
     .command('agent')
     .description('Be the agent of a node, until SIGTERM: hold a link to its policy server, and run when asked')
     .option('-c, --config <dir>', 'directory of agent.conf and logging.conf', DEFAULT_DIRECTORY)
-    .option('-t, --test', 'check the configuration, say what is wrong, and exit', false)
-    .option('--strict', 'with --test: warnings are errors', false)
+    .option('-t, --test', 'check the configuration, say what is wrong, and exit')
+    .option('--strict', 'with --test: warnings are errors')
     .action(async (options: AgentCommandOptions) => {
       process.exitCode = await runAgent(options)
     })
 }
 
 /** Runs an agent until SIGTERM or SIGINT. @returns the exit code */
-async function runAgent({ config: directory, test, strict }: AgentCommandOptions): Promise<number> {
+async function runAgent({ config: directory, test = false, strict = false }: AgentCommandOptions): Promise<number> {
   const config = await readAgentConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) return testConfig(directory, config, strict)
@@ -87,7 +87,7 @@ async function serve(config: AgentConfig): Promise<void> {
 
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {
   const { loadAgentConfig } = await import('../config/agent-loader.js')
-  return readOrTell(() => loadAgentConfig(directory))
+  return readOrTell(directory, () => loadAgentConfig(directory))
 }
 
 function stopSignal(): Promise<string> {

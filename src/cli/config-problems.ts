@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { ConfigError } from '../config/config.js'
 
 interface Noticed {
@@ -6,9 +7,14 @@ interface Noticed {
 
 /**
  * What `read` gives, with its notices told on standard error.
+ * @param directory that of `--config`
  * @returns undefined once the problems of a configuration that cannot be used are told
  */
-export function readOrTell<T extends Noticed>(read: () => T): T | undefined {
+export function readOrTell<T extends Noticed>(directory: string, read: () => T): T | undefined {
+  if (statSync(directory, { throwIfNoEntry: false })?.isFile() === true) {
+    tell(`--config ${directory} is a file; name the folder that it is in`)
+    return undefined
+  }
   try {
     const config = read()
     for (const { level, text } of config.notices) tell(`${level}: ${text}`)

@@ -29,7 +29,7 @@ export function register(program: Command): void {
     .argument('<source>', 'id of the node that shared it')
     .argument('<file-id>', 'its name')
     .argument('<dest>', 'where it goes; replaced at once, when all is well; a FIFO or device is written to')
-    .option('--target <id>', 'id of this node (default: as in --config, or the agent’s)')
+    .option('--target <id>', "id of this node (default: as in --config, or the agent's)")
     .option('--open-key <file>', 'the file is sealed: our private key that opens it (PEM)')
     .option('--keep-sealed', 'take a sealed file as it is, to be opened elsewhere')
     .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")

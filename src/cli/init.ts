@@ -1,10 +1,13 @@
+import { access, constants } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../config/address-readers.js'
+import type { TakenOver } from '../membership/take-over.js'
 import type { PublicAddress } from '../membership/texts.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
+import { whyUnreadable } from './named-file.js'
 import { ownProgram } from './own-program.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
 import { readDuration } from './time-option.js'
@@ -13,7 +16,7 @@ const DEFAULT_PORT = 443
 
 interface InitOptions {
   readonly dir: string
-  readonly host: readonly string[]
+  readonly host?: readonly string[]
   readonly listen: string
   readonly lifetime: string
   readonly nodesList?: string
@@ -28,12 +31,11 @@ export function register(program: Command): void {
   program
     .command('init')
     .description('Make the root of a new tree: identity, CA, certificate, configuration, database')
-    .option('--dir <dir>', 'the folder for all of it', '/etc/treeline')
+    .option('--dir <dir>', 'the folder for keys, certificates and configuration', '/etc/treeline')
     .option(
       '--host <name[:port]>',
       'what others reach this machine by; may be given several times (default: its host name, port 443)',
-      (text: string, before: readonly string[]) => [...before, text],
-      [] as readonly string[]
+      (text: string, before: readonly string[] = []) => [...before, text]
     )
     .option('--listen <host:port>', 'where callers on this machine are served, plain HTTP', '127.0.0.1:3030')
     .option('--lifetime <time>', 'how long the first certificate is good for; it renews itself', '90days')
@@ -49,9 +51,8 @@ async function init(options: InitOptions): Promise<void> {
   const { formerRoot, makeRoot } = await import('../membership/new-root.js')
   const { dataFolders } = await import('../membership/data-folders.js')
   const { unitName } = await import('../membership/unit.js')
-  const { readExistingTree } = await import('../membership/take-over.js')
   const folder = resolve(options.dir)
-  const [first = readHost('--host', hostname()), ...others] = options.host.map(text => readHost('--host', text))
+  const [first = readHost('--host', hostname()), ...others] = (options.host ?? []).map(text => readHost('--host', text))
   if (options.certs !== undefined && options.nodesList === undefined) throw new UsageError('--certs needs --nodes-list')
   if (listenAddress.parse(options.listen) === undefined) {
     throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
@@ -66,10 +67,9 @@ async function init(options: InitOptions): Promise<void> {
     throw new UsageError(`${former} is there already: choose another --dir, or move away what is in it`)
   }
   const nowMs = Date.now()
+  const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
+  const takenOver = await readTakenOver(options, nowMs)
   try {
-    const takenOver =
-      options.nodesList === undefined ? undefined : await readExistingTree(options.nodesList, options.certs, nowMs)
-    const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
     await makeRoot({
       folder,
       addresses: [first, ...others],
@@ -91,6 +91,23 @@ then, to grow a tree:  treeline token create --relay --config ${folder}${await c
   } catch (error) {
     if (error instanceof CommandError) throw error
     throw new CommandError(errorMessage(error), undefined, { cause: error })
+  }
+}
+
+/** The tree in the files that are named. @throws {UsageError} when one cannot be read or used */
+async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): Promise<TakenOver | undefined> {
+  if (nodesList === undefined) return undefined
+  const { readExistingTree } = await import('../membership/take-over.js')
+  const named = [['--nodes-list', nodesList] as const, ...(certs === undefined ? [] : [['--certs', certs] as const])]
+  for (const [option, file] of named) {
+    await access(file, constants.R_OK).catch((cause: unknown) => {
+      throw new UsageError(whyUnreadable(option, file, cause), { cause })
+    })
+  }
+  try {
+    return await readExistingTree(nodesList, certs, nowMs)
+  } catch (cause) {
+    throw new UsageError(`--nodes-list: ${errorMessage(cause)}`, { cause })
   }
 }
 

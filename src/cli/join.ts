@@ -190,7 +190,7 @@ function readUrl(text: string): URL {
 
 async function readToken({ token, tokenFile }: JoinOptions): Promise<JoinToken> {
   if ((token === undefined) === (tokenFile === undefined)) {
-    throw new UsageError('one of --token and --token-file is needed')
+    throw new UsageError('give either --token or --token-file')
   }
   const text = token ?? (await readNamedFile('--token-file', tokenFile ?? ''))
   const parsed = parseJoinToken(text.trim())

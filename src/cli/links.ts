@@ -14,11 +14,13 @@ interface CloseOptions extends ServerOptions {
 
 /** `treeline links list | close`. */
 export function register(program: Command): void {
-  const links = program.command('links').description('Connections that relays, nodes and clients opened to a relay')
-  addServerOptions(links.command('list').description('All of them, the oldest first'))
+  const links = program
+    .command('links')
+    .description('List and close connections that relays, nodes and clients opened to a relay')
+  addServerOptions(links.command('list').description('List all links, the oldest first'))
     .option('--json', 'print JSON')
     .action(list)
-  addServerOptions(links.command('close').description('Close one; whoever held it opens another'))
+  addServerOptions(links.command('close').description('Close a link; whoever held it opens another'))
     .argument('<id>', 'id of a relay or node')
     .option('--client', 'the id is a client key, for all its clients, or the id of one client')
     .action(close)

@@ -61,7 +61,7 @@ export function register(program: Command): void {
 
 function addFromOptions(command: Command): Command {
   return addServerOptions(command)
-    .option('--target <id>', 'id of this node (default: as in --config, or the agent’s)')
+    .option('--target <id>', "id of this node (default: as in --config, or the agent's)")
     .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
 }
 

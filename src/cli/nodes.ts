@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { checkNodeId } from '../values/ids.js'
 import { asObject, type JsonObject } from './json.js'
 import { listNodes } from './node-pages.js'
 import { pathOf } from './relay-client.js'
@@ -11,13 +12,15 @@ interface NodesOptions extends ServerOptions {
 
 /** `treeline nodes list | show | route | import`. */
 export function register(program: Command): void {
-  const nodes = program.command('nodes').description('The nodes that a relay knows')
-  addServerOptions(nodes.command('list').description('All of them')).option('--json', 'print JSON').action(list)
-  addServerOptions(nodes.command('show').description('One node, and its certificates'))
-    .argument('<id>')
+  const nodes = program.command('nodes').description('List, show, route, import, move and remove nodes')
+  addServerOptions(nodes.command('list').description('List all nodes that the relay knows'))
+    .option('--json', 'print JSON')
+    .action(list)
+  addServerOptions(nodes.command('show').description('Show a node, and its certificates'))
+    .argument('<id>', 'of the node or relay')
     .option('--json', 'print JSON')
     .action(show)
-  addServerOptions(nodes.command('route').description('Where the relay sends a request for a node'))
+  addServerOptions(nodes.command('route').description('Show where the relay sends a request for a node'))
     .argument('<id>', 'any id, also of a node that is not below the relay')
     .option('--json', 'print JSON')
     .action(route)
@@ -31,21 +34,22 @@ export function register(program: Command): void {
   addServerOptions(
     nodes
       .command('restore')
-      .description('Of a tree of members: make them from the nodes list, where the database is gone')
+      .description('Make the members of a tree anew from its nodes list, where the database is gone')
   ).action(async (options: ServerOptions) => {
     const { restoreMembers } = await import('./nodes-restore.js')
     await restoreMembers(options)
   })
-  addServerOptions(nodes.command('remove').description('Of a tree of members: remove one, and revoke its certificates'))
-    .argument('<id>')
+  addServerOptions(nodes.command('remove').description('Remove a member of the tree, and revoke its certificates'))
+    .argument('<id>', 'of the node or relay')
     .action(remove)
-  addServerOptions(nodes.command('move').description('Of a tree of members: put one under another policy server'))
-    .argument('<id>')
+  addServerOptions(nodes.command('move').description('Put a member of the tree under another policy server'))
+    .argument('<id>', 'of the node or relay')
     .requiredOption('--under <relay>', 'its new policy server')
     .action(move)
 }
 
 async function remove(id: string, options: ServerOptions): Promise<void> {
+  checkNodeId(id)
   await withClient(options, async client => {
     await client.text({ method: 'DELETE', path: pathOf('v1', 'members', id) })
     console.log(`${id} is removed; what it still has of certificates is good for nothing`)
@@ -53,6 +57,7 @@ async function remove(id: string, options: ServerOptions): Promise<void> {
 }
 
 async function move(id: string, options: ServerOptions & { readonly under: string }): Promise<void> {
+  for (const named of [id, options.under]) checkNodeId(named)
   await withClient(options, async client => {
     const answer = await client.json({
       method: 'POST',
@@ -81,6 +86,7 @@ async function list(options: NodesOptions): Promise<void> {
 }
 
 async function show(id: string, options: NodesOptions): Promise<void> {
+  checkNodeId(id)
   await withClient(options, async client => {
     const node = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id) }), 'a node')
     if (options.json === true) return printJson(node)
@@ -94,6 +100,7 @@ async function show(id: string, options: NodesOptions): Promise<void> {
 }
 
 async function route(id: string, options: NodesOptions): Promise<void> {
+  checkNodeId(id)
   await withClient(options, async client => {
     const answer = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id, 'route') }), 'a route')
     if (options.json === true) return printJson(answer)

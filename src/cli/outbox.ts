@@ -10,14 +10,16 @@ interface OutboxOptions extends ServerOptions {
 
 /** `treeline outbox list | retry | drop`. */
 export function register(program: Command): void {
-  const outbox = program.command('outbox').description('Files that a relay accepted and could not hand on yet')
-  addServerOptions(outbox.command('list').description('What waits, and why'))
+  const outbox = program.command('outbox').description('See to files that a relay accepted and could not hand on yet')
+  addServerOptions(outbox.command('list').description('List what waits, and why'))
     .option('--json', 'print JSON')
     .action(list)
-  addServerOptions(outbox.command('retry').description('Try now, also what failed'))
+  addServerOptions(outbox.command('retry').description('Try to hand it on now, also what failed'))
     .argument('[id]', 'one entry; all of them by default')
     .action(retry)
-  addServerOptions(outbox.command('drop').description('Give an entry up, file and all')).argument('<id>').action(drop)
+  addServerOptions(outbox.command('drop').description('Give an entry up, file and all'))
+    .argument('<id>', 'of the entry, as in the list')
+    .action(drop)
 }
 
 async function list(options: OutboxOptions): Promise<void> {

@@ -1,9 +1,10 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help, type Option } from 'commander'
 import { RelayError } from '../values/relay-error.js'
 import { VERSION } from '../values/version.js'
 import { CommandError, EXIT, errorCode, errorMessage } from './command-error.js'
 import { COMMANDS } from './commands.js'
 import { withoutCommand } from './serve-options.js'
+import { SERVER_OPTIONS_HEADING } from './server-options.js'
 
 /** What a shell reports for a program that SIGPIPE ended. */
 const EXIT_SIGPIPE = 141
@@ -30,6 +31,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .version(VERSION, '-V, --version', 'print the version')
     .helpCommand(false)
     .exitOverride()
+    .configureHelp({ groupItems: ownOptionsFirst })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'treeline: ')) })
     .showHelpAfterError('(add --help for what is possible)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.')
@@ -38,6 +40,19 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     else program.command(name).description(summary)
   }
   return program
+}
+
+/** What a command can do comes before how its relay is found, which is the same for all of them. */
+function ownOptionsFirst<T extends Command | Option>(
+  unsorted: T[],
+  visible: T[],
+  groupOf: (item: T) => string
+): Map<string, T[]> {
+  const groups = new Help().groupItems(unsorted, visible, groupOf)
+  const last = groups.get(SERVER_OPTIONS_HEADING)
+  if (last === undefined) return groups
+  groups.delete(SERVER_OPTIONS_HEADING)
+  return groups.set(SERVER_OPTIONS_HEADING, last)
 }
 
 /** `treeline -c dir` and `treeline -t` mean `serve`; `help x` means `x --help`. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
 import { connectionErrorCode, describeConnectionFailure, isUntrustedCertificate } from '../values/connection-failure.js'
-import { CommandError, UsageError } from './command-error.js'
+import { CommandError, EXIT, UsageError } from './command-error.js'
 import { createServerConnector, type ServerTls } from './server-tls.js'
 import { printable } from './terminal.js'
 import { socketPathOf } from './unix-socket.js'
@@ -11,6 +11,8 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024
 const MAX_ERROR_LENGTH = 2_000
 /** A metadata block of 64 KiB comes in base64 with a fetched file. */
 const MAX_HEADER_BYTES = 128 * 1024
+/** What was asked for cannot be, whichever relay is asked. */
+const BAD_REQUEST = 400
 /** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
 const PATIENCE_MS = 300_000
 
@@ -50,7 +52,7 @@ export class RefusedError extends CommandError {
     message: string,
     readonly status: number
   ) {
-    super(message)
+    super(message, status === BAD_REQUEST ? EXIT.usage : EXIT.failure)
   }
 }
 

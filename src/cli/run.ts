@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { parseConditions } from '../values/conditions.js'
 import { checkNodeId } from '../values/ids.js'
 import type { RunEvent } from '../values/run-event.js'
+import { LONGEST_WAIT_S } from '../values/run-wait-limit.js'
 import { CommandError, EXIT, UsageError } from './command-error.js'
 import { readCount } from './count-option.js'
 import { listNodesBelow } from './node-pages.js'
@@ -82,12 +83,16 @@ function readPlan(nodes: readonly string[], options: RunOptions): RunPlan {
     conditions: parseConditions(options.conditions ?? ''),
     keepOutput: options.output,
     asynchronous: options.async === true || options.wait !== undefined,
-    waitSeconds: options.wait === undefined ? 0 : Math.ceil(readDuration('--wait', options.wait) / 1_000),
+    waitSeconds: options.wait === undefined ? 0 : readWait(options.wait),
     batch: options.batch === undefined ? undefined : parseBatchSize(options.batch),
     maxFailures: options.maxFailures === undefined ? Number.POSITIVE_INFINITY : readMaxFailures(options.maxFailures),
     timeoutMs: options.timeout === undefined ? undefined : readDuration('--timeout', options.timeout),
     isJson: options.json === true
   }
+}
+
+function readWait(text: string): number {
+  return Math.ceil(readDuration('--wait', text, 1_000, LONGEST_WAIT_S * 1_000) / 1_000)
 }
 
 function readMaxFailures(text: string): number {

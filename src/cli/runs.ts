@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { checkRunId } from '../values/run-id.js'
 import { readCount } from './count-option.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { readLines } from './ndjson-lines.js'
@@ -16,27 +17,28 @@ interface RunsOptions extends ServerOptions {
 
 /** `treeline runs list | show | cancel | events`. */
 export function register(program: Command): void {
-  const runs = program.command('runs').description('Records of remote runs')
-  addServerOptions(runs.command('list').description('The newest first'))
+  const runs = program.command('runs').description('List, show, cancel and follow remote runs')
+  addServerOptions(runs.command('list').description('List runs, the newest first'))
     .option('--limit <count>', `how many, 1 to ${MAX_RUNS}`, '20')
     .option('--before <id>', 'only those older than this one')
     .option('--json', 'print JSON')
     .action(list)
-  addServerOptions(runs.command('show').description('One run, and what became of each node'))
-    .argument('<id>')
+  addServerOptions(runs.command('show').description('Show a run, and what became of each node'))
+    .argument('<id>', 'of the run, as in the list')
     .option('--json', 'print JSON')
     .action(show)
   addServerOptions(runs.command('cancel').description('Cancel what is left of a run'))
-    .argument('<id>')
+    .argument('<id>', 'of the run, as in the list')
     .option('--json', 'print JSON')
     .action(cancel)
-  addServerOptions(runs.command('events').description("Follow a run's events, to its end; one JSON object a line"))
-    .argument('<id>')
+  addServerOptions(runs.command('events').description("Follow a run's events to its end, one JSON object a line"))
+    .argument('<id>', 'of the run, as in the list')
     .option('--after <seq>', 'only those after this one', '0')
     .action(events)
 }
 
 async function list(options: RunsOptions & { readonly limit: string; readonly before?: string }): Promise<void> {
+  if (options.before !== undefined) checkRunId(options.before)
   const limit = readCount('--limit', options.limit, { min: 1, max: MAX_RUNS })
   await withClient(options, async client => {
     const query = { limit: String(limit), ...(options.before === undefined ? {} : { before: options.before }) }
@@ -55,6 +57,7 @@ async function list(options: RunsOptions & { readonly limit: string; readonly be
 }
 
 async function show(id: string, options: RunsOptions): Promise<void> {
+  checkRunId(id)
   await withClient(options, async client => {
     const { record, nodes } = await readRun(client, id)
     if (options.json === true) return printJson({ ...record, node_records: nodes })
@@ -75,6 +78,7 @@ async function show(id: string, options: RunsOptions): Promise<void> {
 }
 
 async function cancel(id: string, options: RunsOptions): Promise<void> {
+  checkRunId(id)
   await withClient(options, async client => {
     const answer = await client.json({ method: 'POST', path: pathOf('runs', id, 'cancel') })
     if (options.json === true) return printJson(answer)
@@ -83,6 +87,7 @@ async function cancel(id: string, options: RunsOptions): Promise<void> {
 }
 
 async function events(id: string, options: RunsOptions & { readonly after: string }): Promise<void> {
+  checkRunId(id)
   const after = readCount('--after', options.after, { min: 0, max: Number.MAX_SAFE_INTEGER })
   await withClient(options, async client => {
     const path = pathOf('runs', id, 'events')

@@ -7,10 +7,10 @@ export function register(program: Command): void {
     .command('serve')
     .description('Be a relay, until SIGTERM. `treeline -c <dir>` is the same.')
     .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_CONFIG_DIRECTORY)
-    .option('-t, --test', 'check the configuration, say what is wrong, and exit', false)
-    .option('--strict', 'with --test: warnings are errors', false)
-    .action(async (options: ServeOptions) => {
+    .option('-t, --test', 'check the configuration, say what is wrong, and exit')
+    .option('--strict', 'with --test: warnings are errors')
+    .action(async ({ config, test = false, strict = false }: Pick<ServeOptions, 'config'> & Partial<ServeOptions>) => {
       const { runServe } = await import('./serve.js')
-      process.exitCode = await runServe(options)
+      process.exitCode = await runServe({ config, test, strict })
     })
 }

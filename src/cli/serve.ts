@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
@@ -63,11 +63,7 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
 }
 
 function readConfig(directory: string): Config | undefined {
-  if (statSync(directory, { throwIfNoEntry: false })?.isFile() === true) {
-    process.stderr.write(`treeline: --config ${directory} is a file; name the folder that it is in\n`)
-    return undefined
-  }
-  return readOrTell(() => loadConfig(directory))
+  return readOrTell(directory, () => loadConfig(directory))
 }
 
 async function serve(config: Config): Promise<number> {

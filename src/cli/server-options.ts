@@ -9,6 +9,9 @@ import { UNIX_SOCKET } from './unix-socket.js'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:3030'
 
+/** In the help, below what the command itself can do. */
+export const SERVER_OPTIONS_HEADING = 'Which relay is asked, and how:'
+
 /** The options that {@link addServerOptions} adds. */
 export interface ServerOptions {
   readonly config?: string
@@ -26,22 +29,24 @@ export interface ServerOptions {
  * @param keyOption `--tls-key` where `--key` names the key that signs files
  */
 export function addServerOptions(command: Command, keyOption: '--key' | '--tls-key' = '--key'): Command {
-  return command
-    .option(
+  for (const [flags, text] of [
+    [
       '-c, --config <dir>',
       "the relay's configuration directory, or that of an agent: address, keys, node id (default: TREELINE_CONFIG)"
-    )
-    .option(
+    ],
+    [
       '--server <url>',
       `the relay to ask, also unix:<path> (default: as in --config, else TREELINE_SERVER or ${DEFAULT_SERVER})`
-    )
-    .option('--token-file <file>', 'file with the admin token of that relay')
-    .option('--ca <file>', "certificates (PEM) to trust for https, instead of the system's")
-    .option('--cert <file>', 'our certificate (PEM), shown to the relay')
-    .option(`${keyOption} <file>`, "our certificate's private key (PEM)")
-    .addOption(
-      new Option('--pin <hash>', "trust the relay's certificate with this SHA-256 alone: hex, or sha256//<base64>")
-    )
+    ],
+    ['--token-file <file>', 'file with the admin token of that relay'],
+    ['--ca <file>', "certificates (PEM) to trust for https, instead of the system's"],
+    ['--cert <file>', 'our certificate (PEM), shown to the relay'],
+    [`${keyOption} <file>`, "our certificate's private key (PEM)"],
+    ['--pin <hash>', "trust the relay's certificate with this SHA-256 alone: hex, or sha256//<base64>"]
+  ] as const) {
+    command.addOption(new Option(flags, text).helpGroup(SERVER_OPTIONS_HEADING))
+  }
+  return command
 }
 
 /**
@@ -51,8 +56,8 @@ export function addServerOptions(command: Command, keyOption: '--key' | '--tls-k
 export async function openClient(options: ServerOptions): Promise<RelayClient> {
   const { createRelayClient } = await import('./relay-client.js')
   const [ca, cert, key, token] = await Promise.all([
-    readOptional(options.ca, '--ca'),
-    readOptional(options.cert, '--cert'),
+    readCertificates(options.ca, '--ca'),
+    readCertificates(options.cert, '--cert'),
     readOptional(options.tlsKey ?? options.key, options.tlsKey === undefined ? '--key' : '--tls-key'),
     readOptional(options.tokenFile, '--token-file')
   ])
@@ -121,4 +126,10 @@ async function findServer(options: ServerOptions): Promise<string> {
 
 async function readOptional(path: string | undefined, option: string): Promise<string | undefined> {
   return path === undefined ? undefined : readNamedFile(option, path)
+}
+
+async function readCertificates(path: string | undefined, option: string): Promise<string | undefined> {
+  const text = await readOptional(path, option)
+  if (text === undefined || /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text)) return text
+  throw new UsageError(`${option} ${path} holds no certificate in PEM form: name the file that holds one`)
 }

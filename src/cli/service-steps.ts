@@ -19,7 +19,7 @@ export const DATA_OPTION = [
 
 export const USER_OPTION = [
   '--user <name>',
-  'whom the systemd unit runs it as (default: whoever calls this; for root a user without rights)'
+  'whom the systemd unit runs it as (default: whoever calls this; for root treeline, or treeline-agent on a node)'
 ] as const
 
 /** The value of `--user`, or the default. @throws {UsageError} */

@@ -34,7 +34,7 @@ export function addSigningOptions(command: Command): Command {
     .option('--key <file>', 'private key that signs: RSA or Ed25519 (PEM)', AGENT_KEY_FILE)
     .option('--passphrase-file <file>', `its passphrase (default: ${PASSPHRASE_VARIABLE}, or that of all agents)`)
     .addOption(new Option('--algorithm <name>', 'hash that is signed').choices([...HASH_ALGORITHMS]).default('sha512'))
-    .option('--source <id>', 'id of this node (default: as in --config, or the agent’s)')
+    .option('--source <id>', "id of this node (default: as in --config, or the agent's)")
 }
 
 /** `treeline share <target> <file-id> <path>`. */

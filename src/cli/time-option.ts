@@ -1,10 +1,13 @@
-import { parseDuration } from '../values/duration.js'
+import { formatDuration, parseDuration } from '../values/duration.js'
 import { parseTtl } from '../values/ttl.js'
 import { errorMessage, UsageError } from './command-error.js'
 
-/** @returns ms @throws {UsageError} naming the option, for anything but a duration of at least `minMs` */
-export function readDuration(option: string, text: string, minMs = 0): number {
+/** @returns ms @throws {UsageError} naming the option, for anything but a duration from `minMs` to `maxMs` */
+export function readDuration(option: string, text: string, minMs = 0, maxMs = Number.POSITIVE_INFINITY): number {
   const durationMs = named(option, () => parseDuration(text))
+  if (durationMs > maxMs) {
+    throw new UsageError(`${option} should be at most ${formatDuration(maxMs)}, not ${JSON.stringify(text)}`)
+  }
   if (durationMs >= minMs) return durationMs
   throw new UsageError(`${option} should be at least ${minMs / 1_000} s, not ${JSON.stringify(text)}`)
 }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import { checkNodeId } from '../values/ids.js'
 import { UsageError } from './command-error.js'
+import { readCount } from './count-option.js'
 import { asObject } from './json.js'
 import { pathOf } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
@@ -8,6 +10,7 @@ import { readDuration } from './time-option.js'
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 const DEFAULT_PORT = 443
+const MAX_USES = 100_000
 
 interface CreateOptions extends ServerOptions {
   readonly relay?: boolean
@@ -22,7 +25,7 @@ interface CreateOptions extends ServerOptions {
 /** `treeline token create | list | revoke`. */
 export function register(program: Command): void {
   const token = program.command('token').description('Tokens that machines join the tree with; made at the root')
-  addServerOptions(token.command('create').description('Make one, and print the line to run on the new machine'))
+  addServerOptions(token.command('create').description('Make a token, and print the line to run on the new machine'))
     .option('--relay', 'for a relay, which others can be put under')
     .option('--node', 'for a node')
     .option('--under <relay>', 'its policy server', 'root')
@@ -31,22 +34,23 @@ export function register(program: Command): void {
     .option('--id <id>', 'for this id alone, even if it is a member already: its old certificates are then revoked')
     .option('--json', 'print JSON')
     .action(create)
-  addServerOptions(token.command('list').description('All of them, without their secrets'))
+  addServerOptions(token.command('list').description('List all tokens, without their secrets'))
     .option('--json', 'print JSON')
     .action(list)
-  addServerOptions(token.command('revoke').description('End one; who joined with it stays'))
+  addServerOptions(token.command('revoke').description('End a token; who joined with it stays'))
     .argument('<id>', 'as in the list: the part before the first dot')
     .action(revoke)
 }
 
 async function create(options: CreateOptions): Promise<void> {
-  if ((options.relay === true) === (options.node === true)) throw new UsageError('one of --relay and --node is needed')
+  if ((options.relay === true) === (options.node === true)) throw new UsageError('give either --relay or --node')
   const lifetimeMs = readDuration('--expires', options.expires, 1_000)
-  if (!/^\d{1,6}$/.test(options.uses)) throw new UsageError(`--uses should be a number, not ${options.uses}`)
+  const uses = readCount('--uses', options.uses, { min: 1, max: MAX_USES })
+  for (const id of [options.under, ...(options.id === undefined ? [] : [options.id])]) checkNodeId(id)
   const form = new URLSearchParams({
     kind: options.relay === true ? 'relay' : 'node',
     policy_server: options.under,
-    uses: options.uses,
+    uses: String(uses),
     expires_in_ms: String(lifetimeMs),
     ...(options.id === undefined ? {} : { member: options.id })
   })

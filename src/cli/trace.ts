@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { checkNodeId } from '../values/ids.js'
 import { type NodeState, parseNodeState } from '../values/node-state.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { pathOf } from './relay-client.js'
@@ -8,13 +9,14 @@ import { printable } from './terminal.js'
 
 /** `treeline trace <node>`: exit code 1 when the way is broken. */
 export function register(program: Command): void {
-  addServerOptions(program.command('trace').description('The way to a node, hop by hop, and where it is broken'))
+  addServerOptions(program.command('trace').description('Show the way to a node, hop by hop, and where it is broken'))
     .argument('<node>', 'id of the node')
     .option('--json', 'print JSON')
     .action(trace)
 }
 
 async function trace(node: string, options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+  checkNodeId(node)
   await withClient(options, async client => {
     const answer = asObject(await client.json({ method: 'GET', path: pathOf('trace', node) }), 'an object')
     if (answer.problem !== undefined) process.exitCode = 1

@@ -47,8 +47,12 @@ export function firstRunId(ms: number): string {
  * @throws {RelayError} INVALID_INPUT when `id` is no run id
  */
 export function runIdTimeMs(id: string): number {
-  if (!isRunId(id)) {
-    throw new RelayError('INVALID_INPUT', `invalid run id: ${JSON.stringify(id.slice(0, 80))}, expected a ULID`)
-  }
+  checkRunId(id)
   return decodeTime(id)
+}
+
+/** @throws {RelayError} INVALID_INPUT when `id` is no run id */
+export function checkRunId(id: string): void {
+  if (isRunId(id)) return
+  throw new RelayError('INVALID_INPUT', `invalid run id: ${JSON.stringify(id.slice(0, 80))}, expected a ULID`)
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -23,7 +24,7 @@ const HANDLERS: Record<string, Handler> = {
   'GET runs': () => ({
     runs: [
       {
-        id: 'R1',
+        id: '01K9ZT5R9C8YQ2W7C0M3V6X1AB',
         state: 'done',
         asked_by: 'local',
         nodes: 'all',
@@ -32,16 +33,22 @@ const HANDLERS: Record<string, Handler> = {
       }
     ]
   }),
-  'GET runs/R1': ({ query }) => ({
-    id: 'R1',
+  'GET runs/01K9ZT5R9C8YQ2W7C0M3V6X1AB': ({ query }) => ({
+    id: '01K9ZT5R9C8YQ2W7C0M3V6X1AB',
     state: 'done',
     counts: {},
     node_records: [{ node: query.get('after') === null ? 'a' : 'b', outcome: 'done', exit_code: 0, duration_ms: 1500 }],
     ...(query.get('after') === null ? { next: 'a' } : {})
   }),
-  'POST runs/R1/cancel': () => ({ id: 'R1', state: 'cancelled', counts: {} }),
-  'GET runs/R1/events': ({ query }, response) => {
-    response.writeHead(200).end(`{"seq":${Number(query.get('after')) + 1},"event":"end","run":"R1"}\n`)
+  'POST runs/01K9ZT5R9C8YQ2W7C0M3V6X1AB/cancel': () => ({
+    id: '01K9ZT5R9C8YQ2W7C0M3V6X1AB',
+    state: 'cancelled',
+    counts: {}
+  }),
+  'GET runs/01K9ZT5R9C8YQ2W7C0M3V6X1AB/events': ({ query }, response) => {
+    response
+      .writeHead(200)
+      .end(`{"seq":${Number(query.get('after')) + 1},"event":"end","run":"01K9ZT5R9C8YQ2W7C0M3V6X1AB"}\n`)
   },
   'GET outbox': () => ({
     entries: [
@@ -65,10 +72,10 @@ test('nodes, runs and outbox as tables, on a plain local relay', async t => {
   await shows(['nodes', 'list'], /^ID +HOSTNAME +POLICY SERVER +KEY HASH\nroot .*\na +a\.exam\?ple +root +-\n$/)
   await shows(['nodes', 'show', 'a'], /hostname +a\.exam\?ple\n[\s\S]*certificate +ab12 until 2030-01-01T00:00:00Z/)
   await shows(['nodes', 'route', 'a'], /a +down to relay1/)
-  await shows(['runs', 'list'], /R1 +done +2023-11-14T22:13:20Z +local +all +done 2/)
-  await shows(['runs', 'show', 'R1'], /a +- +done +0 +1\.5 s +- +-\nb +-/)
-  await shows(['runs', 'cancel', 'R1'], /state +cancelled/)
-  await shows(['runs', 'events', 'R1', '--after', '4'], /^\{"seq":5,/)
+  await shows(['runs', 'list'], /01K9ZT5R9C8YQ2W7C0M3V6X1AB +done +2023-11-14T22:13:20Z +local +all +done 2/)
+  await shows(['runs', 'show', '01K9ZT5R9C8YQ2W7C0M3V6X1AB'], /a +- +done +0 +1\.5 s +- +-\nb +-/)
+  await shows(['runs', 'cancel', '01K9ZT5R9C8YQ2W7C0M3V6X1AB'], /state +cancelled/)
+  await shows(['runs', 'events', '01K9ZT5R9C8YQ2W7C0M3V6X1AB', '--after', '4'], /^\{"seq":5,/)
   await shows(['outbox', 'list'], /E1 +failed +t\/s\/f +2\.0 KiB .* no/)
   await shows(['outbox', 'retry'], /1 tried now/)
   await shows(['outbox', 'retry', 'E1'], /1 tried now/)
@@ -79,7 +86,7 @@ test('the same as JSON', async t => {
   const relay = await startSmallRelay(t, HANDLERS)
   const { stdout } = await treeline(t, ['nodes', 'list', '--json', '--server', relay.url])
   assert.deepEqual(JSON.parse(stdout), NODES)
-  const run = await treeline(t, ['runs', 'show', 'R1', '--json', '--server', relay.url])
+  const run = await treeline(t, ['runs', 'show', '01K9ZT5R9C8YQ2W7C0M3V6X1AB', '--json', '--server', relay.url])
   assert.match(run.stdout, /"node": "a"[\s\S]*"node": "b"/)
 })
 
@@ -219,11 +226,58 @@ test('counts out of their range are usage errors that name it, and nothing is as
     [['list', '--limit', '-1'], '--limit should be a whole number from 1 to 1000, not "-1"'],
     [['list', '--limit', '1001'], 'from 1 to 1000'],
     [['list', '--limit', 'ten'], 'from 1 to 1000'],
-    [['events', 'R1', '--after', '-1'], '--after should be a whole number from 0 to']
+    [['events', '01K9ZT5R9C8YQ2W7C0M3V6X1AB', '--after', '-1'], '--after should be a whole number from 0 to']
   ] as const) {
     const { code, stderr } = await treeline(t, ['runs', ...args, '--server', relay.url])
     assert.equal(code, 2, stderr)
     assert.ok(stderr.includes(range), stderr)
   }
   assert.deepEqual(relay.requests, [])
+})
+
+test('what was typed wrong is exit code 2 and names it, for every command, and no relay is asked', async t => {
+  const relay = await startSmallRelay(t)
+  const folder = await temporaryFolder(t)
+  const server = ['--server', relay.url]
+  const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+    [['nodes', 'show', 'a/b', ...server], /invalid node id: "a\/b"/],
+    [['nodes', 'move', 'a', '--under', '..', ...server], /invalid node id: "\.\."/],
+    [['trace', 'a b', ...server], /invalid node id: "a b"/],
+    [['runs', 'show', 'x', ...server], /invalid run id: "x"/],
+    [['token', 'create', '--relay', '--node', ...server], /give either --relay or --node/],
+    [['token', 'create', '--node', '--uses', '0', ...server], /--uses should be a whole number from 1/],
+    [['token', 'create', '--node', '--id', 'a b', ...server], /invalid node id: "a b"/],
+    [['run', '--all', '--wait', '9000days', ...server], /--wait should be at most 7days, not "9000days"/],
+    [['nodes', 'list', '--ca', '/etc/hostname', ...server], /--ca \/etc\/hostname holds no certificate/],
+    [['agent', '--config', '/etc/hostname'], /--config \/etc\/hostname is a file; name the folder/],
+    [
+      ['init', '--dir', folder, '--nodes-list', `${folder}/none`],
+      /--nodes-list .*none cannot be read: there is no such file/
+    ],
+    [['init', '--dir', folder, '--command', 'echo'], /--command should be the path of a program/],
+    [['join', 'https://127.0.0.1', '--dir', folder], /give either --token or --token-file/]
+  ]
+  await Promise.all(
+    cases.map(async ([args, message]) => {
+      const { code, stderr } = await treeline(t, args)
+      assert.equal(code, 2, `${args.join(' ')}: ${stderr}`)
+      assert.match(stderr, /^treeline: /)
+      assert.match(stderr, message)
+    })
+  )
+  assert.deepEqual(relay.requests, [])
+  assert.deepEqual(await readdir(folder), [], 'nothing was made')
+})
+
+test('the help of a command says what it can do before how a relay is found', async t => {
+  const { stdout } = await treeline(t, ['run', '--help'])
+  assert.ok(stdout.indexOf('--max-failures') < stdout.indexOf('Which relay is asked'), stdout)
+  assert.ok(stdout.indexOf('Which relay is asked') < stdout.indexOf('--token-file'), stdout)
+})
+
+test('what a relay refuses as malformed is what was typed wrong', async t => {
+  const refuse = (_: unknown, response: ServerResponse) => void response.writeHead(400).end('too long\n')
+  const relay = await startSmallRelay(t, { 'GET nodes/a/route': refuse })
+  const { code, stderr } = await treeline(t, ['nodes', 'route', 'a', '--server', relay.url])
+  assert.deepEqual([code, stderr], [2, 'treeline: the relay refused (400): too long\n'])
 })

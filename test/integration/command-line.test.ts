@@ -104,7 +104,8 @@ test('the commands, asked of relays', async t => {
       ask('fetch', 'node-r1', 'secret', inFolder(name), '--target', 'node-r2', ...more)
     assert.equal((await fetch('opened', '--open-key', inFolder('treeline-seal.key'))).code, 0)
     assert.deepEqual(await readFile(inFolder('opened')), content)
-    assert.equal((await fetch('closed')).code, 0)
+    assert.equal((await fetch('closed')).code, 2)
+    assert.equal((await fetch('closed', '--keep-sealed')).code, 0)
     assert.equal((await readFile(inFolder('closed'))).includes(content.subarray(0, 64)), false)
   })
 

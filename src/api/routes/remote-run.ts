@@ -6,6 +6,7 @@ import { parseConditions } from '../../values/conditions.js'
 import { NDJSON, RUN_ID_HEADER } from '../../values/header-names.js'
 import { checkNodeId, isNodeId } from '../../values/ids.js'
 import { RelayError } from '../../values/relay-error.js'
+import { LONGEST_WAIT_S } from '../../values/run-wait-limit.js'
 import { showOnOneLine } from '../../values/shown-text.js'
 import { headerText, originOf } from '../request-origin.js'
 import { eventLines } from '../run-event-lines.js'
@@ -13,9 +14,6 @@ import { Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 type Form = Readonly<Record<string, unknown>>
-
-/** As long as run ids are remembered. */
-const MAX_WAIT_S = 604_800
 
 const FORM_DESCRIPTION =
   'keep_output, asynchronous: true or false. conditions (or classes): comma-separated. nodes: comma-separated node ids, ' +
@@ -28,7 +26,7 @@ const FIELDS = {
   asynchronous: FLAG,
   conditions: { type: 'string', description: 'comma-separated' },
   classes: { type: 'string', description: 'older name of conditions' },
-  wait: { type: 'integer', minimum: 0, maximum: MAX_WAIT_S, default: 0, description: 'seconds' }
+  wait: { type: 'integer', minimum: 0, maximum: LONGEST_WAIT_S, default: 0, description: 'seconds' }
 }
 
 const SCHEMA = {
@@ -165,8 +163,11 @@ function readConditions(form: Form): string[] {
 function readWait(form: Form, asynchronous: boolean): number {
   const text = readText(form, 'wait') ?? '0'
   const seconds = Number(text)
-  if (!/^\d{1,6}$/.test(text) || seconds > MAX_WAIT_S) {
-    throw new RelayError('INVALID_INPUT', `invalid wait: ${text.slice(0, 80)}, should be 0 to ${MAX_WAIT_S} seconds`)
+  if (!/^\d{1,6}$/.test(text) || seconds > LONGEST_WAIT_S) {
+    throw new RelayError(
+      'INVALID_INPUT',
+      `invalid wait: ${text.slice(0, 80)}, should be 0 to ${LONGEST_WAIT_S} seconds`
+    )
   }
   if (seconds > 0 && !asynchronous) {
     throw new RelayError('INVALID_INPUT', 'invalid wait: only a run with asynchronous=true can wait')
