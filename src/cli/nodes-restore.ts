@@ -7,8 +7,7 @@ const MAX_NAMED = 20
 
 /**
  * At the root of a tree of members whose database is gone, or older than the tree that it handed down: makes the members
- * from the nodes list that the root wrote last.
- * The relay must not be running.
+ * from the nodes list that the root wrote last. The relay must not be running.
  */
 export async function restoreMembers(options: ServerOptions): Promise<void> {
   const config = await readConfig(options)

@@ -49,7 +49,8 @@ interface Begun {
 /**
  * A TCP server in front of a TLS one that lets connections begin their handshake a few at a time: once they have sent
  * a whole ClientHello, and in turn among the sources that they come from. So neither silence nor a crowd from one
- * address keeps others waiting, and what is costly to verify gets a share of the time. It is this one that listens and is closed; what waits at its closing is dropped.
+ * address keeps others waiting, and what is costly to verify gets a share of the time. It is this one that listens and
+ * is closed; what waits at its closing is dropped.
  */
 export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
   const { helloLimitMs = 10_000, turnMs = TURN_MS, graceMs = SILENT_GRACE_MS } = options

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { completeServer, createPlainServer, serverOptions } from '../api/server-options.js'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config, ListenAddress } from '../config/config.js'
+import { errorCode } from '../values/disk-failure.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
 import { judgeCertificate } from './presented-certificate.js'
@@ -31,7 +32,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
 }
 
-/** What of the relay's is told which connection came where, and knows the certificates of neighbours. */
+/** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
 export interface Arrivals {
   readonly certificates: KnownCertificates
   readonly localSockets: WeakSet<object>
@@ -130,7 +131,7 @@ export async function openListeners(
 
 /** A machine may do without IPv6. */
 function unlessAbsent(error: unknown): void {
-  const { code = '' } = (error instanceof Error ? error.cause : undefined) as NodeJS.ErrnoException
+  const code = error instanceof Error ? errorCode(error.cause) : undefined
   if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
 }
 

@@ -27,8 +27,6 @@ import { createMembership, type Membership } from './membership.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 import { readTextFile } from './text-file.js'
 
-/** Short tokens can be guessed. */
-
 export interface PartsOptions {
   readonly config: Config
   readonly tree: Tree

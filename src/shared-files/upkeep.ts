@@ -19,7 +19,7 @@ export interface UpkeepParts extends PurgeParts {
 export interface Upkeep {
   /** Whether the files of the first rows are there. */
   lookAtFirst(): Promise<void>
-  /** Looks at whatever happened to the folder while this relay was away. Never rejects. */
+  /** Brings the rows in line with what happened to the folder while this relay did not run. Never rejects. */
   compare(): Promise<void>
   /** @returns how many files had expired, and are removed */
   purge(signal: AbortSignal): Promise<number>

@@ -3,7 +3,6 @@ const MARK = '\uFEFF'
 const MARK_BYTES = Buffer.from(MARK, 'utf8')
 
 /** A first character of ASCII in UTF-16, with or without the mark before it, read as if it were UTF-8. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: one half of each such character is 0
 const UTF_16 = /^(?:\uFFFD\uFFFD)?(?:\0[^\0]|[^\0]\0)/
 /** The mark and a character, in UTF-16. */
 const UTF_16_BYTES = 4

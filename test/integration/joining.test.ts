@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { createHash, createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
@@ -8,18 +8,18 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
-import { exists, getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
+import {
+  certificateOf,
+  exists,
+  getJson,
+  linksOf,
+  type Machine,
+  startJoinedTree,
+  succeed,
+  untilLinked
+} from '../support/joined-tree.js'
 import { listen } from '../support/small-relay.js'
 import { treeline } from '../support/treeline-command.js'
-
-async function linksOf(machine: Machine): Promise<string[]> {
-  const { result } = (await getJson(machine, '/v1/relay/links')) as { result: { id: string }[] }
-  return result.map(({ id }) => id).sort()
-}
-
-async function certificateOf({ folder }: Machine): Promise<X509Certificate> {
-  return new X509Certificate(await readFile(join(folder, 'certificate.pem')))
-}
 
 /** Its link may stand a moment before. */
 function untilConfigured({ id, folder }: Machine, { id: above, host, port }: Machine): Promise<boolean> {
@@ -27,13 +27,6 @@ function untilConfigured({ id, folder }: Machine, { id: above, host, port }: Mac
     return (await readFile(join(folder, 'agent.conf'), 'utf8')).includes(
       `\nhost = "${host}:${port}"\nnode_id = "${above}"\n`
     )
-  })
-}
-
-function untilLinked(machine: Machine, ...ids: string[]): Promise<string[] | true> {
-  return eventually(`links of ${ids.join()} at ${machine.id}`, async () => {
-    const linked = await linksOf(machine)
-    return linked.join() === ids.sort().join() && linked
   })
 }
 
@@ -268,173 +261,6 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     const seen = refusals()
     await eventually('another refusal of the old one', () => refusals() > seen)
     assert.deepEqual(await linksOf(root), [])
-  })
-})
-
-test('a relay that is moved follows with all below it, and is there after a restart', async t => {
-  const tree = await startJoinedTree(t)
-  const { root } = tree
-  const line = await tree.token('--relay', '--uses', '2')
-  const [relayA, relayB, node] = await Promise.all(['relay-a', 'relay-b', 'node-1'].map(id => tree.machine(id)))
-  assert.ok(relayA !== undefined && relayB !== undefined && node !== undefined)
-  for (const relay of [relayA, relayB]) await succeed(tree.join(relay, line))
-  await tree.serve(relayA)
-  const moving = await tree.serve(relayB)
-  await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-b')))
-  tree.agent(node)
-  await untilLinked(root, 'relay-a', 'relay-b')
-  await untilLinked(relayB, 'node-1')
-  const before = await readFile(join(relayB.folder, 'main.conf'), 'utf8')
-  await writeFile(join(relayB.folder, 'main.conf'), `# keep this\n${before}`)
-  await succeed(tree.ask(root, 'nodes', 'move', 'relay-b', '--under', 'relay-a'))
-  await untilLinked(root, 'relay-a')
-  await untilLinked(relayA, 'relay-b')
-  const expected = before
-    .replace(`host = "${root.host}:${root.port}"`, `host = "${relayA.host}:${relayA.port}"`)
-    .replace('\nnode_id = "root"', '\nnode_id = "relay-a"')
-  await eventually('the configuration', async () => {
-    return (await readFile(join(relayB.folder, 'main.conf'), 'utf8')) === `# keep this\n${expected}`
-  })
-  const run = await tree.ask(root, 'trace', 'node-1')
-  assert.match(run.stdout, /relay-a.*relay-b.*node-1/s, run.stderr)
-  assert.deepEqual(await linksOf(relayB), ['node-1'])
-  await eventually('its tree, from the new one', async () => {
-    const status = (await getJson(relayB, '/system/status')) as { data: { nodes: { sync: { problem?: string } } } }
-    return status.data.nodes.sync.problem === undefined
-  })
-  await moving.stop()
-  await untilLinked(relayA)
-  await tree.serve(relayB)
-  await untilLinked(relayA, 'relay-b')
-})
-
-test('certificates renew themselves, in use, and no link is lost by it', async t => {
-  const tree = await startJoinedTree(t, 'certificate_lifetime = "24s"')
-  const { root } = tree
-  const relay = await tree.machine('relay-a')
-  const node = await tree.machine('node-1')
-  await succeed(tree.join(relay, await tree.token('--relay')))
-  const relayProcess = await tree.serve(relay)
-  await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-a')))
-  tree.agent(node)
-  await untilLinked(relay, 'node-1')
-  const first = { relay: await certificateOf(relay), node: await certificateOf(node) }
-  for (const [machine, old] of [
-    [relay, first.relay],
-    [node, first.node]
-  ] as const) {
-    const renewed = await eventually(`a new certificate of ${machine.id}`, async () => {
-      const now = await certificateOf(machine)
-      return now.serialNumber !== old.serialNumber && now
-    })
-    assert.ok(renewed.publicKey.equals(old.publicKey), 'the key is kept')
-    assert.equal(renewed.subjectAltName, old.subjectAltName)
-  }
-  await eventually('the first certificates to end', () => Date.now() > Date.parse(first.relay.validTo) + 2_000)
-  await untilLinked(relay, 'node-1')
-  await untilLinked(root, 'relay-a')
-  assert.equal(relayProcess.log.filter(line => line.includes('link lost')).length, 0, relayProcess.log.join('\n'))
-  await eventually('the first certificate to be forgotten', async () => {
-    const { certificates } = (await getJson(root, '/nodes/relay-a')) as { certificates: { not_after: string }[] }
-    return certificates.every(({ not_after: end }) => Date.parse(end) > Date.parse(first.relay.validTo))
-  })
-})
-
-test('a machine that was off until its certificate had ended renews it, or says what to do', async t => {
-  const tree = await startJoinedTree(t, 'certificate_lifetime = "3s"\nrenewal_grace = 0')
-  const { root } = tree
-  const node = await tree.machine('node-1')
-  await succeed(tree.join(node, await tree.token('--node')))
-  const { validTo } = await certificateOf(node)
-  await eventually('its certificate to end', () => Date.now() > Date.parse(validTo) + 1_000)
-  const late = tree.agent(node)
-  await late.printed('treeline token create --node --id node-1')
-  late.child.kill('SIGTERM')
-  await late.ended
-  const conf = join(root.folder, 'main.conf')
-  const text = (await readFile(conf, 'utf8')).replace('"3s"', '"90days"').replace('renewal_grace = 0', '')
-  await writeFile(conf, text)
-  assert.equal((await fetch(`http://${root.local}/system/reload`, { method: 'POST' })).status, 200)
-  tree.agent(node)
-  await untilLinked(root, 'node-1')
-  await eventually('a new certificate', async () => {
-    return Date.parse((await certificateOf(node)).validTo) > Date.parse(validTo)
-  })
-})
-
-test('a machine joins again: with what is in its folder, or without; its former certificates are revoked', async t => {
-  const tree = await startJoinedTree(t)
-  const { root } = tree
-  const [relay, node] = await Promise.all(['relay-a', 'node-1'].map(id => tree.machine(id)))
-  assert.ok(relay !== undefined && node !== undefined)
-  await succeed(tree.join(relay, await tree.token('--relay')))
-  const former = await tree.serve(relay)
-  await untilLinked(root, 'relay-a')
-  await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-a')))
-  const listed = async ({ id }: Machine) => {
-    const shown = (await getJson(root, `/nodes/${id}`)) as { key_hash: string; certificates: { fingerprint: string }[] }
-    return { keyHash: shown.key_hash, certificates: shown.certificates.map(({ fingerprint }) => fingerprint) }
-  }
-  const fingerprint = async (machine: Machine) =>
-    (await certificateOf(machine)).fingerprint256.replaceAll(':', '').toLowerCase()
-
-  for (const [machine, conf, kind] of [
-    [relay, 'main.conf', '--relay'],
-    [node, 'agent.conf', '--node']
-  ] as const) {
-    const path = join(machine.folder, conf)
-    await writeFile(
-      path,
-      `# mine\n${(await readFile(path, 'utf8')).replace(/\nhost = "[^"]*"/, '\nhost = "127.0.0.99:1"')}`
-    )
-    const before = {
-      text: await readFile(path, 'utf8'),
-      certificate: await fingerprint(machine),
-      ...(await listed(machine))
-    }
-    assert.deepEqual(before.certificates, [before.certificate])
-    const line = await tree.token(kind, '--id', machine.id)
-    assert.ok(line.includes('--again'), line.join(' '))
-    const { stdout } = await succeed(treeline(t, [...line, '--dir', machine.folder]))
-    assert.match(stdout, /restart what runs there/)
-    const after = await listed(machine)
-    assert.deepEqual(after.certificates, [await fingerprint(machine)])
-    assert.notEqual(after.certificates[0], before.certificate)
-    assert.equal(after.keyHash, before.keyHash)
-    const above: Machine = machine === relay ? root : relay
-    assert.equal(await readFile(path, 'utf8'), before.text.replace('"127.0.0.99:1"', `"${above.host}:${above.port}"`))
-    if (machine === relay) {
-      await former.stop()
-      await tree.serve(relay)
-    } else tree.agent(node)
-    await untilLinked(above, machine.id)
-  }
-
-  await t.test('its folder is lost: new keys, the same place in the tree', async () => {
-    const before = await listed(node)
-    const anew = { ...node, folder: join(tree.folder, 'node-1-anew') }
-    const line = await tree.token('--node', '--id', 'node-1')
-    await succeed(tree.join(anew, line))
-    const after = await listed(node)
-    assert.deepEqual(after.certificates, [await fingerprint(anew)])
-    assert.notEqual(after.keyHash, before.keyHash)
-    tree.agent(anew)
-    await eventually('the link by the new certificate', async () => {
-      const run = await tree.ask(root, 'run', 'node-1')
-      return run.code === 0
-    })
-  })
-
-  await t.test('a folder that is none of join, or is of another id, is refused', async () => {
-    const line = await tree.token('--node', '--id', 'node-1')
-    const other = await treeline(t, [...line, '--dir', relay.folder])
-    assert.equal(other.code, 2)
-    assert.match(other.stderr, /--id is node-1, and .*main\.conf that of relay-a/)
-    const conf = join(node.folder, 'agent.conf')
-    await writeFile(conf, (await readFile(conf, 'utf8')).replace('"certificate.pem"', '"mine.pem"'))
-    const strange = await treeline(t, [...line, '--dir', node.folder])
-    assert.equal(strange.code, 2)
-    assert.match(strange.stderr, /mine\.pem for certificate\.pem, so it was not made by join/)
   })
 })
 

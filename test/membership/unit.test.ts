@@ -8,10 +8,11 @@ import { dataFolders } from '../../src/membership/data-folders.js'
 import { systemdUnit, type UnitText, unitName } from '../../src/membership/unit.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
+const MAIN = '/opt/treeline/dist/treeline/main.js'
 const RELAY: UnitText = {
   id: 'relay-1',
   command: 'serve',
-  program: [process.execPath, '/opt/treeline/dist/treeline/main.js'],
+  program: ['/usr/bin/node', MAIN],
   folder: '/etc/treeline',
   data: dataFolders('/etc/treeline'),
   user: 'treeline'
@@ -80,6 +81,8 @@ test('a folder in a home or in /tmp stays visible, and odd names are quoted', ()
   assert.equal(written.get('Service.ReadWritePaths'), '"/root/my %%relay$ \\"x\\""')
   assert.match(written.get('Service.ExecStart') ?? '', /--config "\/root\/my %%relay\$\$ \\"x\\""$/)
   assert.equal(written.has('Service.StateDirectory'), false)
+  const inHome = directives(systemdUnit({ ...RELAY, program: ['/root/node/bin/node', MAIN] }))
+  assert.equal(inHome.get('Service.ProtectHome'), 'read-only')
   assert.equal(directives(systemdUnit({ ...RELAY, data: dataFolders('/tmp/x') })).get('Service.PrivateTmp'), 'no')
 })
 
@@ -98,8 +101,9 @@ test('systemd takes them, where it is at hand', async t => {
     () => false
   )
   const folder = await temporaryFolder(t)
+  const program = [process.execPath, MAIN] // which is there
   const paths = [RELAY, AGENT, { ...AGENT, id: 'node-2', user: 'root' }].map(
-    unit => [unit, join(folder, unitName(unit))] as const
+    unit => [{ ...unit, program }, join(folder, unitName(unit))] as const
   )
   for (const [unit, path] of paths) await writeFile(path, systemdUnit(unit))
   if (!isThere) return

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -5,6 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { freePorts } from '../../demo/free-ports.js'
 import { type RelayProcess, startRelayProcess } from '../../demo/relay-process.js'
+import { eventually } from './eventually.js'
 import { type Ended, type Running, startTreeline, treeline } from './treeline-command.js'
 
 /** One machine of a tree, as `init` or `join` left it. */
@@ -141,5 +143,21 @@ export function getJson({ local }: Machine, path: string): Promise<unknown> {
     })
       .on('error', reject)
       .end()
+  })
+}
+
+export async function linksOf(machine: Machine): Promise<string[]> {
+  const { result } = (await getJson(machine, '/v1/relay/links')) as { result: { id: string }[] }
+  return result.map(({ id }) => id).sort()
+}
+
+export async function certificateOf({ folder }: Machine): Promise<X509Certificate> {
+  return new X509Certificate(await readFile(join(folder, 'certificate.pem')))
+}
+
+export function untilLinked(machine: Machine, ...ids: string[]): Promise<string[] | true> {
+  return eventually(`links of ${ids.join()} at ${machine.id}`, async () => {
+    const linked = await linksOf(machine)
+    return linked.join() === ids.sort().join() && linked
   })
 }
