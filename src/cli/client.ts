@@ -7,6 +7,7 @@ import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.j
 import { onHangup } from '../values/hangup.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
+import { readSecretFile } from './secret-file.js'
 import { findServiceManager } from './service-manager.js'
 
 interface ClientCommandOptions {
@@ -170,7 +171,7 @@ async function readTrust(ca: string | undefined, env: Environment): Promise<stri
 }
 
 async function readTokenFile(file: string): Promise<string> {
-  const token = (await readNamedFile('--token-file', file)).trim()
+  const token = (await readSecretFile('--token-file', file)).trim()
   if (token === '') throw new UsageError(`--token-file ${file}: it is empty`)
   return token
 }

@@ -12,8 +12,8 @@ import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { stayWith } from './foreground.js'
 import { readHost } from './init.js'
-import { readNamedFile } from './named-file.js'
 import { ownProgram } from './own-program.js'
+import { readSecretFile } from './secret-file.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
 
 const DEFAULT_PORT = 443
@@ -192,7 +192,7 @@ async function readToken({ token, tokenFile }: JoinOptions): Promise<JoinToken> 
   if ((token === undefined) === (tokenFile === undefined)) {
     throw new UsageError('give either --token or --token-file')
   }
-  const text = token ?? (await readNamedFile('--token-file', tokenFile ?? ''))
+  const text = token ?? (await readSecretFile('--token-file', tokenFile ?? ''))
   const parsed = parseJoinToken(text.trim())
   if (parsed === undefined) {
     throw new UsageError('the token is not whole: it is <id>.<secret>.<hash>, as `treeline token create` printed it')

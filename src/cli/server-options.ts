@@ -5,6 +5,7 @@ import { policyServerOf, readAgentFolder } from './agent-folder.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import type { RelayClient } from './relay-client.js'
+import { readSecretFile } from './secret-file.js'
 import { UNIX_SOCKET } from './unix-socket.js'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:3030'
@@ -59,7 +60,7 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
     readCertificates(options.ca, '--ca'),
     readCertificates(options.cert, '--cert'),
     readOptional(options.tlsKey ?? options.key, options.tlsKey === undefined ? '--key' : '--tls-key'),
-    readOptional(options.tokenFile, '--token-file')
+    options.tokenFile === undefined ? undefined : readSecretFile('--token-file', options.tokenFile)
   ])
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError('--cert and its key are given both or not at all')

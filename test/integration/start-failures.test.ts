@@ -59,5 +59,19 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
       /warning: general.https_key_file .* has mode 0644: every user of this machine may read it/
     )
     assert.deepEqual([told.code, strict.code], [0, 2])
+
+    const tokenFile = join(tree.folder, 'token')
+    await writeFile(tokenFile, 'too-short\n')
+    await chmod(tokenFile, 0o644)
+    const commands = [
+      ['join', 'https://127.0.0.1:1', '--token-file', tokenFile],
+      ['nodes', 'list', '--server', 'http://127.0.0.1:1', '--token-file', tokenFile]
+    ]
+    for (const { stderr } of await Promise.all(commands.map(args => treeline(t, args)))) {
+      assert.match(
+        stderr,
+        /^treeline: warning: --token-file .*token has mode 0644: every user of this machine may read it/
+      )
+    }
   })
 })
