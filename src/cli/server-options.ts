@@ -59,8 +59,8 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
   const [ca, cert, key, token] = await Promise.all([
     readCertificates(options.ca, '--ca'),
     readCertificates(options.cert, '--cert'),
-    readOptional(options.tlsKey ?? options.key, options.tlsKey === undefined ? '--key' : '--tls-key'),
-    options.tokenFile === undefined ? undefined : readSecretFile('--token-file', options.tokenFile)
+    readSecret(options.tlsKey ?? options.key, options.tlsKey === undefined ? '--key' : '--tls-key'),
+    readSecret(options.tokenFile, '--token-file')
   ])
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError('--cert and its key are given both or not at all')
@@ -123,6 +123,10 @@ async function findServer(options: ServerOptions): Promise<string> {
   const { host, port } = config.general.listen
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+async function readSecret(path: string | undefined, option: string): Promise<string | undefined> {
+  return path === undefined ? undefined : readSecretFile(option, path)
 }
 
 async function readOptional(path: string | undefined, option: string): Promise<string | undefined> {

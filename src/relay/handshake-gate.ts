@@ -107,6 +107,8 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
       setTimeout(() => {
         if (shaking.get(name) === socket) leave(name)
       }, turnMs).unref()
+      // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
+      socket.allowHalfOpen = false
       tls.emit('connection', socket)
     }
   }
@@ -127,6 +129,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
   }
 
   function shaken(socket: TLSSocket): void {
+    socket.allowHalfOpen = true
     const name = nameOf(socket)
     const certificate = judge(socket)
     const source = begun.get(name)?.source

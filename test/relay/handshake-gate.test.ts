@@ -18,7 +18,7 @@ const FOR_EVER_MS = 3_600_000
 
 async function openGate(t: TestContext, options: HandshakeGateOptions, more: ServerOptions = {}): Promise<Server> {
   const own = { cert: certificate.certificatePem, key: certificate.privateKeyPem }
-  const tls = createServer({ ...own, ...more }, (_request, response) => response.end('served'))
+  const tls = createServer({ ...own, handshakeTimeout: FOR_EVER_MS, ...more }, (_request, response) => response.end('served'))
   tls.on('tlsClientError', () => undefined)
   const gate = createHandshakeGate(tls, options)
   gate.listen({ host: '127.0.0.1', port: 0 })
@@ -108,6 +108,19 @@ test('sources take turns: a crowd of unfinished handshakes from one keeps anothe
   // one more of the crowd may go first: it waits longer; after it, it is the other's turn
   for (const socket of [...answered].slice(0, 2)) socket.destroy()
   await once(honest, 'secureConnect')
+})
+
+test('a caller that shuts down its sending side amid the handshake is done, after it it is answered', async t => {
+  const gate = await openGate(t, { turnMs: FOR_EVER_MS })
+  const hello = await clientHello(t)
+  const socket = await connectFrom(t, gate, '127.0.0.1')
+  socket.resume().end(hello)
+  await once(socket, 'close')
+
+  const whole = startTls(t, gate, '127.0.0.1')
+  whole.end('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  const [answer] = (await once(whole, 'data')) as [Buffer]
+  assert.match(answer.toString(), /^HTTP\/1.1 200 /)
 })
 
 test('a connection without a ClientHello is closed in the end; of too many the oldest goes', async t => {
