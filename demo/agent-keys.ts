@@ -1,4 +1,6 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const makePair = promisify(generateKeyPair)
@@ -38,15 +40,36 @@ export function encryptedPkcs1Pem(key: KeyMaterial, passphrase: string): string 
   return key.privateKey.export({ type: 'pkcs1', format: 'pem', cipher: 'aes-256-cbc', passphrase }).toString()
 }
 
+/** Where RSA keys are kept for other processes. Set by `npm test`: making them took a tenth of its time. */
+const KEPT_KEYS = process.env.TREELINE_TEST_KEYS
+let keysTaken = 0
+
 async function generatePrivateKey(kind: KeyKind): Promise<KeyObject> {
   switch (kind) {
     case 'rsa':
-      return (await makePair('rsa', { modulusLength: RSA_MODULUS_BITS })).privateKey
+      return KEPT_KEYS === undefined ? generateRsaKey() : takeRsaKey(KEPT_KEYS, keysTaken++)
     case 'ec':
       return (await makePair('ec', { namedCurve: 'P-256' })).privateKey
     case 'ed25519':
       return (await makePair('ed25519')).privateKey
   }
+}
+
+async function generateRsaKey(): Promise<KeyObject> {
+  return (await makePair('rsa', { modulusLength: RSA_MODULUS_BITS })).privateKey
+}
+
+/** One process gets a key only once; each process gets the same ones, in this order. */
+async function takeRsaKey(folder: string, index: number): Promise<KeyObject> {
+  const path = join(folder, `rsa-${index}.pem`)
+  const kept = await readFile(path, 'utf8').catch(() => undefined)
+  if (kept !== undefined) return createPrivateKey(kept)
+  const key = await generateRsaKey()
+  const unfinished = `${path}.${process.pid}`
+  await mkdir(folder, { recursive: true })
+  await writeFile(unfinished, key.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
+  await rename(unfinished, path)
+  return key
 }
 
 function describeKey(privateKey: KeyObject): KeyMaterial {
