@@ -7,6 +7,7 @@ import type { TakenOver } from '../membership/take-over.js'
 import type { PublicAddress } from '../membership/texts.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
+import { refuseForeign } from './foreign-folder.js'
 import { whyUnreadable } from './named-file.js'
 import { ownProgram } from './own-program.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
@@ -62,6 +63,7 @@ async function init(options: InitOptions): Promise<void> {
   const user = readUser(options.user, 'serve', current)
   const data = dataFolders(folder, options.data === undefined ? undefined : resolve(options.data))
   const program = ownProgram()
+  await refuseForeign([folder, data.path, data.storage], [user])
   const former = await formerRoot(folder)
   if (former !== undefined) {
     throw new UsageError(`${former} is there already: choose another --dir, or move away what is in it`)

@@ -11,6 +11,7 @@ import { type JoinToken, parseJoinToken } from '../values/join-token.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { stayWith } from './foreground.js'
+import { refuseForeign } from './foreign-folder.js'
 import { readHost } from './init.js'
 import { ownProgram } from './own-program.js'
 import { readSecretFile } from './secret-file.js'
@@ -69,6 +70,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
   }
   const current = userInfo().username
   if (options.user !== undefined) readUser(options.user, 'agent', current)
+  await refuseForeignFolders(folder, options, current)
   const who = await readWho(folder, options)
   try {
     const joined = await joinFrom(url, token, folder, who)
@@ -80,6 +82,14 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
     if (error instanceof CommandError) throw error
     throw new CommandError(errorMessage(error), undefined, { cause: error })
   }
+}
+
+/** @throws {UsageError} for folders of users who will not be what joins: the answer says whether that is a relay or a node */
+async function refuseForeignFolders(folder: string, { data, user }: JoinOptions, current: string): Promise<void> {
+  const { dataFolders } = await import('../membership/data-folders.js')
+  const { path, storage } = dataFolders(folder, data === undefined ? undefined : resolve(data))
+  const users = (['serve', 'agent'] as const).map(command => readUser(user, command, current))
+  await refuseForeign([folder, path, storage], users)
 }
 
 /** @throws {UsageError} when the folder has a configuration, and is not to join again with it */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 
 /**
@@ -42,13 +42,29 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+/**
+ * Replaces the content of a file that a user may have changed: its mode and owner stay (there may be a password in it),
+ * and a symbolic link stays one.
+ */
+export async function replaceContent(file: string, content: string): Promise<void> {
+  const path = await realpath(file)
+  const { mode, uid, gid } = await stat(path)
+  await writeFileAtOnce(path, content, mode & 0o777, { uid, gid })
+}
+
 /** Replaces a file at once and durably, unless it has that content. @returns whether it did not */
-export async function writeFileAtOnce(path: string, content: string, mode = 0o644): Promise<boolean> {
+export async function writeFileAtOnce(
+  path: string,
+  content: string,
+  mode = 0o644,
+  owner?: { readonly uid: number; readonly gid: number }
+): Promise<boolean> {
   if ((await readIfThere(path)) === content) return false
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}~`)
   try {
     const file = await open(temporary, 'wx', mode)
     try {
+      if (owner !== undefined && process.geteuid?.() === 0) await file.chown(owner.uid, owner.gid)
       await file.writeFile(content)
       await file.sync()
     } finally {

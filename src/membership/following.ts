@@ -1,7 +1,7 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { replaceUpstreamHost, type UpstreamSection } from '../config/upstream-host.js'
 import type { Logger } from '../values/logger.js'
-import { writeFileAtOnce } from './files.js'
+import { replaceContent } from './files.js'
 import { formatAddress } from './texts.js'
 import type { JoinAnswer } from './types.js'
 
@@ -107,13 +107,7 @@ export async function keepUpstreamHost(
 ): Promise<void> {
   const host = formatAddress({ hostname, port })
   try {
-    const path = await realpath(file)
-    const { mode } = await stat(path)
-    await writeFileAtOnce(
-      path,
-      replaceUpstreamHost(await readFile(path, 'utf8'), section, { host, nodeId }),
-      mode & 0o777
-    )
+    await replaceContent(file, replaceUpstreamHost(await readFile(file, 'utf8'), section, { host, nodeId }))
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     logger.error(

@@ -6,7 +6,7 @@ import { replaceUpstreamHost } from '../config/upstream-host.js'
 import type { MemberKind } from '../storage/member-store.js'
 import { hostnamesOf } from './certificates.js'
 import type { DataFolders } from './data-folders.js'
-import { makeFolder, readIfThere } from './files.js'
+import { makeFolder, readIfThere, replaceContent } from './files.js'
 import { FILES, writeFiles } from './folder.js'
 import { agentConf, formatAddress, LOGGING_CONF, mainConf, type UpstreamText } from './texts.js'
 import type { JoinAnswer } from './types.js'
@@ -113,7 +113,7 @@ export async function writeJoined(answer: JoinAnswer, text: JoinedText): Promise
     await writeFiles(folder, inFolder)
     const section = kind === 'relay' ? 'output.upstream' : 'upstream'
     const upstream = { host: formatAddress(above), nodeId: above.nodeId }
-    await writeFiles(folder, { [conf]: replaceUpstreamHost(before, section, upstream) })
+    await replaceContent(join(folder, conf), replaceUpstreamHost(before, section, upstream))
     return
   }
   await makeFolder(text.data.path)

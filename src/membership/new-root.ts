@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { openDatabase } from '../storage/database.js'
-import { createMemberStore } from '../storage/member-store.js'
+import { createMemberStore, type MemberRow } from '../storage/member-store.js'
+import { storageFolder, takeFolders } from '../storage/own-folder.js'
 import { makeAuthority, openAuthority } from './certificate-authority.js'
 import { certificateRow, formatCertificate } from './certificates.js'
 import type { DataFolders } from './data-folders.js'
@@ -70,17 +71,7 @@ export async function makeRoot(root: NewRoot): Promise<void> {
   const { storage } = data
   await makeFolder(storage)
   await makeFolder(data.sharedFolder)
-  const database = openDatabase(join(storage, 'state.db'), 'state')
-  try {
-    const store = createMemberStore(database)
-    const { members = [], certificates = [] } = takenOver ?? {}
-    store.addMembers([member, ...members], [certificateRow(ROOT_ID, der), ...certificates])
-    const tree = join(storage, 'tree')
-    const files = { nodesListFile: join(tree, 'nodeslist.json'), nodesCertsFile: join(tree, 'allnodescerts.pem') }
-    await writeTreeFiles(store, files, nowMs)
-  } finally {
-    database.close()
-  }
+  await writeMembers({ member, takenOver, der, storage, nowMs })
   await writeFiles(folder, {
     [FILES.ca]: pem.certificate,
     [FILES.certificate]: formatCertificate(der),
@@ -91,4 +82,37 @@ export async function makeRoot(root: NewRoot): Promise<void> {
   const isTakenOver = takenOver !== undefined
   const conf = mainConf({ id: ROOT_ID, listen, port, upstream: undefined, data, command, isTakenOver })
   await writeFiles(folder, { 'main.conf': conf })
+}
+
+interface FirstMembers {
+  readonly member: MemberRow
+  readonly takenOver: TakenOver | undefined
+  /** The certificate of `member`. */
+  readonly der: Buffer
+  readonly storage: string
+  readonly nowMs: number
+}
+
+/** @throws {Error} when the folder is that of another node or has members, or a relay is at work in it */
+async function writeMembers({ member, takenOver, der, storage, nowMs }: FirstMembers): Promise<void> {
+  const giveBack = takeFolders(member.id, [storageFolder(storage, 0o750)])
+  try {
+    const database = openDatabase(join(storage, 'state.db'), 'state')
+    try {
+      const store = createMemberStore(database)
+      const present = store.memberCount()
+      if (present > 0) {
+        throw new Error(`${storage} has members of another root (${present}): choose another --data, or move it away`)
+      }
+      const { members = [], certificates = [] } = takenOver ?? {}
+      store.addMembers([member, ...members], [certificateRow(ROOT_ID, der), ...certificates])
+      const tree = join(storage, 'tree')
+      const files = { nodesListFile: join(tree, 'nodeslist.json'), nodesCertsFile: join(tree, 'allnodescerts.pem') }
+      await writeTreeFiles(store, files, nowMs)
+    } finally {
+      database.close()
+    }
+  } finally {
+    giveBack()
+  }
 }

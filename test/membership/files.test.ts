@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeFolder } from '../../src/membership/files.js'
+import { makeFolder, replaceContent } from '../../src/membership/files.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/join-token.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
@@ -52,4 +52,17 @@ test('init and join end where no folder can be made', {
       assert.match(ended.stderr, /the folder \/proc\/treeline-test cannot be made: ENOENT.*; choose another one/)
     }
   }
+})
+
+test('a replaced content leaves mode and symbolic link', async t => {
+  const folder = await temporaryFolder(t)
+  const managed = join(folder, 'managed.conf')
+  const link = join(folder, 'main.conf')
+  await writeFile(managed, 'before')
+  await chmod(managed, 0o600)
+  await symlink(managed, link)
+  await replaceContent(link, 'after')
+  assert.equal(await readFile(managed, 'utf8'), 'after')
+  assert.equal((await stat(managed)).mode & 0o777, 0o600)
+  assert.ok((await lstat(link)).isSymbolicLink())
 })

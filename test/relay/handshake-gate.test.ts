@@ -18,7 +18,9 @@ const FOR_EVER_MS = 3_600_000
 
 async function openGate(t: TestContext, options: HandshakeGateOptions, more: ServerOptions = {}): Promise<Server> {
   const own = { cert: certificate.certificatePem, key: certificate.privateKeyPem }
-  const tls = createServer({ ...own, handshakeTimeout: FOR_EVER_MS, ...more }, (_request, response) => response.end('served'))
+  const tls = createServer({ ...own, handshakeTimeout: FOR_EVER_MS, ...more }, (_request, response) =>
+    response.end('served')
+  )
   tls.on('tlsClientError', () => undefined)
   const gate = createHandshakeGate(tls, options)
   gate.listen({ host: '127.0.0.1', port: 0 })
