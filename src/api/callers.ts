@@ -86,8 +86,8 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   /** A name proves nothing on a connection without TLS or link; a script in a page can add the marks of a proxy, too. */
   function wayOf(request: IncomingMessage, { kind }: Caller): Way {
     const { socket } = request
-    if (socket instanceof TLSSocket || settings.isLocalSocket(socket) || request.httpVersionMajor > 1) return 'proven'
-    if (settings.isFromAbove(request)) return 'proven'
+    if (socket instanceof TLSSocket || settings.isLocalSocket(socket)) return 'proven'
+    if (settings.isFromAbove(request)) return 'proven' // by its connection: anyone can write another version of HTTP
     if (!settings.isBehindProxy(socket) && !hasProxyMark(request)) return 'plain'
     return kind === 'proxied' || kind === 'network' ? 'passed-on' : 'proven' // no page has the secret of a link
   }

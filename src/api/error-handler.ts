@@ -29,6 +29,7 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   STOPPING: 503,
   STORAGE_UNUSABLE: 503,
   NO_TREE: 503,
+  HTTP_VERSION: 505,
   STORAGE_FULL: 507,
   LOOP_DETECTED: 508
 }

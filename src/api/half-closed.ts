@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RelayError } from '../values/relay-error.js'
+import { isHttp2 } from './http-version.js'
 
 /** How long a caller that shut down its sending side still gets what an answer that lasts has to say. */
 const HALF_CLOSED_MS = 2_000
@@ -10,9 +11,10 @@ const HALF_CLOSED_MS = 2_000
  * something is written to it twice; an answer that is silent would be kept for nobody, and a run with it. What ends
  * within that moment is answered in full.
  */
-export function leftHalfClosed({ httpVersionMajor, socket }: IncomingMessage, response: ServerResponse): AbortSignal {
+export function leftHalfClosed(request: IncomingMessage, response: ServerResponse): AbortSignal {
   const left = new AbortController()
-  if (httpVersionMajor > 1) return left.signal // a stream has an end of its own for each request
+  if (isHttp2(request)) return left.signal // a stream has an end of its own for each request
+  const { socket } = request
   let timer: NodeJS.Timeout | undefined
   const leave = () => {
     left.abort(

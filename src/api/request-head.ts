@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { RelayError } from '../values/relay-error.js'
+import { checkVersion } from './http-version.js'
 import { checkTarget } from './request-target.js'
 
 /** Headers of one request. Node drops those beyond `maxHeadersCount` in silence, so it is off and they are counted here. */
@@ -8,9 +9,10 @@ export const MAX_HEADERS = 200
 /**
  * Refuses a head that could be read in two ways: who is calling, and how long the body is, must not depend on who reads.
  * @param target as it came
- * @throws {RelayError} TOO_MANY_HEADERS, INVALID_INPUT
+ * @throws {RelayError} TOO_MANY_HEADERS, INVALID_INPUT, HTTP_VERSION
  */
-export function checkHead(request: Pick<IncomingMessage, 'rawHeaders' | 'headers'>, target: string): void {
+export function checkHead(request: IncomingMessage, target: string): void {
+  checkVersion(request)
   const { rawHeaders } = request
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     throw new RelayError(

@@ -18,6 +18,7 @@ export type RelayErrorCode =
   | 'CLIENT_GONE'
   | 'BODY_TOO_LARGE'
   | 'TOO_MANY_HEADERS'
+  | 'HTTP_VERSION'
   | 'UNSUPPORTED_MEDIA'
   | 'HOP_UNREACHABLE'
   | 'BUSY'

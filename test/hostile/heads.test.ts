@@ -118,9 +118,8 @@ test('what is no request is answered, and the connection closed', async t => {
 
   await t.test('HTTP/0.9 and 1.0: answered once, then the connection is closed', async t => {
     const again = head('GET /uuid HTTP/1.0')
-    for (const request of ['GET /uuid\r\n\r\n', again]) {
-      assert.deepEqual(statusesIn(await exchangeRaw(t, relay, request + again)), [200])
-    }
+    assert.deepEqual(statusesIn(await exchangeRaw(t, relay, again + again)), [200])
+    assert.deepEqual(statusesIn(await exchangeRaw(t, relay, `GET /uuid\r\n\r\n${again}`)), [505])
   })
 
   await t.test('after answers, rubbish gets a 400 of its own', async t => {

@@ -121,6 +121,23 @@ test('what holds at every listener', async t => {
     })
   }
 
+  for (const way of all) {
+    await t.test(`${way.name}: a request line with a version other than 1.0 and 1.1: 505`, async t => {
+      const { runs } = JSON.parse((await ask(relay, `${API}/runs?limit=1000`)).text) as { runs: object[] }
+      for (const version of ['2.0', '0.9']) {
+        for (const host of ['evil.example', 'localhost']) {
+          const run = head(`POST ${API}/remote-run/all HTTP/${version}`, `Host: ${host}`, 'Content-Length: 0', CLOSE)
+          const answer = await say(t, way, run)
+          assert.match(answer, /^HTTP\/1\.1 505 [\s\S]*HTTP\/(2\.0|0\.9) is not spoken here: use HTTP\/1\.1\n$/)
+        }
+        const link = head(`GET /v1/relay/register HTTP/${version}`, HOST, ...WEB_SOCKET, KEY)
+        assert.deepEqual(statusesIn(await say(t, way, link)), [505])
+      }
+      const after = JSON.parse((await ask(relay, `${API}/runs?limit=1000`)).text) as { runs: object[] }
+      assert.equal(after.runs.length, runs.length, 'nothing is run')
+    })
+  }
+
   await t.test('an answer that the caller takes slowly is whole, and what waits behind it comes then', async t => {
     const file = signContent('node-1', tree.member('node-2'), 'large', Buffer.alloc(LARGE, 'a'))
     await ask(relay, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
