@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 /** A file that others must not read, or at least not write, by the setting that names it. */
 export interface PrivateFile {
@@ -15,7 +16,10 @@ const WRITING = 0o022
 /** What root gives a service to read is read through its group. */
 const GROUP_READS = 0o040
 
-/** @returns a warning for each file that its group or others may read or change, with what to do; none for what is not there */
+/**
+ * @returns a warning for each file that its group or others may read or change, with what to do; none for what is not there.
+ * An owner is another user unless it is root, whoever asks, or whose folder it lies in.
+ */
 export async function exposureWarnings(files: readonly PrivateFile[]): Promise<string[]> {
   const warnings = await Promise.all(files.map(file => exposureOf(file)))
   return warnings.filter(warning => warning !== undefined)
@@ -24,6 +28,11 @@ export async function exposureWarnings(files: readonly PrivateFile[]): Promise<s
 async function exposureOf({ key, path, isReadable = false }: PrivateFile): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined) // that it cannot be used is told where it is read
   if (found === undefined) return undefined
+  const folder = await stat(dirname(path))
+  if (![ROOT, process.geteuid?.(), folder.uid].includes(found.uid)) {
+    const may = isReadable ? 'change' : 'read and change'
+    return `${key} ${path} belongs to user ${found.uid}, who may ${may} it; chown root ${path}`
+  }
   const tolerated = found.uid === ROOT ? GROUP_READS : 0
   const exposed = found.mode & (isReadable ? WRITING : OF_GROUP_AND_OTHERS & ~tolerated)
   if (exposed === 0) return undefined

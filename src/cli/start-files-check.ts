@@ -1,13 +1,15 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
-import { exposureWarnings, type PrivateFile } from './exposed-files.js'
+import { errorMessage } from './command-error.js'
+import { exposureWarnings } from './exposed-files.js'
+import { readSigningKey } from './key-files.js'
 import { whyUnreadable } from './named-file.js'
+import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
 
 /** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
 export interface StartCheck {
@@ -33,11 +35,19 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   await checkCertificate(problems, named('general.ca_path', isValidating ? general.caPath : undefined))
   await checkCertificate(problems, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
   await checkToken(problems, named('tokens.admin_file', tokens.adminFile))
-  await read(problems, named('tokens.clients_file', tokens.clientsFile))
+  const { parseClientTokens } = await import('../links/client-tokens.js')
+  await checkBy(
+    problems,
+    named('tokens.clients_file', tokens.clientsFile),
+    (_file, text) => void parseClientTokens(text)
+  )
+  const { source, caFile, caKeyFile } = config.tree
+  if (source === 'members')
+    await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...(await commandWarnings(command, 'remote runs fail')),
-    ...(await exposureWarnings(privateFilesOf(config)))
+    ...(await exposureWarnings(privateFilesOfRelay(config)))
   ]
   return { problems, warnings }
 }
@@ -48,29 +58,26 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const { upstream } = config
   const tlsKey = named('key_file', config.keyFile)
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
-  if (config.signingKeyFile !== config.keyFile) await read(problems, named('signing_key_file', config.signingKeyFile))
+  if (config.signingKeyFile !== config.keyFile) {
+    await checkBy(problems, named('signing_key_file', config.signingKeyFile), async ({ path }) => {
+      await readSigningKey(path, undefined)
+    })
+  }
+  const { findOwner } = await import('../agent/owner.js')
+  for (const { owner } of config.receive) {
+    if (owner !== undefined) await findOwner(owner).catch((error: unknown) => problems.push(errorMessage(error)))
+  }
   await checkCertificate(problems, named('upstream.server_certificate_file', upstream.serverCertificateFile))
   await checkCertificate(problems, named('upstream.ca_file', upstream.caFile))
-  const { keyFile, signingKeyFile } = config
-  const keys = [{ key: 'key_file', path: keyFile }]
-  if (signingKeyFile !== keyFile) keys.push({ key: 'signing_key_file', path: signingKeyFile })
+  const commands = config.receive
+    .filter(({ command }) => command?.[0].includes('/')) // others are found in PATH when they are run
+    .map(({ command }) => named('agent.receive: command', command?.[0]))
   const warnings = [
     ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
-    ...(await exposureWarnings(keys))
+    ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
+    ...(await exposureWarnings(privateFilesOfAgent(config)))
   ]
   return { problems, warnings }
-}
-
-function privateFilesOf({ directory, general, tree, upstream, tokens }: Config): PrivateFile[] {
-  const hasPassword = upstream?.password !== undefined
-  const files: readonly { key: string; path: string | undefined; isReadable?: boolean }[] = [
-    { key: 'general.https_key_file', path: general.httpsKeyFile },
-    { key: 'tree.ca_key_file', path: tree.source === 'members' ? tree.caKeyFile : undefined },
-    { key: 'tokens.admin_file', path: tokens.adminFile },
-    { key: 'tokens.clients_file', path: tokens.clientsFile, isReadable: true }, // hashes of tokens
-    { key: 'output.upstream.password:', path: hasPassword ? join(directory, 'main.conf') : undefined }
-  ]
-  return files.flatMap(({ path, ...file }) => (path === undefined ? [] : [{ ...file, path }]))
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {
@@ -96,6 +103,22 @@ async function checkCertificate(problems: string[], file: NamedFile | undefined)
   } catch {
     problems.push(`${file.key} ${file.path} is no certificate in PEM form: name the file that holds one`)
     return undefined
+  }
+}
+
+/** @param check throws what is wrong with the text of the file */
+async function checkBy(
+  problems: string[],
+  file: NamedFile | undefined,
+  check: (file: NamedFile, text: string) => void | Promise<void>
+): Promise<void> {
+  const text = await read(problems, file)
+  if (text === undefined || file === undefined) return
+  try {
+    await check(file, text)
+  } catch (error) {
+    const reason = errorMessage(error)
+    problems.push(reason.startsWith(file.path) ? `${file.key} ${reason}` : `${file.key} ${file.path}: ${reason}`)
   }
 }
 

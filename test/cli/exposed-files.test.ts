@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { exposureWarnings } from '../../src/cli/exposed-files.js'
 import { temporaryFolder } from '../support/treeline-command.js'
@@ -20,6 +20,10 @@ test('a key that others may read is warned of, by its setting, with what to do',
     assert.deepEqual(await told(0o640), [])
     assert.deepEqual(await told(0o644), [`${mine} 0644: every user of this machine may read it; chmod 640 ${path}`])
     await chown(path, UNPRIVILEGED, UNPRIVILEGED)
+    const theirs = `key_file ${path} belongs to user ${UNPRIVILEGED}, who may`
+    assert.deepEqual(await told(0o600), [`${theirs} read and change it; chown root ${path}`])
+    assert.deepEqual(await told(0o600, true), [`${theirs} change it; chown root ${path}`])
+    await chown(dirname(path), UNPRIVILEGED, UNPRIVILEGED) // as a service's
   }
   assert.deepEqual(await told(0o600), [])
   assert.deepEqual(await told(0o640), [`${mine} 0640: its group may read it; chmod 600 ${path}`])

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { appendFile, chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { checkAgentStart, checkRelayStart } from '../../src/cli/start-files-check.js'
+import { loadAgentConfig } from '../../src/config/agent-loader.js'
+import { loadConfig } from '../../src/config/config-loader.js'
+import { dataFolders } from '../../src/membership/data-folders.js'
+import { makeRoot } from '../../src/membership/new-root.js'
+import { agentConf } from '../../src/membership/texts.js'
+import { temporaryFolder } from '../support/neighbours.js'
+
+const EVERYBODY = 0o666
+const CLIENTS = `register:client-1 ${'0'.repeat(64)}\n`
+
+/** The folder of a new root, with all kinds of files that its configuration can name. */
+async function makeRelayFolder(t: TestContext): Promise<string> {
+  const folder = join(await temporaryFolder(t), 'root')
+  const command = await makeCommand(t)
+  await makeRoot({
+    folder,
+    addresses: [{ hostname: 'root.example', port: 443 }],
+    listen: '127.0.0.1:3030',
+    lifetimeMs: 3_600_000,
+    takenOver: undefined,
+    data: dataFolders(folder),
+    command,
+    program: ['treeline'],
+    user: 'treeline',
+    nowMs: Date.now()
+  })
+  await writeFile(join(folder, 'admin'), 'a token that is long enough to be one, of 64 characters or more..\n', {
+    mode: 0o600
+  })
+  await writeFile(join(folder, 'clients'), CLIENTS)
+  await appendFile(join(folder, 'main.conf'), '\n[tokens]\nadmin_file = "admin"\nclients_file = "clients"\n')
+  return folder
+}
+
+/** The same of an agent, with the files that the root has. */
+async function makeAgentFolder(t: TestContext, more = ''): Promise<string> {
+  const root = await makeRelayFolder(t)
+  const folder = await temporaryFolder(t)
+  for (const name of ['ca.pem', 'certificate.pem', 'tls.key', 'sign.key']) {
+    await copyFile(join(root, name), join(folder, name))
+  }
+  const upstream = { hostname: 'root.example', port: 443, nodeId: 'root' }
+  const text = agentConf({ id: 'node-1', upstream, data: dataFolders(folder), command: await makeCommand(t) })
+  await writeFile(join(folder, 'agent.conf'), `${text}${more}`)
+  return folder
+}
+
+async function makeCommand(t: TestContext): Promise<string> {
+  const command = join(await temporaryFolder(t), 'command')
+  await writeFile(command, '#!/bin/sh\n', { mode: 0o755 })
+  return command
+}
+
+test('each file of a relay that others could read or change is warned of, by its setting', async t => {
+  const folder = await makeRelayFolder(t)
+  const config = loadConfig(folder)
+  assert.deepEqual(await checkRelayStart(config), { problems: [], warnings: [] })
+  const files = [
+    ['general.https_key_file', 'tls.key'],
+    ['tree.ca_key_file', 'ca.key'],
+    ['tree.ca_file', 'ca.pem'],
+    ['tokens.admin_file', 'admin'],
+    ['tokens.clients_file', 'clients'],
+    ['the key that signs files,', 'sign.key'],
+    ['the configuration', 'main.conf'],
+    ['storage.path:', 'data/state.db'],
+    ['remote_run.command', config.remoteRun.command]
+  ] as const
+  for (const [, name] of files) await chmod(name.startsWith('/') ? name : join(folder, name), EVERYBODY)
+  const { problems, warnings } = await checkRelayStart(config)
+  assert.deepEqual(problems, [])
+  for (const [key] of files) {
+    const found = warnings.filter(warning => warning.startsWith(`${key} `) && warning.includes('has mode 0666'))
+    assert.equal(found.length, 1, `${key}: ${warnings.join('\n')}`)
+  }
+})
+
+test('a configuration with a password in it is for nobody else to read', async t => {
+  const folder = await makeRelayFolder(t)
+  const config = loadConfig(folder)
+  const upstream = { ...(config.upstream ?? {}), password: 'secret' } as NonNullable<typeof config.upstream>
+  const { warnings } = await checkRelayStart({ ...config, upstream })
+  assert.match(warnings.join('\n'), /^output.upstream.password: .*main.conf has mode 0644/m)
+})
+
+test('what a relay would not start with is found: junk for tokens of clients, a key of another CA', async t => {
+  const folder = await makeRelayFolder(t)
+  await writeFile(join(folder, 'clients'), `${CLIENTS}register\n`)
+  await copyFile(join(folder, 'tls.key'), join(folder, 'ca.key'))
+  const { problems } = await checkRelayStart(loadConfig(folder))
+  assert.match(problems.join('\n'), /^tokens.clients_file .*clients: line 2: expected/m)
+  assert.match(problems.join('\n'), /^tree.ca_key_file .*ca.key is not the key of tree.ca_file/m)
+})
+
+test('each file of an agent that others could read or change is warned of, by its setting', async t => {
+  const folder = await makeAgentFolder(t)
+  const config = loadAgentConfig(folder)
+  assert.deepEqual(await checkAgentStart(config), { problems: [], warnings: [] })
+  const files = [
+    ['key_file', 'tls.key'],
+    ['signing_key_file', 'sign.key'],
+    ['the configuration', 'agent.conf'],
+    ['upstream.ca_file', 'ca.pem'],
+    ['agent.command', config.agent.command]
+  ] as const
+  for (const [, name] of files) await chmod(name.startsWith('/') ? name : join(folder, name), EVERYBODY)
+  const { warnings } = await checkAgentStart(config)
+  for (const [key] of files) {
+    const found = warnings.filter(warning => warning.startsWith(`${key} `) && warning.includes('has mode 0666'))
+    assert.equal(found.length, 1, `${key}: ${warnings.join('\n')}`)
+  }
+})
+
+test('what an agent cannot use is found: a signing key that is none, an owner and a command that are not there', async t => {
+  const receive = [
+    'source = "node-2"',
+    'file_id = "f"',
+    'destination = "/tmp/f"',
+    'owner = "no-such-user"',
+    'command = ["/nope/x"]'
+  ]
+  const folder = await makeAgentFolder(t, `\n[[agent.receive]]\n${receive.join('\n')}\n`)
+  await writeFile(join(folder, 'sign.key'), await readFile(join(folder, 'ca.pem')))
+  const { problems, warnings } = await checkAgentStart(loadAgentConfig(folder))
+  assert.match(problems.join('\n'), /^signing_key_file .*sign.key/m)
+  assert.match(problems.join('\n'), /knows no user no-such-user/)
+  assert.match(warnings.join('\n'), /^agent.receive: command \/nope\/x is not there/m)
+})
