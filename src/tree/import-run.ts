@@ -2,7 +2,7 @@ import { checkpoint, holdBackCheckpoints } from '../storage/checkpoint.js'
 import { openDatabase } from '../storage/database.js'
 import { putAside } from '../storage/put-aside.js'
 import { createTopologyStore } from '../storage/topology-store.js'
-import { isDamage } from '../values/disk-failure.js'
+import { diskFailure, isDamage } from '../values/disk-failure.js'
 import { type ImportRequest, importTree, readStoredTree, type StoredTree } from './import-tree.js'
 
 export interface ImportRunRequest extends ImportRequest {
@@ -20,7 +20,14 @@ export interface ImportRunAnswer {
   readonly tree: StoredTree | undefined
   /** Where a damaged database is now; undefined where it was in order. */
   readonly aside?: string
+  /** Whether it was the disk that failed: the same import may succeed later. */
+  readonly isOfDisk?: boolean
 }
+
+/** SQLite's name for a database that is on no disk. */
+const IN_MEMORY = ':memory:'
+/** Of a tree that is in no file: every stored one is newer. */
+const NOT_STORED = 0
 
 /**
  * Imports the files into the database, synchronously.
@@ -38,10 +45,24 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
       return
     }
   } catch (error) {
-    if (isHanded || !isDamage(error instanceof Error && error.cause !== undefined ? error.cause : error)) throw error
+    if (isHanded) throw error
+    const failure = failureOfDisk(error)
+    if (failure !== undefined) {
+      importInMemory(request, failure, handOnce)
+      return
+    }
+    if (!isDamage(causeOf(error))) throw error
   }
   const aside = putAside(request.databaseFile)
   importInto(request, answer => hand({ ...answer, aside }))
+}
+
+/** Without a disk that can be written to, the files still say what the tree is. */
+function importInMemory(request: ImportRunRequest, failure: string, hand: (answer: ImportRunAnswer) => void): void {
+  importInto({ ...request, databaseFile: IN_MEMORY }, ({ tree, failure: ofFiles }) => {
+    const kept = tree === undefined ? undefined : { ...tree, record: { ...tree.record, generation: NOT_STORED } }
+    hand({ failure: ofFiles ?? failure, tree: kept, isOfDisk: true })
+  })
 }
 
 function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) => void): void {
@@ -50,19 +71,33 @@ function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) =
     holdBackCheckpoints(db)
     const store = createTopologyStore(db)
     let failure: string | undefined
+    let isOfDisk = false
     let tree: StoredTree | undefined
     try {
       tree = importTree(store, request, Date.now())
     } catch (error) {
-      if (isDamage(error)) throw error
+      isOfDisk = failureOfDisk(error) !== undefined
+      if (isDamage(error) || (isOfDisk && store.lastImport() === undefined)) throw error
       failure = error instanceof Error ? error.message : String(error)
     }
     const isKnown = store.lastImport()?.generation === request.knownGeneration
     if (!tree && !isKnown) tree = readStoredTree(store, request.selfId)
-    hand({ failure, tree })
+    hand({ failure, tree, isOfDisk })
     // last, when the tree is already in use
     checkpoint(db)
   } finally {
     db.close()
   }
+}
+
+/** What to say of an error of the database that is not for its content; undefined for all others. */
+function failureOfDisk(error: unknown): string | undefined {
+  const cause = causeOf(error)
+  const isOfDatabase = cause instanceof Error && 'code' in cause && String(cause.code).startsWith('SQLITE_')
+  if (!isOfDatabase || isDamage(cause) || diskFailure(cause, []) === undefined) return undefined
+  return error instanceof Error ? error.message : String(error)
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error
 }

@@ -19,6 +19,8 @@ export interface TreeOptions {
   readonly selfId: string
   /** Whether somebody else writes the nodes list, so that at first there may be none. @default false */
   readonly listIsToCome?: boolean
+  /** When what the disk did not allow is tried again, in ms. @default 30,000 */
+  readonly retryMs?: number
   readonly logger: Logger
 }
 
@@ -78,6 +80,8 @@ export function createTree(options: TreeOptions): Tree {
  */
 const WORKER_YOUNG_GENERATION_MB = 48
 
+const RETRY_MS = 30_000
+
 /** At start, when nobody waits for an answer yet, lists up to here are read without a thread: it is sooner ready. */
 const SMALL_BYTES = 256 * 1024
 
@@ -94,6 +98,7 @@ class TreeService implements Tree {
   #workerEnded: Promise<void> = Promise.resolve()
   #isDamaged = false
   #isClosed = false
+  #retry: NodeJS.Timeout | undefined
 
   constructor(options: TreeOptions) {
     this.#options = options
@@ -155,6 +160,7 @@ class TreeService implements Tree {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    clearTimeout(this.#retry)
     await this.#next
     await this.#running
     await this.#workerEnded
@@ -184,8 +190,12 @@ class TreeService implements Tree {
 
   async #import(isInPlace: boolean): Promise<ImportReport> {
     const startedAt = performance.now()
-    const { failure, tree, aside } = await this.#ask(isInPlace)
+    clearTimeout(this.#retry)
+    const { failure, tree, aside, isOfDisk = false } = await this.#ask(isInPlace)
     this.#failure = failure
+    if (isOfDisk && !this.#isClosed) {
+      this.#retry = setTimeout(() => void this.reload(), this.#options.retryMs ?? RETRY_MS).unref() // never rejects
+    }
     if (aside !== undefined)
       this.#options.logger.warn({ aside }, 'the stored tree was damaged: made anew from its files')
     if (tree !== undefined || aside !== undefined) this.#closeReader() // its file may be another one now

@@ -26,7 +26,7 @@ const DAMAGED: Describe = folder =>
   `a database in ${folder} is damaged; stop the relay, and put a copy from a backup in its place (docs/operations.md)`
 const LOCKED: Describe = folder => `another program is using a database in ${folder}; try again in a moment`
 const CANNOT_OPEN: Describe = folder =>
-  `a database in ${folder} cannot be opened; correct owner and permissions of the folder and what is in it`
+  `a database in ${folder} cannot be opened; see that it is a file, that owner and permissions allow it, and that its file system is mounted for writing`
 
 const MISSING: Describe = (folder, path) =>
   `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the relay`
@@ -50,6 +50,7 @@ const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['ESTALE', BROKEN],
   ['ENXIO', BROKEN],
   ['SQLITE_IOERR', BROKEN],
+  ['SQLITE_IOERR_SHMSIZE', FULL], // the file beside the database could not grow
   ['EMFILE', NO_FILES],
   ['ENFILE', NO_FILES],
   ['SQLITE_CORRUPT', DAMAGED],
