@@ -9,9 +9,9 @@ import type { DataFolders } from './data-folders.js'
 import { makeFolder, readIfThere } from './files.js'
 import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from './folder.js'
 import { writeTreeFiles } from './publication.js'
-import { ROOT_ID } from './root-membership.js'
 import type { TakenOver } from './take-over.js'
 import { LOGGING_CONF, mainConf, type PublicAddress } from './texts.js'
+import { ROOT_ID } from './types.js'
 import { systemdUnit, unitName } from './unit.js'
 
 export interface NewRoot {

@@ -7,7 +7,7 @@ import type { MemberCertificateRow, MemberRow, MemberStore } from '../storage/me
 import { formatCertificate } from './certificates.js'
 import { syncFolder } from './files.js'
 import { checkNotOlder, writePublished } from './published.js'
-import { ROOT_ID } from './root-membership.js'
+import { ROOT_ID } from './types.js'
 
 const PAGE = 500
 

@@ -5,8 +5,8 @@ import { parseNodesList } from '../tree/nodes-list.js'
 import { purposeOf } from '../values/certificate-purpose.js'
 import { certificateRow } from './certificates.js'
 import { readIfThere } from './files.js'
-import { ROOT_ID } from './root-membership.js'
 import { readExistingTree, type TakenOver } from './take-over.js'
+import { ROOT_ID } from './types.js'
 
 export interface FormerTree {
   readonly nodesListFile: string

@@ -1,22 +1,19 @@
-import { createHash, verify, X509Certificate } from 'node:crypto'
-import { isIP } from 'node:net'
+import { createHash, verify } from 'node:crypto'
 import type { MemberCertificateRow, MemberRow, MemberStore, TokenRow } from '../storage/member-store.js'
 import { POLICY_SERVER } from '../tree/hop.js'
 import { MAX_NODE_COUNT } from '../tree/nodes-list.js'
 import { isEd25519 } from '../values/file-signature.js'
-import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { checkNodeId } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
 import type { CertificateAuthority } from './certificate-authority.js'
 import { type CertificateRequest, readRequest } from './certificate-request.js'
 import { certificateRow, formatCertificate, hostnamesOf } from './certificates.js'
+import { checkHostnameFree, readHostname } from './host-names.js'
 import { checkFits } from './placing.js'
 import { isDue } from './renewal-time.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './tokens.js'
-import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenMade } from './types.js'
-
-export const ROOT_ID = 'root'
+import { type JoinAnswer, type Joining, type JoinRequest, type NewToken, ROOT_ID, type TokenMade } from './types.js'
 
 export interface RootMembershipOptions {
   readonly store: MemberStore
@@ -158,7 +155,7 @@ export class RootMembership implements Joining {
   }
 
   #check({ id, hostname, port, request, signingKey, signingProof }: JoinRequest, token: TokenRow): void {
-    const { store } = this.options
+    const { store, now } = this.options
     if (id === ROOT_ID || id === POLICY_SERVER) throw new RelayError('CONFLICT', `the id ${id} is reserved`)
     if (token.kind === 'relay' && port === undefined) throw new RelayError('INVALID_INPUT', 'a relay says its port')
     checkSigningKey(signingKey, signingProof, request)
@@ -172,30 +169,11 @@ export class RootMembership implements Joining {
         `there is a member ${id}: choose another id, or, for this machine to join again as ${id}, make a token with \`treeline token create --${known.kind} --id ${id}\` at the root, and join with --again`
       )
     }
-    // whose certificate is good for a name may be taken for whoever is reached by it
-    const namesake = token.kind === 'relay' ? store.byHostname(hostname) : undefined
-    if (namesake !== undefined && namesake.id !== id) {
-      throw new RelayError(
-        'CONFLICT',
-        `the host name ${hostname} is that of ${namesake.id}; a relay needs one of its own`
-      )
-    }
-    if (token.kind === 'relay' && this.#isRootCalled(hostname)) {
-      throw new RelayError('CONFLICT', `the host name ${hostname} is that of the root; a relay needs one of its own`)
-    }
+    checkHostnameFree(store, { id, hostname, kind: token.kind, nowMs: now() })
     if (store.memberCount() >= MAX_NODE_COUNT) throw new RelayError('BUSY', `there are ${MAX_NODE_COUNT} members`)
     const above = known?.policyServer ?? token.policyServer
     relayCalled(store, above)
     checkFits(store, known?.id, above)
-  }
-
-  /** The root may have several names. */
-  #isRootCalled(hostname: string): boolean {
-    const { store, now } = this.options
-    return store.certificatesOf(ROOT_ID, now()).some(({ der }) => {
-      const certificate = new X509Certificate(der)
-      return (isIP(hostname) === 0 ? certificate.checkHost(hostname) : certificate.checkIP(hostname)) !== undefined
-    })
   }
 
   #member(asked: JoinRequest, token: TokenRow, request: CertificateRequest): MemberRow {
@@ -249,14 +227,6 @@ export class RootMembership implements Joining {
       }
     }
   }
-}
-
-/** In its one form, so that it is compared with the names of others whatever way it was spelt. */
-function readHostname(text: string): string {
-  const hostname = canonicalHost(text)
-  if (hostname !== undefined) return hostname
-  const shown = JSON.stringify(text.slice(0, 80))
-  throw new RelayError('INVALID_INPUT', `invalid hostname: ${shown}; expected ${HOST_NAME_RULE}`)
 }
 
 /** The same machine asks again with the same token: the answer to its join did not reach it. */

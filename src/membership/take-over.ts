@@ -4,7 +4,7 @@ import { readIdentity } from '../tree/certificate-identity.js'
 import { parseCertificates } from '../tree/certificates-list.js'
 import { parseNodesList } from '../tree/nodes-list.js'
 import { certificateRow } from './certificates.js'
-import { ROOT_ID } from './root-membership.js'
+import { ROOT_ID } from './types.js'
 
 /** Members of a tree that existed before, with the certificates that they have. */
 export interface TakenOver {

@@ -61,8 +61,8 @@ export type MemberStore = ReturnType<typeof createMemberStore>
 /** Members, their certificates, and the tokens that they join with. @param db the root's state database */
 export function createMemberStore(db: Database) {
   const selectMember = db.prepare<[string], MemberRow>(`SELECT ${MEMBER} FROM members WHERE id = ?`)
-  const selectByHostname = db.prepare<[string], MemberRow>(
-    `SELECT ${MEMBER} FROM members WHERE hostname = ? COLLATE NOCASE LIMIT 1`
+  const selectRelayCalled = db.prepare<[string, string], MemberRow>(
+    `SELECT ${MEMBER} FROM members WHERE hostname = ? COLLATE NOCASE AND kind = 'relay' AND id <> ? ORDER BY id LIMIT 1`
   )
   const selectMembers = db.prepare<[string, number], MemberRow>(
     `SELECT ${MEMBER} FROM members WHERE id > ? ORDER BY id LIMIT ?`
@@ -158,7 +158,8 @@ export function createMemberStore(db: Database) {
 
   return {
     member: (id: string) => selectMember.get(id),
-    byHostname: (hostname: string) => selectByHostname.get(hostname),
+    /** A relay with this host name, other than `exceptId`. */
+    relayByHostname: (hostname: string, exceptId: string) => selectRelayCalled.get(hostname, exceptId),
     /** In the order of their ids; a page at a time, so that other work gets its turn. */
     members: (afterId: string, limit: number) => selectMembers.all(afterId, limit),
     memberCount: () => countMembers.get() ?? 0,

@@ -184,7 +184,7 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
       const other = { ...(await tree.machine('other')), host }
       const { code, stderr } = await tree.join(other, line)
       assert.equal(code, 1)
-      assert.match(stderr, /refused \(409\): the host name 127\.0\.0\.1 is that of root/)
+      assert.match(stderr, /refused \(409\): the host name 127\.0\.0\.1 is that of the root/)
     }
   })
 

@@ -122,6 +122,32 @@ test('an id that exists, a reserved one, a malformed one, a host name of another
   assert.equal(root.store.token(token.split('.')[0] ?? '')?.usesLeft, 20, 'no use is lost by it')
 })
 
+test('the name of a node keeps no relay away, and a node gets the name of neither a relay nor the root', async t => {
+  const root = await startMembers(t)
+  const tokens = { node: root.token({ kind: 'node', uses: 20 }), relay: root.token({ uses: 20 }) }
+  const attempt = async (kind: 'node' | 'relay', id: string, hostname: string, token = tokens[kind]) =>
+    root.members.join(await joinRequest(token, id, makeMachine(), { hostname }))
+  await attempt('node', 'a-node', 'future.example')
+  await attempt('node', 'b-node', 'future.example')
+  await attempt('relay', 'relay-1', 'future.example')
+  await assert.rejects(attempt('relay', 'relay-2', 'future.example'), refused('CONFLICT', /that of relay-1; a relay/))
+  const again = root.token({ memberId: 'relay-1', uses: 2 })
+  assert.equal((await attempt('relay', 'relay-1', 'future.example', again)).id, 'relay-1')
+  for (const [hostname, owner] of [
+    ['FUTURE.example.', 'relay-1'],
+    ['root.example', 'the root'],
+    ['Other.Example', 'the root']
+  ] as const) {
+    const taken = refused('CONFLICT', new RegExp(`that of ${owner}; join with another --host`))
+    await assert.rejects(attempt('node', 'c-node', hostname), taken, hostname)
+  }
+  // a relay that joined as what a node was called already does not lock that node out either
+  const nodeAgain = root.token({ memberId: 'a-node' })
+  assert.equal((await attempt('node', 'a-node', 'future.example', nodeAgain)).id, 'a-node')
+  const other = root.token({ memberId: 'b-node' })
+  await assert.rejects(attempt('node', 'b-node', 'root.example', other), refused('CONFLICT', /that of the root/))
+})
+
 test('another spelling of a name or address of another relay is that name', async t => {
   const root = await startMembers(t)
   const token = root.token({ uses: 20 })

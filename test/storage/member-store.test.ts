@@ -48,7 +48,7 @@ test('members, certificates and tokens are there again after the database was op
   const again = createMemberStore(second)
   assert.deepEqual(again.member('relay-1'), MEMBER)
   assert.deepEqual(again.token('token-1'), { ...TOKEN, usesLeft: 1 })
-  assert.equal(again.byHostname('RELAY-1.EXAMPLE')?.id, 'relay-1')
+  assert.equal(again.relayByHostname('RELAY-1.EXAMPLE', '')?.id, 'relay-1')
   assert.equal(again.certificatesOf('relay-1', 0)[0]?.serial, 'AA')
 })
 
@@ -132,6 +132,6 @@ test('members of an older database have their host names in the form in which na
   const db = openDatabase(file, 'state')
   t.after(() => db.close())
   const store = createMemberStore(db)
-  for (const [id, , hostname] of spellings) assert.equal(store.byHostname(hostname)?.id, id, hostname)
+  for (const [id, , hostname] of spellings) assert.equal(store.relayByHostname(hostname, '')?.id, id, hostname)
   for (const member of store.members('', 10)) assert.equal(canonicalHost(member.hostname), member.hostname)
 })
