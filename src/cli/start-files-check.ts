@@ -5,6 +5,7 @@ import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { parseClientTokens } from '../values/client-token-rules.js'
 import { errorMessage } from './command-error.js'
 import { exposureWarnings } from './exposed-files.js'
 import { readSigningKey } from './key-files.js'
@@ -35,7 +36,6 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   await checkCertificate(problems, named('general.ca_path', isValidating ? general.caPath : undefined))
   await checkCertificate(problems, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
   await checkToken(problems, named('tokens.admin_file', tokens.adminFile))
-  const { parseClientTokens } = await import('../links/client-tokens.js')
   await checkBy(
     problems,
     named('tokens.clients_file', tokens.clientsFile),

@@ -1,19 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
-import { CLIENT_KEY_RULE, isClientKey } from '../values/client-key.js'
+import { type ClientTokenRule, parseClientTokens } from '../values/client-token-rules.js'
 import type { Logger } from '../values/logger.js'
 
 /** Shorter ones can be guessed. */
 export const MIN_CLIENT_TOKEN_LENGTH = 16
 const MAX_FILE_BYTES = 1024 * 1024
-
-/** What the holder of a token may do: here, register under one client key. */
-interface TokenRule {
-  readonly clientKey: string
-  /** SHA-256 of the token. */
-  readonly hash: Buffer
-}
 
 /** How often it is looked whether the file has changed while nobody registers. */
 const LOOK_EVERY_MS = 500
@@ -26,25 +19,6 @@ export interface ClientTokens {
   isListed(clientKey: string, hash: Buffer): boolean
   /** No longer looks at the file by itself. */
   close(): void
-}
-
-const LINE = /^register:(\S+)\s+(?:sha256:)?([0-9a-f]{64})$/i
-
-/**
- * @param text lines `register:<key> <SHA-256 of the token in hex>`; empty ones and those that begin with `#` say nothing
- * @throws {Error} naming the first line that is wrong; never with what stands in it, which may be a token
- */
-export function parseClientTokens(text: string): TokenRule[] {
-  return text.split(/\r?\n/).flatMap((line, index) => {
-    const content = line.trim()
-    if (content === '' || content.startsWith('#')) return []
-    const [, clientKey = '', hash = ''] = LINE.exec(content) ?? []
-    if (hash === '') {
-      throw new Error(`line ${index + 1}: expected "register:<client key> <SHA-256 of the token in hex>"`)
-    }
-    if (!isClientKey(clientKey)) throw new Error(`line ${index + 1}: a client key has ${CLIENT_KEY_RULE}`)
-    return [{ clientKey, hash: Buffer.from(hash, 'hex') }]
-  })
 }
 
 /**
@@ -91,7 +65,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
   }
 }
 
-function readRules(file: string): TokenRule[] {
+function readRules(file: string): ClientTokenRule[] {
   try {
     if (statSync(file).size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`)
     return parseClientTokens(withoutByteOrderMark(readFileSync(file, 'utf8')))
