@@ -3,12 +3,12 @@ import { stat } from 'node:fs/promises'
 import { type Download, downloadFile } from '../cli/download.js'
 import { statIfThere } from '../cli/file-place.js'
 import { asObject, objectsOf, textOf } from '../cli/json.js'
+import { findOwner } from '../cli/owner.js'
 import { pathOf, type RelayClient } from '../cli/relay-client.js'
 import type { AgentConfig, ReceiveConfig } from '../config/agent-config.js'
 import { Command, type CommandEnd } from '../remote-run/command.js'
 import type { Logger } from '../values/logger.js'
 import type { FileState } from './file-state.js'
-import { findOwner } from './owner.js'
 
 export interface ReceiverOptions {
   readonly config: AgentConfig

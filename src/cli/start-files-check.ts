@@ -10,6 +10,7 @@ import { errorMessage } from './command-error.js'
 import { exposureWarnings } from './exposed-files.js'
 import { readSigningKey } from './key-files.js'
 import { whyUnreadable } from './named-file.js'
+import { findOwner } from './owner.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
 
 /** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
@@ -63,7 +64,6 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
       await readSigningKey(path, undefined)
     })
   }
-  const { findOwner } = await import('../agent/owner.js')
   for (const { owner } of config.receive) {
     if (owner !== undefined) await findOwner(owner).catch((error: unknown) => problems.push(errorMessage(error)))
   }

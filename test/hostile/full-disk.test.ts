@@ -202,10 +202,10 @@ test('the disk of the databases is full: 507, and what is there can be read', as
     await rm(join(disk.path, name), { force: true })
   await disk.empty()
   await disk.fill()
-  await tree.restart('root') // it can read, but not import: it knows nobody, and says no more than that
-  const unknown = await put(tree, kept)
-  assert.equal(unknown.status, 503, unknown.text)
-  assert.match(unknown.text, /no tree yet/)
+  await tree.restart('root') // it has the tree of its files, and can store neither that nor anything else
+  const refusedAgain = await put(tree, kept)
+  assert.equal(refusedAgain.status, 507, refusedAgain.text)
+  assert.match(refusedAgain.text, FULL)
   const nodes = JSON.parse((await ask(relay, '/system/status')).text).data.nodes
   assert.match(nodes.details, /the disk that holds storage\.path \(\S+\) is full/)
   await tree.processes.get('root')?.stop()

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import type { Owner } from '../cli/trusted-folder.js'
+import type { Owner } from './trusted-folder.js'
 
 const run = promisify(execFile)
 const NUMBER = /^\d{1,10}$/
