@@ -1,5 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import type { RelayClient } from '../cli/relay-client.js'
 import type { AgentConfig } from '../config/agent-config.js'
 import type { LinkToUpper } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
@@ -21,11 +22,14 @@ const RETRY_MS = 30_000
 /** A file that is being written changes many times. */
 const SETTLE_MS = 500
 
+/** What does not end although it was told to: how much longer the stop waits for it. */
+const LAST_WAIT_MS = 2_000
+
 /** The tools of the work, loaded only where files are configured: they bring the HTTP client along. */
 interface Tools {
   readonly receiver: Receiver
   readonly sharer: Sharer
-  readonly connect: () => Promise<import('../cli/relay-client.js').RelayClient>
+  readonly connect: () => Promise<RelayClient>
 }
 
 /** Does what is to be done about files, one at a time: receives those it is told of, shares those that changed. */
@@ -36,6 +40,7 @@ export class FileWork {
   #tools: Promise<Tools> | undefined
   #loadedReceiver: Receiver | undefined
   #working: Promise<void> | undefined
+  #client: RelayClient | undefined
   #isStopped = false
   readonly #problems = new Map<string, string>()
 
@@ -77,11 +82,16 @@ export class FileWork {
     this.lookAtAll()
   }
 
+  /** What is being done may end within `agent.stop_timeout`; then its transfer is broken off, to be begun anew at the next start. */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#forget()
     this.#loadedReceiver?.stop()
-    await this.#working
+    const working = this.#working ?? Promise.resolve()
+    if (await hasSettledWithin(working, this.options.config.agent.stopTimeoutMs)) return
+    await this.#client?.close()
+    if (await hasSettledWithin(working, LAST_WAIT_MS)) return
+    this.options.logger.warn({}, 'stopping, although a file is still being read or written')
   }
 
   #forget(): void {
@@ -115,6 +125,7 @@ export class FileWork {
       })
       const tools = await this.#tools
       const client = await tools.connect()
+      this.#client = client
       try {
         for (const what of this.#wanted) {
           this.#wanted.delete(what)
@@ -130,7 +141,7 @@ export class FileWork {
     }
   }
 
-  async #do(what: string, { receiver, sharer }: Tools, client: Awaited<ReturnType<Tools['connect']>>): Promise<void> {
+  async #do(what: string, { receiver, sharer }: Tools, client: RelayClient): Promise<void> {
     const { config, link, logger } = this.options
     const [kind, index = ''] = what.split(' ')
     const hadNoLink = link.isAwaited // it may open while the policy server, which does not know us yet, refuses
@@ -206,4 +217,15 @@ export class FileWork {
 
 function jittered(ms: number): number {
   return ms * (0.5 + Math.random() / 2)
+}
+
+/** @returns whether `work` settled within `ms` */
+async function hasSettledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<boolean>(resolve => {
+    timer = setTimeout(resolve, ms, false)
+  })
+  const hasSettled = await Promise.race([work.then(() => true), limit])
+  clearTimeout(timer)
+  return hasSettled
 }

@@ -44,7 +44,7 @@ export class Sharer {
       const hashValue = await file.hash(ALGORITHM)
       const isKnown = isFresh && former?.hash === hashValue && (await isThere(client, fileKey, hashValue))
       if (!isKnown) {
-        const signingKey = await readSigningKey(config.signingKeyFile, undefined)
+        const signingKey = await readSigningKey(config.signingKeyFile, undefined, 'signing_key_file')
         const nowMs = this.#now()
         const parts = { signedAtMs: signingTime(nowMs, former), algorithm: ALGORITHM, hashValue } as const
         const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { ConnectionOptions } from 'node:tls'
+import { readRegularFile } from '../cli/regular-file.js'
 import type { AgentConfig } from '../config/agent-config.js'
 import { readCredentials } from '../links/credentials.js'
 import type { HandshakeOptions } from '../links/lower-link.js'
@@ -75,7 +75,7 @@ function fingerprint(pem: string): string {
 
 async function readText(file: string, setting: string): Promise<string> {
   try {
-    return withoutByteOrderMark(await readFile(file, 'utf8'))
+    return withoutByteOrderMark(await readRegularFile(file))
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     throw new Error(`${setting}: cannot be read: ${why}`, { cause: error })

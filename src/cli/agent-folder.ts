@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AgentConfig } from '../config/agent-config.js'
 import { errorMessage, UsageError } from './command-error.js'
-import { readNamedFile } from './named-file.js'
+import { readConfiguredFile } from './named-file.js'
 
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
@@ -33,11 +33,12 @@ export async function policyServerOf({ upstream }: AgentConfig): Promise<{
   if (serverCertificateFile === undefined) {
     return {
       server,
-      ca: caFile === undefined ? undefined : await readNamedFile('upstream.ca_file', caFile),
+      ca: caFile === undefined ? undefined : await readConfiguredFile('upstream.ca_file', caFile),
       pin: undefined
     }
   }
-  const blocks = (await readNamedFile('upstream.server_certificate_file', serverCertificateFile)).match(PEM_BLOCK) ?? []
+  const blocks =
+    (await readConfiguredFile('upstream.server_certificate_file', serverCertificateFile)).match(PEM_BLOCK) ?? []
   return { server, ca: undefined, pin: blocks.map(fingerprint) }
 }
 

@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm, parseMetadata } from '../values/file-metadata.js'
@@ -10,9 +10,10 @@ import { isoTime } from '../values/iso-time.js'
 import { keyHashMatches } from '../values/key-hash.js'
 import { CommandError, errorCode, UsageError } from './command-error.js'
 import { type Destination, type DestinationRules, openDestination } from './destination.js'
-import { notAFile, statIfThere } from './file-place.js'
+import { statIfThere } from './file-place.js'
 import { asObject } from './json.js'
 import type { Attributes, NewFile } from './new-file.js'
+import { openRegularFile, type RegularFile } from './regular-file.js'
 import { type ClientAnswer, pathOf, type RelayClient } from './relay-client.js'
 import { refuseSealed } from './sealed-magic.js'
 import { filePath } from './upload.js'
@@ -97,18 +98,28 @@ async function takeAnswer(
 
 /** Every hash under which a local file may have been shared. @returns undefined when there is no such file */
 export async function hashesOf(path: string): Promise<Record<HashAlgorithm, string> | undefined> {
-  const found = await statIfThere(path)
-  if (found === undefined) return undefined
-  if (!found.isFile()) throw notAFile(path, found)
+  const file = await openIfThere(path)
+  if (file === undefined) return undefined
   const hashes = HASH_ALGORITHMS.map(name => [name, createHash(name)] as const)
   try {
-    for await (const chunk of createReadStream(path)) for (const [, hash] of hashes) hash.update(chunk as Buffer)
+    for await (const chunk of file.handle.createReadStream({ autoClose: false })) {
+      for (const [, hash] of hashes) hash.update(chunk as Buffer)
+    }
+  } finally {
+    await file.handle.close()
+  }
+  const [sha1 = '', sha256 = '', sha512 = ''] = hashes.map(([, hash]) => hash.digest('hex'))
+  return { sha1, sha256, sha512 }
+}
+
+async function openIfThere(path: string): Promise<RegularFile | undefined> {
+  if ((await statIfThere(path)) === undefined) return undefined
+  try {
+    return await openRegularFile(path)
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
-  const [sha1 = '', sha256 = '', sha512 = ''] = hashes.map(([, hash]) => hash.digest('hex'))
-  return { sha1, sha256, sha512 }
 }
 
 function metadataOf(answer: ClientAnswer, { allowUnverified }: Download): FileMetadata | undefined {

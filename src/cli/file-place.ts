@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
+import { notAFile } from './file-kind.js'
 import { HeldFolder } from './held-folder.js'
 import { type FolderTrust, findTrusted } from './trusted-folder.js'
 
@@ -61,20 +62,6 @@ export function cannotBeWritten(path: string, cause: unknown): CommandError {
   return why === undefined
     ? new CommandError(`${path} cannot be written: ${errorMessage(cause)}`, undefined, { cause })
     : new UsageError(`${path} cannot be written: ${why}`, { cause })
-}
-
-/** What is there is no regular file, and nothing that a file may take the place of. */
-export function notAFile(path: string, found: Stats): CommandError {
-  const advice = found.isDirectory() ? 'name a file in it' : 'name a file'
-  return new UsageError(`${path} is ${kindOf(found)}; ${advice}`)
-}
-
-function kindOf(stats: Stats): string {
-  if (stats.isDirectory()) return 'a folder'
-  if (stats.isFIFO()) return 'a FIFO'
-  if (stats.isSocket()) return 'a socket'
-  if (stats.isSymbolicLink()) return 'a symbolic link'
-  return stats.isFile() ? 'a file' : 'a device'
 }
 
 async function findPlace(path: string): Promise<{ folder: HeldFolder; name: string }> {

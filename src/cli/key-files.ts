@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import type { SigningKey } from '../values/file-signing.js'
 import { parseKeyHash } from '../values/key-hash.js'
 import { errorCode, errorMessage, UsageError } from './command-error.js'
-import { readNamedFile } from './named-file.js'
+import { readConfiguredFile, readNamedFile } from './named-file.js'
 
 /** Where an existing agent has its RSA key. */
 export const AGENT_KEY_FILE = '/var/rudder/cfengine-community/ppkeys/localhost.priv'
@@ -24,14 +24,20 @@ const SEAL_KEY_FORM = /^x25519:([A-Za-z0-9+/]{43}=)$/
 /**
  * Reads the private key that signs files: RSA in any PEM form, encrypted or not, or Ed25519.
  * @param passphraseFile its first line is the passphrase; else {@link PASSPHRASE_VARIABLE}, else that of all agents
+ * @param setting that names it, where no option does
  * @throws {UsageError} when it cannot be read or used
  */
-export async function readSigningKey(path: string, passphraseFile: string | undefined): Promise<SigningKey> {
+export async function readSigningKey(
+  path: string,
+  passphraseFile: string | undefined,
+  setting?: 'signing_key_file'
+): Promise<SigningKey> {
   const passphrase =
     passphraseFile === undefined
       ? (process.env[PASSPHRASE_VARIABLE] ?? AGENT_PASSPHRASE)
       : ((await readNamedFile('--passphrase-file', passphraseFile)).split(/\r?\n/)[0] ?? '')
-  const key = parsePrivateKey(await readNamedFile('--key', path), path, passphrase)
+  const pem = setting === undefined ? readNamedFile('--key', path) : readConfiguredFile(setting, path)
+  const key = parsePrivateKey(await pem, path, passphrase)
   if (key.asymmetricKeyType === 'rsa') return { kind: 'rsa', key }
   if (key.asymmetricKeyType === 'ed25519') return { kind: 'ed25519', seed: rawKey(key) }
   throw new UsageError(`${path} is a key of type ${key.asymmetricKeyType}: RSA or Ed25519 keys sign files`)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
-import { errorCode, errorMessage, UsageError } from './command-error.js'
+import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
+import { readRegularFile } from './regular-file.js'
 
 const ABSENT = 'there is no such file; check the path'
 const NOT_ALLOWED = 'this user may not read it; change its mode, or run as its owner'
@@ -22,11 +23,24 @@ export function whyUnreadable(name: string, path: string, error: unknown): strin
   return `${name} ${path} cannot be read: ${WHY[errorCode(error) ?? ''] ?? errorMessage(error)}`
 }
 
-/** A small text file that an option names, without a byte order mark. @throws {UsageError} when it cannot be read */
+/**
+ * A small text file that an option names, without a byte order mark. A pipe is as good: a shell names one for `<(…)`.
+ * @throws {UsageError} when it cannot be read
+ */
 export async function readNamedFile(name: string, path: string): Promise<string> {
   try {
     return withoutByteOrderMark(await readFile(path, 'utf8'))
   } catch (error) {
     throw new UsageError(whyUnreadable(name, path, error), { cause: error })
+  }
+}
+
+/** As {@link readNamedFile}, for a file that a configuration names: a regular one. @throws {UsageError} */
+export async function readConfiguredFile(setting: string, path: string): Promise<string> {
+  try {
+    return withoutByteOrderMark(await readRegularFile(path, `${setting} ${path}`))
+  } catch (error) {
+    if (error instanceof CommandError) throw error
+    throw new UsageError(whyUnreadable(setting, path, error), { cause: error })
   }
 }

@@ -3,7 +3,7 @@ import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
 import { policyServerOf, readAgentFolder } from './agent-folder.js'
 import { errorMessage, UsageError } from './command-error.js'
-import { readNamedFile } from './named-file.js'
+import { readConfiguredFile, readNamedFile } from './named-file.js'
 import type { RelayClient } from './relay-client.js'
 import { readSecretFile } from './secret-file.js'
 import { UNIX_SOCKET } from './unix-socket.js'
@@ -77,8 +77,8 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
 
 async function ownCertificate({ certificateFile, keyFile }: AgentConfig) {
   return {
-    cert: await readNamedFile('certificate_file', certificateFile),
-    key: await readNamedFile('key_file', keyFile)
+    cert: await readConfiguredFile('certificate_file', certificateFile),
+    key: await readConfiguredFile('key_file', keyFile)
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +12,7 @@ import { readAgentFolder } from './agent-folder.js'
 import { AGENT_KEY_FILE, PASSPHRASE_VARIABLE, readSealKey, readSigningKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
 import { ProgressBar } from './progress-bar.js'
+import { openRegularFile } from './regular-file.js'
 import { addServerOptions, configIn, type ServerOptions, withClient } from './server-options.js'
 import { StableFile } from './stable-file.js'
 import { showBytes } from './table.js'
@@ -68,7 +69,10 @@ async function share(target: string, fileId: string, path: string, options: Shar
 async function shareFile(fileKey: FileKey, path: string, options: ShareOptions): Promise<void> {
   const { algorithm } = options
   const agent = options.key === AGENT_KEY_FILE ? await readAgentFolder(configIn(options)) : undefined
-  const signingKey = await readSigningKey(agent?.signingKeyFile ?? options.key, options.passphraseFile)
+  const signingKey =
+    agent === undefined
+      ? await readSigningKey(options.key, options.passphraseFile)
+      : await readSigningKey(agent.signingKeyFile, options.passphraseFile, 'signing_key_file')
   const file = await StableFile.open(path)
   const bar = new ProgressBar(fileKey.fileId, file.sizeBytes)
   const { key: _, ...server } = options
@@ -99,8 +103,9 @@ export function agentFields(signingKey: SigningKey, signedAtMs: number): Record<
 
 async function seal(path: string, sealed: string, publicKey: Uint8Array): Promise<void> {
   const { createSealStream } = await import('./sealed-file.js')
+  const { handle } = await openRegularFile(path)
   await pipeline(
-    createReadStream(path),
+    handle.createReadStream(),
     createSealStream(publicKey),
     createWriteStream(sealed, { mode: 0o600, flags: 'wx' })
   )

@@ -1,4 +1,3 @@
-import { readFile, stat } from 'node:fs/promises'
 import { type FileMetadata, formatMetadata, type HashAlgorithm, parseMetadata } from '../values/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../values/file-signature.js'
 import { type SigningKey, signFile, signingKeySpki } from '../values/file-signing.js'
@@ -6,6 +5,7 @@ import type { FileKey } from '../values/ids.js'
 import { RelayError } from '../values/relay-error.js'
 import { errorCode } from './command-error.js'
 import { putInPlace } from './put-in-place.js'
+import { openRegularFile } from './regular-file.js'
 import { agentFields } from './share.js'
 import type { StableFile } from './stable-file.js'
 
@@ -41,9 +41,13 @@ function isBy(kept: FileMetadata, signingKey: SigningKey, fileKey: FileKey): boo
 
 async function readKept(path: string, fileModifiedAtMs: number): Promise<FileMetadata | undefined> {
   try {
-    const { mtimeMs } = await stat(path)
-    const isNewer = mtimeMs > fileModifiedAtMs && Math.floor(mtimeMs) <= Date.now() // else the clock was set back since it was made
-    return isNewer ? parseMetadata(await readFile(path, 'utf8')) : undefined
+    const { handle, stats } = await openRegularFile(path)
+    try {
+      const isNewer = stats.mtimeMs > fileModifiedAtMs && Math.floor(stats.mtimeMs) <= Date.now() // else the clock was set back since it was made
+      return isNewer ? parseMetadata(await handle.readFile('utf8')) : undefined
+    } finally {
+      await handle.close()
+    }
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || error instanceof RelayError) return undefined
     throw error

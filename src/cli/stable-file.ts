@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import type { HashAlgorithm } from '../values/file-metadata.js'
 import { CommandError, UsageError } from './command-error.js'
 import { whyUnreadable } from './named-file.js'
+import { openRegularFile, type RegularFile } from './regular-file.js'
 
 const READ_BYTES = 256 * 1024
 
@@ -18,15 +19,8 @@ export class StableFile {
 
   /** @throws {UsageError} when it is not there, or no regular file. To be closed by the caller. */
   static async open(path: string): Promise<StableFile> {
-    const handle = await openNamed(path)
-    try {
-      const stats = await handle.stat()
-      if (!stats.isFile()) throw new UsageError(`${path} is not a file`)
-      return new StableFile(path, handle, stats.size, Math.max(stats.mtimeMs, stats.ctimeMs))
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
+    const { handle, stats } = await openNamed(path)
+    return new StableFile(path, handle, stats.size, Math.max(stats.mtimeMs, stats.ctimeMs))
   }
 
   /** Hashes the whole content. @throws {CommandError} when it changes meanwhile */
@@ -81,10 +75,11 @@ export class StableFile {
   }
 }
 
-async function openNamed(path: string): Promise<FileHandle> {
+async function openNamed(path: string): Promise<RegularFile> {
   try {
-    return await open(path, 'r')
+    return await openRegularFile(path)
   } catch (error) {
+    if (error instanceof CommandError) throw error
     throw new UsageError(whyUnreadable('<path>', path, error), { cause: error })
   }
 }

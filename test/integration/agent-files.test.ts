@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
@@ -81,8 +83,15 @@ test('an agent shares the files that it watches, as they change', async t => {
   const tree = await startTree(t, { relays: RELAYS })
   const path = join(tree.folder, 'report.json')
   writeFileSync(path, 'first')
-  await startAgent(t, tree, 'node-2', {
+  const fifo = join(tree.folder, 'fifo')
+  await promisify(execFile)('mkfifo', [fifo])
+  const agent = await startAgent(t, tree, 'node-2', {
     more: `
+[[agent.share]]
+target = "node-1"
+file_id = "fifo"
+path = "${fifo}"
+ttl = "1h"
 [[agent.share]]
 target = "node-1"
 file_id = "report"
@@ -101,6 +110,13 @@ ttl = "1h"`
   writeFileSync(`${path}.new`, 'third')
   renameSync(`${path}.new`, path)
   await eventually('the third', async () => (await kept()) === 'third')
+
+  await t.test('a FIFO among them is refused, and neither holds up the others nor the stop', async () => {
+    await eventually('the refusal', () => agent.log.some(line => line.includes('fifo is a FIFO; name a file')))
+    agent.signal('SIGTERM')
+    await agent.ended
+    assert.ok(agent.log.some(line => line.includes('"stopped"')))
+  })
 })
 
 test("commands take the address, the keys and the node id from an agent's folder, or from where the environment says", async t => {

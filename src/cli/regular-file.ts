@@ -1,0 +1,44 @@
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { notAFile } from './file-kind.js'
+
+const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants
+
+/** A regular file that is open for reading. The handle is to be closed. */
+export interface RegularFile {
+  readonly handle: FileHandle
+  readonly stats: Stats
+}
+
+/**
+ * Opens a regular file, and nothing else: not a FIFO, which would keep one of the few threads for files waiting until
+ * someone writes to it, and not a device, which may do something when it is opened.
+ * @param named the path in messages, with the setting that names it where there is one
+ * @throws {UsageError} when it is something else @throws {Error} of the system when it cannot be read
+ */
+export async function openRegularFile(path: string, named = path): Promise<RegularFile> {
+  const found = await stat(path)
+  if (!found.isFile()) throw notAFile(named, found)
+  return heldRegular(await open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), named)
+}
+
+/** Reads a text as {@link openRegularFile} opens it. */
+export async function readRegularFile(path: string, named = path): Promise<string> {
+  const { handle } = await openRegularFile(path, named)
+  try {
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
+
+async function heldRegular(handle: FileHandle, named: string): Promise<RegularFile> {
+  try {
+    const stats = await handle.stat() // what was found may have been replaced before it was opened
+    if (!stats.isFile()) throw notAFile(named, stats)
+    return { handle, stats }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
