@@ -69,13 +69,12 @@ async function openVersion(
   try {
     const opened = await openFile(request, reply, file.path, { etag: false, gone: 'the file has just gone' })
     await untilOpen(opened)
-    if (file.isCurrent()) return opened
+    const isAsKept = opened.type === 'file' && opened.metadata.stat.size === file.sizeBytes
+    if (isAsKept && file.isCurrent()) return opened
     opened.stream.destroy()
+    if (file.isCurrent()) await file.lookAgain()
   } catch (error) {
-    if (file.isCurrent()) {
-      file.checkFolder()
-      throw error
-    }
+    if (file.isCurrent() && (await file.lookAgain())) throw error
     reply.removeHeader('content-range')
   }
   // Those that named this version do not name the next one.

@@ -4,7 +4,7 @@ import { isNodeId } from '../values/ids.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import { type PutInPlace, putInPlace } from './put-in-place.js'
-import { type ClientAnswer, NotReachedError, type RelayClient, refusal } from './relay-client.js'
+import { type ClientAnswer, isRefusal, NotReachedError, type RelayClient, refusal } from './relay-client.js'
 import { openClient, readConfig, type ServerOptions } from './server-options.js'
 
 /** As many problems of a nodes list as are told at once. */
@@ -75,7 +75,7 @@ async function undo(placed: PutInPlace[]): Promise<void> {
 
 /** A reload that failed is told by status or by `result`, depending on the relay. */
 async function reloadProblem(answer: ClientAnswer): Promise<string | undefined> {
-  if (answer.status >= 400) return (await refusal(answer)).message
+  if (isRefusal(answer)) return (await refusal(answer)).message
   let text = ''
   for await (const chunk of answer.body) text += String(chunk)
   const result: unknown = JSON.parse(text)

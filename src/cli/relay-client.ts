@@ -11,6 +11,8 @@ const MAX_TEXT_BYTES = 64 * 1024 * 1024
 const MAX_ERROR_LENGTH = 2_000
 /** A metadata block of 64 KiB comes in base64 with a fetched file. */
 const MAX_HEADER_BYTES = 128 * 1024
+/** Relays redirect nobody: something else answers so, and not with what was asked for. */
+const REDIRECT = 300
 /** What was asked for cannot be, whichever relay is asked. */
 const BAD_REQUEST = 400
 /** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
@@ -44,7 +46,7 @@ export class NotReachedError extends CommandError {
   override name = 'NotReachedError'
 }
 
-/** A relay, or a web server before it, answered with 400 or more. */
+/** A relay, or a web server before it, answered with 300 or more. */
 export class RefusedError extends CommandError {
   override name = 'RefusedError'
 
@@ -115,7 +117,7 @@ export function createRelayClient(options: {
 
   async function request(asked: ClientRequest): Promise<ClientAnswer> {
     const answer = await send(asked)
-    if (answer.status >= 400) throw await refusal(answer)
+    if (isRefusal(answer)) throw await refusal(answer)
     return answer
   }
 
@@ -152,9 +154,21 @@ export function pathOf(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
 }
 
-/** What a relay says with an answer of 400 or more, as an error to end with. Reads the body. */
+export function isRefusal({ status }: ClientAnswer): boolean {
+  return status >= REDIRECT
+}
+
+/** What a relay says with an answer of 300 or more, as an error to end with. Reads the body. */
 export async function refusal(answer: ClientAnswer): Promise<RefusedError> {
   const text = (await readText(answer.body, MAX_TEXT_BYTES).catch(() => '')).trim().slice(0, MAX_ERROR_LENGTH)
+  if (answer.status < BAD_REQUEST) {
+    const location = answer.headers.location
+    const where = typeof location === 'string' ? ` to ${printable(location)}` : ''
+    return new RefusedError(
+      `what answered is no relay: a redirect${where} (${answer.status}); check --server`,
+      answer.status
+    )
+  }
   const why = printable(messageIn(text)) || 'it does not say why'
   return new RefusedError(`the relay refused (${answer.status}): ${why}`, answer.status)
 }

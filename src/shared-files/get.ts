@@ -11,14 +11,13 @@ import { readStart } from './hop-transfer.js'
 import type { KeyLock } from './key-lock.js'
 import { checkNotBack, nextStep } from './next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './on-behalf.js'
-import type { OwnFolders } from './own-folders.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
 export interface GetParts {
   readonly selfId: string
   readonly layout: FileLayout
-  readonly folders: OwnFolders
+  readonly lookAgain: (key: FileKey) => Promise<boolean>
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly store: SharedFileStore
@@ -88,7 +87,7 @@ export function createGet(parts: GetParts) {
     checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
     if (row !== undefined) {
       const isCurrent = () => isSame(row, store.find(key))
-      return { ...keptFile(parts.layout, row), isCurrent, checkFolder: parts.folders.check }
+      return { ...keptFile(parts.layout, row), isCurrent, lookAgain: () => parts.lookAgain(row) }
     }
     if (step.kind === 'here') throw notFound(key)
     checkNotBack(step, origin, key.target)

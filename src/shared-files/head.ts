@@ -30,7 +30,6 @@ export interface HeadParts {
 
 /** Where files of this relay's own nodes lie: no relay is between. */
 const HERE = ''
-const FIRST_REDIRECT = 300
 
 /** Whether a file is here. The hottest path of all: no allocation but the name, and mostly no SQL. */
 function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cache' | 'now'>) {
@@ -67,7 +66,7 @@ export function createHead(parts: HeadParts) {
     }
     await readStart(outcome.body)
     if (health.succeeded(hop.id)) parts.wakeOutbox()
-    if (outcome.kind === 'answered') return outcome.status < FIRST_REDIRECT // a redirect is from a web server in front
+    if (outcome.kind === 'answered') return true
     if (outcome.status === 404) return false
     throw new HopRefusedError(hop.id, outcome.status, `${hop.id} answered ${outcome.status}`)
   }

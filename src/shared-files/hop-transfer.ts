@@ -20,7 +20,6 @@ const MAX_REFUSAL_BYTES = 2_048
 
 /** "Misdirected Request": what a relay of ours says that cannot know the source, see `notRecognized`. */
 const NOT_RECOGNIZED = 421
-const FIRST_REDIRECT = 300
 
 const READ_BYTES = 128 * 1024
 
@@ -114,10 +113,6 @@ async function readOutcome(
   }
   const message = await readStart(outcome.body)
   if (outcome.kind === 'answered') {
-    if (outcome.status >= FIRST_REDIRECT) {
-      const reason = `${hop.id} answered ${outcome.status}, which says nothing of the file: a web server in front of it?`
-      return { kind: 'unreachable', reason, status: outcome.status }
-    }
     const state = outcome.headers[STATE_HEADER]
     return { kind: 'delivered', outcome: state === 'pending' || state === 'superseded' ? state : 'stored' }
   }

@@ -1,7 +1,9 @@
-import type { Dirent } from 'node:fs'
-import { opendir } from 'node:fs/promises'
+import type { Dirent, Stats } from 'node:fs'
+import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
+import type { SharedFileRow } from '../storage/shared-file-store.js'
+import { errorCode } from '../values/disk-failure.js'
 import { isFileId, isNodeId } from '../values/ids.js'
 import { type FileLayout, METADATA_SUFFIX, ON_BEHALF, type PlacedKey } from './file-layout.js'
 import { isMissing } from './storage-errors.js'
@@ -56,4 +58,17 @@ async function* entries(folder: string, signal: AbortSignal): AsyncGenerator<Dir
   } catch (error) {
     if (!isMissing(error)) throw error
   }
+}
+
+/** @returns undefined where nothing of that name is */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  return stat(path).catch(error => {
+    if (isMissing(error) || errorCode(error) === 'ENOTDIR') return undefined
+    throw error
+  })
+}
+
+/** Whether what lies at the place of a file can be what its row says, as far as that shows without reading it. */
+export function isAsKept(found: Stats | undefined, row: Pick<SharedFileRow, 'sizeBytes'>): boolean {
+  return found?.isFile() === true && found.size === row.sizeBytes
 }

@@ -1,16 +1,13 @@
 import { constants, type Stats } from 'node:fs'
-import { open, rm, stat } from 'node:fs/promises'
-import type { Commit } from '../storage/group-commit.js'
-import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
+import { open, stat } from 'node:fs/promises'
+import type { SharedFileRow } from '../storage/shared-file-store.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../values/file-metadata.js'
-import type { Logger } from '../values/logger.js'
+import type { FileKey } from '../values/ids.js'
 import { isStoredAhead, writeMetadata } from './clock-set-back.js'
-import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
-import type { HeadCache } from './head-cache.js'
-import { keptFiles } from './kept-files.js'
-import type { KeyLock } from './key-lock.js'
+import { keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
+import { isAsKept, keptFiles, statIfThere } from './kept-files.js'
 import { storedMetadata } from './placement.js'
-import type { Quota } from './quota.js'
+import { forgetRows, type PurgeParts, removeFiles } from './purge.js'
 import { isMissing } from './storage-errors.js'
 
 /** Longest `expires=` line that may follow the block. */
@@ -22,17 +19,6 @@ const NAMING_MS = 60_000
 const ED25519_SIGNATURE_BYTES = 64
 const SECONDS = /^\d{1,13}$/
 
-export interface ReconciliationParts {
-  readonly layout: FileLayout
-  readonly store: SharedFileStore
-  readonly commit: Commit
-  readonly lock: KeyLock
-  readonly cache: HeadCache
-  readonly quota: Quota
-  readonly now: () => number
-  readonly logger: Logger
-}
-
 export interface ReconciliationResult {
   readonly adopted: number
   /** Replaced by someone else while this relay was away: the rows follow. */
@@ -41,6 +27,8 @@ export interface ReconciliationResult {
   readonly repaired: number
   /** Older copies at a place that a file has left; they are removed. */
   readonly outdated: number
+  /** Damaged on the disk: they can be shared again. */
+  readonly damaged: number
   /** Files that are not ours to judge; they are left alone. */
   readonly strays: number
 }
@@ -48,11 +36,11 @@ export interface ReconciliationResult {
 /**
  * Compares the folder with the rows, beside requests: a file with its metadata but without a row is adopted (an
  * existing relay's folder, or a database that was lost), one that is not what its row says is taken over, a metadata
- * file that a power failure tore is written again. Rows without a file go elsewhere (`dropRowsWithoutFile`).
+ * file that a power failure tore is written again. Rows without a file go elsewhere (`missing-files.ts`).
  */
-export async function reconcile(parts: ReconciliationParts, signal: AbortSignal): Promise<ReconciliationResult> {
+export async function reconcile(parts: PurgeParts, signal: AbortSignal): Promise<ReconciliationResult> {
   const { layout, logger } = parts
-  const result = { adopted: 0, replaced: 0, repaired: 0, outdated: 0, strays: 0 }
+  const result = { adopted: 0, replaced: 0, repaired: 0, outdated: 0, damaged: 0, strays: 0 }
   for await (const key of keptFiles(layout, signal, stray)) {
     const outcome = await look(parts, key).catch(error => {
       logger.warn({ err: error, file: keyName(key) }, 'cannot read a shared file')
@@ -70,9 +58,9 @@ export async function reconcile(parts: ReconciliationParts, signal: AbortSignal)
   return result
 }
 
-type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'outdated' | 'stray'
+type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'outdated' | 'damaged' | 'stray'
 
-async function look(parts: ReconciliationParts, key: PlacedKey): Promise<Outcome> {
+async function look(parts: PurgeParts, key: PlacedKey): Promise<Outcome> {
   const row = parts.store.find(key)
   if (row?.via === key.via && (await compare(parts, row)) === 'same') return 'fine'
   const release = await parts.lock.acquire(keyName(key))
@@ -82,7 +70,7 @@ async function look(parts: ReconciliationParts, key: PlacedKey): Promise<Outcome
     if (current.via !== key.via) return await lookAtAnotherPlace(parts, key, current)
     const difference = await compare(parts, current)
     if (difference === 'same') return 'fine'
-    if (difference === 'changed') return await adopt(parts, key, current)
+    if (difference === 'changed') return await judge(parts, current)
     await writeMetadata(parts.layout, current)
     return 'repaired'
   } finally {
@@ -94,10 +82,10 @@ async function look(parts: ReconciliationParts, key: PlacedKey): Promise<Outcome
  * Tells, without reading, whether what lies there may be something else than the row says. A file that keeps an old
  * date when it is copied or moved there still shows when that was done.
  */
-async function compare({ layout, now }: ReconciliationParts, row: SharedFileRow): Promise<'same' | 'torn' | 'changed'> {
+async function compare({ layout, now }: PurgeParts, row: SharedFileRow): Promise<'same' | 'torn' | 'changed'> {
   if (row.spool !== null) return 'same' // it is being put in place
   const path = pathOf(layout, row)
-  const [file, metadata] = await Promise.all([statOf(path), statOf(path + METADATA_SUFFIX)])
+  const [file, metadata] = await Promise.all([statIfThere(path), statIfThere(path + METADATA_SUFFIX)])
   if (file === undefined) return 'same'
   // One that was never synced may have lost its contents with the power: then it is empty, or not there.
   if (metadata === undefined || metadata.size === 0) return 'torn'
@@ -110,43 +98,71 @@ function isNewer({ mtimeMs, ctimeMs }: Stats, { storedAtMs }: SharedFileRow): bo
   return Math.floor(mtimeMs) > storedAtMs || ctimeMs > storedAtMs + NAMING_MS
 }
 
-async function statOf(path: string): Promise<Stats | undefined> {
-  return stat(path).catch(error => {
-    if (isMissing(error)) return undefined
-    throw error
-  })
-}
-
 /**
  * A file whose row says another place: the tree has changed, or someone put it there. The newer one stays. Where it
  * belongs now is not decided here (`relocation.ts`).
  */
-async function lookAtAnotherPlace(parts: ReconciliationParts, key: PlacedKey, row: SharedFileRow): Promise<Outcome> {
+async function lookAtAnotherPlace(parts: PurgeParts, key: PlacedKey, row: SharedFileRow): Promise<Outcome> {
   const { layout } = parts
   const path = pathOf(layout, key)
-  const [file, kept] = await Promise.all([statOf(path), statOf(pathOf(layout, row))])
+  const [file, kept] = await Promise.all([statIfThere(path), statIfThere(pathOf(layout, row))])
   if (file === undefined) return 'fine'
   if (kept === undefined || isNewer(file, row)) {
     const outcome = await adopt(parts, key, row)
-    if (outcome === 'replaced') await removeFiles(pathOf(layout, row))
+    if (outcome === 'replaced') await removeFiles(parts, row)
+    if (outcome === 'damaged') await removeFiles(parts, key)
     return outcome
   }
-  await removeFiles(path)
+  await removeFiles(parts, key)
   return 'outdated'
 }
 
-async function removeFiles(path: string): Promise<void> {
-  await rm(path, { force: true })
-  await rm(path + METADATA_SUFFIX, { force: true })
+/**
+ * Judges one kept file again that was found gone, or other than its row says: what someone else put in its place with
+ * its metadata is taken over, else the row is dropped. As long as it was there nobody could share the file again.
+ * @returns whether it is as its row says
+ * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
+ */
+export async function lookAgain(parts: PurgeParts, key: FileKey): Promise<boolean> {
+  const release = await parts.lock.acquire(keyName(key))
+  try {
+    const row = parts.store.find(key)
+    if (row === undefined) return false
+    if (isAsKept(await statIfThere(pathOf(parts.layout, row)), row)) return true
+    return (await judge(parts, row)) === 'fine'
+  } finally {
+    release()
+  }
+}
+
+async function judge(parts: PurgeParts, row: SharedFileRow): Promise<Outcome> {
+  const path = pathOf(parts.layout, row)
+  const found = await statIfThere(path)
+  if (found === undefined)
+    parts.folders.check() // all seem to have gone while their disk is not mounted
+  else {
+    const outcome = await adopt(parts, row, row)
+    if (!['stray', 'damaged'].includes(outcome) || isAsKept(found, row)) return outcome
+  }
+  await removeFiles(parts, row) // or the next start would take it for one that an existing relay left
+  await forgetRows(parts, [row])
+  const bytes = found?.isFile() ? found.size : undefined
+  parts.logger.warn(
+    { path, bytes, expectedBytes: row.sizeBytes },
+    'forgot a shared file that is gone or damaged on the disk'
+  )
+  return 'damaged'
 }
 
 /** Makes the row say what the file and its metadata do. @param row what it says now */
-async function adopt(parts: ReconciliationParts, key: PlacedKey, row?: SharedFileRow): Promise<Outcome> {
+async function adopt(parts: PurgeParts, key: PlacedKey, row?: SharedFileRow): Promise<Outcome> {
   const { store, commit, cache, quota } = parts
   const path = pathOf(parts.layout, key)
   const text = await readShort(path + METADATA_SUFFIX)
   const found = text === undefined ? undefined : await rowOf(path, key, text)
   if (found === undefined) return 'stray'
+  if (row?.hash === found.hash && row.algorithm === found.algorithm && row.sizeBytes !== found.sizeBytes)
+    return 'damaged'
   if (row?.via === key.via && saysTheSame(row, found)) return 'fine'
   await commit(() => store.put(found))
   cache.forget(keyName(key))
@@ -160,6 +176,7 @@ function saysTheSame(row: SharedFileRow, found: SharedFileRow): boolean {
 
 async function rowOf(path: string, key: PlacedKey, text: string): Promise<SharedFileRow | undefined> {
   const found = await stat(path)
+  if (!found.isFile()) return undefined
   try {
     const metadata = parseMetadata(text)
     const expires = metadata.fields.get('expires')

@@ -32,6 +32,7 @@ import { createOwnFolders } from './own-folders.js'
 import { createPlacement } from './placement.js'
 import { createPut } from './put.js'
 import { createQuota } from './quota.js'
+import { lookAgain } from './reconciliation.js'
 import { recoverSharedFiles } from './recovery.js'
 import { createRelocation } from './relocation.js'
 import { createSettler } from './settler.js'
@@ -187,7 +188,6 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     wakeOutbox: worker.pump,
     now
   })
-  const get = createGet({ selfId, layout, folders: ownFolders, topology, neighbours, store, lock, now })
   const relocation = createRelocation({
     layout,
     folders: ownFolders,
@@ -215,6 +215,8 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     now,
     logger
   }
+  const lookAtFile = (key: FileKey) => lookAgain(purgeParts, key)
+  const get = createGet({ selfId, layout, lookAgain: lookAtFile, topology, neighbours, store, lock, now })
 
   /** Remembers what has to end before the relay may stop. */
   function track<T>(work: Promise<T>): Promise<T> {

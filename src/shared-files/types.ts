@@ -54,8 +54,12 @@ export interface FoundFile extends KeptFile {
    * this was asked is described by the other members, if so.
    */
   isCurrent(): boolean
-  /** For when it cannot be opened. @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone */
-  checkFolder(): void
+  /**
+   * For when it cannot be opened, or is not a file of its size: looks at it once more, and forgets it unless it is as it
+   * was kept, or another version. @returns whether it is as it was kept; else it is to be looked up again
+   * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
+   */
+  lookAgain(): Promise<boolean>
 }
 
 /** A file that the next hop gives. */

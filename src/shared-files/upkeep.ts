@@ -1,7 +1,8 @@
 import type { FileKey } from '../values/ids.js'
 import type { LostCounter } from './lost-files.js'
+import { dropRowsWithoutFile } from './missing-files.js'
 import type { SharedFilesObserver } from './observer.js'
-import { dropRowsWithoutFile, type PurgeParts, purgeExpired } from './purge.js'
+import { type PurgeParts, purgeExpired } from './purge.js'
 import { reconcile } from './reconciliation.js'
 import type { Relocation } from './relocation.js'
 

@@ -19,6 +19,10 @@ export interface KnownPeer {
   readonly onDoubt: () => void
 }
 
+const FIRST_REDIRECT = 300
+const NOT_MODIFIED = 304
+const FIRST_REFUSAL = 400
+
 /**
  * What an answer means to whoever asked.
  * @param address for messages
@@ -38,8 +42,13 @@ export async function outcomeOf(
   const version = headers[RELAY_HEADER]
   if (version !== undefined) peer.onTreeline(version)
   // A proxy in front of one that is down refuses. It does nothing in its place.
-  else if (wasTreeline && status < 400) peer.onStranger()
-  if (status < 400) return { kind: 'answered', status, headers, body: answer.body }
+  else if (wasTreeline && status < FIRST_REFUSAL) peer.onStranger()
+  if (status >= FIRST_REDIRECT && status < FIRST_REFUSAL && status !== NOT_MODIFIED) {
+    const text = await explanation(answer.body)
+    const reason = `${address} answered ${status}, as no relay does: a web server in front of it?${text}`
+    return { kind: 'unreachable', reason, status, sent: true }
+  }
+  if (status < FIRST_REFUSAL) return { kind: 'answered', status, headers, body: answer.body }
   if (status === 408 || status === 429 || status >= 500) {
     const text = await explanation(answer.body)
     return { kind: 'unreachable', reason: `${address} answered ${status}${text}`, status, sent: true }

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readlinkSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pino from 'pino'
 import { API_PREFIX } from '../../src/api/api-prefix.js'
@@ -170,4 +179,41 @@ test('that a file reached the disk meanwhile does not make it another version', 
   await checkIsWhole(await read(), FIRST)
   assert.equal(store.find(FIRST.key)?.spool, null)
   assert.equal(lookUps, 1)
+})
+
+test('a file that is gone or damaged on the disk: 404, and it can be shared again', async t => {
+  const damages: Record<string, (path: string) => void> = {
+    truncated: path => truncateSync(path, 3),
+    'longer than it was': path => appendFileSync(path, 'x'),
+    gone: path => rmSync(path),
+    'gone with its folder': path => rmSync(dirname(path), { recursive: true }),
+    'a folder': path => {
+      rmSync(path)
+      mkdirSync(join(path, 'x'), { recursive: true })
+    }
+  }
+  for (const [name, damage] of Object.entries(damages)) {
+    for (const headers of [{}, { range: 'bytes=2-3' }, { range: 'bytes=9-10' }]) {
+      const { relay, read } = await startReading(t, () => async found => found)
+      const path = join(relay.folder, 'shared-files/n1/files/root/f')
+      assert.equal(await relay.head(FIRST), true)
+      damage(path)
+      assert.equal((await read(headers)).status, 404, name)
+      assert.equal(await relay.head(FIRST), false, name)
+      assert.deepEqual([relay.files.status().files, relay.files.status().bytes], [0, 0])
+      rmSync(path, { recursive: true, force: true })
+      assert.equal(await relay.put(FIRST), 'stored', name)
+      await checkIsWhole(await read(), FIRST)
+    }
+  }
+})
+
+test('what an existing relay put in the place of a file is answered with as soon as it is read', async t => {
+  const { relay, read } = await startReading(t, () => async found => found)
+  const path = join(relay.folder, 'shared-files/n1/files/root/f')
+  writeFileSync(path, SECOND.content)
+  writeFileSync(`${path}.metadata`, `${SECOND.metadata}expires=${Math.floor(relay.clock.nowMs / 1_000) + 60}\n`)
+  const answer = await read()
+  assert.deepEqual([answer.headers.get('etag'), await answer.text()], [etagOf(SECOND), String(SECOND.content)])
+  assert.equal(await relay.head(SECOND), true)
 })

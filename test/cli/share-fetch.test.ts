@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { appendFile, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -220,6 +223,16 @@ test('refusals are told, and mistakes on the command line are exit code 2', asyn
   assert.equal((await share(path('data'), '--key', key, '--server', 'ftp://x')).code, 2)
   assert.equal((await share(path('data'), '--key', key, '--server', 'http://127.0.0.1:1')).code, 1)
   assert.equal((await share(path('.'), '--key', key)).code, 2)
+  const redirecting = createServer((_request, response) => {
+    response.writeHead(301, { location: 'https://login.example/' }).end('<a href="https://login.example/">')
+  })
+  redirecting.listen(0, '127.0.0.1')
+  await once(redirecting, 'listening')
+  t.after(() => redirecting.close())
+  const { port } = redirecting.address() as AddressInfo
+  const redirected = await fetch(path('copy'), '--allow-unverified', '--server', `http://127.0.0.1:${port}`)
+  assert.equal(redirected.code, 1)
+  assert.match(redirected.stderr, /no relay: a redirect to https:\/\/login\.example\/ \(301\); check --server\n$/)
   const noHash = await fetch(path('copy'), '--source-key-hash', 'sha256//AAAA')
   assert.deepEqual([noHash.code, /--source-key-hash should be/.test(noHash.stderr)], [2, true])
 })

@@ -254,16 +254,6 @@ test('one that says that it will hold a link: the file waits for that, unless th
   }
 })
 
-test('a web server that redirects has not taken a file', async t => {
-  const down = new TestHop('old')
-  down.answer = () => outcome(302, 'log in first')
-  const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
-  const file = sign('n2/n1/f', 'hello')
-  assert.equal(await relay.head(file), false)
-  assert.equal(await relay.put(file), 'pending')
-  assert.equal(relay.files.status().outboxPending, 1)
-})
-
 test('what was answered 202 and is refused later is failed, and stays until its ttl ends', async t => {
   const down = new TestHop('old')
   const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
@@ -47,6 +47,26 @@ test('what was stored before the clock was set back lives as long as it was to, 
   relay.clock.nowMs += HOUR_MS
   assert.equal(await relay.head(file), false)
   assert.equal(await relay.files.purgeExpired(SIGNAL), 1)
+})
+
+test('a file that is damaged on the disk is forgotten by the next purge, or by a start, and can be shared again', async t => {
+  let relay = await startSharedFiles(t)
+  const file = sign('n1/n1/f', 'hello')
+  const restart = async () => {
+    await relay.stop()
+    relay = await startSharedFiles(t, { folder: relay.folder })
+  }
+  for (const look of [() => relay.files.purgeExpired(SIGNAL), restart]) {
+    await relay.put(file)
+    const unsettled = relay.db.prepare('SELECT 1 FROM shared_files WHERE spool IS NOT NULL')
+    while (unsettled.get() !== undefined) await breathe()
+    truncateSync(join(relay.folder, 'shared-files/n1/files/n1/f'), 2)
+    await look()
+    assert.equal(await relay.head(file), false)
+    assert.deepEqual(readdirSync(join(relay.folder, 'shared-files/n1/files/n1')), [])
+    assert.equal(relay.files.status().bytes, 0)
+  }
+  assert.equal(await relay.put(file), 'stored')
 })
 
 test('a thousand go in one pass, and two purges at once are one', async t => {

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
+import { RELAY_HEADER } from '../../src/values/header-names.js'
 import { assertGot, assertUnreachable, chunks, GET } from '../support/hop-outcomes.js'
 import { startNeighbours } from '../support/neighbours.js'
 import { startHttpsPeer, startRawPeer } from '../support/tls-peer.js'
@@ -57,6 +58,24 @@ test('what is not TLS, and what is not HTTP, is unreachable', async t => {
   )
   const second = await startNeighbours(t, { port: peer.port, pins: [relay] })
   assertUnreachable(await second.neighbours.down('relay1').request(GET), /not HTTP/, true)
+})
+
+test('a web server in front that redirects has done nothing in place of the relay, also one of which a relay was seen', async t => {
+  let header: Record<string, string> = {}
+  let status = 302
+  const peer = await startHttpsPeer(t, relay, (_request, response) => {
+    response.writeHead(status, { location: 'https://login.example/', ...header }).end('log in first')
+  })
+  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
+  const ask = (method: 'GET' | 'HEAD' | 'PUT') => neighbours.down('relay1').request({ ...GET, method })
+  const reason = /answered 302, as no relay does: a web server in front of it\?/
+  for (const method of ['GET', 'HEAD', 'PUT'] as const) assertUnreachable(await ask(method), reason, true)
+  header = { [RELAY_HEADER]: '1' }
+  status = 304
+  assert.equal((await ask('GET')).kind, 'answered')
+  header = {}
+  status = 302
+  assertUnreachable(await ask('GET'), reason, true)
 })
 
 test('a neighbour that gives informational answers without end is given up', async t => {
