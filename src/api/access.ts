@@ -108,7 +108,8 @@ export function checkAccess(access: Access, caller: Caller, config: Config): voi
   if (caller.isAdmin === true && rule.kinds.includes('admin')) return
   if (caller.isOnThisMachine === true && rule.ownMachine === true) return
   const isKnownByAddress = caller.kind !== 'proxied' && caller.kind !== 'web-page'
-  if (rule.networks !== undefined && isKnownByAddress && rule.networks(config).contains(caller.address)) return
+  const address = caller.isAddressOfProxy === true ? '' : caller.address
+  if (rule.networks !== undefined && isKnownByAddress && rule.networks(config).contains(address)) return
   const who = caller.id === undefined ? WHO[caller.kind] : `${WHO[caller.kind]} ${caller.id}`
   const remedy = caller.kind === 'web-page' ? PAGE_REMEDY : rule.remedy
   const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''

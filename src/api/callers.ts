@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Caller } from '../values/caller.js'
 import { LINK_SECRET_HEADER } from '../values/header-names.js'
+import { forwardedAddress } from '../values/ip-address.js'
 import { isLoopback, type NetworkSet } from '../values/network-set.js'
 import type { KnownCertificates } from './services.js'
 import { type IsOwnHost, isForeignPage, type Way } from './web-page.js'
@@ -65,8 +66,10 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     if (settings.isFromAbove(request)) return { kind: 'policy-server', address: '' }
     const caller = connectionCaller(request)
     const linked = isNeighbour(caller) ? undefined : linkedNode(request, settings)
-    if (linked !== undefined) return nodeCaller(linked, addressedCaller(request, caller).address, settings)
-    return addressedCaller(request, caller)
+    const addressed = addressedCaller(request, caller)
+    if (linked === undefined) return addressed
+    const isAddressOfProxy = addressed.kind === 'proxied' || addressed.isAddressOfProxy === true
+    return { ...nodeCaller(linked, addressed.address, settings), ...(isAddressOfProxy ? { isAddressOfProxy } : {}) }
   }
 
   /** What proxies in between change: each listener has its own rule, and none of them makes anyone local. */
@@ -166,15 +169,22 @@ function namedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet
 
 function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
   if (!trusted.contains(peer.address)) return { kind: 'proxied', address: peer.address }
-  const forwarded = request.headers['x-forwarded-for']
-  const chain = String(forwarded ?? '')
-    .split(',')
-    .map(part => part.trim())
-  const client = chain.findLast(address => !trusted.contains(address))
-  if (client !== undefined && client !== '') return { kind: 'network', address: client }
-  // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
-  const isOnThisMachine = isLoopback(peer.address) && chain.every(isLoopback)
-  return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '').trim()
+  const chain = forwarded === '' ? [] : forwarded.split(',').map(part => forwardedAddress(part.trim()))
+  const named = chain.findLastIndex(address => address === undefined || !trusted.contains(address))
+  if (named === -1) {
+    // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
+    const isOnThisMachine = isLoopback(peer.address) && chain.length > 0 && chain.every(isOneOfLoopback)
+    return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
+  }
+  const address = chain[named]
+  if (address !== undefined) return { kind: 'network', address }
+  // What is no address may be another text each time: whoever sends it is one source, that of the proxy that told of it.
+  return { kind: 'network', address: chain[named + 1] ?? peer.address, isAddressOfProxy: true }
+}
+
+function isOneOfLoopback(address: string | undefined): boolean {
+  return address !== undefined && isLoopback(address)
 }
 
 function sha256(data: string | Buffer): Buffer {

@@ -18,6 +18,8 @@ export interface Caller {
   readonly id?: string
   /** The peer's IP address, or the one that a trusted proxy named. */
   readonly address: string
+  /** A proxy named no address: `address` is its own, for what is shared by address, and admits nobody. */
+  readonly isAddressOfProxy?: boolean
   /** A `proxied` caller that came to a trusted proxy on this machine from this machine: the relay's own agent, say. */
   readonly isOnThisMachine?: boolean
   /** Shows the admin token as well, and may do what `admin` may besides. */

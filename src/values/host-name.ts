@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { domainToASCII, domainToUnicode } from 'node:url'
-import ipaddr from 'ipaddr.js'
+import { parseIp } from './ip-address.js'
 
 /** What is refused below is none of these; for messages. */
 export const HOST_NAME_RULE =
@@ -19,8 +19,8 @@ const ASCII = /^[\x00-\x7f]*$/
  * The one form of a host name or address, so that two names of the same host are never taken for names of two: lower
  * case, without the dot that may end it, labels of other scripts as they are looked up in DNS (`xn--…`); IPv6 addresses
  * as RFC 5952 has them, and those that are IPv4 addresses as these.
- * @returns undefined for what is {@link HOST_NAME_RULE none of these}, such as `127.1` or `0x7f.0.0.1`, which some
- *   programs read as an address and others as a name
+ * @returns undefined for what is {@link HOST_NAME_RULE none of these}, such as `127.1`, `0x7f.0.0.1` or `1.2.3.256`, which
+ *   some programs read as an address and others as a name
  */
 export function canonicalHost(text: string): string | undefined {
   if (text.length <= MAX_LENGTH && PLAIN.test(text)) return text
@@ -36,8 +36,7 @@ export function canonicalHost(text: string): string | undefined {
 
 function canonicalIpv6(text: string): string | undefined {
   if (text.includes('%')) return undefined // a zone means something on one machine alone
-  const address = ipaddr.IPv6.parse(text)
-  return address.isIPv4MappedAddress() ? address.toIPv4Address().toString() : address.toRFC5952String()
+  return parseIp(text)?.toString()
 }
 
 function canonicalName(text: string): string | undefined {
@@ -47,9 +46,7 @@ function canonicalName(text: string): string | undefined {
   if (name.length > MAX_LENGTH || isIP(name) !== 0) return undefined
   const labels = name.split('.')
   if (!labels.every(label => LABEL.test(label))) return undefined
-  if (labels.length <= 4 && labels.every(label => NUMBER.test(label)) && isAddress(labels.map(numberOf))) {
-    return undefined
-  }
+  if (endsInNumber(labels)) return undefined
   return labels.every(label => !label.startsWith('xn--') || isEncodedLabel(label)) ? name : undefined
 }
 
@@ -62,12 +59,16 @@ function isEncodedLabel(label: string): boolean {
   return decoded !== '' && !ASCII.test(decoded) && domainToASCII(decoded) === label
 }
 
-/** As `inet_aton` reads one: each number but the last is a byte, the last one is the bytes that are left. */
-function isAddress(numbers: readonly number[]): boolean {
-  const last = numbers.at(-1) ?? Number.NaN
-  return numbers.slice(0, -1).every(number => number < 256) && last < 256 ** (5 - numbers.length)
+/**
+ * No name in DNS ends in a number, and a URL takes what does for an address, a wrong one included (`1.2.3.256`). A number
+ * alone that is too large for an address is a name: a container may be called by its digits.
+ */
+function endsInNumber(labels: readonly string[]): boolean {
+  const last = labels.at(-1) ?? ''
+  return NUMBER.test(last) && (labels.length > 1 || numberOf(last) < 2 ** 32)
 }
 
+/** As `inet_aton` reads one. */
 function numberOf(digits: string): number {
   if (/^0[xX]/.test(digits)) return digits.length === 2 ? 0 : Number(digits)
   if (digits.length > 1 && digits.startsWith('0'))

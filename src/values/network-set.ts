@@ -1,7 +1,9 @@
 import ipaddr from 'ipaddr.js'
+import { type IpAddress, parseIp } from './ip-address.js'
 
-type Range = [ipaddr.IPv4 | ipaddr.IPv6, number]
+type Range = [IpAddress, number]
 
+const NETWORK = /^([^/]+)(?:\/(\d{1,3}))?$/
 const EVERY_ADDRESS = ['0.0.0.0/0', '::/0']
 
 /** A set of IP networks. IPv4 addresses mapped into IPv6 (`::ffff:10.0.0.1`) count as the IPv4 address they are. */
@@ -30,8 +32,8 @@ export class NetworkSet {
   /** False for anything that is not an IP address. */
   contains(address: string): boolean {
     if (this.holdsAll) return true
-    if (this.#ranges.length === 0 || !ipaddr.isValid(address)) return false
-    const parsed = ipaddr.process(address)
+    const parsed = this.#ranges.length === 0 ? undefined : parseIp(address)
+    if (parsed === undefined) return false
     return this.#ranges.some(range => range[0].kind() === parsed.kind() && parsed.match(range))
   }
 }
@@ -42,19 +44,19 @@ export function isLoopback(address: string): boolean {
 }
 
 function parseNetwork(text: string): Range {
-  if (ipaddr.isValidCIDR(text)) return unmap(ipaddr.parseCIDR(text))
-  if (ipaddr.isValid(text) && (text.includes(':') || ipaddr.IPv4.isValidFourPartDecimal(text))) {
-    const address = ipaddr.process(text)
-    return [address, address.kind() === 'ipv4' ? 32 : 128]
+  const [, written = '', digits] = NETWORK.exec(text) ?? []
+  const address = parseIp(written)
+  const bits = written.includes(':') ? 128 : 32
+  const prefix = digits === undefined ? bits : Number(digits)
+  if (address === undefined || prefix > bits) {
+    throw new RangeError(`not a network in CIDR form, such as 10.0.0.0/8 or fd00::/8: ${JSON.stringify(text)}`)
   }
-  throw new RangeError(`not a network in CIDR form, such as 10.0.0.0/8 or fd00::/8: ${JSON.stringify(text)}`)
+  return bits === 128 && address instanceof ipaddr.IPv4 ? mappedRange(address, prefix) : [address, prefix]
 }
 
-function unmap([address, prefix]: Range): Range {
-  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && prefix >= 96) {
-    return [address.toIPv4Address(), prefix - 96]
-  }
-  return [address, prefix]
+/** @param prefix bits of the IPv6 form, of which the last 32 are the IPv4 address */
+function mappedRange(address: ipaddr.IPv4, prefix: number): Range {
+  return prefix >= 96 ? [address, prefix - 96] : [address.toIPv4MappedAddress(), prefix]
 }
 
 const LOOPBACK = new NetworkSet(['127.0.0.0/8', '::1/128'])

@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js'
+import { parseIp } from './ip-address.js'
 
 /** Bits of an IPv6 address that tell one customer of a network from another; the rest is theirs to choose. */
 const IPV6_PREFIX_BYTES = 8
@@ -9,8 +10,8 @@ const IPV6_PREFIX_BYTES = 8
  * @returns the address itself when it is no IP address (an empty one over a link, for example)
  */
 export function sourceOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address
-  const parsed = ipaddr.process(address)
+  const parsed = parseIp(address)
+  if (parsed === undefined) return address
   if (parsed.kind() === 'ipv4') return parsed.toString()
   const network = parsed.toByteArray().map((byte, index) => (index < IPV6_PREFIX_BYTES ? byte : 0))
   return `${ipaddr.fromByteArray(network).toString()}/64`

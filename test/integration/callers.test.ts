@@ -341,7 +341,35 @@ test('who may call what', async t => {
     await assertMay(['open', 'write'], from('2001:db8::7'))
     await assertMay(['open', 'observation'], from('203.0.113.9, 127.0.0.1'))
     await assertMay(['open', 'run'], from('192.0.2.1'))
+    for (const client of [
+      '192.0.2.7:4000',
+      '[::ffff:192.0.2.7]:4000',
+      '203.0.113.9:1, 192.0.2.7, 127.0.0.1:2, [::ffff:7f00:1]'
+    ]) {
+      await assertMay(['open', 'run'], from(client), /an unknown caller at 192\.0\.2\.7: .*[a-z_]+\.[a-z_]+/)
+    }
+    for (const client of ['[2001:db8::7]:4000', '[2001:DB8:0::7]', '2001:db8::7, 127.0.0.1:1']) {
+      await assertMay(['open', 'write'], from(client), /an unknown caller at 2001:db8::7: .*[a-z_]+\.[a-z_]+/)
+    }
     await assertMay([...proxied, 'folder'], from('127.0.0.1')) // the agent of this machine
+    await assertMay([...proxied, 'folder'], from('127.0.0.1:4000'))
+    const unnamed = [
+      'unknown',
+      '_hidden',
+      '192.0.2.7:',
+      '192.0.2.7:x',
+      '192.0.2.07',
+      '[192.0.2.7]',
+      '2001:db8::7]',
+      ',',
+      '192.0.2.7,',
+      'a, 127.0.0.1'
+    ]
+    for (const client of unnamed) {
+      const answer = await ask(relay, '/shared-folder/none', from(client))
+      assert.match(answer.text, /not allowed for an unknown caller at 127\.0\.0\.1: /, client)
+    }
+    await assertMay(['open'], from('unknown')) // neither as one of that address, nor as one that a proxy lets in
     await assertMay(proxied, { headers: { via: '1.1 x' } }) // nobody is named
     await assertMay(['open', 'run'], { as: null, ...from('192.0.2.7') })
     await assertMay(['open', 'folder'], { as: null, ...from('127.0.0.1') })

@@ -72,8 +72,34 @@ test('what some programs read as an IPv4 address, and others as a name, is refus
   )
 })
 
-test('numbers that nobody reads as an address are names: a container may be called by its digits', () => {
-  for (const text of ['301234567890', '999.1', 'node.1', '1.2.3.4.5', '089']) assert.equal(canonicalHost(text), text)
+test('a number alone that is too large for an address is a name: a container may be called by its digits', () => {
+  for (const text of ['301234567890', '4294967296', '089', '1.2.3.4.example', '1-2']) {
+    assert.equal(canonicalHost(text), text)
+  }
+})
+
+test('what ends in a number is no name, as in URLs', () => {
+  const odd = [
+    '1.2.3.256',
+    '999.999.999.999',
+    '1.2.3.4.5',
+    '0xg.1',
+    'node.1',
+    '999.1',
+    'node.0x1',
+    'node.0x',
+    'node.089'
+  ]
+  for (const text of odd) {
+    assert.equal(canonicalHost(text), undefined, text)
+    assert.equal(canonicalHost(`${text}.`), undefined, text)
+    assert.throws(() => new URL(`http://${text}`), text)
+  }
+})
+
+test('an IPv6 address that ends like one of IPv4 is no IPv4 address', () => {
+  assert.equal(canonicalHost('::192.0.2.7'), '::c000:207')
+  assert.equal(canonicalHost('::c000:207'), '::c000:207')
 })
 
 test('what can be no host is refused, and nothing else comes of any text', () => {
