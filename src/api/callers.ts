@@ -6,6 +6,7 @@ import type { Caller } from '../values/caller.js'
 import { LINK_SECRET_HEADER } from '../values/header-names.js'
 import { forwardedAddress } from '../values/ip-address.js'
 import { isLoopback, type NetworkSet } from '../values/network-set.js'
+import { hasProxyMark } from './proxy-marks.js'
 import type { KnownCertificates } from './services.js'
 import { type IsOwnHost, isForeignPage, type Way } from './web-page.js'
 
@@ -29,18 +30,6 @@ interface Identity {
   readonly version: number
   readonly caller: Caller
 }
-
-/** What a proxy adds. One of these, and a loopback connection is no longer a local caller. */
-const PROXY_MARKS = [
-  'x-forwarded-for',
-  'forwarded',
-  'via',
-  'x-real-ip',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-port',
-  'x-forwarded-server'
-] as const
 
 const BEARER = /^Bearer +(\S+)$/i
 /**
@@ -76,13 +65,15 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   function addressedCaller(request: IncomingMessage, caller: Caller): Caller {
     const { socket } = request
     if (caller.kind !== 'local' && caller.kind !== 'network') return caller
-    if (settings.isLocalSocket(socket)) return hasProxyMark(request) ? { ...caller, kind: 'proxied' } : caller
+    if (settings.isLocalSocket(socket)) return hasProxyMark(request.headers) ? { ...caller, kind: 'proxied' } : caller
     const trusted = settings.trustedProxies()
     if (socket instanceof TLSSocket) {
-      return hasProxyMark(request) && trusted.contains(caller.address) ? namedCaller(request, caller, trusted) : caller
+      return hasProxyMark(request.headers) && trusted.contains(caller.address)
+        ? namedCaller(request, caller, trusted)
+        : caller
     }
     const mayBePassedOn = caller.kind === 'local' || trusted.contains(caller.address)
-    const isPassedOn = settings.isBehindProxy(socket) || (mayBePassedOn && hasProxyMark(request))
+    const isPassedOn = settings.isBehindProxy(socket) || (mayBePassedOn && hasProxyMark(request.headers))
     return isPassedOn ? proxiedCaller(request, caller, trusted) : caller
   }
 
@@ -91,7 +82,7 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     const { socket } = request
     if (socket instanceof TLSSocket || settings.isLocalSocket(socket)) return 'proven'
     if (settings.isFromAbove(request)) return 'proven' // by its connection: anyone can write another version of HTTP
-    if (!settings.isBehindProxy(socket) && !hasProxyMark(request)) return 'plain'
+    if (!settings.isBehindProxy(socket) && !hasProxyMark(request.headers)) return 'plain'
     return kind === 'proxied' || kind === 'network' ? 'passed-on' : 'proven' // no page has the secret of a link
   }
 
@@ -154,12 +145,6 @@ function nodeCaller(id: string, address: string, settings: CallerSettings): Call
 function showsToken(request: IncomingMessage, expected: Buffer): boolean {
   const token = BEARER.exec(request.headers.authorization ?? '')?.[1]
   return token !== undefined && timingSafeEqual(sha256(token), expected)
-}
-
-function hasProxyMark(request: IncomingMessage): boolean {
-  const { headers } = request
-  for (const mark of PROXY_MARKS) if (headers[mark] !== undefined) return true
-  return false
 }
 
 /** At `general.https_listen` a proxy can name another caller; it does not make one that it decided about. */

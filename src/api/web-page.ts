@@ -16,18 +16,29 @@ export type Way = 'plain' | 'passed-on' | 'proven'
 const OWN_SITES = new Set(['same-origin', 'none'])
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::\d+)?$/i
 const ORIGIN = /^(https?):\/\/(.+)$/i
+const REFERER = /^(https?):\/\/([^/?#]*)/i
 const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
 
 /**
- * Whether a web page from elsewhere caused a request: by its `Origin`, by what the browser says of its site, or by a
+ * Whether a web page from elsewhere caused a request: by its `Origin` or `Referer`, by what the browser says of its site, or by a
  * host name that was made to lead here (DNS rebinding), which a page may call from its own origin. A browser sends
  * such a request from wherever it runs, with the network, the certificate and the loopback of its user.
  */
 export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
-  const { origin, host, 'sec-fetch-site': site } = request.headers
+  const { origin, host, referer, 'sec-fetch-site': site } = request.headers
   if (site !== undefined && !OWN_SITES.has(String(site))) return true
   if (way !== 'proven' && host !== undefined && !mayBeAskedFor(hostIn(host), request, isOwnHost, way)) return true
-  return origin !== undefined && !isOwnOrigin(request, origin, isOwnHost, way === 'plain')
+  if (origin !== undefined) return !isOwnOrigin(request, origin, isOwnHost, way === 'plain')
+  return site === undefined && referer !== undefined && isForeignReferer(request, referer, way === 'plain')
+}
+
+/**
+ * For images, frames and links a browser sends no `Origin`, and says nothing of the site where it does not trust the
+ * connection (plain HTTP, but to loopback), or is old. The host that was asked for has been looked at already.
+ */
+function isForeignReferer(request: IncomingMessage, referer: string, isPlain: boolean): boolean {
+  const [, scheme = '', authority = ''] = REFERER.exec(referer.toLowerCase()) ?? []
+  return scheme !== '' && !(mayBeScheme(request, scheme, isPlain) && isAskedFor(request, authority))
 }
 
 /** A proxy may have been asked by an address of its own, which we don't know; none can be made to lead elsewhere. */
@@ -38,11 +49,17 @@ function mayBeAskedFor(host: string, request: IncomingMessage, isOwnHost: IsOwnH
 /** A page of ours: asked by the same name and port as the page itself, or by the name that a proxy was asked by. */
 function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnHost, isPlain: boolean): boolean {
   const [, scheme = '', authority = ''] = ORIGIN.exec(origin.toLowerCase()) ?? []
-  // What a proxy was asked by, it alone knows. The port that goes unsaid is another one for the other scheme.
-  if (isPlain && scheme === 'https') return false
-  if (request.socket instanceof TLSSocket && scheme === 'http') return false
-  if (!isOwnHost(hostIn(authority), request)) return false
-  const { host, 'x-forwarded-host': forwarded } = request.headers
+  if (!mayBeScheme(request, scheme, isPlain) || !isOwnHost(hostIn(authority), request)) return false
+  return isAskedFor(request, authority)
+}
+
+/** What a proxy was asked by, it alone knows. The port that goes unsaid is another one for the other scheme. */
+function mayBeScheme({ socket }: IncomingMessage, scheme: string, isPlain: boolean): boolean {
+  return !(isPlain && scheme === 'https') && !(socket instanceof TLSSocket && scheme === 'http')
+}
+
+function isAskedFor({ headers }: IncomingMessage, authority: string): boolean {
+  const { host, 'x-forwarded-host': forwarded } = headers
   return authority === host?.toLowerCase() || authority === String(forwarded ?? '').toLowerCase()
 }
 

@@ -161,10 +161,24 @@ test('who may call what', async t => {
       forwarded: 'for=127.0.0.1',
       via: '1.1 x',
       'x-real-ip': '127.0.0.1',
-      'x-forwarded-proto': 'https'
+      'x-forwarded-proto': 'https',
+      'X-Envoy-External-Address': '127.0.0.1'
     }
     for (const [name, value] of Object.entries(marks)) {
       await assertMay(proxied, { headers: { [name]: value } }, /general\.trusted_proxies/)
+    }
+    const others = [
+      'X-Client-IP',
+      'CF-Connecting-IP',
+      'True-Client-IP',
+      'X-Forwarded-Ssl',
+      'X-Original-Forwarded-For',
+      'CDN-Loop',
+      'Client-IP'
+    ]
+    for (const name of others) {
+      const { text } = await ask(relay, '/runs', { headers: { [name]: '' } })
+      assert.match(text, /a caller behind a proxy at 127\.0\.0\.1: .*general\.trusted_proxies/, name)
     }
   })
 
@@ -178,6 +192,9 @@ test('who may call what', async t => {
       { origin: relay.localUrl.replace('http:', 'https:') }, // the page of another server, on another port
       { 'sec-fetch-site': 'cross-site' },
       { 'sec-fetch-site': 'same-site' },
+      { referer: 'https://evil.example/page' }, // an image or a link: no Origin, and no word of the site by old browsers
+      { referer: `http://localhost:1/` },
+      { referer: `http://127.0.0.1:${port}@evil.example/`, 'x-forwarded-for': '127.0.0.1' },
       { host: 'rebound.example' },
       { host: `127.0.0.1.rebound.example:${port}` },
       { origin: 'http://rebound.example', host: 'rebound.example' },
@@ -188,7 +205,7 @@ test('who may call what', async t => {
     for (const headers of pages) {
       const what = JSON.stringify(headers)
       for (const as of [undefined, member, tree.member('root')]) {
-        if (as !== undefined && !('origin' in headers || 'sec-fetch-site' in headers)) continue // TLS proves the host
+        if (as !== undefined && !('origin' in headers || 'referer' in headers || 'sec-fetch-site' in headers)) continue // TLS proves the host
         for (const path of ['/uuid', '/runs', '/shared-files/node-a1']) {
           const { status, text } = await ask(relay, path, { headers, ...(as === undefined ? {} : { as }) })
           assert.equal(status, 403, what)
@@ -226,6 +243,13 @@ test('who may call what', async t => {
     assert.equal((await ask(relay, '/runs', { headers: user })).status, 200)
     const page = { 'sec-fetch-site': 'same-origin', origin: 'http://localhost:3030', host: 'localhost:3030' }
     assert.equal((await ask(relay, '/runs', { headers: page })).status, 200)
+    for (const referer of [`${relay.localUrl}/uuid?x`, 'about:blank', '', '/uuid']) {
+      assert.equal((await ask(relay, '/runs', { headers: { referer } })).status, 200, referer)
+    }
+    const linked = { 'sec-fetch-site': 'same-origin', referer: 'https://proxy.example/', via: '1.1 x' }
+    assert.equal((await ask(relay, '/remote-run/nodes', { method: 'POST', headers: linked })).status, 400)
+    const named = { 'x-forwarded-host': 'proxy.example', referer: 'https://proxy.example/' }
+    assert.equal((await ask(relay, '/remote-run/nodes', { method: 'POST', headers: named })).status, 400)
     await reload(text => text.replace('[general]', '[general]\nhostnames = ["alias.example"]'))
     assert.equal((await ask(relay, '/runs', { headers: { host: 'alias.example' } })).status, 200)
   })
