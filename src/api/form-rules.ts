@@ -43,9 +43,10 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
 
 /** @throws {RelayError} UNSUPPORTED_MEDIA */
 function checkIsForm({ headers, raw }: FastifyRequest): void {
-  const type = headers['content-type']
-  if (type === undefined) {
+  const type = headers['content-type'] ?? ''
+  if (type === '') {
     if (hasBody(raw)) headers['content-type'] = FORM
+    else delete headers['content-type']
     return
   }
   if (type.split(';', 1)[0]?.trim().toLowerCase() === FORM) return

@@ -12,9 +12,14 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 
 /** To a sender that waits to be told before it sends the body. Once, when all that comes before the body is in order. */
 export function sayContinue(request: IncomingMessage, response: ServerResponse): void {
-  if (request.headers.expect === undefined) return
+  if (!waitsForContinue(request)) return
   response.writeContinue()
   delete request.headers.expect // from here on the body comes
+}
+
+/** One of HTTP/1.0 does not, whatever it says: it knows no answer before the answer (RFC 9110, section 10.1.1). */
+function waitsForContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.expect !== undefined && httpVersion !== '1.0'
 }
 
 /**
@@ -23,10 +28,14 @@ export function sayContinue(request: IncomingMessage, response: ServerResponse):
  * @throws {RelayError} UNSUPPORTED_MEDIA
  */
 export function checkNotEncoded({ headers }: IncomingMessage): void {
-  const encoding = headers['content-encoding'] ?? 'identity'
-  if (encoding !== 'identity') {
+  const encoding = headers['content-encoding'] ?? ''
+  if (!encoding.split(',').every(isNoCoding)) {
     throw new RelayError('UNSUPPORTED_MEDIA', `content-encoding ${encoding.slice(0, 40)}: send the bytes as they are`)
   }
+}
+
+function isNoCoding(coding: string): boolean {
+  return /^\s*(?:identity)?\s*$/i.test(coding)
 }
 
 /**
@@ -37,7 +46,7 @@ export function checkNotEncoded({ headers }: IncomingMessage): void {
  */
 export function discardRest(request: IncomingMessage, response: ServerResponse): void {
   if (!hasBody(request) || request.complete || request.destroyed) return
-  if (request.headers.expect !== undefined) {
+  if (waitsForContinue(request)) {
     response.setHeader('connection', 'close') // it was not told to continue, so nothing is under way
     return
   }

@@ -133,7 +133,7 @@ test('bodies that are slow, torn, endless or not what they say', async t => {
 
   await t.test('a coding: 415, however small the bomb', async () => {
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024))
-    for (const coding of ['gzip', 'br', 'gzip, gzip, gzip', 'x'.repeat(1_000)]) {
+    for (const coding of ['gzip', 'br', 'identity, gzip', 'identityidentity', 'gzip, gzip, gzip', 'x'.repeat(1_000)]) {
       const headers = { 'content-encoding': coding }
       const answer = await ask(relay, path, { method: 'PUT', headers, body: bomb })
       assert.equal(answer.status, 415)
@@ -220,9 +220,16 @@ test('bodies that are slow, torn, endless or not what they say', async t => {
         return statusesIn(answer)[0]
       }
       const crowd: (number | undefined)[] = []
-      for (let count = 0; count < 20; count++) crowd.push(await stranger('192.0.2.1')())
+      const spelt = ['192.0.2.1', '192.0.2.1:', '[::ffff:192.0.2.1]:'] // a port is another one each time
+      for (let count = 0; count < 20; count++) {
+        const address = spelt[count % 3] ?? ''
+        crowd.push(await stranger(address.endsWith(':') ? `${address}${4_000 + count}` : address)())
+      }
       // 4 times max_uploads may wait for metadata: a quarter is reserved, and one source gets half of the rest
       assert.deepEqual(crowd, [...Array(12).fill(100), ...Array(8).fill(503)])
+      const unnamed: (number | undefined)[] = []
+      for (let count = 0; count < 20; count++) unnamed.push(await stranger(`_${count}`)())
+      assert.ok(unnamed.includes(503), 'what is no address is the proxy, whatever it is called')
       assert.equal(await stranger('192.0.2.2')(), 100)
       const viaProxy = { method: 'PUT', body: small.body, headers: { 'x-forwarded-for': '192.0.2.3' } }
       assert.equal((await ask(relay, `${small.path}?ttl=1h`, viaProxy)).status, 200)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, postForm } from '../support/http.js'
-import { head, rawClient, statusesIn } from '../support/raw-client.js'
+import { exchangeRaw, head, rawClient, statusesIn } from '../support/raw-client.js'
 import { assertServes } from '../support/relay-health.js'
 import { startTree } from '../support/relay-tree.js'
 
@@ -34,6 +34,12 @@ test('forms that are huge, doubled or no forms', async t => {
     }
     assert.deepEqual(await send('application/x-www-form-urlencoded'), [100, 400])
     assert.deepEqual(await send('text/plain'), [415])
+    const old = ['Content-Type: application/x-www-form-urlencoded', 'Content-Length: 6', 'Expect: 100-continue']
+    const answer = await exchangeRaw(t, relay, `${head(`POST ${NODES} HTTP/1.0`, 'Host: localhost', ...old)}nodes=`)
+    assert.deepEqual(statusesIn(answer), [400], 'a sender of HTTP/1.0 does not wait')
+    const none = old.map(line => line.replace('x-www-form-urlencoded', 'json'))
+    const refused = await exchangeRaw(t, relay, `${head(`POST ${NODES} HTTP/1.0`, 'Host: localhost', ...none)}nodes=`)
+    assert.deepEqual(statusesIn(refused), [415])
   })
 
   await t.test('a MiB of fields: an answer, soon', async () => {
@@ -93,6 +99,18 @@ test('forms that are huge, doubled or no forms', async t => {
       const headers = { [header]: header === 'content-length' ? '6' : 'chunked' }
       const untyped = await ask(relay, NODES, { method: 'POST', headers, body: 'nodes=' })
       assert.deepEqual([untyped.status, untyped.text], [400, 'Missing nodes\n'], 'no type: taken for a form')
+    }
+    for (const headers of [
+      { 'content-type': '' },
+      { 'content-encoding': 'Identity' },
+      { 'content-encoding': 'identity, ' }
+    ]) {
+      const odd = await ask(relay, NODES, {
+        method: 'POST',
+        headers: { 'content-length': '6', ...headers },
+        body: 'nodes='
+      })
+      assert.deepEqual([odd.status, odd.text], [400, 'Missing nodes\n'], JSON.stringify(headers))
     }
     assert.equal(await runs(), before)
     assert.equal((await post('nodes=%zz')).status, 400)
