@@ -15,7 +15,7 @@ const MAX_USES = 100_000
 interface CreateOptions extends ServerOptions {
   readonly relay?: boolean
   readonly node?: boolean
-  readonly under: string
+  readonly under?: string
   readonly uses: string
   readonly expires: string
   readonly id?: string
@@ -28,7 +28,7 @@ export function register(program: Command): void {
   addServerOptions(token.command('create').description('Make a token, and print the line to run on the new machine'))
     .option('--relay', 'for a relay, which others can be put under')
     .option('--node', 'for a node')
-    .option('--under <relay>', 'its policy server', 'root')
+    .option('--under <relay>', 'its policy server (default: root; with --id of a member, where that is)')
     .option('--uses <n>', 'how many machines may join with it', '1')
     .option('--expires <time>', 'how long it can be used', '1h')
     .option('--id <id>', 'for this id alone, even if it is a member already: its old certificates are then revoked')
@@ -46,12 +46,12 @@ async function create(options: CreateOptions): Promise<void> {
   if ((options.relay === true) === (options.node === true)) throw new UsageError('give either --relay or --node')
   const lifetimeMs = readDuration('--expires', options.expires, 1_000)
   const uses = readCount('--uses', options.uses, { min: 1, max: MAX_USES })
-  for (const id of [options.under, ...(options.id === undefined ? [] : [options.id])]) checkNodeId(id)
+  for (const id of [options.under, options.id]) if (id !== undefined) checkNodeId(id)
   const form = new URLSearchParams({
     kind: options.relay === true ? 'relay' : 'node',
-    policy_server: options.under,
     uses: String(uses),
     expires_in_ms: String(lifetimeMs),
+    ...(options.under === undefined ? {} : { policy_server: options.under }),
     ...(options.id === undefined ? {} : { member: options.id })
   })
   await withClient(options, async client => {

@@ -13,7 +13,15 @@ import { checkHostnameFree, readHostname } from './host-names.js'
 import { checkFits } from './placing.js'
 import { isDue } from './renewal-time.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './tokens.js'
-import { type JoinAnswer, type Joining, type JoinRequest, type NewToken, ROOT_ID, type TokenMade } from './types.js'
+import {
+  type JoinAnswer,
+  type Joining,
+  type JoinRequest,
+  type NewToken,
+  ROOT_ID,
+  type TokenAsked,
+  type TokenMade
+} from './types.js'
 
 export interface RootMembershipOptions {
   readonly store: MemberStore
@@ -35,22 +43,32 @@ export class RootMembership implements Joining {
     return this.options.authority.certificate
   }
 
-  createToken(asked: NewToken): TokenMade {
+  /** @throws {RelayError} INVALID_INPUT, UNKNOWN_NODE, CONFLICT, BUSY */
+  createToken(asked: TokenAsked): TokenMade {
     const { store, authority, now, logger } = this.options
-    checkNodeId(asked.policyServer)
+    if (asked.policyServer !== undefined) checkNodeId(asked.policyServer)
     const made = makeToken(store, this.#asMember(asked), authority.hash, now())
     const { id, kind, policyServer, uses, expiresAtMs } = made
     logger.info({ tokenId: id, kind, policyServer, uses, expiresAtMs }, 'join token made')
     return made
   }
 
-  /** A member that joins again stays what and where it is. */
-  #asMember(asked: NewToken): NewToken {
-    if (asked.memberId === undefined) return asked
-    checkNodeId(asked.memberId)
-    if (asked.memberId === ROOT_ID) throw new RelayError('CONFLICT', 'the root does not join its own tree')
-    const member = this.options.store.member(asked.memberId)
-    return member === undefined ? asked : { ...asked, kind: member.kind, policyServer: member.policyServer }
+  /** A member that joins again stays what and where it is: a token that asks for something else is refused. */
+  #asMember(asked: TokenAsked): NewToken {
+    const { memberId, kind, policyServer } = asked
+    if (memberId === undefined) return { ...asked, policyServer: policyServer ?? ROOT_ID }
+    checkNodeId(memberId)
+    if (memberId === ROOT_ID) throw new RelayError('CONFLICT', 'the root does not join its own tree')
+    const member = this.options.store.member(memberId)
+    if (member === undefined) return { ...asked, policyServer: policyServer ?? ROOT_ID }
+    checkKind(member, kind)
+    if (policyServer !== undefined && policyServer !== member.policyServer) {
+      throw new RelayError(
+        'CONFLICT',
+        `${memberId} is under ${member.policyServer}, where it stays when it joins again: leave --under out, and move it with \`treeline nodes move ${memberId} --under ${policyServer}\``
+      )
+    }
+    return { ...asked, policyServer: member.policyServer }
   }
 
   tokens(): TokenRow[] {
@@ -169,6 +187,7 @@ export class RootMembership implements Joining {
         `there is a member ${id}: choose another id, or, for this machine to join again as ${id}, make a token with \`treeline token create --${known.kind} --id ${id}\` at the root, and join with --again`
       )
     }
+    if (known !== undefined) checkKind(known, token.kind) // it may have joined since the token was made
     checkHostnameFree(store, { id, hostname, kind: token.kind, nowMs: now() })
     if (store.memberCount() >= MAX_NODE_COUNT) throw new RelayError('BUSY', `there are ${MAX_NODE_COUNT} members`)
     const above = known?.policyServer ?? token.policyServer
@@ -232,6 +251,15 @@ export class RootMembership implements Joining {
 /** The same machine asks again with the same token: the answer to its join did not reach it. */
 function answerLost(member: MemberRow | undefined, token: TokenRow, { keyHash }: CertificateRequest): boolean {
   return member?.tokenId === token.id && member.tlsKeyHash?.equals(keyHash) === true
+}
+
+/** @throws {RelayError} CONFLICT: what it is stays, and with it who may be under it */
+function checkKind({ id, kind }: MemberRow, asked: MemberRow['kind']): void {
+  if (kind === asked) return
+  throw new RelayError(
+    'CONFLICT',
+    `${id} is a member, and a ${kind}, which it stays when it joins again: make the token with --${kind}, or remove it first with \`treeline nodes remove ${id}\``
+  )
 }
 
 function endedFor({ id, kind }: MemberRow, endMs: number | undefined): RelayError {

@@ -44,6 +44,11 @@ export interface NewToken {
   readonly lifetimeMs: number
 }
 
+/** What is asked of the root; without a policy server, that of the member, or the root itself. */
+export interface TokenAsked extends Omit<NewToken, 'policyServer'> {
+  readonly policyServer: string | undefined
+}
+
 export interface TokenMade extends NewToken {
   /** Shown once: only its hash is kept. */
   readonly token: string

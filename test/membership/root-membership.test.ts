@@ -142,9 +142,9 @@ test('the name of a node keeps no relay away, and a node gets the name of neithe
     await assert.rejects(attempt('node', 'c-node', hostname), taken, hostname)
   }
   // a relay that joined as what a node was called already does not lock that node out either
-  const nodeAgain = root.token({ memberId: 'a-node' })
+  const nodeAgain = root.token({ memberId: 'a-node', kind: 'node' })
   assert.equal((await attempt('node', 'a-node', 'future.example', nodeAgain)).id, 'a-node')
-  const other = root.token({ memberId: 'b-node' })
+  const other = root.token({ memberId: 'b-node', kind: 'node' })
   await assert.rejects(attempt('node', 'b-node', 'root.example', other), refused('CONFLICT', /that of the root/))
 })
 
@@ -313,7 +313,7 @@ test('a token for one id lets that member join anew, where it is, with all below
   await joinAs(root, 'relay-1')
   const old = await joinAs(root, 'relay-2', { policyServer: 'relay-1' })
   await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-2' })
-  const token = root.token({ memberId: 'relay-2', kind: 'node', policyServer: 'root' })
+  const token = root.token({ memberId: 'relay-2', policyServer: undefined })
   await assert.rejects(
     root.members.join(await joinRequest(token, 'relay-3')),
     refused('FORBIDDEN', /for relay-2 alone/)
@@ -326,6 +326,25 @@ test('a token for one id lets that member join anew, where it is, with all below
   assert.deepEqual(listed, [new X509Certificate(answer.certificate).serialNumber])
   const request = await makeRequest('relay-2', old.machine.tls)
   await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
+})
+
+test('a token for a member is refused when it asks for another kind or place, and so is joining with an older one', async t => {
+  const root = await startMembers(t)
+  const early = root.token({ memberId: 'relay-2', kind: 'node' })
+  await joinAs(root, 'relay-1')
+  await joinAs(root, 'relay-2', { policyServer: 'relay-1' })
+  await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-2' })
+  const asRelay = { memberId: 'node-1', kind: 'relay', policyServer: undefined } as const
+  assert.throws(() => root.token(asRelay), refused('CONFLICT', /node-1 is a member, and a node.* with --node/))
+  const asNode = { memberId: 'relay-2', kind: 'node', policyServer: undefined } as const
+  assert.throws(() => root.token(asNode), refused('CONFLICT', /relay-2 is a member, and a relay.* with --relay/))
+  const elsewhere = { memberId: 'relay-2', policyServer: 'root' }
+  const isUnder = refused('CONFLICT', /relay-2 is under relay-1.*nodes move relay-2 --under root/)
+  assert.throws(() => root.token(elsewhere), isUnder)
+  root.token({ memberId: 'relay-2', policyServer: 'relay-1' })
+  const join = root.members.join(await joinRequest(early, 'relay-2'))
+  await assert.rejects(join, refused('CONFLICT', /relay-2 is a member, and a relay/))
+  assert.equal(root.store.member('relay-2')?.kind, 'relay')
 })
 
 test('moving refuses cycles, policy servers that are nodes, and chains that would be too long', async t => {

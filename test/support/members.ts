@@ -7,7 +7,7 @@ import { makeRequest } from '../../src/membership/certificate-request.js'
 import { certificateRow } from '../../src/membership/certificates.js'
 import { publicKeyOf } from '../../src/membership/folder.js'
 import { RootMembership } from '../../src/membership/root-membership.js'
-import type { JoinRequest, NewToken } from '../../src/membership/types.js'
+import type { JoinRequest, TokenAsked } from '../../src/membership/types.js'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberStore, type MemberStore } from '../../src/storage/member-store.js'
 import { temporaryFolder } from './treeline-command.js'
@@ -29,7 +29,7 @@ export interface Members {
   /** To be moved by the test. */
   readonly clock: { nowMs: number }
   /** A token's proof: what is sent. */
-  token(asked?: Partial<NewToken>): string
+  token(asked?: Partial<TokenAsked>): string
 }
 
 /** The membership of a root, with a database and a CA of its own, and no tree to publish to. */

@@ -141,7 +141,7 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
         summary: 'Make a token to join with',
         body: Type.Object({
           kind: Type.String({ description: 'relay or node' }),
-          policy_server: Type.String(),
+          policy_server: Type.Optional(Type.String({ description: 'that of the member, else root' })),
           member: Type.Optional(Type.String()),
           uses: Type.Integer({ minimum: 1, maximum: MAX_USES }),
           expires_in_ms: Type.Integer({ minimum: 1 })
