@@ -45,7 +45,10 @@ function existingRelay(id: string): TestHop {
 }
 
 /** A relay with two existing ones below, and a tree that may be changed. */
-async function startAbove(t: TestContext, options: { folder?: string; config?: { maxTotalBytes: number } } = {}) {
+async function startAbove(
+  t: TestContext,
+  options: { folder?: string; config?: { maxTotalBytes: number; maxFilesPerSource?: number } } = {}
+) {
   const [old, other] = [existingRelay('old'), existingRelay('other')]
   let tree: Topology = topologyOf('root', TREE)
   const relay = await startSharedFiles(t, { ...options, hops: [old, other], topology: () => tree })
@@ -91,6 +94,43 @@ test('what is kept for an existing relay lies where its agent fetches it, and fo
   assert.equal(await relay.files.purgeExpired(SIGNAL), 2)
   for (const path of [AT_OLD, AT_DEEP]) assert.equal(isThere(relay, path), false)
   assert.equal(relay.files.status().bytes, 0)
+})
+
+test('it counts for its source and in all: replaced, in another place, after a restart, found again, and purged', async t => {
+  const config = { maxTotalBytes: 5_000, maxFilesPerSource: 2 }
+  const [third, large] = [sign('n2/n1/third', 'third'), sign('n2/o1/large', Buffer.alloc(5_000))]
+  const assertCounts = async (relay: TestRelay, bytes: number) => {
+    assert.equal(relay.files.status().bytes, bytes)
+    await assert.rejects(relay.put(third), /^RelayError: n1 has 2 files here already, .*max_files_per_source/)
+    await assert.rejects(relay.put(large), new RegExp(`no room for .*max_total_size is 5000, and ${bytes} are in use`))
+  }
+  const { relay: first, move } = await startAbove(t, { config })
+  for (const file of [sign('n2/n1/f', 'near'), sign('n3/n1/f', 'far')]) assert.equal(await first.put(file), 'stored')
+  await assertCounts(first, 7)
+  first.clock.nowMs += 1
+  assert.equal(await first.put(sign('n2/n1/f', 'nearer')), 'stored', 'it gives way to the newer one')
+  await assertCounts(first, 9)
+  for (const policyServer of ['other', 'old']) {
+    move('n2', policyServer)
+    await first.files.purgeExpired(SIGNAL)
+    assert.equal(content(first, `${policyServer}/shared-files/n2/files/n1/f`), 'nearer')
+    await assertCounts(first, 9)
+  }
+  await first.stop()
+
+  const { relay: second } = await startAbove(t, { config, folder: first.folder })
+  await assertCounts(second, 9)
+  second.db.exec('DELETE FROM shared_files')
+  await second.stop()
+
+  const { relay: last } = await startAbove(t, { config, folder: first.folder })
+  last.files.start()
+  await until(() => last.files.status().files === 2)
+  await assertCounts(last, 9)
+  last.clock.nowMs += 3_700_000
+  assert.equal(await last.files.purgeExpired(SIGNAL), 2)
+  assert.equal(await last.put(third), 'stored')
+  await assert.rejects(last.put(large), /and 5 are in use/)
 })
 
 test('it is put in place after a crash, and adopted where its row is lost', async t => {
