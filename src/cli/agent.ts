@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
 import { onHangup } from '../values/hangup.js'
-import { readOrTell, tell } from './config-problems.js'
+import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
@@ -33,6 +33,7 @@ export function register(program: Command): void {
 
 /** Runs an agent until SIGTERM or SIGINT. @returns the exit code */
 async function runAgent({ config: directory, test = false, strict = false }: AgentCommandOptions): Promise<number> {
+  if (refusesStrictAlone({ test, strict })) return BAD_CONFIGURATION
   const config = await readAgentConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) return testConfig(directory, config, strict)
@@ -50,7 +51,11 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
   const { problems, warnings } = await checkAgentStart(config)
   for (const problem of problems) tell(problem)
   for (const warning of warnings) tell(`warning: ${warning}`)
-  if (problems.length > 0 || (strict && warnings.length + config.notices.length > 0)) return BAD_CONFIGURATION
+  if (problems.length > 0) return BAD_CONFIGURATION
+  if (strict && (warnings.length > 0 || config.notices.some(({ level }) => level !== 'note'))) {
+    tellStrict(directory)
+    return BAD_CONFIGURATION
+  }
   process.stdout.write(`${directory}: the configuration is in order\n`)
   return 0
 }

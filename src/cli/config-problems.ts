@@ -21,9 +21,22 @@ export function readOrTell<T extends Noticed>(directory: string, read: () => T):
     return config
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
+    for (const { level, text } of error.notices) tell(`${level}: ${text}`)
     for (const problem of error.problems) tell(problem)
     return undefined
   }
+}
+
+/** `--strict` alone would be ignored: it says so. @returns whether that was the case */
+export function refusesStrictAlone({ test, strict }: { readonly test: boolean; readonly strict: boolean }): boolean {
+  if (!strict || test) return false
+  tell('--strict goes with --test: a start tells its warnings, and goes on')
+  return true
+}
+
+/** The last line where nothing but `--strict` makes a check fail. */
+export function tellStrict(directory: string): void {
+  tell(`${directory}: --strict takes the warnings above for errors`)
 }
 
 /** A line on standard error. */

@@ -9,7 +9,7 @@ import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
 import { asDiskFailure } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
-import { readOrTell, tell } from './config-problems.js'
+import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
 /** Exit codes (contract, "Configuration"). */
@@ -29,6 +29,7 @@ export interface ServeOptions {
 
 /** Runs a relay until SIGTERM or SIGINT. @returns the exit code */
 export async function runServe({ config: directory, test = false, strict = false }: ServeOptions): Promise<number> {
+  if (refusesStrictAlone({ test, strict })) return BAD_CONFIGURATION
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) return await testConfig(directory, config, strict)
@@ -54,8 +55,12 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
   const parse = (text: string) => parseNodesList(text, nodesListFile)
   const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile, parse)
   if (problem !== undefined) tell(`error: ${problem}`)
-  const isNoticed = warnings.length > 0 || problem !== undefined || config.notices.length > 0
-  if (problems.length > 0 || (strict && isNoticed)) return BAD_CONFIGURATION
+  if (problems.length > 0) return BAD_CONFIGURATION
+  const isNoticed = warnings.length > 0 || problem !== undefined || config.notices.some(({ level }) => level !== 'note')
+  if (strict && isNoticed) {
+    tellStrict(directory)
+    return BAD_CONFIGURATION
+  }
   const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
   const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
   process.stdout.write(`${directory}: the configuration ${verdict}\n`)

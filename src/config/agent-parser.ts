@@ -60,7 +60,7 @@ export function parseAgentConfig(agentToml: string, loggingToml: string | undefi
   }
   file.noticeUnknownKeys()
   logging.noticeUnknownKeys()
-  if (findings.problems.length > 0) throw new ConfigError(findings.problems)
+  if (findings.problems.length > 0) throw new ConfigError(findings.problems, findings.notices)
   return deepFreeze(config)
 }
 

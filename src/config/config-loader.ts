@@ -20,18 +20,19 @@ export function loadConfig(directory: string): Config {
   }
   if (main === undefined || problems.length > 0) throw new ConfigError(problems)
   const config = parseConfig(main, logging, directory, readText)
-  checkCaFile(config.general)
+  const problem = caFileProblem(config.general)
+  if (problem !== undefined) throw new ConfigError([problem], config.notices)
   return config
 }
 
 /** A folder could not be read later, and an empty file would mean the system's CAs. Absent, the start tells of it. */
-function checkCaFile({ caPath, peerAuthentication }: Config['general']): void {
-  if (caPath === undefined || peerAuthentication !== 'cert_validation') return // then nothing reads it
+function caFileProblem({ caPath, peerAuthentication }: Config['general']): string | undefined {
+  if (caPath === undefined || peerAuthentication !== 'cert_validation') return undefined // then nothing reads it
   const stats = statSync(caPath, { throwIfNoEntry: false })
-  if (stats === undefined) return
+  if (stats === undefined) return undefined
   const where = `main.conf: general.ca_path: ${caPath}`
-  if (!stats.isFile()) throw new ConfigError([`${where} is no file; join the CAs of a folder to one PEM file`])
-  if (stats.size === 0) throw new ConfigError([`${where} is empty; expected CA certificates, PEM`])
+  if (!stats.isFile()) return `${where} is no file; join the CAs of a folder to one PEM file`
+  return stats.size === 0 ? `${where} is empty; expected CA certificates, PEM` : undefined
 }
 
 /** @returns undefined when there is none, or when it cannot be read, which is a problem then */

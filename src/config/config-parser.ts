@@ -62,7 +62,7 @@ export function parseConfig(
   const loggingTable = parseTomlTable('logging.conf', loggingToml ?? '', findings)
   const logging = new Section('logging.conf', '', findings, loggingTable)
   if (loggingToml === undefined) {
-    findings.notices.push({ level: 'warning', text: 'logging.conf: there is none; the level is "info"' })
+    findings.notices.push({ level: 'note', text: 'logging.conf: there is none; the level is "info"' })
   }
   // With a broken file, what its keys lack would only hide the one problem that matters.
   if (findings.problems.length > 0) throw new ConfigError(findings.problems)
@@ -75,7 +75,7 @@ export function parseConfig(
   noticeForeignKeys(main)
   main.noticeUnknownKeys()
   logging.noticeUnknownKeys()
-  if (findings.problems.length > 0) throw new ConfigError(findings.problems)
+  if (findings.problems.length > 0) throw new ConfigError(findings.problems, findings.notices)
   return deepFreeze(config)
 }
 

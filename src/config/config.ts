@@ -177,7 +177,8 @@ export interface Config {
 }
 
 export interface ConfigNotice {
-  readonly level: 'warning' | 'error'
+  /** A note is no warning: `--strict` lets it pass. */
+  readonly level: 'note' | 'warning' | 'error'
   readonly text: string
 }
 
@@ -185,8 +186,15 @@ export interface ConfigNotice {
 export class ConfigError extends Error {
   override name = 'ConfigError'
 
-  /** @param problems a line each: file, key, what was expected and what came */
-  constructor(readonly problems: readonly string[]) {
-    super(problems.join('\n'))
+  /**
+   * @param problems a line each: file, key, what was expected and what came
+   * @param notices what else was noticed: a misspelled key is often the cause of a problem
+   */
+  constructor(
+    readonly problems: readonly string[],
+    readonly notices: readonly ConfigNotice[] = []
+  ) {
+    const warnings = notices.filter(({ level }) => level === 'warning').map(({ text }) => `warning: ${text}`)
+    super([...problems, ...warnings].join('\n'))
   }
 }

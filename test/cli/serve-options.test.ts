@@ -128,7 +128,15 @@ test('serve --test and agent --test name what cannot work: files of another kind
   const warned = await check(absent)
   assert.equal(warned.code, 0)
   assert.match(warned.stderr, /warning: remote_run\.command \/nowhere\/agent is not there/)
-  assert.equal((await check(absent, '--strict')).code, 2)
+  const strict = await check(absent, '--strict')
+  assert.equal(strict.code, 2)
+  assert.match(strict.stderr, /warning: remote_run\.command .*\n.*: --strict takes the warnings above for errors\n$/s)
+  const good = await check(
+    relay(one.certFile, one.keyFile, `[remote_run]\ncommand = "${process.execPath}"\n`),
+    '--strict'
+  )
+  assert.equal(good.code, 0, good.stderr)
+  assert.match(good.stderr, /^treeline: note: logging\.conf: there is none.*\n$/)
   assert.equal((await check(`${absent}[remote_rum]\nenabled = false\n`, '--strict')).code, 2)
 
   const agent = async (key: string) => {
@@ -145,6 +153,41 @@ test('serve --test and agent --test name what cannot work: files of another kind
     [wrong.code, /key_file .*other\.key is not the key of certificate_file/.test(wrong.stderr)],
     [2, true]
   )
+})
+
+test('--strict without --test is refused, as it would be ignored', async t => {
+  for (const program of ['serve', 'agent']) {
+    const { code, stderr } = await treeline(t, [program, '--config', '/nowhere', '--strict'])
+    assert.deepEqual(
+      [code, stderr],
+      [2, 'treeline: --strict goes with --test: a start tells its warnings, and goes on\n']
+    )
+  }
+})
+
+test('what is misspelled is told together with what is missing by it', async t => {
+  const folder = await temporaryFolder(t)
+  const cases = [
+    ['serve', 'main.conf', '[genral]\nnode_id = "root"\n', 'genral: unknown key, ignored; did you mean general?'],
+    [
+      'serve',
+      'main.conf',
+      '[general]\nnodeid = "root"\n',
+      'general.nodeid: unknown key, ignored; did you mean general.node_id?'
+    ],
+    ['agent', 'agent.conf', '[upstrem]\nhost = "root"\n', 'upstrem: unknown key, ignored; did you mean upstream?']
+  ] as const
+  for (const [program, file, text, hint] of cases) {
+    await writeFile(join(folder, file), text)
+    const { code, stderr } = await treeline(t, [program, '--config', folder, '--test'])
+    assert.equal(code, 2)
+    assert.ok(stderr.includes(`treeline: warning: ${file}: ${hint}\n`), stderr)
+    assert.ok(stderr.split('\n').length > 2, stderr)
+  }
+  await writeFile(join(folder, 'main.conf'), '[genral]\n')
+  const { code, stderr } = await treeline(t, ['nodes', 'list', '--config', folder])
+  assert.equal(code, 2)
+  assert.match(stderr, /node_id.*\nwarning: main\.conf: genral: unknown key, ignored; did you mean general\?/s)
 })
 
 test('a configuration file in place of its folder is told as such', async t => {
