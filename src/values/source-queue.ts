@@ -26,11 +26,19 @@ export class SourceQueue<T> implements Iterable<T> {
     if (items.size === 0) this.#bySource.delete(source)
   }
 
-  /** Takes out all of one source, the oldest first. */
-  takeAll(source: string): T[] {
-    const items = [...(this.#bySource.get(source) ?? [])]
-    for (const item of items) this.delete(source, item)
-    return items
+  /** Moves all of one source to another queue, where they come last. */
+  moveAll(source: string, to: SourceQueue<T>): void {
+    const items = this.#bySource.get(source)
+    if (items === undefined) return
+    this.#bySource.delete(source)
+    this.#size -= items.size
+    if (to.#bySource.has(source)) for (const item of items) to.add(source, item)
+    else to.#addAll(source, items)
+  }
+
+  #addAll(source: string, items: Set<T>): void {
+    this.#bySource.set(source, items)
+    this.#size += items.size
   }
 
   /** Takes out the oldest of the source whose turn it is. */

@@ -6,7 +6,13 @@ import { connect, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { createHandshakeGate, type HandshakeGateOptions, MAX_SILENT } from '../../src/relay/handshake-gate.js'
+import { judgeFirstBytes, MAX_HELLO_BYTES } from '../../src/relay/client-hello.js'
+import {
+  createHandshakeGate,
+  type HandshakeGateOptions,
+  MAX_SILENT,
+  usualRestMs
+} from '../../src/relay/handshake-gate.js'
 import { judgeCertificate, type PresentedCertificate } from '../../src/relay/presented-certificate.js'
 import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/neighbours.js'
@@ -54,6 +60,12 @@ function startTls(t: TestContext, gate: Server, localAddress: string, own: { cer
   return socket
 }
 
+/** Resolves once the server has judged the handshake too, which answers then. */
+async function isAnswered(socket: TLSSocket): Promise<void> {
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  await once(socket, 'data')
+}
+
 /** The first record of a handshake, as a client sends it. */
 async function clientHello(t: TestContext): Promise<Buffer> {
   const { createServer: createTcpServer } = await import('node:net')
@@ -93,23 +105,131 @@ test('a ClientHello that comes in pieces is one', async t => {
   assert.equal(answer[0], 22, 'a ServerHello')
 })
 
-test('sources take turns: a crowd of unfinished handshakes from one keeps another waiting for one place only', async t => {
+test('a ClientHello is whole with all the bytes that it names, in however many records', async t => {
+  const hello = (await clientHello(t)).subarray(5)
+  const record = (content: Buffer) =>
+    Buffer.concat([Buffer.of(22, 3, 1, content.length >> 8, content.length & 255), content])
+  const records = Array.from({ length: Math.ceil(hello.length / 3) }, (_, at) =>
+    record(hello.subarray(3 * at, 3 * at + 3))
+  )
+  const bytes = Buffer.concat(records)
+  for (let end = 0; end < bytes.length; end += 1) assert.equal(judgeFirstBytes(bytes.subarray(0, end)), 'part')
+  assert.equal(judgeFirstBytes(bytes), 'whole')
+  assert.equal(judgeFirstBytes(Buffer.from('GET')), 'other')
+  assert.equal(judgeFirstBytes(record(Buffer.of(2))), 'other', 'a ServerHello')
+  assert.equal(judgeFirstBytes(record(Buffer.of(1, 1, 0, 0))), 'too-long', 'it says so')
+  assert.equal(judgeFirstBytes(Buffer.alloc(MAX_HELLO_BYTES + 5, record(Buffer.alloc(0)))), 'too-long')
+})
+
+test('a record with the first byte of a ClientHello takes no handshake from others', async t => {
   const gate = await openGate(t, { turnMs: FOR_EVER_MS, helloLimitMs: FOR_EVER_MS })
+  for (let index = 0; index < 40; index++) {
+    const socket = await connectFrom(t, gate, `127.0.0.${100 + index}`)
+    socket.write(Buffer.of(22, 3, 1, 0, 1, 1))
+  }
+  await once(startTls(t, gate, '127.0.0.1'), 'secureConnect')
+})
+
+/** One from each of 20 addresses; resolves when so many have been begun. */
+async function fillGate(t: TestContext, gate: Server, count: number): Promise<void> {
   const hello = await clientHello(t)
-  const crowd: Socket[] = []
-  const answered = new Set<Socket>()
-  for (let index = 0; index < 60; index++) {
-    const socket = await connectFrom(t, gate, '127.0.0.2')
-    crowd.push(socket)
-    socket.once('data', () => answered.add(socket))
+  let answered = 0
+  for (let index = 0; index < 20; index++) {
+    const socket = await connectFrom(t, gate, `127.0.0.${100 + index}`)
+    socket.once('data', () => {
+      answered += 1
+    })
     socket.write(hello)
   }
-  await eventually('16 to be at it', () => answered.size === 16)
-  const honest = startTls(t, gate, '127.0.0.3')
-  await once(honest, 'connect')
-  // one more of the crowd may go first: it waits longer; after it, it is the other's turn
-  for (const socket of [...answered].slice(0, 2)) socket.destroy()
-  await once(honest, 'secureConnect')
+  await eventually(`${count} to have begun`, () => answered === count)
+}
+
+test('handshakes at once are limited; what takes longer than its turn keeps no other source out', async t => {
+  const full = await openGate(t, { turnMs: FOR_EVER_MS })
+  await fillGate(t, full, 16)
+  const kept = startTls(t, full, '127.0.0.3')
+  kept.once('secureConnect', () => assert.fail('more than 16'))
+  await once(kept, 'connect')
+
+  const gate = await openGate(t, { turnMs: 20 })
+  await fillGate(t, gate, 20)
+  await once(startTls(t, gate, '127.0.0.3'), 'secureConnect')
+})
+
+test('a source begins one handshake at a time until one has cost little, then a few; others take their turns', async t => {
+  const gate = await openGate(t, { turnMs: 0, restMs: () => 0 })
+  const hello = await clientHello(t)
+  const answered: Socket[] = []
+  const crowd = async (address: string, count: number) => {
+    for (let index = 0; index < count; index++) {
+      const socket = await connectFrom(t, gate, address)
+      socket.once('data', () => answered.push(socket))
+      socket.write(hello)
+    }
+  }
+  const othersServed = async () => {
+    for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9'))
+  }
+  await crowd('127.0.0.2', 10)
+  await othersServed()
+  assert.equal(answered.length, 1)
+  answered[0]?.destroy()
+  await eventually('the next one', () => answered.length === 2)
+  await othersServed()
+  assert.equal(answered.length, 2)
+
+  answered.length = 0
+  await isAnswered(startTls(t, gate, '127.0.0.3'))
+  await crowd('127.0.0.3', 20)
+  await othersServed()
+  assert.equal(answered.length, 16)
+})
+
+test('a handshake that does not go on is given up when others of its source wait for it, and only then', async t => {
+  const gate = await openGate(t, { patienceMs: 50, restMs: () => 0, helloLimitMs: FOR_EVER_MS })
+  const hello = await clientHello(t)
+  const stuckFrom = async (address: string) => {
+    const socket = await connectFrom(t, gate, address)
+    socket.write(hello)
+    await once(socket, 'data')
+    return socket
+  }
+  const alone = await stuckFrom('127.0.0.3')
+  const stuck = await stuckFrom('127.0.0.2')
+  const closed = once(stuck, 'close')
+  await Promise.all([closed, once(startTls(t, gate, '127.0.0.2'), 'secureConnect')])
+  assert.equal(alone.closed || alone.readableEnded, false)
+})
+
+test('a costly handshake, also one that fails, ends the others of its source before they cost anything', async t => {
+  const judgements = ['usual', 'costly'] as PresentedCertificate[]
+  const judge = ({ remoteAddress }: Socket) => (remoteAddress === '127.0.0.2' && judgements.shift()) || 'usual'
+  const rests: number[] = []
+  const restMs = (_busyMs: number, sentBytes: number) => rests.push(sentBytes) && 0
+  const gate = await openGate(t, { judge, restMs, helloLimitMs: FOR_EVER_MS })
+  const hello = await clientHello(t)
+  const underWay = async (address: string) => {
+    await isAnswered(startTls(t, gate, address)) // from then on several are
+    const socket = await connectFrom(t, gate, address)
+    socket.write(hello)
+    await once(socket, 'data')
+    return { closed: once(socket, 'close') }
+  }
+  const besideCostly = await underWay('127.0.0.2')
+  startTls(t, gate, '127.0.0.2')
+  await besideCostly.closed
+
+  const besideFailed = await underWay('127.0.0.3')
+  const failed = await connectFrom(t, gate, '127.0.0.3')
+  failed.write(hello)
+  await once(failed, 'data')
+  rests.length = 0
+  failed.write(Buffer.concat([Buffer.of(23, 3, 3, 0x20, 0), Buffer.alloc(0x2000)]))
+  await besideFailed.closed
+  assert.equal(rests[0], 5 + 0x2000)
+  assert.equal(usualRestMs(1_000, 0x2000), 4_000)
+  assert.equal(usualRestMs(9_000, 0x2000), 10_000)
+  assert.equal(usualRestMs(1_000, 30), 100, 'it cannot have been costly')
 })
 
 test('a caller that shuts down its sending side amid the handshake is done, after it it is answered', async t => {
@@ -138,19 +258,13 @@ test('a connection without a ClientHello is closed in the end; of too many the o
   assert.equal(other.destroyed, false)
 })
 
-test('after a handshake that failed or was costly its source rests, others do not; a neighbour never does', async t => {
+test('after a handshake that failed or was costly its source rests, also where a neighbour came from; others do not', async t => {
   const judgements = new Map<string, PresentedCertificate[]>([
     ['127.0.0.4', ['costly']],
-    ['127.0.0.5', ['known', 'costly']]
+    ['127.0.0.5', ['known', 'known', 'costly']]
   ])
   const judge = ({ remoteAddress = '' }: Socket) => judgements.get(remoteAddress)?.shift() ?? 'usual'
   const gate = await openGate(t, { judge, restMs: () => FOR_EVER_MS })
-  /** Resolves once the server has judged it too, which answers then. */
-  const shaken = async (address: string) => {
-    const socket = startTls(t, gate, address)
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-    await once(socket, 'data')
-  }
   const isServed = async (address: string) => {
     const socket = startTls(t, gate, address)
     let isSecure = false
@@ -158,10 +272,10 @@ test('after a handshake that failed or was costly its source rests, others do no
       isSecure = true
     })
     await once(socket, 'connect')
-    for (let others = 0; others < 3; others += 1) await shaken('127.0.0.9') // which came later
+    for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9')) // which came later
     return isSecure
   }
-  await shaken('127.0.0.2')
+  await isAnswered(startTls(t, gate, '127.0.0.2'))
   assert.equal(await isServed('127.0.0.2'), true, 'a usual one changes nothing')
 
   const failed = await connectFrom(t, gate, '127.0.0.3')
@@ -169,12 +283,13 @@ test('after a handshake that failed or was costly its source rests, others do no
   await once(failed, 'close')
   assert.equal(await isServed('127.0.0.3'), false)
 
-  await shaken('127.0.0.4')
+  await isAnswered(startTls(t, gate, '127.0.0.4'))
   assert.equal(await isServed('127.0.0.4'), false)
 
-  await shaken('127.0.0.5')
-  await shaken('127.0.0.5')
-  assert.equal(await isServed('127.0.0.5'), true)
+  await isAnswered(startTls(t, gate, '127.0.0.5'))
+  assert.equal(await isServed('127.0.0.5'), true, 'nor does that of a neighbour')
+  await isAnswered(startTls(t, gate, '127.0.0.5'))
+  assert.equal(await isServed('127.0.0.5'), false)
 })
 
 test('a long chain of certificates is costly, a short one is not, and that of a neighbour is known', async t => {

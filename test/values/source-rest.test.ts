@@ -25,10 +25,15 @@ test('a source rests for the longest time that it was told to, and then no more;
   )
 })
 
-test('what waits of one source is taken out whole, oldest first, and nothing of others', () => {
+test('what waits of one source moves whole, oldest first and behind what waits there, and nothing of others', () => {
   const queue = new SourceQueue<number>()
+  const other = new SourceQueue<number>()
   for (const [item, source] of ['a', 'b', 'a', 'c', 'a'].entries()) queue.add(source, item)
-  assert.deepEqual(queue.takeAll('a'), [0, 2, 4])
-  assert.deepEqual(queue.takeAll('a'), [])
+  queue.moveAll('a', other)
   assert.deepEqual([queue.size, ...queue], [2, 1, 3])
+  assert.deepEqual([other.size, ...other], [3, 0, 2, 4])
+  queue.moveAll('a', other)
+  queue.add('a', 5)
+  queue.moveAll('a', other)
+  assert.deepEqual([queue.size, other.size, ...other], [2, 4, 0, 2, 4, 5])
 })
