@@ -19,7 +19,6 @@ import {
   untilLinked
 } from '../support/joined-tree.js'
 import { listen } from '../support/small-relay.js'
-import { treeline } from '../support/treeline-command.js'
 
 /** Its link may stand a moment before. */
 function untilConfigured({ id, folder }: Machine, { id: above, host, port }: Machine): Promise<boolean> {
@@ -262,16 +261,4 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
     await eventually('another refusal of the old one', () => refusals() > seen)
     assert.deepEqual(await linksOf(root), [])
   })
-})
-
-test('init does not touch a folder that has a root, and join wants a whole token', async t => {
-  const tree = await startJoinedTree(t)
-  const key = await readFile(join(tree.root.folder, 'ca.key'), 'utf8')
-  const again = await treeline(t, ['init', '--dir', tree.root.folder])
-  assert.equal(again.code, 2)
-  assert.match(again.stderr, /main\.conf is there already/)
-  assert.equal(await readFile(join(tree.root.folder, 'ca.key'), 'utf8'), key)
-  const half = await treeline(t, ['join', 'https://127.0.0.1:1', '--token', 'abc', '--dir', join(tree.folder, 'x')])
-  assert.equal(half.code, 2)
-  assert.match(half.stderr, /the token is not whole/)
 })
