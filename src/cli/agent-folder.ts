@@ -9,16 +9,17 @@ const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /**
  * The agent's configuration in `directory`, when it is the folder of an agent and of no relay.
+ * @param name how the user named it: `--config`
  * @throws {UsageError} naming all that is wrong
  */
-export async function readAgentFolder(directory: string | undefined): Promise<AgentConfig | undefined> {
+export async function readAgentFolder(directory: string | undefined, name: string): Promise<AgentConfig | undefined> {
   if (directory === undefined || existsSync(join(directory, 'main.conf'))) return undefined
   if (!existsSync(join(directory, 'agent.conf'))) return undefined
   const { loadAgentConfig } = await import('../config/agent-loader.js')
   try {
     return loadAgentConfig(directory)
   } catch (error) {
-    throw new UsageError(`--config ${directory}: ${errorMessage(error)}`, { cause: error })
+    throw new UsageError(`${name} ${directory}: ${errorMessage(error)}`, { cause: error })
   }
 }
 

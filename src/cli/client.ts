@@ -102,6 +102,8 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
   }
   const given = { ...options, token: ownToken }
   const values = new Map<string, string>()
+  /** How it was given, for messages. */
+  const nameOf = (own: string | undefined, flag: string, variable: string) => (own === undefined ? variable : flag)
   const missing: string[] = []
   for (const [name, flag, variable] of NEEDED) {
     if (name === 'token' && tokenFile !== '' && ownToken === undefined) continue
@@ -112,22 +114,25 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
   if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')}`)
   const clientKey = values.get('clientKey') ?? ''
   if (!isClientKey(clientKey)) {
-    throw new UsageError(`--client-key ${JSON.stringify(clientKey.slice(0, 80))}: a client key has ${CLIENT_KEY_RULE}`)
+    const name = nameOf(given.clientKey, '--client-key', 'TREELINE_CLIENT_KEY')
+    throw new UsageError(`${name} ${JSON.stringify(clientKey.slice(0, 80))}: a client key has ${CLIENT_KEY_RULE}`)
   }
   const clientId = options.clientId ?? env.TREELINE_CLIENT_ID ?? randomUUID()
   if (!isClientId(clientId)) {
-    throw new UsageError(
-      `--client-id ${JSON.stringify(clientId.slice(0, 80))}: letters, digits, _, - and . are allowed`
-    )
+    const name = nameOf(options.clientId, '--client-id', 'TREELINE_CLIENT_ID')
+    throw new UsageError(`${name} ${JSON.stringify(clientId.slice(0, 80))}: letters, digits, _, - and . are allowed`)
   }
   const listen = options.healthListen ?? env.TREELINE_HEALTH_LISTEN ?? DEFAULT_HEALTH_LISTEN
   const healthListen = listenAddress.parse(listen)
   if (healthListen === undefined) {
-    throw new UsageError(`--health-listen ${JSON.stringify(listen)}: expected ${listenAddress.expected}`)
+    const name = nameOf(options.healthListen, '--health-listen', 'TREELINE_HEALTH_LISTEN')
+    throw new UsageError(`${name} ${JSON.stringify(listen)}: expected ${listenAddress.expected}`)
   }
+  const baseUrlName = nameOf(given.baseUrl, '--base-url', 'TREELINE_BASE_URL')
+  const serverUrlName = nameOf(given.serverUrl, '--server-url', 'TREELINE_SERVER_URL')
   return {
-    baseUrl: readUrl('--base-url', values.get('baseUrl') ?? '', ['http:', 'https:']),
-    serverUrl: readServerUrl(values.get('serverUrl') ?? ''),
+    baseUrl: readUrl(baseUrlName, values.get('baseUrl') ?? '', ['http:', 'https:']),
+    serverUrl: readServerUrl(serverUrlName, values.get('serverUrl') ?? ''),
     clientKey,
     clientId,
     token: values.get('token')?.trim() ?? '',
@@ -137,21 +142,22 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
 }
 
 /** Over TLS alone: the token would be seen on the way. */
-function readServerUrl(text: string): string {
-  const { host, pathname } = readUrl('--server-url', text, ['https:', 'wss:'])
+function readServerUrl(name: string, text: string): string {
+  const { host, pathname } = readUrl(name, text, ['https:', 'wss:'])
   return `wss://${host}${pathname.replace(/\/+$/, '')}`
 }
 
-/** The text is not shown: it may have a password in it. */
-function readUrl(flag: string, text: string, protocols: readonly string[]): URL {
-  const expected = `expected a URL that begins with ${protocols.map(name => `${name}//`).join(' or ')}`
-  if (!URL.canParse(text)) throw new UsageError(`${flag} is no URL: ${expected}`)
+/** With `@` in it the text is not shown: it may have a password in it. */
+function readUrl(name: string, text: string, protocols: readonly string[]): URL {
+  const expected = `expected a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`
+  const shown = text.includes('@') ? name : `${name} ${JSON.stringify(text.slice(0, 80))}`
+  if (!URL.canParse(text)) throw new UsageError(`${shown} is no URL: ${expected}`)
   const url = new URL(text)
-  if (!protocols.includes(url.protocol)) throw new UsageError(`${flag} begins with ${url.protocol}: ${expected}`)
+  if (!protocols.includes(url.protocol)) throw new UsageError(`${shown} begins with ${url.protocol}: ${expected}`)
   if (url.username !== '' || url.password !== '') {
-    throw new UsageError(`${flag} has credentials in it, which are not used: leave them to the callers`)
+    throw new UsageError(`${name} has credentials in it, which are not used: leave them to the callers`)
   }
-  if (url.search !== '' || url.hash !== '') throw new UsageError(`${flag} must not have a ? or # in it`)
+  if (url.search !== '' || url.hash !== '') throw new UsageError(`${name} must not have a ? or # in it`)
   return url
 }
 

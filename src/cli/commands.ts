@@ -16,7 +16,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'agent', summary: 'be the agent of a node, until SIGTERM', load: () => import('./agent.js') },
   { name: 'run', summary: 'make agents run, and watch them', load: () => import('./run.js') },
   { name: 'runs', summary: 'list, show, cancel and follow runs', load: () => import('./runs.js') },
-  { name: 'nodes', summary: 'list, show, route and import nodes', load: () => import('./nodes.js') },
+  {
+    name: 'nodes',
+    summary: 'list, show, route, import, move, remove and restore nodes',
+    load: () => import('./nodes.js')
+  },
   { name: 'links', summary: 'list and close links', load: () => import('./links.js') },
   { name: 'client', summary: 'register with a relay for a URL behind it', load: () => import('./client.js') },
   {

@@ -1,4 +1,7 @@
 import type { Command } from 'commander'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
+import { checkNodeId } from '../values/ids.js'
+import { UsageError } from './command-error.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { pathOf, type RelayClient } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
@@ -49,6 +52,10 @@ async function list(options: ListOptions): Promise<void> {
 }
 
 async function close(id: string, options: CloseOptions): Promise<void> {
+  if (options.client !== true) checkNodeId(id)
+  else if (!isClientKey(id) && !isClientId(id)) {
+    throw new UsageError(`invalid client: ${JSON.stringify(id.slice(0, 80))}; a client key has ${CLIENT_KEY_RULE}`)
+  }
   await withClient(options, async client => {
     const path = pathOf(options.client === true ? 'clients' : 'links', id)
     const answer = asObject(await client.json({ method: 'DELETE', path, root: LINKS_ROOT }), 'an object')

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { checkNodeId } from '../values/ids.js'
 import { readAgentFolder } from './agent-folder.js'
 import { errorCode, UsageError } from './command-error.js'
-import { configIn, readConfig, type ServerOptions } from './server-options.js'
+import { configIn, configName, readConfig, type ServerOptions } from './server-options.js'
 
 /** Where an existing agent has its node id. */
 const AGENT_ID_FILE = '/opt/rudder/etc/uuid.hive'
@@ -20,7 +20,7 @@ export async function ownNodeId(given: string | undefined, option: string, optio
 }
 
 async function idInFolder(options: ServerOptions): Promise<string | undefined> {
-  const agent = await readAgentFolder(configIn(options))
+  const agent = await readAgentFolder(configIn(options), configName(options))
   return agent?.nodeId ?? (await readConfig(options))?.general.nodeId
 }
 

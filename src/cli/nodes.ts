@@ -10,9 +10,9 @@ interface NodesOptions extends ServerOptions {
   readonly json?: boolean
 }
 
-/** `treeline nodes list | show | route | import`. */
+/** `treeline nodes list | show | route | import | restore | remove | move`. */
 export function register(program: Command): void {
-  const nodes = program.command('nodes').description('List, show, route, import, move and remove nodes')
+  const nodes = program.command('nodes').description('List, show, route, import, move, remove and restore nodes')
   addServerOptions(nodes.command('list').description('List all nodes that the relay knows'))
     .option('--json', 'print JSON')
     .action(list)

@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { isUlid } from '../values/run-id.js'
+import { UsageError } from './command-error.js'
 import { asObject, objectsOf } from './json.js'
 import { pathOf } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
@@ -48,6 +50,7 @@ async function list(options: OutboxOptions): Promise<void> {
 }
 
 async function retry(id: string | undefined, options: OutboxOptions): Promise<void> {
+  if (id !== undefined) checkEntryId(id)
   await withClient(options, async client => {
     const path = id === undefined ? pathOf('outbox', 'retry') : pathOf('outbox', id, 'retry')
     const { retried } = asObject(await client.json({ method: 'POST', path }), 'an object')
@@ -56,8 +59,14 @@ async function retry(id: string | undefined, options: OutboxOptions): Promise<vo
 }
 
 async function drop(id: string, options: OutboxOptions): Promise<void> {
+  checkEntryId(id)
   await withClient(options, async client => {
     await client.text({ method: 'DELETE', path: pathOf('outbox', id) })
     console.log(`${id} is dropped`)
   })
+}
+
+function checkEntryId(id: string): void {
+  if (isUlid(id)) return
+  throw new UsageError(`invalid entry: ${JSON.stringify(id.slice(0, 80))}; \`treeline outbox list\` shows their ids`)
 }

@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
 import { connectionErrorCode, describeConnectionFailure, isUntrustedCertificate } from '../values/connection-failure.js'
@@ -15,6 +16,7 @@ const MAX_HEADER_BYTES = 128 * 1024
 const REDIRECT = 300
 /** What was asked for cannot be, whichever relay is asked. */
 const BAD_REQUEST = 400
+const HINT_OF_TLS = '; if this is a port for TLS, use https://'
 /** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
 const PATIENCE_MS = 300_000
 
@@ -79,6 +81,8 @@ export interface RelayClient {
  */
 export function createRelayClient(options: {
   readonly server: string
+  /** How the user named it, for messages; `--server` when absent. */
+  readonly serverName?: string
   readonly token: string | undefined
   readonly tls: ServerTls
   /** Makes the connections another way. */
@@ -87,7 +91,11 @@ export function createRelayClient(options: {
   readonly headers?: () => Readonly<Record<string, string>>
 }): RelayClient {
   const socketPath = socketPathOf(options.server)
-  const base = readServer(socketPath === undefined ? options.server : 'http://localhost')
+  const name = options.serverName ?? '--server'
+  if (socketPath !== undefined && !isAbsolute(socketPath)) {
+    throw new UsageError(`${name} ${JSON.stringify(options.server)}: the path of a socket begins with /`)
+  }
+  const base = readServer(name, socketPath === undefined ? options.server : 'http://localhost')
   const shown = socketPath === undefined ? base.origin : socketPath
   const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
   const connect = createServerConnector(options.tls, socketPath)
@@ -124,8 +132,12 @@ export function createRelayClient(options: {
   function notReached(cause: unknown): NotReachedError {
     const advice = isUntrustedCertificate(cause) ? '; name its issuer with --ca, or itself with --pin' : ''
     const code = connectionErrorCode(cause)
+    const isPlain = base.protocol === 'http:' && socketPath === undefined
+    const isCut = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET'
     const isAway = code === 'ECONNREFUSED' || (code === 'ENOENT' && socketPath !== undefined)
-    const why = isAway ? 'nothing listens there; is the relay running?' : describeConnectionFailure(cause) + advice
+    const why = isAway
+      ? 'nothing listens there; is the relay running?'
+      : describeConnectionFailure(cause) + (isPlain && isCut ? HINT_OF_TLS : advice)
     return new NotReachedError(`the relay at ${shown} cannot be reached: ${printable(why)}`, undefined, { cause })
   }
 
@@ -201,10 +213,10 @@ function defaultPrefix(base: URL): string {
   return base.protocol === 'https:' ? '/rudder/relay-api/' : '/rudder/relay-api/1/'
 }
 
-function readServer(text: string): URL {
+function readServer(name: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
-    throw new UsageError(`--server should be an http or https URL, not ${JSON.stringify(text)}`)
+    throw new UsageError(`${name} should be an http or https URL, not ${JSON.stringify(text)}`)
   }
   return url
 }

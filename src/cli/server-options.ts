@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
 import { policyServerOf, readAgentFolder } from './agent-folder.js'
+import { checkCertificatePair } from './certificate-pair.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readConfiguredFile, readNamedFile } from './named-file.js'
 import type { RelayClient } from './relay-client.js'
@@ -62,24 +63,35 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
     readSecret(options.tlsKey ?? options.key, options.tlsKey === undefined ? '--key' : '--tls-key'),
     readSecret(options.tokenFile, '--token-file')
   ])
-  if ((cert === undefined) !== (key === undefined))
-    throw new UsageError('--cert and its key are given both or not at all')
-  const agent = serverIn(options) === undefined ? await readAgentFolder(configIn(options)) : undefined
+  checkOwnPair(options, cert, key)
+  const server = serverIn(options)
+  const agent = server === undefined ? await readAgentFolder(configIn(options), configName(options)) : undefined
   const above = agent === undefined ? undefined : await policyServerOf(agent)
   const own = agent === undefined || cert !== undefined ? { cert, key } : await ownCertificate(agent)
   const trust = ca === undefined && options.pin === undefined ? above : undefined
   return createRelayClient({
-    server: above?.server ?? (await findServer(options)),
+    server: above?.server ?? server ?? (await configuredServer(options)),
+    ...(options.server === undefined && server !== undefined ? { serverName: 'TREELINE_SERVER' } : {}),
     token: token?.trim(),
     tls: { ca: trust?.ca ?? ca, ...own, pin: trust?.pin ?? options.pin }
   })
 }
 
+function checkOwnPair(options: ServerOptions, cert: string | undefined, key: string | undefined): void {
+  if (cert !== undefined && key !== undefined) {
+    const keyName = options.tlsKey === undefined ? `--key ${options.key}` : `--tls-key ${options.tlsKey}`
+    checkCertificatePair({ name: `--cert ${options.cert}`, text: cert }, { name: keyName, text: key })
+  } else if (cert !== key) throw new UsageError('--cert and its key are given both or not at all')
+}
+
 async function ownCertificate({ certificateFile, keyFile }: AgentConfig) {
-  return {
-    cert: await readConfiguredFile('certificate_file', certificateFile),
-    key: await readConfiguredFile('key_file', keyFile)
-  }
+  const cert = await readConfiguredFile('certificate_file', certificateFile)
+  const key = await readConfiguredFile('key_file', keyFile)
+  checkCertificatePair(
+    { name: `certificate_file ${certificateFile}`, text: cert },
+    { name: `key_file ${keyFile}`, text: key }
+  )
+  return { cert, key }
 }
 
 /** Runs `action` with the relay that the options lead to, and closes the connections afterwards. */
@@ -100,7 +112,7 @@ export async function readConfig(options: Pick<ServerOptions, 'config'>): Promis
   try {
     return loadConfig(directory)
   } catch (error) {
-    throw new UsageError(`--config ${directory}: ${errorMessage(error)}`, { cause: error })
+    throw new UsageError(`${configName(options)} ${directory}: ${errorMessage(error)}`, { cause: error })
   }
 }
 
@@ -109,14 +121,17 @@ export function configIn({ config }: Pick<ServerOptions, 'config'>): string | un
   return config ?? (process.env.TREELINE_CONFIG || undefined)
 }
 
+/** How it was named, for messages. */
+export function configName({ config }: Pick<ServerOptions, 'config'>): string {
+  return config === undefined ? 'TREELINE_CONFIG' : '--config'
+}
+
 /** The relay that was named; what is on the command line comes before the environment. */
 function serverIn({ server, config }: Pick<ServerOptions, 'server' | 'config'>): string | undefined {
   return server ?? (config === undefined ? process.env.TREELINE_SERVER || undefined : undefined)
 }
 
-async function findServer(options: ServerOptions): Promise<string> {
-  const named = serverIn(options)
-  if (named !== undefined) return named
+async function configuredServer(options: ServerOptions): Promise<string> {
   const config = await readConfig(options)
   if (config === undefined) return DEFAULT_SERVER
   if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`

@@ -13,7 +13,7 @@ import { AGENT_KEY_FILE, PASSPHRASE_VARIABLE, readSealKey, readSigningKey } from
 import { ownNodeId } from './node-identity.js'
 import { ProgressBar } from './progress-bar.js'
 import { openRegularFile } from './regular-file.js'
-import { addServerOptions, configIn, type ServerOptions, withClient } from './server-options.js'
+import { addServerOptions, configIn, configName, type ServerOptions, withClient } from './server-options.js'
 import { StableFile } from './stable-file.js'
 import { showBytes } from './table.js'
 import { checkTtl } from './time-option.js'
@@ -68,7 +68,8 @@ async function share(target: string, fileId: string, path: string, options: Shar
 
 async function shareFile(fileKey: FileKey, path: string, options: ShareOptions): Promise<void> {
   const { algorithm } = options
-  const agent = options.key === AGENT_KEY_FILE ? await readAgentFolder(configIn(options)) : undefined
+  const agent =
+    options.key === AGENT_KEY_FILE ? await readAgentFolder(configIn(options), configName(options)) : undefined
   const signingKey =
     agent === undefined
       ? await readSigningKey(options.key, options.passphraseFile)

@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, readFile } from 'node:fs/promises'
 import type { AgentConfig } from '../config/agent-config.js'
@@ -6,6 +6,7 @@ import type { Config } from '../config/config.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { parseClientTokens } from '../values/client-token-rules.js'
+import { privateKeyIn } from './certificate-pair.js'
 import { errorMessage } from './command-error.js'
 import { exposureWarnings } from './exposed-files.js'
 import { readSigningKey } from './key-files.js'
@@ -131,14 +132,6 @@ async function checkPair(problems: string[], certificate: NamedFile | undefined,
     problems.push(`${key.key} ${key.path} is no private key in PEM form without a passphrase`)
   } else if (x509 !== undefined && certificate !== undefined && !x509.checkPrivateKey(privateKey)) {
     problems.push(`${key.key} ${key.path} is not the key of ${certificate.key} ${certificate.path}: they go together`)
-  }
-}
-
-function privateKeyIn(pem: string): KeyObject | undefined {
-  try {
-    return createPrivateKey(pem)
-  } catch {
-    return undefined
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { checkNodeId } from '../values/ids.js'
+import { isTokenId } from '../values/join-token.js'
 import { UsageError } from './command-error.js'
 import { readCount } from './count-option.js'
 import { asObject } from './json.js'
@@ -86,8 +87,12 @@ async function list(options: ServerOptions & { readonly json?: boolean }): Promi
   })
 }
 
-async function revoke(id: string, options: ServerOptions): Promise<void> {
+async function revoke(given: string, options: ServerOptions): Promise<void> {
+  const [id = ''] = given.split('.', 1) // a whole token is understood, and its secret shown nowhere
+  if (!isTokenId(id)) {
+    throw new UsageError(`invalid token id: ${JSON.stringify(id.slice(0, 80))}; \`treeline token list\` shows them`)
+  }
   await withClient(options, async client => {
-    await client.text({ method: 'DELETE', path: pathOf('v1', 'tokens', id.split('.', 1)[0] ?? id) })
+    await client.text({ method: 'DELETE', path: pathOf('v1', 'tokens', id) })
   })
 }

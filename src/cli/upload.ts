@@ -3,19 +3,22 @@ import { type FileMetadata, formatMetadata, type HashAlgorithm } from '../values
 import { STATE_HEADER } from '../values/header-names.js'
 import type { FileKey } from '../values/ids.js'
 import { CommandError } from './command-error.js'
-import { type ClientAnswer, pathOf, type RelayClient, refusal } from './relay-client.js'
+import { type ClientAnswer, isRefusal, pathOf, type RelayClient, refusal } from './relay-client.js'
 import type { StableFile } from './stable-file.js'
 
 /** `pending`: accepted, and on its way once the next hop can be reached. */
 export type UploadOutcome = 'stored' | 'pending'
 
-/** Whether the relay has the file already, or has it on its way. @throws {CommandError} when it does not say */
+/**
+ * Whether the relay has the file already, or has it on its way. Where it refuses to say so the file is sent: an answer to
+ * HEAD has no body, so only the refusal of what follows can say why.
+ * @throws {CommandError} when what answers is no relay
+ */
 export async function isThere(client: RelayClient, fileKey: FileKey, hash: string): Promise<boolean> {
   const answer = await client.send({ method: 'HEAD', path: filePath(fileKey), query: { hash } })
-  await drain(answer)
-  if (answer.status === 200) return true
-  if (answer.status === 404) return false
-  throw new CommandError(`the relay answers ${answer.status} when asked for ${filePath(fileKey)}`)
+  if (isRefusal(answer) && answer.status < 400) throw await refusal(answer)
+  answer.body.resume()
+  return answer.status === 200
 }
 
 /**

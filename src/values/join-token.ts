@@ -11,7 +11,13 @@ export interface JoinToken {
 export const TOKEN_ID_LENGTH = 12
 const SECRET_LENGTH = 43
 const BYTES = 32
+const TOKEN_ID = new RegExp(`^[\\w-]{${TOKEN_ID_LENGTH}}$`)
 const FORM = new RegExp(`^([\\w-]{${TOKEN_ID_LENGTH}})\\.([\\w-]{${SECRET_LENGTH}})(?:\\.([\\w-]{${SECRET_LENGTH}}))?$`)
+
+/** Whether `text` can name a token. */
+export function isTokenId(text: string): boolean {
+  return TOKEN_ID.test(text)
+}
 
 /** `<id>.<secret>.<sha256>`, base64url. */
 export function formatJoinToken({ id, secret, caHash }: JoinToken): string {

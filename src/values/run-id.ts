@@ -34,6 +34,11 @@ export function partRunId(runId: string, part: number): string {
 
 /** Whether `text` is a ULID in its canonical, upper-case form: two spellings of one id would be two runs. */
 export function isRunId(text: string): boolean {
+  return isUlid(text)
+}
+
+/** Whether `text` is a ULID as it is printed, in upper case: the id of a run, or of an entry in an outbox. */
+export function isUlid(text: string): boolean {
   return CANONICAL.test(text) && isValid(text)
 }
 

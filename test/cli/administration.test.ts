@@ -8,6 +8,7 @@ import { makeCertificate } from '../support/openssl-certificate.js'
 import { type Handler, listen, startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
+const ENTRY = '01K9ZT5R9C8YQ2W7C0M3V6X1AC'
 const NODES = [
   { id: 'root', hostname: 'root.example', policy_server: 'root', key_hash: 'sha256//AA==', below: true },
   { id: 'a', hostname: 'a.exam\u001bple', policy_server: 'root', below: true }
@@ -52,12 +53,12 @@ const HANDLERS: Record<string, Handler> = {
   },
   'GET outbox': () => ({
     entries: [
-      { id: 'E1', target: 't', source: 's', file_id: 'f', state: 'failed', size: 2048, attempts: 3, last_error: 'no' }
+      { id: ENTRY, target: 't', source: 's', file_id: 'f', state: 'failed', size: 2048, attempts: 3, last_error: 'no' }
     ]
   }),
   'POST outbox/retry': () => ({ retried: 1 }),
-  'POST outbox/E1/retry': () => ({ retried: 1 }),
-  'DELETE outbox/E1': (_, response) => {
+  [`POST outbox/${ENTRY}/retry`]: () => ({ retried: 1 }),
+  [`DELETE outbox/${ENTRY}`]: (_, response) => {
     response.writeHead(204).end()
   }
 }
@@ -76,10 +77,10 @@ test('nodes, runs and outbox as tables, on a plain local relay', async t => {
   await shows(['runs', 'show', '01K9ZT5R9C8YQ2W7C0M3V6X1AB'], /a +- +done +0 +1\.5 s +- +-\nb +-/)
   await shows(['runs', 'cancel', '01K9ZT5R9C8YQ2W7C0M3V6X1AB'], /state +cancelled/)
   await shows(['runs', 'events', '01K9ZT5R9C8YQ2W7C0M3V6X1AB', '--after', '4'], /^\{"seq":5,/)
-  await shows(['outbox', 'list'], /E1 +failed +t\/s\/f +2\.0 KiB .* no/)
+  await shows(['outbox', 'list'], /01K9ZT5R9C8YQ2W7C0M3V6X1AC +failed +t\/s\/f +2\.0 KiB .* no/)
   await shows(['outbox', 'retry'], /1 tried now/)
-  await shows(['outbox', 'retry', 'E1'], /1 tried now/)
-  await shows(['outbox', 'drop', 'E1'], /E1 is dropped/)
+  await shows(['outbox', 'retry', ENTRY], /1 tried now/)
+  await shows(['outbox', 'drop', ENTRY], /01K9ZT5R9C8YQ2W7C0M3V6X1AC is dropped/)
 })
 
 test('the same as JSON', async t => {
@@ -238,6 +239,9 @@ test('counts out of their range are usage errors that name it, and nothing is as
 test('what was typed wrong is exit code 2 and names it, for every command, and no relay is asked', async t => {
   const relay = await startSmallRelay(t)
   const folder = await temporaryFolder(t)
+  const keys = await temporaryFolder(t)
+  const [one, other] = await Promise.all(['one', 'other'].map(name => makeCertificate(join(keys, name))))
+  assert.ok(one !== undefined && other !== undefined)
   const server = ['--server', relay.url]
   const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
     [['nodes', 'show', 'a/b', ...server], /invalid node id: "a\/b"/],
@@ -248,6 +252,20 @@ test('what was typed wrong is exit code 2 and names it, for every command, and n
     [['token', 'create', '--node', '--uses', '0', ...server], /--uses should be a whole number from 1/],
     [['token', 'create', '--node', '--id', 'a b', ...server], /invalid node id: "a b"/],
     [['run', '--all', '--wait', '9000days', ...server], /--wait should be at most 7days, not "9000days"/],
+    [['token', 'revoke', 'nope', ...server], /invalid token id: "nope"; `treeline token list` shows them/],
+    [['outbox', 'retry', 'abc', ...server], /invalid entry: "abc"; `treeline outbox list` shows their ids/],
+    [['outbox', 'drop', 'x y', ...server], /invalid entry: "x y"/],
+    [['links', 'close', 'x y', ...server], /invalid node id: "x y"/],
+    [['links', 'close', '--client', 'x y', ...server], /invalid client: "x y"; a client key has/],
+    [['nodes', 'list', '--server', 'unix:relative'], /--server "unix:relative": the path of a socket begins with \//],
+    [
+      ['nodes', 'list', ...server, '--cert', one.certFile, '--key', other.keyFile],
+      /--key .*other\.key is not the key of --cert .*one\.cert: they go together/
+    ],
+    [
+      ['nodes', 'list', ...server, '--cert', one.certFile, '--key', one.certFile],
+      /--key .*one\.cert holds no private key in PEM form/
+    ],
     [['nodes', 'list', '--ca', '/etc/hostname', ...server], /--ca \/etc\/hostname holds no certificate/],
     [['agent', '--config', '/etc/hostname'], /--config \/etc\/hostname is a file; name the folder/],
     [
@@ -267,6 +285,34 @@ test('what was typed wrong is exit code 2 and names it, for every command, and n
   )
   assert.deepEqual(relay.requests, [])
   assert.deepEqual(await readdir(folder), [], 'nothing was made')
+})
+
+test('what is wrong in the environment is named by its variable', async t => {
+  const cases: readonly (readonly [args: string[], env: NodeJS.ProcessEnv, message: RegExp])[] = [
+    [['nodes', 'list'], { TREELINE_SERVER: 'foo' }, /TREELINE_SERVER should be an http or https URL, not "foo"/],
+    [['nodes', 'list'], { TREELINE_SERVER: 'unix:s' }, /TREELINE_SERVER "unix:s": the path of a socket begins with/],
+    [['nodes', 'list'], { TREELINE_CONFIG: '/nowhere' }, /TREELINE_CONFIG \/nowhere: main\.conf: there is none/],
+    [
+      ['client', '--server-url', 'https://x', '--client-key', 'k'],
+      { TREELINE_BASE_URL: 'not a url', TREELINE_TOKEN: 'x' },
+      /TREELINE_BASE_URL "not a url" is no URL/
+    ]
+  ]
+  for (const [args, env, message] of cases) {
+    const { code, stderr } = await treeline(t, args, env)
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /--server |^treeline: --/)
+  }
+})
+
+test('plain HTTP to a port for TLS is told as that', async t => {
+  const { certFile, keyFile } = await makeCertificate(join(await temporaryFolder(t), 'server'))
+  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)])
+  const port = await listen(t, createServer({ cert, key }))
+  const { code, stderr } = await treeline(t, ['nodes', 'list', '--server', `http://127.0.0.1:${port}`])
+  assert.equal(code, 1)
+  assert.match(stderr, /it closed the connection .*; if this is a port for TLS, use https:\/\/\n$/)
 })
 
 test('the help of a command says what it can do before how a relay is found', async t => {

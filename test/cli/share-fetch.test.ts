@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { appendFile, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -210,6 +210,19 @@ test('a file that changes between hashing and sending is not shared', async t =>
   assert.equal(code, 1)
   assert.match(stderr, /changed while it was read/)
   assert.equal(relay.files.size, 0)
+})
+
+test('a relay that refuses a HEAD is asked with the file itself, so that it can say why', async t => {
+  const { key, path } = await setUp(t)
+  await writeFile(path('data'), 'content')
+  const busy = (_: unknown, response: ServerResponse) => void response.writeHead(503).end('the disk is full\n')
+  const relay = await startSmallRelay(t, {
+    'HEAD shared-files/b/a/id': busy,
+    'PUT shared-files/b/a/id': busy
+  })
+  const args = ['share', 'b', 'id', path('data'), '--ttl', '1 day', '--source', 'a', '--key', key]
+  const { code, stderr } = await treeline(t, [...args, '--server', relay.url])
+  assert.deepEqual([code, stderr], [1, 'treeline: the relay refused (503): the disk is full\n'])
 })
 
 test('refusals are told, and mistakes on the command line are exit code 2', async t => {

@@ -134,8 +134,9 @@ test('what is missing or wrong is named, with exit code 2', async t => {
     [[...all, '--client-key', 'a/b'], /--client-key "a\/b": a client key has/],
     [[...all, '--client-key', 'clients'], /and not clients, register, links/],
     [[...all, '--client-id', 'a b'], /--client-id "a b"/],
-    [[...all, '--server-url', 'http://x'], /--server-url begins with http:/],
-    [[...all, '--base-url', 'git@x:y'], /--base-url/],
+    [[...all, '--server-url', 'http://x'], /--server-url "http:\/\/x" begins with http:/],
+    [[...all, '--base-url', 'nowhere'], /--base-url "nowhere" is no URL: expected/],
+    [[...all, '--base-url', 'git:pass@x:y'], /--base-url begins with git:/],
     [[...all, '--base-url', 'https://user:pass@x'], /--base-url has credentials in it/],
     [[...all, '--health-listen', 'x'], /--health-listen "x": expected host:port/],
     [[...all, '--ca', '/none'], /--ca \/none cannot be read/]
