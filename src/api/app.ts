@@ -8,12 +8,12 @@ import { checkAccess } from './access.js'
 import { type AfterAnswer, installAfterAnswer } from './after-answer.js'
 import { API_PREFIX } from './api-prefix.js'
 import { commonOptions } from './app-options.js'
-import { createCallerIdentification, isNeighbour } from './callers.js'
+import { isNeighbour } from './callers.js'
 import { createDraining } from './draining.js'
 import { installErrorHandler } from './error-handler.js'
 import { installFormRules } from './form-rules.js'
+import { createIdentification } from './identification.js'
 import { checkNeedsNoTree } from './no-tree.js'
-import { ownNames } from './own-names.js'
 import { checkProtocol } from './protocol-check.js'
 import { checkHead } from './request-head.js'
 import { createRequestLog } from './request-log.js'
@@ -32,7 +32,6 @@ import { systemRoutes } from './routes/system.js'
 import { treeRoutes } from './routes/tree.js'
 import { createPlainServer, MAX_HEADER_BYTES } from './server-options.js'
 import type { Services } from './services.js'
-import { ownHosts } from './web-page.js'
 
 const MAX_FORM_BYTES = 1024 * 1024
 
@@ -98,18 +97,8 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 
 /** Before anything else of a request is read: who is it, and may they? */
 function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
-  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret, localSockets, proxySockets } = services
-  const identify = createCallerIdentification({
-    trustedProxies: () => config().general.trustedProxies,
-    isBehindProxy: socket => proxySockets.has(socket) || config().general.behindProxy,
-    isOwnHost: ownHosts(ownNames(config, topology)),
-    isLocalSocket: socket => localSockets.has(socket),
-    adminToken,
-    certificates,
-    isFromAbove,
-    nodeOfSecret,
-    topology
-  })
+  const { config, topology } = services
+  const identify = createIdentification(services)
   app.decorateRequest('caller')
   app.decorateRequest('begunAt', 0)
   app.addHook('onRequest', (request, reply, done) => {

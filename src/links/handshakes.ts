@@ -11,38 +11,49 @@ interface Begun {
   readonly atMs: number
 }
 
+/** What is needed of a WebSocket. */
+type Endable = Pick<WebSocket, 'terminate' | 'close'>
+
 /** The WebSockets of which it is not known yet who opened them. */
 export class Handshakes {
-  readonly #bySource = new SourceQueue<WebSocket>()
-  readonly #begun = new Map<WebSocket, Begun>()
+  readonly #bySource = new SourceQueue<Endable>()
+  readonly #begun = new Map<Endable, Begun>()
 
   /** @param now in ms, of a clock that only goes forward */
   constructor(private readonly now: () => number) {}
 
   /**
-   * Whether there is room for one more. Where there is none, the oldest of the source with the most of them makes it
-   * when it is slow, or when that source has more than half: so nobody can keep the others out.
+   * Whether there is room for one more of a source. Where all places are taken, the oldest of the source with the most of
+   * them makes it for one that has fewer; for another of its own when it is slow. So a source that has none always
+   * gets a place, and what one source holds grows at no other's cost.
    */
   hasRoom(source: string): boolean {
-    if (this.#begun.size < MAX_HANDSHAKES) return true
-    const oldest = this.#bySource.oldestOfLargest()
-    const begun = oldest === undefined ? undefined : this.#begun.get(oldest)
-    if (oldest === undefined || begun === undefined) return false
-    const isSlow = this.now() - begun.atMs >= SLOW_AFTER_MS
-    const isCrowd = begun.source !== source && this.#bySource.countOf(begun.source) > MAX_HANDSHAKES / 2
-    if (!isSlow && !isCrowd) return false
-    this.remove(oldest)
-    oldest.terminate()
-    return true
+    return this.#begun.size < MAX_HANDSHAKES || this.#whoMakesRoom(source) !== undefined
   }
 
-  /** @param source what it is told apart by from others */
-  add(socket: WebSocket, source: string): void {
+  /** Only once there is room. @param source what it is told apart by from others */
+  add(socket: Endable, source: string): void {
+    const other = this.#begun.size < MAX_HANDSHAKES ? undefined : this.#whoMakesRoom(source)
+    if (other !== undefined) {
+      this.remove(other)
+      other.terminate()
+    }
     this.#begun.set(socket, { source, atMs: this.now() })
     this.#bySource.add(source, socket)
   }
 
-  remove(socket: WebSocket): void {
+  #whoMakesRoom(source: string): Endable | undefined {
+    const oldest = this.#bySource.oldestOfLargest()
+    const begun = oldest === undefined ? undefined : this.#begun.get(oldest)
+    if (begun === undefined) return undefined
+    const held = this.#bySource.countOf(source)
+    const most = this.#bySource.countOf(begun.source)
+    // With a difference of one, the two would take the same place from each other again and again.
+    const isFair = held === 0 || held + 1 < most
+    return isFair || this.now() - begun.atMs >= SLOW_AFTER_MS ? oldest : undefined
+  }
+
+  remove(socket: Endable): void {
     const begun = this.#begun.get(socket)
     if (begun === undefined) return
     this.#begun.delete(socket)

@@ -40,6 +40,14 @@ interface Refusal {
   readonly reason: string
 }
 
+/** A connection that became a WebSocket. */
+interface Opened {
+  /** Of the caller, which a proxy may have passed on. */
+  readonly source: string
+  readonly remoteAddress: string
+  readonly below: Duplex
+}
+
 export interface LinkAcceptorOptions {
   readonly selfId: string
   readonly registry: LinkRegistry
@@ -47,6 +55,8 @@ export interface LinkAcceptorOptions {
   readonly admit: (certificate: Buffer) => Admission
   /** Decides by the token alone; key and id are well-formed. Undefined: no clients are taken. */
   readonly admitClient?: (client: ClientProof) => Admission
+  /** What a caller is told apart by from others where bounds are shared. @default by where the connection comes from */
+  readonly sourceOfCaller?: (request: IncomingMessage) => string
   readonly observer?: LinkObserver | undefined
   readonly logger: Logger
   readonly now?: () => number
@@ -69,6 +79,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     registry,
     logger,
     observer,
+    sourceOfCaller = sourceOfConnection,
     now = Date.now,
     versions = LINK_VERSIONS,
     pingMs = PING_EVERY_MS
@@ -79,7 +90,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   const refusals = new LogLimit(logger)
   let isClosed = false
 
-  async function shakeHands(socket: WebSocket, remoteAddress: string, below: Duplex): Promise<void> {
+  async function shakeHands(socket: WebSocket, { source, remoteAddress, below }: Opened): Promise<void> {
     const challenge = makeChallenge(selfId, versions)
     // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
     const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
@@ -96,7 +107,7 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     const admission = versionRefusal(identity.version, versions) ?? admissionOf(challenge, identity, below, options)
     const refusal = take(socket, remoteAddress, identity, admission)
     if (refusal === undefined) return
-    refusals.warn(hostOf(remoteAddress), { remoteAddress, reason: refusal.reason }, 'no link')
+    refusals.warn(source, { remoteAddress, reason: refusal.reason }, 'no link')
     observer?.refused()
     refuse(socket, refusal)
   }
@@ -144,17 +155,18 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     return undefined
   }
 
-  function statusFor(request: IncomingMessage): string | undefined {
+  function statusFor(request: IncomingMessage, source: string): string | undefined {
     if (!asksForLink(request)) return '404 Not Found'
     // Whoever is refused comes again after its backoff.
-    return isClosed || !handshakes.hasRoom(sourceOfRequest(request)) ? '503 Service Unavailable' : undefined
+    return isClosed || !handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
   }
 
   return {
     takes: asksForLink,
     upgrade(request, socket, head) {
       socket.on('error', ignore)
-      const status = statusFor(request)
+      const source = sourceOfCaller(request)
+      const status = statusFor(request, source)
       if (status !== undefined) {
         observer?.refused()
         refuseUpgrade(socket, status)
@@ -164,13 +176,13 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
       const remoteAddress = addressOf(request)
       server.handleUpgrade(request, socket, head, webSocket => {
         webSocket.on('error', ignore) // `close` follows
-        handshakes.add(webSocket, sourceOfRequest(request))
+        handshakes.add(webSocket, source)
         const stopLimiting = limitPings(webSocket)
-        shakeHands(webSocket, remoteAddress, socket)
+        shakeHands(webSocket, { source, remoteAddress, below: socket })
           .catch((error: unknown) => {
             const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
             const err = error instanceof ChallengeError ? undefined : error
-            refusals.warn(hostOf(remoteAddress), { remoteAddress, reason, err }, 'no link')
+            refusals.warn(source, { remoteAddress, reason, err }, 'no link')
             observer?.refused()
             refuse(webSocket, { code: CLOSE.refused, reason })
           })
@@ -232,16 +244,11 @@ function limitPings(socket: WebSocket): () => void {
 /** One for all, since there are thousands. */
 function ignore(): void {}
 
+function sourceOfConnection({ socket }: IncomingMessage): string {
+  return sourceOf(socket.remoteAddress ?? '')
+}
+
 /** With the port: it tells one connection of a machine from the next. */
-/** Without the port, which is another one each time. */
-function hostOf(remoteAddress: string): string {
-  return remoteAddress.replace(/:\d+$/, '')
-}
-
-function sourceOfRequest(request: IncomingMessage): string {
-  return sourceOf(request.socket.remoteAddress ?? '')
-}
-
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
 }

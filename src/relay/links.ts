@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConnectionOptions } from 'node:tls'
 import type { Logger } from 'pino'
@@ -30,6 +30,8 @@ export interface LinksOptions {
   /** Tells of each new tree. */
   readonly onTreeChange: (listener: () => void) => void
   readonly certificates: KnownCertificates
+  /** What a caller is told apart by from others where bounds are shared. */
+  readonly sourceOfCaller: (request: IncomingMessage) => string
   readonly registry: LinkRegistry
   /** Undefined where the address of the policy server is the operator's alone. */
   readonly following: Following | undefined
@@ -76,6 +78,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
           return admission
         },
         ...(clients === undefined ? {} : { admitClient: clients.admit }),
+        sourceOfCaller: options.sourceOfCaller,
         observer: options.observer,
         logger,
         versions: options.versions,

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
+import { createIdentification } from '../api/identification.js'
 import { createMetrics, type Metrics } from '../api/metrics.js'
 import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
@@ -19,6 +20,7 @@ import { TreeSync } from '../tree-sync/tree-sync.js'
 import { TreeVersions } from '../tree-sync/tree-versions.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import type { VersionRange } from '../values/protocol-version.js'
+import { sourceOf } from '../values/source-address.js'
 import { createCertificateBook } from './certificates.js'
 import { createFileNotices } from './file-notices.js'
 import { createFollowing } from './following.js'
@@ -91,6 +93,7 @@ export async function createParts({
     topology,
     onTreeChange: listener => tree.onChange(listener),
     certificates,
+    sourceOfCaller: request => sourceOf(identify(request).address),
     registry,
     following,
     observer: metrics.links,
@@ -127,6 +130,7 @@ export async function createParts({
     adminToken: readToken(config.tokens.adminFile),
     stopping: stopping.signal
   }
+  const identify = createIdentification(services)
   metrics.observe({ ...services, lostLogLines })
   return { services, system, neighbours, database, links: ownLinks, membership, stopping }
 }
