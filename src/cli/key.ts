@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import nacl from 'tweetnacl'
 import { signingKeySpki } from '../values/file-signing.js'
-import { errorCode, UsageError } from './command-error.js'
+import { makeFolder } from '../values/make-folder.js'
+import { errorCode, errorMessage, UsageError } from './command-error.js'
 import { formatPrivateKey, formatSealKey } from './key-files.js'
 
 /** `treeline key generate`. */
@@ -21,10 +22,19 @@ export function register(program: Command): void {
         .default('both')
     )
     .action(async (options: { readonly out: string; readonly type: string }) => {
-      await mkdir(options.out, { recursive: true })
+      makeOut(options.out)
       if (options.type !== 'seal') await generateSigningKey(options.out)
       if (options.type !== 'ed25519') await generateSealingKey(options.out)
     })
+}
+
+/** @throws {UsageError} */
+function makeOut(folder: string): void {
+  try {
+    makeFolder(folder, 0o777)
+  } catch (error) {
+    throw new UsageError(`--out ${folder}: ${errorMessage(error)}`, { cause: error })
+  }
 }
 
 async function generateSigningKey(folder: string): Promise<void> {

@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { HashAlgorithm } from '../values/file-metadata.js'
 import { checkFileKey, checkNodeId, type FileKey, isFileId } from '../values/ids.js'
+import { makeFolder } from '../values/make-folder.js'
 import { EXIT, errorMessage, UsageError } from './command-error.js'
 import { downloadFile, hashesOf } from './download.js'
 import { asObject, objectsOf, textOf } from './json.js'
@@ -122,7 +122,7 @@ async function fromAny(fileId: string, folder: string, options: FromOptions): Pr
     for (const file of objectsOf(asObject(answer, 'an object'), 'files')) {
       const source = textOf(file, 'source')
       checkNodeId(source) // it becomes a file's name
-      await mkdir(folder, { recursive: true })
+      makeFolder(folder, 0o777)
       const one = await haveFile(client, { target, source, fileId }, join(folder, source), options.sourceKeyHash)
       if (one === 'repaired') result = 'repaired'
     }

@@ -6,6 +6,7 @@ import type { Config } from '../config/config.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { parseClientTokens } from '../values/client-token-rules.js'
+import { obstacleTo } from '../values/make-folder.js'
 import { privateKeyIn } from './certificate-pair.js'
 import { errorMessage } from './command-error.js'
 import { exposureWarnings } from './exposed-files.js'
@@ -46,6 +47,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { source, caFile, caKeyFile } = config.tree
   if (source === 'members')
     await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
+  checkFolders(problems, { 'storage.path': config.storage.path, 'shared_files.path': config.sharedFiles.path })
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...(await commandWarnings(command, 'remote runs fail')),
@@ -59,6 +61,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const problems: string[] = []
   const { upstream } = config
   const tlsKey = named('key_file', config.keyFile)
+  checkFolders(problems, { 'storage.path': config.storage.path })
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
     await checkBy(problems, named('signing_key_file', config.signingKeyFile), async ({ path }) => {
@@ -79,6 +82,14 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await exposureWarnings(privateFilesOfAgent(config)))
   ]
   return { problems, warnings }
+}
+
+/** Folders that are made where they are missing. @param folders by the setting that names them */
+function checkFolders(problems: string[], folders: Readonly<Record<string, string>>): void {
+  for (const [setting, path] of Object.entries(folders)) {
+    const obstacle = obstacleTo(path)
+    if (obstacle !== undefined) problems.push(`${setting} ${path}: ${obstacle}`)
+  }
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {

@@ -1,36 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-
-/**
- * Makes a folder, and those above it that are missing. One by one, from the topmost: under /proc the system says that
- * the folder above is missing although it is there, and Node's `recursive` would try again for ever.
- * @throws {Error} names the one that cannot be made
- */
-export async function makeFolder(folder: string): Promise<void> {
-  const missing: string[] = []
-  let path = resolve(folder)
-  while (!(await isFolder(path)) && path !== dirname(path)) {
-    missing.unshift(path)
-    path = dirname(path)
-  }
-  for (const next of missing) {
-    await mkdir(next, 0o750).catch(async (error: unknown) => {
-      if (await isFolder(next)) return // someone else has just made it
-      const reason = error instanceof Error ? error.message : String(error)
-      const message = `the folder ${next} cannot be made: ${reason}; choose another one, or make it yourself`
-      throw new Error(message, { cause: error })
-    })
-  }
-}
-
-/** False as well for one that cannot be seen: making it says why. */
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    found => found.isDirectory(),
-    () => false
-  )
-}
+import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 /** Makes names in a folder survive a power cut. */
 export async function syncFolder(path: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeFolder, readIfThere, syncFolder, writeFileAtOnce } from './files.js'
+import { makeFolder } from '../values/make-folder.js'
+import { readIfThere, syncFolder, writeFileAtOnce } from './files.js'
 
 /** What is in the folder of a relay or node that joined, or of a root. */
 export const FILES = {
@@ -25,7 +26,7 @@ export interface Keys {
 
 /** Both keys of a folder; one that is not there is made, so that a join that was cut off can be repeated. */
 export async function openKeys(folder: string): Promise<Keys> {
-  await makeFolder(folder)
+  makeFolder(folder)
   const tls = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   const signing = () => generateKeyPairSync('ed25519').privateKey
   const keys = {

@@ -4,9 +4,10 @@ import { loadAgentConfig } from '../config/agent-loader.js'
 import { loadConfig } from '../config/config-loader.js'
 import { replaceUpstreamHost } from '../config/upstream-host.js'
 import type { MemberKind } from '../storage/member-store.js'
+import { makeFolder } from '../values/make-folder.js'
 import { hostnamesOf } from './certificates.js'
 import type { DataFolders } from './data-folders.js'
-import { makeFolder, readIfThere, replaceContent } from './files.js'
+import { readIfThere, replaceContent } from './files.js'
 import { FILES, writeFiles } from './folder.js'
 import { agentConf, formatAddress, LOGGING_CONF, mainConf, type UpstreamText } from './texts.js'
 import type { JoinAnswer } from './types.js'
@@ -116,7 +117,7 @@ export async function writeJoined(answer: JoinAnswer, text: JoinedText): Promise
     await replaceContent(join(folder, conf), replaceUpstreamHost(before, section, upstream))
     return
   }
-  await makeFolder(text.data.path)
+  makeFolder(text.data.path)
   const settings = { id, upstream: above, data: text.data, command: agentCommand }
   await writeFiles(folder, {
     ...inFolder,

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { openDatabase } from '../storage/database.js'
 import { createMemberStore, type MemberRow } from '../storage/member-store.js'
 import { storageFolder, takeFolders } from '../storage/own-folder.js'
+import { makeFolder } from '../values/make-folder.js'
 import { makeAuthority, openAuthority } from './certificate-authority.js'
 import { certificateRow, formatCertificate } from './certificates.js'
 import type { DataFolders } from './data-folders.js'
-import { makeFolder, readIfThere } from './files.js'
+import { readIfThere } from './files.js'
 import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from './folder.js'
 import { writeTreeFiles } from './publication.js'
 import type { TakenOver } from './take-over.js'
@@ -48,7 +49,7 @@ const UNIT = { command: 'serve', id: ROOT_ID } as const
 export async function makeRoot(root: NewRoot): Promise<void> {
   const { folder, addresses, listen, lifetimeMs, takenOver, data, command, nowMs } = root
   const [{ hostname, port }] = addresses
-  await makeFolder(folder)
+  makeFolder(folder)
   const former = await formerRoot(folder)
   if (former !== undefined) throw new Error(`${former} is there already`)
   const pem = await makeAuthority('Treeline CA', nowMs)
@@ -69,8 +70,8 @@ export async function makeRoot(root: NewRoot): Promise<void> {
     joinedAtMs: nowMs
   } as const
   const { storage } = data
-  await makeFolder(storage)
-  await makeFolder(data.sharedFolder)
+  makeFolder(storage)
+  makeFolder(data.sharedFolder)
   await writeMembers({ member, takenOver, der, storage, nowMs })
   await writeFiles(folder, {
     [FILES.ca]: pem.certificate,

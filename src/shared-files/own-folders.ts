@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import { makeSubfolder } from '../storage/make-subfolder.js'
 import { rememberPlace } from '../storage/same-place.js'
 import { vanished } from '../values/disk-failure.js'
+import { makeFolder } from '../values/make-folder.js'
 import { isMissing } from './storage-errors.js'
 
 /**
@@ -17,7 +17,7 @@ export interface OwnFolders {
 
 /** @param root `shared_files.path`, made now if it is missing */
 export function createOwnFolders(root: string, syncFolder: (folder: string) => Promise<void>): OwnFolders {
-  mkdirSync(root, { recursive: true })
+  makeFolder(root, 0o777)
   const isSame = rememberPlace(root)
 
   function check(): void {

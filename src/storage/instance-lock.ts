@@ -1,8 +1,11 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { asDiskFailure, errorCode } from '../values/disk-failure.js'
+import { makeFolder } from '../values/make-folder.js'
 import { Sqlite } from './sqlite.js'
+
+/** Why a folder cannot be made where the disk is good. */
+const IN_THE_WAY: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EPERM'])
 
 /**
  * Makes sure that one process alone works in `folder`: a second one would take the first one's files under way for
@@ -14,8 +17,8 @@ import { Sqlite } from './sqlite.js'
  */
 export function lockFolder(folder: string, setting = 'storage.path', mode = 0o750, name = 'lock.db'): () => void {
   let db: Database | undefined
+  make(folder, setting, mode)
   try {
-    mkdirSync(folder, { recursive: true, mode })
     db = new Sqlite(join(folder, name), { timeout: 0 })
     db.pragma('journal_mode = MEMORY') // nothing is ever written, also where the disk is full
     db.pragma('locking_mode = EXCLUSIVE')
@@ -29,4 +32,15 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
   }
   const held = db
   return () => void held.close()
+}
+
+/** What a disk refuses is told in the words for disks; what else is in the way is told by who makes the folder. */
+function make(folder: string, setting: string, mode: number): void {
+  try {
+    makeFolder(folder, mode)
+  } catch (error) {
+    const { cause, message } = error instanceof Error ? error : new Error(String(error))
+    if (!IN_THE_WAY.has(errorCode(cause) ?? '')) throw asDiskFailure(cause, [{ setting, path: folder }])
+    throw new Error(`${setting} = ${folder}: ${message}`, { cause })
+  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -48,6 +48,39 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
     )
     assert.equal(other.code, 3)
     assert.match(other.stderr, /storage.path = .* belongs to the node root, and this one is other/)
+  })
+
+  await t.test('a folder that cannot be made is named, with its setting and what is in the way', async () => {
+    const text = await readFile(join(root.directory, 'main.conf'), 'utf8')
+    const link = join(tree.folder, 'link')
+    const copy = await mkdtemp(join(tree.folder, 'unmade-'))
+    await symlink('/nonexistent', link)
+    for (const [setting, path, place, why] of [
+      [
+        'storage.path',
+        root.storagePath,
+        '/proc/treeline-test/a',
+        /the folder \/proc\/treeline-test cannot be made: ENOENT/
+      ],
+      [
+        'shared_files.path',
+        root.sharedFilesPath,
+        join(link, 'a'),
+        /link cannot be made: it is a symbolic link to \/nonexistent,/
+      ]
+    ] as const) {
+      await writeFile(join(copy, 'main.conf'), text.replace(`"${path}"`, JSON.stringify(place)))
+      const start = await treeline(t, ['serve', '--config', copy])
+      assert.equal(start.code, 3)
+      assert.ok(start.stderr.includes(`cannot start: ${setting} = ${place}: `), start.stderr)
+      assert.match(start.stderr, why)
+    }
+    const checked = await treeline(t, ['serve', '--config', copy, '--test'])
+    assert.ok(
+      checked.stderr.includes(`shared_files.path ${join(link, 'a')}: the folder ${link} cannot be made`),
+      checked.stderr
+    )
+    assert.equal(checked.code, 2)
   })
 
   await t.test('keys that others may read are warned of, which --strict takes for an error', async () => {
