@@ -1,6 +1,7 @@
 import { readSigningKey } from '../cli/key-files.js'
 import type { RelayClient } from '../cli/relay-client.js'
 import { agentFields } from '../cli/share.js'
+import { openShareable } from '../cli/shareable-file.js'
 import { StableFile } from '../cli/stable-file.js'
 import { isThere, uploadFile } from '../cli/upload.js'
 import type { AgentConfig, ShareConfig } from '../config/agent-config.js'
@@ -32,7 +33,7 @@ export class Sharer {
     const { config, state, logger } = this.options
     const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
     const key = `${entry.target}/${entry.fileId} ${entry.path}`
-    const file = await StableFile.open(entry.path)
+    const file = await StableFile.open(entry.path, openShareable)
     try {
       const { sizeBytes, modifiedAtMs } = file
       const seen = this.#seen.get(entry)

@@ -1,8 +1,10 @@
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, lstat, open, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { notAFile } from './file-kind.js'
+import type { HeldFolder } from './held-folder.js'
 
-const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants
+const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 /** A regular file that is open for reading. The handle is to be closed. */
 export interface RegularFile {
@@ -20,6 +22,14 @@ export async function openRegularFile(path: string, named = path): Promise<Regul
   const found = await stat(path)
   if (!found.isFile()) throw notAFile(named, found)
   return heldRegular(await open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), named)
+}
+
+/** Opens a regular file of a folder that is held, and never what a symbolic link leads to, as {@link openRegularFile} does otherwise. */
+export async function openRegularFileIn(folder: HeldFolder, name: string): Promise<RegularFile> {
+  const path = join(folder.path, name)
+  const found = await lstat(folder.at(name))
+  if (!found.isFile()) throw notAFile(path, found)
+  return heldRegular(await open(folder.at(name), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW), path)
 }
 
 /** Reads a text as {@link openRegularFile} opens it. */

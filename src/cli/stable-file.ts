@@ -17,9 +17,13 @@ export class StableFile {
     readonly modifiedAtMs: number
   ) {}
 
-  /** @throws {UsageError} when it is not there, or no regular file. To be closed by the caller. */
-  static async open(path: string): Promise<StableFile> {
-    const { handle, stats } = await openNamed(path)
+  /**
+   * To be closed by the caller.
+   * @param openFile what opens it, for whoever does not follow just any path
+   * @throws {UsageError} when it is not there, or no regular file
+   */
+  static async open(path: string, openFile: OpenFile = openRegularFile): Promise<StableFile> {
+    const { handle, stats } = await openNamed(path, openFile)
     return new StableFile(path, handle, stats.size, Math.max(stats.mtimeMs, stats.ctimeMs))
   }
 
@@ -75,9 +79,11 @@ export class StableFile {
   }
 }
 
-async function openNamed(path: string): Promise<RegularFile> {
+type OpenFile = (path: string) => Promise<RegularFile>
+
+async function openNamed(path: string, openFile: OpenFile): Promise<RegularFile> {
   try {
-    return await openRegularFile(path)
+    return await openFile(path)
   } catch (error) {
     if (error instanceof CommandError) throw error
     throw new UsageError(whyUnreadable('<path>', path, error), { cause: error })

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
-import { readlink } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
 import { CommandError } from './command-error.js'
-import { HeldFolder } from './held-folder.js'
+import { type HeldFolder, STICKY } from './held-folder.js'
+import { type FoundName, walkPath } from './path-walk.js'
 
 /** A user and a group, by number. */
 export interface Owner {
@@ -19,50 +18,24 @@ export interface FolderTrust {
 }
 
 const ROOT = 0
-const MAX_SYMBOLIC_LINKS = 40
-/** Of a folder: only the owner of a file in it, and the folder's, can rename or remove that. Node has no name for it. */
-const STICKY = 0o1000
 
 /**
- * The folder of a path, when nobody but those who are trusted can make the path lead elsewhere. It is walked down name by
- * name, each folder held open before the next one, so that what was looked at is what is used.
- * @param path absolute, without `.` and `..`
+ * The folder of a path, when nobody but those who are trusted can make the path lead elsewhere.
+ * @param path absolute
  * @throws {CommandError} that names the folder or link that somebody else could change
  */
-export async function findTrusted(path: string, trust: FolderTrust): Promise<{ folder: HeldFolder; name: string }> {
-  let names = namesOf(path)
-  let folder = await HeldFolder.root()
+export async function findTrusted(path: string, trust: FolderTrust): Promise<FoundName> {
   let isOwners = false
-  let links = 0
-  try {
-    for (;;) {
-      const [name = '.', ...rest] = names
-      const found = await folder.find(name)
-      const isLink = found?.isSymbolicLink() === true
-      const isLast = rest.length === 0 && !isLink
+  return walkPath(path, {
+    checkFolder: async (folder, isLast) => {
       isOwners = await checkFolder(path, folder, { trust, isOwners, isLast })
-      if (isLast) return { folder, name }
-      if (isLink) {
-        const link = join(folder.path, name)
-        if (isOwners || !isRootOr(trust.uid, found.uid))
-          throw notTrusted(path, `${link} is a link of user ${found.uid}`)
-        links += 1
-        if (links > MAX_SYMBOLIC_LINKS) throw new CommandError(`${path} has too many symbolic links in it`)
-        const target = await readlink(folder.at(name))
-        names = [...namesOf(target), ...rest]
-        if (isAbsolute(target)) folder = await exchange(folder, HeldFolder.root())
-      } else if (found?.isDirectory() === true) {
-        names = rest
-        folder = await exchange(folder, folder.openFolder(name))
-      } else {
-        const missing = join(folder.path, name)
-        throw new CommandError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)
-      }
-    }
-  } catch (error) {
-    await folder.close()
-    throw error
-  }
+    },
+    checkLink: (link, { uid }) => {
+      if (isOwners || !isRootOr(trust.uid, uid)) throw notTrusted(path, `${link} is a link of user ${uid}`)
+    },
+    noFolder: missing =>
+      new CommandError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)
+  })
 }
 
 interface Step {
@@ -92,16 +65,6 @@ async function checkFolder(path: string, folder: HeldFolder, { trust, isOwners, 
 
 function isRootOr(trusted: number, uid: number): boolean {
   return uid === ROOT || uid === trusted
-}
-
-async function exchange(former: HeldFolder, next: Promise<HeldFolder>): Promise<HeldFolder> {
-  const opened = await next
-  await former.close()
-  return opened
-}
-
-function namesOf(path: string): string[] {
-  return path.split('/').filter(name => name !== '' && name !== '.')
 }
 
 function notTrusted(path: string, why: string): CommandError {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { lchown, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FileState } from '../../src/agent/file-state.js'
@@ -45,6 +45,7 @@ ${share('superseded')}`
   const write = (content: string) => writeFile(path, content)
   return {
     clock,
+    path,
     write,
     share: (index = 0) => {
       const entry = config.share[index]
@@ -82,4 +83,18 @@ test('a file that the relay does not keep, since it has a newer one, is a failur
   await assert.rejects(share(1), /not kept: superseded of a for b is there already, signed or accepted later.*clock/)
   isSuperseded = false
   assert.equal(await share(1), true)
+})
+
+test('an agent of root shares no file that a link of another user leads to; without root, the link is its own', async t => {
+  const { path, write, share, kept } = await setUp(t)
+  await write('content')
+  await rename(path, `${path}.real`)
+  await symlink(`${path}.real`, path)
+  if (process.getuid?.() === 0) {
+    await lchown(path, 4_242, 4_242)
+    await assert.rejects(share(), /own is not shared: .*own is a link of user 4242/)
+    assert.equal(kept(), undefined)
+  } else {
+    assert.equal(await share(), true)
+  }
 })
