@@ -47,9 +47,11 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { source, caFile, caKeyFile } = config.tree
   if (source === 'members')
     await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
-  checkFolders(problems, { 'storage.path': config.storage.path, 'shared_files.path': config.sharedFiles.path })
+  const { storage, sharedFiles, sharedFolder } = config
+  problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
+    ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await exposureWarnings(privateFilesOfRelay(config)))
   ]
@@ -61,7 +63,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const problems: string[] = []
   const { upstream } = config
   const tlsKey = named('key_file', config.keyFile)
-  checkFolders(problems, { 'storage.path': config.storage.path })
+  problems.push(...obstacles({ 'storage.path': config.storage.path }))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
     await checkBy(problems, named('signing_key_file', config.signingKeyFile), async ({ path }) => {
@@ -84,12 +86,12 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   return { problems, warnings }
 }
 
-/** Folders that are made where they are missing. @param folders by the setting that names them */
-function checkFolders(problems: string[], folders: Readonly<Record<string, string>>): void {
-  for (const [setting, path] of Object.entries(folders)) {
+/** What is in the way of folders that may not be there yet. @param folders by the setting that names them */
+function obstacles(folders: Readonly<Record<string, string>>): string[] {
+  return Object.entries(folders).flatMap(([setting, path]) => {
     const obstacle = obstacleTo(path)
-    if (obstacle !== undefined) problems.push(`${setting} ${path}: ${obstacle}`)
-  }
+    return obstacle === undefined ? [] : [`${setting} ${path}: ${obstacle}`]
+  })
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {

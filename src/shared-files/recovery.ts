@@ -1,5 +1,6 @@
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { makeSubfolder } from '../storage/make-subfolder.js'
 import type { OutboxStore } from '../storage/outbox-store.js'
 import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { Logger } from '../values/logger.js'
@@ -67,7 +68,7 @@ async function checkHasFolders({ root, incoming, outbox }: FileLayout, recorded:
 
 /** Not through a link that somebody has put there: what is left over in these folders is removed. */
 async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true })
+  await makeSubfolder(path)
   if ((await lstat(path)).isDirectory()) return
   throw new Error(`${path} is a symbolic link, and has to be a folder: remove the link, or move the folder back`)
 }
@@ -90,7 +91,7 @@ async function sortIncoming(
 /** Under the name that it had; one that is there from before stays. */
 async function keepLost(layout: FileLayout, folder: string, names: readonly string[]): Promise<void> {
   if (names.length === 0) return
-  await mkdir(layout.lost, { recursive: true, mode: 0o750 })
+  await makeSubfolder(layout.lost, 0o750)
   const taken = new Set(await readdir(layout.lost))
   for (const name of names) {
     let to = name

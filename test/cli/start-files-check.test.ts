@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { checkAgentStart, checkRelayStart } from '../../src/cli/start-files-check.js'
@@ -95,6 +95,26 @@ test('what a relay would not start with is found: junk for tokens of clients, a 
   const { problems } = await checkRelayStart(loadConfig(folder))
   assert.match(problems.join('\n'), /^tokens.clients_file .*clients: line 2: expected/m)
   assert.match(problems.join('\n'), /^tree.ca_key_file .*ca.key is not the key of tree.ca_file/m)
+})
+
+test('a folder that cannot be made is found: a problem where the start makes it, else a warning', async t => {
+  const folder = await makeRelayFolder(t)
+  await symlink('nothing', join(folder, 'link'))
+  const [link, under] = [join(folder, 'link'), join(folder, 'link', 'a')]
+  const config = loadConfig(folder)
+  const { storage, sharedFiles, sharedFolder } = config
+  const { problems, warnings } = await checkRelayStart({
+    ...config,
+    storage: { ...storage, path: link },
+    sharedFiles: { ...sharedFiles, path: under },
+    sharedFolder: { ...sharedFolder, path: under }
+  })
+  const says = `the folder ${link} cannot be made: it is a symbolic link to nothing, where there is no folder`
+  assert.deepEqual(problems, [`storage.path ${link}: ${says}`, `shared_files.path ${under}: ${says}`])
+  assert.deepEqual(warnings, [`shared_folder.path ${under}: ${says}`])
+  const agent = loadAgentConfig(await makeAgentFolder(t))
+  const ofAgent = await checkAgentStart({ ...agent, storage: { ...agent.storage, path: under } })
+  assert.deepEqual(ofAgent.problems, [`storage.path ${under}: ${says}`])
 })
 
 test('each file of an agent that others could read or change is warned of, by its setting', async t => {

@@ -103,6 +103,8 @@ test('nothing is removed where a link leads that somebody put in place of a fold
     /\.outbox~ is a symbolic link, and has to be a folder/
   )
   assert.deepEqual(readdirSync(elsewhere), ['file'])
+  rmSync(elsewhere, { recursive: true })
+  await assert.rejects(startSharedFiles(t, { folder: first.folder }), /\.outbox~ is a symbolic link, and has to be/)
 })
 
 test("an existing relay's folder is adopted; what is no shared file is left alone", async t => {
