@@ -110,14 +110,7 @@ test('certificates are listed while they are good: not ended, not revoked; in pa
 })
 
 test('members of an older database have their host names in the form in which names are compared now', async t => {
-  const file = join(await temporaryFolder(t), 'state.db')
   const names = readdirSync('migrations/state').filter(name => name.endsWith('.sql'))
-  const before = names.sort().filter(name => name < '0012')
-  const old = new Sqlite(file)
-  for (const name of before) old.exec(readFileSync(join('migrations/state', name), 'utf8'))
-  old.pragma(`user_version = ${before.length}`)
-  const insert = old.prepare(`INSERT INTO members (id, kind, policy_server, hostname, key_hash, joined_at)
-    VALUES (?, 'relay', 'root', ?, '', 0)`)
   const spellings: readonly [id: string, old: string, now: string][] = [
     ['dot', 'Relay.Example.', 'relay.example'],
     ['usual', 'relay-2.example', 'relay-2.example'],
@@ -125,13 +118,24 @@ test('members of an older database have their host names in the form in which na
     ['long', '2001:DB8:0:0::1', '2001:db8::1'],
     ['port', 'relay-3.example:8443', 'relay-3.example'],
     ['Short', '127.1', 'short.invalid'],
+    ['number', 'relay.1', 'number.invalid'],
     ['-x', '0x7f.1', '2d78.invalid']
   ]
-  for (const [id, hostname] of spellings) insert.run(id, hostname)
-  old.close()
-  const db = openDatabase(file, 'state')
-  t.after(() => db.close())
-  const store = createMemberStore(db)
-  for (const [id, , hostname] of spellings) assert.equal(store.relayByHostname(hostname, '')?.id, id, hostname)
-  for (const member of store.members('', 10)) assert.equal(canonicalHost(member.hostname), member.hostname)
+  for (const first of ['0012', '0013']) {
+    const file = join(await temporaryFolder(t), 'state.db')
+    const before = names.sort().filter(name => name < first)
+    const old = new Sqlite(file)
+    old.function('canonical_host', hostname => hostname) // 0012 had fewer rules
+    for (const name of before) old.exec(readFileSync(join('migrations/state', name), 'utf8'))
+    old.pragma(`user_version = ${before.length}`)
+    const insert = old.prepare(`INSERT INTO members (id, kind, policy_server, hostname, key_hash, joined_at)
+    VALUES (?, 'relay', 'root', ?, '', 0)`)
+    for (const [id, hostname] of spellings) insert.run(id, hostname)
+    old.close()
+    const db = openDatabase(file, 'state')
+    t.after(() => db.close())
+    const store = createMemberStore(db)
+    for (const [id, , hostname] of spellings) assert.equal(store.relayByHostname(hostname, '')?.id, id, hostname)
+    for (const member of store.members('', 10)) assert.equal(canonicalHost(member.hostname), member.hostname)
+  }
 })
