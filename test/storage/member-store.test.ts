@@ -125,7 +125,7 @@ test('members of an older database have their host names in the form in which na
     const file = join(await temporaryFolder(t), 'state.db')
     const before = names.sort().filter(name => name < first)
     const old = new Sqlite(file)
-    old.function('canonical_host', hostname => hostname) // 0012 had fewer rules
+    old.function('canonical_host', (hostname, _id) => hostname) // 0012 had fewer rules
     for (const name of before) old.exec(readFileSync(join('migrations/state', name), 'utf8'))
     old.pragma(`user_version = ${before.length}`)
     const insert = old.prepare(`INSERT INTO members (id, kind, policy_server, hostname, key_hash, joined_at)
