@@ -1,12 +1,20 @@
 #!/usr/bin/env node
 import './values/hangup.js' // before all that takes time: until then SIGHUP ends the process
+import { readServeOptions } from './cli/serve-options.js'
+import { ignoreSignals } from './values/ignored-signals.js'
+import { catchStopSignals } from './values/stop-signal.js'
+
+const args = process.argv.slice(2)
+const serveOptions = readServeOptions(args)
+
+ignoreSignals('SIGUSR1')
+if (serveOptions !== undefined || args[0] === 'agent' || args[0] === 'client') {
+  catchStopSignals()
+  ignoreSignals('SIGUSR2', 'SIGALRM')
+}
 
 // Where messages go may be full or gone; that is no reason to end.
 process.stderr.on('error', () => undefined)
-
-const { readServeOptions } = await import('./cli/serve-options.js')
-const args = process.argv.slice(2)
-const serveOptions = readServeOptions(args)
 
 // A relay starts without what only the other commands need, and they without what it needs.
 if (serveOptions !== undefined) {

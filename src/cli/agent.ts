@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
 import { onHangup } from '../values/hangup.js'
+import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
@@ -33,6 +34,7 @@ export function register(program: Command): void {
 
 /** Runs an agent until SIGTERM or SIGINT. @returns the exit code */
 async function runAgent({ config: directory, test = false, strict = false }: AgentCommandOptions): Promise<number> {
+  if (test) leaveStopSignals()
   if (refusesStrictAlone({ test, strict })) return BAD_CONFIGURATION
   const config = await readAgentConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
@@ -70,16 +72,18 @@ async function serve(config: AgentConfig): Promise<void> {
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const manager = findServiceManager(logger)
+    if (isStopAsked()) return
     const agent = await startAgent({ config, logger })
-    const stopAsked = stopSignal() // listened for before `ready` is told: whoever reads that may stop it at once
-    logger.info({ policyServer: config.upstream.host }, 'ready')
-    await manager.ready()
-    onHangup(async () => {
-      await manager.reloading()
-      await agent.reload()
+    if (!isStopAsked()) {
+      logger.info({ policyServer: config.upstream.host }, 'ready')
       await manager.ready()
-    })
-    const signal = await stopAsked
+      onHangup(async () => {
+        await manager.reloading()
+        await agent.reload()
+        await manager.ready()
+      })
+    }
+    const signal = await stopAsked()
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
     logger.info({ signal }, 'stopping: what runs may finish')
@@ -93,10 +97,4 @@ async function serve(config: AgentConfig): Promise<void> {
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {
   const { loadAgentConfig } = await import('../config/agent-loader.js')
   return readOrTell(directory, () => loadAgentConfig(directory))
-}
-
-function stopSignal(): Promise<string> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
 }

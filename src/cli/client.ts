@@ -5,6 +5,7 @@ import { listenAddress } from '../config/address-readers.js'
 import type { ListenAddress } from '../config/config.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
 import { onHangup } from '../values/hangup.js'
+import { leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import { readSecretFile } from './secret-file.js'
@@ -32,6 +33,9 @@ const NEEDED = [
   ['token', '--token', 'TREELINE_TOKEN']
 ] as const
 
+/** After a signal, for what is being read when it comes. */
+const READING_LIMIT_MS = 1_000
+
 const DEFAULT_HEALTH_LISTEN = '0.0.0.0:8080'
 
 /** `treeline client`. */
@@ -57,12 +61,15 @@ async function run(options: ClientCommandOptions): Promise<void> {
     token: settings.token === '' ? await readTokenFile(settings.tokenFile) : settings.token,
     ca: await readTrust(options.ca, process.env)
   })
-  const secrets = await readSecrets()
+  const secrets = await Promise.race([readSecrets(), stopAsked().then(() => undefined)])
+  if (secrets === undefined) {
+    setTimeout(leaveStopSignals, READING_LIMIT_MS).unref() // a pipe that nobody writes to would hold the process
+    return
+  }
   const [{ startClient }, { createLog }] = await Promise.all([import('../client/client.js'), import('../relay/log.js')])
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
   const manager = findServiceManager(logger)
   const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
-  const stopAsked = stopSignal() // listened for before it says that it has started
   logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
   await manager.ready()
   onHangup(async () => {
@@ -75,7 +82,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
     }
     await manager.ready()
   })
-  const signal = await stopAsked
+  const signal = await stopAsked()
   onHangup(async () => undefined)
   void manager.stopping() // never rejects
   logger.info({ signal }, 'stopping: requests under way may finish')
@@ -180,10 +187,4 @@ async function readTokenFile(file: string): Promise<string> {
   const token = (await readSecretFile('--token-file', file)).trim()
   if (token === '') throw new UsageError(`--token-file ${file}: it is empty`)
   return token
-}
-
-function stopSignal(): Promise<string> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
 }

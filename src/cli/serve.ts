@@ -9,6 +9,7 @@ import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
 import { asDiskFailure } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
+import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
@@ -29,6 +30,7 @@ export interface ServeOptions {
 
 /** Runs a relay until SIGTERM or SIGINT. @returns the exit code */
 export async function runServe({ config: directory, test = false, strict = false }: ServeOptions): Promise<number> {
+  if (test) leaveStopSignals()
   if (refusesStrictAlone({ test, strict })) return BAD_CONFIGURATION
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
@@ -88,18 +90,20 @@ async function serve(config: Config): Promise<number> {
     logger
   })
   try {
+    if (isStopAsked()) return 0
     const treeLoaded = tree.load()
     const { startRelay } = await import('../relay/relay.js') // beside the worker that reads the tree
     const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
-    const stopAsked = stopSignal() // listened for before `ready` is told: whoever reads that may stop it at once
-    logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
-    await manager.ready()
-    onHangup(async () => {
-      await manager.reloading()
-      await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+    if (!isStopAsked()) {
+      logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
       await manager.ready()
-    })
-    const signal = await stopAsked
+      onHangup(async () => {
+        await manager.reloading()
+        await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+        await manager.ready()
+      })
+    }
+    const signal = await stopAsked()
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
     logger.info({ signal }, 'stopping: requests and runs under way may finish')
@@ -110,10 +114,4 @@ async function serve(config: Config): Promise<number> {
     await tree.close()
     release()
   }
-}
-
-function stopSignal(): Promise<string> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
-  })
 }

@@ -1,4 +1,5 @@
 import '../values/hangup.js' // before all else: a SIGHUP to everything of a service must not end this process
+import { ignoreSignals } from '../values/ignored-signals.js'
 import { Command } from './command.js'
 import type { HostOrder, HostReport } from './host-messages.js'
 
@@ -7,6 +8,8 @@ import type { HostOrder, HostReport } from './host-messages.js'
  * grows with the memory of who forks (2 ms at 100 MB, and the event loop stands still meanwhile). When the relay goes,
  * however it goes, so do its commands and this process.
  */
+
+ignoreSignals('SIGUSR1', 'SIGUSR2', 'SIGALRM')
 
 /** Characters on their way to the relay beyond which no more output is read. */
 const MAX_UNSENT_CHARS = 4 * 1024 * 1024

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
-import { openNotifySocket, untilCatchesHangup } from '../support/notify-socket.js'
+import { openNotifySocket, untilCatches } from '../support/notify-socket.js'
+import { makeCertificate } from '../support/openssl-certificate.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { editConfig } from '../support/tree-files.js'
 import { type Running, startTreeline } from '../support/treeline-command.js'
@@ -41,6 +42,15 @@ function outputOf({ child }: Running): () => string {
   return () => output
 }
 
+/** Empty once it has ended. */
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
 /** The processes that `pid` started and that run now. */
 function childrenOf(pid: number): number[] {
   return readdirSync('/proc')
@@ -68,7 +78,7 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
   const pid = relay.child.pid ?? 0
 
   await t.test('of a relay that is not ready, it leads to one reload once it is', async () => {
-    await untilCatchesHangup(pid)
+    await untilCatches(pid, 'SIGHUP')
     assert.equal(count(output(), 'ready'), 0, 'the handler was there too late for this test')
     for (let times = 0; times < 3; times += 1) relay.child.kill('SIGHUP')
     await relay.printed('"msg":"ready"')
@@ -77,6 +87,11 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
     assert.equal(count(output(), 'reloaded'), 1)
     assert.match(manager.messages[0] ?? '', /^(?:READY|WATCHDOG)=1$/)
     assert.match(manager.messages.find(message => message.startsWith('RELOADING')) ?? '', / MONOTONIC_USEC=\d+$/)
+  })
+
+  await t.test('signals without a meaning do nothing, and open no debugger', async () => {
+    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const) relay.child.kill(signal)
+    assert.equal((await ask(root, '/uuid')).text, 'root')
   })
 
   await t.test('signs of life come as long as the event loop turns', async () => {
@@ -89,9 +104,7 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
     async () => {
       const run = () => postForm(root, '/rudder/relay-api/remote-run/nodes/node-1', { keep_output: 'true' })
       assert.match((await run()).text, /agent of node-1/)
-      const hosts = childrenOf(pid).filter(host =>
-        readFileSync(`/proc/${host}/cmdline`, 'utf8').includes('command-host')
-      )
+      const hosts = childrenOf(pid).filter(child => commandLineOf(child).includes('command-host'))
       assert.equal(hosts.length, 1)
       for (const host of hosts) {
         assert.doesNotMatch(readFileSync(`/proc/${host}/environ`, 'utf8'), /NOTIFY_SOCKET|WATCHDOG/)
@@ -146,8 +159,48 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
   })
 
   relay.child.kill('SIGTERM')
-  assert.equal((await relay.ended).code, 0)
+  assert.deepEqual(await relay.ended.then(({ code, stderr }) => [code, stderr]), [0, ''])
   await manager.received('STOPPING=1')
+})
+
+test('told to stop before they are ready, a relay, an agent and a client end in order', async t => {
+  const tree = await oneRelay(t)
+  const root = tree.relay('root')
+  await writeFile(join(root.directory, 'clients'), '')
+  const agent = join(tree.folder, 'agent')
+  const { certFile, keyFile } = await makeCertificate(join(tree.folder, 'one'))
+  const lines = [
+    ...['node_id = "node-1"', `certificate_file = "${certFile}"`, `key_file = "${keyFile}"`, '[upstream]'],
+    ...['host = "127.0.0.1:1"', `server_certificate_file = "${certFile}"`, '[storage]', 'path = "state"']
+  ]
+  await mkdir(agent)
+  await writeFile(join(agent, 'agent.conf'), lines.join('\n'))
+  const client = ['client', '--base-url', 'http://127.0.0.1:1', '--server-url', 'https://127.0.0.1:1']
+  const programs: readonly (readonly string[])[] = [
+    ['serve', '--config', root.directory],
+    ['agent', '--config', agent],
+    [...client, '--client-key', 'k', '--ca', certFile, '--token', 'x', '--health-listen', '127.0.0.1:0']
+  ]
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const args of programs) {
+      const running = startTreeline(t, args)
+      await untilCatches(running.child.pid ?? 0, 'SIGALRM')
+      for (const meaningless of ['SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const) running.child.kill(meaningless)
+      running.child.kill(signal)
+      const { code, stdout, stderr } = await running.ended
+      assert.deepEqual([code, stderr], [0, ''], `${args[0]} ${signal}`)
+      assert.equal(count(stdout, 'ready') + count(stdout, 'started'), 0, 'the signal was there too late for this test')
+    }
+  }
+  const relay = startTreeline(t, ['serve', '--config', root.directory])
+  await relay.printed('"msg":"tree put in place"')
+  relay.child.kill('SIGTERM')
+  assert.equal((await relay.ended).code, 0)
+  const check = startTreeline(t, ['agent', '--config', agent, '--test', '--strict'])
+  await untilCatches(check.child.pid ?? 0, 'SIGALRM')
+  check.child.kill('SIGTERM')
+  await check.ended
+  assert.equal(check.child.signalCode, 'SIGTERM', 'a check that did not end is no success')
 })
 
 test('a relay that cannot write its log goes on, and ends when it is told to', async t => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { eventually } from './eventually.js'
@@ -45,10 +46,10 @@ export async function openNotifySocket(t: TestContext): Promise<NotifySocket> {
   }
 }
 
-/** Waits until a process has a handler for SIGHUP. */
-export async function untilCatchesHangup(pid: number): Promise<void> {
-  await eventually('a handler for SIGHUP', () => {
+/** Waits until a process has a handler for a signal. Node itself has some for SIGTERM, SIGINT and SIGUSR1. */
+export async function untilCatches(pid: number, signal: NodeJS.Signals): Promise<void> {
+  await eventually(`a handler for ${signal}`, () => {
     const [, caught = '0'] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-    return (BigInt(`0x${caught}`) & 1n) === 1n
+    return ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n
   })
 }

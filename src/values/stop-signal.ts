@@ -1,0 +1,40 @@
+/**
+ * What SIGTERM and SIGINT do to a program that runs until it is told to stop. They may come before it is ready: so they
+ * are caught from its first line on, and remembered until it has begun to wait for them. A second one of the same kind
+ * ends the process.
+ */
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+let asked: NodeJS.Signals | undefined
+const waiting = new Set<(signal: NodeJS.Signals) => void>()
+
+/** To be called first, by what runs until it is told to stop. */
+export function catchStopSignals(): void {
+  for (const signal of STOP_SIGNALS) process.once(signal, remember)
+}
+
+/** For what ends by itself after all: the signals end it, also with one that has come by now. */
+export function leaveStopSignals(): void {
+  for (const signal of STOP_SIGNALS) process.off(signal, remember)
+  if (asked !== undefined) process.kill(process.pid, asked)
+}
+
+/** Whether one has come. */
+export function isStopAsked(): boolean {
+  return asked !== undefined
+}
+
+/** Resolves with the first signal, at once if it has come. */
+export function stopAsked(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    if (asked === undefined) waiting.add(resolve)
+    else resolve(asked)
+  })
+}
+
+function remember(signal: NodeJS.Signals): void {
+  asked ??= signal
+  for (const tell of waiting) tell(signal)
+  waiting.clear()
+}
