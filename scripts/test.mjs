@@ -1,6 +1,8 @@
 // Runs node's test runner over the TypeScript tests. Arguments: paths or parts of paths choose files, `-…` go to node.
-//   npm test -- test/tree            only these
+//   npm test                         all but what is slow by nature
+//   npm test -- test/tree            only these, slow or not
 //   npm test -- --test-name-pattern=outbox
+//   npm run test:long                what is slow by nature; with TREELINE_MINUTES=3 so long that rare faults show
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -11,17 +13,41 @@ import { stripVTControlCharacters } from 'node:util'
 const TEST_TIMEOUT_MS = 600_000
 /** Folders whose tests start relays, agents and commands, and wait for them: each file has a process of its own. */
 const BY_FILE = ['crash', 'hostile', 'demo', 'agent', 'integration', 'cli']
+/** What is slow by nature: crowds, kills, freezes and full disks, whole trees that are cut and moved, real web servers. */
+const LONG = [
+  'test/crash/',
+  'test/hostile/',
+  'test/demo/',
+  'test/integration/cut-links.',
+  'test/integration/command-line.',
+  'test/integration/joining-again.',
+  'test/integration/link-proxies.',
+  'test/integration/packed-program.',
+  'test/integration/partition.',
+  'test/integration/protocol-versions.',
+  'test/integration/tree-sync.',
+  'test/integration/upward-proxies.',
+  'test/shared-files/crash.'
+]
 /** So many files of the other folders share a process: it takes longer to load what they test than to test it. */
 const FILES_PER_PROCESS = 12
 
 const root = join(import.meta.dirname, '..')
 const groupsFolder = join(root, 'dist', 'test-groups', String(process.pid))
-const flags = process.argv.slice(2).filter(argument => argument.startsWith('-'))
+const isLong = process.argv.includes('--long')
+const flags = process.argv.slice(2).filter(argument => argument.startsWith('-') && argument !== '--long')
 const filters = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
-const files = testFiles().filter(
-  file => filters.length === 0 || filters.some(filter => file.includes(normalize(filter)))
-)
+const allFiles = testFiles()
+const nothing = LONG.find(beginning => !allFiles.some(file => file.startsWith(beginning)))
+const files = allFiles.filter(file => {
+  if (filters.length > 0) return filters.some(filter => file.includes(normalize(filter)))
+  return LONG.some(beginning => file.startsWith(beginning)) === isLong
+})
 
+if (nothing !== undefined) {
+  console.error(`no test file begins with ${nothing}: correct LONG in scripts/test.mjs`)
+  process.exit(1)
+}
 if (files.length === 0) {
   console.error(`no test file matches ${filters.join(' ') || 'test/*.test.ts, test/*/*.test.ts'}`)
   process.exit(1)

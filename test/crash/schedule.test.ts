@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type AgentProcess, startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
+import { MINUTES } from '../support/long.js'
 import { proxyUpstream } from '../support/relay-behind-proxy.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
@@ -14,7 +15,7 @@ import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
 import { startTcpProxy } from '../support/tcp-proxy.js'
 
 /** How long things go wrong; what comes after may take as long again. */
-const MINUTES = Number(process.env.TREELINE_MINUTES ?? 0.1)
+const FOR_MINUTES = MINUTES ?? 0.1
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },
   { id: 'relay-a', under: 'root', nodes: ['node-a1'], byLink: true },
@@ -134,7 +135,7 @@ test('relays and agents killed, frozen, cut off, restarted and their clocks set 
     await actions[action]?.()
     await sleep(random() * 500)
   }
-  const endMs = Date.now() + MINUTES * 60_000
+  const endMs = Date.now() + FOR_MINUTES * 60_000
   while (Date.now() < endMs) {
     await act(pick(Object.keys(actions)) ?? 'cut')
   }

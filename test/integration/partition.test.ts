@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
+import { MINUTES } from '../support/long.js'
 import { proxyUpstream } from '../support/relay-behind-proxy.js'
 import { startTree } from '../support/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
@@ -14,7 +15,7 @@ const RELAYS = [
   { id: 'sub', under: 'relay-a', nodes: ['node-s1'], byLink: true }
 ]
 /** Longer than both sides take to notice; TREELINE_MINUTES makes it longer still. */
-const PARTITION_MS = Math.max(4_000, Number(process.env.TREELINE_MINUTES ?? 0) * 60_000)
+const PARTITION_MS = Math.max(4_000, (MINUTES ?? 0) * 60_000)
 
 test('a partition between the root and a relay that only a link reaches, with work going on at both sides', async t => {
   const tree = await startTree(t, {

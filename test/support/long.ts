@@ -1,7 +1,7 @@
-/** Whether `npm run test:long` runs: with the numbers that show rare faults, however long it takes. */
-const IS_LONG = process.env.TREELINE_LONG === '1'
+/** How long what is repeated at random goes on. Set, it also asks for the numbers that show rare faults. */
+export const MINUTES = process.env.TREELINE_MINUTES === undefined ? undefined : Number(process.env.TREELINE_MINUTES)
 
-/** @returns `usual`, or `long` in `npm run test:long` */
+/** @returns `usual`, or `long` where `TREELINE_MINUTES` is set, however long that takes */
 export function orLong(usual: number, long: number): number {
-  return IS_LONG ? long : usual
+  return MINUTES === undefined ? usual : long
 }
