@@ -5,6 +5,7 @@ import { CLOSE } from '../links/protocol.js'
 import type { LinkOwner } from '../links/upper-link.js'
 import { fingerprint } from '../tree/peer-trust.js'
 import type { Topology } from '../tree/topology.js'
+import { isoTime } from '../values/iso-time.js'
 
 export interface RemovedLinksOptions {
   readonly registry: LinkRegistry
@@ -16,8 +17,8 @@ export interface RemovedLinksOptions {
 
 interface Shown {
   readonly fingerprint: string
-  /** SHA-256 of the public key. */
-  readonly key: Buffer | undefined
+  /** Where certificates are renewed: SHA-256 of the public key, and when the certificate ends. */
+  readonly renewed: { readonly key: Buffer; readonly endMs: number } | undefined
 }
 
 /** Closes the links of those that are no longer managed here, or whose certificate is no longer theirs. */
@@ -28,8 +29,8 @@ export class RemovedLinks {
 
   /** To be called with each owner of a link as it is admitted. @param certificate DER */
   note(owner: LinkOwner, certificate: Buffer): void {
-    const key = this.options.areRenewed ? keyOf(certificate) : undefined
-    this.#shown.set(owner, { fingerprint: fingerprint(certificate), key })
+    const renewed = this.options.areRenewed ? keyAndEnd(certificate) : undefined
+    this.#shown.set(owner, { fingerprint: fingerprint(certificate), renewed })
   }
 
   /** To be called when the tree, or the certificates, have changed. */
@@ -41,21 +42,26 @@ export class RemovedLinks {
       const shown = this.#shown.get(owner)
       if (shown === undefined) continue // a client
       if (tree.route(owner.id).kind !== 'here') link.close(CLOSE.removed, `not managed by ${tree.selfId} any more`)
-      else if (!this.#isTheirs(owner.id, shown)) link.close(CLOSE.removed, 'its certificate was removed')
+      else if (!this.#isTheirs(owner.id, shown)) link.close(CLOSE.removed, whyNotTheirs(shown))
     }
   }
 
   #isTheirs(id: string, shown: Shown): boolean {
     const { certificates } = this.options
     if (certificates.nodeOf(shown.fingerprint) === id) return true
-    const { key } = shown
-    return key !== undefined && certificates.of(id).some(certificate => keyOf(certificate).equals(key))
+    const { renewed } = shown
+    return renewed !== undefined && certificates.of(id).some(other => keyAndEnd(other).key.equals(renewed.key))
   }
 }
 
-function keyOf(certificate: Buffer): Buffer {
-  const { publicKey } = new X509Certificate(certificate)
-  return createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest()
+/** Those that end are taken out of the tree as removed ones are. */
+function whyNotTheirs({ renewed }: Shown): string {
+  if (renewed === undefined || renewed.endMs > Date.now()) return 'its certificate was removed'
+  return `its certificate ended at ${isoTime(renewed.endMs)}, by the clock here`
+}
+
+function keyAndEnd(certificate: Buffer): { readonly key: Buffer; readonly endMs: number } {
+  const { publicKey, validTo } = new X509Certificate(certificate)
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  return { key: createHash('sha256').update(spki).digest(), endMs: Date.parse(validTo) }
 }

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isoTime } from '../../src/values/iso-time.js'
 import { eventually } from '../support/eventually.js'
 import { certificateOf, getJson, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
+import { steppingClock } from '../support/stepping-clock.js'
 import { treeline } from '../support/treeline-command.js'
 
 test('certificates renew themselves, in use, and no link is lost by it', async t => {
@@ -53,11 +55,20 @@ test('a machine that was off until its certificate had ended renews it, or says 
   const text = (await readFile(conf, 'utf8')).replace('"3s"', '"90days"').replace('renewal_grace = 0', '')
   await writeFile(conf, text)
   assert.equal((await fetch(`http://${root.local}/system/reload`, { method: 'POST' })).status, 200)
-  tree.agent(node)
+  const agent = tree.agent(node)
   await untilLinked(root, 'node-1')
   await eventually('a new certificate', async () => {
     return Date.parse((await certificateOf(node)).validTo) > Date.parse(validTo)
   })
+  // one that ends while its link stands
+  tree.rootProcess.signal('SIGTERM')
+  await tree.rootProcess.ended
+  const clock = steppingClock(join(root.folder, 'clock'))
+  await tree.serve(root, clock.environment)
+  await untilLinked(root, 'node-1')
+  clock.set(200 * 24 * 3_600)
+  const end = isoTime(Date.parse((await certificateOf(node)).validTo))
+  await agent.printed(`its certificate ended at ${end}, by the clock here`)
 })
 
 test('a machine joins again: with what is in its folder, or without; its former certificates are revoked', async t => {
