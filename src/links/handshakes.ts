@@ -45,12 +45,8 @@ export class Handshakes {
   #whoMakesRoom(source: string): Endable | undefined {
     const oldest = this.#bySource.oldestOfLargest()
     const begun = oldest === undefined ? undefined : this.#begun.get(oldest)
-    if (begun === undefined) return undefined
-    const held = this.#bySource.countOf(source)
-    const most = this.#bySource.countOf(begun.source)
-    // With a difference of one, the two would take the same place from each other again and again.
-    const isFair = held === 0 || held + 1 < most
-    return isFair || this.now() - begun.atMs >= SLOW_AFTER_MS ? oldest : undefined
+    const isSlow = begun !== undefined && this.now() - begun.atMs >= SLOW_AFTER_MS
+    return isSlow ? oldest : this.#bySource.oldestDueTo(source)
   }
 
   remove(socket: Endable): void {

@@ -6,9 +6,11 @@ import { completeServer, createPlainServer, serverOptions } from '../api/server-
 import type { KnownCertificates } from '../api/services.js'
 import type { Config, ListenAddress } from '../config/config.js'
 import { errorCode } from '../values/disk-failure.js'
+import { isLoopback } from '../values/network-set.js'
+import { shareConnections } from './connection-places.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
-import { judgeCertificate } from './presented-certificate.js'
+import { isNeighbourByCertificate, judgeCertificate } from './presented-certificate.js'
 import { readTextFile } from './text-file.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
@@ -37,6 +39,8 @@ export interface Arrivals {
   readonly certificates: KnownCertificates
   readonly localSockets: WeakSet<object>
   readonly proxySockets: WeakSet<object>
+  /** The one in force. */
+  readonly config: () => Config
 }
 
 /** A server of ours besides Fastify's own. */
@@ -55,11 +59,13 @@ export async function openListeners(
   app: FastifyInstance,
   config: Config,
   upgrades: Upgrades | undefined,
-  { certificates, localSockets, proxySockets }: Arrivals
+  { certificates, localSockets, proxySockets, config: current }: Arrivals
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
   await app.ready()
-  app.server.maxConnections = maxConnections
+  const isProxy = (address: string) => current().general.trustedProxies.contains(address)
+  const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
+  shareConnections(app.server, app.server, forPlain)
   serveUpgrades(app.server, 'connection', upgrades)
   const opened: OpenServer[] = []
   const addresses: string[] = []
@@ -70,7 +76,7 @@ export async function openListeners(
     note?: (socket: Socket) => void
   ): Promise<PlainServer> {
     const http = createPlainServer(config.limits, app.routing)
-    http.maxConnections = maxConnections
+    shareConnections(http, http, forPlain)
     if (note !== undefined) http.prependListener('connection', note)
     serveUpgrades(http, 'connection', upgrades)
     await bound(setting, address, bind(http, address))
@@ -84,7 +90,11 @@ export async function openListeners(
       helloLimitMs: config.limits.headersTimeoutMs,
       judge: connection => judgeCertificate(connection, certificates)
     })
-    gate.maxConnections = maxConnections
+    shareConnections(gate, tls, {
+      max: maxConnections,
+      isKnownAddress: isProxy,
+      isNeighbour: connection => isNeighbourByCertificate(connection, certificates)
+    })
     serveUpgrades(tls, 'secureConnection', upgrades)
     await bound('general.https_listen', address, bind(gate, address))
     opened.push({ http: tls, listening: gate })

@@ -11,16 +11,25 @@ const MAX_CHAIN_LENGTH = 10
 /** What a caller showed in its handshake: that of a neighbour, what costs little, or what costs much to verify. */
 export type PresentedCertificate = 'known' | 'usual' | 'costly'
 
+type Known = Pick<KnownCertificates, 'nodeOf' | 'isPolicyServer'>
+
 /** Judges the certificate of a connection, and the chain that came with it. */
-export function judgeCertificate(
-  socket: TLSSocket,
-  known: Pick<KnownCertificates, 'nodeOf' | 'isPolicyServer'>
-): PresentedCertificate {
+export function judgeCertificate(socket: TLSSocket, known: Known): PresentedCertificate {
   const leaf = socket.getPeerX509Certificate()
   if (leaf === undefined) return 'usual'
-  const fingerprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
-  if (known.isPolicyServer(fingerprint) || known.nodeOf(fingerprint) !== undefined) return 'known'
+  if (isOfNeighbour(leaf, known)) return 'known'
   return isCostly(leaf) ? 'costly' : 'usual'
+}
+
+/** Whether the caller showed the certificate of a neighbour. */
+export function isNeighbourByCertificate(socket: TLSSocket, known: Known): boolean {
+  const leaf = socket.getPeerX509Certificate()
+  return leaf !== undefined && isOfNeighbour(leaf, known)
+}
+
+function isOfNeighbour(leaf: X509Certificate, known: Known): boolean {
+  const fingerprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
+  return known.isPolicyServer(fingerprint) || known.nodeOf(fingerprint) !== undefined
 }
 
 /** OpenSSL has verified all of it by then, also where nobody vouches for it. */

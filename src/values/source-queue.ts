@@ -55,9 +55,23 @@ export class SourceQueue<T> implements Iterable<T> {
 
   /** The oldest of the source that has the most; it stays. */
   oldestOfLargest(): T | undefined {
+    return this.#largest()?.values().next().value
+  }
+
+  /**
+   * The oldest of the source that has the most, where its place is due to another one: to a source that has none, or at
+   * least two fewer. With a difference of one, the two would take the same place from each other again and again.
+   */
+  oldestDueTo(source: string): T | undefined {
+    const held = this.countOf(source)
+    const most = this.#largest()?.size ?? 0
+    return held < most && (held === 0 || held + 1 < most) ? this.oldestOfLargest() : undefined
+  }
+
+  #largest(): Set<T> | undefined {
     let largest: Set<T> | undefined
     for (const items of this.#bySource.values()) if (items.size > (largest?.size ?? 0)) largest = items
-    return largest?.values().next().value
+    return largest
   }
 
   *[Symbol.iterator](): Iterator<T> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
@@ -72,6 +73,34 @@ test('beyond max_connections: closed at once, and those that are there are serve
   assert.deepEqual(statusesIn(await first.until(/root[\s\S]*root/)), [200, 200])
   const another = await rawClient(t, relay)
   assert.equal(await another.closed, '')
+  await t.test('TLS: unused connections of one address, which hold all places, make room for others', async t => {
+    const { port } = new URL(relay.url)
+    const open = (localAddress: string, own: { cert?: string; key?: string } = {}) => {
+      const to = { host: '127.0.0.1', port: Number(port), localAddress, rejectUnauthorized: false, ...own }
+      const socket = connectTls(to)
+      socket.on('error', () => undefined)
+      t.after(() => socket.destroy())
+      return socket
+    }
+    const isServed = async (socket: TLSSocket) => {
+      socket.write(request)
+      const [answer] = (await once(socket, 'data')) as [Buffer]
+      assert.deepEqual(statusesIn(answer.toString()), [200])
+    }
+    const { certificatePem: cert, privateKeyPem: key } = tree.member('n1').certificate
+    const neighbour = open('127.0.0.30', { cert, key })
+    await isServed(neighbour)
+    const crowd = await Promise.all(
+      Array.from({ length: 49 }, async (_, index) => {
+        const socket = open('127.0.0.30')
+        await once(socket, index % 2 === 0 ? 'connect' : 'secureConnect')
+        return socket
+      })
+    )
+    await isServed(open('127.0.0.31'))
+    await isServed(neighbour)
+    await eventually('one of the crowd to have gone', () => crowd.filter(socket => socket.closed).length === 1)
+  })
   const gone = once(child, 'exit')
   child.disconnect()
   await gone

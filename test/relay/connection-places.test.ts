@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { shareConnections } from '../../src/relay/connection-places.js'
+import { serveUpgrades } from '../../src/relay/upgrades.js'
+import { eventually } from '../support/eventually.js'
+import { head } from '../support/raw-client.js'
+
+const MAX = 10
+const KNOWN = '127.0.0.99'
+
+interface Shared {
+  readonly server: Server
+  /** Answers to requests for `/lasting`, which do not come. */
+  readonly lasting: ServerResponse[]
+  readonly upgraded: Socket[]
+}
+
+async function openShared(t: TestContext): Promise<Shared> {
+  const lasting: ServerResponse[] = []
+  const upgraded: Socket[] = []
+  const server = createServer((request, response) => {
+    if (request.url === '/lasting') lasting.push(response)
+    else response.end('served')
+  })
+  shareConnections(server, server, { max: MAX, isKnownAddress: address => address === KNOWN })
+  serveUpgrades(server, 'connection', {
+    takes: ({ headers }) => headers.upgrade === 'websocket',
+    upgrade: (_request, socket) => void upgraded.push(socket as Socket)
+  })
+  server.listen({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+    for (const socket of upgraded) socket.destroy()
+  })
+  return { server, lasting, upgraded }
+}
+
+/** Resolves once the server has it. */
+async function connectFrom(t: TestContext, { server }: Shared, localAddress: string): Promise<Socket> {
+  const { port } = server.address() as AddressInfo
+  const came = once(server, 'connection')
+  const socket = connect({ host: '127.0.0.1', port, localAddress })
+  socket.on('error', () => undefined)
+  t.after(() => socket.destroy())
+  await Promise.all([once(socket, 'connect'), came])
+  return socket.resume()
+}
+
+async function several(t: TestContext, shared: Shared, localAddress: string, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = []
+  while (sockets.length < count) sockets.push(await connectFrom(t, shared, localAddress))
+  return sockets
+}
+
+const request = (path: string, ...more: string[]) => head(`GET ${path} HTTP/1.1`, 'Host: localhost', ...more)
+
+/** Whether a caller gets an answer, or is closed. */
+async function isServed(socket: Socket): Promise<boolean> {
+  socket.write(request('/'))
+  return Promise.race([once(socket, 'data').then(() => true), once(socket, 'close').then(() => false)])
+}
+
+/** Which of them the server has closed, once it is one. */
+async function closedOf(sockets: readonly Socket[]): Promise<number[]> {
+  const closed = () => sockets.flatMap((socket, index) => (socket.closed ? [index] : []))
+  await eventually('one to be closed', () => closed().length > 0)
+  return closed()
+}
+
+test('of too many connections the oldest unused one of the largest source makes room for a smaller one', async t => {
+  const shared = await openShared(t)
+  const few = await several(t, shared, '127.0.0.2', 2)
+  const crowd = await several(t, shared, '127.0.0.3', MAX - 2)
+  crowd[0]?.write(request('/lasting'))
+  crowd[1]?.write(request('/', 'Connection: Upgrade', 'Upgrade: websocket'))
+  await eventually('both to be there', () => shared.lasting.length + shared.upgraded.length === 2)
+  assert.ok(await isServed(crowd[2] as Socket), 'it is unused again')
+  assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.4')))
+  assert.deepEqual(await closedOf(crowd), [2])
+  assert.equal(await isServed(await connectFrom(t, shared, '127.0.0.3')), false, 'it has the most itself')
+  for (const socket of few) assert.ok(await isServed(socket))
+  assert.deepEqual(await closedOf(crowd), [2])
+})
+
+test('an offer of a protocol that is not spoken makes no link: such a connection makes room', async t => {
+  const shared = await openShared(t)
+  const crowd = await several(t, shared, '127.0.0.3', MAX)
+  for (const socket of crowd) {
+    socket.write(request('/', 'Connection: Upgrade', 'Upgrade: h2c'))
+    await once(socket, 'data')
+  }
+  assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.4')))
+  assert.deepEqual(await closedOf(crowd), [0])
+})
+
+test('callers that are known make no room, and get it from strangers; the last stranger cannot get it from them', async t => {
+  const shared = await openShared(t)
+  const known = await several(t, shared, KNOWN, MAX - 1)
+  const stranger = await several(t, shared, '127.0.0.3', 1)
+  known.push(await connectFrom(t, shared, KNOWN))
+  assert.deepEqual(await closedOf(stranger), [0])
+  assert.equal(await isServed(await connectFrom(t, shared, '127.0.0.3')), false)
+  assert.equal(await isServed(await connectFrom(t, shared, KNOWN)), false)
+  for (const socket of known) assert.ok(await isServed(socket))
+})
