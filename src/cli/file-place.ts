@@ -1,12 +1,11 @@
 import type { Stats } from 'node:fs'
-import { lstat, readlink, realpath, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
 import { notAFile } from './file-kind.js'
-import { HeldFolder } from './held-folder.js'
+import type { HeldFolder } from './held-folder.js'
+import { findPlace, ifThere } from './named-place.js'
 import { type FolderTrust, findTrusted } from './trusted-folder.js'
-
-const ROOT = 0
 
 /** Where a file goes: a folder that is held open, and a name in it. To be closed. */
 export class FilePlace {
@@ -64,45 +63,11 @@ export function cannotBeWritten(path: string, cause: unknown): CommandError {
     : new UsageError(`${path} cannot be written: ${why}`, { cause })
 }
 
-async function findPlace(path: string): Promise<{ folder: HeldFolder; name: string }> {
-  const found = await followLink(resolve(path))
-  const folder = dirname(found)
-  if ((await statIfThere(folder))?.isDirectory() !== true) {
-    throw new UsageError(`${path} cannot be written: there is no folder ${folder}; create it, or check the path`)
-  }
-  return { folder: await HeldFolder.open(folder), name: basename(found) }
-}
-
-/** Someone else could have put a link into a folder that everyone may write, to have our file take the place of another. */
-async function followLink(path: string): Promise<string> {
-  const link = await ifThere(lstat, path)
-  if (link?.isSymbolicLink() !== true) return path
-  const target = await readlink(path)
-  if (link.uid !== ROOT && link.uid !== process.geteuid?.()) {
-    throw new UsageError(
-      `${path} is a symbolic link of user ${link.uid} and is not followed; name the file that it leads to: ${target}`
-    )
-  }
-  try {
-    return await realpath(path)
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-    throw new UsageError(
-      `${path} is a symbolic link to ${target}, which is not there; remove the link, or make that file`
-    )
-  }
-}
-
 /** What a path leads to, symbolic links followed; undefined where there is nothing. @throws {CommandError} */
-export function statIfThere(path: string): Promise<Stats | undefined> {
-  return ifThere(stat, path)
-}
-
-async function ifThere(look: (path: string) => Promise<Stats>, path: string): Promise<Stats | undefined> {
+export async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
-    return await look(path)
+    return await ifThere(stat(path))
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined
     throw cannotBeWritten(path, error)
   }
 }

@@ -1,7 +1,6 @@
-import type { Stats } from 'node:fs'
 import { readlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import { CommandError } from './command-error.js'
+import type { CommandError } from './command-error.js'
 import { HeldFolder } from './held-folder.js'
 
 /** A name, and the folder that it is in. The folder is to be closed. */
@@ -10,12 +9,22 @@ export interface FoundName {
   readonly name: string
 }
 
+/** A symbolic link on the way down a path. */
+export interface FoundLink {
+  /** Where it is. */
+  readonly at: string
+  readonly uid: number
+  readonly target: string
+  /** Whether it stands for the whole path, not for a folder in it. */
+  readonly isEnd: boolean
+}
+
 /** What is looked at on the way down a path. Each throws to refuse the path. */
 export interface WalkRules {
   /** @param isLast whether the last name of the path is in this one */
   readonly checkFolder?: (folder: HeldFolder, isLast: boolean) => Promise<void>
   /** Before a symbolic link is followed. */
-  readonly checkLink: (link: string, stats: Stats, target: string) => void
+  readonly checkLink: (link: FoundLink) => void
   /** @returns what is thrown where there is no folder `missing` */
   readonly noFolder: (missing: string) => CommandError
 }
@@ -25,7 +34,7 @@ const MAX_SYMBOLIC_LINKS = 40
 /**
  * Walks down a path name by name, each folder held open before the next one, so that what was looked at is what is used.
  * Symbolic links are followed, at the end of the path as well.
- * @param path absolute @throws {CommandError} of the rules @throws {Error} where folders cannot be held
+ * @param path absolute @throws {CommandError} of the rules @throws {Error} of the system (ELOOP as well), or where folders cannot be held
  */
 export async function walkPath(path: string, rules: WalkRules): Promise<FoundName> {
   let names = namesOf(path)
@@ -41,9 +50,9 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
       if (isLast) return { folder, name }
       if (isLink) {
         const target = await readlink(folder.at(name))
-        rules.checkLink(join(folder.path, name), found, target)
+        rules.checkLink({ at: join(folder.path, name), uid: found.uid, target, isEnd: rest.length === 0 })
         links += 1
-        if (links > MAX_SYMBOLIC_LINKS) throw new CommandError(`${path} has too many symbolic links in it`)
+        if (links > MAX_SYMBOLIC_LINKS) throw tooManyLinks()
         names = [...namesOf(target), ...rest]
         if (isAbsolute(target)) folder = await exchange(folder, HeldFolder.root())
       } else if (found?.isDirectory() === true) {
@@ -57,6 +66,11 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
     await folder.close()
     throw error
   }
+}
+
+/** As a system call fails with it. */
+function tooManyLinks(): Error {
+  return Object.assign(new Error('too many levels of symbolic links'), { code: 'ELOOP' })
 }
 
 async function exchange(former: HeldFolder, next: Promise<HeldFolder>): Promise<HeldFolder> {

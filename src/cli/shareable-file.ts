@@ -32,10 +32,10 @@ export async function openShareable(path: string, euid = process.geteuid?.()): P
       }
       changers.push(...changersOf(held, stats))
     },
-    checkLink: (link, { uid }) => {
+    checkLink: ({ at, uid }) => {
       const [changer] = changers
-      if (uid !== ROOT) throw refusal(path, `${link} is a link of user ${uid}`)
-      if (changer !== undefined) throw refusal(path, `${link} is a link, and ${changer.why}`)
+      if (uid !== ROOT) throw refusal(path, `${at} is a link of user ${uid}`)
+      if (changer !== undefined) throw refusal(path, `${at} is a link, and ${changer.why}`)
     },
     noFolder: missing => new UsageError(`${path} cannot be read: there is no folder ${missing}; check the path`)
   })

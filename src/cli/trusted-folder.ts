@@ -30,8 +30,8 @@ export async function findTrusted(path: string, trust: FolderTrust): Promise<Fou
     checkFolder: async (folder, isLast) => {
       isOwners = await checkFolder(path, folder, { trust, isOwners, isLast })
     },
-    checkLink: (link, { uid }) => {
-      if (isOwners || !isRootOr(trust.uid, uid)) throw notTrusted(path, `${link} is a link of user ${uid}`)
+    checkLink: ({ at, uid }) => {
+      if (isOwners || !isRootOr(trust.uid, uid)) throw notTrusted(path, `${at} is a link of user ${uid}`)
     },
     noFolder: missing =>
       new CommandError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)

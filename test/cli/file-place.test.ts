@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FilePlace } from '../../src/cli/file-place.js'
+import { findPlace } from '../../src/cli/named-place.js'
 import { type Attributes, NewFile } from '../../src/cli/new-file.js'
 import { putInPlace } from '../../src/cli/put-in-place.js'
 import type { FolderTrust } from '../../src/cli/trusted-folder.js'
@@ -107,7 +108,11 @@ test('links of our own are followed, in the middle and at the end', async t => {
   assert.equal(await readFile(join(own, 'a', 'b', 'real'), 'utf8'), 'through two links')
   assert.equal((await lstat(join(own, 'absolute'))).isSymbolicLink(), true)
   await symlink('loop', join(own, 'loop'))
-  await assert.rejects(write(join(own, 'loop'), 'x', { uid: SELF }), /too many symbolic links/)
+  await assert.rejects(
+    write(join(own, 'loop'), 'x', { uid: SELF }),
+    /loop cannot be written: its symbolic links lead round/
+  )
+  await assert.rejects(write(join(own, 'loop'), 'x'), /loop cannot be written: its symbolic links lead round/)
   if (!IS_ROOT) return // a link of somebody else's takes root
   await lchown(join(own, 'absolute'), SOMEONE.uid, SOMEONE.gid)
   await assert.rejects(write(join(own, 'absolute'), 'x', { uid: 0 }), /absolute is a link of user 4242/)
@@ -115,6 +120,39 @@ test('links of our own are followed, in the middle and at the end', async t => {
     write(join(own, 'absolute'), 'x'),
     /absolute is a symbolic link of user 4242 and is not followed/
   )
+})
+
+test('what root names is reached by no link of another user, in the middle of the path neither', async t => {
+  const own = await temporaryFolder(t)
+  const folder = join(own, 'home')
+  await mkdir(join(own, 'safe'))
+  await mkdir(folder)
+  await writeFile(join(own, 'safe', 'victim'), 'former')
+  await symlink(join(own, 'safe'), join(folder, 'dl'))
+  const path = join(folder, 'dl', 'victim')
+  if (IS_ROOT) {
+    await write(path, 'by a link of root', undefined)
+    assert.equal(await readFile(join(own, 'safe', 'victim'), 'utf8'), 'by a link of root')
+    await symlink('nowhere', join(folder, 'dangling'))
+    await assert.rejects(
+      write(join(folder, 'dangling'), 'x'),
+      /dangling is a symbolic link to nowhere, which is not there/
+    )
+    await symlink(folder, join(own, 'way'))
+    await assert.rejects(
+      write(join(own, 'way', 'dangling'), 'x'),
+      /dangling is a symbolic link to nowhere, which is not/
+    )
+    for (const theirs of [folder, join(folder, 'dl')]) await lchown(theirs, SOMEONE.uid, SOMEONE.gid)
+    await write(join(folder, 'file'), 'in a folder of theirs')
+  } else {
+    await write(path, 'by a link of our own', undefined)
+  }
+  const refusal = new RegExp(
+    `victim cannot be written: .*dl is a symbolic link of user \\d+ and is not followed; name the folder that it leads to: ${own}/safe`
+  )
+  await assert.rejects(findPlace(path, 0), refusal)
+  if (IS_ROOT) await assert.rejects(write(path, 'x'), refusal)
 })
 
 test('a folder that is replaced by a link to another one stays the place; the new file is private, and only permissions are copied', async t => {

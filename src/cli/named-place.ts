@@ -1,0 +1,82 @@
+import type { Stats } from 'node:fs'
+import { lstat, readlink, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { type CommandError, errorCode, UsageError } from './command-error.js'
+import { HeldFolder } from './held-folder.js'
+import { type FoundLink, type FoundName, walkPath } from './path-walk.js'
+
+const ROOT = 0
+
+/**
+ * The place that a user names on a command line. Symbolic links are followed, but not those that someone else could have put
+ * there to have our file take the place of another: at the end of the path, and for root anywhere in it.
+ * @throws {UsageError} when there is no folder, or a link is not followed
+ */
+export async function findPlace(path: string, euid = process.geteuid?.()): Promise<FoundName> {
+  return euid === ROOT && process.platform === 'linux' ? walkAsRoot(resolve(path)) : followToEnd(resolve(path), euid)
+}
+
+async function walkAsRoot(path: string): Promise<FoundName> {
+  let last: FoundLink | undefined
+  const place = await walkPath(path, {
+    checkLink: link => {
+      checkLink(path, link, ROOT)
+      last = link
+    },
+    noFolder: missing => noFolder(path, missing)
+  })
+  try {
+    if (last?.isEnd === true && (await place.folder.find(place.name)) === undefined)
+      throw leadsNowhere(path, last.target)
+    return place
+  } catch (error) {
+    await place.folder.close()
+    throw error
+  }
+}
+
+async function followToEnd(path: string, euid: number | undefined): Promise<FoundName> {
+  const found = await followLink(path, euid)
+  const folder = dirname(found)
+  if ((await ifThere(stat(folder)))?.isDirectory() !== true) throw noFolder(path, folder)
+  return { folder: await HeldFolder.open(folder), name: basename(found) }
+}
+
+async function followLink(path: string, euid: number | undefined): Promise<string> {
+  const link = await ifThere(lstat(path))
+  if (link?.isSymbolicLink() !== true) return path
+  const target = await readlink(path)
+  checkLink(path, { at: path, uid: link.uid, target, isEnd: true }, euid)
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    throw leadsNowhere(path, target)
+  }
+}
+
+function checkLink(path: string, { at, uid, target, isEnd }: FoundLink, euid: number | undefined): void {
+  if (uid === ROOT || uid === euid) return
+  const advice = `is a symbolic link of user ${uid} and is not followed; name the ${isEnd ? 'file' : 'folder'} that it leads to: ${target}`
+  throw new UsageError(at === path ? `${at} ${advice}` : `${path} cannot be written: ${at} ${advice}`)
+}
+
+function noFolder(path: string, missing: string): CommandError {
+  return new UsageError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)
+}
+
+function leadsNowhere(path: string, target: string): CommandError {
+  return new UsageError(
+    `${path} is a symbolic link to ${target}, which is not there; remove the link, or make that file`
+  )
+}
+
+/** @returns what was found, or undefined where there is nothing */
+export async function ifThere(found: Promise<Stats>): Promise<Stats | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined
+    throw error
+  }
+}
