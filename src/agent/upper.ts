@@ -7,6 +7,7 @@ import type { HandshakeOptions } from '../links/lower-link.js'
 import type { Upper } from '../links/open-web-socket.js'
 import { identityCheck } from '../tree/peer-identity.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { whyNotRead } from '../values/file-failure.js'
 import { VERSION } from '../values/version.js'
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
@@ -77,7 +78,6 @@ async function readText(file: string, setting: string): Promise<string> {
   try {
     return withoutByteOrderMark(await readRegularFile(file))
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    throw new Error(`${setting}: cannot be read: ${why}`, { cause: error })
+    throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
   }
 }

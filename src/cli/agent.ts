@@ -43,7 +43,7 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
     await serve(config)
     return 0
   } catch (error) {
-    process.stderr.write(`treeline: cannot start: ${error instanceof Error ? error.message : String(error)}\n`)
+    tell(`cannot start: ${error instanceof Error ? error.message : String(error)}`)
     return CANNOT_START
   }
 }

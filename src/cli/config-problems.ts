@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { ConfigError } from '../config/config.js'
+import { printableLines } from './terminal.js'
 
 interface Noticed {
   readonly notices: readonly { readonly level: string; readonly text: string }[]
@@ -41,5 +42,5 @@ export function tellStrict(directory: string): void {
 
 /** A line on standard error. */
 export function tell(line: string): void {
-  process.stderr.write(`treeline: ${line}\n`)
+  process.stderr.write(`treeline: ${printableLines(line)}\n`)
 }

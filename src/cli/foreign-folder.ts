@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { obstacleTo } from '../values/make-folder.js'
 import { UsageError } from './command-error.js'
 
 const ROOT = 0
@@ -28,6 +29,18 @@ export async function refuseForeign(
     throw new UsageError(
       `${path} belongs to user ${found.uid}, who could change what is kept there: choose a folder of root's, or name its owner with --user`
     )
+  }
+}
+
+/**
+ * Looks for what is in the way of folders, before anything is made.
+ * @param folders with the option that leads to each
+ * @throws {UsageError}
+ */
+export function refuseObstructed(folders: readonly (readonly [option: string, folder: string])[]): void {
+  for (const [option, folder] of folders) {
+    const obstacle = obstacleTo(folder)
+    if (obstacle !== undefined) throw new UsageError(`${option}: ${obstacle}; choose another one`)
   }
 }
 

@@ -7,7 +7,7 @@ import type { TakenOver } from '../membership/take-over.js'
 import type { PublicAddress } from '../membership/texts.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
-import { refuseForeign } from './foreign-folder.js'
+import { refuseForeign, refuseObstructed } from './foreign-folder.js'
 import { whyUnreadable } from './named-file.js'
 import { ownProgram } from './own-program.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
@@ -63,6 +63,10 @@ async function init(options: InitOptions): Promise<void> {
   const user = readUser(options.user, 'serve', current)
   const data = dataFolders(folder, options.data === undefined ? undefined : resolve(options.data))
   const program = ownProgram()
+  refuseObstructed([
+    ['--dir', folder],
+    ...[data.path, data.storage, data.sharedFolder].map(path => ['--data', path] as const)
+  ])
   await refuseForeign([folder, data.path, data.storage], [user])
   const former = await formerRoot(folder)
   if (former !== undefined) {

@@ -11,7 +11,7 @@ import { type JoinToken, parseJoinToken } from '../values/join-token.js'
 import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { stayWith } from './foreground.js'
-import { refuseForeign } from './foreign-folder.js'
+import { refuseForeign, refuseObstructed } from './foreign-folder.js'
 import { readHost } from './init.js'
 import { ownProgram } from './own-program.js'
 import { readSecretFile } from './secret-file.js'
@@ -88,6 +88,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
 async function refuseForeignFolders(folder: string, { data, user }: JoinOptions, current: string): Promise<void> {
   const { dataFolders } = await import('../membership/data-folders.js')
   const { path, storage } = dataFolders(folder, data === undefined ? undefined : resolve(data))
+  refuseObstructed([['--dir', folder], ...[path, storage].map(each => ['--data', each] as const)])
   const users = (['serve', 'agent'] as const).map(command => readUser(user, command, current))
   await refuseForeign([folder, path, storage], users)
 }

@@ -1,26 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
-import { CommandError, errorCode, errorMessage, UsageError } from './command-error.js'
+import { whyNotRead } from '../values/file-failure.js'
+import { CommandError, UsageError } from './command-error.js'
 import { readRegularFile } from './regular-file.js'
-
-const ABSENT = 'there is no such file; check the path'
-const NOT_ALLOWED = 'this user may not read it; change its mode, or run as its owner'
-
-/** Failed system calls in the words of whoever named the file. */
-const WHY: Readonly<Record<string, string>> = {
-  ENOENT: ABSENT,
-  ENOTDIR: ABSENT,
-  EISDIR: 'it is a folder; name a file',
-  EACCES: NOT_ALLOWED,
-  EPERM: NOT_ALLOWED
-}
 
 /**
  * Which file of a command line cannot be read, why, and what to do.
  * @param name of the argument or option, as in the usage: `<path>`, `--ca`
  */
 export function whyUnreadable(name: string, path: string, error: unknown): string {
-  return `${name} ${path} cannot be read: ${WHY[errorCode(error) ?? ''] ?? errorMessage(error)}`
+  return `${name} ${path} cannot be read: ${whyNotRead(error)}`
 }
 
 /**

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { isNodeId } from '../values/ids.js'
+import { jsonProblem } from '../values/json-problem.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import { type PutInPlace, putInPlace } from './put-in-place.js'
@@ -98,7 +99,7 @@ function checkNodesList(text: string): string[] {
   try {
     list = JSON.parse(text)
   } catch (error) {
-    return [`not JSON: ${errorMessage(error)}`]
+    return [`not JSON: ${jsonProblem(error)}`]
   }
   if (typeof list !== 'object' || list === null || Array.isArray(list))
     return ['not one JSON object with a member per node']

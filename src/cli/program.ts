@@ -5,6 +5,7 @@ import { CommandError, EXIT, errorCode, errorMessage } from './command-error.js'
 import { COMMANDS } from './commands.js'
 import { withoutCommand } from './serve-options.js'
 import { SERVER_OPTIONS_HEADING } from './server-options.js'
+import { printableLines } from './terminal.js'
 
 /** What a shell reports for a program that SIGPIPE ended. */
 const EXIT_SIGPIPE = 141
@@ -66,7 +67,7 @@ function asSubcommand(args: readonly string[]): string[] {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
   const isExpected = error instanceof CommandError || error instanceof RelayError || errorCode(error) !== undefined
-  console.error(`treeline: ${isExpected ? errorMessage(error) : stackOf(error)}`)
+  console.error(`treeline: ${printableLines(isExpected ? errorMessage(error) : stackOf(error))}`)
   if (error instanceof CommandError) return error.exitCode
   return error instanceof RelayError && error.code === 'INVALID_INPUT' ? EXIT.usage : EXIT.failure
 }

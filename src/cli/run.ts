@@ -12,6 +12,7 @@ import { RunDisplay } from './run-display.js'
 import { type RunRequest, streamRun } from './run-stream.js'
 import { RunTally } from './run-tally.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
+import { printableLines } from './terminal.js'
 import { readDuration } from './time-option.js'
 import { untilTaken } from './untaken-order.js'
 
@@ -103,7 +104,7 @@ function readMaxFailures(text: string): number {
 async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
   for (const nodes of plan.nodes === 'all' ? (['all'] as const) : splitIntoBatches(plan.nodes, undefined)) {
     const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds })
-    const tell = (line: string) => void process.stderr.write(`treeline: ${line}\n`)
+    const tell = (line: string) => void process.stderr.write(`treeline: ${printableLines(line)}\n`)
     const run = plan.waitSeconds === 0 ? await order(0) : await untilTaken(order, plan.waitSeconds, tell)
     console.log(plan.isJson ? JSON.stringify({ run }) : run)
   }

@@ -39,7 +39,7 @@ export async function runServe({ config: directory, test = false, strict = false
     return await serve(config)
   } catch (error) {
     const named = asDiskFailure(error, storageFolders(config))
-    process.stderr.write(`treeline: cannot start: ${named instanceof Error ? named.message : String(named)}\n`)
+    tell(`cannot start: ${named instanceof Error ? named.message : String(named)}`)
     return CANNOT_START
   }
 }

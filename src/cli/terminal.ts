@@ -10,6 +10,11 @@ export function printable(text: string): string {
   return text.replace(CONTROL, '?')
 }
 
+/** As {@link printable}, but line feeds pass: for messages of several lines, which may quote what a file or a relay says. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
 /** As {@link printable}, but colours and line feeds pass. */
 export function printableOutput(text: string): string {
   return text.replace(COLOUR_OR_CONTROL, match => (match.length > 1 ? match : '?'))

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { utf16Problem } from '../values/byte-order-mark.js'
+import { whyNotRead } from '../values/file-failure.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
 
@@ -41,7 +42,7 @@ export function readIfPresent(directory: string, name: string, problems: string[
     return readText(join(directory, name))
   } catch (error) {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    if (!isAbsent) problems.push(`${name}: cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+    if (!isAbsent) problems.push(`${name}: cannot be read: ${whyNotRead(error)}`)
     return undefined
   }
 }

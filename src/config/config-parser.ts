@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { whyNotRead } from '../values/file-failure.js'
 import { isNodeId } from '../values/ids.js'
 import { hostAddress, hostNames, listenAddress, neighbourAddress } from './address-readers.js'
 import { cleanupSchedule } from './cleanup-schedule.js'
@@ -183,8 +184,7 @@ function readIdFile(section: Section, file: string, readFile: ReadFile): string 
   try {
     return readFile(file).trim()
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
-    section.problem('node_id_file', `${file} cannot be read, and node_id is not set: ${why}`)
+    section.problem('node_id_file', `${file} cannot be read, and node_id is not set: ${whyNotRead(error)}`)
     return undefined
   }
 }

@@ -4,6 +4,7 @@ import { POLICY_SERVER } from '../tree/hop.js'
 import { MAX_NODE_COUNT } from '../tree/nodes-list.js'
 import { isEd25519 } from '../values/file-signature.js'
 import { checkNodeId } from '../values/ids.js'
+import { isoTime } from '../values/iso-time.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
 import type { CertificateAuthority } from './certificate-authority.js'
@@ -49,7 +50,7 @@ export class RootMembership implements Joining {
     if (asked.policyServer !== undefined) checkNodeId(asked.policyServer)
     const made = makeToken(store, this.#asMember(asked), authority.hash, now())
     const { id, kind, policyServer, uses, expiresAtMs } = made
-    logger.info({ tokenId: id, kind, policyServer, uses, expiresAtMs }, 'join token made')
+    logger.info({ tokenId: id, kind, policyServer, uses, expiresAt: isoTime(expiresAtMs) }, 'join token made')
     return made
   }
 
@@ -133,7 +134,8 @@ export class RootMembership implements Joining {
         throw new RelayError('FORBIDDEN', `${id} was removed`)
       }
       store.addCertificate(certificate)
-      logger.info({ id, serial: certificate.serial, notAfterMs: certificate.notAfterMs }, 'certificate renewed')
+      const { serial, notAfterMs } = certificate
+      logger.info({ id, serial, notAfter: isoTime(notAfterMs) }, 'certificate renewed')
       await publish()
     }
     return this.#answer(id)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { whyNotRead } from '../values/file-failure.js'
 
 /** A file as it was read. */
 export interface Source {
@@ -19,8 +20,7 @@ export function readSource(file: string, what: string, maxBytes: number): Source
     const bytes = readFileSync(file)
     return { file, bytes, digest: createHash('sha256').update(bytes).digest('hex') }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`cannot read the ${what} ${file}: ${reason}`, { cause: error })
+    throw new Error(`cannot read the ${what} ${file}: ${whyNotRead(error)}`, { cause: error })
   }
 }
 

@@ -1,6 +1,7 @@
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { canonicalHost, HOST_NAME_RULE } from '../values/host-name.js'
 import { isNodeId } from '../values/ids.js'
+import { jsonProblem } from '../values/json-problem.js'
 import { isKeyHash } from '../values/key-hash.js'
 import { type ChainProblem, checkChains, MAX_CHAIN_LENGTH } from './chain-check.js'
 import { type NumberedNodes, numberNodes } from './numbered-nodes.js'
@@ -51,8 +52,7 @@ function parseObject(text: string, source: string): Record<string, unknown> {
   try {
     value = JSON.parse(json)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new NodesListError(`cannot use the nodes list ${source}: it is not complete JSON: ${reason.slice(0, 200)}`)
+    throw new NodesListError(`cannot use the nodes list ${source}: it is not complete JSON: ${jsonProblem(error)}`)
   }
   if (!isObject(value)) throw new NodesListError(`cannot use the nodes list ${source}: it is not a JSON object`)
   return value

@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Config } from '../config/config.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { whyNotRead } from '../values/file-failure.js'
 import type { ClientCertificate } from './peer-trust.js'
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
@@ -64,7 +65,7 @@ async function readUpstreamPins(
     if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
     return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
   } catch (error) {
-    const problem = `cannot read ${file} (output.upstream.server_certificate_file): ${String(error)}`
+    const problem = `cannot read ${file} (output.upstream.server_certificate_file): ${whyNotRead(error)}`
     return { upstreamPins: [], upstreamProblem: problem }
   }
 }
@@ -77,6 +78,6 @@ async function readText(file: string): Promise<string> {
   try {
     return withoutByteOrderMark(await readFile(file, 'utf8'))
   } catch (error) {
-    throw new Error(`cannot read ${file}, which the configuration names: ${String(error)}`, { cause: error })
+    throw new Error(`cannot read ${file}, which the configuration names: ${whyNotRead(error)}`, { cause: error })
   }
 }

@@ -4,6 +4,7 @@ import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
 import { asDiskFailure, isDamage } from '../values/disk-failure.js'
+import { isoTime } from '../values/iso-time.js'
 import type { Logger } from '../values/logger.js'
 import { CertificateIndex } from './certificate-index.js'
 import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import-run.js'
@@ -241,7 +242,8 @@ class TreeService implements Tree {
     for (const listener of this.#listeners) listener(this.#index)
   }
 
-  #log({ warnings, details, ...counts }: ImportReport): void {
+  #log({ warnings, details, importedAtMs, ...rest }: ImportReport): void {
+    const counts = { ...rest, ...(importedAtMs === undefined ? {} : { importedAt: isoTime(importedAtMs) }) }
     const { logger, listIsToCome = false, nodesListFile } = this.#options
     const isWaiting = listIsToCome && this.#record === undefined && !existsSync(nodesListFile)
     if (isWaiting) logger.info({}, 'waiting for this part of the tree from the policy server: there is none yet')

@@ -190,6 +190,31 @@ test('what is misspelled is told together with what is missing by it', async t =
   assert.match(stderr, /node_id.*\nwarning: main\.conf: genral: unknown key, ignored; did you mean general\?/s)
 })
 
+test('what files say and what the system says of them is told in one line of plain text', async t => {
+  const folder = await temporaryFolder(t)
+  const write = (name: string, text: string | Buffer) => writeFile(join(folder, name), text)
+  await write('list.json', '{"root": {"hostname": "root\n\u001b[31m"\n\n} no }')
+  await write('junk', '\u001b[31m\u009bnode\u0007')
+  const general = (id: string, list: string) => `[general]\n${id}\nnodes_list_file = "${list}"\n`
+  for (const [text, message] of [
+    [
+      general('node_id_file = "none"', 'x'),
+      /node_id_file: \S+none cannot be read, and node_id is not set: there is no such/
+    ],
+    [general('node_id_file = "."', 'x'), /node_id_file: \S+ cannot be read, and node_id is not set: \S+ is not a file/],
+    [general('node_id_file = "junk"', 'x'), /node_id_file: expected a node id .*, got "\\u001b\[31m\?node\\u0007"/],
+    [general('node_id = "root"', 'list.json'), /it is not complete JSON: .* (?:in JSON|is not valid JSON)/],
+    [general('node_id = "root"', 'none.json'), /none\.json cannot be read: there is no such file/]
+  ] as const) {
+    await write('main.conf', text)
+    const { stderr } = await treeline(t, ['serve', '--config', folder, '--test'])
+    assert.match(stderr, message)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    assert.doesNotMatch(stderr, /ENOENT|[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
+    assert.deepEqual(stderr.match(/^(?!treeline: )..*/gm), null, stderr)
+  }
+})
+
 test('a configuration file in place of its folder is told as such', async t => {
   const file = join(await temporaryFolder(t), 'main.conf')
   await writeFile(file, '[general]\nnode_id = "root"\n')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, lstat, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { replaceContent } from '../../src/membership/files.js'
@@ -26,6 +26,30 @@ test('init, join and key end where no folder can be made', {
     key.stderr,
     /^treeline: --out \/proc\/treeline-test\/a: the folder \/proc\/treeline-test cannot be made: ENOENT/
   )
+})
+
+test('init, join and key end before they make anything where a file has the name of a folder', async t => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'file')
+  await writeFile(file, '')
+  const bytes = Buffer.alloc(32)
+  const token = formatJoinToken({ id: 'a'.repeat(TOKEN_ID_LENGTH), secret: bytes, caHash: bytes })
+  const cases = [
+    ['--dir', file],
+    ['--dir', join(file, 'x')],
+    ['--dir', join(folder, 'new'), '--data', file]
+  ].flatMap(where => [
+    ['init', '--host', 'localhost', ...where],
+    ['join', 'https://127.0.0.1:1', '--token', token, '--id', 'n', '--host', 'localhost', ...where]
+  ])
+  for (const args of [...cases, ['key', 'generate', '--out', join(file, 'x')]]) {
+    const { code, stderr } = await treeline(t, args)
+    assert.equal(code, 2, stderr)
+    const [, option] =
+      /^treeline: (--\w+)\b.*the folder \S+ cannot be made: there is a file of that name/.exec(stderr) ?? []
+    assert.equal(option, args.at(-2), stderr)
+  }
+  assert.deepEqual(await readdir(folder), ['file'])
 })
 
 test('a replaced content leaves mode and symbolic link', async t => {

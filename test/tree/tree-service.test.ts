@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createTree, type Tree } from '../../src/tree/tree-service.js'
+import { isoTime } from '../../src/values/iso-time.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
 import { makeNodeCertificate } from '../support/node-certificates.js'
@@ -70,8 +71,11 @@ test('imports the list and the certificates, and is there again after a restart'
 test('the database remembers the time of the import, not of the restart', async t => {
   const files = makeFiles(t)
   writeNodesList(files.nodesListFile, TREE)
-  const first = files.open()
+  const lines: unknown[] = []
+  const first = files.open({ ...silentLogger, info: (members: unknown) => void lines.push(members) } as Logger)
   await first.load()
+  const importedAt = isoTime(first.status().importedAtMs ?? 0)
+  assert.ok(JSON.stringify(lines).includes(`"importedAt":"${importedAt}"`), JSON.stringify(lines))
   await first.close()
   const second = files.open()
   await second.load()
@@ -146,7 +150,7 @@ test('a file that cannot be used leaves the tree in place and shows in the statu
   const before = tree.current()
   const broken: [file: 'nodesListFile' | 'nodesCertsFile', text: string | undefined, problem: RegExp][] = [
     ['nodesListFile', '{"root": {"hostname": "ro', /nodeslist\.json: it is not complete JSON/],
-    ['nodesListFile', undefined, /cannot read the nodes list .*ENOENT/],
+    ['nodesListFile', undefined, /cannot read the nodes list .*: there is no such file/],
     ['nodesListFile', '{"a": {"hostname": "a", "policy-server": "a"}}', /"a" is its own policy server/],
     ['nodesCertsFile', pem.slice(0, 100), /certs\.pem: line 1: .*cut off/],
     [
