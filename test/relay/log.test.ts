@@ -97,7 +97,7 @@ test('a reader that has gone ends nothing', async t => {
 
 test('a full disk ends nothing; when it has room again, the log says what is missing', async t => {
   const disk = await mountSmallDisk(t, 1)
-  if (disk === undefined) return // test/integration/signals.test.ts has /dev/full, for which nobody need be root
+  if (disk === undefined) return // test/scenarios/signals.test.ts has /dev/full, for which nobody need be root
   const file = join(disk.path, 'log')
   await writeFile(file, '')
   await disk.fill()
