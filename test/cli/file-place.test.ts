@@ -8,6 +8,7 @@ import {
   readdir,
   readFile,
   rename,
+  rm,
   stat,
   symlink,
   writeFile
@@ -153,6 +154,55 @@ test('what root names is reached by no link of another user, in the middle of th
   )
   await assert.rejects(findPlace(path, 0), refusal)
   if (IS_ROOT) await assert.rejects(write(path, 'x'), refusal)
+})
+
+test('as root: a former file of another user gives root no mode, and takes away what it kept from others', async t => {
+  if (!IS_ROOT) return // files of other users take root
+  const own = await temporaryFolder(t)
+  const path = join(own, 'file')
+  const modeAfter = async (former: number, attributes?: Attributes, uid = SOMEONE.uid) => {
+    await writeFile(path, 'former')
+    await chown(path, uid, SOMEONE.gid)
+    await chmod(path, former)
+    await write(path, 'new', undefined, attributes)
+    return (await stat(path)).mode & 0o7777
+  }
+  assert.equal((await modeAfter(0o666)) & 0o022, 0, 'nobody but root may write to it')
+  assert.equal(await modeAfter(0o666, { defaultMode: 0o644 }), 0o644)
+  assert.equal(await modeAfter(0o600, { defaultMode: 0o644 }), 0o600)
+  assert.equal(await modeAfter(0o400), 0o600)
+  assert.equal(await modeAfter(0o662, { owner: SOMEONE, defaultMode: 0o644 }), 0o662, 'that of whom it is for counts')
+  assert.equal(await modeAfter(0o660, { defaultMode: 0o644 }, 0), 0o660, "that of root's counts")
+})
+
+test('a new file takes no name that is in use already, and is private from the start where it is to be', async t => {
+  const own = await temporaryFolder(t)
+  const place = await FilePlace.open(join(own, 'file'))
+  t.after(() => place.close())
+  await writeFile(join(own, 'victim'), 'victim')
+  await symlink('victim', join(own, 'link'))
+  await symlink('nothing', join(own, 'dangling'))
+  for (const name of ['victim', 'link', 'dangling']) {
+    await assert.rejects(NewFile.create(place, true, name), { code: 'EEXIST' })
+  }
+  assert.deepEqual((await readdir(own)).sort(), ['dangling', 'link', 'victim'])
+  const file = await NewFile.create(place, true)
+  assert.equal((await file.handle.stat()).mode & 0o777, 0o600)
+  await file.discard()
+})
+
+test('whatever gets the name of the new file before it is in place gets neither its owner nor its mode, and is told', async t => {
+  const own = await temporaryFolder(t)
+  await writeFile(join(own, 'victim'), 'victim', { mode: 0o600 })
+  const place = await FilePlace.open(join(own, 'file'))
+  t.after(() => place.close())
+  const file = await NewFile.create(place, true, 'new~')
+  await rm(join(own, 'new~'))
+  await symlink('victim', join(own, 'new~'))
+  const owner = IS_ROOT ? SOMEONE : { uid: SELF, gid: process.getgid?.() ?? 0 }
+  await assert.rejects(file.putInPlace({ mode: 0o666, owner }), /file was replaced by somebody else while it was put/)
+  const { uid, mode } = await stat(join(own, 'victim'))
+  assert.deepEqual([uid, mode & 0o777], [SELF, 0o600])
 })
 
 test('a folder that is replaced by a link to another one stays the place; the new file is private, and only permissions are copied', async t => {
