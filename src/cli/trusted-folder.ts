@@ -55,8 +55,9 @@ async function checkFolder(path: string, folder: HeldFolder, { trust, isOwners, 
   }
   if ((mode & STICKY) === 0) {
     if ((mode & constants.S_IWOTH) !== 0) throw notTrusted(path, `everyone may write in the folder ${folder.path}`)
-    const isOfTheirGroup = gid === trust.owner?.gid && (isLast || isOfOwner)
-    if ((mode & constants.S_IWGRP) !== 0 && gid !== ROOT && !isOfTheirGroup) {
+    // The bits of a group may stand for the users of an access control list, those of root's group as well.
+    const isOfTheirGroup = gid !== ROOT && gid === trust.owner?.gid && (isLast || isOfOwner)
+    if ((mode & constants.S_IWGRP) !== 0 && !isOfTheirGroup) {
       throw notTrusted(path, `group ${gid} may write in the folder ${folder.path}`)
     }
   }

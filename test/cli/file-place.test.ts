@@ -100,6 +100,19 @@ test('a folder that others may write is refused, but for one where each can chan
   await assert.rejects(write(join(folder, 'file'), 'x', ofGroup), /group \d+ may write in the folder/)
 })
 
+test("as root: a folder that root's own group may write is refused, as its bits may stand for an access control list", async t => {
+  if (!IS_ROOT) return // a folder of root's group takes root
+  const own = await temporaryFolder(t)
+  const folder = join(own, 'shared')
+  await mkdir(folder)
+  await chmod(folder, 0o775)
+  const refusal = /group 0 may write in the folder .*shared/
+  await assert.rejects(write(join(folder, 'file'), 'x', { uid: 0 }), refusal)
+  await assert.rejects(write(join(folder, 'file'), 'x', { uid: 0, owner: { uid: 0, gid: 0 } }), refusal)
+  await assert.rejects(write(join(folder, 'file'), 'x', { uid: 0, owner: { ...SOMEONE, gid: 0 } }), refusal)
+  assert.deepEqual(await readdir(folder), [])
+})
+
 test('links of our own are followed, in the middle and at the end', async t => {
   const own = await temporaryFolder(t)
   await mkdir(join(own, 'a', 'b'), { recursive: true })
