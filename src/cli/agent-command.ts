@@ -1,6 +1,6 @@
-import { access, constants } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import { UsageError } from './command-error.js'
+import { whyNotRunnable } from './start-places-check.js'
 
 export const COMMAND_OPTION = [
   '--command <file>',
@@ -16,10 +16,7 @@ export function readCommand(text: string): string {
 
 /** A line for whoever set the machine up, where runs of it cannot succeed yet. @param setting and its file */
 export async function commandHint(command: string, setting: string): Promise<string> {
-  try {
-    await access(command, constants.X_OK)
-    return ''
-  } catch {
-    return `\nnote: ${command} is not there, or may not be run: runs of this machine fail until it is, or until ${setting} names another program`
-  }
+  const why = await whyNotRunnable(command)
+  if (why === undefined) return ''
+  return `\nnote: ${command} ${why}: runs of this machine fail until that is mended, or until ${setting} names another program`
 }

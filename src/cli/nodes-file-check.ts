@@ -2,23 +2,23 @@ import { readFile } from 'node:fs/promises'
 import { errorMessage } from './command-error.js'
 import { whyUnreadable } from './named-file.js'
 
-const KEY = 'general.nodes_list_file'
-
 /**
- * @param parse as the relay does; throws what is wrong with the list
- * @returns what would keep a relay from using its nodes list: it starts all the same, and then knows no nodes
+ * @param setting that names the file
+ * @param parse as the relay does; throws what is wrong with the file
+ * @returns what would keep a relay from using its nodes list or their certificates: it starts all the same, and then
+ *   knows no nodes
  */
-export async function checkNodesFile(path: string, parse: (text: string) => void): Promise<string | undefined> {
-  let text: string
+export async function checkNodesFile(setting: string, path: string, parse: (bytes: Buffer) => void): Promise<string[]> {
+  let bytes: Buffer
   try {
-    text = await readFile(path, 'utf8')
+    bytes = await readFile(path)
   } catch (error) {
-    return whyUnreadable(KEY, path, error)
+    return [whyUnreadable(setting, path, error)]
   }
   try {
-    parse(text)
-    return undefined
+    parse(bytes)
+    return []
   } catch (error) {
-    return `${KEY}: ${errorMessage(error)}`
+    return [`${setting}: ${errorMessage(error)}`]
   }
 }

@@ -50,23 +50,43 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
   const { problems, warnings } = await checkRelayStart(config)
   for (const problem of problems) tell(problem)
   for (const warning of warnings) tell(`warning: ${warning}`)
-  const { checkNodesFile } = await import('./nodes-file-check.js')
-  const { parseNodesList } = await import('../tree/nodes-list.js')
-  const { nodesListFile } = config.general
-  const isAwaited = config.tree.source === 'policy-server' && !existsSync(nodesListFile)
-  const parse = (text: string) => parseNodesList(text, nodesListFile)
-  const problem = isAwaited ? undefined : await checkNodesFile(nodesListFile, parse)
-  if (problem !== undefined) tell(`error: ${problem}`)
+  const unusable = await nodesProblems(config)
+  for (const problem of unusable) tell(`error: ${problem}`)
   if (problems.length > 0) return BAD_CONFIGURATION
-  const isNoticed = warnings.length > 0 || problem !== undefined || config.notices.some(({ level }) => level !== 'note')
+  const isNoticed = warnings.length > 0 || unusable.length > 0 || config.notices.some(({ level }) => level !== 'note')
   if (strict && isNoticed) {
     tellStrict(directory)
     return BAD_CONFIGURATION
   }
-  const hasErrors = problem !== undefined || config.notices.some(({ level }) => level === 'error')
+  const hasErrors = unusable.length > 0 || config.notices.some(({ level }) => level === 'error')
   const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
   process.stdout.write(`${directory}: the configuration ${verdict}\n`)
   return 0
+}
+
+/** What is wrong with the nodes list and their certificates, where they are not still to come. */
+async function nodesProblems({ general, tree }: Config): Promise<string[]> {
+  const { checkNodesFile } = await import('./nodes-file-check.js')
+  const { parseNodesList } = await import('../tree/nodes-list.js')
+  const { parseCertificates } = await import('../tree/certificates-list.js')
+  const { identify } = await import('../tree/import-tree.js')
+  const { nodesListFile, nodesCertsFile } = general
+  const isAwaited = tree.source === 'policy-server' && !existsSync(nodesListFile)
+  const ofList = isAwaited
+    ? []
+    : await checkNodesFile('general.nodes_list_file', nodesListFile, bytes => {
+        parseNodesList(bytes.toString('utf8'), nodesListFile)
+      })
+  if (!existsSync(nodesCertsFile)) return ofList // no node has a certificate then
+  const ofCertificates = await checkNodesFile('general.nodes_certs_file', nodesCertsFile, bytes => {
+    let count = 0
+    for (const { der, line } of parseCertificates(bytes, nodesCertsFile)) {
+      identify(der, line, nodesCertsFile)
+      count += 1
+    }
+    if (count === 0 && bytes.length > 0) throw new Error(`${nodesCertsFile} holds no certificate`)
+  })
+  return [...ofList, ...ofCertificates]
 }
 
 function readConfig(directory: string): Config | undefined {

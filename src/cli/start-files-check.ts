@@ -1,6 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { constants } from 'node:fs'
-import { access, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { AgentConfig } from '../config/agent-config.js'
 import type { Config } from '../config/config.js'
 import { MIN_TOKEN_LENGTH } from '../values/admin-token.js'
@@ -14,6 +13,7 @@ import { readSigningKey } from './key-files.js'
 import { whyUnreadable } from './named-file.js'
 import { findOwner } from './owner.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
+import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
 
 /** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
 export interface StartCheck {
@@ -49,6 +49,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const { storage, sharedFiles, sharedFolder } = config
   problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
+  problems.push(...socketProblems(general.socket), ...listenProblems(general))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
@@ -156,10 +157,6 @@ async function checkToken(problems: string[], file: NamedFile | undefined): Prom
 
 async function commandWarnings(command: NamedFile | undefined, consequence: string): Promise<string[]> {
   if (command === undefined) return []
-  try {
-    await access(command.path, constants.X_OK)
-    return []
-  } catch {
-    return [`${command.key} ${command.path} is not there, or may not be run by this user: ${consequence} until it is`]
-  }
+  const why = await whyNotRunnable(command.path)
+  return why === undefined ? [] : [`${command.key} ${command.path} ${why}: ${consequence} until that is mended`]
 }

@@ -107,7 +107,8 @@ function* listedCertificates(
   }
 }
 
-function identify(der: Buffer, line: number, file: string) {
+/** What a certificate of a certificates file says of its owner. @throws {Error} that names the file and the line */
+export function identify(der: Buffer, line: number, file: string) {
   try {
     return readIdentity(der)
   } catch (error) {

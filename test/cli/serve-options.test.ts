@@ -76,6 +76,21 @@ test('serve --test: in order, usable with errors, unusable', async t => {
     assert.match(badList.stderr, /^treeline: error: general\.nodes_list_file: /)
     assert.match(badList.stderr, message)
   }
+  await writeFile(list, '{"root": {"hostname": "root.example.com", "policy-server": "root"}}')
+  const certificates = join(folder, 'certs.pem')
+  for (const [text, message] of [
+    ['nothing of the kind', /certs\.pem holds no certificate$/m],
+    ['-----BEGIN CERTIFICATE-----\nAAAA\n', /certs\.pem: line 1: this certificate has no end/],
+    ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', /certs\.pem: line 1: this is no certificate/]
+  ] as const) {
+    await writeFile(certificates, text)
+    const { code, stderr } = await check(`${root}nodes_certs_file = "certs.pem"\n`)
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /^treeline: error: general\.nodes_certs_file: /)
+    assert.match(stderr, message)
+  }
+  const folderThere = await check(`${root}nodes_certs_file = "."\n`)
+  assert.match(folderThere.stderr, /error: general\.nodes_certs_file \S+ cannot be read: it is a folder; name a file/)
   await rm(list)
   assert.match((await check(root)).stderr, /nodeslist\.json cannot be read: there is no such file; check the path\n$/)
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, chmod, copyFile, readFile, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { checkAgentStart, checkRelayStart } from '../../src/cli/start-files-check.js'
@@ -150,4 +150,42 @@ test('what an agent cannot use is found: a signing key that is none, an owner an
   assert.match(problems.join('\n'), /^signing_key_file .*sign.key/m)
   assert.match(problems.join('\n'), /knows no user no-such-user/)
   assert.match(warnings.join('\n'), /^agent.receive: command \/nope\/x is not there/m)
+})
+
+test('places that cannot be are found: a socket, ports that are the same, commands that are folders', async t => {
+  const folder = await makeRelayFolder(t)
+  const { general, ...config } = loadConfig(folder)
+  const check = async (changes: Partial<typeof general>) =>
+    (await checkRelayStart({ ...config, general: { ...general, ...changes } })).problems
+  assert.deepEqual(await check({ socket: join(folder, 'sock') }), [])
+  assert.match(
+    (await check({ socket: join(folder, 'none/sock') })).join(),
+    /general\.socket .*: there is no folder .*none;/
+  )
+  assert.match(
+    (await check({ socket: join(folder, 'main.conf') })).join(),
+    /main\.conf is there already, and is no socket/
+  )
+  const everywhere = { host: '0.0.0.0', port: general.listen.port }
+  assert.match(
+    (await check({ proxyListen: general.listen })).join(),
+    /^general\.proxy_listen 127\.0\.0\.1:3030 and general\.listen 127\.0\.0\.1:3030 are the same port/
+  )
+  assert.match(
+    (await check({ proxyListen: everywhere })).join(),
+    /general\.proxy_listen 0\.0\.0\.0:3030 and general\.listen/
+  )
+  assert.deepEqual(await check({ proxyListen: { host: '127.0.0.2', port: general.listen.port } }), [])
+
+  const command = '/etc'
+  const relay = await checkRelayStart({ ...config, general, remoteRun: { ...config.remoteRun, command } })
+  assert.match(relay.warnings.join('\n'), /^remote_run\.command \/etc is no file: remote runs fail/m)
+  const own = loadAgentConfig(await makeAgentFolder(t))
+  const agent = await checkAgentStart({ ...own, agent: { ...own.agent, command } })
+  assert.match(agent.warnings.join('\n'), /^agent\.command \/etc is no file: runs fail/m)
+  await rm(join(folder, 'ca.pem'))
+  assert.match(
+    (await checkRelayStart({ ...config, general })).problems.join(),
+    /tree\.ca_file .* cannot be read: there is no/
+  )
 })
