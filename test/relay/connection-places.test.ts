@@ -87,6 +87,23 @@ test('of too many connections the oldest unused one of the largest source makes 
   assert.deepEqual(await closedOf(crowd), [2])
 })
 
+test('the addresses of a network of 64 bits are one source', async t => {
+  const shared = await openShared(t)
+  const few = await several(t, shared, '127.0.0.2', 2)
+  const crowd: Socket[] = []
+  for (let index = 1; index < MAX; index += 1) {
+    shared.server.prependOnceListener('connection', socket => {
+      // this machine has one IPv6 address of its own
+      Object.defineProperty(socket, 'remoteAddress', { value: `2001:db8::${index}` })
+    })
+    crowd.push(await connectFrom(t, shared, '127.0.0.3'))
+  }
+  await eventually('the last one to be closed', () => crowd.at(-1)?.closed)
+  assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.4')))
+  assert.deepEqual(await closedOf(crowd), [0, MAX - 2])
+  for (const socket of few) assert.ok(await isServed(socket))
+})
+
 test('an offer of a protocol that is not spoken makes no link: such a connection makes room', async t => {
   const shared = await openShared(t)
   const crowd = await several(t, shared, '127.0.0.3', MAX)

@@ -185,6 +185,35 @@ test('a source begins one handshake at a time until one has cost little, then a 
   assert.equal(answered.length, 16)
 })
 
+/** This machine has one IPv6 address of its own: the server is told of another one. */
+function comesFrom(gate: Server, address: string): void {
+  gate.prependOnceListener('connection', socket => {
+    Object.defineProperty(socket, 'remoteAddress', { value: address })
+  })
+}
+
+test('the addresses of a network of 64 bits are one source, those of another are not', async t => {
+  const gate = await openGate(t, { turnMs: 0, restMs: () => 0 })
+  const hello = await clientHello(t)
+  const begun: string[] = []
+  const beginFrom = async (address: string) => {
+    comesFrom(gate, address)
+    const socket = await connectFrom(t, gate, '127.0.0.1')
+    socket.once('data', () => begun.push(address))
+    socket.write(hello)
+    return socket
+  }
+  const first = await beginFrom('2001:db8::1')
+  await eventually('the first', () => begun.length === 1)
+  await beginFrom('2001:db8::ffff:ffff:ffff:ffff')
+  await beginFrom('2001:db8:0:1::1')
+  await eventually('the other network', () => begun.length === 2)
+  for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9'))
+  assert.deepEqual(begun, ['2001:db8::1', '2001:db8:0:1::1'])
+  first.destroy()
+  await eventually('the next of the first network', () => begun.length === 3)
+})
+
 test('a handshake that does not go on is given up when others of its source wait for it, and only then', async t => {
   const gate = await openGate(t, { patienceMs: 50, restMs: () => 0, helloLimitMs: FOR_EVER_MS })
   const hello = await clientHello(t)
