@@ -184,6 +184,17 @@ test('--async prints the id and leaves', async t => {
   assert.equal(formOf(relay.requests[0]).asynchronous, 'true')
 })
 
+test('a run on all nodes where there are none has run nothing, which is no success', async t => {
+  const handlers: Record<string, Handler> = {
+    'POST remote-run/all': (_, response) => sendEvents(response, [START, END]),
+    'GET nodes': () => ({ nodes: [{ id: 'relay-1', hostname: 'x', below: false }] })
+  }
+  for (const batch of [[], ['--batch', '5']]) {
+    const { code, stderr } = await run(t, handlers, '--all', ...batch)
+    assert.deepEqual([code, stderr], [1, 'treeline: no node is below this relay: nothing was run\n'], batch.join(' '))
+  }
+})
+
 test('a relay that speaks text alone, and one that refuses', async t => {
   const text: Handler = (_, response) => {
     response.writeHead(200, { 'content-type': 'text/plain' }).end('done\n')

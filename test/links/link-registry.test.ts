@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { makeAgentCertificate } from '../../demo/pki.js'
+import { createLinkAdministration } from '../../src/links/link-administration.js'
+import { nextLinkId } from '../../src/links/link-id.js'
 import { LinkRegistry } from '../../src/links/link-registry.js'
 import type { LinkOwner, UpperLink } from '../../src/links/upper-link.js'
 import { silentLogger } from '../../src/values/logger.js'
@@ -10,15 +12,12 @@ import { makeLowerSide, startUpperSide } from '../support/links.js'
 
 const MINUTE_MS = 60_000
 
-let made = 0
-
 /** As much of a link as the registry looks at. */
 function linkOf(owner: LinkOwner, streams = 0): UpperLink {
-  made += 1
   const closed = new Promise<string>(() => undefined)
   const bytes = { received: 0, sent: 0 }
   const link = {
-    id: `link-${made}`,
+    id: nextLinkId(),
     owner,
     streams,
     bytes,
@@ -82,4 +81,16 @@ test('more than three replacements within a minute are reported, once, as two ma
   for (let again = 0; again < 4; again += 1) open(1_000)
   assert.equal(lines.length, 1)
   assert.match(lines[0] ?? '', /"id":"node-1".*two machines with one identity/)
+})
+
+test('links are listed the oldest first, page after page, in whatever order they were let in', () => {
+  const registry = new LinkRegistry({ max: 100, logger: silentLogger })
+  const links = Array.from({ length: 12 }, (_, index) => linkOf({ kind: 'node', id: `node-${index}` }))
+  const ids = links.map(({ id }) => id)
+  for (const link of [...links.slice(5), ...links.slice(0, 5)]) registry.add(link)
+  const { list } = createLinkAdministration(registry)
+  const listed = (after: string | undefined, limit: number) => list(after, limit).map(({ linkId }) => linkId)
+  assert.deepEqual(listed(undefined, 100), ids)
+  assert.deepEqual(listed(undefined, 5), ids.slice(0, 5))
+  assert.deepEqual(listed(ids[4], 100), ids.slice(5))
 })

@@ -65,6 +65,20 @@ test('a unit that is written has all that the shipped one has', async () => {
   }
 })
 
+test('a service manager waits for ready, and starts again what has ended in whatever way', async () => {
+  const folder = join(import.meta.dirname, '../../deploy/systemd')
+  for (const shipped of ['treeline.service', 'treeline-agent.service']) {
+    const unit = directives(await readFile(join(folder, shipped), 'utf8'))
+    for (const [key, value] of [
+      ['Type', 'notify'],
+      ['NotifyAccess', 'all'],
+      ['Restart', 'always']
+    ] as const) {
+      assert.equal(unit.get(`Service.${key}`), value, `${shipped}: ${key}`)
+    }
+  }
+})
+
 test('its names are its own, and it may write to its folders alone', () => {
   assert.equal(unitName(RELAY), 'treeline-relay-relay-1.service')
   assert.equal(unitName(AGENT), 'treeline-agent-node-1.service')
