@@ -10,6 +10,9 @@ import { SourceQueue } from '../values/source-queue.js'
 /** Connections that are looked at for an unused one when all places are taken. */
 const MAX_LOOKED_AT = 100
 
+/** Of an answer of which its caller has taken nothing for so long the connection counts as unused. */
+const STALLED_MS = 10_000
+
 export interface PlaceOptions {
   /** Connections at once. */
   readonly max: number
@@ -17,6 +20,8 @@ export interface PlaceOptions {
   readonly isKnownAddress: (address: string) => boolean
   /** The same, by the certificate that was shown. */
   readonly isNeighbour?: (socket: TLSSocket) => boolean
+  /** @default 10,000 */
+  readonly stalledMs?: number
 }
 
 /** A connection that has a place. */
@@ -25,7 +30,9 @@ interface Place {
   readonly socket: Socket
   readonly isKnown: boolean
   /** Speaks HTTP: the socket itself, or the TLS over it. */
-  connection: Duplex
+  connection: Socket
+  /** How far an answer had come, and when it was first seen there. */
+  seen?: { readonly atMs: number; readonly sent: number; readonly unsent: number }
 }
 
 /**
@@ -36,7 +43,7 @@ interface Place {
 export function shareConnections(
   listening: TcpServer,
   http: HttpServer | HttpsServer,
-  { max, isKnownAddress, isNeighbour = () => false }: PlaceOptions
+  { max, isKnownAddress, isNeighbour = () => false, stalledMs = STALLED_MS }: PlaceOptions
 ): void {
   const places = new Set<Place>()
   /** By the caller's address and port. */
@@ -52,7 +59,7 @@ export function shareConnections(
       return
     }
     const address = socket.remoteAddress ?? ''
-    const place = { source: sourceOf(address), socket, isKnown: isKnownAddress(address), connection: socket }
+    const place: Place = { source: sourceOf(address), socket, isKnown: isKnownAddress(address), connection: socket }
     if (places.size >= max && !makeRoom(place)) {
       socket.destroy()
       return
@@ -78,7 +85,7 @@ export function shareConnections(
       const oldest = isKnown ? strangers.oldestOfLargest() : strangers.oldestDueTo(source)
       if (oldest === undefined) return false
       strangers.delete(oldest.source, oldest)
-      if (answerUnderWay(oldest.connection) === undefined) {
+      if (answerUnderWay(oldest.connection) === undefined || isStalled(oldest, stalledMs)) {
         places.delete(oldest)
         oldest.socket.destroy()
         return true
@@ -108,6 +115,15 @@ export function shareConnections(
     if (isNeighbour(socket)) take(socket)
     else putBack(place)
   })
+}
+
+/** Whether an answer waits for a caller that takes nothing; it shows when a connection is looked at again. */
+function isStalled(place: Place, limitMs: number): boolean {
+  const { bytesWritten: sent, writableLength: unsent } = place.connection
+  const { seen } = place
+  if (unsent > 0 && seen?.sent === sent && seen.unsent === unsent) return performance.now() - seen.atMs >= limitMs
+  place.seen = { atMs: performance.now(), sent, unsent }
+  return false
 }
 
 function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

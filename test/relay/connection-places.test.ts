@@ -10,6 +10,8 @@ import { head } from '../support/raw-client.js'
 
 const MAX = 10
 const KNOWN = '127.0.0.99'
+/** More than the buffers of two sockets take. */
+const LONG = Buffer.alloc(32 * 1024 * 1024)
 
 interface Shared {
   readonly server: Server
@@ -18,14 +20,15 @@ interface Shared {
   readonly upgraded: Socket[]
 }
 
-async function openShared(t: TestContext): Promise<Shared> {
+async function openShared(t: TestContext, stalledMs = 3_600_000): Promise<Shared> {
   const lasting: ServerResponse[] = []
   const upgraded: Socket[] = []
   const server = createServer((request, response) => {
     if (request.url === '/lasting') lasting.push(response)
+    else if (request.url === '/long') response.end(LONG)
     else response.end('served')
   })
-  shareConnections(server, server, { max: MAX, isKnownAddress: address => address === KNOWN })
+  shareConnections(server, server, { max: MAX, isKnownAddress: address => address === KNOWN, stalledMs })
   serveUpgrades(server, 'connection', {
     takes: ({ headers }) => headers.upgrade === 'websocket',
     upgrade: (_request, socket) => void upgraded.push(socket as Socket)
@@ -124,4 +127,18 @@ test('callers that are known make no room, and get it from strangers; the last s
   assert.equal(await isServed(await connectFrom(t, shared, '127.0.0.3')), false)
   assert.equal(await isServed(await connectFrom(t, shared, KNOWN)), false)
   for (const socket of known) assert.ok(await isServed(socket))
+})
+
+test('whoever takes nothing of an answer makes room, whoever waits for one does not', async t => {
+  const shared = await openShared(t, 0)
+  const crowd = await several(t, shared, '127.0.0.3', MAX)
+  for (const [index, socket] of crowd.entries()) {
+    if (index === 1) socket.pause()
+    socket.write(request(index === 1 ? '/long' : '/lasting'))
+  }
+  await eventually('all to be asked', () => shared.lasting.length === MAX - 1)
+  await eventually('the others to be served', async () => isServed(await connectFrom(t, shared, '127.0.0.4')))
+  assert.equal(crowd.filter(socket => socket.closed).length, 0, 'it has not read so far')
+  crowd[1]?.resume()
+  assert.deepEqual(await closedOf(crowd), [1])
 })
