@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { constants, fstatSync, type Stats } from 'node:fs'
-import { open } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { cannotBeWritten, FilePlace, statIfThere } from './file-place.js'
+import { CommandError } from './command-error.js'
+import { cannotBeWritten, FilePlace } from './file-place.js'
 import { type Attributes, NewFile } from './new-file.js'
+import { findStream, type OpenStream } from './stream-place.js'
 import type { FolderTrust } from './trusted-folder.js'
 
 /** Where a file goes that is verified before anything of it is there. To be closed. */
@@ -33,39 +33,18 @@ export async function openDestination(path: string, { trust, mayStream }: Destin
   const place = await FilePlace.open(stream === undefined ? path : spoolPath(), trust)
   return {
     isStream: stream !== undefined,
-    create: isPrivate =>
-      NewFile.create(place, isPrivate || stream !== undefined).catch((error: unknown) => {
+    create: async isPrivate => {
+      try {
+        const file = await NewFile.create(place, isPrivate || stream !== undefined)
+        if (stream !== undefined) await file.unname()
+        return file
+      } catch (error) {
         throw cannotBeWritten(stream === undefined ? path : tmpdir(), error)
-      }),
+      }
+    },
     finish: (file, attributes) => (stream === undefined ? file.putInPlace(attributes) : empty(file, path, stream)),
     close: () => place.close()
   }
-}
-
-/** Opens what is there to be written to. */
-type OpenStream = () => Promise<{ readonly writable: Writable; readonly mayEnd: boolean }>
-
-async function findStream(path: string): Promise<OpenStream | undefined> {
-  const found = await statIfThere(path)
-  if (found === undefined) return undefined
-  // Opened by its path, a redirected output would be another place in the same file.
-  if (isSame(found, fstatSync(1))) return async () => ({ writable: process.stdout, mayEnd: false })
-  if (isSame(found, fstatSync(2))) return async () => ({ writable: process.stderr, mayEnd: false })
-  if (!isWrittenTo(found)) return undefined
-  return async () => {
-    const handle = await open(path, constants.O_WRONLY | constants.O_NOCTTY)
-    if (isWrittenTo(await handle.stat())) return { writable: handle.createWriteStream(), mayEnd: true }
-    await handle.close()
-    throw new Error('it was replaced meanwhile')
-  }
-}
-
-function isWrittenTo(stats: Stats): boolean {
-  return stats.isFIFO() || stats.isCharacterDevice() || stats.isBlockDevice()
-}
-
-function isSame(one: Stats, other: Stats): boolean {
-  return one.dev === other.dev && one.ino === other.ino
 }
 
 /** What was written to a stream cannot be taken back: the file waits here until it is verified. */
@@ -79,7 +58,7 @@ async function empty(file: NewFile, path: string, openStream: OpenStream): Promi
     await pipeline(file.handle.createReadStream({ start: 0, autoClose: false }), writable, { end: mayEnd })
     return await file.handle.stat()
   } catch (error) {
-    throw cannotBeWritten(path, error)
+    throw error instanceof CommandError ? error : cannotBeWritten(path, error)
   } finally {
     await file.discard()
   }

@@ -10,7 +10,8 @@ export function notAFile(named: string, found: Stats): CommandError {
   return new UsageError(`${named} is ${kindOf(found)}; ${advice}`)
 }
 
-function kindOf(stats: Stats): string {
+/** As a message says it. */
+export function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return 'a folder'
   if (stats.isFIFO()) return 'a FIFO'
   if (stats.isSocket()) return 'a socket'

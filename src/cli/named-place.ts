@@ -16,15 +16,15 @@ export async function findPlace(path: string, euid = process.geteuid?.()): Promi
   return euid === ROOT && process.platform === 'linux' ? walkAsRoot(resolve(path)) : followToEnd(resolve(path), euid)
 }
 
+/** As {@link findPlace} looks at the links, for what is opened by its path. A pipe of this process has one that leads to no name. */
+export async function checkLinks(path: string, euid = process.geteuid?.()): Promise<void> {
+  if (euid === ROOT && process.platform === 'linux') return (await walkWithLinks(resolve(path))).folder.close()
+  const link = await ifThere(lstat(path))
+  if (link?.isSymbolicLink() === true) refuseForeign(path, linkAtEnd(path, link, await readlink(path)), euid)
+}
+
 async function walkAsRoot(path: string): Promise<FoundName> {
-  let last: FoundLink | undefined
-  const place = await walkPath(path, {
-    checkLink: link => {
-      checkLink(path, link, ROOT)
-      last = link
-    },
-    noFolder: missing => noFolder(path, missing)
-  })
+  const { last, ...place } = await walkWithLinks(path)
   try {
     if (last?.isEnd === true && (await place.folder.find(place.name)) === undefined)
       throw leadsNowhere(path, last.target)
@@ -33,6 +33,19 @@ async function walkAsRoot(path: string): Promise<FoundName> {
     await place.folder.close()
     throw error
   }
+}
+
+/** @returns the last link as well */
+async function walkWithLinks(path: string): Promise<FoundName & { readonly last: FoundLink | undefined }> {
+  let last: FoundLink | undefined
+  const place = await walkPath(path, {
+    checkLink: link => {
+      refuseForeign(path, link, ROOT)
+      last = link
+    },
+    noFolder: missing => noFolder(path, missing)
+  })
+  return { ...place, last }
 }
 
 async function followToEnd(path: string, euid: number | undefined): Promise<FoundName> {
@@ -46,7 +59,7 @@ async function followLink(path: string, euid: number | undefined): Promise<strin
   const link = await ifThere(lstat(path))
   if (link?.isSymbolicLink() !== true) return path
   const target = await readlink(path)
-  checkLink(path, { at: path, uid: link.uid, target, isEnd: true }, euid)
+  refuseForeign(path, linkAtEnd(path, link, target), euid)
   try {
     return await realpath(path)
   } catch (error) {
@@ -55,7 +68,11 @@ async function followLink(path: string, euid: number | undefined): Promise<strin
   }
 }
 
-function checkLink(path: string, { at, uid, target, isEnd }: FoundLink, euid: number | undefined): void {
+function linkAtEnd(path: string, { uid }: Stats, target: string): FoundLink {
+  return { at: path, uid, target, isEnd: true }
+}
+
+function refuseForeign(path: string, { at, uid, target, isEnd }: FoundLink, euid: number | undefined): void {
   if (uid === ROOT || uid === euid) return
   const advice = `is a symbolic link of user ${uid} and is not followed; name the ${isEnd ? 'file' : 'folder'} that it leads to: ${target}`
   throw new UsageError(at === path ? `${at} ${advice}` : `${path} cannot be written: ${at} ${advice}`)

@@ -55,9 +55,14 @@ export class NewFile {
     throw new CommandError(`${this.place.path} was replaced by somebody else while it was put in place`)
   }
 
+  /** Removes its name: it lives no longer than this process, however that ends, and cannot be put in place. */
+  async unname(): Promise<void> {
+    await removeIfThere(this.place.folder, this.name)
+  }
+
   async discard(): Promise<void> {
     await this.handle.close()
-    await removeIfThere(this.place.folder, this.name)
+    await this.unname()
   }
 }
 

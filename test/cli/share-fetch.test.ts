@@ -2,15 +2,16 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { appendFile, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, mkdir, open, readdir, readFile, rmdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { treelineCommand } from '../../demo/relay-process.js'
 import { readPublicKey } from '../../src/values/file-signature.js'
 import { startSmallRelay } from '../support/small-relay.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
@@ -167,6 +168,30 @@ test('what is no regular file is written to, and never replaced; a link is follo
   assert.deepEqual([throughFifo.code, throughFifo.stdout], [0, ''])
   assert.ok((await stat(path('fifo'))).isFIFO())
 
+  const toPipe = treelineCommand(['fetch', 'a', 'id', '/dev/fd/3', '--target', 'b', '--server', relay.url])
+  const script = ['-c', '"$@" 3>&1 >&2 | cat', 'sh', toPipe.program, ...toPipe.args]
+  const throughPipe = await startProcess(t, 'sh', script, {}).ended
+  assert.equal(throughPipe.stdout, content.toString(), throughPipe.stderr)
+
+  await mkdir(path('tmp'))
+  const env = { TMPDIR: path('tmp') }
+  const args = ['fetch', 'a', 'id', path('fifo'), '--target', 'b', '--server', relay.url]
+  const waiting = startTreeline(t, args, env)
+  const reader = await open(path('fifo'))
+  await reader.read(Buffer.alloc(1)) // it writes now, and waits for more room
+  assert.deepEqual(await readdir(path('tmp')), [], 'what waits has no name')
+  waiting.child.kill()
+  assert.equal((await waiting.ended).code, null)
+  await reader.close()
+  await rmdir(path('tmp'))
+
+  const isRoot = process.getuid?.() === 0 // without root, nobody makes devices
+  const device = isRoot ? path('device') : '/dev/null'
+  if (isRoot) await promisify(execFile)('mknod', [device, 'c', '1', '3'])
+  const toDevice = await fetch(device)
+  assert.deepEqual([toDevice.code, toDevice.stdout], [0, ''], toDevice.stderr)
+  assert.equal((await stat(device)).isCharacterDevice(), true)
+
   const toOutput = await fetch('/dev/stdout')
   assert.equal(toOutput.stdout, content.toString(), 'and nothing else')
   assert.equal(toOutput.code, 0, toOutput.stderr)
@@ -189,7 +214,7 @@ test('what is no regular file is written to, and never replaced; a link is follo
   relay.files.set(name, { ...file, content: Buffer.from('evil') })
   const forged = await fetch('/dev/stdout')
   assert.deepEqual([forged.code, forged.stdout], [1, ''], 'nothing comes before it is verified')
-  const left = ['agent.key', 'dangling', 'data', 'fifo', 'link', 'other']
+  const left = ['agent.key', 'dangling', 'data', ...(isRoot ? ['device'] : []), 'fifo', 'link', 'other']
   assert.deepEqual([(await readdir(folder)).sort(), await readdir(path('other'))], [left, ['real']])
 })
 
