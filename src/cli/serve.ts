@@ -7,8 +7,9 @@ import { createLog } from '../relay/log.js'
 import { sharedFilesFolder, storageFolder, takeFolders } from '../storage/own-folder.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
-import { asDiskFailure } from '../values/disk-failure.js'
+import { asDiskFailure, isDamage } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
+import { RelayError } from '../values/relay-error.js'
 import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
@@ -38,10 +39,20 @@ export async function runServe({ config: directory, test = false, strict = false
   try {
     return await serve(config)
   } catch (error) {
-    const named = asDiskFailure(error, storageFolders(config))
+    const named = await startFailure(error, config)
     tell(`cannot start: ${named instanceof Error ? named.message : String(named)}`)
     return CANNOT_START
   }
+}
+
+/** Damage that shows only when a page is read: of the state, as a damaged tree is made anew. */
+async function startFailure(error: unknown, config: Config): Promise<unknown> {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  if (!isDamage(cause) || !(error === cause || error instanceof RelayError)) {
+    return asDiskFailure(error, storageFolders(config))
+  }
+  const { unusable } = await import('../storage/database.js')
+  return unusable(join(config.storage.path, 'state.db'), 'state', cause)
 }
 
 /** Says what is wrong with a configuration that can be read. @returns the exit code */

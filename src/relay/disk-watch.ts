@@ -1,4 +1,4 @@
-import { open, unlink } from 'node:fs/promises'
+import { open, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rememberPlace } from '../storage/same-place.js'
 import { diskFailure, type StorageFolder, vanished } from '../values/disk-failure.js'
@@ -10,6 +10,8 @@ const ANSWER_LIMIT_MS = 5_000
 const PROBE_BYTES = 4_096
 /** `~` is in no id. */
 const PROBE = '.probe~'
+/** Of a relay, in its two folders. */
+const INNER_FOLDERS: readonly string[] = ['runs', '.incoming~', '.outbox~']
 
 interface WatchedFolder extends StorageFolder {
   readonly isSame: () => boolean
@@ -52,6 +54,8 @@ async function probe(folder: WatchedFolder): Promise<string | undefined> {
   const path = join(folder.path, PROBE)
   try {
     if (!folder.isSame()) return vanished(folder.path, folder).message
+    const replaced = await fileInPlaceOf(folder)
+    if (replaced !== undefined) return replaced
     const file = await open(path, 'w', 0o600)
     try {
       await file.write(Buffer.alloc(PROBE_BYTES, '.'))
@@ -65,6 +69,18 @@ async function probe(folder: WatchedFolder): Promise<string | undefined> {
     const reason = error instanceof Error ? error.message : String(error)
     return named?.message ?? `${folder.setting} (${folder.path}) cannot be written to: ${reason}`
   }
+}
+
+/** What is missing is made again when it is needed; a file in its place keeps it from being made. */
+async function fileInPlaceOf({ setting, path }: WatchedFolder): Promise<string | undefined> {
+  for (const name of INNER_FOLDERS) {
+    const inner = join(path, name)
+    const found = await stat(inner).catch(() => undefined)
+    if (found?.isFile() === true) {
+      return `${inner} in ${setting} (${path}) is a file, where a folder belongs; move it away: the folder is made again`
+    }
+  }
+  return undefined
 }
 
 function withinLimit(work: Promise<string | undefined>, { setting, path }: StorageFolder): Promise<string | undefined> {

@@ -84,7 +84,9 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   async function unreadiness(): Promise<string | undefined> {
     if (tree.current().version === 0) return 'there is no tree yet'
     const problem = databaseProblem(database) ?? (await disks.problem())
-    return problem === undefined ? undefined : 'a disk is full, or cannot be written to'
+    return problem === undefined
+      ? undefined
+      : 'a disk is full, or a folder or database of the relay cannot be used: system/status says which'
   }
 
   async function status(): Promise<SystemStatus> {

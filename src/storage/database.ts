@@ -5,6 +5,7 @@ import { diskFailure, isDamage } from '../values/disk-failure.js'
 import { PACKAGE_ROOT } from '../values/package-root.js'
 import { RelayError } from '../values/relay-error.js'
 import { checkInPlace } from './in-place.js'
+import { isFolder } from './is-folder.js'
 import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite.js'
 
@@ -22,6 +23,12 @@ const ADVICE = `it is damaged, or no database. Keep it and what is beside it (-w
 backup in its place. Started without one, the relay finds shared files again by their folder, and moves what waited for \
 other relays to lost~; records of runs are gone. At the root of a tree of members, run \
 "treeline nodes restore --config <folder>" before that start: it makes the members from the nodes list`
+
+const FOLDER = 'it is a folder, and should be a file: move it away'
+const FOLDER_ADVICE: Readonly<Record<Schema, string>> = {
+  topology: `${FOLDER}, and it is made anew from the nodes list`,
+  state: `${FOLDER}, and put a copy from a backup in its place`
+}
 
 /** How long a write waits for another process or thread that is writing, in ms. */
 const BUSY_TIMEOUT_MS = 5_000
@@ -53,7 +60,10 @@ export function openDatabase(file: string, schema: Schema): Database {
 export function unusable(file: string, schema: Schema, error: unknown): Error {
   const failure = diskFailure(error, [{ setting: 'storage.path', path: dirname(file) }])
   const advice = schema === 'state' && isDamage(error) ? ADVICE : undefined
-  const reason = advice ?? failure?.message ?? (error instanceof Error ? error.message : String(error))
+  const reason =
+    (isFolder(file) ? FOLDER_ADVICE[schema] : advice) ??
+    failure?.message ??
+    (error instanceof Error ? error.message : String(error))
   return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })
 }
 

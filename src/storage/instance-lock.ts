@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { asDiskFailure, errorCode } from '../values/disk-failure.js'
+import { asDiskFailure, errorCode, isDamage } from '../values/disk-failure.js'
 import { makeFolder } from '../values/make-folder.js'
+import { isFolder } from './is-folder.js'
 import { Sqlite } from './sqlite.js'
 
 /** Why a folder cannot be made where the disk is good. */
@@ -25,6 +26,8 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
     db.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     db?.close()
+    const obstacle = obstacleToLock(join(folder, name), error)
+    if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
     if (errorCode(error)?.startsWith('SQLITE_BUSY') !== true) throw asDiskFailure(error, [{ setting, path: folder }])
     throw new Error(`another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`, {
       cause: error
@@ -32,6 +35,12 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
   }
   const held = db
   return () => void held.close()
+}
+
+/** What stands where the lock belongs, if it is none: nothing is ever kept in it. */
+function obstacleToLock(file: string, error: unknown): string | undefined {
+  const what = isFolder(file) ? 'is a folder' : isDamage(error) ? 'is no lock' : undefined
+  return what === undefined ? undefined : `${file} ${what}: remove it, it is made anew at the start`
 }
 
 /** What a disk refuses is told in the words for disks; what else is in the way is told by who makes the folder. */

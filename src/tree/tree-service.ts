@@ -1,11 +1,11 @@
 import { existsSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
-import { asDiskFailure, isDamage } from '../values/disk-failure.js'
+import { isDamage } from '../values/disk-failure.js'
 import { isoTime } from '../values/iso-time.js'
 import type { Logger } from '../values/logger.js'
+import { RelayError } from '../values/relay-error.js'
 import { CertificateIndex } from './certificate-index.js'
 import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import-run.js'
 import { startWorker } from './start-worker.js'
@@ -179,7 +179,9 @@ class TreeService implements Tree {
     if (!isDamage(cause)) return error
     this.#isDamaged = true
     void this.reload() // never rejects
-    return asDiskFailure(cause, [{ setting: 'storage.path', path: dirname(this.#options.databaseFile) }])
+    const { databaseFile } = this.#options
+    const text = `the stored tree ${databaseFile} was damaged, and is made anew now; try again in a moment`
+    return new RelayError('STORAGE_UNUSABLE', text, { cause })
   }
 
   #start(isInPlace = false): Promise<ImportReport> {

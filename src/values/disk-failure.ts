@@ -23,7 +23,7 @@ const BROKEN: Describe = folder => `the disk that holds ${folder} reports errors
 const NO_FILES: Describe = () =>
   'the relay, or its machine, has as many files open as it may (LimitNOFILE of the unit); try again in a moment'
 const DAMAGED: Describe = folder =>
-  `a database in ${folder} is damaged; stop the relay, and put a copy from a backup in its place (docs/operations.md)`
+  `state.db in ${folder} is damaged; stop the relay, and put a copy from a backup in its place, or, at the root of a tree of members, make it anew with "treeline nodes restore" (docs/operations.md)`
 const LOCKED: Describe = folder => `another program is using a database in ${folder}; try again in a moment`
 const CANNOT_OPEN: Describe = folder =>
   `a database in ${folder} cannot be opened; see that it is a file, that owner and permissions allow it, and that its file system is mounted for writing`

@@ -32,8 +32,7 @@ async function assertStorage(tree: RunningTree, expected: RegExp | undefined): P
     const { storage } = JSON.parse((await ask(root, '/system/status')).text).data
     const isAsExpected = expected === undefined ? storage.status === 'success' : expected.test(storage.details ?? '')
     const { status, text } = await ask(root, '/v1/system/ready')
-    const says =
-      expected === undefined ? /^{"status":"ready"}$/ : /"not ready".*a disk is full, or cannot be written to/
+    const says = expected === undefined ? /^{"status":"ready"}$/ : /"not ready".*a disk is full, or a folder/
     return isAsExpected && status === (expected === undefined ? 200 : 500) && says.test(text)
   })
 }

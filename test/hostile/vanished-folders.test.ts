@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
@@ -83,6 +83,19 @@ test('folders of the relay that vanish while it runs are made again, or named in
     await rename(away, sharedFilesPath)
     assert.equal((await ask(root, kept.path)).text, 'was there before')
     await assertServes(tree, root, 'n1', 'n2')
+  })
+
+  await t.test('a file in the place of a folder within storage.path is named, until it is gone', async () => {
+    const runs = join(storagePath, 'runs')
+    await rename(runs, `${runs}.away`)
+    await writeFile(runs, '')
+    const refused = await run()
+    assert.equal(refused.status, 503, refused.text)
+    assert.match(refused.text, /storage\.path .*runs/)
+    await rm(runs)
+    assert.equal((await run()).status, 200)
+    await rm(runs, { recursive: true })
+    await rename(`${runs}.away`, runs)
   })
 
   await t.test('storage.path: 503 that names it, and what was acknowledged is there after a restart', async () => {

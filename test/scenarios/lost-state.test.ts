@@ -102,6 +102,15 @@ test('a root whose database is damaged or gone says so, and gets its members bac
     }
   )
 
+  await t.test('damaged behind its first pages: the same is said', async () => {
+    const whole = await readFile(state)
+    await writeFile(state, Buffer.from(whole).fill('x', 3 * 4_096))
+    const { code, stderr } = await treeline(t, ['serve', '--config', root.folder])
+    await writeFile(state, whole)
+    assert.equal(code, 3)
+    assert.match(stderr, /cannot use the database \S+state\.db: it is damaged.*backup.*treeline nodes restore/)
+  })
+
   await t.test('damaged: it does not start, and says what to do', async () => {
     await writeFile(state, Buffer.alloc(100_000, 'x'))
     const { code, stderr } = await treeline(t, ['serve', '--config', root.folder])

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder, takeFolders } from '../../src/storage/own-folder.js'
@@ -38,4 +38,20 @@ test('a folder of another node is refused, until it is given up', async t => {
   rmSync(join(path, 'node-id'))
   symlinkSync('elsewhere', join(path, 'node-id'))
   assert.throws(() => takeFolders('node-2', [folder]), /ELOOP/)
+})
+
+test('what is no lock in the place of one is named, and may be removed', async t => {
+  const path = join(await temporaryFolder(t), 'storage')
+  const folder = storageFolder(path, 0o700)
+  takeFolders('node-1', [folder])()
+  const lock = join(path, 'lock.db')
+  writeFileSync(lock, 'nothing of the kind')
+  const said = (what: string) =>
+    new RegExp(`^Error: storage.path = ${path}: ${lock} ${what}: remove it, it is made anew`)
+  assert.throws(() => takeFolders('node-1', [folder]), said('is no lock'))
+  rmSync(lock)
+  mkdirSync(lock)
+  assert.throws(() => takeFolders('node-1', [folder]), said('is a folder'))
+  rmSync(lock, { recursive: true })
+  takeFolders('node-1', [folder])()
 })

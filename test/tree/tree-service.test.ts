@@ -208,7 +208,10 @@ test('a database that cannot be used is an error, not a crash', async t => {
     databaseFile: dirname(files.nodesListFile)
   })
   t.after(() => tree.close())
-  assert.match((await tree.load()).details ?? '', /cannot use the database/)
+  assert.match(
+    (await tree.load()).details ?? '',
+    /cannot use the database \S+: it is a folder, and should be a file: move it away, and it is made anew/
+  )
 })
 
 test('a damaged database, which is only a copy, is put aside and made anew', async t => {
@@ -253,7 +256,7 @@ test('a database that is damaged while it is in use is made anew as soon as that
   writeFileSync(database, readFileSync(database).fill(0xff, 16 * 1024))
   assert.throws(() => tree.certificatesOf('relay'), {
     code: 'STORAGE_UNUSABLE',
-    message: /database in storage\.path .*damaged/
+    message: /the stored tree \S+topology\.db was damaged, and is made anew now/
   })
   await eventually('the tree, made anew', () => existsSync(`${database}.damaged~`) && tree.status().state === 'success')
   await tree.reload()

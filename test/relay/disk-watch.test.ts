@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { DiskWatch } from '../../src/relay/disk-watch.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+test('a file in the place of a folder of the relay is named; one that is missing is made again when it is needed', async t => {
+  const path = await temporaryFolder(t)
+  const disks = new DiskWatch([{ setting: 'storage.path', path }], -1)
+  assert.equal(await disks.problem(), undefined)
+  for (const name of ['runs', '.incoming~', '.outbox~']) {
+    const inner = join(path, name)
+    await writeFile(inner, '')
+    assert.equal(
+      await disks.problem(),
+      `${inner} in storage.path (${path}) is a file, where a folder belongs; move it away: the folder is made again`
+    )
+    await rm(inner)
+    await mkdir(inner)
+    assert.equal(await disks.problem(), undefined)
+  }
+})
