@@ -3,11 +3,23 @@ import { join } from 'node:path'
 import { errorCode, errorMessage } from '../cli/command-error.js'
 import { putInPlace } from '../cli/put-in-place.js'
 
+/** What the system knows of a file besides its content. */
+export interface FileIdentity {
+  readonly inode: number
+  /** Nobody can set it, other than the time at which the content was changed. */
+  readonly statusChangedAtMs: number
+  readonly uid: number
+  readonly gid: number
+  readonly mode: number
+}
+
 /** A file that was received, as it was put in place. */
 export interface ReceivedFile {
   readonly hash: string
   readonly sizeBytes: number
   readonly modifiedAtMs: number
+  /** Tells of a change that left size and time as they were. Left out: it is not known, and the file is fetched once more. */
+  readonly identity?: FileIdentity
   /** Whether its command was run; always true where there is none. */
   readonly isDone: boolean
 }

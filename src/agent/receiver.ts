@@ -1,5 +1,3 @@
-import type { Stats } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { type Download, downloadFile } from '../cli/download.js'
 import { statIfThere } from '../cli/file-place.js'
 import { asObject, objectsOf, textOf } from '../cli/json.js'
@@ -9,6 +7,7 @@ import type { AgentConfig, ReceiveConfig } from '../config/agent-config.js'
 import { Command, type CommandEnd } from '../remote-run/command.js'
 import type { Logger } from '../values/logger.js'
 import type { FileState } from './file-state.js'
+import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
 
 export interface ReceiverOptions {
   readonly config: AgentConfig
@@ -41,10 +40,12 @@ export class Receiver {
     const hash = await hashOnServer(client, config.nodeId, entry)
     if (hash === undefined) return false
     const former = state.received(key)
-    let placed: Stats | undefined
-    if (former?.hash === hash && (await isAsItWas(destination, former))) {
+    let file = former?.hash === hash ? await stillPlaced(destination, former) : undefined
+    if (former !== undefined && file !== undefined) {
       if (former.isDone) {
         logger.debug({ source, fileId, destination }, 'in place already')
+        if (file.identity?.statusChangedAtMs !== former.identity?.statusChangedAtMs)
+          await state.setReceived(key, { ...file, isDone: true })
         return false
       }
       logger.info({ source, fileId, destination }, 'its command did not come to its end before')
@@ -57,15 +58,13 @@ export class Receiver {
         onVerified: signedAtMs => state.setSigned(source, fileId, signedAtMs),
         ...(await rulesFor(entry))
       })
-      placed = stats
+      file = placedFile(hash, stats)
       logger.info({ source, fileId, destination, bytes, voucher }, 'received')
     }
-    const { size, mtimeMs } = placed ?? (await stat(destination))
-    const file = { hash, sizeBytes: size, modifiedAtMs: mtimeMs }
     await state.setReceived(key, { ...file, isDone: entry.command === undefined })
     if (entry.command === undefined) return true
     await this.#run(entry.command, entry)
-    if (!this.#isStopped) await state.setReceived(key, { ...file, isDone: true })
+    if (!this.#isStopped) await state.setReceived(key, { ...(await afterCommand(destination, file)), isDone: true })
     return true
   }
 
@@ -107,12 +106,11 @@ async function hashOnServer(client: RelayClient, nodeId: string, entry: ReceiveC
   return listed === undefined ? undefined : textOf(listed, 'hash')
 }
 
-async function isAsItWas(
-  path: string,
-  former: { readonly sizeBytes: number; readonly modifiedAtMs: number }
-): Promise<boolean> {
+/** A command may give the file another mode or owner: the file is not fetched again for that. */
+async function afterCommand(path: string, file: Placed): Promise<Placed> {
   const stats = await statIfThere(path)
-  return stats?.isFile() === true && stats.size === former.sizeBytes && stats.mtimeMs === former.modifiedAtMs
+  const now = stats === undefined ? file : placedFile(file.hash, stats)
+  return hasSameContent(now, file) ? now : file
 }
 
 /** An agent that may write anywhere, or give files away, looks at who else could change the way to the destination. */

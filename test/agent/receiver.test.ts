@@ -1,8 +1,22 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  lstat,
+  mkdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  writeFile
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { FileState } from '../../src/agent/file-state.js'
 import { Receiver } from '../../src/agent/receiver.js'
 import { createRelayClient } from '../../src/cli/relay-client.js'
@@ -84,6 +98,55 @@ test('files of existing agents, whose signatures cover no time, replace one anot
     assert.equal(await readFile(join(folder, 'one'), 'utf8'), content)
     assert.equal((await stat(join(folder, 'one'))).mode & 0o7777, 0o600)
   }
+})
+
+test('a received file that was changed is replaced, also where its size and time are as before', async t => {
+  const { folder, relay, start } = await setUp(t, own => [[join(own, 'one'), 'mode = "0600"']])
+  put(relay, 'content', Date.now())
+  const receive = await start()
+  assert.equal(await receive(0), true)
+  const [path, times] = [join(folder, 'one'), join(folder, 'times')]
+  const changes: Record<string, () => Promise<void>> = {
+    'another content': () => writeFile(path, 'CONTENT'),
+    'another file': () => copyFile(path, `${path}~`).then(() => rename(`${path}~`, path)),
+    'another mode': () => chmod(path, 0o666),
+    ...(process.getuid?.() === 0 ? { 'another owner (as root)': () => chown(path, 4_242, 0) } : {})
+  }
+  await writeFile(times, '')
+  for (const [name, change] of Object.entries(changes)) {
+    assert.equal(await receive(0), false, name)
+    await promisify(execFile)('touch', ['-r', path, times])
+    await change()
+    await promisify(execFile)('touch', ['-r', times, path])
+    assert.equal(await receive(0), true, name)
+    assert.equal(await readFile(path, 'utf8'), 'content')
+    const { uid, mode } = await stat(path)
+    assert.deepEqual([uid, mode & 0o777], [process.getuid?.(), 0o600])
+  }
+})
+
+test('a received file is not fetched again for a further name of it, nor for what its command did to its mode', async t => {
+  const { folder, relay, start } = await setUp(t, own => [
+    [join(own, 'one'), `command = ["chmod", "0640", "${join(own, 'one')}"]`]
+  ])
+  put(relay, 'content', Date.now())
+  const receive = await start()
+  assert.equal(await receive(0), true)
+  assert.equal(await receive(0), false)
+  await link(join(folder, 'one'), join(folder, 'further'))
+  assert.equal(await receive(0), false)
+  assert.equal((await stat(join(folder, 'one'))).mode & 0o777, 0o640)
+  const again = await start()
+  assert.equal(await again(0), false)
+})
+
+test('a FIFO in the place of a received file is refused, and left alone', async t => {
+  const { folder, relay, start } = await setUp(t, own => [[join(own, 'fifo')]])
+  put(relay, 'content', Date.now())
+  await promisify(execFile)('mkfifo', [join(folder, 'fifo')])
+  const receive = await start()
+  await assert.rejects(receive(0), /fifo is a FIFO; name a file/)
+  assert.equal((await stat(join(folder, 'fifo'))).isFIFO(), true)
 })
 
 test('an agent of root writes nothing where another user could make it lead elsewhere', async t => {
