@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { findOwner } from '../../src/cli/owner.js'
+
+/** @param option of `id`: `-u`, `-g` */
+async function numberOf(user: string, option: string): Promise<number> {
+  return Number((await promisify(execFile)('id', [option, user])).stdout)
+}
+
+test('a user alone brings their own group, a number alone none; a group that is given counts', async () => {
+  const user = 'nobody'
+  const [uid, gid] = [await numberOf(user, '-u'), await numberOf(user, '-g')]
+  assert.deepEqual(await findOwner(user), { uid, gid })
+  assert.deepEqual(await findOwner(`${user}:daemon`), { uid, gid: await numberOf('daemon', '-g') })
+  assert.deepEqual(await findOwner(`${user}:4243`), { uid, gid: 4_243 })
+  assert.deepEqual(await findOwner('4242'), { uid: 4_242, gid: -1 })
+  assert.deepEqual(await findOwner('4242:daemon'), { uid: 4_242, gid: await numberOf('daemon', '-g') })
+  await assert.rejects(findOwner('no-such-user'), /owner: the system knows no user no-such-user/)
+  await assert.rejects(findOwner('nobody:no-such-group'), /owner: the system knows no group no-such-group/)
+})
