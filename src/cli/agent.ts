@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
+import { asDiskFailure } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
 import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
@@ -43,7 +44,8 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
     await serve(config)
     return 0
   } catch (error) {
-    tell(`cannot start: ${error instanceof Error ? error.message : String(error)}`)
+    const named = asDiskFailure(error, [{ setting: 'storage.path', path: config.storage.path }])
+    tell(`cannot start: ${named instanceof Error ? named.message : String(named)}`)
     return CANNOT_START
   }
 }
