@@ -65,9 +65,10 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
 }
 
 async function serve(config: AgentConfig): Promise<void> {
-  const [{ startAgent }, { createLog }, { storageFolder, takeFolders }] = await Promise.all([
+  const [{ startAgent }, { createLog }, { storageFolder }, { takeFolders }] = await Promise.all([
     import('../agent/agent.js'),
     import('../relay/log.js'),
+    import('../storage/folder-kinds.js'),
     import('../storage/own-folder.js')
   ])
   const release = takeFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)])

@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
-import { storageFolders } from '../config/storage-folders.js'
+import { storageFolders, writtenFolders } from '../config/storage-folders.js'
 import { createLog } from '../relay/log.js'
-import { sharedFilesFolder, storageFolder, takeFolders } from '../storage/own-folder.js'
+import { sharedFilesFolder, storageFolder } from '../storage/folder-kinds.js'
+import { takeFolders } from '../storage/own-folder.js'
+import { overlapOf } from '../storage/separate-folders.js'
 import { createTree } from '../tree/tree-service.js'
 import { finishPlacing } from '../tree-sync/tree-files.js'
 import { asDiskFailure, isDamage } from '../values/disk-failure.js'
@@ -58,7 +60,9 @@ async function startFailure(error: unknown, config: Config): Promise<unknown> {
 /** Says what is wrong with a configuration that can be read. @returns the exit code */
 async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
   const { checkRelayStart } = await import('./start-files-check.js')
-  const { problems, warnings } = await checkRelayStart(config)
+  const { problems: found, warnings } = await checkRelayStart(config)
+  const overlap = overlapOf(config.general.nodeId, writtenFolders(config))
+  const problems = overlap === undefined ? found : [...found, overlap]
   for (const problem of problems) tell(problem)
   for (const warning of warnings) tell(`warning: ${warning}`)
   const unusable = await nodesProblems(config)

@@ -1,37 +1,19 @@
 import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import type { OwnFolder } from './folder-kinds.js'
 import { lockFolder } from './instance-lock.js'
-
-/** A folder in which one node alone keeps what it has. */
-export interface OwnFolder {
-  /** That names it. */
-  readonly setting: string
-  readonly path: string
-  /** Of the folder, when it has to be made. */
-  readonly mode: number
-  /** The names of the two files that are made in it. */
-  readonly lockName: string
-  readonly nodeIdName: string
-}
+import { overlapOf } from './separate-folders.js'
 
 const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
-
-/** The folder of databases and outputs, of a relay or an agent. */
-export function storageFolder(path: string, mode: number): OwnFolder {
-  return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }
-}
-
-/** The folder of shared files. Its names are those of nodes, which have no `~`; others have to read in it. */
-export function sharedFilesFolder(path: string): OwnFolder {
-  return { setting: 'shared_files.path', path, mode: 0o777, lockName: '.lock~', nodeIdName: '.node-id~' }
-}
 
 /**
  * Makes sure that all `folders` are of this node, and that this process alone works in them.
  * @returns a function that gives them back
- * @throws {Error} when another process is at work in one, or it is another node's
+ * @throws {Error} when another process is at work in one, it is another node's, or two are not apart
  */
 export function takeFolders(nodeId: string, folders: readonly OwnFolder[]): () => void {
+  const overlap = overlapOf(nodeId, folders)
+  if (overlap !== undefined) throw new Error(overlap)
   const taken: (() => void)[] = []
   const giveBack = () => {
     for (const release of taken.splice(0)) release()

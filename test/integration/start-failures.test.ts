@@ -48,6 +48,12 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
     )
     assert.equal(other.code, 3)
     assert.match(other.stderr, /storage.path = .* belongs to the node root, and this one is other/)
+    const nested = await start(text.replace(root.sharedFilesPath, join(root.storagePath, 'files')))
+    assert.equal(nested.code, 3)
+    assert.match(nested.stderr, /cannot start: shared_files.path = .*files lies in storage.path = /)
+    const checked = await treeline(t, ['serve', '--config', copy, '--test'])
+    assert.equal(checked.code, 2)
+    assert.match(checked.stderr, /shared_files.path = .*files lies in storage.path = .*: give each a folder/)
   })
 
   await t.test('a folder that cannot be made is named, with its setting and what is in the way', async () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { sharedFilesFolder, storageFolder, takeFolders } from '../../src/storage/own-folder.js'
+import { sharedFilesFolder, storageFolder } from '../../src/storage/folder-kinds.js'
+import { takeFolders } from '../../src/storage/own-folder.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
 test('a folder that is taken is refused to another one, which then holds nothing', async t => {
@@ -54,4 +55,43 @@ test('what is no lock in the place of one is named, and may be removed', async t
   assert.throws(() => takeFolders('node-1', [folder]), said('is a folder'))
   rmSync(lock, { recursive: true })
   takeFolders('node-1', [folder])()
+})
+
+test('folders that are not apart are refused before anything is made, naming both settings', async t => {
+  const folder = await temporaryFolder(t)
+  const [a, b] = [join(folder, 'a'), join(folder, 'b')]
+  const pair = (storage: string, files: string) => [storageFolder(storage, 0o700), sharedFilesFolder(files)]
+  const refused = (storage: string, files: string, message: RegExp) => {
+    assert.throws(() => takeFolders('root', pair(storage, files)), message)
+  }
+  refused(a, a, /storage.path = .*a is shared_files.path as well: give each a folder of its own, none within another/)
+  refused(a, join(a, 'x', 'files'), /shared_files.path = .*files lies in storage.path = .*a: give each/)
+  refused(join(b, 'data'), b, /storage.path = .*data lies in shared_files.path = .*b: give each/)
+  mkdirSync(a)
+  symlinkSync(a, join(folder, 'link'))
+  refused(join(folder, 'link'), join(a, 'files'), /shared_files.path = .*files lies in storage.path = .*a:/)
+  assert.deepEqual([readdirSync(folder).sort(), readdirSync(a)], [['a', 'link'], []])
+  takeFolders('root', pair(a, `${a}-files`))() // beside it, although the name begins alike
+})
+
+test("folders within another relay's folder of shared files, or that are its other one, are refused", async t => {
+  const folder = await temporaryFolder(t)
+  const [storage, files] = [join(folder, 'storage'), join(folder, 'files')]
+  takeFolders('one', [storageFolder(storage, 0o700), sharedFilesFolder(files)])()
+  const other = (own: string, shared: string) => () =>
+    takeFolders('two', [storageFolder(own, 0o700), sharedFilesFolder(shared)])
+  const mark = join(files, '.node-id~')
+  const nested = new RegExp(
+    `shared_files.path = .*two lies in shared_files.path = ${files} of the node one: .*remove ${mark}`
+  )
+  assert.throws(other(join(folder, 'own'), join(files, 'n', 'two')), nested)
+  assert.throws(
+    other(join(files, 'own'), join(folder, 'two')),
+    /storage.path = .*own lies in shared_files.path = .*files/
+  )
+  assert.throws(other(files, join(folder, 'two')), /storage.path = .*files is shared_files.path of the node one/)
+  assert.throws(other(join(folder, 'own'), storage), /shared_files.path = .*storage is storage.path of the node one/)
+  assert.deepEqual(readdirSync(folder).sort(), ['files', 'storage'])
+  rmSync(mark)
+  other(join(folder, 'own'), join(files, 'n', 'two'))()()
 })

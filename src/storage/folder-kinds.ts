@@ -1,0 +1,21 @@
+/** A folder in which one node alone keeps what it has. */
+export interface OwnFolder {
+  /** That names it. */
+  readonly setting: string
+  readonly path: string
+  /** Of the folder, when it has to be made. */
+  readonly mode: number
+  /** The names of the two files that are made in it. */
+  readonly lockName: string
+  readonly nodeIdName: string
+}
+
+/** The folder of databases and outputs, of a relay or an agent. */
+export function storageFolder(path: string, mode: number): OwnFolder {
+  return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }
+}
+
+/** The folder of shared files. Its names are those of nodes, which have no `~`; others have to read in it. */
+export function sharedFilesFolder(path: string): OwnFolder {
+  return { setting: 'shared_files.path', path, mode: 0o777, lockName: '.lock~', nodeIdName: '.node-id~' }
+}

@@ -1,0 +1,80 @@
+import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type OwnFolder, sharedFilesFolder, storageFolder } from './folder-kinds.js'
+
+interface Place {
+  readonly setting: string
+  /** Without symbolic links. */
+  readonly path: string
+}
+
+const ROOT = '/'
+const MARKS = [storageFolder(ROOT, 0), sharedFilesFolder(ROOT)]
+
+/**
+ * What keeps a node's folders from being told apart: one that is, or lies in, another one of them, or another node's folder
+ * of shared files. A relay takes what it knows nothing of in these for leftovers, and agents read in them.
+ * @param nodeId whose folders they are: what it left where it had others before does not count
+ * @param folders that need not be there yet
+ * @returns what is wrong, naming both settings; undefined when all is well
+ */
+export function overlapOf(nodeId: string, folders: readonly Pick<OwnFolder, 'setting' | 'path'>[]): string | undefined {
+  const places = folders.map(({ setting, path }) => ({ setting, path: realPath(resolve(path)) }))
+  for (const place of places) {
+    const problem = overlapWithin(place, places) ?? overlapWithOthers(place, nodeId)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+function overlapWithin(place: Place, places: readonly Place[]): string | undefined {
+  for (const other of places) {
+    if (other.setting === place.setting) continue
+    if (other.path === place.path) return refusal(place, `is ${other.setting} as well`)
+    if (foldersAbove(place.path).includes(other.path)) return refusal(place, `lies in ${other.setting} = ${other.path}`)
+  }
+  return undefined
+}
+
+/** By the file that a relay leaves in each of its folders. */
+function overlapWithOthers(place: Place, nodeId: string): string | undefined {
+  for (const { setting, nodeIdName } of MARKS.filter(mark => mark.setting !== place.setting)) {
+    const file = join(place.path, nodeIdName)
+    const owner = otherOwner(file, nodeId)
+    if (owner !== undefined) return refusal(place, `is ${setting} of the node ${owner}`, file)
+  }
+  const { setting, nodeIdName } = sharedFilesFolder(ROOT)
+  for (const folder of foldersAbove(place.path)) {
+    const file = join(folder, nodeIdName)
+    const owner = otherOwner(file, nodeId)
+    if (owner !== undefined) return refusal(place, `lies in ${setting} = ${folder} of the node ${owner}`, file)
+  }
+  return undefined
+}
+
+/** @returns undefined where there is no such file: in a folder of shared files a folder may have its name, that of a node */
+function otherOwner(file: string, nodeId: string): string | undefined {
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined
+  const owner = readFileSync(file, 'utf8').trim()
+  return owner === nodeId || owner === '' ? undefined : owner
+}
+
+function foldersAbove(path: string): string[] {
+  const above = dirname(path)
+  return above === path ? [] : [above, ...foldersAbove(above)]
+}
+
+/** Where it leads to now, and the rest of it as it will be made. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const above = dirname(path)
+    return above === path ? path : join(realPath(above), basename(path))
+  }
+}
+
+function refusal({ setting, path }: Place, how: string, mark?: string): string {
+  const advice = mark === undefined ? '' : ` (or, if that is not in use any more, remove ${mark})`
+  return `${setting} = ${path} ${how}: give each a folder of its own, none within another${advice}`
+}
