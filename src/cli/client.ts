@@ -58,7 +58,13 @@ export function register(program: Command): void {
 async function run(options: ClientCommandOptions): Promise<void> {
   const settings = readClientSettings(options, process.env)
   const readSecrets = async () => ({
-    token: settings.token === '' ? await readTokenFile(settings.tokenFile) : settings.token,
+    token:
+      settings.token === ''
+        ? await readTokenFile(
+            options.tokenFile === undefined ? 'TREELINE_TOKEN_FILE' : '--token-file',
+            settings.tokenFile
+          )
+        : settings.token,
     ca: await readTrust(options.ca, process.env)
   })
   const secrets = await Promise.race([readSecrets(), stopAsked().then(() => undefined)])
@@ -183,8 +189,8 @@ async function readTrust(ca: string | undefined, env: Environment): Promise<stri
   ]
 }
 
-async function readTokenFile(file: string): Promise<string> {
-  const token = (await readSecretFile('--token-file', file)).trim()
-  if (token === '') throw new UsageError(`--token-file ${file}: it is empty`)
+async function readTokenFile(name: string, file: string): Promise<string> {
+  const token = (await readSecretFile(name, file)).trim()
+  if (token === '') throw new UsageError(`${name} ${file}: it is empty`)
   return token
 }

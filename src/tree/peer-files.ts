@@ -44,8 +44,14 @@ export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles
     clientCertificate:
       httpsCertificateFile === undefined || httpsKeyFile === undefined
         ? undefined
-        : { cert: await readText(httpsCertificateFile), key: await readText(httpsKeyFile) },
-    ca: caPath === undefined || peerAuthentication !== 'cert_validation' ? undefined : await readText(caPath),
+        : {
+            cert: await readText('general.https_certificate_file', httpsCertificateFile),
+            key: await readText('general.https_key_file', httpsKeyFile)
+          },
+    ca:
+      caPath === undefined || peerAuthentication !== 'cert_validation'
+        ? undefined
+        : await readText('general.ca_path', caPath),
     ...upstream
   }
 }
@@ -74,10 +80,10 @@ function parseCertificates(pem: string): Buffer[] {
   return [...pem.matchAll(PEM_CERTIFICATE)].map(([text]) => new X509Certificate(text).raw)
 }
 
-async function readText(file: string): Promise<string> {
+async function readText(setting: string, file: string): Promise<string> {
   try {
     return withoutByteOrderMark(await readFile(file, 'utf8'))
   } catch (error) {
-    throw new Error(`cannot read ${file}, which the configuration names: ${whyNotRead(error)}`, { cause: error })
+    throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
   }
 }

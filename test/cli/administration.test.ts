@@ -296,6 +296,11 @@ test('what is wrong in the environment is named by its variable', async t => {
       ['client', '--server-url', 'https://x', '--client-key', 'k'],
       { TREELINE_BASE_URL: 'not a url', TREELINE_TOKEN: 'x' },
       /TREELINE_BASE_URL "not a url" is no URL/
+    ],
+    [
+      ['client', '--server-url', 'https://x', '--base-url', 'http://x', '--client-key', 'k'],
+      { TREELINE_TOKEN_FILE: '/nowhere' },
+      /^treeline: TREELINE_TOKEN_FILE \/nowhere cannot be read: there is no such file/
     ]
   ]
   for (const [args, env, message] of cases) {
