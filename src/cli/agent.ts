@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { AgentConfig } from '../config/agent-config.js'
 import { asDiskFailure } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
-import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
+import { askStop, isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
@@ -41,8 +41,7 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
   if (config === undefined) return BAD_CONFIGURATION
   if (test) return testConfig(directory, config, strict)
   try {
-    await serve(config)
-    return 0
+    return await serve(config)
   } catch (error) {
     const named = asDiskFailure(error, [{ setting: 'storage.path', path: config.storage.path }])
     tell(`cannot start: ${named instanceof Error ? named.message : String(named)}`)
@@ -64,18 +63,22 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
   return 0
 }
 
-async function serve(config: AgentConfig): Promise<void> {
+async function serve(config: AgentConfig): Promise<number> {
   const [{ startAgent }, { createLog }, { storageFolder }, { takeFolders }] = await Promise.all([
     import('../agent/agent.js'),
     import('../relay/log.js'),
     import('../storage/folder-kinds.js'),
     import('../storage/own-folder.js')
   ])
-  const release = takeFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)])
+  let lost: Error | undefined
+  const release = takeFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)], error => {
+    lost = error
+    askStop()
+  })
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const manager = findServiceManager(logger)
-    if (isStopAsked()) return
+    if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
     const agent = await startAgent({ config, logger })
     if (!isStopAsked()) {
       logger.info({ policyServer: config.upstream.host }, 'ready')
@@ -89,9 +92,12 @@ async function serve(config: AgentConfig): Promise<void> {
     const signal = await stopAsked()
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
+    if (lost !== undefined)
+      logger.error({ reason: lost.message }, 'the lock of its folder was removed, and another one has taken it')
     logger.info({ signal }, 'stopping: what runs may finish')
     await agent.stop()
     logger.info({}, 'stopped')
+    return lost === undefined ? 0 : CANNOT_START
   } finally {
     release()
   }

@@ -12,7 +12,7 @@ import { finishPlacing } from '../tree-sync/tree-files.js'
 import { asDiskFailure, isDamage } from '../values/disk-failure.js'
 import { onHangup } from '../values/hangup.js'
 import { RelayError } from '../values/relay-error.js'
-import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
+import { askStop, isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from './config-problems.js'
 import { findServiceManager } from './service-manager.js'
 
@@ -109,10 +109,12 @@ function readConfig(directory: string): Config | undefined {
 }
 
 async function serve(config: Config): Promise<number> {
-  const release = takeFolders(config.general.nodeId, [
-    storageFolder(config.storage.path, STORAGE_MODE),
-    sharedFilesFolder(config.sharedFiles.path)
-  ])
+  const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
+  let lost: Error | undefined
+  const release = takeFolders(config.general.nodeId, folders, error => {
+    lost = error
+    askStop()
+  })
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
@@ -125,7 +127,7 @@ async function serve(config: Config): Promise<number> {
     logger
   })
   try {
-    if (isStopAsked()) return 0
+    if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
     const treeLoaded = tree.load()
     const { startRelay } = await import('../relay/relay.js') // beside the worker that reads the tree
     const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
@@ -141,10 +143,12 @@ async function serve(config: Config): Promise<number> {
     const signal = await stopAsked()
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
+    if (lost !== undefined)
+      logger.error({ reason: lost.message }, 'the lock of its folder was removed, and another one has taken it')
     logger.info({ signal }, 'stopping: requests and runs under way may finish')
     await relay.stop()
     logger.info({}, 'stopped')
-    return 0
+    return lost === undefined ? 0 : CANNOT_START
   } finally {
     await tree.close()
     release()

@@ -5,6 +5,11 @@ import { makeFolder } from '../values/make-folder.js'
 import { isFolder } from './is-folder.js'
 import { Sqlite } from './sqlite.js'
 
+/** Another process works in the folder. */
+export class FolderInUseError extends Error {
+  override name = 'FolderInUseError'
+}
+
 /** Why a folder cannot be made where the disk is good. */
 const IN_THE_WAY: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EPERM'])
 
@@ -14,7 +19,7 @@ const IN_THE_WAY: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOENT', '
  * @param folder made if it is not there @param mode of a folder that is made
  * @param setting that names it @param name of the file that is locked, in it
  * @returns a function that gives it back
- * @throws {Error} when another process holds it, or the disk does not allow it
+ * @throws {FolderInUseError} when another process holds it @throws {Error} when the disk does not allow it
  */
 export function lockFolder(folder: string, setting = 'storage.path', mode = 0o750, name = 'lock.db'): () => void {
   let db: Database | undefined
@@ -29,9 +34,10 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
     const obstacle = obstacleToLock(join(folder, name), error)
     if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
     if (errorCode(error)?.startsWith('SQLITE_BUSY') !== true) throw asDiskFailure(error, [{ setting, path: folder }])
-    throw new Error(`another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`, {
-      cause: error
-    })
+    throw new FolderInUseError(
+      `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
+      { cause: error }
+    )
   }
   const held = db
   return () => void held.close()

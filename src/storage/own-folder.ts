@@ -1,17 +1,22 @@
 import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OwnFolder } from './folder-kinds.js'
-import { lockFolder } from './instance-lock.js'
+import { keepLocked } from './kept-lock.js'
 import { overlapOf } from './separate-folders.js'
 
 const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
 
 /**
  * Makes sure that all `folders` are of this node, and that this process alone works in them.
+ * @param onLost called when the lock of one was removed, and another process took it: this one is to end
  * @returns a function that gives them back
  * @throws {Error} when another process is at work in one, it is another node's, or two are not apart
  */
-export function takeFolders(nodeId: string, folders: readonly OwnFolder[]): () => void {
+export function takeFolders(
+  nodeId: string,
+  folders: readonly OwnFolder[],
+  onLost: (error: Error) => void = () => undefined
+): () => void {
   const overlap = overlapOf(nodeId, folders)
   if (overlap !== undefined) throw new Error(overlap)
   const taken: (() => void)[] = []
@@ -20,7 +25,7 @@ export function takeFolders(nodeId: string, folders: readonly OwnFolder[]): () =
   }
   try {
     for (const folder of folders) {
-      taken.push(lockFolder(folder.path, folder.setting, folder.mode, folder.lockName))
+      taken.push(keepLocked(folder, onLost))
       claim(folder, nodeId)
     }
     return giveBack

@@ -20,6 +20,11 @@ export function leaveStopSignals(): void {
   if (asked !== undefined) process.kill(process.pid, asked)
 }
 
+/** As if SIGTERM had come, for what cannot go on. */
+export function askStop(): void {
+  remember('SIGTERM')
+}
+
 /** Whether one has come. */
 export function isStopAsked(): boolean {
   return asked !== undefined

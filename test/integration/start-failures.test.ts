@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { lockFolder } from '../../src/storage/instance-lock.js'
+import { eventually } from '../support/eventually.js'
 import { startTree } from '../support/relay-tree.js'
 import { treeline } from '../support/treeline-command.js'
 
@@ -38,11 +41,18 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
       await writeFile(join(copy, 'main.conf'), changed)
       return treeline(t, ['serve', '--config', copy])
     }
+    const lock = join(root.sharedFilesPath, '.lock~')
+    await rm(lock)
+    await eventually('the lock is made anew', () => existsSync(lock))
     const second = await start(text.replace(root.storagePath, join(copy, 'storage')))
     assert.equal(second.code, 3)
     assert.match(second.stderr, /another Treeline is running with shared_files.path = /)
-    running.signal('SIGKILL')
-    await running.ended
+    // Another process locks a file that takes the place of the lock.
+    const place = join(tree.folder, 'place')
+    const unlock = lockFolder(place, 'shared_files.path', 0o700, '.lock~')
+    await rename(join(place, '.lock~'), lock)
+    assert.equal(await running.ended, 3, 'it tells that it no longer holds the folder')
+    unlock()
     const other = await start(
       text.replace('node_id = "root"', 'node_id = "other"').concat('\n[output.upstream]\nhost = "127.0.0.1"\n')
     )

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder } from '../../src/storage/folder-kinds.js'
 import { takeFolders } from '../../src/storage/own-folder.js'
+import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
 test('a folder that is taken is refused to another one, which then holds nothing', async t => {
@@ -94,4 +96,36 @@ test("folders within another relay's folder of shared files, or that are its oth
   assert.deepEqual(readdirSync(folder).sort(), ['files', 'storage'])
   rmSync(mark)
   other(join(folder, 'own'), join(files, 'n', 'two'))()()
+})
+
+test('a lock file that is removed is made and locked again; where another was faster, that is told', async t => {
+  const files = sharedFilesFolder(join(await temporaryFolder(t), 'files'))
+  const lock = join(files.path, '.lock~')
+  const told: string[] = []
+  const release = takeFolders('root', [files], error => told.push(error.message))
+  for (const round of ['once', 'and again']) {
+    rmSync(lock)
+    await eventually(`the lock is made anew, ${round}`, () => existsSync(lock))
+    assert.throws(() => takeFolders('root', [files]), /another Treeline is running with shared_files.path = /)
+  }
+  rmSync(lock)
+  const other = takeFolders('root', [files])
+  await eventually('that another has it is told', () => told.length > 0)
+  assert.match(told.join(), /^another Treeline is running with shared_files.path = .*files: stop it, or give this one/)
+  release()
+  assert.throws(() => takeFolders('root', [files]), /another Treeline is running/, 'the other one holds it still')
+  other()
+})
+
+test('no lock is made in a folder that took the place of the one that was locked', async t => {
+  const path = join(await temporaryFolder(t), 'storage')
+  const folder = storageFolder(path, 0o700)
+  const release = takeFolders('root', [folder])
+  const watched = watch(join(path, 'lock.db'))
+  rmSync(path, { recursive: true })
+  mkdirSync(path)
+  await once(watched, 'change')
+  watched.close()
+  assert.deepEqual(readdirSync(path), [])
+  release()
 })
