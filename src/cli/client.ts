@@ -5,7 +5,7 @@ import { listenAddress } from '../config/address-readers.js'
 import type { ListenAddress } from '../config/config.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.js'
 import { onHangup } from '../values/hangup.js'
-import { leaveStopSignals, stopAsked } from '../values/stop-signal.js'
+import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { errorMessage, UsageError } from './command-error.js'
 import { readNamedFile } from './named-file.js'
 import { readSecretFile } from './secret-file.js'
@@ -76,18 +76,20 @@ async function run(options: ClientCommandOptions): Promise<void> {
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
   const manager = findServiceManager(logger)
   const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
-  logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
-  await manager.ready()
-  onHangup(async () => {
-    await manager.reloading()
-    try {
-      const isOther = client.replaceSecrets(await readSecrets())
-      logger.info({}, isOther ? 'reloaded: the link is opened anew' : 'reloaded: nothing has changed')
-    } catch (error) {
-      logger.error({ problem: errorMessage(error) }, 'not reloaded: token and trust stay as they were')
-    }
+  if (!isStopAsked()) {
+    logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
     await manager.ready()
-  })
+    onHangup(async () => {
+      await manager.reloading()
+      try {
+        const isOther = client.replaceSecrets(await readSecrets())
+        logger.info({}, isOther ? 'reloaded: the link is opened anew' : 'reloaded: nothing has changed')
+      } catch (error) {
+        logger.error({ problem: errorMessage(error) }, 'not reloaded: token and trust stay as they were')
+      }
+      await manager.ready()
+    })
+  }
   const signal = await stopAsked()
   onHangup(async () => undefined)
   void manager.stopping() // never rejects
