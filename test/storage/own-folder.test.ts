@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, watch, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  watch,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder } from '../../src/storage/folder-kinds.js'
@@ -108,6 +118,11 @@ test('a lock file that is removed is made and locked again; where another was fa
     await eventually(`the lock is made anew, ${round}`, () => existsSync(lock))
     assert.throws(() => takeFolders('root', [files]), /another Treeline is running with shared_files.path = /)
   }
+  const watched = watch(lock)
+  chmodSync(lock, 0o600)
+  await once(watched, 'change')
+  watched.close()
+  assert.deepEqual(told, [], 'another mode is no removal')
   rmSync(lock)
   const other = takeFolders('root', [files])
   await eventually('that another has it is told', () => told.length > 0)
