@@ -6,6 +6,8 @@ import { rememberPlace } from './same-place.js'
 
 /** Where the system does not tell of it. */
 const LOOK_EVERY_MS = 10_000
+/** Whoever removes the whole folder removes the lock on the way: a new one would be in the way of that. */
+const SETTLE_MS = 200
 
 /**
  * Locks a folder, and keeps it locked: a lock file that somebody removes or replaces is made and locked again as soon as
@@ -22,8 +24,14 @@ export function keepLocked(
   let release = lockFolder(path, setting, mode, lockName)
   const isFolder = rememberPlace(path)
   let isLock = rememberPlace(file)
-  let watcher = watchFile(file, look)
+  let soon: NodeJS.Timeout | undefined
+  let watcher = watchFile(file, lookSoon)
   const timer = setInterval(look, LOOK_EVERY_MS).unref()
+
+  function lookSoon(): void {
+    clearTimeout(soon)
+    soon = setTimeout(look, SETTLE_MS).unref()
+  }
 
   function look(): void {
     if (isLock() || !isFolder()) return // nothing is made in a folder that was put in the place of ours
@@ -33,7 +41,7 @@ export function keepLocked(
       release = next
       isLock = rememberPlace(file)
       watcher?.close()
-      watcher = watchFile(file, look)
+      watcher = watchFile(file, lookSoon)
     } catch (error) {
       if (!(error instanceof FolderInUseError)) return // the disk refuses: it is tried again
       stopLooking()
@@ -43,6 +51,7 @@ export function keepLocked(
 
   function stopLooking(): void {
     clearInterval(timer)
+    clearTimeout(soon)
     watcher?.close()
   }
 
