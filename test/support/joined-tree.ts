@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { freePorts } from '../../demo/free-ports.js'
 import { type RelayProcess, startRelayProcess } from '../../demo/relay-process.js'
 import { eventually } from './eventually.js'
+import { removeFolder } from './remove-folder.js'
 import { type Ended, type Running, startTreeline, treeline } from './treeline-command.js'
 
 /** One machine of a tree, as `init` or `join` left it. */
@@ -51,7 +52,7 @@ export async function startJoinedTree(
   const running: (() => Promise<unknown>)[] = []
   t.after(async () => {
     await Promise.all(running.map(end => end())) // else they write into the folder while it is removed
-    await rm(folder, { recursive: true, force: true })
+    await removeFolder(folder)
   })
   let machines = 0
   const machine = async (id: string): Promise<Machine> => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -13,6 +13,7 @@ import type { NeighboursConfig } from '../../src/tree/peer-files.js'
 import type { TreeNode } from '../../src/tree/topology.js'
 import { TopologyIndex } from '../../src/tree/topology-index.js'
 import { silentLogger } from '../../src/values/logger.js'
+import { removeFolder } from './remove-folder.js'
 
 export interface TestNeighboursOptions {
   readonly mode?: NeighboursConfig['general']['peerAuthentication']
@@ -91,7 +92,7 @@ export async function startNeighbours(t: TestContext, options: TestNeighboursOpt
 
 export async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  t.after(() => removeFolder(folder))
   return folder
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/config-loader.js'
 import { startRelay } from '../../src/relay/relay.js'
 import { createTree } from '../../src/tree/tree-service.js'
 import type { VersionRange } from '../../src/values/protocol-version.js'
+import { removeFolder } from './remove-folder.js'
 
 /** The configuration of a tree whose relays are started in this process; its nodes' command says which host ran. */
 export async function makeTreeHere(
@@ -16,7 +17,7 @@ export async function makeTreeHere(
   agent = '#!/bin/sh\nfor last do :; done\necho "agent of $last"\n'
 ): Promise<RelayTree> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-test-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
+  t.after(() => removeFolder(folder))
   const agentCommand = join(folder, 'agent.sh')
   await writeFile(agentCommand, agent, { mode: 0o755 })
   return makeRelayTree({ folder, relays, agentCommand })

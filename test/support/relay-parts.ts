@@ -1,10 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { loadConfig } from '../../src/config/config-loader.js'
 import { createParts, type Parts } from '../../src/relay/parts.js'
 import { createTree } from '../../src/tree/tree-service.js'
+import { removeFolder } from './remove-folder.js'
 
 export interface RelayParts extends Parts {
   readonly folder: string
@@ -48,7 +49,7 @@ export async function makeRelayParts(settings: Readonly<Record<string, readonly 
       await parts.neighbours.close()
       parts.database.close()
       await tree.close()
-      await rm(folder, { recursive: true, force: true })
+      await removeFolder(folder)
     }
   }
 }

@@ -1,9 +1,10 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { RelayProcess } from '../../demo/relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree, type TreeOptions } from '../../demo/relay-tree.js'
+import { removeFolder } from './remove-folder.js'
 
 /** Three levels, and a second branch. */
 export const THREE_LEVELS: readonly RelaySpec[] = [
@@ -42,7 +43,7 @@ export async function startTree(t: TestContext, options: RunningTreeOptions = {}
   const processes = new Map<string, RelayProcess>()
   t.after(async () => {
     await Promise.all([...processes.values()].map(relay => kill(relay)))
-    await rm(folder, { recursive: true, force: true })
+    await removeFolder(folder)
   })
   const agentCommand = join(folder, 'agent.sh')
   await writeFile(agentCommand, options.agent ?? AGENT)
