@@ -10,6 +10,9 @@ export interface OwnFolder {
   readonly nodeIdName: string
 }
 
+/** What a relay makes in `storage.path`, besides files: the outputs of runs, and the tree of its members or from above. */
+export const STORAGE_SUBFOLDERS: readonly string[] = ['runs', 'tree']
+
 /** The folder of databases and outputs, of a relay or an agent. */
 export function storageFolder(path: string, mode: number): OwnFolder {
   return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }

@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
-import { type OwnFolder, sharedFilesFolder, storageFolder } from './folder-kinds.js'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
 
 interface Place {
   readonly setting: string
@@ -9,7 +9,8 @@ interface Place {
 }
 
 const ROOT = '/'
-const MARKS = [storageFolder(ROOT, 0), sharedFilesFolder(ROOT)]
+const STORAGE = storageFolder(ROOT, 0)
+const MARKS = [STORAGE, sharedFilesFolder(ROOT)]
 
 /**
  * What keeps a node's folders from being told apart: one that is, or lies in, another one of them, or another node's folder
@@ -31,9 +32,16 @@ function overlapWithin(place: Place, places: readonly Place[]): string | undefin
   for (const other of places) {
     if (other.setting === place.setting) continue
     if (other.path === place.path) return refusal(place, `is ${other.setting} as well`)
+    if (isApartIn(other, place)) continue
     if (foldersAbove(place.path).includes(other.path)) return refusal(place, `lies in ${other.setting} = ${other.path}`)
   }
   return undefined
+}
+
+/** A folder of another name in `storage.path` is no trouble: nobody looks for anything there. */
+function isApartIn(outer: Place, inner: Place): boolean {
+  const first = relative(outer.path, inner.path).split(sep)[0] ?? ''
+  return outer.setting === STORAGE.setting && first !== '' && first !== '..' && !STORAGE_SUBFOLDERS.includes(first)
 }
 
 /** By the file that a relay leaves in each of its folders. */

@@ -58,7 +58,7 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
     )
     assert.equal(other.code, 3)
     assert.match(other.stderr, /storage.path = .* belongs to the node root, and this one is other/)
-    const nested = await start(text.replace(root.sharedFilesPath, join(root.storagePath, 'files')))
+    const nested = await start(text.replace(root.sharedFilesPath, join(root.storagePath, 'runs/files')))
     assert.equal(nested.code, 3)
     assert.match(nested.stderr, /cannot start: shared_files.path = .*files lies in storage.path = /)
     const checked = await treeline(t, ['serve', '--config', copy, '--test'])

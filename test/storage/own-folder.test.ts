@@ -77,12 +77,13 @@ test('folders that are not apart are refused before anything is made, naming bot
     assert.throws(() => takeFolders('root', pair(storage, files)), message)
   }
   refused(a, a, /storage.path = .*a is shared_files.path as well: give each a folder of its own, none within another/)
-  refused(a, join(a, 'x', 'files'), /shared_files.path = .*files lies in storage.path = .*a: give each/)
+  refused(a, join(a, 'runs', 'files'), /shared_files.path = .*files lies in storage.path = .*a: give each/)
   refused(join(b, 'data'), b, /storage.path = .*data lies in shared_files.path = .*b: give each/)
   mkdirSync(a)
   symlinkSync(a, join(folder, 'link'))
-  refused(join(folder, 'link'), join(a, 'files'), /shared_files.path = .*files lies in storage.path = .*a:/)
+  refused(join(folder, 'link'), join(a, 'tree'), /shared_files.path = .*tree lies in storage.path = .*a:/)
   assert.deepEqual([readdirSync(folder).sort(), readdirSync(a)], [['a', 'link'], []])
+  takeFolders('root', pair(a, join(a, 'files')))() // where nothing else is looked for
   takeFolders('root', pair(a, `${a}-files`))() // beside it, although the name begins alike
 })
 
