@@ -23,7 +23,7 @@ test('where no database can be opened the files say what the tree is, and it is 
   t.after(() => tree.close())
   const report = await tree.load()
   assert.deepEqual([report.state, report.changed, tree.current().size], ['error', true, 2])
-  assert.match(report.details ?? '', /cannot use the database .*topology.db.*cannot be opened/)
+  assert.match(report.details ?? '', /cannot use the database .*topology.db: it is a folder/)
 
   rmdirSync(databaseFile)
   await eventually('the tree to be stored', () => tree.status().state === 'success')
