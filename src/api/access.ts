@@ -12,6 +12,7 @@ export type Access =
   | 'shared-files-write'
   | 'shared-files-read'
   | 'shared-folder'
+  | 'outbox'
   | 'administration'
   | 'system'
   | 'observation'
@@ -20,6 +21,8 @@ export type Access =
 
 interface Rule {
   readonly kinds: readonly CallerKind[]
+  /** These are admitted as well, and see what is theirs alone: the route asks {@link seenBy}. */
+  readonly own?: readonly CallerKind[]
   /** Callers known by address alone are admitted from these networks. */
   readonly networks?: (config: Config) => NetworkSet
   /** Whether callers on this machine are admitted that come through a trusted proxy on it. */
@@ -47,7 +50,9 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   },
   trace: {
     kinds: ['local', 'policy-server', 'relay', 'admin'],
-    remedy: 'the way to a node is shown to local callers, to neighbouring relays, and to tokens.admin_file'
+    own: ['node'],
+    remedy:
+      'the way to a node is shown to local callers, to neighbouring relays, to tokens.admin_file, and to that node itself at its own policy server'
   },
   'shared-files-write': {
     kinds: ['local', 'policy-server', 'relay', 'node', 'admin', 'proxied'],
@@ -63,6 +68,11 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
     networks: config => config.sharedFolder.allowedNetworks,
     ownMachine: true,
     remedy: 'add its network to shared_folder.allowed_networks, or its certificate to general.nodes_certs_file'
+  },
+  outbox: {
+    kinds: ['local', 'admin'],
+    own: ['node'],
+    remedy: `${CALL_LOCALLY}, or with the token of tokens.admin_file; a node, known by its certificate, sees its own files`
   },
   administration: {
     kinds: ['local', 'admin'],
@@ -104,14 +114,44 @@ const PROXY_REMEDY = '; through a proxy, list the proxy in general.trusted_proxi
 /** @throws {RelayError} FORBIDDEN, naming the setting that would allow the call */
 export function checkAccess(access: Access, caller: Caller, config: Config): void {
   const rule = ACCESS[access]
-  if (rule.kinds.includes(caller.kind)) return
-  if (caller.isAdmin === true && rule.kinds.includes('admin')) return
+  if (seesAll(rule, caller) || isOwner(rule, caller)) return
   if (caller.isOnThisMachine === true && rule.ownMachine === true) return
   const isKnownByAddress = caller.kind !== 'proxied' && caller.kind !== 'web-page'
   const address = caller.isAddressOfProxy === true ? '' : caller.address
   if (rule.networks !== undefined && isKnownByAddress && rule.networks(config).contains(address)) return
+  throw refusal(rule, caller)
+}
+
+/** What a caller sees of a group of routes: everything, or what is of one node alone. */
+export type Seen = { readonly kind: 'all' } | { readonly kind: 'own'; readonly id: string }
+
+/**
+ * How much of a group with `own` callers one sees that {@link checkAccess} has admitted.
+ * @throws {RelayError} FORBIDDEN
+ */
+export function seenBy(access: Access, caller: Caller): Seen {
+  const rule = ACCESS[access]
+  if (seesAll(rule, caller)) return { kind: 'all' }
+  if (isOwner(rule, caller)) return { kind: 'own', id: caller.id }
+  throw refusal(rule, caller)
+}
+
+/** The refusal of what a caller may not see in a group that it may use. */
+export function notSeen(access: Access, caller: Caller): RelayError {
+  return refusal(ACCESS[access], caller)
+}
+
+function seesAll(rule: Rule, caller: Caller): boolean {
+  return rule.kinds.includes(caller.kind) || (caller.isAdmin === true && rule.kinds.includes('admin'))
+}
+
+function isOwner(rule: Rule, caller: Caller): caller is Caller & { readonly id: string } {
+  return caller.id !== undefined && rule.own?.includes(caller.kind) === true
+}
+
+function refusal(rule: Rule, caller: Caller): RelayError {
   const who = caller.id === undefined ? WHO[caller.kind] : `${WHO[caller.kind]} ${caller.id}`
   const remedy = caller.kind === 'web-page' ? PAGE_REMEDY : rule.remedy
   const proxy = caller.kind === 'proxied' ? PROXY_REMEDY : ''
-  throw new RelayError('FORBIDDEN', `not allowed for ${who} at ${caller.address}: ${remedy}${proxy}`)
+  return new RelayError('FORBIDDEN', `not allowed for ${who} at ${caller.address}: ${remedy}${proxy}`)
 }

@@ -55,6 +55,8 @@ export interface Outbox {
   /** As {@link remove}, waiting for the key's lock first. @returns whether there was such an entry */
   drop(id: string): Promise<boolean>
   list(): OutboxEntry[]
+  /** The same of those alone that a node is the source or the target of, and how many of them there are. */
+  of(nodeId: string): { readonly entries: OutboxEntry[]; readonly pending: number; readonly failed: number }
   /**
    * Whether an entry's file is there.
    * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
@@ -125,6 +127,11 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
       return false
     },
     list: () => store.list(MAX_LISTED).map(toEntry),
+    of: nodeId => ({
+      entries: store.listOf(nodeId, MAX_LISTED).map(toEntry),
+      pending: store.countOf(nodeId, 'pending'),
+      failed: store.countOf(nodeId, 'failed')
+    }),
     pathOf: pathOfEntry
   }
 }

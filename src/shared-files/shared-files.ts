@@ -250,6 +250,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     },
     outbox: {
       list: outbox.list,
+      of: outbox.of,
       counts: () => ({ pending: outboxStore.countOfState('pending'), failed: outboxStore.countOfState('failed') }),
       countByTarget: outboxStore.countByTarget,
       retry(id) {

@@ -120,6 +120,8 @@ export interface SharedFiles {
     list(): OutboxEntry[]
     /** All that there are. */
     counts(): { readonly pending: number; readonly failed: number }
+    /** The same of the entries alone that a node is the source or the target of. */
+    of(nodeId: string): { readonly entries: OutboxEntry[]; readonly pending: number; readonly failed: number }
     /** How many pending ones there are for each target. */
     countByTarget(): readonly { readonly target: string; readonly count: number }[]
     /** Tries an entry (failed ones too), or all, now. @returns how many */

@@ -53,9 +53,17 @@ export function createOutboxStore(db: Database) {
   const release = db.prepare<[number, string]>("UPDATE outbox SET state = 'pending', next_attempt_at = ? WHERE id = ?")
   const releaseAll = db.prepare<[number]>("UPDATE outbox SET state = 'pending', next_attempt_at = ?")
   const list = db.prepare<[number], OutboxRow>(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT ?`)
+  const listOf = db.prepare<[string, string, number], OutboxRow>(
+    `SELECT ${COLUMNS} FROM outbox WHERE source = ? OR target = ? ORDER BY id LIMIT ?`
+  )
   const ids = db.prepare<[], string>('SELECT id FROM outbox').pluck()
   const totals = db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM outbox')
   const countOfState = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE state = ?').pluck()
+  const countOf = db
+    .prepare<[string, string, string], number>(
+      'SELECT count(*) FROM outbox WHERE (source = ? OR target = ?) AND state = ?'
+    )
+    .pluck()
   const countOfSource = db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE source = ?').pluck()
   const countByTarget = db.prepare<[], { readonly target: string; readonly count: number }>(
     "SELECT target, count(*) AS count FROM outbox WHERE state = 'pending' GROUP BY target"
@@ -90,6 +98,9 @@ export function createOutboxStore(db: Database) {
     release: (id: string, nowMs: number): number => release.run(nowMs, id).changes,
     releaseAll: (nowMs: number): number => releaseAll.run(nowMs).changes,
     list: (limit: number): OutboxRow[] => list.all(limit),
+    /** Those that a node is the source or the target of. */
+    listOf: (nodeId: string, limit: number): OutboxRow[] => listOf.all(nodeId, nodeId, limit),
+    countOf: (nodeId: string, state: OutboxRow['state']): number => countOf.get(nodeId, nodeId, state) ?? 0,
     ids: (): string[] => ids.all(),
     totals: (): Totals => totals.get() ?? { count: 0, bytes: 0 },
     countOfState: (state: OutboxRow['state']): number => countOfState.get(state) ?? 0,

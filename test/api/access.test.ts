@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pino from 'pino'
-import { ACCESS, type Access, checkAccess } from '../../src/api/access.js'
+import { ACCESS, type Access, checkAccess, seenBy } from '../../src/api/access.js'
 import { API_PREFIX } from '../../src/api/api-prefix.js'
 import { buildApp } from '../../src/api/app.js'
 import type { CallerKind } from '../../src/values/caller.js'
@@ -22,7 +22,7 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'PUT /shared-files/:target/:source/:fileId': 'shared-files-write',
   'GET /shared-files/:target/:source/:fileId': 'shared-files-read',
   'GET /shared-files/:target': 'shared-files-read',
-  'GET /outbox': 'administration',
+  'GET /outbox': 'outbox',
   'POST /outbox/retry': 'administration',
   'POST /outbox/:entryId/retry': 'administration',
   'DELETE /outbox/:entryId': 'administration',
@@ -104,4 +104,17 @@ test('a refusal names the setting that would allow the call', async t => {
   )
   assert.throws(attempt('system', 'admin'), RelayError)
   for (const access of Object.keys(ACCESS)) assert.notEqual(ACCESS[access as Access].remedy, '')
+})
+
+test('a node sees what is its own where it sees anything, and only by an id that was proven', () => {
+  const address = '10.2.0.1'
+  for (const access of ['trace', 'outbox'] as const) {
+    assert.deepEqual(seenBy(access, { kind: 'node', id: 'n1', address }), { kind: 'own', id: 'n1' })
+    assert.deepEqual(seenBy(access, { kind: 'node', id: 'n1', address, isAdmin: true }), { kind: 'all' })
+    assert.deepEqual(seenBy(access, { kind: 'local', address }), { kind: 'all' })
+    for (const kind of ['node', 'network', 'proxied', 'web-page'] as const) {
+      assert.throws(() => seenBy(access, { kind, address }), { code: 'FORBIDDEN' }, `${access}: ${kind} without an id`)
+    }
+  }
+  assert.throws(() => seenBy('administration', { kind: 'node', id: 'n1', address }), { code: 'FORBIDDEN' })
 })

@@ -61,8 +61,8 @@ const CALLS = {
   ],
   trace: [['GET', '/trace/node-a1', 200]],
   tree: [['GET', '/v1/tree', 200]],
+  outbox: [['GET', '/outbox', 200]],
   administration: [
-    ['GET', '/outbox', 200],
     ['POST', '/outbox/retry', 200],
     ['POST', '/outbox/1/retry', 404],
     ['DELETE', '/outbox/1', 404],
@@ -308,7 +308,14 @@ test('who may call what', async t => {
 
   await t.test('by certificate: a node, a relay below, the policy server, and one that nobody knows', async () => {
     const nodes: Group[] = ['write', 'open', 'folder', 'read']
-    await assertMay([...nodes, 'tree'], { as: member })
+    await assertMay([...nodes, 'tree', 'trace', 'outbox'], { as: member })
+    for (const other of ['relay-a', 'node-s1', 'node-r1', 'stranger']) {
+      const { status, text } = await ask(relay, `/trace/${other}`, { as: member })
+      assert.equal(status, 403, `${other}: ${text}`)
+      assert.match(text, /to that node itself at its own policy server/)
+    }
+    // the root knows the certificate of node-a1, and would tell what waits for relay-a
+    assert.equal((await ask(tree.relay('root'), '/trace/node-a1', { as: member })).status, 403)
     await assertMay(['write', 'open', 'folder', 'trace', 'tree'], { as: tree.member('sub') })
     await assertMay([...nodes, 'run', 'runs', 'trace', 'policyServer'], { as: tree.member('root') })
     await assertMay(['write', 'open'], { as: unknown })
@@ -330,6 +337,7 @@ test('who may call what', async t => {
         'runs',
         'trace',
         'tree',
+        'outbox',
         'administration',
         'observation'
       ]
@@ -402,7 +410,7 @@ test('who may call what', async t => {
       (await ask(relay, CALLS.write[1][1], { method: 'PUT', ...from('192.0.2.1') })).text,
       /shared_files\.allowed_networks/
     )
-    await assertMay(['write', 'open', 'folder', 'read', 'tree'], { as: member })
+    await assertMay(['write', 'open', 'folder', 'read', 'tree', 'trace', 'outbox'], { as: member })
   })
 
   await t.test('a certificate that a reload removes is not known on an open connection either', async () => {

@@ -120,7 +120,8 @@ ttl = "1h"`
 })
 
 test("commands take the address, the keys and the node id from an agent's folder, or from where the environment says", async t => {
-  const tree = await startTree(t, { relays: RELAYS })
+  const relays = [...RELAYS, { id: 'sub', under: 'root', nodes: ['node-3'] }]
+  const tree = await startTree(t, { relays })
   const [one, two] = [await startAgent(t, tree, 'node-1'), await startAgent(t, tree, 'node-2')]
   const file = join(tree.folder, 'by-hand')
   writeFileSync(file, 'shared by hand')
@@ -131,7 +132,34 @@ test("commands take the address, the keys and the node id from an agent's folder
   })
   assert.equal(fetched.code, 0, fetched.stderr)
   assert.equal(readFileSync(`${file}.fetched`, 'utf8'), 'shared by hand')
+  const way = await treeline(t, ['trace', 'node-1', '-c', one.directory])
+  assert.equal(way.code, 0, way.stderr)
+  assert.match(way.stdout, /node-1 answers/)
+  const other = await treeline(t, ['trace', 'node-2', '-c', one.directory])
+  assert.equal(other.code, 1)
+  assert.match(other.stderr, /not allowed for the node node-1/)
+  await tree.processes.get('sub')?.stop()
+  for (const [source, fileId] of [
+    ['node-1', 'of-one'],
+    ['node-2', 'of-two']
+  ] as const) {
+    const waits = signContent('node-3', tree.member(source), fileId, 'x')
+    assert.equal(
+      (await ask(tree.relay('root'), `${waits.path}?ttl=1h`, { method: 'PUT', body: waits.body })).status,
+      202
+    )
+  }
+  const own = await treeline(t, ['outbox', 'list', '--json', '-c', two.directory])
+  assert.equal(own.code, 0, own.stderr)
+  assert.deepEqual(
+    (JSON.parse(own.stdout) as { file_id: string }[]).map(({ file_id }) => file_id),
+    ['of-two']
+  )
+  const dropped = await treeline(t, ['outbox', 'retry', '-c', two.directory])
+  assert.match(dropped.stderr, /not allowed for the node node-2/)
   const environment = { TREELINE_SERVER: tree.relay('root').localUrl, TREELINE_CONFIG: '/nowhere' }
   const listed = await treeline(t, ['outbox', 'list'], environment)
   assert.equal(listed.code, 0, listed.stderr)
+  for (const agent of [one, two]) agent.signal('SIGTERM')
+  await Promise.all([one.ended, two.ended]) // before their folder is removed
 })

@@ -38,4 +38,12 @@ test('what waits is counted, by state and by target, however much of it a list s
     { target: 'node-b', count: 1 }
   ])
   assert.deepEqual([store.countOfState('pending'), store.countOfState('failed')], [13, 1])
+  assert.deepEqual(
+    store.listOf('node-b', 10).map(({ id }) => id),
+    ['b', 'c']
+  )
+  assert.deepEqual([store.countOf('node-b', 'pending'), store.countOf('node-b', 'failed')], [1, 1])
+  assert.equal(store.listOf('node-1', 10).length, 10)
+  assert.equal(store.countOf('node-1', 'pending'), 13)
+  assert.equal(store.countOf('node', 'pending'), 0)
 })

@@ -1,6 +1,7 @@
 import type { OutboxEntry } from '../../shared-files/types.js'
 import { isoTime } from '../../values/iso-time.js'
 import { RelayError } from '../../values/relay-error.js'
+import { seenBy } from '../access.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -30,16 +31,23 @@ export const outboxRoutes: Routes<{ services: Services }> = async (app, { servic
   app.get(
     '/outbox',
     {
-      config,
+      config: { access: 'outbox' },
       schema: {
         tags,
         summary: 'What waits: the oldest 10,000 entries, and how many there are in all',
+        description:
+          'A node, known by its certificate, sees those that it is the source or the target of, and no others.',
         response: {
           200: Type.Object({ entries: Type.Array(EntrySchema), pending: Type.Integer(), failed: Type.Integer() })
         }
       }
     },
-    async () => ({ entries: outbox.list().map(showEntry), ...outbox.counts() })
+    async ({ caller }) => {
+      const seen = seenBy('outbox', caller)
+      const { entries, ...counts } =
+        seen.kind === 'all' ? { entries: outbox.list(), ...outbox.counts() } : outbox.of(seen.id)
+      return { entries: entries.map(showEntry), ...counts }
+    }
   )
   app.post(
     '/outbox/retry',

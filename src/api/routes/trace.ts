@@ -1,6 +1,9 @@
+import type { Topology } from '../../tree/topology.js'
 import { createTracer } from '../../tree/trace.js'
+import type { Caller } from '../../values/caller.js'
 import { checkNodeId } from '../../values/ids.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../../values/protocol-version.js'
+import { notSeen, seenBy } from '../access.js'
 import { originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -33,6 +36,8 @@ export const traceRoutes: Routes<{ services: Services }> = async (app, { service
       schema: {
         tags: ['nodes'],
         summary: 'The way to a node, hop by hop, and where it is broken',
+        description:
+          'A node, known by its certificate, may ask its own policy server for the way to itself, and for no other.',
         params: Type.Object({ nodeId: Type.String() }),
         response: {
           200: Type.Object({
@@ -49,10 +54,18 @@ export const traceRoutes: Routes<{ services: Services }> = async (app, { service
     },
     async (request, reply) => {
       checkNodeId(request.params.nodeId)
+      checkSeen(request.params.nodeId, request.caller, topology())
       const { hops, node, ...rest } = await trace(request.params.nodeId, originOf(request, reply, stopping))
       const protocol = formatVersions(PROTOCOL_VERSIONS)
       const state = node === undefined ? {} : { node: { ...node, file_problems: [...node.file_problems] } }
       return { ...rest, hops: [...hops], protocol, ...state }
     }
   )
+}
+
+/** A node sees its own last step alone: the others tell of what waits for its neighbours. @throws {RelayError} FORBIDDEN */
+function checkSeen(nodeId: string, caller: Caller, topology: Topology): void {
+  const seen = seenBy('trace', caller)
+  if (seen.kind === 'all') return
+  if (nodeId !== seen.id || topology.route(nodeId).kind !== 'here') throw notSeen('trace', caller)
 }
