@@ -46,7 +46,7 @@ export class DiskWatch {
   async #look(): Promise<string | undefined> {
     const found = await Promise.all(this.#folders.map(folder => withinLimit(probe(folder), folder)))
     const problems = found.filter(problem => problem !== undefined)
-    return problems.length === 0 ? undefined : problems.join('\n')
+    return problems.length === 0 ? undefined : [...new Set(problems)].join('\n')
   }
 }
 

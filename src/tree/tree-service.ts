@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
 import { isDamage } from '../values/disk-failure.js'
+import { NO_FILES } from '../values/file-failure.js'
 import { isoTime } from '../values/iso-time.js'
 import type { Logger } from '../values/logger.js'
 import { RelayError } from '../values/relay-error.js'
@@ -232,8 +233,7 @@ class TreeService implements Tree {
       this.#workerEnded = new Promise(resolve => worker.once('exit', () => resolve()))
       return await answerOf(worker)
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      return { failure: `cannot import the nodes list: ${reason}`, tree: undefined }
+      return { failure: `cannot import the nodes list: ${whyNotImported(error)}`, tree: undefined }
     }
   }
 
@@ -289,4 +289,10 @@ function answerOf(worker: Worker): Promise<ImportRunAnswer> {
     worker.once('error', reject)
     worker.once('exit', code => reject(new Error(`the import ended with code ${code} and without an answer`)))
   })
+}
+
+/** A thread that cannot be started lacks files in nearly all cases; Node says no more of it than a code in a text. */
+function whyNotImported(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return /\bE[MN]FILE\b/.test(message) ? NO_FILES : message
 }

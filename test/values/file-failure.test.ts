@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { whyNotRead } from '../../src/values/file-failure.js'
+
+test('what fails for want of files says so, and what to do', () => {
+  for (const code of ['EMFILE', 'ENFILE']) {
+    const why = whyNotRead(Object.assign(new Error(`${code}: too many open files, open 'main.conf'`), { code }))
+    assert.match(why, /as many files open as it may: raise its limit/)
+  }
+  assert.equal(whyNotRead(new Error('of no system call')), 'of no system call')
+})
