@@ -55,16 +55,18 @@ const MAX_NAMES_LENGTH = 300
  */
 export function describeConnectionFailure(given: unknown): string {
   const error = innermost(given)
-  const code = connectionErrorCode(error)
   const message = error instanceof Error ? error.message : String(error)
+  const fault = sslFaultIn(message)
+  const code = fault === undefined ? connectionErrorCode(error) : sslCode(fault)
   if (isNamed(error, 'HTTPParserError') || code.startsWith('HPE_')) {
     return `what it sends is not HTTP: is this a port for TLS, or of another program? (${message})`
   }
+  if (isNamed(error, 'TimeoutError')) return 'it does not answer within the time limit'
   const known = TEXTS[code]
   if (known !== undefined) return `${known} (${code})`
   if (isUntrustedCertificate(error)) return `its certificate is issued by nobody whom this machine trusts (${code})`
   if (code === OTHER_NAME) return `its certificate is for other names${namesIn(error)} (${code})`
-  if (code.startsWith('ERR_SSL_')) return `TLS failed: ${sslReason(error, message)} (${code})`
+  if (code.startsWith('ERR_SSL_')) return `TLS failed: ${fault ?? sslReason(error, message)} (${code})`
   if (/CERT/.test(code)) return `its certificate is not accepted: ${message} (${code})`
   return code === '' || message.includes(code) ? message : `${message} (${code})`
 }
@@ -87,6 +89,19 @@ function innermost(error: unknown): unknown {
 
 function isNamed(error: unknown, name: string): boolean {
   return error instanceof Error && error.name === name
+}
+
+/**
+ * What OpenSSL says in `error:0A00010B:SSL routines:function:wrong version number:file:line:`. Such lines are the message
+ * of a failed write (EPROTO), and of `tls` when it sees no reason in them: the first line is what went wrong first.
+ */
+function sslFaultIn(message: string): string | undefined {
+  return /\berror:[0-9A-F]{8}:[^:\n]*:[^:\n]*:([^:\n]+)/.exec(message)?.[1]?.trim()
+}
+
+/** As Node names it where it gives a code: `ERR_SSL_WRONG_VERSION_NUMBER`. */
+function sslCode(fault: string): string {
+  return `ERR_SSL_${fault.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}`
 }
 
 function sslReason(error: unknown, message: string): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { KeyObject, webcrypto } from 'node:crypto'
 import { once } from 'node:events'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect, createServer as createTlsServer } from 'node:tls'
@@ -105,4 +106,40 @@ test('TLS to a plain port, plain HTTP to a port for TLS, and nobody there', asyn
   await once(closed, 'close')
   const refused = await failureOfRequest(t, port)
   assert.equal(describeConnectionFailure(refused), 'connection refused: nothing listens there (ECONNREFUSED)')
+})
+
+/** The error of an HTTPS request, which writes before the other side has said anything, as joins and links do. */
+async function failureOfHttps(port: number, options: RequestOptions): Promise<Error> {
+  const request = httpsRequest({ host: '127.0.0.1', port, agent: false, rejectUnauthorized: false, ...options }).end()
+  const [error] = (await once(request, 'error')) as [Error]
+  return error
+}
+
+test('a TLS fault that comes with a write (EPROTO) is told as any other, in one line', async t => {
+  const plain = await portThatSays(t, Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const atPlain = await failureOfHttps(plain, { minVersion: 'TLSv1.3' })
+  assert.equal(
+    describeConnectionFailure(atPlain),
+    'it does not speak TLS: this is a port for plain HTTP (ERR_SSL_WRONG_VERSION_NUMBER)'
+  )
+
+  const old = createTlsServer({ ...(await certificateFor(-1, 1)), maxVersion: 'TLSv1.2' })
+  old.on('tlsClientError', () => undefined)
+  const atOld = await failureOfHttps(await openServer(t, old), { minVersion: 'TLSv1.3' })
+  assert.equal(describeConnectionFailure(atOld), 'it does not speak TLS 1.3 (ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION)')
+
+  const alert = await failureOfHttps(await portThatSays(t, Buffer.from([21, 3, 3, 0, 2, 2, 80])), {})
+  assert.equal(
+    describeConnectionFailure(alert),
+    'TLS failed: tlsv1 alert internal error (ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR)'
+  )
+})
+
+test('a time limit that passed is told as the silence that it is', async t => {
+  const silent = await openServer(
+    t,
+    createServer(socket => void socket.on('error', () => undefined).resume())
+  )
+  const error = await failureOfHttps(silent, { signal: AbortSignal.timeout(1) })
+  assert.equal(describeConnectionFailure(error), 'it does not answer within the time limit')
 })
