@@ -6,8 +6,9 @@ import { makeFolder } from '../values/make-folder.js'
 import { EXIT, errorMessage, UsageError } from './command-error.js'
 import { downloadFile, hashesOf } from './download.js'
 import { asObject, objectsOf, textOf } from './json.js'
-import { checkSourceKeyHash, readSigningKey } from './key-files.js'
+import { checkSourceKeyHash } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
+import { ownSigningKey } from './own-signing-key.js'
 import { pathOf, type RelayClient } from './relay-client.js'
 import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
 import { addSigningOptions } from './share.js'
@@ -84,10 +85,10 @@ async function toNode(
   options: ToNodeOptions
 ): Promise<Result> {
   checkTtl('<ttl>', ttl)
-  const { key: keyFile, algorithm, ...server } = options
+  const { key: _, algorithm, ...server } = options
   const fileKey = { target, source: await ownNodeId(options.source, '--source', server), fileId }
   checkFileKey(fileKey)
-  const signingKey = await readSigningKey(keyFile, options.passphraseFile)
+  const signingKey = await ownSigningKey(options)
   const file = await StableFile.open(path)
   try {
     const metadata = await signatureFor(file, options.signature ?? `${path}.sign`, signingKey, fileKey, algorithm)

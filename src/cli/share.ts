@@ -8,12 +8,12 @@ import { type Command, Option } from 'commander'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../values/file-metadata.js'
 import { type SigningKey, signFile, signingKeySpki } from '../values/file-signing.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
-import { readAgentFolder } from './agent-folder.js'
-import { AGENT_KEY_FILE, PASSPHRASE_VARIABLE, readSealKey, readSigningKey } from './key-files.js'
+import { AGENT_KEY_FILE, PASSPHRASE_VARIABLE, readSealKey } from './key-files.js'
 import { ownNodeId } from './node-identity.js'
+import { ownSigningKey } from './own-signing-key.js'
 import { ProgressBar } from './progress-bar.js'
 import { openRegularFile } from './regular-file.js'
-import { addServerOptions, configIn, configName, type ServerOptions, withClient } from './server-options.js'
+import { addServerOptions, type ServerOptions, withClient } from './server-options.js'
 import { StableFile } from './stable-file.js'
 import { showBytes } from './table.js'
 import { checkTtl } from './time-option.js'
@@ -68,12 +68,7 @@ async function share(target: string, fileId: string, path: string, options: Shar
 
 async function shareFile(fileKey: FileKey, path: string, options: ShareOptions): Promise<void> {
   const { algorithm } = options
-  const agent =
-    options.key === AGENT_KEY_FILE ? await readAgentFolder(configIn(options), configName(options)) : undefined
-  const signingKey =
-    agent === undefined
-      ? await readSigningKey(options.key, options.passphraseFile)
-      : await readSigningKey(agent.signingKeyFile, options.passphraseFile, 'signing_key_file')
+  const signingKey = await ownSigningKey(options)
   const file = await StableFile.open(path)
   const bar = new ProgressBar(fileKey.fileId, file.sizeBytes)
   const { key: _, ...server } = options

@@ -132,6 +132,17 @@ test("commands take the address, the keys and the node id from an agent's folder
   })
   assert.equal(fetched.code, 0, fetched.stderr)
   assert.equal(readFileSync(`${file}.fetched`, 'utf8'), 'shared by hand')
+  const method = await treeline(t, [
+    'method',
+    'sharedfile_to_node',
+    'node-1',
+    'by-method',
+    file,
+    '1h',
+    '-c',
+    two.directory
+  ])
+  assert.equal(method.stdout, 'result_repaired\n', method.stderr)
   const way = await treeline(t, ['trace', 'node-1', '-c', one.directory])
   assert.equal(way.code, 0, way.stderr)
   assert.match(way.stdout, /node-1 answers/)
