@@ -110,12 +110,17 @@ async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
   }
 }
 
+function nothingRun(): CommandError {
+  return new CommandError('no node is below this relay: nothing was run')
+}
+
 /** Waits for the first event alone: the relay goes on without us. @returns the run's id */
 async function startOne(client: RelayClient, request: RunRequest): Promise<string | undefined> {
   const events = streamRun(client, request, new AbortController().signal)
   const first = await events.next()
   await events.return()
   if (first.done === true) throw new CommandError('the relay said nothing of the run')
+  if (request.nodes === 'all' && first.value.node_count === 0) throw nothingRun()
   return first.value.run
 }
 
@@ -131,7 +136,7 @@ async function watch(client: RelayClient, plan: RunPlan): Promise<void> {
     const notStarted = await watchBatches(client, plan, tally, display, stop)
     display.finish(notStarted)
     if (stop.signal.aborted) throw stop.signal.reason
-    if (tally.isEmpty) throw new CommandError('no node is below this relay: nothing was run')
+    if (tally.isEmpty) throw nothingRun()
     process.exitCode = tally.isSuccess ? EXIT.ok : EXIT.failure
   } finally {
     clearTimeout(timer)

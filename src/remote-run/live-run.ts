@@ -6,7 +6,7 @@ import type { ForwardOrder } from './forward-order.js'
 import { forwardAll } from './forwarding.js'
 import type { NodeTable } from './node-table.js'
 import { NodesHere } from './nodes-here.js'
-import { allNodes, describePlan, type RunPlan } from './plan.js'
+import { allNodes, countNodes, describePlan, type RunPlan } from './plan.js'
 import type { RunContext } from './run-context.js'
 import type { RunProgress } from './run-progress.js'
 import { RunWait } from './run-wait.js'
@@ -134,7 +134,7 @@ export class LiveRun implements Run {
     const { plan, progress, log } = this.parts
     const { selfId, now } = this.context
     const startedAtMs = now()
-    log.append({ event: 'start', relay: selfId, message: describePlan(plan) })
+    log.append({ event: 'start', relay: selfId, message: describePlan(plan), node_count: countNodes(plan) })
     await this.#untilEnded([this.#here.run(plan.here), ...this.#forwards(), this.#refuseUnknown()])
     if (this.#suspended.signal.aborted) return this.#leave()
     const cancelled = this.#cancelled.signal.aborted

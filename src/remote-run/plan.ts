@@ -108,6 +108,11 @@ export function describePlan({ here, down, unknown }: RunPlan): string {
   return [nodesHere, ...relays, ...more, ...strangers].join(', ')
 }
 
+/** How many nodes a plan is for. */
+export function countNodes({ here, down, unknown }: RunPlan): number {
+  return [...down.values()].reduce((sum, nodes) => sum + nodes.length, here.length + unknown.length)
+}
+
 /** Every node of a plan, once. */
 export function* allNodes({ here, down, unknown }: RunPlan): Generator<string> {
   for (const { id } of here) yield id

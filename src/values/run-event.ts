@@ -52,6 +52,8 @@ export interface RunEvent {
   readonly exit_code?: number
   readonly duration_ms?: number
   readonly message?: string
+  /** In `start` events: how many nodes the run is for. Left out by relays that do not know it. */
+  readonly node_count?: number
   /** In `node` events of nodes that were not reached. Left out by relays that do not know it. */
   readonly unreached?: BrokenHop
 }
@@ -80,6 +82,7 @@ export function parseRunEvent(line: string): RunEvent | undefined {
     ...defined('exit_code', wholeNumber(members.exit_code)),
     ...defined('duration_ms', wholeNumber(members.duration_ms)),
     ...defined('message', text(members.message)),
+    ...defined('node_count', wholeNumber(members.node_count)),
     ...defined('unreached', brokenHop(members.unreached))
   }
 }

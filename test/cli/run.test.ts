@@ -186,10 +186,10 @@ test('--async prints the id and leaves', async t => {
 
 test('a run on all nodes where there are none has run nothing, which is no success', async t => {
   const handlers: Record<string, Handler> = {
-    'POST remote-run/all': (_, response) => sendEvents(response, [START, END]),
+    'POST remote-run/all': (_, response) => sendEvents(response, [{ ...START, node_count: 0 }, END]),
     'GET nodes': () => ({ nodes: [{ id: 'relay-1', hostname: 'x', below: false }] })
   }
-  for (const batch of [[], ['--batch', '5']]) {
+  for (const batch of [[], ['--batch', '5'], ['--async'], ['--wait', '10s']]) {
     const { code, stderr } = await run(t, handlers, '--all', ...batch)
     assert.deepEqual([code, stderr], [1, 'treeline: no node is below this relay: nothing was run\n'], batch.join(' '))
   }
