@@ -58,13 +58,14 @@ const ROOT = [
 /** As little as it needs: its certificates and `host` are renewed in the folder, all else is written to the data. */
 function sandbox({ command, program, folder, data, user }: UnitText): string[] {
   const capabilities = command === 'serve' ? 'CAP_NET_BIND_SERVICE' : ''
+  const service = command === 'serve' ? 'treeline' : 'treeline-agent'
   const written = [...new Set([folder, data.path])]
   const used = [...program.filter(word => word.startsWith('/')), ...written]
   const isIn = (...places: readonly string[]) =>
     used.some(path => places.some(place => path === place || path.startsWith(`${place}/`)))
   return [
     '',
-    `# Commands run as ${user} too, and in here. For those that need root, add deploy/systemd/treeline.service.d/sudo.conf`,
+    `# Commands run as ${user} too, and in here. For those that need root, add deploy/systemd/${service}.service.d/sudo.conf`,
     '# (docs/operations.md), or write this unit anew with --user root.',
     ...(data.stateName === undefined ? [] : [`StateDirectory=${data.stateName}`, 'StateDirectoryMode=0750']),
     'ProtectSystem=strict',

@@ -124,3 +124,14 @@ test('systemd takes them, where it is at hand', async t => {
   const { stderr } = await promisify(execFile)(analyze, ['verify', ...paths.map(([, path]) => path)])
   assert.doesNotMatch(stderr, /treeline-/)
 })
+
+test('the drop-in that a unit names for commands that need root is there, and of the same service', async () => {
+  for (const [unit, service] of [
+    [RELAY, 'treeline'],
+    [AGENT, 'treeline-agent']
+  ] as const) {
+    const [path = ''] = systemdUnit(unit).match(/deploy\/systemd\/\S+\.conf/) ?? []
+    assert.equal(path, `deploy/systemd/${service}.service.d/sudo.conf`)
+    await access(join(import.meta.dirname, '../..', path))
+  }
+})
