@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
 import { connectionErrorCode, describeConnectionFailure, isUntrustedCertificate } from '../values/connection-failure.js'
+import { tellingBody } from './answer-body.js'
 import { CommandError, EXIT, UsageError } from './command-error.js'
 import { createServerConnector, type ServerTls } from './server-tls.js'
 import { printable } from './terminal.js'
@@ -117,7 +118,8 @@ export function createRelayClient(options: {
         headersTimeout: timeout,
         bodyTimeout: timeout
       })
-      return { status: answer.statusCode, headers: answer.headers, body: answer.body }
+      const body = tellingBody(answer.body, shown, request.signal)
+      return { status: answer.statusCode, headers: answer.headers, body }
     } catch (error) {
       throw request.signal?.aborted === true || error instanceof CommandError ? error : notReached(error)
     }

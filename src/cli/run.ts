@@ -3,6 +3,7 @@ import { parseConditions } from '../values/conditions.js'
 import { checkNodeId } from '../values/ids.js'
 import type { RunEvent } from '../values/run-event.js'
 import { LONGEST_WAIT_S } from '../values/run-wait-limit.js'
+import { BrokenAnswerError } from './answer-body.js'
 import { CommandError, EXIT, UsageError } from './command-error.js'
 import { readCount } from './count-option.js'
 import { listNodesBelow } from './node-pages.js'
@@ -191,7 +192,7 @@ async function watchBatch(
     }
   } catch (error) {
     if (stop.signal.aborted) return
-    if (error instanceof CommandError) throw error
+    if (error instanceof CommandError && !(error instanceof BrokenAnswerError)) throw error
     display.fail('the connection broke before the run ended; the relay cancels it')
     return
   }

@@ -1,5 +1,8 @@
 import type { Command } from 'commander'
+import { parseRunEvent } from '../values/run-event.js'
 import { checkRunId } from '../values/run-id.js'
+import { BrokenAnswerError } from './answer-body.js'
+import { CommandError } from './command-error.js'
 import { readCount } from './count-option.js'
 import { asObject, type JsonObject, objectsOf } from './json.js'
 import { readLines } from './ndjson-lines.js'
@@ -92,7 +95,17 @@ async function events(id: string, options: RunsOptions & { readonly after: strin
   await withClient(options, async client => {
     const path = pathOf('runs', id, 'events')
     const answer = await client.request({ method: 'GET', path, query: { after: String(after) }, isPatient: true })
-    for await (const line of readLines(answer.body)) process.stdout.write(`${printable(line)}\n`)
+    let seen = after
+    try {
+      for await (const line of readLines(answer.body)) {
+        process.stdout.write(`${printable(line)}\n`)
+        seen = parseRunEvent(line)?.seq ?? seen
+      }
+    } catch (error) {
+      if (!(error instanceof BrokenAnswerError)) throw error
+      const how = `\`treeline runs events ${id} --after ${seen}\` goes on from there`
+      throw new CommandError(`${error.message}; ${how}`, undefined, { cause: error })
+    }
   })
 }
 
