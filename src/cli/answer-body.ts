@@ -17,6 +17,7 @@ export function tellingBody(body: Readable, relay: string, signal: AbortSignal |
   const told = new PassThrough()
   // the error is changed before `destroy`: a stream shows late readers the one that it was destroyed with
   body.on('error', error => told.destroy(signal?.aborted === true ? error : brokenAnswer(error, relay)))
+  told.on('error', () => undefined) // it may come before anyone reads, and is told to who does
   told.once('close', () => body.destroy())
   body.pipe(told)
   return told

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
+import { BrokenAnswerError, tellingBody } from '../../src/cli/answer-body.js'
 import { type Handler, startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
@@ -37,4 +40,14 @@ test('an answer that breaks off is told as that, by every command', async t => {
     assert.deepEqual({ code, stderr }, { code: 1, stderr: `${message}\n` })
   }
   assert.deepEqual(await readdir(folder), [])
+})
+
+test('a body that broke before anyone read it is told to who reads it then', async () => {
+  const body = new PassThrough()
+  const told = tellingBody(body, 'http://relay', undefined)
+  const closed = new Promise(resolve => told.once('close', resolve)) // `once` would be a listener of `error` too
+  body.destroy(new Error('gone'))
+  await closed
+  await assert.rejects(pipeline(told, new PassThrough()), BrokenAnswerError)
+  await assert.rejects(told.toArray(), BrokenAnswerError)
 })
