@@ -16,15 +16,7 @@ const ENTRIES = [
  * These stay where npm put them, as better-sqlite3 does: packages that are loaded only when they are first needed (of one that is no ES
  * module the bundle's `import()` would have nothing but `default`), and bufferutil, whose addon is found beside its own files.
  */
-const EXTERNAL = [
-  '@peculiar/x509',
-  'bufferutil',
-  'https-proxy-agent',
-  'pino-pretty',
-  'prom-client',
-  'reflect-metadata',
-  'undici'
-]
+const EXTERNAL = ['@peculiar/x509', 'bufferutil', 'pino-pretty', 'prom-client', 'reflect-metadata', 'undici']
 
 /** Others that libraries try to load, and do well without. */
 const OPTIONAL = ['utf-8-validate']

@@ -136,7 +136,7 @@ async function joinFrom(url: URL, token: JoinToken, folder: string, { id, addres
   const { proxyFor } = await import('../links/proxy.js')
   const { formatTokenProof } = await import('../values/join-token.js')
   const keys = await openKeys(folder)
-  const entrance = { url, agent: await proxyFor(url.href) }
+  const entrance = { url, agent: proxyFor(url.href) }
   const ca = await fetchCa(entrance, token)
   const request = await makeRequest(id, keys.tls)
   const answer = await join(entrance, ca, {

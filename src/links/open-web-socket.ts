@@ -37,7 +37,7 @@ export async function openWebSocket<T>(
   const socket = new WebSocket(url, {
     ...upper.tls,
     minVersion: 'TLSv1.3',
-    agent: await proxyFor(url),
+    agent: proxyFor(url),
     ...WEB_SOCKET_LIMITS,
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
     followRedirects: false

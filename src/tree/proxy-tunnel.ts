@@ -18,7 +18,7 @@ export function throughProxy(connect: buildConnector.connector, proxy: URL, limi
  * A connection to `host:port` that an HTTP proxy opens (RFC 9110, section 9.3.6).
  * @throws {Error} whose message is for a user, without the proxy's credentials
  */
-function openTunnel(proxy: URL, host: string, port: string, limitMs: number): Promise<Socket> {
+export function openTunnel(proxy: URL, host: string, port: string, limitMs: number): Promise<Socket> {
   const path = `${isIPv6(host) ? `[${host}]` : host}:${port}`
   const name = `the proxy ${proxy.protocol}//${proxy.host}`
   const send = proxy.protocol === 'https:' ? tlsRequest : plainRequest

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import { connect, createServer as createTcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, type TestContext, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
+import { openWebSocket } from '../../src/links/open-web-socket.js'
+import { proxyFor } from '../../src/links/proxy.js'
+import { fetchCa } from '../../src/membership/join-client.js'
 import { startNeighbours } from '../support/neighbours.js'
 import { openServer } from '../support/open-server.js'
 import { startHttpsPeer } from '../support/tls-peer.js'
@@ -117,4 +121,39 @@ test('whatever is wrong with the proxy is told, without its credentials, and not
       assert.equal(peer.connections(), 0)
     })
   }
+})
+
+test('a link and a join tell what is wrong with the proxy as that, without its credentials', async t => {
+  const refusing = createServer().on('connect', (_request, socket: Duplex) =>
+    socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n')
+  )
+  const cases: readonly (readonly [port: number, reason: RegExp])[] = [
+    [
+      await openServer(t, refusing),
+      /: the proxy http:\/\/127\.0\.0\.1:\d+ refuses .* root\.example\.com:8443 \(407\)$/
+    ],
+    [1, /: the proxy http:\/\/127\.0\.0\.1:1: connection refused: nothing listens there \(ECONNREFUSED\)$/]
+  ]
+  for (const [port, reason] of cases) {
+    await t.test(String(reason), async t => {
+      setProxy(t, { HTTPS_PROXY: `http://user:secret@127.0.0.1:${port}` })
+      const upper = { url: 'wss://root.example.com:8443', tls: {}, pins: undefined }
+      const opening = openWebSocket(upper, new AbortController().signal, async () => undefined)
+      await assert.rejects(opening, { message: reason })
+      const url = new URL('https://root.example.com:8443')
+      const joining = fetchCa({ url, agent: proxyFor(url.href) }, { caHash: Buffer.alloc(32) })
+      await assert.rejects(joining, { name: 'JoinError', message: reason })
+    })
+  }
+})
+
+test('a join goes through the proxy, by a name that is known there alone', async t => {
+  const proxy = await startProxy(t)
+  const answer = JSON.stringify({ ca: peerCertificate.certificatePem, relay: 'root' })
+  const peer = await startHttpsPeer(t, peerCertificate, (_request, response) => response.end(answer))
+  const url = new URL(`https://root.known-to-the-proxy.test:${peer.port}`)
+  const agent = proxyFor(url.href, { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` })
+  const caHash = createHash('sha256').update(peerCertificate.certificateDer).digest()
+  const ca = await fetchCa({ url, agent }, { caHash })
+  assert.deepEqual([ca.relay, proxy.asked.map(asked => asked.url)], ['root', [url.host]])
 })
