@@ -241,3 +241,36 @@ test('the shipped httpd opens single routes alone: the API answers under further
   assert.match(remoteRun?.rules ?? '', /^Require ip /)
   for (const { path = '' } of sections.slice(1)) assert.match(path, /^(?:\/rudder)?\/relay-api\/[a-z]+-[a-z]+\/$/)
 })
+
+/** What the program can say, without its comments; a text that goes on in the next line is one. */
+function sourceTexts(): string {
+  return readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.ts'))
+    .map(file => read(join('src', file)))
+    .join('\n')
+    .replace(/^\s*(?:\/\/|\/?\*).*$|\s\/\/\s.*$/gm, '')
+    .replace(/['`]\s*\+\s*['`]/g, '')
+    .replaceAll("\\'", "'")
+}
+
+/** Parts of a message that stand for values: `…`, names of settings, addresses, files and numbers; and what joins parts. */
+const VALUES = /[…=:,;()]|(?<=^|[\s.])\S*[._\d~]\S*(?=\s|$)|\b[NM]\b|^(?:not allowed for|cannot read the)\b|\bat\b/
+
+test('the messages in the tables of troubles are those of the program', () => {
+  const said = sourceTexts()
+  const tables = [
+    ['README.md', '## Troubleshooting'],
+    ['docs/operations.md', '## When something is wrong']
+  ] as const
+  for (const [page, heading] of tables) {
+    const cells = tableRows(read(page), heading).map(([cell = '']) => cell)
+    const messages = cells.flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)].map(([, message = '']) => message))
+    assert.ok(messages.length > 10, page)
+    for (const message of messages) {
+      const phrases = message.split(VALUES).map(phrase => phrase.trim())
+      for (const phrase of phrases.filter(text => text.includes(' '))) {
+        assert.ok(said.includes(phrase), `${page}: ${message}: no source file says ${JSON.stringify(phrase)}`)
+      }
+    }
+  }
+})
