@@ -7,6 +7,7 @@ import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../values/client-key.j
 import { onHangup } from '../values/hangup.js'
 import { isStopAsked, leaveStopSignals, stopAsked } from '../values/stop-signal.js'
 import { errorMessage, UsageError } from './command-error.js'
+import { hideArgument } from './hide-argument.js'
 import { readNamedFile } from './named-file.js'
 import { readSecretFile } from './secret-file.js'
 import { findServiceManager } from './service-manager.js'
@@ -56,6 +57,7 @@ export function register(program: Command): void {
 }
 
 async function run(options: ClientCommandOptions): Promise<void> {
+  hideArgument(options.token ?? options.styraToken)
   const settings = readClientSettings(options, process.env)
   const readSecrets = async () => ({
     token:

@@ -12,9 +12,10 @@ import { COMMAND_OPTION, commandHint, readCommand } from './agent-command.js'
 import { CommandError, errorMessage, UsageError } from './command-error.js'
 import { stayWith } from './foreground.js'
 import { refuseForeign, refuseObstructed } from './foreign-folder.js'
+import { hideArgument } from './hide-argument.js'
 import { readHost } from './init.js'
 import { ownProgram } from './own-program.js'
-import { readSecretFile } from './secret-file.js'
+import { readSecretFile, readSecretInput } from './secret-file.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from './service-steps.js'
 
 const DEFAULT_PORT = 443
@@ -33,14 +34,14 @@ interface JoinOptions {
   readonly start: boolean
 }
 
-/** `treeline join <url> --token …`. */
+/** `treeline join <url> --token-file …`. */
 export function register(program: Command): void {
   program
     .command('join')
     .description('Join a tree, as the relay or node that the token is for')
     .argument('<url>', 'https URL of the policy server')
-    .option('--token <token>', 'as `treeline token create` printed it')
-    .option('--token-file <file>', 'a file with it: other users of this machine see command lines')
+    .option('--token-file <file>', 'a file with the token that `treeline token create` printed; -: standard input')
+    .option('--token <token>', 'the token itself: for a moment other users of this machine can see it')
     .option('--dir <dir>', 'the folder for keys, certificates and configuration', '/etc/treeline')
     .option(...DATA_OPTION)
     .option('--id <id>', 'the id to have in the tree (default: the host name; with --again the id in --dir)')
@@ -61,6 +62,7 @@ interface Who {
 }
 
 async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
+  hideArgument(options.token)
   const url = readUrl(urlText)
   const token = await readToken(options)
   const folder = resolve(options.dir)
@@ -201,9 +203,10 @@ function readUrl(text: string): URL {
 
 async function readToken({ token, tokenFile }: JoinOptions): Promise<JoinToken> {
   if ((token === undefined) === (tokenFile === undefined)) {
-    throw new UsageError('give either --token or --token-file')
+    throw new UsageError('give either --token-file or --token')
   }
-  const text = token ?? (await readSecretFile('--token-file', tokenFile ?? ''))
+  const text =
+    token ?? (tokenFile === '-' ? await readSecretInput() : await readSecretFile('--token-file', tokenFile ?? ''))
   const parsed = parseJoinToken(text.trim())
   if (parsed === undefined) {
     throw new UsageError('the token is not whole: it is <id>.<secret>.<hash>, as `treeline token create` printed it')

@@ -1,3 +1,4 @@
+import { UsageError } from './command-error.js'
 import { tell } from './config-problems.js'
 import { exposureWarnings } from './exposed-files.js'
 import { readNamedFile } from './named-file.js'
@@ -7,4 +8,20 @@ export async function readSecretFile(name: string, path: string): Promise<string
   const text = await readNamedFile(name, path)
   for (const warning of await exposureWarnings([{ key: name, path }])) tell(`warning: ${warning}`)
   return text
+}
+
+const MAX_INPUT_BYTES = 64 * 1024
+
+/** All of standard input, for an option that was given as `-`. @throws {UsageError} for more than a secret can be */
+export async function readSecretInput(): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of process.stdin) {
+    const part = Buffer.from(chunk)
+    bytes += part.length
+    if (bytes > MAX_INPUT_BYTES)
+      throw new UsageError(`standard input has more than ${MAX_INPUT_BYTES} bytes: it should be a secret alone`)
+    chunks.push(part)
+  }
+  return Buffer.concat(chunks).toString('utf8')
 }

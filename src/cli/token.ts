@@ -63,9 +63,11 @@ async function create(options: CreateOptions): Promise<void> {
     const host = cell(made.hostname)
     const url = `https://${host.includes(':') ? `[${host}]` : host}${port}`
     const id = options.id === undefined ? '' : ` --id ${options.id} --again`
-    console.log(`treeline join ${url} --token ${cell(made.token)}${id}`)
+    // echo is part of the shell: the token is in no list of processes
+    console.log(`echo ${cell(made.token)} | treeline join ${url} --token-file -${id}`)
     const until = showTime(made.expires_at)
-    console.error(`for ${cell(made.uses)} ${cell(made.kind)}(s) under ${cell(made.policy_server)}, until ${until}`)
+    console.error(`for ${cell(made.uses)} ${cell(made.kind)}(s) under ${cell(made.policy_server)}, until ${until}
+where other users cannot list processes, also: treeline join ${url} --token ${cell(made.token)}${id}`)
   })
 }
 

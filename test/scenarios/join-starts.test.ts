@@ -4,9 +4,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { treelineCommand } from '../../demo/relay-process.js'
 import { eventually } from '../support/eventually.js'
-import { getJson, startJoinedTree } from '../support/joined-tree.js'
-import { startTreeline, treeline } from '../support/treeline-command.js'
+import { getJson, startJoinedTree, succeed } from '../support/joined-tree.js'
+import { startProcess, startTreeline, treeline } from '../support/treeline-command.js'
 
 test('what init and join refuse, start and end', async t => {
   const tree = await startJoinedTree(t)
@@ -27,6 +28,8 @@ test('what init and join refuse, start and end', async t => {
       try {
         await joining.printed('it starts now')
         await eventually('its link', async () => (await links()).includes(id))
+        const shown = await readFile(`/proc/${joining.child.pid}/cmdline`, 'utf8')
+        assert.match(shown, /^treeline join https:\S+ --token \*\*\* --dir /, 'a token that every user can read')
       } finally {
         joining.child.kill('SIGTERM')
       }
@@ -34,6 +37,21 @@ test('what init and join refuse, start and end', async t => {
       assert.equal(code, 0, stderr)
       await eventually('the end of its link', async () => !(await links()).includes(id))
     }
+  })
+
+  await t.test('the line that token create prints works in a shell, and no command line has the token', async () => {
+    const { stdout, stderr } = await succeed(tree.ask(tree.root, 'token', 'create', '--node'))
+    const { folder } = await tree.machine('node-2')
+    const { program, args } = treelineCommand([])
+    const own = [program, ...args].map(word => `'${word}'`).join(' ')
+    assert.match(stdout, /^echo \S+ \| treeline join https:\S+ --token-file -\n$/)
+    const script = `${stdout.trim().replace('| treeline', `| ${own}`)} --id node-2 --dir '${folder}' --no-start`
+    const joined = await succeed(startProcess(t, '/bin/sh', ['-c', script], {}).ended)
+    assert.match(joined.stdout, /^node-2 has joined as a node/)
+    assert.match(stderr, /where other users cannot list processes, also: treeline join \S+ --token \S+\n$/)
+    const none = await treeline(t, ['join', 'https://127.0.0.1:1', '--token-file', '-'])
+    assert.equal(none.code, 2)
+    assert.match(none.stderr, /the token is not whole/)
   })
 
   await t.test('init does not touch a folder that has a root, and join wants a whole token', async t => {

@@ -86,7 +86,8 @@ export async function startJoinedTree(
     serve,
     token: async (...args) => {
       const { stdout } = await succeed(treeline(t, ['token', 'create', '--config', root.folder, ...args]))
-      return stdout.trim().split(' ').slice(1)
+      const [, token = '', line = ''] = /^echo (\S+) \| treeline (.*)\n$/.exec(stdout) ?? []
+      return line.replace('--token-file -', `--token ${token}`).split(' ')
     },
     join: (at, line, env) =>
       treeline(
