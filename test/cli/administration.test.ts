@@ -273,7 +273,7 @@ test('what was typed wrong is exit code 2 and names it, for every command, and n
       /--nodes-list .*none cannot be read: there is no such file/
     ],
     [['init', '--dir', folder, '--command', 'echo'], /--command should be the path of a program/],
-    [['join', 'https://127.0.0.1', '--dir', folder], /give either --token or --token-file/]
+    [['join', 'https://127.0.0.1', '--dir', folder], /give either --token-file or --token/]
   ]
   await Promise.all(
     cases.map(async ([args, message]) => {
