@@ -6,16 +6,20 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   utimesSync,
   writeFileSync
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, isAbsolute, join } from 'node:path'
 
 /** Versions kept besides the newest one, for processes that cannot be seen to use them. */
 const KEPT = 3
+/** How far the start of a process and the time of a version may be off: clocks are set, and a build takes a while. */
+const INEXACT_MS = 60_000
+const TICKS_PER_SECOND = 100
 const VERSION = /^[0-9a-f]{16}$/
 
 /**
@@ -66,33 +70,92 @@ function removeOthers(outdir, version) {
   const names = readdirSync(outdir).filter(name => ![version, 'main.js', '.npmignore'].includes(name))
   for (const name of names.filter(other => !VERSION.test(other)))
     rmSync(join(outdir, name), { recursive: true, force: true })
-  const changedMs = name => statSync(join(outdir, name)).mtimeMs
-  const old = names
-    .filter(name => VERSION.test(name))
-    .sort((one, other) => changedMs(other) - changedMs(one))
+  const versions = [version, ...names.filter(name => VERSION.test(name))].map(name => timesOf(outdir, name))
+  const old = versions
+    .slice(1)
+    .sort((one, other) => other.lastMs - one.lastMs)
     .slice(KEPT)
   if (old.length === 0) return
-  const used = openFolders(new Set(old))
-  for (const name of old) {
-    const { dev, ino } = statSync(join(outdir, name))
-    if (!used.has(`${dev}:${ino}`)) rmSync(join(outdir, name), { recursive: true, force: true })
+  const { open, startsMs } = processesOf(outdir, new Set(old.map(({ name }) => name)))
+  const kept = new Set(startsMs.flatMap(startMs => newestAt(startMs, versions)))
+  for (const one of old) {
+    const { dev, ino } = statSync(join(outdir, one.name))
+    if (!open.has(`${dev}:${ino}`) && !kept.has(one)) rmSync(join(outdir, one.name), { recursive: true, force: true })
   }
 }
 
-/** Folders with these names that a process holds open: on Linux all those of our own user, and for root all. */
-function openFolders(names) {
-  const found = new Set()
+/** When a version was put in place first, and last: one that is built again is the newest again. */
+function timesOf(outdir, name) {
+  const folder = join(outdir, name)
+  const lastMs = statSync(folder).mtimeMs
+  return { name, firstMs: statSync(join(folder, 'main.js'), { throwIfNoEntry: false })?.mtimeMs ?? lastMs, lastMs }
+}
+
+/** The version that was the newest one at that time, or those of which each may have been. */
+function newestAt(ms, versions) {
+  const before = limitMs => versions.filter(({ firstMs }) => firstMs <= limitMs)
+  const surelyThereMs = Math.max(...before(ms - INEXACT_MS).map(({ firstMs }) => firstMs))
+  return before(ms + INEXACT_MS).filter(({ lastMs }) => lastMs >= surelyThereMs)
+}
+
+/**
+ * Who uses versions: the folders with these names that are held open, by processes of our own user, and for root by all. Of another user's
+ * process that runs this program we see no more than when it started.
+ */
+function processesOf(outdir, names) {
+  const open = new Set()
+  const startsMs = []
   for (const pid of listing('/proc').filter(name => /^\d+$/.test(name))) {
-    for (const fd of listing(join('/proc', pid, 'fd'))) {
-      const link = join('/proc', pid, 'fd', fd)
+    const folder = join('/proc', pid, 'fd')
+    let fds = []
+    try {
+      fds = readdirSync(folder)
+    } catch (error) {
+      if (error.code === 'EACCES' && runsProgram(pid, outdir)) startsMs.push(startOf(pid))
+    }
+    for (const fd of fds) {
+      const link = join(folder, fd)
       try {
         if (!names.has(basename(readlinkSync(link)))) continue
         const { dev, ino } = statSync(link)
-        found.add(`${dev}:${ino}`)
+        open.add(`${dev}:${ino}`)
       } catch {} // it has been closed meanwhile
     }
   }
-  return found
+  return { open, startsMs }
+}
+
+/** By its command line, in doubt yes: where a relative path leads is not seen. */
+function runsProgram(pid, outdir) {
+  const words = textOf(join('/proc', pid, 'cmdline')).split(/[\0\s]/)
+  return words.some(word => {
+    if (!/^(?:main\.js|treeline)$/.test(basename(word))) return false
+    if (!isAbsolute(word)) return true
+    try {
+      return realpathSync(word) === realpathSync(join(outdir, 'main.js'))
+    } catch {
+      return true
+    }
+  })
+}
+
+/** In milliseconds since 1970; that of one that has ended meanwhile is before all versions. See proc(5). */
+function startOf(pid) {
+  const bootSeconds = Number(/^btime (\d+)$/m.exec(textOf('/proc/stat'))?.[1])
+  const fields = textOf(join('/proc', pid, 'stat'))
+    .split(') ')
+    .at(-1)
+    .split(' ')
+  const startMs = (bootSeconds + Number(fields[19]) / TICKS_PER_SECOND) * 1000
+  return Number.isNaN(startMs) ? 0 : startMs
+}
+
+function textOf(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function listing(folder) {
