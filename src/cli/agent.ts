@@ -64,11 +64,12 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
 }
 
 async function serve(config: AgentConfig): Promise<number> {
-  const [{ startAgent }, { createLog }, { storageFolder }, { takeFolders }] = await Promise.all([
+  const [{ startAgent }, { createLog }, { storageFolder }, { takeFolders }, certificates] = await Promise.all([
     import('../agent/agent.js'),
     import('../relay/log.js'),
     import('../storage/folder-kinds.js'),
-    import('../storage/own-folder.js')
+    import('../storage/own-folder.js'),
+    import('./certificate-warnings.js')
   ])
   let lost: Error | undefined
   const release = takeFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)], error => {
@@ -77,6 +78,8 @@ async function serve(config: AgentConfig): Promise<number> {
   })
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
+    const warnings = await certificates.agentCertificateWarnings(config)
+    for (const problem of warnings) logger.warn({ problem }, 'a certificate is of no use')
     const manager = findServiceManager(logger)
     if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
     const agent = await startAgent({ config, logger })

@@ -116,6 +116,8 @@ async function serve(config: Config): Promise<number> {
     askStop()
   })
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
+  const { relayCertificateWarnings } = await import('./certificate-warnings.js')
+  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'a certificate is of no use')
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({

@@ -7,6 +7,7 @@ import { withoutByteOrderMark } from '../values/byte-order-mark.js'
 import { parseClientTokens } from '../values/client-token-rules.js'
 import { obstacleTo } from '../values/make-folder.js'
 import { privateKeyIn } from './certificate-pair.js'
+import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { errorMessage } from './command-error.js'
 import { exposureWarnings } from './exposed-files.js'
 import { readSigningKey } from './key-files.js'
@@ -54,6 +55,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const warnings = [
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
     ...(await commandWarnings(command, 'remote runs fail')),
+    ...(await relayCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config)))
   ]
   return { problems, warnings }
@@ -82,6 +84,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const warnings = [
     ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
+    ...(await agentCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfAgent(config)))
   ]
   return { problems, warnings }

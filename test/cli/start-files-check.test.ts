@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFile, chmod, copyFile, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { relayCertificateWarnings } from '../../src/cli/certificate-warnings.js'
 import { checkAgentStart, checkRelayStart } from '../../src/cli/start-files-check.js'
 import { loadAgentConfig } from '../../src/config/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
@@ -14,7 +15,7 @@ const EVERYBODY = 0o666
 const CLIENTS = `register:client-1 ${'0'.repeat(64)}\n`
 
 /** The folder of a new root, with all kinds of files that its configuration can name. */
-async function makeRelayFolder(t: TestContext): Promise<string> {
+async function makeRelayFolder(t: TestContext, nowMs = Date.now()): Promise<string> {
   const folder = join(await temporaryFolder(t), 'root')
   const command = await makeCommand(t)
   await makeRoot({
@@ -27,7 +28,7 @@ async function makeRelayFolder(t: TestContext): Promise<string> {
     command,
     program: ['treeline'],
     user: 'treeline',
-    nowMs: Date.now()
+    nowMs
   })
   await writeFile(join(folder, 'admin'), 'a token that is long enough to be one, of 64 characters or more..\n', {
     mode: 0o600
@@ -150,6 +151,40 @@ test('what an agent cannot use is found: a signing key that is none, an owner an
   assert.match(problems.join('\n'), /^signing_key_file .*sign.key/m)
   assert.match(problems.join('\n'), /knows no user no-such-user/)
   assert.match(warnings.join('\n'), /^agent.receive: command \/nope\/x is not there/m)
+})
+
+test('certificates that have ended, are not valid yet, or are of another CA than ca_path are warned of', async t => {
+  const check = async (folder: string, caPath?: string) => {
+    const { general, ...config } = loadConfig(folder)
+    const trust = { peerAuthentication: 'cert_validation', caPath: caPath ?? join(folder, 'ca.pem') } as const
+    return relayCertificateWarnings({ ...config, general: { ...general, ...trust } })
+  }
+  const [now, ended, future] = [
+    await makeRelayFolder(t),
+    await makeRelayFolder(t, Date.now() - 7_200_000),
+    await makeRelayFolder(t, Date.now() + 30 * 24 * 3_600_000)
+  ]
+  assert.deepEqual(await check(now), [])
+  assert.match(
+    (await check(ended)).join('\n'),
+    /^general\.https_certificate_file \S+: the certificate ended at \d{4}-\d\d-\S+Z, and is refused; [^\n]*tree\.renewal_grace[^\n]*$/
+  )
+  assert.match((await check(future)).join('\n'), /^general\.ca_path \S+: the certificate is not valid before \d{4}-/m)
+  assert.match(
+    (await check(now, join(ended, 'ca.pem'))).join('\n'),
+    /^general\.https_certificate_file \S+: the certificate was not issued by one in general\.ca_path /
+  )
+  const both = join(now, 'both.pem')
+  await writeFile(both, [await readFile(join(ended, 'ca.pem')), await readFile(join(now, 'ca.pem'))].join(''))
+  assert.deepEqual(await check(now, both), [], 'one of several is enough')
+
+  const { warnings } = await checkRelayStart(loadConfig(ended))
+  assert.match(warnings.join('\n'), /^general\.https_certificate_file \S+: the certificate ended at /)
+  const agent = await makeAgentFolder(t)
+  await copyFile(join(ended, 'certificate.pem'), join(agent, 'certificate.pem'))
+  await copyFile(join(ended, 'tls.key'), join(agent, 'tls.key'))
+  const ofAgent = await checkAgentStart(loadAgentConfig(agent))
+  assert.match(ofAgent.warnings.join('\n'), /^certificate_file \S+: the certificate ended at /)
 })
 
 test('places that cannot be are found: a socket, ports that are the same, commands that are folders', async t => {
