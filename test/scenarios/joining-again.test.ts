@@ -49,6 +49,7 @@ test('a machine that was off until its certificate had ended renews it, or says 
   await eventually('its certificate to end', () => Date.now() > Date.parse(validTo) + 1_000)
   const late = tree.agent(node)
   await late.printed('treeline token create --node --id node-1')
+  assert.match(late.soFar(), /certificate_file \S+: the certificate ended at .*"msg":"a certificate is of no use"/)
   late.child.kill('SIGTERM')
   await late.ended
   const conf = join(root.folder, 'main.conf')
@@ -64,11 +65,20 @@ test('a machine that was off until its certificate had ended renews it, or says 
   tree.rootProcess.signal('SIGTERM')
   await tree.rootProcess.ended
   const clock = steppingClock(join(root.folder, 'clock'))
-  await tree.serve(root, clock.environment)
+  const restarted = await tree.serve(root, clock.environment)
   await untilLinked(root, 'node-1')
   clock.set(200 * 24 * 3_600)
   const end = isoTime(Date.parse((await certificateOf(node)).validTo))
   await agent.printed(`its certificate ended at ${end}, by the clock here`)
+  // a relay says so of its own as it starts
+  restarted.signal('SIGTERM')
+  await restarted.ended
+  clock.set(400 * 24 * 3_600)
+  const { log } = await tree.serve(root, clock.environment)
+  assert.match(
+    log.join('\n'),
+    /general\.https_certificate_file \S+: the certificate ended at .*a certificate is of no use/
+  )
 })
 
 test('a machine joins again: with what is in its folder, or without; its former certificates are revoked', async t => {
