@@ -14,9 +14,13 @@ export function readCommand(text: string): string {
   throw new UsageError(`--command should be the path of a program, beginning with /, not ${JSON.stringify(text)}`)
 }
 
-/** A line for whoever set the machine up, where runs of it cannot succeed yet. @param setting and its file */
-export async function commandHint(command: string, setting: string): Promise<string> {
+/** A line for whoever set the machine up, where runs of it cannot succeed yet. @param folder has its configuration */
+export async function commandHint(command: string, kind: 'relay' | 'node', folder: string): Promise<string> {
   const why = await whyNotRunnable(command)
   if (why === undefined) return ''
-  return `\nnote: ${command} ${why}: runs of this machine fail until that is mended, or until ${setting} names another program`
+  const otherwise =
+    kind === 'relay'
+      ? `remote_run.command in ${folder}/main.conf names another program and the relay is restarted`
+      : `agent.command in ${folder}/agent.conf names another program`
+  return `\nnote: ${command} ${why}: runs of this machine fail until that is mended, or until ${otherwise}`
 }

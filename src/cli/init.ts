@@ -93,7 +93,7 @@ async function init(options: InitOptions): Promise<void> {
     console.log(`the root is in ${folder}${taken}; keep ${folder}/ca.key secret: who has it can be anyone
 start it:              treeline serve --config ${folder}
 ${serviceSteps({ command: 'serve', unit, folder, data: data.path, user, program }, current)}
-then, to grow a tree:  treeline token create --relay --config ${folder}${await commandHint(command, `remote_run.command in ${folder}/main.conf`)}`)
+then, to grow a tree:  treeline token create --relay --config ${folder}${await commandHint(command, 'relay', folder)}`)
   } catch (error) {
     if (error instanceof CommandError) throw error
     throw new CommandError(errorMessage(error), undefined, { cause: error })

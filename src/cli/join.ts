@@ -178,10 +178,8 @@ restart what runs there: systemctl restart ${unit}
 or start it:             ${started}`)
     return command
   }
-  const setting =
-    kind === 'relay' ? `remote_run.command in ${folder}/main.conf` : `agent.command in ${folder}/agent.conf`
   console.log(`${options.start ? 'it starts now; later:' : 'start it:            '}  ${started}
-${serviceSteps({ command, unit, folder, data: data.path, user, program }, current)}${await commandHint(agentCommand, setting)}`)
+${serviceSteps({ command, unit, folder, data: data.path, user, program }, current)}${await commandHint(agentCommand, kind, folder)}`)
   return command
 }
 
@@ -197,7 +195,7 @@ function policyServerOf({ policyServer }: JoinAnswer, asked: string, url: URL): 
 
 function readUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol === 'https:' && url.username === '' && url.password === '') return url
+  if (url?.protocol === 'https:' && url.href === `${url.origin}/`) return url
   throw new UsageError(`the policy server's URL should be https://host[:port], not ${JSON.stringify(text)}`)
 }
 

@@ -3,13 +3,13 @@ import { parseTtl } from '../values/ttl.js'
 import { errorMessage, UsageError } from './command-error.js'
 
 /** @returns ms @throws {UsageError} naming the option, for anything but a duration from `minMs` to `maxMs` */
-export function readDuration(option: string, text: string, minMs = 0, maxMs = Number.POSITIVE_INFINITY): number {
+export function readDuration(option: string, text: string, minMs = 1, maxMs = Number.POSITIVE_INFINITY): number {
   const durationMs = named(option, () => parseDuration(text))
   if (durationMs > maxMs) {
     throw new UsageError(`${option} should be at most ${formatDuration(maxMs)}, not ${JSON.stringify(text)}`)
   }
   if (durationMs >= minMs) return durationMs
-  throw new UsageError(`${option} should be at least ${minMs / 1_000} s, not ${JSON.stringify(text)}`)
+  throw new UsageError(`${option} should be at least ${formatDuration(minMs)}, not ${JSON.stringify(text)}`)
 }
 
 /** @throws {UsageError} naming the option, for anything but a time to live of a shared file */

@@ -19,7 +19,7 @@ export class JoinError extends Error {
 
 /** The relay that a machine joins through. */
 export interface Entrance {
-  /** `https://host:port`, with a path in front of the API's if need be. */
+  /** `https://host:port`. */
   readonly url: URL
   /** Leads through a proxy. */
   readonly agent: HttpAgent | undefined
@@ -76,7 +76,7 @@ async function ask(
 ): Promise<unknown> {
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
     const request = httpsRequest(
-      new URL(`${url.pathname.replace(/\/+$/, '')}/${path}`, url),
+      new URL(path, url.origin),
       {
         ...trust,
         ...(agent === undefined ? { agent: false } : { agent }),

@@ -180,7 +180,10 @@ export class RootMembership implements Joining {
     if (token.kind === 'relay' && port === undefined) throw new RelayError('INVALID_INPUT', 'a relay says its port')
     checkSigningKey(signingKey, signingProof, request)
     if (token.memberId !== null && token.memberId !== id) {
-      throw new RelayError('FORBIDDEN', `the join token ${token.id} is for ${token.memberId} alone`)
+      throw new RelayError(
+        'FORBIDDEN',
+        `the join token ${token.id} is for ${token.memberId} alone, and this machine asks to join as ${id}: add --id ${token.memberId}`
+      )
     }
     const known = store.member(id)
     if (known !== undefined && token.memberId !== id) {

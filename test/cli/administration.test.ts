@@ -252,6 +252,7 @@ test('what was typed wrong is exit code 2 and names it, for every command, and n
     [['token', 'create', '--node', '--uses', '0', ...server], /--uses should be a whole number from 1/],
     [['token', 'create', '--node', '--id', 'a b', ...server], /invalid node id: "a b"/],
     [['run', '--all', '--wait', '9000days', ...server], /--wait should be at most 7days, not "9000days"/],
+    [['run', '--all', '--timeout', '0', ...server], /--timeout should be at least 1ms, not "0"/],
     [['token', 'revoke', 'nope', ...server], /invalid token id: "nope"; `treeline token list` shows them/],
     [['outbox', 'retry', 'abc', ...server], /invalid entry: "abc"; `treeline outbox list` shows their ids/],
     [['outbox', 'drop', 'x y', ...server], /invalid entry: "x y"/],
@@ -273,6 +274,10 @@ test('what was typed wrong is exit code 2 and names it, for every command, and n
       /--nodes-list .*none cannot be read: there is no such file/
     ],
     [['init', '--dir', folder, '--command', 'echo'], /--command should be the path of a program/],
+    [
+      ['join', 'https://127.0.0.1/relay', '--token', 'x', '--dir', folder],
+      /the policy server's URL should be https:\/\/host\[:port\], not "https:\/\/127\.0\.0\.1\/relay"/
+    ],
     [['join', 'https://127.0.0.1', '--dir', folder], /give either --token-file or --token/]
   ]
   await Promise.all(

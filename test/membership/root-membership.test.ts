@@ -316,7 +316,7 @@ test('a token for one id lets that member join anew, where it is, with all below
   const token = root.token({ memberId: 'relay-2', policyServer: undefined })
   await assert.rejects(
     root.members.join(await joinRequest(token, 'relay-3')),
-    refused('FORBIDDEN', /for relay-2 alone/)
+    refused('FORBIDDEN', /for relay-2 alone, and this machine asks to join as relay-3: add --id relay-2/)
   )
   const answer = await root.members.join(await joinRequest(token, 'relay-2'))
   assert.equal(answer.kind, 'relay')
