@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../tree/certificate-identity.js'
 import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { isoTime } from '../values/iso-time.js'
 import type { Logger } from '../values/logger.js'
 import { makeRequest } from './certificate-request.js'
 import { isIssued } from './certificates.js'
@@ -96,7 +97,7 @@ export class CertificateKeeper {
       } catch (error) {
         if (signal.aborted) return
         const reason = error instanceof Error ? error.message : String(error)
-        const details = { reason, until: held.certificate.validTo }
+        const details = { reason, until: isoTime(held.life.notAfterMs) }
         if (isDue(held.life, this.#now())) logger.error(details, 'the certificate could not be renewed yet')
         else logger.info(details, 'the root could not be asked yet what it knows of this machine')
         await this.#wait(held.life)
@@ -133,7 +134,7 @@ export class CertificateKeeper {
       const settlingMs = Math.min(LONGEST_SETTLING_MS, (life.notAfterMs - life.notBeforeMs) / 50)
       await sleep(settlingMs, undefined, { signal, ref: false })
       await writeFileAtOnce(certificateFile, answer.certificate)
-      logger.info({ id, serial: given.serialNumber, until: given.validTo }, 'certificate renewed')
+      logger.info({ id, serial: given.serialNumber, until: isoTime(Date.parse(given.validTo)) }, 'certificate renewed')
     }
     await onAnswer?.(answer, isNew)
   }

@@ -8,11 +8,19 @@ import { pino } from 'pino'
 import { makeAuthority, openAuthority } from '../../src/membership/certificate-authority.js'
 import { CertificateKeeper } from '../../src/membership/certificate-keeper.js'
 import { formatCertificate } from '../../src/membership/certificates.js'
+import { isIsoTime } from '../../src/values/iso-time.js'
 
 const DAY_MS = 86_400_000
 
+interface Line {
+  readonly level: number
+  readonly msg: string
+  readonly reason: string
+  readonly until: string
+}
+
 /** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
-async function firstLineAfter(t: TestContext, days: number): Promise<{ level: number; msg: string; reason: string }> {
+async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-keeper-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const nowMs = Date.now()
@@ -45,6 +53,7 @@ test('that the root is away is an error once the certificate is due, and not bef
   const due = await firstLineAfter(t, 70)
   assert.deepEqual([due.level, due.reason], [50, 'nothing listens there'])
   assert.match(due.msg, /could not be renewed yet/)
+  for (const { until } of [early, due]) assert.ok(isIsoTime(until), until)
   const notYetValid = await firstLineAfter(t, -1)
   assert.equal(notYetValid.level, 50, 'made while a clock was ahead')
 })

@@ -33,6 +33,7 @@ test('certificates renew themselves, in use, and no link is lost by it', async t
   await eventually('the first certificates to end', () => Date.now() > Date.parse(first.relay.validTo) + 2_000)
   await untilLinked(relay, 'node-1')
   await untilLinked(root, 'relay-a')
+  assert.match(relayProcess.log.join('\n'), /"until":"\d{4}-\d\d-\d\dT[^"]+Z","msg":"certificate renewed"/)
   assert.equal(relayProcess.log.filter(line => line.includes('link lost')).length, 0, relayProcess.log.join('\n'))
   await eventually('the first certificate to be forgotten', async () => {
     const { certificates } = (await getJson(root, '/nodes/relay-a')) as { certificates: { not_after: string }[] }
