@@ -47,12 +47,14 @@ export interface TracerOptions {
   readonly selfId: string
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
+  /** Whether this relay starts a command for nodes that hold no link (`remote_run.fallback_command`). */
+  readonly hasCommand: boolean
   /** Shared files waiting for targets that `matches`. */
   readonly waitingFiles: (matches: (target: string) => boolean) => number
 }
 
 /** Follows the way to a node, hop by hop: every relay on it adds its own step. */
-export function createTracer({ selfId, topology, neighbours, waitingFiles }: TracerOptions) {
+export function createTracer({ selfId, topology, neighbours, hasCommand, waitingFiles }: TracerOptions) {
   function waitingFor(kind: 'up' | 'down', hopId: string): number {
     return waitingFiles(target => {
       const route = topology().route(target)
@@ -90,6 +92,10 @@ export function createTracer({ selfId, topology, neighbours, waitingFiles }: Tra
     const startedAt = performance.now()
     const link = neighbours.linked(target)
     const step = { from: selfId, to: target, waiting_files: 0 }
+    if (link === undefined && !hasCommand) {
+      const problem = `${target} holds no link now, and remote_run.fallback_command is false: a run that does not wait cannot reach it`
+      return { target, hops: [{ ...step, way: 'link' }], reached: selfId, problem, took_ms: 0 }
+    }
     if (link === undefined) {
       const trace = { target, hops: [{ ...step, way: 'command' }], reached: selfId, took_ms: 0 } as const
       if (neighbours.isToHoldLink?.(target) !== true) return trace

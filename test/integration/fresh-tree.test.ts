@@ -7,6 +7,11 @@ interface Record {
   readonly node_records: readonly { readonly node: string; readonly outcome: string; readonly reached: string }[]
 }
 
+interface Trace {
+  readonly hops: readonly { readonly from: string; readonly way: string; readonly to: string }[]
+  readonly problem?: string
+}
+
 function untilLinked(machine: Machine, id: string): Promise<boolean> {
   return eventually(`the link of ${id}`, async () => {
     const { result } = (await getJson(machine, '/v1/relay/links')) as { result: { id: string }[] }
@@ -25,7 +30,7 @@ test('a tree made by init and join works at once: every machine runs its own age
   let relayProcess = await tree.serve(relay)
   await tree.serve(leaf)
   await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-1')))
-  tree.agent(node)
+  const agent = tree.agent(node)
   await untilLinked(root, 'relay-1')
   await untilLinked(root, 'relay-2')
   await untilLinked(relay, 'node-1')
@@ -42,6 +47,20 @@ test('a tree made by init and join works at once: every machine runs its own age
   await t.test('a relay runs its machine for those on it too', async () => {
     const { stdout, code } = await tree.ask(relay, 'run', 'relay-1')
     assert.deepEqual([code, stdout], [0, 'relay-1: agent run\n1 of 1 done\n'])
+  })
+
+  await t.test('the way to a node that is away is its link, as no command stands in for it', async () => {
+    agent.child.kill('SIGTERM')
+    await agent.ended
+    const { hops, problem } = await eventually('the end of its link', async () => {
+      const found = (await getJson(root, '/trace/node-1')) as Trace
+      return found.problem !== undefined && found
+    })
+    assert.deepEqual(
+      hops.map(({ from, way, to }) => `${from} ${way} ${to}`),
+      ['root link relay-1', 'relay-1 link node-1']
+    )
+    assert.match(problem ?? '', /^node-1 holds no link now, and remote_run\.fallback_command is false: /)
   })
 
   await t.test('while a relay is away its machine is unreachable, or waited for', async () => {

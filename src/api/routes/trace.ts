@@ -22,10 +22,12 @@ const Hop = Type.Object({
 /** `GET trace/<id>`: the way to a node, each relay on it adding its own step. */
 export const traceRoutes: Routes<{ services: Services }> = async (app, { services }) => {
   const { topology, neighbours, sharedFiles, stopping } = services
+  const { general, remoteRun } = services.config()
   const trace = createTracer({
-    selfId: services.config().general.nodeId,
+    selfId: general.nodeId,
     topology,
     neighbours,
+    hasCommand: remoteRun.fallbackCommand,
     waitingFiles: matches =>
       sharedFiles.outbox.countByTarget().reduce((sum, { target, count }) => sum + (matches(target) ? count : 0), 0)
   })
