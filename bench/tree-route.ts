@@ -1,6 +1,7 @@
-import { parseNodesList } from '../src/tree/nodes-list.js'
-import { packTree, ROOT_ID } from '../src/tree/packed-tree.js'
-import { TopologyIndex } from '../src/tree/topology-index.js'
+import { parseNodesList } from '../src/tree/import/nodes-list.js'
+import { packTree } from '../src/tree/index/packed-tree.js'
+import { TopologyIndex } from '../src/tree/index/topology-index.js'
+import { ROOT_ID } from '../src/values/ids.js'
 import { generateNodesList } from './support/generate-nodes-list.js'
 
 export interface RouteMeasurement {

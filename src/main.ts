@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import './values/hangup.js' // before all that takes time: until then SIGHUP ends the process
-import { readServeOptions } from './cli/serve-options.js'
-import { ignoreSignals } from './values/ignored-signals.js'
-import { catchStopSignals } from './values/stop-signal.js'
+import './process/hangup.js' // before all that takes time: until then SIGHUP ends the process
+import { readServeOptions } from './cli/options/serve-options.js'
+import { ignoreSignals } from './process/ignored-signals.js'
+import { catchStopSignals } from './process/stop-signal.js'
 
 const args = process.argv.slice(2)
 const serveOptions = readServeOptions(args)
@@ -18,7 +18,7 @@ process.stderr.on('error', () => undefined)
 
 // A relay starts without what only the other commands need, and they without what it needs.
 if (serveOptions !== undefined) {
-  const { runServe } = await import('./cli/serve.js')
+  const { runServe } = await import('./cli/processes/serve.js')
   process.exitCode = await runServe(serveOptions)
 } else {
   const { runCommandLine } = await import('./cli/program.js')

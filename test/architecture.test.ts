@@ -5,40 +5,24 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
-const MAX_LINES = 350
+const MAX_LINES = 300
+/** Besides its rooms. */
+const MAX_FILES = 19
 
-/** Which layers each one may import, besides itself. `config` and `values` are leaves that all may use. */
-const LEAVES = ['values', 'config']
-const FEATURES = ['remote-run', 'shared-files', 'shared-folder', 'links', 'tree-sync', 'membership']
-const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  values: [],
-  config: ['values'],
-  storage: LEAVES,
-  tree: ['storage', ...LEAVES],
-  'remote-run': ['tree', 'storage', ...LEAVES],
-  'shared-files': ['tree', 'storage', ...LEAVES],
-  'shared-folder': ['tree', 'storage', ...LEAVES],
-  links: ['tree', 'storage', ...LEAVES],
-  membership: ['tree', 'storage', ...LEAVES],
-  'tree-sync': ['tree', 'storage', ...LEAVES],
-  client: ['links', 'tree', ...LEAVES],
-  api: [...FEATURES, 'tree', 'storage', ...LEAVES],
-  jobs: [...FEATURES, 'tree', 'storage', ...LEAVES],
-  relay: ['api', 'jobs', ...FEATURES, 'tree', 'storage', ...LEAVES],
-  cli: LEAVES,
-  agent: ['cli', 'api', 'remote-run', 'links', 'membership', 'tree', 'storage', ...LEAVES]
+/** Leaves, that all may use, though not one another but as listed. */
+const LEAVES: Readonly<Record<string, readonly string[]>> = {
+  config: ['values', 'process'],
+  process: ['values'],
+  values: ['process']
 }
 
-/** What starts the process wires everything, so these files may import any layer. */
-const WIRING: readonly string[] = [
-  'cli/serve.ts',
-  'cli/init.ts',
-  'cli/join.ts',
-  'cli/client.ts',
-  'cli/agent.ts',
-  'cli/nodes-restore.ts',
-  'main.ts'
-]
+/** A row of the table in CONTRIBUTING.md. */
+interface Room {
+  /** Relative to src: a folder, or a file. */
+  readonly path: string
+  /** Paths below which it may import; undefined: everything. */
+  readonly mayImport: readonly string[] | undefined
+}
 
 /** One import or re-export of a source file. */
 interface Import {
@@ -93,8 +77,30 @@ function resolveImport(from: SourceFile, specifier: string): string | undefined 
   return join(dirname(from.path), specifier).split(sep).join('/').replace(/\.js$/, '.ts')
 }
 
-function layerOf(path: string): string {
-  return path.includes('/') ? path.slice(0, path.indexOf('/')) : ''
+function readRooms(): Room[] {
+  const text = readFileSync(new URL('../CONTRIBUTING.md', import.meta.url), 'utf8')
+  const table = /\| folder \| what it does \| may import \|\n\|[- |]+\n((?:\|.*\|\n)+)/.exec(text)?.[1] ?? ''
+  return table
+    .trim()
+    .split('\n')
+    .map(row => {
+      const [, folder = '', , imports = ''] = row.split('|')
+      const path = namesIn(folder)[0]?.replace(/^src\//, '') ?? ''
+      return { path, mayImport: imports.trim() === 'everything' ? undefined : namesIn(imports) }
+    })
+}
+
+function namesIn(cell: string): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
+}
+
+/** The room of a file: the longest path of the table that leads to it. */
+function roomOf(path: string): Room | undefined {
+  return rooms.filter(room => isBelow(path, room.path)).sort((a, b) => b.path.length - a.path.length)[0]
 }
 
 /** The first circle of files found, as a path that ends where it began. */
@@ -118,6 +124,7 @@ function findCircle(graph: ReadonlyMap<string, readonly string[]>): string[] | u
 }
 
 const sources = readSources()
+const rooms = readRooms()
 
 test('the checks below have something to check', () => {
   assert.ok(sources.length > 20)
@@ -143,22 +150,41 @@ test('the checks below have something to check', () => {
   assert.deepEqual(findCircle(circle), ['b', 'c', 'b'])
 })
 
-test('every folder of src is a known layer', () => {
-  const folders = new Set(sources.map(file => file.layer).filter(layer => layer !== ''))
-  for (const folder of folders) assert.ok(folder in LAYERS, `src/${folder} is not in the table of layers`)
+test('every file is in a room of the table in CONTRIBUTING.md, and every room has files', () => {
+  assert.ok(rooms.length > 20)
+  for (const { path } of sources) assert.ok(roomOf(path) !== undefined, `no row of the table is for src/${path}`)
+  for (const room of rooms)
+    assert.ok(
+      sources.some(file => roomOf(file.path) === room),
+      `nothing is in src/${room.path}`
+    )
+  const named = rooms.flatMap(room => room.mayImport ?? [])
+  for (const name of named)
+    assert.ok(
+      sources.some(({ path }) => isBelow(path, name)),
+      `there is no src/${name}`
+    )
 })
 
-test('imports point down', () => {
+test('imports point down, as the table in CONTRIBUTING.md says', () => {
   for (const file of sources) {
-    if (WIRING.includes(file.path)) continue
+    const room = roomOf(file.path)
+    if (room?.mayImport === undefined) continue
+    const leaves = LEAVES[file.layer] ?? Object.keys(LEAVES)
     for (const { specifier } of file.imports) {
       const target = resolveImport(file, specifier)
-      if (target === undefined) continue
-      const layer = layerOf(target)
-      const isAllowed = layer === file.layer || (LAYERS[file.layer] ?? []).includes(layer)
-      assert.ok(isAllowed, `src/${file.path} imports src/${target}: ${file.layer} must not know ${layer || 'main'}`)
+      if (target === undefined || roomOf(target) === room) continue
+      const isAllowed = [room.path, ...room.mayImport, ...leaves].some(path => isBelow(target, path))
+      assert.ok(isAllowed, `src/${file.path} imports src/${target}, which src/${room.path} may not`)
     }
   }
+})
+
+test('a folder has few files', () => {
+  const counts = new Map<string, number>()
+  for (const { path } of sources) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1)
+  for (const [folder, count] of counts)
+    assert.ok(count <= MAX_FILES, `src/${folder} has ${count} files: make rooms by role`)
 })
 
 test('no files import one another in a circle, not even for types', () => {
@@ -178,7 +204,7 @@ test('a relay loads what many relays never need when it is first needed', () => 
       if (!loaded.has(target)) loaded.set(target, `${way} > ${target}`)
     }
   }
-  assert.ok(loaded.has('fastify') && loaded.has('links/link-registry.ts'), 'this looks at the wrong files')
+  assert.ok(loaded.has('fastify') && loaded.has('links/upper/link-registry.ts'), 'this looks at the wrong files')
   for (const late of ['ws', 'undici', 'prom-client', 'pino-pretty', '@peculiar/x509', '@fastify/send']) {
     assert.equal(loaded.get(late), undefined, `${late} takes memory in every relay; see docs/benchmarks.md, row idle`)
   }

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { pino } from 'pino'
-import { Dialer } from '../../src/links/dialer.js'
-import { LowerEnd } from '../../src/links/lower-link.js'
+import { Dialer } from '../../src/links/lower/dialer.js'
+import { LowerEnd } from '../../src/links/lower/lower-link.js'
 
 export interface LinkedNodesInput {
   readonly port: number

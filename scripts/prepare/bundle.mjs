@@ -7,9 +7,9 @@ import { publishVersion } from './versions.mjs'
 /** What is started on its own: the command, and the programs of its threads and helper processes. */
 const ENTRIES = [
   'main.ts',
-  'tree/import-worker.ts',
+  'tree/import/import-worker.ts',
   'tree-sync/subtree-check-worker.ts',
-  'remote-run/command-host-main.ts'
+  'remote-run/commands/command-host-main.ts'
 ]
 
 /**

@@ -3,22 +3,24 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildAgentApp } from '../api/agent-app.js'
-import type { AgentConfig } from '../config/agent-config.js'
-import { loadAgentConfig } from '../config/agent-loader.js'
-import { Dialer } from '../links/dialer.js'
-import { LowerEnd } from '../links/lower-link.js'
-import { warnWithoutMaskingAddon } from '../links/masking-addon.js'
+import type { AgentConfig } from '../config/agent/agent-config.js'
+import { loadAgentConfig } from '../config/agent/agent-loader.js'
+import { Dialer } from '../links/lower/dialer.js'
+import { LowerEnd } from '../links/lower/lower-link.js'
+import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
-import { isoTime } from '../values/iso-time.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { errorMessage } from '../values/failures/system-error.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js'
-import { RelayError } from '../values/relay-error.js'
+import { isoTime } from '../values/time/iso-time.js'
+import { settledWithin } from '../values/time/settled-within.js'
 import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificate } from './certificate.js'
-import { FileWork } from './file-work.js'
-import { createFollowing, movedTo } from './following.js'
+import { FileWork } from './file-scheduler.js'
 import { liveConfig } from './live-config.js'
-import { handshakeOf, upperOf } from './upper.js'
+import { handshakeOf, upperOf } from './policy-server-endpoint.js'
+import { createFollowing, movedTo } from './policy-server-failover.js'
 
 export interface AgentOptions {
   readonly config: AgentConfig
@@ -109,7 +111,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'changed, and in force only after a restart')
       logger.info({}, 'reloaded')
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error)
+      const problem = errorMessage(error)
       logger.error({ problem }, 'not reloaded: the configuration stays as it was')
     }
   }
@@ -145,14 +147,4 @@ function purgeOld(remoteRuns: RemoteRuns, signal: AbortSignal, logger: Logger): 
   remoteRuns.purgeExpired(signal).catch((err: unknown) => {
     if (!signal.aborted) logger.error({ err }, 'old records of runs could not be removed')
   })
-}
-
-/** Resolves when `work` has settled, or after `ms`, whichever comes first. */
-async function settledWithin(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, limit])
-  clearTimeout(timer)
 }

@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { AgentConfig } from '../config/agent-config.js'
-import { CertificateKeeper } from '../membership/certificate-keeper.js'
+import type { AgentConfig } from '../config/agent/agent-config.js'
+import type { LinkToUpper } from '../hops/hop.js'
 import { answerFromJson } from '../membership/join-form.js'
+import { CertificateKeeper } from '../membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../membership/types.js'
-import type { LinkToUpper } from '../tree/hop.js'
-import { withoutByteOrderMark } from '../values/byte-order-mark.js'
-import { isoTime } from '../values/iso-time.js'
+import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
 import type { Logger } from '../values/logger.js'
+import { isoTime } from '../values/time/iso-time.js'
 import { connectPolicyServer } from './policy-server-client.js'
 
 /** Renews the agent's certificate, if it came from the root of the tree. Links read it from its file as they open. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, errorMessage } from '../cli/command-error.js'
-import { putInPlace } from '../cli/put-in-place.js'
+import { putInPlace } from '../file-exchange/atomic-write.js'
+import { errorCode, errorMessage } from '../values/failures/system-error.js'
 
 /** What the system knows of a file besides its content. */
 export interface FileIdentity {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { AgentConfig } from '../config/agent-config.js'
-import type { UpperAddress } from '../membership/following.js'
+import type { AgentConfig } from '../config/agent/agent-config.js'
+import type { UpperAddress } from '../membership/member/policy-server-failover.js'
 
 /** Read at the start alone, as they are called in `agent.conf`; every other setting is in force as soon as it was read again. */
 const AT_START: readonly (readonly [name: string, read: (config: AgentConfig) => unknown])[] = [

@@ -1,11 +1,11 @@
-import { createRelayClient, type RelayClient } from '../cli/relay-client.js'
-import type { AgentConfig } from '../config/agent-config.js'
-import type { LinkToUpper } from '../tree/hop.js'
-import { identityCheck } from '../tree/peer-identity.js'
-import { throughProxy } from '../tree/proxy-tunnel.js'
-import { LINK_SECRET_HEADER } from '../values/header-names.js'
-import { httpProxyFor } from '../values/http-proxy.js'
-import { addressOf, readPolicyServerFiles } from './upper.js'
+import type { AgentConfig } from '../config/agent/agent-config.js'
+import type { LinkToUpper } from '../hops/hop.js'
+import { identityCheck } from '../hops/peer-identity.js'
+import { throughProxy } from '../hops/proxy-tunnel.js'
+import { createRelayClient, type RelayClient } from '../relay-client/relay-client.js'
+import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
+import { httpProxyFor } from '../values/network/http-proxy.js'
+import { addressOf, readPolicyServerFiles } from './policy-server-endpoint.js'
 
 const TUNNEL_LIMIT_MS = 10_000
 
@@ -20,6 +20,7 @@ export async function connectPolicyServer(config: AgentConfig, link: LinkToUpper
   const proxy = httpProxyFor(server)
   return createRelayClient({
     server,
+    names: { server: 'upstream.host', ca: 'upstream.ca_file', pin: 'upstream.server_certificate_file' },
     token: undefined,
     tls: {
       ca: pins === undefined ? ca : undefined,

@@ -1,10 +1,10 @@
-import { type Download, downloadFile } from '../cli/download.js'
-import { statIfThere } from '../cli/file-place.js'
-import { asObject, objectsOf, textOf } from '../cli/json.js'
-import { findOwner } from '../cli/owner.js'
-import { pathOf, type RelayClient } from '../cli/relay-client.js'
-import type { AgentConfig, ReceiveConfig } from '../config/agent-config.js'
-import { Command, type CommandEnd } from '../remote-run/command.js'
+import type { AgentConfig, ReceiveConfig } from '../config/agent/agent-config.js'
+import { type Download, downloadFile } from '../file-exchange/download.js'
+import { statIfThere } from '../file-exchange/places/file-place.js'
+import { findOwner } from '../file-exchange/places/owner.js'
+import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
+import { pathOf, type RelayClient } from '../relay-client/relay-client.js'
+import { Command, type CommandEnd } from '../remote-run/commands/command.js'
 import type { Logger } from '../values/logger.js'
 import type { FileState } from './file-state.js'
 import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
@@ -54,6 +54,7 @@ export class Receiver {
         fileKey: { target: config.nodeId, source, fileId },
         destination,
         sourceKeyHash: entry.sourceKeyHash,
+        sourceKeyName: 'source_key_hash',
         signedFromMs: state.signedAtMs(source, fileId),
         onVerified: signedAtMs => state.setSigned(source, fileId, signedAtMs),
         ...(await rulesFor(entry))

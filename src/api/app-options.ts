@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
-import { canonicalUrl } from './api-prefix.js'
-import { describe } from './error-handler.js'
+import { describe } from './answers/error-handler.js'
+import { canonicalUrl } from './callers/canonical-url.js'
+import { originForm } from './callers/request-target.js'
 import { requestIdMaker } from './request-ids.js'
-import { originForm } from './request-target.js'
 
 /** What the applications of relays and of agents are made with alike. @param maxFormBytes of a body that is read whole */
 export function commonOptions(maxFormBytes: number) {

@@ -1,24 +1,25 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { storageFolders } from '../config/storage-folders.js'
-import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { VERSION } from '../process/version.js'
+import { API_PREFIX } from '../values/network/api-prefix.js'
+import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
-import { VERSION } from '../values/version.js'
-import { checkAccess } from './access.js'
-import { type AfterAnswer, installAfterAnswer } from './after-answer.js'
-import { API_PREFIX } from './api-prefix.js'
+import { type AfterAnswer, installAfterAnswer } from './answers/after-answer.js'
+import { createDraining } from './answers/draining.js'
+import { installErrorHandler } from './answers/error-handler.js'
+import { checkNeedsNoTree } from './answers/no-tree.js'
 import { commonOptions } from './app-options.js'
-import { isNeighbour } from './callers.js'
-import { createDraining } from './draining.js'
-import { installErrorHandler } from './error-handler.js'
+import { checkAccess } from './callers/access.js'
+import { isNeighbour } from './callers/callers.js'
+import { createIdentification } from './callers/identification.js'
+import { checkHead } from './callers/request-head.js'
 import { installFormRules } from './form-rules.js'
-import { createIdentification } from './identification.js'
-import { checkNeedsNoTree } from './no-tree.js'
+import { createRequestObserver } from './metrics/request-metrics.js'
 import { checkProtocol } from './protocol-check.js'
-import { checkHead } from './request-head.js'
 import { createRequestLog } from './request-log.js'
-import { createRequestObserver } from './request-metrics.js'
 import { healthRoutes } from './routes/health.js'
+import { joinRoutes } from './routes/join.js'
 import { linkRoutes } from './routes/links.js'
 import { membershipRoutes } from './routes/membership.js'
 import { nodeRoutes } from './routes/nodes.js'
@@ -91,6 +92,7 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
   await app.register(sharedFolderRoutes, { services })
   await app.register(nodeRoutes, { services })
   await app.register(systemRoutes, { services })
+  await app.register(joinRoutes, { services })
   await app.register(membershipRoutes, { services })
   await app.register(treeRoutes, { services })
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
-import { RelayError } from '../values/relay-error.js'
+import { RelayError } from '../values/failures/relay-error.js'
 import { checkNotEncoded, hasBody, sayContinue } from './request-body.js'
 
 type Done = (error?: Error | null, payload?: RequestPayload) => void

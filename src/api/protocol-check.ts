@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { PROTOCOL_HEADER } from '../values/header-names.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { PROTOCOL_HEADER } from '../values/network/header-names.js'
 import {
   commonVersion,
   describeMismatch,
@@ -7,8 +8,7 @@ import {
   parseVersions,
   type VersionRange
 } from '../values/protocol-version.js'
-import { RelayError } from '../values/relay-error.js'
-import { headerText } from './request-origin.js'
+import { headerText } from './callers/request-origin.js'
 
 /**
  * Lets a neighbour's request pass that states versions of which one is ours, and states ours in the answer. Existing

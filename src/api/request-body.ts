@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { RelayError } from '../values/relay-error.js'
+import { RelayError } from '../values/failures/relay-error.js'
 
 /** What a refused sender may still send, before its connection is closed. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { REQUEST_ID_HEADER } from '../values/header-names.js'
+import { REQUEST_ID_HEADER } from '../values/network/header-names.js'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 

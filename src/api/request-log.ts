@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { LogLimit } from '../values/log-limit.js'
-import type { AfterAnswer } from './after-answer.js'
+import type { AfterAnswer } from './answers/after-answer.js'
 
 /** What changes something is worth a line each; what only asks (every agent, all day) is not, unless one looks. */
 const CHANGING = new Set(['PUT', 'POST', 'DELETE'])

@@ -2,8 +2,8 @@ import { createServer, type RequestListener, type Server, ServerResponse, STATUS
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Config } from '../config/config.js'
-import { answerHalfClosed } from '../values/half-open.js'
-import { MAX_HEADERS_OFF } from '../values/max-headers.js'
+import { answerHalfClosed } from '../values/network/half-open.js'
+import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 
 /** Longest request line and headers; beyond: 431. */
 export const MAX_HEADER_BYTES = 16 * 1024

@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Config } from '../config/config.js'
-import type { LinkAdministration } from '../links/link-administration.js'
-import type { RootMembership } from '../membership/root-membership.js'
+import type { Neighbours } from '../hops/hop.js'
+import type { LinkAdministration } from '../links/upper/link-administration.js'
+import type { RootMembership } from '../membership/root/root-membership.js'
 import type { Joining } from '../membership/types.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
-import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { TreeSource } from '../tree-sync/tree-source.js'
 import type { TreeSync } from '../tree-sync/tree-sync.js'
-import type { Metrics } from './metrics.js'
+import type { Metrics } from './metrics/metrics.js'
 
 /** What the system routes show and do; wired by the process. */
 export interface SystemControl {

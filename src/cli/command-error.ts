@@ -1,3 +1,5 @@
+import { ClientError } from '../relay-client/client-error.js'
+
 /** What the `treeline` command ends with, wherever a command does not say otherwise. */
 export const EXIT = {
   ok: 0,
@@ -8,7 +10,7 @@ export const EXIT = {
 } as const
 
 /** Ends a command with a message for the user. */
-export class CommandError extends Error {
+export class CommandError extends ClientError {
   override name = 'CommandError'
 
   constructor(
@@ -27,13 +29,4 @@ export class UsageError extends CommandError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, EXIT.usage, options)
   }
-}
-
-/** The `code` of a failed system call (`ENOENT`), or undefined. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

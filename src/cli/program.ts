@@ -1,11 +1,13 @@
 import { Command, CommanderError, Help, type Option } from 'commander'
-import { RelayError } from '../values/relay-error.js'
-import { VERSION } from '../values/version.js'
-import { CommandError, EXIT, errorCode, errorMessage } from './command-error.js'
+import { VERSION } from '../process/version.js'
+import { ClientError, InputError, RefusedError } from '../relay-client/client-error.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { errorCode, errorMessage } from '../values/failures/system-error.js'
+import { printableLines } from '../values/printable.js'
+import { CommandError, EXIT } from './command-error.js'
 import { COMMANDS } from './commands.js'
-import { withoutCommand } from './serve-options.js'
-import { SERVER_OPTIONS_HEADING } from './server-options.js'
-import { printableLines } from './terminal.js'
+import { withoutCommand } from './options/serve-options.js'
+import { SERVER_OPTIONS_HEADING } from './options/server-options.js'
 
 /** What a shell reports for a program that SIGPIPE ended. */
 const EXIT_SIGPIPE = 141
@@ -64,12 +66,23 @@ function asSubcommand(args: readonly string[]): string[] {
   return first === 'help' ? [...rest, '--help'] : [first, ...rest]
 }
 
+/** What was asked for cannot be, whichever relay is asked. */
+const BAD_REQUEST = 400
+
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-  const isExpected = error instanceof CommandError || error instanceof RelayError || errorCode(error) !== undefined
+  const isExpected = error instanceof ClientError || error instanceof RelayError || errorCode(error) !== undefined
   console.error(`treeline: ${printableLines(isExpected ? errorMessage(error) : stackOf(error))}`)
+  return exitCodeOf(error)
+}
+
+function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode
-  return error instanceof RelayError && error.code === 'INVALID_INPUT' ? EXIT.usage : EXIT.failure
+  const isUsers =
+    error instanceof InputError ||
+    (error instanceof RefusedError && error.status === BAD_REQUEST) ||
+    (error instanceof RelayError && error.code === 'INVALID_INPUT')
+  return isUsers ? EXIT.usage : EXIT.failure
 }
 
 function stackOf(error: unknown): string {

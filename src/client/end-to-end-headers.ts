@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isHopByHop } from '../tree/hop-by-hop-headers.js'
+import { isHopByHop } from '../hops/hop-by-hop-headers.js'
 
 /**
  * What goes on to the base URL, or back from it: all but what belongs to one connection. Credentials stay, since they are

@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { answerHalfClosed } from '../values/half-open.js'
-import { MAX_HEADERS_OFF } from '../values/max-headers.js'
+import { answerHalfClosed } from '../values/network/half-open.js'
+import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 
 export interface HealthServerOptions {
   readonly host: string

@@ -1,6 +1,6 @@
 import cron from 'node-cron'
 import type { Config } from './config.js'
-import { duration, type ValueReader } from './value-readers.js'
+import { duration, type ValueReader } from './readers/value-readers.js'
 
 export type CleanupSchedule = Config['sharedFiles']['cleanupFrequency']
 

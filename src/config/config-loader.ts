@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { utf16Problem } from '../values/byte-order-mark.js'
-import { whyNotRead } from '../values/file-failure.js'
+import { whyNotRead } from '../values/failures/file-failure.js'
+import { utf16Problem } from '../values/files/byte-order-mark.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
 

@@ -1,15 +1,14 @@
 import { resolve } from 'node:path'
-import { whyNotRead } from '../values/file-failure.js'
-import { isNodeId } from '../values/ids.js'
-import { hostAddress, hostNames, listenAddress, neighbourAddress } from './address-readers.js'
+import { whyNotRead } from '../values/failures/file-failure.js'
+import { isNodeId, ROOT_ID } from '../values/ids.js'
 import { cleanupSchedule } from './cleanup-schedule.js'
 import { type Config, ConfigError, type ListenAddress } from './config.js'
-import { noticeForeignKeys } from './foreign-keys.js'
-import { deepFreeze } from './freeze.js'
 import { parseLogging } from './logging-parser.js'
-import { type Findings, Section } from './section.js'
-import { parseTomlTable } from './toml-table.js'
-import { placeTreeFiles, readTree } from './tree-parser.js'
+import { hostAddress, hostNames, listenAddress, neighbourAddress } from './readers/address-readers.js'
+import { noticeForeignKeys } from './readers/foreign-keys.js'
+import { deepFreeze } from './readers/freeze.js'
+import { type Findings, Section } from './readers/section.js'
+import { parseTomlTable } from './readers/toml-table.js'
 import {
   boundedDuration,
   byteSize,
@@ -26,13 +25,11 @@ import {
   socketPath,
   texts,
   wholeNumber
-} from './value-readers.js'
+} from './readers/value-readers.js'
+import { placeTreeFiles, readTree } from './tree-parser.js'
 
 /** Gives a text file's content; throws when it cannot be read. */
 export type ReadFile = (path: string) => string
-
-/** The root is the node with this id; it has no policy server but itself. */
-const ROOT_ID = 'root'
 
 const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1']

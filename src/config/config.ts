@@ -1,4 +1,4 @@
-import type { NetworkSet } from '../values/network-set.js'
+import type { NetworkSet } from '../values/network/network-set.js'
 
 export interface ListenAddress {
   readonly host: string

@@ -1,6 +1,6 @@
 import type { Config } from './config.js'
-import type { Section } from './section.js'
-import { oneOf, plainText } from './value-readers.js'
+import type { Section } from './readers/section.js'
+import { oneOf, plainText } from './readers/value-readers.js'
 
 type Level = Config['logging']['level']
 

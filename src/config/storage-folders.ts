@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import type { StorageFolder } from '../values/disk-failure.js'
+import type { StorageFolder } from '../values/failures/disk-failure.js'
 import type { Config } from './config.js'
 
 /** What comes in goes into these. What goes wrong without a path is most likely about the last one: databases, outputs of runs. */

@@ -1,10 +1,8 @@
 import { join } from 'node:path'
+import { ROOT_ID } from '../values/ids.js'
 import type { Config } from './config.js'
-import type { Section } from './section.js'
-import { duration, filePath, MAX_TIMER_MS, oneOf } from './value-readers.js'
-
-/** The root is the node with this id; it has no policy server but itself. */
-const ROOT_ID = 'root'
+import type { Section } from './readers/section.js'
+import { duration, filePath, MAX_TIMER_MS, oneOf } from './readers/value-readers.js'
 
 /** Renewing must be possible in what is left when two thirds are over. */
 const SHORTEST_LIFE_MS = 3_000

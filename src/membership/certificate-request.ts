@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from 'node:crypto'
-import { RelayError } from '../values/relay-error.js'
+import { RelayError } from '../values/failures/relay-error.js'
 import { SIGNING, toWebKeys, USER_ID_OID, x509 } from './x509.js'
 
 /** What a certificate request says, its signature checked. */

@@ -1,8 +1,8 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { MemberCertificateRow } from '../storage/member-store.js'
-import { PURPOSE_URN } from '../values/certificate-purpose.js'
-import { canonicalHost } from '../values/host-name.js'
+import { PURPOSE_URN } from '../values/keys/certificate-purpose.js'
+import { canonicalHost } from '../values/network/host-name.js'
 
 /** A certificate as it is kept. @param der of an X.509 certificate */
 export function certificateRow(memberId: string, der: Buffer): MemberCertificateRow {
@@ -15,12 +15,6 @@ export function certificateRow(memberId: string, der: Buffer): MemberCertificate
     notBeforeMs: Date.parse(certificate.validFrom),
     notAfterMs: Date.parse(certificate.validTo)
   }
-}
-
-/** DER as PEM. */
-export function formatCertificate(der: Buffer): string {
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? []
-  return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
 /** The host names and addresses that a certificate of ours is good for; addresses in the form in which names are compared. */

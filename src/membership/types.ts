@@ -1,8 +1,5 @@
 import type { MemberKind } from '../storage/member-store.js'
 
-/** The one id that the root has. */
-export const ROOT_ID = 'root'
-
 /** What a machine asks to join with. */
 export interface JoinRequest {
   /** `<id>.<secret>` of the token. */

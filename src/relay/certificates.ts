@@ -2,11 +2,11 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { KnownCertificates } from '../api/services.js'
 import type { Tree } from '../tree/tree-service.js'
-import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { errorMessage } from '../values/failures/system-error.js'
+import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { certificateBlocks } from '../values/keys/pem.js'
 
 const SETTING = 'output.upstream.server_certificate_file'
-const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-
 export interface CertificateBook extends KnownCertificates {
   /**
    * Reads the policy server's certificate file again; undefined: there is none to read.
@@ -42,7 +42,7 @@ export function createCertificateBook(tree: Tree): CertificateBook {
 }
 
 function readFingerprints(file: string): string[] {
-  const blocks = readText(file).match(PEM_BLOCK) ?? []
+  const blocks = certificateBlocks(readText(file))
   if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
   return blocks.map(pem => createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'))
 }
@@ -51,7 +51,7 @@ function readText(file: string): string {
   try {
     return withoutByteOrderMark(readFileSync(file, 'utf8'))
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = errorMessage(error)
     throw new Error(`${SETTING}: the policy server's certificate cannot be read: ${why}`, { cause: error })
   }
 }

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
-import type { ClientProof } from '../links/challenge.js'
-import { openClientTokens } from '../links/client-tokens.js'
-import type { Admission } from '../links/link-acceptor.js'
-import type { LinkRegistry } from '../links/link-registry.js'
-import { CLOSE } from '../links/protocol.js'
-import type { LinkOwner } from '../links/upper-link.js'
+import { openClientTokens } from '../links/upper/client-tokens.js'
+import type { Admission } from '../links/upper/link-acceptor.js'
+import type { LinkRegistry } from '../links/upper/link-registry.js'
+import type { LinkOwner } from '../links/upper/upper-link.js'
+import type { ClientProof } from '../links/wire/challenge.js'
+import { CLOSE } from '../links/wire/protocol.js'
 
 /** Decides which clients register, and closes the links of those whose token was removed. */
 export interface ClientAdmission {

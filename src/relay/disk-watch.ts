@@ -1,7 +1,8 @@
 import { open, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { rememberPlace } from '../storage/same-place.js'
-import { diskFailure, type StorageFolder, vanished } from '../values/disk-failure.js'
+import { rememberPlace } from '../storage/folders/same-place.js'
+import { diskFailure, type StorageFolder, vanished } from '../values/failures/disk-failure.js'
+import { errorMessage } from '../values/failures/system-error.js'
 
 /** Anyone may ask whether the relay is ready, so the disk is not asked each time. */
 const GOOD_FOR_MS = 5_000
@@ -66,7 +67,7 @@ async function probe(folder: WatchedFolder): Promise<string | undefined> {
     return undefined
   } catch (error) {
     const named = diskFailure(error, [folder])
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = errorMessage(error)
     return named?.message ?? `${folder.setting} (${folder.path}) cannot be written to: ${reason}`
   }
 }

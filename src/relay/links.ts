@@ -4,22 +4,22 @@ import type { ConnectionOptions } from 'node:tls'
 import type { Logger } from 'pino'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
-import { readCredentials } from '../links/credentials.js'
-import type { Dialer } from '../links/dialer.js'
-import { createLateAcceptor } from '../links/late-acceptor.js'
-import type { Admission, LinkAcceptor } from '../links/link-acceptor.js'
-import type { LinkObserver } from '../links/link-observer.js'
-import { LinkRegistry } from '../links/link-registry.js'
-import type { LowerEnd } from '../links/lower-link.js'
-import { warnWithoutMaskingAddon } from '../links/masking-addon.js'
-import type { Upper } from '../links/open-web-socket.js'
-import type { Following, UpperAddress } from '../membership/following.js'
-import { readPeerFiles } from '../tree/peer-files.js'
-import { fingerprint, type PeerTrust, verification } from '../tree/peer-trust.js'
+import { readPeerFiles } from '../hops/peer-files.js'
+import { fingerprint, type PeerTrust, verification } from '../hops/peer-trust.js'
+import type { Dialer } from '../links/lower/dialer.js'
+import type { LowerEnd } from '../links/lower/lower-link.js'
+import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
+import type { Upper } from '../links/lower/open-web-socket.js'
+import { createLateAcceptor } from '../links/upper/lazy-link-acceptor.js'
+import type { Admission, LinkAcceptor } from '../links/upper/link-acceptor.js'
+import type { LinkObserver } from '../links/upper/link-observer.js'
+import { LinkRegistry } from '../links/upper/link-registry.js'
+import { readCredentials } from '../links/wire/credentials.js'
+import type { Following, UpperAddress } from '../membership/member/policy-server-failover.js'
+import { VERSION } from '../process/version.js'
 import type { Topology } from '../tree/topology.js'
-import { purposeOf } from '../values/certificate-purpose.js'
+import { purposeOf } from '../values/keys/certificate-purpose.js'
 import type { VersionRange } from '../values/protocol-version.js'
-import { VERSION } from '../values/version.js'
 import { createClientAdmission } from './client-admission.js'
 import { RemovedLinks } from './removed-links.js'
 
@@ -116,8 +116,8 @@ async function makeOwnLink(
   routing: RequestListener
 ): Promise<{ readonly end: LowerEnd; readonly dialer: Dialer }> {
   const [{ BACKOFF, Dialer }, { LowerEnd }] = await Promise.all([
-    import('../links/dialer.js'),
-    import('../links/lower-link.js')
+    import('../links/lower/dialer.js'),
+    import('../links/lower/lower-link.js')
   ])
   const { longestWaitMs } = config().links
   const end = new LowerEnd({ routing, openLane: linkId => dialer.openLane(linkId) })

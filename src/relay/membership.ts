@@ -1,19 +1,20 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
-import { openAuthority } from '../membership/certificate-authority.js'
-import { CertificateKeeper } from '../membership/certificate-keeper.js'
-import { ExpiryWatch } from '../membership/expiry.js'
-import { writeFileAtOnce } from '../membership/files.js'
-import { createPassingUp } from '../membership/passing-up.js'
-import { Publication } from '../membership/publication.js'
-import { RootMembership } from '../membership/root-membership.js'
+import type { Neighbours } from '../hops/hop.js'
+import { writeFileAtOnce } from '../membership/atomic-files.js'
+import { createPassingUp } from '../membership/join-proxy.js'
+import { CertificateKeeper } from '../membership/member/certificate-renewal.js'
+import { openAuthority } from '../membership/root/certificate-authority.js'
+import { ExpiryWatch } from '../membership/root/expiry.js'
+import { Publication } from '../membership/root/publication.js'
+import { RootMembership } from '../membership/root/root-membership.js'
 import type { JoinAnswer, Joining } from '../membership/types.js'
 import type { Database } from '../storage/database.js'
 import { createMemberStore } from '../storage/member-store.js'
-import type { Neighbours } from '../tree/hop.js'
 import type { Tree } from '../tree/tree-service.js'
-import { withoutByteOrderMark } from '../values/byte-order-mark.js'
+import { errorMessage } from '../values/failures/system-error.js'
+import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
 
 /** What a relay learns beside its own certificate, such as that of its policy server, it asks for this often. */
 const ASK_EVERY_MS = 24 * 3_600_000
@@ -129,7 +130,7 @@ function readNamed(file: string, setting: string): string {
   try {
     return withoutByteOrderMark(readFileSync(file, 'utf8'))
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = errorMessage(error)
     throw new Error(`${setting} cannot be read (treeline init makes it): ${why}`, { cause: error })
   }
 }

@@ -1,9 +1,10 @@
 import { buildApp } from '../api/app.js'
+import { POLICY_SERVER } from '../hops/hop.js'
 import { startJobs } from '../jobs/jobs.js'
-import { POLICY_SERVER } from '../tree/hop.js'
-import { RelayError } from '../values/relay-error.js'
-import { type Listeners, openListeners } from './listeners.js'
-import { createParts, type Parts, type PartsOptions } from './parts.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { settledWithin } from '../values/time/settled-within.js'
+import { createParts, type Parts, type PartsOptions } from './composition.js'
+import { type Listeners, openListeners } from './listening/listeners.js'
 
 export interface RelayOptions extends PartsOptions {
   /** Resolves once the tree is there; the routes are built meanwhile. */
@@ -90,14 +91,4 @@ async function stop(
   await drained
   await parts.neighbours.close()
   parts.database.close()
-}
-
-/** Resolves when `work` has settled, or after `ms`, whichever comes first. */
-async function settledWithin(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, ms)
-  })
-  await Promise.race([work, limit])
-  clearTimeout(timer)
 }

@@ -1,11 +1,11 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../api/services.js'
-import type { LinkRegistry } from '../links/link-registry.js'
-import { CLOSE } from '../links/protocol.js'
-import type { LinkOwner } from '../links/upper-link.js'
-import { fingerprint } from '../tree/peer-trust.js'
+import { fingerprint } from '../hops/peer-trust.js'
+import type { LinkRegistry } from '../links/upper/link-registry.js'
+import type { LinkOwner } from '../links/upper/upper-link.js'
+import { CLOSE } from '../links/wire/protocol.js'
 import type { Topology } from '../tree/topology.js'
-import { isoTime } from '../values/iso-time.js'
+import { isoTime } from '../values/time/iso-time.js'
 
 export interface RemovedLinksOptions {
   readonly registry: LinkRegistry

@@ -3,12 +3,13 @@ import type { SystemControl, SystemStatus } from '../api/services.js'
 import { type Config, ConfigError } from '../config/config.js'
 import { loadConfig } from '../config/config-loader.js'
 import { writtenFolders } from '../config/storage-folders.js'
+import type { DirectNeighbours } from '../hops/neighbours.js'
+import { readPeerFiles } from '../hops/peer-files.js'
 import { type Database, databaseProblem } from '../storage/database.js'
-import type { DirectNeighbours } from '../tree/neighbours.js'
-import { readPeerFiles } from '../tree/peer-files.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
-import { isoTime } from '../values/iso-time.js'
+import { errorMessage } from '../values/failures/system-error.js'
+import { isoTime } from '../values/time/iso-time.js'
 import type { CertificateBook } from './certificates.js'
 import { DiskWatch } from './disk-watch.js'
 import { changesThatNeedRestart } from './reload.js'
@@ -65,7 +66,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       return undefined
     } catch (error) {
       forget()
-      const problem = error instanceof Error ? error.message : String(error)
+      const problem = errorMessage(error)
       // what its files say is looked at again for each status
       reloadProblem = error instanceof ConfigError ? undefined : problem
       return problem
@@ -150,7 +151,7 @@ function fileProblem(directory: string): string | undefined {
   try {
     return errorNotices(loadConfig(directory))
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return errorMessage(error)
   }
 }
 

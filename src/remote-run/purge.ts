@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
-import { firstRunId } from '../values/run-id.js'
-import type { RunFiles } from './run-files.js'
+import { firstRunId } from '../values/runs/run-id.js'
+import type { RunFiles } from './event-log/log-files.js'
 
 /** Rows removed in one transaction. */
 const ROWS_PER_COMMIT = 1_000

@@ -1,9 +1,9 @@
 import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
-import type { RunEvent } from '../values/run-event.js'
-import { INTERRUPTED } from './live-run.js'
-import type { RunFiles } from './run-files.js'
-import { brokenHopColumns, countNodes } from './run-records.js'
+import type { RunEvent } from '../values/runs/run-event.js'
+import { INTERRUPTED } from './active-run.js'
+import type { RunFiles } from './event-log/log-files.js'
+import { brokenHopColumns, countNodes } from './progress/run-records.js'
 
 export interface RecoveryOptions {
   readonly store: RunStore

@@ -1,5 +1,5 @@
-import { RelayError } from '../values/relay-error.js'
-import { runIdTimeMs } from '../values/run-id.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { runIdTimeMs } from '../values/runs/run-id.js'
 
 /** How long a run id may not be used again, and may be old, in ms (design, "Once only"). */
 export const ONCE_ONLY_MS = 7 * 24 * 60 * 60_000

@@ -1,13 +1,13 @@
 import type { Config } from '../config/config.js'
+import type { Neighbours } from '../hops/hop.js'
 import type { Commit } from '../storage/group-commit.js'
 import type { RunStore } from '../storage/run-store.js'
-import type { Neighbours } from '../tree/hop.js'
 import type { Logger } from '../values/logger.js'
-import type { CommandLine } from './command.js'
-import type { CommandHosts } from './command-hosts.js'
-import type { CommandSlots } from './command-slots.js'
-import type { Connections } from './connections.js'
-import type { RunTiming } from './timing.js'
+import type { CommandLine } from './commands/command.js'
+import type { CommandHosts } from './commands/command-host-pool.js'
+import type { CommandSlots } from './commands/concurrency-limiter.js'
+import type { Connections } from './dispatch/reachability.js'
+import type { RunTiming } from './progress/timing.js'
 
 /** What all runs of a relay share. */
 export interface RunContext {

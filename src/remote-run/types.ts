@@ -1,5 +1,5 @@
 import type { Origin } from '../values/caller.js'
-import type { BrokenHop, CountedOutcome, NodeOutcome, RunEvent } from '../values/run-event.js'
+import type { BrokenHop, CountedOutcome, NodeOutcome, RunEvent } from '../values/runs/run-event.js'
 
 export type { BrokenHop, NodeOutcome, RunEvent }
 

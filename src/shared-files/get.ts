@@ -1,16 +1,16 @@
+import type { Hop, Neighbours } from '../hops/hop.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
-import type { Hop, Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
-import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/header-names.js'
+import { HopRefusedError, RelayError } from '../values/failures/relay-error.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
+import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
-import { HopRefusedError, RelayError } from '../values/relay-error.js'
-import { type FileLayout, keyName, pathOf } from './file-layout.js'
-import { readStart } from './hop-transfer.js'
-import type { KeyLock } from './key-lock.js'
-import { checkNotBack, nextStep } from './next-step.js'
-import { isKeptOnBehalf, relaysOnTheWay } from './on-behalf.js'
+import { readStart } from './forwarding/hop-transfer.js'
+import { checkNotBack, nextStep } from './forwarding/next-step.js'
+import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
+import { type FileLayout, keyName, pathOf } from './keeping/file-layout.js'
+import type { KeyLock } from './keeping/key-lock.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
@@ -51,7 +51,7 @@ export function createGet(parts: GetParts) {
       if (value !== undefined) sent[name] = value
     }
     const path = `shared-files/${key.target}/${key.source}/${key.fileId}`
-    const outcome = await hop.request({ method: 'GET', path, headers: sent, signal: origin.signal })
+    const outcome = await hop.request({ method: 'GET', path, headers: sent, weight: 'bulk', signal: origin.signal })
     if (outcome.kind === 'unreachable') {
       throw new RelayError(
         'HOP_UNREACHABLE',

@@ -1,43 +1,27 @@
 import { dirname } from 'node:path'
 import type { Config } from '../config/config.js'
+import type { Neighbours } from '../hops/hop.js'
 import { createAcceptanceStore } from '../storage/acceptance-store.js'
 import type { Database } from '../storage/database.js'
-import { groupCommitOf } from '../storage/group-commit.js'
-import { createOutboxStore, type OutboxRow } from '../storage/outbox-store.js'
-import { createSharedFileStore } from '../storage/shared-file-store.js'
-import type { Neighbours } from '../tree/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
+import { RelayError } from '../values/failures/relay-error.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
-import { RelayError } from '../values/relay-error.js'
-import { AcceptanceClock } from './acceptance-clock.js'
-import { PACE_LIMITS, type PaceLimits } from './body-reader.js'
-import { createFileLayout } from './file-layout.js'
-import { createFolderSync } from './folder-sync.js'
-import { createForwarder } from './forwarder.js'
+import { createForwarding } from './forwarding/forwarding.js'
 import { createGet } from './get.js'
-import { createHandedDown } from './handed-down.js'
 import { createHead } from './head.js'
-import { createHeadCache } from './head-cache.js'
-import { createHopHealth } from './hop-health.js'
-import { createSpoolNames, IncomingFile } from './incoming-file.js'
-import { createKeyLock } from './key-lock.js'
+import { createKeeping } from './keeping/keeping.js'
 import { createList } from './list.js'
-import { createLostCounter } from './lost-files.js'
 import type { SharedFilesObserver } from './observer.js'
-import { relaysOnTheWay } from './on-behalf.js'
-import { createOutbox } from './outbox.js'
-import { createOutboxWorker } from './outbox-worker.js'
-import { createOwnFolders } from './own-folders.js'
-import { createPlacement } from './placement.js'
-import { createPut } from './put.js'
-import { createQuota } from './quota.js'
-import { lookAgain } from './reconciliation.js'
-import { recoverSharedFiles } from './recovery.js'
-import { createRelocation } from './relocation.js'
-import { createSettler } from './settler.js'
+import { AcceptanceClock } from './receiving/acceptance-clock.js'
+import { PACE_LIMITS, type PaceLimits } from './receiving/body-reader.js'
+import { createPut } from './receiving/put.js'
 import type { SharedFiles } from './types.js'
-import { createUpkeep } from './upkeep.js'
+import { createLostCounter } from './upkeep/lost-files.js'
+import { lookAgain } from './upkeep/reconciliation.js'
+import { recoverSharedFiles } from './upkeep/recovery.js'
+import { createRelocation } from './upkeep/relocation.js'
+import { createUpkeep } from './upkeep/upkeep.js'
 
 export interface SharedFilesOptions {
   readonly config: Config['sharedFiles']
@@ -67,103 +51,35 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { config, selfId, topology, neighbours, db, logger } = options
   const { now = Date.now, random = Math.random, observer = {} } = options
   const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
-  const layout = createFileLayout(config.path)
-  const store = createSharedFileStore(db)
-  const outboxStore = createOutboxStore(db)
-  const commit = groupCommitOf(db)
-  const syncFolder = createFolderSync()
-  const ownFolders = createOwnFolders(config.path, syncFolder)
-  const lock = createKeyLock()
-  const cache = createHeadCache()
-  const quota = createQuota(config)
+  const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
+  const keeping = createKeeping({ config, db, logger, now, onStored })
+  const { layout, folders, store, commit, lock, cache, quota, placement, settler, nextSpoolName } = keeping
   const lost = createLostCounter(layout, quota, logger)
-  const health = createHopHealth(options.monotonicNow ?? (() => performance.now()), random)
+  const monotonicNow = options.monotonicNow ?? (() => performance.now())
+  const way = { selfId, topology, neighbours, now, logger, observer }
+  const forwarding = createForwarding(keeping, { ...way, db, takesLinks, monotonicNow, random })
+  const { outboxStore, outbox, health, handedDown, worker, forwarder } = forwarding
   const acceptances = createAcceptanceStore(db)
   const acceptance = new AcceptanceClock({
     now,
     markMs: acceptances.before(),
     writeMark: ms => commit(() => acceptances.setBefore(ms))
   })
-  const nextSpoolName = createSpoolNames()
-  const handedDown = createHandedDown()
-  const settler = createSettler({ layout, store, commit, syncFolder, logger })
-  const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
-  const placement = createPlacement({
-    layout,
-    folders: ownFolders,
-    store,
-    commit,
-    syncFolder,
-    settler,
-    cache,
-    quota,
-    now,
-    onStored
-  })
-  const outbox = createOutbox({ layout, folders: ownFolders, store: outboxStore, commit, syncFolder, lock, quota, now })
   const stopping = new AbortController()
   const underWay = new Set<Promise<unknown>>()
   let purging: Promise<number> | undefined
 
-  /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
-  async function keepHere(row: OutboxRow): Promise<void> {
-    const file = new IncomingFile(layout, ownFolders, nextSpoolName(), true)
-    try {
-      await file.linkTo(outbox.pathOf(row.id))
-      const via = relaysOnTheWay(row.target, topology())
-      const outcome = await placement.place({ ...row, via }, { file, inMemory: undefined }, () =>
-        outbox.removeRow(row.id)
-      )
-      if (outcome === 'stored') await outbox.removeFile(row)
-      else await outbox.remove(row)
-    } finally {
-      await file.discard()
-    }
-  }
-
-  const worker = createOutboxWorker({
-    selfId,
-    store: outboxStore,
-    outbox,
-    commit,
-    topology,
-    neighbours,
-    health,
-    handedDown,
-    lock,
-    keepHere,
-    removeKept: placement.removeKept,
-    takesLinks,
-    now,
-    random,
-    logger,
-    observer
-  })
-  const forwarder = createForwarder({
-    outbox,
-    placement,
-    health,
-    handedDown,
-    takesLinks,
-    now,
-    observer,
-    wakeOutbox: worker.pump
-  })
-  const rules = config
-  const folders = [
-    { setting: 'storage.path', path: dirname(db.name) },
-    { setting: 'shared_files.path', path: config.path }
-  ]
   const put = createPut({
-    selfId,
-    folders,
-    rules,
+    ...way,
+    folders: [
+      { setting: 'storage.path', path: dirname(db.name) },
+      { setting: 'shared_files.path', path: config.path }
+    ],
+    rules: config,
     pace,
     maxUploads,
     layout,
-    ownFolders,
-    topology,
-    neighbours,
+    ownFolders: folders,
     files: store,
     outboxStore,
     outbox,
@@ -173,50 +89,12 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     lock,
     quota,
     nextSpoolName,
-    acceptance,
-    now
+    acceptance
   })
-  const head = createHead({
-    selfId,
-    topology,
-    neighbours,
-    store,
-    cache,
-    outbox,
-    health,
-    handedDown,
-    wakeOutbox: worker.pump,
-    now
-  })
-  const relocation = createRelocation({
-    layout,
-    folders: ownFolders,
-    store,
-    topology,
-    neighbours,
-    placement,
-    outbox,
-    lock,
-    nextSpoolName,
-    wakeOutbox: worker.pump,
-    now,
-    logger
-  })
-  const purgeParts = {
-    layout,
-    folders: ownFolders,
-    store,
-    outboxStore,
-    outbox,
-    commit,
-    lock,
-    cache,
-    quota,
-    now,
-    logger
-  }
-  const lookAtFile = (key: FileKey) => lookAgain(purgeParts, key)
-  const get = createGet({ selfId, layout, lookAgain: lookAtFile, topology, neighbours, store, lock, now })
+  const head = createHead({ ...way, store, cache, outbox, health, handedDown, wakeOutbox: worker.pump })
+  const purgeParts = { layout, folders, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
+  const get = createGet({ ...way, layout, lookAgain: key => lookAgain(purgeParts, key), store, lock })
+  const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: worker.pump })
 
   /** Remembers what has to end before the relay may stop. */
   function track<T>(work: Promise<T>): Promise<T> {

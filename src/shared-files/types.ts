@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Origin } from '../values/caller.js'
 import type { FileKey } from '../values/ids.js'
-import type { LostFiles } from './lost-files.js'
+import type { LostFiles } from './upkeep/lost-files.js'
 
 /** A file being handed in. The ids were not checked yet. */
 export interface PutRequest {

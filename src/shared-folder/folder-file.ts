@@ -1,7 +1,7 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { sep } from 'node:path'
-import { RelayError } from '../values/relay-error.js'
+import { RelayError } from '../values/failures/relay-error.js'
 
 const { O_NONBLOCK, O_RDONLY } = constants
 

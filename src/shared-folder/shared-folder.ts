@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { RelayError } from '../values/relay-error.js'
+import { RelayError } from '../values/failures/relay-error.js'
 import { type FolderFile, openInside } from './folder-file.js'
 
 export type FolderHashType = 'sha256' | 'sha512'

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { diskFailure, isDamage } from '../values/disk-failure.js'
-import { PACKAGE_ROOT } from '../values/package-root.js'
-import { RelayError } from '../values/relay-error.js'
+import { PACKAGE_ROOT } from '../process/package-root.js'
+import { diskFailure, isDamage } from '../values/failures/disk-failure.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './in-place.js'
 import { isFolder } from './is-folder.js'
 import { oldHostName } from './old-host-names.js'
@@ -60,10 +61,7 @@ export function openDatabase(file: string, schema: Schema): Database {
 export function unusable(file: string, schema: Schema, error: unknown): Error {
   const failure = diskFailure(error, [{ setting: 'storage.path', path: dirname(file) }])
   const advice = schema === 'state' && isDamage(error) ? ADVICE : undefined
-  const reason =
-    (isFolder(file) ? FOLDER_ADVICE[schema] : advice) ??
-    failure?.message ??
-    (error instanceof Error ? error.message : String(error))
+  const reason = (isFolder(file) ? FOLDER_ADVICE[schema] : advice) ?? failure?.message ?? errorMessage(error)
   return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })
 }
 

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { vanished } from '../values/disk-failure.js'
-import { rememberPlace } from './same-place.js'
+import { vanished } from '../values/failures/disk-failure.js'
+import { rememberPlace } from './folders/same-place.js'
 
 const places = new WeakMap<Database, () => boolean>()
 

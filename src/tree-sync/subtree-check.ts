@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Worker } from 'node:worker_threads'
-import { NodesListError, parseNodesList } from '../tree/nodes-list.js'
-import { startWorker } from '../tree/start-worker.js'
+import { startWorker } from '../process/start-worker.js'
+import { NodesListError, parseNodesList } from '../tree/import/nodes-list.js'
+import { errorMessage } from '../values/failures/system-error.js'
 
 /** Up to here, a list is checked without a thread. */
 const SMALL_BYTES = 256 * 1024
@@ -51,7 +52,7 @@ export function problemOf({ listFile, selfId }: CheckRequest): string | undefine
     checkSubtree(readFileSync(listFile, 'utf8'), selfId)
     return undefined
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    return errorMessage(error)
   }
 }
 

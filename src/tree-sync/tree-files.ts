@@ -1,9 +1,11 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeSubfolder } from '../storage/make-subfolder.js'
-import { MAX_CERTIFICATES_BYTES } from '../tree/certificates-list.js'
-import { MAX_NODE_COUNT, MAX_NODES_LIST_BYTES } from '../tree/nodes-list.js'
+import { makeSubfolder } from '../storage/folders/make-subfolder.js'
+import { MAX_CERTIFICATES_BYTES } from '../tree/import/certificates-list.js'
+import { MAX_NODE_COUNT, MAX_NODES_LIST_BYTES } from '../tree/import/nodes-list.js'
+import { syncFolder } from '../values/files/sync-folder.js'
+import { formatCertificate } from '../values/keys/pem.js'
 import { TreeDigest } from './tree-digest.js'
 import { type TreeEntry, TreeLinesError } from './tree-lines.js'
 
@@ -52,7 +54,7 @@ export async function writeTree(
       digest.addNode(entry)
       for (const der of entry.certificates) {
         digest.addCertificate(id, onCertificate(der, id))
-        await certificates.write(pemOf(der))
+        await certificates.write(formatCertificate(der))
       }
     }
     await list.write(ids.size === 0 ? '{}\n' : '\n}\n')
@@ -85,20 +87,6 @@ export function finishPlacing(folder: string): void {
     renameSync(join(folder, LIST + NEW), join(folder, LIST))
   }
   for (const rest of [CERTIFICATES + NEW, CERTIFICATES + PART, LIST + PART]) rmSync(join(folder, rest), { force: true })
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-function pemOf(der: Buffer): string {
-  const lines = der.toString('base64').replaceAll(/.{64}(?=.)/g, '$&\n')
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`
 }
 
 /** A file that is written in larger pieces than it is given. */

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { readIdentity } from '../tree/certificate-identity.js'
-import type { Hop, HopRequest } from '../tree/hop.js'
-import { readBeginning } from '../tree/read-beginning.js'
+import type { Hop, HopRequest } from '../hops/hop.js'
+import { readBeginning } from '../hops/read-prefix.js'
+import { readIdentity } from '../tree/import/certificate-identity.js'
 import type { Tree } from '../tree/tree-service.js'
-import { NDJSON } from '../values/header-names.js'
+import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
+import { NDJSON } from '../values/network/header-names.js'
 import { type Changes, readAnswer, readChanges, type TreeReader } from './answer-reader.js'
 import { checkSubtreeFile } from './subtree-check.js'
 import { placeTree, writeTree } from './tree-files.js'
@@ -114,7 +115,7 @@ export class TreeSync {
       if (outcome !== 'unchanged') logger.info({ version, outcome }, 'the tree came from the policy server')
     } catch (error) {
       if (this.#stopping.signal.aborted) return
-      const problem = error instanceof Error ? error.message : String(error)
+      const problem = errorMessage(error)
       if (problem !== this.#status.problem)
         logger.warn({ problem }, 'no tree from the policy server; the last one stays')
       this.#status = { ...this.#status, problem }

@@ -2,16 +2,17 @@ import { existsSync, statSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology-store.js'
-import { isDamage } from '../values/disk-failure.js'
-import { NO_FILES } from '../values/file-failure.js'
-import { isoTime } from '../values/iso-time.js'
+import { isDamage } from '../values/failures/disk-failure.js'
+import { NO_FILES } from '../values/failures/file-failure.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
-import { RelayError } from '../values/relay-error.js'
-import { CertificateIndex } from './certificate-index.js'
-import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import-run.js'
-import { startWorker } from './start-worker.js'
+import { isoTime } from '../values/time/iso-time.js'
+import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import/import-run.js'
+import { startImportThread } from './import/import-thread.js'
+import { CertificateIndex } from './index/certificate-index.js'
+import { TopologyIndex } from './index/topology-index.js'
 import type { PlacedTopology, Topology } from './topology.js'
-import { TopologyIndex } from './topology-index.js'
 
 export interface TreeOptions {
   /** The `topology` database; made if it is not there. */
@@ -75,12 +76,6 @@ export interface Tree {
 export function createTree(options: TreeOptions): Tree {
   return new TreeService(options)
 }
-
-/**
- * Memory for new objects in the worker, in MiB: parsing a large list makes many that stay, and with the default each
- * is copied several times.
- */
-const WORKER_YOUNG_GENERATION_MB = 48
 
 const RETRY_MS = 30_000
 
@@ -226,10 +221,7 @@ class TreeService implements Tree {
     this.#isDamaged = false
     try {
       if (isInPlace) return answerInPlace(request)
-      const worker = startWorker('./import-worker.js', import.meta.url, {
-        workerData: request,
-        resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_GENERATION_MB }
-      })
+      const worker = startImportThread(request)
       this.#workerEnded = new Promise(resolve => worker.once('exit', () => resolve()))
       return await answerOf(worker)
     } catch (error) {
@@ -293,6 +285,6 @@ function answerOf(worker: Worker): Promise<ImportRunAnswer> {
 
 /** A thread that cannot be started lacks files in nearly all cases; Node says no more of it than a code in a text. */
 function whyNotImported(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = errorMessage(error)
   return /\bE[MN]FILE\b/.test(message) ? NO_FILES : message
 }

@@ -1,4 +1,4 @@
-import { RelayError } from './relay-error.js'
+import { RelayError } from './failures/relay-error.js'
 
 const POWERS: readonly string[] = ['', 'k', 'm', 'g', 't']
 const SIZE = /^(\d{1,15}) *(?:([kmgt]?)(i?)b?)$/i

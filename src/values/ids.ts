@@ -1,4 +1,4 @@
-import { RelayError } from './relay-error.js'
+import { RelayError } from './failures/relay-error.js'
 
 /** Length bounds of node ids and file ids (contract, "Shared files"). */
 export const MAX_NODE_ID_LENGTH = 128
@@ -47,3 +47,6 @@ function invalidId(what: string, value: string, maxLength: number): RelayError {
   const suffix = what === 'file id' ? ', and no name ending in .metadata' : ''
   return new RelayError('INVALID_INPUT', `invalid ${what}: ${shown}; ${rule}${suffix}`)
 }
+
+/** Of the relay at the top of every tree. */
+export const ROOT_ID = 'root'

@@ -1,5 +1,5 @@
+import { RelayError } from './failures/relay-error.js'
 import { isNodeId } from './ids.js'
-import { RelayError } from './relay-error.js'
 
 /** A tree of height 20, up and down: whatever passed more relays goes in circles. */
 export const MAX_PASSED_RELAYS = 40

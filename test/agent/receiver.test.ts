@@ -19,9 +19,9 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { FileState } from '../../src/agent/file-state.js'
 import { Receiver } from '../../src/agent/receiver.js'
-import { createRelayClient } from '../../src/cli/relay-client.js'
-import { parseAgentConfig } from '../../src/config/agent-parser.js'
-import { type SigningKey, signFile } from '../../src/values/file-signing.js'
+import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
+import { createRelayClient } from '../../src/relay-client/relay-client.js'
+import { type SigningKey, signFile } from '../../src/values/keys/file-signing.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder } from '../support/treeline-command.js'
@@ -42,6 +42,7 @@ async function setUp(t: TestContext, entries: (folder: string) => readonly (read
   const folder = await temporaryFolder(t)
   const relay = await startSmallRelay(t)
   const client = await createRelayClient({
+    names: { server: 'upstream.host', ca: 'upstream.ca_file', pin: 'upstream.server_certificate_file' },
     server: relay.url,
     token: undefined,
     tls: { ca: undefined, cert: undefined, key: undefined, pin: undefined }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pino from 'pino'
-import { ACCESS, type Access, checkAccess, seenBy } from '../../src/api/access.js'
-import { API_PREFIX } from '../../src/api/api-prefix.js'
 import { buildApp } from '../../src/api/app.js'
+import { ACCESS, type Access, checkAccess, seenBy } from '../../src/api/callers/access.js'
 import type { CallerKind } from '../../src/values/caller.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { makeRelayParts } from '../support/relay-parts.js'
 
 /** Who may use what: every route of the relay API, and the two groups outside the prefixes. */

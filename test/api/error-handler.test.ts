@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import Fastify from 'fastify'
 import { pino } from 'pino'
-import { installErrorHandler } from '../../src/api/error-handler.js'
+import { installErrorHandler } from '../../src/api/answers/error-handler.js'
 import { eventually } from '../support/eventually.js'
 
 const LEVELS = { info: 30, error: 50 } as const

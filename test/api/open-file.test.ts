@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fastify from 'fastify'
-import { sendOpened } from '../../src/api/open-file.js'
+import { sendOpened } from '../../src/api/answers/open-file.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
 test('a file that is open is answered with as it is there, in ranges too, and never another one', async t => {

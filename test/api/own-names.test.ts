@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { ownNames } from '../../src/api/own-names.js'
+import { ownNames } from '../../src/api/callers/own-names.js'
 import { parseConfig } from '../../src/config/config-parser.js'
 import { makeRelayParts } from '../support/relay-parts.js'
 

@@ -4,7 +4,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
-import { limitStalledReader } from '../../src/api/reader-limit.js'
+import { limitStalledReader } from '../../src/api/answers/reader-limit.js'
 import { eventually } from '../support/eventually.js'
 import { listen } from '../support/small-relay.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { commandHint } from '../../src/cli/agent-command.js'
+import { commandHint } from '../../src/cli/processes/agent-command.js'
 
 test('a command that is not there is told with where another one is set, and when that counts', async () => {
   const missing = '/nonexistent/rudder'

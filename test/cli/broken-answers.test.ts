@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
-import { BrokenAnswerError, tellingBody } from '../../src/cli/answer-body.js'
+import { BrokenAnswerError, tellingBody } from '../../src/relay-client/answer-body.js'
 import { type Handler, startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 

@@ -3,7 +3,7 @@ import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { refuseForeign } from '../../src/cli/foreign-folder.js'
+import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 const ROOT = 0

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { findOwner } from '../../src/cli/owner.js'
+import { findOwner } from '../../src/file-exchange/places/owner.js'
 
 /** @param option of `id`: `-u`, `-g` */
 async function numberOf(user: string, option: string): Promise<number> {

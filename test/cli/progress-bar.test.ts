@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ProgressBar } from '../../src/cli/progress-bar.js'
+import { ProgressBar } from '../../src/cli/output/progress-bar.js'
 import { FakeStream } from '../support/fake-stream.js'
 
 const MIB = 1024 * 1024

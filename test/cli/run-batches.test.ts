@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseBatchSize, splitIntoBatches } from '../../src/cli/run-batches.js'
+import { parseBatchSize, splitIntoBatches } from '../../src/cli/output/run-batches.js'
 
 const ids = (count: number, length = 4) => Array.from({ length: count }, (_, n) => String(n).padStart(length, '0'))
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RunDisplay } from '../../src/cli/run-display.js'
-import { RunTally } from '../../src/cli/run-tally.js'
-import type { NodeOutcome, RunEvent } from '../../src/values/run-event.js'
+import { RunDisplay } from '../../src/cli/output/run-display.js'
+import { RunTally } from '../../src/cli/output/run-tally.js'
+import type { NodeOutcome, RunEvent } from '../../src/values/runs/run-event.js'
 import { CLEAR, FakeStream } from '../support/fake-stream.js'
 
 function node(id: string, outcome: NodeOutcome, more: Partial<RunEvent> = {}): RunEvent {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/serve-options.js'
+import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/options/serve-options.js'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { parseAgentConfig } from '../../src/config/agent-parser.js'
+import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { ConfigError } from '../../src/config/config.js'
 
 const LEAST = `node_id = "node-1"
@@ -140,7 +140,7 @@ test('a single section where a list is expected is a problem; unknown keys are n
 
 test('the page explains every key, and its example is a good configuration', () => {
   const page = readFileSync(new URL('../../docs/agent.md', import.meta.url), 'utf8')
-  const source = readFileSync(new URL('../../src/config/agent-parser.ts', import.meta.url), 'utf8')
+  const source = readFileSync(new URL('../../src/config/agent/agent-parser.ts', import.meta.url), 'utf8')
   const keys = [...source.matchAll(/\.(?:read|optional|required)\(\s*'([a-z_]+)'/g)].map(([, key = '']) => key)
   assert.ok(keys.length > 20)
   for (const key of keys)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { nearestWord } from '../../src/config/spelling.js'
+import { nearestWord } from '../../src/config/readers/spelling.js'
 
 const WORDS = ['listen', 'https_port', 'node_id', 'path', 'user']
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { MAX_MESSAGE_BYTES } from '../../src/links/protocol.js'
+import { MAX_MESSAGE_BYTES } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
 import { FRAME, frame, HELLO, many, openHostileLink, requestsIn, settings, uint32 } from '../support/hostile-link.js'
 import { assertOthersServed, hostileTree, logOfRoot, MIB, put, watchMemory } from '../support/hostile-tree.js'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { createServer as createHttp2Server } from 'node:http2'
 import { test } from 'node:test'
-import { MAX_LANES } from '../../src/links/protocol.js'
-import { SocketStream } from '../../src/links/socket-stream.js'
+import { MAX_LANES } from '../../src/links/wire/protocol.js'
+import { SocketStream } from '../../src/links/wire/web-socket-stream.js'
 import { eventually } from '../support/eventually.js'
 import {
   FRAME,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
-import { MAX_HANDSHAKES } from '../../src/links/handshakes.js'
+import { MAX_HANDSHAKES } from '../../src/links/upper/pending-handshakes.js'
 import { head } from '../support/raw-client.js'
 import { startTree } from '../support/relay-tree.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { makeRunId } from '../../src/values/run-id.js'
+import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { startTree } from '../support/relay-tree.js'

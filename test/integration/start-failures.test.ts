@@ -5,7 +5,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { lockFolder } from '../../src/storage/instance-lock.js'
+import { lockFolder } from '../../src/storage/folders/instance-lock.js'
 import { eventually } from '../support/eventually.js'
 import { startTree } from '../support/relay-tree.js'
 import { treeline } from '../support/treeline-command.js'

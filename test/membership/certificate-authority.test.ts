@@ -5,10 +5,11 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { makeAuthority, openAuthority, type Purpose } from '../../src/membership/certificate-authority.js'
-import { formatCertificate, hostnamesOf, isIssued } from '../../src/membership/certificates.js'
-import { publicKeyOf } from '../../src/membership/folder.js'
-import { readIdentity } from '../../src/tree/certificate-identity.js'
+import { hostnamesOf, isIssued } from '../../src/membership/certificates.js'
+import { publicKeyOf } from '../../src/membership/member-folder.js'
+import { makeAuthority, openAuthority, type Purpose } from '../../src/membership/root/certificate-authority.js'
+import { readIdentity } from '../../src/tree/import/certificate-identity.js'
+import { formatCertificate } from '../../src/values/keys/pem.js'
 
 async function issue(purpose: Purpose, hostnames: readonly string[], lifetimeMs = 3_600_000) {
   const pem = await makeAuthority('Test CA', Date.now())

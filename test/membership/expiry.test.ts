@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ExpiryWatch } from '../../src/membership/expiry.js'
+import { ExpiryWatch } from '../../src/membership/root/expiry.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { JoinAdmission } from '../../src/membership/join-admission.js'
+import { JoinAdmission } from '../../src/membership/root/join-admission.js'
 import type { Caller } from '../../src/values/caller.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 
 const network = (address: string): Caller => ({ kind: 'network', address })
 const joined = async () => 'joined'

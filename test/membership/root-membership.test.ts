@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { webcrypto, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { makeRequest } from '../../src/membership/certificate-request.js'
-import { publicKeyOf } from '../../src/membership/folder.js'
+import { publicKeyOf } from '../../src/membership/member-folder.js'
 import { USER_ID_OID, x509 } from '../../src/membership/x509.js'
-import { MAX_CHAIN_LENGTH } from '../../src/tree/chain-check.js'
-import { RelayError, type RelayErrorCode } from '../../src/values/relay-error.js'
+import { MAX_CHAIN_LENGTH } from '../../src/tree/import/chain-check.js'
+import { RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
 import {
   DAY_MS,
   GRACE_MS,

@@ -6,14 +6,14 @@ import { connect, type Server, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { judgeFirstBytes, MAX_HELLO_BYTES } from '../../src/relay/client-hello.js'
+import { judgeFirstBytes, MAX_HELLO_BYTES } from '../../src/relay/listening/client-hello.js'
 import {
   createHandshakeGate,
   type HandshakeGateOptions,
   MAX_SILENT,
   usualRestMs
-} from '../../src/relay/handshake-gate.js'
-import { judgeCertificate, type PresentedCertificate } from '../../src/relay/presented-certificate.js'
+} from '../../src/relay/listening/handshake-gate.js'
+import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
 import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/neighbours.js'
 import { makeChain } from '../support/openssl-certificate.js'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fastify from 'fastify'
 import { parseConfig } from '../../src/config/config-parser.js'
-import { openLocalSocket } from '../../src/relay/local-socket.js'
+import { openLocalSocket } from '../../src/relay/listening/local-socket.js'
 
 const CONFIG = parseConfig('[general]\nnode_id = "root"', '', '/', () => '')
 

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { Command, commandLine } from '../../src/remote-run/command.js'
-import { CommandHost } from '../../src/remote-run/command-host.js'
+import { Command, commandLine } from '../../src/remote-run/commands/command.js'
+import { CommandHost } from '../../src/remote-run/commands/command-host.js'
 import { temporaryFolder, writeCommand } from '../support/remote-runs.js'
 
 function specOf(t: TestContext, script: string, onOutput: (text: string) => void = () => undefined) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CallerKind } from '../../src/values/caller.js'
-import { makeRunId } from '../../src/values/run-id.js'
+import { makeRunId } from '../../src/values/runs/run-id.js'
 import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/remote-runs.js'
 
 const OLD = topologyOf('self', { self: 'root', root: 'root', a: 'self' })

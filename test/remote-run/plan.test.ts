@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { MAX_HOSTS_ARGUMENT_BYTES, makeBatches } from '../../src/remote-run/batches.js'
-import { makeOrderParts } from '../../src/remote-run/forward-order.js'
-import { planRun } from '../../src/remote-run/plan.js'
+import { MAX_HOSTS_ARGUMENT_BYTES, makeBatches } from '../../src/remote-run/commands/batches.js'
+import { makeOrderParts } from '../../src/remote-run/dispatch/order.js'
+import { planRun } from '../../src/remote-run/progress/plan.js'
 import { topologyOf } from '../support/remote-runs.js'
 
 const TREE = {

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { ulid } from 'ulid'
+import { renderText } from '../../src/remote-run/event-log/text-output.js'
 import { MAX_RUNS } from '../../src/remote-run/remote-runs.js'
-import { renderText } from '../../src/remote-run/text-output.js'
 import type { Run } from '../../src/remote-run/types.js'
-import { makeRunId } from '../../src/values/run-id.js'
+import { makeRunId } from '../../src/values/runs/run-id.js'
 import { allEvents, orderOf, outcomesOf, startRuns, topologyOf, waitForEvent } from '../support/remote-runs.js'
 
 const THREE = topologyOf('root', { root: 'root', a: 'root', fails: 'root' })

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import test, { type TestContext } from 'node:test'
+import type { HopOutcome, HopRequest } from '../../src/hops/hop.js'
 import { createRunStore } from '../../src/storage/run-store.js'
-import type { HopOutcome, HopRequest } from '../../src/tree/hop.js'
 import { eventually } from '../support/eventually.js'
 import {
   allEvents,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { AcceptanceClock } from '../../src/shared-files/acceptance-clock.js'
-import { isOlder } from '../../src/shared-files/file-record.js'
+import { isOlder } from '../../src/shared-files/keeping/file-record.js'
+import { AcceptanceClock } from '../../src/shared-files/receiving/acceptance-clock.js'
 
 /** A relay with a clock that can be set; `restart` forgets all but what was written. */
 function setUp(nowMs = 0) {

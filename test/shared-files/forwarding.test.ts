@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { POLICY_SERVER } from '../../src/tree/hop.js'
+import { POLICY_SERVER } from '../../src/hops/hop.js'
 import type { Caller } from '../../src/values/caller.js'
-import { RELAY_HEADER } from '../../src/values/header-names.js'
-import { HopRefusedError, RelayError, type RelayErrorCode } from '../../src/values/relay-error.js'
+import { HopRefusedError, RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
+import { RELAY_HEADER } from '../../src/values/network/header-names.js'
 import {
   BELOW_RELAY,
   keyHashOf,

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createBodyReader, PACE_LIMITS } from '../../src/shared-files/body-reader.js'
-import { readMetadataBlock } from '../../src/shared-files/metadata-block.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { createBodyReader, PACE_LIMITS } from '../../src/shared-files/receiving/body-reader.js'
+import { readMetadataBlock } from '../../src/shared-files/receiving/metadata-block.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 
 async function split(pieces: Buffer[]): Promise<{ text: string; file: Buffer }> {
   const reader = createBodyReader(Readable.from(pieces, { objectMode: false }), {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Topology } from '../../src/tree/topology.js'
-import { LINK_HEADER, RELAY_HEADER } from '../../src/values/header-names.js'
-import { HopRefusedError } from '../../src/values/relay-error.js'
+import { HopRefusedError } from '../../src/values/failures/relay-error.js'
+import { LINK_HEADER, RELAY_HEADER } from '../../src/values/network/header-names.js'
 import {
   keyHashOf,
   originOf,

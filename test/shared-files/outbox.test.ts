@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Topology } from '../../src/tree/topology.js'
-import { RELAY_HEADER } from '../../src/values/header-names.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { RELAY_HEADER } from '../../src/values/network/header-names.js'
 import {
   BELOW_RELAY,
   keyHashOf,

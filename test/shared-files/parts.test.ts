@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isOlder } from '../../src/shared-files/file-record.js'
-import { createHeadCache } from '../../src/shared-files/head-cache.js'
-import { createKeyLock } from '../../src/shared-files/key-lock.js'
+import { isOlder } from '../../src/shared-files/keeping/file-record.js'
+import { createHeadCache } from '../../src/shared-files/keeping/head-cache.js'
+import { createKeyLock } from '../../src/shared-files/keeping/key-lock.js'
 
 test('what is done under one name takes turns, in order', async () => {
   const lock = createKeyLock()

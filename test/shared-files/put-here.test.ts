@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
-import { RelayError, type RelayErrorCode } from '../../src/values/relay-error.js'
+import { RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
 import {
   ed25519Key,
   keyHashOf,

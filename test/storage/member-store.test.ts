@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberStore, type MemberRow } from '../../src/storage/member-store.js'
 import { Sqlite } from '../../src/storage/sqlite.js'
-import { canonicalHost } from '../../src/values/host-name.js'
+import { canonicalHost } from '../../src/values/network/host-name.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 const MEMBER: MemberRow = {

@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { sharedFilesFolder, storageFolder } from '../../src/storage/folder-kinds.js'
-import { takeFolders } from '../../src/storage/own-folder.js'
+import { sharedFilesFolder, storageFolder } from '../../src/storage/folders/folder-kinds.js'
+import { takeFolders } from '../../src/storage/folders/own-folder.js'
 import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 

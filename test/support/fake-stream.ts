@@ -1,4 +1,4 @@
-import type { TerminalStream } from '../../src/cli/terminal.js'
+import type { TerminalStream } from '../../src/cli/output/terminal.js'
 
 /** What takes the changing line away. */
 export const CLEAR = '\r\x1b[2K'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
-import type { HopOutcome } from '../../src/tree/hop.js'
+import type { HopOutcome } from '../../src/hops/hop.js'
 
 type Unreachable = Extract<HopOutcome, { kind: 'unreachable' }>
 

@@ -3,16 +3,16 @@ import type { TestContext } from 'node:test'
 import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import type { TreeMember, TreeRelay } from '../../demo/relay-tree.js'
+import { fingerprint } from '../../src/hops/peer-trust.js'
 import {
   answerChallenge,
   type Challenge,
   type Identity,
   type Purpose,
   parseChallenge
-} from '../../src/links/challenge.js'
-import { readCredentials } from '../../src/links/credentials.js'
-import { REGISTER_PATH } from '../../src/links/protocol.js'
-import { fingerprint } from '../../src/tree/peer-trust.js'
+} from '../../src/links/wire/challenge.js'
+import { readCredentials } from '../../src/links/wire/credentials.js'
+import { REGISTER_PATH } from '../../src/links/wire/protocol.js'
 import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 
 /** A WebSocket to the place where a relay takes links, whose messages the test writes itself. */

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openDatabase } from '../../src/storage/database.js'
 import { createTopologyStore } from '../../src/storage/topology-store.js'
-import { importTree } from '../../src/tree/import-tree.js'
+import { importTree } from '../../src/tree/import/import-tree.js'
 import { nodesListText } from './trees.js'
 
 const [folder = '.', count = '1'] = process.argv.slice(2)

@@ -5,11 +5,11 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import { readCredentials } from '../../src/links/credentials.js'
-import { Dialer, type DialerOptions } from '../../src/links/dialer.js'
-import { type Admission, createLinkAcceptor, type LinkAcceptorOptions } from '../../src/links/link-acceptor.js'
-import { LinkRegistry } from '../../src/links/link-registry.js'
-import { LowerEnd } from '../../src/links/lower-link.js'
+import { Dialer, type DialerOptions } from '../../src/links/lower/dialer.js'
+import { LowerEnd } from '../../src/links/lower/lower-link.js'
+import { type Admission, createLinkAcceptor, type LinkAcceptorOptions } from '../../src/links/upper/link-acceptor.js'
+import { LinkRegistry } from '../../src/links/upper/link-registry.js'
+import { readCredentials } from '../../src/links/wire/credentials.js'
 
 const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
 

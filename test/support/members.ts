@@ -2,11 +2,15 @@ import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:cryp
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
-import { type CertificateAuthority, makeAuthority, openAuthority } from '../../src/membership/certificate-authority.js'
 import { makeRequest } from '../../src/membership/certificate-request.js'
 import { certificateRow } from '../../src/membership/certificates.js'
-import { publicKeyOf } from '../../src/membership/folder.js'
-import { RootMembership } from '../../src/membership/root-membership.js'
+import { publicKeyOf } from '../../src/membership/member-folder.js'
+import {
+  type CertificateAuthority,
+  makeAuthority,
+  openAuthority
+} from '../../src/membership/root/certificate-authority.js'
+import { RootMembership } from '../../src/membership/root/root-membership.js'
 import type { JoinRequest, TokenAsked } from '../../src/membership/types.js'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberStore, type MemberStore } from '../../src/storage/member-store.js'

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { numberNodes } from '../../src/tree/numbered-nodes.js'
-import { packTree } from '../../src/tree/packed-tree.js'
+import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
+import { packTree } from '../../src/tree/index/packed-tree.js'
+import { TopologyIndex } from '../../src/tree/index/topology-index.js'
 import type { PlacedTopology, Topology, TreeNode } from '../../src/tree/topology.js'
-import { TopologyIndex } from '../../src/tree/topology-index.js'
 
 export type Certificates = ReadonlyMap<string, readonly Buffer[]>
 

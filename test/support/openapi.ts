@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
-import { VERSION } from '../../src/values/version.js'
+import { VERSION } from '../../src/process/version.js'
 import { makeRelayParts } from './relay-parts.js'
 
 /** Makes the OpenAPI 3.1 description from the schemas of all routes. */

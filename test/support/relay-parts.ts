@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { loadConfig } from '../../src/config/config-loader.js'
-import { createParts, type Parts } from '../../src/relay/parts.js'
+import { createParts, type Parts } from '../../src/relay/composition.js'
 import { createTree } from '../../src/tree/tree-service.js'
 import { removeFolder } from './remove-folder.js'
 

@@ -1,9 +1,9 @@
 import { PassThrough, pipeline, Readable } from 'node:stream'
+import type { Hop, HopOutcome, HopRequest } from '../../src/hops/hop.js'
 import type { RemoteRuns, Run, RunEvent } from '../../src/remote-run/types.js'
-import type { Hop, HopOutcome, HopRequest } from '../../src/tree/hop.js'
-import { NDJSON, PASSED_HEADER, RUN_ID_HEADER } from '../../src/values/header-names.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { NDJSON, PASSED_HEADER, RUN_ID_HEADER } from '../../src/values/network/header-names.js'
 import { parsePassed } from '../../src/values/passed-relays.js'
-import { RelayError } from '../../src/values/relay-error.js'
 import { orderOf } from './remote-runs.js'
 
 /** A hop whose requests are kept, answered by a function. */

@@ -1,7 +1,7 @@
 import { createRemoteRuns } from '../../src/remote-run/remote-runs.js'
 import { openDatabase } from '../../src/storage/database.js'
 import { silentLogger } from '../../src/values/logger.js'
-import { NetworkSet } from '../../src/values/network-set.js'
+import { NetworkSet } from '../../src/values/network/network-set.js'
 import { orderOf, topologyOf, waitForEvent, writeCommand } from './remote-runs.js'
 
 /** Starts a run of `fast`, `slow` and `later` in the folder given, tells its id once `fast` has ended, and goes on. */

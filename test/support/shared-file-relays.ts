@@ -4,29 +4,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
+import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SERVER } from '../../src/hops/hop.js'
 import { createSharedFiles, type SharedFilesOptions } from '../../src/shared-files/shared-files.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../src/shared-files/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
-import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SERVER } from '../../src/tree/hop.js'
-import { numberNodes } from '../../src/tree/numbered-nodes.js'
-import { packTree } from '../../src/tree/packed-tree.js'
+import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
+import { packTree } from '../../src/tree/index/packed-tree.js'
+import { TopologyIndex } from '../../src/tree/index/topology-index.js'
 import type { Topology } from '../../src/tree/topology.js'
-import { TopologyIndex } from '../../src/tree/topology-index.js'
 import type { Caller, Origin } from '../../src/values/caller.js'
-import { formatMetadata, type HashAlgorithm } from '../../src/values/file-metadata.js'
-import { type SigningKey, signFile, signingKeySpki } from '../../src/values/file-signing.js'
+import { HopRefusedError, RelayError } from '../../src/values/failures/relay-error.js'
+import type { FileKey } from '../../src/values/ids.js'
+import { formatMetadata, type HashAlgorithm } from '../../src/values/keys/file-metadata.js'
+import { type SigningKey, signFile, signingKeySpki } from '../../src/values/keys/file-signing.js'
+import { silentLogger } from '../../src/values/logger.js'
 import {
   ACCEPTED_AT_HEADER,
   PASSED_HEADER,
   RELAY_HEADER,
   SOURCE_KEY_HASH_HEADER,
   STATE_HEADER
-} from '../../src/values/header-names.js'
-import type { FileKey } from '../../src/values/ids.js'
-import { silentLogger } from '../../src/values/logger.js'
-import { NetworkSet } from '../../src/values/network-set.js'
+} from '../../src/values/network/header-names.js'
+import { NetworkSet } from '../../src/values/network/network-set.js'
 import { parsePassed } from '../../src/values/passed-relays.js'
-import { HopRefusedError, RelayError } from '../../src/values/relay-error.js'
 import { type TestNode, toTreeNode } from './trees.js'
 
 export const rsaKey: SigningKey = {

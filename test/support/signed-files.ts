@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { TreeMember } from '../../demo/relay-tree.js'
-import { formatMetadata, type HashAlgorithm } from '../../src/values/file-metadata.js'
-import { signFile } from '../../src/values/file-signing.js'
+import { formatMetadata, type HashAlgorithm } from '../../src/values/keys/file-metadata.js'
+import { signFile } from '../../src/values/keys/file-signing.js'
 
 /** A file as it is put: the metadata block, an empty line, the bytes. */
 export interface SignedFile {

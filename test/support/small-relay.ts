@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import { type FileMetadata, formatMetadata, parseMetadata } from '../../src/values/file-metadata.js'
-import { readPublicKey, verifyFileSignature } from '../../src/values/file-signature.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { type FileMetadata, formatMetadata, parseMetadata } from '../../src/values/keys/file-metadata.js'
+import { readPublicKey, verifyFileSignature } from '../../src/values/keys/file-signature.js'
 
 export interface SmallFile {
   readonly metadata: FileMetadata

@@ -3,7 +3,7 @@ import { createHash, sign } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type KeyMaterial, makeKey } from '../../demo/agent-keys.js'
-import type { HopOutcome } from '../../src/tree/hop.js'
+import type { HopOutcome } from '../../src/hops/hop.js'
 import { startNeighbours } from './neighbours.js'
 import { startTextRelay } from './text-relay.js'
 

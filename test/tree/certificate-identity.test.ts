@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readIdentity } from '../../src/tree/certificate-identity.js'
+import { readIdentity } from '../../src/tree/import/certificate-identity.js'
 import { makeNodeCertificate } from '../support/node-certificates.js'
 
 test('the node id is the user id of the subject, in any part of the name', async () => {

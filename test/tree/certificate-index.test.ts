@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CertificateIndex, packCertificates } from '../../src/tree/certificate-index.js'
+import { CertificateIndex, packCertificates } from '../../src/tree/index/certificate-index.js'
 
 const arbitraryFingerprint = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(bytes => Buffer.from(bytes))
 

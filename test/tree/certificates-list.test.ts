@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CertificatesListError, type ForeignBlock, parseCertificates } from '../../src/tree/certificates-list.js'
+import { CertificatesListError, type ForeignBlock, parseCertificates } from '../../src/tree/import/certificates-list.js'
 import { makeNodeCertificate } from '../support/node-certificates.js'
 
 const FILE = '/var/lib/allnodescerts.pem'

@@ -10,9 +10,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { openDatabase } from '../../src/storage/database.js'
 import { createTopologyStore } from '../../src/storage/topology-store.js'
-import { readStoredTree } from '../../src/tree/import-tree.js'
-import { cacheKey } from '../../src/tree/packed-parts.js'
-import { TopologyIndex } from '../../src/tree/topology-index.js'
+import { readStoredTree } from '../../src/tree/import/import-tree.js'
+import { cacheKey } from '../../src/tree/index/packed-parts.js'
+import { TopologyIndex } from '../../src/tree/index/topology-index.js'
 import { nodesListText } from '../support/trees.js'
 
 const PROGRAM = fileURLToPath(new URL('../support/import-loop.ts', import.meta.url))

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { numberNodes } from '../../src/tree/numbered-nodes.js'
-import { packTree } from '../../src/tree/packed-tree.js'
+import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
+import { packTree } from '../../src/tree/index/packed-tree.js'
+import { TopologyIndex } from '../../src/tree/index/topology-index.js'
 import type { Route, TreeNode } from '../../src/tree/topology.js'
-import { TopologyIndex } from '../../src/tree/topology-index.js'
 import { arbitraryTree, chainOf, listOf, type TestNode, toTreeNode } from '../support/trees.js'
 
 function indexOf(nodes: readonly TestNode[], selfId: string): TopologyIndex {

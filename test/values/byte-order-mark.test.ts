@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { byteOrderMarkLength, utf16Problem, withoutByteOrderMark } from '../../src/values/byte-order-mark.js'
+import { byteOrderMarkLength, utf16Problem, withoutByteOrderMark } from '../../src/values/files/byte-order-mark.js'
 
 test('UTF-16 of either order, with or without its mark, is called so; all else is left alone', () => {
   for (const mark of ['', '\uFEFF']) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { parseByteSize } from '../../src/values/byte-size.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 import { anyText } from '../support/any-text.js'
 
 test('sizes are bytes, or multiples of 1000 or 1024', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { MAX_CONDITION_LENGTH, parseConditions } from '../../src/values/conditions.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { MAX_CONDITION_LENGTH, parseConditions } from '../../src/values/runs/conditions.js'
 import { anyText } from '../support/any-text.js'
 
 test('conditions are separated by commas, and an empty text is none', () => {

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect, createServer as createTlsServer } from 'node:tls'
 import { Client } from 'undici'
 import { x509 as loadX509 } from '../../src/membership/x509.js'
-import { describeConnectionFailure, isUntrustedCertificate } from '../../src/values/connection-failure.js'
+import { describeConnectionFailure, isUntrustedCertificate } from '../../src/values/network/connection-failure.js'
 import { openServer } from '../support/open-server.js'
 
 const DAY_MS = 24 * 3_600_000

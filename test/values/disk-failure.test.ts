@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asDiskFailure, diskFailure, isDamage } from '../../src/values/disk-failure.js'
+import { asDiskFailure, diskFailure, isDamage } from '../../src/values/failures/disk-failure.js'
 
 const FOLDERS = [
   { setting: 'shared_files.path', path: '/srv/storage/files' },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatDuration, MAX_DURATION_MS, parseDuration } from '../../src/values/duration.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { formatDuration, MAX_DURATION_MS, parseDuration } from '../../src/values/time/duration.js'
 import { anyText } from '../support/any-text.js'
 
 const GOOD: readonly [string, number][] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { whyNotRead } from '../../src/values/file-failure.js'
+import { whyNotRead } from '../../src/values/failures/file-failure.js'
 
 test('what fails for want of files says so, and what to do', () => {
   for (const code of ['EMFILE', 'ENFILE']) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 import {
   type FileMetadata,
   formatMetadata,
@@ -9,8 +10,7 @@ import {
   MAX_METADATA_BYTES,
   metadataFromQuery,
   parseMetadata
-} from '../../src/values/file-metadata.js'
-import { RelayError } from '../../src/values/relay-error.js'
+} from '../../src/values/keys/file-metadata.js'
 import { anyText } from '../support/any-text.js'
 
 const GOOD = [

@@ -15,11 +15,16 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import nacl from 'tweetnacl'
-import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm } from '../../src/values/file-metadata.js'
-import { ed25519Message, ed25519Spki, readPublicKey, verifyFileSignature } from '../../src/values/file-signature.js'
-import { type SigningKey, signFile, signingKeySpki, signRsa } from '../../src/values/file-signing.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 import type { FileKey } from '../../src/values/ids.js'
-import { RelayError } from '../../src/values/relay-error.js'
+import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm } from '../../src/values/keys/file-metadata.js'
+import {
+  ed25519Message,
+  ed25519Spki,
+  readPublicKey,
+  verifyFileSignature
+} from '../../src/values/keys/file-signature.js'
+import { type SigningKey, signFile, signingKeySpki, signRsa } from '../../src/values/keys/file-signing.js'
 
 const FILE_KEY: FileKey = { target: 'node-b', source: 'node-a', fileId: 'report.txt' }
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
-import { canonicalHost } from '../../src/values/host-name.js'
+import { canonicalHost } from '../../src/values/network/host-name.js'
 import { anyText } from '../support/any-text.js'
 
 const label = fc.stringMatching(/^[a-z_][a-z0-9_]{0,20}$/)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { httpProxyFor } from '../../src/values/http-proxy.js'
+import { httpProxyFor } from '../../src/values/network/http-proxy.js'
 
 const PROXY = 'http://proxy.example:3128'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isIsoTime, isoTime } from '../../src/values/iso-time.js'
+import { isIsoTime, isoTime } from '../../src/values/time/iso-time.js'
 
 test('property: every time that a Date can hold is written so that it reads back', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatJoinToken, formatTokenProof, parseJoinToken, parseTokenProof } from '../../src/values/join-token.js'
+import { formatJoinToken, formatTokenProof, parseJoinToken, parseTokenProof } from '../../src/values/keys/join-token.js'
 
 const bytes = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(array => Buffer.from(array))
 const token = fc.record(

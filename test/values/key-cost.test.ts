@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
-import { tooCostly, verificationMs } from '../../src/values/key-cost.js'
+import { tooCostly, verificationMs } from '../../src/values/keys/key-cost.js'
 
 /** A public key with a modulus of so many bits; nobody has its private one. */
 function rsaKey(bits: number, exponent: Buffer): KeyObject {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { keyHashMatches, parseKeyHash } from '../../src/values/key-hash.js'
+import { keyHashMatches, parseKeyHash } from '../../src/values/keys/key-hash.js'
 import { anyText } from '../support/any-text.js'
 
 const { publicKey } = generateKeyPairSync('ed25519')

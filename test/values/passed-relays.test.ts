@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 import { formatPassed, MAX_PASSED_RELAYS, parsePassed, passOn } from '../../src/values/passed-relays.js'
-import { RelayError } from '../../src/values/relay-error.js'
 import { anyText } from '../support/any-text.js'
 
 const nodeId = fc.stringMatching(/^[A-Za-z0-9_-]{1,128}$/)

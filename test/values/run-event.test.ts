@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { NODE_OUTCOMES, parseRunEvent, type RunEvent } from '../../src/values/run-event.js'
+import { NODE_OUTCOMES, parseRunEvent, type RunEvent } from '../../src/values/runs/run-event.js'
 
 const anyEvent: fc.Arbitrary<RunEvent> = fc.record(
   {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { firstRunId, isRunId, makeRunId, partRunId, runIdTimeMs } from '../../src/values/run-id.js'
+import { firstRunId, isRunId, makeRunId, partRunId, runIdTimeMs } from '../../src/values/runs/run-id.js'
 import { anyText } from '../support/any-text.js'
 
 test('run ids are ULIDs, each greater than the one before, and tell when they were made', () => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { RelayError } from '../../src/values/relay-error.js'
-import { formatTtl, parseTtl } from '../../src/values/ttl.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
+import { formatTtl, parseTtl } from '../../src/values/time/ttl.js'
 import { anyText } from '../support/any-text.js'
 
 const LAST_DATE_MS = 8.64e15

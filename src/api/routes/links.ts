@@ -1,6 +1,6 @@
-import type { LinkView } from '../../links/link-administration.js'
+import type { LinkView } from '../../links/upper/link-administration.js'
 import { checkNodeId } from '../../values/ids.js'
-import { isoTime } from '../../values/iso-time.js'
+import { isoTime } from '../../values/time/iso-time.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -32,7 +32,7 @@ const LinkSchema = Type.Object({
 })
 
 /** `GET` and `DELETE /v1/relay/clients…` and `/v1/relay/links…`, outside the prefixes. */
-export const linkRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const linkRoutes: Routes<{ services: Pick<Services, 'links'> }> = async (app, { services }) => {
   const { links } = services
   const config = { access: 'administration' } as const
   const tags = ['links']

@@ -1,30 +1,10 @@
-import { createHash } from 'node:crypto'
-import { JoinAdmission } from '../../membership/join-admission.js'
-import { answerToJson, fromFields, MAX_JOIN_BYTES, readBytes } from '../../membership/join-form.js'
-import type { RootMembership } from '../../membership/root-membership.js'
-import { MAX_USES } from '../../membership/tokens.js'
-import type { Joining } from '../../membership/types.js'
-import { PASSED_HEADER } from '../../values/header-names.js'
+import { MAX_USES } from '../../membership/root/join-tokens.js'
+import type { RootMembership } from '../../membership/root/root-membership.js'
+import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'
-import { isoTime } from '../../values/iso-time.js'
-import { parsePassed } from '../../values/passed-relays.js'
-import { RelayError } from '../../values/relay-error.js'
-import { headerText, originOf } from '../request-origin.js'
+import { isoTime } from '../../values/time/iso-time.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
-
-const Answer = Type.Object({
-  id: Type.String(),
-  kind: Type.String({ description: 'relay or node' }),
-  certificate: Type.String({ description: 'PEM' }),
-  ca: Type.String({ description: 'PEM' }),
-  policy_server: Type.Object({
-    id: Type.String(),
-    hostname: Type.String(),
-    port: Type.Optional(Type.Integer()),
-    certificates: Type.String({ description: 'PEM' })
-  })
-})
 
 const TOKEN = {
   id: Type.String(),
@@ -35,106 +15,30 @@ const TOKEN = {
   expires_at: Type.Time()
 }
 
-/** Joining (`v1/join…`, for everyone: what is sent proves who may), and what the root administers. */
-export const membershipRoutes: Routes<{ services: Services }> = async (app, { services }) => {
-  const tags = ['membership']
-  const consumes = ['application/x-www-form-urlencoded']
-  const open = { access: 'open' } as const
-  const administration = { access: 'administration' } as const
-  const admission = new JoinAdmission()
+const tags = ['membership']
+const consumes = ['application/x-www-form-urlencoded']
+const config = { access: 'administration' } as const
 
-  function joining(): Joining {
-    if (services.joining !== undefined) return services.joining
-    throw new RelayError('DISABLED', 'this tree is not made of members that join: see tree.source at the root')
-  }
-
-  function members(): RootMembership {
+/** What the root administers: tokens, and who belongs to the tree. */
+export const membershipRoutes: Routes<{ services: Pick<Services, 'members'> }> = async (app, { services }) => {
+  const members = (): RootMembership => {
     if (services.members !== undefined) return services.members
     throw new RelayError('DISABLED', 'members are kept at the root, with tree.source = "members": ask there')
   }
+  await app.register(tokenRoutes, { members })
+  await app.register(memberRoutes, { members })
+}
 
-  type Request = Parameters<typeof originOf>[0]
-  /** What a stranger says of the way can only make this refuse. */
-  function wayOf(request: Request, reply: Parameters<typeof originOf>[1]) {
-    const passed = parsePassed(headerText(request, PASSED_HEADER))
-    return { passed, signal: originOf(request, reply, services.stopping).signal }
-  }
+interface MembersOptions {
+  /** @throws {RelayError} DISABLED where there are none */
+  readonly members: () => RootMembership
+}
 
-  app.get(
-    '/v1/join/ca',
-    {
-      config: open,
-      schema: {
-        tags,
-        summary: "The CA's certificate, to be compared with the hash in a token",
-        response: { 200: Type.Object({ ca: Type.String({ description: 'PEM' }), relay: Type.String() }) }
-      }
-    },
-    async (request, reply) => {
-      const way = wayOf(request, reply)
-      const ca = await admission.run(request.caller, '', () => joining().ca(way))
-      return { ca, relay: services.topology().selfId }
-    }
-  )
-
-  app.post(
-    '/v1/join',
-    {
-      config: open,
-      bodyLimit: MAX_JOIN_BYTES,
-      schema: {
-        tags,
-        consumes,
-        summary: 'Join the tree with a token',
-        body: Type.Object({
-          token: Type.String(),
-          id: Type.String(),
-          hostname: Type.String(),
-          port: Type.Optional(Type.String()),
-          request: Type.String({ description: 'PKCS #10, DER, base64url' }),
-          signing_key: Type.String({ description: 'Ed25519, SubjectPublicKeyInfo, DER, base64url' }),
-          signing_proof: Type.String({ description: 'signature of the request by that key, base64url' })
-        }),
-        response: { 200: Answer }
-      }
-    },
-    async (request, reply) => {
-      const way = wayOf(request, reply)
-      const asked = fromFields(request.body)
-      const answer = await admission.run(request.caller, asked.token, () => joining().join(asked, way))
-      // its policy server should know it before it opens its link
-      void services.treeSync?.ask()
-      return answerToJson(answer)
-    }
-  )
-
-  app.post(
-    '/v1/join/renew',
-    {
-      config: open,
-      bodyLimit: MAX_JOIN_BYTES,
-      schema: {
-        tags,
-        consumes,
-        summary: 'A new certificate for the key that signed the request, when it is due',
-        body: Type.Object({ request: Type.String({ description: 'PKCS #10, DER, base64url' }) }),
-        response: { 200: Answer }
-      }
-    },
-    async (request, reply) => {
-      const way = wayOf(request, reply)
-      const asked = readBytes('request', request.body.request)
-      const proof = createHash('sha256').update(asked).digest('hex')
-      const answer = await admission.run(request.caller, proof, () => joining().renew(asked, way))
-      void services.treeSync?.ask()
-      return answerToJson(answer)
-    }
-  )
-
+const tokenRoutes: Routes<MembersOptions> = async (app, { members }) => {
   app.post(
     '/v1/tokens',
     {
-      config: administration,
+      config,
       schema: {
         tags,
         consumes,
@@ -174,7 +78,7 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
   app.get(
     '/v1/tokens',
     {
-      config: administration,
+      config,
       schema: {
         tags,
         summary: 'Tokens, without their secrets',
@@ -191,7 +95,7 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
   app.delete(
     '/v1/tokens/:tokenId',
     {
-      config: administration,
+      config,
       schema: {
         tags,
         summary: 'Revoke a token',
@@ -204,12 +108,14 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
       return reply.code(204).send(null)
     }
   )
+}
 
+const memberRoutes: Routes<MembersOptions> = async (app, { members }) => {
   const Member = Type.Object({ memberId: Type.String() })
   app.delete(
     '/v1/members/:memberId',
     {
-      config: administration,
+      config,
       schema: {
         tags,
         summary: 'Remove a member: its certificates are revoked, its links closed',
@@ -227,7 +133,7 @@ export const membershipRoutes: Routes<{ services: Services }> = async (app, { se
   app.post(
     '/v1/members/:memberId/move',
     {
-      config: administration,
+      config,
       schema: {
         tags,
         consumes,

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import type { TreeNode } from '../../tree/topology.js'
+import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'
-import { isoTime } from '../../values/iso-time.js'
-import { RelayError } from '../../values/relay-error.js'
+import { isoTime } from '../../values/time/iso-time.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
-import { traceRoutes } from './trace.js'
+import { type TraceServices, traceRoutes } from './trace.js'
 
 const MAX_PAGE = 1_000
 
@@ -19,7 +19,10 @@ const NodeSchema = {
 const NodeId = Type.Object({ nodeId: Type.String() })
 
 /** The tree as this relay sees it: `GET nodes`, `GET nodes/<id>`, `GET nodes/<id>/route`. */
-export const nodeRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const nodeRoutes: Routes<{ services: TraceServices & Pick<Services, 'certificates' | 'topology'> }> = async (
+  app,
+  { services }
+) => {
   const { topology, certificates } = services
   await app.register(traceRoutes, { services })
   const config = { access: 'administration', asksTree: true } as const

@@ -1,5 +1,5 @@
+import { RelayError } from '../../values/failures/relay-error.js'
 import { checkFileKey } from '../../values/ids.js'
-import { RelayError } from '../../values/relay-error.js'
 import { type Routes, Type } from '../schema.js'
 
 interface NoticeOptions {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PACKAGE_ROOT } from '../../values/package-root.js'
+import { PACKAGE_ROOT } from '../../process/package-root.js'
 
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -8,7 +8,10 @@ import type { Services } from '../services.js'
 const OPENAPI_FILE = join(PACKAGE_ROOT, 'docs', 'openapi.json')
 
 /** What stands outside the prefixes: `GET /uuid`, `GET /metrics`, `GET /openapi.json`. */
-export const observationRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'metrics'> }> = async (
+  app,
+  { services }
+) => {
   const { metrics, config } = services
 
   app.get(

@@ -1,7 +1,7 @@
 import type { OutboxEntry } from '../../shared-files/types.js'
-import { isoTime } from '../../values/iso-time.js'
-import { RelayError } from '../../values/relay-error.js'
-import { seenBy } from '../access.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { isoTime } from '../../values/time/iso-time.js'
+import { seenBy } from '../callers/access.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -23,7 +23,7 @@ const EntryId = Type.Object({ entryId: Type.String() })
 const Retried = Type.Object({ retried: Type.Integer() })
 
 /** Files that wait for a hop: `GET outbox`, `POST outbox/retry`, `POST outbox/<id>/retry`, `DELETE outbox/<id>`. */
-export const outboxRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> = async (app, { services }) => {
   const { outbox } = services.sharedFiles
   const config = { access: 'administration' } as const
   const tags = ['outbox']

@@ -1,5 +1,8 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { VERSION } from '../../process/version.js'
 import type { KeptFile } from '../../shared-files/types.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { checkFileKey, type FileKey } from '../../values/ids.js'
 import {
   ACCEPTED_AT_HEADER,
   LINK_HEADER,
@@ -7,15 +10,12 @@ import {
   REQUEST_ID_HEADER,
   SOURCE_KEY_HASH_HEADER,
   STATE_HEADER
-} from '../../values/header-names.js'
-import { checkFileKey, type FileKey } from '../../values/ids.js'
-import { isoTime } from '../../values/iso-time.js'
-import { RelayError } from '../../values/relay-error.js'
-import { VERSION } from '../../values/version.js'
-import type { AfterAnswer } from '../after-answer.js'
-import { sendSharedFile } from '../kept-file-answer.js'
+} from '../../values/network/header-names.js'
+import { isoTime } from '../../values/time/iso-time.js'
+import type { AfterAnswer } from '../answers/after-answer.js'
+import { sendSharedFile } from '../answers/kept-file-answer.js'
+import { headerText, isKnownRelay, mayBeRelay, originOf } from '../callers/request-origin.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
-import { headerText, isKnownRelay, mayBeRelay, originOf } from '../request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -44,8 +44,10 @@ const READ_HEADERS = ['range', 'if-match', 'if-none-match', 'if-range'] as const
 
 const tags = ['shared files']
 
+type FileServices = Pick<Services, 'ownLink' | 'sharedFiles' | 'stopping'>
+
 interface HeadRouteOptions {
-  readonly services: Services
+  readonly services: FileServices
   readonly afterAnswer: AfterAnswer
 }
 
@@ -108,7 +110,7 @@ function readKey({ target, source, fileId }: FileKey): FileKey {
   return key
 }
 
-const getRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) => {
   const { sharedFiles, stopping } = services
   const config = { access: 'shared-files-read' } as const
   app.get(
@@ -151,7 +153,7 @@ function showListed({ key, sizeBytes, algorithm, hash, expiresAtMs }: KeptFile &
   return { source: key.source, file_id: key.fileId, size: sizeBytes, algorithm, hash, expires_at: isoTime(expiresAtMs) }
 }
 
-const putRoute: Routes<{ services: Services }> = async (app, { services }) => {
+const putRoute: Routes<{ services: FileServices }> = async (app, { services }) => {
   const { sharedFiles, stopping } = services
   app.removeAllContentTypeParsers() // else form, JSON and text bodies would be read into memory
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))

@@ -1,6 +1,6 @@
-import { RelayError } from '../../values/relay-error.js'
-import { sendOpened } from '../open-file.js'
-import { limitStalledReader } from '../reader-limit.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { sendOpened } from '../answers/open-file.js'
+import { limitStalledReader } from '../answers/reader-limit.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -13,7 +13,7 @@ const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
 const MAX_LOOKS = 5
 
 /** `GET` and `HEAD shared-folder/<path>` (contract, "Shared folder"). */
-export const sharedFolderRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder'> }> = async (app, { services }) => {
   const { sharedFolder } = services
   const config = { access: 'shared-folder', bareErrors: true } as const
   const tags = ['shared folder']

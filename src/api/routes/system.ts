@@ -1,4 +1,4 @@
-import { VERSION } from '../../values/version.js'
+import { VERSION } from '../../process/version.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -14,7 +14,10 @@ const envelope = {
 }
 
 /** `GET system/info`, `GET system/status`, `POST system/reload` (contract, "System"). */
-export const systemRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const systemRoutes: Routes<{ services: Pick<Services, 'sharedFiles' | 'system'> }> = async (
+  app,
+  { services }
+) => {
   const { system } = services
   const config = { access: 'system' } as const
   const tags = ['system']
@@ -96,7 +99,7 @@ export const systemRoutes: Routes<{ services: Services }> = async (app, { servic
 }
 
 /** Left out while there are none. */
-function lostFiles({ sharedFiles }: Services) {
+function lostFiles({ sharedFiles }: Pick<Services, 'sharedFiles'>) {
   const found = sharedFiles.lost()
   return found.files === 0 ? {} : { lost_files: found }
 }

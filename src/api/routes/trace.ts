@@ -1,10 +1,10 @@
+import { createTracer } from '../../trace/trace.js'
 import type { Topology } from '../../tree/topology.js'
-import { createTracer } from '../../tree/trace.js'
 import type { Caller } from '../../values/caller.js'
 import { checkNodeId } from '../../values/ids.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../../values/protocol-version.js'
-import { notSeen, seenBy } from '../access.js'
-import { originOf } from '../request-origin.js'
+import { notSeen, seenBy } from '../callers/access.js'
+import { originOf } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 import { NodeStateSchema } from './node-state.js'
@@ -19,8 +19,11 @@ const Hop = Type.Object({
   protocol: Type.Optional(Type.String({ description: 'versions that the other end speaks: `<oldest>-<newest>`' }))
 })
 
+/** What {@link traceRoutes} use. */
+export type TraceServices = Pick<Services, 'config' | 'neighbours' | 'sharedFiles' | 'stopping' | 'topology'>
+
 /** `GET trace/<id>`: the way to a node, each relay on it adding its own step. */
-export const traceRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const traceRoutes: Routes<{ services: TraceServices }> = async (app, { services }) => {
   const { topology, neighbours, sharedFiles, stopping } = services
   const { general, remoteRun } = services.config()
   const trace = createTracer({

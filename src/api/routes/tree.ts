@@ -1,18 +1,21 @@
 import { Readable } from 'node:stream'
 import type { Topology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
-import { NDJSON } from '../../values/header-names.js'
+import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'
-import { RelayError } from '../../values/relay-error.js'
-import { limitStalledReader } from '../reader-limit.js'
-import { headerText } from '../request-origin.js'
+import { NDJSON } from '../../values/network/header-names.js'
+import { limitStalledReader } from '../answers/reader-limit.js'
+import { headerText } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const VERSION_TAG = /"([0-9a-f]{64})"/g
 
 /** `GET v1/tree`, a relay's part of the tree, and `POST v1/tree/changed`, by which a relay is told to ask for it. */
-export const treeRoutes: Routes<{ services: Services }> = async (app, { services }) => {
+export const treeRoutes: Routes<{ services: Pick<Services, 'topology' | 'treeSource' | 'treeSync'> }> = async (
+  app,
+  { services }
+) => {
   const { treeSource, treeSync, topology } = services
   const tags = ['nodes']
 

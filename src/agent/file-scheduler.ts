@@ -1,0 +1,219 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import type { AgentConfig } from '../config/agent/agent-config.js'
+import type { LinkToUpper } from '../hops/hop.js'
+import type { RelayClient } from '../relay-client/relay-client.js'
+import { errorMessage } from '../values/failures/system-error.js'
+import type { Logger } from '../values/logger.js'
+import { MAX_FILE_PROBLEMS } from '../values/runs/node-state.js'
+import { jittered } from '../values/time/jitter.js'
+import { settledWithin } from '../values/time/settled-within.js'
+import type { Sharer } from './file-publisher.js'
+import type { Receiver } from './receiver.js'
+
+export interface FileWorkOptions {
+  readonly config: AgentConfig
+  readonly link: LinkToUpper
+  readonly logger: Logger
+}
+
+/** Without being told: files that are to be received, and those to be shared, are looked at so often. */
+const LOOK_EVERY_MS = 10 * 60_000
+const POLL_EVERY_MS = 60_000
+/** After a failure, shortened at random by up to half, so that 10,000 agents do not come back at once. */
+const RETRY_MS = 30_000
+/** A file that is being written changes many times. */
+const SETTLE_MS = 500
+
+/** What does not end although it was told to: how much longer the stop waits for it. */
+const LAST_WAIT_MS = 2_000
+
+/** The tools of the work, loaded only where files are configured: they bring the HTTP client along. */
+interface Tools {
+  readonly receiver: Receiver
+  readonly sharer: Sharer
+  readonly connect: () => Promise<RelayClient>
+}
+
+/** Does what is to be done about files, one at a time: receives those it is told of, shares those that changed. */
+export class FileWork {
+  readonly #wanted = new Set<string>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #watchers: FSWatcher[] = []
+  #tools: Promise<Tools> | undefined
+  #loadedReceiver: Receiver | undefined
+  #working: Promise<void> | undefined
+  #client: RelayClient | undefined
+  #isStopped = false
+  readonly #problems = new Map<string, string>()
+
+  constructor(private readonly options: FileWorkOptions) {}
+
+  /** What cannot be received or shared now, and why: the first few. */
+  get problems(): string[] {
+    return [...this.#problems].slice(0, MAX_FILE_PROBLEMS).map(([what, reason]) => `${what}: ${reason}`.slice(0, 500))
+  }
+
+  /** Begins to watch, and to look now and then. */
+  start(): void {
+    const { receive, share } = this.options.config
+    if (receive.length > 0) this.#every(LOOK_EVERY_MS, () => this.look())
+    if (share.length === 0) return
+    for (const index of share.keys()) this.#want(`share ${index}`)
+    this.#every(POLL_EVERY_MS, () => this.#wantShares(() => true))
+    for (const folder of new Set(share.map(({ path }) => dirname(path)))) this.#watch(folder)
+  }
+
+  /** Looks for a file that is to be received; without a name, for all of them. */
+  look(source?: string, fileId?: string): void {
+    for (const [index, entry] of this.options.config.receive.entries()) {
+      const isMeant = (source ?? entry.source) === entry.source && (fileId ?? entry.fileId) === entry.fileId
+      if (isMeant) this.#want(`receive ${index}`)
+    }
+  }
+
+  /** As {@link look}, and at those that are shared: the policy server may have known nobody of us before. */
+  lookAtAll(): void {
+    this.look()
+    this.#wantShares(() => true)
+  }
+
+  /** As the start, after the configuration has changed. What is being done now comes to its end. */
+  restart(): void {
+    this.#forget()
+    this.start()
+    this.lookAtAll()
+  }
+
+  /** What is being done may end within `agent.stop_timeout`; then its transfer is broken off, to be begun anew at the next start. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#forget()
+    this.#loadedReceiver?.stop()
+    const working = this.#working ?? Promise.resolve()
+    if (await settledWithin(working, this.options.config.agent.stopTimeoutMs)) return
+    await this.#client?.close()
+    if (await settledWithin(working, LAST_WAIT_MS)) return
+    this.options.logger.warn({}, 'stopping, although a file is still being read or written')
+  }
+
+  #forget(): void {
+    this.#wanted.clear()
+    this.#problems.clear()
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    for (const watcher of this.#watchers.splice(0)) watcher.close()
+  }
+
+  #want(what: string): void {
+    if (this.#isStopped) return
+    this.#wanted.add(what)
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined
+      const next = this.#wanted.values().next().value
+      if (next !== undefined) this.#want(next)
+    })
+  }
+
+  #wantShares(isMeant: (path: string) => boolean): void {
+    for (const [index, { path }] of this.options.config.share.entries()) if (isMeant(path)) this.#want(`share ${index}`)
+  }
+
+  async #work(): Promise<void> {
+    const { logger } = this.options
+    try {
+      this.#tools ??= this.#load().catch((error: unknown) => {
+        this.#tools = undefined // what stood in the way may be gone at the next try
+        throw error
+      })
+      const tools = await this.#tools
+      const client = await tools.connect()
+      this.#client = client
+      try {
+        for (const what of this.#wanted) {
+          this.#wanted.delete(what)
+          await this.#do(what, tools, client)
+        }
+      } finally {
+        await client.close()
+      }
+    } catch (err) {
+      logger.error({ err }, 'files cannot be seen to now')
+      for (const what of this.#wanted) this.#retry(what)
+      this.#wanted.clear()
+    }
+  }
+
+  async #do(what: string, { receiver, sharer }: Tools, client: RelayClient): Promise<void> {
+    const { config, link, logger } = this.options
+    const [kind, index = ''] = what.split(' ')
+    const hadNoLink = link.isAwaited // it may open while the policy server, which does not know us yet, refuses
+    try {
+      const received = kind === 'receive' ? config.receive[Number(index)] : undefined
+      const shared = kind === 'share' ? config.share[Number(index)] : undefined
+      if (received !== undefined) await receiver.receive(client, received)
+      if (shared !== undefined) await sharer.share(client, shared)
+      this.#problems.delete(`agent.${kind}[${index}]`)
+    } catch (error) {
+      if (this.#isStopped) return
+      const reason = errorMessage(error)
+      const details = { what: `agent.${kind}[${index}]`, reason }
+      this.#problems.set(details.what, reason)
+      // The policy server may know this node by its link alone: it is tried again as soon as that is open.
+      if (hadNoLink || link.isAwaited) logger.info(details, 'a file could not be seen to while there is no link')
+      else logger.error(details, 'a file could not be seen to; it is tried again')
+      this.#retry(what)
+    }
+  }
+
+  async #load(): Promise<Tools> {
+    const { config, link, logger } = this.options
+    const [{ FileState }, { Receiver }, { Sharer }, { connectPolicyServer }] = await Promise.all([
+      import('./file-state.js'),
+      import('./receiver.js'),
+      import('./file-publisher.js'),
+      import('./policy-server-client.js')
+    ])
+    const state = await FileState.open(config.storage.path)
+    const receiver = new Receiver({ config, state, logger })
+    this.#loadedReceiver = receiver
+    return { receiver, sharer: new Sharer({ config, state, logger }), connect: () => connectPolicyServer(config, link) }
+  }
+
+  /** The folder, since a file that is replaced is another one to the system. */
+  #watch(folder: string): void {
+    try {
+      const watcher = watch(folder, { persistent: false }, (_event, name) =>
+        this.#in(SETTLE_MS, () =>
+          this.#wantShares(path => dirname(path) === folder && (name === null || basename(path) === name))
+        )
+      )
+      watcher.on('error', () => watcher.close())
+      this.#watchers.push(watcher)
+    } catch (error) {
+      const reason = errorMessage(error)
+      this.options.logger.warn({ folder, reason }, 'it cannot be watched, and is looked at once a minute instead')
+    }
+  }
+
+  #retry(what: string): void {
+    this.#in(jittered(RETRY_MS), () => this.#want(what))
+  }
+
+  #every(ms: number, action: () => void): void {
+    this.#in(jittered(ms), () => {
+      action()
+      this.#every(ms, action)
+    })
+  }
+
+  #in(ms: number, action: () => void): void {
+    if (this.#isStopped) return
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      action()
+    }, ms)
+    timer.unref()
+    this.#timers.add(timer)
+  }
+}

@@ -1,0 +1,29 @@
+import { join } from 'node:path'
+import type { AgentConfig } from '../config/agent/agent-config.js'
+import { Following, keepUpstreamHost, type UpperAddress } from '../membership/member/policy-server-failover.js'
+import type { JoinAnswer } from '../membership/types.js'
+import type { Logger } from '../values/logger.js'
+
+/** @param address of the policy server; undefined: as it is */
+export function movedTo(config: AgentConfig, address: UpperAddress | undefined): AgentConfig {
+  return address === undefined ? config : { ...config, upstream: { ...config.upstream, ...address } }
+}
+
+/** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
+export function createFollowing(
+  config: AgentConfig,
+  moveUpstream: (address: UpperAddress) => void,
+  ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>,
+  logger: Logger
+): Following | undefined {
+  if (config.upstream.caFile === undefined) return undefined
+  return new Following({
+    configured: () => config.upstream,
+    ask,
+    adopt: async address => {
+      moveUpstream(address)
+      await keepUpstreamHost(join(config.directory, 'agent.conf'), 'upstream', address, logger)
+    },
+    logger
+  })
+}

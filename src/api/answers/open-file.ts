@@ -1,0 +1,87 @@
+import type { FileHandle } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import type { SendResult } from '@fastify/send'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { RelayError } from '../../values/failures/relay-error.js'
+
+const NOT_MODIFIED = 304
+const RANGE = /^bytes (\d+)-/
+
+export interface OpenFileOptions {
+  /** Whether the file gets an `ETag` of its size and date. */
+  readonly etag: boolean
+  /** What to say when there is no such file any more. */
+  readonly gone: string
+}
+
+/** For a file that is open already. */
+export interface OpenedFileOptions extends OpenFileOptions {
+  /** Its content comes from here, also when the path has become another file. It is closed in any case. */
+  readonly handle: FileHandle
+}
+
+/**
+ * As {@link openFile}, for a file that is open already: no other one is answered with.
+ * @returns undefined when the path is another file by now
+ */
+export async function sendOpened(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+  { handle, ...options }: OpenedFileOptions
+): Promise<SendResult | undefined> {
+  let isTaken = false
+  try {
+    const result = await openFile(request, reply, path, options)
+    const { dev, ino } = await handle.stat()
+    const found = result.type === 'file' ? result.metadata.stat : undefined
+    result.stream.on('error', () => undefined)
+    if (found?.dev !== dev || found.ino !== ino) {
+      result.stream.destroy()
+      return undefined
+    }
+    const length = Number(result.headers['Content-Length'] ?? 0)
+    if (result.statusCode === NOT_MODIFIED || length === 0) return result
+    result.stream.destroy()
+    const start = Number(RANGE.exec(result.headers['Content-Range'] ?? '')?.[1] ?? 0)
+    isTaken = true
+    return { ...result, stream: handle.createReadStream({ start, end: start + length - 1 }) }
+  } finally {
+    if (!isTaken) await handle.close()
+  }
+}
+
+/**
+ * Opens a file for an answer: `Range`, `If-None-Match` and the like are left to @fastify/send.
+ * @throws {RelayError} NOT_FOUND, NO_SUCH_RANGE, CONDITION_FAILED
+ */
+export async function openFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+  { etag, gone }: OpenFileOptions
+): Promise<SendResult> {
+  const { default: send } = await import('@fastify/send') // its table of types takes memory
+  const result = await send(request.raw, encodeURIComponent(basename(path)), {
+    root: dirname(path),
+    dotfiles: 'allow',
+    etag,
+    cacheControl: false,
+    acceptRanges: true
+  })
+  if (result.type !== 'error') return result
+  result.stream.destroy() // a page for browsers
+  switch (result.statusCode) {
+    case 404:
+      throw new RelayError('NOT_FOUND', gone)
+    case 412:
+      throw new RelayError('CONDITION_FAILED', 'the file is not the one that If-Match or If-Unmodified-Since names')
+    case 416: {
+      const range = result.headers['Content-Range'] ?? ''
+      reply.header('content-range', range)
+      throw new RelayError('NO_SUCH_RANGE', `no such range: the file has ${range.replace('bytes */', '')} bytes`)
+    }
+    default:
+      throw result.metadata.error
+  }
+}

@@ -1,0 +1,177 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import type { CurrentTopology } from '../../tree/topology.js'
+import type { Caller } from '../../values/caller.js'
+import { LINK_SECRET_HEADER } from '../../values/network/header-names.js'
+import { forwardedAddress } from '../../values/network/ip-address.js'
+import { isLoopback, type NetworkSet } from '../../values/network/network-set.js'
+import type { KnownCertificates } from '../services.js'
+import { hasProxyMark } from './proxy-marks.js'
+import { type IsOwnHost, isForeignPage, type Way } from './web-page.js'
+
+export interface CallerSettings {
+  readonly trustedProxies: () => NetworkSet
+  /** Whether what comes over a plain connection was passed on by a proxy, whatever it has or lacks. */
+  readonly isBehindProxy: (socket: object) => boolean
+  readonly isOwnHost: IsOwnHost
+  /** Whether a connection came to the socket of `general.socket`, which the file system guards. */
+  readonly isLocalSocket: (socket: object) => boolean
+  readonly adminToken: string | undefined
+  readonly certificates: KnownCertificates
+  /** Whether a request came over this relay's own link to its policy server. */
+  readonly isFromAbove: (request: IncomingMessage) => boolean
+  /** The relay or node whose link a secret was given with, while it stands. */
+  readonly nodeOfSecret: (secret: string) => string | undefined
+  readonly topology: CurrentTopology
+}
+
+interface Identity {
+  readonly version: number
+  readonly caller: Caller
+}
+
+const BEARER = /^Bearer +(\S+)$/i
+/**
+ * Tells who is calling from the connection (design, "Trust"; contract, "Remote run"). What the connection proves is
+ * kept with it, and looked up again once certificates or the tree change, so that a removal acts on open connections.
+ */
+export function createCallerIdentification(settings: CallerSettings): (request: IncomingMessage) => Caller {
+  const identities = new WeakMap<object, Identity>()
+  const adminHash = settings.adminToken === undefined ? undefined : sha256(settings.adminToken)
+
+  function connectionCaller(request: IncomingMessage): Caller {
+    const { socket } = request
+    const version = settings.certificates.version()
+    const known = identities.get(socket)
+    if (known !== undefined && known.version === version) return known.caller
+    const address = socket.remoteAddress ?? ''
+    const caller = certificateCaller(socket, address, settings) ?? addressCaller(socket, address, settings)
+    identities.set(socket, { version, caller })
+    return caller
+  }
+
+  function plainCaller(request: IncomingMessage): Caller {
+    if (settings.isFromAbove(request)) return { kind: 'policy-server', address: '' }
+    const caller = connectionCaller(request)
+    const linked = isNeighbour(caller) ? undefined : linkedNode(request, settings)
+    const addressed = addressedCaller(request, caller)
+    if (linked === undefined) return addressed
+    const isAddressOfProxy = addressed.kind === 'proxied' || addressed.isAddressOfProxy === true
+    return { ...nodeCaller(linked, addressed.address, settings), ...(isAddressOfProxy ? { isAddressOfProxy } : {}) }
+  }
+
+  /** What proxies in between change: each listener has its own rule, and none of them makes anyone local. */
+  function addressedCaller(request: IncomingMessage, caller: Caller): Caller {
+    const { socket } = request
+    if (caller.kind !== 'local' && caller.kind !== 'network') return caller
+    if (settings.isLocalSocket(socket)) return hasProxyMark(request.headers) ? { ...caller, kind: 'proxied' } : caller
+    const trusted = settings.trustedProxies()
+    if (socket instanceof TLSSocket) {
+      return hasProxyMark(request.headers) && trusted.contains(caller.address)
+        ? namedCaller(request, caller, trusted)
+        : caller
+    }
+    const mayBePassedOn = caller.kind === 'local' || trusted.contains(caller.address)
+    const isPassedOn = settings.isBehindProxy(socket) || (mayBePassedOn && hasProxyMark(request.headers))
+    return isPassedOn ? proxiedCaller(request, caller, trusted) : caller
+  }
+
+  /** A name proves nothing on a connection without TLS or link; a script in a page can add the marks of a proxy, too. */
+  function wayOf(request: IncomingMessage, { kind }: Caller): Way {
+    const { socket } = request
+    if (socket instanceof TLSSocket || settings.isLocalSocket(socket)) return 'proven'
+    if (settings.isFromAbove(request)) return 'proven' // by its connection: anyone can write another version of HTTP
+    if (!settings.isBehindProxy(socket) && !hasProxyMark(request.headers)) return 'plain'
+    return kind === 'proxied' || kind === 'network' ? 'passed-on' : 'proven' // no page has the secret of a link
+  }
+
+  return request => {
+    const caller = plainCaller(request)
+    if (isForeignPage(request, settings.isOwnHost, wayOf(request, caller))) {
+      return { kind: 'web-page', address: caller.address }
+    }
+    return adminHash !== undefined && showsToken(request, adminHash) ? withToken(caller) : caller
+  }
+}
+
+/** The token adds to what the caller may do: whoever is known by something better stays that. */
+function withToken(caller: Caller): Caller {
+  const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
+  return isKnown ? { ...caller, isAdmin: true } : { kind: 'admin', address: caller.address }
+}
+
+/**
+ * Who is known by nothing but where the connection comes from. One with TLS is never local, wherever it comes from: what
+ * passes TCP connections on to `general.https_listen` from this machine leaves no mark in them.
+ */
+function addressCaller(socket: object, address: string, { isLocalSocket }: CallerSettings): Caller {
+  const isLocal = isLocalSocket(socket) || (isLoopback(address) && !(socket instanceof TLSSocket))
+  return { kind: isLocal ? 'local' : 'network', address }
+}
+
+/** Undefined where no certificate was presented; one that nobody is known by makes a mere `network` caller. */
+function certificateCaller(socket: object, address: string, settings: CallerSettings): Caller | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return undefined
+  const fingerprint = sha256(certificate.raw).toString('hex')
+  if (settings.certificates.isPolicyServer(fingerprint)) return { kind: 'policy-server', address }
+  const id = settings.certificates.nodeOf(fingerprint)
+  if (id === undefined) return { kind: 'network', address }
+  return nodeCaller(id, address, settings)
+}
+
+/**
+ * The node whose link the caller holds, by the secret that the link was given: for requests beside the link, where who
+ * ended the TLS kept the certificate.
+ */
+function linkedNode(request: IncomingMessage, { nodeOfSecret }: CallerSettings): string | undefined {
+  const secret = request.headers[LINK_SECRET_HEADER]
+  return typeof secret === 'string' ? nodeOfSecret(secret) : undefined
+}
+
+/** Whether a caller is known for one of the tree. */
+export function isNeighbour({ kind }: Caller): boolean {
+  return kind === 'policy-server' || kind === 'relay' || kind === 'node'
+}
+
+function nodeCaller(id: string, address: string, settings: CallerSettings): Caller {
+  const topology = settings.topology()
+  const isRelayBelow = id !== topology.selfId && topology.isBelow(id) && topology.isRelay(id)
+  return { kind: isRelayBelow ? 'relay' : 'node', id, address }
+}
+
+function showsToken(request: IncomingMessage, expected: Buffer): boolean {
+  const token = BEARER.exec(request.headers.authorization ?? '')?.[1]
+  return token !== undefined && timingSafeEqual(sha256(token), expected)
+}
+
+/** At `general.https_listen` a proxy can name another caller; it does not make one that it decided about. */
+function namedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
+  return { ...proxiedCaller(request, peer, trusted), kind: 'network' }
+}
+
+function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
+  if (!trusted.contains(peer.address)) return { kind: 'proxied', address: peer.address }
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '').trim()
+  const chain = forwarded === '' ? [] : forwarded.split(',').map(part => forwardedAddress(part.trim()))
+  const named = chain.findLastIndex(address => address === undefined || !trusted.contains(address))
+  if (named === -1) {
+    // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
+    const isOnThisMachine = isLoopback(peer.address) && chain.length > 0 && chain.every(isOneOfLoopback)
+    return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
+  }
+  const address = chain[named]
+  if (address !== undefined) return { kind: 'network', address }
+  // What is no address may be another text each time: whoever sends it is one source, that of the proxy that told of it.
+  return { kind: 'network', address: chain[named + 1] ?? peer.address, isAddressOfProxy: true }
+}
+
+function isOneOfLoopback(address: string | undefined): boolean {
+  return address !== undefined && isLoopback(address)
+}
+
+function sha256(data: string | Buffer): Buffer {
+  return createHash('sha256').update(data).digest()
+}

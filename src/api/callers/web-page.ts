@@ -1,0 +1,83 @@
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { canonicalHost } from '../../values/network/host-name.js'
+
+/** Hosts that a request may name, without port, in canonical form. */
+export type IsOwnHost = (host: string, request: IncomingMessage) => boolean
+
+/**
+ * How a request came: over plain HTTP, by whatever name; passed on by a proxy, or so it seems; or over what proves that
+ * no name was made to lead here.
+ */
+export type Way = 'plain' | 'passed-on' | 'proven'
+
+/** What a browser says of a request that a page of the same origin, or nobody but the user, caused. */
+const OWN_SITES = new Set(['same-origin', 'none'])
+const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::\d+)?$/i
+const ORIGIN = /^(https?):\/\/(.+)$/i
+const REFERER = /^(https?):\/\/([^/?#]*)/i
+const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
+
+/**
+ * Whether a web page from elsewhere caused a request: by its `Origin` or `Referer`, by what the browser says of its site, or by a
+ * host name that was made to lead here (DNS rebinding), which a page may call from its own origin. A browser sends
+ * such a request from wherever it runs, with the network, the certificate and the loopback of its user.
+ */
+export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
+  const { origin, host, referer, 'sec-fetch-site': site } = request.headers
+  if (site !== undefined && !OWN_SITES.has(String(site))) return true
+  if (way !== 'proven' && host !== undefined && !mayBeAskedFor(hostIn(host), request, isOwnHost, way)) return true
+  if (origin !== undefined) return !isOwnOrigin(request, origin, isOwnHost, way === 'plain')
+  return site === undefined && referer !== undefined && isForeignReferer(request, referer, way === 'plain')
+}
+
+/**
+ * For images, frames and links a browser sends no `Origin`, and says nothing of the site where it does not trust the
+ * connection (plain HTTP, but to loopback), or is old. The host that was asked for has been looked at already.
+ */
+function isForeignReferer(request: IncomingMessage, referer: string, isPlain: boolean): boolean {
+  const [, scheme = '', authority = ''] = REFERER.exec(referer.toLowerCase()) ?? []
+  return scheme !== '' && !(mayBeScheme(request, scheme, isPlain) && isAskedFor(request, authority))
+}
+
+/** A proxy may have been asked by an address of its own, which we don't know; none can be made to lead elsewhere. */
+function mayBeAskedFor(host: string, request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
+  return isOwnHost(host, request) || (way === 'passed-on' && isIP(host) !== 0)
+}
+
+/** A page of ours: asked by the same name and port as the page itself, or by the name that a proxy was asked by. */
+function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnHost, isPlain: boolean): boolean {
+  const [, scheme = '', authority = ''] = ORIGIN.exec(origin.toLowerCase()) ?? []
+  if (!mayBeScheme(request, scheme, isPlain) || !isOwnHost(hostIn(authority), request)) return false
+  return isAskedFor(request, authority)
+}
+
+/** What a proxy was asked by, it alone knows. The port that goes unsaid is another one for the other scheme. */
+function mayBeScheme({ socket }: IncomingMessage, scheme: string, isPlain: boolean): boolean {
+  return !(isPlain && scheme === 'https') && !(socket instanceof TLSSocket && scheme === 'http')
+}
+
+function isAskedFor({ headers }: IncomingMessage, authority: string): boolean {
+  const { host, 'x-forwarded-host': forwarded } = headers
+  return authority === host?.toLowerCase() || authority === String(forwarded ?? '').toLowerCase()
+}
+
+/** The host of `host:port`, without brackets, in canonical form; empty when it is none. */
+function hostIn(authority: string): string {
+  const host = AUTHORITY.exec(authority)?.[1] ?? ''
+  return canonicalHost(host.startsWith('[') ? host.slice(1, -1) : host) ?? ''
+}
+
+/** Loopback, the address at which the connection arrived, and the names that the relay is known to have. */
+export function ownHosts(names: () => readonly string[]): IsOwnHost {
+  return (host, request) => {
+    if (host === '') return false
+    if (LOOPBACK.test(host) || host === localAddressOf(request)) return true
+    return names().some(name => name === host || canonicalHost(name) === host)
+  }
+}
+
+function localAddressOf({ socket }: IncomingMessage): string {
+  return (socket.localAddress ?? '').replace(/^::ffff:/, '')
+}

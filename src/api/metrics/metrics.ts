@@ -1,0 +1,121 @@
+import type { Registry } from 'prom-client'
+import type { LinkAdministration } from '../../links/upper/link-administration.js'
+import type { LinkObserver } from '../../links/upper/link-observer.js'
+import type { RemoteRuns } from '../../remote-run/types.js'
+import type { SharedFiles } from '../../shared-files/types.js'
+import type { CurrentTopology } from '../../tree/topology.js'
+import type { TreeSync } from '../../tree-sync/tree-sync.js'
+import { HopMetrics } from './hop-metrics.js'
+import { LinkMetrics, linkGauges } from './link-metrics.js'
+import { CounterFamily, header } from './metric-families.js'
+import { RequestMetrics } from './request-metrics.js'
+import { syncedAtGauge, TreeMetrics } from './tree-metrics.js'
+
+/** Where the features report what they do; shown at `/metrics` (docs/metrics.md lists every name). */
+export interface Metrics {
+  text(): Promise<string>
+  readonly contentType: string
+  readonly requests: RequestMetrics
+  readonly links: LinkObserver
+  readonly tree: TreeMetrics
+  hopAsked(hop: string, outcome: string, durationMs: number): void
+  nodeRan(outcome: string): void
+  bytesStored(bytes: number): void
+  outboxTried(outcome: string): void
+  purged(files: number): void
+  /** Gauges that are read when somebody looks. */
+  observe(sources: MetricSources): void
+}
+
+export interface MetricSources {
+  readonly sharedFiles: SharedFiles
+  readonly remoteRuns: RemoteRuns
+  readonly topology: CurrentTopology
+  readonly treeSync: TreeSync | undefined
+  readonly links: LinkAdministration
+  /** Lines of the log that could not be written. */
+  readonly lostLogLines: () => number
+  readonly ownLink: () => { readonly isConnected: boolean } | undefined
+}
+
+/** The Prometheus text format. */
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+export function createMetrics(): Metrics {
+  const requests = new RequestMetrics()
+  const hops = new HopMetrics()
+  const links = new LinkMetrics()
+  const nodes = new CounterFamily('treeline_run_nodes_total', 'Nodes that a remote run has ended for', 'outcome')
+  const bytes = new CounterFamily('treeline_shared_file_bytes_total', 'Bytes of shared files stored')
+  const outbox = new CounterFamily('treeline_outbox_attempts_total', 'Attempts to pass a waiting file on', 'outcome')
+  const purged = new CounterFamily('treeline_purged_files_total', 'Expired shared files removed')
+  const tree = new TreeMetrics()
+  let gauges: () => string = () => ''
+  let processMetrics: Promise<Registry> | undefined
+
+  return {
+    text: async () => {
+      processMetrics ??= createProcessMetrics()
+      const ofProcess = await (await processMetrics).metrics()
+      const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
+      return `${[ofProcess.trimEnd(), ...ours, gauges()].join('\n')}\n`
+    },
+    contentType: CONTENT_TYPE,
+    requests,
+    links,
+    tree,
+    hopAsked: (hop, outcome, durationMs) => hops.observe(hop, outcome, durationMs),
+    nodeRan: outcome => nodes.add(1, outcome),
+    bytesStored: count => bytes.add(count),
+    outboxTried: outcome => outbox.add(1, outcome),
+    purged: files => purged.add(files),
+    observe: sources => {
+      gauges = () => gaugesText(sources)
+    }
+  }
+}
+
+async function createProcessMetrics(): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('prom-client')
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  return registry
+}
+
+function gaugesText({
+  sharedFiles,
+  remoteRuns,
+  topology,
+  links,
+  lostLogLines,
+  ownLink,
+  treeSync
+}: MetricSources): string {
+  const files = sharedFiles.status()
+  const lost = sharedFiles.lost()
+  const runs = remoteRuns.status()
+  const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]
+  return [
+    gauge('treeline_shared_files', 'Shared files kept here', files.files),
+    gauge('treeline_shared_files_bytes', 'Their size', files.bytes),
+    gauge('treeline_outbox_pending', 'Files waiting for a hop', files.outboxPending),
+    gauge('treeline_outbox_failed', 'Files that a hop refused', files.outboxFailed),
+    gauge('treeline_outbox_bytes', 'Size of all files in the outbox', files.outboxBytes),
+    gauge('treeline_lost_files', 'Files in lost~, which no record knows', lost.files),
+    gauge('treeline_lost_files_bytes', 'Their size', lost.bytes),
+    gauge('treeline_runs_running', 'Remote runs under way', runs.running),
+    gauge('treeline_run_commands_running', 'Commands running', runs.commandsRunning),
+    [
+      ...header('treeline_log_lines_lost_total', 'Lines of the log that could not be written', 'counter'),
+      `treeline_log_lines_lost_total ${lostLogLines()}`
+    ],
+    gauge('treeline_nodes', 'Nodes in the list', topology().size),
+    // the names that dashboards for existing relays know
+    gauge('rudder_relayd_managed_nodes_total', 'Nodes managed by this relay itself', topology().managedCount),
+    gauge('rudder_relayd_sub_nodes_total', 'Nodes in the list, as existing relays call them', topology().size),
+    syncedAtGauge(treeSync?.status.syncedAtMs),
+    linkGauges(links, ownLink()?.isConnected)
+  ]
+    .flat()
+    .join('\n')
+}

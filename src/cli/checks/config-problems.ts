@@ -1,0 +1,46 @@
+import { statSync } from 'node:fs'
+import { ConfigError } from '../../config/config.js'
+import { printableLines } from '../../values/printable.js'
+
+interface Noticed {
+  readonly notices: readonly { readonly level: string; readonly text: string }[]
+}
+
+/**
+ * What `read` gives, with its notices told on standard error.
+ * @param directory that of `--config`
+ * @returns undefined once the problems of a configuration that cannot be used are told
+ */
+export function readOrTell<T extends Noticed>(directory: string, read: () => T): T | undefined {
+  if (statSync(directory, { throwIfNoEntry: false })?.isFile() === true) {
+    tell(`--config ${directory} is a file; name the folder that it is in`)
+    return undefined
+  }
+  try {
+    const config = read()
+    for (const { level, text } of config.notices) tell(`${level}: ${text}`)
+    return config
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const { level, text } of error.notices) tell(`${level}: ${text}`)
+    for (const problem of error.problems) tell(problem)
+    return undefined
+  }
+}
+
+/** `--strict` alone would be ignored: it says so. @returns whether that was the case */
+export function refusesStrictAlone({ test, strict }: { readonly test: boolean; readonly strict: boolean }): boolean {
+  if (!strict || test) return false
+  tell('--strict goes with --test: a start tells its warnings, and goes on')
+  return true
+}
+
+/** The last line where nothing but `--strict` makes a check fail. */
+export function tellStrict(directory: string): void {
+  tell(`${directory}: --strict takes the warnings above for errors`)
+}
+
+/** A line on standard error. */
+export function tell(line: string): void {
+  process.stderr.write(`treeline: ${printableLines(line)}\n`)
+}

@@ -1,0 +1,48 @@
+import { join } from 'node:path'
+import type { AgentConfig } from '../../config/agent/agent-config.js'
+import type { Config } from '../../config/config.js'
+import type { PrivateFile } from './exposed-files.js'
+
+type Listed = Omit<PrivateFile, 'path'> & { readonly path: string | undefined }
+
+/** The files of a relay that others must not read, or whose content decides what the relay does. */
+export function privateFilesOfRelay(config: Config): PrivateFile[] {
+  const { directory, general, tree, upstream, tokens, remoteRun, storage } = config
+  const isOfMembers = tree.source === 'members'
+  const hasPassword = upstream?.password !== undefined
+  return present([
+    { key: 'general.https_key_file', path: general.httpsKeyFile },
+    { key: 'tree.ca_key_file', path: isOfMembers ? tree.caKeyFile : undefined },
+    { key: 'tokens.admin_file', path: tokens.adminFile },
+    { key: 'the key that signs files,', path: join(directory, 'sign.key') },
+    {
+      key: hasPassword ? 'output.upstream.password:' : 'the configuration',
+      path: join(directory, 'main.conf'),
+      isReadable: !hasPassword
+    },
+    { key: 'tokens.clients_file', path: tokens.clientsFile, isReadable: true }, // hashes of tokens
+    { key: 'tree.ca_file', path: isOfMembers ? tree.caFile : undefined, isReadable: true },
+    { key: 'general.ca_path', path: general.caPath, isReadable: true },
+    { key: 'output.upstream.server_certificate_file', path: upstream?.serverCertificateFile, isReadable: true },
+    { key: 'remote_run.command', path: remoteRun.enabled ? remoteRun.command : undefined, isReadable: true },
+    { key: 'storage.path:', path: join(storage.path, 'state.db'), isReadable: true }
+  ])
+}
+
+/** The same for an agent. */
+export function privateFilesOfAgent(config: AgentConfig): PrivateFile[] {
+  const { directory, keyFile, signingKeyFile, upstream, agent, storage } = config
+  return present([
+    { key: 'key_file', path: keyFile },
+    { key: 'signing_key_file', path: signingKeyFile === keyFile ? undefined : signingKeyFile },
+    { key: 'the configuration', path: join(directory, 'agent.conf'), isReadable: true },
+    { key: 'upstream.server_certificate_file', path: upstream.serverCertificateFile, isReadable: true },
+    { key: 'upstream.ca_file', path: upstream.caFile, isReadable: true },
+    { key: 'agent.command', path: agent.command, isReadable: true },
+    { key: 'storage.path:', path: join(storage.path, 'state.db'), isReadable: true }
+  ])
+}
+
+function present(files: readonly Listed[]): PrivateFile[] {
+  return files.flatMap(({ path, ...file }) => (path === undefined ? [] : [{ ...file, path }]))
+}

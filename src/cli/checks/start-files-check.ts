@@ -1,0 +1,166 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { AgentConfig } from '../../config/agent/agent-config.js'
+import type { Config } from '../../config/config.js'
+import { parseSigningKey } from '../../file-exchange/key-files.js'
+import { whyUnreadable } from '../../file-exchange/places/named-file.js'
+import { findOwner } from '../../file-exchange/places/owner.js'
+import { signingPassphrase } from '../../process/passphrase.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { obstacleTo } from '../../values/files/make-folder.js'
+import { MIN_TOKEN_LENGTH } from '../../values/keys/admin-token.js'
+import { parseClientTokens } from '../../values/keys/client-token-rules.js'
+import { privateKeyIn } from './certificate-pair.js'
+import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
+import { exposureWarnings } from './exposed-files.js'
+import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
+import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
+
+/** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
+export interface StartCheck {
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+interface NamedFile {
+  readonly key: string
+  readonly path: string
+}
+
+/** Files that a relay does not start without, and the command that runs need. */
+export async function checkRelayStart(config: Config): Promise<StartCheck> {
+  const { general, upstream, tokens, remoteRun } = config
+  const problems: string[] = []
+  const isValidating = general.peerAuthentication === 'cert_validation'
+  await checkPair(
+    problems,
+    named('general.https_certificate_file', general.httpsCertificateFile),
+    named('general.https_key_file', general.httpsKeyFile)
+  )
+  await checkCertificate(problems, named('general.ca_path', isValidating ? general.caPath : undefined))
+  await checkCertificate(problems, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
+  await checkToken(problems, named('tokens.admin_file', tokens.adminFile))
+  await checkBy(
+    problems,
+    named('tokens.clients_file', tokens.clientsFile),
+    (_file, text) => void parseClientTokens(text)
+  )
+  const { source, caFile, caKeyFile } = config.tree
+  if (source === 'members')
+    await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
+  const { storage, sharedFiles, sharedFolder } = config
+  problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
+  problems.push(...socketProblems(general.socket), ...listenProblems(general))
+  const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
+  const warnings = [
+    ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
+    ...(await commandWarnings(command, 'remote runs fail')),
+    ...(await relayCertificateWarnings(config)),
+    ...(await exposureWarnings(privateFilesOfRelay(config)))
+  ]
+  return { problems, warnings }
+}
+
+/** The same for an agent. */
+export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> {
+  const problems: string[] = []
+  const { upstream } = config
+  const tlsKey = named('key_file', config.keyFile)
+  problems.push(...obstacles({ 'storage.path': config.storage.path }))
+  await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
+  if (config.signingKeyFile !== config.keyFile) {
+    await checkBy(problems, named('signing_key_file', config.signingKeyFile), ({ path }, pem) => {
+      parseSigningKey({ pem, path }, signingPassphrase())
+    })
+  }
+  for (const { owner } of config.receive) {
+    if (owner !== undefined) await findOwner(owner).catch((error: unknown) => problems.push(errorMessage(error)))
+  }
+  await checkCertificate(problems, named('upstream.server_certificate_file', upstream.serverCertificateFile))
+  await checkCertificate(problems, named('upstream.ca_file', upstream.caFile))
+  const commands = config.receive
+    .filter(({ command }) => command?.[0].includes('/')) // others are found in PATH when they are run
+    .map(({ command }) => named('agent.receive: command', command?.[0]))
+  const warnings = [
+    ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
+    ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
+    ...(await agentCertificateWarnings(config)),
+    ...(await exposureWarnings(privateFilesOfAgent(config)))
+  ]
+  return { problems, warnings }
+}
+
+/** What is in the way of folders that may not be there yet. @param folders by the setting that names them */
+function obstacles(folders: Readonly<Record<string, string>>): string[] {
+  return Object.entries(folders).flatMap(([setting, path]) => {
+    const obstacle = obstacleTo(path)
+    return obstacle === undefined ? [] : [`${setting} ${path}: ${obstacle}`]
+  })
+}
+
+function named(key: string, path: string | undefined): NamedFile | undefined {
+  return path === undefined ? undefined : { key, path }
+}
+
+/** @returns the text; undefined, with a problem, when it cannot be read */
+async function read(problems: string[], file: NamedFile | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return withoutByteOrderMark(await readFile(file.path, 'utf8'))
+  } catch (error) {
+    problems.push(whyUnreadable(file.key, file.path, error))
+    return undefined
+  }
+}
+
+async function checkCertificate(problems: string[], file: NamedFile | undefined): Promise<X509Certificate | undefined> {
+  const text = await read(problems, file)
+  if (text === undefined || file === undefined) return undefined
+  try {
+    return new X509Certificate(text)
+  } catch {
+    problems.push(`${file.key} ${file.path} is no certificate in PEM form: name the file that holds one`)
+    return undefined
+  }
+}
+
+/** @param check throws what is wrong with the text of the file */
+async function checkBy(
+  problems: string[],
+  file: NamedFile | undefined,
+  check: (file: NamedFile, text: string) => void | Promise<void>
+): Promise<void> {
+  const text = await read(problems, file)
+  if (text === undefined || file === undefined) return
+  try {
+    await check(file, text)
+  } catch (error) {
+    const reason = errorMessage(error)
+    problems.push(reason.startsWith(file.path) ? `${file.key} ${reason}` : `${file.key} ${file.path}: ${reason}`)
+  }
+}
+
+async function checkPair(problems: string[], certificate: NamedFile | undefined, key: NamedFile | undefined) {
+  const x509 = await checkCertificate(problems, certificate)
+  const text = await read(problems, key)
+  if (text === undefined || key === undefined) return
+  const privateKey = privateKeyIn(text)
+  if (privateKey === undefined) {
+    problems.push(`${key.key} ${key.path} is no private key in PEM form without a passphrase`)
+  } else if (x509 !== undefined && certificate !== undefined && !x509.checkPrivateKey(privateKey)) {
+    problems.push(`${key.key} ${key.path} is not the key of ${certificate.key} ${certificate.path}: they go together`)
+  }
+}
+
+async function checkToken(problems: string[], file: NamedFile | undefined): Promise<void> {
+  const text = await read(problems, file)
+  if (text === undefined || file === undefined || text.trim().length >= MIN_TOKEN_LENGTH) return
+  problems.push(`${file.key} ${file.path}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
+}
+
+async function commandWarnings(command: NamedFile | undefined, consequence: string): Promise<string[]> {
+  if (command === undefined) return []
+  const why = await whyNotRunnable(command.path)
+  return why === undefined ? [] : [`${command.key} ${command.path} ${why}: ${consequence} until that is mended`]
+}

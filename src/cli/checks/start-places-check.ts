@@ -1,0 +1,52 @@
+import { statSync } from 'node:fs'
+import { access, constants, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Config, ListenAddress } from '../../config/config.js'
+
+const ANY_HOST: readonly string[] = ['0.0.0.0', '::']
+
+/** Why what a configuration has as the place of a Unix socket cannot be one. */
+export function socketProblems(path: string | undefined): string[] {
+  if (path === undefined) return []
+  const folder = dirname(path)
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    return [`general.socket ${path}: there is no folder ${folder}; make it, for the user of the relay`]
+  }
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined || found.isSocket()) return []
+  return [`general.socket ${path} is there already, and is no socket; choose another path`]
+}
+
+/** Settings that cannot be listened at together. Whether another program is there shows at start only. */
+export function listenProblems(general: Config['general']): string[] {
+  const listened: [setting: string, address: ListenAddress | undefined][] = [
+    ['general.listen', general.listen],
+    ['general.proxy_listen', general.proxyListen],
+    ['general.https_listen', general.httpsListen]
+  ]
+  return listened.flatMap(([setting, address], index) =>
+    listened.slice(0, index).flatMap(([former, other]) => {
+      if (address === undefined || other === undefined || !overlap(address, other)) return []
+      return [`${setting} ${show(address)} and ${former} ${show(other)} are the same port: give one of them another`]
+    })
+  )
+}
+
+function overlap(one: ListenAddress, other: ListenAddress): boolean {
+  if (one.port !== other.port || one.port === 0) return false
+  return one.host === other.host || [one, other].some(({ host }) => ANY_HOST.includes(host))
+}
+
+function show({ host, port }: ListenAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Why a command cannot be run; undefined when it can. A folder may be entered, which the system calls executable too. */
+export async function whyNotRunnable(path: string): Promise<string | undefined> {
+  try {
+    await access(path, constants.X_OK)
+    return (await stat(path)).isFile() ? undefined : 'is no file'
+  } catch {
+    return 'is not there, or may not be run by this user'
+  }
+}

@@ -1,0 +1,131 @@
+import { access, constants } from 'node:fs/promises'
+import { hostname, userInfo } from 'node:os'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { hostAddress, listenAddress } from '../../config/readers/address-readers.js'
+import { whyUnreadable } from '../../file-exchange/places/named-file.js'
+import type { PublicAddress } from '../../membership/config-templates.js'
+import type { TakenOver } from '../../membership/root/adopt-existing-tree.js'
+import { ClientError } from '../../relay-client/client-error.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
+import { CommandError, UsageError } from '../command-error.js'
+import { ownProgram } from '../options/own-program.js'
+import { readDuration } from '../options/time-option.js'
+import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-command.js'
+import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from '../processes/service-steps.js'
+
+const DEFAULT_PORT = 443
+
+interface InitOptions {
+  readonly dir: string
+  readonly host?: readonly string[]
+  readonly listen: string
+  readonly lifetime: string
+  readonly nodesList?: string
+  readonly certs?: string
+  readonly command: string
+  readonly data?: string
+  readonly user?: string
+}
+
+/** `treeline init`: the root of a new tree, in one folder. */
+export function register(program: Command): void {
+  program
+    .command('init')
+    .description('Make the root of a new tree: identity, CA, certificate, configuration, database')
+    .option('--dir <dir>', 'the folder for keys, certificates and configuration', '/etc/treeline')
+    .option(
+      '--host <name[:port]>',
+      'what others reach this machine by; may be given several times (default: its host name, port 443)',
+      (text: string, before: readonly string[] = []) => [...before, text]
+    )
+    .option('--listen <host:port>', 'where callers on this machine are served, plain HTTP', '127.0.0.1:3030')
+    .option('--lifetime <time>', 'how long the first certificate is good for; it renews itself', '90days')
+    .option('--nodes-list <file>', 'take the nodes of this nodeslist.json over')
+    .option('--certs <file>', 'their certificates (PEM), with --nodes-list')
+    .option(...DATA_OPTION)
+    .option(...COMMAND_OPTION)
+    .option(...USER_OPTION)
+    .action(init)
+}
+
+async function init(options: InitOptions): Promise<void> {
+  const { formerRoot, makeRoot } = await import('../../membership/root/create-root.js')
+  const { dataFolders } = await import('../../membership/data-folders.js')
+  const { unitName } = await import('../../membership/systemd-unit.js')
+  const folder = resolve(options.dir)
+  const [first = readHost('--host', hostname()), ...others] = (options.host ?? []).map(text => readHost('--host', text))
+  if (options.certs !== undefined && options.nodesList === undefined) throw new UsageError('--certs needs --nodes-list')
+  if (listenAddress.parse(options.listen) === undefined) {
+    throw new UsageError(`--listen should be host:port, not ${JSON.stringify(options.listen)}`)
+  }
+  const command = readCommand(options.command)
+  const current = userInfo().username
+  const user = readUser(options.user, 'serve', current)
+  const data = dataFolders(folder, options.data === undefined ? undefined : resolve(options.data))
+  const program = ownProgram()
+  refuseObstructed([
+    ['--dir', folder],
+    ...[data.path, data.storage, data.sharedFolder].map(path => ['--data', path] as const)
+  ])
+  await refuseForeign([folder, data.path, data.storage], [user])
+  const former = await formerRoot(folder)
+  if (former !== undefined) {
+    throw new UsageError(`${former} is there already: choose another --dir, or move away what is in it`)
+  }
+  const nowMs = Date.now()
+  const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
+  const takenOver = await readTakenOver(options, nowMs)
+  try {
+    await makeRoot({
+      folder,
+      addresses: [first, ...others],
+      listen: options.listen,
+      lifetimeMs,
+      takenOver,
+      data,
+      command,
+      program,
+      user,
+      nowMs
+    })
+    const unit = unitName({ command: 'serve', id: 'root' })
+    const taken = takenOver === undefined ? '' : `, with ${takenOver.members.length} members taken over`
+    console.log(`the root is in ${folder}${taken}; keep ${folder}/ca.key secret: who has it can be anyone
+start it:              treeline serve --config ${folder}
+${serviceSteps({ command: 'serve', unit, folder, data: data.path, user, program }, current)}
+then, to grow a tree:  treeline token create --relay --config ${folder}${await commandHint(command, 'relay', folder)}`)
+  } catch (error) {
+    if (error instanceof ClientError) throw error
+    throw new CommandError(errorMessage(error), undefined, { cause: error })
+  }
+}
+
+/** The tree in the files that are named. @throws {UsageError} when one cannot be read or used */
+async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): Promise<TakenOver | undefined> {
+  if (nodesList === undefined) return undefined
+  const { readExistingTree } = await import('../../membership/root/adopt-existing-tree.js')
+  const named = [['--nodes-list', nodesList] as const, ...(certs === undefined ? [] : [['--certs', certs] as const])]
+  for (const [option, file] of named) {
+    await access(file, constants.R_OK).catch((cause: unknown) => {
+      throw new UsageError(whyUnreadable(option, file, cause), { cause })
+    })
+  }
+  try {
+    return await readExistingTree(nodesList, certs, nowMs)
+  } catch (cause) {
+    throw new UsageError(`--nodes-list: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+/** `name` or `name:port`. @throws {UsageError} */
+export function readHost(option: string, text: string): PublicAddress {
+  const address = hostAddress.parse(text)
+  if (address === undefined || address.host === '') {
+    throw new UsageError(
+      `${option} should be a host name or address, and a port if it is not ${DEFAULT_PORT}, not ${JSON.stringify(text)}`
+    )
+  }
+  return { hostname: address.host, port: address.port ?? DEFAULT_PORT }
+}

@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import nacl from 'tweetnacl'
+import { formatPrivateKey, formatSealKey } from '../../file-exchange/key-files.js'
+import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { makeFolder } from '../../values/files/make-folder.js'
+import { signingKeySpki } from '../../values/keys/file-signing.js'
+import { UsageError } from '../command-error.js'
+
+/** `treeline key generate`. */
+export function register(program: Command): void {
+  program
+    .command('key')
+    .description('Keys that sign shared files, and keys that files are sealed for')
+    .command('generate')
+    .description('Make new keys; existing files are never overwritten')
+    .option('--out <dir>', 'where the files go', '.')
+    .addOption(
+      new Option('--type <type>', 'a key that signs, one that files are sealed for, or both')
+        .choices(['ed25519', 'seal', 'both'])
+        .default('both')
+    )
+    .action(async (options: { readonly out: string; readonly type: string }) => {
+      makeOut(options.out)
+      if (options.type !== 'seal') await generateSigningKey(options.out)
+      if (options.type !== 'ed25519') await generateSealingKey(options.out)
+    })
+}
+
+/** @throws {UsageError} */
+function makeOut(folder: string): void {
+  try {
+    makeFolder(folder, 0o777)
+  } catch (error) {
+    throw new UsageError(`--out ${folder}: ${errorMessage(error)}`, { cause: error })
+  }
+}
+
+async function generateSigningKey(folder: string): Promise<void> {
+  const seed = nacl.randomBytes(nacl.sign.seedLength)
+  const spki = signingKeySpki({ kind: 'ed25519', seed })
+  const path = join(folder, 'treeline-sign.key')
+  await writeNew(path, formatPrivateKey('ed25519', seed), 0o600)
+  const hash = createHash('sha256').update(spki).digest('base64')
+  console.log(`signing key: ${path}\nits line for nodeslist.json:\n  "key-hash": "sha256//${hash}"`)
+}
+
+async function generateSealingKey(folder: string): Promise<void> {
+  const pair = nacl.box.keyPair()
+  const path = join(folder, 'treeline-seal.key')
+  const publicPath = join(folder, 'treeline-seal.pub')
+  const publicKey = formatSealKey(pair.publicKey)
+  await writeNew(path, formatPrivateKey('x25519', pair.secretKey), 0o600)
+  await writeNew(publicPath, `${publicKey}\n`, 0o644)
+  console.log(
+    `key that opens sealed files: ${path}\nwhat senders give to --seal (also in ${publicPath}):\n  ${publicKey}`
+  )
+}
+
+async function writeNew(path: string, content: string, mode: number): Promise<void> {
+  try {
+    const file = await open(path, 'wx', mode)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
+    throw new UsageError(`${path} is there already: move it away, or choose another --out`)
+  }
+}

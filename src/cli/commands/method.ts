@@ -1,0 +1,154 @@
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { downloadFile, hashesOf } from '../../file-exchange/download.js'
+import { checkSourceKeyHash } from '../../file-exchange/key-files.js'
+import { signatureFor } from '../../file-exchange/signature-file.js'
+import { StableFile } from '../../file-exchange/stable-file.js'
+import { isThere, uploadFile } from '../../file-exchange/upload.js'
+import { asObject, objectsOf, textOf } from '../../relay-client/json-answer.js'
+import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { makeFolder } from '../../values/files/make-folder.js'
+import { checkFileKey, checkNodeId, type FileKey, isFileId } from '../../values/ids.js'
+import type { HashAlgorithm } from '../../values/keys/file-metadata.js'
+import { printable } from '../../values/printable.js'
+import { EXIT, UsageError } from '../command-error.js'
+import { withDownloadAdvice } from '../options/download-advice.js'
+import { ownNodeId } from '../options/node-identity.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { readSigningKey } from '../options/signing-key.js'
+import { checkTtl } from '../options/time-option.js'
+import { addSigningOptions } from './share.js'
+
+/** How a generic method ends; `error` is thrown. */
+type Result = 'kept' | 'repaired'
+
+/** What tells a policy that something was changed. The others are those of every command. */
+const EXIT_REPAIRED = 10
+
+interface ToNodeOptions extends ServerOptions {
+  readonly key: string
+  readonly passphraseFile?: string
+  readonly source?: string
+  readonly algorithm: HashAlgorithm
+  readonly signature?: string
+}
+
+interface FromOptions extends ServerOptions {
+  readonly target?: string
+  readonly sourceKeyHash?: string
+}
+
+/** `treeline method sharedfile_to_node | sharedfile_from_node | sharedfile_from_any`. */
+export function register(program: Command): void {
+  const method = program
+    .command('method')
+    .description("Agents' generic methods: each prints result_kept, result_repaired or result_error")
+    .addHelpText('after', `\nExit codes: 0 kept, ${EXIT_REPAIRED} repaired, 1 error, 2 wrong usage.`)
+  addSigningOptions(method.command('sharedfile_to_node').description('Share a file with a node'))
+    .arguments('<target> <file-id> <path> <ttl>')
+    .option('--signature <file>', 'where its signature is kept between runs (default: <path>.sign)')
+    .action((target: string, fileId: string, path: string, ttl: string, options: ToNodeOptions) =>
+      conclude(() => toNode(target, fileId, path, ttl, options))
+    )
+  addFromOptions(method.command('sharedfile_from_node').description('Have a file that a node shared with this one'))
+    .arguments('<source> <file-id> <path>')
+    .action((source: string, fileId: string, path: string, options: FromOptions) =>
+      conclude(() => fromNode(source, fileId, path, options))
+    )
+  addFromOptions(method.command('sharedfile_from_any').description('Have a file from every node that shared it'))
+    .arguments('<file-id> <dir>')
+    .addHelpText('after', '\nThe file of each source goes to <dir>/<source id>.')
+    .action((fileId: string, folder: string, options: FromOptions) => conclude(() => fromAny(fileId, folder, options)))
+}
+
+function addFromOptions(command: Command): Command {
+  return addServerOptions(command)
+    .option('--target <id>', "id of this node (default: as in --config, or the agent's)")
+    .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
+}
+
+async function conclude(method: () => Promise<Result>): Promise<void> {
+  try {
+    const result = await method()
+    console.log(`result_${result}`)
+    process.exitCode = result === 'kept' ? EXIT.ok : EXIT_REPAIRED
+  } catch (error) {
+    console.log(`result_error: ${printable(errorMessage(error))}`)
+    throw error
+  }
+}
+
+async function toNode(
+  target: string,
+  fileId: string,
+  path: string,
+  ttl: string,
+  options: ToNodeOptions
+): Promise<Result> {
+  checkTtl('<ttl>', ttl)
+  const { key: _, algorithm, ...server } = options
+  const fileKey = { target, source: await ownNodeId(options.source, '--source', server), fileId }
+  checkFileKey(fileKey)
+  const signingKey = await readSigningKey(options)
+  const file = await StableFile.open(path, { name: '<path>' })
+  try {
+    const metadata = await signatureFor(file, options.signature ?? `${path}.sign`, signingKey, fileKey, algorithm)
+    return await withClient(server, async client => {
+      if (await isThere(client, fileKey, metadata.hashValue)) return 'kept'
+      await uploadFile(client, fileKey, file, metadata, ttl)
+      return 'repaired'
+    })
+  } finally {
+    await file.close()
+  }
+}
+
+async function fromNode(source: string, fileId: string, path: string, options: FromOptions): Promise<Result> {
+  const fileKey = { target: await ownNodeId(options.target, '--target', options), source, fileId }
+  checkFileKey(fileKey)
+  checkSourceKeyHash('--source-key-hash', options.sourceKeyHash)
+  return withClient(options, client => haveFile(client, fileKey, path, options.sourceKeyHash))
+}
+
+async function fromAny(fileId: string, folder: string, options: FromOptions): Promise<Result> {
+  if (!isFileId(fileId)) throw new UsageError(`${JSON.stringify(fileId)} is not a file id`)
+  const target = await ownNodeId(options.target, '--target', options)
+  checkSourceKeyHash('--source-key-hash', options.sourceKeyHash)
+  return withClient(options, async client => {
+    const answer = await client.json({
+      method: 'GET',
+      path: pathOf('shared-files', target),
+      query: { file_id: fileId }
+    })
+    let result: Result = 'kept'
+    for (const file of objectsOf(asObject(answer, 'an object'), 'files')) {
+      const source = textOf(file, 'source')
+      checkNodeId(source) // it becomes a file's name
+      makeFolder(folder, 0o777)
+      const one = await haveFile(client, { target, source, fileId }, join(folder, source), options.sourceKeyHash)
+      if (one === 'repaired') result = 'repaired'
+    }
+    return result
+  })
+}
+
+/** Fetches the file unless it is there: any of its hashes is the one under which it was shared. */
+async function haveFile(
+  client: RelayClient,
+  fileKey: FileKey,
+  path: string,
+  sourceKeyHash: string | undefined
+): Promise<Result> {
+  const hashes = await hashesOf(path)
+  if (hashes !== undefined) {
+    for (const hash of [hashes.sha512, hashes.sha256, hashes.sha1]) {
+      if (await isThere(client, fileKey, hash)) return 'kept'
+    }
+  }
+  const request = { fileKey, destination: path, sourceKeyHash, sourceKeyName: '--source-key-hash' }
+  await downloadFile(client, request).catch(error => {
+    throw withDownloadAdvice(error)
+  })
+  return 'repaired'
+}

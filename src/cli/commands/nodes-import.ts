@@ -1,0 +1,141 @@
+import { X509Certificate } from 'node:crypto'
+import { type PutInPlace, putInPlace } from '../../file-exchange/atomic-write.js'
+import { readNamedFile } from '../../file-exchange/places/named-file.js'
+import { NotReachedError } from '../../relay-client/client-error.js'
+import { type ClientAnswer, isRefusal, type RelayClient } from '../../relay-client/relay-client.js'
+import { jsonProblem } from '../../values/failures/json-problem.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { isNodeId } from '../../values/ids.js'
+import { BEGIN_CERTIFICATE, certificateBlocks } from '../../values/keys/pem.js'
+import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js'
+import { CommandError, UsageError } from '../command-error.js'
+import { openClient, readConfig, type ServerOptions } from '../options/server-options.js'
+
+/** As many problems of a nodes list as are told at once. */
+const MAX_PROBLEMS = 10
+
+/**
+ * Puts a nodes list, and certificates, where the configuration says, and has the relay read them. When the relay
+ * refuses them, the former files are put back.
+ * @throws {UsageError} for files that cannot be used @throws {CommandError} with nothing changed, unless it says so
+ */
+export async function importNodes(
+  nodesFile: string | undefined,
+  options: ServerOptions & { readonly certs?: string }
+): Promise<void> {
+  const config = await readConfig(options)
+  if (config === undefined && (nodesFile ?? options.certs) !== undefined) {
+    throw new UsageError('--config <dir> is needed: it says where the nodes list belongs')
+  }
+  const placed: PutInPlace[] = []
+  const client = await openClient(options)
+  try {
+    // Both are read and checked before either is put in place.
+    const nodes = nodesFile === undefined ? undefined : await readChecked('[nodeslist]', nodesFile, checkNodesList)
+    const certs =
+      options.certs === undefined ? undefined : await readChecked('--certs', options.certs, checkCertificates)
+    if (config !== undefined && nodes !== undefined) placed.push(await putInPlace(config.general.nodesListFile, nodes))
+    if (config !== undefined && certs !== undefined) placed.push(await putInPlace(config.general.nodesCertsFile, certs))
+    const problem = await reloadProblem(client, await reload(client))
+    if (problem !== undefined) {
+      if (placed.length === 0) throw new CommandError(problem)
+      await undo(placed)
+      await readFormerAgain(client)
+      throw new CommandError(`${problem}\nThe former files are in place again.`)
+    }
+    await Promise.all(placed.map(file => file.keep()))
+    console.log(placed.length === 0 ? 'read again' : `in place and read: ${placed.map(file => file.path).join(', ')}`)
+  } catch (error) {
+    if (placed.length > 0 && error instanceof NotReachedError) {
+      await Promise.all(placed.map(file => file.keep()))
+      throw new CommandError(`${error.message}\nThe new files are in place, and will be read when it starts.`)
+    }
+    await undo(placed)
+    throw error
+  } finally {
+    await client.close()
+  }
+}
+
+/**
+ * It may have taken over the list and refused something else of what it read; and as long as it reads nothing further,
+ * its status tells of an error in files that are gone.
+ */
+async function readFormerAgain(client: RelayClient): Promise<void> {
+  try {
+    await reloadProblem(client, await reload(client))
+  } catch {
+    // what was wrong at first is what the user is told
+  }
+}
+
+function reload(client: RelayClient): Promise<ClientAnswer> {
+  return client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' } })
+}
+
+async function undo(placed: PutInPlace[]): Promise<void> {
+  for (const file of placed.splice(0).reverse()) await file.undo()
+}
+
+/** A reload that failed is told by status or by `result`, depending on the relay. */
+async function reloadProblem(client: RelayClient, answer: ClientAnswer): Promise<string | undefined> {
+  if (isRefusal(answer)) return (await client.refusal(answer)).message
+  let text = ''
+  for await (const chunk of answer.body) text += String(chunk)
+  const result: unknown = JSON.parse(text)
+  if (typeof result !== 'object' || result === null || !('result' in result) || result.result === 'success')
+    return undefined
+  return `the relay could not read it: ${'errorDetails' in result ? String(result.errorDetails) : 'it does not say why'}`
+}
+
+async function readChecked(name: string, path: string, check: (text: string) => string[]): Promise<string> {
+  const text = await readNamedFile(name, path)
+  const problems = check(text)
+  if (problems.length === 0) return text
+  const more = problems.length > MAX_PROBLEMS ? [`and ${problems.length - MAX_PROBLEMS} more`] : []
+  throw new UsageError([`${path} cannot be imported:`, ...problems.slice(0, MAX_PROBLEMS), ...more].join('\n  '))
+}
+
+/** @returns what is wrong with the text of a nodes list */
+function checkNodesList(text: string): string[] {
+  let list: unknown
+  try {
+    list = JSON.parse(text)
+  } catch (error) {
+    return [`not JSON: ${jsonProblem(error)}`]
+  }
+  if (typeof list !== 'object' || list === null || Array.isArray(list))
+    return ['not one JSON object with a member per node']
+  return Object.entries(list).flatMap(([id, node]) => checkNode(id, node))
+}
+
+function checkNode(id: string, node: unknown): string[] {
+  if (!isNodeId(id)) return [`${JSON.stringify(id)} is not a node id`]
+  if (typeof node !== 'object' || node === null) return [`${id}: not an object`]
+  const members = new Map<string, unknown>(Object.entries(node))
+  const problems: string[] = []
+  const policyServer = members.get('policy-server')
+  if (typeof policyServer !== 'string' || !isNodeId(policyServer))
+    problems.push(`${id}: policy-server is not a node id`)
+  if (policyServer === id && id !== 'root') problems.push(`${id}: is its own policy server, which only root is`)
+  const hostname = members.get('hostname')
+  if (typeof hostname !== 'string' || hostname === '') problems.push(`${id}: hostname is missing`)
+  else if (canonicalHost(hostname) === undefined) {
+    problems.push(`${id}: the hostname ${JSON.stringify(hostname.slice(0, 80))} should be ${HOST_NAME_RULE}`)
+  }
+  return problems
+}
+
+function checkCertificates(text: string): string[] {
+  const blocks = certificateBlocks(text)
+  const begun = text.split(BEGIN_CERTIFICATE).length - 1
+  if (begun !== blocks.length) return [`${begun - blocks.length} certificate(s) without an end`]
+  return blocks.flatMap((pem, index) => {
+    try {
+      void new X509Certificate(pem)
+      return []
+    } catch (error) {
+      return [`certificate ${index + 1}: ${errorMessage(error)}`]
+    }
+  })
+}

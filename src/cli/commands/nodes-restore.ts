@@ -1,0 +1,67 @@
+import { join } from 'node:path'
+import type { Config } from '../../config/config.js'
+import { ClientError } from '../../relay-client/client-error.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { CommandError, UsageError } from '../command-error.js'
+import { readConfig, type ServerOptions } from '../options/server-options.js'
+
+const MAX_NAMED = 20
+
+/**
+ * At the root of a tree of members whose database is gone, or older than the tree that it handed down: makes the members
+ * from the nodes list that the root wrote last. The relay must not be running.
+ */
+export async function restoreMembers(options: ServerOptions): Promise<void> {
+  const config = await readConfig(options)
+  if (config === undefined) throw new UsageError('--config <dir> is needed: it says where the nodes list is')
+  const { httpsCertificateFile } = config.general
+  if (config.tree.source !== 'members' || httpsCertificateFile === undefined) {
+    throw new UsageError('only the root of a tree of members has some to restore (tree.source = "members")')
+  }
+  const { lockFolder } = await import('../../storage/folders/instance-lock.js')
+  try {
+    const unlock = lockFolder(config.storage.path)
+    try {
+      await restore(config, httpsCertificateFile)
+    } finally {
+      unlock()
+    }
+  } catch (error) {
+    if (error instanceof ClientError) throw error
+    throw new CommandError(errorMessage(error), undefined, { cause: error })
+  }
+}
+
+async function restore({ general, storage }: Config, certificateFile: string): Promise<void> {
+  const [{ openDatabase }, { createMemberStore }, { readFormerMembers }, { readPublished }] = await Promise.all([
+    import('../../storage/database.js'),
+    import('../../storage/member-store.js'),
+    import('../../membership/root/restoration.js'),
+    import('../../membership/root/published-tree.js')
+  ])
+  const { nodesListFile, nodesCertsFile } = general
+  const database = openDatabase(join(storage.path, 'state.db'), 'state')
+  try {
+    const store = createMemberStore(database)
+    const present = store.memberCount()
+    const published = await readPublished(nodesListFile)
+    if (present > 0 && store.changes() >= published) {
+      throw new UsageError(`there are ${present} members already: nothing is restored over them`)
+    }
+    const nowMs = Date.now()
+    const former = await readFormerMembers({ nodesListFile, nodesCertsFile, certificateFile, nowMs })
+    store.replaceMembers(former, published, nowMs)
+    console.log(`${former.members.length} members are restored from ${nodesListFile}; start the relay again.
+Tokens to join with are gone: make new ones.`)
+    const withoutKey = former.members.filter(({ tlsKeyHash }) => tlsKeyHash === null).map(({ id }) => id)
+    if (withoutKey.length === 0) return
+    console.log(`These have no certificate there, and join again with a token made with --id: ${shorten(withoutKey)}`)
+  } finally {
+    database.close()
+  }
+}
+
+function shorten(ids: readonly string[]): string {
+  const shown = ids.slice(0, MAX_NAMED).join(', ')
+  return ids.length > MAX_NAMED ? `${shown} and ${ids.length - MAX_NAMED} more` : shown
+}

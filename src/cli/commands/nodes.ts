@@ -1,0 +1,110 @@
+import type { Command } from 'commander'
+import { asObject, type JsonObject } from '../../relay-client/json-answer.js'
+import { listNodes } from '../../relay-client/node-pages.js'
+import { pathOf } from '../../relay-client/relay-client.js'
+import { checkNodeId } from '../../values/ids.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
+
+interface NodesOptions extends ServerOptions {
+  readonly json?: boolean
+}
+
+/** `treeline nodes list | show | route | import | restore | remove | move`. */
+export function register(program: Command): void {
+  const nodes = program.command('nodes').description('List, show, route, import, move, remove and restore nodes')
+  addServerOptions(nodes.command('list').description('List all nodes that the relay knows'))
+    .option('--json', 'print JSON')
+    .action(list)
+  addServerOptions(nodes.command('show').description('Show a node, and its certificates'))
+    .argument('<id>', 'of the node or relay')
+    .option('--json', 'print JSON')
+    .action(show)
+  addServerOptions(nodes.command('route').description('Show where the relay sends a request for a node'))
+    .argument('<id>', 'any id, also of a node that is not below the relay')
+    .option('--json', 'print JSON')
+    .action(route)
+  addServerOptions(nodes.command('import').description('Put a new nodes list in place, and have the relay read it'))
+    .argument('[nodeslist]', 'the new nodeslist.json; without one, the relay reads again what is there')
+    .option('--certs <file>', 'the new certificates file (PEM)')
+    .action(async (file: string | undefined, options: ServerOptions & { readonly certs?: string }) => {
+      const { importNodes } = await import('./nodes-import.js')
+      await importNodes(file, options)
+    })
+  addServerOptions(
+    nodes
+      .command('restore')
+      .description('Make the members of a tree anew from its nodes list, where the database is gone')
+  ).action(async (options: ServerOptions) => {
+    const { restoreMembers } = await import('./nodes-restore.js')
+    await restoreMembers(options)
+  })
+  addServerOptions(nodes.command('remove').description('Remove a member of the tree, and revoke its certificates'))
+    .argument('<id>', 'of the node or relay')
+    .action(remove)
+  addServerOptions(nodes.command('move').description('Put a member of the tree under another policy server'))
+    .argument('<id>', 'of the node or relay')
+    .requiredOption('--under <relay>', 'its new policy server')
+    .action(move)
+}
+
+async function remove(id: string, options: ServerOptions): Promise<void> {
+  checkNodeId(id)
+  await withClient(options, async client => {
+    await client.text({ method: 'DELETE', path: pathOf('v1', 'members', id) })
+    console.log(`${id} is removed; what it still has of certificates is good for nothing`)
+  })
+}
+
+async function move(id: string, options: ServerOptions & { readonly under: string }): Promise<void> {
+  for (const named of [id, options.under]) checkNodeId(named)
+  await withClient(options, async client => {
+    const answer = await client.json({
+      method: 'POST',
+      path: pathOf('v1', 'members', id, 'move'),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ policy_server: options.under }).toString()
+    })
+    const { hostname, port } = asObject(answer, 'an address')
+    const host = `${cell(hostname)}${typeof port === 'number' ? `:${port}` : ''}`
+    console.log(`${id} is under ${options.under} now. If it holds a link, it follows by itself, once it reaches ${host}, and
+writes that into its configuration. If not (it was off, its old policy server is gone, or its certificates are
+pinned), set this on ${id} in [output.upstream] of main.conf (a relay) or [upstream] of agent.conf (a node), and
+restart it:
+  host = ${JSON.stringify(host)}`)
+  })
+}
+
+async function list(options: NodesOptions): Promise<void> {
+  await withClient(options, async client => {
+    const nodes: JsonObject[] = []
+    for await (const node of listNodes(client)) nodes.push(node)
+    if (options.json === true) return printJson(nodes)
+    const rows = nodes.map(node => [cell(node.id), cell(node.hostname), cell(node.policy_server), cell(node.key_hash)])
+    process.stdout.write(formatTable(['ID', 'HOSTNAME', 'POLICY SERVER', 'KEY HASH'], rows))
+  })
+}
+
+async function show(id: string, options: NodesOptions): Promise<void> {
+  checkNodeId(id)
+  await withClient(options, async client => {
+    const node = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id) }), 'a node')
+    if (options.json === true) return printJson(node)
+    const { certificates, ...rest } = node
+    process.stdout.write(formatRecord(rest))
+    for (const certificate of Array.isArray(certificates) ? certificates : []) {
+      const { fingerprint, not_after: notAfter } = asObject(certificate, 'a certificate')
+      process.stdout.write(formatRecord({ certificate: `${cell(fingerprint)} until ${showTime(notAfter)}` }))
+    }
+  })
+}
+
+async function route(id: string, options: NodesOptions): Promise<void> {
+  checkNodeId(id)
+  await withClient(options, async client => {
+    const answer = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id, 'route') }), 'a route')
+    if (options.json === true) return printJson(answer)
+    const hop = typeof answer.hop === 'string' ? ` to ${answer.hop}` : ''
+    process.stdout.write(formatRecord({ [id]: `${cell(answer.route)}${hop}` }))
+  })
+}

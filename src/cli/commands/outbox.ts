@@ -1,0 +1,72 @@
+import type { Command } from 'commander'
+import { asObject, objectsOf } from '../../relay-client/json-answer.js'
+import { pathOf } from '../../relay-client/relay-client.js'
+import { isUlid } from '../../values/runs/run-id.js'
+import { UsageError } from '../command-error.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { cell, formatTable, printJson, showBytes, showTime } from '../output/table.js'
+
+interface OutboxOptions extends ServerOptions {
+  readonly json?: boolean
+}
+
+/** `treeline outbox list | retry | drop`. */
+export function register(program: Command): void {
+  const outbox = program.command('outbox').description('See to files that a relay accepted and could not hand on yet')
+  addServerOptions(outbox.command('list').description('List what waits, and why'))
+    .option('--json', 'print JSON')
+    .action(list)
+  addServerOptions(outbox.command('retry').description('Try to hand it on now, also what failed'))
+    .argument('[id]', 'one entry; all of them by default')
+    .action(retry)
+  addServerOptions(outbox.command('drop').description('Give an entry up, file and all'))
+    .argument('<id>', 'of the entry, as in the list')
+    .action(drop)
+}
+
+async function list(options: OutboxOptions): Promise<void> {
+  await withClient(options, async client => {
+    const answer = asObject(await client.json({ method: 'GET', path: 'outbox' }), 'an object')
+    const entries = objectsOf(answer, 'entries')
+    if (options.json === true) return printJson(entries)
+    const rows = entries.map(entry => [
+      cell(entry.id),
+      cell(entry.state),
+      [entry.target, entry.source, entry.file_id].map(cell).join('/'),
+      typeof entry.size === 'number' ? showBytes(entry.size) : '-',
+      showTime(entry.expires_at),
+      cell(entry.attempts),
+      showTime(entry.next_attempt_at),
+      cell(entry.last_error)
+    ])
+    const headings = ['ID', 'STATE', 'TARGET/SOURCE/FILE', 'SIZE', 'EXPIRES', 'ATTEMPTS', 'NEXT', 'LAST ERROR']
+    process.stdout.write(formatTable(headings, rows))
+    const all = Number(answer.pending) + Number(answer.failed)
+    if (all > rows.length)
+      console.error(
+        `${rows.length} of ${all} are shown: ${cell(answer.pending)} pending, ${cell(answer.failed)} failed`
+      )
+  })
+}
+
+async function retry(id: string | undefined, options: OutboxOptions): Promise<void> {
+  if (id !== undefined) checkEntryId(id)
+  await withClient(options, async client => {
+    const path = id === undefined ? pathOf('outbox', 'retry') : pathOf('outbox', id, 'retry')
+    const { retried } = asObject(await client.json({ method: 'POST', path }), 'an object')
+    console.log(`${cell(retried)} tried now; treeline outbox list shows what came of it`)
+  })
+}
+
+async function drop(id: string, options: OutboxOptions): Promise<void> {
+  checkEntryId(id)
+  await withClient(options, async client => {
+    await client.text({ method: 'DELETE', path: pathOf('outbox', id) })
+    console.log(`${id} is dropped`)
+  })
+}
+
+function checkEntryId(id: string): void {
+  if (isUlid(id)) return
+  throw new UsageError(`invalid entry: ${JSON.stringify(id.slice(0, 80))}; \`treeline outbox list\` shows their ids`)
+}

@@ -1,0 +1,151 @@
+import type { Command } from 'commander'
+import { BrokenAnswerError } from '../../relay-client/answer-body.js'
+import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
+import { readLines } from '../../relay-client/ndjson-lines.js'
+import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
+import { printable } from '../../values/printable.js'
+import { parseRunEvent } from '../../values/runs/run-event.js'
+import { checkRunId } from '../../values/runs/run-id.js'
+import { CommandError } from '../command-error.js'
+import { readCount } from '../options/count-option.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
+
+/** What a relay shows at once. */
+const MAX_RUNS = 1_000
+
+interface RunsOptions extends ServerOptions {
+  readonly json?: boolean
+}
+
+/** `treeline runs list | show | cancel | events`. */
+export function register(program: Command): void {
+  const runs = program.command('runs').description('List, show, cancel and follow remote runs')
+  addServerOptions(runs.command('list').description('List runs, the newest first'))
+    .option('--limit <count>', `how many, 1 to ${MAX_RUNS}`, '20')
+    .option('--before <id>', 'only those older than this one')
+    .option('--json', 'print JSON')
+    .action(list)
+  addServerOptions(runs.command('show').description('Show a run, and what became of each node'))
+    .argument('<id>', 'of the run, as in the list')
+    .option('--json', 'print JSON')
+    .action(show)
+  addServerOptions(runs.command('cancel').description('Cancel what is left of a run'))
+    .argument('<id>', 'of the run, as in the list')
+    .option('--json', 'print JSON')
+    .action(cancel)
+  addServerOptions(runs.command('events').description("Follow a run's events to its end, one JSON object a line"))
+    .argument('<id>', 'of the run, as in the list')
+    .option('--after <seq>', 'only those after this one', '0')
+    .action(events)
+}
+
+async function list(options: RunsOptions & { readonly limit: string; readonly before?: string }): Promise<void> {
+  if (options.before !== undefined) checkRunId(options.before)
+  const limit = readCount('--limit', options.limit, { min: 1, max: MAX_RUNS })
+  await withClient(options, async client => {
+    const query = { limit: String(limit), ...(options.before === undefined ? {} : { before: options.before }) }
+    const runs = objectsOf(asObject(await client.json({ method: 'GET', path: 'runs', query }), 'an object'), 'runs')
+    if (options.json === true) return printJson(runs)
+    const rows = runs.map(run => [
+      cell(run.id),
+      cell(run.state),
+      showTime(run.started_at),
+      cell(run.asked_by),
+      cell(run.nodes),
+      showCounts(run.counts)
+    ])
+    process.stdout.write(formatTable(['ID', 'STATE', 'STARTED', 'ASKED BY', 'NODES', 'OUTCOMES'], rows))
+  })
+}
+
+async function show(id: string, options: RunsOptions): Promise<void> {
+  checkRunId(id)
+  await withClient(options, async client => {
+    const { record, nodes } = await readRun(client, id)
+    if (options.json === true) return printJson({ ...record, node_records: nodes })
+    process.stdout.write(formatRecord(describe(record)))
+    const rows = nodes.map(node => [
+      cell(node.node),
+      cell(node.via ?? node.reached),
+      cell(node.outcome),
+      cell(node.exit_code),
+      typeof node.duration_ms === 'number' ? `${(node.duration_ms / 1000).toFixed(1)} s` : '-',
+      showHop(node.unreached),
+      cell(node.message)
+    ])
+    process.stdout.write(
+      `\n${formatTable(['NODE', 'VIA', 'OUTCOME', 'EXIT', 'DURATION', 'BROKEN HOP', 'MESSAGE'], rows)}`
+    )
+  })
+}
+
+async function cancel(id: string, options: RunsOptions): Promise<void> {
+  checkRunId(id)
+  await withClient(options, async client => {
+    const answer = await client.json({ method: 'POST', path: pathOf('runs', id, 'cancel') })
+    if (options.json === true) return printJson(answer)
+    process.stdout.write(formatRecord(describe(asObject(answer, 'a run'))))
+  })
+}
+
+async function events(id: string, options: RunsOptions & { readonly after: string }): Promise<void> {
+  checkRunId(id)
+  const after = readCount('--after', options.after, { min: 0, max: Number.MAX_SAFE_INTEGER })
+  await withClient(options, async client => {
+    const path = pathOf('runs', id, 'events')
+    const answer = await client.request({ method: 'GET', path, query: { after: String(after) }, isPatient: true })
+    let seen = after
+    try {
+      for await (const line of readLines(answer.body)) {
+        process.stdout.write(`${printable(line)}\n`)
+        seen = parseRunEvent(line)?.seq ?? seen
+      }
+    } catch (error) {
+      if (!(error instanceof BrokenAnswerError)) throw error
+      const how = `\`treeline runs events ${id} --after ${seen}\` goes on from there`
+      throw new CommandError(`${error.message}; ${how}`, undefined, { cause: error })
+    }
+  })
+}
+
+/** The record, with the nodes of all its pages. */
+async function readRun(client: RelayClient, id: string): Promise<{ record: JsonObject; nodes: JsonObject[] }> {
+  const nodes: JsonObject[] = []
+  let after: string | undefined
+  for (;;) {
+    const query = { limit: '1000', ...(after === undefined ? {} : { after }) }
+    const page = asObject(await client.json({ method: 'GET', path: pathOf('runs', id), query }), 'a run')
+    nodes.push(...objectsOf(page, 'node_records'))
+    if (typeof page.next !== 'string' || page.next === after) {
+      const { node_records: _, next: __, ...record } = page
+      return { record, nodes }
+    }
+    after = page.next
+  }
+}
+
+function describe(run: JsonObject): Record<string, unknown> {
+  return {
+    id: run.id,
+    state: run.state,
+    'asked by': run.asked_by,
+    nodes: run.nodes,
+    conditions: Array.isArray(run.conditions) && run.conditions.length > 0 ? run.conditions.join(',') : undefined,
+    started: showTime(run.started_at),
+    ended: showTime(run.ended_at),
+    outcomes: showCounts(run.counts)
+  }
+}
+
+/** `relay-a -> sub`: where the way to a node that was not reached ended. */
+function showHop(hop: unknown): string {
+  if (typeof hop !== 'object' || hop === null || !('from' in hop) || !('to' in hop)) return '-'
+  return `${cell(hop.from)} -> ${cell(hop.to)}`
+}
+
+function showCounts(counts: unknown): string {
+  if (typeof counts !== 'object' || counts === null) return '-'
+  const shown = Object.entries(counts).filter(([, count]) => count !== 0)
+  return shown.map(([outcome, count]) => `${outcome} ${cell(count)}`).join(', ') || '-'
+}

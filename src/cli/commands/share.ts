@@ -1,0 +1,102 @@
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type Command, Option } from 'commander'
+import { agentFields } from '../../file-exchange/agent-fields.js'
+import { AGENT_KEY_FILE, readSealKey } from '../../file-exchange/key-files.js'
+import { openRegularFile } from '../../file-exchange/places/regular-file.js'
+import { StableFile } from '../../file-exchange/stable-file.js'
+import { isThere, uploadFile } from '../../file-exchange/upload.js'
+import { PASSPHRASE_VARIABLE } from '../../process/passphrase.js'
+import { checkFileKey, type FileKey } from '../../values/ids.js'
+import { HASH_ALGORITHMS, type HashAlgorithm } from '../../values/keys/file-metadata.js'
+import { signFile } from '../../values/keys/file-signing.js'
+import { ownNodeId } from '../options/node-identity.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { readSigningKey } from '../options/signing-key.js'
+import { checkTtl } from '../options/time-option.js'
+import { ProgressBar } from '../output/progress-bar.js'
+import { showBytes } from '../output/table.js'
+
+interface ShareOptions extends ServerOptions {
+  readonly ttl: string
+  /** The key that signs; that of TLS is `tlsKey`. */
+  readonly key: string
+  readonly passphraseFile?: string
+  readonly source?: string
+  readonly seal?: string
+  readonly algorithm: HashAlgorithm
+}
+
+/** Options of every command that signs. */
+export function addSigningOptions(command: Command): Command {
+  return addServerOptions(command, '--tls-key')
+    .option('--key <file>', 'private key that signs: RSA or Ed25519 (PEM)', AGENT_KEY_FILE)
+    .option('--passphrase-file <file>', `its passphrase (default: ${PASSPHRASE_VARIABLE}, or that of all agents)`)
+    .addOption(new Option('--algorithm <name>', 'hash that is signed').choices([...HASH_ALGORITHMS]).default('sha512'))
+    .option('--source <id>', "id of this node (default: as in --config, or the agent's)")
+}
+
+/** `treeline share <target> <file-id> <path>`. */
+export function register(program: Command): void {
+  addSigningOptions(program.command('share').description('Sign a file and share it with a node'))
+    .argument('<target>', 'id of the node that it is for')
+    .argument('<file-id>', 'its name there')
+    .argument('<path>', 'the file')
+    .requiredOption('--ttl <time>', 'how long it is kept: seconds, or such as 1day 2hours')
+    .option('--seal <key>', 'let the target alone read it: its x25519:… key, or a file with it')
+    .action(share)
+}
+
+async function share(target: string, fileId: string, path: string, options: ShareOptions): Promise<void> {
+  checkTtl('--ttl', options.ttl)
+  const fileKey = { target, source: await ownNodeId(options.source, '--source', options), fileId }
+  checkFileKey(fileKey)
+  if (options.seal === undefined) return shareFile(fileKey, path, options)
+  const publicKey = await readSealKey('--seal', options.seal)
+  await (await StableFile.open(path, { name: '<path>' })).close() // tells of a wrong path before anything is written
+  const folder = await mkdtemp(join(tmpdir(), 'treeline-seal-'))
+  try {
+    const sealed = join(folder, 'sealed')
+    await seal(path, sealed, publicKey)
+    await shareFile(fileKey, sealed, options)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function shareFile(fileKey: FileKey, path: string, options: ShareOptions): Promise<void> {
+  const { algorithm } = options
+  const signingKey = await readSigningKey(options)
+  const file = await StableFile.open(path, { name: '<path>' })
+  const bar = new ProgressBar(fileKey.fileId, file.sizeBytes)
+  const { key: _, ...server } = options
+  try {
+    const hashValue = await file.hash(algorithm)
+    await withClient(server, async client => {
+      const name = `${fileKey.fileId} for ${fileKey.target}`
+      if (await isThere(client, fileKey, hashValue)) return console.log(`${name}: there already, or on its way`)
+      const parts = { signedAtMs: Date.now(), algorithm, hashValue }
+      const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
+      const outcome = await uploadFile(client, fileKey, file, metadata, options.ttl, bar.update)
+      bar.clear()
+      const state = outcome === 'stored' ? 'stored' : 'accepted, pending until the next relay can be reached'
+      console.log(`${name}: ${state}, ${showBytes(file.sizeBytes)}`)
+    })
+  } finally {
+    bar.clear()
+    await file.close()
+  }
+}
+
+async function seal(path: string, sealed: string, publicKey: Uint8Array): Promise<void> {
+  const { createSealStream } = await import('../../file-exchange/sealed-file.js')
+  const { handle } = await openRegularFile(path)
+  await pipeline(
+    handle.createReadStream(),
+    createSealStream(publicKey),
+    createWriteStream(sealed, { mode: 0o600, flags: 'wx' })
+  )
+}

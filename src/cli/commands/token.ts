@@ -1,0 +1,100 @@
+import type { Command } from 'commander'
+import { asObject } from '../../relay-client/json-answer.js'
+import { pathOf } from '../../relay-client/relay-client.js'
+import { checkNodeId } from '../../values/ids.js'
+import { isTokenId } from '../../values/keys/join-token.js'
+import { UsageError } from '../command-error.js'
+import { readCount } from '../options/count-option.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { readDuration } from '../options/time-option.js'
+import { cell, formatTable, printJson, showTime } from '../output/table.js'
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+const DEFAULT_PORT = 443
+const MAX_USES = 100_000
+
+interface CreateOptions extends ServerOptions {
+  readonly relay?: boolean
+  readonly node?: boolean
+  readonly under?: string
+  readonly uses: string
+  readonly expires: string
+  readonly id?: string
+  readonly json?: boolean
+}
+
+/** `treeline token create | list | revoke`. */
+export function register(program: Command): void {
+  const token = program.command('token').description('Tokens that machines join the tree with; made at the root')
+  addServerOptions(token.command('create').description('Make a token, and print the line to run on the new machine'))
+    .option('--relay', 'for a relay, which others can be put under')
+    .option('--node', 'for a node')
+    .option('--under <relay>', 'its policy server (default: root; with --id of a member, where that is)')
+    .option('--uses <n>', 'how many machines may join with it', '1')
+    .option('--expires <time>', 'how long it can be used', '1h')
+    .option('--id <id>', 'for this id alone, even if it is a member already: its old certificates are then revoked')
+    .option('--json', 'print JSON')
+    .action(create)
+  addServerOptions(token.command('list').description('List all tokens, without their secrets'))
+    .option('--json', 'print JSON')
+    .action(list)
+  addServerOptions(token.command('revoke').description('End a token; who joined with it stays'))
+    .argument('<id>', 'as in the list: the part before the first dot')
+    .action(revoke)
+}
+
+async function create(options: CreateOptions): Promise<void> {
+  if ((options.relay === true) === (options.node === true)) throw new UsageError('give either --relay or --node')
+  const lifetimeMs = readDuration('--expires', options.expires, 1_000)
+  const uses = readCount('--uses', options.uses, { min: 1, max: MAX_USES })
+  for (const id of [options.under, options.id]) if (id !== undefined) checkNodeId(id)
+  const form = new URLSearchParams({
+    kind: options.relay === true ? 'relay' : 'node',
+    uses: String(uses),
+    expires_in_ms: String(lifetimeMs),
+    ...(options.under === undefined ? {} : { policy_server: options.under }),
+    ...(options.id === undefined ? {} : { member: options.id })
+  })
+  await withClient(options, async client => {
+    const answer = await client.json({ method: 'POST', path: 'v1/tokens', headers: FORM, body: form.toString() })
+    const made = asObject(answer, 'a token')
+    if (options.json === true) return printJson(made)
+    const port = typeof made.port === 'number' && made.port !== DEFAULT_PORT ? `:${made.port}` : ''
+    const host = cell(made.hostname)
+    const url = `https://${host.includes(':') ? `[${host}]` : host}${port}`
+    const id = options.id === undefined ? '' : ` --id ${options.id} --again`
+    // echo is part of the shell: the token is in no list of processes
+    console.log(`echo ${cell(made.token)} | treeline join ${url} --token-file -${id}`)
+    const until = showTime(made.expires_at)
+    console.error(`for ${cell(made.uses)} ${cell(made.kind)}(s) under ${cell(made.policy_server)}, until ${until}
+where other users cannot list processes, also: treeline join ${url} --token ${cell(made.token)}${id}`)
+  })
+}
+
+async function list(options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+  await withClient(options, async client => {
+    const { tokens } = asObject(await client.json({ method: 'GET', path: 'v1/tokens' }), 'a list of tokens')
+    const all = Array.isArray(tokens) ? tokens.map(token => asObject(token, 'a token')) : []
+    if (options.json === true) return printJson(all)
+    const rows = all.map(token => [
+      cell(token.id),
+      cell(token.kind),
+      cell(token.policy_server),
+      token.member === undefined ? '' : cell(token.member),
+      cell(token.uses),
+      showTime(token.expires_at),
+      token.revoked === true ? 'revoked' : ''
+    ])
+    process.stdout.write(formatTable(['ID', 'KIND', 'UNDER', 'MEMBER', 'USES LEFT', 'UNTIL', ''], rows))
+  })
+}
+
+async function revoke(given: string, options: ServerOptions): Promise<void> {
+  const [id = ''] = given.split('.', 1) // a whole token is understood, and its secret shown nowhere
+  if (!isTokenId(id)) {
+    throw new UsageError(`invalid token id: ${JSON.stringify(id.slice(0, 80))}; \`treeline token list\` shows them`)
+  }
+  await withClient(options, async client => {
+    await client.text({ method: 'DELETE', path: pathOf('v1', 'tokens', id) })
+  })
+}

@@ -1,0 +1,59 @@
+import type { Command } from 'commander'
+import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
+import { pathOf } from '../../relay-client/relay-client.js'
+import { checkNodeId } from '../../values/ids.js'
+import { printable } from '../../values/printable.js'
+import { type NodeState, parseNodeState } from '../../values/runs/node-state.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import { cell, formatTable, printJson, showTime } from '../output/table.js'
+
+/** `treeline trace <node>`: exit code 1 when the way is broken. */
+export function register(program: Command): void {
+  addServerOptions(program.command('trace').description('Show the way to a node, hop by hop, and where it is broken'))
+    .argument('<node>', 'id of the node')
+    .option('--json', 'print JSON')
+    .action(trace)
+}
+
+async function trace(node: string, options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+  checkNodeId(node)
+  await withClient(options, async client => {
+    const answer = asObject(await client.json({ method: 'GET', path: pathOf('trace', node) }), 'an object')
+    if (answer.problem !== undefined) process.exitCode = 1
+    if (options.json === true) return printJson(answer)
+    const rows = objectsOf(answer, 'hops').map(hop => [
+      cell(hop.from),
+      cell(hop.to),
+      cell(hop.way),
+      typeof hop.round_trip_ms === 'number' ? `${hop.round_trip_ms} ms` : '-',
+      cell(hop.waiting_files),
+      cell(hop.version),
+      cell(hop.protocol)
+    ])
+    if (rows.length > 0) {
+      process.stdout.write(
+        formatTable(['FROM', 'TO', 'WAY', 'ROUND TRIP', 'WAITING FILES', 'VERSION', 'PROTOCOL'], rows)
+      )
+    }
+    process.stdout.write(`${verdict(node, answer, rows.at(-1)?.[2] === 'command')}\n`)
+    const state = parseNodeState(answer.node)
+    if (state !== undefined) process.stdout.write(describeNode(state))
+  })
+}
+
+function describeNode(state: NodeState): string {
+  const { runs_running, runs_waiting, file_problems, certificate_ends_at, started_at } = state
+  const lines = [
+    `its agent runs since ${showTime(started_at)}; runs: ${runs_running} under way, ${runs_waiting} waiting`,
+    ...(certificate_ends_at === undefined ? [] : [`its certificate ends ${showTime(certificate_ends_at)}`]),
+    ...file_problems.map(problem => `file: ${printable(problem)}`)
+  ]
+  return lines.map(line => `${line}\n`).join('')
+}
+
+function verdict(node: string, { reached, problem }: JsonObject, isByCommand: boolean): string {
+  if (problem !== undefined) return `broken behind ${printable(cell(reached))}: ${printable(cell(problem))}`
+  if (isByCommand)
+    return `${printable(cell(reached))} runs ${node} by a command: whether that reaches it, only a run shows`
+  return `${node} answers`
+}

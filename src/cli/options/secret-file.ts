@@ -1,0 +1,27 @@
+import { readNamedFile } from '../../file-exchange/places/named-file.js'
+import { tell } from '../checks/config-problems.js'
+import { exposureWarnings } from '../checks/exposed-files.js'
+import { UsageError } from '../command-error.js'
+
+/** Reads a file with a secret as {@link readNamedFile} does, and warns on standard error if other users may read it. */
+export async function readSecretFile(name: string, path: string): Promise<string> {
+  const text = await readNamedFile(name, path)
+  for (const warning of await exposureWarnings([{ key: name, path }])) tell(`warning: ${warning}`)
+  return text
+}
+
+const MAX_INPUT_BYTES = 64 * 1024
+
+/** All of standard input, for an option that was given as `-`. @throws {UsageError} for more than a secret can be */
+export async function readSecretInput(): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of process.stdin) {
+    const part = Buffer.from(chunk)
+    bytes += part.length
+    if (bytes > MAX_INPUT_BYTES)
+      throw new UsageError(`standard input has more than ${MAX_INPUT_BYTES} bytes: it should be a secret alone`)
+    chunks.push(part)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

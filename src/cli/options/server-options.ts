@@ -1,0 +1,160 @@
+import { type Command, Option } from 'commander'
+import type { AgentConfig } from '../../config/agent/agent-config.js'
+import type { Config } from '../../config/config.js'
+import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
+import type { RelayClient } from '../../relay-client/relay-client.js'
+import { UNIX_SOCKET } from '../../relay-client/unix-socket.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { checkCertificatePair } from '../checks/certificate-pair.js'
+import { UsageError } from '../command-error.js'
+import { policyServerOf, readAgentFolder } from './agent-folder.js'
+import { readSecretFile } from './secret-file.js'
+
+const DEFAULT_SERVER = 'http://127.0.0.1:3030'
+
+/** In the help, below what the command itself can do. */
+export const SERVER_OPTIONS_HEADING = 'Which relay is asked, and how:'
+
+/** The options that {@link addServerOptions} adds. */
+export interface ServerOptions {
+  readonly config?: string
+  readonly server?: string
+  readonly tokenFile?: string
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly tlsKey?: string
+  readonly pin?: string
+}
+
+/**
+ * Adds what says which relay is asked, and how it is reached.
+ * @param keyOption `--tls-key` where `--key` names the key that signs files
+ */
+export function addServerOptions(command: Command, keyOption: '--key' | '--tls-key' = '--key'): Command {
+  for (const [flags, text] of [
+    [
+      '-c, --config <dir>',
+      "the relay's configuration directory, or that of an agent: address, keys, node id (default: TREELINE_CONFIG)"
+    ],
+    [
+      '--server <url>',
+      `the relay to ask, also unix:<path> (default: as in --config, else TREELINE_SERVER or ${DEFAULT_SERVER})`
+    ],
+    ['--token-file <file>', 'file with the admin token of that relay'],
+    ['--ca <file>', "certificates (PEM) to trust for https, instead of the system's"],
+    ['--cert <file>', 'our certificate (PEM), shown to the relay'],
+    [`${keyOption} <file>`, "our certificate's private key (PEM)"],
+    ['--pin <hash>', "trust the relay's certificate with this SHA-256 alone: hex, or sha256//<base64>"]
+  ] as const) {
+    command.addOption(new Option(flags, text).helpGroup(SERVER_OPTIONS_HEADING))
+  }
+  return command
+}
+
+/**
+ * The relay that the options lead to. Nothing is connected yet. To be closed by the caller.
+ * @throws {UsageError} for options, a configuration or files that cannot be used
+ */
+export async function openClient(options: ServerOptions): Promise<RelayClient> {
+  const { createRelayClient } = await import('../../relay-client/relay-client.js')
+  const [ca, cert, key, token] = await Promise.all([
+    readCertificates(options.ca, '--ca'),
+    readCertificates(options.cert, '--cert'),
+    readSecret(options.tlsKey ?? options.key, options.tlsKey === undefined ? '--key' : '--tls-key'),
+    readSecret(options.tokenFile, '--token-file')
+  ])
+  checkOwnPair(options, cert, key)
+  const server = serverIn(options)
+  const agent = server === undefined ? await readAgentFolder(configIn(options), configName(options)) : undefined
+  const above = agent === undefined ? undefined : await policyServerOf(agent)
+  const own = agent === undefined || cert !== undefined ? { cert, key } : await ownCertificate(agent)
+  const trust = ca === undefined && options.pin === undefined ? above : undefined
+  return createRelayClient({
+    server: above?.server ?? server ?? (await configuredServer(options)),
+    names: {
+      server: options.server === undefined && server !== undefined ? 'TREELINE_SERVER' : '--server',
+      ca: '--ca',
+      pin: '--pin'
+    },
+    token: token?.trim(),
+    tls: { ca: trust?.ca ?? ca, ...own, pin: trust?.pin ?? options.pin }
+  })
+}
+
+function checkOwnPair(options: ServerOptions, cert: string | undefined, key: string | undefined): void {
+  if (cert !== undefined && key !== undefined) {
+    const keyName = options.tlsKey === undefined ? `--key ${options.key}` : `--tls-key ${options.tlsKey}`
+    checkCertificatePair({ name: `--cert ${options.cert}`, text: cert }, { name: keyName, text: key })
+  } else if (cert !== key) throw new UsageError('--cert and its key are given both or not at all')
+}
+
+async function ownCertificate({ certificateFile, keyFile }: AgentConfig) {
+  const cert = await readConfiguredFile('certificate_file', certificateFile)
+  const key = await readConfiguredFile('key_file', keyFile)
+  checkCertificatePair(
+    { name: `certificate_file ${certificateFile}`, text: cert },
+    { name: `key_file ${keyFile}`, text: key }
+  )
+  return { cert, key }
+}
+
+/** Runs `action` with the relay that the options lead to, and closes the connections afterwards. */
+export async function withClient<T>(options: ServerOptions, action: (client: RelayClient) => Promise<T>): Promise<T> {
+  const client = await openClient(options)
+  try {
+    return await action(client)
+  } finally {
+    await client.close()
+  }
+}
+
+/** The configuration in `--config`, or undefined without that option. @throws {UsageError} naming all that is wrong */
+export async function readConfig(options: Pick<ServerOptions, 'config'>): Promise<Config | undefined> {
+  const directory = configIn(options)
+  if (directory === undefined) return undefined
+  const { loadConfig } = await import('../../config/config-loader.js')
+  try {
+    return loadConfig(directory)
+  } catch (error) {
+    throw new UsageError(`${configName(options)} ${directory}: ${errorMessage(error)}`, { cause: error })
+  }
+}
+
+/** The configuration directory that was named, by option or environment. */
+export function configIn({ config }: Pick<ServerOptions, 'config'>): string | undefined {
+  return config ?? (process.env.TREELINE_CONFIG || undefined)
+}
+
+/** How it was named, for messages. */
+export function configName({ config }: Pick<ServerOptions, 'config'>): string {
+  return config === undefined ? 'TREELINE_CONFIG' : '--config'
+}
+
+/** The relay that was named; what is on the command line comes before the environment. */
+function serverIn({ server, config }: Pick<ServerOptions, 'server' | 'config'>): string | undefined {
+  return server ?? (config === undefined ? process.env.TREELINE_SERVER || undefined : undefined)
+}
+
+async function configuredServer(options: ServerOptions): Promise<string> {
+  const config = await readConfig(options)
+  if (config === undefined) return DEFAULT_SERVER
+  if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`
+  const { host, port } = config.general.listen
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+async function readSecret(path: string | undefined, option: string): Promise<string | undefined> {
+  return path === undefined ? undefined : readSecretFile(option, path)
+}
+
+async function readOptional(path: string | undefined, option: string): Promise<string | undefined> {
+  return path === undefined ? undefined : readNamedFile(option, path)
+}
+
+async function readCertificates(path: string | undefined, option: string): Promise<string | undefined> {
+  const text = await readOptional(path, option)
+  if (text === undefined || /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text)) return text
+  throw new UsageError(`${option} ${path} holds no certificate in PEM form: name the file that holds one`)
+}

@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto'
+import { rootCertificates } from 'node:tls'
+import { type Command, Option } from 'commander'
+import type { ListenAddress } from '../../config/config.js'
+import { listenAddress } from '../../config/readers/address-readers.js'
+import { readNamedFile } from '../../file-exchange/places/named-file.js'
+import { onHangup } from '../../process/hangup.js'
+import { hideArgument } from '../../process/hide-argument.js'
+import { isStopAsked, leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
+import { UsageError } from '../command-error.js'
+import { readSecretFile } from '../options/secret-file.js'
+import { findServiceManager } from './service-manager.js'
+
+interface ClientCommandOptions {
+  readonly baseUrl?: string
+  readonly serverUrl?: string
+  readonly clientKey?: string
+  readonly clientId?: string
+  readonly token?: string
+  readonly tokenFile?: string
+  readonly styraToken?: string
+  readonly ca?: string
+  readonly healthListen?: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** What can be given as an option or in the environment, and has no default. */
+const NEEDED = [
+  ['baseUrl', '--base-url', 'TREELINE_BASE_URL'],
+  ['serverUrl', '--server-url', 'TREELINE_SERVER_URL'],
+  ['clientKey', '--client-key', 'TREELINE_CLIENT_KEY'],
+  ['token', '--token', 'TREELINE_TOKEN']
+] as const
+
+/** After a signal, for what is being read when it comes. */
+const READING_LIMIT_MS = 1_000
+
+const DEFAULT_HEALTH_LISTEN = '0.0.0.0:8080'
+
+/** `treeline client`. */
+export function register(program: Command): void {
+  program
+    .command('client')
+    .description('Register with a relay, and pass what it asks on to a URL that only this side can reach')
+    .option('--base-url <url>', 'where requests go: http or https (TREELINE_BASE_URL)')
+    .option('--server-url <url>', 'the relay: https or wss (TREELINE_SERVER_URL)')
+    .option('--client-key <key>', 'name to register under (TREELINE_CLIENT_KEY)')
+    .option('--token <token>', 'token for that key (TREELINE_TOKEN, which other users of this machine cannot see)')
+    .option('--token-file <file>', 'a file with that token, read again at SIGHUP (TREELINE_TOKEN_FILE)')
+    .addOption(new Option('--styra-token <token>', 'the same as --token').hideHelp())
+    .option('--client-id <id>', 'tells replicas under one key apart (TREELINE_CLIENT_ID; default: a random one)')
+    .option('--ca <file>', "certificates (PEM) to trust, for both URLs, instead of Node's")
+    .option('--health-listen <host:port>', `alive, ready, metrics (TREELINE_HEALTH_LISTEN; ${DEFAULT_HEALTH_LISTEN})`)
+    .action(run)
+}
+
+async function run(options: ClientCommandOptions): Promise<void> {
+  hideArgument(options.token ?? options.styraToken)
+  const settings = readClientSettings(options, process.env)
+  const readSecrets = async () => ({
+    token:
+      settings.token === ''
+        ? await readTokenFile(
+            options.tokenFile === undefined ? 'TREELINE_TOKEN_FILE' : '--token-file',
+            settings.tokenFile
+          )
+        : settings.token,
+    ca: await readTrust(options.ca, process.env)
+  })
+  const secrets = await Promise.race([readSecrets(), stopAsked().then(() => undefined)])
+  if (secrets === undefined) {
+    setTimeout(leaveStopSignals, READING_LIMIT_MS).unref() // a pipe that nobody writes to would hold the process
+    return
+  }
+  const [{ startClient }, { createLog }] = await Promise.all([
+    import('../../client/client.js'),
+    import('../../relay/log.js')
+  ])
+  const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
+  const manager = findServiceManager(logger)
+  const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
+  if (!isStopAsked()) {
+    logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
+    await manager.ready()
+    onHangup(async () => {
+      await manager.reloading()
+      try {
+        const isOther = client.replaceSecrets(await readSecrets())
+        logger.info({}, isOther ? 'reloaded: the link is opened anew' : 'reloaded: nothing has changed')
+      } catch (error) {
+        logger.error({ problem: errorMessage(error) }, 'not reloaded: token and trust stay as they were')
+      }
+      await manager.ready()
+    })
+  }
+  const signal = await stopAsked()
+  onHangup(async () => undefined)
+  void manager.stopping() // never rejects
+  logger.info({ signal }, 'stopping: requests under way may finish')
+  await client.stop()
+}
+
+export interface ClientSettings {
+  readonly baseUrl: URL
+  readonly serverUrl: string
+  readonly clientKey: string
+  readonly clientId: string
+  /** Empty: it is in `tokenFile`. */
+  readonly token: string
+  readonly tokenFile: string
+  readonly healthListen: ListenAddress
+}
+
+/** @throws {UsageError} naming every option that is missing or wrong; never with the token */
+export function readClientSettings(options: ClientCommandOptions, env: Environment): ClientSettings {
+  const tokenFile = options.tokenFile ?? env.TREELINE_TOKEN_FILE ?? ''
+  const ownToken = options.token ?? options.styraToken
+  if (ownToken !== undefined && options.tokenFile !== undefined) {
+    throw new UsageError('--token and --token-file: give one of them')
+  }
+  const given = { ...options, token: ownToken }
+  const values = new Map<string, string>()
+  /** How it was given, for messages. */
+  const nameOf = (own: string | undefined, flag: string, variable: string) => (own === undefined ? variable : flag)
+  const missing: string[] = []
+  for (const [name, flag, variable] of NEEDED) {
+    if (name === 'token' && tokenFile !== '' && ownToken === undefined) continue
+    const value = given[name] ?? env[variable] ?? ''
+    if (value === '') missing.push(`${flag} (or ${variable})`)
+    else values.set(name, value)
+  }
+  if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')}`)
+  const clientKey = values.get('clientKey') ?? ''
+  if (!isClientKey(clientKey)) {
+    const name = nameOf(given.clientKey, '--client-key', 'TREELINE_CLIENT_KEY')
+    throw new UsageError(`${name} ${JSON.stringify(clientKey.slice(0, 80))}: a client key has ${CLIENT_KEY_RULE}`)
+  }
+  const clientId = options.clientId ?? env.TREELINE_CLIENT_ID ?? randomUUID()
+  if (!isClientId(clientId)) {
+    const name = nameOf(options.clientId, '--client-id', 'TREELINE_CLIENT_ID')
+    throw new UsageError(`${name} ${JSON.stringify(clientId.slice(0, 80))}: letters, digits, _, - and . are allowed`)
+  }
+  const listen = options.healthListen ?? env.TREELINE_HEALTH_LISTEN ?? DEFAULT_HEALTH_LISTEN
+  const healthListen = listenAddress.parse(listen)
+  if (healthListen === undefined) {
+    const name = nameOf(options.healthListen, '--health-listen', 'TREELINE_HEALTH_LISTEN')
+    throw new UsageError(`${name} ${JSON.stringify(listen)}: expected ${listenAddress.expected}`)
+  }
+  const baseUrlName = nameOf(given.baseUrl, '--base-url', 'TREELINE_BASE_URL')
+  const serverUrlName = nameOf(given.serverUrl, '--server-url', 'TREELINE_SERVER_URL')
+  return {
+    baseUrl: readUrl(baseUrlName, values.get('baseUrl') ?? '', ['http:', 'https:']),
+    serverUrl: readServerUrl(serverUrlName, values.get('serverUrl') ?? ''),
+    clientKey,
+    clientId,
+    token: values.get('token')?.trim() ?? '',
+    tokenFile,
+    healthListen
+  }
+}
+
+/** Over TLS alone: the token would be seen on the way. */
+function readServerUrl(name: string, text: string): string {
+  const { host, pathname } = readUrl(name, text, ['https:', 'wss:'])
+  return `wss://${host}${pathname.replace(/\/+$/, '')}`
+}
+
+/** With `@` in it the text is not shown: it may have a password in it. */
+function readUrl(name: string, text: string, protocols: readonly string[]): URL {
+  const expected = `expected a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`
+  const shown = text.includes('@') ? name : `${name} ${JSON.stringify(text.slice(0, 80))}`
+  if (!URL.canParse(text)) throw new UsageError(`${shown} is no URL: ${expected}`)
+  const url = new URL(text)
+  if (!protocols.includes(url.protocol)) throw new UsageError(`${shown} begins with ${url.protocol}: ${expected}`)
+  if (url.username !== '' || url.password !== '') {
+    throw new UsageError(`${name} has credentials in it, which are not used: leave them to the callers`)
+  }
+  if (url.search !== '' || url.hash !== '') throw new UsageError(`${name} must not have a ? or # in it`)
+  return url
+}
+
+/**
+ * `--ca` instead of everything else. `SSL_CERT_FILE` and `NODE_EXTRA_CA_CERTS` besides what Node trusts.
+ * @returns undefined where Node's own trust is enough
+ */
+async function readTrust(ca: string | undefined, env: Environment): Promise<string[] | undefined> {
+  if (ca !== undefined) return [await readNamedFile('--ca', ca)]
+  if (env.SSL_CERT_FILE === undefined || env.SSL_CERT_FILE === '') return undefined // Node reads the other one itself
+  const extra = env.NODE_EXTRA_CA_CERTS ?? ''
+  return [
+    ...rootCertificates,
+    await readNamedFile('SSL_CERT_FILE', env.SSL_CERT_FILE),
+    ...(extra === '' ? [] : [await readNamedFile('NODE_EXTRA_CA_CERTS', extra)])
+  ]
+}
+
+async function readTokenFile(name: string, file: string): Promise<string> {
+  const token = (await readSecretFile(name, file)).trim()
+  if (token === '') throw new UsageError(`${name} ${file}: it is empty`)
+  return token
+}

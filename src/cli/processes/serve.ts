@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Config } from '../../config/config.js'
+import { loadConfig } from '../../config/config-loader.js'
+import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
+import { onHangup } from '../../process/hangup.js'
+import { askStop, isStopAsked, leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
+import { createLog } from '../../relay/log.js'
+import { sharedFilesFolder, storageFolder } from '../../storage/folders/folder-kinds.js'
+import { takeFolders } from '../../storage/folders/own-folder.js'
+import { overlapOf } from '../../storage/folders/separate-folders.js'
+import { createTree } from '../../tree/tree-service.js'
+import { finishPlacing } from '../../tree-sync/tree-files.js'
+import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
+import { findServiceManager } from './service-manager.js'
+
+/** Exit codes (contract, "Configuration"). */
+const BAD_CONFIGURATION = 2
+const CANNOT_START = 3
+
+const STORAGE_MODE = 0o750
+
+export interface ServeOptions {
+  /** The directory with `main.conf` and `logging.conf`. */
+  readonly config: string
+  /** Only check it, say what is wrong, and end. */
+  readonly test?: boolean
+  /** With `test`: warnings are errors. */
+  readonly strict?: boolean
+}
+
+/** Runs a relay until SIGTERM or SIGINT. @returns the exit code */
+export async function runServe({ config: directory, test = false, strict = false }: ServeOptions): Promise<number> {
+  if (test) leaveStopSignals()
+  if (refusesStrictAlone({ test, strict })) return BAD_CONFIGURATION
+  const config = readConfig(directory)
+  if (config === undefined) return BAD_CONFIGURATION
+  if (test) return await testConfig(directory, config, strict)
+  try {
+    return await serve(config)
+  } catch (error) {
+    const named = await startFailure(error, config)
+    tell(`cannot start: ${errorMessage(named)}`)
+    return CANNOT_START
+  }
+}
+
+/** Damage that shows only when a page is read: of the state, as a damaged tree is made anew. */
+async function startFailure(error: unknown, config: Config): Promise<unknown> {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  if (!isDamage(cause) || !(error === cause || error instanceof RelayError)) {
+    return asDiskFailure(error, storageFolders(config))
+  }
+  const { unusable } = await import('../../storage/database.js')
+  return unusable(join(config.storage.path, 'state.db'), 'state', cause)
+}
+
+/** Says what is wrong with a configuration that can be read. @returns the exit code */
+async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
+  const { checkRelayStart } = await import('../checks/start-files-check.js')
+  const { problems: found, warnings } = await checkRelayStart(config)
+  const overlap = overlapOf(config.general.nodeId, writtenFolders(config))
+  const problems = overlap === undefined ? found : [...found, overlap]
+  for (const problem of problems) tell(problem)
+  for (const warning of warnings) tell(`warning: ${warning}`)
+  const unusable = await nodesProblems(config)
+  for (const problem of unusable) tell(`error: ${problem}`)
+  if (problems.length > 0) return BAD_CONFIGURATION
+  const isNoticed = warnings.length > 0 || unusable.length > 0 || config.notices.some(({ level }) => level !== 'note')
+  if (strict && isNoticed) {
+    tellStrict(directory)
+    return BAD_CONFIGURATION
+  }
+  const hasErrors = unusable.length > 0 || config.notices.some(({ level }) => level === 'error')
+  const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
+  process.stdout.write(`${directory}: the configuration ${verdict}\n`)
+  return 0
+}
+
+/** What is wrong with the nodes list and their certificates, where they are not still to come. */
+async function nodesProblems({ general, tree }: Config): Promise<string[]> {
+  const { checkNodesFile } = await import('../checks/nodes-file-check.js')
+  const { parseNodesList } = await import('../../tree/import/nodes-list.js')
+  const { parseCertificates } = await import('../../tree/import/certificates-list.js')
+  const { identify } = await import('../../tree/import/import-tree.js')
+  const { nodesListFile, nodesCertsFile } = general
+  const isAwaited = tree.source === 'policy-server' && !existsSync(nodesListFile)
+  const ofList = isAwaited
+    ? []
+    : await checkNodesFile('general.nodes_list_file', nodesListFile, bytes => {
+        parseNodesList(bytes.toString('utf8'), nodesListFile)
+      })
+  if (!existsSync(nodesCertsFile)) return ofList // no node has a certificate then
+  const ofCertificates = await checkNodesFile('general.nodes_certs_file', nodesCertsFile, bytes => {
+    let count = 0
+    for (const { der, line } of parseCertificates(bytes, nodesCertsFile)) {
+      identify(der, line, nodesCertsFile)
+      count += 1
+    }
+    if (count === 0 && bytes.length > 0) throw new Error(`${nodesCertsFile} holds no certificate`)
+  })
+  return [...ofList, ...ofCertificates]
+}
+
+function readConfig(directory: string): Config | undefined {
+  return readOrTell(directory, () => loadConfig(directory))
+}
+
+async function serve(config: Config): Promise<number> {
+  const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
+  let lost: Error | undefined
+  const release = takeFolders(config.general.nodeId, folders, error => {
+    lost = error
+    askStop()
+  })
+  const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
+  const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
+  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'a certificate is of no use')
+  const manager = findServiceManager(logger)
+  if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
+  const tree = createTree({
+    databaseFile: join(config.storage.path, 'topology.db'),
+    nodesListFile: config.general.nodesListFile,
+    nodesCertsFile: config.general.nodesCertsFile,
+    selfId: config.general.nodeId,
+    listIsToCome: config.tree.source === 'policy-server',
+    logger
+  })
+  try {
+    if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
+    const treeLoaded = tree.load()
+    const { startRelay } = await import('../../relay/relay.js') // beside the worker that reads the tree
+    const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
+    if (!isStopAsked()) {
+      logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
+      await manager.ready()
+      onHangup(async () => {
+        await manager.reloading()
+        await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+        await manager.ready()
+      })
+    }
+    const signal = await stopAsked()
+    onHangup(async () => undefined)
+    void manager.stopping() // never rejects
+    if (lost !== undefined)
+      logger.error({ reason: lost.message }, 'the lock of its folder was removed, and another one has taken it')
+    logger.info({ signal }, 'stopping: requests and runs under way may finish')
+    await relay.stop()
+    logger.info({}, 'stopped')
+    return lost === undefined ? 0 : CANNOT_START
+  } finally {
+    await tree.close()
+    release()
+  }
+}

@@ -1,0 +1,60 @@
+import { UsageError } from '../command-error.js'
+
+/** What is to be started for good. */
+export interface Service {
+  readonly command: 'serve' | 'agent'
+  /** Of its unit, which lies in `folder`. */
+  readonly unit: string
+  readonly folder: string
+  /** What holds its data. */
+  readonly data: string
+  readonly user: string
+  readonly program: readonly string[]
+}
+
+export const DATA_OPTION = [
+  '--data <dir>',
+  'the folder for all that is not configuration (default: /var/lib/<name> for --dir /etc/<name>, else --dir)'
+] as const
+
+export const USER_OPTION = [
+  '--user <name>',
+  'whom the systemd unit runs it as (default: whoever calls this; for root treeline, or treeline-agent on a node)'
+] as const
+
+/** The value of `--user`, or the default. @throws {UsageError} */
+export function readUser(text: string | undefined, command: 'serve' | 'agent', current: string): string {
+  if (text === undefined) return current !== 'root' ? current : command === 'serve' ? 'treeline' : 'treeline-agent'
+  if (/^[A-Za-z_][\w.-]{0,31}$/.test(text)) return text
+  throw new UsageError(`--user should be the name of a user, not ${JSON.stringify(text)}`)
+}
+
+/**
+ * The lines that have a service manager start it, to be run as root. The unit goes where its user cannot write: it says
+ * as whom it is started.
+ */
+export function serviceSteps({ command, unit, folder, data, user, program }: Service, current: string): string {
+  const what = command === 'serve' ? 'relay' : 'agent'
+  const places = [...new Set([folder, data])].map(quote).join(' ')
+  const needsUser = user !== 'root' && user !== current
+  const home = program.find(word => /^\/(root|home)\//.test(word))
+  const lines = [
+    ...(needsUser
+      ? [
+          `id ${user} || useradd --system --home-dir ${quote(data)} --no-create-home --shell /usr/sbin/nologin ${user}`,
+          `chown -R ${user}: ${places}`
+        ]
+      : []),
+    `install -m 644 ${quote(`${folder}/${unit}`)} /etc/systemd/system/`,
+    `systemctl enable --now ${unit}`
+  ]
+  const note =
+    needsUser && home !== undefined
+      ? `\nnote: ${user} may not be able to read ${home}: install treeline elsewhere, such as in /opt, and then run this command from there`
+      : ''
+  return `or, with systemd, as root (the ${what} runs as ${user}):\n${lines.map(line => `  ${line}`).join('\n')}${note}`
+}
+
+function quote(path: string): string {
+  return /^[\w./@:+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,226 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { Stats } from 'node:fs'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ClientError, InputError } from '../relay-client/client-error.js'
+import { asObject } from '../relay-client/json-answer.js'
+import { type ClientAnswer, pathOf, type RelayClient } from '../relay-client/relay-client.js'
+import { errorCode } from '../values/failures/system-error.js'
+import type { FileKey } from '../values/ids.js'
+import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm, parseMetadata } from '../values/keys/file-metadata.js'
+import { readPublicKey, verifyFileSignature } from '../values/keys/file-signature.js'
+import { keyHashMatches } from '../values/keys/key-hash.js'
+import { FILE_METADATA_HEADER } from '../values/network/header-names.js'
+import { isoTime } from '../values/time/iso-time.js'
+import { type Destination, type DestinationRules, openDestination } from './places/destination.js'
+import { statIfThere } from './places/file-place.js'
+import type { Attributes, NewFile } from './places/new-file.js'
+import { openRegularFile, type RegularFile } from './places/regular-file.js'
+import { refuseSealed } from './sealed-magic.js'
+import { filePath } from './upload.js'
+
+/** The relay gives the file without its metadata: it may be anybody's. */
+export class UnverifiableError extends ClientError {
+  override name = 'UnverifiableError'
+}
+
+/** The file can be read with the private key of its target alone, and none was given. */
+export class SealedFileError extends InputError {
+  override name = 'SealedFileError'
+}
+
+export interface Download extends DestinationRules {
+  readonly fileKey: FileKey
+  readonly destination: string
+  /** X25519, 32 bytes: the file is sealed, and is opened. */
+  readonly openKey?: Uint8Array | undefined
+  /** Without a key: takes a sealed file as it is. */
+  readonly keepSealed?: boolean | undefined
+  /** As in the nodes list: the source's key must be this one. */
+  readonly sourceKeyHash?: string | undefined
+  /** The option or setting that {@link sourceKeyHash} comes from, for messages. */
+  readonly sourceKeyName: string
+  /** Takes a file of which the relay does not say who signed it. */
+  readonly allowUnverified?: boolean | undefined
+  /** An older file is not taken, and neither is one whose signature covers no time. Ms since 1970. */
+  readonly signedFromMs?: number | undefined
+  /** Called when the file has been verified, before it takes its place. @param signedAtMs where the signature covers it */
+  readonly onVerified?: ((signedAtMs: number | undefined) => Promise<void>) | undefined
+  /** Undefined: the mode of the former file, else what the umask leaves. */
+  readonly attributes?: Attributes | undefined
+  readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
+}
+
+/** Who says that the signature is by the source: an option, the nodes list of the relay, or nobody but the relay. */
+export type Voucher = 'option' | 'nodes list' | 'relay' | 'nobody'
+
+export interface Downloaded {
+  /** As transferred: sealed, if it was. */
+  readonly bytes: number
+  readonly voucher: Voucher
+  /** Of the file in its place. */
+  readonly stats: Stats
+  /** Whether it was written to a FIFO, a device or the output. */
+  readonly isStream: boolean
+}
+
+/**
+ * Fetches a file, verifies it, and puts it in place durably: whatever fails, the destination is as before.
+ * @throws {ClientError | RelayError} saying what is wrong with the file, or why there is none
+ */
+export async function downloadFile(client: RelayClient, download: Download): Promise<Downloaded> {
+  const destination = await openDestination(download.destination, download)
+  try {
+    const answer = await client.request({ method: 'GET', path: filePath(download.fileKey), isPatient: true })
+    try {
+      return await takeAnswer(client, answer, download, destination)
+    } catch (error) {
+      answer.body.on('error', () => undefined).destroy()
+      throw error
+    }
+  } finally {
+    await destination.close()
+  }
+}
+
+async function takeAnswer(
+  client: RelayClient,
+  answer: ClientAnswer,
+  download: Download,
+  destination: Destination
+): Promise<Downloaded> {
+  const metadata = metadataOf(answer, download)
+  const signedAtMs = metadata === undefined ? undefined : signedTime(metadata)
+  checkAge(signedAtMs, download)
+  const meter = new HashMeter(metadata?.algorithm ?? 'sha512', bytes => {
+    download.onProgress?.(bytes, Number(answer.headers['content-length']) || undefined)
+  })
+  const isPrivate = download.openKey !== undefined || download.attributes !== undefined
+  const file = await destination.create(isPrivate)
+  try {
+    await receive(answer, meter, file, download)
+    const voucher = metadata === undefined ? 'nobody' : await verify(client, metadata, download, meter.digest())
+    await download.onVerified?.(signedAtMs)
+    const stats = await destination.finish(file, download.attributes)
+    return { bytes: meter.bytes, voucher, stats, isStream: destination.isStream }
+  } catch (error) {
+    await file.discard()
+    throw error
+  }
+}
+
+/** Every hash under which a local file may have been shared. @returns undefined when there is no such file */
+export async function hashesOf(path: string): Promise<Record<HashAlgorithm, string> | undefined> {
+  const file = await openIfThere(path)
+  if (file === undefined) return undefined
+  const hashes = HASH_ALGORITHMS.map(name => [name, createHash(name)] as const)
+  try {
+    for await (const chunk of file.handle.createReadStream({ autoClose: false })) {
+      for (const [, hash] of hashes) hash.update(chunk as Buffer)
+    }
+  } finally {
+    await file.handle.close()
+  }
+  const [sha1 = '', sha256 = '', sha512 = ''] = hashes.map(([, hash]) => hash.digest('hex'))
+  return { sha1, sha256, sha512 }
+}
+
+async function openIfThere(path: string): Promise<RegularFile | undefined> {
+  if ((await statIfThere(path)) === undefined) return undefined
+  try {
+    return await openRegularFile(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function metadataOf(answer: ClientAnswer, { allowUnverified }: Download): FileMetadata | undefined {
+  const header = answer.headers[FILE_METADATA_HEADER]
+  if (typeof header === 'string') return parseMetadata(Buffer.from(header, 'base64').toString('utf8'))
+  if (allowUnverified === true) return undefined
+  throw new UnverifiableError('the relay does not say who signed the file, so it cannot be verified')
+}
+
+/** When it was signed, where that is part of what was signed (Ed25519). */
+function signedTime(metadata: FileMetadata): number | undefined {
+  return readPublicKey(metadata).kind === 'ed25519' ? metadata.signedAtMs : undefined
+}
+
+/** Whoever kept an older file, with its good signature, could hand it out again. */
+function checkAge(signedAtMs: number | undefined, { signedFromMs, fileKey }: Download): void {
+  if (signedFromMs === undefined || (signedAtMs !== undefined && signedAtMs >= signedFromMs)) return
+  const age = signedAtMs === undefined ? 'has a signature that covers no time' : `was signed at ${isoTime(signedAtMs)}`
+  const last = isoTime(signedFromMs)
+  throw new ClientError(
+    `${fileKey.fileId} of ${fileKey.source} ${age}, and one signed at ${last} was taken before: an older file is not taken again`
+  )
+}
+
+async function receive(
+  answer: ClientAnswer,
+  meter: HashMeter,
+  { handle }: NewFile,
+  { openKey, keepSealed, fileKey: { fileId, source } }: Download
+): Promise<void> {
+  const write = async (content: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of content) await handle.writeFile(chunk) // each after the one before
+  }
+  if (openKey === undefined && keepSealed === true) return pipeline(answer.body, meter, write)
+  if (openKey === undefined) {
+    const refusal = () => new SealedFileError(`${fileId} of ${source} is sealed`)
+    return pipeline(answer.body, meter, refuseSealed(refusal), write)
+  }
+  const { createOpenStream } = await import('./sealed-file.js')
+  await pipeline(answer.body, meter, createOpenStream(openKey), write)
+}
+
+async function verify(
+  client: RelayClient,
+  metadata: FileMetadata,
+  { fileKey, sourceKeyHash, sourceKeyName }: Download,
+  hash: Buffer
+): Promise<Voucher> {
+  const publicKey = readPublicKey(metadata)
+  verifyFileSignature(metadata, publicKey, fileKey, hash)
+  const listed = sourceKeyHash ?? (await listedKeyHash(client, fileKey.source))
+  if (listed === undefined) return 'relay'
+  if (keyHashMatches(publicKey.spkiDer, listed)) return sourceKeyHash === undefined ? 'nodes list' : 'option'
+  const from = sourceKeyHash === undefined ? "the relay's nodes list" : sourceKeyName
+  throw new ClientError(`${fileKey.fileId} is not signed by ${fileKey.source}: ${from} has another key for it`)
+}
+
+/** What the relay's nodes list says of the source, where we may ask. */
+async function listedKeyHash(client: RelayClient, source: string): Promise<string | undefined> {
+  const answer = await client.send({ method: 'GET', path: pathOf('nodes', source) })
+  let text = ''
+  for await (const chunk of answer.body) text += String(chunk)
+  if (answer.status !== 200) return undefined
+  const keyHash = asObject(JSON.parse(text), 'a node').key_hash
+  return typeof keyHash === 'string' ? keyHash : undefined
+}
+
+/** Hashes what passes. */
+class HashMeter extends Transform {
+  readonly #hash: Hash
+  bytes = 0
+
+  constructor(
+    algorithm: HashAlgorithm,
+    private readonly onBytes: (bytes: number) => void
+  ) {
+    super()
+    this.#hash = createHash(algorithm)
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
+    this.#hash.update(chunk)
+    this.bytes += chunk.length
+    this.onBytes(this.bytes)
+    done(null, chunk)
+  }
+
+  digest(): Buffer {
+    return this.#hash.digest()
+  }
+}

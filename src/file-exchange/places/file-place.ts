@@ -1,0 +1,74 @@
+import type { Stats } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { ClientError, InputError } from '../../relay-client/client-error.js'
+import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { notAFile } from './file-kind.js'
+import type { HeldFolder } from './held-folder.js'
+import { findPlace, ifThere } from './named-place.js'
+import { type FolderTrust, findTrusted } from './trusted-folder.js'
+
+/** Where a file goes: a folder that is held open, and a name in it. To be closed. */
+export class FilePlace {
+  private constructor(
+    /** As found, without symbolic links. */
+    readonly path: string,
+    readonly folder: HeldFolder,
+    readonly name: string,
+    /** What is there now; a regular file. */
+    readonly former: Stats | undefined
+  ) {}
+
+  /**
+   * The place of a path that a user or an administrator names. A symbolic link there is followed: what it leads to is
+   * written. With `trust`, each folder and link on the way is looked at.
+   * @throws {ClientError} when there is no folder, when what is there is no regular file, or is not to be trusted
+   */
+  static async open(path: string, trust?: FolderTrust): Promise<FilePlace> {
+    try {
+      const { folder, name } = trust === undefined ? await findPlace(path) : await findTrusted(resolve(path), trust)
+      try {
+        const former = await folder.find(name)
+        if (former !== undefined && !former.isFile()) throw notAFile(path, former)
+        return new FilePlace(join(folder.path, name), folder, name, former)
+      } catch (error) {
+        await folder.close()
+        throw error
+      }
+    } catch (error) {
+      if (error instanceof ClientError) throw error
+      throw cannotBeWritten(path, error)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.folder.close()
+  }
+}
+
+const NOT_ALLOWED = 'this user may not write there; change the mode of its folder, or run as its owner'
+
+/** Failed system calls in the words of whoever named the path. All else is of the disk. */
+const WHY: Readonly<Record<string, string>> = {
+  EACCES: NOT_ALLOWED,
+  EPERM: NOT_ALLOWED,
+  ENOTDIR: 'what its path has for a folder is none',
+  ELOOP: 'its symbolic links lead round in a circle',
+  ENAMETOOLONG: 'its name is too long'
+}
+
+export function cannotBeWritten(path: string, cause: unknown): ClientError {
+  const why = WHY[errorCode(cause) ?? '']
+  return why === undefined
+    ? new ClientError(`${path} cannot be written: ${errorMessage(cause)}`, { cause })
+    : new InputError(`${path} cannot be written: ${why}`, { cause })
+}
+
+/** What a path leads to, symbolic links followed; undefined where there is nothing. @throws {ClientError} */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await ifThere(stat(path))
+  } catch (error) {
+    throw cannotBeWritten(path, error)
+  }
+}

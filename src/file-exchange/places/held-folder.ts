@@ -1,0 +1,91 @@
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errorCode } from '../../values/failures/system-error.js'
+
+/** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
+const O_PATH = 0o10000000
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
+/** Of a folder: only the owner of a file in it, and the folder's, can rename or remove that. Node has no name for it. */
+export const STICKY = 0o1000
+const IS_LINUX = process.platform === 'linux'
+
+/**
+ * A folder that is held open: names in it mean this folder, also when someone renames it, or puts another one or a
+ * symbolic link in its place. To be closed.
+ */
+export class HeldFolder {
+  private constructor(
+    /** Where it was found, for messages. */
+    readonly path: string,
+    private readonly handle: FileHandle,
+    private readonly base: string
+  ) {}
+
+  /** Follows symbolic links, as any program does with a path that it is given. */
+  static async open(path: string): Promise<HeldFolder> {
+    return HeldFolder.#hold(path, path, 0, false)
+  }
+
+  /** The topmost folder, from where a path is walked down. @throws {Error} where folders cannot be held */
+  static async root(): Promise<HeldFolder> {
+    return HeldFolder.#hold('/', '/', O_NOFOLLOW, true)
+  }
+
+  /** A folder in this one. @throws {Error} ENOTDIR for a symbolic link as for any other file */
+  async openFolder(name: string): Promise<HeldFolder> {
+    return HeldFolder.#hold(join(this.path, name), this.at(name), O_NOFOLLOW, true)
+  }
+
+  /** The path by which a name in this folder is used. */
+  at(name: string): string {
+    return `${this.base}/${name}`
+  }
+
+  stat(): Promise<Stats> {
+    return this.handle.stat()
+  }
+
+  /** What has that name here, itself and not what a symbolic link leads to. */
+  async find(name: string): Promise<Stats | undefined> {
+    try {
+      return await lstat(this.at(name))
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  /** Makes the names in it survive a power cut. */
+  async sync(): Promise<void> {
+    const folder = await open(this.at('.'), O_RDONLY | O_DIRECTORY)
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close()
+  }
+
+  static async #hold(path: string, by: string, flags: number, mustHold: boolean): Promise<HeldFolder> {
+    const handle = await open(by, (IS_LINUX ? O_PATH : O_RDONLY) | O_DIRECTORY | flags)
+    try {
+      const base = `/proc/self/fd/${handle.fd}`
+      if (await isSame(handle, `${base}/.`)) return new HeldFolder(path, handle, base)
+      if (mustHold) throw new Error(`${path} cannot be held open: this needs Linux, with /proc`)
+      return new HeldFolder(path, handle, path)
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+}
+
+async function isSame(handle: FileHandle, path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined)
+  const { dev, ino } = await handle.stat()
+  return found?.dev === dev && found.ino === ino
+}

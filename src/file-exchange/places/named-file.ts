@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises'
+import { ClientError, InputError } from '../../relay-client/client-error.js'
+import { whyNotRead } from '../../values/failures/file-failure.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFile } from './regular-file.js'
+
+/**
+ * Which file of a command line cannot be read, why, and what to do.
+ * @param name of the argument or option, as in the usage: `<path>`, `--ca`
+ */
+export function whyUnreadable(name: string, path: string, error: unknown): string {
+  return `${name} ${path} cannot be read: ${whyNotRead(error)}`
+}
+
+/**
+ * A small text file that an option names, without a byte order mark. A pipe is as good: a shell names one for `<(…)`.
+ * @throws {InputError} when it cannot be read
+ */
+export async function readNamedFile(name: string, path: string): Promise<string> {
+  try {
+    return withoutByteOrderMark(await readFile(path, 'utf8'))
+  } catch (error) {
+    throw new InputError(whyUnreadable(name, path, error), { cause: error })
+  }
+}
+
+/** As {@link readNamedFile}, for a file that a configuration names: a regular one. @throws {InputError} */
+export async function readConfiguredFile(setting: string, path: string): Promise<string> {
+  try {
+    return withoutByteOrderMark(await readRegularFile(path, `${setting} ${path}`))
+  } catch (error) {
+    if (error instanceof ClientError) throw error
+    throw new InputError(whyUnreadable(setting, path, error), { cause: error })
+  }
+}

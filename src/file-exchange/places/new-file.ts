@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { ClientError } from '../../relay-client/client-error.js'
+import type { FilePlace } from './file-place.js'
+import type { HeldFolder } from './held-folder.js'
+import type { Owner } from './trusted-folder.js'
+
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants
+/** Permissions alone: what else a former file had (set-user-id and the like) was not given to the new one. */
+const PERMISSIONS = 0o777
+const PRIVATE = 0o600
+const ROOT = 0
+const AS_UMASK_SAYS = 0o666
+
+export interface Attributes {
+  /** Undefined: as the former file's, where it is that of root, of this process or of `owner`; of another user's, no more than it had. */
+  readonly mode?: number | undefined
+  /** Where there is no former file either; undefined: as it was made. */
+  readonly defaultMode?: number | undefined
+  /** Undefined: whoever this process is. */
+  readonly owner?: Owner | undefined
+}
+
+/** A file that is being written beside the one whose place it will take. To be put in place or discarded. */
+export class NewFile {
+  private constructor(
+    private readonly place: FilePlace,
+    private readonly name: string,
+    readonly handle: FileHandle
+  ) {}
+
+  /** @param isPrivate whether nobody else may read it before it is in place; it is in any case where a file's mode is taken */
+  static async create(place: FilePlace, isPrivate: boolean, name = temporaryName(place.name)): Promise<NewFile> {
+    const { former } = place
+    const mode = isPrivate || (former !== undefined && isTrusted(former)) ? PRIVATE : atMost(former, AS_UMASK_SAYS)
+    const handle = await open(place.folder.at(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
+    return new NewFile(place, name, handle)
+  }
+
+  /** Durable once it resolves. All is done to the open file: nobody can have it done to another one. @returns what it is now */
+  async putInPlace({ mode: given, defaultMode, owner }: Attributes = {}): Promise<Stats> {
+    const { folder, name, former } = this.place
+    const mode = given ?? (former !== undefined && isTrusted(former, owner) ? former.mode : atMost(former, defaultMode))
+    if (owner !== undefined) await this.handle.chown(owner.uid, owner.gid)
+    if (mode !== undefined) await this.handle.chmod(mode & PERMISSIONS)
+    await this.handle.sync()
+    await rename(folder.at(this.name), folder.at(name))
+    await folder.sync()
+    const stats = await this.handle.stat()
+    const placed = await folder.find(name)
+    await this.handle.close()
+    // Gone is well, who waits for a file may have taken it; and so is a later one of another process of the same user.
+    if (placed === undefined || (placed.isFile() && placed.uid === stats.uid)) return stats
+    throw new ClientError(`${this.place.path} was replaced by somebody else while it was put in place`)
+  }
+
+  /** Removes its name: it lives no longer than this process, however that ends, and cannot be put in place. */
+  async unname(): Promise<void> {
+    await removeIfThere(this.place.folder, this.name)
+  }
+
+  async discard(): Promise<void> {
+    await this.handle.close()
+    await this.unname()
+  }
+}
+
+/** Another user could have put the former file there, in a folder such as /tmp, to choose who may write the new one. */
+function isTrusted({ uid }: Stats, owner?: Owner): boolean {
+  return uid === ROOT || uid === process.geteuid?.() || uid === owner?.uid
+}
+
+/** A mode without what a former file kept from others. */
+function atMost<Mode extends number | undefined>(former: Stats | undefined, mode: Mode): Mode | number {
+  return former === undefined || mode === undefined ? mode : mode & (former.mode | PRIVATE)
+}
+
+/** A name that no one else uses in the same folder. */
+export function temporaryName(name: string): string {
+  return `.${name.slice(0, 200)}.${randomBytes(6).toString('hex')}~`
+}
+
+export async function removeIfThere(folder: HeldFolder, name: string): Promise<void> {
+  await rm(folder.at(name), { force: true })
+}

@@ -1,0 +1,84 @@
+import { readlink } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
+import type { ClientError } from '../../relay-client/client-error.js'
+import { HeldFolder } from './held-folder.js'
+
+/** A name, and the folder that it is in. The folder is to be closed. */
+export interface FoundName {
+  readonly folder: HeldFolder
+  readonly name: string
+}
+
+/** A symbolic link on the way down a path. */
+export interface FoundLink {
+  /** Where it is. */
+  readonly at: string
+  readonly uid: number
+  readonly target: string
+  /** Whether it stands for the whole path, not for a folder in it. */
+  readonly isEnd: boolean
+}
+
+/** What is looked at on the way down a path. Each throws to refuse the path. */
+export interface WalkRules {
+  /** @param isLast whether the last name of the path is in this one */
+  readonly checkFolder?: (folder: HeldFolder, isLast: boolean) => Promise<void>
+  /** Before a symbolic link is followed. */
+  readonly checkLink: (link: FoundLink) => void
+  /** @returns what is thrown where there is no folder `missing` */
+  readonly noFolder: (missing: string) => ClientError
+}
+
+const MAX_SYMBOLIC_LINKS = 40
+
+/**
+ * Walks down a path name by name, each folder held open before the next one, so that what was looked at is what is used.
+ * Symbolic links are followed, at the end of the path as well.
+ * @param path absolute @throws {ClientError} of the rules @throws {Error} of the system (ELOOP as well), or where folders cannot be held
+ */
+export async function walkPath(path: string, rules: WalkRules): Promise<FoundName> {
+  let names = namesOf(path)
+  let folder = await HeldFolder.root()
+  let links = 0
+  try {
+    for (;;) {
+      const [name = '.', ...rest] = names
+      const found = await folder.find(name)
+      const isLink = found?.isSymbolicLink() === true
+      const isLast = rest.length === 0 && !isLink
+      await rules.checkFolder?.(folder, isLast)
+      if (isLast) return { folder, name }
+      if (isLink) {
+        const target = await readlink(folder.at(name))
+        rules.checkLink({ at: join(folder.path, name), uid: found.uid, target, isEnd: rest.length === 0 })
+        links += 1
+        if (links > MAX_SYMBOLIC_LINKS) throw tooManyLinks()
+        names = [...namesOf(target), ...rest]
+        if (isAbsolute(target)) folder = await exchange(folder, HeldFolder.root())
+      } else if (found?.isDirectory() === true) {
+        names = rest
+        folder = await exchange(folder, folder.openFolder(name))
+      } else {
+        throw rules.noFolder(join(folder.path, name))
+      }
+    }
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
+}
+
+/** As a system call fails with it. */
+function tooManyLinks(): Error {
+  return Object.assign(new Error('too many levels of symbolic links'), { code: 'ELOOP' })
+}
+
+async function exchange(former: HeldFolder, next: Promise<HeldFolder>): Promise<HeldFolder> {
+  const opened = await next
+  await former.close()
+  return opened
+}
+
+function namesOf(path: string): string[] {
+  return path.split('/').filter(name => name !== '' && name !== '.')
+}

@@ -1,0 +1,41 @@
+import { constants, fstatSync, type Stats } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { Writable } from 'node:stream'
+import { ClientError, InputError } from '../../relay-client/client-error.js'
+import { kindOf } from './file-kind.js'
+import { statIfThere } from './file-place.js'
+import { checkLinks } from './named-place.js'
+
+const ROOT = 0
+
+/** Opens what is there to be written to; waits for whoever reads from a FIFO. */
+export type OpenStream = () => Promise<{ readonly writable: Writable; readonly mayEnd: boolean }>
+
+/**
+ * What is written to instead of being replaced, if that is at the path: a FIFO, a device, or the output of this command.
+ * @throws {InputError} when it belongs to another user, who would get what is written, or a link of another user leads there
+ */
+export async function findStream(path: string, euid = process.geteuid?.()): Promise<OpenStream | undefined> {
+  const found = await statIfThere(path)
+  if (found === undefined) return undefined
+  // Opened by its path, a redirected output would be another place in the same file.
+  if (isSame(found, fstatSync(1))) return async () => ({ writable: process.stdout, mayEnd: false })
+  if (isSame(found, fstatSync(2))) return async () => ({ writable: process.stderr, mayEnd: false })
+  if (!found.isFIFO() && !found.isCharacterDevice() && !found.isBlockDevice()) return undefined
+  if (found.uid !== ROOT && found.uid !== euid) {
+    throw new InputError(
+      `${path} is ${kindOf(found)} of user ${found.uid} and is not written to; name a file, or /dev/stdout and redirect that`
+    )
+  }
+  await checkLinks(path, euid)
+  return async () => {
+    const handle = await open(path, constants.O_WRONLY | constants.O_NOCTTY)
+    if (isSame(found, await handle.stat())) return { writable: handle.createWriteStream(), mayEnd: true }
+    await handle.close()
+    throw new ClientError(`${path} was replaced while the file was fetched`)
+  }
+}
+
+function isSame(one: Stats, other: Stats): boolean {
+  return one.dev === other.dev && one.ino === other.ino
+}

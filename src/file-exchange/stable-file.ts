@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
+import { ClientError, InputError } from '../relay-client/client-error.js'
+import type { HashAlgorithm } from '../values/keys/file-metadata.js'
+import { whyUnreadable } from './places/named-file.js'
+import { openRegularFile, type RegularFile } from './places/regular-file.js'
+
+const READ_BYTES = 256 * 1024
+
+/** A file that is open for reading, and is held to what it was when it was hashed. */
+export class StableFile {
+  private constructor(
+    readonly path: string,
+    private readonly handle: FileHandle,
+    readonly sizeBytes: number,
+    /** Also when an older file was moved over it. */
+    readonly modifiedAtMs: number
+  ) {}
+
+  /**
+   * To be closed by the caller.
+   * @param options.name how the caller's user names it, for messages
+   * @param options.openFile what opens it, where not just any path is followed
+   * @throws {InputError} when it is not there, or no regular file
+   */
+  static async open(path: string, options: OpenOptions): Promise<StableFile> {
+    const { handle, stats } = await openNamed(path, options)
+    return new StableFile(path, handle, stats.size, Math.max(stats.mtimeMs, stats.ctimeMs))
+  }
+
+  /** Hashes the whole content. @throws {ClientError} when it changes meanwhile */
+  async hash(algorithm: HashAlgorithm, onProgress?: (bytes: number) => void): Promise<string> {
+    const hash = createHash(algorithm)
+    let bytes = 0
+    for await (const chunk of this.#read()) {
+      hash.update(chunk)
+      bytes += chunk.length
+      onProgress?.(bytes)
+    }
+    if (bytes !== this.sizeBytes) throw this.#changed()
+    return hash.digest('hex')
+  }
+
+  /**
+   * The content once more. What it hashes to is compared before the last piece is given away, so that whoever waits
+   * for `sizeBytes` bytes never gets a whole file that is not the hashed one.
+   * @throws {ClientError} when it is no longer the content that had `hashValue`
+   */
+  async *content(algorithm: HashAlgorithm, hashValue: string): AsyncGenerator<Buffer, void> {
+    const hash = createHash(algorithm)
+    let bytes = 0
+    let held: Buffer | undefined
+    for await (const chunk of this.#read()) {
+      hash.update(chunk)
+      bytes += chunk.length
+      if (bytes > this.sizeBytes) throw this.#changed()
+      if (held !== undefined) yield held
+      held = Buffer.from(chunk)
+    }
+    if (bytes !== this.sizeBytes || hash.digest('hex') !== hashValue) throw this.#changed()
+    if (held !== undefined) yield held
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close()
+  }
+
+  async *#read(): AsyncGenerator<Buffer, void> {
+    const buffer = Buffer.allocUnsafe(READ_BYTES)
+    for (let position = 0; ; ) {
+      const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, position)
+      if (bytesRead === 0) return
+      position += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  }
+
+  #changed(): ClientError {
+    return new ClientError(`${this.path} changed while it was read: share it again once it is complete`)
+  }
+}
+
+interface OpenOptions {
+  readonly name: string
+  readonly openFile?: (path: string) => Promise<RegularFile>
+}
+
+async function openNamed(path: string, { name, openFile = openRegularFile }: OpenOptions): Promise<RegularFile> {
+  try {
+    return await openFile(path)
+  } catch (error) {
+    if (error instanceof ClientError) throw error
+    throw new InputError(whyUnreadable(name, path, error), { cause: error })
+  }
+}

@@ -1,0 +1,88 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Config } from '../config/config.js'
+import { whyNotRead } from '../values/failures/file-failure.js'
+import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { certificateBlocks } from '../values/keys/pem.js'
+import type { ClientCertificate } from './peer-trust.js'
+
+/** What reaching the neighbours needs of the configuration. */
+export type NeighboursConfig = Pick<Config, 'upstream' | 'neighbours'> & {
+  readonly general: Pick<
+    Config['general'],
+    | 'nodesCertsFile'
+    | 'httpsCertificateFile'
+    | 'httpsKeyFile'
+    | 'httpsPort'
+    | 'httpsIdleTimeoutMs'
+    | 'connectTimeoutMs'
+    | 'peerAuthentication'
+    | 'caPath'
+  > &
+    Partial<Pick<Config['general'], 'responseTimeoutMs'>>
+}
+
+/** The contents of the files that the configuration names, as far as connections to neighbours need them. */
+export interface PeerFiles {
+  readonly clientCertificate: ClientCertificate | undefined
+  /** PEM; undefined for the system's own. */
+  readonly ca: string | undefined
+  /** DER. Empty when none is known; then `upstreamProblem` says why. */
+  readonly upstreamPins: readonly Buffer[]
+  readonly upstreamProblem: string | undefined
+}
+
+/**
+ * The policy server's certificate may be missing: then it alone cannot be reached.
+ * @throws {Error} naming the file, when our own certificate or the CA file cannot be read
+ */
+export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles> {
+  const { httpsCertificateFile, httpsKeyFile, caPath, peerAuthentication } = config.general
+  const upstream = await readUpstreamPins(config)
+  return {
+    clientCertificate:
+      httpsCertificateFile === undefined || httpsKeyFile === undefined
+        ? undefined
+        : {
+            cert: await readText('general.https_certificate_file', httpsCertificateFile),
+            key: await readText('general.https_key_file', httpsKeyFile)
+          },
+    ca:
+      caPath === undefined || peerAuthentication !== 'cert_validation'
+        ? undefined
+        : await readText('general.ca_path', caPath),
+    ...upstream
+  }
+}
+
+async function readUpstreamPins(
+  config: NeighboursConfig
+): Promise<Pick<PeerFiles, 'upstreamPins' | 'upstreamProblem'>> {
+  if (config.upstream === undefined || config.general.peerAuthentication !== 'cert_pinning') {
+    return { upstreamPins: [], upstreamProblem: undefined }
+  }
+  const file = config.upstream.serverCertificateFile
+  if (file === undefined) {
+    return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
+  }
+  try {
+    const upstreamPins = parseCertificates(withoutByteOrderMark(await readFile(file, 'utf8')))
+    if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
+    return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
+  } catch (error) {
+    const problem = `cannot read ${file} (output.upstream.server_certificate_file): ${whyNotRead(error)}`
+    return { upstreamPins: [], upstreamProblem: problem }
+  }
+}
+
+function parseCertificates(pem: string): Buffer[] {
+  return certificateBlocks(pem).map(text => new X509Certificate(text).raw)
+}
+
+async function readText(setting: string, file: string): Promise<string> {
+  try {
+    return withoutByteOrderMark(await readFile(file, 'utf8'))
+  } catch (error) {
+    throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
+  }
+}

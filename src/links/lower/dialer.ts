@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LinkToUpper } from '../../hops/hop.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import type { Logger } from '../../values/logger.js'
+import { jittered } from '../../values/time/jitter.js'
+import { LinkRefusedError } from '../wire/challenge.js'
+import type { LowerEnd } from './lower-link.js'
+import { type HandshakeOptions, introduce } from './lower-link.js'
+import { openWebSocket, type Upper } from './open-web-socket.js'
+
+/** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
+export const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
+/** A link that stood this long was a good one: the waits begin anew. */
+const SETTLED_MS = 60_000
+
+export interface DialerOptions {
+  /** Asked for each attempt, so that a renewed certificate or address counts at once. */
+  readonly upper: () => Promise<Upper>
+  readonly handshake: () => Promise<HandshakeOptions>
+  readonly end: LowerEnd
+  /** Chooses where the next attempt goes, which `upper` then gives. */
+  readonly follower?: LinkFollower | undefined
+  readonly logger: Logger
+  readonly now?: () => number
+  readonly random?: () => number
+  readonly backoff?: { readonly firstMs: number; readonly maxMs: number }
+  /** Resolves after so long, or when the signal aborts. */
+  readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Told of each attempt, and waited for. Does not reject. */
+export interface LinkFollower {
+  opened(): Promise<void>
+  /**
+   * @param refusedBy id of the relay that refused the link; undefined when it was lost, or nobody could be reached
+   * @returns whether there is reason now to try again soon
+   */
+  ended(refusedBy: string | undefined, signal: AbortSignal): Promise<boolean>
+}
+
+interface Ending {
+  /** Why there is no link any more. */
+  readonly reason: string
+  readonly refusedBy?: string
+}
+
+export interface LinkStatus {
+  readonly isConnected: boolean
+  /** Of the present state. */
+  readonly sinceMs: number
+  /** Why there is none now; undefined while there is one. */
+  readonly reason: string | undefined
+}
+
+interface UpperSecret {
+  /** `https://host:port`: nobody else is shown it. */
+  readonly origin: string
+  readonly secret: string
+}
+
+/** Holds one link to the upper side: opens it, and opens it again whenever it was lost. */
+export class Dialer implements LinkToUpper {
+  readonly #stopping = new AbortController()
+  readonly #now: () => number
+  readonly #listeners = new Set<(status: LinkStatus) => void>()
+  #status: LinkStatus
+  #secret: UpperSecret | undefined
+  #ended: Promise<void> | undefined
+  #giveUp: (reason: string) => void = () => undefined
+
+  constructor(private readonly options: DialerOptions) {
+    this.#now = options.now ?? (() => performance.now())
+    this.#status = { isConnected: false, sinceMs: this.#now(), reason: 'not tried yet' }
+  }
+
+  get status(): LinkStatus {
+    return this.#status
+  }
+
+  /** What the link that stands was given for requests of our own; kept in memory alone. */
+  secretFor(address: string): string | undefined {
+    const isItsOwn = this.#secret !== undefined && new URL(address).origin === this.#secret.origin
+    return isItsOwn ? this.#secret?.secret : undefined
+  }
+
+  get isAwaited(): boolean {
+    return !this.#status.isConnected
+  }
+
+  /** @returns a function that ends this */
+  onChange(listener: (status: LinkStatus) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  start(): void {
+    this.#ended ??= this.#run()
+  }
+
+  /** Gives up the link that stands, if one does, and opens another one, as the options are now. */
+  redial(reason: string): void {
+    this.#giveUp(reason)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#ended
+  }
+
+  /** Opens one more lane of a link. @throws {Error} when it cannot be opened */
+  async openLane(linkId: string): Promise<void> {
+    const { end } = this.options
+    const handshake = await this.options.handshake()
+    await openWebSocket(await this.options.upper(), this.#stopping.signal, opened =>
+      introduce(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket))
+    )
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    const { firstMs, maxMs } = this.options.backoff ?? BACKOFF
+    let delayMs = firstMs
+    while (!signal.aborted) {
+      const triedAtMs = this.#now()
+      const { reason, refusedBy } = await this.#holdOne()
+      if (signal.aborted) break
+      if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) delayMs = firstMs
+      this.#set({ isConnected: false, sinceMs: this.#status.isConnected ? this.#now() : triedAtMs, reason })
+      if ((await this.options.follower?.ended(refusedBy, signal)) === true) delayMs = firstMs
+      const { random = Math.random, wait = sleepUntilAborted } = this.options
+      await wait(jittered(delayMs, random), signal)
+      delayMs = Math.min(maxMs, delayMs * 2)
+    }
+    this.#set({ isConnected: false, sinceMs: this.#now(), reason: 'stopping' })
+  }
+
+  async #holdOne(): Promise<Ending> {
+    const { end, follower, logger } = this.options
+    const { signal } = this.#stopping
+    try {
+      const upper = await this.options.upper()
+      const handshake = await this.options.handshake()
+      const { socket, ended, secret } = await openWebSocket(upper, signal, opened =>
+        introduce(opened, handshake, { purpose: 'link' }, welcome => ({
+          socket: opened.socket,
+          secret: welcome.secret,
+          ended: end.serveLink(opened.socket, welcome) // in an object: alone, it would be awaited here
+        }))
+      )
+      this.#secret = secret === undefined ? undefined : { origin: httpsOrigin(upper.url), secret }
+      await follower?.opened()
+      this.#set({ isConnected: true, sinceMs: this.#now(), reason: undefined })
+      logger.info({ url: upper.url }, 'link opened')
+      const givenUp = new Promise<string>(resolve => {
+        this.#giveUp = resolve
+      })
+      const reason = await Promise.race([ended, givenUp])
+      this.#secret = undefined
+      socket.terminate()
+      if (!signal.aborted) logger.warn({ url: upper.url, reason }, 'link lost')
+      return { reason }
+    } catch (error) {
+      const reason = errorMessage(error)
+      if (!signal.aborted && reason !== this.#status.reason) logger.warn({ reason }, 'no link')
+      return error instanceof LinkRefusedError ? { reason, refusedBy: error.relay } : { reason }
+    }
+  }
+
+  #set(status: LinkStatus): void {
+    const changed = status.isConnected !== this.#status.isConnected
+    this.#status = status
+    if (changed) for (const listener of this.#listeners) listener(status)
+  }
+}
+
+/** @param url `wss://host:port` */
+function httpsOrigin(url: string): string {
+  return new URL(url.replace(/^wss:/, 'https:')).origin
+}
+
+function sleepUntilAborted(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal }).catch(() => undefined) // aborted: the dialer stops
+}

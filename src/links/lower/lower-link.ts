@@ -1,0 +1,179 @@
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
+import {
+  createServer as createHttp2Server,
+  type Http2Server,
+  type Http2Session,
+  type ServerHttp2Session,
+  type ServerHttp2Stream
+} from 'node:http2'
+import type { WebSocket } from 'ws'
+import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
+import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
+import { nextText } from '../wire/await-message.js'
+import {
+  answerChallenge,
+  ChallengeError,
+  type Credentials,
+  checkUpper,
+  formatNoVersion,
+  type Purpose,
+  parseChallenge,
+  parseWelcome,
+  type Welcome
+} from '../wire/challenge.js'
+import { Pings } from '../wire/heartbeat.js'
+import { LinkEnding } from '../wire/link-ending.js'
+import {
+  HANDSHAKE_LIMIT_MS,
+  LANE_REQUEST_PATH,
+  MAX_STREAMS,
+  SESSION_WINDOW_BYTES,
+  STREAM_WINDOW_BYTES
+} from '../wire/protocol.js'
+import { LinkLostError, SocketStream } from '../wire/web-socket-stream.js'
+import type { OpenedSocket } from './open-web-socket.js'
+
+export interface HandshakeOptions {
+  readonly credentials: Credentials
+  readonly program: string
+  readonly versions?: VersionRange | undefined
+}
+
+/** The lower side of the handshake. `take` is called in the turn of the welcome, so that it misses nothing. */
+export async function introduce<T>(
+  { socket, seen }: OpenedSocket,
+  options: HandshakeOptions,
+  what: { readonly purpose: Purpose; readonly link?: string },
+  take: (welcome: Welcome) => T
+): Promise<T> {
+  const versions = options.versions ?? LINK_VERSIONS
+  const challenge = await nextText(socket, HANDSHAKE_LIMIT_MS, parseChallenge)
+  const version = commonVersion(versions, challenge.versions)
+  if (version === undefined) {
+    await new Promise<void>(resolve => socket.send(formatNoVersion(versions), () => resolve()))
+    throw new ChallengeError(describeMismatch(challenge.relay, challenge.versions, versions))
+  }
+  checkUpper(challenge, seen)
+  const { credentials, program } = options
+  socket.send(JSON.stringify(answerChallenge(challenge, credentials, seen, { version, program, ...what })))
+  return nextText(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
+}
+
+export interface LowerEndOptions {
+  /** Serves what comes over links, HTTP/2 and HTTP/1.1 alike. */
+  readonly routing: RequestListener
+  /** Opens one more lane of the link that asked. */
+  readonly openLane: (linkId: string) => Promise<void>
+}
+
+/** Serves the requests of the upper side: over links by HTTP/2, over lanes by HTTP/1.1, into the same routes. */
+export class LowerEnd {
+  readonly #http2: Http2Server
+  readonly #http1: Server
+  readonly #links = new WeakMap<Http2Session, string>()
+  /** Connections that are links or lanes: whoever asks over them is the upper side. */
+  readonly #trusted = new WeakSet<object>()
+
+  #activeRequests = 0
+
+  constructor({ routing: route, openLane }: LowerEndOptions) {
+    const routing: RequestListener = (request, response) => {
+      this.#activeRequests += 1
+      response.once('close', () => {
+        this.#activeRequests -= 1
+      })
+      route(request, response)
+    }
+    this.#http1 = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 0 }, routing)
+    this.#http1.maxHeadersCount = MAX_HEADERS_OFF
+    this.#http2 = createHttp2Server(
+      {
+        settings: {
+          enablePush: false,
+          headerTableSize: 0,
+          initialWindowSize: STREAM_WINDOW_BYTES,
+          maxConcurrentStreams: MAX_STREAMS,
+          maxHeaderListSize: 32 * 1024
+        },
+        maxDeflateDynamicTableSize: 0,
+        maxSessionMemory: 16
+      },
+      (request, response) => {
+        const linkId = request.stream.session === undefined ? undefined : this.#links.get(request.stream.session)
+        tellBrokenAnswers(response.stream)
+        if (request.url !== LANE_REQUEST_PATH) return void routing(request as never, response as never)
+        request.resume()
+        openLane(linkId ?? '').then(
+          () => answerAlone(response.stream, 204),
+          () => answerAlone(response.stream, 503)
+        )
+      }
+    )
+    this.#http2.on('sessionError', () => undefined) // the link's end tells
+  }
+
+  get activeRequests(): number {
+    return this.#activeRequests
+  }
+
+  /** Whether a request came over one of these. @param request Node's, of HTTP/1.1 or HTTP/2 */
+  isFromAbove(request: { readonly socket?: unknown; readonly stream?: { readonly session?: unknown } }): boolean {
+    const session = request.stream?.session
+    if (typeof session === 'object' && session !== null) return this.#trusted.has(session)
+    return typeof request.socket === 'object' && request.socket !== null && this.#trusted.has(request.socket)
+  }
+
+  /** Serves a link until it ends. @returns when it has, with the reason; never rejects */
+  serveLink(socket: WebSocket, welcome: Welcome): Promise<string> {
+    let onFlood: (reason: string) => void = () => socket.terminate()
+    const stream = new SocketStream(socket, { framesOf: 'server', onFlood: reason => onFlood(reason) })
+    const ending = new LinkEnding(socket)
+    return new Promise(resolve => {
+      this.#http2.once('session', (session: ServerHttp2Session) => {
+        this.#links.set(session, welcome.link)
+        this.#trusted.add(session)
+        session.setLocalWindowSize(SESSION_WINDOW_BYTES)
+        session.setTimeout(0)
+        const breakOff = (reason: string) => {
+          ending.note(reason)
+          session.destroy(new LinkLostError(reason))
+        }
+        onFlood = breakOff
+        session.on('stream', request => request.once('close', () => stream.idle.requestEnded()))
+        const pings = new Pings(
+          { socket, stream, everyMs: welcome.pingMs, asksAlways: true },
+          { ask: () => socket.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }
+        )
+        session.once('close', () => pings.stop())
+        resolve(ending.of(session))
+      })
+      this.#http2.emit('connection', stream)
+    })
+  }
+
+  serveLane(socket: WebSocket): void {
+    const stream = new SocketStream(socket, { isBulk: true })
+    this.#trusted.add(stream)
+    stream.on('error', () => undefined)
+    this.#http1.emit('connection', stream)
+  }
+
+  close(): void {
+    this.#http1.closeAllConnections()
+  }
+}
+
+/** Of the link's own request, which no route sees. */
+function answerAlone(stream: ServerHttp2Stream, status: number): void {
+  if (!stream.destroyed && !stream.closed) stream.respond({ ':status': status }, { endStream: true })
+}
+
+/**
+ * Node tells the other side that a stream which is destroyed without an error, as Fastify does with an answer that it
+ * cannot bring to its end, ended well: what was sent so far would pass for the whole.
+ */
+function tellBrokenAnswers(stream: ServerHttp2Stream): void {
+  const destroy = stream.destroy.bind(stream)
+  stream.destroy = error =>
+    destroy(error ?? (stream.writableEnded ? undefined : new LinkLostError('the answer broke off')))
+}

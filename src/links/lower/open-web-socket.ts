@@ -1,0 +1,85 @@
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { WebSocket } from 'ws'
+import { describeConnectionFailure } from '../../values/network/connection-failure.js'
+import { type SeenUpper, seenUpper } from '../wire/challenge.js'
+import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
+import { proxyFor } from './proxy.js'
+
+/** The upper side, and how it proves who it is. */
+export interface Upper {
+  /** `wss://host:port`, without a path. */
+  readonly url: string
+  /** Trust, and our own certificate. */
+  readonly tls: ConnectionOptions
+  /** SHA-256 of the leaf certificates that are accepted, lower-case hex; undefined: `tls` decides alone. */
+  readonly pins: ReadonlySet<string> | undefined
+}
+
+/** Of whom nothing is known yet but what TLS says. */
+export interface OpenedSocket {
+  readonly socket: WebSocket
+  readonly seen: SeenUpper
+}
+
+/**
+ * Opens a WebSocket to the upper side.
+ * @param use called in the turn in which it opens, since the first message may have come with it
+ * @returns what `use` gives
+ * @throws {Error} whose message is for a user
+ */
+export async function openWebSocket<T>(
+  upper: Upper,
+  signal: AbortSignal,
+  use: (opened: OpenedSocket) => Promise<T>
+): Promise<T> {
+  signal.throwIfAborted()
+  const url = `${upper.url}${REGISTER_PATH}`
+  const socket = new WebSocket(url, {
+    ...upper.tls,
+    minVersion: 'TLSv1.3',
+    agent: proxyFor(url),
+    ...WEB_SOCKET_LIMITS,
+    handshakeTimeout: HANDSHAKE_LIMIT_MS,
+    followRedirects: false
+  })
+  const onAbort = () => {
+    if (socket.readyState === WebSocket.OPEN) socket.close(CLOSE.stopping, 'it is stopping')
+    else socket.terminate()
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  socket.once('close', () => signal.removeEventListener('abort', onAbort))
+  return new Promise((resolve, reject) => {
+    let wrong: Error | undefined
+    let seen = seenUpper(undefined, false)
+    socket.on('error', error =>
+      reject(wrong ?? new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error }))
+    )
+    socket.once('unexpected-response', (_request, response) => {
+      response.destroy()
+      wrong = new Error(
+        `${upper.url} answered ${response.statusCode}: no Treeline relay that takes links listens there`
+      )
+      socket.terminate()
+      reject(wrong)
+    })
+    socket.once('upgrade', response => {
+      const leaf = (response.socket as TLSSocket).getPeerX509Certificate?.()
+      seen = seenUpper(leaf?.raw, upper.pins !== undefined)
+      wrong = refusalOf(seen, upper)
+      if (wrong !== undefined) socket.terminate()
+    })
+    socket.once('open', () => {
+      if (wrong !== undefined) return reject(wrong)
+      const used = use({ socket, seen })
+      used.catch(() => socket.terminate()) // the other side need not close it
+      resolve(used)
+    })
+    socket.once('close', () => reject(wrong ?? new Error(`${upper.url} closed the connection`)))
+  })
+}
+
+/** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
+function refusalOf({ fingerprint: shown }: SeenUpper, { pins, url }: Upper): Error | undefined {
+  if (pins === undefined || pins.has(shown)) return undefined
+  return new Error(`${url} presents a certificate (sha256:${shown}) that is not the one of the policy server`)
+}

@@ -1,0 +1,85 @@
+import { LinkLostError, type SocketStream } from '../wire/web-socket-stream.js'
+
+interface Waiter {
+  readonly resolve: (lane: SocketStream) => void
+  readonly reject: (error: Error) => void
+  readonly timer: NodeJS.Timeout
+}
+
+/** The lanes of one link: those that nobody uses, and those who wait for one. */
+export class LaneQueue {
+  readonly #open = new Set<SocketStream>()
+  readonly #idle: SocketStream[] = []
+  readonly #waiting = new Set<Waiter>()
+  #endedRead = 0
+  #endedWritten = 0
+  #isClosed = false
+
+  constructor(private readonly max: number) {}
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  get readBytes(): number {
+    return [...this.#open].reduce((sum, lane) => sum + lane.readBytes, this.#endedRead)
+  }
+
+  get writtenBytes(): number {
+    return [...this.#open].reduce((sum, lane) => sum + lane.writtenBytes, this.#endedWritten)
+  }
+
+  /** @returns false when there are too many */
+  add(lane: SocketStream): boolean {
+    if (this.#open.size >= this.max) return false
+    this.#open.add(lane)
+    lane.on('error', () => undefined) // whoever uses it is told
+    lane.once('close', () => this.#forget(lane))
+    const [waiter] = this.#waiting
+    if (waiter === undefined) {
+      this.#idle.push(lane)
+    } else {
+      this.#waiting.delete(waiter)
+      clearTimeout(waiter.timer)
+      waiter.resolve(lane)
+    }
+    return true
+  }
+
+  /** @returns whether one was idle, and the promise of it; it rejects when none comes within `limitMs` */
+  take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<SocketStream> } {
+    const idle = this.#idle.pop()
+    if (idle !== undefined) return { isReady: true, lane: Promise.resolve(idle) }
+    if (this.#isClosed) return { isReady: true, lane: Promise.reject(new LinkLostError('the link was closed')) }
+    const lane = new Promise<SocketStream>((resolve, reject) => {
+      const waiter: Waiter = {
+        resolve,
+        reject,
+        timer: setTimeout(() => {
+          this.#waiting.delete(waiter)
+          reject(new LinkLostError(`no lane came within ${limitMs} ms`))
+        }, limitMs)
+      }
+      this.#waiting.add(waiter)
+    })
+    return { isReady: false, lane }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const { timer, reject } of this.#waiting) {
+      clearTimeout(timer)
+      reject(new LinkLostError('the link was closed'))
+    }
+    this.#waiting.clear()
+    for (const lane of this.#open) lane.destroy()
+  }
+
+  #forget(lane: SocketStream): void {
+    this.#open.delete(lane)
+    this.#endedRead += lane.readBytes
+    this.#endedWritten += lane.writtenBytes
+    const place = this.#idle.indexOf(lane)
+    if (place !== -1) this.#idle.splice(place, 1)
+  }
+}

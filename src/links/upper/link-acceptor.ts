@@ -1,0 +1,272 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { LogLimit } from '../../values/log-limit.js'
+import type { Logger } from '../../values/logger.js'
+import { sourceOf } from '../../values/network/source-address.js'
+import { LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
+import { nextText } from '../wire/await-message.js'
+import {
+  type Challenge,
+  ChallengeError,
+  type ClientProof,
+  checkAnswer,
+  type Identity,
+  makeChallenge,
+  parseIdentity,
+  type Welcome
+} from '../wire/challenge.js'
+import { IdleBudget } from '../wire/idle-budget.js'
+import {
+  CLOSE,
+  HANDSHAKE_LIMIT_MS,
+  MAX_LANES,
+  MAX_REPLICAS,
+  PING_EVERY_MS,
+  WEB_SOCKET_LIMITS
+} from '../wire/protocol.js'
+import { createTurns } from '../wire/work-queue.js'
+import { EndSpreader } from './disconnect-throttle.js'
+import { asksForLink } from './is-link-upgrade.js'
+import { nextLinkId } from './link-id.js'
+import type { LinkObserver } from './link-observer.js'
+import type { LinkRegistry } from './link-registry.js'
+import { Handshakes } from './pending-handshakes.js'
+import { type LinkOwner, UpperLink } from './upper-link.js'
+
+/** A certificate and a signature take about a millisecond, and thousands may come at once. */
+const inProofTurns = createTurns(4)
+
+/** Whose link it will be, or why there will be none. */
+export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
+
+interface Refusal {
+  /** One of {@link CLOSE}. */
+  readonly code: number
+  readonly reason: string
+}
+
+/** A connection that became a WebSocket. */
+interface Opened {
+  /** Of the caller, which a proxy may have passed on. */
+  readonly source: string
+  readonly remoteAddress: string
+  readonly below: Duplex
+}
+
+export interface LinkAcceptorOptions {
+  readonly selfId: string
+  readonly registry: LinkRegistry
+  /** Looks it up, before its holder has proved to have the key. @param certificate DER */
+  readonly admit: (certificate: Buffer) => Admission
+  /** Decides by the token alone; key and id are well-formed. Undefined: no clients are taken. */
+  readonly admitClient?: (client: ClientProof) => Admission
+  /** What a caller is told apart by from others where bounds are shared. @default by where the connection comes from */
+  readonly sourceOfCaller?: (request: IncomingMessage) => string
+  readonly observer?: LinkObserver | undefined
+  readonly logger: Logger
+  readonly now?: () => number
+  readonly versions?: VersionRange | undefined
+  readonly pingMs?: number
+}
+
+export interface LinkAcceptor {
+  /** Whether a request to upgrade is for a link. */
+  takes(request: IncomingMessage): boolean
+  /** For the `upgrade` event of a server. Whatever does not ask for a link is refused. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  close(): void
+}
+
+/** Where relays, nodes and clients open their links: the upper side of the handshake. */
+export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
+  const {
+    selfId,
+    registry,
+    logger,
+    observer,
+    sourceOfCaller = sourceOfConnection,
+    now = Date.now,
+    versions = LINK_VERSIONS,
+    pingMs = PING_EVERY_MS
+  } = options
+  const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
+  const handshakes = new Handshakes(() => performance.now())
+  const spreader = new EndSpreader()
+  const refusals = new LogLimit(logger)
+  let isClosed = false
+
+  async function shakeHands(socket: WebSocket, { source, remoteAddress, below }: Opened): Promise<void> {
+    const challenge = makeChallenge(selfId, versions)
+    // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
+    const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
+      socket.pause()
+      return text
+    })
+    socket.send(JSON.stringify(challenge))
+    const text = await answer
+    await new Promise<void>(resolve => inProofTurns(resolve))
+    socket.resume() // nothing comes within this turn; one that is refused has to hear of it
+    // A link whose socket has ended already would never hear of its end.
+    if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')
+    const identity = parseIdentity(text, versions)
+    const admission = versionRefusal(identity.version, versions) ?? admissionOf(challenge, identity, below, options)
+    const refusal = take(socket, remoteAddress, identity, admission)
+    if (refusal === undefined) return
+    refusals.warn(source, { remoteAddress, reason: refusal.reason }, 'no link')
+    observer?.refused()
+    refuse(socket, refusal)
+  }
+
+  function take(
+    socket: WebSocket,
+    remoteAddress: string,
+    identity: Identity,
+    admission: Admission
+  ): Refusal | undefined {
+    if (isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
+    const { version, program, purpose } = identity
+    if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
+    const { owner } = admission
+    if (purpose === 'lane') return takeLane(socket, identity, owner)
+    if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
+    if (registry.hasAllReplicas(owner)) {
+      return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
+    }
+    const id = nextLinkId()
+    const secret = owner.kind === 'client' ? {} : { secret: registry.secretFor(id) }
+    const welcome: Welcome = { treeline: 'welcome', link: id, pingMs, ...secret }
+    socket.send(JSON.stringify(welcome))
+    const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
+    const told = { id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
+    const link = new UpperLink(told)
+    registry.add(link)
+    logger.info({ id: owner.id, kind: owner.kind, remoteAddress }, 'link opened')
+    void link.closed.then(reason => {
+      logger.info({ id: owner.id, kind: owner.kind, remoteAddress, reason }, 'link lost')
+    })
+    return undefined
+  }
+
+  function takeLane(socket: WebSocket, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
+    const link = registry.byId(linkId)
+    if (link === undefined || !isSameOwner(link.owner, owner)) {
+      return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
+    }
+    if (!link.isOpen || link.lanes >= MAX_LANES) {
+      return { code: CLOSE.full, reason: `its link is closing, or has ${MAX_LANES} lanes already` }
+    }
+    socket.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs }))
+    link.addLane(socket)
+    return undefined
+  }
+
+  function statusFor(request: IncomingMessage, source: string): string | undefined {
+    if (!asksForLink(request)) return '404 Not Found'
+    // Whoever is refused comes again after its backoff.
+    return isClosed || !handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
+  }
+
+  return {
+    takes: asksForLink,
+    upgrade(request, socket, head) {
+      socket.on('error', ignore)
+      const source = sourceOfCaller(request)
+      const status = statusFor(request, source)
+      if (status !== undefined) {
+        observer?.refused()
+        refuseUpgrade(socket, status)
+        return
+      }
+      spreader.watch(socket)
+      const remoteAddress = addressOf(request)
+      server.handleUpgrade(request, socket, head, webSocket => {
+        webSocket.on('error', ignore) // `close` follows
+        handshakes.add(webSocket, source)
+        const stopLimiting = limitPings(webSocket)
+        shakeHands(webSocket, { source, remoteAddress, below: socket })
+          .catch((error: unknown) => {
+            const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
+            const err = error instanceof ChallengeError ? undefined : error
+            refusals.warn(source, { remoteAddress, reason, err }, 'no link')
+            observer?.refused()
+            refuse(webSocket, { code: CLOSE.refused, reason })
+          })
+          .finally(() => {
+            handshakes.remove(webSocket)
+            stopLimiting()
+          })
+      }) // where it is no WebSocket that was asked for, ws has answered
+    },
+    close() {
+      isClosed = true
+      handshakes.endAll(CLOSE.stopping, 'the relay is stopping')
+      registry.closeAll(CLOSE.stopping, 'the relay is stopping')
+    }
+  }
+}
+
+function versionRefusal(version: number, { oldest, newest }: VersionRange): Admission | undefined {
+  if (version >= oldest && version <= newest) return undefined
+  return { refused: `version ${version} of the link is not one of ${oldest} to ${newest}` }
+}
+
+/** @param below the connection under the WebSocket @throws {ChallengeError} when what it says of itself is not proved */
+function admissionOf(
+  challenge: Challenge,
+  identity: Identity,
+  below: Duplex,
+  { admit, admitClient }: Pick<LinkAcceptorOptions, 'admit' | 'admitClient'>
+): Admission {
+  if (!('client' in identity)) {
+    const admission = admit(Buffer.from(identity.certificate, 'base64'))
+    if ('owner' in admission) checkAnswer(challenge, identity, ownFingerprint(below)) // not for strangers: it takes time
+    return admission
+  }
+  return admitClient?.(identity.client) ?? { refused: 'this relay takes no clients' }
+}
+
+/** Of the certificate that this very connection was shown; undefined where the TLS does not end here. */
+function ownFingerprint(below: Duplex): string | undefined {
+  const own = below instanceof TLSSocket ? below.getX509Certificate() : undefined
+  return own?.fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
+function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
+  if (a.kind === 'client') return b.kind === 'client' && a.id === b.id && a.clientId === b.clientId
+  return a.kind === b.kind && a.id === b.id
+}
+
+/** Until it is a link, which limits them itself. @returns a function that ends this */
+function limitPings(socket: WebSocket): () => void {
+  const idle = new IdleBudget(() => 0)
+  const note = () => {
+    if (!idle.spend()) socket.terminate()
+  }
+  socket.on('ping', note).on('pong', note)
+  return () => void socket.off('ping', note).off('pong', note)
+}
+
+/** One for all, since there are thousands. */
+function ignore(): void {}
+
+function sourceOfConnection({ socket }: IncomingMessage): string {
+  return sourceOf(socket.remoteAddress ?? '')
+}
+
+/** With the port: it tells one connection of a machine from the next. */
+function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+}
+
+/** A close reason may have 123 bytes (RFC 6455, section 5.5), so the whole of it goes as a message. */
+function refuse(socket: WebSocket, { code, reason }: Refusal): void {
+  if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ treeline: 'refused', reason }))
+  socket.close(code)
+}
+
+function refuseUpgrade(socket: Duplex, status: string): void {
+  const answer = `HTTP/1.1 ${status}\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n`
+  socket.end(answer, () => socket.destroy()) // or it stays for as long as the other side likes
+}

@@ -1,0 +1,230 @@
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
+import type { Pool } from 'undici'
+import type { WebSocket } from 'ws'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { type Pinged, Pings } from '../wire/heartbeat.js'
+import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '../wire/protocol.js'
+import { describeClose, endSocket, LinkLostError, SocketStream } from '../wire/web-socket-stream.js'
+import { inTurns } from '../wire/work-queue.js'
+import { LaneQueue } from './lane-pool.js'
+import { answerOf, type LinkAnswer, type LinkRequest, openSession, sendBody } from './link-request.js'
+import { LinkRequestError } from './link-request-error.js'
+
+/** Whose link it is. A client's key is a name of its own, never a node's. */
+export type LinkOwner =
+  | { readonly kind: 'relay' | 'node'; readonly id: string }
+  | { readonly kind: 'client'; readonly id: string; readonly clientId: string }
+
+export interface UpperLinkOptions {
+  readonly id: string
+  readonly owner: LinkOwner
+  readonly socket: WebSocket
+  readonly remoteAddress: string
+  readonly program: string
+  readonly version: number
+  readonly connectedAtMs: number
+  readonly pingMs: number
+  /** Told of each answered ping. */
+  readonly onRoundTrip?: (rttMs: number) => void
+}
+
+/** The policy server's end of a link: the client of HTTP/2, whose connection the other side opened. */
+export class UpperLink implements Pinged {
+  readonly id: string
+  readonly owner: LinkOwner
+  readonly remoteAddress: string
+  readonly program: string
+  readonly version: number
+  readonly connectedAtMs: number
+  /** Resolves with the reason; never rejects. */
+  readonly closed: Promise<string>
+  rttMs: number | undefined
+  readonly #socket: WebSocket
+  readonly #stream: SocketStream
+  readonly #session: ClientHttp2Session
+  readonly #pings: Pings
+  readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
+  /** Made when the first lane is wanted, or comes: most links never have one. */
+  #lanes: LaneQueue | undefined
+  #pool: Promise<Pool> | undefined
+  #streams = 0
+  #isUsed = false
+  #isClosed = false
+  /** Why it is closed; the first one counts. */
+  #reason: string | undefined
+
+  constructor(options: UpperLinkOptions) {
+    this.id = options.id
+    this.owner = options.owner
+    this.remoteAddress = options.remoteAddress
+    this.program = options.program
+    this.version = options.version
+    this.connectedAtMs = options.connectedAtMs
+    this.#socket = options.socket
+    this.#stream = new SocketStream(options.socket, {
+      framesOf: 'client',
+      onFlood: reason => this.#break(new LinkLostError(reason))
+    })
+    this.#session = openSession(this.#stream)
+    this.#onRoundTrip = options.onRoundTrip
+    const { pingMs: everyMs, socket } = options
+    this.#pings = new Pings({ socket, stream: this.#stream, everyMs, asksAlways: false }, this)
+    this.#session.on('error', error => {
+      this.#reason ??= error.message
+    })
+    this.#socket.once('close', (code, reason) => {
+      inTurns(() => this.#break(new LinkLostError(describeClose(code, reason))))
+    })
+    this.closed = new Promise(resolve => {
+      this.#session.once('close', () => {
+        this.#pings.stop()
+        this.#isClosed = true
+        this.#lanes?.close()
+        endSocket(this.#socket)
+        resolve(this.#reason ?? 'the other side closed it')
+      })
+    })
+  }
+
+  get isOpen(): boolean {
+    return (
+      this.#socket.readyState === this.#socket.OPEN &&
+      !this.#isClosed &&
+      !this.#session.closed &&
+      !this.#session.destroyed
+    )
+  }
+
+  /** Requests under way. */
+  get streams(): number {
+    return this.#streams
+  }
+
+  get lanes(): number {
+    return this.#lanes?.count ?? 0
+  }
+
+  get bytes(): { readonly received: number; readonly sent: number } {
+    return {
+      received: this.#stream.readBytes + (this.#lanes?.readBytes ?? 0),
+      sent: this.#stream.writtenBytes + (this.#lanes?.writtenBytes ?? 0)
+    }
+  }
+
+  /** By HTTP/2, once that is in use: a side that is stuck in it is noticed. Until then it takes 2 KB less for each link. */
+  ask(): void {
+    if (this.#session.destroyed) return
+    const answered = (rttMs: number) => {
+      this.rttMs = rttMs
+      this.#onRoundTrip?.(rttMs)
+    }
+    if (this.#isUsed) {
+      this.#session.ping((error, rttMs) => {
+        if (error === null) answered(rttMs)
+      })
+      return
+    }
+    const askedAt = performance.now()
+    this.#socket.once('pong', () => answered(performance.now() - askedAt))
+    this.#socket.ping()
+  }
+
+  fellSilent(): void {
+    this.#break(new LinkLostError('it gave no sign of life'))
+  }
+
+  /** @throws {LinkRequestError}; the signal's reason, once it aborts */
+  request(request: LinkRequest): Promise<LinkAnswer> {
+    request.signal?.throwIfAborted()
+    if (!this.isOpen) throw new LinkRequestError('the link is closed', false)
+    if (this.#streams >= MAX_STREAMS) {
+      throw new LinkRequestError(`${MAX_STREAMS} requests are under way on its link already`, false)
+    }
+    const { body } = request
+    const hasBody = body !== undefined
+    const stream = this.#open(request, !hasBody)
+    this.#streams += 1
+    stream.once('close', () => {
+      this.#streams -= 1
+      this.#stream.idle.requestEnded()
+    })
+    if (hasBody) sendBody(stream, body)
+    return answerOf(stream, request)
+  }
+
+  #open({ headers, method, path }: LinkRequest, endStream: boolean): ClientHttp2Stream {
+    this.#isUsed = true
+    this.#stream.idle.requestBegun()
+    try {
+      return this.#session.request({ ...headers, ':method': method, ':path': path }, { endStream })
+    } catch (error) {
+      this.#stream.idle.requestEnded()
+      throw new LinkRequestError(errorMessage(error), false)
+    }
+  }
+
+  /** Connections for bulk: an undici pool whose sockets are lanes. */
+  bulk(): Promise<Pool> {
+    this.#pool ??= this.#makePool()
+    return this.#pool
+  }
+
+  /** Takes a lane that the other side opened. */
+  addLane(socket: WebSocket): void {
+    if (!this.isOpen || !this.#laneQueue().add(new SocketStream(socket, { isBulk: true })))
+      socket.close(CLOSE.full, 'too many lanes')
+  }
+
+  /** Ends it, and what is under way on it. @param code one of {@link CLOSE} */
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason)
+    this.#break(new LinkLostError(reason))
+  }
+
+  #break(error: Error): void {
+    this.#reason ??= error.message
+    if (!this.#session.destroyed) this.#session.destroy(error)
+  }
+
+  async #makePool(): Promise<Pool> {
+    const { Pool } = await import('undici')
+    return new Pool('http://link', {
+      connections: MAX_LANES,
+      connect: (_options, callback) => {
+        this.#takeLane().then(
+          // Called back at once, undici would never send the request.
+          lane => setImmediate(() => callback(null, lane as never)),
+          (error: unknown) =>
+            setImmediate(() => callback(error instanceof Error ? error : new Error(String(error)), null))
+        )
+      }
+    })
+  }
+
+  #laneQueue(): LaneQueue {
+    if (this.#lanes === undefined) {
+      this.#lanes = new LaneQueue(MAX_LANES)
+      if (this.#isClosed) this.#lanes.close()
+    }
+    return this.#lanes
+  }
+
+  async #takeLane(): Promise<SocketStream> {
+    const waiting = this.#laneQueue().take(LANE_WAIT_MS)
+    if (waiting.isReady) return waiting.lane
+    this.#askForLane().catch(() => undefined) // no lane comes then, which the wait for it reports to the caller
+    return waiting.lane
+  }
+
+  async #askForLane(): Promise<void> {
+    const { body } = await this.request({
+      method: 'POST',
+      path: LANE_REQUEST_PATH,
+      headers: EMPTY_BODY,
+      silenceLimitMs: LANE_WAIT_MS
+    })
+    body.resume()
+  }
+}
+
+const EMPTY_BODY = { 'content-length': '0', 'content-type': 'application/octet-stream' }

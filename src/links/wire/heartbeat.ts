@@ -1,0 +1,90 @@
+import type { WebSocket } from 'ws'
+import type { SocketStream } from './web-socket-stream.js'
+
+/** Looks between two questions of a side that has no need to ask: a few minutes. */
+const ROUND_TRIP_EVERY = 20
+
+export interface PingOptions {
+  readonly socket: WebSocket
+  /** What comes over it is a sign of life as well. */
+  readonly stream: SocketStream
+  /** A side that heard nothing for so long asks, and takes the other for dead when nothing came in as long again. */
+  readonly everyMs: number
+  /**
+   * The lower side asks each time, so that the upper one hears of it; that one asks now and then, to know the round trip.
+   */
+  readonly asksAlways: boolean
+}
+
+/** Whoever the pings are for. */
+export interface Pinged {
+  /** Asks the other side for a sign of life. */
+  ask(): void
+  /** It gave no sign of life; never told twice. */
+  fellSilent(): void
+}
+
+/**
+ * Watches over the other side of a link. The lower side asks by pings of the WebSocket, which ws answers: those of
+ * HTTP/2 go through four more layers at each end, and with thousands of links they are all that an idle relay does. The
+ * upper side, which asks little, asks by HTTP/2: so a lower side that is stuck in it is noticed as well. Begins at a
+ * random moment, so that thousands of links do not all ask at once.
+ */
+export class Pings {
+  /** Pings and pongs that came. */
+  #heard = 0
+  #seenSigns = -1
+  #isWaiting = false
+  #looks = 0
+  #timer: NodeJS.Timeout
+
+  constructor(
+    private readonly options: PingOptions,
+    private readonly told: Pinged
+  ) {
+    const noteSign = () => {
+      this.#heard += 1
+    }
+    options.socket.on('ping', noteSign)
+    options.socket.on('pong', noteSign)
+    this.#timer = setTimeout(begin, Math.random() * options.everyMs, this).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** To be called once, by the first timer; a second one is then used again and again. */
+  begin(): void {
+    this.#timer = setInterval(look, this.options.everyMs, this).unref()
+    this.look()
+  }
+
+  look(): void {
+    const { socket, stream, asksAlways } = this.options
+    if (socket.readyState !== socket.OPEN) {
+      this.stop()
+      return
+    }
+    const signs = stream.readBytes + this.#heard
+    const isSilent = signs === this.#seenSigns
+    if (isSilent && this.#isWaiting) {
+      this.stop()
+      this.told.fellSilent()
+      return
+    }
+    this.#isWaiting = isSilent || asksAlways || this.#looks % ROUND_TRIP_EVERY === 0
+    this.#looks += 1
+    this.#seenSigns = signs
+    if (this.#isWaiting) this.told.ask()
+  }
+}
+
+// One function for all, with the pings as its argument.
+function begin(pings: Pings): void {
+  pings.begin()
+}
+
+function look(pings: Pings): void {
+  pings.look()
+}

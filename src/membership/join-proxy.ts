@@ -1,0 +1,85 @@
+import type { Readable } from 'node:stream'
+import { type HopOutcome, type Neighbours, POLICY_SERVER } from '../hops/hop.js'
+import { readBeginning } from '../hops/read-prefix.js'
+import { HopRefusedError, RelayError } from '../values/failures/relay-error.js'
+import { PASSED_HEADER } from '../values/network/header-names.js'
+import { formatPassed, passOn } from '../values/passed-relays.js'
+import { answerFromJson, toFields } from './join-form.js'
+import type { JoinAnswer, Joining, Way } from './types.js'
+
+/** Two certificates, and those of the policy server. */
+const MAX_ANSWER_BYTES = 256 * 1024
+const ANSWER_LIMIT_MS = 30_000
+
+/** A relay that is not the root knows no tokens: it hands joins to its policy server, and the answers back. */
+export function createPassingUp(neighbours: Pick<Neighbours, 'up'>, selfId: string): Joining {
+  async function ask(
+    path: string,
+    form: Record<string, string> | undefined,
+    { passed, signal }: Way
+  ): Promise<unknown> {
+    const way = formatPassed(passOn(passed, selfId))
+    const body = form === undefined ? undefined : Buffer.from(new URLSearchParams(form).toString())
+    const outcome = await neighbours.up().request({
+      method: body === undefined ? 'GET' : 'POST',
+      path,
+      headers: {
+        accept: 'application/json',
+        [PASSED_HEADER]: way,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) })
+      },
+      ...(body === undefined ? {} : { body: () => body }),
+      signal
+    })
+    return readAnswer(outcome)
+  }
+
+  async function askToJoin(path: string, form: Record<string, string>, way: Way): Promise<JoinAnswer> {
+    const answer = answerFromJson(await ask(path, form, way))
+    if (answer === undefined) throw unreachable('the answer of the policy server is none to a join')
+    return answer
+  }
+
+  return {
+    async ca(way) {
+      const answer = await ask('v1/join/ca', undefined, way)
+      if (typeof answer === 'object' && answer !== null && 'ca' in answer && typeof answer.ca === 'string') {
+        return answer.ca
+      }
+      throw unreachable('the policy server did not answer with a certificate')
+    },
+    join: (request, way) => askToJoin('v1/join', { ...toFields(request) }, way),
+    renew: (request, way) => askToJoin('v1/join/renew', { request: request.toString('base64url') }, way)
+  }
+}
+
+async function readAnswer(outcome: HopOutcome): Promise<unknown> {
+  if (outcome.kind === 'unreachable') throw unreachable(outcome.reason)
+  const value = parse(await readText(outcome.body))
+  if (outcome.kind === 'answered') return value
+  const text = messageIn(value)?.replaceAll(/\p{C}/gu, ' ').slice(0, 500) ?? 'the policy server does not say why'
+  throw new HopRefusedError(POLICY_SERVER, outcome.status, text)
+}
+
+function messageIn(value: unknown): string | undefined {
+  const isSaid = typeof value === 'object' && value !== null && 'message' in value
+  return isSaid && typeof value.message === 'string' ? value.message : undefined
+}
+
+async function readText(body: Readable): Promise<string> {
+  return (await readBeginning(body, MAX_ANSWER_BYTES, ANSWER_LIMIT_MS)).toString('utf8')
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+function unreachable(reason: string): RelayError {
+  return new RelayError('HOP_UNREACHABLE', reason)
+}

@@ -1,0 +1,142 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { readIdentity } from '../../tree/import/certificate-identity.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import type { Logger } from '../../values/logger.js'
+import { isoTime } from '../../values/time/iso-time.js'
+import { writeFileAtOnce } from '../atomic-files.js'
+import { makeRequest } from '../certificate-request.js'
+import { isIssued } from '../certificates.js'
+import { isDue, type Life, renewalTime } from '../renewal-time.js'
+import type { JoinAnswer } from '../types.js'
+
+/** Clocks are set, machines sleep: it is looked at least this often whether the time has come. */
+const LOOK_EVERY_MS = 60_000
+const RETRY = { shortestMs: 1_000, longestMs: 3_600_000, notValidMs: 60_000 } as const
+const ASK_LIMIT_MS = 30_000
+/** A new certificate is not used before the relays that must know it had time to hear of it. */
+const LONGEST_SETTLING_MS = 60_000
+
+export interface CertificateKeeperOptions {
+  readonly certificateFile: string
+  readonly keyFile: string
+  /** Asks the root, by way of the policy server. */
+  readonly renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>
+  /** Told of each answer, after a new certificate was put in place. */
+  readonly onAnswer?: (answer: JoinAnswer, isNew: boolean) => Promise<void>
+  /** Asks at least this often, for what else the answer says. @default never before the certificate is due */
+  readonly askEveryMs?: number
+  readonly logger: Logger
+  readonly now?: () => number
+}
+
+interface Held {
+  readonly id: string
+  readonly certificate: X509Certificate
+  readonly life: Life
+}
+
+/**
+ * Renews a certificate that the root of the tree issued, in its file, when two thirds of its life are over. One that
+ * comes from elsewhere is left alone.
+ */
+export class CertificateKeeper {
+  readonly #stopping = new AbortController()
+  readonly #now: () => number
+  #ended: Promise<void> | undefined
+
+  constructor(private readonly options: CertificateKeeperOptions) {
+    this.#now = options.now ?? Date.now
+  }
+
+  start(): void {
+    this.#ended ??= this.#keep().catch((err: unknown) => {
+      if (!this.#stopping.signal.aborted) this.options.logger.error({ err }, 'certificates are no longer renewed')
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#ended
+  }
+
+  /**
+   * What the root says of this machine now. A certificate that it gives is fetched again when it is due.
+   * @returns undefined for one whose certificate is not ours to renew
+   */
+  async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
+    const held = await this.#read()
+    if (held === undefined) return undefined
+    const key = createPrivateKey(withoutByteOrderMark(await readFile(this.options.keyFile, 'utf8')))
+    return this.options.renew(
+      await makeRequest(held.id, key),
+      AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
+    )
+  }
+
+  async #keep(): Promise<void> {
+    const { askEveryMs, logger } = this.options
+    const { signal } = this.#stopping
+    // at the start, if ever before it is due
+    let askAtMs = askEveryMs === undefined ? Number.POSITIVE_INFINITY : this.#now()
+    while (!signal.aborted) {
+      const held = await this.#read()
+      if (held === undefined) return
+      if (askEveryMs !== undefined) askAtMs = Math.min(askAtMs, this.#now() + askEveryMs) // the clock may be set back
+      const dueAtMs = Math.min(renewalTime(held.life), askAtMs)
+      if (this.#now() < dueAtMs && !isDue(held.life, this.#now())) {
+        await sleep(Math.min(dueAtMs - this.#now(), LOOK_EVERY_MS), undefined, { signal, ref: false })
+        continue
+      }
+      try {
+        await this.#renew(held)
+        if (askEveryMs !== undefined) askAtMs = this.#now() + askEveryMs
+        const { life } = (await this.#read()) ?? held
+        if (isDue(life, this.#now())) await this.#wait(life)
+      } catch (error) {
+        if (signal.aborted) return
+        const reason = errorMessage(error)
+        const details = { reason, until: isoTime(held.life.notAfterMs) }
+        if (isDue(held.life, this.#now())) logger.error(details, 'the certificate could not be renewed yet')
+        else logger.info(details, 'the root could not be asked yet what it knows of this machine')
+        await this.#wait(held.life)
+      }
+    }
+  }
+
+  /** The less of its life is left, the sooner it is tried again. */
+  async #wait({ notBeforeMs, notAfterMs }: Life): Promise<void> {
+    const left = notAfterMs - this.#now()
+    const isValid = left > 0 && this.#now() >= notBeforeMs
+    const ms = !isValid ? RETRY.notValidMs : Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left / 10))
+    await sleep(ms, undefined, { signal: this.#stopping.signal, ref: false })
+  }
+
+  /** @returns undefined for one that is not ours to renew */
+  async #read(): Promise<Held | undefined> {
+    const certificate = new X509Certificate(withoutByteOrderMark(await readFile(this.options.certificateFile, 'utf8')))
+    const [id] = readIdentity(certificate.raw).userIds
+    if (id === undefined || !isIssued(certificate)) return undefined
+    const life = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
+    return { id, certificate, life }
+  }
+
+  async #renew({ id, certificate, life }: Held): Promise<void> {
+    const { certificateFile, keyFile, renew, onAnswer, logger } = this.options
+    const { signal } = this.#stopping
+    const key = createPrivateKey(withoutByteOrderMark(await readFile(keyFile, 'utf8')))
+    const answer = await renew(await makeRequest(id, key), signal)
+    const given = new X509Certificate(answer.certificate)
+    const isNew = given.fingerprint256 !== certificate.fingerprint256
+    if (isNew) {
+      if (!given.checkPrivateKey(key)) throw new Error('the certificate that was given is for another key')
+      const settlingMs = Math.min(LONGEST_SETTLING_MS, (life.notAfterMs - life.notBeforeMs) / 50)
+      await sleep(settlingMs, undefined, { signal, ref: false })
+      await writeFileAtOnce(certificateFile, answer.certificate)
+      logger.info({ id, serial: given.serialNumber, until: isoTime(Date.parse(given.validTo)) }, 'certificate renewed')
+    }
+    await onAnswer?.(answer, isNew)
+  }
+}

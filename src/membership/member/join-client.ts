@@ -1,0 +1,144 @@
+import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto'
+import type { Agent as HttpAgent, IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+import { identityCheck } from '../../hops/peer-identity.js'
+import type { JoinToken } from '../../values/keys/join-token.js'
+import { describeConnectionFailure } from '../../values/network/connection-failure.js'
+import { answerFromJson, toFields } from '../join-form.js'
+import type { JoinAnswer, JoinRequest } from '../types.js'
+
+const MAX_ANSWER_BYTES = 256 * 1024
+const LIMIT_MS = 60_000
+
+/** Why a machine cannot join, for its user. */
+export class JoinError extends Error {
+  override name = 'JoinError'
+}
+
+/** The relay that a machine joins through. */
+export interface Entrance {
+  /** `https://host:port`. */
+  readonly url: URL
+  /** Leads through a proxy. */
+  readonly agent: HttpAgent | undefined
+}
+
+/** The CA of the tree, proved by the token. PEM. */
+export interface TrustedCa {
+  readonly certificate: string
+  /** The relay that gave it. */
+  readonly relay: string
+}
+
+/**
+ * Asks for the CA's certificate, believing nobody, and compares its SHA-256 with the one in the token. Nothing of the
+ * token is sent.
+ * @throws {JoinError}
+ */
+export async function fetchCa(entrance: Entrance, token: Pick<JoinToken, 'caHash'>): Promise<TrustedCa> {
+  const answer = await ask(entrance, 'v1/join/ca', undefined, { rejectUnauthorized: false })
+  const { ca, relay } = { ca: undefined, relay: undefined, ...asObject(answer) } as Record<string, unknown>
+  if (typeof ca !== 'string' || typeof relay !== 'string') {
+    throw new JoinError(`${entrance.url.origin} did not answer with a CA's certificate; is it a Treeline relay?`)
+  }
+  const certificate = readCertificate(ca)
+  const hash = createHash('sha256').update(certificate.raw).digest()
+  if (!timingSafeEqual(hash, token.caHash)) {
+    throw new JoinError(
+      `${entrance.url.origin} presents another CA (sha256:${hash.toString('hex')}) than the one in the token: ` +
+        'this is another tree, or somebody in between. The token was not sent'
+    )
+  }
+  return { certificate: certificate.toString(), relay }
+}
+
+/** Connects again, trusting that CA alone, and joins. @throws {JoinError} also with the reason of a refusal */
+export async function join(entrance: Entrance, ca: TrustedCa, request: JoinRequest): Promise<JoinAnswer> {
+  const form = new URLSearchParams({ ...toFields(request) }).toString()
+  const checked = identityCheck(hostOf(entrance.url), ca.relay)
+  const value = await ask(entrance, 'v1/join', form, { ca: ca.certificate, checkServerIdentity: checked })
+  const answer = answerFromJson(value)
+  if (answer === undefined || answer.id !== request.id) throw new JoinError('the answer is none to this join')
+  const certificate = new X509Certificate(answer.certificate)
+  if (!certificate.verify(new X509Certificate(ca.certificate).publicKey)) {
+    throw new JoinError('the certificate that was given is not one of the CA')
+  }
+  return { ...answer, ca: ca.certificate }
+}
+
+async function ask(
+  { url, agent }: Entrance,
+  path: string,
+  form: string | undefined,
+  trust: Pick<ConnectionOptions, 'ca' | 'checkServerIdentity' | 'rejectUnauthorized'>
+): Promise<unknown> {
+  const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const request = httpsRequest(
+      new URL(path, url.origin),
+      {
+        ...trust,
+        ...(agent === undefined ? { agent: false } : { agent }),
+        ...(isIP(hostOf(url)) === 0 ? { servername: hostOf(url) } : {}),
+        method: form === undefined ? 'GET' : 'POST',
+        minVersion: 'TLSv1.3',
+        signal: AbortSignal.timeout(LIMIT_MS),
+        headers: {
+          accept: 'application/json',
+          ...(form === undefined
+            ? {}
+            : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) })
+        }
+      },
+      response => {
+        readText(response).then(body => resolve({ status: response.statusCode ?? 0, text: body }), reject)
+      }
+    )
+    request.on('error', reject)
+    request.end(form)
+  }).catch((cause: unknown) => {
+    throw new JoinError(`${url.origin} cannot be asked: ${describeConnectionFailure(cause)}`, { cause })
+  })
+  const value = parse(text)
+  if (status < 400) return value
+  const { message } = { message: undefined, ...asObject(value) } as Record<string, unknown>
+  const why = typeof message === 'string' ? message : text
+  throw new JoinError(`refused (${status}): ${why.replaceAll(/\p{C}/gu, ' ').trim().slice(0, 500)}`)
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > MAX_ANSWER_BYTES) throw new Error(`the answer has more than ${MAX_ANSWER_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The first of a PEM text alone: what was hashed is what is trusted. */
+function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem)
+  } catch (cause) {
+    throw new JoinError('what was given as the CA is no certificate', { cause })
+  }
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+function asObject(value: unknown): object {
+  return typeof value === 'object' && value !== null ? value : {}
+}

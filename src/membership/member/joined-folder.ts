@@ -1,0 +1,128 @@
+import { X509Certificate } from 'node:crypto'
+import { join } from 'node:path'
+import { loadAgentConfig } from '../../config/agent/agent-loader.js'
+import { loadConfig } from '../../config/config-loader.js'
+import { replaceUpstreamHost } from '../../config/upstream-host.js'
+import type { MemberKind } from '../../storage/member-store.js'
+import { makeFolder } from '../../values/files/make-folder.js'
+import { readIfThere, replaceContent } from '../atomic-files.js'
+import { hostnamesOf } from '../certificates.js'
+import { agentConf, formatAddress, LOGGING_CONF, mainConf, type UpstreamText } from '../config-templates.js'
+import type { DataFolders } from '../data-folders.js'
+import { FILES, writeFiles } from '../member-folder.js'
+import { systemdUnit, unitName } from '../systemd-unit.js'
+import type { JoinAnswer } from '../types.js'
+
+/** What joined before, and has its configuration in a folder. */
+export interface Joined {
+  readonly id: string
+  /** What others reach a relay by; undefined where its certificate does not say. */
+  readonly hostname: string | undefined
+  readonly port: number | undefined
+  readonly conf: 'main.conf' | 'agent.conf'
+}
+
+/** The configuration that is in a folder. */
+export async function configurationIn(folder: string): Promise<Joined['conf'] | undefined> {
+  for (const name of ['main.conf', 'agent.conf'] as const) {
+    if ((await readIfThere(join(folder, name))) !== undefined) return name
+  }
+  return undefined
+}
+
+/**
+ * Who joined with what is in a folder.
+ * @throws {Error} when its configuration cannot be read, or is not of one that joined with this folder
+ */
+export async function readJoined(folder: string, conf: Joined['conf']): Promise<Joined> {
+  const { id, files, port } = conf === 'main.conf' ? relayIn(folder) : agentIn(folder)
+  for (const [found, name] of files) {
+    if (found === join(folder, name)) continue
+    throw new Error(
+      `${join(folder, conf)} has ${found ?? 'none'} for ${name}, so it was not made by join: choose another --dir, or move it away`
+    )
+  }
+  const pem = await readIfThere(join(folder, FILES.certificate))
+  return { id, hostname: pem === undefined ? undefined : nameIn(pem), port, conf }
+}
+
+type Found = Pick<Joined, 'id' | 'port'> & { readonly files: readonly (readonly [string | undefined, string])[] }
+
+function relayIn(folder: string): Found {
+  const { general } = loadConfig(folder)
+  return {
+    id: general.nodeId,
+    port: general.httpsListen?.port,
+    files: [
+      [general.httpsCertificateFile, FILES.certificate],
+      [general.httpsKeyFile, FILES.tlsKey]
+    ]
+  }
+}
+
+function agentIn(folder: string): Found {
+  const { nodeId, certificateFile, keyFile } = loadAgentConfig(folder)
+  return {
+    id: nodeId,
+    port: undefined,
+    files: [
+      [certificateFile, FILES.certificate],
+      [keyFile, FILES.tlsKey]
+    ]
+  }
+}
+
+function nameIn(pem: string): string | undefined {
+  try {
+    return hostnamesOf(new X509Certificate(pem).raw)[0]
+  } catch {
+    return undefined // damaged, which may be why it joins again
+  }
+}
+
+export interface JoinedText {
+  readonly folder: string
+  readonly listen: string
+  readonly port: number
+  readonly above: UpstreamText
+  readonly data: DataFolders
+  readonly agentCommand: string
+  readonly program: readonly string[]
+  readonly user: string
+  /** What the folder has of an earlier join: it stays, but for the policy server. */
+  readonly former: Joined['conf'] | undefined
+}
+
+/** What starts one that joined. */
+export function commandOf(kind: MemberKind): 'serve' | 'agent' {
+  return kind === 'relay' ? 'serve' : 'agent'
+}
+
+/** The configuration comes last: a folder that has one is complete. */
+export async function writeJoined(answer: JoinAnswer, text: JoinedText): Promise<void> {
+  const { folder, above, former, agentCommand, ...rest } = text
+  const { id, kind, ca, certificate, policyServer } = answer
+  const conf = kind === 'relay' ? 'main.conf' : 'agent.conf'
+  const command = commandOf(kind)
+  const before = former === conf ? await readIfThere(join(folder, conf)) : undefined
+  const inFolder = {
+    [FILES.ca]: ca,
+    [FILES.certificate]: certificate,
+    [FILES.policyServer]: policyServer.certificates
+  }
+  if (before !== undefined) {
+    await writeFiles(folder, inFolder)
+    const section = kind === 'relay' ? 'output.upstream' : 'upstream'
+    const upstream = { host: formatAddress(above), nodeId: above.nodeId }
+    await replaceContent(join(folder, conf), replaceUpstreamHost(before, section, upstream))
+    return
+  }
+  makeFolder(text.data.path)
+  const settings = { id, upstream: above, data: text.data, command: agentCommand }
+  await writeFiles(folder, {
+    ...inFolder,
+    [unitName({ command, id })]: systemdUnit({ ...rest, id, command, folder }),
+    'logging.conf': LOGGING_CONF
+  })
+  await writeFiles(folder, { [conf]: kind === 'relay' ? mainConf({ ...rest, ...settings }) : agentConf(settings) })
+}

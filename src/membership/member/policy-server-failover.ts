@@ -1,0 +1,119 @@
+import { readFile } from 'node:fs/promises'
+import { replaceUpstreamHost, type UpstreamSection } from '../../config/upstream-host.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import type { Logger } from '../../values/logger.js'
+import { replaceContent } from '../atomic-files.js'
+import { formatAddress } from '../config-templates.js'
+import type { JoinAnswer } from '../types.js'
+
+/** Where the policy server takes connections. */
+export interface UpperAddress {
+  readonly host: string
+  readonly port: number
+  /** Its node id, where that is known. */
+  readonly nodeId?: string | undefined
+}
+
+export interface FollowingOptions {
+  /** The address in force. */
+  readonly configured: () => UpperAddress
+  /** Asks the root, by way of the present policy server. @returns undefined where it knows nothing of this machine */
+  readonly ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>
+  /** Puts another address in force, and keeps it. Does not reject. */
+  readonly adopt: (address: UpperAddress, answer: JoinAnswer) => Promise<void>
+  readonly logger: Logger
+  readonly now?: () => number
+}
+
+/** A refusal may have other reasons, such as a tree that is not up to date yet. */
+const ASK_EVERY_MS = 15_000
+const DEFAULT_PORT = 443
+
+/**
+ * Follows this machine to another policy server. When the present one refuses its link, the root is asked where it
+ * belongs; the address that it names is tried in turn with the present one, and adopted once a link stands there.
+ */
+export class Following {
+  readonly #now: () => number
+  #candidate: { readonly address: UpperAddress; readonly answer: JoinAnswer } | undefined
+  #isAtCandidate = false
+  #askedAtMs = Number.NEGATIVE_INFINITY
+  /** As it was logged last. */
+  #problem: string | undefined
+
+  constructor(private readonly options: FollowingOptions) {
+    this.#now = options.now ?? (() => performance.now())
+  }
+
+  /** Where the link stands, or is to be opened next. */
+  get address(): UpperAddress {
+    return (this.#isAtCandidate ? this.#candidate?.address : undefined) ?? this.options.configured()
+  }
+
+  /** To be called when a link has been opened. */
+  async opened(): Promise<void> {
+    const candidate = this.#isAtCandidate ? this.#candidate : undefined
+    if (candidate !== undefined) {
+      this.options.logger.info({ ...candidate.address }, 'moved to another policy server')
+      await this.options.adopt(candidate.address, candidate.answer)
+    }
+    this.#candidate = undefined
+    this.#isAtCandidate = false
+    this.#askedAtMs = Number.NEGATIVE_INFINITY
+  }
+
+  /**
+   * To be called when there was no link, or is none any more.
+   * @param refusedBy id of the relay that refused it
+   * @returns whether there is an address now that was not there before
+   */
+  async ended(refusedBy: string | undefined, signal: AbortSignal): Promise<boolean> {
+    const before = this.#candidate
+    if (!this.#isAtCandidate && refusedBy !== undefined && this.#now() - this.#askedAtMs >= ASK_EVERY_MS) {
+      this.#askedAtMs = this.#now()
+      await this.#ask(refusedBy, signal)
+    }
+    this.#isAtCandidate = !this.#isAtCandidate && this.#candidate !== undefined
+    return before === undefined && this.#candidate !== undefined
+  }
+
+  async #ask(refusedBy: string, signal: AbortSignal): Promise<void> {
+    const { ask, logger } = this.options
+    try {
+      const answer = await ask(signal)
+      this.#problem = undefined
+      if (answer === undefined) return
+      const { id, hostname: host, port = DEFAULT_PORT } = answer.policyServer
+      this.#candidate = id === refusedBy ? undefined : { address: { host, port, nodeId: id }, answer }
+      if (id !== refusedBy) logger.info({ policyServer: id, host, port }, 'the root names another policy server')
+    } catch (error) {
+      if (signal.aborted) return
+      const reason = errorMessage(error)
+      if (reason === this.#problem) return
+      this.#problem = reason
+      logger.warn({ reason }, 'refused by the policy server, and the root names no other one')
+    }
+  }
+}
+
+/**
+ * Writes the address of the policy server into a configuration file, at once and durably; the rest of it stays.
+ * Failing that, it logs what is to be changed by hand.
+ */
+export async function keepUpstreamHost(
+  file: string,
+  section: UpstreamSection,
+  { host: hostname, port, nodeId }: UpperAddress,
+  logger: Logger
+): Promise<void> {
+  const host = formatAddress({ hostname, port })
+  try {
+    await replaceContent(file, replaceUpstreamHost(await readFile(file, 'utf8'), section, { host, nodeId }))
+  } catch (error) {
+    const reason = errorMessage(error)
+    logger.error(
+      { file, host, nodeId, reason },
+      `set host and node_id in [${section}] to this by hand, or it is lost with the next start`
+    )
+  }
+}

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import type { MemberCertificateRow, MemberRow } from '../../storage/member-store.js'
+import { readIdentity } from '../../tree/import/certificate-identity.js'
+import { parseCertificates } from '../../tree/import/certificates-list.js'
+import { parseNodesList } from '../../tree/import/nodes-list.js'
+import { ROOT_ID } from '../../values/ids.js'
+import { certificateRow } from '../certificates.js'
+
+/** Members of a tree that existed before, with the certificates that they have. */
+export interface TakenOver {
+  readonly members: readonly MemberRow[]
+  readonly certificates: readonly MemberCertificateRow[]
+}
+
+/**
+ * Reads a tree that is in the two files of an existing root. Its root is left out, since the new one takes its place.
+ * @throws {Error} saying what is wrong with which file
+ */
+export async function readExistingTree(
+  nodesListFile: string,
+  nodesCertsFile: string | undefined,
+  nowMs: number
+): Promise<TakenOver> {
+  const { nodes } = parseNodesList(await readFile(nodesListFile, 'utf8'), nodesListFile)
+  const ids = new Set(nodes.map(({ id }) => id))
+  const relays = new Set(nodes.map(({ policyServer }) => policyServer))
+  for (const { id, policyServer } of nodes) {
+    if (policyServer === ROOT_ID || ids.has(policyServer)) continue
+    throw new Error(`${nodesListFile}: the policy server of ${id}, ${policyServer}, is not in it`)
+  }
+  const members = nodes
+    .filter(({ id }) => id !== ROOT_ID)
+    .map(({ id, hostname, policyServer, keyHash }): MemberRow => {
+      const kind = relays.has(id) ? 'relay' : 'node'
+      const joined = { port: null, tlsKeyHash: null, tokenId: null, joinedAtMs: nowMs }
+      return { id, kind, policyServer, hostname, keyHash: keyHash ?? '', ...joined }
+    })
+  const pem = nodesCertsFile === undefined ? Buffer.alloc(0) : await readFile(nodesCertsFile)
+  const known = new Map<string, MemberCertificateRow>()
+  for (const { der, fingerprint } of parseCertificates(pem, nodesCertsFile ?? '')) {
+    const [id, ...others] = readIdentity(der).userIds
+    if (id === undefined || others.length > 0 || id === ROOT_ID || !ids.has(id)) continue
+    known.set(fingerprint.toString('hex'), certificateRow(id, der))
+  }
+  return { members, certificates: [...known.values()] }
+}

@@ -1,0 +1,128 @@
+import {
+  createHash,
+  createPrivateKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  X509Certificate
+} from 'node:crypto'
+import { isIP } from 'node:net'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
+import { canonicalHost } from '../../values/network/host-name.js'
+import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from '../x509.js'
+
+/** What a certificate is for. The root's own is a relay's. */
+export type Purpose = 'relay' | 'node'
+
+export interface IssueRequest {
+  readonly id: string
+  readonly purpose: Purpose
+  /** A relay's, in canonical form: what others reach it by. A node's certificate has none: nobody connects to it. */
+  readonly hostnames: readonly string[]
+  /** SubjectPublicKeyInfo of an EC P-256 key, DER. */
+  readonly publicKey: Buffer
+  readonly nowMs: number
+  readonly lifetimeMs: number
+}
+
+export interface CertificateAuthority {
+  /** PEM. */
+  readonly certificate: string
+  /** SHA-256 of the certificate's DER. */
+  readonly hash: Buffer
+  /** @returns DER @throws {RelayError} CONFLICT for a host name that is not in canonical form */
+  issue(request: IssueRequest): Promise<Buffer>
+}
+
+const CA_LIFETIME_MS = 20 * 365 * 24 * 3_600_000
+/** Clocks differ. A certificate that lives shorter than ten times this is dated back by a tenth of its life. */
+const BACKDATE_MS = 3_600_000
+
+/** A new authority, for a new tree. @returns PEM, both; the key is for the root alone */
+export async function makeAuthority(name: string, nowMs: number): Promise<{ certificate: string; key: string }> {
+  const {
+    BasicConstraintsExtension,
+    KeyUsageFlags,
+    KeyUsagesExtension,
+    SubjectKeyIdentifierExtension,
+    X509CertificateGenerator
+  } = await x509()
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const keys = await toWebKeys(privateKey)
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    serialNumber: makeSerial(),
+    name: [{ CN: [name] }],
+    keys,
+    signingAlgorithm: SIGNING,
+    notBefore: new Date(nowMs - BACKDATE_MS),
+    notAfter: new Date(nowMs + CA_LIFETIME_MS),
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey)
+    ]
+  })
+  return {
+    certificate: `${certificate.toString('pem')}\n`,
+    key: String(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  }
+}
+
+/** @throws {Error} when one of the two cannot be read, or they do not belong together */
+export function openAuthority(pem: { readonly certificate: string; readonly key: string }): CertificateAuthority {
+  const certificate = new X509Certificate(pem.certificate)
+  const key = createPrivateKey(pem.key)
+  if (!certificate.checkPrivateKey(key)) throw new Error('the key of the CA is not that of its certificate')
+  return {
+    certificate: certificate.toString(),
+    hash: createHash('sha256').update(certificate.raw).digest(),
+    issue: request => issue(certificate, key, request)
+  }
+}
+
+async function issue(ca: X509Certificate, key: KeyObject, request: IssueRequest): Promise<Buffer> {
+  const library = await x509()
+  const { KeyUsageFlags, ExtendedKeyUsage } = library
+  const { id, purpose, hostnames, nowMs, lifetimeMs } = request
+  const odd = hostnames.find(hostname => canonicalHost(hostname) !== hostname)
+  // it could be another spelling of a name that is someone else's
+  if (odd !== undefined) {
+    throw new RelayError(
+      'CONFLICT',
+      `no certificate is issued for the host name ${JSON.stringify(odd)}: ${id} has to join again`
+    )
+  }
+  const caKeys = await toWebKeys(key)
+  const publicKey = await toWebPublicKey(request.publicKey)
+  const names = hostnames.map(value => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value }))
+  // without serverAuth, a node cannot pass for a relay, whatever host name it says it has
+  const usages =
+    purpose === 'relay' ? [ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth] : [ExtendedKeyUsage.clientAuth]
+  const certificate = await library.X509CertificateGenerator.create({
+    serialNumber: makeSerial(),
+    subject: [{ [USER_ID_OID]: [id] }],
+    issuer: new library.X509Certificate(ca.raw).subjectName,
+    publicKey,
+    signingKey: caKeys.privateKey,
+    signingAlgorithm: SIGNING,
+    notBefore: new Date(nowMs - Math.min(BACKDATE_MS, lifetimeMs / 10)),
+    notAfter: new Date(nowMs + lifetimeMs),
+    extensions: [
+      new library.BasicConstraintsExtension(false, undefined, true),
+      new library.KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new library.ExtendedKeyUsageExtension(usages),
+      new library.SubjectAlternativeNameExtension([...names, { type: 'url', value: PURPOSE_URN + purpose }]),
+      await library.SubjectKeyIdentifierExtension.create(publicKey),
+      await library.AuthorityKeyIdentifierExtension.create(caKeys.publicKey)
+    ]
+  })
+  return Buffer.from(certificate.rawData)
+}
+
+/** 127 random bits, positive (RFC 5280, section 4.1.2.2). */
+function makeSerial(): string {
+  const bytes = randomBytes(16)
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
+  return bytes.toString('hex')
+}

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { openDatabase } from '../../storage/database.js'
+import { storageFolder } from '../../storage/folders/folder-kinds.js'
+import { takeFolders } from '../../storage/folders/own-folder.js'
+import { createMemberStore, type MemberRow } from '../../storage/member-store.js'
+import { makeFolder } from '../../values/files/make-folder.js'
+import { ROOT_ID } from '../../values/ids.js'
+import { formatCertificate } from '../../values/keys/pem.js'
+import { readIfThere } from '../atomic-files.js'
+import { certificateRow } from '../certificates.js'
+import { LOGGING_CONF, mainConf, type PublicAddress } from '../config-templates.js'
+import type { DataFolders } from '../data-folders.js'
+import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from '../member-folder.js'
+import { systemdUnit, unitName } from '../systemd-unit.js'
+import type { TakenOver } from './adopt-existing-tree.js'
+import { makeAuthority, openAuthority } from './certificate-authority.js'
+import { writeTreeFiles } from './publication.js'
+
+export interface NewRoot {
+  readonly folder: string
+  /** What others reach it by; the first one is told to those who join. */
+  readonly addresses: readonly [PublicAddress, ...PublicAddress[]]
+  readonly listen: string
+  readonly lifetimeMs: number
+  /** A tree that exists already. */
+  readonly takenOver: TakenOver | undefined
+  readonly data: DataFolders
+  /** What runs the agent of this machine. */
+  readonly command: string
+  readonly program: readonly string[]
+  readonly user: string
+  readonly nowMs: number
+}
+
+/** A file in `folder` that a new root would replace. */
+export async function formerRoot(folder: string): Promise<string | undefined> {
+  for (const name of ['main.conf', FILES.caKey, FILES.ca]) {
+    if ((await readIfThere(join(folder, name))) !== undefined) return join(folder, name)
+  }
+  return undefined
+}
+
+const UNIT = { command: 'serve', id: ROOT_ID } as const
+
+/**
+ * Makes everything that the root of a new tree needs, in one folder. `main.conf` is written last: a folder that has
+ * one is complete.
+ * @throws {Error} when there is one already
+ */
+export async function makeRoot(root: NewRoot): Promise<void> {
+  const { folder, addresses, listen, lifetimeMs, takenOver, data, command, nowMs } = root
+  const [{ hostname, port }] = addresses
+  makeFolder(folder)
+  const former = await formerRoot(folder)
+  if (former !== undefined) throw new Error(`${former} is there already`)
+  const pem = await makeAuthority('Treeline CA', nowMs)
+  const authority = openAuthority(pem)
+  const keys = await openKeys(folder)
+  const publicKey = publicKeyOf(keys.tls)
+  const hostnames = [...new Set(addresses.map(address => address.hostname))]
+  const der = await authority.issue({ id: ROOT_ID, purpose: 'relay', hostnames, publicKey, nowMs, lifetimeMs })
+  const member = {
+    id: ROOT_ID,
+    kind: 'relay',
+    policyServer: ROOT_ID,
+    hostname,
+    port,
+    keyHash: `sha256//${createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')}`,
+    tlsKeyHash: createHash('sha256').update(publicKey).digest(),
+    tokenId: null,
+    joinedAtMs: nowMs
+  } as const
+  const { storage } = data
+  makeFolder(storage)
+  makeFolder(data.sharedFolder)
+  await writeMembers({ member, takenOver, der, storage, nowMs })
+  await writeFiles(folder, {
+    [FILES.ca]: pem.certificate,
+    [FILES.certificate]: formatCertificate(der),
+    [unitName(UNIT)]: systemdUnit({ ...root, ...UNIT }),
+    'logging.conf': LOGGING_CONF
+  })
+  await writeSecret(join(folder, FILES.caKey), pem.key)
+  const isTakenOver = takenOver !== undefined
+  const conf = mainConf({ id: ROOT_ID, listen, port, upstream: undefined, data, command, isTakenOver })
+  await writeFiles(folder, { 'main.conf': conf })
+}
+
+interface FirstMembers {
+  readonly member: MemberRow
+  readonly takenOver: TakenOver | undefined
+  /** The certificate of `member`. */
+  readonly der: Buffer
+  readonly storage: string
+  readonly nowMs: number
+}
+
+/** @throws {Error} when the folder is that of another node or has members, or a relay is at work in it */
+async function writeMembers({ member, takenOver, der, storage, nowMs }: FirstMembers): Promise<void> {
+  const giveBack = takeFolders(member.id, [storageFolder(storage, 0o750)])
+  try {
+    const database = openDatabase(join(storage, 'state.db'), 'state')
+    try {
+      const store = createMemberStore(database)
+      const present = store.memberCount()
+      if (present > 0) {
+        throw new Error(`${storage} has members of another root (${present}): choose another --data, or move it away`)
+      }
+      const { members = [], certificates = [] } = takenOver ?? {}
+      store.addMembers([member, ...members], [certificateRow(ROOT_ID, der), ...certificates])
+      const tree = join(storage, 'tree')
+      const files = { nodesListFile: join(tree, 'nodeslist.json'), nodesCertsFile: join(tree, 'allnodescerts.pem') }
+      await writeTreeFiles(store, files, nowMs)
+    } finally {
+      database.close()
+    }
+  } finally {
+    giveBack()
+  }
+}

@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { MemberStore } from '../../storage/member-store.js'
+import type { Logger } from '../../values/logger.js'
+
+const LOOK_EVERY_MS = 5_000
+
+/**
+ * Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown. Those
+ * that ended by a clock that was ahead come back when it is set right.
+ */
+export class ExpiryWatch {
+  readonly #stopping = new AbortController()
+  #ended: Promise<void> | undefined
+
+  /** @param lookEveryMs how often the clock is looked at */
+  constructor(
+    private readonly options: {
+      readonly store: Pick<MemberStore, 'nextEnd'>
+      readonly publish: () => Promise<void>
+      readonly logger: Logger
+      readonly now: () => number
+    },
+    private readonly lookEveryMs = LOOK_EVERY_MS
+  ) {}
+
+  start(): void {
+    this.#ended ??= this.#watch()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#ended
+  }
+
+  async #watch(): Promise<void> {
+    const { store, publish, logger, now } = this.options
+    const { signal } = this.#stopping
+    let lookedAtMs = now()
+    while (!signal.aborted) {
+      await sleep(this.lookEveryMs, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
+      if (signal.aborted) return
+      const nowMs = now()
+      const endMs = store.nextEnd(lookedAtMs)
+      const wasSetBack = nowMs < lookedAtMs
+      const hasEnded = endMs !== undefined && endMs <= nowMs
+      try {
+        if (hasEnded || wasSetBack) await publish()
+        lookedAtMs = nowMs
+      } catch (err) {
+        logger.error({ err }, 'the tree of the members could not be renewed; it is tried again')
+      }
+    }
+  }
+}

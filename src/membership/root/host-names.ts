@@ -1,0 +1,50 @@
+import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { MemberKind, MemberStore } from '../../storage/member-store.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { ROOT_ID } from '../../values/ids.js'
+import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js'
+
+/**
+ * A host name in its one form, so that it is compared with the names of others whatever way it was spelt.
+ * @throws {RelayError} INVALID_INPUT
+ */
+export function readHostname(text: string): string {
+  const hostname = canonicalHost(text)
+  if (hostname !== undefined) return hostname
+  const shown = JSON.stringify(text.slice(0, 80))
+  throw new RelayError('INVALID_INPUT', `invalid hostname: ${shown}; expected ${HOST_NAME_RULE}`)
+}
+
+interface Named {
+  readonly id: string
+  readonly kind: MemberKind
+  readonly hostname: string
+  readonly nowMs: number
+}
+
+/**
+ * The name of a relay, the root among them, belongs to it alone: whose certificate is good for a name may be taken for
+ * whoever is reached by it, and what is meant for the relay would be run for a node of its name. Names of nodes keep
+ * nobody away: a token for nodes would be enough to lock a relay out.
+ * @throws {RelayError} CONFLICT
+ */
+export function checkHostnameFree(store: MemberStore, { id, kind, hostname, nowMs }: Named): void {
+  // Whatever happened since, a node that joins again has this name already.
+  if (kind === 'node' && store.member(id)?.hostname === hostname) return
+  const namesake =
+    store.relayByHostname(hostname, id)?.id ?? (isRootCalled(store, hostname, nowMs) ? ROOT_ID : undefined)
+  if (namesake === undefined) return
+  const owner = namesake === ROOT_ID ? 'the root' : namesake
+  const remedy =
+    kind === 'relay' ? 'a relay needs one of its own' : 'join with another --host; a relay runs its own machine'
+  throw new RelayError('CONFLICT', `the host name ${hostname} is that of ${owner}; ${remedy}`)
+}
+
+/** The root may have several names. */
+function isRootCalled(store: MemberStore, hostname: string, nowMs: number): boolean {
+  return store.certificatesOf(ROOT_ID, nowMs).some(({ der }) => {
+    const certificate = new X509Certificate(der)
+    return (isIP(hostname) === 0 ? certificate.checkHost(hostname) : certificate.checkIP(hostname)) !== undefined
+  })
+}

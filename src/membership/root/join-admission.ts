@@ -1,0 +1,58 @@
+import type { Caller } from '../../values/caller.js'
+import { HopRefusedError, RelayError } from '../../values/failures/relay-error.js'
+import { FairSlots } from '../../values/fair-slots.js'
+import { sourceOf } from '../../values/network/source-address.js'
+import { RateLimit } from './join-rate-limit.js'
+
+/** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
+const MAX_AT_ONCE = 256
+/** With one token, or for one certificate, from one source within a minute. What succeeds does not count. */
+const MAX_REFUSED_PER_MINUTE = 600
+const MINUTE_MS = 60_000
+
+/**
+ * Who may join now. Many machines behind one address (NAT, a web server) join with tokens of their own, so what one of
+ * them does wrong is counted with its token, and none of them can take all places.
+ */
+export class JoinAdmission {
+  readonly #slots = new FairSlots(MAX_AT_ONCE)
+  readonly #refused: RateLimit
+
+  constructor(now?: () => number) {
+    this.#refused = new RateLimit(MAX_REFUSED_PER_MINUTE, MINUTE_MS, now)
+  }
+
+  /**
+   * @param proof what the caller shows: its token, or its certificate request
+   * @throws {RelayError} BUSY, and whatever `work` throws
+   */
+  async run<T>(caller: Caller, proof: string, work: () => Promise<T>): Promise<T> {
+    const source = sourceOf(caller.address)
+    const name = `${source} ${proofName(proof)}`
+    this.#refused.check(name)
+    // a relay has shared its own places among those below it
+    const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
+    const release = this.#slots.take(source, isKnown)
+    if (release === undefined)
+      throw new RelayError('BUSY', 'too many machines are joining at once; try again in a moment')
+    try {
+      return await work()
+    } catch (error) {
+      if (isRefusal(error)) this.#refused.count(name)
+      throw error
+    } finally {
+      release()
+    }
+  }
+}
+
+/** Whether it was refused for what was shown, here or further up; not for what is broken on the way. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HopRefusedError || (error instanceof RelayError && error.code === 'FORBIDDEN')
+}
+
+/** A token by its public part, so that guesses of its secret are counted together; anything else by its beginning. */
+function proofName(proof: string): string {
+  const [id = ''] = proof.split('.', 1)
+  return id.slice(0, 100)
+}

@@ -1,0 +1,159 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import type { MemberCertificateRow, MemberRow, MemberStore } from '../../storage/member-store.js'
+import { syncFolder } from '../../values/files/sync-folder.js'
+import { ROOT_ID } from '../../values/ids.js'
+import { formatCertificate } from '../../values/keys/pem.js'
+import { checkNotOlder, writePublished } from './published-tree.js'
+
+const PAGE = 500
+
+export interface PublicationOptions {
+  readonly store: MemberStore
+  readonly nodesListFile: string
+  readonly nodesCertsFile: string
+  /** Has the tree read the two files. @returns what is wrong with them */
+  readonly reload: () => Promise<string | undefined>
+  readonly now: () => number
+}
+
+/** Makes the members the tree: writes them into the files that the import reads, and has it read them. */
+export class Publication {
+  #running: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(private readonly options: PublicationOptions) {}
+
+  /**
+   * Resolves once all that is in the store now is the tree. Who asks while another one is under way shares the next.
+   * @throws {Error} when a file cannot be written, or the tree does not take it; it is whole in any case
+   */
+  publish(): Promise<void> {
+    if (this.#running === undefined) return this.#start()
+    this.#next ??= this.#running
+      .catch(() => undefined) // its own callers hear of it; this one writes all of it again
+      .then(() => {
+        this.#next = undefined
+        return this.#start()
+      })
+    return this.#next
+  }
+
+  #start(): Promise<void> {
+    this.#running = this.#publish().finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  async #publish(): Promise<void> {
+    const { store, nodesListFile, nodesCertsFile, reload, now } = this.options
+    checkHasRoot(store, nodesListFile)
+    await checkNotOlder(store, nodesListFile)
+    await writeTreeFiles(store, { nodesListFile, nodesCertsFile }, now())
+    const problem = await reload()
+    if (problem !== undefined) throw new Error(problem)
+  }
+}
+
+/**
+ * The root is a member from the start and for ever: a store without it was lost, or is another one.
+ * @throws {Error} so that no empty tree is written over the list that is there, nor handed down
+ */
+function checkHasRoot(store: MemberStore, nodesListFile: string): void {
+  if (store.member(ROOT_ID) !== undefined) return
+  throw new Error(
+    `the members of this tree are gone from state.db in storage.path: put a copy from a backup in its place, or run "treeline nodes restore --config <folder>", which makes them from ${nodesListFile}; then start again`
+  )
+}
+
+/** Writes both files where they differ, each at once and durably. */
+export async function writeTreeFiles(
+  store: MemberStore,
+  files: { readonly nodesListFile: string; readonly nodesCertsFile: string },
+  nowMs: number
+): Promise<void> {
+  await makeSubfolder(dirname(files.nodesListFile), 0o750)
+  await writePublished(files.nodesListFile, store.changes())
+  await replaceFile(files.nodesListFile, nodesList(store))
+  await replaceFile(files.nodesCertsFile, certificates(store, nowMs))
+}
+
+function* nodesList(store: MemberStore): Generator<string> {
+  let before = '{'
+  for (const member of pagesOf((last: MemberRow | undefined) => store.members(last?.id ?? '', PAGE))) {
+    const node = {
+      hostname: member.hostname,
+      'policy-server': member.policyServer,
+      'key-hash': member.keyHash,
+      ...(member.port === null ? {} : { port: member.port }) // for `treeline nodes restore` alone
+    }
+    yield `${before}\n${JSON.stringify(member.id)}: ${JSON.stringify(node)}`
+    before = ','
+  }
+  yield before === '{' ? '{}\n' : '\n}\n'
+}
+
+function* certificates(store: MemberStore, nowMs: number): Generator<string> {
+  type Row = MemberCertificateRow & { readonly place: number }
+  for (const { der } of pagesOf((last: Row | undefined) => store.certificates(nowMs, last?.place ?? 0, PAGE))) {
+    yield formatCertificate(der)
+  }
+}
+
+function* pagesOf<T>(read: (last: T | undefined) => readonly T[]): Generator<T> {
+  let last: T | undefined
+  for (;;) {
+    const page = read(last)
+    yield* page
+    last = page.at(-1)
+    if (page.length < PAGE) return
+  }
+}
+
+/** Writes beside the file, and renames only what differs: a file that stays the same need not be read again. */
+async function replaceFile(path: string, pieces: Iterable<string>): Promise<void> {
+  const temporary = join(dirname(path), `.new-${randomBytes(6).toString('hex')}~`)
+  try {
+    const written = await writePieces(temporary, pieces)
+    if (written === (await digestOf(path))) return
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+async function writePieces(path: string, pieces: Iterable<string>): Promise<string> {
+  const digest = createHash('sha256')
+  const file = await open(path, 'wx', 0o640)
+  try {
+    let chunk: string[] = []
+    const write = async () => {
+      const text = chunk.join('')
+      chunk = []
+      digest.update(text)
+      await file.write(text)
+      await nextTurn()
+    }
+    for (const piece of pieces) if (chunk.push(piece) === PAGE) await write()
+    await write()
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return digest.digest('hex')
+}
+
+async function digestOf(path: string): Promise<string | undefined> {
+  try {
+    return createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex')
+  } catch {
+    return undefined // absent or unreadable: written anew
+  }
+}

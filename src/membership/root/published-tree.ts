@@ -1,0 +1,49 @@
+import { dirname, join } from 'node:path'
+import type { MemberStore } from '../../storage/member-store.js'
+import { readIfThere, writeFileAtOnce } from '../atomic-files.js'
+
+const NAME = 'published.json'
+const MODE = 0o640
+
+/** Which state of its members a root handed down last, beside the nodes list. A copy of `state.db` that is put back does not change it. */
+export function publishedFile(nodesListFile: string): string {
+  return join(dirname(nodesListFile), NAME)
+}
+
+/**
+ * How often the members had changed when the root handed them down last; 0 where nothing says so.
+ * @throws {Error} when the file cannot be read, or has something else in it
+ */
+export async function readPublished(nodesListFile: string): Promise<number> {
+  const file = publishedFile(nodesListFile)
+  const text = await readIfThere(file)
+  if (text === undefined) return 0
+  const changes = changesIn(text)
+  if (changes !== undefined) return changes
+  throw new Error(`${file} does not say which members were handed down last: remove it, and start again`)
+}
+
+function changesIn(text: string): number | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    const changes = typeof value === 'object' && value !== null && 'changes' in value ? value.changes : undefined
+    return typeof changes === 'number' && Number.isSafeInteger(changes) && changes >= 0 ? changes : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Before the tree is written: nothing newer is ever handed down than this says. */
+export async function writePublished(nodesListFile: string, changes: number): Promise<void> {
+  await writeFileAtOnce(publishedFile(nodesListFile), `${JSON.stringify({ changes })}\n`, MODE)
+}
+
+/** @throws {Error} when the database was put back from a backup, so that no older tree is handed down than before */
+export async function checkNotOlder(store: MemberStore, nodesListFile: string): Promise<void> {
+  const published = await readPublished(nodesListFile)
+  const changes = store.changes()
+  if (changes >= published) return
+  throw new Error(
+    `state.db in storage.path is older than the tree that this root handed down last: its members have changed ${changes} times, and had changed ${published} times then. Was it put back from a backup? Run "treeline nodes restore --config <folder>", which takes the newer members from ${nodesListFile}; or, if the older ones are to be the tree, remove ${publishedFile(nodesListFile)}; then start again`
+  )
+}

@@ -1,0 +1,82 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { MemberCertificateRow, MemberRow } from '../../storage/member-store.js'
+import { parseNodesList } from '../../tree/import/nodes-list.js'
+import { ROOT_ID } from '../../values/ids.js'
+import { purposeOf } from '../../values/keys/certificate-purpose.js'
+import { readIfThere } from '../atomic-files.js'
+import { certificateRow } from '../certificates.js'
+import { readExistingTree, type TakenOver } from './adopt-existing-tree.js'
+
+export interface FormerTree {
+  readonly nodesListFile: string
+  readonly nodesCertsFile: string
+  /** The root's own. */
+  readonly certificateFile: string
+  readonly nowMs: number
+}
+
+/**
+ * The members of a root whose database is gone, as its nodes list and certificates have them: the root too.
+ * @throws {Error} saying what is wrong with which file
+ */
+export async function readFormerMembers(files: FormerTree): Promise<TakenOver> {
+  const { nodesListFile, certificateFile, nowMs } = files
+  const nodesCertsFile = (await readIfThere(files.nodesCertsFile)) === undefined ? undefined : files.nodesCertsFile
+  const { members, certificates } = await readExistingTree(nodesListFile, nodesCertsFile, nowMs)
+  const text = await readFile(nodesListFile, 'utf8')
+  const ports = portsIn(text)
+  const root = parseNodesList(text, nodesListFile).nodes.find(({ id }) => id === ROOT_ID)
+  if (root === undefined)
+    throw new Error(`${nodesListFile}: it has no ${ROOT_ID}, so it is not that of a tree of members`)
+  const own = certificateRow(ROOT_ID, new X509Certificate(await readFile(certificateFile)).raw)
+  const newest = newestIssued([...certificates, own])
+  const { hostname, keyHash = '' } = root
+  const bare = { id: ROOT_ID, policyServer: ROOT_ID, hostname, keyHash, tokenId: null, joinedAtMs: nowMs } as const
+  const complete = (member: MemberRow): MemberRow => {
+    const certificate = newest.get(member.id)
+    const port = ports.get(member.id) ?? null
+    const purpose = certificate === undefined ? undefined : purposeOf(certificate.der)
+    return {
+      ...member,
+      kind: purpose ?? (port === null ? member.kind : 'relay'),
+      port,
+      tlsKeyHash: certificate === undefined ? null : keyHashOf(certificate.der)
+    }
+  }
+  return {
+    members: [{ ...bare, kind: 'relay', port: null, tlsKeyHash: null } as const, ...members].map(complete),
+    certificates: [...certificates, own]
+  }
+}
+
+/** Those that the root of the tree issued: the holder of its key may renew it. */
+function newestIssued(certificates: readonly MemberCertificateRow[]): ReadonlyMap<string, MemberCertificateRow> {
+  const newest = new Map<string, MemberCertificateRow>()
+  for (const certificate of certificates) {
+    const { memberId, notBeforeMs, der } = certificate
+    if (purposeOf(der) === undefined) continue
+    if ((newest.get(memberId)?.notBeforeMs ?? Number.NEGATIVE_INFINITY) <= notBeforeMs)
+      newest.set(memberId, certificate)
+  }
+  return newest
+}
+
+function keyHashOf(der: Buffer): Buffer {
+  const spki = new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest()
+}
+
+/** Of relays, as the root writes them into its list. */
+function portsIn(text: string): ReadonlyMap<string, number> {
+  const list: unknown = JSON.parse(text)
+  const entries = typeof list === 'object' && list !== null ? Object.entries(list) : []
+  return new Map(
+    entries.flatMap(([id, node]: [string, unknown]) => {
+      const port = typeof node === 'object' && node !== null && 'port' in node ? node.port : undefined
+      return typeof port === 'number' && Number.isInteger(port) && port > 0 && port < 65_536
+        ? [[id, port] as const]
+        : []
+    })
+  )
+}

@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorMessage } from '../values/failures/system-error.js'
+import { connectionErrorCode } from '../values/network/connection-failure.js'
+import { isoTime } from '../values/time/iso-time.js'
+import { ClientError, NotReachedError, RefusedError } from './client-error.js'
+
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 15_000
+
+/** What a relay that stops, or has just started, answers, and the web server in front of one that is down. */
+const PASSING_STATUSES = new Set([502, 503])
+
+/** There was no connection, and so nothing was sent: a relay that is being restarted. */
+const NOTHING_SENT = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+
+/**
+ * Gives an order again and again until a relay takes it, for as long as the order may wait.
+ * @param order is told how many seconds are left of that
+ * @param tell a line for the user, each time the reason is another one
+ * @throws what `order` throws, when it is more than a relay that is away for a moment, or when the time is over
+ */
+export async function untilTaken<T>(
+  order: (waitSeconds: number) => Promise<T>,
+  waitSeconds: number,
+  tell: (line: string) => void
+): Promise<T> {
+  const endsAtMs = performance.now() + waitSeconds * 1_000
+  const until = isoTime(Date.now() + waitSeconds * 1_000)
+  let told = ''
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    const leftMs = endsAtMs - performance.now()
+    try {
+      return await order(Math.max(1, Math.ceil(leftMs / 1_000)))
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      const reason = errorMessage(error)
+      if (leftMs <= 0) throw new ClientError(`not taken until ${until}: ${reason}`, { cause: error })
+      if (reason !== told) tell(`${reason} (tried again until ${until})`)
+      told = reason
+      await sleep(Math.min(pauseMs, leftMs))
+    }
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  if (error instanceof RefusedError) return PASSING_STATUSES.has(error.status)
+  return error instanceof NotReachedError && NOTHING_SENT.has(connectionErrorCode(error.cause))
+}

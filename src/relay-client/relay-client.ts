@@ -1,0 +1,223 @@
+import { isAbsolute } from 'node:path'
+import type { Readable } from 'node:stream'
+import { Agent, type buildConnector } from 'undici'
+import { API_PREFIX } from '../values/network/api-prefix.js'
+import {
+  connectionErrorCode,
+  describeConnectionFailure,
+  isUntrustedCertificate
+} from '../values/network/connection-failure.js'
+import { printable } from '../values/printable.js'
+import { tellingBody } from './answer-body.js'
+import { ClientError, InputError, NotReachedError, RefusedError } from './client-error.js'
+import { createServerConnector, type ServerTls } from './relay-tls.js'
+import { socketPathOf } from './unix-socket.js'
+
+/** Of a JSON answer or an error; more is not read. */
+const MAX_TEXT_BYTES = 64 * 1024 * 1024
+const MAX_ERROR_LENGTH = 2_000
+/** A metadata block of 64 KiB comes in base64 with a fetched file. */
+const MAX_HEADER_BYTES = 128 * 1024
+/** Relays redirect nobody: something else answers so, and not with what was asked for. */
+const REDIRECT = 300
+/** What was asked for cannot be, whichever relay is asked. */
+const BAD_REQUEST = 400
+const HINT_OF_TLS = '; if this is a port for TLS, use https://'
+/** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
+const PATIENCE_MS = 300_000
+
+export interface ClientRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
+  /** Below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
+  readonly path: string
+  /** Instead of the API's prefix: with a slash at both ends. */
+  readonly root?: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Readable | string
+  readonly signal?: AbortSignal
+  /** Waits for the answer and its pieces without end. */
+  readonly isPatient?: boolean
+}
+
+export interface ClientAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** To be read to its end, or destroyed. */
+  readonly body: Readable
+}
+
+type Connector = buildConnector.connector
+
+/** What says which relay is asked, in the words of the caller: options or settings. */
+export interface RelayNames {
+  readonly server: string
+  readonly ca: string
+  readonly pin: string
+}
+
+/** Speaks to one relay. */
+export interface RelayClient {
+  /** The relay's URL, for messages. */
+  readonly server: string
+  /** Gives any answer, errors too. @throws {NotReachedError} when there is none */
+  send(request: ClientRequest): Promise<ClientAnswer>
+  /** @throws {ClientError} for an answer of 400 or more, with what it says */
+  request(request: ClientRequest): Promise<ClientAnswer>
+  /** As `request`, and reads JSON. */
+  json(request: ClientRequest): Promise<unknown>
+  /** As `request`, and reads text. */
+  text(request: ClientRequest): Promise<string>
+  /** What an answer of 300 or more says, as an error to end with. Reads its body. */
+  refusal(answer: ClientAnswer): Promise<RefusedError>
+  close(): Promise<void>
+}
+
+/**
+ * @param options.server URL of the relay; a path in it replaces the usual prefix of the API
+ * @throws {InputError} when it is no http or https URL, or the TLS options cannot be used
+ */
+export function createRelayClient(options: {
+  readonly server: string
+  /** For messages. */
+  readonly names: RelayNames
+  readonly token: string | undefined
+  readonly tls: ServerTls
+  /** Makes the connections another way. */
+  readonly through?: (connect: Connector) => Connector
+  /** Sent with each request. */
+  readonly headers?: () => Readonly<Record<string, string>>
+}): RelayClient {
+  const socketPath = socketPathOf(options.server)
+  const { names } = options
+  if (socketPath !== undefined && !isAbsolute(socketPath)) {
+    throw new InputError(`${names.server} ${JSON.stringify(options.server)}: the path of a socket begins with /`)
+  }
+  const base = readServer(names.server, socketPath === undefined ? options.server : 'http://localhost')
+  const shown = socketPath === undefined ? base.origin : socketPath
+  const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
+  const connect = createServerConnector(options.tls, names.pin, socketPath)
+  const agent = new Agent({ connect: options.through?.(connect) ?? connect, maxHeaderSize: MAX_HEADER_BYTES })
+  const authorization: Record<string, string> =
+    options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }
+
+  async function send(request: ClientRequest): Promise<ClientAnswer> {
+    const timeout = request.isPatient === true ? 0 : PATIENCE_MS
+    try {
+      const answer = await agent.request({
+        origin: base.origin,
+        path: (request.root ?? prefix) + request.path,
+        method: request.method,
+        query: { ...request.query },
+        headers: { ...authorization, ...options.headers?.(), ...request.headers },
+        body: request.body ?? null,
+        signal: request.signal ?? null,
+        headersTimeout: timeout,
+        bodyTimeout: timeout
+      })
+      const body = tellingBody(answer.body, shown, request.signal)
+      return { status: answer.statusCode, headers: answer.headers, body }
+    } catch (error) {
+      throw request.signal?.aborted === true || error instanceof ClientError ? error : notReached(error)
+    }
+  }
+
+  async function request(asked: ClientRequest): Promise<ClientAnswer> {
+    const answer = await send(asked)
+    if (isRefusal(answer)) throw await refusal(answer, names.server)
+    return answer
+  }
+
+  function notReached(cause: unknown): NotReachedError {
+    const advice = isUntrustedCertificate(cause)
+      ? `; name its issuer with ${names.ca}, or itself with ${names.pin}`
+      : ''
+    const code = connectionErrorCode(cause)
+    const isPlain = base.protocol === 'http:' && socketPath === undefined
+    const isCut = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET'
+    const isAway = code === 'ECONNREFUSED' || (code === 'ENOENT' && socketPath !== undefined)
+    const why = isAway
+      ? 'nothing listens there; is the relay running?'
+      : describeConnectionFailure(cause) + (isPlain && isCut ? HINT_OF_TLS : advice)
+    return new NotReachedError(`the relay at ${shown} cannot be reached: ${printable(why)}`, { cause })
+  }
+
+  return {
+    server: shown,
+    send,
+    request,
+    refusal: answer => refusal(answer, names.server),
+    async json(asked) {
+      const answer = await request({ ...asked, headers: { accept: 'application/json', ...asked.headers } })
+      const text = await readText(answer.body, MAX_TEXT_BYTES)
+      try {
+        return JSON.parse(text) as unknown
+      } catch (cause) {
+        throw new ClientError(`${base.origin} did not answer with JSON; is it a Treeline relay?`, { cause })
+      }
+    },
+    async text(asked) {
+      return readText((await request(asked)).body, MAX_TEXT_BYTES)
+    },
+    close: () => agent.destroy()
+  }
+}
+
+/** A path of the API, its parts percent-encoded. */
+export function pathOf(...parts: readonly string[]): string {
+  return parts.map(encodeURIComponent).join('/')
+}
+
+export function isRefusal({ status }: ClientAnswer): boolean {
+  return status >= REDIRECT
+}
+
+async function refusal(answer: ClientAnswer, serverName: string): Promise<RefusedError> {
+  const text = (await readText(answer.body, MAX_TEXT_BYTES).catch(() => '')).trim().slice(0, MAX_ERROR_LENGTH)
+  if (answer.status < BAD_REQUEST) {
+    const location = answer.headers.location
+    const where = typeof location === 'string' ? ` to ${printable(location)}` : ''
+    return new RefusedError(
+      `what answered is no relay: a redirect${where} (${answer.status}); check ${serverName}`,
+      answer.status
+    )
+  }
+  const why = printable(messageIn(text)) || 'it does not say why'
+  return new RefusedError(`the relay refused (${answer.status}): ${why}`, answer.status)
+}
+
+function messageIn(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null) {
+      if ('errorDetails' in value && typeof value.errorDetails === 'string') return value.errorDetails
+      if ('message' in value && typeof value.message === 'string') return value.message
+    }
+  } catch {
+    // plain text, as the API answers by default
+  }
+  return text
+}
+
+async function readText(body: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxBytes) throw new ClientError(`the relay's answer has more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function defaultPrefix(base: URL): string {
+  return base.protocol === 'https:' ? `${API_PREFIX}/` : `${API_PREFIX}/1/`
+}
+
+function readServer(name: string, text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    throw new InputError(`${name} should be an http or https URL, not ${JSON.stringify(text)}`)
+  }
+  return url
+}

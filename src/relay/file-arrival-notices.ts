@@ -1,0 +1,44 @@
+import type { Neighbours } from '../hops/hop.js'
+import type { CurrentTopology } from '../tree/topology.js'
+import type { FileKey } from '../values/ids.js'
+import type { Logger } from '../values/logger.js'
+
+export interface FileNoticesOptions {
+  readonly neighbours: Pick<Neighbours, 'linked'>
+  readonly topology: CurrentTopology
+  readonly logger: Logger
+}
+
+/** Further ones are dropped: an agent also looks by itself. */
+const MAX_UNDER_WAY = 1_000
+const LIMIT_MS = 10_000
+
+/** Tells a node's agent, over its link, that a file for it has come here. Whether it fetches the file is its business. */
+export function createFileNotices({ neighbours, topology, logger }: FileNoticesOptions): (key: FileKey) => void {
+  let underWay = 0
+
+  async function tell({ target, source, fileId }: FileKey): Promise<void> {
+    const hop = neighbours.linked(target)
+    if (hop === undefined) return
+    const outcome = await hop.request({
+      method: 'POST',
+      path: 'agent/files',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: () => Buffer.from(new URLSearchParams({ source, file_id: fileId }).toString()),
+      silenceLimitMs: LIMIT_MS
+    })
+    if (outcome.kind !== 'unreachable') outcome.body.resume()
+    if (outcome.kind !== 'answered') logger.debug({ target, source, fileId }, 'its agent could not be told of a file')
+  }
+
+  return key => {
+    if (underWay >= MAX_UNDER_WAY || topology().isRelay(key.target) || neighbours.linked(key.target) === undefined)
+      return
+    underWay += 1
+    tell(key)
+      .catch((err: unknown) => logger.error({ err }, 'an agent could not be told of a file'))
+      .finally(() => {
+        underWay -= 1
+      })
+  }
+}

@@ -1,0 +1,222 @@
+import type { Server as HttpsServer } from 'node:https'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { sourceOf } from '../../values/network/source-address.js'
+import { SourceQueue } from '../../values/network/source-queue.js'
+import { SourceRest } from '../../values/network/source-rest.js'
+import { judgeFirstBytes } from './client-hello.js'
+import type { PresentedCertificate } from './presented-certificate.js'
+import { type Outcome, UnjudgedHandshakes } from './unjudged-handshakes.js'
+
+/**
+ * TLS handshakes at once. Each takes about a millisecond of the event loop, and it takes all that are ready in one
+ * turn: when thousands of links come back at the same moment, requests of others would wait for seconds.
+ */
+const MAX_HANDSHAKES = 16
+/** A handshake that takes longer keeps nobody else out: it is the event loop that is shared here. */
+const TURN_MS = 25
+/** One that takes longer is given up when others of the same source wait for it. */
+const PATIENCE_MS = 2_000
+/** By which timers may be early. */
+const TIMER_ERROR_MS = 1
+/** Connections that have not sent a whole ClientHello. Beyond, the oldest of the source with the most of them makes room. */
+export const MAX_SILENT = 1_024
+/** Younger ones are left alone: their ClientHello may be there, and only not be read yet. */
+const SILENT_GRACE_MS = 2_000
+
+/**
+ * After a handshake that failed, or that had a costly certificate to verify, its source begins no further one for so many
+ * times as long as the event loop was busy meanwhile: what one source makes us verify takes a fifth of the time at most.
+ */
+const REST_FACTOR = 4
+const MAX_REST_MS = 10_000
+/** When the caller sent too little for a costly certificate: whoever shares its address with a faulty device goes on soon. */
+const MAX_SHORT_REST_MS = 100
+/** What follows the ClientHello of a caller that shuts down, refuses our certificate or has none. */
+const SHORT_FLIGHT_BYTES = 512
+/** What follows the ClientHello of a caller with a usual certificate. More counts as costly when the handshake fails. */
+const USUAL_FLIGHT_BYTES = 4_096
+
+export interface HandshakeGateOptions {
+  /** How long a connection may take to send its ClientHello. @default 10,000 */
+  readonly helloLimitMs?: number
+  /** How long a handshake may hold a slot. @default 25 */
+  readonly turnMs?: number
+  /** How long a handshake may keep others of its source waiting. @default 2,000 */
+  readonly patienceMs?: number
+  readonly graceMs?: number
+  /** @default nothing is known of any */
+  readonly judge?: (socket: TLSSocket) => PresentedCertificate
+  /** How long a source rests after a handshake with `sentBytes` after the ClientHello, while the event loop was busy for `busyMs`. */
+  readonly restMs?: (busyMs: number, sentBytes: number) => number
+}
+
+/**
+ * A TCP server in front of a TLS one that lets connections begin their handshake a few at a time: once they have sent
+ * a whole ClientHello, and in turn among the sources that they come from. So neither silence nor a crowd from one
+ * address keeps others waiting, and what is costly to verify gets a share of the time: no address exempts from that, as
+ * many may share it. It is this one that listens and is closed; what waits at its closing is dropped.
+ */
+export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
+  const { helloLimitMs = 10_000, turnMs = TURN_MS, patienceMs = PATIENCE_MS, graceMs = SILENT_GRACE_MS } = options
+  const { judge = () => 'usual', restMs = usualRestMs } = options
+  const silent = new SourceQueue<Socket>()
+  const waiting = new SourceQueue<Socket>()
+  /** Of sources that rest, or have as many handshakes under way as they may. */
+  const held = new SourceQueue<Socket>()
+  const unjudged = new UnjudgedHandshakes()
+  const rest = new SourceRest(source => {
+    release(source)
+    giveUpOldest(source)
+    admit()
+  })
+  const since = new WeakMap<Socket, number>()
+  /** By the caller's address and port. */
+  const shaking = new Map<string, Socket>()
+
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
+    const source = sourceOf(socket.remoteAddress ?? '')
+    const name = nameOf(socket)
+    socket.once('error', () => socket.destroy())
+    socket.once('close', () => {
+      silent.delete(source, socket)
+      waiting.delete(source, socket)
+      held.delete(source, socket)
+      if (unjudged.get(name)?.socket === socket) end(name, 'failed')
+      if (shaking.get(name) === socket) leave(name)
+    })
+    silent.add(source, socket)
+    since.set(socket, performance.now())
+    makeRoom()
+    awaitHello(socket, helloLimitMs, () => {
+      silent.delete(source, socket)
+      held.add(source, socket)
+      release(source)
+      giveUpOldest(source)
+      admit()
+    })
+  })
+
+  function makeRoom(): void {
+    if (silent.size <= MAX_SILENT) return
+    const oldest = silent.oldestOfLargest()
+    if (oldest !== undefined && performance.now() - (since.get(oldest) ?? 0) >= graceMs) oldest.destroy()
+  }
+
+  function mayBegin(source: string): boolean {
+    return !rest.has(source) && !unjudged.isFull(source)
+  }
+
+  function release(source: string): void {
+    if (mayBegin(source)) held.moveAll(source, waiting)
+  }
+
+  function admit(): void {
+    while (shaking.size < MAX_HANDSHAKES) {
+      const socket = waiting.next()
+      if (socket === undefined) return
+      begin(sourceOf(socket.remoteAddress ?? ''), nameOf(socket), socket)
+    }
+  }
+
+  function begin(source: string, name: string, socket: Socket): void {
+    shaking.set(name, socket)
+    const bytesBefore = socket.bytesRead
+    unjudged.begin(name, { socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
+    if (!mayBegin(source)) waiting.moveAll(source, held)
+    setTimeout(() => {
+      if (shaking.get(name) === socket) leave(name)
+    }, turnMs).unref()
+    // What came meanwhile is read before the next immediate: the event loop may have been late itself.
+    setTimeout(() => setImmediate(giveUpOldest, source), patienceMs).unref()
+    // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
+    socket.allowHalfOpen = false
+    tls.emit('connection', socket)
+  }
+
+  /** Or one device that went away amid its handshake would keep all those waiting that share its address. */
+  function giveUpOldest(source: string): void {
+    if (rest.has(source) || held.countOf(source) === 0) return
+    const oldest = unjudged.oldestOf(source)
+    if (oldest !== undefined && performance.now() - oldest.atMs >= patienceMs - TIMER_ERROR_MS) oldest.socket.destroy()
+  }
+
+  function leave(name: string): void {
+    if (shaking.delete(name)) setImmediate(admit) // others have their turn first
+  }
+
+  /** After one that did not cost little its source rests. */
+  function end(name: string, outcome: Outcome): void {
+    const handshake = unjudged.get(name)
+    leave(name)
+    if (handshake === undefined) return
+    const { source, socket, busyBeforeMs, bytesBefore } = handshake
+    const sentBytes = socket.bytesRead - bytesBefore
+    const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
+    unjudged.end(name, isCostly ? 'costly' : outcome)
+    // At once: what they sent may be there as well, and TLS would verify it next.
+    if (isCostly) for (const other of unjudged.of(source)) other.socket.destroy()
+    if (outcome !== 'cheap') rest.begin(source, restMs(busyMs() - busyBeforeMs, sentBytes))
+    if (mayBegin(source)) release(source)
+    else waiting.moveAll(source, held)
+    setImmediate(admit)
+  }
+
+  function shaken(socket: TLSSocket): void {
+    socket.allowHalfOpen = true
+    end(nameOf(socket), judge(socket) === 'costly' ? 'costly' : 'cheap')
+  }
+
+  // Only then does Node begin to look for requests whose headers do not come (`headersTimeout`).
+  server.on('listening', () => tls.emit('listening'))
+  tls.on('secureConnection', shaken)
+  // Before the server destroys it: then it has no address any more.
+  tls.prependListener('tlsClientError', (_error: Error, socket: TLSSocket) => end(nameOf(socket), 'failed'))
+  server.on('close', () => {
+    for (const socket of [...silent, ...waiting, ...held]) socket.destroy()
+  })
+  return server
+}
+
+/** Calls `onHello` once the whole ClientHello is there; it stays in the socket, for TLS to read. */
+function awaitHello(socket: Socket, limitMs: number, onHello: () => void): void {
+  let seen = Buffer.alloc(0)
+  const timer = setTimeout(() => socket.destroy(), limitMs).unref()
+  const stop = () => {
+    clearTimeout(timer)
+    socket.off('readable', read)
+    socket.off('end', end)
+  }
+  const read = () => {
+    for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk])
+    }
+    const first = judgeFirstBytes(seen)
+    if (first === 'part') return
+    stop()
+    if (first === 'too-long') {
+      socket.destroy()
+      return
+    }
+    socket.unshift(seen)
+    onHello()
+  }
+  const end = () => socket.destroy()
+  socket.on('readable', read)
+  socket.once('end', end)
+  socket.once('close', stop)
+}
+
+/** How long a source rests after a handshake that failed or was costly. */
+export function usualRestMs(busyMs: number, sentBytes: number): number {
+  return Math.min(sentBytes > SHORT_FLIGHT_BYTES ? MAX_REST_MS : MAX_SHORT_REST_MS, REST_FACTOR * busyMs)
+}
+
+/** How long the event loop was busy, in all. */
+function busyMs(): number {
+  return performance.eventLoopUtilization().active
+}
+
+function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}

@@ -1,0 +1,211 @@
+import type { Server as PlainServer } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import type { Socket, Server as TcpServer } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { completeServer, createPlainServer, serverOptions } from '../../api/server-options.js'
+import type { KnownCertificates } from '../../api/services.js'
+import type { Config, ListenAddress } from '../../config/config.js'
+import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { isLoopback } from '../../values/network/network-set.js'
+import { shareConnections } from './connection-places.js'
+import { createHandshakeGate } from './handshake-gate.js'
+import { openLocalSocket } from './local-socket.js'
+import { isNeighbourByCertificate, judgeCertificate } from './presented-certificate.js'
+import { readTextFile } from './text-file.js'
+import { serveUpgrades, type Upgrades } from './upgrades.js'
+
+export interface Listeners {
+  /** The addresses as bound, for the log. */
+  readonly addresses: readonly string[]
+  /** Reads certificate and key again, for new connections. @throws {Error} when they do not fit; the old ones stay */
+  renewCertificate(config: Config): void
+  /** Takes no further connections; resolves when all requests under way are answered. */
+  drain(): Promise<void>
+  /** Ends what is left. */
+  cut(): void
+}
+
+/** What `localhost` stands for (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
+const LOCALHOST = ['127.0.0.1', '::1']
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program listens there already (EADDRINUSE)',
+  EADDRNOTAVAIL: 'this machine does not have that address (EADDRNOTAVAIL)',
+  EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
+}
+
+/** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
+export interface Arrivals {
+  readonly certificates: KnownCertificates
+  readonly localSockets: WeakSet<object>
+  readonly proxySockets: WeakSet<object>
+  /** The one in force. */
+  readonly config: () => Config
+}
+
+/** A server of ours besides Fastify's own. */
+interface OpenServer {
+  /** Speaks HTTP. */
+  readonly http: Server | PlainServer
+  /** Listens, and is closed: the server itself, or what stands before its handshakes. */
+  readonly listening: TcpServer
+}
+
+/**
+ * Opens `general.listen` and `general.proxy_listen` (plain HTTP), `general.https_listen` (TLS 1.3) and
+ * `general.socket`: the same routes answer on all.
+ */
+export async function openListeners(
+  app: FastifyInstance,
+  config: Config,
+  upgrades: Upgrades | undefined,
+  { certificates, localSockets, proxySockets, config: current }: Arrivals
+): Promise<Listeners> {
+  const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
+  await app.ready()
+  const isProxy = (address: string) => current().general.trustedProxies.contains(address)
+  const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
+  shareConnections(app.server, app.server, forPlain)
+  serveUpgrades(app.server, 'connection', upgrades)
+  const opened: OpenServer[] = []
+  const addresses: string[] = []
+
+  async function openPlain(
+    setting: string,
+    address: ListenAddress,
+    note?: (socket: Socket) => void
+  ): Promise<PlainServer> {
+    const http = createPlainServer(config.limits, app.routing)
+    shareConnections(http, http, forPlain)
+    if (note !== undefined) http.prependListener('connection', note)
+    serveUpgrades(http, 'connection', upgrades)
+    await bound(setting, address, bind(http, address))
+    opened.push({ http, listening: http })
+    return http
+  }
+
+  async function openTls(address: ListenAddress): Promise<Server> {
+    const tls = createTlsServer(app, config)
+    const gate = createHandshakeGate(tls, {
+      helloLimitMs: config.limits.headersTimeoutMs,
+      judge: connection => judgeCertificate(connection, certificates)
+    })
+    shareConnections(gate, tls, {
+      max: maxConnections,
+      isKnownAddress: isProxy,
+      isNeighbour: connection => isNeighbourByCertificate(connection, certificates)
+    })
+    serveUpgrades(tls, 'secureConnection', upgrades)
+    await bound('general.https_listen', address, bind(gate, address))
+    opened.push({ http: tls, listening: gate })
+    addresses.push(`https://${show(gate.address())}`)
+    return tls
+  }
+
+  async function openAll(): Promise<Server | undefined> {
+    const [first = listen.host, ...others] = listen.host === 'localhost' ? LOCALHOST : [listen.host]
+    const { port } = listen
+    addresses.push(await bound('general.listen', { host: first, port }, app.listen({ host: first, port })))
+    for (const host of others) {
+      await openPlain('general.listen', { host, port: portOf(app.server.address()) }).catch(unlessAbsent)
+    }
+    if (proxyListen !== undefined) {
+      const note = (connection: Socket) => void proxySockets.add(connection)
+      const server = await openPlain('general.proxy_listen', proxyListen, note)
+      addresses.push(`http://${show(server.address())}`)
+    }
+    const tls = httpsListen === undefined ? undefined : await openTls(httpsListen)
+    if (socket !== undefined) {
+      const local = await openLocalSocket(app, config, socket, connection => void localSockets.add(connection))
+      opened.push({ http: local, listening: local })
+      addresses.push(`unix:${socket}`)
+    }
+    return tls
+  }
+
+  const close = () => Promise.all([app.close(), ...opened.map(closed)])
+  const tls = await openAll().catch(async (error: unknown) => {
+    await close() // or what listens already would keep the process from ending
+    throw error
+  })
+  return {
+    addresses,
+    renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
+    drain: async () => void (await close()),
+    cut: () => {
+      app.server.closeAllConnections()
+      for (const { http } of opened) http.closeAllConnections()
+    }
+  }
+}
+
+/** A machine may do without IPv6. */
+function unlessAbsent(error: unknown): void {
+  const code = error instanceof Error ? errorCode(error.cause) : undefined
+  if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error
+}
+
+function createTlsServer(app: FastifyInstance, config: Config): Server {
+  const server = createServer(
+    {
+      ...serverOptions(config.limits),
+      ...secureContext(config),
+      minVersion: 'TLSv1.3',
+      handshakeTimeout: config.limits.headersTimeoutMs,
+      requestCert: true,
+      rejectUnauthorized: false // who it is, src/api/callers/callers.ts decides: agents' certificates have no CA
+    },
+    app.routing
+  )
+  completeServer(server, app.routing)
+  return server
+}
+
+function secureContext(config: Config): { cert: string; key: string } {
+  const { httpsCertificateFile, httpsKeyFile } = config.general
+  if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
+    throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
+  }
+  return {
+    cert: readTextFile('general.https_certificate_file', httpsCertificateFile),
+    key: readTextFile('general.https_key_file', httpsKeyFile)
+  }
+}
+
+/** @throws {Error} that names the setting, when it cannot listen there */
+async function bound<T>(setting: string, { host, port }: ListenAddress, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const why = LISTEN_ERRORS[code] ?? errorMessage(error)
+    throw new Error(`${setting}: cannot listen on ${host}:${port}: ${why}`, { cause: error })
+  }
+}
+
+function bind(server: TcpServer, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Resolves when the last connection has gone. */
+function closed({ http, listening }: OpenServer): Promise<void> {
+  return new Promise(resolve => {
+    listening.close(() => resolve())
+    http.closeIdleConnections()
+  })
+}
+
+function portOf(address: ReturnType<TcpServer['address']>): number {
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+function show(address: ReturnType<TcpServer['address']>): string {
+  if (address === null || typeof address === 'string') return String(address)
+  return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`
+}

@@ -1,0 +1,53 @@
+import type { X509Certificate } from 'node:crypto'
+import type { TLSSocket } from 'node:tls'
+import type { KnownCertificates } from '../../api/services.js'
+import { verificationMs } from '../../values/keys/key-cost.js'
+
+/** What verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
+const MAX_CHAIN_MS = 2.5
+/** A chain that is longer is costly, whatever keys are in it. */
+const MAX_CHAIN_LENGTH = 10
+
+/** What a caller showed in its handshake: that of a neighbour, what costs little, or what costs much to verify. */
+export type PresentedCertificate = 'known' | 'usual' | 'costly'
+
+type Known = Pick<KnownCertificates, 'nodeOf' | 'isPolicyServer'>
+
+/** Judges the certificate of a connection, and the chain that came with it. */
+export function judgeCertificate(socket: TLSSocket, known: Known): PresentedCertificate {
+  const leaf = socket.getPeerX509Certificate()
+  if (leaf === undefined) return 'usual'
+  if (isOfNeighbour(leaf, known)) return 'known'
+  return isCostly(leaf) ? 'costly' : 'usual'
+}
+
+/** Whether the caller showed the certificate of a neighbour. */
+export function isNeighbourByCertificate(socket: TLSSocket, known: Known): boolean {
+  const leaf = socket.getPeerX509Certificate()
+  return leaf !== undefined && isOfNeighbour(leaf, known)
+}
+
+function isOfNeighbour(leaf: X509Certificate, known: Known): boolean {
+  const fingerprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
+  return known.isPolicyServer(fingerprint) || known.nodeOf(fingerprint) !== undefined
+}
+
+/** OpenSSL has verified all of it by then, also where nobody vouches for it. */
+function isCostly(leaf: X509Certificate): boolean {
+  let totalMs = 0
+  let length = 0
+  for (let next: X509Certificate | undefined = leaf; next !== undefined; next = next.issuerCertificate) {
+    length += 1
+    totalMs += costOf(next)
+    if (length > MAX_CHAIN_LENGTH || totalMs > MAX_CHAIN_MS) return true
+  }
+  return false
+}
+
+function costOf(certificate: X509Certificate): number {
+  try {
+    return verificationMs(certificate.publicKey)
+  } catch {
+    return MAX_CHAIN_MS + 1 // a key that Node cannot read
+  }
+}

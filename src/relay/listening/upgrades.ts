@@ -1,0 +1,63 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { describe } from '../../api/answers/error-handler.js'
+import { checkHead } from '../../api/callers/request-head.js'
+import { originForm } from '../../api/callers/request-target.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { afterEarlierAnswers } from './earlier-answers.js'
+import { serveWithoutUpgrade } from './without-upgrade.js'
+
+/** What takes requests that are to become something other than HTTP/1.1: links. */
+export interface Upgrades {
+  takes(request: IncomingMessage): boolean
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+}
+
+/** How long a refused caller may take to read why. */
+const FLUSH_LIMIT_MS = 5_000
+
+/**
+ * Hands links to `upgrades`, and serves everything else as if no upgrade had been offered.
+ * @param event by which `server` takes a connection
+ */
+export function serveUpgrades(
+  server: Pick<Server, 'on' | 'emit'>,
+  event: 'connection' | 'secureConnection',
+  upgrades: Upgrades | undefined
+): void {
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    afterEarlierAnswers(socket, () => {
+      const target = request.url ?? '/'
+      request.url = originForm(target)
+      const isForLink = upgrades?.takes(request) === true
+      try {
+        checkHead(request, target) // before it is written anew: of one that is not whole another request would be made
+        if (isForLink) checkNoPage(request)
+      } catch (error) {
+        return refuse(socket, error)
+      }
+      if (isForLink) upgrades.upgrade(request, socket, head)
+      else serveWithoutUpgrade(server, event, { request, target, socket, head })
+    })
+  })
+}
+
+/** Browsers send an `Origin` with each WebSocket that they open; what opens links sends none. */
+function checkNoPage({ headers }: IncomingMessage): void {
+  if (headers.origin === undefined && headers['sec-fetch-site'] === undefined) return
+  throw new RelayError('FORBIDDEN', 'not allowed for a web page: links are opened by relays, agents and clients')
+}
+
+function refuse(socket: Duplex, error: unknown): void {
+  const { status, message } = describe(error)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(message) + 1}`
+  ]
+  const timer = setTimeout(() => socket.destroy(), FLUSH_LIMIT_MS)
+  socket.on('error', () => undefined) // `close` follows
+  socket.once('close', () => clearTimeout(timer))
+  socket.end(`${head.join('\r\n')}\r\n\r\n${message}\n`, () => socket.destroy())
+}

@@ -1,0 +1,38 @@
+import { join } from 'node:path'
+import type { Config } from '../config/config.js'
+import { Following, keepUpstreamHost, type UpperAddress } from '../membership/member/policy-server-failover.js'
+import type { JoinAnswer } from '../membership/types.js'
+import type { Logger } from '../values/logger.js'
+import { rememberPolicyServer } from './membership.js'
+import type { RelaySystemControl } from './system-control.js'
+
+export interface RelayFollowingOptions {
+  readonly system: Pick<RelaySystemControl, 'config' | 'moveUpstream' | 'certificatesChanged'>
+  readonly ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>
+  readonly logger: Logger
+}
+
+/** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
+export function createFollowing({ system, ask, logger }: RelayFollowingOptions): Following | undefined {
+  const { upstream, general } = system.config()
+  const hasCa = general.peerAuthentication === 'cert_validation' && general.caPath !== undefined
+  if (upstream === undefined || !hasCa) return undefined
+  return new Following({
+    configured: () => addressIn(system.config()),
+    ask,
+    adopt: async (address, answer) => {
+      try {
+        await system.moveUpstream(address)
+        if (await rememberPolicyServer(system.config(), answer)) await system.certificatesChanged()
+      } catch (err) {
+        logger.error({ err }, 'the new policy server is not known in full: restart this relay')
+      }
+      await keepUpstreamHost(join(system.config().directory, 'main.conf'), 'output.upstream', address, logger)
+    },
+    logger
+  })
+}
+
+function addressIn({ upstream }: Config): UpperAddress {
+  return { host: upstream?.host ?? '', port: upstream?.port ?? 0, nodeId: upstream?.nodeId }
+}

@@ -1,0 +1,227 @@
+import { noteOrder } from '../process/bulk-pacing.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import type { ForwardOrder } from './dispatch/order.js'
+import { forwardAll } from './dispatch/relay-dispatch.js'
+import type { EventLog } from './event-log/event-log.js'
+import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
+import { NodesHere } from './local-dispatch.js'
+import type { NodeTable } from './progress/node-table.js'
+import { allNodes, countNodes, describePlan, type RunPlan } from './progress/plan.js'
+import type { RunProgress } from './progress/run-progress.js'
+import { RunWait } from './progress/wait-deadline.js'
+import type { RunContext } from './run-context.js'
+import type { EventPlace, Run, RunEvent, RunRecord, RunState } from './types.js'
+
+export interface LiveRunParts {
+  readonly order: ForwardOrder
+  readonly plan: RunPlan
+  readonly log: EventLog
+  readonly table: NodeTable
+  readonly progress: RunProgress
+  /** Until when nodes that are not connected are waited for. */
+  readonly waitUntilMs?: number | undefined
+  /** Where a former process began the run. */
+  readonly resumed?: ResumedRun
+}
+
+/** What a former process left of a run: nodes that run themselves, and may have ended meanwhile. */
+export interface ResumedRun {
+  readonly startedAtMs: number
+  /** Those that are asked how it ended there. */
+  readonly linked: ReadonlySet<string>
+}
+
+/** What became of nodes of which nothing more can be learned. */
+export const INTERRUPTED = 'the relay ended while this was under way'
+
+/** A run under way in this process. */
+export class LiveRun implements Run {
+  readonly id: string
+  readonly order: Run['order']
+  readonly anyStarted: Promise<boolean>
+  readonly ended: Promise<void>
+  readonly #cancelled = new AbortController()
+  readonly #suspended = new AbortController()
+  readonly #wait: RunWait | undefined
+  readonly #here: NodesHere
+  #tellStarted: (started: boolean) => void = () => undefined
+  #outcome: RunState = 'running'
+
+  constructor(
+    private readonly context: RunContext,
+    private readonly parts: LiveRunParts
+  ) {
+    const { order } = parts
+    this.id = order.runId
+    this.order = { keepOutput: order.keepOutput, asynchronous: order.asynchronous }
+    this.anyStarted = new Promise(resolve => {
+      this.#tellStarted = resolve
+    })
+    const ended = AbortSignal.any([this.#cancelled.signal, this.#suspended.signal])
+    if (parts.waitUntilMs !== undefined) {
+      this.#wait = new RunWait(parts.waitUntilMs, context.now, parts.progress, ended)
+    }
+    this.#here = new NodesHere({
+      context,
+      order,
+      progress: parts.progress,
+      wait: this.#wait,
+      signal: this.#cancelled.signal,
+      onStarted: () => this.#tellStarted(true)
+    })
+    const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
+    this.ended = work.catch((err: unknown) => {
+      context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
+    })
+  }
+
+  get state(): RunState {
+    return this.#outcome
+  }
+
+  counts(): RunRecord['counts'] {
+    return this.parts.table.counts()
+  }
+
+  get table(): NodeTable {
+    return this.parts.table
+  }
+
+  async *events(after: number, signal: AbortSignal): AsyncGenerator<RunEvent> {
+    for await (const { event } of this.located(after, signal)) yield event
+  }
+
+  located(after: number, signal: AbortSignal): AsyncGenerator<LocatedEvent> {
+    const { aliveMs } = this.context.timing
+    return followRun(this.parts.log, { after, signal, aliveMs }, () => {
+      // its end is for the next process to tell
+      if (this.#suspended.signal.aborted) throw new RelayError('STOPPING', String(this.#suspended.signal.reason))
+      return this.#outcome === 'running' ? 'done' : this.#outcome
+    })
+  }
+
+  reread(places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
+    return rereadLog(this.parts.log.path, places)
+  }
+
+  async cancel(reason: string): Promise<void> {
+    noteOrder()
+    if (this.#outcome === 'running' && !this.#cancelled.signal.aborted) {
+      this.#cancelled.abort(reason)
+      await this.#here.cancel(reason)
+    }
+    await this.ended
+  }
+
+  /** Whether it waits for nodes that may come much later. */
+  get isWaiting(): boolean {
+    return this.#outcome === 'running' && this.#wait?.signal.aborted === false
+  }
+
+  /** As {@link suspend}, once the commands have ended that it started here. */
+  async suspendIdle(reason: string): Promise<void> {
+    await this.#here.commandsEnded()
+    if (this.#outcome === 'running') await this.suspend(reason)
+  }
+
+  /** Stops what runs here, and leaves what waits to the next process. */
+  async suspend(reason: string): Promise<void> {
+    this.#suspended.abort(reason)
+    await this.cancel(reason)
+  }
+
+  async #execute(): Promise<void> {
+    const { plan, progress, log } = this.parts
+    const { selfId, now } = this.context
+    const startedAtMs = now()
+    log.append({ event: 'start', relay: selfId, message: describePlan(plan), node_count: countNodes(plan) })
+    await this.#untilEnded([this.#here.run(plan.here), ...this.#forwards(), this.#refuseUnknown()])
+    if (this.#suspended.signal.aborted) return this.#leave()
+    const cancelled = this.#cancelled.signal.aborted
+    // whatever a fault left open must not look as if it were under way
+    await progress.settle(allNodes(plan), selfId, { outcome: cancelled ? 'cancelled' : 'unknown' })
+    const nothingToStart = plan.here.length === 0 && plan.down.size === 0
+    this.#tellStarted(nothingToStart)
+    await this.#finish(cancelled ? 'cancelled' : 'done', startedAtMs)
+  }
+
+  /** What a former process left under way: the nodes that run themselves are asked how they ended. */
+  async #goOn({ linked: asked, startedAtMs }: ResumedRun): Promise<void> {
+    const { progress, table } = this.parts
+    const { selfId } = this.context
+    this.#tellStarted(true)
+    const waiting = new Set(allNodes(this.parts.plan))
+    const others = [...table.nodes()].filter(node => !asked.has(node) && !waiting.has(node))
+    await progress.settle(others, selfId, { outcome: 'interrupted', message: INTERRUPTED })
+    await this.#untilEnded([
+      this.#here.resume(asked, INTERRUPTED),
+      this.#here.run(this.parts.plan.here),
+      ...this.#forwards()
+    ])
+    if (this.#suspended.signal.aborted) return this.#leave()
+    const isWhole = table.counts().interrupted === undefined
+    await this.#finish(this.#cancelled.signal.aborted ? 'cancelled' : isWhole ? 'done' : 'interrupted', startedAtMs)
+  }
+
+  async #untilEnded(parts: readonly Promise<void>[]): Promise<void> {
+    for (const part of await Promise.allSettled(parts)) {
+      if (part.status === 'rejected')
+        this.context.logger.error({ err: part.reason, runId: this.id }, 'a run has a fault')
+    }
+  }
+
+  /** To the next process: the run stays as it is on disk. */
+  async #leave(): Promise<void> {
+    const { table, log } = this.parts
+    await table.flush()
+    await log.close()
+  }
+
+  #forwards(): Promise<void>[] {
+    const { plan, order, progress } = this.parts
+    const { selfId, neighbours, connections, config, timing } = this.context
+    const options = {
+      selfId,
+      order,
+      neighbours,
+      connections,
+      maxOutputBytes: config.maxOutputBytes,
+      progress,
+      timing,
+      wait: this.#wait,
+      signal: this.#cancelled.signal,
+      suspended: this.#suspended.signal,
+      onStarted: () => this.#tellStarted(true)
+    }
+    return forwardAll(options, plan.down)
+  }
+
+  #refuseUnknown(): Promise<void> {
+    const { plan, progress } = this.parts
+    const { selfId } = this.context
+    const message = `unknown node: it is not below ${selfId}`
+    return progress.settle(plan.unknown, selfId, { outcome: 'refused', message })
+  }
+
+  /** The record first: who reads `end` and asks for the record finds it ended. */
+  async #finish(state: 'done' | 'cancelled' | 'interrupted', startedAtMs: number): Promise<void> {
+    const { table, log } = this.parts
+    const { store, now, logger } = this.context
+    this.#wait?.stop()
+    const endedAtMs = now()
+    const counts = JSON.stringify(table.counts())
+    try {
+      await table.finish(() => store.endRun(this.id, state, endedAtMs, counts))
+    } catch (err) {
+      logger.error({ err, runId: this.id }, 'the end of a run could not be recorded')
+    }
+    this.#outcome = state
+    log.append({
+      event: 'end',
+      relay: this.context.selfId,
+      outcome: state,
+      duration_ms: endedAtMs - startedAtMs
+    })
+    await log.close()
+  }
+}

@@ -1,0 +1,47 @@
+import { statSync } from 'node:fs'
+import type { LogSource } from './event-log/event-log.js'
+import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
+import type { EventPlace, Run, RunEvent, RunRecord } from './types.js'
+
+/** A closed log never falls silent. */
+const NO_SILENCE_MS = 2 ** 30
+
+/** A run of which only the record and the log are left. */
+export class EndedRun implements Run {
+  readonly id: string
+  readonly order: Run['order']
+  readonly anyStarted = Promise.resolve(true)
+  readonly ended = Promise.resolve()
+
+  /** @param path of its log, which may be gone */
+  constructor(
+    private readonly record: Pick<RunRecord, 'id' | 'keepOutput' | 'asynchronous' | 'state'>,
+    private readonly path: string
+  ) {
+    this.id = record.id
+    this.order = { keepOutput: record.keepOutput, asynchronous: record.asynchronous }
+  }
+
+  async *events(after: number, signal: AbortSignal): AsyncGenerator<RunEvent> {
+    for await (const { event } of this.located(after, signal)) yield event
+  }
+
+  located(after: number, signal: AbortSignal): AsyncGenerator<LocatedEvent> {
+    const { state } = this.record
+    const outcome = state === 'running' ? 'interrupted' : state
+    return followRun(closedLog(this.path, this.id), { after, signal, aliveMs: NO_SILENCE_MS }, () => outcome)
+  }
+
+  reread(places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
+    return rereadLog(this.path, places)
+  }
+
+  cancel(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+function closedLog(path: string, runId: string): LogSource {
+  const writtenBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  return { path, runId, writtenBytes, closed: true, tail: () => undefined, onChange: () => () => undefined }
+}

@@ -1,0 +1,22 @@
+import type { HopOutcome } from '../../hops/hop.js'
+
+/** Why nothing was started: the hop could not be asked, takes nothing now, or does not do it. */
+export type NotTaken = 'away' | 'busy' | 'refused'
+
+/** For a user, of the hop. */
+export const WHY_NOT_TAKEN: Readonly<Record<NotTaken, string>> = {
+  away: 'it holds no link',
+  busy: 'it takes no runs now',
+  refused: 'it does not run itself'
+}
+
+/** Something is wrong there that may be over soon: it stops, is overloaded, or has no tree; or so its web server. */
+const PASSING = new Set([408, 429, 502, 503, 504])
+
+/** Whether the same order can be given once more, later: nothing of it was sent, or the hop takes a run id once only. */
+export function canBeGivenAgain(
+  { sent, status }: Extract<HopOutcome, { kind: 'unreachable' }>,
+  isTreeline: boolean
+): boolean {
+  return !sent || (isTreeline && (status === undefined || PASSING.has(status)))
+}

@@ -1,0 +1,83 @@
+import type { Readable } from 'node:stream'
+import { isNodeId } from '../../values/ids.js'
+import { NDJSON } from '../../values/network/header-names.js'
+import type { BrokenHop } from '../../values/runs/run-event.js'
+
+/** Longer than any event that we write: 128 KiB of output, each byte escaped in six characters. */
+const MAX_EVENT_LINE_BYTES = 2 * 1024 * 1024
+
+const LINE_FEED = 0x0a
+
+/**
+ * The chunks of a neighbour's answer. One that is silent for `silenceMs` (0: no limit) is given up; time that the
+ * reader takes for itself does not count. The body is destroyed in the end, however that comes.
+ */
+export async function* answerChunks(body: Readable, silenceMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+  let timer: NodeJS.Timeout | undefined
+  const watch = () => {
+    if (silenceMs === 0) return
+    timer = setTimeout(() => body.destroy(new Error(`it was silent for ${silenceMs / 1000} s`)), silenceMs)
+  }
+  const onAbort = () => body.destroy()
+  signal.addEventListener('abort', onAbort)
+  try {
+    watch()
+    for await (const chunk of body) {
+      clearTimeout(timer)
+      yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
+      watch()
+    }
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onAbort)
+    body.destroy()
+  }
+}
+
+/**
+ * The whole lines of an NDJSON answer, without line feeds.
+ * @throws {Error} for a line that is longer than any event can be
+ */
+export async function* answerLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let rest: Buffer[] = []
+  let restBytes = 0
+  for await (const chunk of chunks) {
+    let start = 0
+    for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
+      yield Buffer.concat([...rest, chunk.subarray(start, end)]).toString('utf8')
+      rest = []
+      restBytes = 0
+      start = end + 1
+    }
+    rest.push(chunk.subarray(start))
+    restBytes += chunk.length - start
+    if (restBytes > MAX_EVENT_LINE_BYTES) throw new Error(`it sent a line of over ${MAX_EVENT_LINE_BYTES} bytes`)
+  }
+}
+
+/** The first line of a refusal, for a user, at most 500 characters. */
+export async function refusalText(body: Readable, signal: AbortSignal): Promise<string> {
+  let text = ''
+  try {
+    for await (const chunk of answerChunks(body, REFUSAL_SILENCE_MS, signal)) {
+      text += chunk.toString('utf8')
+      if (text.length > MAX_REFUSAL_LENGTH) break
+    }
+  } catch {
+    // what came of it will do
+  }
+  return text.trim().split('\n', 1)[0]?.slice(0, MAX_REFUSAL_LENGTH) ?? ''
+}
+
+const REFUSAL_SILENCE_MS = 5_000
+const MAX_REFUSAL_LENGTH = 500
+
+/** Whether an answer is events, one a line. */
+export function isNdjson(headers: Readonly<Record<string, string>>): boolean {
+  return headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false
+}
+
+/** What a relay below says of where the way ended is shown, so it has to name ids. */
+export function believable(hop: BrokenHop | undefined): BrokenHop | undefined {
+  return hop !== undefined && isNodeId(hop.from) && isNodeId(hop.to) ? hop : undefined
+}

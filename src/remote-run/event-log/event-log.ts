@@ -1,0 +1,172 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { noteOrder } from '../../process/bulk-pacing.js'
+import type { Logger } from '../../values/logger.js'
+import type { RunEvent } from '../types.js'
+
+/** What is appended: the log adds number and run. */
+export type NewEvent = Omit<RunEvent, 'seq' | 'run'>
+
+/** Bytes waiting for the disk beyond which writers are asked to wait. */
+const HIGH_WATER_BYTES = 1024 * 1024
+
+/** The least time between two writes: what comes meanwhile is gathered, and a busy run writes a tenth as often. */
+const REST_MS = 5
+
+/** The end of a log that is kept in memory: whoever follows a run of a few nodes never waits for the disk. */
+const MAX_TAIL_BYTES = 16 * 1024
+
+/** How far a log goes. */
+export interface LogEnd {
+  /** Number of its last event, 0 where there is none. */
+  readonly seq: number
+  readonly bytes: number
+}
+
+/** What a reader needs to know of a log that may still grow. */
+export interface LogSource {
+  readonly path: string
+  readonly runId: string
+  /** How much is in the file, in whole lines. */
+  readonly writtenBytes: number
+  /** Nothing will follow. */
+  readonly closed: boolean
+  /** What is in the file from byte `offset` to its end, where that is in memory still. */
+  tail(offset: number): Buffer | undefined
+  /** Calls `listener` whenever one of the above has changed. @returns what takes it off again */
+  onChange(listener: () => void): () => void
+}
+
+/**
+ * The events of one run, on disk: one JSON object a line, only ever appended to. Live readers follow the file, so a
+ * slow one costs no memory; the newest events are kept for those that are not slow. Writes are gathered while one is under way.
+ */
+export class EventLog implements LogSource {
+  #queue: string[] = []
+  #queuedChars = 0
+  #seq = 0
+  #writtenBytes = 0
+  #tail: Buffer = Buffer.alloc(0)
+  #closed = false
+  #restUntilMs = 0
+  #writing: Promise<void> | undefined
+  readonly #listeners = new Set<() => void>()
+  readonly #file: FileHandle
+
+  private constructor(
+    readonly path: string,
+    readonly runId: string,
+    file: FileHandle,
+    private readonly logger: Logger
+  ) {
+    this.#file = file
+  }
+
+  /** Makes the file, for the relay's own user alone. What a crash left under that name is overwritten. */
+  static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
+    return new EventLog(path, runId, await open(path, 'w', 0o600), logger)
+  }
+
+  /** Goes on with the log of a run that a former process began: `end` is the number and the end of its last event. */
+  static async reopen(path: string, runId: string, logger: Logger, end: LogEnd): Promise<EventLog> {
+    const log = new EventLog(path, runId, await open(path, 'r+', 0o600), logger)
+    log.#seq = end.seq
+    log.#writtenBytes = end.bytes
+    return log
+  }
+
+  get writtenBytes(): number {
+    return this.#writtenBytes
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  tail(offset: number): Buffer | undefined {
+    const from = offset - (this.#writtenBytes - this.#tail.length)
+    return from < 0 ? undefined : this.#tail.subarray(from)
+  }
+
+  /** Whether more waits for the disk than should; then await {@link drained} before giving more. */
+  get isFull(): boolean {
+    return this.#queuedChars > HIGH_WATER_BYTES
+  }
+
+  append(event: NewEvent): void {
+    noteOrder()
+    this.#seq += 1
+    const { event: kind, ...rest } = event
+    const line = `${JSON.stringify({ seq: this.#seq, event: kind, run: this.runId, ...rest })}\n`
+    this.#queue.push(line)
+    this.#queuedChars += line.length
+    this.#writing ??= this.#writeAll()
+  }
+
+  /** Resolves when everything appended so far has been written. */
+  async drained(): Promise<void> {
+    await this.#writing
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Writes what is left, and to the disk itself. */
+  async close(): Promise<void> {
+    await this.#writing
+    try {
+      await this.#file.sync()
+      await this.#file.close()
+    } catch (err) {
+      this.logger.error({ err, path: this.path }, 'the output of a run may not be on disk')
+    }
+    this.#closed = true
+    this.#tell()
+  }
+
+  async #writeAll(): Promise<void> {
+    const restMs = this.#restUntilMs - performance.now()
+    if (restMs > 0) await new Promise(resolve => setTimeout(resolve, restMs))
+    else await nextTurn() // what this turn still appends goes along
+    while (this.#queue.length > 0) {
+      const bytes = Buffer.from(this.#queue.join(''))
+      this.#queue = []
+      this.#queuedChars = 0
+      await this.#write(bytes)
+      this.#tell()
+    }
+    this.#restUntilMs = performance.now() + REST_MS
+    this.#writing = undefined
+  }
+
+  /** A full disk costs events, never the run: outcomes are in the database. */
+  async #write(bytes: Buffer): Promise<void> {
+    let done = 0
+    try {
+      while (done < bytes.length) {
+        const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#writtenBytes + done)
+        done += bytesWritten
+      }
+      this.#writtenBytes += done
+      this.#tail = lastOf(this.#tail, bytes)
+    } catch (err) {
+      this.logger.error({ err, path: this.path }, 'events of a run could not be written and are lost')
+      await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
+        // readers stop before it, the next write covers it, and after a crash `RunFiles.mend` cuts it off
+        this.logger.warn({ err: fault, path: this.path }, 'a torn event of a run stays until the next one')
+      })
+    }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+/** Whole batches only, so that nothing is copied twice. */
+function lastOf(tail: Buffer, written: Buffer): Buffer {
+  if (tail.length + written.length <= MAX_TAIL_BYTES) return Buffer.concat([tail, written])
+  return written.length <= MAX_TAIL_BYTES ? written : Buffer.alloc(0)
+}

@@ -1,0 +1,128 @@
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import { errorCode } from '../../values/failures/system-error.js'
+import type { Logger } from '../../values/logger.js'
+import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
+import { isRunId } from '../../values/runs/run-id.js'
+import type { RunState } from '../types.js'
+import { EventLog, type LogEnd } from './event-log.js'
+import type { LoggedEvents } from './logged-events.js'
+
+const SUFFIX = '.ndjson'
+
+/** How much of a log's end is read after a crash. */
+const TAIL_BYTES = 4 * 1024 * 1024
+
+/** The folder of the logs of runs, `<storage.path>/runs`. */
+export class RunFiles {
+  readonly #folder: string
+
+  constructor(storagePath: string) {
+    this.#folder = join(storagePath, 'runs')
+  }
+
+  path(runId: string): string {
+    return join(this.#folder, `${runId}${SUFFIX}`)
+  }
+
+  async makeFolder(): Promise<void> {
+    await makeSubfolder(this.#folder, 0o700)
+  }
+
+  /** Starts the log of a run; the folder may have been removed since the start. */
+  async createLog(runId: string, logger: Logger): Promise<EventLog> {
+    const create = () => EventLog.create(this.path(runId), runId, logger)
+    return create().catch(async (error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw error
+      await this.makeFolder()
+      return await create()
+    })
+  }
+
+  /** Does nothing when there is none. */
+  async remove(runId: string): Promise<void> {
+    await unlink(this.path(runId)).catch((error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw error
+    })
+  }
+
+  /** Ids of logs that nobody has written to since `beforeMs`. */
+  async *unchangedSince(beforeMs: number): AsyncGenerator<string> {
+    for (const name of await readdir(this.#folder).catch(() => [])) {
+      const runId = name.slice(0, -SUFFIX.length)
+      if (!name.endsWith(SUFFIX) || !isRunId(runId)) continue
+      const { mtimeMs } = await stat(this.path(runId)).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
+      if (mtimeMs < beforeMs) yield runId
+    }
+  }
+
+  /** As {@link finish}, without the `end`: what a crash tore goes, and no more. */
+  async mend(runId: string): Promise<RunEvent[]> {
+    const file = await open(this.path(runId), 'a+', 0o600)
+    try {
+      return await mendTail(file)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Where a whole log ends; notes in `logged` what is in it. */
+  async summarize(runId: string, logged: LoggedEvents): Promise<LogEnd> {
+    const path = this.path(runId)
+    let seq = 0
+    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+      const event = parseRunEvent(line)
+      if (event === undefined) continue
+      seq = event.seq
+      logged.note(event)
+    }
+    return { seq, bytes: (await stat(path)).size }
+  }
+
+  /**
+   * Brings the log of a run that a crash broke off to its end: a torn last line goes, and `end` is appended where it is
+   * missing. The same again changes nothing.
+   * @returns the events near the end of the log, oldest first
+   */
+  async finish(runId: string, outcome: RunState & RunEvent['outcome']): Promise<RunEvent[]> {
+    const file = await open(this.path(runId), 'a+', 0o600)
+    try {
+      const events = await mendTail(file)
+      const last = events.at(-1)
+      if (last?.event !== 'end') {
+        const end: RunEvent = { seq: (last?.seq ?? 0) + 1, event: 'end', run: runId, outcome }
+        await file.appendFile(`${JSON.stringify(end)}\n`)
+        await file.sync()
+      }
+      return events
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+/** Cuts off what follows the last whole event. @returns the events near the end, oldest first */
+async function mendTail(file: FileHandle): Promise<RunEvent[]> {
+  const { size } = await file.stat()
+  const tailFrom = Math.max(0, size - TAIL_BYTES)
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size - tailFrom), 0, size - tailFrom, tailFrom)
+  const { events, wholeBytes } = readWhole(buffer.subarray(0, bytesRead), tailFrom > 0)
+  if (tailFrom + wholeBytes < size) await file.truncate(tailFrom + wholeBytes)
+  return events
+}
+
+/** The events of `tail`, up to the first line that is none (a power cut can leave zeros). */
+function readWhole(tail: Buffer, startsInLine: boolean): { events: RunEvent[]; wholeBytes: number } {
+  const events: RunEvent[] = []
+  let start = startsInLine ? tail.indexOf('\n') + 1 : 0
+  for (let end = tail.indexOf('\n', start); end !== -1; end = tail.indexOf('\n', start)) {
+    const event = parseRunEvent(tail.toString('utf8', start, end))
+    if (event === undefined) break
+    events.push(event)
+    start = end + 1
+  }
+  return { events, wholeBytes: start }
+}

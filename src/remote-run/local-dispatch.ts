@@ -1,0 +1,173 @@
+import { type CommandLine, ownCommandLine } from './commands/command.js'
+import { LocalPart } from './commands/command-execution.js'
+import { LinkedPart, type LinkedPartOptions } from './dispatch/agent-dispatch.js'
+import { type NotTaken, WHY_NOT_TAKEN } from './dispatch/not-taken.js'
+import type { ForwardOrder } from './dispatch/order.js'
+import type { PlannedNode } from './progress/plan.js'
+import type { RunProgress } from './progress/run-progress.js'
+import type { RunWait } from './progress/wait-deadline.js'
+import type { RunContext } from './run-context.js'
+
+export interface NodesHereOptions {
+  readonly context: RunContext
+  readonly order: ForwardOrder
+  readonly progress: RunProgress
+  /** Undefined: nodes that are away are not waited for. */
+  readonly wait: RunWait | undefined
+  /** Aborts when the run is cancelled; its reason is a text for users. */
+  readonly signal: AbortSignal
+  readonly onStarted: () => void
+}
+
+/** The part of a run that this relay does itself: each node over its link where there is one, by the command otherwise. */
+export class NodesHere {
+  readonly #locals = new Set<LocalPart>()
+
+  constructor(private readonly options: NodesHereOptions) {}
+
+  /** Resolves when each node has its outcome, or is left to the next process. */
+  async run(nodes: readonly PlannedNode[]): Promise<void> {
+    const { progress } = this.options
+    const linked: PlannedNode[] = []
+    const others: PlannedNode[] = []
+    const waiting: PlannedNode[] = []
+    for (const node of nodes) {
+      if (progress.table.get(node.id)?.reached === 'link') linked.push(node)
+      else if (this.#canWaitFor(node)) waiting.push(node)
+      else others.push(node)
+    }
+    const waits = waiting.map(node => this.#waitFor(node))
+    await Promise.all([this.#runLinked(linked), this.#runByCommand(others), ...waits])
+  }
+
+  async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
+    if (nodes.length === 0) return
+    const byCommand: Promise<void>[] = []
+    const part = this.#linkedPart(nodes, (node, why) => {
+      const waits = why !== 'refused' && this.#canWaitFor(node)
+      byCommand.push(waits ? this.#waitFor(node, why) : this.#runByCommand([node], why))
+    })
+    this.options.context.linkSlots.add(part)
+    await part.ended
+    await Promise.all(byCommand)
+  }
+
+  #canWaitFor({ id }: PlannedNode): boolean {
+    const { connections, canRunItself, selfId } = this.options.context
+    return this.options.wait !== undefined && id !== selfId && canRunItself(id) && connections.isToHoldLink(id)
+  }
+
+  async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
+    const { table } = this.options.progress
+    const { selfId: from, connections } = this.options.context
+    const { wait } = this.options
+    const isBusy = why === 'busy'
+    table.set(node.id, {
+      outcome: 'queued',
+      message: isBusy ? 'waits until it takes runs again' : 'waits for its link'
+    })
+    try {
+      if (wait !== undefined && isBusy) await connections.worthTrying(node.id, wait.signal, true)
+      else if (wait !== undefined) await connections.linked(node.id, wait.signal)
+    } catch {
+      const reason = isBusy ? 'it took no runs' : 'it held no link'
+      return wait?.expire([node.id], from, { from, to: node.id, reason })
+    }
+    table.set(node.id, { outcome: 'queued', message: undefined })
+    return this.#runLinked([node])
+  }
+
+  #linkedPart(
+    nodes: readonly PlannedNode[],
+    onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
+  ): LinkedPart {
+    const { order, progress } = this.options
+    const { neighbours, isRelay, selfId, config, timing } = this.options.context
+    return new LinkedPart({
+      nodes,
+      order,
+      neighbours,
+      isRelay,
+      selfId,
+      maxOutputBytes: config.maxOutputBytes,
+      progress,
+      timing,
+      signal: this.options.signal,
+      onStarted: this.options.onStarted,
+      onNotLinked
+    })
+  }
+
+  /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
+  async #runByCommand(nodes: readonly PlannedNode[], why: NotTaken = 'away'): Promise<void> {
+    const { config, selfId, commandLine } = this.options.context
+    const { ownArguments, fallbackCommand } = config
+    if (fallbackCommand && ownArguments === undefined) return this.#startCommands(nodes, commandLine)
+    const own = nodes.filter(({ id }) => id === selfId)
+    const others = nodes.filter(({ id }) => id !== selfId)
+    await Promise.all([
+      ownArguments === undefined
+        ? this.#startCommands(own, commandLine)
+        : this.#startCommands(
+            own.map(onThisMachine),
+            ownCommandLine(() => ownArguments)
+          ),
+      fallbackCommand ? this.#startCommands(others, commandLine) : this.#tellUnreachable(others, why)
+    ])
+  }
+
+  async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken): Promise<void> {
+    const { selfId } = this.options.context
+    const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false`
+    for (const { id } of nodes) {
+      const unreached = { from: selfId, to: id, reason }
+      await this.options.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
+    }
+  }
+
+  async #startCommands(nodes: readonly PlannedNode[], commandLine: CommandLine): Promise<void> {
+    if (nodes.length === 0) return
+    const { order, progress } = this.options
+    const { canRunItself, config, connections, hosts, neighbours, selfId, timing, now, slots } = this.options.context
+    const local = new LocalPart({
+      nodes,
+      conditions: order.conditions,
+      keepOutput: order.keepOutput,
+      config,
+      commandLine,
+      hosts,
+      selfId,
+      progress,
+      killGraceMs: timing.killGraceMs,
+      isAway: id => canRunItself(id) && connections.isToHoldLink(id) && neighbours.linked(id) === undefined,
+      now,
+      onStarted: this.options.onStarted
+    })
+    this.#locals.add(local)
+    if (this.options.signal.aborted) await local.cancel(String(this.options.signal.reason))
+    else slots.add(local)
+    await local.ended
+    this.#locals.delete(local)
+  }
+
+  /** Asks nodes how an order of a former process ended there. @param lostMessage as of `ForwardedPart.resume` */
+  async resume(nodes: Iterable<string>, lostMessage: string): Promise<void> {
+    const part = this.#linkedPart([])
+    await Promise.all([...nodes].map(id => part.resume({ id, hostname: '' }, lostMessage)))
+  }
+
+  /** Resolves when the commands have ended that were started here. */
+  async commandsEnded(): Promise<void> {
+    await Promise.all([...this.#locals].map(({ ended }) => ended))
+  }
+
+  /** Ends the commands; what was asked over links sees the signal. Resolves when none runs. */
+  async cancel(reason: string): Promise<void> {
+    await Promise.all([...this.#locals].map(local => local.cancel(reason)))
+  }
+}
+
+/** Whatever the nodes list calls this machine: its name is not needed to run it. */
+function onThisMachine({ id }: PlannedNode): PlannedNode {
+  return { id, hostname: 'localhost' }
+}

@@ -1,0 +1,42 @@
+import type { BrokenHop } from '../types.js'
+import type { RunProgress } from './run-progress.js'
+
+/** How long a run waits for nodes that are not connected, and what becomes of those that do not come. */
+export class RunWait {
+  /** Aborts when the time is over, or when the run is cancelled or left to the next process. */
+  readonly signal: AbortSignal
+  readonly #timer: NodeJS.Timeout
+  /** By a clock that only goes forward, as the timer: a clock that is set makes nobody wait longer, or give up. */
+  readonly #endsAtMs: number
+
+  constructor(
+    private readonly untilMs: number,
+    now: () => number,
+    private readonly progress: RunProgress,
+    private readonly ended: AbortSignal
+  ) {
+    const over = new AbortController()
+    const leftMs = Math.max(0, untilMs - now())
+    this.#endsAtMs = performance.now() + leftMs
+    this.#timer = setTimeout(() => over.abort('expired'), leftMs)
+    this.signal = AbortSignal.any([ended, over.signal])
+    this.signal.addEventListener('abort', () => this.stop(), { once: true })
+  }
+
+  /** Nothing is waited for any more. */
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** What is left of it, for the next relay. */
+  get seconds(): number {
+    return Math.max(1, Math.ceil((this.#endsAtMs - performance.now()) / 1_000))
+  }
+
+  /** What was cancelled, or left to the next process, is not settled here. */
+  async expire(nodes: readonly string[], relay: string, unreached: BrokenHop): Promise<void> {
+    if (this.ended.aborted) return
+    const message = `not there until ${new Date(this.untilMs).toISOString()}: ${unreached.reason}`
+    await this.progress.settle(nodes, relay, { outcome: 'expired', message, unreached })
+  }
+}

@@ -1,0 +1,82 @@
+import { HopRefusedError } from '../../values/failures/relay-error.js'
+import { parsePassed } from '../../values/passed-relays.js'
+import type { FileRecord } from '../keeping/file-record.js'
+import type { Placement } from '../keeping/placement.js'
+import type { PlaceableFile } from '../keeping/spool-file.js'
+import type { SharedFilesObserver } from '../observer.js'
+import type { PutOutcome } from '../types.js'
+import type { HopHealth } from './circuit-breaker.js'
+import { transfer } from './hop-transfer.js'
+import type { HandedDown } from './legacy-loop-guard.js'
+import type { NextStep } from './next-step.js'
+import type { Outbox, Provenance } from './outbox.js'
+
+export interface ForwarderParts {
+  readonly outbox: Outbox
+  readonly placement: Pick<Placement, 'removeKept'>
+  readonly health: HopHealth
+  readonly handedDown: HandedDown
+  readonly takesLinks: boolean
+  readonly now: () => number
+  readonly observer: SharedFilesObserver
+  /** The outbox may have something that can be tried now. */
+  readonly wakeOutbox: () => void
+}
+
+/** Hands a file to its next hop while the sender waits; into the outbox, when that cannot be reached. */
+export interface Forwarder {
+  /**
+   * The caller holds the lock of the file's key.
+   * @param how `passed` with this relay at its end
+   * @returns `keep-here` when the hop is an existing relay that cannot take it
+   * @throws {HopRefusedError} with the neighbour's 4xx; the signal's reason once it aborts
+   */
+  forward(
+    step: Exclude<NextStep, { kind: 'here' }>,
+    record: FileRecord,
+    bytes: PlaceableFile,
+    how: Provenance,
+    signal: AbortSignal
+  ): Promise<PutOutcome | 'keep-here'>
+}
+
+export function createForwarder(parts: ForwarderParts): Forwarder {
+  const { outbox, placement, health, handedDown, now, observer, wakeOutbox } = parts
+
+  async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
+    const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
+    await outbox.add(record, bytes, { ...how, passed: before.join(',') }, now() + waitMs, why)
+    observer.onPending?.(record.sizeBytes)
+    wakeOutbox()
+    return 'pending' as const
+  }
+
+  return {
+    async forward({ kind, hop }, record, bytes, how, signal) {
+      if (health.hasJustFailed(hop.id)) {
+        return putOff(record, bytes, how, health.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
+      }
+      const shipment = {
+        record,
+        bytes: bytes.inMemory ?? bytes.file.path,
+        passed: parsePassed(how.passed),
+        requestId: how.requestId,
+        keyHash: how.keyHash
+      }
+      const result = await handedDown.during('PUT', hop, record, record.hash, () =>
+        transfer(hop, kind, shipment, { nowMs: now(), takesLinks: parts.takesLinks, signal })
+      )
+      if (result.kind === 'unreachable') {
+        observer.onForwarded?.(hop.id, 'unreachable', false)
+        return putOff(record, bytes, how, health.failed(hop.id), result.reason)
+      }
+      if (health.succeeded(hop.id)) wakeOutbox()
+      observer.onForwarded?.(hop.id, result.kind === 'refused' ? 'refused' : 'delivered', false)
+      if (result.kind === 'refused') throw new HopRefusedError(hop.id, result.status, result.message)
+      if (result.kind === 'keep-here') return 'keep-here'
+      await outbox.removeOlder(record)
+      await placement.removeKept(record)
+      return result.outcome
+    }
+  }
+}

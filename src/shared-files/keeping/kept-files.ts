@@ -1,0 +1,74 @@
+import type { Dirent, Stats } from 'node:fs'
+import { opendir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { SharedFileRow } from '../../storage/shared-file-store.js'
+import { errorCode } from '../../values/failures/system-error.js'
+import { isFileId, isNodeId } from '../../values/ids.js'
+import { type FileLayout, METADATA_SUFFIX, ON_BEHALF, type PlacedKey } from './file-layout.js'
+import { isMissing } from './storage-errors.js'
+
+/** No tree is higher: what lies deeper was not put there by a relay. */
+const MAX_RELAYS = 40
+
+/**
+ * Walks `<target>/files/<source>/<file-id>`, a folder at a time, and the same below `<relay>/shared-files`.
+ * @param stray told of what is no shared file
+ */
+export async function* keptFiles(
+  layout: FileLayout,
+  signal: AbortSignal,
+  stray: (path: string) => void
+): AsyncGenerator<PlacedKey> {
+  yield* filesBelow(layout.root, [])
+
+  async function* filesBelow(folder: string, relays: readonly string[]): AsyncGenerator<PlacedKey> {
+    for await (const node of entries(folder, signal)) {
+      if (!node.isDirectory() || !isNodeId(node.name)) continue
+      for await (const part of entries(join(folder, node.name), signal)) {
+        if (!part.isDirectory()) continue
+        const path = join(folder, node.name, part.name)
+        if (part.name === 'files') yield* filesOf(path, node.name, relays.join('/'))
+        if (part.name !== ON_BEHALF) continue
+        if (relays.length < MAX_RELAYS) yield* filesBelow(path, [...relays, node.name])
+        else stray(path)
+      }
+    }
+  }
+
+  async function* filesOf(folder: string, target: string, via: string): AsyncGenerator<PlacedKey> {
+    for await (const source of entries(folder, signal)) {
+      if (!source.isDirectory() || !isNodeId(source.name)) continue
+      for await (const file of entries(join(folder, source.name), signal)) {
+        if (file.name.toLowerCase().endsWith(METADATA_SUFFIX)) continue
+        if (file.isFile() && isFileId(file.name)) yield { target, source: source.name, fileId: file.name, via }
+        else stray(join(folder, source.name, file.name))
+      }
+      await breathe()
+    }
+  }
+}
+
+async function* entries(folder: string, signal: AbortSignal): AsyncGenerator<Dirent> {
+  try {
+    for await (const entry of await opendir(folder)) {
+      if (signal.aborted) return
+      yield entry
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}
+
+/** @returns undefined where nothing of that name is */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  return stat(path).catch(error => {
+    if (isMissing(error) || errorCode(error) === 'ENOTDIR') return undefined
+    throw error
+  })
+}
+
+/** Whether what lies at the place of a file can be what its row says, as far as that shows without reading it. */
+export function isAsKept(found: Stats | undefined, row: Pick<SharedFileRow, 'sizeBytes'>): boolean {
+  return found?.isFile() === true && found.size === row.sizeBytes
+}

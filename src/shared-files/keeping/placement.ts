@@ -1,0 +1,167 @@
+import { rename } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Commit } from '../../storage/group-commit.js'
+import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
+import type { FileKey } from '../../values/ids.js'
+import type { Settler } from './deferred-fsync.js'
+import type { FileLayout } from './file-layout.js'
+import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
+import { type FileRecord, isOlder, type KeptRecord } from './file-record.js'
+import type { HeadCache } from './head-cache.js'
+import type { OwnFolders } from './own-folders.js'
+import type { Quota } from './quota.js'
+import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './spool-file.js'
+import { isMissing } from './storage-errors.js'
+
+const renameFile = promisify(rename)
+
+/** Folders known to be there; forgotten all at once when there are too many. */
+const MAX_KNOWN_FOLDERS = 20_000
+
+export interface PlacementParts {
+  readonly layout: FileLayout
+  readonly folders: OwnFolders
+  readonly store: SharedFileStore
+  readonly commit: Commit
+  readonly syncFolder: (folder: string) => Promise<void>
+  readonly settler: Settler
+  readonly cache: HeadCache
+  readonly quota: Quota
+  readonly now: () => number
+  readonly onStored: (sizeBytes: number, key: FileKey) => void
+}
+
+/** Puts files where agents find them. */
+export interface Placement {
+  /**
+   * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
+   * incoming file is the caller's to discard.
+   * @param alongside further writes of the same transaction
+   */
+  place(record: KeptRecord, bytes: PlaceableFile, alongside?: () => void): Promise<'stored' | 'superseded'>
+  /** Removes what is kept under a key, since a newer copy is where it belongs. The caller holds the lock of the key. */
+  removeKept(key: FileKey): Promise<void>
+  /** Puts in place what the row says, as far as that has not been done: for start-up after a crash. */
+  redo(row: SharedFileRow): Promise<void>
+}
+
+/** The metadata beside a file: the block, and when it expires (contract, "What is stored"). */
+export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtMs'>): string {
+  return `${record.metadata}expires=${Math.ceil(record.expiresAtMs / 1_000)}\n`
+}
+
+/**
+ * A file and its metadata are two names, which no file system changes at once. So the row is a redo log: it is
+ * committed, naming the incoming file and holding the metadata, when the bytes are on disk and before either name
+ * changes. From then on a crash loses nothing: start-up repeats the renames (see `recovery.ts`). That is why the answer
+ * need not wait for the folder's fsync: the {@link Settler} does that for many files at once, and only then strikes
+ * `spool` from their rows. The metadata file is never synced at all, since the row can always write it again.
+ */
+export function createPlacement(parts: PlacementParts): Placement {
+  const { layout, folders, store, commit, settler, cache, quota, now } = parts
+  const known = new Set<string>()
+
+  async function makeFolder(key: PlacedKey): Promise<void> {
+    const folder = folderOf(layout, key)
+    if (known.has(folder)) return
+    folders.check() // `recursive` would make all of them
+    const isNew = (await mkdir(folder, { recursive: true })) !== undefined
+    if (isNew) settler.addNewFolder(key)
+    if (known.size >= MAX_KNOWN_FOLDERS) known.clear()
+    known.add(folder)
+  }
+
+  async function moveFile(key: PlacedKey, file: IncomingFile): Promise<void> {
+    try {
+      await file.moveTo(pathOf(layout, key))
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      known.delete(folderOf(layout, key)) // someone removed it
+      await makeFolder(key)
+      await file.moveTo(pathOf(layout, key))
+    }
+  }
+
+  /** All that a full disk can stop. */
+  async function prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
+    await Promise.all([
+      writeIncoming(file, inMemory),
+      folders.within(layout.incoming, () => writeShortFile(metadataOf(file), storedMetadata(record))),
+      makeFolder(record)
+    ])
+    await parts.syncFolder(layout.incoming)
+  }
+
+  function metadataOf(file: IncomingFile): string {
+    return join(layout.incoming, file.name + METADATA_SUFFIX)
+  }
+
+  async function removeFiles(key: PlacedKey): Promise<void> {
+    const path = pathOf(layout, key)
+    await rm(path, { force: true })
+    await rm(path + METADATA_SUFFIX, { force: true })
+  }
+
+  async function undo(key: FileKey, before: SharedFileRow | undefined): Promise<void> {
+    cache.forget(keyName(key))
+    await commit(() => {
+      if (before === undefined) store.remove(key)
+      else store.put(before)
+    })
+    cache.forget(keyName(key))
+  }
+
+  return {
+    async place(record, bytes, alongside) {
+      const { file } = bytes
+      const before = store.find(record)
+      if (before !== undefined && isOlder(record, before, now())) return 'superseded'
+      try {
+        await prepare(record, bytes)
+        await commit(() => {
+          store.put({ ...record, storedAtMs: now(), spool: file.name })
+          alongside?.()
+        })
+        await moveFile(record, file).catch(async error => {
+          await undo(record, before)
+          throw error
+        })
+      } catch (error) {
+        await rm(metadataOf(file), { force: true })
+        throw error
+      }
+      // From here on the row stands for the file; were this to fail, the next start would repeat it.
+      await renameFile(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
+      // Left there by a crash, reconciliation finds that its row says another place.
+      if (before !== undefined && before.via !== record.via) await removeFiles(before)
+      cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
+      quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
+      parts.onStored(record.sizeBytes, record)
+      await settler.add(file.name, folderOf(layout, record))
+      return 'stored'
+    },
+
+    async removeKept(key) {
+      const row = store.find(key)
+      if (row === undefined) return
+      await removeFiles(row)
+      await commit(() => void store.remove(row))
+      cache.forget(keyName(row))
+      quota.add(-row.sizeBytes)
+    },
+
+    async redo(row) {
+      await makeFolder(row)
+      const path = pathOf(layout, row)
+      await renameFile(join(layout.incoming, row.spool ?? ''), path).catch(error => {
+        if (!isMissing(error)) throw error // it was moved before the crash
+      })
+      const metadataFile = join(layout.incoming, `${row.spool}${METADATA_SUFFIX}`)
+      await writeShortFile(metadataFile, storedMetadata(row))
+      await renameFile(metadataFile, path + METADATA_SUFFIX)
+      await settler.add(row.spool ?? '', folderOf(layout, row))
+    }
+  }
+}

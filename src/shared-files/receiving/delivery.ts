@@ -1,0 +1,107 @@
+import type { OutboxRow, OutboxStore } from '../../storage/outbox-store.js'
+import type { SharedFileStore } from '../../storage/shared-file-store.js'
+import type { CurrentTopology } from '../../tree/topology.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import type { FileKey } from '../../values/ids.js'
+import { formatPassed } from '../../values/passed-relays.js'
+import type { Forwarder } from '../forwarding/forwarder.js'
+import type { HandedDown } from '../forwarding/legacy-loop-guard.js'
+import type { NextStep } from '../forwarding/next-step.js'
+import { relaysOnTheWay } from '../forwarding/on-behalf.js'
+import type { Outbox } from '../forwarding/outbox.js'
+import { keyName } from '../keeping/file-layout.js'
+import { type FileRecord, isOlder } from '../keeping/file-record.js'
+import type { KeyLock } from '../keeping/key-lock.js'
+import type { Placement } from '../keeping/placement.js'
+import type { IncomingFile, PlaceableFile } from '../keeping/spool-file.js'
+import type { PutRequest } from '../types.js'
+import type { AcceptanceClock } from './acceptance-clock.js'
+import type { AdmittedMetadata } from './admission.js'
+import type { ReceivedBytes } from './body-hashing.js'
+
+export interface DeliveryParts {
+  readonly topology: CurrentTopology
+  readonly files: SharedFileStore
+  readonly outboxStore: OutboxStore
+  readonly outbox: Outbox
+  readonly placement: Placement
+  readonly forwarder: Forwarder
+  readonly handedDown: HandedDown
+  readonly lock: KeyLock
+  readonly acceptance: AcceptanceClock
+  readonly now: () => number
+}
+
+/** What is settled about a PUT before its body is read. */
+export interface Arrival {
+  readonly request: PutRequest
+  readonly step: NextStep
+  readonly keyHash: string
+  readonly passed: readonly string[]
+  /** When the metadata came in the query: the whole body is the file. */
+  readonly admitted: AdmittedMetadata | undefined
+  /** The ttl counts from here. */
+  readonly nowMs: number
+}
+
+/** What happens to a file that was received and verified: it is put in place here, or handed on. */
+export function createDelivery(parts: DeliveryParts) {
+  const { now, outbox, placement } = parts
+
+  /** The lock of the key is held: what is here now is what it has to be later than. */
+  async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): Promise<number> {
+    if (request.acceptedAtMs !== undefined) return request.acceptedAtMs
+    const here = [parts.files.find(key), waiting].flatMap(row => (row === undefined ? [] : [row.acceptedAtMs]))
+    return parts.acceptance.next(here)
+  }
+
+  async function deliver(
+    arrival: Arrival,
+    received: Omit<FileRecord, 'acceptedAtMs'>,
+    bytes: ReceivedBytes,
+    file: IncomingFile
+  ) {
+    const { origin } = arrival.request
+    if (parts.handedDown.isBack('PUT', received, received.hash, origin.caller)) {
+      throw new RelayError(
+        'UNKNOWN_NODE',
+        `unknown target: ${received.target} is not known below yet, and this came back`
+      )
+    }
+    const release = await parts.lock.acquire(keyName(received))
+    try {
+      const waiting = parts.outboxStore.findByKey(received)
+      const record = { ...received, acceptedAtMs: await acceptanceOf(arrival, received, waiting) }
+      if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
+      const placeable = { file, inMemory: bytes.inMemory }
+      if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)
+      if (isOlderThanKept(record)) return 'superseded'
+      const how = { keyHash: arrival.keyHash, passed: formatPassed(arrival.passed), requestId: origin.requestId }
+      const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin.signal)
+      return outcome === 'keep-here' ? await keep(record, placeable, waiting) : outcome
+    } finally {
+      release()
+    }
+  }
+
+  /** Whether what is kept here, for the relay that would get this one, is newer. */
+  function isOlderThanKept(record: FileRecord): boolean {
+    const kept = parts.files.find(record)
+    return kept !== undefined && kept.via === wayTo(record) && isOlder(record, kept, now())
+  }
+
+  function wayTo({ target }: FileKey): string {
+    return relaysOnTheWay(target, parts.topology())
+  }
+
+  /** @param waiting an entry from when the target was to be reached elsewhere; it goes in the same transaction */
+  async function keep(record: FileRecord, bytes: PlaceableFile, waiting: OutboxRow | undefined) {
+    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, () => {
+      if (waiting !== undefined) outbox.removeRow(waiting.id)
+    })
+    if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
+    return outcome
+  }
+
+  return deliver
+}

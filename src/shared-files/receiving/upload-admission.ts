@@ -1,0 +1,69 @@
+import type { Caller } from '../../values/caller.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { FairSlots } from '../../values/fair-slots.js'
+import { sourceOf } from '../../values/network/source-address.js'
+import type { Reservation } from '../keeping/quota.js'
+
+/** Uploads whose metadata is still awaited, for each one that may be received: they hold little, but not nothing. */
+const AWAITED_FOR_EACH = 4
+
+/** An upload on its way in. It holds a place among many while its metadata is awaited, and then one of the few slots. */
+export interface Upload {
+  /**
+   * Its metadata is admitted: from now on it holds a slot, and room on the disk.
+   * @throws {RelayError} BUSY, STORAGE_FULL
+   */
+  begin(): Reservation
+  /** Gives back all that it holds; harmless when called again. */
+  release(): void
+}
+
+/**
+ * Who may upload now. A stranger who only opens connections, or sends a few bytes, takes nothing from others but one of
+ * the places for those whose metadata is awaited, and of these no more than a fair share.
+ */
+export class UploadAdmission {
+  readonly #awaited: FairSlots
+  readonly #receiving: FairSlots
+
+  /** @param maxUploads bodies being received at once; each takes up to about 0.6 MB of memory */
+  constructor(private readonly maxUploads: number) {
+    this.#awaited = new FairSlots(maxUploads * AWAITED_FOR_EACH)
+    this.#receiving = new FairSlots(maxUploads)
+  }
+
+  /**
+   * @param reserve takes room on the disk
+   * @throws {RelayError} BUSY when there is no place; STORAGE_FULL when there would be no room now
+   */
+  open(caller: Caller, reserve: () => Reservation): Upload {
+    reserve().release() // before its sender is told to go on; it is held from when the metadata proves whose file it is
+    let release = this.#take(this.#awaited, caller, 'files are on their way in')
+    let room: Reservation | undefined
+    return {
+      begin: () => {
+        const leave = release
+        release = this.#take(this.#receiving, caller, 'files are being received')
+        leave()
+        room = reserve()
+        return room
+      },
+      release: () => {
+        room?.release()
+        release()
+      }
+    }
+  }
+
+  #take(slots: FairSlots, caller: Caller, what: string): () => void {
+    const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
+    const release = slots.take(sourceOf(caller.address), isKnown)
+    if (release !== undefined) return release
+    throw new RelayError(
+      'BUSY',
+      slots.held < slots.capacity
+        ? `${slots.held} ${what} already, too many of them from ${caller.address} (limits.max_uploads is ${this.maxUploads}); try again in a moment`
+        : `${slots.held} ${what} already (limits.max_uploads is ${this.maxUploads}); try again in a moment`
+    )
+  }
+}

@@ -1,0 +1,62 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Commit } from '../../storage/group-commit.js'
+import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
+import { type FileLayout, keyName, METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
+import type { HeadCache } from '../keeping/head-cache.js'
+import type { KeyLock } from '../keeping/key-lock.js'
+import { storedMetadata } from '../keeping/placement.js'
+
+/** A file that was stored so much later than now was stored before the clock was set back. */
+const AHEAD_MS = 60_000
+
+export interface DatingParts {
+  readonly layout: FileLayout
+  readonly store: SharedFileStore
+  readonly commit: Commit
+  readonly lock: KeyLock
+  readonly cache: HeadCache
+  readonly now: () => number
+}
+
+/**
+ * The time to live of files that were stored by a clock that was ahead counts from now, by the clock as it is: else they
+ * would stay for as long as it was ahead. Files that are being replaced are left out.
+ */
+export async function dateAgain(parts: DatingParts, rows: readonly SharedFileRow[]): Promise<void> {
+  for (const row of rows) {
+    if (!isStoredAhead(row, parts.now())) continue
+    const release = parts.lock.tryAcquire(keyName(row))
+    if (release === undefined) continue
+    try {
+      const current = parts.store.find(row)
+      if (current !== undefined && current.spool === null && isStoredAhead(current, parts.now()))
+        await dateRow(parts, current)
+    } finally {
+      release()
+    }
+  }
+}
+
+/** Whether the clock was set back since a file was stored. */
+export function isStoredAhead({ storedAtMs }: SharedFileRow, nowMs: number): boolean {
+  return storedAtMs > nowMs + AHEAD_MS
+}
+
+async function dateRow({ layout, store, commit, cache, now }: DatingParts, row: SharedFileRow): Promise<void> {
+  const storedAtMs = now()
+  const ttlMs = row.expiresAtMs - row.storedAtMs
+  // someone else may have given the file a date, which says nothing of its time to live
+  const dated = { ...row, storedAtMs, expiresAtMs: ttlMs > 0 ? storedAtMs + ttlMs : row.expiresAtMs }
+  await writeMetadata(layout, dated)
+  await commit(() => store.put(dated))
+  cache.forget(keyName(row))
+}
+
+/** Puts the metadata of a row in place, beside its file. */
+export async function writeMetadata(layout: FileLayout, row: SharedFileRow): Promise<void> {
+  const path = pathOf(layout, row) + METADATA_SUFFIX
+  const temporary = join(layout.incoming, `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`)
+  await writeFile(temporary, storedMetadata(row), { mode: 0o640 })
+  await rename(temporary, path)
+}

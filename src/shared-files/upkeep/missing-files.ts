@@ -1,0 +1,65 @@
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { SharedFileRow } from '../../storage/shared-file-store.js'
+import type { FileKey } from '../../values/ids.js'
+import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
+import { isAsKept, statIfThere } from '../keeping/kept-files.js'
+import { dateAgain } from './clock-set-back.js'
+import { type PurgeParts, removeIf } from './purge.js'
+import { lookAgain } from './reconciliation.js'
+
+/** Rows of one step: what SQLite does for so many takes about a millisecond. */
+const STEP = 64
+const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
+
+interface RowsToLookAt {
+  readonly after?: FileKey
+  readonly maxRows?: number
+  readonly isCompared?: boolean
+}
+
+/**
+ * Drops rows whose file has gone, removed by someone else, or is not what it was.
+ * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
+ * @param maxRows how many are looked at, about
+ * @param isCompared whether the rows say what the files are: then those that a clock that was ahead stored are dated again
+ * @returns the key after which to go on; undefined when all were looked at, or `signal` aborted
+ */
+export async function dropRowsWithoutFile(
+  parts: PurgeParts,
+  signal: AbortSignal,
+  { after = BEFORE_ALL, maxRows = Number.POSITIVE_INFINITY, isCompared = false }: RowsToLookAt = {}
+): Promise<FileKey | undefined> {
+  const { layout, store } = parts
+  let removed = 0
+  let looked = 0
+  let last: FileKey | undefined = after
+  while (last !== undefined && looked < maxRows && !signal.aborted) {
+    const rows: SharedFileRow[] = store.after(last, STEP)
+    looked += rows.length
+    last = rows.at(-1)
+    const settled = rows.filter(row => row.spool === null)
+    const { there, gone, other } = await sort(layout, settled)
+    if (gone.length > 0) parts.folders.check() // all seem to have gone while their disk is not mounted
+    // A file may have come since: only the very row that was looked at is dropped.
+    const seen = new Map(gone.map(row => [keyName(row), row.storedAtMs]))
+    if (gone.length > 0) removed += await removeIf(parts, gone, row => seen.get(keyName(row)) === row.storedAtMs)
+    for (const row of other) await lookAgain(parts, row)
+    if (isCompared) await dateAgain(parts, there)
+    await breathe()
+  }
+  if (removed > 0) parts.logger.warn({ rows: removed }, 'forgot shared files that someone else removed')
+  return signal.aborted ? undefined : last
+}
+
+/** Those that cannot be looked at now, as their disk has a fault, count as there. */
+async function sort(layout: FileLayout, rows: readonly SharedFileRow[]) {
+  const sorted: Record<'there' | 'gone' | 'other', SharedFileRow[]> = { there: [], gone: [], other: [] }
+  const judge = async (row: SharedFileRow) => {
+    const found = await statIfThere(pathOf(layout, row))
+    if (found === undefined) return 'gone'
+    return isAsKept(found, row) ? 'there' : 'other'
+  }
+  const judgements = await Promise.all(rows.map(row => judge(row).catch(() => 'there' as const)))
+  for (const [index, row] of rows.entries()) sorted[judgements[index] ?? 'there'].push(row)
+  return sorted
+}

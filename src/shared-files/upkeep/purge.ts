@@ -1,0 +1,113 @@
+import { unlink } from 'node:fs/promises'
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { Commit } from '../../storage/group-commit.js'
+import type { OutboxStore } from '../../storage/outbox-store.js'
+import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
+import type { FileKey } from '../../values/ids.js'
+import type { Logger } from '../../values/logger.js'
+import type { Outbox } from '../forwarding/outbox.js'
+import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from '../keeping/file-layout.js'
+import type { HeadCache } from '../keeping/head-cache.js'
+import type { KeyLock } from '../keeping/key-lock.js'
+import type { OwnFolders } from '../keeping/own-folders.js'
+import type { Quota } from '../keeping/quota.js'
+import { isMissing } from '../keeping/storage-errors.js'
+
+/** Rows of one step: what SQLite does for so many takes about a millisecond. */
+const STEP = 64
+
+export interface PurgeParts {
+  readonly layout: FileLayout
+  readonly folders: OwnFolders
+  readonly store: SharedFileStore
+  readonly outboxStore: OutboxStore
+  readonly outbox: Outbox
+  readonly commit: Commit
+  readonly lock: KeyLock
+  readonly cache: HeadCache
+  readonly quota: Quota
+  readonly now: () => number
+  readonly logger: Logger
+}
+
+/** Removes what has expired: file and metadata first, the row last, so that a crash in between only repeats it. */
+export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Promise<number> {
+  const { store, outboxStore, outbox, now } = parts
+  const nowMs = now()
+  let removed = 0
+  let skipped = 0
+  for (;;) {
+    if (signal.aborted) return removed
+    const keys = store.expired(nowMs, STEP, skipped)
+    if (keys.length === 0) break
+    const count = await removeIf(parts, keys, row => row.expiresAtMs <= nowMs)
+    removed += count
+    skipped += keys.length - count // they are busy, or cannot be removed: the next purge sees them again
+    await breathe()
+  }
+  for (const id of outboxStore.expired(nowMs, Number.MAX_SAFE_INTEGER)) {
+    if (signal.aborted) return removed
+    if (await outbox.drop(id)) removed += 1
+  }
+  return removed
+}
+
+/** Removes those files that still fit `fits` once they are locked. Files that are being replaced are left out. */
+export async function removeIf(
+  parts: PurgeParts,
+  keys: readonly FileKey[],
+  fits: (row: SharedFileRow) => boolean
+): Promise<number> {
+  const { store, lock } = parts
+  const locks: (() => void)[] = []
+  try {
+    const rows: SharedFileRow[] = []
+    for (const key of keys) {
+      const release = lock.tryAcquire(keyName(key))
+      if (release === undefined) continue
+      locks.push(release)
+      const row = store.find(key)
+      if (row !== undefined && fits(row)) rows.push(row)
+    }
+    const gone = await filterAsync(rows, row => removeFiles(parts, row))
+    await forgetRows(parts, gone)
+    return gone.length
+  } finally {
+    for (const release of locks) release()
+  }
+}
+
+/** Of files whose keys the caller has locked. */
+export async function forgetRows({ store, commit, cache, quota }: PurgeParts, rows: readonly SharedFileRow[]) {
+  await commit(() => {
+    for (const row of rows) store.remove(row)
+  })
+  for (const row of rows) {
+    cache.forget(keyName(row))
+    quota.add(-row.sizeBytes)
+  }
+}
+
+/** The file and its metadata. @returns whether neither is there any more; else it is logged why */
+export async function removeFiles({ layout, logger }: PurgeParts, key: PlacedKey): Promise<boolean> {
+  const path = pathOf(layout, key)
+  try {
+    await removeFile(path)
+    await removeFile(path + METADATA_SUFFIX)
+    return true
+  } catch (error) {
+    logger.warn({ err: error, path }, 'cannot remove a shared file')
+    return false
+  }
+}
+
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch(error => {
+    if (!isMissing(error)) throw error
+  })
+}
+
+export async function filterAsync<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<T[]> {
+  const results = await Promise.all(items.map(test))
+  return items.filter((_, index) => results[index])
+}

@@ -1,0 +1,102 @@
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import type { OutboxStore } from '../../storage/outbox-store.js'
+import type { SharedFileStore } from '../../storage/shared-file-store.js'
+import type { Logger } from '../../values/logger.js'
+import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
+import type { Placement } from '../keeping/placement.js'
+import type { Quota } from '../keeping/quota.js'
+import type { LostCounter } from './lost-files.js'
+
+const MAX_NAMED = 20
+
+export interface RecoveryParts {
+  readonly layout: FileLayout
+  readonly files: SharedFileStore
+  readonly outbox: OutboxStore
+  readonly placement: Placement
+  readonly quota: Quota
+  readonly lost: LostCounter
+  readonly logger: Logger
+}
+
+/**
+ * After a crash: files whose row says that they are being put in place are put there. What else lies in `.incoming~` was
+ * never acknowledged, since a file leaves it before its sender is answered, and goes; but where there is no row at all,
+ * the database may have been lost, and with it the rows of whole files there. Those, and all in `.outbox~` without a row,
+ * are moved to `lost~`, and never deleted. Then the quota is counted.
+ * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
+ */
+export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
+  const { layout, files, outbox, logger } = parts
+  const recorded = files.totals().count + outbox.totals().count
+  if (recorded > 0) await checkHasFolders(layout, recorded)
+  await makeFolder(layout.incoming)
+  await makeFolder(layout.outbox)
+  const placing = files.placing()
+  for (const row of placing) await parts.placement.redo(row)
+  const { whole, torn } = await sortIncoming(layout, recorded === 0)
+  for (const name of torn) await rm(join(layout.incoming, name), { recursive: true, force: true })
+  const waiting = new Set(outbox.ids())
+  const unknown = (await readdir(layout.outbox)).filter(name => !waiting.has(name))
+  await keepLost(layout, layout.incoming, whole)
+  await keepLost(layout, layout.outbox, unknown)
+  parts.quota.add(files.totals().bytes + outbox.totals().bytes)
+  if (placing.length + torn.length > 0) {
+    logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
+  }
+  const moved = [...whole, ...unknown]
+  if (moved.length > 0) {
+    const details = { folder: layout.lost, files: moved.length, names: moved.slice(0, MAX_NAMED) }
+    logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
+  }
+  await parts.lost.count()
+  if (parts.lost.found.files > 0) {
+    logger.warn(parts.lost.found, 'files that no record knows take room there until you look at them and remove them')
+  }
+}
+
+/** A relay that was here has left its folders. Without them all that is recorded would count as removed. */
+async function checkHasFolders({ root, incoming, outbox }: FileLayout, recorded: number): Promise<void> {
+  const names = new Set(await readdir(root))
+  if (names.has(basename(incoming)) || names.has(basename(outbox))) return
+  throw new Error(
+    `shared_files.path (${root}) is not the folder that it was: ${recorded} files are recorded, and it has no ${basename(incoming)}. Is its disk mounted? If these files are to be given up, make the folder ${incoming}, and start again`
+  )
+}
+
+/** Not through a link that somebody has put there: what is left over in these folders is removed. */
+async function makeFolder(path: string): Promise<void> {
+  await makeSubfolder(path)
+  if ((await lstat(path)).isDirectory()) return
+  throw new Error(`${path} is a symbolic link, and has to be a folder: remove the link, or move the folder back`)
+}
+
+/** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */
+async function sortIncoming(
+  { incoming }: FileLayout,
+  mayBeLost: boolean
+): Promise<{ whole: string[]; torn: string[] }> {
+  const left = await readdir(incoming)
+  const names = new Set(left)
+  const hasOther = (name: string) =>
+    name.endsWith(METADATA_SUFFIX)
+      ? names.has(name.slice(0, -METADATA_SUFFIX.length))
+      : names.has(name + METADATA_SUFFIX)
+  const isWhole = (name: string) => mayBeLost && hasOther(name)
+  return { whole: left.filter(isWhole), torn: left.filter(name => !isWhole(name)) }
+}
+
+/** Under the name that it had; one that is there from before stays. */
+async function keepLost(layout: FileLayout, folder: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return
+  await makeSubfolder(layout.lost, 0o750)
+  const taken = new Set(await readdir(layout.lost))
+  for (const name of names) {
+    let to = name
+    for (let number = 2; taken.has(to); number += 1) to = `${name}~${number}`
+    taken.add(to)
+    await rename(join(folder, name), join(layout.lost, to))
+  }
+}

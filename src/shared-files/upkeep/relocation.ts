@@ -1,0 +1,117 @@
+import { setImmediate as breathe } from 'node:timers/promises'
+import type { Neighbours } from '../../hops/hop.js'
+import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
+import type { CurrentTopology } from '../../tree/topology.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import type { FileKey } from '../../values/ids.js'
+import type { Logger } from '../../values/logger.js'
+import { relaysOnTheWay } from '../forwarding/on-behalf.js'
+import type { Outbox } from '../forwarding/outbox.js'
+import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
+import type { KeyLock } from '../keeping/key-lock.js'
+import type { OwnFolders } from '../keeping/own-folders.js'
+import type { Placement } from '../keeping/placement.js'
+import { IncomingFile } from '../keeping/spool-file.js'
+import { isMissing } from '../keeping/storage-errors.js'
+import { sourceKeyHash } from '../receiving/admission.js'
+
+/** Rows of one step, see `purge.ts`. */
+const STEP = 64
+/** The request that brought it is long over. */
+const HANDED_OVER = 'handed-over'
+const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
+
+export interface RelocationParts {
+  readonly layout: FileLayout
+  readonly folders: OwnFolders
+  readonly store: SharedFileStore
+  readonly topology: CurrentTopology
+  readonly neighbours: Neighbours
+  readonly placement: Placement
+  readonly outbox: Outbox
+  readonly lock: KeyLock
+  readonly nextSpoolName: () => string
+  /** The outbox may have something that can be tried now. */
+  readonly wakeOutbox: () => void
+  readonly now: () => number
+  readonly logger: Logger
+}
+
+/** Brings kept files to where they belong since the tree has changed, or a relay below has. */
+export interface Relocation {
+  /** Looks at all of them, in small steps. */
+  moveAll(signal: AbortSignal): Promise<void>
+  /** Those that are kept on behalf of a relay that can take them itself now: it has opened a link. */
+  handOver(relay: string, signal: AbortSignal): Promise<void>
+}
+
+type Belongs = { readonly kind: 'at'; readonly via: string } | { readonly kind: 'outbox' } | undefined
+
+export function createRelocation(parts: RelocationParts): Relocation {
+  const { layout, store, topology, neighbours, placement, outbox, lock, now, logger } = parts
+
+  /** @returns undefined when it can stay where it is until it expires */
+  function placeFor(row: SharedFileRow): Belongs {
+    const route = topology().route(row.target)
+    if (route.kind === 'here') return { kind: 'at', via: '' }
+    if (route.kind !== 'down') return undefined
+    if (row.via !== '' && neighbours.linked(route.hop) !== undefined) return { kind: 'outbox' }
+    if (neighbours.down(route.hop).isTreeline) return undefined
+    return { kind: 'at', via: relaysOnTheWay(row.target, topology()) }
+  }
+
+  async function moveRow(seen: SharedFileRow): Promise<boolean> {
+    const belongs = placeFor(seen)
+    if (belongs === undefined || (belongs.kind === 'at' && belongs.via === seen.via)) return false
+    const release = lock.tryAcquire(keyName(seen))
+    if (release === undefined) return false // it is being replaced: the next look sees it
+    const file = new IncomingFile(layout, parts.folders, parts.nextSpoolName(), true)
+    try {
+      const row = store.find(seen)
+      if (row === undefined || row.storedAtMs !== seen.storedAtMs) return false
+      await file.linkTo(pathOf(layout, row))
+      const bytes = { file, inMemory: undefined }
+      if (belongs.kind === 'at') return (await placement.place({ ...row, via: belongs.via }, bytes)) === 'stored'
+      const keyHash = sourceKeyHash(row.source, topology(), undefined)
+      await outbox.add(row, bytes, { keyHash, passed: '', requestId: HANDED_OVER }, now(), 'its relay can take it now')
+      await placement.removeKept(row)
+      return true
+    } finally {
+      await file.discard()
+      release()
+    }
+  }
+
+  async function move(rows: readonly SharedFileRow[]): Promise<number> {
+    let moved = 0
+    for (const row of rows) {
+      if (row.expiresAtMs <= now()) continue
+      try {
+        if (await moveRow(row)) moved += 1
+      } catch (error) {
+        // The tree changes meanwhile, its source is not known here, or someone removed it.
+        if (error instanceof RelayError || isMissing(error)) continue
+        logger.warn({ err: error, file: keyName(row) }, 'cannot move a shared file to where it belongs now')
+      }
+    }
+    return moved
+  }
+
+  async function moveThose(rowsAfter: (key: FileKey) => readonly SharedFileRow[], signal: AbortSignal): Promise<void> {
+    let moved = 0
+    for (let last: FileKey | undefined = BEFORE_ALL; last !== undefined && !signal.aborted; ) {
+      const rows = rowsAfter(last)
+      last = rows.at(-1)
+      moved += await move(rows)
+      await breathe()
+    }
+    if (moved === 0) return
+    logger.info({ files: moved }, 'moved shared files to where they belong now')
+    parts.wakeOutbox()
+  }
+
+  return {
+    moveAll: signal => moveThose(key => store.after(key, STEP), signal),
+    handOver: (relay, signal) => moveThose(key => store.onBehalfOf(relay, key, STEP), signal)
+  }
+}

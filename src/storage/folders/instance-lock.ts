@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+import type { Database } from 'better-sqlite3'
+import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
+import { errorCode } from '../../values/failures/system-error.js'
+import { makeFolder } from '../../values/files/make-folder.js'
+import { isFolder } from '../is-folder.js'
+import { Sqlite } from '../sqlite.js'
+
+/** Another process works in the folder. */
+export class FolderInUseError extends Error {
+  override name = 'FolderInUseError'
+}
+
+/** Why a folder cannot be made where the disk is good. */
+const IN_THE_WAY: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EPERM'])
+
+/**
+ * Makes sure that one process alone works in `folder`: a second one would take the first one's files under way for
+ * leftovers of a crash. The lock is SQLite's own, so the kernel frees it when the process ends, however it ends.
+ * @param folder made if it is not there @param mode of a folder that is made
+ * @param setting that names it @param name of the file that is locked, in it
+ * @returns a function that gives it back
+ * @throws {FolderInUseError} when another process holds it @throws {Error} when the disk does not allow it
+ */
+export function lockFolder(folder: string, setting = 'storage.path', mode = 0o750, name = 'lock.db'): () => void {
+  let db: Database | undefined
+  make(folder, setting, mode)
+  try {
+    db = new Sqlite(join(folder, name), { timeout: 0 })
+    db.pragma('journal_mode = MEMORY') // nothing is ever written, also where the disk is full
+    db.pragma('locking_mode = EXCLUSIVE')
+    db.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    db?.close()
+    const obstacle = obstacleToLock(join(folder, name), error)
+    if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
+    if (errorCode(error)?.startsWith('SQLITE_BUSY') !== true) throw asDiskFailure(error, [{ setting, path: folder }])
+    throw new FolderInUseError(
+      `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
+      { cause: error }
+    )
+  }
+  const held = db
+  return () => void held.close()
+}
+
+/** What stands where the lock belongs, if it is none: nothing is ever kept in it. */
+function obstacleToLock(file: string, error: unknown): string | undefined {
+  const what = isFolder(file) ? 'is a folder' : isDamage(error) ? 'is no lock' : undefined
+  return what === undefined ? undefined : `${file} ${what}: remove it, it is made anew at the start`
+}
+
+/** What a disk refuses is told in the words for disks; what else is in the way is told by who makes the folder. */
+function make(folder: string, setting: string, mode: number): void {
+  try {
+    makeFolder(folder, mode)
+  } catch (error) {
+    const { cause, message } = error instanceof Error ? error : new Error(String(error))
+    if (!IN_THE_WAY.has(errorCode(cause) ?? '')) throw asDiskFailure(cause, [{ setting, path: folder }])
+    throw new Error(`${setting} = ${folder}: ${message}`, { cause })
+  }
+}

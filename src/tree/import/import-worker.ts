@@ -1,0 +1,11 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { buffersOf } from '../index/packed-parts.js'
+import { type ImportRunRequest, runImport } from './import-run.js'
+
+/**
+ * Runs once: imports, hands over the tree, ends. In a thread of its own because reading 100,000 nodes takes half a
+ * second, and the memory that it takes goes with the thread.
+ */
+runImport(workerData as ImportRunRequest, answer => {
+  parentPort?.postMessage(answer, answer.tree ? buffersOf(answer.tree.packed) : [])
+})

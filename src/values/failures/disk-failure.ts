@@ -1,0 +1,125 @@
+import { RelayError } from './relay-error.js'
+import { errorCode } from './system-error.js'
+
+/** A folder of the relay, and the setting that names it. */
+export interface StorageFolder {
+  readonly setting: string
+  readonly path: string
+}
+
+type Describe = (folder: string, path: string) => string
+
+const FULL: Describe = folder =>
+  `the disk that holds ${folder} is full; nothing was stored, free some space or try again later`
+const QUOTA: Describe = folder =>
+  `the disk quota of the relay's user is used up where ${folder} is; nothing was stored, raise it or free some space`
+const READ_ONLY: Describe = folder =>
+  `${folder} is on a file system that is read-only now; mount it for writing again (a disk with errors? see the kernel's log)`
+const FORBIDDEN: Describe = (folder, path) =>
+  `the relay's user may not use ${path === '' ? folder : `${path} in ${folder}`}; correct its owner and permissions`
+const MISPLACED: Describe = (folder, path) =>
+  `a folder is where a file belongs, or the other way round, in ${folder}${path === '' ? '' : `: ${path}`}; move it away`
+const SPLIT: Describe = folder => `parts of ${folder} are on different file systems; everything in it has to be on one`
+const BROKEN: Describe = folder => `the disk that holds ${folder} reports errors; see the kernel's log`
+const NO_FILES: Describe = () =>
+  'the relay, or its machine, has as many files open as it may (LimitNOFILE of the unit); try again in a moment'
+const DAMAGED: Describe = folder =>
+  `state.db in ${folder} is damaged; stop the relay, and put a copy from a backup in its place, or, at the root of a tree of members, make it anew with "treeline nodes restore" (docs/operations.md)`
+const LOCKED: Describe = folder => `another program is using a database in ${folder}; try again in a moment`
+const CANNOT_OPEN: Describe = folder =>
+  `a database in ${folder} cannot be opened; see that it is a file, that owner and permissions allow it, and that its file system is mounted for writing`
+
+const MISSING: Describe = (folder, path) =>
+  `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the relay`
+
+/** By the code of the system call, or of SQLite, without its extension. */
+const FAILURES: ReadonlyMap<string, Describe> = new Map([
+  ['ENOSPC', FULL],
+  ['SQLITE_FULL', FULL],
+  ['EDQUOT', QUOTA],
+  ['EROFS', READ_ONLY],
+  ['SQLITE_READONLY', READ_ONLY],
+  ['EACCES', FORBIDDEN],
+  ['EPERM', FORBIDDEN],
+  ['EISDIR', MISPLACED],
+  ['ENOTDIR', MISPLACED],
+  ['ENOTEMPTY', MISPLACED],
+  ['ELOOP', MISPLACED],
+  ['ENOENT', MISSING],
+  ['EXDEV', SPLIT],
+  ['EIO', BROKEN],
+  ['ESTALE', BROKEN],
+  ['ENXIO', BROKEN],
+  ['SQLITE_IOERR', BROKEN],
+  ['SQLITE_IOERR_SHMSIZE', FULL], // the file beside the database could not grow
+  ['EMFILE', NO_FILES],
+  ['ENFILE', NO_FILES],
+  ['SQLITE_CORRUPT', DAMAGED],
+  ['SQLITE_NOTADB', DAMAGED],
+  ['SQLITE_BUSY', LOCKED],
+  ['SQLITE_CANTOPEN', CANNOT_OPEN]
+])
+
+const IS_FULL: ReadonlySet<Describe> = new Set([FULL, QUOTA])
+
+/** System calls of sockets and processes fail with the same codes, and say nothing of a disk. */
+const OTHER_CALLS = /^(?:connect|bind|listen|accept|socket|getaddrinfo|spawn|kill)/
+
+/** Whether a database is damaged, or is none. */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(?:CORRUPT|NOTADB)/.test(errorCode(error) ?? '')
+}
+
+/**
+ * The one place that knows what a disk, a file system or a database can refuse: an expected failure, which names the
+ * folder and what to do. `STORAGE_FULL` where room is missing, else `STORAGE_UNUSABLE`.
+ * @param folders that it may be about: the one that holds the failed path is named, or the last one where no path is known
+ * @returns undefined when `error` is nothing of the kind
+ */
+export function diskFailure(error: unknown, folders: readonly StorageFolder[]): RelayError | undefined {
+  const code = errorCode(error) ?? ''
+  const describe = FAILURES.get(code) ?? FAILURES.get(code.split('_', 2).join('_'))
+  if (describe === undefined || OTHER_CALLS.test(textOf(error, 'syscall'))) return undefined
+  const path = textOf(error, 'dest') || textOf(error, 'path')
+  const folder = code.startsWith('SQLITE_')
+    ? (folders.find(({ setting }) => setting === 'storage.path') ?? folders.at(-1))
+    : path === ''
+      ? folders.at(-1)
+      : folderOf(path, folders)
+  if (describe === MISSING && (folder === undefined || path === '')) return undefined // any file may be absent
+  const name = folder === undefined ? (path === '' ? 'its data' : path) : `${folder.setting} (${folder.path})`
+  const shown = folder === undefined || path === folder.path ? '' : path
+  return new RelayError(IS_FULL.has(describe) ? 'STORAGE_FULL' : 'STORAGE_UNUSABLE', describe(name, shown), {
+    cause: error
+  })
+}
+
+/**
+ * What to answer when a file or folder of the relay was removed or replaced while the relay runs, or its disk is not
+ * mounted any more: nothing is made in its place, since that would be on another disk, or another relay's.
+ */
+export function vanished(path: string, folder: StorageFolder): RelayError {
+  const name = `${folder.setting} (${folder.path})`
+  return new RelayError('STORAGE_UNUSABLE', MISSING(name, path === folder.path ? '' : path))
+}
+
+/** @returns what to throw in the place of `error` */
+export function asDiskFailure(error: unknown, folders: readonly StorageFolder[]): unknown {
+  return diskFailure(error, folders) ?? error
+}
+
+/** The innermost that holds it. */
+function folderOf(path: string, folders: readonly StorageFolder[]): StorageFolder | undefined {
+  return folders
+    .filter(folder => path === folder.path || path.startsWith(`${folder.path}/`))
+    .reduce<StorageFolder | undefined>(
+      (inner, folder) => (inner === undefined || folder.path.length > inner.path.length ? folder : inner),
+      undefined
+    )
+}
+
+function textOf(error: unknown, member: 'dest' | 'path' | 'syscall'): string {
+  if (typeof error !== 'object' || error === null) return ''
+  const value: unknown = Object.getOwnPropertyDescriptor(error, member)?.value
+  return typeof value === 'string' ? value : ''
+}

@@ -1,0 +1,26 @@
+import { errorMessage } from './system-error.js'
+
+const ABSENT = 'there is no such file; check the path'
+const NOT_ALLOWED = 'this user may not read it; change its mode, or run as its owner'
+
+/** Of a process that has as many files open as it may. */
+export const NO_FILES =
+  'this process has as many files open as it may: raise its limit (LimitNOFILE, ulimit -n), or try again in a moment'
+
+/** Failed system calls in the words of whoever named the file. */
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: ABSENT,
+  ENOTDIR: ABSENT,
+  EISDIR: 'it is a folder; name a file',
+  ELOOP: 'it is a symbolic link that leads to itself; name the file',
+  EACCES: NOT_ALLOWED,
+  EPERM: NOT_ALLOWED,
+  EMFILE: NO_FILES,
+  ENFILE: NO_FILES
+}
+
+/** Why a file that somebody named cannot be read: not in the words of the system, where there are better ones. */
+export function whyNotRead(error: unknown): string {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return WHY[code] ?? errorMessage(error)
+}

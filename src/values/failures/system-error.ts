@@ -1,0 +1,9 @@
+/** The `code` of a failed system call (`ENOENT`), or of an error of Node; undefined for anything else. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** What an error says, for a message or a log: whatever was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

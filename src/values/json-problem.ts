@@ -1,7 +1,0 @@
-const MAX_LENGTH = 200
-
-/** What `JSON.parse` says of a text, in one line: it quotes the text, line feeds and all. */
-export function jsonProblem(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
-  return message.replaceAll(/[\s\p{C}]+/gu, ' ').slice(0, MAX_LENGTH)
-}

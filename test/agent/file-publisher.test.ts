@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { lchown, rename, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { Sharer } from '../../src/agent/file-publisher.js'
+import { FileState } from '../../src/agent/file-state.js'
+import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
+import { createRelayClient } from '../../src/relay-client/relay-client.js'
+import { silentLogger } from '../../src/values/logger.js'
+import { startSmallRelay } from '../support/small-relay.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+const HOUR_MS = 3_600_000
+
+/** What shares the file `own` with an Ed25519 key. */
+async function setUp(t: TestContext, isSuperseded = () => false) {
+  const folder = await temporaryFolder(t)
+  const relay = await startSmallRelay(t, {
+    'PUT shared-files/b/a/superseded': (_, response) =>
+      void response.writeHead(200, isSuperseded() ? { 'treeline-state': 'superseded' } : {}).end()
+  })
+  const client = await createRelayClient({
+    names: { server: 'upstream.host', ca: 'upstream.ca_file', pin: 'upstream.server_certificate_file' },
+    server: relay.url,
+    token: undefined,
+    tls: { ca: undefined, cert: undefined, key: undefined, pin: undefined }
+  })
+  t.after(() => client.close())
+  const path = join(folder, 'own')
+  const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
+  await writeFile(join(folder, 'sign.key'), key)
+  const share = (fileId: string) => `[[agent.share]]\ntarget = "b"\nfile_id = "${fileId}"\npath = "${path}"\nttl = "1h"`
+  const text = `node_id = "a"
+certificate_file = "c"
+key_file = "k"
+signing_key_file = "sign.key"
+[upstream]
+host = "x"
+${share('f')}
+${share('superseded')}`
+  const config = parseAgentConfig(text, '', folder)
+  const clock = { nowMs: Date.now() }
+  const state = await FileState.open(folder)
+  const sharer = new Sharer({ config, state, logger: silentLogger, now: () => clock.nowMs })
+  const write = (content: string) => writeFile(path, content)
+  return {
+    clock,
+    path,
+    write,
+    share: (index = 0) => {
+      const entry = config.share[index]
+      assert.ok(entry)
+      return sharer.share(client, entry)
+    },
+    kept: () => relay.files.get('b/a/f')
+  }
+}
+
+test('a clock that is set back neither keeps a file from being shared, nor makes a newer one look older', async t => {
+  const { clock, write, share, kept } = await setUp(t)
+  await write('first')
+  assert.equal(await share(), true)
+  assert.equal(await share(), false)
+  const first = kept()?.metadata.signedAtMs ?? 0
+  assert.equal(first, clock.nowMs)
+
+  clock.nowMs -= 24 * HOUR_MS
+  await write('second')
+  assert.equal(await share(), true)
+  assert.equal(String(kept()?.content), 'second')
+  assert.equal(kept()?.metadata.signedAtMs, first + 1)
+  assert.equal(await share(), false, 'by the time that it is now it has just been shared')
+
+  clock.nowMs += HOUR_MS / 2
+  assert.equal(await share(), true, 'again before its time to live is over')
+  assert.equal(kept()?.metadata.signedAtMs, first + 2)
+})
+
+test('a file that the relay does not keep, since it has a newer one, is a failure that is tried again', async t => {
+  let isSuperseded = true
+  const { write, share } = await setUp(t, () => isSuperseded)
+  await write('content')
+  await assert.rejects(share(1), /not kept: superseded of a for b is there already, signed or accepted later.*clock/)
+  isSuperseded = false
+  assert.equal(await share(1), true)
+})
+
+test('an agent of root shares no file that a link of another user leads to; without root, the link is its own', async t => {
+  const { path, write, share, kept } = await setUp(t)
+  await write('content')
+  await rename(path, `${path}.real`)
+  await symlink(`${path}.real`, path)
+  if (process.getuid?.() === 0) {
+    await lchown(path, 4_242, 4_242)
+    await assert.rejects(share(), /own is not shared: .*own is a link of user 4242/)
+    assert.equal(kept(), undefined)
+  } else {
+    assert.equal(await share(), true)
+  }
+})

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { type TestContext, test } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
+import { SocketStream } from '../../src/links/wire/web-socket-stream.js'
+import { noteOrder } from '../../src/process/bulk-pacing.js'
+
+const PIECE = Buffer.alloc(64 * 1024, 7)
+const PIECES = 128
+
+/** Two ends of one WebSocket. */
+async function socketPair(t: TestContext): Promise<[WebSocket, WebSocket]> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
+  await once(server, 'listening')
+  const near = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false })
+  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'open')])) as [[WebSocket], unknown]
+  t.after(() => {
+    near.terminate()
+    far.terminate()
+    server.close()
+  })
+  return [near, far]
+}
+
+/** How long 8 MiB take while an order is under way, in ms. */
+async function transferMs(
+  t: TestContext,
+  bulk: { readonly writer: boolean; readonly reader: boolean }
+): Promise<number> {
+  const [near, far] = await socketPair(t)
+  const writer = new SocketStream(near, { isBulk: bulk.writer })
+  const reader = new SocketStream(far, { isBulk: bulk.reader })
+  noteOrder()
+  const orders = setInterval(() => noteOrder(), 5)
+  const startedAtMs = performance.now()
+  Readable.from(Array.from({ length: PIECES }, () => PIECE)).pipe(writer)
+  const received = await buffer(reader)
+  clearInterval(orders)
+  assert.ok(received.equals(Buffer.alloc(PIECES * PIECE.length, 7)))
+  return performance.now() - startedAtMs
+}
+
+// 2 ms for each piece: no machine is too slow for this to hold
+for (const [side, bulk] of [
+  ['whoever writes', { writer: true, reader: false }],
+  ['whoever reads', { writer: false, reader: true }]
+] as const) {
+  test(`bulk gives way to orders at ${side}, and comes whole`, async t => {
+    const tookMs = await transferMs(t, bulk)
+    assert.ok(tookMs > PIECES, `it took ${tookMs} ms`)
+  })
+}
+
+test('what is no bulk does not wait for orders', async t => {
+  const [near, far] = await socketPair(t)
+  const writer = new SocketStream(near)
+  const reader = new SocketStream(far)
+  let pauses = 0
+  const pause = far.pause.bind(far)
+  far.pause = () => {
+    pauses += 1
+    pause()
+  }
+  noteOrder()
+  writer.end(PIECE.subarray(0, 1_024))
+  assert.equal((await buffer(reader)).length, 1_024)
+  assert.equal(pauses, 0)
+})

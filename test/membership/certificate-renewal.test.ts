@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { pino } from 'pino'
+import { CertificateKeeper } from '../../src/membership/member/certificate-renewal.js'
+import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
+import { formatCertificate } from '../../src/values/keys/pem.js'
+import { isIsoTime } from '../../src/values/time/iso-time.js'
+
+const DAY_MS = 86_400_000
+
+interface Line {
+  readonly level: number
+  readonly msg: string
+  readonly reason: string
+  readonly until: string
+}
+
+/** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
+async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
+  const folder = await mkdtemp(join(tmpdir(), 'treeline-keeper-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const nowMs = Date.now()
+  const authority = openAuthority(await makeAuthority('Test CA', nowMs))
+  const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' })
+  const asked = { id: 'relay-a', purpose: 'relay', hostnames: ['relay-a.example'], publicKey, nowMs } as const
+  const [certificateFile, keyFile] = [join(folder, 'certificate.pem'), join(folder, 'tls.key')]
+  await writeFile(certificateFile, formatCertificate(await authority.issue({ ...asked, lifetimeMs: 90 * DAY_MS })))
+  await writeFile(keyFile, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  const line = await new Promise<string>(resolve => {
+    const keeper = new CertificateKeeper({
+      certificateFile,
+      keyFile,
+      renew: () => Promise.reject(new Error('nothing listens there')),
+      askEveryMs: DAY_MS,
+      logger: pino({}, { write: resolve }),
+      now: () => nowMs + days * DAY_MS
+    })
+    t.after(() => keeper.stop())
+    keeper.start()
+  })
+  return JSON.parse(line)
+}
+
+test('that the root is away is an error once the certificate is due, and not before', async t => {
+  const early = await firstLineAfter(t, 1)
+  assert.deepEqual([early.level, early.reason], [30, 'nothing listens there'])
+  assert.match(early.msg, /could not be asked yet/)
+  const due = await firstLineAfter(t, 70)
+  assert.deepEqual([due.level, due.reason], [50, 'nothing listens there'])
+  assert.match(due.msg, /could not be renewed yet/)
+  for (const { until } of [early, due]) assert.ok(isIsoTime(until), until)
+  const notYetValid = await firstLineAfter(t, -1)
+  assert.equal(notYetValid.level, 50, 'made while a clock was ahead')
+})

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { dataFolders } from '../../src/membership/data-folders.js'
+import { makeRoot } from '../../src/membership/root/create-root.js'
+import { lockFolder } from '../../src/storage/folders/instance-lock.js'
+import { temporaryFolder } from '../support/neighbours.js'
+
+function make(folder: string, data: string): Promise<void> {
+  return makeRoot({
+    folder,
+    addresses: [{ hostname: 'root.example', port: 443 }],
+    listen: '127.0.0.1:3030',
+    lifetimeMs: 3_600_000,
+    takenOver: undefined,
+    data: dataFolders(folder, data),
+    command: '/bin/echo',
+    program: ['treeline'],
+    user: 'treeline',
+    nowMs: Date.now()
+  })
+}
+
+test('a new root takes no data of another node, of a relay at work, or of another root', async t => {
+  const folder = await temporaryFolder(t)
+  const { storage } = dataFolders(folder, join(folder, 'relay'))
+  await mkdir(storage, { recursive: true })
+  await writeFile(join(storage, 'node-id'), 'relay-a\n')
+  await assert.rejects(make(join(folder, 'first'), join(folder, 'relay')), /belongs to the node relay-a/)
+  assert.deepEqual((await readdir(storage)).sort(), ['lock.db', 'node-id'])
+
+  const unlock = lockFolder(dataFolders(folder, join(folder, 'running')).storage)
+  await assert.rejects(make(join(folder, 'second'), join(folder, 'running')), /another Treeline is running/)
+  unlock()
+
+  await make(join(folder, 'third'), join(folder, 'root'))
+  await assert.rejects(make(join(folder, 'fourth'), join(folder, 'root')), /has members of another root \(1\)/)
+  const list = await readFile(join(folder, 'root', 'data', 'tree', 'nodeslist.json'), 'utf8')
+  assert.deepEqual(Object.keys(JSON.parse(list)), ['root'])
+})
