@@ -59,7 +59,9 @@ export class LiveRun implements Run {
     })
     const ended = AbortSignal.any([this.#cancelled.signal, this.#suspended.signal])
     if (parts.waitUntilMs !== undefined) {
-      this.#wait = new RunWait(parts.waitUntilMs, context.now, parts.progress, ended)
+      const nowMs = context.now()
+      const startedAtMs = parts.resumed?.startedAtMs ?? nowMs
+      this.#wait = new RunWait(parts.waitUntilMs, nowMs, startedAtMs, parts.progress, ended)
     }
     this.#here = new NodesHere({
       context,

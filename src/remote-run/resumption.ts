@@ -1,4 +1,5 @@
 import type { CurrentTopology } from '../tree/topology.js'
+import { waitLeftMs } from '../values/runs/run-wait-limit.js'
 import { LiveRun } from './active-run.js'
 import { EventLog } from './event-log/event-log.js'
 import type { RunFiles } from './event-log/log-files.js'
@@ -56,8 +57,9 @@ export async function resumeRun(
 }
 
 /** What is left of the wait, for the relays below. */
-function waitOf({ waitUntilMs }: RunRecord, nowMs: number): { readonly waitSeconds?: number } {
-  return waitUntilMs === undefined ? {} : { waitSeconds: Math.max(0, Math.ceil((waitUntilMs - nowMs) / 1_000)) }
+function waitOf({ waitUntilMs, startedAtMs }: RunRecord, nowMs: number): { readonly waitSeconds?: number } {
+  if (waitUntilMs === undefined) return {}
+  return { waitSeconds: Math.ceil(waitLeftMs(waitUntilMs, nowMs, startedAtMs) / 1_000) }
 }
 
 /** The nodes of a run that waits for which nothing was started, or that a sub-relay may have at hand. */

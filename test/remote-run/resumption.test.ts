@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import type { Run, RunEvent } from '../../src/remote-run/types.js'
 import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/remote-runs.js'
 import { formOf, relayHop } from '../support/run-hops.js'
@@ -32,7 +32,18 @@ async function until(run: Run, count: number, wanted: (event: RunEvent) => boole
   throw new Error('the run ended before')
 }
 
-test('what a sub-relay told before a restart of the upper relay is not logged a second time', async t => {
+test('what a sub-relay told before a restart of the upper relay is not logged a second time', t => restartUpper(t, 0))
+
+test('a clock that is set far back before the restart neither ends the wait nor makes it longer', async t => {
+  const warnings: string[] = []
+  const onWarning = ({ name }: Error) => void warnings.push(name)
+  process.on('warning', onWarning)
+  t.after(() => process.off('warning', onWarning))
+  await restartUpper(t, 30 * 86_400_000)
+  assert.deepEqual(warnings, [], 'no timer is asked for more than it can do, which would end it at once')
+})
+
+async function restartUpper(t: TestContext, behindMs: number): Promise<void> {
   const folder = temporaryFolder(t)
   const go = join(folder, 'go')
   const below = await startRuns(t, {
@@ -52,7 +63,7 @@ test('what a sub-relay told before a restart of the upper relay is not logged a 
   ])
   await first.close()
 
-  const second = await startRuns(t, { topology, hops: [hop], folder })
+  const second = await startRuns(t, { topology, hops: [hop], folder, now: () => Date.now() - behindMs })
   const resumed = second.runs.find(run.id)
   assert.ok(resumed)
   writeFileSync(go, '')
@@ -72,5 +83,7 @@ test('what a sub-relay told before a restart of the upper relay is not logged a 
   assert.deepEqual(told.sort(), expected.sort())
   const orders = hop.requests.filter(({ method }) => method === 'POST').map(formOf)
   assert.equal(orders.length, 2)
-  for (const form of orders) assert.ok(Number(form.get('wait')) > 500, 'what is left of the wait goes down')
-})
+  for (const wait of orders.map(form => Number(form.get('wait')))) {
+    assert.ok(wait > 500 && wait <= 600, `what is left of the wait goes down: ${wait}`)
+  }
+}

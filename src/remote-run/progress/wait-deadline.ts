@@ -1,3 +1,4 @@
+import { waitLeftMs } from '../../values/runs/run-wait-limit.js'
 import type { BrokenHop } from '../types.js'
 import type { RunProgress } from './run-progress.js'
 
@@ -11,12 +12,13 @@ export class RunWait {
 
   constructor(
     private readonly untilMs: number,
-    now: () => number,
+    nowMs: number,
+    startedAtMs: number,
     private readonly progress: RunProgress,
     private readonly ended: AbortSignal
   ) {
     const over = new AbortController()
-    const leftMs = Math.max(0, untilMs - now())
+    const leftMs = waitLeftMs(untilMs, nowMs, startedAtMs)
     this.#endsAtMs = performance.now() + leftMs
     this.#timer = setTimeout(() => over.abort('expired'), leftMs)
     this.signal = AbortSignal.any([ended, over.signal])
