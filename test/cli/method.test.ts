@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { readdir, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, lchown, mkdir, readdir, readFile, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -143,6 +143,29 @@ for (const [name, call] of Object.entries({ treeline: command, shell })) {
     assert.ok((await stat(node.path('fifo'))).isFIFO(), 'it is not replaced')
   })
 }
+
+const AS_ROOT = { skip: process.getuid?.() === 0 ? false : 'links of other users take root' }
+
+test('as root: links of another user are shared by no command', AS_ROOT, async t => {
+  const node = await setUp(t)
+  await chmod(node.folder, 0o755)
+  await writeFile(node.path('secret'), 'secret', { mode: 0o600 })
+  await mkdir(node.path('home'), { mode: 0o755 })
+  await symlink('../secret', node.path('home/report'))
+  await writeFile(node.path('home/own'), 'own', { mode: 0o600 })
+  for (const name of ['home', 'home/own', 'home/report']) await lchown(node.path(name), 4_242, 4_242)
+  const toNode = (name: string) => command(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path(name), '60')
+  fails(await toNode('home/report'), /home\/report is a link of user 4242/)
+  await treeline(t, ['key', 'generate', '--type', 'seal', '--out', node.folder])
+  for (const more of [[], ['--seal', node.path('treeline-seal.pub')]]) {
+    const own = ['--ttl', '60', '--source', 'a', '--key', node.keyFile, '--server', node.relay.url]
+    const shared = await treeline(t, ['share', 'b', 'id', node.path('home/report'), ...own, ...more])
+    assert.equal(shared.code, 1, shared.stdout)
+    assert.match(shared.stderr, /home\/report is not shared: \S+ is a link of user 4242/)
+  }
+  assert.equal(node.relay.files.size, 0)
+  ends(await toNode('home/own'), 'repaired')
+})
 
 test('shell: a file that treeline shared with an Ed25519 key is verified, and a forged one refused', async t => {
   const node = await setUp(t)

@@ -40,7 +40,7 @@ test('a link in a folder of another user is not shared as root, and the file of 
   await symlink(own, path)
   if (IS_ROOT) await lchown(path, SOMEONE, SOMEONE)
   await assert.rejects(read(path), {
-    message: `${path} is not shared: ${path} is a link of user ${SOMEONE}, so that it could lead to a file that is not meant; name a file in a folder of root's, or run the agent as its owner`
+    message: `${path} is not shared: ${path} is a link of user ${SOMEONE}, so that it could lead to a file that is not meant; name a file in a folder of root's, or run treeline as its owner`
   })
   const { handle } = await openShareable(path, SOMEONE)
   await handle.close()

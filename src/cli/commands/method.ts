@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { downloadFile, hashesOf } from '../../file-exchange/download.js'
 import { checkSourceKeyHash } from '../../file-exchange/key-files.js'
+import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { signatureFor } from '../../file-exchange/signature-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../../file-exchange/upload.js'
@@ -91,7 +92,7 @@ async function toNode(
   const fileKey = { target, source: await ownNodeId(options.source, '--source', server), fileId }
   checkFileKey(fileKey)
   const signingKey = await readSigningKey(options)
-  const file = await StableFile.open(path, { name: '<path>' })
+  const file = await StableFile.open(path, { name: '<path>', openFile: openShareable })
   try {
     const metadata = await signatureFor(file, options.signature ?? `${path}.sign`, signingKey, fileKey, algorithm)
     return await withClient(server, async client => {

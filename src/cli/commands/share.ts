@@ -6,7 +6,8 @@ import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
 import { agentFields } from '../../file-exchange/agent-fields.js'
 import { AGENT_KEY_FILE, readSealKey } from '../../file-exchange/key-files.js'
-import { openRegularFile } from '../../file-exchange/places/regular-file.js'
+import { openRegularFile, type RegularFile } from '../../file-exchange/places/regular-file.js'
+import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../../file-exchange/upload.js'
 import { PASSPHRASE_VARIABLE } from '../../process/passphrase.js'
@@ -54,23 +55,28 @@ async function share(target: string, fileId: string, path: string, options: Shar
   checkTtl('--ttl', options.ttl)
   const fileKey = { target, source: await ownNodeId(options.source, '--source', options), fileId }
   checkFileKey(fileKey)
-  if (options.seal === undefined) return shareFile(fileKey, path, options)
+  if (options.seal === undefined) return shareFile(fileKey, path, options, openShareable)
   const publicKey = await readSealKey('--seal', options.seal)
-  await (await StableFile.open(path, { name: '<path>' })).close() // tells of a wrong path before anything is written
+  await (await StableFile.open(path, { name: '<path>', openFile: openShareable })).close() // tells of a wrong path before anything is written
   const folder = await mkdtemp(join(tmpdir(), 'treeline-seal-'))
   try {
     const sealed = join(folder, 'sealed')
     await seal(path, sealed, publicKey)
-    await shareFile(fileKey, sealed, options)
+    await shareFile(fileKey, sealed, options, openRegularFile)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function shareFile(fileKey: FileKey, path: string, options: ShareOptions): Promise<void> {
+async function shareFile(
+  fileKey: FileKey,
+  path: string,
+  options: ShareOptions,
+  openFile: (path: string) => Promise<RegularFile>
+): Promise<void> {
   const { algorithm } = options
   const signingKey = await readSigningKey(options)
-  const file = await StableFile.open(path, { name: '<path>' })
+  const file = await StableFile.open(path, { name: '<path>', openFile })
   const bar = new ProgressBar(fileKey.fileId, file.sizeBytes)
   const { key: _, ...server } = options
   try {
@@ -93,7 +99,7 @@ async function shareFile(fileKey: FileKey, path: string, options: ShareOptions):
 
 async function seal(path: string, sealed: string, publicKey: Uint8Array): Promise<void> {
   const { createSealStream } = await import('../../file-exchange/sealed-file.js')
-  const { handle } = await openRegularFile(path)
+  const { handle } = await openShareable(path)
   await pipeline(
     handle.createReadStream(),
     createSealStream(publicKey),

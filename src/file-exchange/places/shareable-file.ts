@@ -17,7 +17,7 @@ interface Changer {
 }
 
 /**
- * Opens a file that is given away unasked, time after time. A process of root could be led to any file by whoever may write
+ * Opens a file that is given away, mostly unasked and time after time. A process of root could be led to any file by whoever may write
  * in a folder on the way: it shares with that path only what they could read without it, and follows no links of theirs.
  * @throws {ClientError} that names the folder, link or file
  */
@@ -84,6 +84,6 @@ function notShared(path: string, { uid, why }: Changer, what: string): ClientErr
 
 function refusal(path: string, why: string): ClientError {
   return new ClientError(
-    `${path} is not shared: ${why}, so that it could lead to a file that is not meant; name a file in a folder of root's, or run the agent as its owner`
+    `${path} is not shared: ${why}, so that it could lead to a file that is not meant; name a file in a folder of root's, or run treeline as its owner`
   )
 }
