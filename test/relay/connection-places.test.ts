@@ -20,7 +20,7 @@ interface Shared {
   readonly upgraded: Socket[]
 }
 
-async function openShared(t: TestContext, stalledMs = 3_600_000): Promise<Shared> {
+async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_600_000): Promise<Shared> {
   const lasting: ServerResponse[] = []
   const upgraded: Socket[] = []
   const server = createServer((request, response) => {
@@ -28,7 +28,7 @@ async function openShared(t: TestContext, stalledMs = 3_600_000): Promise<Shared
     else if (request.url === '/long') response.end(LONG)
     else response.end('served')
   })
-  shareConnections(server, server, { max: MAX, isKnownAddress: address => address === KNOWN, stalledMs })
+  shareConnections(server, server, { max: MAX, isKnownAddress: address => address === KNOWN, stalledMs, slowBodyMs })
   serveUpgrades(server, 'connection', {
     takes: ({ headers }) => headers.upgrade === 'websocket',
     upgrade: (_request, socket) => void upgraded.push(socket as Socket)
@@ -141,4 +141,30 @@ test('whoever takes nothing of an answer makes room, whoever waits for one does 
   assert.equal(crowd.filter(socket => socket.closed).length, 0, 'it has not read so far')
   crowd[1]?.resume()
   assert.deepEqual(await closedOf(crowd), [1])
+})
+
+test('whoever is slow to send the body of a request makes room when no connection is unused', async t => {
+  const shared = await openShared(t, 3_600_000, 0)
+  const crowd = await several(t, shared, '127.0.0.3', MAX)
+  const form = head('POST /lasting HTTP/1.1', 'Host: localhost', 'Content-Length: 9')
+  crowd[0]?.write(request('/lasting'))
+  crowd[1]?.write(`${form}whole one`)
+  for (const socket of crowd.slice(2, -1)) socket.write(`${form}part`)
+  await eventually('all but one to be asked', () => shared.lasting.length === MAX - 1)
+  const others = [await connectFrom(t, shared, '127.0.0.4')]
+  assert.deepEqual(await closedOf(crowd), [MAX - 1], 'the unused one is first')
+  others.push(await connectFrom(t, shared, '127.0.0.5'))
+  await eventually('a slow one to be closed', () => crowd.filter(socket => socket.closed).length === 2)
+  assert.equal(crowd[0]?.closed || crowd[1]?.closed, false, 'their requests are whole')
+  for (const socket of others) assert.ok(await isServed(socket))
+})
+
+test('a body that has not been slow yet makes no room', async t => {
+  const shared = await openShared(t)
+  const crowd = await several(t, shared, '127.0.0.3', MAX)
+  for (const socket of crowd) {
+    socket.write(`${head('POST /lasting HTTP/1.1', 'Host: localhost', 'Content-Length: 9')}part`)
+  }
+  await eventually('all to be asked', () => shared.lasting.length === MAX)
+  assert.equal(await isServed(await connectFrom(t, shared, '127.0.0.4')), false)
 })

@@ -22,3 +22,29 @@ test('the oldest of the source that has the most', () => {
   assert.equal(queue.countOf('b'), 2)
   assert.equal(queue.countOf('nobody'), 0)
 })
+
+test('the largest source stays known while all of them grow, shrink and move', () => {
+  const queue = new SourceQueue<string>()
+  const other = new SourceQueue<string>()
+  const grow = (source: string, count: number) => {
+    for (let index = 0; index < count; index += 1) queue.add(source, `${source}${index}`)
+  }
+  grow('a', 3)
+  grow('b', 5)
+  grow('c', 4)
+  queue.moveAll('b', other)
+  assert.equal(queue.oldestOfLargest(), 'c0')
+  assert.equal(other.oldestOfLargest(), 'b0')
+  queue.delete('c', 'c0')
+  queue.delete('c', 'c1')
+  assert.equal(queue.oldestOfLargest(), 'a0')
+  queue.add('b', 'b9')
+  queue.moveAll('b', other)
+  assert.equal(other.countOf('b'), 6)
+  other.moveAll('b', queue)
+  assert.equal(queue.oldestOfLargest(), 'b0')
+  while (queue.countOf('b') > 1) queue.next()
+  assert.equal(queue.oldestOfLargest(), 'b9')
+  while (queue.next() !== undefined);
+  assert.equal(queue.oldestOfLargest(), undefined)
+})

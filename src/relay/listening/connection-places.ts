@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { Socket, type Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -13,6 +13,9 @@ const MAX_LOOKED_AT = 100
 /** Of an answer of which its caller has taken nothing for so long the connection counts as unused. */
 const STALLED_MS = 10_000
 
+/** Of a request of which the body has not come within so long the connection may make room, when there is no unused one. */
+const SLOW_BODY_MS = 2_000
+
 export interface PlaceOptions {
   /** Connections at once. */
   readonly max: number
@@ -22,6 +25,8 @@ export interface PlaceOptions {
   readonly isNeighbour?: (socket: TLSSocket) => boolean
   /** @default 10,000 */
   readonly stalledMs?: number
+  /** @default 2,000 */
+  readonly slowBodyMs?: number
 }
 
 /** A connection that has a place. */
@@ -31,20 +36,20 @@ interface Place {
   readonly isKnown: boolean
   /** Speaks HTTP: the socket itself, or the TLS over it. */
   connection: Socket
+  /** When its last request began: only of that one the body may be missing. */
+  askedAtMs?: number
   /** How far an answer had come, and when it was first seen there. */
   seen?: { readonly atMs: number; readonly sent: number; readonly unsent: number }
 }
 
 /**
  * Bounds the connections of a server, and shares them among the sources of strangers: where all places are taken, an
- * unused connection of the source with the most of them makes room for a source that has fewer.
+ * unused connection of the source with the most of them makes room for a source that has fewer; where there is none, one
+ * whose request is slow to come.
  * @param listening takes the connections: `http` itself, or what stands before its handshakes
  */
-export function shareConnections(
-  listening: TcpServer,
-  http: HttpServer | HttpsServer,
-  { max, isKnownAddress, isNeighbour = () => false, stalledMs = STALLED_MS }: PlaceOptions
-): void {
+export function shareConnections(listening: TcpServer, http: HttpServer | HttpsServer, options: PlaceOptions): void {
+  const { max, isKnownAddress, isNeighbour = () => false, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const places = new Set<Place>()
   /** By the caller's address and port. */
   const byName = new Map<string, Place>()
@@ -80,19 +85,26 @@ export function shareConnections(
     if (!place.isKnown) strangers.add(place.source, place)
   }
 
-  function makeRoom({ source, isKnown }: Place): boolean {
+  function makeRoom(newcomer: Place): boolean {
+    const place = whoMakesRoom(newcomer)
+    if (place === undefined) return false
+    strangers.delete(place.source, place)
+    places.delete(place)
+    place.socket.destroy()
+    return true
+  }
+
+  function whoMakesRoom({ source, isKnown }: Place): Place | undefined {
+    let slow: Place | undefined
     for (let looked = 0; looked < MAX_LOOKED_AT; looked += 1) {
       const oldest = isKnown ? strangers.oldestOfLargest() : strangers.oldestDueTo(source)
-      if (oldest === undefined) return false
+      if (oldest === undefined || oldest === slow) break
+      if (answerUnderWay(oldest.connection) === undefined || isStalled(oldest, stalledMs)) return oldest
+      if (isSlowToAsk(oldest, slowBodyMs)) slow ??= oldest
       strangers.delete(oldest.source, oldest)
-      if (answerUnderWay(oldest.connection) === undefined || isStalled(oldest, stalledMs)) {
-        places.delete(oldest)
-        oldest.socket.destroy()
-        return true
-      }
       strangers.add(oldest.source, oldest) // behind the others of its source
     }
-    return false
+    return slow
   }
 
   /** One that becomes a link is bounded by what bounds links. Where it becomes none, it is handed in anew. */
@@ -105,6 +117,14 @@ export function shareConnections(
     return connection instanceof Socket ? byName.get(nameOf(connection)) : undefined
   }
 
+  function noteRequest({ socket }: IncomingMessage): void {
+    const place = placeOf(socket)
+    if (place !== undefined) place.askedAtMs = performance.now()
+  }
+
+  http.prependListener('request', noteRequest)
+  // The first listener would keep Node from answering such requests itself.
+  if (http.listenerCount('checkContinue') > 0) http.prependListener('checkContinue', noteRequest)
   listening.prependListener('connection', enter)
   // Before what may hand it in anew.
   http.prependListener('upgrade', (_request, socket: Duplex) => take(socket))
@@ -124,6 +144,12 @@ function isStalled(place: Place, limitMs: number): boolean {
   if (unsent > 0 && seen?.sent === sent && seen.unsent === unsent) return performance.now() - seen.atMs >= limitMs
   place.seen = { atMs: performance.now(), sent, unsent }
   return false
+}
+
+/** Whether an answer waits for the rest of its request, for longer than that. */
+function isSlowToAsk({ connection, askedAtMs }: Place, limitMs: number): boolean {
+  const isWhole = answerUnderWay(connection)?.req.complete ?? true
+  return !isWhole && askedAtMs !== undefined && performance.now() - askedAtMs >= limitMs
 }
 
 function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

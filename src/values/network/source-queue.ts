@@ -1,6 +1,10 @@
 /** What waits, by where it comes from. The sources take turns; within one, the oldest is first. */
 export class SourceQueue<T> implements Iterable<T> {
   readonly #bySource = new Map<string, Set<T>>()
+  /** The sources that have so many. */
+  readonly #byCount = new Map<number, Set<string>>()
+  /** No source has more. */
+  #most = 0
   #size = 0
 
   get size(): number {
@@ -17,12 +21,14 @@ export class SourceQueue<T> implements Iterable<T> {
     items.add(item)
     this.#bySource.set(source, items)
     this.#size += 1
+    this.#recount(source, items.size - 1, items.size)
   }
 
   delete(source: string, item: T): void {
     const items = this.#bySource.get(source)
     if (items?.delete(item) !== true) return
     this.#size -= 1
+    this.#recount(source, items.size + 1, items.size)
     if (items.size === 0) this.#bySource.delete(source)
   }
 
@@ -32,6 +38,7 @@ export class SourceQueue<T> implements Iterable<T> {
     if (items === undefined) return
     this.#bySource.delete(source)
     this.#size -= items.size
+    this.#recount(source, items.size, 0)
     if (to.#bySource.has(source)) for (const item of items) to.add(source, item)
     else to.#addAll(source, items)
   }
@@ -39,6 +46,17 @@ export class SourceQueue<T> implements Iterable<T> {
   #addAll(source: string, items: Set<T>): void {
     this.#bySource.set(source, items)
     this.#size += items.size
+    this.#recount(source, 0, items.size)
+  }
+
+  #recount(source: string, before: number, after: number): void {
+    const former = this.#byCount.get(before)
+    former?.delete(source)
+    if (former?.size === 0) this.#byCount.delete(before)
+    if (after === 0) return
+    const same = this.#byCount.get(after) ?? new Set()
+    this.#byCount.set(after, same.add(source))
+    this.#most = Math.max(this.#most, after)
   }
 
   /** Takes out the oldest of the source whose turn it is. */
@@ -69,9 +87,10 @@ export class SourceQueue<T> implements Iterable<T> {
   }
 
   #largest(): Set<T> | undefined {
-    let largest: Set<T> | undefined
-    for (const items of this.#bySource.values()) if (items.size > (largest?.size ?? 0)) largest = items
-    return largest
+    // It is asked for at each newcomer of a crowd: a walk of all sources would take milliseconds.
+    while (this.#most > 0 && !this.#byCount.has(this.#most)) this.#most -= 1
+    const [source] = this.#byCount.get(this.#most) ?? []
+    return source === undefined ? undefined : this.#bySource.get(source)
   }
 
   *[Symbol.iterator](): Iterator<T> {
