@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   watch,
   writeFileSync
@@ -51,6 +52,20 @@ test('a folder of another node is refused, until it is given up', async t => {
   rmSync(join(path, 'node-id'))
   symlinkSync('elsewhere', join(path, 'node-id'))
   assert.throws(() => takeFolders('node-2', [folder]), /ELOOP/)
+})
+
+test('a lock file is for its owner alone, also one that all could read: who can open it can lock it', async t => {
+  const files = sharedFilesFolder(join(await temporaryFolder(t), 'files'))
+  const lock = join(files.path, '.lock~')
+  const mode = () => statSync(lock).mode & 0o777
+  takeFolders('root', [files])()
+  assert.equal(mode(), 0o600)
+  chmodSync(lock, 0o644)
+  const release = takeFolders('root', [files])
+  assert.equal(mode(), 0o600)
+  chmodSync(lock, 0o644)
+  assert.throws(() => takeFolders('root', [files]), /another Treeline is running/, 'it is locked still')
+  release()
 })
 
 test('what is no lock in the place of one is named, and may be removed', async t => {

@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
@@ -5,6 +6,9 @@ import { errorCode } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { isFolder } from '../is-folder.js'
 import { Sqlite } from '../sqlite.js'
+
+/** Whoever may open a lock file, if only to read it, can lock it, and keep a relay from starting. */
+const LOCK_MODE = 0o600
 
 /** Another process works in the folder. */
 export class FolderInUseError extends Error {
@@ -26,6 +30,7 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
   let db: Database | undefined
   make(folder, setting, mode)
   try {
+    makePrivate(join(folder, name))
     db = new Sqlite(join(folder, name), { timeout: 0 })
     db.pragma('journal_mode = MEMORY') // nothing is ever written, also where the disk is full
     db.pragma('locking_mode = EXCLUSIVE')
@@ -42,6 +47,26 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
   }
   const held = db
   return () => void held.close()
+}
+
+/** Makes the lock file, or takes away what others may do with one that is there. */
+function makePrivate(file: string): void {
+  try {
+    closeSync(openSync(file, 'wx', LOCK_MODE))
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
+    // by its name: to close one that this process has locked would give back its lock
+    const found = lstatSync(file, { throwIfNoEntry: false })
+    if (found?.isFile() === true && (found.mode & 0o777) !== LOCK_MODE) setMode(file)
+  }
+}
+
+function setMode(file: string): void {
+  try {
+    chmodSync(file, LOCK_MODE)
+  } catch (error) {
+    if (errorCode(error) !== 'EPERM') throw error // another user's: SQLite says whether it can be locked
+  }
 }
 
 /** What stands where the lock belongs, if it is none: nothing is ever kept in it. */
