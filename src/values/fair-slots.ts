@@ -1,14 +1,21 @@
+import { SourceQueue } from './network/source-queue.js'
+
 /** Gives a slot back; harmless when called again. */
 export type ReleaseSlot = () => void
 
 /**
- * Slots for work that is done at once, shared so that nobody can take them all. A stranger's source may hold as many
- * as would still be free for others: alone it gets half, the second one half of what is left, so there is always a slot
- * for a source that has none. A quarter of the slots is reserved for callers that are known.
+ * Slots for work that is done at once, shared so that no source can take them all. A stranger's source may hold as many
+ * as would still be free for others: alone it gets half, the second one half of what is left. A quarter of the slots is
+ * reserved for callers that are known.
+ *
+ * Some ten sources can take all that strangers may have. Where work can be ended, the oldest of the source with the most
+ * yields its slot then to a source that has none, or fewer; where it cannot, newcomers are refused until one is given
+ * back.
  */
 export class FairSlots {
   readonly #reserved: number
   readonly #heldBySource = new Map<string, number>()
+  readonly #evictable = new SourceQueue<() => void>()
   #held = 0
 
   /** @param capacity slots in all, at least 1 */
@@ -24,16 +31,37 @@ export class FairSlots {
   /**
    * @param source whom a stranger is told apart by, such as an address
    * @param isKnown a caller that may take any free slot
+   * @param onEvicted ends the work of a stranger, whose slot another one has from now on; without it the slot is kept
+   * until it is given back
    * @returns undefined when there is none for this caller
    */
-  take(source: string, isKnown: boolean): ReleaseSlot | undefined {
+  take(source: string, isKnown: boolean, onEvicted?: () => void): ReleaseSlot | undefined {
     const free = this.capacity - this.#held
-    if (free <= 0) return undefined
-    if (isKnown) return this.#hold(undefined)
+    if (isKnown) return free > 0 ? this.#hold(undefined) : undefined
     const share = free - this.#reserved
     const held = this.#heldBySource.get(source) ?? 0
-    if (share <= 0 || held >= share) return undefined
-    return this.#hold(source)
+    if (held >= share && !this.#evictFor(source)) return undefined
+    const release = this.#hold(source)
+    return onEvicted === undefined ? release : this.#letEvict(source, release, onEvicted)
+  }
+
+  #evictFor(source: string): boolean {
+    const evict = this.#evictable.oldestDueTo(source)
+    evict?.()
+    return evict !== undefined
+  }
+
+  #letEvict(source: string, release: ReleaseSlot, onEvicted: () => void): ReleaseSlot {
+    const giveBack = () => {
+      this.#evictable.delete(source, evict)
+      release()
+    }
+    const evict = () => {
+      giveBack()
+      onEvicted()
+    }
+    this.#evictable.add(source, evict)
+    return giveBack
   }
 
   #hold(source: string | undefined): ReleaseSlot {

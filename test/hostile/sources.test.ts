@@ -4,13 +4,31 @@ import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { MAX_HANDSHAKES } from '../../src/links/upper/pending-handshakes.js'
-import { head } from '../support/raw-client.js'
+import { eventually } from '../support/eventually.js'
+import { head, statusesIn } from '../support/raw-client.js'
 import { startTree } from '../support/relay-tree.js'
 
 const PROXY = '127.0.0.9'
 /** Of a source that is not the largest. */
 const FEW = 10
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+
+/** Puts a file by a trusted proxy, and sends no more than the beginning of its metadata. @returns all that is answered */
+async function putSlowly(t: TestContext, relay: TreeRelay, caller: string): Promise<() => string> {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(relay.localUrl).port), localAddress: PROXY })
+  socket.on('error', () => undefined)
+  t.after(() => socket.destroy())
+  let text = ''
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  const put = 'PUT /rudder/relay-api/shared-files/n1/n1/f?ttl=1h HTTP/1.1'
+  const headers = ['Content-Length: 5000', 'Expect: 100-continue', `X-Forwarded-For: ${caller}`]
+  socket.write(head(put, 'Host: localhost', ...headers))
+  await once(socket, 'data')
+  socket.write('header=')
+  return () => text
+}
 
 /** Asks for a link by a trusted proxy, and says nothing more. @returns its connection and the status of the answer */
 async function askForLink(t: TestContext, relay: TreeRelay, caller: string, more = KEY): Promise<[Socket, string]> {
@@ -26,7 +44,11 @@ async function askForLink(t: TestContext, relay: TreeRelay, caller: string, more
 test('links are asked for by the hundred through one proxy: who asks is told apart, by networks of 64 bits', async t => {
   const tree = await startTree(t, {
     relays: [{ id: 'root', under: 'root', nodes: ['n1'] }],
-    settings: { general: [`trusted_proxies = ["${PROXY}"]`], links: ['accept = true'] }
+    settings: {
+      general: [`trusted_proxies = ["${PROXY}"]`],
+      links: ['accept = true'],
+      limits: ['max_uploads = 8']
+    }
   })
   const relay = tree.relay('root')
   const askAll = (count: number, callerOf: (index: number) => string, more?: string) =>
@@ -43,4 +65,18 @@ test('links are asked for by the hundred through one proxy: who asks is told apa
   const late = await askAll(FEW, index => `10.0.2.${index}`)
   assert.deepEqual(new Set(late.map(([, status]) => status)), new Set(['101']))
   assert.equal(few.filter(isOpen).length, FEW)
+
+  await t.test('uploads without metadata: a source that has none gets a place, whoever holds them all', async t => {
+    const answers: (() => string)[] = []
+    for (let source = 0; source < 12; source++) {
+      for (let count = 0; count < 12; count++) answers.push(await putSlowly(t, relay, `10.0.3.${source}`))
+    }
+    const statuses = () => answers.map(answer => statusesIn(answer()).join())
+    const late = await putSlowly(t, relay, '10.0.4.1')
+    assert.deepEqual(statusesIn(late()), [100])
+    const ofPlaces = 'all but one of the 24 places of strangers to be kept'
+    await eventually(ofPlaces, () => statuses().filter(each => each === '100').length === 23)
+    const text = answers.find(answer => answer().startsWith('HTTP/1.1 100') && answer().includes('503 '))?.() ?? ''
+    assert.match(text, /metadata had not come when another sender needed its place; try again in a moment\n$/)
+  })
 })

@@ -9,7 +9,7 @@ import { RelayError } from '../../src/values/failures/relay-error.js'
 async function split(pieces: Buffer[]): Promise<{ text: string; file: Buffer }> {
   const reader = createBodyReader(Readable.from(pieces, { objectMode: false }), {
     maxBytes: 1_000_000,
-    signal: new AbortController().signal,
+    signals: [new AbortController().signal],
     pace: PACE_LIMITS
   })
   try {

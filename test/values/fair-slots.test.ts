@@ -52,3 +52,50 @@ test('property: never more than there are; a known caller gets one as long as on
     })
   )
 })
+
+test('where all that strangers may have is taken, the source with the most yields its oldest slot to one that has fewer', () => {
+  const slots = new FairSlots(32)
+  const evicted: string[] = []
+  const take = (source: string, name: string) => slots.take(source, false, () => evicted.push(name))
+  for (const source of ['a', 'b', 'c', 'd', 'e']) {
+    for (let count = 0; take(source, `${source}${count}`) !== undefined; count++);
+  }
+  assert.equal(slots.held, 24)
+  evicted.length = 0
+  const late = take('late', 'late0')
+  assert.ok(late !== undefined)
+  assert.equal(evicted.length, 1)
+  late()
+  assert.equal(slots.held, 23)
+})
+
+test('property: where work can be ended, a source without a slot always gets one, and no slot of a known caller or of its own is taken for it', () => {
+  const step = fc.record({ source: fc.nat(9), isKnown: fc.boolean(), gives: fc.boolean() })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 40 }), fc.array(step, { maxLength: 200 }), (capacity, steps) => {
+      const slots = new FairSlots(capacity)
+      const held = new Set<{ source: number; isKnown: boolean; release?: ReleaseSlot | undefined }>()
+      for (const { source, isKnown, gives } of steps) {
+        const [first] = held
+        if (gives && first !== undefined) {
+          first.release?.()
+          held.delete(first)
+          continue
+        }
+        const strangers = [...held].filter(one => !one.isKnown)
+        const hasNone = !strangers.some(one => one.source === source)
+        const one: { source: number; isKnown: boolean; release?: ReleaseSlot | undefined } = { source, isKnown }
+        one.release = slots.take(String(source), isKnown, () => {
+          assert.ok(!one.isKnown)
+          held.delete(one)
+        })
+        if (!isKnown && hasNone && (strangers.length > 0 || held.size < capacity - Math.floor(capacity / 4))) {
+          assert.ok(one.release !== undefined)
+        }
+        if (one.release !== undefined) held.add(one)
+        assert.equal(slots.held, held.size)
+        assert.ok(held.size <= capacity)
+      }
+    })
+  )
+})

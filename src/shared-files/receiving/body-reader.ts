@@ -22,7 +22,7 @@ const HIGH_WATER_BYTES = 128 * 1024
 export interface BodyReader {
   /**
    * @returns the next bytes, undefined at the end
-   * @throws {RelayError} CLIENT_GONE, CLIENT_TOO_SLOW, BODY_TOO_LARGE
+   * @throws {RelayError} what a signal says, CLIENT_GONE, CLIENT_TOO_SLOW, BODY_TOO_LARGE
    */
   next(): Promise<Buffer | undefined>
   /** The metadata is complete: from now on the rate counts. */
@@ -35,13 +35,14 @@ export interface BodyReaderOptions {
   readonly maxBytes: number
   /** What may come beyond that. @default 0 */
   readonly spareBytes?: number
-  readonly signal: AbortSignal
+  /** Each of them ends the reading: with its reason, if that is a `RelayError`. */
+  readonly signals: readonly AbortSignal[]
   readonly pace: PaceLimits
 }
 
 /** @param body not read by anyone else, now or later, until `close` */
 export function createBodyReader(body: Readable, options: BodyReaderOptions): BodyReader {
-  const { maxBytes, spareBytes = 0, signal, pace } = options
+  const { maxBytes, spareBytes = 0, signals, pace } = options
   const queue: Buffer[] = []
   let queuedBytes = 0
   let receivedBytes = 0
@@ -88,7 +89,8 @@ export function createBodyReader(body: Readable, options: BodyReaderOptions): Bo
     if (!isEnded) fail(clientGone())
   }
   function onAbort(): void {
-    fail(signal.reason instanceof RelayError ? signal.reason : clientGone())
+    const reason: unknown = signals.find(signal => signal.aborted)?.reason
+    fail(reason instanceof RelayError ? reason : clientGone())
   }
   function checkRate(): void {
     if (!wasHeldBack && windowBytes * 1_000 < pace.minBytesPerSecond * pace.windowMs) {
@@ -102,8 +104,8 @@ export function createBodyReader(body: Readable, options: BodyReaderOptions): Bo
   body.on('end', onEnd)
   body.on('error', onGone)
   body.on('close', onGone)
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort)
+  if (signals.some(signal => signal.aborted)) onAbort()
+  else for (const signal of signals) signal.addEventListener('abort', onAbort)
   if (body.destroyed) onGone()
   body.resume()
 
@@ -129,7 +131,7 @@ export function createBodyReader(body: Readable, options: BodyReaderOptions): Bo
     close() {
       clearTimeout(metadataTimer)
       clearInterval(rateTimer)
-      signal.removeEventListener('abort', onAbort)
+      for (const signal of signals) signal.removeEventListener('abort', onAbort)
       body.off('data', onData)
       body.off('end', onEnd)
       body.off('close', onGone)

@@ -107,7 +107,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const reader = createBodyReader(request.body, {
       maxBytes: rules.maxBodyBytes,
       spareBytes: spareBytes(request),
-      signal: request.origin.signal,
+      signals: [request.origin.signal, upload.evicted],
       pace: parts.pace
     })
     try {

@@ -9,6 +9,8 @@ const AWAITED_FOR_EACH = 4
 
 /** An upload on its way in. It holds a place among many while its metadata is awaited, and then one of the few slots. */
 export interface Upload {
+  /** Aborted, with a BUSY, when its place goes to another source while its metadata is still awaited. */
+  readonly evicted: AbortSignal
   /**
    * Its metadata is admitted: from now on it holds a slot, and room on the disk.
    * @throws {RelayError} BUSY, STORAGE_FULL
@@ -20,7 +22,8 @@ export interface Upload {
 
 /**
  * Who may upload now. A stranger who only opens connections, or sends a few bytes, takes nothing from others but one of
- * the places for those whose metadata is awaited, and of these no more than a fair share.
+ * the places for those whose metadata is awaited, and of these no more than a fair share: it yields one to a source that
+ * has fewer.
  */
 export class UploadAdmission {
   readonly #awaited: FairSlots
@@ -38,10 +41,14 @@ export class UploadAdmission {
    */
   open(caller: Caller, reserve: () => Reservation): Upload {
     reserve().release() // before its sender is told to go on; it is held from when the metadata proves whose file it is
-    let release = this.#take(this.#awaited, caller, 'files are on their way in')
+    const eviction = new AbortController()
+    const onEvicted = () => eviction.abort(evictedError(this.maxUploads))
+    let release = this.#take(this.#awaited, caller, 'files are on their way in', onEvicted)
     let room: Reservation | undefined
     return {
+      evicted: eviction.signal,
       begin: () => {
+        eviction.signal.throwIfAborted()
         const leave = release
         release = this.#take(this.#receiving, caller, 'files are being received')
         leave()
@@ -55,9 +62,9 @@ export class UploadAdmission {
     }
   }
 
-  #take(slots: FairSlots, caller: Caller, what: string): () => void {
+  #take(slots: FairSlots, caller: Caller, what: string, onEvicted?: () => void): () => void {
     const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
-    const release = slots.take(sourceOf(caller.address), isKnown)
+    const release = slots.take(sourceOf(caller.address), isKnown, onEvicted)
     if (release !== undefined) return release
     throw new RelayError(
       'BUSY',
@@ -66,4 +73,11 @@ export class UploadAdmission {
         : `${slots.held} ${what} already (limits.max_uploads is ${this.maxUploads}); try again in a moment`
     )
   }
+}
+
+function evictedError(maxUploads: number): RelayError {
+  return new RelayError(
+    'BUSY',
+    `too many files are on their way in (limits.max_uploads is ${maxUploads}), and this one's metadata had not come when another sender needed its place; try again in a moment`
+  )
 }
