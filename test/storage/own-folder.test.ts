@@ -124,6 +124,35 @@ test("folders within another relay's folder of shared files, or that are its oth
   other(join(folder, 'own'), join(files, 'n', 'two'))()()
 })
 
+test("a folder of shared files that has another relay's in it is refused, and nothing is made in it", async t => {
+  const folder = await temporaryFolder(t)
+  const above = join(folder, 'files')
+  const start = (id: string, path: string) =>
+    takeFolders(id, [storageFolder(join(folder, `storage-${id}`), 0o700), sharedFilesFolder(path)])
+  const places = ['relay-a', 'relay-a/shared-files', 'relay-a/shared-files/relay-b/shared-files']
+  for (const place of places) {
+    const nested = join(above, place)
+    start('other', nested)()
+    const mark = join(nested, '.node-id~')
+    assert.throws(
+      () => start('root', above),
+      new RegExp(
+        `shared_files.path = ${above} contains shared_files.path = ${nested} of the node other: .*remove ${mark}`
+      )
+    )
+    start('other', nested)() // it starts again
+    assert.equal(existsSync(join(folder, 'storage-root')), false)
+    assert.deepEqual(readdirSync(above), ['relay-a'])
+    rmSync(mark)
+    symlinkSync(join(folder, 'storage-other', 'node-id'), mark) // what it leads to is not read
+    start('root', above)()
+    rmSync(above, { recursive: true })
+    rmSync(join(folder, 'storage-root'), { recursive: true })
+  }
+  start('root', join(above, 'relay-a/shared-files'))()
+  start('root', above)() // its own former one
+})
+
 test('a lock file that is removed is made and locked again; where another was faster, that is told', async t => {
   const files = sharedFilesFolder(join(await temporaryFolder(t), 'files'))
   const lock = join(files.path, '.lock~')

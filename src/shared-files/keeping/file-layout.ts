@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { ON_BEHALF } from '../../storage/folders/folder-kinds.js'
 import type { FileKey } from '../../values/ids.js'
 
 /** Where shared files lie on disk (contract, "What is stored"). `~` cannot occur in an id, so ours never meet a target's. */
@@ -17,9 +18,6 @@ export const METADATA_SUFFIX = '.metadata'
 export function createFileLayout(root: string): FileLayout {
   return { root, incoming: join(root, '.incoming~'), outbox: join(root, '.outbox~'), lost: join(root, 'lost~') }
 }
-
-/** Within the folder of a relay: what is kept on its behalf. Its agent fetches all that is below. */
-export const ON_BEHALF = 'shared-files'
 
 /** A kept file, and where it lies. */
 export interface PlacedKey extends FileKey {

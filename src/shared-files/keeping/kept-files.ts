@@ -2,14 +2,12 @@ import type { Dirent, Stats } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
+import { MAX_RELAYS, ON_BEHALF } from '../../storage/folders/folder-kinds.js'
 import type { SharedFileRow } from '../../storage/shared-file-store.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { isFileId, isNodeId } from '../../values/ids.js'
-import { type FileLayout, METADATA_SUFFIX, ON_BEHALF, type PlacedKey } from './file-layout.js'
+import { type FileLayout, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
 import { isMissing } from './storage-errors.js'
-
-/** No tree is higher: what lies deeper was not put there by a relay. */
-const MAX_RELAYS = 40
 
 /**
  * Walks `<target>/files/<source>/<file-id>`, a folder at a time, and the same below `<relay>/shared-files`.

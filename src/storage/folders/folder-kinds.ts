@@ -13,6 +13,12 @@ export interface OwnFolder {
 /** What a relay makes in `storage.path`, besides files: the outputs of runs, and the tree of its members or from above. */
 export const STORAGE_SUBFOLDERS: readonly string[] = ['runs', 'tree']
 
+/** Within the folder of a relay in `shared_files.path`: what is kept on its behalf. Its agent fetches all that is below. */
+export const ON_BEHALF = 'shared-files'
+
+/** No tree is higher: what lies deeper was not put there by a relay. */
+export const MAX_RELAYS = 40
+
 /** The folder of databases and outputs, of a relay or an agent. */
 export function storageFolder(path: string, mode: number): OwnFolder {
   return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }

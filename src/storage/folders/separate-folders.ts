@@ -1,6 +1,7 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { lstatSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
+import { nestedMarks } from './nested-marks.js'
 
 interface Place {
   readonly setting: string
@@ -10,11 +11,12 @@ interface Place {
 
 const ROOT = '/'
 const STORAGE = storageFolder(ROOT, 0)
-const MARKS = [STORAGE, sharedFilesFolder(ROOT)]
+const SHARED_FILES = sharedFilesFolder(ROOT)
+const MARKS = [STORAGE, SHARED_FILES]
 
 /**
  * What keeps a node's folders from being told apart: one that is, or lies in, another one of them, or another node's folder
- * of shared files. A relay takes what it knows nothing of in these for leftovers, and agents read in them.
+ * of shared files, or that has such a one in it. A relay takes what it knows nothing of in these for leftovers, and agents read in them.
  * @param nodeId whose folders they are: what it left where it had others before does not count
  * @param folders that need not be there yet
  * @returns what is wrong, naming both settings; undefined when all is well
@@ -51,18 +53,28 @@ function overlapWithOthers(place: Place, nodeId: string): string | undefined {
     const owner = otherOwner(file, nodeId)
     if (owner !== undefined) return refusal(place, `is ${setting} of the node ${owner}`, file)
   }
-  const { setting, nodeIdName } = sharedFilesFolder(ROOT)
+  const { setting, nodeIdName } = SHARED_FILES
   for (const folder of foldersAbove(place.path)) {
     const file = join(folder, nodeIdName)
     const owner = otherOwner(file, nodeId)
     if (owner !== undefined) return refusal(place, `lies in ${setting} = ${folder} of the node ${owner}`, file)
   }
+  return place.setting === setting ? overlapWithNested(place, nodeId) : undefined
+}
+
+/** A relay whose shared files lie in this one's: what it acknowledged would be purged here. */
+function overlapWithNested(place: Place, nodeId: string): string | undefined {
+  for (const file of nestedMarks(place.path)) {
+    const owner = otherOwner(file, nodeId)
+    if (owner === undefined) continue
+    return refusal(place, `contains ${SHARED_FILES.setting} = ${dirname(file)} of the node ${owner}`, file)
+  }
   return undefined
 }
 
-/** @returns undefined where there is no such file: in a folder of shared files a folder may have its name, that of a node */
+/** @returns undefined where there is no such file, which is never a link: in a folder of shared files a folder may have its name, that of a node */
 function otherOwner(file: string, nodeId: string): string | undefined {
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined
   const owner = readFileSync(file, 'utf8').trim()
   return owner === nodeId || owner === '' ? undefined : owner
 }
