@@ -157,7 +157,7 @@ test('handshakes at once are limited; what takes longer than its turn keeps no o
 })
 
 test('a source begins one handshake at a time until one has cost little, then a few; others take their turns', async t => {
-  const gate = await openGate(t, { turnMs: 0, restMs: () => 0 })
+  const gate = await openGate(t, { turnMs: 0, silentMs: FOR_EVER_MS, restMs: () => 0 })
   const hello = await clientHello(t)
   const answered: Socket[] = []
   const crowd = async (address: string, count: number) => {
@@ -193,7 +193,7 @@ function comesFrom(gate: Server, address: string): void {
 }
 
 test('the addresses of a network of 64 bits are one source, those of another are not', async t => {
-  const gate = await openGate(t, { turnMs: 0, restMs: () => 0 })
+  const gate = await openGate(t, { turnMs: 0, silentMs: FOR_EVER_MS, restMs: () => 0 })
   const hello = await clientHello(t)
   const begun: string[] = []
   const beginFrom = async (address: string) => {
@@ -215,7 +215,7 @@ test('the addresses of a network of 64 bits are one source, those of another are
 })
 
 test('a handshake that does not go on is given up when others of its source wait for it, and only then', async t => {
-  const gate = await openGate(t, { patienceMs: 50, restMs: () => 0, helloLimitMs: FOR_EVER_MS })
+  const gate = await openGate(t, { patienceMs: 50, silentMs: FOR_EVER_MS, helloLimitMs: FOR_EVER_MS })
   const hello = await clientHello(t)
   const stuckFrom = async (address: string) => {
     const socket = await connectFrom(t, gate, address)
@@ -228,6 +228,55 @@ test('a handshake that does not go on is given up when others of its source wait
   const closed = once(stuck, 'close')
   await Promise.all([closed, once(startTls(t, gate, '127.0.0.2'), 'secureConnect')])
   assert.equal(alone.closed || alone.readableEnded, false)
+})
+
+/** Begins handshakes, goes on with none of them, and begins another one for each that is closed. */
+async function stallFrom(t: TestContext, gate: Server, address: string, count: number): Promise<void> {
+  const hello = await clientHello(t)
+  let isOver = false
+  t.after(() => {
+    isOver = true
+  })
+  const stall = async () => {
+    const socket = await connectFrom(t, gate, address)
+    socket.resume().write(hello)
+    socket.once('close', () => {
+      if (!isOver) void stall().catch(() => undefined) // the gate is closed
+    })
+  }
+  for (let index = 0; index < count; index += 1) await stall()
+}
+
+test('silent handshakes do not lock out those that share their address, whatever came from it before', async t => {
+  const judgements: PresentedCertificate[] = ['usual', 'costly']
+  const judge = ({ remoteAddress }: Socket) => (remoteAddress === '127.0.0.3' && judgements.shift()) || 'usual'
+  // None is given up: those that are silent do not count.
+  const gate = await openGate(t, { judge, restMs: () => 0, silentMs: 1, patienceMs: FOR_EVER_MS })
+  await isAnswered(startTls(t, gate, '127.0.0.3'))
+  await isAnswered(startTls(t, gate, '127.0.0.3'))
+  for (const address of ['127.0.0.2', '127.0.0.3']) {
+    await stallFrom(t, gate, address, 15)
+    await isAnswered(startTls(t, gate, address))
+  }
+})
+
+test('silent handshakes that are given up change nothing for their source: it does not rest, nor begin anew', async t => {
+  const gate = await openGate(t, { restMs: () => FOR_EVER_MS, silentMs: FOR_EVER_MS, patienceMs: 400 })
+  await isAnswered(startTls(t, gate, '127.0.0.2'))
+  await stallFrom(t, gate, '127.0.0.2', 40)
+  await isAnswered(startTls(t, gate, '127.0.0.2'))
+})
+
+test('a source with a costly handshake is a usual one again after some that cost little', async t => {
+  const judgements: PresentedCertificate[] = ['costly']
+  const gate = await openGate(t, { judge: () => judgements.shift() ?? 'usual', restMs: () => 0, silentMs: FOR_EVER_MS })
+  for (let count = 0; count < 17; count += 1) await isAnswered(startTls(t, gate, '127.0.0.2'))
+  const hello = await clientHello(t)
+  for (let count = 0; count < 2; count += 1) {
+    const socket = await connectFrom(t, gate, '127.0.0.2')
+    socket.write(hello)
+    await once(socket, 'data')
+  }
 })
 
 test('a costly handshake, also one that fails, ends the others of its source before they cost anything', async t => {

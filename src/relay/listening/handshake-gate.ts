@@ -6,7 +6,7 @@ import { SourceQueue } from '../../values/network/source-queue.js'
 import { SourceRest } from '../../values/network/source-rest.js'
 import { judgeFirstBytes } from './client-hello.js'
 import type { PresentedCertificate } from './presented-certificate.js'
-import { type Outcome, UnjudgedHandshakes } from './unjudged-handshakes.js'
+import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from './unjudged-handshakes.js'
 
 /**
  * TLS handshakes at once. Each takes about a millisecond of the event loop, and it takes all that are ready in one
@@ -17,6 +17,11 @@ const MAX_HANDSHAKES = 16
 const TURN_MS = 25
 /** One that takes longer is given up when others of the same source wait for it. */
 const PATIENCE_MS = 2_000
+/** It is given up so many times sooner when more of its source wait than may be under way. */
+const HASTE = 4
+const MANY_WAITING = 16
+/** One whose caller keeps silent for so long no longer keeps others of its source from beginning theirs. */
+const SILENT_HANDSHAKE_MS = 125
 /** By which timers may be early. */
 const TIMER_ERROR_MS = 1
 /** Connections that have not sent a whole ClientHello. Beyond, the oldest of the source with the most of them makes room. */
@@ -32,8 +37,6 @@ const REST_FACTOR = 4
 const MAX_REST_MS = 10_000
 /** When the caller sent too little for a costly certificate: whoever shares its address with a faulty device goes on soon. */
 const MAX_SHORT_REST_MS = 100
-/** What follows the ClientHello of a caller that shuts down, refuses our certificate or has none. */
-const SHORT_FLIGHT_BYTES = 512
 /** What follows the ClientHello of a caller with a usual certificate. More counts as costly when the handshake fails. */
 const USUAL_FLIGHT_BYTES = 4_096
 
@@ -44,6 +47,8 @@ export interface HandshakeGateOptions {
   readonly turnMs?: number
   /** How long a handshake may keep others of its source waiting. @default 2,000 */
   readonly patienceMs?: number
+  /** How long one whose caller is silent counts as the only one that its source may begin. @default 125 */
+  readonly silentMs?: number
   readonly graceMs?: number
   /** @default nothing is known of any */
   readonly judge?: (socket: TLSSocket) => PresentedCertificate
@@ -59,17 +64,13 @@ export interface HandshakeGateOptions {
  */
 export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
   const { helloLimitMs = 10_000, turnMs = TURN_MS, patienceMs = PATIENCE_MS, graceMs = SILENT_GRACE_MS } = options
-  const { judge = () => 'usual', restMs = usualRestMs } = options
+  const { judge = () => 'usual', restMs = usualRestMs, silentMs = SILENT_HANDSHAKE_MS } = options
   const silent = new SourceQueue<Socket>()
   const waiting = new SourceQueue<Socket>()
   /** Of sources that rest, or have as many handshakes under way as they may. */
   const held = new SourceQueue<Socket>()
-  const unjudged = new UnjudgedHandshakes()
-  const rest = new SourceRest(source => {
-    release(source)
-    giveUpOldest(source)
-    admit()
-  })
+  const unjudged = new UnjudgedHandshakes(silentMs - TIMER_ERROR_MS)
+  const rest = new SourceRest(goOn)
   const since = new WeakMap<Socket, number>()
   /** By the caller's address and port. */
   const shaking = new Map<string, Socket>()
@@ -91,9 +92,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
     awaitHello(socket, helloLimitMs, () => {
       silent.delete(source, socket)
       held.add(source, socket)
-      release(source)
-      giveUpOldest(source)
-      admit()
+      goOn(source)
     })
   })
 
@@ -109,6 +108,12 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
 
   function release(source: string): void {
     if (mayBegin(source)) held.moveAll(source, waiting)
+  }
+
+  function goOn(source: string): void {
+    release(source)
+    giveUpOldest(source)
+    admit()
   }
 
   function admit(): void {
@@ -128,7 +133,8 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
       if (shaking.get(name) === socket) leave(name)
     }, turnMs).unref()
     // What came meanwhile is read before the next immediate: the event loop may have been late itself.
-    setTimeout(() => setImmediate(giveUpOldest, source), patienceMs).unref()
+    for (const ms of [silentMs, patienceMs / HASTE, patienceMs])
+      setTimeout(() => setImmediate(goOn, source), ms).unref()
     // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
     socket.allowHalfOpen = false
     tls.emit('connection', socket)
@@ -138,7 +144,11 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
   function giveUpOldest(source: string): void {
     if (rest.has(source) || held.countOf(source) === 0) return
     const oldest = unjudged.oldestOf(source)
-    if (oldest !== undefined && performance.now() - oldest.atMs >= patienceMs - TIMER_ERROR_MS) oldest.socket.destroy()
+    const limitMs = held.countOf(source) > MANY_WAITING ? patienceMs / HASTE : patienceMs
+    if (oldest === undefined || performance.now() - oldest.atMs < limitMs - TIMER_ERROR_MS) return
+    // It is no fault of the source's others, and has cost next to nothing.
+    if (isSilent(oldest)) end(nameOf(oldest.socket), 'given-up')
+    oldest.socket.destroy()
   }
 
   function leave(name: string): void {
@@ -156,7 +166,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
     unjudged.end(name, isCostly ? 'costly' : outcome)
     // At once: what they sent may be there as well, and TLS would verify it next.
     if (isCostly) for (const other of unjudged.of(source)) other.socket.destroy()
-    if (outcome !== 'cheap') rest.begin(source, restMs(busyMs() - busyBeforeMs, sentBytes))
+    if (isCostly || outcome === 'failed') rest.begin(source, restMs(busyMs() - busyBeforeMs, sentBytes))
     if (mayBegin(source)) release(source)
     else waiting.moveAll(source, held)
     setImmediate(admit)

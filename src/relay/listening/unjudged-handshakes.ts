@@ -5,11 +5,15 @@ import type { Socket } from 'node:net'
  * share an address, each handshake waits for a caller far away, and the first costly one ends the others.
  */
 const MAX_OF_USUAL_SOURCE = 16
+/** After a costly one, so many others in turn have to cost little until their source is a usual one again. */
+const CHEAP_AFTER_COSTLY = 16
+/** What follows the ClientHello of a caller that shuts down, refuses our certificate or has none. */
+export const SHORT_FLIGHT_BYTES = 512
 /** Sources of which it is known what their handshakes cost. The oldest ones are forgotten. */
 const MAX_JUDGED_SOURCES = 20_000
 
-/** What a handshake was in the end. */
-export type Outcome = 'cheap' | 'costly' | 'failed'
+/** What a handshake was in the end; `given-up`: by us, before its caller had sent what could cost anything. */
+export type Outcome = 'cheap' | 'costly' | 'failed' | 'given-up'
 
 /** A handshake of which it is not known yet what it costs. */
 export interface Unjudged {
@@ -21,17 +25,32 @@ export interface Unjudged {
   readonly bytesBefore: number
 }
 
+/** Whether its caller has sent nothing after the ClientHello that could be costly to verify. */
+export function isSilent({ socket, bytesBefore }: Unjudged): boolean {
+  return socket.bytesRead - bytesBefore <= SHORT_FLIGHT_BYTES
+}
+
 /**
  * The handshakes that have begun and not ended. What a handshake costs shows only afterwards, so that a source may
- * begin one meanwhile, and some more once one has cost little.
+ * begin one meanwhile, and some more once one has cost little. One whose caller keeps silent does not count for long:
+ * whoever shares its address would wait for it.
  */
 export class UnjudgedHandshakes {
   readonly #byName = new Map<string, Unjudged>()
   readonly #bySource = new Map<string, Set<Unjudged>>()
-  readonly #allowed = new Map<string, number>()
+  /** How many have to cost little until a source is a usual one: for those of which it is not one. */
+  readonly #cheapNeeded = new Map<string, number>()
+
+  /** @param silentMs how long a silent one counts while its source may have one alone */
+  constructor(private readonly silentMs: number) {}
 
   isFull(source: string): boolean {
-    return (this.#bySource.get(source)?.size ?? 0) >= (this.#allowed.get(source) ?? 1)
+    const underWay = this.#bySource.get(source)
+    if (underWay === undefined) return false
+    if (underWay.size >= MAX_OF_USUAL_SOURCE) return true
+    if (this.#cheapNeeded.get(source) === 0) return false
+    const silentSince = performance.now() - this.silentMs
+    return [...underWay].some(handshake => handshake.atMs > silentSince || !isSilent(handshake))
   }
 
   /** @param name by which {@link end} finds it */
@@ -66,13 +85,13 @@ export class UnjudgedHandshakes {
     this.#note(source, outcome)
   }
 
-  /** One that had a costly certificate is trusted with one at a time from then on. */
   #note(source: string, outcome: Outcome): void {
-    const before = this.#allowed.get(source)
-    this.#allowed.delete(source)
-    if (outcome === 'costly' || before === 1) this.#allowed.set(source, 1)
-    else if (outcome === 'cheap') this.#allowed.set(source, MAX_OF_USUAL_SOURCE)
-    const [oldest] = this.#allowed.keys()
-    if (oldest !== undefined && this.#allowed.size > MAX_JUDGED_SOURCES) this.#allowed.delete(oldest)
+    if (outcome === 'given-up') return
+    const before = this.#cheapNeeded.get(source) ?? 1
+    const needed = { cheap: Math.max(0, before - 1), failed: Math.max(1, before), costly: CHEAP_AFTER_COSTLY }[outcome]
+    this.#cheapNeeded.delete(source)
+    if (needed !== 1) this.#cheapNeeded.set(source, needed)
+    const [oldest] = this.#cheapNeeded.keys()
+    if (oldest !== undefined && this.#cheapNeeded.size > MAX_JUDGED_SOURCES) this.#cheapNeeded.delete(oldest)
   }
 }
