@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import { answerFromJson } from '../membership/join-form.js'
 import { CertificateKeeper } from '../membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../membership/types.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { readRegularFileSync } from '../values/files/regular-file.js'
 import type { Logger } from '../values/logger.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { connectPolicyServer } from './policy-server-client.js'
@@ -24,7 +24,7 @@ export function keepCertificate(config: AgentConfig, link: LinkToUpper, logger: 
 /** When it ends, as it is shown; empty while its file cannot be read. */
 export function certificateEnd(certificateFile: string): { readonly certificate_ends_at?: string } {
   try {
-    const { validTo } = new X509Certificate(withoutByteOrderMark(readFileSync(certificateFile, 'utf8')))
+    const { validTo } = new X509Certificate(withoutByteOrderMark(readRegularFileSync(certificateFile).toString('utf8')))
     return { certificate_ends_at: isoTime(Date.parse(validTo)) }
   } catch {
     return {} // the keeper and the link tell of such a file

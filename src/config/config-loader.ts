@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { utf16Problem } from '../values/files/byte-order-mark.js'
+import { readRegularFileSync } from '../values/files/regular-file.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
 
@@ -52,7 +53,7 @@ function readText(path: string): string {
   const stats = statSync(path)
   if (!stats.isFile()) throw new Error(`${path} is not a file`)
   if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} has more than ${MAX_FILE_BYTES} bytes`)
-  const bytes = readFileSync(path)
+  const bytes = readRegularFileSync(path)
   const problem = utf16Problem(bytes)
   if (problem !== undefined) throw new Error(`${path}: ${problem}`)
   try {

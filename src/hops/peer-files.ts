@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { Config } from '../config/config.js'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { readRegularFile } from '../values/files/regular-file.js'
 import { certificateBlocks } from '../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
 
@@ -66,7 +66,7 @@ async function readUpstreamPins(
     return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
   }
   try {
-    const upstreamPins = parseCertificates(withoutByteOrderMark(await readFile(file, 'utf8')))
+    const upstreamPins = parseCertificates(withoutByteOrderMark((await readRegularFile(file)).toString('utf8')))
     if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
     return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
   } catch (error) {
@@ -81,7 +81,7 @@ function parseCertificates(pem: string): Buffer[] {
 
 async function readText(setting: string, file: string): Promise<string> {
   try {
-    return withoutByteOrderMark(await readFile(file, 'utf8'))
+    return withoutByteOrderMark((await readRegularFile(file)).toString('utf8'))
   } catch (error) {
     throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
   }

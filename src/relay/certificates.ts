@@ -1,9 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { KnownCertificates } from '../api/services.js'
 import type { Tree } from '../tree/tree-service.js'
-import { errorMessage } from '../values/failures/system-error.js'
+import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { readRegularFileSync } from '../values/files/regular-file.js'
 import { certificateBlocks } from '../values/keys/pem.js'
 
 const SETTING = 'output.upstream.server_certificate_file'
@@ -49,9 +49,9 @@ function readFingerprints(file: string): string[] {
 
 function readText(file: string): string {
   try {
-    return withoutByteOrderMark(readFileSync(file, 'utf8'))
+    return withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))
   } catch (error) {
-    const why = errorMessage(error)
-    throw new Error(`${SETTING}: the policy server's certificate cannot be read: ${why}`, { cause: error })
+    const why = whyNotRead(error)
+    throw new Error(`${SETTING} ${file}: the policy server's certificate cannot be read: ${why}`, { cause: error })
   }
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
@@ -13,8 +12,9 @@ import type { JoinAnswer, Joining } from '../membership/types.js'
 import type { Database } from '../storage/database.js'
 import { createMemberStore } from '../storage/member-store.js'
 import type { Tree } from '../tree/tree-service.js'
-import { errorMessage } from '../values/failures/system-error.js'
+import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { readRegularFileSync } from '../values/files/regular-file.js'
 
 /** What a relay learns beside its own certificate, such as that of its policy server, it asks for this often. */
 const ASK_EVERY_MS = 24 * 3_600_000
@@ -128,9 +128,9 @@ export async function rememberPolicyServer({ upstream, general }: Config, answer
 
 function readNamed(file: string, setting: string): string {
   try {
-    return withoutByteOrderMark(readFileSync(file, 'utf8'))
+    return withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))
   } catch (error) {
-    const why = errorMessage(error)
-    throw new Error(`${setting} cannot be read (treeline init makes it): ${why}`, { cause: error })
+    const why = whyNotRead(error)
+    throw new Error(`${setting} ${file} cannot be read (treeline init makes it): ${why}`, { cause: error })
   }
 }

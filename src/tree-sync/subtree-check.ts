@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import type { Worker } from 'node:worker_threads'
 import { startWorker } from '../process/start-worker.js'
 import { NodesListError, parseNodesList } from '../tree/import/nodes-list.js'
 import { errorMessage } from '../values/failures/system-error.js'
+import { readRegularFile, readRegularFileSync } from '../values/files/regular-file.js'
 
 /** Up to here, a list is checked without a thread. */
 const SMALL_BYTES = 256 * 1024
@@ -39,7 +38,7 @@ export function checkSubtree(text: string, selfId: string): void {
 
 /** {@link checkSubtree} of a file; a large one in a thread of its own, so that requests go on. */
 export async function checkSubtreeFile({ listFile, selfId }: CheckRequest, sizeLimit = SMALL_BYTES): Promise<void> {
-  const bytes = await readFile(listFile)
+  const bytes = await readRegularFile(listFile)
   if (bytes.length <= sizeLimit) return checkSubtree(bytes.toString('utf8'), selfId)
   const request: CheckRequest = { listFile, selfId }
   const problem = await answerOf(startWorker('./subtree-check-worker.js', import.meta.url, { workerData: request }))
@@ -49,7 +48,7 @@ export async function checkSubtreeFile({ listFile, selfId }: CheckRequest, sizeL
 /** @returns what is wrong with it, for the thread */
 export function problemOf({ listFile, selfId }: CheckRequest): string | undefined {
   try {
-    checkSubtree(readFileSync(listFile, 'utf8'), selfId)
+    checkSubtree(readRegularFileSync(listFile).toString('utf8'), selfId)
     return undefined
   } catch (error) {
     return errorMessage(error)

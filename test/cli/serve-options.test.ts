@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/options/serve-options.js'
+import { makeFifo } from '../support/make-fifo.js'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
@@ -91,6 +92,13 @@ test('serve --test: in order, usable with errors, unusable', async t => {
   }
   const folderThere = await check(`${root}nodes_certs_file = "."\n`)
   assert.match(folderThere.stderr, /error: general\.nodes_certs_file \S+ cannot be read: it is a folder; name a file/)
+  await makeFifo(join(folder, 'fifo'))
+  const fifos = ['nodes_certs_file', 'https_certificate_file', 'https_key_file'].map(key => `${key} = "fifo"\n`)
+  const fifoThere = await check(`${root}${fifos.join('')}[tokens]\nadmin_file = "fifo"\nclients_file = "fifo"\n`)
+  assert.deepEqual(
+    new Set(Array.from(fifoThere.stderr.matchAll(/(\w+\.\w+)\S* .*it is a FIFO; name a file/g), ([, key]) => key)),
+    new Set([...fifos.map(line => `general.${line.split(' ')[0]}`), 'tokens.admin_file', 'tokens.clients_file'])
+  )
   await rm(list)
   assert.match((await check(root)).stderr, /nodeslist\.json cannot be read: there is no such file; check the path\n$/)
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
+import { makeFifo } from '../support/make-fifo.js'
 import { startTree } from '../support/relay-tree.js'
 import { startTreeline, treeline } from '../support/treeline-command.js'
 
@@ -114,6 +115,12 @@ test('clients register under their keys, are listed and removed, and come again'
     await late.printed('the token does not allow to register under other')
     assert.equal(await late.ready(), 500)
     assert.deepEqual(names(await list()), ['git/two'])
+  })
+
+  await t.test('a FIFO in the place of the tokens changes nothing, and stops nobody', async () => {
+    await makeFifo(tokens)
+    await start('git', 'five')
+    await until('git/five', 'git/two')
   })
 })
 

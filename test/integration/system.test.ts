@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
+import { makeFifo } from '../support/make-fifo.js'
 import { rawRequest } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
 import { editConfig, editNodesList } from '../support/tree-files.js'
@@ -78,6 +79,9 @@ test('system, reload, metrics, and the shared folder', async t => {
       assert.equal(data.configuration.status, 'success')
       assert.equal((await ask(root, '/remote-run/nodes/node-new', { method: 'POST' })).status, 200)
     }
+    await makeFifo(nodesFile)
+    assert.match((await reload()).text, /nodeslist\.json: it is a FIFO; name a file/)
+    await rm(nodesFile)
     await writeFile(nodesFile, good)
     assert.equal((await reload()).status, 200)
     assert.equal((await status()).data.nodes.status, 'success')
@@ -176,7 +180,7 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.match(text, /^treeline_nodes 6$/m)
     assert.match(text, /^rudder_relayd_managed_nodes_total 5$/m)
     assert.match(text, /^rudder_relayd_sub_nodes_total 6$/m)
-    assert.match(text, /^treeline_http_requests_total\{[^}]*route="[^"]*\/system\/reload"[^}]*status="500"[^}]*\} 12$/m)
+    assert.match(text, /^treeline_http_requests_total\{[^}]*route="[^"]*\/system\/reload"[^}]*status="500"[^}]*\} 13$/m)
     assert.match(text, /^process_resident_memory_bytes \d+/m)
     assert.equal(JSON.parse((await ask(root, '/openapi.json')).text).openapi.slice(0, 3), '3.1')
   })

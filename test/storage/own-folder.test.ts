@@ -17,6 +17,7 @@ import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder } from '../../src/storage/folders/folder-kinds.js'
 import { takeFolders } from '../../src/storage/folders/own-folder.js'
 import { eventually } from '../support/eventually.js'
+import { makeFifo } from '../support/make-fifo.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
 test('a folder that is taken is refused to another one, which then holds nothing', async t => {
@@ -52,6 +53,8 @@ test('a folder of another node is refused, until it is given up', async t => {
   rmSync(join(path, 'node-id'))
   symlinkSync('elsewhere', join(path, 'node-id'))
   assert.throws(() => takeFolders('node-2', [folder]), /ELOOP/)
+  await makeFifo(join(path, 'node-id'))
+  assert.throws(() => takeFolders('node-2', [folder]), /storage.path: .*node-id cannot be read: it is a FIFO/)
 })
 
 test('a lock file is for its owner alone, also one that all could read: who can open it can lock it', async t => {

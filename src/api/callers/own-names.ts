@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { hostname as systemHostname } from 'node:os'
 import type { Config } from '../../config/config.js'
 import { hostnamesOf } from '../../membership/certificates.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFileSync } from '../../values/files/regular-file.js'
 
 /** The names by which this relay may be asked: as the nodes list, the machine, its certificate and the configuration say. */
 export function ownNames(config: () => Config, topology: CurrentTopology): () => readonly string[] {
@@ -22,7 +22,7 @@ export function ownNames(config: () => Config, topology: CurrentTopology): () =>
 function certificateNames(file: string | undefined): readonly string[] {
   if (file === undefined) return []
   try {
-    return hostnamesOf(new X509Certificate(withoutByteOrderMark(readFileSync(file, 'utf8'))).raw)
+    return hostnamesOf(new X509Certificate(withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))).raw)
   } catch {
     return [] // what is wrong with it is told where it is used
   }

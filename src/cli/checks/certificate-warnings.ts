@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
 import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import { isoTime } from '../../values/time/iso-time.js'
@@ -107,7 +107,7 @@ function issued(issuer: X509Certificate, certificate: X509Certificate): boolean 
 /** Those of a file that can be read; what others are is told by what reads them for use. */
 async function readCertificates(path: string): Promise<X509Certificate[]> {
   try {
-    const blocks = certificateBlocks(await readFile(path, 'utf8'))
+    const blocks = certificateBlocks((await readRegularFile(path)).toString('utf8'))
     return blocks.map(block => new X509Certificate(block))
   } catch {
     return []

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { whyUnreadable } from '../../file-exchange/places/named-file.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
 
 /**
  * @param setting that names the file
@@ -11,7 +11,7 @@ import { errorMessage } from '../../values/failures/system-error.js'
 export async function checkNodesFile(setting: string, path: string, parse: (bytes: Buffer) => void): Promise<string[]> {
   let bytes: Buffer
   try {
-    bytes = await readFile(path)
+    bytes = await readRegularFile(path)
   } catch (error) {
     return [whyUnreadable(setting, path, error)]
   }

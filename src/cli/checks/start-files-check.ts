@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
 import { parseSigningKey } from '../../file-exchange/key-files.js'
@@ -9,6 +8,7 @@ import { signingPassphrase } from '../../process/passphrase.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { obstacleTo } from '../../values/files/make-folder.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
 import { MIN_TOKEN_LENGTH } from '../../values/keys/admin-token.js'
 import { parseClientTokens } from '../../values/keys/client-token-rules.js'
 import { privateKeyIn } from './certificate-pair.js'
@@ -107,7 +107,7 @@ function named(key: string, path: string | undefined): NamedFile | undefined {
 async function read(problems: string[], file: NamedFile | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
   try {
-    return withoutByteOrderMark(await readFile(file.path, 'utf8'))
+    return withoutByteOrderMark((await readRegularFile(file.path)).toString('utf8'))
   } catch (error) {
     problems.push(whyUnreadable(file.key, file.path, error))
     return undefined

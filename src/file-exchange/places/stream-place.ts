@@ -2,7 +2,7 @@ import { constants, fstatSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import { kindOf } from './file-kind.js'
+import { kindOf } from '../../values/files/regular-file.js'
 import { statIfThere } from './file-place.js'
 import { checkLinks } from './named-place.js'
 

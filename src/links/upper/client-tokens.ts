@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { type ClientTokenRule, parseClientTokens } from '../../values/keys/client-token-rules.js'
 import type { Logger } from '../../values/logger.js'
 
@@ -69,7 +70,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
 function readRules(file: string): ClientTokenRule[] {
   try {
     if (statSync(file).size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`)
-    return parseClientTokens(withoutByteOrderMark(readFileSync(file, 'utf8')))
+    return parseClientTokens(withoutByteOrderMark(readRegularFileSync(file).toString('utf8')))
   } catch (cause) {
     const why = errorMessage(cause)
     throw new Error(`tokens.clients_file ${file}: ${why}`, { cause })

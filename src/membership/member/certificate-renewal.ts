@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
 import type { Logger } from '../../values/logger.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { writeFileAtOnce } from '../atomic-files.js'
@@ -69,7 +69,7 @@ export class CertificateKeeper {
   async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
     const held = await this.#read()
     if (held === undefined) return undefined
-    const key = createPrivateKey(withoutByteOrderMark(await readFile(this.options.keyFile, 'utf8')))
+    const key = createPrivateKey(withoutByteOrderMark((await readRegularFile(this.options.keyFile)).toString('utf8')))
     return this.options.renew(
       await makeRequest(held.id, key),
       AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
@@ -116,7 +116,9 @@ export class CertificateKeeper {
 
   /** @returns undefined for one that is not ours to renew */
   async #read(): Promise<Held | undefined> {
-    const certificate = new X509Certificate(withoutByteOrderMark(await readFile(this.options.certificateFile, 'utf8')))
+    const certificate = new X509Certificate(
+      withoutByteOrderMark((await readRegularFile(this.options.certificateFile)).toString('utf8'))
+    )
     const [id] = readIdentity(certificate.raw).userIds
     if (id === undefined || !isIssued(certificate)) return undefined
     const life = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
@@ -126,7 +128,7 @@ export class CertificateKeeper {
   async #renew({ id, certificate, life }: Held): Promise<void> {
     const { certificateFile, keyFile, renew, onAnswer, logger } = this.options
     const { signal } = this.#stopping
-    const key = createPrivateKey(withoutByteOrderMark(await readFile(keyFile, 'utf8')))
+    const key = createPrivateKey(withoutByteOrderMark((await readRegularFile(keyFile)).toString('utf8')))
     const answer = await renew(await makeRequest(id, key), signal)
     const given = new X509Certificate(answer.certificate)
     const isNew = given.fingerprint256 !== certificate.fingerprint256

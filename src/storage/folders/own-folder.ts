@@ -1,5 +1,7 @@
-import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { whyNotRead } from '../../values/failures/file-failure.js'
+import { readRegularFileSync } from '../../values/files/regular-file.js'
 import type { OwnFolder } from './folder-kinds.js'
 import { keepLocked } from './kept-lock.js'
 import { overlapOf } from './separate-folders.js'
@@ -38,7 +40,7 @@ export function takeFolders(
 /** A node that found the files of another one would take them for its own, and remove what it knows nothing of. */
 function claim({ setting, path, nodeIdName }: OwnFolder, nodeId: string): void {
   const file = join(path, nodeIdName)
-  const owner = readIfThere(file).trim()
+  const owner = readIfThere(setting, file).trim()
   if (owner === nodeId) return
   if (owner === '') {
     writeDurably(file, `${nodeId}\n`)
@@ -50,12 +52,12 @@ function claim({ setting, path, nodeIdName }: OwnFolder, nodeId: string): void {
 }
 
 /** Empty as well when a crash came between the file and what belongs in it. */
-function readIfThere(file: string): string {
+function readIfThere(setting: string, file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readRegularFileSync(file).toString('utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
-    throw error
+    throw new Error(`${setting}: ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
   }
 }
 

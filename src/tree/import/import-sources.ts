@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { whyNotRead } from '../../values/failures/file-failure.js'
+import { readRegularFileSync } from '../../values/files/regular-file.js'
 
 /** A file as it was read. */
 export interface Source {
@@ -17,7 +18,7 @@ export function readSource(file: string, what: string, maxBytes: number): Source
   try {
     const { size } = statSync(file)
     if (size > maxBytes) throw new Error(`it has ${size} bytes, and may have ${maxBytes}`)
-    const bytes = readFileSync(file)
+    const bytes = readRegularFileSync(file)
     return { file, bytes, digest: createHash('sha256').update(bytes).digest('hex') }
   } catch (error) {
     throw new Error(`cannot read the ${what} ${file}: ${whyNotRead(error)}`, { cause: error })
