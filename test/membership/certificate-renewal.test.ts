@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -19,18 +19,34 @@ interface Line {
   readonly until: string
 }
 
-/** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
-async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
+interface Setting {
+  readonly certificateFile: string
+  readonly keyFile: string
+  readonly nowMs: number
+  /** Another one for the same key. */
+  readonly issue: (nowMs: number, lifetimeMs: number) => Promise<string>
+}
+
+/** A machine that has a certificate of `lifetimeMs` from now on. */
+async function setUp(t: TestContext, lifetimeMs = 90 * DAY_MS): Promise<Setting> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-keeper-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const nowMs = Date.now()
   const authority = openAuthority(await makeAuthority('Test CA', nowMs))
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' })
-  const asked = { id: 'relay-a', purpose: 'relay', hostnames: ['relay-a.example'], publicKey, nowMs } as const
+  const asked = { id: 'relay-a', purpose: 'relay', hostnames: ['relay-a.example'], publicKey } as const
+  const issue = async (atMs: number, lifeMs: number) =>
+    formatCertificate(await authority.issue({ ...asked, nowMs: atMs, lifetimeMs: lifeMs }))
   const [certificateFile, keyFile] = [join(folder, 'certificate.pem'), join(folder, 'tls.key')]
-  await writeFile(certificateFile, formatCertificate(await authority.issue({ ...asked, lifetimeMs: 90 * DAY_MS })))
+  await writeFile(certificateFile, await issue(nowMs, lifetimeMs))
   await writeFile(keyFile, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  return { certificateFile, keyFile, nowMs, issue }
+}
+
+/** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
+async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
+  const { certificateFile, keyFile, nowMs } = await setUp(t)
   const line = await new Promise<string>(resolve => {
     const keeper = new CertificateKeeper({
       certificateFile,
@@ -56,4 +72,35 @@ test('that the root is away is an error once the certificate is due, and not bef
   for (const { until } of [early, due]) assert.ok(isIsoTime(until), until)
   const notYetValid = await firstLineAfter(t, -1)
   assert.equal(notYetValid.level, 50, 'made while a clock was ahead')
+})
+
+test('a certificate that was issued while the clocks were ahead is not put in place once they are right', async t => {
+  const lifetimeMs = 2_000 // so that it settles at once
+  const { certificateFile, keyFile, nowMs, issue } = await setUp(t, lifetimeMs)
+  const former = await readFile(certificateFile, 'utf8')
+  const awake = setInterval(() => undefined, 1_000) // a keeper alone keeps no process alive
+  t.after(() => clearInterval(awake))
+  let aheadMs = DAY_MS
+  const lines: string[] = []
+  const isNew = await new Promise<boolean>(resolve => {
+    const keeper = new CertificateKeeper({
+      certificateFile,
+      keyFile,
+      renew: async () => {
+        const certificate = await issue(nowMs + aheadMs, 90 * DAY_MS)
+        aheadMs = 0
+        const policyServer = { id: 'root', hostname: 'root.example', port: undefined, certificates: '' }
+        return { id: 'relay-a', kind: 'relay', certificate, ca: '', policyServer }
+      },
+      onAnswer: async (_, placed) => resolve(placed),
+      logger: pino({}, { write: line => lines.push(line) }),
+      now: () => nowMs + aheadMs
+    })
+    t.after(() => keeper.stop())
+    keeper.start()
+  })
+  assert.equal(isNew, false)
+  assert.equal(await readFile(certificateFile, 'utf8'), former)
+  const { level, msg } = JSON.parse(lines[0] ?? '')
+  assert.deepEqual([level, msg], [40, 'the new certificate is not valid yet, the former one stays: check the clocks'])
 })

@@ -126,19 +126,33 @@ export class CertificateKeeper {
   }
 
   async #renew({ id, certificate, life }: Held): Promise<void> {
-    const { certificateFile, keyFile, renew, onAnswer, logger } = this.options
+    const { keyFile, renew, onAnswer } = this.options
     const { signal } = this.#stopping
     const key = createPrivateKey(withoutByteOrderMark((await readRegularFile(keyFile)).toString('utf8')))
     const answer = await renew(await makeRequest(id, key), signal)
     const given = new X509Certificate(answer.certificate)
-    const isNew = given.fingerprint256 !== certificate.fingerprint256
-    if (isNew) {
+    let isPlaced = false
+    if (given.fingerprint256 !== certificate.fingerprint256) {
       if (!given.checkPrivateKey(key)) throw new Error('the certificate that was given is for another key')
       const settlingMs = Math.min(LONGEST_SETTLING_MS, (life.notAfterMs - life.notBeforeMs) / 50)
       await sleep(settlingMs, undefined, { signal, ref: false })
-      await writeFileAtOnce(certificateFile, answer.certificate)
-      logger.info({ id, serial: given.serialNumber, until: isoTime(Date.parse(given.validTo)) }, 'certificate renewed')
+      isPlaced = await this.#place(id, given, answer.certificate)
     }
-    await onAnswer?.(answer, isNew)
+    await onAnswer?.(answer, isPlaced)
+  }
+
+  /** @returns false for one that nobody would accept yet: it was issued while a clock was ahead, that of the root or ours */
+  async #place(id: string, given: X509Certificate, pem: string): Promise<boolean> {
+    const { certificateFile, logger } = this.options
+    const details = { id, serial: given.serialNumber, until: isoTime(Date.parse(given.validTo)) }
+    const notBeforeMs = Date.parse(given.validFrom)
+    if (this.#now() < notBeforeMs) {
+      const from = isoTime(notBeforeMs)
+      logger.warn({ ...details, from }, 'the new certificate is not valid yet, the former one stays: check the clocks')
+      return false
+    }
+    await writeFileAtOnce(certificateFile, pem)
+    logger.info(details, 'certificate renewed')
+    return true
   }
 }
