@@ -122,6 +122,28 @@ test('what is no request is answered, and the connection closed', async t => {
     assert.deepEqual(statusesIn(await exchangeRaw(t, relay, `GET /uuid\r\n\r\n${again}`)), [505])
   })
 
+  await t.test('HTTP/1.0 with Transfer-Encoding: 400, and nothing more is taken from the connection', async t => {
+    const file = signContent('n1', tree.member('n2'), 'hidden', 'hidden')
+    const hidden = head(`PUT ${file.path}?ttl=1h HTTP/1.1`, 'Host: localhost', `Content-Length: ${file.body.length}`)
+    for (const tls of [false, true]) {
+      for (const more of [[], ['Expect: 100-continue'], ['Connection: upgrade, keep-alive', 'Upgrade: h2c']]) {
+        const keep = more.length < 2 ? ['Connection: keep-alive'] : []
+        const outer = head('GET /uuid HTTP/1.0', 'Host: localhost', 'Transfer-Encoding: chunked', ...keep, ...more)
+        const bytes = Buffer.concat([Buffer.from(`${outer}0\r\n\r\n${hidden}`), file.body])
+        const answer = await exchangeRaw(t, relay, bytes, tls)
+        assert.deepEqual(statusesIn(answer), [400], answer)
+        assert.match(answer, /\nHTTP\/1.0 has no Transfer-Encoding: send a Content-Length, or use HTTP\/1.1\n$/)
+      }
+    }
+    assert.equal((await ask(relay, `${file.path}?hash=${file.hash}`, { method: 'HEAD' })).status, 404)
+  })
+
+  await t.test('RTSP/1.0 is held to the rules of HTTP/1.0', async t => {
+    const foreign = head('POST /rudder/relay-api/remote-run/all RTSP/1.0', 'Host: evil.example', 'Content-Length: 0')
+    assert.deepEqual(statusesIn(await exchangeRaw(t, relay, foreign)), [403])
+    assert.deepEqual(statusesIn(await exchangeRaw(t, relay, head('GET /uuid RTSP/2.0'))), [505])
+  })
+
   await t.test('after answers, rubbish gets a 400 of its own', async t => {
     const client = await rawClient(t, relay)
     client.send(UUID + UUID)

@@ -8,6 +8,7 @@ import type { AfterAnswer } from './after-answer.js'
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
 export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   INVALID_INPUT: 400,
+  FAULTY_FRAMING: 400,
   FORBIDDEN: 403,
   BAD_SIGNATURE: 403,
   DISABLED: 403,
@@ -124,7 +125,7 @@ function fastifyError(error: unknown): { statusCode: number; code: string; messa
 function answerFailure(failure: Failure, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, code, message } = failure
   reply.code(status)
-  if (code === 'CLIENT_TOO_SLOW') reply.header('connection', 'close')
+  if (code === 'CLIENT_TOO_SLOW' || code === 'FAULTY_FRAMING') reply.header('connection', 'close')
   else {
     // Fastify sets it with a 413. Not removed where it isn't: Node then forgets that a caller has shut down its side.
     if (reply.hasHeader('connection')) reply.removeHeader('connection')

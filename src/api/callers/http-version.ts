@@ -11,7 +11,8 @@ export function isHttp2(request: object): boolean {
 
 /**
  * Refuses what is read as HTTP/1 and says that it is another version: Node's parser takes 0.9 and 2.0 as well, for which
- * other rules hold.
+ * other rules hold. `RTSP/1.0` and the like cannot be told apart here: the parser takes them and passes the number on
+ * alone, so what says so is held to all rules of the same version of HTTP.
  * @throws {RelayError} HTTP_VERSION
  */
 export function checkVersion(request: IncomingMessage): void {

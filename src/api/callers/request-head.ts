@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { RelayError } from '../../values/failures/relay-error.js'
+import { checkFraming } from './body-framing.js'
 import { checkVersion } from './http-version.js'
 import { checkTarget } from './request-target.js'
 
@@ -9,10 +10,11 @@ export const MAX_HEADERS = 200
 /**
  * Refuses a head that could be read in two ways: who is calling, and how long the body is, must not depend on who reads.
  * @param target as it came
- * @throws {RelayError} TOO_MANY_HEADERS, INVALID_INPUT, HTTP_VERSION
+ * @throws {RelayError} TOO_MANY_HEADERS, INVALID_INPUT, HTTP_VERSION, FAULTY_FRAMING
  */
 export function checkHead(request: IncomingMessage, target: string): void {
   checkVersion(request)
+  checkFraming(request)
   const { rawHeaders } = request
   if (rawHeaders.length > 2 * MAX_HEADERS) {
     throw new RelayError(

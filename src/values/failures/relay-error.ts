@@ -19,6 +19,8 @@ export type RelayErrorCode =
   | 'BODY_TOO_LARGE'
   | 'TOO_MANY_HEADERS'
   | 'HTTP_VERSION'
+  /** Where its body ends is not certain, so nothing further is taken from its connection. */
+  | 'FAULTY_FRAMING'
   | 'UNSUPPORTED_MEDIA'
   | 'HOP_UNREACHABLE'
   | 'BUSY'
