@@ -269,7 +269,9 @@ test('silent handshakes that are given up change nothing for their source: it do
 
 test('a source with a costly handshake is a usual one again after some that cost little', async t => {
   const judgements: PresentedCertificate[] = ['costly']
-  const gate = await openGate(t, { judge: () => judgements.shift() ?? 'usual', restMs: () => 0, silentMs: FOR_EVER_MS })
+  const judge = () => judgements.shift() ?? 'usual'
+  const never = { silentMs: FOR_EVER_MS, patienceMs: FOR_EVER_MS }
+  const gate = await openGate(t, { judge, restMs: () => 0, ...never })
   for (let count = 0; count < 17; count += 1) await isAnswered(startTls(t, gate, '127.0.0.2'))
   const hello = await clientHello(t)
   for (let count = 0; count < 2; count += 1) {
