@@ -3,6 +3,7 @@ import { agentFields } from '../file-exchange/agent-fields.js'
 import { parseSigningKey } from '../file-exchange/key-files.js'
 import { readConfiguredFile } from '../file-exchange/places/named-file.js'
 import { openShareable } from '../file-exchange/places/shareable-file.js'
+import { signingTime } from '../file-exchange/signature-file.js'
 import { StableFile } from '../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../file-exchange/upload.js'
 import { signingPassphrase } from '../process/passphrase.js'
@@ -10,7 +11,7 @@ import type { RelayClient } from '../relay-client/relay-client.js'
 import { type SigningKey, signFile } from '../values/keys/file-signing.js'
 import type { Logger } from '../values/logger.js'
 import { parseTtl } from '../values/time/ttl.js'
-import type { FileState, SharedByUs } from './file-state.js'
+import type { FileState } from './file-state.js'
 
 export interface SharerOptions {
   readonly config: AgentConfig
@@ -49,7 +50,11 @@ export class Sharer {
       if (!isKnown) {
         const signingKey = await readSigningKey(config.signingKeyFile)
         const nowMs = this.#now()
-        const parts = { signedAtMs: signingTime(nowMs, former), algorithm: ALGORITHM, hashValue } as const
+        const parts = {
+          signedAtMs: signingTime(nowMs, former?.signedAtMs ?? former?.sharedAtMs),
+          algorithm: ALGORITHM,
+          hashValue
+        } as const
         const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
         const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl)
         await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
@@ -61,11 +66,6 @@ export class Sharer {
       await file.close()
     }
   }
-}
-
-/** A relay keeps what was signed later, so each copy has a later time than the one before, also when the clock was set back. */
-function signingTime(nowMs: number, former: SharedByUs | undefined): number {
-  return former === undefined ? nowMs : Math.max(nowMs, (former.signedAtMs ?? former.sharedAtMs) + 1)
 }
 
 async function readSigningKey(path: string): Promise<SigningKey> {

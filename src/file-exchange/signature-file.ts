@@ -1,7 +1,13 @@
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorCode } from '../values/failures/system-error.js'
 import type { FileKey } from '../values/ids.js'
-import { type FileMetadata, formatMetadata, type HashAlgorithm, parseMetadata } from '../values/keys/file-metadata.js'
+import {
+  type FileMetadata,
+  formatMetadata,
+  type HashAlgorithm,
+  MAX_METADATA_BYTES,
+  parseMetadata
+} from '../values/keys/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../values/keys/file-signature.js'
 import { type SigningKey, signFile, signingKeySpki } from '../values/keys/file-signing.js'
 import { agentFields } from './agent-fields.js'
@@ -20,12 +26,26 @@ export async function signatureFor(
   fileKey: FileKey,
   algorithm: HashAlgorithm
 ): Promise<FileMetadata> {
-  const kept = await readKept(signaturePath, file.modifiedAtMs)
-  if (kept?.algorithm === algorithm && isBy(kept, signingKey, fileKey)) return kept
-  const parts = { signedAtMs: Date.now(), algorithm, hashValue: await file.hash(algorithm) }
+  const kept = await readKept(signaturePath)
+  const isOurs = kept !== undefined && isBy(kept.metadata, signingKey, fileKey)
+  const isCurrent = isOurs && kept.modifiedAtMs > file.modifiedAtMs && Math.floor(kept.modifiedAtMs) <= Date.now() // else the clock was set back since it was made
+  if (isCurrent && kept.metadata.algorithm === algorithm) return kept.metadata
+  const signedAtMs = signingTime(
+    Date.now(),
+    isOurs && signingKey.kind === 'ed25519' ? kept.metadata.signedAtMs : undefined
+  )
+  const parts = { signedAtMs, algorithm, hashValue: await file.hash(algorithm) }
   const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
   await (await putInPlace(signaturePath, formatMetadata(metadata))).keep()
   return metadata
+}
+
+/**
+ * A relay keeps what was signed later, so each signature has a later time than the one before, also when the clock was set back.
+ * @param formerMs of the one before, where there is one that covers its time
+ */
+export function signingTime(nowMs: number, formerMs: number | undefined): number {
+  return formerMs === undefined ? nowMs : Math.max(nowMs, formerMs + 1)
 }
 
 function isBy(kept: FileMetadata, signingKey: SigningKey, fileKey: FileKey): boolean {
@@ -39,12 +59,17 @@ function isBy(kept: FileMetadata, signingKey: SigningKey, fileKey: FileKey): boo
   }
 }
 
-async function readKept(path: string, fileModifiedAtMs: number): Promise<FileMetadata | undefined> {
+interface Kept {
+  readonly metadata: FileMetadata
+  readonly modifiedAtMs: number
+}
+
+async function readKept(path: string): Promise<Kept | undefined> {
   try {
     const { handle, stats } = await openRegularFile(path)
     try {
-      const isNewer = stats.mtimeMs > fileModifiedAtMs && Math.floor(stats.mtimeMs) <= Date.now() // else the clock was set back since it was made
-      return isNewer ? parseMetadata(await handle.readFile('utf8')) : undefined
+      if (stats.size > MAX_METADATA_BYTES) return undefined
+      return { metadata: parseMetadata(await handle.readFile('utf8')), modifiedAtMs: stats.mtimeMs }
     } finally {
       await handle.close()
     }
