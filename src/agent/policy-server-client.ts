@@ -1,10 +1,10 @@
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import { identityCheck } from '../hops/peer-identity.js'
-import { throughProxy } from '../hops/proxy-tunnel.js'
 import { createRelayClient, type RelayClient } from '../relay-client/relay-client.js'
 import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
 import { httpProxyFor } from '../values/network/http-proxy.js'
+import { throughProxy } from '../values/network/proxy-tunnel.js'
 import { addressOf, readPolicyServerFiles } from './policy-server-endpoint.js'
 
 const TUNNEL_LIMIT_MS = 10_000

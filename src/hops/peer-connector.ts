@@ -1,8 +1,8 @@
 import { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
+import { throughProxy } from '../values/network/proxy-tunnel.js'
 import { WrongCertificateError } from './connection-errors.js'
 import { type ClientCertificate, fingerprint, type PeerTrust, verification } from './peer-trust.js'
-import { throughProxy } from './proxy-tunnel.js'
 
 export interface PeerConnectorOptions {
   readonly trust: PeerTrust

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage } from '../values/failures/system-error.js'
 import { connectionErrorCode } from '../values/network/connection-failure.js'
+import { ProxyError } from '../values/network/proxy-error.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { ClientError, NotReachedError, RefusedError } from './client-error.js'
 
@@ -9,6 +10,8 @@ const LONGEST_PAUSE_MS = 15_000
 
 /** What a relay that stops, or has just started, answers, and the web server in front of one that is down. */
 const PASSING_STATUSES = new Set([502, 503])
+
+const SERVER_ERROR = 500
 
 /** There was no connection, and so nothing was sent: a relay that is being restarted. */
 const NOTHING_SENT = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
@@ -44,5 +47,8 @@ export async function untilTaken<T>(
 
 function isPassing(error: unknown): boolean {
   if (error instanceof RefusedError) return PASSING_STATUSES.has(error.status)
-  return error instanceof NotReachedError && NOTHING_SENT.has(connectionErrorCode(error.cause))
+  if (!(error instanceof NotReachedError)) return false
+  // a proxy that is down, or cannot reach the relay; one that wants credentials or forbids it stays so
+  if (error.cause instanceof ProxyError) return error.cause.status === undefined || error.cause.status >= SERVER_ERROR
+  return NOTHING_SENT.has(connectionErrorCode(error.cause))
 }

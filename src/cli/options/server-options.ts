@@ -2,8 +2,8 @@ import { type Command, Option } from 'commander'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
 import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
-import type { RelayClient } from '../../relay-client/relay-client.js'
-import { UNIX_SOCKET } from '../../relay-client/unix-socket.js'
+import type { createRelayClient, RelayClient } from '../../relay-client/relay-client.js'
+import { socketPathOf, UNIX_SOCKET } from '../../relay-client/unix-socket.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkCertificatePair } from '../checks/certificate-pair.js'
 import { UsageError } from '../command-error.js'
@@ -11,6 +11,8 @@ import { policyServerOf, readAgentFolder } from './agent-folder.js'
 import { readSecretFile } from './secret-file.js'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:3030'
+
+const PROXY_VARIABLES = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
 
 /** In the help, below what the command itself can do. */
 export const SERVER_OPTIONS_HEADING = 'Which relay is asked, and how:'
@@ -70,16 +72,27 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
   const above = agent === undefined ? undefined : await policyServerOf(agent)
   const own = agent === undefined || cert !== undefined ? { cert, key } : await ownCertificate(agent)
   const trust = ca === undefined && options.pin === undefined ? above : undefined
+  const named = above?.server ?? server
   return createRelayClient({
-    server: above?.server ?? server ?? (await configuredServer(options)),
+    server: named ?? (await configuredServer(options)),
     names: {
       server: options.server === undefined && server !== undefined ? 'TREELINE_SERVER' : '--server',
       ca: '--ca',
       pin: '--pin'
     },
     token: token?.trim(),
-    tls: { ca: trust?.ca ?? ca, ...own, pin: trust?.pin ?? options.pin }
+    tls: { ca: trust?.ca ?? ca, ...own, pin: trust?.pin ?? options.pin },
+    ...(named === undefined ? {} : await proxyTo(named))
   })
+}
+
+/** The way to a relay that was named; the one of a configuration is on this machine. Loaded where there is a proxy. */
+async function proxyTo(server: string): Promise<Pick<Parameters<typeof createRelayClient>[0], 'through'>> {
+  const isSet = PROXY_VARIABLES.some(name => (process.env[name] ?? '') !== '')
+  if (!isSet || socketPathOf(server) !== undefined) return {}
+  const { environmentProxy } = await import('../../relay-client/relay-proxy.js')
+  const through = environmentProxy(server)
+  return through === undefined ? {} : { through }
 }
 
 function checkOwnPair(options: ServerOptions, cert: string | undefined, key: string | undefined): void {

@@ -4,17 +4,28 @@ import { NetworkSet } from './network-set.js'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * The HTTP proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`, in either case; one that is empty says nothing) through
- * which an address is reached, if there is one. It may hold credentials: not for messages.
+ * The HTTP proxy of the environment (`HTTPS_PROXY`, for plain HTTP `HTTP_PROXY`, and `NO_PROXY`, in either case; one that
+ * is empty says nothing) through which an address is reached, if there is one. It may hold credentials: not for messages.
  * @throws {Error} when it is no URL
  */
 export function httpProxyFor(url: string, env: Environment = process.env): URL | undefined {
-  const proxy = env.HTTPS_PROXY || env.https_proxy || ''
-  if (proxy === '' || isExcepted(new URL(url), env.NO_PROXY || env.no_proxy || '')) return undefined
+  const target = new URL(url)
+  const [name, proxy] = target.protocol === 'http:' ? proxyForPlainHttp(env) : proxyForTls(env)
+  if (proxy === '' || isExcepted(target, env.NO_PROXY || env.no_proxy || '')) return undefined
   const written = proxy.includes('://') ? proxy : `http://${proxy}`
   const parsed = URL.canParse(written) ? new URL(written) : undefined
   if (parsed?.protocol === 'http:' || parsed?.protocol === 'https:') return withGoodCredentials(parsed)
-  throw new Error('HTTPS_PROXY is no URL: it should be http://host:port')
+  throw new Error(`${name} is no URL: it should be http://host:port`)
+}
+
+function proxyForTls(env: Environment): [name: string, proxy: string] {
+  return ['HTTPS_PROXY', env.HTTPS_PROXY || env.https_proxy || '']
+}
+
+/** In a CGI program, `HTTP_PROXY` is a header of who calls it. */
+function proxyForPlainHttp(env: Environment): [name: string, proxy: string] {
+  const upperCase = env.REQUEST_METHOD === undefined ? env.HTTP_PROXY : undefined
+  return ['HTTP_PROXY', upperCase || env.http_proxy || '']
 }
 
 /** Whoever uses the URL decodes them, and would fail at a `%` that is just a character of a password. */
@@ -40,7 +51,7 @@ function decodedIfEncoded(text: string): string {
 }
 
 /** `NO_PROXY`: host names, which stand for all below them too, addresses, networks (CIDR), or `*`; a port may follow. */
-function isExcepted({ hostname, port }: URL, list: string): boolean {
+function isExcepted({ protocol, hostname, port }: URL, list: string): boolean {
   const host = hostname.toLowerCase().replace(/^\[|\]$/g, '')
   return list
     .split(/[\s,]+/)
@@ -48,7 +59,7 @@ function isExcepted({ hostname, port }: URL, list: string): boolean {
     .some(entry => {
       if (entry === '*') return true
       const [name, entryPort] = splitPort(entry.toLowerCase())
-      if (entryPort !== undefined && entryPort !== (port === '' ? '443' : port)) return false
+      if (entryPort !== undefined && entryPort !== (port || (protocol === 'http:' ? '80' : '443'))) return false
       if (isIP(host) !== 0) return isInNetwork(host, name)
       const suffix = name.replace(/^\*?\.?/, '')
       return host === suffix || host.endsWith(`.${suffix}`)

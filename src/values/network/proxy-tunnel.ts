@@ -2,13 +2,15 @@ import { request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { isIPv6, type Socket } from 'node:net'
 import type { buildConnector } from 'undici'
-import { describeConnectionFailure } from '../values/network/connection-failure.js'
+import { describeConnectionFailure } from './connection-failure.js'
+import { ProxyError } from './proxy-error.js'
 
 /** Makes connections through an HTTP proxy. @param limitMs how long it may take to open the way */
 export function throughProxy(connect: buildConnector.connector, proxy: URL, limitMs: number): buildConnector.connector {
   return (target, callback) => {
-    openTunnel(proxy, target.hostname, target.port || '443', limitMs).then(
-      httpSocket => connect({ ...target, httpSocket }, callback),
+    const isTls = target.protocol === 'https:'
+    openTunnel(proxy, target.hostname, target.port || (isTls ? '443' : '80'), limitMs).then(
+      httpSocket => (isTls ? connect({ ...target, httpSocket }, callback) : callback(null, httpSocket)),
       (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null)
     )
   }
@@ -16,7 +18,7 @@ export function throughProxy(connect: buildConnector.connector, proxy: URL, limi
 
 /**
  * A connection to `host:port` that an HTTP proxy opens (RFC 9110, section 9.3.6).
- * @throws {Error} whose message is for a user, without the proxy's credentials
+ * @throws {ProxyError}
  */
 export function openTunnel(proxy: URL, host: string, port: string, limitMs: number): Promise<Socket> {
   const path = `${isIPv6(host) ? `[${host}]` : host}:${port}`
@@ -41,7 +43,7 @@ export function openTunnel(proxy: URL, host: string, port: string, limitMs: numb
         return
       }
       socket.destroy()
-      reject(new Error(`${name} refuses to open a connection to ${path} (${status})`))
+      reject(new ProxyError(`${name} refuses to open a connection to ${path} (${status})`, status))
     })
     outgoing.once('response', response => {
       response.destroy() // no answer to CONNECT at all
@@ -50,7 +52,7 @@ export function openTunnel(proxy: URL, host: string, port: string, limitMs: numb
     outgoing.once('error', cause => {
       clearTimeout(timer)
       // no `cause`: it would be told as the neighbour's own
-      reject(new Error(`${name}: ${describeConnectionFailure(cause)}`))
+      reject(new ProxyError(`${name}: ${describeConnectionFailure(cause)}`))
     })
     outgoing.end()
   })

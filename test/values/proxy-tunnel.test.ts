@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage } from 'node:http'
-import { connect, createServer as createTcpServer } from 'node:net'
+import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, type TestContext, test } from 'node:test'
@@ -9,6 +9,7 @@ import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.j
 import { openWebSocket } from '../../src/links/lower/open-web-socket.js'
 import { proxyFor } from '../../src/links/lower/proxy.js'
 import { fetchCa } from '../../src/membership/member/join-client.js'
+import { startNamingProxy } from '../support/naming-proxy.js'
 import { startNeighbours } from '../support/neighbours.js'
 import { openServer } from '../support/open-server.js'
 import { startHttpsPeer } from '../support/tls-peer.js'
@@ -18,21 +19,6 @@ let peerCertificate: CertificateMaterial
 before(async () => {
   peerCertificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'root.example.com' })
 })
-
-/** A proxy that leads every name to loopback. */
-async function startProxy(t: TestContext) {
-  const asked: IncomingMessage[] = []
-  const server = createServer().on('connect', (request: IncomingMessage, near: Duplex) => {
-    asked.push(request)
-    const far = connect({ host: '127.0.0.1', port: Number(request.url?.split(':').at(-1)) }, () => {
-      near.write('HTTP/1.1 200 Connection established\r\nx-proxy: 1\r\n\r\n')
-      near.pipe(far).pipe(near)
-    })
-    near.on('error', () => far.destroy()).on('close', () => far.destroy())
-    far.on('error', () => near.destroy()).on('close', () => near.destroy())
-  })
-  return { port: await openServer(t, server), asked }
-}
 
 /** For this process, until the test ends. */
 function setProxy(t: TestContext, values: { readonly HTTPS_PROXY: string; readonly NO_PROXY?: string }): void {
@@ -60,7 +46,7 @@ async function startAbove(t: TestContext, host: string) {
 }
 
 test('the policy server is reached through the proxy, by its name there and with its credentials', async t => {
-  const proxy = await startProxy(t)
+  const proxy = await startNamingProxy(t)
   setProxy(t, { HTTPS_PROXY: `http://user:p%40ss@127.0.0.1:${proxy.port}` })
   const { ask, peer } = await startAbove(t, 'root.known-to-the-proxy.test')
   for (let count = 0; count < 5; count += 1) {
@@ -148,7 +134,7 @@ test('a link and a join tell what is wrong with the proxy as that, without its c
 })
 
 test('a join goes through the proxy, by a name that is known there alone', async t => {
-  const proxy = await startProxy(t)
+  const proxy = await startNamingProxy(t)
   const answer = JSON.stringify({ ca: peerCertificate.certificatePem, relay: 'root' })
   const peer = await startHttpsPeer(t, peerCertificate, (_request, response) => response.end(answer))
   const url = new URL(`https://root.known-to-the-proxy.test:${peer.port}`)

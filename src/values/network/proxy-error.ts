@@ -1,0 +1,12 @@
+/** What is wrong with a proxy: nothing was sent to whom it should lead to. Its message is for a user, without credentials. */
+export class ProxyError extends Error {
+  override name = 'ProxyError'
+
+  /** @param status what it answered to CONNECT; undefined: it is not reached, or is no proxy */
+  constructor(
+    message: string,
+    readonly status?: number
+  ) {
+    super(message)
+  }
+}
