@@ -4,8 +4,8 @@ import type { Neighbours } from '../hops/hop.js'
 import { ownCommandLine } from '../remote-run/commands/command.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { ONCE_ONLY_MS } from '../remote-run/run-age.js'
+import type { RunRepository } from '../remote-run/run-repository.js'
 import type { RemoteRuns } from '../remote-run/types.js'
-import type { Database } from '../storage/database.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logger.js'
 import { NetworkSet } from '../values/network/network-set.js'
@@ -13,8 +13,7 @@ import { selfTopology } from './self-topology.js'
 
 export interface AgentRunsOptions {
   readonly config: AgentConfig
-  /** Of the `state` schema; closed by the caller. */
-  readonly db: Database
+  readonly repository: RunRepository
   readonly logger: Logger
 }
 
@@ -22,7 +21,7 @@ export interface AgentRunsOptions {
  * The runs of one node, by itself: those of a relay whose tree has one node. So an order is on disk before anything
  * starts, the same order never starts anything twice, and a lost stream can be taken up again.
  */
-export function createAgentRuns({ config, db, logger }: AgentRunsOptions): RemoteRuns {
+export function createAgentRuns({ config, repository, logger }: AgentRunsOptions): RemoteRuns {
   const { nodeId } = config
   const topology = selfTopology(nodeId)
   const refusal = `${nodeId} is busy with another run, and agent.when_busy = "refuse"`
@@ -32,7 +31,7 @@ export function createAgentRuns({ config, db, logger }: AgentRunsOptions): Remot
     selfId: nodeId,
     topology: () => topology,
     neighbours: NO_NEIGHBOURS,
-    db,
+    repository,
     logger,
     commandLine: ownCommandLine(() => config.agent.arguments),
     ...(config.agent.whenBusy === 'refuse' ? { maxRuns: { count: config.agent.concurrency, refusal } } : {})

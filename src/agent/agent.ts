@@ -10,6 +10,7 @@ import { LowerEnd } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
+import { createRunRepository } from '../storage/sqlite/run-repository.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js'
@@ -51,7 +52,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   const stopping = new AbortController()
   const startedAtMs = Date.now()
   let isStopping = false
-  const remoteRuns = createAgentRuns({ config, db, logger })
+  const remoteRuns = createAgentRuns({ config, repository: createRunRepository(db), logger })
   await remoteRuns.recover()
 
   let routing: RequestListener = (_request, response) => response.destroy()

@@ -14,6 +14,7 @@ import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { type Commit, groupCommitOf } from '../storage/group-commit.js'
 import { createNeighbourStore, type NeighbourStore } from '../storage/neighbour-store.js'
+import { createRunRepository } from '../storage/sqlite/run-repository.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
 import { TreeSync } from '../tree-sync/tree-sync.js'
@@ -166,6 +167,7 @@ function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: 
     remoteRuns: createRemoteRuns({
       ...common,
       config: config.remoteRun,
+      repository: createRunRepository(db),
       storagePath: config.storage.path,
       observer: { nodeRan: metrics.nodeRan },
       refreshTree

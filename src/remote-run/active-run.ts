@@ -10,7 +10,7 @@ import { allNodes, countNodes, describePlan, type RunPlan } from './progress/pla
 import type { RunProgress } from './progress/run-progress.js'
 import { RunWait } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
-import type { EventPlace, Run, RunEvent, RunRecord, RunState } from './types.js'
+import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
 
 export interface LiveRunParts {
   readonly order: ForwardOrder
@@ -102,8 +102,8 @@ export class LiveRun implements Run {
     })
   }
 
-  reread(places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
-    return rereadLog(this.parts.log.path, places)
+  reread(cursors: Iterable<EventCursor>): AsyncGenerator<RunEvent> {
+    return rereadLog(this.parts.log.path, cursors)
   }
 
   async cancel(reason: string): Promise<void> {
@@ -208,12 +208,11 @@ export class LiveRun implements Run {
   /** The record first: who reads `end` and asks for the record finds it ended. */
   async #finish(state: 'done' | 'cancelled' | 'interrupted', startedAtMs: number): Promise<void> {
     const { table, log } = this.parts
-    const { store, now, logger } = this.context
+    const { now, logger } = this.context
     this.#wait?.stop()
     const endedAtMs = now()
-    const counts = JSON.stringify(table.counts())
     try {
-      await table.finish(() => store.endRun(this.id, state, endedAtMs, counts))
+      await table.finish({ state, endedAtMs, counts: table.counts() })
     } catch (err) {
       logger.error({ err, runId: this.id }, 'the end of a run could not be recorded')
     }

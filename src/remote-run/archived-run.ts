@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { LogSource } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
-import type { EventPlace, Run, RunEvent, RunRecord } from './types.js'
+import type { EventCursor, Run, RunEvent, RunRecord } from './types.js'
 
 /** A closed log never falls silent. */
 const NO_SILENCE_MS = 2 ** 30
@@ -32,8 +32,8 @@ export class EndedRun implements Run {
     return followRun(closedLog(this.path, this.id), { after, signal, aliveMs: NO_SILENCE_MS }, () => outcome)
   }
 
-  reread(places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
-    return rereadLog(this.path, places)
+  reread(cursors: Iterable<EventCursor>): AsyncGenerator<RunEvent> {
+    return rereadLog(this.path, cursors)
   }
 
   cancel(): Promise<void> {

@@ -1,13 +1,11 @@
-import type { Commit } from '../storage/group-commit.js'
-import type { RunStore } from '../storage/run-store.js'
 import type { RunEvent } from '../values/runs/run-event.js'
 import { INTERRUPTED } from './active-run.js'
 import type { RunFiles } from './event-log/log-files.js'
-import { brokenHopColumns, countNodes } from './progress/run-records.js'
+import type { RunRepository } from './run-repository.js'
+import type { NodeRecord } from './types.js'
 
 export interface RecoveryOptions {
-  readonly store: RunStore
-  readonly commit: Commit
+  readonly repository: RunRepository
   readonly files: RunFiles
   readonly now: () => number
 }
@@ -25,27 +23,29 @@ export interface Unfinished {
  * for by the next start. What the database had not yet been told of is taken from the end of the log. Runs that can be
  * taken up again stay as they are.
  */
-export async function interruptUnfinished({ store, commit, files, now }: RecoveryOptions): Promise<Unfinished> {
+export async function interruptUnfinished({ repository, files, now }: RecoveryOptions): Promise<Unfinished> {
   const resumable: string[] = []
   let interrupted = 0
-  for (const id of store.unfinishedIds()) {
+  for (const id of await repository.claimAbandoned()) {
     const known = await files.mend(id)
-    await commit(() => store.updateNodes(id, known.filter(isNodeEnd).map(toRow)))
-    const waits = (store.find(id)?.waitUntilMs ?? 0) > now() && store.waitingNodes(id).length > 0
-    if (known.at(-1)?.event !== 'end' && (waits || store.openLinkedNodes(id).length > 0)) {
+    await repository.note(id, known.filter(isNodeEnd).map(toRecord))
+    if (known.at(-1)?.event !== 'end' && (await isResumable(repository, id, now()))) {
       resumable.push(id)
       continue
     }
-    const events = await files.finish(id, 'interrupted')
+    const last = (await files.finish(id, 'interrupted')).at(-1)
+    const state = last?.event === 'end' && last.outcome === 'cancelled' ? 'cancelled' : 'interrupted'
+    await repository.interrupt(id, { state, endedAtMs: now() }, INTERRUPTED)
     interrupted += 1
-    await commit(() => {
-      store.settleOpenNodes(id, 'interrupted', INTERRUPTED)
-      const last = events.at(-1)
-      const state = last?.event === 'end' && last.outcome === 'cancelled' ? 'cancelled' : 'interrupted'
-      store.endRun(id, state, now(), JSON.stringify(countNodes(store, id)))
-    })
   }
   return { interrupted, resumable }
+}
+
+/** Whether nodes are left that can be asked how it ended there, or that the run waits for. */
+async function isResumable(repository: RunRepository, id: string, nowMs: number): Promise<boolean> {
+  const waits = ((await repository.find(id))?.waitUntilMs ?? 0) > nowMs
+  if (waits && (await repository.waitingNodes(id)).length > 0) return true
+  return (await repository.openLinkedNodes(id)).length > 0
 }
 
 type NodeEnd = RunEvent & { readonly node: string; readonly outcome: NonNullable<RunEvent['outcome']> }
@@ -56,17 +56,17 @@ function isNodeEnd(event: RunEvent): event is NodeEnd {
   )
 }
 
-function toRow(event: NodeEnd) {
+function toRecord(event: NodeEnd): NodeRecord {
   const { node, outcome, exit_code, duration_ms, message, unreached } = event
   return {
     node,
-    via: null,
-    reached: null,
+    via: undefined,
+    reached: undefined,
     outcome,
-    exitCode: exit_code ?? null,
-    startedAtMs: null,
-    durationMs: duration_ms ?? null,
-    message: message ?? null,
-    ...brokenHopColumns(unreached)
+    exitCode: exit_code,
+    startedAtMs: undefined,
+    durationMs: duration_ms,
+    message,
+    unreached
   }
 }

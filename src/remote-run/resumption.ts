@@ -7,11 +7,10 @@ import { LoggedEvents } from './event-log/logged-events.js'
 import { NodeTable } from './progress/node-table.js'
 import { append, type PlannedNode, type RunPlan } from './progress/plan.js'
 import { type RunObserver, RunProgress } from './progress/run-progress.js'
-import { toNodeRecord, toRunRecord } from './progress/run-records.js'
 import type { RunContext } from './run-context.js'
 import type { NodeRecord, RunRecord } from './types.js'
 
-const ROWS_PER_PAGE = 1_000
+const RECORDS_PER_PAGE = 1_000
 
 /**
  * Takes up a run of a former process: asks the nodes that run themselves how it ended there, and goes on with what
@@ -24,13 +23,12 @@ export async function resumeRun(
   runId: string,
   { topology, observer }: { readonly topology: CurrentTopology; readonly observer?: RunObserver }
 ): Promise<LiveRun | undefined> {
-  const { store, commit, logger, timing, selfId } = context
-  const row = store.find(runId)
-  if (row === undefined) return undefined
-  const record = toRunRecord(row)
-  const linked = new Set(store.openLinkedNodes(runId))
-  const table = new NodeTable({ runId, store, commit, logger, recordDelayMs: timing.recordDelayMs })
-  await table.addRecords(allNodeRecords(context, runId))
+  const { repository, logger, timing, selfId } = context
+  const record = await repository.find(runId)
+  if (record === undefined) return undefined
+  const linked = new Set(await repository.openLinkedNodes(runId))
+  const table = new NodeTable({ runId, repository, logger, recordDelayMs: timing.recordDelayMs })
+  for await (const page of nodePages(context, runId)) await table.addRecords(page)
   const logged = new LoggedEvents(node => table.isOpen(node))
   const end = await files.summarize(runId, logged)
   const log = await EventLog.reopen(files.path(runId), runId, logger, end)
@@ -48,7 +46,7 @@ export async function resumeRun(
       requestId: runId
     },
     waitUntilMs: record.waitUntilMs,
-    plan: waitingPlan(context, record, topology),
+    plan: await waitingPlan(context, record, topology),
     log,
     table,
     progress: new RunProgress(log, table, observer, logged),
@@ -63,27 +61,27 @@ function waitOf({ waitUntilMs, startedAtMs }: RunRecord, nowMs: number): { reado
 }
 
 /** The nodes of a run that waits for which nothing was started, or that a sub-relay may have at hand. */
-function waitingPlan(
-  { store, now }: RunContext,
+async function waitingPlan(
+  { repository, now }: RunContext,
   { id, waitUntilMs = 0 }: RunRecord,
   currentTopology: CurrentTopology
-): RunPlan {
+): Promise<RunPlan> {
   const here: PlannedNode[] = []
   const down = new Map<string, string[]>()
   if (waitUntilMs <= now()) return { here, down, unknown: [] }
   const topology = currentTopology()
-  for (const { node, via } of store.waitingNodes(id)) {
-    if (via === null) here.push({ id: node, hostname: topology.find(node)?.hostname ?? '' })
+  for (const { node, via } of await repository.waitingNodes(id)) {
+    if (via === undefined) here.push({ id: node, hostname: topology.find(node)?.hostname ?? '' })
     else append(down, via, node)
   }
   return { here, down, unknown: [] }
 }
 
-function* allNodeRecords({ store }: RunContext, runId: string): Generator<NodeRecord> {
+async function* nodePages({ repository }: RunContext, runId: string): AsyncGenerator<NodeRecord[]> {
   for (let after: string | undefined; ; ) {
-    const rows = store.nodes(runId, ROWS_PER_PAGE, after)
-    yield* rows.map(toNodeRecord)
-    after = rows.at(-1)?.node
+    const records = await repository.nodes(runId, RECORDS_PER_PAGE, after)
+    after = records.at(-1)?.node
     if (after === undefined) return
+    yield records
   }
 }

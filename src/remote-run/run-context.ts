@@ -1,13 +1,12 @@
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
-import type { Commit } from '../storage/group-commit.js'
-import type { RunStore } from '../storage/run-store.js'
 import type { Logger } from '../values/logger.js'
 import type { CommandLine } from './commands/command.js'
 import type { CommandHosts } from './commands/command-host-pool.js'
 import type { CommandSlots } from './commands/concurrency-limiter.js'
 import type { Connections } from './dispatch/reachability.js'
 import type { RunTiming } from './progress/timing.js'
+import type { RunRepository } from './run-repository.js'
 
 /** What all runs of a relay share. */
 export interface RunContext {
@@ -26,8 +25,7 @@ export interface RunContext {
    */
   readonly canRunItself: (node: string) => boolean
   readonly connections: Connections
-  readonly store: RunStore
-  readonly commit: Commit
+  readonly repository: RunRepository
   readonly logger: Logger
   readonly timing: RunTiming
   readonly now: () => number

@@ -52,10 +52,9 @@ export interface RunRecord {
   readonly counts: Readonly<Partial<Record<CountedOutcome, number>>>
 }
 
-/** Where an event stands in the run's log on disk. */
-export interface EventPlace {
-  readonly offset: number
-  readonly lengthBytes: number
+/** Where an event stands in the log of its run. Only the log knows how to read it. */
+export interface EventCursor {
+  readonly kind: 'event cursor'
 }
 
 /** A run that exists, under way or ended. */
@@ -72,10 +71,10 @@ export interface Run {
    * disk; memory does not grow.
    */
   events(after: number, signal: AbortSignal): AsyncIterable<RunEvent>
-  /** As {@link events}, each with its place, so that what has to wait can wait on disk. */
-  located(after: number, signal: AbortSignal): AsyncIterable<{ readonly event: RunEvent; readonly place: EventPlace }>
-  /** Reads again what {@link located} gave, in the order of `places`. Ends early when the log was purged. */
-  reread(places: Iterable<EventPlace>): AsyncIterable<RunEvent>
+  /** As {@link events}, each with its cursor, so that what has to wait can wait on disk. */
+  located(after: number, signal: AbortSignal): AsyncIterable<{ readonly event: RunEvent; readonly cursor: EventCursor }>
+  /** Reads again what {@link located} gave, in the order of `cursors`. Ends early when the log was purged. */
+  reread(cursors: Iterable<EventCursor>): AsyncIterable<RunEvent>
   /** What is left is cancelled, down to the processes; resolves when none runs. Does nothing to an ended run. */
   cancel(reason: string): Promise<void>
   readonly ended: Promise<void>
@@ -88,11 +87,12 @@ export interface RemoteRuns {
    * @throws {RelayError} UNKNOWN_NODE (a single node asked for, and not below), DISABLED, BUSY, LOOP_DETECTED, STOPPING
    */
   start(order: RunOrder): Promise<Run>
-  find(id: string): Run | undefined
-  record(id: string): RunRecord | undefined
+  /** @throws {RelayError} STOPPING for a run that goes on in the next process */
+  find(id: string): Promise<Run | undefined>
+  record(id: string): Promise<RunRecord | undefined>
   /** @param limit 1 to 1,000 */
-  list(limit: number, beforeId?: string): RunRecord[]
-  nodeRecords(id: string, limit: number, afterNode?: string): NodeRecord[]
+  list(limit: number, beforeId?: string): Promise<RunRecord[]>
+  nodeRecords(id: string, limit: number, afterNode?: string): Promise<NodeRecord[]>
   status(): { readonly running: number; readonly commandsRunning: number }
   /**
    * Marks what a former process left running as interrupted, and takes up what can be. To be awaited before the first

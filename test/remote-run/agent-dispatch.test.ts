@@ -38,7 +38,7 @@ test('a linked node runs itself, under the name of this relay', async t => {
     ['self', 'self', 'self']
   )
   assert.deepEqual(
-    runs.nodeRecords(run.id, 10).map(({ node, reached }) => [node, reached]),
+    (await runs.nodeRecords(run.id, 10)).map(({ node, reached }) => [node, reached]),
     [
       ['one', 'link'],
       ['two', 'command']
@@ -57,7 +57,7 @@ for (const [what, outcome] of [
     const run = await runs.start(orderOf({ nodes: ['one'] }))
     assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0' })
     assert.deepEqual(
-      runs.nodeRecords(run.id, 10).map(({ reached }) => reached),
+      (await runs.nodeRecords(run.id, 10)).map(({ reached }) => reached),
       ['command']
     )
   })
@@ -70,7 +70,7 @@ test('where the command cannot be started for a node that should hold a link, th
   await run.ended
   const why = 'cannot start /nonexistent/command: there is no such command; check the setting of command'
   assert.deepEqual(
-    runs.nodeRecords(run.id, 10).map(({ node, message, unreached }) => [node, message, unreached?.reason]),
+    (await runs.nodeRecords(run.id, 10)).map(({ node, message, unreached }) => [node, message, unreached?.reason]),
     [
       ['one', `it holds no link now, and by the command: ${why}`, `it holds no link now, and by the command: ${why}`],
       ['relay', why, why],
@@ -91,7 +91,7 @@ test('a run that waits runs a sub-relay itself by the command at once, with or w
   const { runs } = await startRuns(t, { topology: TOPOLOGY, isToHoldLink: () => true })
   const run = await runs.start(orderOf({ nodes: ['relay'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
   assert.deepEqual(outcomesOf(await allEvents(run)), { relay: 'done 0' })
-  assert.equal(runs.nodeRecords(run.id, 1)[0]?.reached, 'command')
+  assert.equal((await runs.nodeRecords(run.id, 1))[0]?.reached, 'command')
 })
 
 test('a node whose link goes once the order may have come is not run a second time by the command', async t => {
@@ -151,7 +151,7 @@ test('a sub-relay that does not run itself is unreachable, and says why', async 
   })
   const run = await runs.start(orderOf({ nodes: ['relay'] }))
   assert.deepEqual(outcomesOf(await allEvents(run)), { relay: 'unreachable' })
-  assert.match(runs.nodeRecords(run.id, 1)[0]?.message ?? '', /it does not run itself/)
+  assert.match((await runs.nodeRecords(run.id, 1))[0]?.message ?? '', /it does not run itself/)
 })
 
 test('a relay runs its own machine when it is asked for by its id, and not with all others', async t => {
@@ -195,9 +195,9 @@ test('a run that waits gives its order again to who took nothing: a sub-relay, a
   const run = await runs.start(
     orderOf({ nodes: ['one', 'below'], asynchronous: true, waitUntilMs: Date.now() + 60_000 })
   )
-  const outcomes = () => runs.nodeRecords(run.id, 10).map(({ outcome }) => outcome)
+  const outcomes = async () => (await runs.nodeRecords(run.id, 10)).map(({ outcome }) => outcome)
   await eventually('both to have been asked', () => one.requests.length === 1 && relay.requests.length === 1)
-  assert.deepEqual(outcomes(), ['queued', 'queued'])
+  assert.deepEqual(await outcomes(), ['queued', 'queued'])
   isBusy = false
   for (const id of ['one', 'relay']) for (const tell of links) tell(id)
   assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0', below: 'done 0' })
@@ -259,7 +259,7 @@ test('of thousands of linked nodes, 2,000 are asked at once, and all in the end'
   const { runs } = await startRuns(t, { topology: manyNodes(), linked })
   const run = await runs.start(orderOf({ keepOutput: false }))
   await run.ended
-  assert.deepEqual(runs.record(run.id)?.counts, { done: MANY })
+  assert.deepEqual((await runs.record(run.id))?.counts, { done: MANY })
   assert.ok(most <= 2_000, `${most} at once`)
 })
 
@@ -279,7 +279,7 @@ test('cancelled, those that were asked are told, and those that were not have th
   const run = await runs.start(orderOf())
   await eventually('the most that are asked at once', () => asked === 2_000)
   await run.cancel('no longer wanted')
-  assert.deepEqual(runs.record(run.id)?.counts, { cancelled: MANY })
+  assert.deepEqual((await runs.record(run.id))?.counts, { cancelled: MANY })
   assert.deepEqual([asked, told], [2_000, 2_000])
 })
 
@@ -292,7 +292,7 @@ test('without a command to stand in: a node that holds no link is unreachable, a
   })
   const run = await runs.start(orderOf({ nodes: ['one', 'two', 'root'] }))
   assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0', two: 'unreachable', root: 'done 0' })
-  const two = runs.nodeRecords(run.id, 10).find(({ node }) => node === 'two')
+  const two = (await runs.nodeRecords(run.id, 10)).find(({ node }) => node === 'two')
   assert.deepEqual(two?.unreached, {
     from: 'root',
     to: 'two',

@@ -30,18 +30,18 @@ test('after kill -9 the run is interrupted, what was done stays done, and the lo
   const log = join(folder, 'runs', `${runId}.ndjson`)
   appendFileSync(log, '{"seq":99,"event":"outp')
   const { runs, close } = await startRuns(t, { topology: TOPOLOGY, folder })
-  const record = runs.record(runId)
+  const record = await runs.record(runId)
   assert.equal(record?.state, 'interrupted')
   assert.deepEqual(record?.counts, { done: 1, interrupted: 2 })
   assert.deepEqual(
-    runs.nodeRecords(runId, 10).map(node => [node.node, node.outcome]),
+    (await runs.nodeRecords(runId, 10)).map(node => [node.node, node.outcome]),
     [
       ['fast', 'done'],
       ['later', 'interrupted'],
       ['slow', 'interrupted']
     ]
   )
-  const run = runs.find(runId)
+  const run = await runs.find(runId)
   assert.ok(run)
   const events = await allEvents(run)
   assert.equal(events.at(-1)?.event, 'end')

@@ -61,13 +61,13 @@ test('all of a tree of three levels runs, and the events of each level arrive', 
   const c = events.find(event => event.event === 'output' && event.node === 'c' && event.stream === 'stdout')
   assert.equal(c?.relay, 'sub')
   assert.equal(c?.data, 'hello c.example\n')
-  assert.equal(tree.root.nodeRecords(run.id, 10).find(node => node.node === 'c')?.via, 'relay')
+  assert.equal((await tree.root.nodeRecords(run.id, 10)).find(node => node.node === 'c')?.via, 'relay')
   const [request] = tree.relayHop.requests
   assert.equal(request?.path, 'remote-run/all')
   assert.equal(request?.headers['treeline-passed'], 'root')
   assert.equal(request?.headers['treeline-run-id'], run.id)
   assert.match(request?.headers.accept ?? '', /application\/x-ndjson/)
-  assert.equal(tree.sub.record(run.id)?.state, 'done')
+  assert.equal((await tree.sub.record(run.id))?.state, 'done')
 })
 
 test('a list goes down only with the ids below that sub-relay, with classes even when there are none', async t => {
@@ -115,11 +115,11 @@ test('a cancel goes down to the processes of each level', async t => {
   await waitForEvent(run, event => event.event === 'output' && event.node === 'c')
   await run.cancel('enough')
   for (const level of [tree.root, tree.relay, tree.sub]) {
-    await level.find(run.id)?.ended
-    assert.equal(level.record(run.id)?.state, 'cancelled')
+    await (await level.find(run.id))?.ended
+    assert.equal((await level.record(run.id))?.state, 'cancelled')
     assert.equal(level.status().commandsRunning, 0)
   }
-  assert.deepEqual(tree.root.record(run.id)?.counts, { cancelled: 6 })
+  assert.deepEqual((await tree.root.record(run.id))?.counts, { cancelled: 6 })
 })
 
 test('an asynchronous run survives a lost stream: it is taken up again where it broke', async t => {
@@ -146,8 +146,8 @@ test('a synchronous run that loses its sub-relay cancels it there and says so', 
   assert.equal(outcomesOf(events).c, 'unknown')
   assert.equal(outcomesOf(events).a, 'done 0')
   assert.match(events.find(event => event.event === 'error')?.message ?? '', /relay was lost/)
-  await tree.sub.find(run.id)?.ended
-  assert.equal(tree.sub.record(run.id)?.state, 'cancelled')
+  await (await tree.sub.find(run.id))?.ended
+  assert.equal((await tree.sub.record(run.id))?.state, 'cancelled')
 })
 
 test('a relay that cannot be reached: its nodes unreachable with the reason, the others run', async t => {
@@ -159,7 +159,7 @@ test('a relay that cannot be reached: its nodes unreachable with the reason, the
   assert.match(text, /^error: relay cannot be reached: 127\.0\.0\.1:443: ECONNREFUSED$/m)
   assert.equal(text.match(/^error: /gm)?.length, 1)
   assert.match(text, /^hello a\.example$/m)
-  const [b] = root.nodeRecords(run.id, 1, 'a')
+  const [b] = await root.nodeRecords(run.id, 1, 'a')
   assert.equal(b?.outcome, 'unreachable')
   assert.match(b?.message ?? '', /ECONNREFUSED/)
   const nothing = await root.start(orderOf({ nodes: ['b', 'c'] }))

@@ -40,18 +40,18 @@ test('a run has numbered events, keeps the streams apart, and records each node'
     stdout: 'hello a.example\n',
     stderr: 'careful a.example\n'
   })
-  const record = runs.record(run.id)
+  const record = await runs.record(run.id)
   assert.equal(record?.state, 'done')
   assert.deepEqual(record?.counts, { done: 2, failed: 1 })
   assert.deepEqual(record?.conditions, ['x'])
   assert.deepEqual(
-    runs.nodeRecords(run.id, 2, 'a').map(node => [node.node, node.outcome, node.exitCode]),
+    (await runs.nodeRecords(run.id, 2, 'a')).map(node => [node.node, node.outcome, node.exitCode]),
     [
       ['fails', 'done', 3],
       ['root', 'done', 0]
     ]
   )
-  assert.equal(runs.list(10)[0]?.id, run.id)
+  assert.equal((await runs.list(10))[0]?.id, run.id)
   assert.equal(runs.status().commandsRunning, 0)
   assert.deepEqual(await allEvents(run, events.length - 1), events.slice(-1))
 })
@@ -108,7 +108,7 @@ test('one unknown node, and a disabled relay are errors before anything starts',
   await assert.rejects(runs.start(orderOf({ nodes: ['ghost'], isSingle: true })), { code: 'UNKNOWN_NODE' })
   const { origin } = orderOf()
   await assert.rejects(runs.start(orderOf({ origin: { ...origin, passed: ['root'] } })), { code: 'LOOP_DETECTED' })
-  assert.deepEqual(runs.list(10), [])
+  assert.deepEqual(await runs.list(10), [])
   const disabled = await startRuns(t, { topology: THREE, config: { enabled: false } })
   await assert.rejects(disabled.runs.start(orderOf()), { code: 'DISABLED' })
 })
@@ -126,7 +126,7 @@ test('an order is carried out once: the same id gives the first run, also after 
   await first.close()
   const second = await startRuns(t, { topology: THREE, folder: first.folder })
   assert.deepEqual(await allEvents(await second.runs.start(orderOf({ runId }))), events)
-  assert.equal(second.runs.list(10).length, 1)
+  assert.equal((await second.runs.list(10)).length, 1)
 })
 
 test('an id older than 7 days, or malformed, is refused; one from a clock that is ahead is carried out, once', async t => {
@@ -152,8 +152,8 @@ test('cancel stops what runs and what waits, and resolves when it is over', asyn
   const events = await allEvents(run)
   assert.equal(events.at(-1)?.outcome, 'cancelled')
   assert.deepEqual(new Set(Object.values(outcomesOf(events))), new Set(['cancelled']))
-  assert.deepEqual(runs.record(run.id)?.counts, { cancelled: 20 })
-  assert.equal(runs.record(run.id)?.state, 'cancelled')
+  assert.deepEqual((await runs.record(run.id))?.counts, { cancelled: 20 })
+  assert.equal((await runs.record(run.id))?.state, 'cancelled')
   assert.equal(runs.status().commandsRunning, 0)
   await run.cancel('again')
 })
@@ -185,8 +185,8 @@ test('runs take turns: one node does not wait behind a large run', async t => {
   const large = await runs.start(orderOf({ keepOutput: false }))
   const small = await runs.start(orderOf({ keepOutput: false, nodes: ['node59'] }))
   await small.ended
-  assert.equal(runs.record(large.id)?.state, 'running')
-  assert.ok((runs.record(large.id)?.counts.queued ?? 0) > 30)
+  assert.equal((await runs.record(large.id))?.state, 'running')
+  assert.ok(((await runs.record(large.id))?.counts.queued ?? 0) > 30)
   await large.cancel('seen enough')
 })
 
@@ -200,7 +200,7 @@ test('3,700 nodes with host names of 36 characters run in large batches', async 
   })
   const run = await runs.start(orderOf())
   await run.ended
-  assert.deepEqual(runs.record(run.id)?.counts, { done: 3_700 })
+  assert.deepEqual((await runs.record(run.id))?.counts, { done: 3_700 })
 })
 
 test('what a batch of several says stands under its first node, with a note', async t => {
@@ -247,14 +247,14 @@ test('a reader that goes away ends its stream alone', async t => {
     },
     { message: 'gone' }
   )
-  assert.equal(runs.record(run.id)?.state, 'running')
+  assert.equal((await runs.record(run.id))?.state, 'running')
 })
 
 test('stop cancels what runs and takes no more orders', async t => {
   const { runs } = await startRuns(t, { topology: THREE, command: '#!/bin/sh\nexec sleep 60\n' })
   const run = await runs.start(orderOf())
   await runs.stop()
-  assert.equal(runs.record(run.id)?.state, 'cancelled')
+  assert.equal((await runs.record(run.id))?.state, 'cancelled')
   await assert.rejects(runs.start(orderOf()), { code: 'STOPPING' })
 })
 
@@ -271,8 +271,8 @@ test('records and outputs go once they are past the retention', async t => {
   const recent = await runs.start(orderOf())
   await recent.ended
   assert.equal(await runs.purgeExpired(signal), 1)
-  assert.equal(runs.find(old.id), undefined)
-  assert.deepEqual(runs.nodeRecords(old.id, 10), [])
+  assert.equal(await runs.find(old.id), undefined)
+  assert.deepEqual(await runs.nodeRecords(old.id, 10), [])
   assert.ok(!existsSync(log))
-  assert.equal(runs.find(recent.id)?.id, recent.id)
+  assert.equal((await runs.find(recent.id))?.id, recent.id)
 })

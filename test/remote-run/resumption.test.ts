@@ -64,7 +64,7 @@ async function restartUpper(t: TestContext, behindMs: number): Promise<void> {
   await first.close()
 
   const second = await startRuns(t, { topology, hops: [hop], folder, now: () => Date.now() - behindMs })
-  const resumed = second.runs.find(run.id)
+  const resumed = await second.runs.find(run.id)
   assert.ok(resumed)
   writeFileSync(go, '')
   const events = await allEvents(resumed)

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import test, { type TestContext } from 'node:test'
 import type { HopOutcome, HopRequest } from '../../src/hops/hop.js'
-import { createRunStore } from '../../src/storage/run-store.js'
 import { eventually } from '../support/eventually.js'
 import {
   allEvents,
@@ -43,18 +42,17 @@ async function startWaiting({ runs }: TestRuns) {
 }
 
 function outcomeOnDisk({ db }: TestRuns): string | undefined {
-  const store = createRunStore(db)
-  return store.unfinishedIds().flatMap(id => store.nodes(id, 10))[0]?.outcome
+  return db.prepare<[], string>('SELECT outcome FROM run_nodes').pluck().get()
 }
 
 /** The outcome that the next process finds for a run that `first` left. */
 async function outcomeAfterRestart(t: TestContext, first: TestRuns, runId: string, hop: TestHop) {
   await first.close()
   const second = await startRuns(t, { topology, hops: [hop], folder: first.folder })
-  const run = second.runs.find(runId)
+  const run = await second.runs.find(runId)
   assert.ok(run)
   await allEvents(run)
-  return second.runs.nodeRecords(runId, 10)[0]?.outcome
+  return (await second.runs.nodeRecords(runId, 10))[0]?.outcome
 }
 
 test('that a relay that only speaks text has nodes is on disk before it has them; of others nothing is', async t => {

@@ -9,6 +9,7 @@ import type { RunTiming } from '../../src/remote-run/progress/timing.js'
 import { createRemoteRuns } from '../../src/remote-run/remote-runs.js'
 import type { RemoteRuns, Run, RunEvent, RunOrder } from '../../src/remote-run/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
+import { createRunRepository } from '../../src/storage/sqlite/run-repository.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../src/tree/index/topology-index.js'
@@ -108,7 +109,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
       isToHoldLink: options.isToHoldLink ?? (() => false),
       onLinked: options.onLinked ?? (() => undefined)
     },
-    db,
+    repository: createRunRepository(db),
     logger: silentLogger,
     timing: { killGraceMs: 200, resumeDelayMs: 5, resumeMaxDelayMs: 20, recordDelayMs: 10, ...options.timing },
     ...(options.observer === undefined ? {} : { observer: options.observer }),

@@ -75,7 +75,7 @@ export function relayHop(id: string, runs: RemoteRuns): TestHop & { lose(): void
   const hop = hopOf(id, async request => {
     const [, runId = '', action = '', after = '0'] = /^runs\/(\w+)\/(\w+)(?:\?after=(\d+))?$/.exec(request.path) ?? []
     if (action === '') return stream(await startBelow(runs, request), 0)
-    const run = runs.find(runId)
+    const run = await runs.find(runId)
     if (run === undefined) return refused(404, 'no such run')
     if (action === 'events') return stream(run, Number(after))
     await run.cancel('cancelled above')

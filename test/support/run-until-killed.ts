@@ -1,5 +1,6 @@
 import { createRemoteRuns } from '../../src/remote-run/remote-runs.js'
 import { openDatabase } from '../../src/storage/database.js'
+import { createRunRepository } from '../../src/storage/sqlite/run-repository.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { NetworkSet } from '../../src/values/network/network-set.js'
 import { orderOf, topologyOf, waitForEvent, writeCommand } from './remote-runs.js'
@@ -39,7 +40,7 @@ const runs = createRemoteRuns({
     },
     close: () => Promise.resolve()
   },
-  db: openDatabase(`${folder}/state.db`, 'state'),
+  repository: createRunRepository(openDatabase(`${folder}/state.db`, 'state')),
   logger: silentLogger,
   timing: { recordDelayMs: 60_000 }
 })

@@ -65,7 +65,7 @@ export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stoppi
         response: { 200: Type.Object({ runs: Type.Array(RunSchema) }) }
       }
     },
-    async ({ query }) => ({ runs: remoteRuns.list(query.limit, query.before).map(showRun) })
+    async ({ query }) => ({ runs: (await remoteRuns.list(query.limit, query.before)).map(showRun) })
   )
 
   app.get(
@@ -83,9 +83,9 @@ export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stoppi
       }
     },
     async ({ params, query }) => {
-      const record = isRunId(params.runId) ? remoteRuns.record(params.runId) : undefined
+      const record = isRunId(params.runId) ? await remoteRuns.record(params.runId) : undefined
       if (record === undefined) throw unknownRun(params.runId)
-      const nodes = remoteRuns.nodeRecords(params.runId, query.limit, query.after)
+      const nodes = await remoteRuns.nodeRecords(params.runId, query.limit, query.after)
       const last = nodes.length === query.limit ? nodes.at(-1) : undefined
       return {
         ...showRun(record),
@@ -109,8 +109,8 @@ export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stoppi
         })
       }
     },
-    (request, reply) => {
-      const run = findRun(request.params.runId)
+    async (request, reply) => {
+      const run = await findRun(request.params.runId)
       const { signal } = originOf(request, reply, stopping, { lasts: true })
       reply.type(NDJSON).header(RUN_ID_HEADER, run.id)
       return reply.send(Readable.from(eventLines(run.events(request.query.after, signal)), { objectMode: false }))
@@ -129,16 +129,16 @@ export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stoppi
       }
     },
     async request => {
-      const run = findRun(request.params.runId)
+      const run = await findRun(request.params.runId)
       await run.cancel(`cancelled by ${request.caller.id ?? request.caller.kind}`)
-      const record = remoteRuns.record(run.id)
+      const record = await remoteRuns.record(run.id)
       if (record === undefined) throw unknownRun(run.id)
       return showRun(record)
     }
   )
 
-  function findRun(id: string): Run {
-    const run = isRunId(id) ? remoteRuns.find(id) : undefined
+  async function findRun(id: string): Promise<Run> {
+    const run = isRunId(id) ? await remoteRuns.find(id) : undefined
     if (run === undefined) throw unknownRun(id)
     return run
   }

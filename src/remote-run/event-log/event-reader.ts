@@ -1,11 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import type { EventPlace, NodeOutcome, RunEvent } from '../types.js'
+import type { EventCursor, NodeOutcome, RunEvent } from '../types.js'
 import type { LogSource } from './event-log.js'
 
-/** An event and where it stands in its log. */
+/** An event and its cursor. */
 export interface LocatedEvent {
   readonly event: RunEvent
-  readonly place: EventPlace
+  readonly cursor: EventCursor
 }
 
 export interface FollowOptions {
@@ -15,8 +15,20 @@ export interface FollowOptions {
   readonly aliveMs: number
 }
 
+/** A cursor of these logs: a stretch of the file. */
+class Place implements EventCursor {
+  constructor(
+    readonly offset: number,
+    readonly lengthBytes: number
+  ) {}
+
+  get kind() {
+    return 'event cursor' as const
+  }
+}
+
 /** Stands for an event that is in no log. */
-const NO_PLACE: EventPlace = { offset: 0, lengthBytes: 0 }
+const NO_PLACE = new Place(0, 0)
 
 const CHUNK_BYTES = 64 * 1024
 const LINE_FEED = 0x0a
@@ -53,7 +65,7 @@ async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowO
         if (seqOf(bytes, start) > after) {
           const event = JSON.parse(bytes.toString('utf8', start, end)) as RunEvent
           lastSeq = event.seq
-          yield { event, place: { offset: lineOffset, lengthBytes } }
+          yield { event, cursor: new Place(lineOffset, lengthBytes) }
           signal.throwIfAborted()
         }
         lineOffset += lengthBytes
@@ -110,14 +122,16 @@ export async function* followRun(
   } catch (error) {
     if (!isMissing(error)) throw error
   }
-  yield { event: { seq: lastSeq + 1, event: 'end', run: source.runId, outcome: outcome() }, place: NO_PLACE }
+  yield { event: { seq: lastSeq + 1, event: 'end', run: source.runId, outcome: outcome() }, cursor: NO_PLACE }
 }
 
 /** Reads lines that {@link followLog} gave again. */
-export async function* rereadLog(path: string, places: Iterable<EventPlace>): AsyncGenerator<RunEvent> {
+export async function* rereadLog(path: string, cursors: Iterable<EventCursor>): AsyncGenerator<RunEvent> {
   const file = await open(path, 'r')
   try {
-    for (const { offset, lengthBytes } of places) {
+    for (const cursor of cursors) {
+      if (!(cursor instanceof Place)) throw new TypeError('this cursor belongs to another kind of log')
+      const { offset, lengthBytes } = cursor
       const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(lengthBytes), 0, lengthBytes, offset)
       if (bytesRead < lengthBytes) return
       yield JSON.parse(buffer.toString('utf8')) as RunEvent
@@ -133,7 +147,7 @@ function seqOf(bytes: Buffer, lineStart: number): number {
 }
 
 function alive(run: string, seq: number): LocatedEvent {
-  return { event: { seq, event: 'alive', run }, place: NO_PLACE }
+  return { event: { seq, event: 'alive', run }, cursor: NO_PLACE }
 }
 
 /** Waits for the log to change, at most `limitMs`. */

@@ -1,4 +1,4 @@
-import type { EventPlace, Run, RunEvent } from '../types.js'
+import type { EventCursor, Run, RunEvent } from '../types.js'
 
 /**
  * A run as the plain text of the contract, for callers that do not read events.
@@ -39,23 +39,23 @@ async function* renderLines(run: Run, signal: AbortSignal, isShown: IsShown): As
 
 async function* renderBlocks(run: Run, signal: AbortSignal, isShown: IsShown): AsyncGenerator<string> {
   const errors = new ErrorLines()
-  const waiting = new Map<string, EventPlace[]>()
+  const waiting = new Map<string, EventCursor[]>()
 
   async function* take(key: string): AsyncGenerator<string> {
-    const places = waiting.get(key)
+    const cursors = waiting.get(key)
     waiting.delete(key)
-    if (places === undefined) return
-    for await (const event of run.reread(places)) yield wholeLines(event)
+    if (cursors === undefined) return
+    for await (const event of run.reread(cursors)) yield wholeLines(event)
   }
 
-  for await (const { event, place } of run.located(0, signal)) {
+  for await (const { event, cursor } of run.located(0, signal)) {
     if (!isShown(event)) continue
     const { node } = event
     if (event.event === 'output') {
       const key = blockOf(event)
-      const places = waiting.get(key)
-      if (places === undefined) waiting.set(key, [place])
-      else places.push(place)
+      const cursors = waiting.get(key)
+      if (cursors === undefined) waiting.set(key, [cursor])
+      else cursors.push(cursor)
     } else {
       if (event.event === 'node' && node !== undefined && event.outcome !== 'running') yield* take(blockOf(event))
       const line = errors.of(event)

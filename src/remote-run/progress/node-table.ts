@@ -1,14 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Commit } from '../../storage/group-commit.js'
-import type { RunNodeRow, RunStore } from '../../storage/run-store.js'
 import type { Logger } from '../../values/logger.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
+import type { RunEnd, RunRepository } from '../run-repository.js'
 import type { NodeOutcome, NodeRecord, Reached, RunRecord } from '../types.js'
 import type { RunPlan } from './plan.js'
-import { brokenHopColumns } from './run-records.js'
-
-/** Rows written in one transaction, so that none takes more than a few ms. */
-const ROWS_PER_COMMIT = 500
 
 /** Nodes taken up before other requests get their turn. */
 const NODES_PER_TURN = 5_000
@@ -27,8 +22,7 @@ export type NodeChange = Partial<Omit<NodeRecord, 'node' | 'via'>> & { readonly 
 
 export interface NodeTableOptions {
   readonly runId: string
-  readonly store: RunStore
-  readonly commit: Commit
+  readonly repository: RunRepository
   readonly logger: Logger
   /** Changes are gathered for so long before they are written. */
   readonly recordDelayMs: number
@@ -99,19 +93,9 @@ export class NodeTable {
     return counts
   }
 
-  /**
-   * Writes every node, durably. Before the run starts.
-   * @param withFirst what is written in the same commit as the first of them: each commit is a wait for the disk
-   */
-  async insertAll(withFirst: () => void): Promise<void> {
-    const { commit, store, runId } = this.options
-    const groups = inGroups(this.#nodes.values())
-    const first = groups.next()
-    await commit(() => {
-      withFirst()
-      if (first.done !== true) store.insertNodes(runId, first.value)
-    })
-    for (const rows of groups) await commit(() => store.insertNodes(runId, rows))
+  /** Every node as it stands. */
+  records(): IterableIterator<NodeRecord> {
+    return this.#nodes.values()
   }
 
   /**
@@ -119,25 +103,18 @@ export class NodeTable {
    * them away again.
    * @throws what the commit throws
    */
-  giveOnDisk(nodes: readonly string[]): Promise<void> {
-    const { store, runId } = this.options
-    return this.#inCommits(nodes, group => store.giveNodes(runId, group))
+  async giveOnDisk(nodes: readonly string[]): Promise<void> {
+    const { repository, runId } = this.options
+    await repository.markGiven(runId, nodes)
   }
 
   /** They did not get there. Where that cannot be noted a later process takes them for interrupted. */
   async takeBackOnDisk(nodes: readonly string[]): Promise<void> {
-    const { store, runId, logger } = this.options
+    const { repository, runId, logger } = this.options
     try {
-      await this.#inCommits(nodes, group => store.takeNodesBack(runId, group))
+      await repository.unmarkGiven(runId, nodes)
     } catch (err) {
-      logger.error({ err, runId }, 'it could not be recorded that an order was not taken')
-    }
-  }
-
-  async #inCommits(nodes: readonly string[], write: (group: readonly string[]) => void): Promise<void> {
-    for (let start = 0; start < nodes.length; start += ROWS_PER_COMMIT) {
-      const group = nodes.slice(start, start + ROWS_PER_COMMIT)
-      await this.options.commit(() => write(group))
+      logger.error({ err, runId }, 'cannot record that an order was not taken')
     }
   }
 
@@ -148,22 +125,15 @@ export class NodeTable {
   }
 
   /**
-   * As {@link flush}, for the last time.
-   * @param withLast what is written in the same commit as the last of them
-   * @throws what `withLast` or the commit throws
+   * Writes the last changes, and the end of the run in the same step.
+   * @throws what the repository throws
    */
-  async finish(withLast: () => void): Promise<void> {
+  async finish(end: RunEnd): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     await this.#writing
-    const groups = [...this.#takeDirty()]
-    const last = groups.pop() ?? []
-    for (const rows of groups) await this.#update(rows)
-    const { commit, store, runId } = this.options
-    await commit(() => {
-      store.updateNodes(runId, last)
-      withLast()
-    })
+    const { repository, runId } = this.options
+    await repository.end(runId, end, this.#takeDirty())
   }
 
   #writeSoon(): void {
@@ -172,48 +142,21 @@ export class NodeTable {
     this.#writing = this.#writing.then(() => this.#writeDirty())
   }
 
+  /** Outcomes that cannot be recorded now stay dirty: they go along with the next change, or with the end. */
   async #writeDirty(): Promise<void> {
-    for (const rows of this.#takeDirty()) await this.#update(rows)
+    const { repository, runId, logger } = this.options
+    const changed = this.#takeDirty()
+    try {
+      if (changed.length > 0) await repository.note(runId, changed)
+    } catch (err) {
+      for (const { node } of changed) this.#dirty.add(node)
+      logger.error({ err, runId }, 'cannot record outcomes of a run')
+    }
   }
 
-  #takeDirty(): Generator<RunNodeRow[]> {
+  #takeDirty(): NodeRecord[] {
     const changed = [...this.#dirty].flatMap(node => this.#nodes.get(node) ?? [])
     this.#dirty.clear()
-    return inGroups(changed)
-  }
-
-  async #update(rows: readonly RunNodeRow[]): Promise<void> {
-    const { commit, store, runId, logger } = this.options
-    try {
-      await commit(() => store.updateNodes(runId, rows))
-    } catch (err) {
-      logger.error({ err, runId }, 'outcomes of a run could not be recorded')
-    }
-  }
-}
-
-function* inGroups(nodes: Iterable<NodeRecord>): Generator<RunNodeRow[]> {
-  let rows: RunNodeRow[] = []
-  for (const node of nodes) {
-    rows.push(toRow(node))
-    if (rows.length === ROWS_PER_COMMIT) {
-      yield rows
-      rows = []
-    }
-  }
-  if (rows.length > 0) yield rows
-}
-
-function toRow(node: NodeRecord): RunNodeRow {
-  return {
-    node: node.node,
-    via: node.via ?? null,
-    reached: node.reached ?? null,
-    outcome: node.outcome,
-    exitCode: node.exitCode ?? null,
-    startedAtMs: node.startedAtMs ?? null,
-    durationMs: node.durationMs ?? null,
-    message: node.message ?? null,
-    ...brokenHopColumns(node.unreached)
+    return changed
   }
 }

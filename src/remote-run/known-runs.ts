@@ -1,0 +1,90 @@
+import { RelayError } from '../values/failures/relay-error.js'
+import type { LiveRun } from './active-run.js'
+import { EndedRun } from './archived-run.js'
+import type { RunFiles } from './event-log/log-files.js'
+import type { RunRepository } from './run-repository.js'
+import type { NodeRecord, Run, RunRecord } from './types.js'
+
+/** Longest page of records. */
+const MAX_PAGE = 1_000
+
+/** Runs under way in this process, and the records of all others. */
+export class KnownRuns {
+  readonly #live = new Map<string, LiveRun>()
+  /** Runs that wait, and go on in the next process. */
+  readonly #left = new Set<string>()
+
+  constructor(
+    private readonly repository: RunRepository,
+    private readonly files: RunFiles,
+    /** Tells who asks for a run that goes on in the next process. */
+    private readonly stoppingText: string
+  ) {}
+
+  live(): LiveRun[] {
+    return [...this.#live.values()]
+  }
+
+  /** Not those whose end has been told, and whose log is still on its way to the disk. */
+  underWay(): number {
+    let count = 0
+    for (const run of this.#live.values()) count += run.state === 'running' ? 1 : 0
+    return count
+  }
+
+  getLive(id: string): LiveRun | undefined {
+    return this.#live.get(id)
+  }
+
+  /** Keeps `run` among the runs under way until it has ended. */
+  follow(run: LiveRun): void {
+    this.#live.set(run.id, run)
+    run.ended.then(
+      () => this.#live.delete(run.id),
+      () => this.#live.delete(run.id)
+    )
+  }
+
+  /** One that waits for nodes may take days, and goes on after a restart: those who follow it would hold a stop up. */
+  async leaveToNextProcess(run: LiveRun): Promise<void> {
+    this.#left.add(run.id)
+    await run.suspendIdle(this.stoppingText)
+    await run.ended
+    this.#live.delete(run.id)
+  }
+
+  /** @throws {RelayError} STOPPING for a run that goes on in the next process */
+  async find(id: string): Promise<Run | undefined> {
+    if (this.#live.has(id)) return this.#live.get(id)
+    if (this.#left.has(id)) throw new RelayError('STOPPING', this.stoppingText)
+    const record = await this.repository.find(id)
+    return this.#live.get(id) ?? (record && new EndedRun(record, this.files.path(id)))
+  }
+
+  async record(id: string): Promise<RunRecord | undefined> {
+    const record = await this.repository.find(id)
+    return record && this.#asItStands(record)
+  }
+
+  /** @param limit is taken into 1 to 1,000 */
+  async list(limit: number, beforeId?: string): Promise<RunRecord[]> {
+    const records = await this.repository.page(page(limit), beforeId)
+    return records.map(record => this.#asItStands(record))
+  }
+
+  /** @param limit is taken into 1 to 1,000 */
+  async nodeRecords(id: string, limit: number, afterNode?: string): Promise<NodeRecord[]> {
+    const records = await this.repository.nodes(id, page(limit), afterNode)
+    const table = this.#live.get(id)?.table
+    return table === undefined ? records : records.map(record => table.get(record.node) ?? record)
+  }
+
+  #asItStands(record: RunRecord): RunRecord {
+    const live = this.#live.get(record.id)
+    return live === undefined || record.state !== 'running' ? record : { ...record, counts: live.counts() }
+  }
+}
+
+function page(limit: number): number {
+  return Math.min(MAX_PAGE, Math.max(1, Math.trunc(limit)))
+}

@@ -1,0 +1,75 @@
+import type { NodeRecord, RunRecord, RunState } from './types.js'
+
+/** A run that is about to start. */
+export type NewRun = Omit<RunRecord, 'state' | 'endedAtMs' | 'counts'>
+
+/** How a run ended. */
+export interface RunEnd {
+  readonly state: Exclude<RunState, 'running'>
+  /** In ms since 1970. */
+  readonly endedAtMs: number
+  readonly counts: RunRecord['counts']
+}
+
+/** A node of an unfinished run for which work is left to do. */
+export interface OpenNode {
+  readonly node: string
+  /** The sub-relay that it is below; undefined for a node of this relay. */
+  readonly via: string | undefined
+}
+
+/** Which ended runs may be forgotten; times in ms since 1970. */
+export interface Retention {
+  /** Runs that ended before this time are expired. */
+  readonly endedBeforeMs: number
+  /** Unless their id is not less than this one: a relay whose clock is ahead could order such a run again. */
+  readonly idBefore: string
+  /** Runs that ended before this time are expired, whatever their id. */
+  readonly anywayBeforeMs: number
+}
+
+/**
+ * The records of runs and of their nodes. Each method that changes something resolves once the change is durable, and
+ * rejects when nothing, or only a part that says so, was changed.
+ *
+ * A run has one owner: the process that began or claimed it. Only its owner changes it, so a second process that shares
+ * the repository never carries an order out a second time.
+ */
+export interface RunRepository {
+  /**
+   * Records a run and all its nodes, and makes the caller its owner.
+   * @param nodes may be a hundred thousand; a crash in between leaves a run that {@link claimAbandoned} gives
+   * @returns `known` when there is a run with this id; then nothing has changed
+   */
+  begin(run: NewRun, nodes: Iterable<NodeRecord>): Promise<'begun' | 'known'>
+  /** Records the state of nodes. A time of start or a way that is undefined leaves the recorded one as it is. */
+  note(runId: string, nodes: Iterable<NodeRecord>): Promise<void>
+  /** As {@link note}, and ends the run in the same step as the last of `nodes`. */
+  end(runId: string, end: RunEnd, nodes: Iterable<NodeRecord>): Promise<void>
+  /** Gives each node without an outcome the outcome `interrupted`, counts all outcomes, and ends the run: in one step. */
+  interrupt(runId: string, end: Omit<RunEnd, 'counts'>, message: string): Promise<void>
+  /**
+   * Notes that a sub-relay which cannot recognise a run id gets these queued nodes. They are running from then on, with
+   * no time of start, and not among {@link waitingNodes}, so that no process gives them away again.
+   */
+  markGiven(runId: string, nodes: Iterable<string>): Promise<void>
+  /** Undoes {@link markGiven}: the nodes did not get there. */
+  unmarkGiven(runId: string, nodes: Iterable<string>): Promise<void>
+
+  find(runId: string): Promise<RunRecord | undefined>
+  /** The newest first. @param beforeId only runs whose id is less */
+  page(limit: number, beforeId?: string): Promise<RunRecord[]>
+  /** Nodes of a run, in the order of their ids. @param afterNode only nodes whose id is greater */
+  nodes(runId: string, limit: number, afterNode?: string): Promise<NodeRecord[]>
+  /** Nodes for which nothing was started, or which a sub-relay says that it has at hand. */
+  waitingNodes(runId: string): Promise<OpenNode[]>
+  /** Nodes without an outcome that were to be reached over their own links. */
+  openLinkedNodes(runId: string): Promise<string[]>
+
+  /** Makes the caller the owner of all unfinished runs whose owner is gone. @returns their ids, oldest first */
+  claimAbandoned(): Promise<string[]>
+  /** Ids of expired runs, the ones that ended first before the others. */
+  expired(retention: Retention, limit: number): Promise<string[]>
+  /** Removes a run with its nodes, a few at a time; the run last, so that a crash in between leaves an expired run. */
+  remove(runId: string): Promise<void>
+}

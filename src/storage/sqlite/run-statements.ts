@@ -1,0 +1,95 @@
+import type { Database } from '../database.js'
+import { NODE_COLUMNS, type OutcomeCount, RUN_COLUMNS, type RunNodeRow, type RunRow } from './run-rows.js'
+
+type NodeWrite = RunNodeRow & { readonly runId: string }
+
+const OPEN = "outcome IN ('queued', 'running')"
+
+export type RunStatements = ReturnType<typeof runStatements>
+
+/** The statements of the run repository, prepared once. */
+export function runStatements(db: Database) {
+  return { ...writes(db), ...nodeWrites(db), ...runReads(db), ...nodeReads(db) }
+}
+
+function writes(db: Database) {
+  return {
+    insertRun: db.prepare<[RunRow]>(
+      `INSERT INTO runs (id, state, asked_by, nodes, conditions, keep_output, asynchronous, started_at, ended_at,
+         wait_until, counts)
+       VALUES (@id, @state, @askedBy, @nodes, @conditions, @keepOutput, @asynchronous, @startedAtMs, @endedAtMs,
+         @waitUntilMs, @counts)
+       ON CONFLICT (id) DO NOTHING`
+    ),
+    endRun: db.prepare<[string, number, string, string]>(
+      'UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?'
+    ),
+    deleteRun: db.prepare<[string]>('DELETE FROM runs WHERE id = ?')
+  }
+}
+
+function nodeWrites(db: Database) {
+  return {
+    insertNode: db.prepare<[NodeWrite]>(
+      `INSERT INTO run_nodes (run_id, node, via, reached, outcome, exit_code, started_at, duration_ms, message,
+         unreached_from, unreached_to, unreached_reason)
+       VALUES (@runId, @node, @via, @reached, @outcome, @exitCode, @startedAtMs, @durationMs, @message,
+         @unreachedFrom, @unreachedTo, @unreachedReason)`
+    ),
+    updateNode: db.prepare<[NodeWrite]>(
+      `UPDATE run_nodes SET outcome = @outcome, reached = coalesce(@reached, reached), exit_code = @exitCode,
+         started_at = coalesce(@startedAtMs, started_at), duration_ms = @durationMs, message = @message,
+         unreached_from = @unreachedFrom, unreached_to = @unreachedTo, unreached_reason = @unreachedReason
+       WHERE run_id = @runId AND node = @node`
+    ),
+    interruptOpenNodes: db.prepare<[string, string]>(
+      `UPDATE run_nodes SET outcome = 'interrupted', message = ? WHERE run_id = ? AND ${OPEN}`
+    ),
+    markGiven: db.prepare<[string, string]>(
+      "UPDATE run_nodes SET outcome = 'running' WHERE run_id = ? AND node = ? AND outcome = 'queued'"
+    ),
+    unmarkGiven: db.prepare<[string, string]>(
+      `UPDATE run_nodes SET outcome = 'queued'
+       WHERE run_id = ? AND node = ? AND outcome = 'running' AND via IS NOT NULL AND started_at IS NULL`
+    ),
+    deleteNodes: db.prepare<[{ readonly runId: string; readonly limit: number }]>(
+      `DELETE FROM run_nodes
+       WHERE run_id = @runId AND node IN (SELECT node FROM run_nodes WHERE run_id = @runId LIMIT @limit)`
+    )
+  }
+}
+
+function runReads(db: Database) {
+  return {
+    find: db.prepare<[string], RunRow>(`SELECT ${RUN_COLUMNS} FROM runs WHERE id = ?`),
+    page: db.prepare<[string, number], RunRow>(`SELECT ${RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?`),
+    unfinished: db.prepare<[], string>("SELECT id FROM runs WHERE state = 'running' ORDER BY id").pluck(),
+    expired: db
+      .prepare<[number, string, number, number], string>(
+        `SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? AND (id < ? OR ended_at < ?)
+         ORDER BY ended_at LIMIT ?`
+      )
+      .pluck()
+  }
+}
+
+function nodeReads(db: Database) {
+  return {
+    nodes: db.prepare<[string, string, number], RunNodeRow>(
+      `SELECT ${NODE_COLUMNS} FROM run_nodes WHERE run_id = ? AND node > ? ORDER BY node LIMIT ?`
+    ),
+    waitingNodes: db.prepare<[string], { readonly node: string; readonly via: string | null }>(
+      `SELECT node, via FROM run_nodes
+       WHERE run_id = ? AND (outcome = 'queued' AND reached IS NULL
+         OR outcome = 'running' AND via IS NOT NULL AND started_at IS NOT NULL)`
+    ),
+    openLinkedNodes: db
+      .prepare<[string], string>(
+        `SELECT node FROM run_nodes WHERE run_id = ? AND ${OPEN} AND via IS NULL AND reached = 'link'`
+      )
+      .pluck(),
+    countOutcomes: db.prepare<[string], OutcomeCount>(
+      'SELECT outcome, exit_code AS exitCode, count(*) AS count FROM run_nodes WHERE run_id = ? GROUP BY 1, 2'
+    )
+  }
+}
