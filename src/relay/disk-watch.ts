@@ -1,4 +1,4 @@
-import { open, stat, unlink } from 'node:fs/promises'
+import { open, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rememberPlace } from '../storage/folders/same-place.js'
 import { diskFailure, type StorageFolder, vanished } from '../values/failures/disk-failure.js'
@@ -57,7 +57,8 @@ async function probe(folder: WatchedFolder): Promise<string | undefined> {
     if (!folder.isSame()) return vanished(folder.path, folder).message
     const replaced = await fileInPlaceOf(folder)
     if (replaced !== undefined) return replaced
-    const file = await open(path, 'w', 0o600)
+    await rm(path, { force: true }) // a crash may have left it, and what else has its name is not written to
+    const file = await open(path, 'wx', 0o600)
     try {
       await file.write(Buffer.alloc(PROBE_BYTES, '.'))
     } finally {

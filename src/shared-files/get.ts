@@ -2,6 +2,7 @@ import type { Hop, Neighbours } from '../hops/hop.js'
 import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
+import { asDiskFailure } from '../values/failures/disk-failure.js'
 import { HopRefusedError, RelayError } from '../values/failures/relay-error.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
@@ -9,14 +10,17 @@ import { formatPassed, passOn } from '../values/passed-relays.js'
 import { readStart } from './forwarding/hop-transfer.js'
 import { checkNotBack, nextStep } from './forwarding/next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
-import { type FileLayout, keyName, pathOf } from './keeping/file-layout.js'
+import { type FileLayout, folderOf, keyName, pathOf } from './keeping/file-layout.js'
 import type { KeyLock } from './keeping/key-lock.js'
+import type { OwnFolders } from './keeping/own-folders.js'
+import { isMissing } from './keeping/storage-errors.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
 export interface GetParts {
   readonly selfId: string
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly lookAgain: (key: FileKey) => Promise<boolean>
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
@@ -39,6 +43,15 @@ export function createGet(parts: GetParts) {
     if (parts.lock.isHeld(keyName(key))) (await parts.lock.acquire(keyName(key)))()
     const row = store.find(key)
     return row !== undefined && row.expiresAtMs > now() ? row : undefined
+  }
+
+  /** That it leads elsewhere is told; that it is gone is found when the file is opened. */
+  async function checkFolder(row: SharedFileRow): Promise<void> {
+    await parts.folders
+      .enter(folderOf(parts.layout, row), async () => undefined)
+      .catch(error => {
+        if (!isMissing(error)) throw asDiskFailure(error, [{ setting: 'shared_files.path', path: parts.layout.root }])
+      })
   }
 
   async function relay(hop: Hop, key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>) {
@@ -86,6 +99,7 @@ export function createGet(parts: GetParts) {
     const row = step.kind === 'here' || found?.via === relaysOnTheWay(key.target, topology()) ? found : undefined
     checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
     if (row !== undefined) {
+      await checkFolder(row)
       const isCurrent = () => isSame(row, store.find(key))
       return { ...keptFile(parts.layout, row), isCurrent, lookAgain: () => parts.lookAgain(row) }
     }

@@ -93,7 +93,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   })
   const head = createHead({ ...way, store, cache, outbox, health, handedDown, wakeOutbox: worker.pump })
   const purgeParts = { layout, folders, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
-  const get = createGet({ ...way, layout, lookAgain: key => lookAgain(purgeParts, key), store, lock })
+  const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), store, lock })
   const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: worker.pump })
 
   /** Remembers what has to end before the relay may stop. */
@@ -160,7 +160,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       return purging
     },
     async recover() {
-      await recoverSharedFiles({ layout, files: store, outbox: outboxStore, placement, quota, lost, logger })
+      await recoverSharedFiles({ layout, folders, files: store, outbox: outboxStore, placement, quota, lost, logger })
       await upkeep.lookAtFirst()
     },
     start() {

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { constants, existsSync, renameSync, rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeSubfolder } from '../storage/folders/make-subfolder.js'
@@ -9,6 +9,7 @@ import { formatCertificate } from '../values/keys/pem.js'
 import { TreeDigest } from './tree-digest.js'
 import { type TreeEntry, TreeLinesError } from './tree-lines.js'
 
+const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
 const LIST = 'nodeslist.json'
 const CERTIFICATES = 'allnodescerts.pem'
 /** Being written. */
@@ -101,7 +102,7 @@ class TextFile {
   ) {}
 
   static async create(file: string, maxBytes: number): Promise<TextFile> {
-    return new TextFile(await open(file, 'w', 0o640), file, maxBytes)
+    return new TextFile(await open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o640), file, maxBytes)
   }
 
   async write(text: string): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, chmod, copyFile, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { relayCertificateWarnings } from '../../src/cli/checks/certificate-warnings.js'
@@ -79,6 +79,28 @@ test('each file of a relay that others could read or change is warned of, by its
     const found = warnings.filter(warning => warning.startsWith(`${key} `) && warning.includes('has mode 0666'))
     assert.equal(found.length, 1, `${key}: ${warnings.join('\n')}`)
   }
+})
+
+test('folders in which others may write are warned of, by their setting', async t => {
+  const folder = await makeRelayFolder(t)
+  const config = loadConfig(folder)
+  const { storage, sharedFiles } = config
+  for (const path of [storage.path, sharedFiles.path]) {
+    await mkdir(path, { recursive: true })
+    await chmod(path, 0o777)
+  }
+  const { warnings } = await checkRelayStart(config)
+  for (const [key, path] of [
+    ['storage.path', storage.path],
+    ['shared_files.path', sharedFiles.path]
+  ]) {
+    const says = `${key} ${path} is open to every user of this machine, who may put files there; chmod o-w ${path}`
+    assert.ok(warnings.includes(says), warnings.join('\n'))
+  }
+  const agent = loadAgentConfig(await makeAgentFolder(t))
+  await mkdir(agent.storage.path, { recursive: true })
+  await chmod(agent.storage.path, 0o777)
+  assert.match((await checkAgentStart(agent)).warnings.join('\n'), /^storage\.path \S+ is open to every user/m)
 })
 
 test('a configuration with a password in it is for nobody else to read', async t => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
@@ -84,6 +84,23 @@ test('folders of the relay that vanish while it runs are made again, or named in
     assert.equal((await ask(root, kept.path)).text, 'was there before')
     await assertServes(tree, root, 'n1', 'n2')
   })
+
+  await t.test(
+    'a link in the place of a folder of a node: 503 that names it, and nothing is written where it leads',
+    async () => {
+      const [files, elsewhere] = [join(sharedFilesPath, 'n1/files'), join(tree.folder, 'elsewhere')]
+      await mkdir(join(elsewhere, 'root'), { recursive: true })
+      await rename(files, `${files}.away`)
+      await symlink(elsewhere, files)
+      const refused = await put(signContent('n1', tree.member('n1'), 'led', 'content'))
+      assert.equal(refused.status, 503, refused.text)
+      assert.match(refused.text, /shared_files\.path \(\S+\): \S+n1\/files is a symbolic link, and has to be a folder/)
+      assert.deepEqual(readdirSync(elsewhere), ['root'])
+      await rm(files)
+      await rename(`${files}.away`, files)
+      assert.equal((await put(signContent('n1', tree.member('n1'), 'led', 'content'))).status, 200)
+    }
+  )
 
   await t.test('a file in the place of a folder within storage.path is named, until it is gone', async () => {
     const runs = join(storagePath, 'runs')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DiskWatch } from '../../src/relay/disk-watch.js'
@@ -20,4 +20,14 @@ test('a file in the place of a folder of the relay is named; one that is missing
     await mkdir(inner)
     assert.equal(await disks.problem(), undefined)
   }
+})
+
+test('a link that has the name of the probe is taken away, and nothing is written where it leads', async t => {
+  const path = await temporaryFolder(t)
+  const file = join(path, 'file')
+  await writeFile(file, 'content')
+  await symlink(file, join(path, '.probe~'))
+  const disks = new DiskWatch([{ setting: 'storage.path', path }], -1)
+  for (const _ of ['with the link', 'without']) assert.equal(await disks.problem(), undefined)
+  assert.equal(await readFile(file, 'utf8'), 'content')
 })

@@ -84,6 +84,10 @@ test('what is no lock in the place of one is named, and may be removed', async t
   mkdirSync(lock)
   assert.throws(() => takeFolders('node-1', [folder]), said('is a folder'))
   rmSync(lock, { recursive: true })
+  symlinkSync(join(path, 'made-by-following'), lock)
+  assert.throws(() => takeFolders('node-1', [folder]), said('is a symbolic link'))
+  assert.ok(!existsSync(join(path, 'made-by-following')))
+  rmSync(lock)
   takeFolders('node-1', [folder])()
 })
 

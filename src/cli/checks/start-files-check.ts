@@ -14,6 +14,7 @@ import { parseClientTokens } from '../../values/keys/client-token-rules.js'
 import { privateKeyIn } from './certificate-pair.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
+import { openStorageWarnings } from './open-folders.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
 import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
 
@@ -57,7 +58,10 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
-    ...(await exposureWarnings(privateFilesOfRelay(config)))
+    ...(await exposureWarnings(privateFilesOfRelay(config))),
+    ...openStorageWarnings({ setting: 'storage.path', path: storage.path }, [
+      { setting: 'shared_files.path', path: sharedFiles.path }
+    ])
   ]
   return { problems, warnings }
 }
@@ -86,7 +90,8 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
     ...(await agentCertificateWarnings(config)),
-    ...(await exposureWarnings(privateFilesOfAgent(config)))
+    ...(await exposureWarnings(privateFilesOfAgent(config))),
+    ...openStorageWarnings({ setting: 'storage.path', path: config.storage.path })
   ]
   return { problems, warnings }
 }

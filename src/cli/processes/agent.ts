@@ -5,6 +5,7 @@ import { askStop, isStopAsked, leaveStopSignals, stopAsked } from '../../process
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
+import { openFolderWarnings } from '../checks/open-folders.js'
 import { findServiceManager } from './service-manager.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
@@ -81,6 +82,8 @@ async function serve(config: AgentConfig): Promise<number> {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const warnings = await certificates.agentCertificateWarnings(config)
     for (const problem of warnings) logger.warn({ problem }, 'a certificate is of no use')
+    const written = [{ setting: 'storage.path', path: config.storage.path }]
+    for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'others may write there')
     const manager = findServiceManager(logger)
     if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
     const agent = await startAgent({ config, logger })

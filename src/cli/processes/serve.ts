@@ -15,6 +15,7 @@ import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
+import { openFolderWarnings } from '../checks/open-folders.js'
 import { findServiceManager } from './service-manager.js'
 
 /** Exit codes (contract, "Configuration"). */
@@ -119,6 +120,7 @@ async function serve(config: Config): Promise<number> {
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
   const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
   for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'a certificate is of no use')
+  for (const problem of openFolderWarnings(writtenFolders(config))) logger.warn({ problem }, 'others may write there')
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({

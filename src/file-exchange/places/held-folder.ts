@@ -6,8 +6,6 @@ import { errorCode } from '../../values/failures/system-error.js'
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
-/** Of a folder: only the owner of a file in it, and the folder's, can rename or remove that. Node has no name for it. */
-export const STICKY = 0o1000
 const IS_LINUX = process.platform === 'linux'
 
 /**

@@ -1,7 +1,8 @@
 import { constants, type Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import { type HeldFolder, STICKY } from './held-folder.js'
+import { STICKY } from '../../values/files/closed-folder.js'
+import type { HeldFolder } from './held-folder.js'
 import { walkPath } from './path-walk.js'
 import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file.js'
 

@@ -1,8 +1,11 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { noteOrder } from '../../process/bulk-pacing.js'
 import type { Logger } from '../../values/logger.js'
 import type { RunEvent } from '../types.js'
+
+const { O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC, O_WRONLY } = constants
 
 /** What is appended: the log adds number and run. */
 export type NewEvent = Omit<RunEvent, 'seq' | 'run'>
@@ -64,12 +67,12 @@ export class EventLog implements LogSource {
 
   /** Makes the file, for the relay's own user alone. What a crash left under that name is overwritten. */
   static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
-    return new EventLog(path, runId, await open(path, 'w', 0o600), logger)
+    return new EventLog(path, runId, await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600), logger)
   }
 
   /** Goes on with the log of a run that a former process began: `end` is the number and the end of its last event. */
   static async reopen(path: string, runId: string, logger: Logger, end: LogEnd): Promise<EventLog> {
-    const log = new EventLog(path, runId, await open(path, 'r+', 0o600), logger)
+    const log = new EventLog(path, runId, await open(path, O_RDWR | O_NOFOLLOW), logger)
     log.#seq = end.seq
     log.#writtenBytes = end.bytes
     return log

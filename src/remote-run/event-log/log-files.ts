@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +11,7 @@ import type { RunState } from '../types.js'
 import { EventLog, type LogEnd } from './event-log.js'
 import type { LoggedEvents } from './logged-events.js'
 
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
 const SUFFIX = '.ndjson'
 
 /** How much of a log's end is read after a crash. */
@@ -61,7 +62,7 @@ export class RunFiles {
 
   /** As {@link finish}, without the `end`: what a crash tore goes, and no more. */
   async mend(runId: string): Promise<RunEvent[]> {
-    const file = await open(this.path(runId), 'a+', 0o600)
+    const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
     try {
       return await mendTail(file)
     } finally {
@@ -88,7 +89,7 @@ export class RunFiles {
    * @returns the events near the end of the log, oldest first
    */
   async finish(runId: string, outcome: RunState & RunEvent['outcome']): Promise<RunEvent[]> {
-    const file = await open(this.path(runId), 'a+', 0o600)
+    const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
     try {
       const events = await mendTail(file)
       const last = events.at(-1)

@@ -51,7 +51,7 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
   async function keepHere(row: OutboxRow): Promise<void> {
     const file = new IncomingFile(layout, folders, nextSpoolName(), true)
     try {
-      await file.linkTo(outbox.pathOf(row.id))
+      await folders.enter(layout.outbox, at => file.linkTo(`${at}/${row.id}`))
       const via = relaysOnTheWay(row.target, topology())
       const outcome = await placement.place({ ...row, via }, { file, inMemory: undefined }, () =>
         outbox.removeRow(row.id)

@@ -66,13 +66,13 @@ export interface Outbox {
 }
 
 export function createOutbox({ layout, folders, store, commit, syncFolder, lock, quota, now }: OutboxParts): Outbox {
-  const pathOfEntry = (id: string) => join(layout.outbox, id)
-
   async function removeFile(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<void> {
     quota.add(-row.sizeBytes)
-    await unlink(pathOfEntry(row.id)).catch(error => {
-      if (!isMissing(error)) throw error
-    })
+    await folders
+      .enter(layout.outbox, at => unlink(join(at, row.id)))
+      .catch(error => {
+        if (!isMissing(error)) throw error
+      })
   }
 
   async function remove(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<void> {
@@ -90,7 +90,7 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
     async add(record, { file, inMemory }, how, nextAttemptAtMs, error) {
       const id = ulid(now())
       await writeIncoming(file, inMemory)
-      await folders.within(layout.outbox, () => file.moveTo(pathOfEntry(id)))
+      await folders.within(layout.outbox, at => file.moveTo(join(at, id)))
       quota.add(record.sizeBytes)
       try {
         await syncFolder(layout.outbox)
@@ -122,7 +122,7 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
       }
     },
     async hasFile({ id }) {
-      if (await isThere(pathOfEntry(id))) return true
+      if (await isThere(join(layout.outbox, id))) return true
       folders.check()
       return false
     },
@@ -132,7 +132,7 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
       pending: store.countOf(nodeId, 'pending'),
       failed: store.countOf(nodeId, 'failed')
     }),
-    pathOf: pathOfEntry
+    pathOf: id => join(layout.outbox, id)
   }
 }
 

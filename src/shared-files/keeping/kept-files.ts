@@ -1,12 +1,13 @@
 import type { Dirent, Stats } from 'node:fs'
-import { opendir, stat } from 'node:fs/promises'
+import { opendir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { MAX_RELAYS, ON_BEHALF } from '../../storage/folders/folder-kinds.js'
 import type { SharedFileRow } from '../../storage/shared-file-store.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { isFileId, isNodeId } from '../../values/ids.js'
-import { type FileLayout, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
+import { type FileLayout, folderOf, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
+import type { OwnFolders } from './own-folders.js'
 import { isMissing } from './storage-errors.js'
 
 /**
@@ -69,4 +70,20 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
 /** Whether what lies at the place of a file can be what its row says, as far as that shows without reading it. */
 export function isAsKept(found: Stats | undefined, row: Pick<SharedFileRow, 'sizeBytes'>): boolean {
   return found?.isFile() === true && found.size === row.sizeBytes
+}
+
+/** Removes a file and its metadata, as far as they are there. */
+export async function removeKeptFile(folders: OwnFolders, layout: FileLayout, key: PlacedKey): Promise<void> {
+  await unlessMissing(
+    folders.enter(folderOf(layout, key), async at => {
+      await unlessMissing(unlink(`${at}/${key.fileId}`))
+      await unlessMissing(unlink(`${at}/${key.fileId}${METADATA_SUFFIX}`))
+    })
+  )
+}
+
+async function unlessMissing(work: Promise<void>): Promise<void> {
+  await work.catch(error => {
+    if (!isMissing(error)) throw error
+  })
 }

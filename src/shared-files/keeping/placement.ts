@@ -1,15 +1,15 @@
 import { rename } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { Commit } from '../../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Settler } from './deferred-fsync.js'
 import type { FileLayout } from './file-layout.js'
-import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from './file-layout.js'
+import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
 import { type FileRecord, isOlder, type KeptRecord } from './file-record.js'
 import type { HeadCache } from './head-cache.js'
+import { removeKeptFile } from './kept-files.js'
 import type { OwnFolders } from './own-folders.js'
 import type { Quota } from './quota.js'
 import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './spool-file.js'
@@ -66,21 +66,21 @@ export function createPlacement(parts: PlacementParts): Placement {
   async function makeFolder(key: PlacedKey): Promise<void> {
     const folder = folderOf(layout, key)
     if (known.has(folder)) return
-    folders.check() // `recursive` would make all of them
-    const isNew = (await mkdir(folder, { recursive: true })) !== undefined
-    if (isNew) settler.addNewFolder(key)
+    if (await folders.make(folder)) settler.addNewFolder(key)
     if (known.size >= MAX_KNOWN_FOLDERS) known.clear()
     known.add(folder)
   }
 
   async function moveFile(key: PlacedKey, file: IncomingFile): Promise<void> {
+    const folder = folderOf(layout, key)
+    const move = () => folders.enter(folder, at => file.moveTo(`${at}/${key.fileId}`))
     try {
-      await file.moveTo(pathOf(layout, key))
+      await move()
     } catch (error) {
       if (!isMissing(error)) throw error
-      known.delete(folderOf(layout, key)) // someone removed it
+      known.delete(folder) // someone removed it
       await makeFolder(key)
-      await file.moveTo(pathOf(layout, key))
+      await move()
     }
   }
 
@@ -88,20 +88,18 @@ export function createPlacement(parts: PlacementParts): Placement {
   async function prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
     await Promise.all([
       writeIncoming(file, inMemory),
-      folders.within(layout.incoming, () => writeShortFile(metadataOf(file), storedMetadata(record))),
+      folders.within(layout.incoming, at => writeShortFile(metadataOf(at, file), storedMetadata(record))),
       makeFolder(record)
     ])
     await parts.syncFolder(layout.incoming)
   }
 
-  function metadataOf(file: IncomingFile): string {
-    return join(layout.incoming, file.name + METADATA_SUFFIX)
-  }
-
-  async function removeFiles(key: PlacedKey): Promise<void> {
-    const path = pathOf(layout, key)
-    await rm(path, { force: true })
-    await rm(path + METADATA_SUFFIX, { force: true })
+  /** Brings a file from `.incoming~` to a name beside a kept one. */
+  async function putBeside(key: PlacedKey, name: string, suffix: string): Promise<void> {
+    const to = (at: string) => `${at}/${key.fileId}${suffix}`
+    await folders.enter(folderOf(layout, key), at =>
+      folders.enter(layout.incoming, from => renameFile(`${from}/${name}${suffix}`, to(at)))
+    )
   }
 
   async function undo(key: FileKey, before: SharedFileRow | undefined): Promise<void> {
@@ -129,13 +127,13 @@ export function createPlacement(parts: PlacementParts): Placement {
           throw error
         })
       } catch (error) {
-        await rm(metadataOf(file), { force: true })
+        await folders.enter(layout.incoming, at => rm(metadataOf(at, file), { force: true })).catch(() => undefined)
         throw error
       }
       // From here on the row stands for the file; were this to fail, the next start would repeat it.
-      await renameFile(metadataOf(file), pathOf(layout, record) + METADATA_SUFFIX)
+      await putBeside(record, file.name, METADATA_SUFFIX)
       // Left there by a crash, reconciliation finds that its row says another place.
-      if (before !== undefined && before.via !== record.via) await removeFiles(before)
+      if (before !== undefined && before.via !== record.via) await removeKeptFile(folders, layout, before)
       cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
       quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
       parts.onStored(record.sizeBytes, record)
@@ -146,7 +144,7 @@ export function createPlacement(parts: PlacementParts): Placement {
     async removeKept(key) {
       const row = store.find(key)
       if (row === undefined) return
-      await removeFiles(row)
+      await removeKeptFile(folders, layout, row)
       await commit(() => void store.remove(row))
       cache.forget(keyName(row))
       quota.add(-row.sizeBytes)
@@ -154,14 +152,18 @@ export function createPlacement(parts: PlacementParts): Placement {
 
     async redo(row) {
       await makeFolder(row)
-      const path = pathOf(layout, row)
-      await renameFile(join(layout.incoming, row.spool ?? ''), path).catch(error => {
+      const spool = row.spool ?? ''
+      await putBeside(row, spool, '').catch(error => {
         if (!isMissing(error)) throw error // it was moved before the crash
       })
-      const metadataFile = join(layout.incoming, `${row.spool}${METADATA_SUFFIX}`)
-      await writeShortFile(metadataFile, storedMetadata(row))
-      await renameFile(metadataFile, path + METADATA_SUFFIX)
-      await settler.add(row.spool ?? '', folderOf(layout, row))
+      const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(row))
+      await folders.enter(layout.incoming, write)
+      await putBeside(row, spool, METADATA_SUFFIX)
+      await settler.add(spool, folderOf(layout, row))
     }
   }
+}
+
+function metadataOf(at: string, { name }: IncomingFile): string {
+  return `${at}/${name}${METADATA_SUFFIX}`
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
+import { closeSync, constants, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { FileLayout } from './file-layout.js'
@@ -15,6 +15,7 @@ const renameFile = promisify(rename)
 const removeFile = promisify(unlink)
 const linkFile = promisify(link)
 
+const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
 const FILE_MODE = 0o640
 
 /** The kernel is told to begin writing each time this much has come, so that the last sync finds little left to do. */
@@ -29,6 +30,7 @@ export function createSpoolNames(): () => string {
 
 /** A file in `.incoming~`, from its first byte until it is moved to where it belongs, or discarded. */
 export class IncomingFile {
+  /** To read it again. */
   readonly path: string
   readonly #incoming: string
   #fd: number | undefined
@@ -68,15 +70,15 @@ export class IncomingFile {
     this.#close()
   }
 
-  /** Makes this a further name of a file that is on disk already, durably. */
+  /** Makes this a further name of a file that is on disk already, durably. @param path in a folder that was entered */
   async linkTo(path: string): Promise<void> {
-    await this.folders.within(this.#incoming, () => linkFile(path, this.path))
+    await this.folders.within(this.#incoming, at => linkFile(path, join(at, this.name)))
     this.#isLinked = true
     this.#isOnDisk = true
   }
 
   async moveTo(path: string): Promise<void> {
-    await renameFile(this.path, path)
+    await this.folders.enter(this.#incoming, at => renameFile(join(at, this.name), path))
     this.#isOnDisk = false
   }
 
@@ -86,13 +88,15 @@ export class IncomingFile {
     this.#close()
     if (!this.#isOnDisk) return
     this.#isOnDisk = false
-    await removeFile(this.path).catch(error => {
-      if (!isMissing(error)) throw error
-    })
+    await this.folders
+      .enter(this.#incoming, at => removeFile(join(at, this.name)))
+      .catch(error => {
+        if (!isMissing(error)) throw error
+      })
   }
 
   async #open(): Promise<number> {
-    const fd = await this.folders.within(this.#incoming, () => openFile(this.path, 'wx', FILE_MODE))
+    const fd = await this.folders.within(this.#incoming, at => openFile(join(at, this.name), 'wx', FILE_MODE))
     this.#isOnDisk = true
     return fd
   }
@@ -127,9 +131,9 @@ export async function writeIncoming(file: IncomingFile, inMemory: Buffer | undef
   await file.finish()
 }
 
-/** Writes a short file without waiting for the disk. */
+/** Writes a short file without waiting for the disk. @param path in a folder that was entered */
 export async function writeShortFile(path: string, text: string): Promise<void> {
-  const fd = await openFile(path, 'w', FILE_MODE)
+  const fd = await openFile(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, FILE_MODE)
   try {
     await writeAll(fd, [Buffer.from(text)])
   } finally {

@@ -1,17 +1,19 @@
-import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rename } from 'node:fs/promises'
 import type { Commit } from '../../storage/group-commit.js'
 import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
-import { type FileLayout, keyName, METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
+import { type FileLayout, folderOf, keyName, METADATA_SUFFIX } from '../keeping/file-layout.js'
 import type { HeadCache } from '../keeping/head-cache.js'
 import type { KeyLock } from '../keeping/key-lock.js'
+import type { OwnFolders } from '../keeping/own-folders.js'
 import { storedMetadata } from '../keeping/placement.js'
+import { writeShortFile } from '../keeping/spool-file.js'
 
 /** A file that was stored so much later than now was stored before the clock was set back. */
 const AHEAD_MS = 60_000
 
 export interface DatingParts {
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly store: SharedFileStore
   readonly commit: Commit
   readonly lock: KeyLock
@@ -43,20 +45,27 @@ export function isStoredAhead({ storedAtMs }: SharedFileRow, nowMs: number): boo
   return storedAtMs > nowMs + AHEAD_MS
 }
 
-async function dateRow({ layout, store, commit, cache, now }: DatingParts, row: SharedFileRow): Promise<void> {
+async function dateRow(parts: DatingParts, row: SharedFileRow): Promise<void> {
+  const { store, commit, cache, now } = parts
   const storedAtMs = now()
   const ttlMs = row.expiresAtMs - row.storedAtMs
   // someone else may have given the file a date, which says nothing of its time to live
   const dated = { ...row, storedAtMs, expiresAtMs: ttlMs > 0 ? storedAtMs + ttlMs : row.expiresAtMs }
-  await writeMetadata(layout, dated)
+  await writeMetadata(parts, dated)
   await commit(() => store.put(dated))
   cache.forget(keyName(row))
 }
 
 /** Puts the metadata of a row in place, beside its file. */
-export async function writeMetadata(layout: FileLayout, row: SharedFileRow): Promise<void> {
-  const path = pathOf(layout, row) + METADATA_SUFFIX
-  const temporary = join(layout.incoming, `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`)
-  await writeFile(temporary, storedMetadata(row), { mode: 0o640 })
-  await rename(temporary, path)
+export async function writeMetadata(
+  { layout, folders }: Pick<DatingParts, 'layout' | 'folders'>,
+  row: SharedFileRow
+): Promise<void> {
+  const temporary = `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`
+  await folders.enter(folderOf(layout, row), at =>
+    folders.within(layout.incoming, async from => {
+      await writeShortFile(`${from}/${temporary}`, storedMetadata(row))
+      await rename(`${from}/${temporary}`, `${at}/${row.fileId}${METADATA_SUFFIX}`)
+    })
+  )
 }

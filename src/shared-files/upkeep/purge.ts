@@ -1,4 +1,3 @@
-import { unlink } from 'node:fs/promises'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Commit } from '../../storage/group-commit.js'
 import type { OutboxStore } from '../../storage/outbox-store.js'
@@ -6,12 +5,12 @@ import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-s
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import type { Outbox } from '../forwarding/outbox.js'
-import { type FileLayout, keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from '../keeping/file-layout.js'
+import { type FileLayout, keyName, type PlacedKey, pathOf } from '../keeping/file-layout.js'
 import type { HeadCache } from '../keeping/head-cache.js'
+import { removeKeptFile } from '../keeping/kept-files.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Quota } from '../keeping/quota.js'
-import { isMissing } from '../keeping/storage-errors.js'
 
 /** Rows of one step: what SQLite does for so many takes about a millisecond. */
 const STEP = 64
@@ -89,22 +88,14 @@ export async function forgetRows({ store, commit, cache, quota }: PurgeParts, ro
 }
 
 /** The file and its metadata. @returns whether neither is there any more; else it is logged why */
-export async function removeFiles({ layout, logger }: PurgeParts, key: PlacedKey): Promise<boolean> {
-  const path = pathOf(layout, key)
+export async function removeFiles({ layout, folders, logger }: PurgeParts, key: PlacedKey): Promise<boolean> {
   try {
-    await removeFile(path)
-    await removeFile(path + METADATA_SUFFIX)
+    await removeKeptFile(folders, layout, key)
     return true
   } catch (error) {
-    logger.warn({ err: error, path }, 'cannot remove a shared file')
+    logger.warn({ err: error, path: pathOf(layout, key) }, 'cannot remove a shared file')
     return false
   }
-}
-
-async function removeFile(path: string): Promise<void> {
-  await unlink(path).catch(error => {
-    if (!isMissing(error)) throw error
-  })
 }
 
 export async function filterAsync<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<T[]> {

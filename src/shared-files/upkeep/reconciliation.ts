@@ -71,7 +71,7 @@ async function look(parts: PurgeParts, key: PlacedKey): Promise<Outcome> {
     const difference = await compare(parts, current)
     if (difference === 'same') return 'fine'
     if (difference === 'changed') return await judge(parts, current)
-    await writeMetadata(parts.layout, current)
+    await writeMetadata(parts, current)
     return 'repaired'
   } finally {
     release()

@@ -1,10 +1,10 @@
-import { lstat, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
 import type { OutboxStore } from '../../storage/outbox-store.js'
 import type { SharedFileStore } from '../../storage/shared-file-store.js'
 import type { Logger } from '../../values/logger.js'
 import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
+import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Placement } from '../keeping/placement.js'
 import type { Quota } from '../keeping/quota.js'
 import type { LostCounter } from './lost-files.js'
@@ -13,6 +13,7 @@ const MAX_NAMED = 20
 
 export interface RecoveryParts {
   readonly layout: FileLayout
+  readonly folders: OwnFolders
   readonly files: SharedFileStore
   readonly outbox: OutboxStore
   readonly placement: Placement
@@ -29,19 +30,23 @@ export interface RecoveryParts {
  * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
-  const { layout, files, outbox, logger } = parts
+  const { layout, folders, files, outbox, logger } = parts
   const recorded = files.totals().count + outbox.totals().count
   if (recorded > 0) await checkHasFolders(layout, recorded)
-  await makeFolder(layout.incoming)
-  await makeFolder(layout.outbox)
+  // Not through a link that somebody has put there: what is left over in these folders is removed.
+  await folders.make(layout.incoming)
+  await folders.make(layout.outbox)
   const placing = files.placing()
   for (const row of placing) await parts.placement.redo(row)
-  const { whole, torn } = await sortIncoming(layout, recorded === 0)
-  for (const name of torn) await rm(join(layout.incoming, name), { recursive: true, force: true })
+  const { whole, torn } = await folders.enter(layout.incoming, async at => {
+    const sorted = await sortIncoming(at, recorded === 0)
+    for (const name of sorted.torn) await rm(join(at, name), { recursive: true, force: true })
+    return sorted
+  })
   const waiting = new Set(outbox.ids())
-  const unknown = (await readdir(layout.outbox)).filter(name => !waiting.has(name))
-  await keepLost(layout, layout.incoming, whole)
-  await keepLost(layout, layout.outbox, unknown)
+  const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
+  await keepLost(parts, layout.incoming, whole)
+  await keepLost(parts, layout.outbox, unknown)
   parts.quota.add(files.totals().bytes + outbox.totals().bytes)
   if (placing.length + torn.length > 0) {
     logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
@@ -66,18 +71,8 @@ async function checkHasFolders({ root, incoming, outbox }: FileLayout, recorded:
   )
 }
 
-/** Not through a link that somebody has put there: what is left over in these folders is removed. */
-async function makeFolder(path: string): Promise<void> {
-  await makeSubfolder(path)
-  if ((await lstat(path)).isDirectory()) return
-  throw new Error(`${path} is a symbolic link, and has to be a folder: remove the link, or move the folder back`)
-}
-
 /** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */
-async function sortIncoming(
-  { incoming }: FileLayout,
-  mayBeLost: boolean
-): Promise<{ whole: string[]; torn: string[] }> {
+async function sortIncoming(incoming: string, mayBeLost: boolean): Promise<{ whole: string[]; torn: string[] }> {
   const left = await readdir(incoming)
   const names = new Set(left)
   const hasOther = (name: string) =>
@@ -89,14 +84,16 @@ async function sortIncoming(
 }
 
 /** Under the name that it had; one that is there from before stays. */
-async function keepLost(layout: FileLayout, folder: string, names: readonly string[]): Promise<void> {
+async function keepLost({ layout, folders }: RecoveryParts, folder: string, names: readonly string[]): Promise<void> {
   if (names.length === 0) return
-  await makeSubfolder(layout.lost, 0o750)
-  const taken = new Set(await readdir(layout.lost))
-  for (const name of names) {
-    let to = name
-    for (let number = 2; taken.has(to); number += 1) to = `${name}~${number}`
-    taken.add(to)
-    await rename(join(folder, name), join(layout.lost, to))
-  }
+  await folders.make(layout.lost, 0o750)
+  await folders.enter(layout.lost, async lost => {
+    const taken = new Set(await readdir(lost))
+    for (const name of names) {
+      let to = name
+      for (let number = 2; taken.has(to); number += 1) to = `${name}~${number}`
+      taken.add(to)
+      await folders.enter(folder, at => rename(join(at, name), join(lost, to)))
+    }
+  })
 }

@@ -7,7 +7,7 @@ import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import type { Outbox } from '../forwarding/outbox.js'
-import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
+import { type FileLayout, folderOf, keyName } from '../keeping/file-layout.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Placement } from '../keeping/placement.js'
@@ -69,7 +69,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
     try {
       const row = store.find(seen)
       if (row === undefined || row.storedAtMs !== seen.storedAtMs) return false
-      await file.linkTo(pathOf(layout, row))
+      await parts.folders.enter(folderOf(layout, row), at => file.linkTo(`${at}/${row.fileId}`))
       const bytes = { file, inMemory: undefined }
       if (belongs.kind === 'at') return (await placement.place({ ...row, via: belongs.via }, bytes)) === 'stored'
       const keyHash = sourceKeyHash(row.source, topology(), undefined)

@@ -52,6 +52,7 @@ export function createUpkeep(parts: UpkeepParts): Upkeep {
     async purge(signal) {
       await compared // or it would go by the row of a file that was replaced meanwhile
       const began = performance.now()
+      parts.folders.forget() // owners and modes may have been changed
       const both = AbortSignal.any([signal, stopping])
       const files = await purgeExpired(parts, both)
       await dropRowsWithoutFile(parts, both, { isCompared: true })

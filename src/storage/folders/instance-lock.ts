@@ -57,6 +57,8 @@ function makePrivate(file: string): void {
     if (errorCode(error) !== 'EEXIST') throw error
     // by its name: to close one that this process has locked would give back its lock
     const found = lstatSync(file, { throwIfNoEntry: false })
+    // SQLite would follow a link, and make the file that it leads to
+    if (found?.isSymbolicLink() === true) throw Object.assign(new Error(`${file} is a link`), { code: 'ELOOP' })
     if (found?.isFile() === true && (found.mode & 0o777) !== LOCK_MODE) setMode(file)
   }
 }
@@ -71,8 +73,18 @@ function setMode(file: string): void {
 
 /** What stands where the lock belongs, if it is none: nothing is ever kept in it. */
 function obstacleToLock(file: string, error: unknown): string | undefined {
-  const what = isFolder(file) ? 'is a folder' : isDamage(error) ? 'is no lock' : undefined
+  const what = isLink(file)
+    ? 'is a symbolic link'
+    : isFolder(file)
+      ? 'is a folder'
+      : isDamage(error)
+        ? 'is no lock'
+        : undefined
   return what === undefined ? undefined : `${file} ${what}: remove it, it is made anew at the start`
+}
+
+function isLink(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
 
 /** What a disk refuses is told in the words for disks; what else is in the way is told by who makes the folder. */

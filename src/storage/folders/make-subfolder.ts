@@ -1,13 +1,23 @@
-import { mkdir } from 'node:fs/promises'
+import { lstat, mkdir } from 'node:fs/promises'
+import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode } from '../../values/failures/system-error.js'
+
+const ROOT = 0
 
 /**
  * Makes a folder of the relay's own where it is missing, and never the one above it, which the configuration names: when
  * that is not there its disk may not be mounted, and what is stored now would be gone once it is.
  * @throws ENOENT when the folder above is missing
+ * @throws {RelayError} STORAGE_UNUSABLE when another user has put a link there
  */
-export async function makeSubfolder(path: string, mode = 0o777): Promise<void> {
+export async function makeSubfolder(path: string, mode = 0o777, euid = process.geteuid?.()): Promise<void> {
   await mkdir(path, mode).catch((error: unknown) => {
     if (errorCode(error) !== 'EEXIST') throw error
   })
+  const found = await lstat(path)
+  if (!found.isSymbolicLink() || found.uid === ROOT || found.uid === euid) return
+  throw new RelayError(
+    'STORAGE_UNUSABLE',
+    `${path} is a symbolic link of user ${found.uid}, and is not followed; remove it`
+  )
 }

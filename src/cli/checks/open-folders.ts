@@ -1,0 +1,37 @@
+import { constants, type Stats, statSync } from 'node:fs'
+
+const { S_IWGRP, S_IWOTH } = constants
+const ROOT = 0
+
+/** A folder in which a relay or an agent writes, by the setting that names it. */
+interface WrittenFolder {
+  readonly setting: string
+  readonly path: string
+}
+
+/**
+ * @param user whose process it is, or will be
+ * @returns a warning for each folder in which others may write: they can remove and replace what is there. None for what is not there
+ */
+export function openFolderWarnings(folders: readonly WrittenFolder[], user = process.geteuid?.()): string[] {
+  return folders.flatMap(({ setting, path }) => {
+    const found = statSync(path, { throwIfNoEntry: false })
+    const problem = found === undefined ? undefined : openness(found, user)
+    return problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}`]
+  })
+}
+
+/** As {@link openFolderWarnings}, for the user whose folder `storage.path` is: who checks is not always who runs it. */
+export function openStorageWarnings(storage: WrittenFolder, others: readonly WrittenFolder[] = []): string[] {
+  const owner = statSync(storage.path, { throwIfNoEntry: false })?.uid
+  return openFolderWarnings([storage, ...others], owner)
+}
+
+/** @returns what is wrong, and what mends it */
+function openness({ uid, gid, mode }: Stats, user: number | undefined): [string, string] | undefined {
+  if (uid !== ROOT && uid !== user)
+    return [`belongs to user ${uid}, who may change what is there`, `chown ${user ?? ROOT}`]
+  if ((mode & S_IWOTH) !== 0) return ['is open to every user of this machine, who may put files there', 'chmod o-w']
+  if (uid !== ROOT || (mode & S_IWGRP) === 0) return undefined // a user's own group is theirs
+  return [`is open to group ${gid}, who may change what is there`, 'chmod g-w']
+}
