@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { buildAgentApp } from '../api/agent-app.js'
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import { loadAgentConfig } from '../config/agent/agent-loader.js'
+import { NO_REVOCATIONS } from '../hops/revocations.js'
 import { Dialer } from '../links/lower/dialer.js'
 import { LowerEnd } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
@@ -22,6 +23,7 @@ import { FileWork } from './file-scheduler.js'
 import { liveConfig } from './live-config.js'
 import { handshakeOf, upperOf } from './policy-server-endpoint.js'
 import { createFollowing, movedTo } from './policy-server-failover.js'
+import { openRevocations } from './revocations.js'
 
 export interface AgentOptions {
   readonly config: AgentConfig
@@ -48,6 +50,8 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await upperOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
   await warnWithoutMaskingAddon(logger)
+  const book = await openRevocations(config, logger)
+  const revocations = book ?? NO_REVOCATIONS
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const stopping = new AbortController()
   const startedAtMs = Date.now()
@@ -62,18 +66,19 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   })
   const following = createFollowing(config, moveUpstream, signal => keeper.ask(signal), logger)
   const dialer: Dialer = new Dialer({
-    upper: () => upperOf(movedTo(config, following?.address)),
+    upper: async () => ({ ...(await upperOf(movedTo(config, following?.address))), revocations }),
     handshake: () => handshakeOf(config),
     end,
     follower: following,
     logger
   })
-  const files = new FileWork({ config, link: dialer, logger })
-  const keeper = keepCertificate(config, dialer, logger)
+  const files = new FileWork({ config, link: dialer, revocations, logger })
+  const keeper = keepCertificate(config, dialer, revocations, logger)
   const app = await buildAgentApp({
     storage: { setting: 'storage.path', path: config.storage.path },
     services: {
       remoteRuns,
+      revocations: book,
       stopping: stopping.signal,
       isFromAbove: request => end.isFromAbove(request),
       takesOrders: () => !isStopping,

@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
+import type { Revocations } from '../hops/revocations.js'
 import { answerFromJson } from '../membership/join-form.js'
 import { CertificateKeeper } from '../membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../membership/types.js'
+import type { RelayClient } from '../relay-client/relay-client.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
 import type { Logger } from '../values/logger.js'
@@ -11,12 +13,17 @@ import { isoTime } from '../values/time/iso-time.js'
 import { connectPolicyServer } from './policy-server-client.js'
 
 /** Renews the agent's certificate, if it came from the root of the tree. Links read it from its file as they open. */
-export function keepCertificate(config: AgentConfig, link: LinkToUpper, logger: Logger): CertificateKeeper {
+export function keepCertificate(
+  config: AgentConfig,
+  link: LinkToUpper,
+  revocations: Revocations,
+  logger: Logger
+): CertificateKeeper {
   const { certificateFile, keyFile } = config
   return new CertificateKeeper({
     certificateFile,
     keyFile,
-    renew: (request, signal) => renew(config, link, request, signal),
+    renew: async (request, signal) => renew(await connectPolicyServer(config, link, revocations), request, signal),
     logger
   })
 }
@@ -31,13 +38,8 @@ export function certificateEnd(certificateFile: string): { readonly certificate_
   }
 }
 
-async function renew(
-  config: AgentConfig,
-  link: LinkToUpper,
-  request: Buffer,
-  signal: AbortSignal
-): Promise<JoinAnswer> {
-  const client = await connectPolicyServer(config, link)
+/** @param client is closed */
+async function renew(client: RelayClient, request: Buffer, signal: AbortSignal): Promise<JoinAnswer> {
   try {
     const value = await client.json({
       method: 'POST',

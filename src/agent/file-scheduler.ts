@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
+import type { Revocations } from '../hops/revocations.js'
 import type { RelayClient } from '../relay-client/relay-client.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
@@ -14,6 +15,7 @@ import type { Receiver } from './receiver.js'
 export interface FileWorkOptions {
   readonly config: AgentConfig
   readonly link: LinkToUpper
+  readonly revocations: Revocations
   readonly logger: Logger
 }
 
@@ -167,7 +169,7 @@ export class FileWork {
   }
 
   async #load(): Promise<Tools> {
-    const { config, link, logger } = this.options
+    const { config, link, revocations, logger } = this.options
     const [{ FileState }, { Receiver }, { Sharer }, { connectPolicyServer }] = await Promise.all([
       import('./file-state.js'),
       import('./receiver.js'),
@@ -177,7 +179,11 @@ export class FileWork {
     const state = await FileState.open(config.storage.path)
     const receiver = new Receiver({ config, state, logger })
     this.#loadedReceiver = receiver
-    return { receiver, sharer: new Sharer({ config, state, logger }), connect: () => connectPolicyServer(config, link) }
+    return {
+      receiver,
+      sharer: new Sharer({ config, state, logger }),
+      connect: () => connectPolicyServer(config, link, revocations)
+    }
   }
 
   /** The folder, since a file that is replaced is another one to the system. */

@@ -1,6 +1,10 @@
+import type { ConnectionOptions } from 'node:tls'
 import type { AgentConfig } from '../config/agent/agent-config.js'
+import { WrongCertificateError } from '../hops/connection-errors.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import { identityCheck } from '../hops/peer-identity.js'
+import { fingerprint } from '../hops/peer-trust.js'
+import type { Revocations } from '../hops/revocations.js'
 import { createRelayClient, type RelayClient } from '../relay-client/relay-client.js'
 import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
 import { httpProxyFor } from '../values/network/http-proxy.js'
@@ -13,7 +17,11 @@ const TUNNEL_LIMIT_MS = 10_000
  * The policy server's API, by HTTPS of our own: files are asked for, where a link takes orders. It goes through the
  * same proxy as the link, and shows the link's secret. Closed by the caller.
  */
-export async function connectPolicyServer(config: AgentConfig, link: LinkToUpper): Promise<RelayClient> {
+export async function connectPolicyServer(
+  config: AgentConfig,
+  link: LinkToUpper,
+  revocations: Revocations
+): Promise<RelayClient> {
   const { ca, pins, cert, key } = await readPolicyServerFiles(config)
   const { host, nodeId } = config.upstream
   const server = `https://${addressOf(config)}`
@@ -27,7 +35,7 @@ export async function connectPolicyServer(config: AgentConfig, link: LinkToUpper
       cert,
       key,
       pin: pins,
-      checkServerIdentity: identityCheck(host, nodeId)
+      checkServerIdentity: unlessRevoked(identityCheck(host, nodeId), revocations)
     },
     ...(proxy === undefined ? {} : { through: connect => throughProxy(connect, proxy, TUNNEL_LIMIT_MS) }),
     headers: () => {
@@ -35,4 +43,14 @@ export async function connectPolicyServer(config: AgentConfig, link: LinkToUpper
       return secret === undefined ? {} : { [LINK_SECRET_HEADER]: secret }
     }
   })
+}
+
+type IdentityCheck = NonNullable<ConnectionOptions['checkServerIdentity']>
+
+/** Sessions are never resumed: it is asked for each connection. */
+function unlessRevoked(check: IdentityCheck, revocations: Revocations): IdentityCheck {
+  return (host, certificate) => {
+    const why = revocations.whyRevoked(fingerprint(certificate.raw))
+    return why === undefined ? check(host, certificate) : new WrongCertificateError(why)
+  }
 }

@@ -15,6 +15,7 @@ import { createRequestLog } from './request-log.js'
 import { nodeStateRoutes } from './routes/node-state.js'
 import { noticeRoutes } from './routes/notice.js'
 import { remoteRunRoutes } from './routes/remote-run.js'
+import { revocationNoticeRoutes } from './routes/revocations.js'
 import { runRoutes } from './routes/runs.js'
 import type { Services } from './services.js'
 
@@ -23,7 +24,7 @@ const MAX_FORM_BYTES = 64 * 1024
 const FORM_LIMIT_MS = 30_000
 
 /** What an agent's routes use. */
-export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' | 'isFromAbove'> {
+export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' | 'isFromAbove' | 'revocations'> {
   /** False once the agent is stopping: what runs may end, and nothing new begins. */
   readonly takesOrders: () => boolean
   /** A file for this node has come to its policy server. */
@@ -59,6 +60,7 @@ const agentApi: FastifyPluginAsync<Omit<AgentAppOptions, 'storage'>> = async (ap
   await app.register(runRoutes, { services })
   await app.register(noticeRoutes, { services })
   await app.register(nodeStateRoutes, { services })
+  await app.register(revocationNoticeRoutes, { services })
 }
 
 function admitPolicyServer(app: FastifyInstance, { isFromAbove, takesOrders }: AgentServices): void {

@@ -26,6 +26,7 @@ import { nodeRoutes } from './routes/nodes.js'
 import { observationRoutes } from './routes/observation.js'
 import { outboxRoutes } from './routes/outbox.js'
 import { remoteRunRoutes } from './routes/remote-run.js'
+import { revocationRoutes } from './routes/revocations.js'
 import { runRoutes } from './routes/runs.js'
 import { sharedFileRoutes } from './routes/shared-files.js'
 import { sharedFolderRoutes } from './routes/shared-folder.js'
@@ -95,6 +96,7 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
   await app.register(joinRoutes, { services })
   await app.register(membershipRoutes, { services })
   await app.register(treeRoutes, { services })
+  await app.register(revocationRoutes, { services })
 }
 
 /** Before anything else of a request is read: who is it, and may they? */

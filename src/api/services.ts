@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
 import type { LinkAdministration } from '../links/upper/link-administration.js'
+import type { RevocationBook } from '../membership/revocation-book.js'
 import type { RootMembership } from '../membership/root/root-membership.js'
 import type { Joining } from '../membership/types.js'
 import type { RemoteRuns } from '../remote-run/types.js'
@@ -82,6 +83,8 @@ export interface Services {
   readonly joining: Joining | undefined
   /** At the root of members alone. */
   readonly members: RootMembership | undefined
+  /** Undefined where no CA of the tree says whom to trust. */
+  readonly revocations: RevocationBook | undefined
   readonly system: SystemControl
   readonly metrics: Metrics
   /** Undefined: no token makes anyone an admin. */

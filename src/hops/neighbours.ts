@@ -6,10 +6,11 @@ import type { Logger } from '../values/logger.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
 import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
-import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peer-files.js'
+import { type NeighboursConfig, readPeerFiles } from './peer-files.js'
 import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peer-pools.js'
 import { createPeerTargets } from './peer-targets.js'
 import { preferLink } from './prefer-link.js'
+import { NO_REVOCATIONS, type Revocations } from './revocations.js'
 
 export type { HopObserver } from './direct-hop.js'
 export type { NeighboursConfig } from './peer-files.js'
@@ -20,6 +21,8 @@ export interface NeighboursOptions {
   /** The certificates (DER) listed for a node of the nodes list, asked per request. */
   readonly certificatesOf: (id: string) => readonly Buffer[]
   readonly store: NeighbourStore
+  /** @default none is known */
+  readonly revocations?: Revocations
   readonly logger: Logger
   readonly observer?: HopObserver
   /** Preferred, per request, to a connection of our own. */
@@ -64,7 +67,13 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
   /** Loaded when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
   async function loadPools(): Promise<PeerPools> {
     const { PeerPools } = await import('./peer-pools.js')
-    return new PeerPools(poolsOptions(config, files))
+    return new PeerPools(poolsOptions())
+  }
+
+  function poolsOptions(): PeerPoolsOptions {
+    const { connectTimeoutMs, httpsIdleTimeoutMs: idleTimeoutMs } = config.general
+    const { clientCertificate } = files
+    return { clientCertificate, revocations: options.revocations ?? NO_REVOCATIONS, connectTimeoutMs, idleTimeoutMs }
   }
 
   async function connect(id: string, target: () => PeerTarget | NoConnection): Promise<PeerConnection | NoConnection> {
@@ -154,20 +163,12 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       const newFiles = await readPeerFiles(newConfig)
       config = newConfig
       files = newFiles
-      ;(await pools)?.renew(poolsOptions(config, files))
+      ;(await pools)?.renew(poolsOptions())
     },
     async close() {
       isClosed = true
       await (await pools)?.close()
     }
-  }
-}
-
-function poolsOptions({ general }: NeighboursConfig, files: PeerFiles): PeerPoolsOptions {
-  return {
-    clientCertificate: files.clientCertificate,
-    connectTimeoutMs: general.connectTimeoutMs,
-    idleTimeoutMs: general.httpsIdleTimeoutMs
   }
 }
 

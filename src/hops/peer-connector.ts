@@ -3,10 +3,12 @@ import { buildConnector } from 'undici'
 import { throughProxy } from '../values/network/proxy-tunnel.js'
 import { WrongCertificateError } from './connection-errors.js'
 import { type ClientCertificate, fingerprint, type PeerTrust, verification } from './peer-trust.js'
+import type { Revocations } from './revocations.js'
 
 export interface PeerConnectorOptions {
   readonly trust: PeerTrust
   readonly clientCertificate: ClientCertificate | undefined
+  readonly revocations: Revocations
   /** URL of the HTTP proxy that leads there. */
   readonly proxy?: string | undefined
   /** TCP and TLS together; the way through a proxy besides. */
@@ -15,10 +17,11 @@ export interface PeerConnectorOptions {
 
 /**
  * Opens connections that are handed over only once the neighbour proved who it is. TLS 1.3 only. Sessions are never
- * resumed, so that each connection shows a certificate, and it is checked again.
+ * resumed, so that each connection shows a certificate, and it is checked again. One whose certificate is revoked later is
+ * cut.
  */
 export function createPeerConnector(options: PeerConnectorOptions): buildConnector.connector {
-  const { trust, proxy, clientCertificate, connectTimeoutMs } = options
+  const { trust, proxy, clientCertificate, revocations, connectTimeoutMs } = options
   const direct = buildConnector({
     minVersion: 'TLSv1.3',
     timeout: connectTimeoutMs,
@@ -27,23 +30,44 @@ export function createPeerConnector(options: PeerConnectorOptions): buildConnect
     ...verification(trust)
   })
   const connect = proxy === undefined ? direct : throughProxy(direct, new URL(proxy), connectTimeoutMs)
-  if (trust.mode !== 'cert_pinning') return connect
-  const pinned = new Set(trust.pins.map(fingerprint))
+  const pinned = trust.mode === 'cert_pinning' ? new Set(trust.pins.map(fingerprint)) : undefined
+  const pinsFile = trust.mode === 'cert_pinning' ? trust.pinsFile : ''
   return (target, callback) => {
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
-      const refusal = refusalOf(socket, pinned, trust.pinsFile)
-      if (refusal === undefined) return callback(null, socket)
-      socket.destroy()
-      callback(refusal, null)
+      const shown = shownBy(socket)
+      const refusal = notPinned(shown, pinned, pinsFile) ?? revoked(shown, revocations)
+      if (refusal !== undefined) {
+        socket.destroy()
+        return callback(refusal, null)
+      }
+      if (shown !== undefined) {
+        const unwatch = revocations.watch(shown, why => socket.destroy(new WrongCertificateError(why)))
+        socket.once('close', unwatch)
+      }
+      callback(null, socket)
     })
   }
 }
 
-/** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
-function refusalOf(socket: object, pinned: ReadonlySet<string>, pinsFile: string): Error | undefined {
+/** SHA-256 of the certificate that came with a connection. */
+function shownBy(socket: object): string | undefined {
   const leaf = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
-  if (leaf !== undefined && pinned.has(fingerprint(leaf.raw))) return undefined
-  const shown = leaf === undefined ? 'no certificate' : `a certificate (sha256:${fingerprint(leaf.raw)})`
-  return new WrongCertificateError(`it presents ${shown} that is not one of those known for it in ${pinsFile}`)
+  return leaf === undefined ? undefined : fingerprint(leaf.raw)
+}
+
+function revoked(shown: string | undefined, revocations: Revocations): Error | undefined {
+  const why = shown === undefined ? undefined : revocations.whyRevoked(shown)
+  return why === undefined ? undefined : new WrongCertificateError(why)
+}
+
+/** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
+function notPinned(
+  shown: string | undefined,
+  pinned: ReadonlySet<string> | undefined,
+  pinsFile: string
+): Error | undefined {
+  if (pinned === undefined || (shown !== undefined && pinned.has(shown))) return undefined
+  const what = shown === undefined ? 'no certificate' : `a certificate (sha256:${shown})`
+  return new WrongCertificateError(`it presents ${what} that is not one of those known for it in ${pinsFile}`)
 }

@@ -4,6 +4,7 @@ import { Pool } from 'undici'
 import type { PeerConnection } from './direct-hop.js'
 import { createPeerConnector } from './peer-connector.js'
 import type { ClientCertificate, PeerTrust } from './peer-trust.js'
+import type { Revocations } from './revocations.js'
 
 // undici's parser is one WebAssembly function, for which the optimizing compiler takes 36 MB; without, it is 2 % slower.
 for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)
@@ -27,6 +28,7 @@ export interface PeerTarget {
 
 export interface PeerPoolsOptions {
   readonly clientCertificate: ClientCertificate | undefined
+  readonly revocations: Revocations
   readonly connectTimeoutMs: number
   /** How long an unused connection is kept. */
   readonly idleTimeoutMs: number
@@ -78,7 +80,7 @@ export class PeerPools {
 
   #open(target: PeerTarget): Entry {
     const address = addressOf(target)
-    const { clientCertificate, connectTimeoutMs, idleTimeoutMs } = this.#options
+    const { clientCertificate, revocations, connectTimeoutMs, idleTimeoutMs } = this.#options
     const keptMs = Math.max(1, idleTimeoutMs)
     const pool = new Pool(address, {
       connections: MAX_CONNECTIONS_PER_NEIGHBOUR,
@@ -86,7 +88,13 @@ export class PeerPools {
       // A neighbour may shorten it, not lengthen it.
       keepAliveMaxTimeout: keptMs,
       maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
-      connect: createPeerConnector({ trust: target.trust, proxy: target.proxy, clientCertificate, connectTimeoutMs })
+      connect: createPeerConnector({
+        trust: target.trust,
+        proxy: target.proxy,
+        clientCertificate,
+        revocations,
+        connectTimeoutMs
+      })
     })
     return { pool, address, target }
   }

@@ -7,7 +7,7 @@ import { type Frequency, scheduleOf } from './purge-schedule.js'
 /** Records of runs live for days: looking once an hour is often enough. */
 const RUN_RETENTION_EVERY_MS = 3_600_000
 /** All relays that start at once would ask their policy server at once for ever. */
-const TREE_JITTER = 0.25
+const JITTER = 0.25
 
 export interface JobOptions {
   readonly sharedFiles: Pick<SharedFiles, 'purgeExpired'>
@@ -15,6 +15,8 @@ export interface JobOptions {
   readonly cleanupFrequency: Frequency
   /** For a relay that gets its tree from its policy server. */
   readonly treeSync?: { ask(): Promise<void>; readonly everyMs: number }
+  /** Where a list of revoked certificates counts. */
+  readonly revocations?: { look(): Promise<void>; readonly everyMs: number }
   readonly logger: Logger
 }
 
@@ -25,7 +27,7 @@ export interface Jobs {
 
 /** Starts what happens by the clock: purges of shared files and of records of runs, and the look for another tree. */
 export function startJobs(options: JobOptions): Jobs {
-  const { sharedFiles, remoteRuns, cleanupFrequency, treeSync, logger } = options
+  const { sharedFiles, remoteRuns, cleanupFrequency, treeSync, revocations, logger } = options
   const stopping = new AbortController()
   const jobs = [
     schedule(cleanupFrequency, async () => {
@@ -37,13 +39,14 @@ export function startJobs(options: JobOptions): Jobs {
       if (runs > 0) logger.info({ runs }, 'old records of runs removed')
     })
   ]
-  if (treeSync !== undefined) {
-    jobs.push(
-      schedule({ everyMs: treeSync.everyMs }, async () => {
-        await sleep(Math.random() * TREE_JITTER * treeSync.everyMs, undefined, { signal: stopping.signal })
-        await treeSync.ask()
-      })
-    )
+  if (treeSync !== undefined) jobs.push(askUpper(treeSync.everyMs, () => treeSync.ask()))
+  if (revocations !== undefined) jobs.push(askUpper(revocations.everyMs, () => revocations.look()))
+
+  function askUpper(everyMs: number, ask: () => Promise<void>): () => Promise<void> {
+    return schedule({ everyMs }, async () => {
+      await sleep(Math.random() * JITTER * everyMs, undefined, { signal: stopping.signal })
+      await ask()
+    })
   }
 
   function schedule(frequency: Frequency, work: () => Promise<void>): () => Promise<void> {

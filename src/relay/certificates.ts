@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../api/services.js'
+import type { Revocations } from '../hops/revocations.js'
 import type { Tree } from '../tree/tree-service.js'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
@@ -16,17 +17,27 @@ export interface CertificateBook extends KnownCertificates {
   readPolicyServer(file: string | undefined): () => void
 }
 
-/** Who holds which certificate: the nodes list's, and the policy server's. */
-export function createCertificateBook(tree: Tree): CertificateBook {
+export interface CertificateBookOptions {
+  readonly tree: Pick<Tree, 'onChange' | 'nodeByFingerprint' | 'certificatesOf'>
+  readonly revocations: Revocations
+  /** Tells of each change of these. */
+  readonly onRevocation: (listener: () => void) => void
+}
+
+/** Who holds which certificate: the nodes list's, and the policy server's. A revoked one is nobody's. */
+export function createCertificateBook({ tree, revocations, onRevocation }: CertificateBookOptions): CertificateBook {
   let policyServer: ReadonlySet<string> = new Set()
   let version = 0
-  tree.onChange(() => {
+  const changed = () => {
     version += 1
-  })
+  }
+  tree.onChange(changed)
+  onRevocation(changed)
+  const isRevoked = (fingerprint: string) => revocations.whyRevoked(fingerprint) !== undefined
 
   return {
-    nodeOf: fingerprint => tree.nodeByFingerprint(fingerprint),
-    isPolicyServer: fingerprint => policyServer.has(fingerprint),
+    nodeOf: fingerprint => (isRevoked(fingerprint) ? undefined : tree.nodeByFingerprint(fingerprint)),
+    isPolicyServer: fingerprint => policyServer.has(fingerprint) && !isRevoked(fingerprint),
     of: id => tree.certificatesOf(id),
     version: () => version,
     readPolicyServer(file) {

@@ -28,6 +28,8 @@ import { createLinks, createRegistry, type Links } from './links.js'
 import { readTextFile } from './listening/text-file.js'
 import { createMembership, type Membership } from './membership.js'
 import { createFollowing } from './policy-server-failover.js'
+import { RevocationExchange } from './revocation-exchange.js'
+import { openRevocations } from './revocations.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
 export interface PartsOptions {
@@ -48,6 +50,8 @@ export interface Parts {
   readonly database: Database
   readonly links: Links
   readonly membership: Membership
+  /** Undefined where no list of revoked certificates counts. */
+  readonly revocationExchange: RevocationExchange | undefined
   /** Ends what still streams. */
   readonly stopping: AbortController
 }
@@ -63,7 +67,8 @@ export async function createParts({
   const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const metrics = createMetrics()
   const stopping = new AbortController()
-  const certificates = createCertificateBook(tree)
+  const { book, ...revoked } = await openRevocations(() => system.config(), config, logger)
+  const certificates = createCertificateBook({ tree, ...revoked })
   const topology = () => tree.current()
   const registry = createRegistry(config, logger, metrics.links)
   const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
@@ -74,6 +79,7 @@ export async function createParts({
     topology,
     certificatesOf: id => tree.certificatesOf(id),
     store: knownNeighbours,
+    revocations: revoked.revocations,
     logger,
     observer: metrics.hopAsked,
     links,
@@ -94,6 +100,7 @@ export async function createParts({
     topology,
     onTreeChange: listener => tree.onChange(listener),
     certificates,
+    ...revoked,
     sourceOfCaller: request => sourceOf(identify(request).address),
     registry,
     following,
@@ -107,13 +114,18 @@ export async function createParts({
     tree,
     neighbours,
     database,
+    revocations: book,
     certificatesChanged,
     logger
   })
+  const hasUpper = config.upstream !== undefined
+  const revocationExchange =
+    book === undefined ? undefined : new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
   const services: Services = {
     ...features,
     joining: membership.joining,
     members: membership.members,
+    revocations: book,
     ...treeParts,
     isFromAbove: request => ownLinks.end?.isFromAbove(request) === true,
     nodeOfSecret: secret => registry.nodeOfSecret(secret),
@@ -133,7 +145,7 @@ export async function createParts({
   }
   const identify = createIdentification(services)
   metrics.observe({ ...services, lostLogLines })
-  return { services, system, neighbours, database, links: ownLinks, membership, stopping }
+  return { services, system, neighbours, database, links: ownLinks, membership, revocationExchange, stopping }
 }
 
 interface FeaturesUse {

@@ -6,6 +6,7 @@ import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { readPeerFiles } from '../hops/peer-files.js'
 import { fingerprint, type PeerTrust, verification } from '../hops/peer-trust.js'
+import type { Revocations } from '../hops/revocations.js'
 import type { Dialer } from '../links/lower/dialer.js'
 import type { LowerEnd } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
@@ -30,6 +31,9 @@ export interface LinksOptions {
   /** Tells of each new tree. */
   readonly onTreeChange: (listener: () => void) => void
   readonly certificates: KnownCertificates
+  readonly revocations: Revocations
+  /** Tells of each change of these. */
+  readonly onRevocation: (listener: () => void) => void
   /** What a caller is told apart by from others where bounds are shared. */
   readonly sourceOfCaller: (request: IncomingMessage) => string
   readonly registry: LinkRegistry
@@ -67,6 +71,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   if (accept || dial) await warnWithoutMaskingAddon(logger)
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
+  options.onRevocation(() => removed.close())
   const clients = accept ? createClientAdmission(config(), registry, logger) : undefined
   const acceptor = accept
     ? createLateAcceptor({
@@ -112,7 +117,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
 
 /** The link that this relay holds; loaded only where it is to hold one. */
 async function makeOwnLink(
-  { config, following, versions, logger }: LinksOptions,
+  { config, following, revocations, versions, logger }: LinksOptions,
   routing: RequestListener
 ): Promise<{ readonly end: LowerEnd; readonly dialer: Dialer }> {
   const [{ BACKOFF, Dialer }, { LowerEnd }] = await Promise.all([
@@ -122,7 +127,7 @@ async function makeOwnLink(
   const { longestWaitMs } = config().links
   const end = new LowerEnd({ routing, openLane: linkId => dialer.openLane(linkId) })
   const dialer = new Dialer({
-    upper: () => upperOf(config(), following?.address),
+    upper: async () => ({ ...(await upperOf(config(), following?.address)), revocations }),
     follower: following,
     handshake: async () => ({
       credentials: readCredentials(await ownCertificate(config())),
@@ -137,8 +142,10 @@ async function makeOwnLink(
 }
 
 /** Nodes that this relay manages, by a certificate listed for them. */
-function admit(certificate: Buffer, { certificates, topology }: LinksOptions): Admission {
+function admit(certificate: Buffer, { certificates, revocations, topology }: LinksOptions): Admission {
   const shown = fingerprint(certificate)
+  const why = revocations.whyRevoked(shown)
+  if (why !== undefined) return { refused: why }
   const id = certificates.nodeOf(shown)
   if (id === undefined) return { refused: `no node is known by the certificate sha256:${shown}` }
   const tree = topology()

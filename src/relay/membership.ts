@@ -4,9 +4,11 @@ import type { Neighbours } from '../hops/hop.js'
 import { writeFileAtOnce } from '../membership/atomic-files.js'
 import { createPassingUp } from '../membership/join-proxy.js'
 import { CertificateKeeper } from '../membership/member/certificate-renewal.js'
+import type { RevocationBook } from '../membership/revocation-book.js'
 import { openAuthority } from '../membership/root/certificate-authority.js'
 import { ExpiryWatch } from '../membership/root/expiry.js'
 import { Publication } from '../membership/root/publication.js'
+import { RevocationPublication } from '../membership/root/revocation-publication.js'
 import { RootMembership } from '../membership/root/root-membership.js'
 import type { JoinAnswer, Joining } from '../membership/types.js'
 import type { Database } from '../storage/database.js'
@@ -24,6 +26,8 @@ export interface MembershipOptions {
   readonly tree: Tree
   readonly neighbours: Neighbours
   readonly database: Database
+  /** Undefined where no list of revoked certificates counts. */
+  readonly revocations: RevocationBook | undefined
   /** To be called when certificates that this relay uses have changed on disk. */
   readonly certificatesChanged: () => Promise<void>
   readonly logger: Logger
@@ -64,18 +68,20 @@ const NOTHING = {
 }
 
 function createAtRoot(options: MembershipOptions): Membership {
-  const { config, tree, database, logger } = options
+  const { config, tree, database, revocations: book, logger } = options
   const { nodesListFile, nodesCertsFile } = config().general
   const { caFile, caKeyFile } = config().tree
   const now = Date.now
   const store = createMemberStore(database)
   const reload = async () => (await tree.reload()).details
-  const publication = new Publication({ store, nodesListFile, nodesCertsFile, reload, now })
-  const publish = () => publication.publish()
   const authority = openAuthority({
     certificate: readNamed(caFile, 'tree.ca_file'),
     key: readNamed(caKeyFile, 'tree.ca_key_file')
   })
+  const revocations =
+    book === undefined ? {} : { revocations: new RevocationPublication({ store, authority, book, logger, now }) }
+  const publication = new Publication({ store, nodesListFile, nodesCertsFile, reload, ...revocations, now })
+  const publish = () => publication.publish()
   const lifetimeMs = () => config().tree.certificateLifetimeMs
   const graceMs = () => config().tree.renewalGraceMs
   const members = new RootMembership({ store, authority, publish, lifetimeMs, graceMs, logger, now })

@@ -30,10 +30,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, links.acceptor, parts.services)
   const { treeSync } = parts.services
+  const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {
     if (!isConnected) return
     sharedFiles.hopIsBack(POLICY_SERVER)
     void treeSync?.ask() // never rejects
+    void revocationExchange?.look() // neither does this
   })
   links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)
@@ -43,10 +45,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     sharedFiles,
     remoteRuns,
     cleanupFrequency: config.sharedFiles.cleanupFrequency,
+    ...(revocationExchange === undefined
+      ? {}
+      : { revocations: { look: () => revocationExchange.look(), everyMs: config.tree.refreshMs } }),
     ...(treeSync === undefined ? {} : { treeSync: { ask: () => treeSync.ask(), everyMs: config.tree.refreshMs } }),
     logger
   })
   void treeSync?.ask()
+  void revocationExchange?.look()
 
   let stopped: Promise<void> | undefined
   return {
@@ -84,7 +90,8 @@ async function stop(
     remoteRuns.stop(),
     sharedFiles.stop(),
     treeSource.stop(),
-    treeSync?.stop()
+    treeSync?.stop(),
+    parts.revocationExchange?.stop()
   ])
   await parts.links.stop()
   listeners.cut()

@@ -105,9 +105,13 @@ export function createMemberStore(db: Database) {
       'SELECT min(not_after) FROM member_certificates WHERE revoked_at IS NULL AND not_after > ?'
     )
     .pluck()
-  const selectRevoked = db
-    .prepare<[Buffer], number>('SELECT 1 FROM member_certificates WHERE fingerprint = ? AND revoked_at IS NOT NULL')
+  const selectIsRevoked = db
+    .prepare<[Buffer], number>('SELECT revoked_at IS NOT NULL FROM member_certificates WHERE fingerprint = ?')
     .pluck()
+  const selectAllRevoked = db.prepare<[number, number, number], MemberCertificateRow & { readonly place: number }>(
+    `SELECT ${CERTIFICATE}, rowid AS place FROM member_certificates
+     WHERE revoked_at IS NOT NULL AND not_after > ? AND rowid > ? ORDER BY rowid LIMIT ?`
+  )
   const revokeCertificates = db.prepare<[number, string]>(
     'UPDATE member_certificates SET revoked_at = ? WHERE member_id = ? AND revoked_at IS NULL'
   )
@@ -172,7 +176,15 @@ export function createMemberStore(db: Database) {
     lastCertificateOf: (id: string, nowMs: number) => selectLast.get(id, nowMs),
     /** All of these, a page at a time. @param afterPlace that of the last one of the page before; 0 for the first */
     certificates: (nowMs: number, afterPlace: number, limit: number) => selectAllGood.all(nowMs, afterPlace, limit),
-    isRevoked: (fingerprint: Buffer) => selectRevoked.get(fingerprint) !== undefined,
+    /** Undefined for one that is not known. */
+    certificateState: (fingerprint: Buffer): 'good' | 'revoked' | undefined => {
+      const isRevoked = selectIsRevoked.get(fingerprint)
+      if (isRevoked === undefined) return undefined
+      return isRevoked === 1 ? 'revoked' : 'good'
+    },
+    /** Those that were revoked and end after `afterMs`, a page at a time. @param afterPlace as for {@link certificates} */
+    revokedCertificates: (afterMs: number, afterPlace: number, limit: number) =>
+      selectAllRevoked.all(afterMs, afterPlace, limit),
     /** The first time after `afterMs` at which a certificate ends that was not revoked; undefined: none does. */
     nextEnd: (afterMs: number) => selectNextEnd.get(afterMs) ?? undefined,
     addCertificate: change((row: MemberCertificateRow) => {

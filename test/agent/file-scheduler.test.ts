@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { FileWork } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
+import { NO_REVOCATIONS } from '../../src/hops/revocations.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
@@ -45,7 +46,12 @@ file_id = "f"
 path = "${join(folder, 'file')}"
 ttl = "1h"`
   const link = { isAwaited: false, secretFor: () => undefined }
-  const work = new FileWork({ config: parseAgentConfig(text, '', folder), link, logger: silentLogger })
+  const work = new FileWork({
+    config: parseAgentConfig(text, '', folder),
+    link,
+    revocations: NO_REVOCATIONS,
+    logger: silentLogger
+  })
   const stopping: Promise<void>[] = []
   work.start()
   await putClosed

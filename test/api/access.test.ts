@@ -43,7 +43,9 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'DELETE /v1/members/:memberId': 'administration',
   'POST /v1/members/:memberId/move': 'administration',
   'GET /v1/tree': 'tree',
-  'POST /v1/tree/changed': 'policy-server'
+  'POST /v1/tree/changed': 'policy-server',
+  'GET /v1/revocations': 'tree',
+  'POST /v1/revocations': 'policy-server'
 }
 const OUTSIDE: Readonly<Record<string, Access>> = {
   'GET /uuid': 'open',

@@ -1,5 +1,6 @@
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
+import type { Revocations } from '../../hops/revocations.js'
 import { describeConnectionFailure } from '../../values/network/connection-failure.js'
 import { type SeenUpper, seenUpper } from '../wire/challenge.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
@@ -13,6 +14,8 @@ export interface Upper {
   readonly tls: ConnectionOptions
   /** SHA-256 of the leaf certificates that are accepted, lower-case hex; undefined: `tls` decides alone. */
   readonly pins: ReadonlySet<string> | undefined
+  /** Left out: nobody says what was revoked. */
+  readonly revocations?: Revocations
 }
 
 /** Of whom nothing is known yet but what TLS says. */
@@ -70,6 +73,8 @@ export async function openWebSocket<T>(
     })
     socket.once('open', () => {
       if (wrong !== undefined) return reject(wrong)
+      const unwatch = upper.revocations?.watch(seen.fingerprint, () => socket.terminate())
+      socket.once('close', () => unwatch?.())
       const used = use({ socket, seen })
       used.catch(() => socket.terminate()) // the other side need not close it
       resolve(used)
@@ -79,7 +84,9 @@ export async function openWebSocket<T>(
 }
 
 /** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
-function refusalOf({ fingerprint: shown }: SeenUpper, { pins, url }: Upper): Error | undefined {
+function refusalOf({ fingerprint: shown }: SeenUpper, { pins, url, revocations }: Upper): Error | undefined {
+  const why = revocations?.whyRevoked(shown)
+  if (why !== undefined) return new Error(`${url}: ${why}`)
   if (pins === undefined || pins.has(shown)) return undefined
   return new Error(`${url} presents a certificate (sha256:${shown}) that is not the one of the policy server`)
 }

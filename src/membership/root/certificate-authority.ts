@@ -4,12 +4,14 @@ import {
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
+  sign,
   X509Certificate
 } from 'node:crypto'
 import { isIP } from 'node:net'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
 import { canonicalHost } from '../../values/network/host-name.js'
+import { digestFor } from '../revocation-list.js'
 import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from '../x509.js'
 
 /** What a certificate is for. The root's own is a relay's. */
@@ -33,6 +35,8 @@ export interface CertificateAuthority {
   readonly hash: Buffer
   /** @returns DER @throws {RelayError} CONFLICT for a host name that is not in canonical form */
   issue(request: IssueRequest): Promise<Buffer>
+  /** A signature by the CA's key. The text says what it is for in its first line. */
+  sign(text: Buffer): Buffer
 }
 
 const CA_LIFETIME_MS = 20 * 365 * 24 * 3_600_000
@@ -77,7 +81,8 @@ export function openAuthority(pem: { readonly certificate: string; readonly key:
   return {
     certificate: certificate.toString(),
     hash: createHash('sha256').update(certificate.raw).digest(),
-    issue: request => issue(certificate, key, request)
+    issue: request => issue(certificate, key, request),
+    sign: text => sign(digestFor(key), text, key)
   }
 }
 

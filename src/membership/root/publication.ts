@@ -17,6 +17,8 @@ export interface PublicationOptions {
   readonly nodesCertsFile: string
   /** Has the tree read the two files. @returns what is wrong with them */
   readonly reload: () => Promise<string | undefined>
+  /** Tells what was revoked, before the tree is another one. */
+  readonly revocations?: { publish(): Promise<void> }
   readonly now: () => number
 }
 
@@ -53,6 +55,7 @@ export class Publication {
     const { store, nodesListFile, nodesCertsFile, reload, now } = this.options
     checkHasRoot(store, nodesListFile)
     await checkNotOlder(store, nodesListFile)
+    await this.options.revocations?.publish()
     await writeTreeFiles(store, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()
     if (problem !== undefined) throw new Error(problem)

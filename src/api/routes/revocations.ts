@@ -1,0 +1,72 @@
+import type { RevocationBook } from '../../membership/revocation-book.js'
+import { MAX_LIST_LENGTH, RevocationListError } from '../../membership/revocation-list.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { headerText } from '../callers/request-origin.js'
+import { type Routes, Type } from '../schema.js'
+
+/** A form with the list in it, where some characters take three. */
+const MAX_FORM_BYTES = 3 * MAX_LIST_LENGTH
+
+interface RevocationOptions {
+  readonly services: { readonly revocations: RevocationBook | undefined }
+}
+
+const tags = ['membership']
+
+/** `GET v1/revocations`: the list as it came, for those below. */
+export const revocationRoutes: Routes<RevocationOptions> = async (app, { services }) => {
+  app.get(
+    '/v1/revocations',
+    {
+      config: { access: 'tree' },
+      schema: {
+        tags,
+        summary: 'The certificates of relays that were revoked before their end, signed by the CA',
+        description: 'Text, a line each. The ETag is its number: If-None-Match answers 304. Empty: 204.',
+        produces: ['text/plain']
+      }
+    },
+    async (request, reply) => {
+      const { list, text } = bookIn(services)
+      if (text === '') return reply.code(204).send()
+      const tag = `"${list.number}"`
+      reply.header('etag', tag)
+      if (headerText(request, 'if-none-match') === tag) return reply.code(304).send()
+      return reply.type('text/plain; charset=utf-8').send(text)
+    }
+  )
+  await app.register(revocationNoticeRoutes, { services })
+}
+
+/** `POST v1/revocations`: the policy server hands its list down, over the link. */
+export const revocationNoticeRoutes: Routes<RevocationOptions> = async (app, { services }) => {
+  app.post(
+    '/v1/revocations',
+    {
+      config: { access: 'policy-server' },
+      bodyLimit: MAX_FORM_BYTES,
+      schema: {
+        tags,
+        consumes: ['application/x-www-form-urlencoded'],
+        summary: 'Takes a list of revoked certificates, if it is newer than the one that is here',
+        body: Type.Object({ list: Type.String() }),
+        response: { 204: Type.Null({ description: 'It is in force, or was already' }) }
+      }
+    },
+    async (request, reply) => {
+      try {
+        await bookIn(services).take(request.body.list)
+      } catch (error) {
+        if (error instanceof RevocationListError) throw new RelayError('INVALID_INPUT', error.message)
+        throw error
+      }
+      await reply.code(204).send(null)
+      return null
+    }
+  )
+}
+
+function bookIn({ revocations }: RevocationOptions['services']): RevocationBook {
+  if (revocations !== undefined) return revocations
+  throw new RelayError('DISABLED', 'certificates are not judged by a CA of the tree here')
+}

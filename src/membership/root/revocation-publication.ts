@@ -1,0 +1,88 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { MemberCertificateRow, MemberStore } from '../../storage/member-store.js'
+import { purposeOf } from '../../values/keys/certificate-purpose.js'
+import type { Logger } from '../../values/logger.js'
+import type { RevocationBook } from '../revocation-book.js'
+import { formatList, MAX_REVOKED, type RevokedCertificate } from '../revocation-list.js'
+import type { CertificateAuthority } from './certificate-authority.js'
+
+const PAGE = 500
+/** For members whose clocks are behind. */
+const REMEMBERED_MS = 24 * 3_600_000
+
+export interface RevocationPublicationOptions {
+  readonly store: Pick<MemberStore, 'member' | 'certificateState' | 'revokedCertificates'>
+  readonly authority: Pick<CertificateAuthority, 'sign'>
+  /** The root's own. */
+  readonly book: RevocationBook
+  readonly logger: Logger
+  readonly now: () => number
+}
+
+/**
+ * Makes the list of revoked certificates what the members' store says, signed, with a higher number, where that has
+ * changed. Only relays' are on it: nobody connects to a node, and who calls is known by the tree alone. One that has the
+ * key of the member's present certificate is not: its holder could have it renewed.
+ */
+export class RevocationPublication {
+  constructor(private readonly options: RevocationPublicationOptions) {}
+
+  /** @throws {Error} when it cannot be kept */
+  async publish(): Promise<void> {
+    const { book, authority, logger, now } = this.options
+    const former = book.list
+    const all = await this.#entries(former.entries)
+    const entries = all.slice(0, MAX_REVOKED).sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
+    if (all.length > MAX_REVOKED) {
+      logger.error(
+        { leftOut: all.length - MAX_REVOKED },
+        `more than ${MAX_REVOKED} certificates are revoked: those that end first are not told to the members`
+      )
+    }
+    if (isSame(entries, former.entries)) return
+    // a restored root, or one whose clock was set back, must not fall behind what its members have
+    const number = Math.max(now(), former.number + 1)
+    await book.take(formatList({ number, entries }, text => authority.sign(text)))
+  }
+
+  /** Those that end last come first. */
+  async #entries(former: readonly RevokedCertificate[]): Promise<RevokedCertificate[]> {
+    const { store, now } = this.options
+    const endedMs = now() - REMEMBERED_MS
+    const entries: RevokedCertificate[] = []
+    let place = 0
+    for (;;) {
+      const page = store.revokedCertificates(endedMs, place, PAGE)
+      for (const row of page) if (this.#isToBeTold(row)) entries.push(entryOf(row))
+      place = page.at(-1)?.place ?? place
+      if (page.length < PAGE) break
+      await nextTurn()
+    }
+    // a store that was made anew from the nodes list knows nothing of what was revoked before
+    for (const entry of former) {
+      const isUnknown = store.certificateState(Buffer.from(entry.fingerprint, 'hex')) === undefined
+      if (isUnknown && entry.untilMs > endedMs) entries.push(entry)
+    }
+    return entries.sort((a, b) => b.untilMs - a.untilMs)
+  }
+
+  #isToBeTold({ memberId, der }: MemberCertificateRow): boolean {
+    if (purposeOf(der) !== 'relay') return false
+    const present = this.options.store.member(memberId)?.tlsKeyHash
+    return present == null || !present.equals(keyHashOf(der))
+  }
+}
+
+function entryOf({ memberId, fingerprint, notAfterMs }: MemberCertificateRow): RevokedCertificate {
+  return { id: memberId, fingerprint: fingerprint.toString('hex'), untilMs: notAfterMs }
+}
+
+function keyHashOf(der: Buffer): Buffer {
+  const spki = new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' })
+  return createHash('sha256').update(spki).digest()
+}
+
+function isSame(a: readonly RevokedCertificate[], b: readonly RevokedCertificate[]): boolean {
+  return a.length === b.length && a.every(({ fingerprint }, at) => fingerprint === b[at]?.fingerprint)
+}

@@ -1,0 +1,106 @@
+import type { Neighbours } from '../hops/hop.js'
+import type { LinkRegistry } from '../links/upper/link-registry.js'
+import { askForRevocations, REVOCATIONS_PATH } from '../membership/member/revocation-inquiry.js'
+import type { RevocationBook } from '../membership/revocation-book.js'
+import type { Logger } from '../values/logger.js'
+
+/** Relays and nodes that are handed the list at once. */
+const HANDED_AT_ONCE = 16
+const SILENCE_MS = 10_000
+
+export interface RevocationExchangeOptions {
+  readonly book: RevocationBook
+  readonly neighbours: Pick<Neighbours, 'up' | 'linked'>
+  readonly registry: Pick<LinkRegistry, 'all' | 'onChange'>
+  /** False at the root, which makes the list. */
+  readonly hasUpper: boolean
+  readonly logger: Logger
+}
+
+/**
+ * The way of the list of revoked certificates: this relay asks its policy server for it, and hands it to whoever holds a
+ * link here, once for each list and link. An agent would need a connection of its own to ask.
+ */
+export class RevocationExchange {
+  readonly #stopping = new AbortController()
+  /** Who has yet to be handed the present list. */
+  readonly #waiting = new Set<string>()
+  /** Who could not be, until the next {@link look}. */
+  readonly #failed = new Set<string>()
+  #handing: Promise<void> | undefined
+  #asking: Promise<unknown> | undefined
+
+  constructor(private readonly options: RevocationExchangeOptions) {
+    const { book, registry } = options
+    book.onChange(() => {
+      this.#failed.clear()
+      this.#handDown(registry.all().flatMap(({ owner }) => (owner.kind === 'client' ? [] : [owner.id])))
+    })
+    registry.onChange((event, { owner }) => {
+      if (owner.kind === 'client') return
+      if (event === 'opened') this.#handDown([owner.id])
+      else this.#failed.delete(owner.id)
+    })
+  }
+
+  /** Asks the policy server, and tries again what failed. Never rejects. */
+  async look(): Promise<void> {
+    const { book, neighbours, hasUpper, logger } = this.options
+    const failed = [...this.#failed]
+    this.#failed.clear()
+    this.#handDown(failed)
+    if (!hasUpper || this.#stopping.signal.aborted) return
+    this.#asking ??= askForRevocations(neighbours, book, logger, this.#stopping.signal).finally(() => {
+      this.#asking = undefined
+    })
+    await this.#asking
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the relay stops'))
+    await Promise.all([this.#handing, this.#asking])
+  }
+
+  #handDown(ids: readonly string[]): void {
+    if (this.options.book.text === '' || this.#stopping.signal.aborted) return
+    for (const id of ids) this.#waiting.add(id)
+    if (this.#waiting.size === 0) return
+    this.#handing ??= this.#handAll().finally(() => {
+      this.#handing = undefined
+      this.#handDown([]) // who came in this very turn
+    })
+  }
+
+  async #handAll(): Promise<void> {
+    const workers = Array.from({ length: Math.min(HANDED_AT_ONCE, this.#waiting.size) }, async () => {
+      for (const id of this.#waiting) {
+        this.#waiting.delete(id)
+        await this.#hand(id)
+      }
+    })
+    await Promise.all(workers)
+  }
+
+  async #hand(id: string): Promise<void> {
+    const { book, neighbours, logger } = this.options
+    const form = Buffer.from(new URLSearchParams({ list: book.text }).toString())
+    try {
+      const outcome = await neighbours.linked(id)?.request({
+        method: 'POST',
+        path: REVOCATIONS_PATH,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        body: () => form,
+        silenceLimitMs: SILENCE_MS,
+        signal: this.#stopping.signal
+      })
+      if (outcome === undefined) return // its link has ended: the next one brings the list
+      if (outcome.kind === 'unreachable') this.#failed.add(id)
+      else outcome.body.resume().on('error', () => undefined)
+      // an older program, or one that trusts by pins, refuses
+      logger.debug({ id, outcome: outcome.kind }, 'handed the list of revoked certificates')
+    } catch (err) {
+      if (!this.#stopping.signal.aborted)
+        logger.error({ err, id }, 'the list of revoked certificates could not be handed down')
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { dirname, join } from 'node:path'
+import type { Config } from '../config/config.js'
+import { NO_REVOCATIONS, type Revocations } from '../hops/revocations.js'
+import { RevocationBook } from '../membership/revocation-book.js'
+import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
+import { readRegularFile } from '../values/files/regular-file.js'
+import type { Logger } from '../values/logger.js'
+
+const NAME = 'revocations'
+
+export interface RelayRevocations {
+  /** Undefined where no CA of its own tells this relay whom to trust. */
+  readonly book: RevocationBook | undefined
+  /** What the book says; without one, nothing. */
+  readonly revocations: Revocations
+  readonly onRevocation: (listener: () => void) => void
+}
+
+/** The list of revoked certificates that this relay judges by: at the root beside the tree, else with its own storage. */
+export async function openRevocations(
+  config: () => Config,
+  atStart: Config,
+  logger: Logger
+): Promise<RelayRevocations> {
+  const { tree, general, storage } = atStart
+  const folder = tree.source === 'members' ? dirname(general.nodesListFile) : storage.path
+  if (caFileIn(atStart) === undefined) {
+    return { book: undefined, revocations: NO_REVOCATIONS, onRevocation: () => undefined }
+  }
+  const ca = async () => withoutByteOrderMark((await readRegularFile(caFileIn(config()) ?? '')).toString('utf8'))
+  const book = new RevocationBook({ file: join(folder, NAME), ca, logger })
+  await book.load()
+  return { book, revocations: book, onRevocation: listener => book.onChange(listener) }
+}
+
+function caFileIn({ tree, upstream, general }: Config): string | undefined {
+  if (tree.source === 'members') return tree.caFile
+  return upstream !== undefined && general.peerAuthentication === 'cert_validation' ? general.caPath : undefined
+}

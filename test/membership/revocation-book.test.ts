@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { RevocationBook } from '../../src/membership/revocation-book.js'
+import { formatList } from '../../src/membership/revocation-list.js'
+import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
+import { RevocationPublication } from '../../src/membership/root/revocation-publication.js'
+import { silentLogger } from '../../src/values/logger.js'
+import {
+  DAY_MS,
+  joinRequest,
+  LIFETIME_MS,
+  type Machine,
+  type Members,
+  makeMachine,
+  startMembers
+} from '../support/members.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+const FINGERPRINT = 'ab'.repeat(32)
+const entries = [{ id: 'rel-2', fingerprint: FINGERPRINT, untilMs: 9_000 }]
+
+async function startBook(t: TestContext) {
+  const authority = openAuthority(await makeAuthority('Test CA', Date.now()))
+  const file = join(await temporaryFolder(t), 'revocations')
+  const open = () => new RevocationBook({ file, ca: async () => authority.certificate, logger: silentLogger })
+  const sign = (text: Buffer) => authority.sign(text)
+  return { book: open(), open, file, sign }
+}
+
+test('the list with the highest number stays, through a restart as well', async t => {
+  const { book, open, sign } = await startBook(t)
+  const newer = formatList({ number: 5, entries }, sign)
+  assert.deepEqual(
+    await Promise.all([newer, newer, formatList({ number: 4, entries: [] }, sign)].map(text => book.take(text))),
+    [true, false, false]
+  )
+  const again = open()
+  await again.load()
+  assert.equal(again.text, newer)
+  assert.match(again.whyRevoked(FINGERPRINT) ?? '', /^the certificate of rel-2 .* was revoked, as rel-2 joined again/)
+  assert.equal(await again.take(formatList({ number: 6, entries: [] }, sign)), true)
+  assert.equal(again.whyRevoked(FINGERPRINT), undefined)
+})
+
+test('what is forged or damaged changes nothing, whatever its number', async t => {
+  const { book, open, file, sign } = await startBook(t)
+  await book.take(formatList({ number: 5, entries }, sign))
+  const forger = openAuthority(await makeAuthority('Test CA', Date.now()))
+  const forged = formatList({ number: 6, entries: [] }, text => forger.sign(text))
+  await assert.rejects(book.take(forged), /not signed by the CA/)
+  assert.ok(book.whyRevoked(FINGERPRINT))
+  await writeFile(file, forged)
+  const again = open()
+  await again.load()
+  assert.equal(again.list.number, 0)
+})
+
+test('a list that cannot be kept is in force all the same, and is kept when it is given again', async t => {
+  const { book, file, sign } = await startBook(t)
+  await mkdir(file)
+  const text = formatList({ number: 5, entries }, sign)
+  await assert.rejects(book.take(text), /EISDIR/)
+  assert.ok(book.whyRevoked(FINGERPRINT))
+  await rm(file, { recursive: true })
+  assert.equal(await book.take(text), false)
+  assert.equal(await readFile(file, 'utf8'), text)
+})
+
+test('what stands by a certificate is ended once, when that certificate is revoked', async t => {
+  const { book, sign } = await startBook(t)
+  const ended: string[] = []
+  book.watch(FINGERPRINT, why => ended.push(why))
+  book.watch(FINGERPRINT, () => ended.push('gone'))()
+  book.watch('cd'.repeat(32), () => ended.push('other'))
+  await book.take(formatList({ number: 1, entries: [] }, sign))
+  assert.deepEqual(ended, [])
+  await book.take(formatList({ number: 2, entries }, sign))
+  await book.take(formatList({ number: 3, entries }, sign))
+  assert.deepEqual(ended, [book.whyRevoked(FINGERPRINT)])
+})
+
+async function startRoot(t: TestContext) {
+  const root = await startMembers(t)
+  const file = join(await temporaryFolder(t), 'revocations')
+  const { store, authority, clock } = root
+  const book = new RevocationBook({ file, ca: async () => authority.certificate, logger: silentLogger })
+  const now = () => clock.nowMs
+  const list = new RevocationPublication({ store, authority, book, logger: silentLogger, now })
+  const revoked = async () => {
+    await list.publish()
+    return book.list.entries.map(({ fingerprint }) => fingerprint)
+  }
+  return { ...root, book, revoked }
+}
+
+async function joinAs(root: Members, id: string, machine: Machine, asked: Parameters<Members['token']>[0] = {}) {
+  const { certificate } = await root.members.join(await joinRequest(root.token(asked), id, machine))
+  return new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
+test('a relay that joined again, or was removed, is on the list until its former certificate ends', async t => {
+  const root = await startRoot(t)
+  const machine = makeMachine()
+  const first = await joinAs(root, 'rel-2', machine)
+  assert.deepEqual(await root.revoked(), [])
+  assert.equal(root.book.text, '', 'there is no list before it is needed')
+  await joinAs(root, 'rel-2', machine, { memberId: 'rel-2' })
+  assert.deepEqual(await root.revoked(), [], 'whoever has the key of the member may have it renewed')
+  const third = await joinAs(root, 'rel-2', makeMachine(), { memberId: 'rel-2' })
+  assert.equal((await root.revoked()).length, 2)
+  assert.ok(root.book.whyRevoked(first))
+  assert.equal(root.book.list.number, root.clock.nowMs)
+  const node = await joinAs(root, 'node-1', makeMachine(), { kind: 'node' })
+  await root.members.remove('node-1')
+  root.clock.nowMs -= DAY_MS // set back
+  const before = root.book.list.number
+  await root.members.remove('rel-2')
+  assert.equal((await root.revoked()).length, 3)
+  assert.equal(root.book.list.number, before + 1)
+  assert.ok(root.book.whyRevoked(third))
+  assert.equal(root.book.whyRevoked(node), undefined, 'nobody connects to a node')
+  root.clock.nowMs += LIFETIME_MS + 3 * DAY_MS
+  assert.deepEqual(await root.revoked(), [])
+})
+
+test('a store that was made anew from the nodes list forgets nothing that was revoked', async t => {
+  const root = await startRoot(t)
+  const first = await joinAs(root, 'rel-2', makeMachine())
+  await joinAs(root, 'rel-2', makeMachine(), { memberId: 'rel-2' })
+  assert.deepEqual(await root.revoked(), [first])
+  const empty = await startMembers(t)
+  const { store, clock } = empty
+  const { authority, book } = root
+  clock.nowMs = root.clock.nowMs - DAY_MS
+  const anew = new RevocationPublication({ store, authority, book, logger: silentLogger, now: () => clock.nowMs })
+  await joinAs(empty, 'rel-3', makeMachine())
+  const third = await joinAs(empty, 'rel-3', makeMachine(), { memberId: 'rel-3' })
+  const former = root.book.list.number
+  await anew.publish()
+  assert.deepEqual(book.list.entries.map(({ id }) => id).sort(), ['rel-2', 'rel-3'])
+  assert.ok(book.whyRevoked(first))
+  assert.equal(book.whyRevoked(third), undefined)
+  assert.equal(book.list.number, former + 1)
+})

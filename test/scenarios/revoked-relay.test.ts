@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { cp, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.js'
+import { certificateOf, linksOf, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
+import { treeline } from '../support/treeline-command.js'
+
+test('the former certificate of a relay that joined again is of no use with those below it', async t => {
+  const tree = await startJoinedTree(t)
+  const { root } = tree
+  const [relay, below, node] = await Promise.all(['rel-2', 'rel-3', 'node-1'].map(id => tree.machine(id)))
+  assert.ok(relay !== undefined && below !== undefined && node !== undefined)
+  await succeed(tree.join(relay, await tree.token('--relay')))
+  const former = await tree.serve(relay)
+  await untilLinked(root, 'rel-2')
+  await succeed(tree.join(below, await tree.token('--relay', '--under', 'rel-2')))
+  await succeed(tree.join(node, await tree.token('--node', '--under', 'rel-2')))
+  const belowProcess = await tree.serve(below)
+  const agent = tree.agent(node)
+  await untilLinked(relay, 'node-1', 'rel-3')
+  await former.stop()
+  const copy: Machine = { ...relay, folder: join(tree.folder, 'rel-2-copy') }
+  await cp(relay.folder, copy.folder, { recursive: true })
+  const stolen = (await certificateOf(copy)).fingerprint256.replaceAll(':', '').toLowerCase()
+
+  for (const key of ['tls.key', 'sign.key']) await rename(join(relay.folder, key), join(tree.folder, `former-${key}`))
+  await succeed(treeline(t, [...(await tree.token('--relay', '--id', 'rel-2')), '--dir', relay.folder]))
+  const renewed = await tree.serve(relay)
+  const listOf = ({ folder }: Machine) => readFile(join(folder, 'data', 'revocations'), 'utf8').catch(() => '')
+  for (const machine of [node, below]) {
+    await eventually(`the list at ${machine.id}`, async () => (await listOf(machine)).includes(`\n${stolen} `))
+  }
+  await untilLinked(relay, 'node-1', 'rel-3')
+  assert.equal((await tree.ask(relay, 'run', 'node-1')).code, 0)
+  await renewed.stop()
+
+  await tree.serve(copy)
+  await agent.printed(`the certificate of rel-2 (sha256:${stolen}) was revoked`)
+  await eventually('the refusal of the relay below', () =>
+    belowProcess.log.some(line => line.includes(`(sha256:${stolen}) was revoked`))
+  )
+  assert.deepEqual(await linksOf(copy), [])
+  const order = await tree.ask(copy, 'run', 'node-1')
+  assert.notEqual(order.code, 0, order.stdout)
+})
