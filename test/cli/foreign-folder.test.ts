@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { chown, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { UsageError } from '../../src/cli/command-error.js'
+import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
 const ROOT = 0
 const SOMEBODY = 65_534
@@ -14,27 +15,74 @@ async function giveAway(path: string): Promise<void> {
   if (process.geteuid?.() === ROOT) await chown(path, SOMEBODY, SOMEBODY)
 }
 
+/** As root asks, who can give folders away; any other user's own folders are somebody else's for root. */
+const refuse = (folder: string, users: readonly string[] = []) => refuseForeign([folder], users, 'ask them', ROOT)
+const isRoot = process.geteuid?.() === ROOT
+
 test('root sets nothing up in a folder, or with a key, of somebody else', async t => {
   const folder = await temporaryFolder(t)
   const theirs = join(folder, 'theirs')
   await mkdir(theirs)
   await giveAway(theirs)
-  await assert.rejects(refuseForeign([theirs], ['no-such-user'], ROOT), /theirs belongs to user \d+, who could change/)
+  await assert.rejects(refuse(theirs, ['no-such-user']), /belongs to user \d+, who could change .*, or ask them$/)
 
   const ours = join(folder, 'ours')
   await mkdir(ours)
   await writeFile(join(ours, 'tls.key'), '')
   await giveAway(join(ours, 'tls.key'))
-  await assert.rejects(refuseForeign([ours], [], ROOT), /belongs to user \d+/)
+  await assert.rejects(refuse(ours), /belongs to user \d+/)
+})
+
+test('nor below a folder of somebody else, or one that they may write in, nor by a link of theirs', async t => {
+  const folder = await temporaryFolder(t)
+  const [theirs, open] = [join(folder, 'theirs'), join(folder, 'open')]
+  for (const each of [join(theirs, 'ours'), join(open, 'ours')]) await mkdir(each, { recursive: true })
+  await giveAway(theirs)
+  const named = (end: RegExp) => (error: unknown) => error instanceof UsageError && end.test(error.message)
+  for (const below of ['theirs/ours', 'theirs/ours/new/too', 'theirs/new']) {
+    await assert.rejects(
+      refuse(join(folder, below)),
+      named(isRoot ? /: \S+theirs belongs to user 65534/ : /belongs to/)
+    )
+  }
+  if (!isRoot) return
+  await chmod(open, 0o775)
+  await assert.rejects(refuse(join(open, 'ours')), named(/: \S+open may be written in by group 0/))
+  await chmod(open, 0o777)
+  await assert.rejects(refuse(join(open, 'ours')), named(/: \S+open may be written in by everyone/))
+  await chmod(open, 0o1777)
+  await refuse(join(open, 'ours'))
+  await assert.rejects(refuse(open), named(/^\S+open may be written in by everyone/))
+  await symlink('ours', join(open, 'link'))
+  await refuse(join(open, 'link/data'))
+  await lchown(join(open, 'link'), SOMEBODY, SOMEBODY)
+  await assert.rejects(refuse(join(open, 'link/data')), named(/: \S+link is a link of user 65534/))
+})
+
+test('keys are made in no folder of somebody else', async t => {
+  if (!isRoot) return
+  const theirs = join(await temporaryFolder(t), 'theirs')
+  await mkdir(join(theirs, 'ours'), { recursive: true })
+  await giveAway(theirs)
+  for (const command of [
+    ['key', 'generate', '--out', join(theirs, 'ours')],
+    ['init', '--dir', join(theirs, 'ours'), '--host', 'localhost']
+  ]) {
+    const { code, stderr } = await treeline(t, command)
+    assert.equal(code, 2)
+    assert.match(stderr, /theirs belongs to user 65534, who could change what is kept there/)
+    assert.deepEqual(await readdir(join(theirs, 'ours')), [])
+  }
 })
 
 test('folders of whom it will be run as are as good, and so are those that are not there yet', async t => {
   const folder = await temporaryFolder(t)
-  await refuseForeign([folder, join(folder, 'new')], [userInfo().username], ROOT)
+  const users = [userInfo().username]
+  for (const each of [folder, join(folder, 'new')]) await refuse(each, users)
 })
 
 test('a user who is not root has no rights that others could use', async t => {
   const folder = await temporaryFolder(t)
   await giveAway(folder)
-  await refuseForeign([folder], [], 1_000)
+  await refuseForeign([folder], [], 'ask them', 1_000)
 })

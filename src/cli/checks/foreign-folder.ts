@@ -1,35 +1,98 @@
 import { execFile } from 'node:child_process'
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants, type Stats } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import type { HeldFolder } from '../../file-exchange/places/held-folder.js'
+import { walkPath } from '../../file-exchange/places/path-walk.js'
+import { ClientError } from '../../relay-client/client-error.js'
+import { STICKY } from '../../values/files/closed-folder.js'
 import { obstacleTo } from '../../values/files/make-folder.js'
 import { UsageError } from '../command-error.js'
 
+const { S_IWGRP, S_IWOTH } = constants
 const ROOT = 0
 /** Whose keys these are can be in the tree, and who may write in the folder decides what is in it. */
-const IN_IT = ['.', 'tls.key', 'sign.key', 'certificate.pem', 'state.db', 'main.conf', 'agent.conf']
+const IN_IT = ['tls.key', 'sign.key', 'certificate.pem', 'state.db', 'main.conf', 'agent.conf']
 
 const run = promisify(execFile)
 
+/** Whose folders may be used, besides root's. */
+interface Trusted {
+  readonly uids: readonly (number | undefined)[]
+  readonly gids: readonly (number | undefined)[]
+}
+
+/** What walking down a path ends with where the rest of it is still to be made. */
+const TO_BE_MADE = new ClientError('a folder is to be made')
+
 /**
- * Lets root set something up only in folders that belong to root, or to the users that it will be run as.
+ * Lets root set something up only in folders that belong to root, or to the users that it will be run as, and that nobody
+ * else could put others in the place of: each one above them is looked at, and each link on the way.
  * @param users names of them; one that the system does not know is nobody yet
- * @throws {UsageError} names what belongs to somebody else
+ * @param advice what to do, besides choosing a folder of root's
+ * @throws {UsageError} names what belongs to somebody else, or could be changed by them
  */
 export async function refuseForeign(
   folders: readonly string[],
   users: readonly string[],
+  advice = 'name its owner with --user',
   euid = process.geteuid?.()
 ): Promise<void> {
-  if (euid !== ROOT) return // whoever else has no more rights than the owner of the folder gave
-  const trusted = [ROOT, ...(await Promise.all(users.map(numberOf)))]
-  for (const path of folders.flatMap(folder => IN_IT.map(name => join(folder, name)))) {
-    const found = await stat(path).catch(() => undefined) // what is not there is made, or cannot be and says so
-    if (found === undefined || trusted.includes(found.uid)) continue
+  if (euid !== ROOT || process.platform !== 'linux') return // whoever else has no more rights than the owner of the folder gave
+  const [uids, gids] = await Promise.all(
+    ['-u', '-g'].map(option => Promise.all(users.map(user => numberOf(user, option))))
+  )
+  const trusted = { uids: [ROOT, ...(uids ?? [])], gids: gids ?? [] }
+  for (const folder of folders) {
+    const problem = await foreignIn(resolve(folder), trusted)
+    if (problem === undefined) continue
+    const named = problem.startsWith(`${folder} `) ? '' : `${folder}: `
     throw new UsageError(
-      `${path} belongs to user ${found.uid}, who could change what is kept there: choose a folder of root's, or name its owner with --user`
+      `${named}${problem}, who could change what is kept there: choose a folder of root's, or ${advice}`
     )
   }
+}
+
+/** @returns what is not to be trusted on the way to a folder, in it, or of it */
+async function foreignIn(path: string, trusted: Trusted): Promise<string | undefined> {
+  let problem: string | undefined
+  const note = (found: string | undefined) => {
+    problem ??= found
+    if (problem !== undefined) throw TO_BE_MADE
+  }
+  try {
+    // A name in the folder, so that it is looked at as well.
+    const { folder } = await walkPath(join(path, 'x'), {
+      checkFolder: async (held, isLast) => note(changeable(held.path, await held.stat(), isLast, trusted)),
+      checkLink: ({ at, uid }) => note(trusted.uids.includes(uid) ? undefined : `${at} is a link of user ${uid}`),
+      noFolder: () => TO_BE_MADE
+    })
+    try {
+      note(await foreignFile(folder, trusted))
+    } finally {
+      await folder.close()
+    }
+  } catch (error) {
+    if (error !== TO_BE_MADE) throw error
+  }
+  return problem
+}
+
+/** @param isLast in a folder on the way others may make files of their own, as in /tmp */
+function changeable(path: string, { uid, gid, mode }: Stats, isLast: boolean, trusted: Trusted): string | undefined {
+  if (!trusted.uids.includes(uid)) return `${path} belongs to user ${uid}`
+  if (!isLast && (mode & STICKY) !== 0) return undefined
+  if ((mode & S_IWOTH) !== 0) return `${path} may be written in by everyone`
+  return (mode & S_IWGRP) !== 0 && !trusted.gids.includes(gid) ? `${path} may be written in by group ${gid}` : undefined
+}
+
+async function foreignFile(folder: HeldFolder, { uids }: Trusted): Promise<string | undefined> {
+  for (const name of IN_IT) {
+    const found = await folder.find(name)
+    if (found !== undefined && !uids.includes(found.uid))
+      return `${join(folder.path, name)} belongs to user ${found.uid}`
+  }
+  return undefined
 }
 
 /**
@@ -44,7 +107,8 @@ export function refuseObstructed(folders: readonly (readonly [option: string, fo
   }
 }
 
-async function numberOf(user: string): Promise<number | undefined> {
-  const { stdout } = await run('id', ['-u', user]).catch(() => ({ stdout: '' }))
+/** @param option of `id`: `-u`, `-g` */
+async function numberOf(user: string, option: string): Promise<number | undefined> {
+  const { stdout } = await run('id', [option, user]).catch(() => ({ stdout: '' }))
   return stdout.trim() === '' ? undefined : Number(stdout)
 }

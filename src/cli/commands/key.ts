@@ -7,6 +7,7 @@ import { formatPrivateKey, formatSealKey } from '../../file-exchange/key-files.j
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { signingKeySpki } from '../../values/keys/file-signing.js'
+import { refuseForeign } from '../checks/foreign-folder.js'
 import { UsageError } from '../command-error.js'
 
 /** `treeline key generate`. */
@@ -23,6 +24,7 @@ export function register(program: Command): void {
         .default('both')
     )
     .action(async (options: { readonly out: string; readonly type: string }) => {
+      await refuseForeign([options.out], [], 'run this as its owner')
       makeOut(options.out)
       if (options.type !== 'seal') await generateSigningKey(options.out)
       if (options.type !== 'ed25519') await generateSealingKey(options.out)
