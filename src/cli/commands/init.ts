@@ -92,10 +92,10 @@ async function init(options: InitOptions): Promise<void> {
     })
     const unit = unitName({ command: 'serve', id: 'root' })
     const taken = takenOver === undefined ? '' : `, with ${takenOver.members.length} members taken over`
-    console.log(`the root is in ${folder}${taken}; keep ${folder}/ca.key secret: who has it can be anyone
+    console.log(`root created in ${folder}${taken}; keep ${folder}/ca.key secret: it issues the certificates of this tree
 start it:              treeline serve --config ${folder}
 ${serviceSteps({ command: 'serve', unit, folder, data: data.path, user, program }, current)}
-then, to grow a tree:  treeline token create --relay --config ${folder}${await commandHint(command, 'relay', folder)}`)
+then, to add a relay:  treeline token create --relay --config ${folder}${await commandHint(command, 'relay', folder)}`)
   } catch (error) {
     if (error instanceof ClientError) throw error
     throw new CommandError(errorMessage(error), undefined, { cause: error })

@@ -52,7 +52,7 @@ async function remove(id: string, options: ServerOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
     await client.text({ method: 'DELETE', path: pathOf('v1', 'members', id) })
-    console.log(`${id} is removed; what it still has of certificates is good for nothing`)
+    console.log(`${id} is removed, and its certificates are revoked`)
   })
 }
 
