@@ -11,6 +11,7 @@ import {
   type VersionRange
 } from '../values/protocol-version.js'
 import { describeFailure, isWorthRetrying, StartTimeoutError } from './connection-errors.js'
+import { RELAYD, TREELINE } from './dialect.js'
 import { type AnswerStart, Exchange } from './exchange.js'
 import type { Hop, HopOutcome, HopRequest, LinkToUpper } from './hop.js'
 import { relayableRequestHeaders } from './hop-by-hop-headers.js'
@@ -56,8 +57,8 @@ export interface DirectHopOptions extends KnownPeer {
 export function createDirectHop(options: DirectHopOptions): Hop {
   return {
     id: options.id,
-    get isTreeline() {
-      return options.isTreeline()
+    get dialect() {
+      return options.isTreeline() ? TREELINE : RELAYD
     },
     async request(request) {
       const begunAt = performance.now()

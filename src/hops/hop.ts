@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Dialect } from './dialect.js'
 
 /**
  * What an exchange asks of the connection that carries it: a `short` one is over at once, `bulk` may fill the connection
@@ -56,8 +57,8 @@ export interface Hop {
    * Rejects only when `signal` aborts (with its reason); every failure of the neighbour is an `unreachable` outcome.
    */
   request(request: HopRequest): Promise<HopOutcome>
-  /** Whether this neighbour showed that it is a Treeline relay when it last did something; remembered through restarts. */
-  readonly isTreeline: boolean
+  /** By what it showed when it last did something; remembered through restarts. */
+  readonly dialect: Dialect
 }
 
 /** Neighbours that opened a connection themselves, over which they take requests (src/links). */

@@ -7,8 +7,8 @@ import type { Hop } from './hop.js'
 export function preferLink(link: () => Hop | undefined, direct: Hop): Hop {
   return {
     id: direct.id,
-    get isTreeline() {
-      return link() !== undefined || direct.isTreeline
+    get dialect() {
+      return (link() ?? direct).dialect
     },
     async request(request) {
       const first = link()

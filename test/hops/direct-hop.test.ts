@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
+import { TREELINE } from '../../src/hops/dialect.js'
 import { eventually } from '../support/eventually.js'
 import { assertGot, assertUnreachable, GET } from '../support/hop-outcomes.js'
 import { startNeighbours } from '../support/neighbours.js'
@@ -145,17 +146,17 @@ test('a neighbour that showed itself as Treeline is remembered through a restart
   })
   const options = { port: peer.port, pins: [relay] }
   const first = await startNeighbours(t, options)
-  assert.equal(first.neighbours.down('relay1').isTreeline, false)
+  assert.equal(first.neighbours.down('relay1').dialect === TREELINE, false)
   shows = false
   assertGot(await first.neighbours.down('relay1').request(GET), 'refused', 404).resume()
-  assert.equal(first.neighbours.down('relay1').isTreeline, false)
+  assert.equal(first.neighbours.down('relay1').dialect === TREELINE, false)
   shows = true
   assertGot(await first.neighbours.down('relay1').request(GET), 'refused', 404).resume()
-  assert.equal(first.neighbours.down('relay1').isTreeline, true)
+  assert.equal(first.neighbours.down('relay1').dialect === TREELINE, true)
   await first.stop()
 
   const second = await startNeighbours(t, { ...options, folder: first.folder })
-  assert.equal(second.neighbours.down('relay1').isTreeline, true)
+  assert.equal(second.neighbours.down('relay1').dialect === TREELINE, true)
   shows = false
   const outcome = await second.neighbours.down('relay1').request(GET)
   assert.equal(assertUnreachable(outcome, /proxy in front of one that is down/, true).status, 404)
@@ -174,16 +175,16 @@ test('a neighbour that was put back to an existing relay is one again, from what
   assertGot(await hop.request(GET), 'answered', 200).resume()
   isTreeline = false
   assertGot(await hop.request(GET), 'answered', 200).resume()
-  assert.equal(hop.isTreeline, true, 'two of them behind one name may take turns')
+  assert.equal(hop.dialect === TREELINE, true, 'two of them behind one name may take turns')
   nowMs = 60_000
   assertGot(await hop.request(GET), 'answered', 200).resume()
-  assert.equal(hop.isTreeline, false)
+  assert.equal(hop.dialect === TREELINE, false)
   await first.stop()
   const second = await startNeighbours(t, { ...options, folder: first.folder })
-  assert.equal(second.neighbours.down('relay1').isTreeline, false)
+  assert.equal(second.neighbours.down('relay1').dialect === TREELINE, false)
   isTreeline = true
   assertGot(await second.neighbours.down('relay1').request(GET), 'answered', 200).resume()
-  assert.equal(second.neighbours.down('relay1').isTreeline, true)
+  assert.equal(second.neighbours.down('relay1').dialect === TREELINE, true)
 })
 
 for (const [what, status, isForgotten] of [
@@ -207,13 +208,13 @@ for (const [what, status, isForgotten] of [
     nowMs = 3_600_000
     assertUnreachable(await hop.request(GET), /without being/, true)
     await eventually('the question', () => paths.filter(path => path.endsWith('/system/info')).length === 1)
-    if (isForgotten) await eventually('what it learned', () => !hop.isTreeline)
+    if (isForgotten) await eventually('what it learned', () => !(hop.dialect === TREELINE))
     // further refusals in the same minute ask nothing more
     const outcome = await hop.request(GET)
     assert.equal(outcome.kind, isForgotten ? 'refused' : 'unreachable')
     if (outcome.kind !== 'unreachable') outcome.body.resume()
     assert.equal(paths.filter(path => path.endsWith('/system/info')).length, 1)
-    assert.equal(hop.isTreeline, !isForgotten)
+    assert.equal(hop.dialect === TREELINE, !isForgotten)
   })
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { RELAYD } from '../../src/hops/dialect.js'
 import { POLICY_SERVER } from '../../src/hops/hop.js'
 import type { Caller } from '../../src/values/caller.js'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
@@ -82,7 +83,7 @@ test('a file is not sent back to the relay that sent it', async t => {
 
 test('an existing relay that does not know the source: the file is kept here, and HEAD and GET find it', async t => {
   const down = new TestHop('relay')
-  down.isTreeline = false
+  down.dialect = RELAYD
   down.answer = () => outcome(404, 'unknown node')
   const root = await startSharedFiles(t, { hops: [down] })
   const file = sign('n2/n1/f', 'hello')

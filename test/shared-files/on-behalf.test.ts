@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, r
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
+import { RELAYD } from '../../src/hops/dialect.js'
 import type { Topology } from '../../src/tree/topology.js'
 import { HopRefusedError } from '../../src/values/failures/relay-error.js'
 import { LINK_HEADER, RELAY_HEADER } from '../../src/values/network/header-names.js'
@@ -39,7 +40,7 @@ const AT_DEEP = 'old/shared-files/deep/shared-files/n3/files/n1/f'
 
 function existingRelay(id: string): TestHop {
   const hop = new TestHop(id)
-  hop.isTreeline = false
+  hop.dialect = RELAYD
   hop.answer = () => outcome(404, 'unknown node')
   return hop
 }

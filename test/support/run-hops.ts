@@ -1,4 +1,5 @@
 import { PassThrough, pipeline, Readable } from 'node:stream'
+import { RELAYD, TREELINE } from '../../src/hops/dialect.js'
 import type { Hop, HopOutcome, HopRequest } from '../../src/hops/hop.js'
 import type { RemoteRuns, Run, RunEvent } from '../../src/remote-run/types.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
@@ -19,7 +20,7 @@ export function hopOf(
   const requests: HopRequest[] = []
   return {
     id,
-    isTreeline,
+    dialect: isTreeline ? TREELINE : RELAYD,
     requests,
     async request(request) {
       requests.push(request)

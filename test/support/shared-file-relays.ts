@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
+import { type Dialect, TREELINE } from '../../src/hops/dialect.js'
 import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SERVER } from '../../src/hops/hop.js'
 import { createSharedFiles, type SharedFilesOptions } from '../../src/shared-files/shared-files.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../src/shared-files/types.js'
@@ -203,7 +204,7 @@ function neighboursOf(hops: ReadonlyMap<string, TestHop>): Neighbours {
 
 /** A neighbour in the same process. It is away, leads to another relay's files, or answers as it is told. */
 export class TestHop implements Hop {
-  isTreeline = true
+  dialect: Dialect = TREELINE
   /** Whether it holds a link. */
   isLinked = false
   /** Requests that it was asked, oldest first. */

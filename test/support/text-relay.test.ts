@@ -3,6 +3,7 @@ import { createHash, sign } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type KeyMaterial, makeKey } from '../../demo/agent-keys.js'
+import { RELAYD } from '../../src/hops/dialect.js'
 import type { HopOutcome } from '../../src/hops/hop.js'
 import { startNeighbours } from './neighbours.js'
 import { startTextRelay } from './text-relay.js'
@@ -52,7 +53,7 @@ test('the stand-in for an existing relay keeps the files of its own nodes, and n
   assert.equal(await put('n2/n1/g?ttl=soon'), 400)
   assert.equal(await put('n2/n1/g?ttl=60', Buffer.concat([body, Buffer.from('!')])), 500)
   assert.equal(relay.files.size, 1)
-  assert.equal(neighbours.down('relay1').isTreeline, false)
+  assert.equal(neighbours.down('relay1').dialect, RELAYD)
 })
 
 test('it hands files for others up, as seen on the wire', async t => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { TREELINE } from '../../src/hops/dialect.js'
 import type { TreeNode } from '../../src/tree/topology.js'
 import { MAX_LOGGED_NODES } from '../../src/tree-sync/change-log.js'
 import { TreeDigest } from '../../src/tree-sync/tree-digest.js'
@@ -51,7 +52,7 @@ function makeSource(tree: MemoryTree, told: string[] = []): TreeSource {
     neighbours: {
       down: id => ({
         id,
-        isTreeline: true,
+        dialect: TREELINE,
         request: async ({ path }) => {
           assert.equal(path, NOTICE_PATH)
           told.push(id)

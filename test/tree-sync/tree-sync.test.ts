@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
+import { TREELINE } from '../../src/hops/dialect.js'
 import type { HopOutcome, HopRequest } from '../../src/hops/hop.js'
 import type { TreeNode } from '../../src/tree/topology.js'
 import { createTree, type Tree } from '../../src/tree/tree-service.js'
@@ -54,7 +55,7 @@ async function startLower(t: TestContext): Promise<Lower> {
     selfId: 'self',
     tree,
     versions: new TreeVersions(tree),
-    upper: () => ({ id: 'policy-server', isTreeline: true, request }),
+    upper: () => ({ id: 'policy-server', dialect: TREELINE, request }),
     folder,
     logger: silentLogger,
     observer: { synced: outcome => void outcomes.push(outcome), bytesReceived: () => undefined }

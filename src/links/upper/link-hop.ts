@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { TREELINE } from '../../hops/dialect.js'
 import { createDirectHop, type HopObserver } from '../../hops/direct-hop.js'
 import type { Hop, HopOutcome, HopRequest, LinkedNeighbours } from '../../hops/hop.js'
 import { relayableRequestHeaders } from '../../hops/hop-by-hop-headers.js'
@@ -12,7 +13,7 @@ import type { UpperLink } from './upper-link.js'
 
 const DEFAULT_SILENCE_LIMIT_MS = 60_000
 /** Whoever holds a link speaks as we do. */
-const TREELINE: KnownPeer = {
+const LINK_HOLDER: KnownPeer = {
   isTreeline: () => true,
   onTreeline: () => undefined,
   onStranger: () => undefined,
@@ -56,7 +57,7 @@ function createLinkHop(link: UpperLink, silenceLimitMs: () => number, observer: 
     startLimitMs: 2 * LANE_WAIT_MS,
     silenceLimitMs: silenceLimitMs(),
     authorization: undefined,
-    ...TREELINE,
+    ...LINK_HOLDER,
     observer,
     versions: undefined
   })
@@ -70,7 +71,7 @@ function createLinkHop(link: UpperLink, silenceLimitMs: () => number, observer: 
 
   return {
     id,
-    isTreeline: true,
+    dialect: TREELINE,
     async request(request) {
       if (request.weight !== 'bulk') return overLink(request)
       const outcome = await overLane.request(request)
@@ -97,7 +98,7 @@ async function askOverLink(
       signal: request.signal
     })
     const isSent = !(body instanceof Readable) || body.readableEnded
-    return await outcomeOf(TREELINE, address, answer, isSent)
+    return await outcomeOf(LINK_HOLDER, address, answer, isSent)
   } catch (error) {
     if (body instanceof Readable) body.destroy()
     request.signal?.throwIfAborted()

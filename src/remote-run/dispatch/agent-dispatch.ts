@@ -1,3 +1,4 @@
+import { TREELINE } from '../../hops/dialect.js'
 import type { Hop, HopOutcome, HopRequest, Neighbours } from '../../hops/hop.js'
 import type { CommandSource } from '../commands/concurrency-limiter.js'
 import type { PlannedNode } from '../progress/plan.js'
@@ -127,7 +128,7 @@ export class LinkedPart implements CommandSource {
 
 /** A node as a hop: each request goes over the link that it has at that moment. */
 class NodeLink implements Hop {
-  readonly isTreeline = true
+  readonly dialect = TREELINE
 
   constructor(
     readonly id: string,

@@ -24,12 +24,12 @@ export class GivenOnce {
    */
   async prepare(): Promise<string | undefined> {
     const { hop, signal } = this.options
-    if (hop.isTreeline) return undefined
+    if (hop.dialect.recognizesRunIds) return undefined
     try {
       const answer = await hop.request({ method: 'GET', path: 'system/info', headers: {}, signal })
       if (answer.kind !== 'unreachable') answer.body.destroy()
       else if (!answer.sent) return `${hop.id} cannot be reached: ${answer.reason}`
-      if (!hop.isTreeline) await this.#record()
+      if (!hop.dialect.recognizesRunIds) await this.#record()
       if (signal.aborted) await this.takeBack()
     } catch (error) {
       if (!signal.aborted) return `${hop.id} is not asked, since that cannot be recorded: ${String(error)}`

@@ -1,3 +1,4 @@
+import type { Dialect } from '../../hops/dialect.js'
 import type { HopOutcome } from '../../hops/hop.js'
 
 /** Why nothing was started: the hop could not be asked, takes nothing now, or does not do it. */
@@ -16,7 +17,7 @@ const PASSING = new Set([408, 429, 502, 503, 504])
 /** Whether the same order can be given once more, later: nothing of it was sent, or the hop takes a run id once only. */
 export function canBeGivenAgain(
   { sent, status }: Extract<HopOutcome, { kind: 'unreachable' }>,
-  isTreeline: boolean
+  { recognizesRunIds }: Dialect
 ): boolean {
-  return !sent || (isTreeline && (status === undefined || PASSING.has(status)))
+  return !sent || (recognizesRunIds && (status === undefined || PASSING.has(status)))
 }

@@ -103,7 +103,7 @@ export class ForwardedPart {
       body: () => part.body,
       signal,
       // a relay that only speaks text says nothing until all its nodes have ended
-      silenceLimitMs: hop.isTreeline ? timing.silenceMs : 0
+      silenceLimitMs: hop.dialect.isHeardDuringRuns ? timing.silenceMs : 0
     })
     if (answer.kind === 'refused') {
       const text = await refusalText(answer.body, signal)
@@ -114,10 +114,10 @@ export class ForwardedPart {
     if (answer.kind === 'unreachable') {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
       const { status, sent } = answer
-      const mayHaveStarted = sent && status === undefined && hop.isTreeline
+      const mayHaveStarted = sent && status === undefined && hop.dialect.recognizesRunIds
       if (!sent && onNotTaken !== undefined) return onNotTaken('away')
       if (status === 503 && onNotTaken !== undefined) return onNotTaken('busy')
-      if (onAway !== undefined && canBeGivenAgain(answer, hop.isTreeline)) return onAway(reason, sent)
+      if (onAway !== undefined && canBeGivenAgain(answer, hop.dialect)) return onAway(reason, sent)
       const unreached = this.#brokenHop(answer.reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })

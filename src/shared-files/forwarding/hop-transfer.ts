@@ -127,8 +127,10 @@ async function readOutcome(
     return { kind: 'unreachable', reason, status: undefined } // all that waits goes when the link opens
   }
   if (outcome.status === 404 && !isFromTreeline) {
-    // A relay of ours has been seen there, so this is a proxy in front of one that is stopped.
-    if (hop.isTreeline) return { kind: 'unreachable', reason: `${hop.id} answers 404, but not as itself`, status: 404 }
+    // Such a relay would have said who it is, so this is a proxy in front of one that is stopped.
+    if (hop.dialect.keepsFilesForNodesBelow) {
+      return { kind: 'unreachable', reason: `${hop.id} answers 404, but not as itself`, status: 404 }
+    }
     if (direction === 'down') return { kind: 'keep-here' }
   }
   return { kind: 'refused', status: outcome.status, message: message || `${hop.id} answered ${outcome.status}` }

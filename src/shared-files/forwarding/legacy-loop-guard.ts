@@ -24,7 +24,7 @@ export function createHandedDown(): HandedDown {
 
   return {
     async during(method, hop, key, hash, work) {
-      if (hop.isTreeline) return work()
+      if (hop.dialect.listsPassedRelays) return work()
       const name = nameOf(method, key, hash)
       underWay.set(name, (underWay.get(name) ?? 0) + 1)
       try {

@@ -56,7 +56,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
     if (route.kind === 'here') return { kind: 'at', via: '' }
     if (route.kind !== 'down') return undefined
     if (row.via !== '' && neighbours.linked(route.hop) !== undefined) return { kind: 'outbox' }
-    if (neighbours.down(route.hop).isTreeline) return undefined
+    if (neighbours.down(route.hop).dialect.keepsFilesForNodesBelow) return undefined
     return { kind: 'at', via: relaysOnTheWay(row.target, topology()) }
   }
 
