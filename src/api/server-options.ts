@@ -1,9 +1,10 @@
-import { createServer, type RequestListener, type Server, ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { Config } from '../config/config.js'
 import { answerHalfClosed } from '../values/network/half-open.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
+import { answerUnderWay } from './answer-under-way.js'
+import { inTurns } from './request-turns.js'
 
 /** Longest request line and headers; beyond: 431. */
 export const MAX_HEADER_BYTES = 16 * 1024
@@ -28,24 +29,20 @@ export function createPlainServer(
   limits: Pick<Config['limits'], 'headersTimeoutMs'>,
   listener: RequestListener
 ): Server {
-  const server = createServer(serverOptions(limits), listener)
+  const server = createServer(serverOptions(limits))
   completeServer(server, listener)
   return server
 }
 
-/** The rules that are no options: for each server, whatever it was made by. */
+/** The rules that are no options: for each server, whatever it was made by, without a listener of its own. */
 export function completeServer(server: Server, listener: RequestListener): void {
+  const inTurn = inTurns(listener)
+  server.on('request', inTurn)
   server.maxHeadersCount = MAX_HEADERS_OFF
   answerHalfClosed(server) // where an answer lasts, half-closed.ts has a rule of its own
   // The routes say `continue` once all that comes before the body is in order.
-  server.on('checkContinue', listener)
+  server.on('checkContinue', inTurn)
   server.on('clientError', answerClientError)
-}
-
-/** The answer that a connection is at, or comes to next; undefined while no request waits for one. */
-export function answerUnderWay(connection: Duplex): ServerResponse | undefined {
-  if (!('_httpMessage' in connection)) return undefined // Node's own handler of errors looks here too
-  return connection._httpMessage instanceof ServerResponse ? connection._httpMessage : undefined
 }
 
 /** Answers what is no request, on any server: 408, 431 or 400 and a line of text, then the connection is closed. */

@@ -3,7 +3,7 @@ import type { Server as HttpsServer } from 'node:https'
 import { Socket, type Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { answerUnderWay } from '../../api/server-options.js'
+import { answerUnderWay } from '../../api/answer-under-way.js'
 import { sourceOf } from '../../values/network/source-address.js'
 import { SourceQueue } from '../../values/network/source-queue.js'
 

@@ -146,17 +146,14 @@ function unlessAbsent(error: unknown): void {
 }
 
 function createTlsServer(app: FastifyInstance, config: Config): Server {
-  const server = createServer(
-    {
-      ...serverOptions(config.limits),
-      ...secureContext(config),
-      minVersion: 'TLSv1.3',
-      handshakeTimeout: config.limits.headersTimeoutMs,
-      requestCert: true,
-      rejectUnauthorized: false // who it is, src/api/callers/callers.ts decides: agents' certificates have no CA
-    },
-    app.routing
-  )
+  const server = createServer({
+    ...serverOptions(config.limits),
+    ...secureContext(config),
+    minVersion: 'TLSv1.3',
+    handshakeTimeout: config.limits.headersTimeoutMs,
+    requestCert: true,
+    rejectUnauthorized: false // who it is, src/api/callers/callers.ts decides: agents' certificates have no CA
+  })
   completeServer(server, app.routing)
   return server
 }

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import type { RequestListener, Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { makeAgentCertificate } from '../../demo/pki.js'
+import { MAX_BEGUN_IN_TURN, MAX_UNANSWERED } from '../../src/api/request-turns.js'
+import { completeServer, createPlainServer, serverOptions } from '../../src/api/server-options.js'
+import { eventually } from '../support/eventually.js'
+import { head } from '../support/raw-client.js'
+
+const LIMITS = { headersTimeoutMs: 60_000 }
+const WAYS = ['TCP', 'TLS', 'a Unix socket'] as const
+
+/** What libuv reads at once. */
+const READ_BYTES = 65_536
+
+interface Opened {
+  readonly server: Server
+  connect(): Promise<Socket>
+}
+
+async function open(t: TestContext, way: (typeof WAYS)[number], listener: RequestListener): Promise<Opened> {
+  const server = way === 'TLS' ? await createTls(listener) : createPlainServer(LIMITS, listener)
+  const folder = mkdtempSync(join(tmpdir(), 'turns-'))
+  const path = join(folder, 'socket')
+  if (way === 'a Unix socket') server.listen(path)
+  else server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+    rmSync(folder, { recursive: true })
+  })
+  return {
+    server,
+    connect: async () => {
+      const port = way === 'a Unix socket' ? 0 : (server.address() as AddressInfo).port
+      const came = once(server, way === 'TLS' ? 'secureConnection' : 'connection')
+      const socket =
+        way === 'TLS'
+          ? connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
+          : connect(way === 'a Unix socket' ? { path } : { host: '127.0.0.1', port })
+      t.after(() => socket.destroy())
+      await Promise.all([once(socket, way === 'TLS' ? 'secureConnect' : 'connect'), came])
+      return socket
+    }
+  }
+}
+
+async function createTls(listener: RequestListener): Promise<Server> {
+  const { certificatePem, privateKeyPem } = await makeAgentCertificate({ nodeId: 'n1', hostname: 'localhost' })
+  const server = createHttpsServer({ ...serverOptions(LIMITS), cert: certificatePem, key: privateKeyPem })
+  completeServer(server, listener)
+  return server
+}
+
+const get = (path: string) => head(`GET ${path} HTTP/1.1`, 'Host: localhost')
+const post = (path: string, body: string) =>
+  head(`POST ${path} HTTP/1.1`, 'Host: localhost', `Content-Length: ${body.length}`) + body
+
+/** The texts of all answers that have come whole; each of them has a length, and no more lines than one. */
+function textsIn(answers: string): string[] {
+  return [...answers.matchAll(/\r\n\r\n\[(\d+)a*\]/g)].map(([, text = '']) => text)
+}
+
+for (const way of WAYS) {
+  test(`over ${way}: a request that comes after a thousand of another connection is begun before most of them`, async t => {
+    const begun: string[] = []
+    const server = await open(t, way, ({ url = '' }, response) => {
+      begun.push(url)
+      setImmediate(() => response.end())
+    })
+    const [flood, other] = [await server.connect(), await server.connect()]
+    flood.resume()
+    other.resume()
+    flood.write(get('/flood').repeat(1_000))
+    other.write(get('/other'))
+    await eventually('all to be begun', () => begun.length === 1_001)
+    assert.ok(begun.indexOf('/other') <= 10 * MAX_BEGUN_IN_TURN, `${begun.indexOf('/other')} were before it`)
+  })
+
+  test(`over ${way}: a connection that sends without a pause gets all answers, in order, and few are under way`, async t => {
+    let underWay = 0
+    let most = 0
+    const server = await open(t, way, async (request, response) => {
+      underWay += 1
+      most = Math.max(most, underWay)
+      const { method, url = '' } = request
+      let bytes = 0
+      for await (const chunk of request) bytes += (chunk as Buffer).length
+      const number = Number(url.slice(1))
+      if (number % 7 === 0) await new Promise(setImmediate)
+      underWay -= 1
+      // Long ones make Node itself pause the connection.
+      response.end(`[${method === 'POST' ? bytes : number}${'a'.repeat(number % 50 === 0 ? 50_000 : 0)}]`)
+    })
+    const client = await server.connect()
+    let answers = ''
+    client.setEncoding('latin1').on('data', (chunk: string) => {
+      answers += chunk.replaceAll(/a{100,}/g, 'a')
+    })
+    const expected: string[] = []
+    for (let batch = 0; batch < 20; batch += 1) {
+      let text = ''
+      for (let index = 0; index < 250; index += 1) {
+        const number = batch * 250 + index
+        text += number % 10 === 0 ? post(`/${number}`, 'b'.repeat(number)) : get(`/${number}`)
+        expected.push(String(number))
+      }
+      if (!client.write(text)) await once(client, 'drain')
+    }
+    await eventually('all answers', () => textsIn(answers).length === expected.length || client.closed)
+    assert.deepEqual(textsIn(answers), expected)
+    assert.ok(most <= MAX_UNANSWERED + 1, `${most} were under way`)
+  })
+}
+
+test('what waits is not begun for a caller that has gone', async t => {
+  const begun: string[] = []
+  const server = await open(t, 'TCP', ({ url = '', socket }, response) => {
+    begun.push(url)
+    if (begun.length === 3) socket.destroy()
+    setImmediate(() => response.end())
+  })
+  const client = await server.connect()
+  client.write(get('/').repeat(500))
+  await once(client.resume(), 'close')
+  await new Promise(setImmediate)
+  assert.ok(begun.length <= MAX_BEGUN_IN_TURN + 1, String(begun.length))
+})
+
+test('what waits does not grow while a caller sends on and takes its answers', async t => {
+  let begun = 0
+  let read = 0
+  let most = 0
+  const opened = await open(t, 'TCP', (_request, response) => {
+    begun += 1
+    setImmediate(() => response.end('a'.repeat(4_096)))
+  })
+  opened.server.prependListener('request', () => {
+    read += 1
+    most = Math.max(most, read - begun)
+  })
+  const client = (await opened.connect()).resume()
+  const few = get('/').repeat(100)
+  for (let sent = 0; sent < 200; sent += 1) if (!client.write(few)) await once(client, 'drain')
+  await eventually('all to be begun', () => begun === 20_000)
+  const perRead = READ_BYTES / get('/').length
+  assert.ok(most < 1.5 * perRead, `${most} waited`)
+})
+
+test('over TLS, what waits for a caller that takes nothing is answered once it does', async t => {
+  let begun = 0
+  const server = await open(t, 'TLS', ({ url = '' }, response) => {
+    begun += 1
+    response.end(`[${url.slice(1)}${'a'.repeat(100_000)}]`)
+  })
+  const client = await server.connect()
+  const expected: string[] = []
+  for (let record = 0; record < 20; record += 1) {
+    const paths = Array.from({ length: MAX_BEGUN_IN_TURN + 4 }, (_, index) => String(record * 100 + index))
+    client.write(paths.map(path => get(`/${path}`)).join(''))
+    expected.push(...paths)
+  }
+  await eventually('some to be begun', () => begun > MAX_BEGUN_IN_TURN)
+  let answers = ''
+  client.setEncoding('latin1').on('data', (chunk: string) => {
+    answers += chunk.replaceAll(/a{100,}/g, 'a')
+  })
+  await eventually('all answers', () => textsIn(answers).length === expected.length || client.closed)
+  assert.deepEqual(textsIn(answers), expected)
+})
