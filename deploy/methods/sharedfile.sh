@@ -65,7 +65,7 @@ _treeline_openssl() {
     openssl "$_subcommand" -passin env:TREELINE_PASSPHRASE_NOW "$@"
 }
 
-# Prints the metadata block of a file: <path>
+# Prints the metadata block of a file: <path to read it by>
 _treeline_sign() {
   _hash=$(_treeline_hash "$TREELINE_HASH" "$1") || return 1
   _digest=$(_treeline_openssl dgst "-$TREELINE_HASH" -hex -sign "$TREELINE_KEY" "$1") || return 1
@@ -92,14 +92,65 @@ _treeline_is_ahead() {
   [ -n "$_ahead" ]
 }
 
-# Signs again only when the file is newer than its signature: <path> <signature>
+# Signs again only when the file is newer than its signature: <path> <signature> <path to read the file by>. Sets _block.
 _treeline_sign_if_newer() {
-  if [ -s "$2" ] && grep -q "^algorithm=$TREELINE_HASH\$" "$2" \
+  if [ -s "$2" ] && [ ! -L "$2" ] \
     && [ -n "$(find "$2" -newer "$1" 2>/dev/null)" ] && [ -z "$(find "$1" -cnewer "$2" 2>/dev/null)" ] \
     && ! _treeline_is_ahead "$2"; then
-    return 0
+    _block=$(cat "$2")
+    # Read once, so that what is looked at is what is sent.
+    case $_block in header=rudder-signature-v1*"algorithm=$TREELINE_HASH
+"*) return 0 ;; esac
   fi
-  _block=$(_treeline_sign "$1") && printf '%s\n' "$_block" | _treeline_put "$2" >/dev/null
+  _block=$(_treeline_sign "$3") && printf '%s\n' "$_block" | _treeline_put "$2" >/dev/null
+}
+
+# Whether everyone that _changers names could read, or enter, what is so listed: <mode> <uid> <pattern of modes open to everyone>
+_treeline_may_use() {
+  # shellcheck disable=SC2254 # it is a pattern
+  case $1 in $3) return 0 ;; esac
+  for _changer in $_changers; do
+    [ "$_changer" = "$2" ] || return 1
+  done
+}
+
+# Looks at each folder and link on the way to a file: <absolute path>. Adds to _changers who could make it lead elsewhere
+# (a uid, or "others"); says on standard output what they could not have reached, or have put there.
+_treeline_walk() {
+  _rest=${1#/} _at=
+  while :; do
+    # shellcheck disable=SC2046 # mode, links, uid
+    set -- $(ls -ldn "$_at/." 2>/dev/null)
+    [ $# -ge 3 ] || { echo "there is no folder $_at"; return 1; }
+    case $1 in ?????w* | ????????w*) _is_open=1 ;; *) _is_open=0 ;; esac
+    _treeline_may_use "$1" "$3" '?????????[xt]*' || { echo "others could make it lead to the folder ${_at:-/}"; return 1; }
+    [ "$3" = 0 ] || _changers="$_changers $3"
+    case $_is_open$1 in 0* | 1?????????[tT]*) ;; *) _changers="$_changers others" ;; esac
+    _name=${_rest%%/*}
+    _at=$_at/$_name
+    if [ -L "$_at" ]; then
+      # shellcheck disable=SC2046
+      set -- $(ls -ldn "$_at")
+      [ "$3" = 0 ] && [ -z "$_changers" ] || { echo "$_at is a link that is not root's alone"; return 1; }
+    fi
+    case $_rest in */*) _rest=${_rest#*/} ;; *) return 0 ;; esac
+  done
+}
+
+# As root: that the file open as descriptor 9 is one that whoever could make its path lead to it could read as well: <path>.
+# What was opened is looked at, so that nothing can take its place. Says on standard output what is wrong.
+_treeline_is_shareable() {
+  [ "$(id -u)" = 0 ] || return 0
+  case $1 in /*) _way=$1 ;; *) _way=$(pwd)/$1 ;; esac
+  _changers=
+  _treeline_walk "$_way" || return 1
+  _real=$(readlink /proc/self/fd/9 2>/dev/null) || _real=$_way
+  [ "$_real" = "$_way" ] || _treeline_walk "$_real" || return 1
+  # shellcheck disable=SC2046
+  set -- $(ls -ldLn "$_bytes")
+  # In a folder such as /tmp everyone can make a further name of a file of anyone's.
+  [ "$_is_open" = 0 ] || [ "${2:-2}" = 1 ] || _changers="$_changers others"
+  _treeline_may_use "${1:-}" "${3:-}" '???????r*' || { echo 'others could make its path lead to it, and it is not open to everyone'; return 1; }
 }
 
 # Puts what comes on standard input at a path, at once: <path>. Says on standard output what is wrong.
@@ -121,15 +172,24 @@ sharedfile_to_node() {
   _treeline_are_ids "$_target" "$_file_id" "$TREELINE_NODE_ID" || { _treeline_error "invalid id: $1, $2 or ${TREELINE_NODE_ID:-none}"; return; }
   case $_ttl in *[!A-Za-z0-9%]*) _treeline_error "invalid ttl: $4"; return ;; esac
   [ -f "$_path" ] || { _treeline_error "no such file: $_path"; return; }
-  _treeline_sign_if_newer "$_path" "$_signature" || { _treeline_error "$_path cannot be signed with $TREELINE_KEY"; return; }
-  _hash=$(sed -n 's/^hash_value=//p' "$_signature")
+  [ -r "$_path" ] || { _treeline_error "$_path cannot be read"; return; }
+  _treeline_send_open 9<"$_path"
+}
+
+# The rest of it, with the file open as descriptor 9.
+_treeline_send_open() {
+  # What was opened, where the system shows it: also when another file takes its place.
+  [ -r /proc/self/fd/9 ] && _bytes=/proc/self/fd/9 || _bytes=$_path
+  _problem=$(_treeline_is_shareable "$_path") || { _treeline_error "$_path is not shared: $_problem"; return; }
+  _treeline_sign_if_newer "$_path" "$_signature" "$_bytes" || { _treeline_error "$_path cannot be signed with $TREELINE_KEY"; return; }
+  _hash=$(printf '%s\n' "$_block" | sed -n 's/^hash_value=//p')
   _status=$(_treeline_head "$_target" "$TREELINE_NODE_ID" "$_file_id" "$_hash") || { _treeline_error "$TREELINE_RELAY cannot be reached"; return; }
   case $_status in
     200) _treeline_kept; return ;;
     404) ;;
     *) _treeline_error "the relay answers $_status"; return ;;
   esac
-  _answer=$({ cat "$_signature"; echo; cat "$_path"; } | _treeline_curl --data-binary @- --request PUT \
+  _answer=$({ printf '%s\n\n' "$_block"; cat "$_bytes"; } | _treeline_curl --data-binary @- --request PUT \
     --header 'Content-Type: application/octet-stream' --write-out '\n%{http_code}' \
     "$TREELINE_RELAY/shared-files/$_target/$TREELINE_NODE_ID/$_file_id?ttl=$_ttl") || { _treeline_error 'not sent'; return; }
   case $_answer in

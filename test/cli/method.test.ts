@@ -154,8 +154,16 @@ test('as root: links of another user are shared by no command', AS_ROOT, async t
   await symlink('../secret', node.path('home/report'))
   await writeFile(node.path('home/own'), 'own', { mode: 0o600 })
   for (const name of ['home', 'home/own', 'home/report']) await lchown(node.path(name), 4_242, 4_242)
-  const toNode = (name: string) => command(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path(name), '60')
-  fails(await toNode('home/report'), /home\/report is a link of user 4242/)
+  await mkdir(node.path('open'))
+  await chmod(node.path('open'), 0o777)
+  await writeFile(node.path('open/secret'), 'secret', { mode: 0o600 })
+  const toNode = (call: Call, name: string) =>
+    call(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path(name), '60')
+  for (const call of [command, shell]) {
+    fails(await toNode(call, 'home/report'), /home\/report is a link (of user 4242|that is not root's alone)/)
+    fails(await toNode(call, 'open/secret'), /open\/secret is not shared: .*not open to everyone/)
+  }
+  assert.deepEqual((await readdir(node.path('home'))).sort(), ['own', 'report'], 'nothing was signed')
   await treeline(t, ['key', 'generate', '--type', 'seal', '--out', node.folder])
   for (const more of [[], ['--seal', node.path('treeline-seal.pub')]]) {
     const own = ['--ttl', '60', '--source', 'a', '--key', node.keyFile, '--server', node.relay.url]
@@ -164,7 +172,10 @@ test('as root: links of another user are shared by no command', AS_ROOT, async t
     assert.match(shared.stderr, /home\/report is not shared: \S+ is a link of user 4242/)
   }
   assert.equal(node.relay.files.size, 0)
-  ends(await toNode('home/own'), 'repaired')
+  ends(await toNode(command, 'home/own'), 'repaired')
+  ends(await toNode(shell, 'home/own'), 'kept')
+  await symlink('home/own', node.path('of-root'))
+  ends(await toNode(shell, 'of-root'), 'kept')
 })
 
 test('shell: a file that treeline shared with an Ed25519 key is verified, and a forged one refused', async t => {
