@@ -220,7 +220,7 @@ for (const [what, status, isForgotten] of [
 
 test('many requests at once all get their own answer', async t => {
   const peer = await startHttpsPeer(t, relay, (request, response) => response.end(request.url))
-  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay] })
+  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [relay], connectTimeoutMs: 60_000 })
   const hop = neighbours.down('relay1')
   const paths = Array.from({ length: 300 }, (_, index) => createHash('sha256').update(String(index)).digest('hex'))
   const answers = await Promise.all(

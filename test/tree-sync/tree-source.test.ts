@@ -6,10 +6,10 @@ import type { TreeNode } from '../../src/tree/topology.js'
 import { MAX_LOGGED_NODES } from '../../src/tree-sync/change-log.js'
 import { TreeDigest } from '../../src/tree-sync/tree-digest.js'
 import { parseHeader, parseLine, type TreeHeader } from '../../src/tree-sync/tree-lines.js'
+import { NOTICE_PATH } from '../../src/tree-sync/tree-notices.js'
 import {
   createTreeSource,
   MAX_DIFFERENCE_NODES,
-  NOTICE_PATH,
   type TreeAnswer,
   type TreeSource
 } from '../../src/tree-sync/tree-source.js'

@@ -81,24 +81,72 @@ export interface LinkAcceptor {
 
 /** Where relays, nodes and clients open their links: the upper side of the handshake. */
 export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
-  const {
-    selfId,
-    registry,
-    logger,
-    observer,
-    sourceOfCaller = sourceOfConnection,
-    now = Date.now,
-    versions = LINK_VERSIONS,
-    pingMs = PING_EVERY_MS
-  } = options
-  const server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
-  const handshakes = new Handshakes(() => performance.now())
-  const spreader = new EndSpreader()
-  const refusals = new LogLimit(logger)
-  let isClosed = false
+  return new Acceptor(options)
+}
 
-  async function shakeHands(socket: WebSocket, { source, remoteAddress, below }: Opened): Promise<void> {
-    const challenge = makeChallenge(selfId, versions)
+class Acceptor implements LinkAcceptor {
+  readonly takes = asksForLink
+  readonly #server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
+  readonly #handshakes = new Handshakes(() => performance.now())
+  readonly #spreader = new EndSpreader()
+  readonly #refusals: LogLimit
+  readonly #versions: VersionRange
+  readonly #pingMs: number
+  #isClosed = false
+
+  constructor(private readonly options: LinkAcceptorOptions) {
+    this.#refusals = new LogLimit(options.logger)
+    this.#versions = options.versions ?? LINK_VERSIONS
+    this.#pingMs = options.pingMs ?? PING_EVERY_MS
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', ignore)
+    const { sourceOfCaller = sourceOfConnection, observer } = this.options
+    const source = sourceOfCaller(request)
+    const status = this.#statusFor(request, source)
+    if (status !== undefined) {
+      observer?.refused()
+      refuseUpgrade(socket, status)
+      return
+    }
+    this.#spreader.watch(socket)
+    const remoteAddress = addressOf(request)
+    this.#server.handleUpgrade(request, socket, head, webSocket => {
+      void this.#handshake(webSocket, { source, remoteAddress, below: socket })
+    }) // where it is no WebSocket that was asked for, ws has answered
+  }
+
+  #statusFor(request: IncomingMessage, source: string): string | undefined {
+    if (!asksForLink(request)) return '404 Not Found'
+    // Whoever is refused comes again after its backoff.
+    return this.#isClosed || !this.#handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
+  }
+
+  /** From the challenge to a link, or to a refusal that is logged. Never rejects. */
+  async #handshake(socket: WebSocket, opened: Opened): Promise<void> {
+    socket.on('error', ignore) // `close` follows
+    this.#handshakes.add(socket, opened.source)
+    const stopLimiting = limitPings(socket)
+    try {
+      const { challenge, identity } = await this.#identify(socket)
+      const admission =
+        versionRefusal(identity.version, this.#versions) ?? admissionOf(challenge, identity, opened.below, this.options)
+      const refusal = this.#take(socket, opened.remoteAddress, identity, admission)
+      if (refusal !== undefined) this.#refuse(socket, opened, refusal)
+    } catch (error) {
+      const isExpected = error instanceof ChallengeError
+      const reason = isExpected ? error.message : 'the handshake failed'
+      this.#refuse(socket, opened, { code: CLOSE.refused, reason }, isExpected ? undefined : error)
+    } finally {
+      this.#handshakes.remove(socket)
+      stopLimiting()
+    }
+  }
+
+  /** Asks the other side who it is. @throws {ChallengeError} for a bad answer, or none */
+  async #identify(socket: WebSocket): Promise<{ readonly challenge: Challenge; readonly identity: Identity }> {
+    const challenge = makeChallenge(this.options.selfId, this.#versions)
     // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
     const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
       socket.pause()
@@ -110,30 +158,26 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     socket.resume() // nothing comes within this turn; one that is refused has to hear of it
     // A link whose socket has ended already would never hear of its end.
     if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')
-    const identity = parseIdentity(text, versions)
-    const admission = versionRefusal(identity.version, versions) ?? admissionOf(challenge, identity, below, options)
-    const refusal = take(socket, remoteAddress, identity, admission)
-    if (refusal === undefined) return
-    refusals.warn(source, { remoteAddress, reason: refusal.reason }, 'no link')
-    observer?.refused()
-    refuse(socket, refusal)
+    return { challenge, identity: parseIdentity(text, this.#versions) }
   }
 
-  function take(
-    socket: WebSocket,
-    remoteAddress: string,
-    identity: Identity,
-    admission: Admission
-  ): Refusal | undefined {
-    if (isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
-    const { version, program, purpose } = identity
+  #take(socket: WebSocket, remoteAddress: string, identity: Identity, admission: Admission): Refusal | undefined {
+    if (this.#isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
     const { owner } = admission
-    if (purpose === 'lane') return takeLane(socket, identity, owner)
+    if (identity.purpose === 'lane') return this.#takeLane(socket, identity, owner)
+    const { registry } = this.options
     if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
     if (registry.hasAllReplicas(owner)) {
       return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
     }
+    this.#open(socket, remoteAddress, identity, owner)
+    return undefined
+  }
+
+  #open(socket: WebSocket, remoteAddress: string, { version, program }: Identity, owner: LinkOwner): void {
+    const { registry, observer, logger, now = Date.now } = this.options
+    const pingMs = this.#pingMs
     const id = nextLinkId()
     const secret = owner.kind === 'client' ? {} : { secret: registry.secretFor(id) }
     const welcome: Welcome = { treeline: 'welcome', link: id, pingMs, ...secret }
@@ -146,64 +190,31 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
     void link.closed.then(reason => {
       logger.info({ id: owner.id, kind: owner.kind, remoteAddress, reason }, 'link lost')
     })
-    return undefined
   }
 
-  function takeLane(socket: WebSocket, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
-    const link = registry.byId(linkId)
+  #takeLane(socket: WebSocket, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
+    const link = this.options.registry.byId(linkId)
     if (link === undefined || !isSameOwner(link.owner, owner)) {
       return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
     }
     if (!link.isOpen || link.lanes >= MAX_LANES) {
       return { code: CLOSE.full, reason: `its link is closing, or has ${MAX_LANES} lanes already` }
     }
-    socket.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs }))
+    socket.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs: this.#pingMs }))
     link.addLane(socket)
     return undefined
   }
 
-  function statusFor(request: IncomingMessage, source: string): string | undefined {
-    if (!asksForLink(request)) return '404 Not Found'
-    // Whoever is refused comes again after its backoff.
-    return isClosed || !handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
+  #refuse(socket: WebSocket, { source, remoteAddress }: Opened, refusal: Refusal, err?: unknown): void {
+    this.#refusals.warn(source, { remoteAddress, reason: refusal.reason, err }, 'no link')
+    this.options.observer?.refused()
+    refuse(socket, refusal)
   }
 
-  return {
-    takes: asksForLink,
-    upgrade(request, socket, head) {
-      socket.on('error', ignore)
-      const source = sourceOfCaller(request)
-      const status = statusFor(request, source)
-      if (status !== undefined) {
-        observer?.refused()
-        refuseUpgrade(socket, status)
-        return
-      }
-      spreader.watch(socket)
-      const remoteAddress = addressOf(request)
-      server.handleUpgrade(request, socket, head, webSocket => {
-        webSocket.on('error', ignore) // `close` follows
-        handshakes.add(webSocket, source)
-        const stopLimiting = limitPings(webSocket)
-        shakeHands(webSocket, { source, remoteAddress, below: socket })
-          .catch((error: unknown) => {
-            const reason = error instanceof ChallengeError ? error.message : 'the handshake failed'
-            const err = error instanceof ChallengeError ? undefined : error
-            refusals.warn(source, { remoteAddress, reason, err }, 'no link')
-            observer?.refused()
-            refuse(webSocket, { code: CLOSE.refused, reason })
-          })
-          .finally(() => {
-            handshakes.remove(webSocket)
-            stopLimiting()
-          })
-      }) // where it is no WebSocket that was asked for, ws has answered
-    },
-    close() {
-      isClosed = true
-      handshakes.endAll(CLOSE.stopping, 'the relay is stopping')
-      registry.closeAll(CLOSE.stopping, 'the relay is stopping')
-    }
+  close(): void {
+    this.#isClosed = true
+    this.#handshakes.endAll(CLOSE.stopping, 'the relay is stopping')
+    this.options.registry.closeAll(CLOSE.stopping, 'the relay is stopping')
   }
 }
 
