@@ -21,7 +21,7 @@ export async function putInPlace(path: string, content: string): Promise<PutInPl
   try {
     const file = await NewFile.create(place, true)
     try {
-      await file.handle.writeFile(content)
+      await file.append(Buffer.from(content))
       if (former !== undefined) await link(folder.at(name), folder.at(former))
       await file.putInPlace({ defaultMode: DEFAULT_MODE })
     } catch (error) {

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { Stats } from 'node:fs'
-import { Transform } from 'node:stream'
+import { PassThrough, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import { asObject } from '../relay-client/json-answer.js'
@@ -160,19 +160,29 @@ function checkAge(signedAtMs: number | undefined, { signedFromMs, fileKey }: Dow
 async function receive(
   answer: ClientAnswer,
   meter: HashMeter,
-  { handle }: NewFile,
+  file: NewFile,
   { openKey, keepSealed, fileKey: { fileId, source } }: Download
 ): Promise<void> {
+  const refusal = () => new SealedFileError(`${fileId} of ${source} is sealed`)
+  const read = async () => {
+    if (openKey !== undefined) return (await import('./sealed-file.js')).createOpenStream(openKey)
+    return keepSealed === true ? new PassThrough() : refuseSealed(refusal)
+  }
+  let failure: unknown
   const write = async (content: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const chunk of content) await handle.writeFile(chunk) // each after the one before
+    for await (const chunk of content) {
+      // each after the one before
+      await file.append(chunk).catch((error: unknown) => {
+        failure = error
+        throw error
+      })
+    }
   }
-  if (openKey === undefined && keepSealed === true) return pipeline(answer.body, meter, write)
-  if (openKey === undefined) {
-    const refusal = () => new SealedFileError(`${fileId} of ${source} is sealed`)
-    return pipeline(answer.body, meter, refuseSealed(refusal), write)
+  try {
+    await pipeline(answer.body, meter, await read(), write)
+  } catch (error) {
+    throw failure ?? error // a pipeline whose end fails aborts its beginning, and tells of that
   }
-  const { createOpenStream } = await import('./sealed-file.js')
-  await pipeline(answer.body, meter, createOpenStream(openKey), write)
 }
 
 async function verify(

@@ -8,6 +8,7 @@ import {
   link,
   lstat,
   mkdir,
+  readdir,
   readFile,
   rename,
   stat,
@@ -23,6 +24,7 @@ import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
 import { type SigningKey, signFile } from '../../src/values/keys/file-signing.js'
 import { silentLogger } from '../../src/values/logger.js'
+import { mountSmallDisk } from '../support/small-disk.js'
 import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
@@ -178,4 +180,21 @@ test('an agent of root writes nothing where another user could make it lead else
   await assert.rejects(receive(2), /link is a link of user 0|link is a link of user 4242/)
   const kept = await lstat(join(folder, 'of-root'))
   assert.deepEqual([kept.uid, await readFile(join(folder, 'of-root'), 'utf8')], [0, 'secret'])
+})
+
+test('a file that finds no room at its destination fails with that, and its path; the former one stays', async t => {
+  const disk = await mountSmallDisk(t, 1)
+  if (disk === undefined) return
+  const destination = join(disk.path, 'file')
+  const { relay, start } = await setUp(t, () => [[destination]])
+  const receive = await start()
+  put(relay, 'former', Date.now())
+  assert.equal(await receive(0), true)
+  put(relay, 'x'.repeat(3 * 1024 * 1024), Date.now() + 1)
+  await assert.rejects(
+    receive(0),
+    new RegExp(`^ClientError: ${destination} cannot be written: .*no space left on device`)
+  )
+  assert.equal(await readFile(destination, 'utf8'), 'former')
+  assert.deepEqual(await readdir(disk.path), ['file'])
 })

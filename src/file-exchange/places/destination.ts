@@ -42,7 +42,14 @@ export async function openDestination(path: string, { trust, mayStream }: Destin
         throw cannotBeWritten(stream === undefined ? path : tmpdir(), error)
       }
     },
-    finish: (file, attributes) => (stream === undefined ? file.putInPlace(attributes) : empty(file, path, stream)),
+    finish: async (file, attributes) => {
+      if (stream !== undefined) return empty(file, path, stream)
+      try {
+        return await file.putInPlace(attributes)
+      } catch (error) {
+        throw error instanceof ClientError ? error : cannotBeWritten(path, error)
+      }
+    },
     close: () => place.close()
   }
 }

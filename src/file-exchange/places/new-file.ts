@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { ClientError } from '../../relay-client/client-error.js'
-import type { FilePlace } from './file-place.js'
+import { cannotBeWritten, type FilePlace } from './file-place.js'
 import type { HeldFolder } from './held-folder.js'
 import type { Owner } from './trusted-folder.js'
 
@@ -36,6 +36,15 @@ export class NewFile {
     const mode = isPrivate || (former !== undefined && isTrusted(former)) ? PRIVATE : atMost(former, AS_UMASK_SAYS)
     const handle = await open(place.folder.at(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     return new NewFile(place, name, handle)
+  }
+
+  /** Called again when it has resolved. @throws {ClientError} that names the file */
+  async append(chunk: Buffer): Promise<void> {
+    try {
+      await this.handle.writeFile(chunk)
+    } catch (error) {
+      throw cannotBeWritten(this.place.path, error)
+    }
   }
 
   /** Durable once it resolves. All is done to the open file: nobody can have it done to another one. @returns what it is now */
