@@ -27,6 +27,12 @@ export interface RelayText {
   readonly isTakenOver?: boolean
 }
 
+/** Nodes that were there before can be run in no other way until they join; without it a run on them would reach nobody. */
+const NODES_WITHOUT_LINKS = [
+  '# Nodes that were taken over hold no link until they join: the command runs them, as root, as it did before. Set both to',
+  '# false once all have joined: then a node that is away is unreachable, and not done by the command in its place.'
+]
+
 /** `main.conf` of a root (without `upstream`), or of a relay that joined. */
 export function mainConf(relay: RelayText): string {
   const { id, listen, port, upstream, data, command, isTakenOver = false } = relay
@@ -58,7 +64,7 @@ export function mainConf(relay: RelayText): string {
     ...section('remote_run', [
       `command = ${JSON.stringify(command)}`,
       'own_arguments = ["agent", "run"]',
-      // nodes that were there before are run by the command, as root
+      ...(isTakenOver ? NODES_WITHOUT_LINKS : []),
       `use_sudo = ${isTakenOver}`,
       `fallback_command = ${isTakenOver}`
     ]),

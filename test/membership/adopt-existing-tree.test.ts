@@ -41,6 +41,9 @@ test('an existing tree goes on under a new root, with the certificates that it h
   })
   const config = loadConfig(root)
   assert.deepEqual(config.notices, [])
+  const { fallbackCommand, useSudo } = config.remoteRun
+  assert.deepEqual({ fallbackCommand, useSudo }, { fallbackCommand: true, useSudo: true }, 'they hold no links')
+  assert.match(await readFile(join(root, 'main.conf'), 'utf8'), /^# Nodes that were taken over hold no link until/m)
   const written = await readFile(config.general.nodesListFile, 'utf8')
   const nodes = parseNodesList(written, 'the list').nodes.map(({ id, policyServer }) => `${id} under ${policyServer}`)
   assert.deepEqual(nodes.sort(), ['node-1 under relay-1', 'relay-1 under root', 'root under root'])
