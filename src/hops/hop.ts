@@ -87,6 +87,8 @@ export interface Neighbours {
   linked(id: string): Hop | undefined
   /** Whether it holds one when it can: it held one before, remembered through restarts, or joined with a token. */
   isToHoldLink?(id: string): boolean
+  /** Whether it joined as a relay, and so answers our API also where it holds no link and nothing is below it. */
+  hasJoinedAsRelay?(id: string): boolean
   /** @param listener is told of each link that opens */
   onLinked?(listener: (id: string) => void): void
   /** Closes all connections; requests under way end as unreachable. */

@@ -158,6 +158,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     },
     linked: id => options.links?.find(id),
     isToHoldLink: id => store.version(id) !== undefined || targets.hasJoined(id),
+    hasJoinedAsRelay: id => targets.hasJoined(id, 'relay'),
     onLinked: listener => options.links?.onOpen(listener),
     async reload(newConfig = config) {
       const newFiles = await readPeerFiles(newConfig)

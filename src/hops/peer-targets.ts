@@ -21,8 +21,8 @@ export interface PeerTargetsOptions {
 export interface PeerTargets {
   below(id: string): PeerTarget | NoConnection
   above(): PeerTarget | NoConnection
-  /** Whether a node has a certificate of this tree's CA. */
-  hasJoined(id: string): boolean
+  /** Whether a node has a certificate of this tree's CA, for what it joined as, if that is asked. */
+  hasJoined(id: string, as?: 'relay' | 'node'): boolean
 }
 
 export function createPeerTargets({ topology, certificatesOf, current }: PeerTargetsOptions): PeerTargets {
@@ -45,9 +45,12 @@ export function createPeerTargets({ topology, certificatesOf, current }: PeerTar
     return { ...address, trust }
   }
 
-  function hasJoined(id: string): boolean {
+  function hasJoined(id: string, as?: 'relay' | 'node'): boolean {
     try {
-      return certificatesOf(id).some(certificate => purposeOf(certificate) !== undefined)
+      return certificatesOf(id).some(certificate => {
+        const purpose = purposeOf(certificate)
+        return as === undefined ? purpose !== undefined : purpose === as
+      })
     } catch {
       return false // they cannot be read now
     }

@@ -32,7 +32,8 @@ export class NodesHere {
     const others: PlannedNode[] = []
     const waiting: PlannedNode[] = []
     for (const node of nodes) {
-      if (progress.table.get(node.id)?.reached === 'link') linked.push(node)
+      const reached = progress.table.get(node.id)?.reached
+      if (reached === 'link' || reached === 'direct') linked.push(node)
       else if (this.#canWaitFor(node)) waiting.push(node)
       else others.push(node)
     }
@@ -43,9 +44,9 @@ export class NodesHere {
   async #runLinked(nodes: readonly PlannedNode[]): Promise<void> {
     if (nodes.length === 0) return
     const byCommand: Promise<void>[] = []
-    const part = this.#linkedPart(nodes, (node, why) => {
+    const part = this.#linkedPart(nodes, (node, why, reason) => {
       const waits = why !== 'refused' && this.#canWaitFor(node)
-      byCommand.push(waits ? this.#waitFor(node, why) : this.#runByCommand([node], why))
+      byCommand.push(waits ? this.#waitFor(node, why) : this.#runByCommand([node], why, reason))
     })
     this.options.context.linkSlots.add(part)
     await part.ended
@@ -59,7 +60,7 @@ export class NodesHere {
 
   async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
     const { table } = this.options.progress
-    const { selfId: from, connections } = this.options.context
+    const { selfId: from, connections, isAskedDirectly } = this.options.context
     const { wait } = this.options
     const isBusy = why === 'busy'
     table.set(node.id, {
@@ -67,8 +68,10 @@ export class NodesHere {
       message: isBusy ? 'waits until it takes runs again' : 'waits for its link'
     })
     try {
-      if (wait !== undefined && isBusy) await connections.worthTrying(node.id, wait.signal, true)
-      else if (wait !== undefined) await connections.linked(node.id, wait.signal)
+      // a link says when it is there again, where it needs one
+      if (wait !== undefined && (isBusy || isAskedDirectly(node.id))) {
+        await connections.worthTrying(node.id, wait.signal, isBusy)
+      } else if (wait !== undefined) await connections.linked(node.id, wait.signal)
     } catch {
       const reason = isBusy ? 'it took no runs' : 'it held no link'
       return wait?.expire([node.id], from, { from, to: node.id, reason })
@@ -82,12 +85,13 @@ export class NodesHere {
     onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
   ): LinkedPart {
     const { order, progress } = this.options
-    const { neighbours, isRelay, selfId, config, timing } = this.options.context
+    const { neighbours, isRelay, wayTo, selfId, config, timing } = this.options.context
     return new LinkedPart({
       nodes,
       order,
       neighbours,
       isRelay,
+      wayTo,
       selfId,
       maxOutputBytes: config.maxOutputBytes,
       progress,
@@ -99,7 +103,7 @@ export class NodesHere {
   }
 
   /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
-  async #runByCommand(nodes: readonly PlannedNode[], why: NotTaken = 'away'): Promise<void> {
+  async #runByCommand(nodes: readonly PlannedNode[], why: NotTaken = 'away', reason = ''): Promise<void> {
     const { config, selfId, commandLine } = this.options.context
     const { ownArguments, fallbackCommand } = config
     if (fallbackCommand && ownArguments === undefined) return this.#startCommands(nodes, commandLine)
@@ -112,14 +116,16 @@ export class NodesHere {
             own.map(onThisMachine),
             ownCommandLine(() => ownArguments)
           ),
-      fallbackCommand ? this.#startCommands(others, commandLine) : this.#tellUnreachable(others, why)
+      fallbackCommand ? this.#startCommands(others, commandLine) : this.#tellUnreachable(others, why, reason)
     ])
   }
 
-  async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken): Promise<void> {
-    const { selfId } = this.options.context
-    const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false`
+  /** @param found why a sub-relay could not be asked directly either */
+  async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken, found: string): Promise<void> {
+    const { selfId, isAskedDirectly } = this.options.context
     for (const { id } of nodes) {
+      const more = found !== '' && isAskedDirectly(id) ? ` (${found})` : ''
+      const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false${more}`
       const unreached = { from: selfId, to: id, reason }
       await this.options.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
     }

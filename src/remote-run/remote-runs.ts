@@ -80,6 +80,10 @@ class RunRegistry implements RemoteRuns {
     const { config, selfId, topology, neighbours, repository, logger, now = Date.now } = options
     this.#files = new RunFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText)
+    const connections = new Connections(neighbours)
+    const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
+    const isRelay = (id: string) => topology().isRelay(id)
+    const canRunItself = (id: string) => !config.fallbackCommand || !isRelay(id)
     this.#context = {
       config,
       selfId,
@@ -88,9 +92,15 @@ class RunRegistry implements RemoteRuns {
       commandLine: options.commandLine ?? commandLine,
       slots: new CommandSlots(config.concurrency),
       linkSlots: new CommandSlots(MAX_ASKED_LINKS, LINKS_PER_TURN),
-      connections: new Connections(neighbours),
-      isRelay: id => topology().isRelay(id),
-      canRunItself: id => !config.fallbackCommand || !topology().isRelay(id),
+      connections,
+      isRelay,
+      isAskedDirectly,
+      canRunItself,
+      wayTo: id => {
+        if (id === selfId || !canRunItself(id)) return undefined
+        if (neighbours.linked(id) !== undefined) return 'link'
+        return isAskedDirectly(id) ? 'direct' : undefined
+      },
       repository,
       logger,
       timing: { ...RUN_TIMING, ...options.timing },
@@ -195,9 +205,9 @@ class RunRegistry implements RemoteRuns {
     order: RunOrder,
     plan: RunPlan
   ): Promise<{ readonly table: NodeTable; readonly log: EventLog } | undefined> {
-    const { repository, logger, timing, now, canRunItself, neighbours } = this.#context
+    const { repository, logger, timing, now, wayTo } = this.#context
     const table = new NodeTable({ runId, repository, logger, recordDelayMs: timing.recordDelayMs })
-    await table.addPlan(plan, node => neighbours.linked(node) !== undefined && canRunItself(node))
+    await table.addPlan(plan, wayTo)
     try {
       if ((await repository.begin(newRun(runId, order, now()), table.records())) === 'known') return undefined
       return { table, log: await this.#files.createLog(runId, logger) }

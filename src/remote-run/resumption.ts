@@ -26,7 +26,9 @@ export async function resumeRun(
   const { repository, logger, timing, selfId } = context
   const record = await repository.find(runId)
   if (record === undefined) return undefined
+  const plan = await waitingPlan(context, record, topology)
   const linked = new Set(await repository.openLinkedNodes(runId))
+  for (const { id } of plan.here) linked.delete(id)
   const table = new NodeTable({ runId, repository, logger, recordDelayMs: timing.recordDelayMs })
   for await (const page of nodePages(context, runId)) await table.addRecords(page)
   const logged = new LoggedEvents(node => table.isOpen(node))
@@ -46,7 +48,7 @@ export async function resumeRun(
       requestId: runId
     },
     waitUntilMs: record.waitUntilMs,
-    plan: await waitingPlan(context, record, topology),
+    plan,
     log,
     table,
     progress: new RunProgress(log, table, observer, logged),

@@ -20,10 +20,14 @@ export interface RunContext {
   readonly hosts: CommandHosts
   readonly isRelay: (node: string) => boolean
   /**
-   * Whether a node is asked over its link. A sub-relay only where no command stands in for it: over its link it is
-   * asked for what is below it, and existing ones are unknown to themselves (contract).
+   * Whether a node is asked to run itself. A sub-relay only where no command stands in for it: it is asked for what is
+   * below it, and existing ones are unknown to themselves (contract).
    */
   readonly canRunItself: (node: string) => boolean
+  /** Whether a node needs no link to be asked to run itself: one that joined as a relay, where no command stands in. */
+  readonly isAskedDirectly: (node: string) => boolean
+  /** How a node is asked to run itself now; undefined: it cannot be. */
+  readonly wayTo: (node: string) => 'link' | 'direct' | undefined
   readonly connections: Connections
   readonly repository: RunRepository
   readonly logger: Logger

@@ -19,8 +19,11 @@ export interface RunOrder {
   readonly origin: Origin
 }
 
-/** How a node that is run by this relay itself was reached: over the link that its agent holds, or by a command. */
-export type Reached = 'link' | 'command'
+/**
+ * How a node that is run by this relay itself was reached: over the link that its agent or, for a sub-relay, its process
+ * holds, by a connection of ours to a sub-relay that holds none, or by a command.
+ */
+export type Reached = 'link' | 'direct' | 'command'
 
 export interface NodeRecord {
   readonly node: string

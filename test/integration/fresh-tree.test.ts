@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
 
 interface Record {
-  readonly node_records: readonly { readonly node: string; readonly outcome: string; readonly reached: string }[]
+  readonly node_records: readonly {
+    readonly outcome: string
+    readonly reached: string
+    readonly message?: string
+  }[]
 }
 
 interface Trace {
@@ -19,6 +25,16 @@ function untilLinked(machine: Machine, id: string): Promise<boolean> {
   })
 }
 
+/** As where the policy server reaches the relay, and no link is wanted. */
+async function isReached(from: Machine, { id, folder, host, port }: Machine): Promise<void> {
+  const conf = join(folder, 'main.conf')
+  const text = await readFile(conf, 'utf8')
+  assert.match(text, /^dial = true$/m)
+  await writeFile(conf, text.replace('dial = true', 'dial = false'))
+  await appendFile(join(from.folder, 'main.conf'), `\n[neighbours.addresses]\n"${id}" = "${host}:${port}"\n`)
+  assert.equal((await fetch(`http://${from.local}/system/reload`, { method: 'POST' })).status, 200)
+}
+
 test('a tree made by init and join works at once: every machine runs its own agent', async t => {
   const tree = await startJoinedTree(t)
   const { root } = tree
@@ -27,12 +43,12 @@ test('a tree made by init and join works at once: every machine runs its own age
   const line = await tree.token('--relay', '--uses', '2')
   await succeed(tree.join(relay, line))
   await succeed(tree.join(leaf, line))
+  await isReached(root, leaf)
   let relayProcess = await tree.serve(relay)
-  await tree.serve(leaf)
+  const leafProcess = await tree.serve(leaf)
   await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-1')))
   const agent = tree.agent(node)
   await untilLinked(root, 'relay-1')
-  await untilLinked(root, 'relay-2')
   await untilLinked(relay, 'node-1')
 
   await t.test('run --all exits with 0, each machine done', async () => {
@@ -42,6 +58,21 @@ test('a tree made by init and join works at once: every machine runs its own age
       '4 of 4 done',
       ...['node-1', 'relay-1', 'relay-2', 'root'].map(id => `${id}: agent run -D x`)
     ])
+  })
+
+  await t.test('a relay without a link is asked directly to run its machine, and told of when it is away', async () => {
+    const record = async (...args: string[]) => {
+      const { stdout } = await succeed(tree.ask(root, 'run', 'relay-2', '--async', ...args))
+      return eventually('the end of the run', async () => {
+        const found = (await getJson(root, `/runs/${stdout.trim()}`)) as Record
+        return found.node_records[0]?.outcome !== 'queued' && found.node_records[0]
+      })
+    }
+    assert.equal((await record()).reached, 'direct')
+    await leafProcess.stop()
+    const { outcome, message } = await record()
+    assert.equal(outcome, 'unreachable')
+    assert.match(message ?? '', /^it holds no link, and remote_run\.fallback_command is false \(.*ECONNREFUSED/)
   })
 
   await t.test('a relay runs its machine for those on it too', async () => {
@@ -63,7 +94,7 @@ test('a tree made by init and join works at once: every machine runs its own age
     assert.match(problem ?? '', /^node-1 holds no link now, and remote_run\.fallback_command is false: /)
   })
 
-  await t.test('while a relay is away its machine is unreachable, or waited for', async () => {
+  await t.test('while a relay is away its machine is unreachable, or waited for through a restart', async () => {
     await relayProcess.stop()
     const away = await tree.ask(root, 'run', 'relay-1', 'root')
     assert.equal(away.code, 1)
@@ -71,8 +102,10 @@ test('a tree made by init and join works at once: every machine runs its own age
     const waiting = await succeed(tree.ask(root, 'run', 'relay-1', '--wait', '1h'))
     const record = async () => (await getJson(root, `/runs/${waiting.stdout.trim()}`)) as Record
     assert.equal((await record()).node_records[0]?.outcome, 'queued')
+    await tree.rootProcess.stop()
+    await tree.serve(root)
     relayProcess = await tree.serve(relay)
     await eventually('the run that waited', async () => (await record()).node_records[0]?.outcome === 'done')
-    assert.equal((await record()).node_records[0]?.reached, 'link')
+    assert.match((await record()).node_records[0]?.reached ?? '', /^(?:link|direct)$/, 'whichever was there first')
   })
 })

@@ -30,7 +30,11 @@ const RunSchema = Type.Object(RunMembers)
 const NodeSchema = Type.Object({
   node: Type.String(),
   via: Type.Optional(Type.String({ description: 'the sub-relay that it is below' })),
-  reached: Type.Optional(Type.String({ description: 'link or command, where this relay runs it itself' })),
+  reached: Type.Optional(
+    Type.String({
+      description: 'link, direct (a sub-relay without a link) or command, where this relay runs it itself'
+    })
+  ),
   outcome: Type.String(),
   exit_code: Type.Optional(Type.Integer()),
   started_at: Type.Optional(Type.Time()),

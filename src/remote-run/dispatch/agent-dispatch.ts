@@ -4,16 +4,18 @@ import type { CommandSource } from '../commands/concurrency-limiter.js'
 import type { PlannedNode } from '../progress/plan.js'
 import type { RunProgress } from '../progress/run-progress.js'
 import type { RunTiming } from '../progress/timing.js'
+import { findHop } from './find-hop.js'
 import type { NotTaken } from './not-taken.js'
 import type { ForwardOrder } from './order.js'
 import { makeNodeOrders } from './order.js'
-import { ForwardedPart } from './remote-execution.js'
+import { ForwardedPart, type ForwardedPartOptions } from './remote-execution.js'
 
 export interface LinkedPartOptions {
   readonly nodes: readonly PlannedNode[]
   readonly order: ForwardOrder
   readonly neighbours: Neighbours
   readonly isRelay: (node: string) => boolean
+  readonly wayTo: (node: string) => 'link' | 'direct' | undefined
   readonly selfId: string
   readonly maxOutputBytes: number
   readonly progress: RunProgress
@@ -21,12 +23,12 @@ export interface LinkedPartOptions {
   readonly signal: AbortSignal
   readonly onStarted: () => void
   /** A node whose link has gone, that takes no runs now, or that does not run itself: nothing was started there. */
-  readonly onNotLinked: (node: PlannedNode, why: NotTaken) => void
+  readonly onNotLinked: (node: PlannedNode, why: NotTaken, reason?: string) => void
 }
 
 /**
- * The part of a run that the nodes of this relay do themselves, each asked over the link that its agent holds. An order
- * for one node is a small thing: its headers are shared, it has no timer but that of its answer.
+ * The part of a run that the nodes of this relay do themselves, each asked over the link that its agent holds; a
+ * sub-relay without one is asked directly. An order for one node is a small thing: its headers are shared, it has no timer but that of its answer.
  */
 export class LinkedPart implements CommandSource {
   /** Resolves when each node has its outcome, or was given back by `onNotLinked`; rejects for a fault alone. */
@@ -73,10 +75,13 @@ export class LinkedPart implements CommandSource {
   }
 
   async #ask(node: PlannedNode): Promise<void> {
-    const { neighbours, onNotLinked, progress } = this.options
-    if (neighbours.linked(node.id) === undefined) return onNotLinked(node, 'away')
-    progress.reachedBy(node.id, 'link')
-    return this.#cancellably(signal => this.#partFor(node, signal, why => onNotLinked(node, why)).run())
+    const { wayTo, onNotLinked, progress } = this.options
+    const way = wayTo(node.id)
+    if (way === undefined) return onNotLinked(node, 'away')
+    progress.reachedBy(node.id, way)
+    return this.#cancellably(signal =>
+      this.#partFor(node, signal, (why, reason) => onNotLinked(node, why, reason)).run()
+    )
   }
 
   async #cancellably(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
@@ -91,10 +96,10 @@ export class LinkedPart implements CommandSource {
     }
   }
 
-  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: (why: NotTaken) => void): ForwardedPart {
-    const { order, neighbours, selfId, maxOutputBytes, progress, timing, onStarted } = this.options
+  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: ForwardedPartOptions['onNotTaken']): ForwardedPart {
+    const { order, neighbours, wayTo, selfId, maxOutputBytes, progress, timing, onStarted } = this.options
     return new ForwardedPart({
-      hop: new NodeLink(id, neighbours),
+      hop: new NodeHop(id, neighbours, wayTo),
       part: this.#orderFor(id),
       selfId,
       node: id,
@@ -126,19 +131,23 @@ export class LinkedPart implements CommandSource {
   }
 }
 
-/** A node as a hop: each request goes over the link that it has at that moment. */
-class NodeLink implements Hop {
+/** A node as a hop: each request goes over the link that it has at that moment, or directly where it needs none. */
+class NodeHop implements Hop {
   readonly dialect = TREELINE
 
   constructor(
     readonly id: string,
-    private readonly neighbours: Neighbours
+    private readonly neighbours: Neighbours,
+    private readonly wayTo: LinkedPartOptions['wayTo']
   ) {}
 
   async request(request: HopRequest): Promise<HopOutcome> {
-    const hop = this.neighbours.linked(this.id)
-    return hop === undefined
-      ? { kind: 'unreachable', reason: `${this.id} holds no link now`, sent: false }
-      : hop.request(request)
+    const hop = this.neighbours.linked(this.id) ?? this.#direct()
+    return hop instanceof Error ? { kind: 'unreachable', reason: hop.message, sent: false } : hop.request(request)
+  }
+
+  #direct(): Hop | Error {
+    if (this.wayTo(this.id) !== 'direct') return new Error(`${this.id} holds no link now`)
+    return findHop(this.neighbours, this.id)
   }
 }

@@ -1,8 +1,9 @@
-import type { Hop, Neighbours } from '../../hops/hop.js'
+import type { Neighbours } from '../../hops/hop.js'
 import type { RunPlan } from '../progress/plan.js'
 import type { RunProgress } from '../progress/run-progress.js'
 import type { RunTiming } from '../progress/timing.js'
 import type { RunWait } from '../progress/wait-deadline.js'
+import { findHop } from './find-hop.js'
 import { GivenOnce } from './legacy-dispatch-record.js'
 import { type ForwardOrder, makeOrderParts, type OrderPart, renewOrderPart } from './order.js'
 import type { Connections } from './reachability.js'
@@ -68,13 +69,4 @@ async function forwardLater(
     return wait.expire(part.nodes, relay, { from: options.selfId, to: relay, reason })
   }
   return forward(options, relay, renewOrderPart({ ...options.order, waitSeconds: wait.seconds }, part))
-}
-
-/** The nodes list may have changed since the run was planned. */
-function findHop(neighbours: Neighbours, relay: string): Hop | Error {
-  try {
-    return neighbours.down(relay)
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error))
-  }
 }

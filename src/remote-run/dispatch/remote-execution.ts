@@ -22,7 +22,7 @@ export interface ForwardedPartOptions {
   /** The hop is a node that runs itself, not a sub-relay: it speaks for itself alone, under the name of this relay. */
   readonly node?: string
   /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
-  readonly onNotTaken?: (why: NotTaken) => void
+  readonly onNotTaken?: (why: NotTaken, reason?: string) => void
   /**
    * Called instead of giving the part up, when it can be given to the hop again: the hop has heard nothing of it, or
    * takes a run id once only.
@@ -115,8 +115,8 @@ export class ForwardedPart {
       const reason = `${hop.id} cannot be reached: ${answer.reason}`
       const { status, sent } = answer
       const mayHaveStarted = sent && status === undefined && hop.dialect.recognizesRunIds
-      if (!sent && onNotTaken !== undefined) return onNotTaken('away')
-      if (status === 503 && onNotTaken !== undefined) return onNotTaken('busy')
+      if (!sent && onNotTaken !== undefined) return onNotTaken('away', answer.reason)
+      if (status === 503 && onNotTaken !== undefined) return onNotTaken('busy', answer.reason)
       if (onAway !== undefined && canBeGivenAgain(answer, hop.dialect)) return onAway(reason, sent)
       const unreached = this.#brokenHop(answer.reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })

@@ -39,10 +39,13 @@ export class NodeTable {
 
   /**
    * Takes the nodes of `plan`, queued; gives way now and then, since they may be a hundred thousand.
-   * @param isLinked nodes that are to be reached over their links: on disk before they are asked
+   * @param wayTo how a node is asked to run itself, if it is: on disk before it is asked
    */
-  async addPlan({ here, down, unknown }: RunPlan, isLinked: (node: string) => boolean = () => false): Promise<void> {
-    for (const { id } of here) await this.#add(id, undefined, isLinked(id) ? 'link' : undefined)
+  async addPlan(
+    { here, down, unknown }: RunPlan,
+    wayTo: (node: string) => Reached | undefined = () => undefined
+  ): Promise<void> {
+    for (const { id } of here) await this.#add(id, undefined, wayTo(id))
     for (const [relay, nodes] of down) {
       for (const id of nodes) await this.#add(id, relay)
     }

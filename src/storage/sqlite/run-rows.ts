@@ -2,7 +2,7 @@ import type { NewRun } from '../../remote-run/run-repository.js'
 import type { NodeRecord, Reached, RunRecord, RunState } from '../../remote-run/types.js'
 import { type CountedOutcome, countedOutcome, NODE_OUTCOMES } from '../../values/runs/run-event.js'
 
-const REACHED: readonly Reached[] = ['link', 'command']
+const REACHED: readonly Reached[] = ['link', 'direct', 'command']
 const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
 
 /** A row of `runs`. Times are ms since 1970. */

@@ -80,12 +80,13 @@ function nodeReads(db: Database) {
     ),
     waitingNodes: db.prepare<[string], { readonly node: string; readonly via: string | null }>(
       `SELECT node, via FROM run_nodes
-       WHERE run_id = ? AND (outcome = 'queued' AND reached IS NULL
+       WHERE run_id = ? AND (outcome = 'queued' AND (reached IS NULL OR reached = 'direct')
          OR outcome = 'running' AND via IS NOT NULL AND started_at IS NOT NULL)`
     ),
     openLinkedNodes: db
       .prepare<[string], string>(
-        `SELECT node FROM run_nodes WHERE run_id = ? AND ${OPEN} AND via IS NULL AND reached = 'link'`
+        `SELECT node FROM run_nodes
+         WHERE run_id = ? AND ${OPEN} AND via IS NULL AND reached IN ('link', 'direct')`
       )
       .pluck(),
     countOutcomes: db.prepare<[string], OutcomeCount>(

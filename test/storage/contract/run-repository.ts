@@ -151,6 +151,8 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
       nodeOf('away'),
       nodeOf('below', { via: 'relay' }),
       nodeOf('asked', { reached: 'link' }),
+      nodeOf('relay', { reached: 'direct' }),
+      nodeOf('relay-at-it', { reached: 'direct', outcome: 'running', startedAtMs: 1 }),
       nodeOf('at-it', { reached: 'link', outcome: 'running', startedAtMs: 1 }),
       nodeOf('command', { reached: 'command', outcome: 'running', startedAtMs: 1 }),
       nodeOf('at-relay', { via: 'relay', outcome: 'running', startedAtMs: 1 }),
@@ -160,9 +162,10 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
     assert.deepEqual(waiting.sort(), [
       ['at-relay', 'relay'],
       ['away', undefined],
-      ['below', 'relay']
+      ['below', 'relay'],
+      ['relay', undefined]
     ])
-    assert.deepEqual((await runs.openLinkedNodes('R1')).sort(), ['asked', 'at-it'])
+    assert.deepEqual((await runs.openLinkedNodes('R1')).sort(), ['asked', 'at-it', 'relay', 'relay-at-it'])
   })
 
   check('nodes that were given away do not wait any more, unless they did not get there', async (factory, runs) => {
