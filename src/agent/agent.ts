@@ -9,6 +9,7 @@ import { NO_REVOCATIONS } from '../hops/revocations.js'
 import { Dialer } from '../links/lower/dialer.js'
 import { LowerEnd } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
+import { openAgentRevocations } from '../membership/member/agent-revocations.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import { openDatabase } from '../storage/database.js'
 import { createRunRepository } from '../storage/sqlite/run-repository.js'
@@ -23,7 +24,6 @@ import { FileWork } from './file-scheduler.js'
 import { liveConfig } from './live-config.js'
 import { handshakeOf, upperOf } from './policy-server-endpoint.js'
 import { createFollowing, movedTo } from './policy-server-failover.js'
-import { openRevocations } from './revocations.js'
 
 export interface AgentOptions {
   readonly config: AgentConfig
@@ -50,7 +50,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await upperOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
   await warnWithoutMaskingAddon(logger)
-  const book = await openRevocations(config, logger)
+  const book = await openAgentRevocations(config, logger)
   const revocations = book ?? NO_REVOCATIONS
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const stopping = new AbortController()

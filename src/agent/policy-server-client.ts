@@ -1,9 +1,6 @@
-import type { ConnectionOptions } from 'node:tls'
 import type { AgentConfig } from '../config/agent/agent-config.js'
-import { WrongCertificateError } from '../hops/connection-errors.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import { identityCheck } from '../hops/peer-identity.js'
-import { fingerprint } from '../hops/peer-trust.js'
 import type { Revocations } from '../hops/revocations.js'
 import { createRelayClient, type RelayClient } from '../relay-client/relay-client.js'
 import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
@@ -35,7 +32,8 @@ export async function connectPolicyServer(
       cert,
       key,
       pin: pins,
-      checkServerIdentity: unlessRevoked(identityCheck(host, nodeId), revocations)
+      checkServerIdentity: identityCheck(host, nodeId),
+      revocations
     },
     ...(proxy === undefined ? {} : { through: connect => throughProxy(connect, proxy, TUNNEL_LIMIT_MS) }),
     headers: () => {
@@ -43,14 +41,4 @@ export async function connectPolicyServer(
       return secret === undefined ? {} : { [LINK_SECRET_HEADER]: secret }
     }
   })
-}
-
-type IdentityCheck = NonNullable<ConnectionOptions['checkServerIdentity']>
-
-/** Sessions are never resumed: it is asked for each connection. */
-function unlessRevoked(check: IdentityCheck, revocations: Revocations): IdentityCheck {
-  return (host, certificate) => {
-    const why = revocations.whyRevoked(fingerprint(certificate.raw))
-    return why === undefined ? check(host, certificate) : new WrongCertificateError(why)
-  }
 }

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { parseKeyHash } from '../values/keys/key-hash.js'
@@ -13,6 +13,15 @@ export interface ServerTls {
   readonly pin: string | readonly string[] | undefined
   /** Instead of the host name alone, where there is no pin. */
   readonly checkServerIdentity?: ConnectionOptions['checkServerIdentity']
+  readonly revocations?: Revocations
+}
+
+/** What is known of certificates that were revoked before their end. @param fingerprint SHA-256 of one, lower-case hex */
+interface Revocations {
+  /** Why it is not to be believed, whoever issued it; undefined: nothing speaks against it. */
+  whyRevoked(fingerprint: string): string | undefined
+  /** Calls `end` should it be revoked later. @returns a function that ends this */
+  watch(fingerprint: string, end: (why: string) => void): () => void
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -34,16 +43,38 @@ export function createServerConnector(tls: ServerTls, pinName: string, socketPat
     ...(tls.checkServerIdentity === undefined ? {} : { checkServerIdentity: tls.checkServerIdentity }),
     ...(pins === undefined ? {} : { rejectUnauthorized: false })
   })
-  if (pins === undefined) return connect
+  const { revocations } = tls
+  if (pins === undefined && revocations === undefined) return connect
   return (target, callback) => {
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
-      if (!(socket instanceof TLSSocket) || hasCertificate(socket, pins)) return callback(null, socket)
-      const shown = socket.getPeerCertificate().fingerprint256
+      if (!(socket instanceof TLSSocket)) return callback(null, socket)
+      const refusal = notPinned(socket, pins, pinName) ?? endIfRevoked(socket, revocations)
+      if (refusal === undefined) return callback(null, socket)
       socket.destroy()
-      callback(new Error(`the relay's certificate is not the one in ${pinName}, its SHA-256 is ${shown}`), null)
+      callback(refusal, null)
     })
   }
+}
+
+function notPinned(socket: TLSSocket, pins: readonly Buffer[] | undefined, pinName: string): Error | undefined {
+  if (pins === undefined || hasCertificate(socket, pins)) return undefined
+  const shown = socket.getPeerCertificate().fingerprint256
+  return new Error(`the relay's certificate is not the one in ${pinName}, its SHA-256 is ${shown}`)
+}
+
+/** @returns why it is to end now; undefined: it ends when its certificate is revoked */
+function endIfRevoked(socket: TLSSocket, revocations: Revocations | undefined): Error | undefined {
+  const leaf = socket.getPeerX509Certificate()
+  if (revocations === undefined || leaf === undefined) return undefined
+  const shown = createHash('sha256').update(leaf.raw).digest('hex')
+  const why = revocations.whyRevoked(shown)
+  if (why !== undefined) return new Error(why)
+  socket.once(
+    'close',
+    revocations.watch(shown, later => socket.destroy(new Error(later)))
+  )
+  return undefined
 }
 
 function hasCertificate(socket: TLSSocket, pins: readonly Buffer[]): boolean {

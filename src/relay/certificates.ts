@@ -1,5 +1,6 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../api/services.js'
+import { fingerprint } from '../hops/peer-trust.js'
 import type { Revocations } from '../hops/revocations.js'
 import type { Tree } from '../tree/tree-service.js'
 import { whyNotRead } from '../values/failures/file-failure.js'
@@ -33,12 +34,12 @@ export function createCertificateBook({ tree, revocations, onRevocation }: Certi
   }
   tree.onChange(changed)
   onRevocation(changed)
-  const isRevoked = (fingerprint: string) => revocations.whyRevoked(fingerprint) !== undefined
+  const isRevoked = (shown: string) => revocations.whyRevoked(shown) !== undefined
 
   return {
-    nodeOf: fingerprint => (isRevoked(fingerprint) ? undefined : tree.nodeByFingerprint(fingerprint)),
-    isPolicyServer: fingerprint => policyServer.has(fingerprint) && !isRevoked(fingerprint),
-    of: id => tree.certificatesOf(id),
+    nodeOf: shown => (isRevoked(shown) ? undefined : tree.nodeByFingerprint(shown)),
+    isPolicyServer: shown => policyServer.has(shown) && !isRevoked(shown),
+    of: id => tree.certificatesOf(id).filter(der => !isRevoked(fingerprint(der))),
     version: () => version,
     readPolicyServer(file) {
       const before = policyServer
@@ -55,7 +56,7 @@ export function createCertificateBook({ tree, revocations, onRevocation }: Certi
 function readFingerprints(file: string): string[] {
   const blocks = certificateBlocks(readText(file))
   if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
-  return blocks.map(pem => createHash('sha256').update(new X509Certificate(pem).raw).digest('hex'))
+  return blocks.map(pem => fingerprint(new X509Certificate(pem).raw))
 }
 
 function readText(file: string): string {

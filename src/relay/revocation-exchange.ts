@@ -27,6 +27,7 @@ export class RevocationExchange {
   readonly #waiting = new Set<string>()
   /** Who could not be, until the next {@link look}. */
   readonly #failed = new Set<string>()
+  #formOf = { text: '', form: Buffer.alloc(0) }
   #handing: Promise<void> | undefined
   #asking: Promise<unknown> | undefined
 
@@ -81,9 +82,18 @@ export class RevocationExchange {
     await Promise.all(workers)
   }
 
+  /** Of the present list, made once for all. */
+  #form(): Buffer {
+    const { text } = this.options.book
+    if (this.#formOf.text !== text) {
+      this.#formOf = { text, form: Buffer.from(new URLSearchParams({ list: text }).toString()) }
+    }
+    return this.#formOf.form
+  }
+
   async #hand(id: string): Promise<void> {
-    const { book, neighbours, logger } = this.options
-    const form = Buffer.from(new URLSearchParams({ list: book.text }).toString())
+    const { neighbours, logger } = this.options
+    const form = this.#form()
     try {
       const outcome = await neighbours.linked(id)?.request({
         method: 'POST',

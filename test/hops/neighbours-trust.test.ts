@@ -13,7 +13,8 @@ import {
 } from '../../demo/pki.js'
 import type { Hop, HopOutcome } from '../../src/hops/hop.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
-import { startNeighbours } from '../support/neighbours.js'
+import { startNeighbours, temporaryFolder } from '../support/neighbours.js'
+import { makeRevocations } from '../support/revocations.js'
 import { startHttpsPeer } from '../support/tls-peer.js'
 
 let relay: CertificateMaterial
@@ -224,4 +225,27 @@ test('a host name that holds more than a name reaches nothing', async t => {
     assertRefused(await ask(neighbours.down('relay1')), /relay1/)
   }
   assert.equal(peer.connections(), 0)
+})
+
+test('a revoked certificate is refused before anything is sent, and what stands by it breaks off', async t => {
+  const asked: string[] = []
+  const issued = await issueCertificate(ca, { nodeId: 'relay1', hostname: 'relay1.example.com' })
+  const peer = await startHttpsPeer(t, issued, (request, response) => {
+    asked.push(request.url ?? '')
+    response.write('the beginning')
+  })
+  const { revocations, revoke } = await makeRevocations(join(await temporaryFolder(t), 'revocations'))
+  const options = { mode: 'cert_validation', ca, hostname: 'relay1.example.com', port: peer.port, revocations } as const
+  const { neighbours } = await startNeighbours(t, options)
+  const outcome = await neighbours.down('relay1').request({ method: 'GET', path: 'uuid', headers: {} })
+  assert.ok(outcome.kind === 'answered')
+  const broken = assert.rejects(outcome.body.toArray())
+  await revoke('relay1', issued.fingerprint)
+  await broken
+  assert.equal(asked.length, 1)
+  assertRefused(
+    await ask(neighbours.down('relay1')),
+    /the certificate of relay1 .* was revoked, as relay1 joined again/
+  )
+  assert.equal(asked.length, 1)
 })

@@ -24,6 +24,11 @@ test('the former certificate of a relay that joined again is of no use with thos
   await cp(relay.folder, copy.folder, { recursive: true })
   const stolen = (await certificateOf(copy)).fingerprint256.replaceAll(':', '').toLowerCase()
 
+  const listAt = async ({ local }: Machine, has = '""') => {
+    const answer = await fetch(`http://${local}/rudder/relay-api/v1/revocations`, { headers: { 'if-none-match': has } })
+    return { status: answer.status, tag: answer.headers.get('etag') ?? '', text: await answer.text() }
+  }
+  assert.equal((await listAt(root)).status, 204, 'there is nothing to tell')
   for (const key of ['tls.key', 'sign.key']) await rename(join(relay.folder, key), join(tree.folder, `former-${key}`))
   await succeed(treeline(t, [...(await tree.token('--relay', '--id', 'rel-2')), '--dir', relay.folder]))
   const renewed = await tree.serve(relay)
@@ -33,6 +38,10 @@ test('the former certificate of a relay that joined again is of no use with thos
   }
   await untilLinked(relay, 'node-1', 'rel-3')
   assert.equal((await tree.ask(relay, 'run', 'node-1')).code, 0)
+  const { status, tag, text } = await listAt(root)
+  assert.equal(status, 200)
+  assert.deepEqual(await listAt(relay), { status, tag, text })
+  assert.equal((await listAt(relay, tag)).status, 304)
   await renewed.stop()
 
   await tree.serve(copy)
@@ -43,4 +52,7 @@ test('the former certificate of a relay that joined again is of no use with thos
   assert.deepEqual(await linksOf(copy), [])
   const order = await tree.ask(copy, 'run', 'node-1')
   assert.notEqual(order.code, 0, order.stdout)
+  const asked = await tree.ask(node, 'trace', 'node-1')
+  assert.equal(asked.code, 1)
+  assert.match(asked.stderr, /the certificate of rel-2 .* was revoked/)
 })

@@ -6,6 +6,7 @@ import type { CertificateMaterial } from '../../demo/pki.js'
 import type { LinkToUpper } from '../../src/hops/hop.js'
 import { createNeighbours, type DirectNeighbours, type HopObserver } from '../../src/hops/neighbours.js'
 import type { NeighboursConfig } from '../../src/hops/peer-files.js'
+import type { Revocations } from '../../src/hops/revocations.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { createNeighbourStore } from '../../src/storage/neighbour-store.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
@@ -38,6 +39,7 @@ export interface TestNeighboursOptions {
     readonly nodeId?: string | undefined
   }
   readonly linkUp?: LinkToUpper
+  readonly revocations?: Revocations
   /** Of an earlier call, to start again on the same database. */
   readonly folder?: string
 }
@@ -68,6 +70,7 @@ export async function startNeighbours(t: TestContext, options: TestNeighboursOpt
     logger: silentLogger,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.linkUp === undefined ? {} : { linkUp: () => options.linkUp }),
+    ...(options.revocations === undefined ? {} : { revocations: options.revocations }),
     ...(options.now === undefined ? {} : { now: options.now })
   })
   let isStopped = false

@@ -81,7 +81,12 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
       pin: '--pin'
     },
     token: token?.trim(),
-    tls: { ca: trust?.ca ?? ca, ...own, pin: trust?.pin ?? options.pin },
+    tls: {
+      ca: trust?.ca ?? ca,
+      ...own,
+      pin: trust?.pin ?? options.pin,
+      ...(trust?.revocations === undefined ? {} : { revocations: trust.revocations })
+    },
     ...(named === undefined ? {} : await proxyTo(named))
   })
 }

@@ -1,0 +1,16 @@
+import { join } from 'node:path'
+import type { AgentConfig } from '../../config/agent/agent-config.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
+import type { Logger } from '../../values/logger.js'
+import { RevocationBook } from '../revocation-book.js'
+
+/** What was revoked, as an agent's policy server handed it down last. Undefined where no CA of its own says whom to trust. */
+export async function openAgentRevocations(config: AgentConfig, logger: Logger): Promise<RevocationBook | undefined> {
+  const { caFile, serverCertificateFile } = config.upstream
+  if (caFile === undefined || serverCertificateFile !== undefined) return undefined
+  const ca = async () => withoutByteOrderMark((await readRegularFile(caFile)).toString('utf8'))
+  const book = new RevocationBook({ file: join(config.storage.path, 'revocations'), ca, logger })
+  await book.load()
+  return book
+}
