@@ -5,6 +5,25 @@ import { createServer, type Server } from 'node:net'
 const FIRST = 10_240
 const LAST = 32_000
 
+/**
+ * The same ports at each start, for whoever calls this first: one port more is held until this process ends, and another process that
+ * finds it taken gets `freePorts`, as does one that finds any of the others taken.
+ */
+export async function usualPorts(first: number, count: number): Promise<number[]> {
+  const guard = await hold(first)
+  if (guard === undefined) return freePorts(count)
+  guard.server.unref()
+  const ports = Array.from({ length: count }, (_, index) => first + 1 + index)
+  const held = await Promise.all(ports.map(hold))
+  await Promise.all(
+    held.map(async one => {
+      one?.server.close()
+      await one?.closed
+    })
+  )
+  return held.includes(undefined) ? freePorts(count) : ports
+}
+
 /** Ports of 127.0.0.1 that nobody listens on now. They are told apart by being held all at once. */
 export async function freePorts(count: number): Promise<number[]> {
   const held = await Promise.all(Array.from({ length: count }, holdOne))
@@ -13,15 +32,27 @@ export async function freePorts(count: number): Promise<number[]> {
   return held.map(({ port }) => port)
 }
 
-async function holdOne(): Promise<{ port: number; server: Server; closed: Promise<unknown> }> {
+interface Held {
+  readonly port: number
+  readonly server: Server
+  readonly closed: Promise<unknown>
+}
+
+async function holdOne(): Promise<Held> {
   for (;;) {
-    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST))
-    const server = createServer().listen(port, '127.0.0.1')
-    try {
-      await once(server, 'listening')
-      return { port, server, closed: once(server, 'close') }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    }
+    const held = await hold(FIRST + Math.floor(Math.random() * (LAST - FIRST)))
+    if (held !== undefined) return held
+  }
+}
+
+/** @returns undefined when another program listens there */
+async function hold(port: number): Promise<Held | undefined> {
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+    return { port, server, closed: once(server, 'close') }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    return undefined
   }
 }

@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { usualPorts } from './free-ports.js'
+import { newTree } from './new-tree.js'
 import { type RelayProcess, treelineCommand } from './relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
 import { shellLine } from './shell-line.js'
-import { mainJob } from './steps.js'
+import { mainJob, type Step, writeNodeFolders } from './steps.js'
 import { result, say } from './terminal.js'
 
 const RELAYS: readonly RelaySpec[] = [
@@ -22,8 +24,19 @@ const PICTURE = `
    root ─┬─ node-r1
          ├─ relay-a ─┬─ node-a1, node-a2
          │           └─ sub-relay ── node-s1, node-s2
-         └═ relay-b ─── node-b1, node-b2        (═ by a link that relay-b opened: root cannot connect to it)
+         └═ relay-b ─── node-b1, node-b2     (═ a link: relay-b opened the connection)
 `
+
+const NEXT = `
+Read next:
+   README.md               a tree of your own in eight commands
+   docs/joining.md         machines that join: tokens, certificates, services
+   docs/beside-rudder.md   Treeline beside an existing Rudder relay
+   docs/cli.md             every command
+`
+
+/** The first of the ports that the demo has at each start; one before it is held. */
+const FIRST_PORT = 7300
 
 /** Exit code of a shell for what Ctrl-C has ended. */
 const INTERRUPTED = 130
@@ -39,20 +52,30 @@ async function main(exitAfterSteps: boolean): Promise<number> {
     say(`A tree of four relays and ${RELAYS.flatMap(relay => relay.nodes).length} nodes on loopback, in ${folder}`)
     say(PICTURE)
     const { program, args } = treelineCommand([])
-    say('The lines below can be pasted into another shell, after this one:')
-    say(`   $ treeline() { ${shellLine([program, ...args])} "$@"; }\n`)
+    say('To try the lines below in another shell, begin with these:')
+    say(`   $ treeline() { ${shellLine([program, ...args])} "$@"; }`)
+    say(`   $ cd ${shellLine([folder])}\n`)
+    const ports = await usualPorts(FIRST_PORT, RELAYS.length * 2 + 2)
+    const [localPort = 0, port = 0] = ports.slice(RELAYS.length * 2)
     const tree = await makeRelayTree({
       folder,
       relays: RELAYS,
+      ports,
       agentCommand: agentCommand(),
       settings: { 'shared_files.cleanup': ['frequency = "1s"'] }
     })
+    await writeNodeFolders(tree, folder)
     await startAll(tree, running, interruption)
-    const failed = await takeSteps(tree, folder, interruption)
-    say(failed === 0 ? '\nAll steps did what they should.' : `\n${failed} of the steps failed.`)
+    const steps = [
+      ...mainJob(tree, folder, interruption),
+      ...newTree({ folder, ports: [localPort, port], agentCommand: agentCommand(), running, interruption })
+    ]
+    const failed = await takeSteps(steps, interruption)
+    say(failed === 0 ? '\nAll steps succeeded.' : `\n${failed} of the steps failed.`)
     if (failed > 0) for (const relay of running) say(relay.log.filter(line => /"level":[56]0/.test(line)).join('\n'))
+    say(NEXT)
     if (!exitAfterSteps) {
-      say('The tree stays up. Try the lines above in another terminal; Ctrl-C ends it and removes everything.')
+      say('The tree stays up. Try the lines above in another shell; Ctrl-C ends it and removes everything.')
       await aborted(interruption)
     }
     return failed === 0 ? 0 : 1
@@ -75,20 +98,17 @@ async function startAll(tree: RelayTree, running: RelayProcess[], interruption: 
     interruption.throwIfAborted()
     const relayProcess = await tree.start(relay.id)
     running.push(relayProcess)
-    result(
-      true,
-      `${relay.id.padEnd(9)} ${relay.url} (TLS 1.3), ${relay.localUrl} for local callers, process ${relayProcess.pid}`
-    )
+    result(true, `${relay.id.padEnd(9)} ${relay.url}, local ${relay.localUrl}, process ${relayProcess.pid}`)
     if (relay.byLink) {
       await relayProcess.logged(line => line.includes('"msg":"link opened"'))
-      result(true, `${' '.repeat(9)} holds its link to ${relay.policyServer}, which knows no other way to it`)
+      result(true, `${' '.repeat(9)} holds a link to ${relay.policyServer}`)
     }
   }
 }
 
-async function takeSteps(tree: RelayTree, folder: string, interruption: AbortSignal): Promise<number> {
+async function takeSteps(steps: readonly Step[], interruption: AbortSignal): Promise<number> {
   let failed = 0
-  for (const [index, step] of mainJob(tree, folder, interruption).entries()) {
+  for (const [index, step] of steps.entries()) {
     interruption.throwIfAborted()
     if (!(await step(index + 1))) failed += 1
   }

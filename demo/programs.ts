@@ -2,25 +2,40 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { treelineCommand } from './relay-process.js'
+import { shortened } from './terminal.js'
 
 const HEARD_WITHIN_MS = 1_000
+const LONGEST_LINE = 120
+
+export interface ProgramOptions {
+  /** Where it runs: paths of its arguments count from there. */
+  readonly folder: string
+  /** Ends it. */
+  readonly interruption: AbortSignal
+  /** What it reads on standard input; nothing by default. */
+  readonly input?: string
+  /** Whether a line is shown; all are by default. */
+  readonly isShown?: (line: string) => boolean
+}
 
 /**
- * Runs `treeline` as a user would, showing what it prints as it comes; `interruption` ends it.
+ * Runs `treeline` as a user would, and shows its output as it comes.
  * @returns exit code and all that it printed
  */
 export async function runTreeline(
   args: readonly string[],
-  interruption: AbortSignal
+  { folder, interruption, input, isShown = () => true }: ProgramOptions
 ): Promise<{ code: number; output: string }> {
   const { program, args: all } = treelineCommand(args)
-  const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'], signal: interruption })
+  const child = spawn(program, all, { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], signal: interruption })
+  child.stdin.on('error', () => undefined) // it may have ended without reading
+  child.stdin.end(input ?? '')
   const lines: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', line => {
       lines.push(line)
-      if (interruption.aborted) return
-      process.stdout.write(`   │ ${line}\n`)
+      if (interruption.aborted || !isShown(line)) return
+      process.stdout.write(`   │ ${cut(shortened(line))}\n`)
     })
   }
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -31,4 +46,8 @@ export async function runTreeline(
   if (code === null) await delay(HEARD_WITHIN_MS, undefined, { signal: interruption })
   interruption.throwIfAborted()
   return { code: code ?? 1, output: lines.join('\n') }
+}
+
+function cut(line: string): string {
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line
 }

@@ -41,16 +41,20 @@ export function treelineCommand(args: readonly string[]): CommandLine {
 /** Starts `treeline serve` and waits until it is ready. @throws {Error} with its log, when it ends instead */
 export async function startRelayProcess(
   configDirectory: string,
-  environment: NodeJS.ProcessEnv = {}
+  environment: NodeJS.ProcessEnv = {},
+  command: 'serve' | 'agent' = 'serve'
 ): Promise<RelayProcess> {
-  const { program, args } = treelineCommand(['serve', '--config', configDirectory])
+  const { program, args } = treelineCommand([command, '--config', configDirectory])
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
   const relay = watch(child)
   const limit = setTimeout(() => child.kill('SIGKILL'), READY_WITHIN_MS)
   try {
     await relay.logged(line => line.includes('"msg":"ready"'))
   } catch (error) {
-    throw new Error(`the relay of ${configDirectory} did not start:\n${relay.log.join('\n')}`, { cause: error })
+    throw new Error(
+      `the ${command === 'serve' ? 'relay' : 'agent'} of ${configDirectory} did not start:\n${relay.log.join('\n')}`,
+      { cause: error }
+    )
   } finally {
     clearTimeout(limit)
   }

@@ -24,6 +24,8 @@ export interface TreeOptions {
   /** Lines for `main.conf`, by section: `{ shared_files: ['max_total_size = 1000'] }`. */
   readonly settings?: Readonly<Record<string, readonly string[]>>
   readonly logLevel?: string
+  /** Two for each relay, instead of any that are free. */
+  readonly ports?: readonly number[]
 }
 
 export interface TreeMember {
@@ -57,7 +59,7 @@ export interface RelayTree {
 
 /** Writes the keys, certificates, nodes lists and configurations of a tree of relays on loopback. Starts nothing. */
 export async function makeRelayTree(options: TreeOptions): Promise<RelayTree> {
-  const ports = await freePorts(options.relays.length * 2)
+  const ports = options.ports ?? (await freePorts(options.relays.length * 2))
   const members = new Map<string, TreeMember>()
   const relays = new Map<string, TreeRelay>()
   await mkdir(options.folder, { recursive: true })

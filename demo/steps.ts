@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatMetadata } from '../src/values/keys/file-metadata.js'
 import { signFile } from '../src/values/keys/file-signing.js'
@@ -25,30 +25,13 @@ export type Step = (number: number) => Promise<boolean>
 
 /** The main job, step after step, on a tree whose relays run. A step under way rejects once it is interrupted. */
 export function mainJob(tree: RelayTree, folder: string, interruption: AbortSignal): Step[] {
-  const root = tree.relay('root')
   const sourceRelay = tree.relay(SOURCE_RELAY)
   const targetRelay = tree.relay(TARGET_RELAY)
   const source = tree.member(SOURCE)
-  const target = tree.member(TARGET)
-  const api = `${sourceRelay.url}/rudder/relay-api`
-  const asSource = [
-    '--cert',
-    source.certificateFile,
-    '--tls-key',
-    source.keyFile,
-    '--pin',
-    sourceRelay.certificate.fingerprint
-  ]
-  const asTarget = [
-    '--cert',
-    target.certificateFile,
-    '--key',
-    target.keyFile,
-    '--pin',
-    targetRelay.certificate.fingerprint
-  ]
-  const run = (args: readonly string[]) => runTreeline(args, interruption)
-  const curlIds = shellLine(['--cert', source.certificateFile, '--key', source.keyFile, '--insecure'])
+  const rootApi = `${tree.relay('root').localUrl}/rudder/relay-api/1`
+  const filesApi = `${sourceRelay.url}/rudder/relay-api/shared-files/${TARGET}/${SOURCE}`
+  const run = (args: readonly string[]) => runTreeline(args, { folder, interruption })
+  const asSource = `-k --cert ${SOURCE}.cert --key ${SOURCE}.key`
   const document = join(folder, 'document.bin')
   const hash = async () =>
     createHash('sha512')
@@ -58,49 +41,39 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
     (await ask(sourceRelay, source, 'HEAD', `shared-files/${TARGET}/${SOURCE}/${name}?hash=${digest}`)).status
 
   const shareArguments = (name: string, ttl: string) => [
-    ...['share', TARGET, name, document, '--ttl', ttl, '--source', SOURCE, '--key', source.keyFile],
-    ...['--server', sourceRelay.url, ...asSource]
+    ...['share', TARGET, name, 'document.bin', '--ttl', ttl, '-c', SOURCE]
   ]
-  const received = join(folder, 'received.bin')
-  const fetchArguments = [
-    'fetch',
-    SOURCE,
-    'document',
-    received,
-    '--target',
-    TARGET,
-    '--server',
-    targetRelay.url,
-    ...asTarget
-  ]
+  const fetchArguments = ['fetch', SOURCE, 'document', 'received.bin', '-c', TARGET]
   const share = async (name: string, ttl: string) => (await run(shareArguments(name, ttl))).code
 
   return [
     async number => {
-      heading(number, 'Run every agent below the root, with the output of every level as it comes', [
-        `treeline run --all --server ${root.localUrl}`,
-        `curl -N -d keep_output=true -d asynchronous=true ${root.localUrl}/rudder/relay-api/1/remote-run/all`
+      heading(number, 'Run every agent, with the output of every level as it comes', [
+        'treeline run --all -c root',
+        `curl -N -d keep_output=true -d asynchronous=true ${rootApi}/remote-run/all`
       ])
-      const { code, output } = await run(['run', '--all', '--server', root.localUrl])
+      const { code, output } = await run(['run', '--all', '-c', 'root'])
       const seen = [...tree.members.keys()].filter(id => output.includes(tree.member(id).hostname))
       const allRan = code === 0 && seen.length === tree.members.size
-      result(allRan, `exit code ${code}; heard of ${seen.length} of ${tree.members.size} nodes`)
+      result(allRan, `exit code ${code}; output from ${seen.length} of ${tree.members.size} nodes`)
       return allRan
     },
     async number => {
-      heading(number, `Run one agent three levels down (${TARGET}), asked at the root`, [
-        `treeline run ${TARGET} --conditions urgent --server ${root.localUrl}`,
-        `curl -d keep_output=true -d classes=urgent ${root.localUrl}/rudder/relay-api/1/remote-run/nodes/${TARGET}`
+      heading(number, `Run one agent three levels down (${TARGET}), by an order to the root`, [
+        `treeline run ${TARGET} --conditions urgent -c root`,
+        `curl -d keep_output=true -d classes=urgent ${rootApi}/remote-run/nodes/${TARGET}`
       ])
-      const { code, output } = await run(['run', TARGET, '--conditions', 'urgent', '--server', root.localUrl])
+      const { code, output } = await run(['run', TARGET, '--conditions', 'urgent', '-c', 'root'])
       const ran = code === 0 && output.includes('urgent')
       result(ran, `exit code ${code}`)
       return ran
     },
     async number => {
       await writeFile(document, randomBytes(FILE_BYTES))
-      heading(number, `A file from ${SOURCE} to ${TARGET}: up to the root, and down the other branch`, [
-        `curl -I ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/document?hash=${await hash()}'`,
+      heading(number, `Share a file from ${SOURCE} with ${TARGET}: up to the root, and down the other branch`, [
+        'hash=$(openssl dgst -sha512 -r document.bin | cut -d " " -f1)',
+        `files=${filesApi}`,
+        `curl -I ${asSource} "$files/document?hash=$hash"`,
         shellLine(['treeline', ...shareArguments('document', '1h')]),
         shellLine(['treeline', ...fetchArguments])
       ])
@@ -110,7 +83,8 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
       const after = await head('document', await hash())
       result(shared === 0 && after === 200, `HEAD after: ${after}`)
       const fetched = await run(fetchArguments)
-      const isSame = fetched.code === 0 && (await readFile(received)).equals(await readFile(document))
+      const isSame =
+        fetched.code === 0 && (await readFile(join(folder, 'received.bin'))).equals(await readFile(document))
       result(isSame, `GET by ${TARGET} at ${TARGET_RELAY}: ${isSame ? 'the same bytes' : 'other bytes'}`)
       return before === 404 && shared === 0 && after === 200 && isSame
     },
@@ -123,29 +97,48 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
         signedAtMs: Date.now()
       })
       const body = Buffer.concat([Buffer.from(`${formatMetadata(metadata)}\n`), Buffer.from('what was not\n')])
-      const forged = join(folder, 'forged.body')
-      await writeFile(forged, body)
-      heading(number, 'A forged file: signed by the right node, changed on its way', [
-        `curl -X PUT ${shellLine(['--data-binary', `@${forged}`])} ${curlIds} '${api}/shared-files/${TARGET}/${SOURCE}/forged?ttl=1h'`
+      await writeFile(join(folder, 'forged.body'), body)
+      heading(number, 'Send a forged file: signed by the right node, changed on its way', [
+        `curl -X PUT --data-binary @forged.body ${asSource} "$files/forged?ttl=1h"`
       ])
       const answer = await ask(sourceRelay, source, 'PUT', `shared-files/${TARGET}/${SOURCE}/forged?ttl=1h`, body)
       result(answer.status === 403, `PUT: ${answer.status} ${answer.text.trim()}`)
       return answer.status === 403
     },
     async number => {
-      heading(number, `A file that lives ${SHORT_TTL_S} seconds, and is purged by the cron job`, [
+      heading(number, `Share a file for ${SHORT_TTL_S} seconds: the relay removes it then`, [
         shellLine(['treeline', ...shareArguments('short-lived', `${SHORT_TTL_S}s`)])
       ])
       const shared = await share('short-lived', `${SHORT_TTL_S}s`)
       const file = join(targetRelay.sharedFilesPath, TARGET, 'files', SOURCE, 'short-lived')
       const arrived = existsSync(file)
-      result(shared === 0 && arrived, `kept at ${file}`)
+      result(shared === 0 && arrived, `kept at ${relative(folder, file)}`)
       const isPurged = await becomesTrue(() => !existsSync(file), PURGE_PATIENCE_MS, interruption)
       const after = await head('short-lived', await hash())
       result(isPurged && after === 404, `${isPurged ? 'gone' : 'still there'}; HEAD: ${after}`)
       return shared === 0 && arrived && isPurged && after === 404
     }
   ]
+}
+
+/** Writes the folders of the two nodes that exchange files: with `-c <node>`, `treeline` asks as that node. */
+export async function writeNodeFolders(tree: RelayTree, folder: string): Promise<void> {
+  for (const [id, relayId] of [
+    [SOURCE, SOURCE_RELAY],
+    [TARGET, TARGET_RELAY]
+  ] as const) {
+    const relay = tree.relay(relayId)
+    await mkdir(join(folder, id))
+    const lines = [
+      `node_id = "${id}"`,
+      `certificate_file = "../${id}.cert"`,
+      `key_file = "../${id}.key"`,
+      '[upstream]',
+      `host = "${new URL(relay.url).host}"`,
+      `server_certificate_file = "../${relayId}.cert"`
+    ]
+    await writeFile(join(folder, id, 'agent.conf'), `${lines.join('\n')}\n`)
+  }
 }
 
 async function becomesTrue(condition: () => boolean, patienceMs: number, interruption: AbortSignal): Promise<boolean> {

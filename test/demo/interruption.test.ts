@@ -9,7 +9,13 @@ import { fileURLToPath } from 'node:url'
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url))
 const PACKAGE = new URL('../../package.json', import.meta.url)
 
-for (const moment of ['✓ relay-a', '1. Run every agent', '5. A file that lives', 'The tree stays up']) {
+for (const moment of [
+  '✓ relay-a',
+  '1. Run every agent',
+  '5. Share a file for',
+  '7. Order a run',
+  'The tree stays up'
+]) {
   test(`Ctrl-C leaves nothing behind, and fails no step: at "${moment}"`, async () => {
     const { output, code } = await interruptedAt(moment)
     assert.doesNotMatch(output, /✗|Error/)
