@@ -114,11 +114,11 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
       logger.level = again.logging.level
       if (otherFiles) files.restart()
       if (upstream) dialer.redial('the policy server is another one in agent.conf')
-      if (waiting.length > 0) logger.warn({ settings: waiting }, 'changed, and in force only after a restart')
+      if (waiting.length > 0) logger.warn({ settings: waiting }, 'settings changed; restart to apply them')
       logger.info({}, 'reloaded')
     } catch (error) {
       const problem = errorMessage(error)
-      logger.error({ problem }, 'not reloaded: the configuration stays as it was')
+      logger.error({ problem }, 'cannot reload; the former configuration stays in force')
     }
   }
 
@@ -151,6 +151,6 @@ async function drained(end: LowerEnd): Promise<void> {
 
 function purgeOld(remoteRuns: RemoteRuns, signal: AbortSignal, logger: Logger): void {
   remoteRuns.purgeExpired(signal).catch((err: unknown) => {
-    if (!signal.aborted) logger.error({ err }, 'old records of runs could not be removed')
+    if (!signal.aborted) logger.error({ err }, 'cannot remove old records of runs')
   })
 }

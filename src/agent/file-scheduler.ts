@@ -96,7 +96,7 @@ export class FileWork {
     if (await settledWithin(working, this.options.config.agent.stopTimeoutMs)) return
     await this.#client?.close()
     if (await settledWithin(working, LAST_WAIT_MS)) return
-    this.options.logger.warn({}, 'stopping, although a file is still being read or written')
+    this.options.logger.warn({}, 'stopping while a file is still being read or written')
   }
 
   #forget(): void {
@@ -140,7 +140,7 @@ export class FileWork {
         await client.close()
       }
     } catch (err) {
-      logger.error({ err }, 'files cannot be seen to now')
+      logger.error({ err }, 'cannot process files now')
       for (const what of this.#wanted) this.#retry(what)
       this.#wanted.clear()
     }
@@ -162,8 +162,9 @@ export class FileWork {
       const details = { what: `agent.${kind}[${index}]`, reason }
       this.#problems.set(details.what, reason)
       // The policy server may know this node by its link alone: it is tried again as soon as that is open.
-      if (hadNoLink || link.isAwaited) logger.info(details, 'a file could not be seen to while there is no link')
-      else logger.error(details, 'a file could not be seen to; it is tried again')
+      const failed = kind === 'receive' ? 'cannot receive file' : 'cannot share file'
+      if (hadNoLink || link.isAwaited) logger.info(details, `${failed} before the link is open; trying again`)
+      else logger.error(details, `${failed}; trying again`)
       this.#retry(what)
     }
   }
@@ -198,7 +199,7 @@ export class FileWork {
       this.#watchers.push(watcher)
     } catch (error) {
       const reason = errorMessage(error)
-      this.options.logger.warn({ folder, reason }, 'it cannot be watched, and is looked at once a minute instead')
+      this.options.logger.warn({ folder, reason }, 'cannot watch folder; checking it once a minute')
     }
   }
 

@@ -48,7 +48,7 @@ export class Receiver {
           await state.setReceived(key, { ...file, isDone: true })
         return false
       }
-      logger.info({ source, fileId, destination }, 'its command did not come to its end before')
+      logger.info({ source, fileId, destination }, 'running the command of a received file again: it did not finish before')
     } else {
       const { bytes, voucher, stats } = await downloadFile(client, {
         fileKey: { target: config.nodeId, source, fileId },
@@ -94,8 +94,8 @@ export class Receiver {
     this.#running.delete(command)
     const details = { source, fileId, command: file, output: output.trimEnd() }
     const problem = problemOf(end)
-    if (problem === undefined) logger.info(details, 'its command ended well')
-    else logger.error({ ...details, problem }, 'the file is in place, but its command failed')
+    if (problem === undefined) logger.info(details, 'command of a received file finished')
+    else logger.error({ ...details, problem }, 'file received, but its command failed')
   }
 }
 

@@ -60,7 +60,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       inForce = read
       reloadProblem = undefined
       if (waiting.length > 0) {
-        logger.warn({ settings: waiting }, 'changed, and in force only after a restart')
+        logger.warn({ settings: waiting }, 'settings changed; restart to apply them')
         reloadProblem = `in force only after a restart: ${waiting.join(', ')}`
       }
       return undefined

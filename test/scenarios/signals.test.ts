@@ -149,7 +149,7 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
     assert.ok(agent.log.some(line => line.includes('"settings":["storage.path"]')))
     const run = await postForm(root, '/rudder/relay-api/remote-run/nodes/node-1', { keep_output: 'true' })
     assert.match(run.text, /^agent run$/m)
-    const refused = await reloaded(`${before}\nnonsense = 1\n[[`, 'not reloaded')
+    const refused = await reloaded(`${before}\nnonsense = 1\n[[`, 'cannot reload')
     assert.match(refused, /agent\.conf/)
     assert.equal(agent.log.filter(line => line.includes('link opened')).length, 1)
     await reloaded(before.replace(/host = ".*?:/, 'host = "localhost:'), '"url":"wss://localhost:')
@@ -169,7 +169,7 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
     await eventually('a second link', () => count(clientOutput(), 'link opened') === 2)
     await writeFile(tokenFile, '')
     client.child.kill('SIGHUP')
-    await client.printed('not reloaded')
+    await client.printed('cannot reload')
     assert.ok(!TOKENS.some(token => clientOutput().includes(token)))
     client.child.kill('SIGTERM')
     assert.equal((await client.ended).code, 0)
@@ -206,7 +206,7 @@ test('told to stop before they are ready, a relay, an agent and a client end in 
     }
   }
   const relay = startTreeline(t, ['serve', '--config', root.directory])
-  await relay.printed('"msg":"tree put in place"')
+  await relay.printed('"msg":"tree imported"')
   relay.child.kill('SIGTERM')
   assert.equal((await relay.ended).code, 0)
 })
