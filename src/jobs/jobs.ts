@@ -60,7 +60,7 @@ export function startJobs(options: JobOptions): Jobs {
       underWay ??= work()
         .catch((error: unknown) => {
           if (!stopping.signal.aborted)
-            logger.error({ err: error }, 'a periodic job failed; it is tried again next time')
+            logger.error({ err: error }, 'periodic job failed; it runs again at its next time')
         })
         .finally(() => {
           underWay = undefined

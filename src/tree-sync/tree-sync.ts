@@ -112,12 +112,12 @@ export class TreeSync {
       const { version } = fetched
       // in the same turn as the tree was put in place: whoever sees the one sees the other
       this.#status = { version, syncedAtMs: this.#now(), syncedAtUptimeMs: performance.now(), problem: undefined }
-      if (outcome !== 'unchanged') logger.info({ version, outcome }, 'the tree came from the policy server')
+      if (outcome !== 'unchanged') logger.info({ version, outcome }, 'tree received from the policy server')
     } catch (error) {
       if (this.#stopping.signal.aborted) return
       const problem = errorMessage(error)
       if (problem !== this.#status.problem)
-        logger.warn({ problem }, 'no tree from the policy server; the last one stays')
+        logger.warn({ problem }, 'cannot get the tree from the policy server; the last one stays in force')
       this.#status = { ...this.#status, problem }
     }
     observer?.synced(outcome)
@@ -147,7 +147,7 @@ export class TreeSync {
     } finally {
       body.destroy()
     }
-    this.options.logger.warn({ known }, 'a difference did not lead to the version that it should: asking for the whole')
+    this.options.logger.warn({ known }, 'tree difference does not lead to the announced version; requesting the whole tree')
     return this.#fetch(undefined)
   }
 

@@ -196,7 +196,7 @@ class TreeService implements Tree {
       this.#retry = setTimeout(() => void this.reload(), this.#options.retryMs ?? RETRY_MS).unref() // never rejects
     }
     if (aside !== undefined)
-      this.#options.logger.warn({ aside }, 'the stored tree was damaged: made anew from its files')
+      this.#options.logger.warn({ aside }, 'stored tree was damaged; imported again from the nodes list')
     if (tree !== undefined || aside !== undefined) this.#closeReader() // its file may be another one now
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
@@ -240,10 +240,10 @@ class TreeService implements Tree {
     const counts = { ...rest, ...(importedAtMs === undefined ? {} : { importedAt: isoTime(importedAtMs) }) }
     const { logger, listIsToCome = false, nodesListFile } = this.#options
     const isWaiting = listIsToCome && this.#record === undefined && !existsSync(nodesListFile)
-    if (isWaiting) logger.info({}, 'waiting for this part of the tree from the policy server: there is none yet')
+    if (isWaiting) logger.info({}, 'waiting for the first tree from the policy server')
     else if (details !== undefined)
-      logger.error({ ...counts, details }, 'nodes were not imported; the tree stays as it was')
-    else logger.info(counts, counts.changed ? 'tree put in place' : 'nodes have not changed')
+      logger.error({ ...counts, details }, 'cannot import the nodes list; the former tree stays in force')
+    else logger.info(counts, counts.changed ? 'tree imported' : 'nodes list unchanged')
     if (counts.changed) for (const warning of warnings) logger.warn({}, warning)
   }
 

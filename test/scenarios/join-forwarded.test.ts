@@ -52,7 +52,7 @@ test('what joined through a forwarded port asks its policy server there, with a 
   await t.test('without a link', async () => {
     await change(relay, 'dial = true', 'dial = false')
     const process = await tree.serve(relay)
-    await eventually('the tree', () => process.log.some(text => text.includes('the tree came from the policy server')))
+    await eventually('the tree', () => process.log.some(text => text.includes('tree received from the policy server')))
     // the node asks the root by way of the relay
     await succeed(tree.join(node, await tree.token('--node', '--under', 'relay-a')))
     await eventually('the tree with the node', async () => {

@@ -44,7 +44,7 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
   assert.equal(links[0]?.kind, 'relay', 'though nobody is below it yet')
 
   await t.test('that it has no tree yet when it first starts is no error', async () => {
-    await relayProcess.logged(line => line.includes('the tree came from the policy server'))
+    await relayProcess.logged(line => line.includes('tree received from the policy server'))
     assert.ok(relayProcess.log.some(line => line.includes('waiting for this part of the tree')))
     assert.deepEqual(
       relayProcess.log.filter(line => line.includes('"level":50')),

@@ -236,7 +236,7 @@ test('a damaged database, which is only a copy, is put aside and made anew', asy
   await first.close()
   damage(0)
   const second = await load()
-  assert.deepEqual(warnings, ['the stored tree was damaged: made anew from its files'])
+  assert.deepEqual(warnings, ['stored tree was damaged; imported again from the nodes list'])
   assert.ok(existsSync(`${database}.damaged~`))
 
   await second.close()
