@@ -53,7 +53,7 @@ export class CertificateKeeper {
 
   start(): void {
     this.#ended ??= this.#keep().catch((err: unknown) => {
-      if (!this.#stopping.signal.aborted) this.options.logger.error({ err }, 'certificates are no longer renewed')
+      if (!this.#stopping.signal.aborted) this.options.logger.error({ err }, 'certificate renewal has stopped; restart to resume it')
     })
   }
 
@@ -99,8 +99,8 @@ export class CertificateKeeper {
         if (signal.aborted) return
         const reason = errorMessage(error)
         const details = { reason, until: isoTime(held.life.notAfterMs) }
-        if (isDue(held.life, this.#now())) logger.error(details, 'the certificate could not be renewed yet')
-        else logger.info(details, 'the root could not be asked yet what it knows of this machine')
+        if (isDue(held.life, this.#now())) logger.error(details, 'cannot renew the certificate yet; trying again')
+        else logger.info(details, 'cannot ask the root about this machine yet; trying again')
         await this.#wait(held.life)
       }
     }
@@ -148,7 +148,7 @@ export class CertificateKeeper {
     const notBeforeMs = Date.parse(given.validFrom)
     if (this.#now() < notBeforeMs) {
       const from = isoTime(notBeforeMs)
-      logger.warn({ ...details, from }, 'the new certificate is not valid yet, the former one stays: check the clocks')
+      logger.warn({ ...details, from }, 'new certificate is not valid yet; the former one stays: check the clocks')
       return false
     }
     await writeFileAtOnce(certificateFile, pem)

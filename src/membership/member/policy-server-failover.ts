@@ -91,7 +91,7 @@ export class Following {
       const reason = errorMessage(error)
       if (reason === this.#problem) return
       this.#problem = reason
-      logger.warn({ reason }, 'refused by the policy server, and the root names no other one')
+      logger.warn({ reason }, 'policy server refuses this machine, and the root names no other one')
     }
   }
 }
@@ -113,7 +113,7 @@ export async function keepUpstreamHost(
     const reason = errorMessage(error)
     logger.error(
       { file, host, nodeId, reason },
-      `set host and node_id in [${section}] to this by hand, or it is lost with the next start`
+      `cannot write the new policy server to the configuration: set host and node_id in [${section}] by hand`
     )
   }
 }

@@ -47,7 +47,7 @@ export class ExpiryWatch {
         if (hasEnded || wasSetBack) await publish()
         lookedAtMs = nowMs
       } catch (err) {
-        logger.error({ err }, 'the tree of the members could not be renewed; it is tried again')
+        logger.error({ err }, 'cannot publish the tree; trying again')
       }
     }
   }
