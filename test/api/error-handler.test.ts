@@ -35,12 +35,12 @@ test('a caller that leaves is no error in the log, while a fault that one waits 
   await eventually('a line', () => lines.length > 0)
   assert.deepEqual(
     lines.map(({ level, msg }) => [level, msg]),
-    [[LEVELS.info, 'the caller left']]
+    [[LEVELS.info, 'caller closed the connection']]
   )
   lines.length = 0
   assert.equal((await fetch(`http://127.0.0.1:${port}/fails`)).status, 500)
   assert.deepEqual(
     lines.map(({ level, msg }) => [level, msg]),
-    [[LEVELS.error, 'failed']]
+    [[LEVELS.error, 'request failed']]
   )
 })

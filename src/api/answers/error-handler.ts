@@ -66,9 +66,9 @@ export function installErrorHandler(app: FastifyInstance, { logger, afterAnswer,
     const { status, code, message } = failure
     const source = request.caller?.address ?? ''
     if (isOfStorage(error)) limited.warn(code, { reqId: request.id, status, err: error.cause ?? error }, message)
-    else if (failure.expected) limited.info(source, { reqId: request.id, status, code, message }, 'refused')
-    else if (hasLeft(request)) limited.info(source, { reqId: request.id, err: error }, 'the caller left')
-    else logger.error({ reqId: request.id, err: error }, 'failed')
+    else if (failure.expected) limited.info(source, { reqId: request.id, status, code, message }, 'request refused')
+    else if (hasLeft(request)) limited.info(source, { reqId: request.id, err: error }, 'caller closed the connection')
+    else logger.error({ reqId: request.id, err: error }, 'request failed')
     return answerFailure(failure, request, reply)
   }
   app.setErrorHandler((error, request, reply) => {

@@ -128,7 +128,7 @@ async function sendRun(
 function cancelWhenCallerLeaves(run: Run, signal: AbortSignal, logger: FastifyBaseLogger): void {
   const cancel = () => {
     const reason = signal.reason instanceof RelayError ? signal.reason.message : 'the caller has gone'
-    run.cancel(reason).catch((error: unknown) => logger.error({ run: run.id, err: error }, 'cannot cancel'))
+    run.cancel(reason).catch((error: unknown) => logger.error({ run: run.id, err: error }, 'cannot cancel run'))
   }
   if (signal.aborted) cancel()
   else signal.addEventListener('abort', cancel, { once: true })
