@@ -108,7 +108,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     try {
       await relocation.handOver(hop, stopping.signal)
     } catch (error) {
-      logger.error({ err: error, hop }, 'cannot hand over what is kept on behalf of a relay')
+      logger.error({ err: error, hop }, 'cannot hand over files kept for a relay')
     }
   }
 

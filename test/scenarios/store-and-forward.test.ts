@@ -147,7 +147,7 @@ test('a file whose next hop is away is kept, and delivered', async t => {
     assert.match(failed.last_error ?? '', /10 bytes/)
     assert.equal(await headStatus(tree, 'relay-a', file), 404)
     assert.match((await ask(tree.relay('relay-a'), '/metrics')).text, /^treeline_outbox_failed 1$/m)
-    assert.ok(tree.processes.get('relay-a')?.log.some(line => line.includes('a shared file was refused')))
+    assert.ok(tree.processes.get('relay-a')?.log.some(line => line.includes('next relay refused a shared file')))
     assert.equal((await put(tree, 'relay-b', make('refused-at-once'))).status, 413)
     await stop(tree, 'sub')
     await editConfig(tree.relay('sub'), text => text.replace('max_body_size = 10', ''))

@@ -101,7 +101,7 @@ export function createOutboxAttempt(
   }
 
   async function fail(row: OutboxRow, lastError: string, lastStatus: number | null): Promise<void> {
-    logger.warn({ file: keyName(row), outboxId: row.id, lastStatus, lastError }, 'a shared file was refused')
+    logger.warn({ file: keyName(row), outboxId: row.id, lastStatus, lastError }, 'next relay refused a shared file')
     await record(row, { state: 'failed', nextAttemptAtMs: row.nextAttemptAtMs, lastStatus, lastError })
   }
 

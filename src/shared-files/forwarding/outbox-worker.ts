@@ -81,7 +81,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     const run = drain(hop, targets)
       .catch(error => {
         health.failed(hop) // or it would be tried again at once
-        logger.error({ err: error, hop }, 'cannot work on the outbox')
+        logger.error({ err: error, hop }, 'cannot process the outbox')
       })
       .finally(() => {
         runs.delete(hop)

@@ -44,7 +44,7 @@ export function createSettler({ layout, store, commit, syncFolder, logger }: Set
         for (const spool of batch) store.settle(spool)
       })
     } catch (error) {
-      logger.warn({ err: error, files: batch.length }, 'cannot sync shared files; the next start does it again')
+      logger.warn({ err: error, files: batch.length }, 'cannot fsync shared files; the next start does it again')
     }
   }
 

@@ -36,7 +36,7 @@ export function createLostCounter({ lost: folder }: FileLayout, quota: Quota, lo
         found = { folder, files, bytes }
         quota.setLost(bytes)
       } catch (error) {
-        logger.warn({ err: error, folder }, 'cannot count what lies there')
+        logger.warn({ err: error, folder }, 'cannot count the files in lost~')
       }
     }
   }

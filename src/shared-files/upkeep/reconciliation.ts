@@ -51,7 +51,7 @@ export async function reconcile(parts: PurgeParts, signal: AbortSignal): Promise
   }
   function stray(path: string): void {
     result.strays += 1
-    if (result.strays <= MAX_NAMED_STRAYS) logger.warn({ path }, 'left alone: no shared file with its metadata')
+    if (result.strays <= MAX_NAMED_STRAYS) logger.warn({ path }, 'ignored path: not a shared file with its metadata')
   }
   const differences = Object.values(result).reduce((sum, count) => sum + count, 0)
   if (differences > 0) logger.info(result, 'compared shared files with the database')
@@ -149,7 +149,7 @@ async function judge(parts: PurgeParts, row: SharedFileRow): Promise<Outcome> {
   const bytes = found?.isFile() ? found.size : undefined
   parts.logger.warn(
     { path, bytes, expectedBytes: row.sizeBytes },
-    'forgot a shared file that is gone or damaged on the disk'
+    'shared file is missing or damaged on disk; its record is removed'
   )
   return 'damaged'
 }

@@ -54,11 +54,11 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const moved = [...whole, ...unknown]
   if (moved.length > 0) {
     const details = { folder: layout.lost, files: moved.length, names: moved.slice(0, MAX_NAMED) }
-    logger.warn(details, 'files that no record knows were moved there, and stay: was state.db lost or replaced?')
+    logger.warn(details, 'files without a record moved to lost~: was state.db lost or replaced?')
   }
   await parts.lost.count()
   if (parts.lost.found.files > 0) {
-    logger.warn(parts.lost.found, 'files that no record knows take room there until you look at them and remove them')
+    logger.warn(parts.lost.found, 'files without a record take room in lost~: look at them and remove them')
   }
 }
 

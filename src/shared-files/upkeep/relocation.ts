@@ -91,7 +91,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
       } catch (error) {
         // The tree changes meanwhile, its source is not known here, or someone removed it.
         if (error instanceof RelayError || isMissing(error)) continue
-        logger.warn({ err: error, file: keyName(row) }, 'cannot move a shared file to where it belongs now')
+        logger.warn({ err: error, file: keyName(row) }, 'cannot move a shared file to its new place')
       }
     }
     return moved
@@ -106,7 +106,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
       await breathe()
     }
     if (moved === 0) return
-    logger.info({ files: moved }, 'moved shared files to where they belong now')
+    logger.info({ files: moved }, 'moved shared files to their new places')
     parts.wakeOutbox()
   }
 
