@@ -99,9 +99,9 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
 
   function forget(id: string): void {
     try {
-      if (store.forget(id)) logger.warn({ hop: id }, 'a neighbour is no Treeline relay any more')
+      if (store.forget(id)) logger.warn({ hop: id }, 'neighbour is no longer a Treeline relay')
     } catch (err) {
-      logger.error({ err, hop: id }, 'cannot record that a neighbour is no Treeline relay any more')
+      logger.error({ err, hop: id }, 'cannot record that neighbour is no longer a Treeline relay')
     }
   }
 
@@ -112,7 +112,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     lastProbes.set(hop.id, probeClock())
     hop.request({ method: 'GET', path: 'system/info', headers: {} }).then(
       answer => answer.kind !== 'unreachable' && answer.body.destroy(),
-      (err: unknown) => logger.error({ err, hop: hop.id }, 'cannot ask a neighbour what it is')
+      (err: unknown) => logger.error({ err, hop: hop.id }, 'cannot ask a neighbour for its version')
     )
   }
 

@@ -30,7 +30,7 @@ export function createClientAdmission({ tokens }: Config, registry: LinkRegistry
     for (const link of registry.all()) {
       const hash = shown.get(link.owner)
       if (hash === undefined || known.isListed(link.owner.id, hash)) continue
-      logger.info({ id: link.owner.id }, 'its token was removed from tokens.clients_file: its link is closed')
+      logger.info({ id: link.owner.id }, 'client token removed from tokens.clients_file; link closed')
       registry.end(link, CLOSE.removed, 'its token was removed')
     }
   }

@@ -223,7 +223,7 @@ function rememberLinks(registry: LinkRegistry, known: NeighbourStore, commit: Co
     commit(() => known.remember(owner.id, program, Date.now())).catch((err: unknown) => {
       logger.error(
         { err, id: owner.id },
-        'cannot note that it holds links: until it does so again, no run waits for it'
+        'cannot record a link; runs wait for this node only after its next link'
       )
     })
   })

@@ -28,7 +28,7 @@ export function createFileNotices({ neighbours, topology, logger }: FileNoticesO
       silenceLimitMs: LIMIT_MS
     })
     if (outcome.kind !== 'unreachable') outcome.body.resume()
-    if (outcome.kind !== 'answered') logger.debug({ target, source, fileId }, 'its agent could not be told of a file')
+    if (outcome.kind !== 'answered') logger.debug({ target, source, fileId }, 'cannot notify the agent of a file')
   }
 
   return key => {
@@ -36,7 +36,7 @@ export function createFileNotices({ neighbours, topology, logger }: FileNoticesO
       return
     underWay += 1
     tell(key)
-      .catch((err: unknown) => logger.error({ err }, 'an agent could not be told of a file'))
+      .catch((err: unknown) => logger.error({ err }, 'cannot notify an agent of a file'))
       .finally(() => {
         underWay -= 1
       })

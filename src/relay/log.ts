@@ -28,7 +28,7 @@ export async function createLog({ level, base }: LogOptions): Promise<Log> {
   }
   const logger = pino(options, process.stdout.isTTY ? await forPeople(output) : output)
   output.onRecovery((lines, reason) => {
-    logger.warn({ lines, reason }, 'log lines are lost: they could not be written')
+    logger.warn({ lines, reason }, 'log lines lost: cannot write the log')
   })
   return { logger, lostLines: () => output.lostLines }
 }

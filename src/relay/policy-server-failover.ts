@@ -25,7 +25,7 @@ export function createFollowing({ system, ask, logger }: RelayFollowingOptions):
         await system.moveUpstream(address)
         if (await rememberPolicyServer(system.config(), answer)) await system.certificatesChanged()
       } catch (err) {
-        logger.error({ err }, 'the new policy server is not known in full: restart this relay')
+        logger.error({ err }, 'cannot apply the new policy server in full: restart this relay')
       }
       await keepUpstreamHost(join(system.config().directory, 'main.conf'), 'output.upstream', address, logger)
     },

@@ -78,7 +78,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     const report = await tree.reload()
     const problems = [configuration, report.details].filter(problem => problem !== undefined)
     if (problems.length === 0) logger.info({ nodes: tree.current().size }, 'reloaded')
-    else logger.error({ problems }, 'reloaded in part: what is broken stays as it was')
+    else logger.error({ problems }, 'reloaded in part; the other parts stay as they were')
     return problems
   }
 

@@ -72,7 +72,7 @@ function assertTold(text: string, lost: number): void {
   )
   assert.deepEqual(
     told.map(({ msg, lines: count }) => [msg, count]),
-    [['log lines are lost: they could not be written', lost]]
+    [['log lines lost: cannot write the log', lost]]
   )
 }
 
