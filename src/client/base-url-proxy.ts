@@ -71,7 +71,7 @@ export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
       }
       onAnswered(undefined)
       const reason = reasonOf(error)
-      logger.warn({ reason }, 'the base URL gave no answer')
+      logger.warn({ reason }, 'no answer from the base URL')
       answer(response, 502, `the base URL of the client gave no answer: ${reason}`)
     } finally {
       if (body !== null) discardRest(request, body)
@@ -81,12 +81,12 @@ export function createBaseUrlProxy(options: BaseUrlProxyOptions): BaseUrlProxy {
   return {
     listener: (request, response) => {
       pass(request, response).catch((error: unknown) => {
-        logger.error({ err: error }, 'a request failed')
+        logger.error({ err: error }, 'request failed')
         response.destroy()
       })
     },
     trust: other => {
-      pool.close().catch((error: unknown) => logger.warn({ err: error }, 'former connections could not be closed'))
+      pool.close().catch((error: unknown) => logger.warn({ err: error }, 'cannot close former connections'))
       pool = openPool(baseUrl, other)
     },
     close: () => pool.destroy()

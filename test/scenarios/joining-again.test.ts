@@ -50,7 +50,7 @@ test('a machine that was off until its certificate had ended renews it, or says 
   await eventually('its certificate to end', () => Date.now() > Date.parse(validTo) + 1_000)
   const late = tree.agent(node)
   await late.printed('treeline token create --node --id node-1')
-  assert.match(late.soFar(), /certificate_file \S+: the certificate ended at .*"msg":"a certificate is of no use"/)
+  assert.match(late.soFar(), /certificate_file \S+: the certificate ended at .*"msg":"unusable certificate"/)
   late.child.kill('SIGTERM')
   await late.ended
   const conf = join(root.folder, 'main.conf')
@@ -78,7 +78,7 @@ test('a machine that was off until its certificate had ended renews it, or says 
   const { log } = await tree.serve(root, clock.environment)
   assert.match(
     log.join('\n'),
-    /general\.https_certificate_file \S+: the certificate ended at .*a certificate is of no use/
+    /general\.https_certificate_file \S+: the certificate ended at .*unusable certificate/
   )
 })
 

@@ -165,7 +165,7 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
     await client.printed('"msg":"link opened"')
     await writeFile(tokenFile, TOKENS[1])
     client.child.kill('SIGHUP')
-    await client.printed('reloaded: the link is opened anew')
+    await client.printed('reloaded; opening a new link')
     await eventually('a second link', () => count(clientOutput(), 'link opened') === 2)
     await writeFile(tokenFile, '')
     client.child.kill('SIGHUP')

@@ -81,9 +81,9 @@ async function serve(config: AgentConfig): Promise<number> {
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     const warnings = await certificates.agentCertificateWarnings(config)
-    for (const problem of warnings) logger.warn({ problem }, 'a certificate is of no use')
+    for (const problem of warnings) logger.warn({ problem }, 'unusable certificate')
     const written = [{ setting: 'storage.path', path: config.storage.path }]
-    for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'others may write there')
+    for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
     const manager = findServiceManager(logger)
     if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
     const agent = await startAgent({ config, logger })
@@ -100,8 +100,8 @@ async function serve(config: AgentConfig): Promise<number> {
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
     if (lost !== undefined)
-      logger.error({ reason: lost.message }, 'the lock of its folder was removed, and another one has taken it')
-    logger.info({ signal }, 'stopping: what runs may finish')
+      logger.error({ reason: lost.message }, 'lock file removed, and another process holds the lock now; stopping')
+    logger.info({ signal }, 'stopping; runs under way may finish')
     await agent.stop()
     logger.info({}, 'stopped')
     return lost === undefined ? 0 : CANNOT_START

@@ -89,9 +89,9 @@ async function run(options: ClientCommandOptions): Promise<void> {
       await manager.reloading()
       try {
         const isOther = client.replaceSecrets(await readSecrets())
-        logger.info({}, isOther ? 'reloaded: the link is opened anew' : 'reloaded: nothing has changed')
+        logger.info({}, isOther ? 'reloaded; opening a new link' : 'reloaded; nothing changed')
       } catch (error) {
-        logger.error({ problem: errorMessage(error) }, 'not reloaded: token and trust stay as they were')
+        logger.error({ problem: errorMessage(error) }, 'cannot reload; the former token and certificates stay in force')
       }
       await manager.ready()
     })
@@ -99,7 +99,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
   const signal = await stopAsked()
   onHangup(async () => undefined)
   void manager.stopping() // never rejects
-  logger.info({ signal }, 'stopping: requests under way may finish')
+  logger.info({ signal }, 'stopping; requests under way may finish')
   await client.stop()
 }
 

@@ -119,8 +119,8 @@ async function serve(config: Config): Promise<number> {
   })
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
   const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
-  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'a certificate is of no use')
-  for (const problem of openFolderWarnings(writtenFolders(config))) logger.warn({ problem }, 'others may write there')
+  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
+  for (const problem of openFolderWarnings(writtenFolders(config))) logger.warn({ problem }, 'other users may write to a folder')
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
@@ -149,8 +149,8 @@ async function serve(config: Config): Promise<number> {
     onHangup(async () => undefined)
     void manager.stopping() // never rejects
     if (lost !== undefined)
-      logger.error({ reason: lost.message }, 'the lock of its folder was removed, and another one has taken it')
-    logger.info({ signal }, 'stopping: requests and runs under way may finish')
+      logger.error({ reason: lost.message }, 'lock file removed, and another process holds the lock now; stopping')
+    logger.info({ signal }, 'stopping; requests and runs under way may finish')
     await relay.stop()
     logger.info({}, 'stopped')
     return lost === undefined ? 0 : CANNOT_START

@@ -80,7 +80,7 @@ class Sender {
       const reason = errorMessage(error)
       this.logger.error(
         { state, reason },
-        'cannot tell the service manager; it may end this process (Type=exec needs no telling)'
+        'cannot notify the service manager, which may end this process (a unit with Type=exec needs no notification)'
       )
     }
   }
