@@ -48,7 +48,10 @@ export class Receiver {
           await state.setReceived(key, { ...file, isDone: true })
         return false
       }
-      logger.info({ source, fileId, destination }, 'running the command of a received file again: it did not finish before')
+      logger.info(
+        { source, fileId, destination },
+        'running the command of a received file again: it did not finish before'
+      )
     } else {
       const { bytes, voucher, stats } = await downloadFile(client, {
         fileKey: { target: config.nodeId, source, fileId },

@@ -221,10 +221,7 @@ function rememberLinks(registry: LinkRegistry, known: NeighbourStore, commit: Co
   registry.onChange((event, { owner, program }) => {
     if (event !== 'opened' || owner.kind === 'client' || known.version(owner.id) === program) return
     commit(() => known.remember(owner.id, program, Date.now())).catch((err: unknown) => {
-      logger.error(
-        { err, id: owner.id },
-        'cannot record a link; runs wait for this node only after its next link'
-      )
+      logger.error({ err, id: owner.id }, 'cannot record a link; runs wait for this node only after its next link')
     })
   })
 }

@@ -147,7 +147,10 @@ export class TreeSync {
     } finally {
       body.destroy()
     }
-    this.options.logger.warn({ known }, 'tree difference does not lead to the announced version; requesting the whole tree')
+    this.options.logger.warn(
+      { known },
+      'tree difference does not lead to the announced version; requesting the whole tree'
+    )
     return this.#fetch(undefined)
   }
 

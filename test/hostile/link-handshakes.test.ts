@@ -102,7 +102,7 @@ test('who does not prove to be somebody known gets no link, and the log says why
       const from = tree.processes.get('root')?.log.length ?? 0
       await link.send(message)
       await link.closed
-      await eventually('a line of log', () => logOfRoot(tree, from).includes('"no link"'))
+      await eventually('a line of log', () => logOfRoot(tree, from).includes('"link refused"'))
     })
   }
   assert.equal(standing.socket.readyState, standing.socket.OPEN)

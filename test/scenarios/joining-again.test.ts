@@ -76,10 +76,7 @@ test('a machine that was off until its certificate had ended renews it, or says 
   await restarted.ended
   clock.set(400 * 24 * 3_600)
   const { log } = await tree.serve(root, clock.environment)
-  assert.match(
-    log.join('\n'),
-    /general\.https_certificate_file \S+: the certificate ended at .*unusable certificate/
-  )
+  assert.match(log.join('\n'), /general\.https_certificate_file \S+: the certificate ended at .*unusable certificate/)
 })
 
 test('a machine joins again: with what is in its folder, or without; its former certificates are revoked', async t => {

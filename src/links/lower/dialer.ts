@@ -161,7 +161,7 @@ export class Dialer implements LinkToUpper {
       return { reason }
     } catch (error) {
       const reason = errorMessage(error)
-      if (!signal.aborted && reason !== this.#status.reason) logger.warn({ reason }, 'no link')
+      if (!signal.aborted && reason !== this.#status.reason) logger.warn({ reason }, 'cannot open link')
       return error instanceof LinkRefusedError ? { reason, refusedBy: error.relay } : { reason }
     }
   }

@@ -28,7 +28,7 @@ export function createLateAcceptor(
       acceptor = (await load())(options)
       if (isClosed) acceptor.close()
     } catch (error) {
-      options.logger.error({ err: error }, 'what takes links cannot be loaded')
+      options.logger.error({ err: error }, 'cannot load the link acceptor')
     }
     isLoading = false
     const asked = waiting

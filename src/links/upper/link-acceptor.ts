@@ -206,7 +206,7 @@ class Acceptor implements LinkAcceptor {
   }
 
   #refuse(socket: WebSocket, { source, remoteAddress }: Opened, refusal: Refusal, err?: unknown): void {
-    this.#refusals.warn(source, { remoteAddress, reason: refusal.reason, err }, 'no link')
+    this.#refusals.warn(source, { remoteAddress, reason: refusal.reason, err }, 'link refused')
     this.options.observer?.refused()
     refuse(socket, refusal)
   }

@@ -53,7 +53,8 @@ export class CertificateKeeper {
 
   start(): void {
     this.#ended ??= this.#keep().catch((err: unknown) => {
-      if (!this.#stopping.signal.aborted) this.options.logger.error({ err }, 'certificate renewal has stopped; restart to resume it')
+      if (!this.#stopping.signal.aborted)
+        this.options.logger.error({ err }, 'certificate renewal has stopped; restart to resume it')
     })
   }
 

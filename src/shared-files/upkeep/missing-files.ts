@@ -47,7 +47,8 @@ export async function dropRowsWithoutFile(
     if (isCompared) await dateAgain(parts, there)
     await breathe()
   }
-  if (removed > 0) parts.logger.warn({ rows: removed }, 'shared files were removed by another program; their records are removed')
+  if (removed > 0)
+    parts.logger.warn({ rows: removed }, 'shared files were removed by another program; their records are removed')
   return signal.aborted ? undefined : last
 }
 
