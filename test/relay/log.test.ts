@@ -82,7 +82,7 @@ test('a reader that stands still holds nothing up; when it reads on, it is told 
   const lost = await lostOf(child.stderr)
   assert.ok(lost > 0)
   child.stdout?.resume()
-  await printed('are lost')
+  await printed('lines lost')
   child.kill('SIGTERM')
   assertTold((await ended).stdout, lost)
 })
@@ -106,7 +106,7 @@ test('a full disk ends nothing; when it has room again, the log says what is mis
   await disk.empty()
   const text = await eventually('the rest', async () => {
     const written = await readFile(file, 'utf8')
-    return written.includes('are lost') && written.endsWith('\n') && written
+    return written.includes('lines lost') && written.endsWith('\n') && written
   })
   child.kill('SIGTERM')
   assert.equal((await ended).code, 0)

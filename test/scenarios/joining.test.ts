@@ -45,7 +45,7 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
 
   await t.test('that it has no tree yet when it first starts is no error', async () => {
     await relayProcess.logged(line => line.includes('tree received from the policy server'))
-    assert.ok(relayProcess.log.some(line => line.includes('waiting for this part of the tree')))
+    assert.ok(relayProcess.log.some(line => line.includes('waiting for the first tree')))
     assert.deepEqual(
       relayProcess.log.filter(line => line.includes('"level":50')),
       []
