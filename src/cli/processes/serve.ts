@@ -120,7 +120,8 @@ async function serve(config: Config): Promise<number> {
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
   const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
   for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
-  for (const problem of openFolderWarnings(writtenFolders(config))) logger.warn({ problem }, 'other users may write to a folder')
+  for (const problem of openFolderWarnings(writtenFolders(config)))
+    logger.warn({ problem }, 'other users may write to a folder')
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
