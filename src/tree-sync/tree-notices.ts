@@ -47,7 +47,7 @@ export class TreeNotices {
     this.#isStale = true
     this.#telling ??= this.#tellAll()
       .catch((error: unknown) => {
-        this.options.logger.error({ err: error }, 'cannot tell relays below of their trees')
+        this.options.logger.error({ err: error }, 'cannot notify relays below of a new tree')
       })
       .finally(() => {
         this.#telling = undefined
