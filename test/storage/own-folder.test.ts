@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder } from '../../src/storage/folders/folder-kinds.js'
 import { takeFolders } from '../../src/storage/folders/own-folder.js'
+import { overlapOf } from '../../src/storage/folders/separate-folders.js'
 import { eventually } from '../support/eventually.js'
 import { makeFifo } from '../support/make-fifo.js'
 import { temporaryFolder } from '../support/treeline-command.js'
@@ -158,6 +159,37 @@ test("a folder of shared files that has another relay's in it is refused, and no
   }
   start('root', join(above, 'relay-a/shared-files'))()
   start('root', above)() // its own former one
+})
+
+test('folders of a relay of the same node that runs are refused in and around these; what it left is not', async t => {
+  const folder = await temporaryFolder(t)
+  const pair = (storage: string, files: string) => [
+    storageFolder(join(folder, storage), 0o700),
+    sharedFilesFolder(join(folder, files))
+  ]
+  const release = takeFolders('root', pair('one/storage', 'one/files'))
+  const other = (storage: string, files: string) => () => takeFolders('root', pair(storage, files))
+  const running = 'of another Treeline that is running with this node_id: give each a folder of its own'
+  const refused: readonly (readonly [string, string, string])[] = [
+    ['two', 'one/storage', `one/storage is storage.path ${running}`],
+    ['two', 'one/storage/runs', `lies in storage.path = \\S+one/storage ${running}`],
+    ['two', 'one', `one contains (storage|shared_files).path = \\S+ ${running}`],
+    ['one/files', 'two', `one/files is shared_files.path ${running}`],
+    ['one/files/n1', 'two', `lies in shared_files.path = \\S+one/files ${running}`],
+    ['one/storage/runs', 'two', `lies in storage.path = \\S+one/storage ${running}`],
+    ['one/storage/tree/inner', 'two', `lies in storage.path = \\S+one/storage ${running}`]
+  ]
+  for (const [storage, files, says] of refused) assert.throws(other(storage, files), new RegExp(says), files)
+  assert.deepEqual(readdirSync(folder), ['one'])
+  const inside = takeFolders('inner', pair('three/runs', 'four')) // as seen from what has it in it
+  assert.throws(
+    () => takeFolders('root', pair('three', 'five')),
+    /storage.path = \S+three contains storage.path = \S+three\/runs of the node inner/
+  )
+  inside()
+  assert.equal(overlapOf('root', pair('one/storage', 'one/files')), undefined, 'its own, for a check')
+  release()
+  other('two', 'one/files/n1/shared-files')()()
 })
 
 test('a lock file that is removed is made and locked again; where another was faster, that is told', async t => {

@@ -27,26 +27,48 @@ const IN_THE_WAY: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOENT', '
  * @throws {FolderInUseError} when another process holds it @throws {Error} when the disk does not allow it
  */
 export function lockFolder(folder: string, setting = 'storage.path', mode = 0o750, name = 'lock.db'): () => void {
-  let db: Database | undefined
   make(folder, setting, mode)
   try {
     makePrivate(join(folder, name))
-    db = new Sqlite(join(folder, name), { timeout: 0 })
-    db.pragma('journal_mode = MEMORY') // nothing is ever written, also where the disk is full
-    db.pragma('locking_mode = EXCLUSIVE')
-    db.exec('BEGIN EXCLUSIVE')
+    const held = lockFile(join(folder, name))
+    return () => void held.close()
   } catch (error) {
-    db?.close()
     const obstacle = obstacleToLock(join(folder, name), error)
     if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
-    if (errorCode(error)?.startsWith('SQLITE_BUSY') !== true) throw asDiskFailure(error, [{ setting, path: folder }])
+    if (!isBusy(error)) throw asDiskFailure(error, [{ setting, path: folder }])
     throw new FolderInUseError(
       `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
       { cause: error }
     )
   }
-  const held = db
-  return () => void held.close()
+}
+
+/** Whether a process holds a lock, as far as this one can tell: it may not open those of other users. */
+export function isLocked(file: string): boolean {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() !== true) return false
+  try {
+    lockFile(file).close()
+    return false
+  } catch (error) {
+    return isBusy(error)
+  }
+}
+
+function lockFile(file: string): Database {
+  const db = new Sqlite(file, { timeout: 0 })
+  try {
+    db.pragma('journal_mode = MEMORY') // nothing is ever written, also where the disk is full
+    db.pragma('locking_mode = EXCLUSIVE')
+    db.exec('BEGIN EXCLUSIVE')
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return errorCode(error)?.startsWith('SQLITE_BUSY') === true
 }
 
 /** Makes the lock file, or takes away what others may do with one that is there. */

@@ -1,7 +1,8 @@
 import { lstatSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
-import { nestedMarks } from './nested-marks.js'
+import { isLocked } from './instance-lock.js'
+import { nestedFolders, unlessMissing } from './nested-folders.js'
 
 interface Place {
   readonly setting: string
@@ -9,22 +10,25 @@ interface Place {
   readonly path: string
 }
 
+/** What marks a folder, and who uses it. */
+type Kind = Pick<OwnFolder, 'setting' | 'nodeIdName' | 'lockName'>
+
 const ROOT = '/'
 const STORAGE = storageFolder(ROOT, 0)
 const SHARED_FILES = sharedFilesFolder(ROOT)
-const MARKS = [STORAGE, SHARED_FILES]
+const KINDS = [STORAGE, SHARED_FILES]
 
 /**
- * What keeps a node's folders from being told apart: one that is, or lies in, another one of them, or another node's folder
- * of shared files, or that has such a one in it. A relay takes what it knows nothing of in these for leftovers, and agents read in them.
- * @param nodeId whose folders they are: what it left where it had others before does not count
+ * What keeps a node's folders from being told apart: one that is, or lies in, another one of them, or another relay's, or
+ * that has such a one in it. A relay takes what it knows nothing of in these for leftovers, and agents read in them.
+ * @param nodeId whose folders they are: what it left where it had others before does not count, unless it is in use
  * @param folders that need not be there yet
  * @returns what is wrong, naming both settings; undefined when all is well
  */
 export function overlapOf(nodeId: string, folders: readonly Pick<OwnFolder, 'setting' | 'path'>[]): string | undefined {
   const places = folders.map(({ setting, path }) => ({ setting, path: realPath(resolve(path)) }))
   for (const place of places) {
-    const problem = overlapWithin(place, places) ?? overlapWithOthers(place, nodeId)
+    const problem = overlapWithin(place, places) ?? overlapWithOthers(place, places, nodeId)
     if (problem !== undefined) return problem
   }
   return undefined
@@ -46,37 +50,55 @@ function isApartIn(outer: Place, inner: Place): boolean {
   return outer.setting === STORAGE.setting && first !== '' && first !== '..' && !STORAGE_SUBFOLDERS.includes(first)
 }
 
-/** By the file that a relay leaves in each of its folders. */
-function overlapWithOthers(place: Place, nodeId: string): string | undefined {
-  for (const { setting, nodeIdName } of MARKS.filter(mark => mark.setting !== place.setting)) {
-    const file = join(place.path, nodeIdName)
-    const owner = otherOwner(file, nodeId)
-    if (owner !== undefined) return refusal(place, `is ${setting} of the node ${owner}`, file)
+/** By the files that a relay leaves in each of its folders. */
+function overlapWithOthers(place: Place, places: readonly Place[], nodeId: string): string | undefined {
+  const find = (folder: string, kinds: readonly Kind[]) => {
+    for (const kind of kinds) {
+      if (places.some(({ setting, path }) => setting === kind.setting && path === folder)) continue
+      const claim = claimOf(folder, kind, nodeId)
+      if (claim !== undefined) return claim
+    }
+    return undefined
   }
-  const { setting, nodeIdName } = SHARED_FILES
+  const same = find(
+    place.path,
+    KINDS.filter(({ setting }) => setting !== place.setting)
+  )
+  if (same !== undefined) return refusal(place, `is ${same.setting} ${same.owner}`, same.mark)
   for (const folder of foldersAbove(place.path)) {
-    const file = join(folder, nodeIdName)
-    const owner = otherOwner(file, nodeId)
-    if (owner !== undefined) return refusal(place, `lies in ${setting} = ${folder} of the node ${owner}`, file)
+    const isTaken = STORAGE_SUBFOLDERS.includes(relative(folder, place.path).split(sep)[0] ?? '')
+    const above = find(folder, isTaken ? KINDS : [SHARED_FILES])
+    if (above !== undefined) return refusal(place, `lies in ${above.setting} = ${folder} ${above.owner}`, above.mark)
   }
-  return place.setting === setting ? overlapWithNested(place, nodeId) : undefined
-}
-
-/** A relay whose shared files lie in this one's: what it acknowledged would be purged here. */
-function overlapWithNested(place: Place, nodeId: string): string | undefined {
-  for (const file of nestedMarks(place.path)) {
-    const owner = otherOwner(file, nodeId)
-    if (owner === undefined) continue
-    return refusal(place, `contains ${SHARED_FILES.setting} = ${dirname(file)} of the node ${owner}`, file)
+  for (const folder of foldersBelow(place)) {
+    const below = find(folder, KINDS)
+    if (below !== undefined) return refusal(place, `contains ${below.setting} = ${folder} ${below.owner}`, below.mark)
   }
   return undefined
 }
 
-/** @returns undefined where there is no such file, which is never a link: in a folder of shared files a folder may have its name, that of a node */
-function otherOwner(file: string, nodeId: string): string | undefined {
-  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() !== true) return undefined
-  const owner = readFileSync(file, 'utf8').trim()
-  return owner === nodeId || owner === '' ? undefined : owner
+/** Where a relay looks for what is its own. */
+function foldersBelow({ setting, path }: Place): Iterable<string> {
+  return setting === SHARED_FILES.setting ? nestedFolders(path) : STORAGE_SUBFOLDERS.map(name => join(path, name))
+}
+
+/** Another relay's folder. */
+interface Claim {
+  readonly setting: string
+  readonly owner: string
+  /** The file to remove where it is given up; it is not where the relay runs. */
+  readonly mark: string | undefined
+}
+
+/** @returns undefined where there is no mark, which is never a link: in a folder of shared files a folder may have its name, that of a node */
+function claimOf(folder: string, { setting, nodeIdName, lockName }: Kind, nodeId: string): Claim | undefined {
+  const mark = join(folder, nodeIdName)
+  if (unlessMissing(() => lstatSync(mark))?.isFile() !== true) return undefined
+  const owner = readFileSync(mark, 'utf8').trim()
+  if (owner === '') return undefined
+  if (owner !== nodeId) return { setting, owner: `of the node ${owner}`, mark }
+  if (!isLocked(join(folder, lockName))) return undefined
+  return { setting, owner: `of another Treeline that is running with this node_id`, mark: undefined }
 }
 
 function foldersAbove(path: string): string[] {

@@ -2,20 +2,17 @@ import { type Dirent, lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../../values/failures/system-error.js'
 import { isNodeId } from '../../values/ids.js'
-import { MAX_RELAYS, ON_BEHALF, sharedFilesFolder } from './folder-kinds.js'
+import { MAX_RELAYS, ON_BEHALF } from './folder-kinds.js'
 
 /** Folders of nodes that are looked at, nearest first. */
 export const MAX_NESTED_FOLDERS = 100_000
 
-const { nodeIdName } = sharedFilesFolder('/')
-
 /**
- * Where the mark of another relay's folder of shared files can be below this relay's: in the folder of a node, and in its
- * folder on behalf, again and again. This relay would take the files there for its own. Links are not followed.
+ * Where another relay's folder can be below this relay's shared files: in the folder of a node, and in its folder on
+ * behalf, again and again. This relay would take the files there for its own. Links are not followed.
  * @param path of this relay's shared files
- * @returns the files that can be marks; not all of them are there
  */
-export function* nestedMarks(path: string): Generator<string> {
+export function* nestedFolders(path: string): Generator<string> {
   let places = [path]
   let left = MAX_NESTED_FOLDERS
   for (let relays = 0; relays <= MAX_RELAYS && places.length > 0; relays += 1) {
@@ -25,10 +22,10 @@ export function* nestedMarks(path: string): Generator<string> {
         if (!isNodeId(name)) continue
         if (left === 0) return
         left -= 1
-        yield join(place, name, nodeIdName)
+        yield join(place, name)
         const onBehalf = join(place, name, ON_BEHALF)
         if (!isFolder(onBehalf)) continue
-        yield join(onBehalf, nodeIdName)
+        yield onBehalf
         next.push(onBehalf)
       }
     }
@@ -47,7 +44,7 @@ function isFolder(path: string): boolean {
   return unlessMissing(() => lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false
 }
 
-function unlessMissing<T>(look: () => T): T | undefined {
+export function unlessMissing<T>(look: () => T): T | undefined {
   try {
     return look()
   } catch (error) {
