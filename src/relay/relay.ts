@@ -28,7 +28,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover(treeLoaded)])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
-  const listeners = await openListeners(app, config, links.acceptor, parts.services)
+  const listeners = await openListeners(app, config, links.acceptor, parts.services, logger)
   const { treeSync } = parts.services
   const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {

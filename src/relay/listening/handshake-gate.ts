@@ -5,6 +5,7 @@ import { sourceOf } from '../../values/network/source-address.js'
 import { SourceQueue } from '../../values/network/source-queue.js'
 import { SourceRest } from '../../values/network/source-rest.js'
 import { judgeFirstBytes } from './client-hello.js'
+import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
 import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from './unjudged-handshakes.js'
 
@@ -54,6 +55,10 @@ export interface HandshakeGateOptions {
   readonly judge?: (socket: TLSSocket) => PresentedCertificate
   /** How long a source rests after a handshake with `sentBytes` after the ClientHello, while the event loop was busy for `busyMs`. */
   readonly restMs?: (busyMs: number, sentBytes: number) => number
+  /** When connections are closed that bring nothing on. */
+  readonly idleBytes?: IdleBytesOptions
+  /** Called when that has happened to connections of a source. */
+  readonly onIdle?: (source: string) => void
 }
 
 /**
@@ -65,6 +70,7 @@ export interface HandshakeGateOptions {
 export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
   const { helloLimitMs = 10_000, turnMs = TURN_MS, patienceMs = PATIENCE_MS, graceMs = SILENT_GRACE_MS } = options
   const { judge = () => 'usual', restMs = usualRestMs, silentMs = SILENT_HANDSHAKE_MS } = options
+  const idleBytes = new IdleBytes(endIdle, options.idleBytes)
   const silent = new SourceQueue<Socket>()
   const waiting = new SourceQueue<Socket>()
   /** Of sources that rest, or have as many handshakes under way as they may. */
@@ -172,8 +178,17 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
     setImmediate(admit)
   }
 
+  /** It has used the event loop as handshakes would. */
+  function endIdle(source: string): void {
+    rest.begin(source, MAX_REST_MS)
+    waiting.moveAll(source, held)
+    options.onIdle?.(source)
+  }
+
   function shaken(socket: TLSSocket): void {
     socket.allowHalfOpen = true
+    const handshake = unjudged.get(nameOf(socket))
+    if (handshake !== undefined) idleBytes.watch(handshake.source, handshake.socket, socket)
     end(nameOf(socket), judge(socket) === 'costly' ? 'costly' : 'cheap')
   }
 
@@ -183,6 +198,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
   // Before the server destroys it: then it has no address any more.
   tls.prependListener('tlsClientError', (_error: Error, socket: TLSSocket) => end(nameOf(socket), 'failed'))
   server.on('close', () => {
+    idleBytes.close()
     for (const socket of [...silent, ...waiting, ...held]) socket.destroy()
   })
   return server

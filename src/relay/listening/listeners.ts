@@ -6,6 +6,8 @@ import { completeServer, createPlainServer, serverOptions } from '../../api/serv
 import type { KnownCertificates } from '../../api/services.js'
 import type { Config, ListenAddress } from '../../config/config.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { LogLimit } from '../../values/log-limit.js'
+import type { Logger } from '../../values/logger.js'
 import { isLoopback } from '../../values/network/network-set.js'
 import { shareConnections } from './connection-places.js'
 import { createHandshakeGate } from './handshake-gate.js'
@@ -34,6 +36,8 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
 }
 
+const IDLE_MESSAGE = 'connections closed: too many TLS records that bring nothing on, such as renewed keys'
+
 /** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
 export interface Arrivals {
   readonly certificates: KnownCertificates
@@ -59,7 +63,8 @@ export async function openListeners(
   app: FastifyInstance,
   config: Config,
   upgrades: Upgrades | undefined,
-  { certificates, localSockets, proxySockets, config: current }: Arrivals
+  { certificates, localSockets, proxySockets, config: current }: Arrivals,
+  logger: Pick<Logger, 'info' | 'warn'>
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
   await app.ready()
@@ -67,6 +72,7 @@ export async function openListeners(
   const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
   shareConnections(app.server, app.server, forPlain)
   serveUpgrades(app.server, 'connection', upgrades)
+  const idle = new LogLimit(logger)
   const opened: OpenServer[] = []
   const addresses: string[] = []
 
@@ -88,7 +94,8 @@ export async function openListeners(
     const tls = createTlsServer(app, config)
     const gate = createHandshakeGate(tls, {
       helloLimitMs: config.limits.headersTimeoutMs,
-      judge: connection => judgeCertificate(connection, certificates)
+      judge: connection => judgeCertificate(connection, certificates),
+      onIdle: source => idle.warn(source, { source }, IDLE_MESSAGE)
     })
     shareConnections(gate, tls, {
       max: maxConnections,
