@@ -162,9 +162,9 @@ export class FileWork {
       const details = { what: `agent.${kind}[${index}]`, reason }
       this.#problems.set(details.what, reason)
       // The policy server may know this node by its link alone: it is tried again as soon as that is open.
-      const failed = kind === 'receive' ? 'cannot receive file' : 'cannot share file'
-      if (hadNoLink || link.isAwaited) logger.info(details, `${failed} before the link is open; trying again`)
-      else logger.error(details, `${failed}; trying again`)
+      if (hadNoLink || link.isAwaited) logger.info(details, 'file waits for the link')
+      else if (kind === 'receive') logger.error(details, 'cannot receive file; trying again')
+      else logger.error(details, 'cannot share file; trying again')
       this.#retry(what)
     }
   }

@@ -101,7 +101,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     try {
       if (store.forget(id)) logger.warn({ hop: id }, 'neighbour is no longer a Treeline relay')
     } catch (err) {
-      logger.error({ err, hop: id }, 'cannot record that neighbour is no longer a Treeline relay')
+      logger.error({ err, hop: id }, 'cannot record that a neighbour is no longer a Treeline relay')
     }
   }
 

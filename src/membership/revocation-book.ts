@@ -51,7 +51,7 @@ export class RevocationBook implements Revocations {
       const reason = errorMessage(error)
       logger.error(
         { file, reason },
-        'the kept list of revoked certificates is of no use: until another one comes, none is known'
+        'cannot use the stored list of revoked certificates; none is known until the next one comes'
       )
     }
   }

@@ -109,8 +109,7 @@ export class RevocationExchange {
       // an older program, or one that trusts by pins, refuses
       logger.debug({ id, outcome: outcome.kind }, 'handed the list of revoked certificates')
     } catch (err) {
-      if (!this.#stopping.signal.aborted)
-        logger.error({ err, id }, 'the list of revoked certificates could not be handed down')
+      if (!this.#stopping.signal.aborted) logger.error({ err, id }, 'cannot hand down the list of revoked certificates')
     }
   }
 }

@@ -40,7 +40,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
     try {
       rules = readRules(file)
     } catch (error) {
-      logger.error({ err: error }, 'tokens.clients_file cannot be used: the tokens stay as they were')
+      logger.error({ err: error }, 'cannot use tokens.clients_file; the former tokens stay in force')
       return
     }
     onChange()
