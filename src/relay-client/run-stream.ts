@@ -1,4 +1,4 @@
-import { NDJSON } from '../values/network/header-names.js'
+import { NDJSON, ORDER_ID_HEADER } from '../values/network/header-names.js'
 import { parseRunEvent, type RunEvent } from '../values/runs/run-event.js'
 import { ClientError } from './client-error.js'
 import { readLines } from './ndjson-lines.js'
@@ -12,6 +12,8 @@ export interface RunRequest {
   readonly asynchronous: boolean
   /** How long nodes that are not connected are waited for, in s; 0: not at all. */
   readonly waitSeconds: number
+  /** A ULID by which the relay knows an asynchronous order that is given again. */
+  readonly orderId?: string
 }
 
 /**
@@ -27,7 +29,11 @@ export async function* streamRun(
   const answer = await client.request({
     method: 'POST',
     path: order.nodes === 'all' ? pathOf('remote-run', 'all') : pathOf('remote-run', 'nodes'),
-    headers: { accept: NDJSON, 'content-type': 'application/x-www-form-urlencoded' },
+    headers: {
+      accept: NDJSON,
+      'content-type': 'application/x-www-form-urlencoded',
+      ...(order.orderId === undefined ? {} : { [ORDER_ID_HEADER]: order.orderId })
+    },
     body: formOf(order),
     signal,
     isPatient: true

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
+import { type AskOptions, ask, postForm } from '../support/http.js'
+import { startLossyFront } from '../support/lossy-front.js'
 import { rawRequest } from '../support/raw-http.js'
 import { startTree } from '../support/relay-tree.js'
 import { editConfig } from '../support/tree-files.js'
+import { treeline } from '../support/treeline-command.js'
 
 const RUN = '/rudder/relay-api/remote-run'
 
@@ -110,6 +113,44 @@ test('the three calls of remote-run, in text', async t => {
       }
     }
   })
+
+  await t.test('an order that is given again after a 502 in front of the relay runs once', async () => {
+    const { port } = new URL(root.localUrl)
+    const front = await startLossyFront(t, `http://127.0.0.1:${port}`)
+    const args = ['run', 'node-a1', '--conditions', 'given_again', '--wait', '1h', '--server', front.url]
+    const { code, stdout, stderr } = await treeline(t, args)
+    assert.equal(code, 0, stderr)
+    assert.match(stderr, /\(502\).*\(tried again until /)
+    assert.equal(front.passed.length, 2)
+    await hasEnded(stdout.trim())
+    const calls = linesOf(await readFile(join(tree.folder, 'calls'), 'utf8'))
+    assert.equal(calls.filter(call => call.includes(' given_again ')).length, 1)
+  })
+
+  await t.test(
+    'an id of an order counts for the caller who gave it, in an asynchronous run, and is a ULID',
+    async () => {
+      const order = async (id: string, asynchronous: string, options: AskOptions = {}) => {
+        const headers = { 'treeline-order-id': id, ...options.headers }
+        const form = { nodes: 'node-r1', asynchronous }
+        const { status, headers: told } = await postForm(root, `${RUN}/nodes`, form, { ...options, headers })
+        return status === 200 ? String(told['treeline-run-id']) : status
+      }
+      const id = makeRunId()
+      const first = await order(id, 'true')
+      assert.notEqual(first, id)
+      assert.equal(await order(id, 'true'), first)
+      const others = [
+        await order(id, 'false'),
+        await order(makeRunId(), 'true'),
+        await order(id, 'true', { headers: { 'x-forwarded-for': '192.0.2.7' } }),
+        await order(makeRunId(Date.now() + 30 * 86_400_000), 'true')
+      ]
+      assert.equal(new Set([first, ...others]).size, 5)
+      assert.equal(others.filter(other => typeof other === 'string' && other > makeRunId()).length, 0)
+      assert.equal(await order('x', 'true'), 400)
+    }
+  )
 
   await t.test('text leaves out what was said on standard error, which events have', async () => {
     for (const asynchronous of ['true', 'false']) {

@@ -4,14 +4,18 @@ import { renderText, type TextOptions } from '../../remote-run/event-log/text-ou
 import type { Run, RunOrder } from '../../remote-run/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId, isNodeId } from '../../values/ids.js'
-import { NDJSON, RUN_ID_HEADER } from '../../values/network/header-names.js'
+import { NDJSON, ORDER_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
 import { parseConditions } from '../../values/runs/conditions.js'
+import { isUlid, orderedRunId, runIdTimeMs } from '../../values/runs/run-id.js'
 import { LONGEST_WAIT_S } from '../../values/runs/run-wait-limit.js'
 import { showOnOneLine } from '../../values/shown-text.js'
 import { eventLines } from '../answers/run-event-lines.js'
 import { headerText, originOf } from '../callers/request-origin.js'
 import { Type } from '../schema.js'
 import type { Services } from '../services.js'
+
+/** How old an order can be that is given again: as long as a run can wait. */
+const LONGEST_ORDER_MS = LONGEST_WAIT_S * 1_000
 
 type Form = Readonly<Record<string, unknown>>
 
@@ -74,7 +78,7 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
       asynchronous,
       conditions: readConditions(form),
       waitUntilMs: waitMs === 0 ? undefined : Date.now() + waitMs,
-      runId: request.caller.kind === 'policy-server' ? headerText(request, RUN_ID_HEADER) : undefined,
+      runId: readRunId(request, asynchronous),
       origin
     })
     reply.header(RUN_ID_HEADER, run.id)
@@ -150,6 +154,20 @@ function readFlag(form: Form, name: string): boolean {
   const value = text.toLowerCase() // Python writes True and False
   if (value === 'true' || value === 'false') return value === 'true'
   throw new RelayError('INVALID_INPUT', `invalid ${name}: ${text.slice(0, 80)}, should be true or false`)
+}
+
+/** The policy server's own, or one that follows from what the caller calls this order; undefined: a new one. */
+function readRunId(request: FastifyRequest, asynchronous: boolean): string | undefined {
+  const { kind, id, address } = request.caller
+  if (kind === 'policy-server') return headerText(request, RUN_ID_HEADER)
+  const orderId = headerText(request, ORDER_ID_HEADER)
+  if (orderId === undefined || !asynchronous) return undefined
+  if (!isUlid(orderId)) {
+    throw new RelayError('INVALID_INPUT', `invalid ${ORDER_ID_HEADER}: ${orderId.slice(0, 80)}, should be a ULID`)
+  }
+  // one of a clock that is far off would stand among the runs at another time, and be forgotten at another time
+  if (Math.abs(runIdTimeMs(orderId) - Date.now()) > LONGEST_ORDER_MS) return undefined
+  return orderedRunId(orderId, `${kind} ${id ?? address}`)
 }
 
 /** The older name counts where the newer one says nothing, and has to be right in any case. */

@@ -9,6 +9,7 @@ import { checkNodeId } from '../../values/ids.js'
 import { printableLines } from '../../values/printable.js'
 import { parseConditions } from '../../values/runs/conditions.js'
 import type { RunEvent } from '../../values/runs/run-event.js'
+import { makeRunId } from '../../values/runs/run-id.js'
 import { LONGEST_WAIT_S } from '../../values/runs/run-wait-limit.js'
 import { CommandError, EXIT, UsageError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
@@ -105,7 +106,8 @@ function readMaxFailures(text: string): number {
 /** Leaves runs to the relay, and prints their ids. */
 async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
   for (const nodes of plan.nodes === 'all' ? (['all'] as const) : splitIntoBatches(plan.nodes, undefined)) {
-    const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds })
+    const orderId = makeRunId() // so that an order whose answer was lost is not carried out twice
+    const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds, orderId })
     const tell = (line: string) => void process.stderr.write(`treeline: ${printableLines(line)}\n`)
     const run = plan.waitSeconds === 0 ? await order(0) : await untilTaken(order, plan.waitSeconds, tell)
     console.log(plan.isJson ? JSON.stringify({ run }) : run)

@@ -33,6 +33,12 @@ export const STATE_HEADER = 'treeline-state'
 /** The ULID of a remote run: on every answer, and on requests of known relays. */
 export const RUN_ID_HEADER = 'treeline-run-id'
 
+/**
+ * With an asynchronous run: a ULID of the caller's own for this order, so that the order can be given again when its answer
+ * was lost. It counts among the orders of that caller alone.
+ */
+export const ORDER_ID_HEADER = 'treeline-order-id'
+
 /** Goes along through every hop, so that one request can be found in all logs. */
 export const REQUEST_ID_HEADER = 'x-request-id'
 
