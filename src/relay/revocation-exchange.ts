@@ -5,7 +5,7 @@ import type { RevocationBook } from '../membership/revocation-book.js'
 import type { Logger } from '../values/logger.js'
 
 /** Relays and nodes that are handed the list at once. */
-const HANDED_AT_ONCE = 16
+export const HANDED_AT_ONCE = 16
 const SILENCE_MS = 10_000
 
 export interface RevocationExchangeOptions {
@@ -28,7 +28,7 @@ export class RevocationExchange {
   /** Who could not be, until the next {@link look}. */
   readonly #failed = new Set<string>()
   #formOf = { text: '', form: Buffer.alloc(0) }
-  #handing: Promise<void> | undefined
+  readonly #workers = new Set<Promise<void>>()
   #asking: Promise<unknown> | undefined
 
   constructor(private readonly options: RevocationExchangeOptions) {
@@ -59,27 +59,27 @@ export class RevocationExchange {
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the relay stops'))
-    await Promise.all([this.#handing, this.#asking])
+    await Promise.all([...this.#workers, this.#asking])
   }
 
   #handDown(ids: readonly string[]): void {
     if (this.options.book.text === '' || this.#stopping.signal.aborted) return
     for (const id of ids) this.#waiting.add(id)
-    if (this.#waiting.size === 0) return
-    this.#handing ??= this.#handAll().finally(() => {
-      this.#handing = undefined
-      this.#handDown([]) // who came in this very turn
-    })
+    const missing = Math.min(HANDED_AT_ONCE - this.#workers.size, this.#waiting.size)
+    for (let started = 0; started < missing; started += 1) {
+      const worker = this.#work().finally(() => {
+        this.#workers.delete(worker)
+        this.#handDown([]) // who came as it ended
+      })
+      this.#workers.add(worker)
+    }
   }
 
-  async #handAll(): Promise<void> {
-    const workers = Array.from({ length: Math.min(HANDED_AT_ONCE, this.#waiting.size) }, async () => {
-      for (const id of this.#waiting) {
-        this.#waiting.delete(id)
-        await this.#hand(id)
-      }
-    })
-    await Promise.all(workers)
+  async #work(): Promise<void> {
+    for (const id of this.#waiting) {
+      this.#waiting.delete(id)
+      await this.#hand(id)
+    }
   }
 
   /** Of the present list, made once for all. */

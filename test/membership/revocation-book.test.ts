@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { RevocationBook } from '../../src/membership/revocation-book.js'
 import { formatList } from '../../src/membership/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
+import { Publication } from '../../src/membership/root/publication.js'
 import { RevocationPublication } from '../../src/membership/root/revocation-publication.js'
 import { silentLogger } from '../../src/values/logger.js'
 import {
@@ -84,7 +85,9 @@ test('what stands by a certificate is ended once, when that certificate is revok
 
 async function startRoot(t: TestContext) {
   const root = await startMembers(t)
-  const file = join(await temporaryFolder(t), 'revocations')
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'tree', 'revocations')
+  await mkdir(join(folder, 'tree'))
   const { store, authority, clock } = root
   const book = new RevocationBook({ file, ca: async () => authority.certificate, logger: silentLogger })
   const now = () => clock.nowMs
@@ -93,8 +96,27 @@ async function startRoot(t: TestContext) {
     await list.publish()
     return book.list.entries.map(({ fingerprint }) => fingerprint)
   }
-  return { ...root, book, revoked }
+  return { ...root, folder, book, revoked }
 }
+
+test('where the folder of the tree is gone it is made again, and the list with it', async t => {
+  const root = await startRoot(t)
+  await joinAs(root, 'rel-2', makeMachine())
+  await joinAs(root, 'rel-2', makeMachine(), { memberId: 'rel-2' })
+  const tree = join(root.folder, 'tree')
+  await rm(tree, { recursive: true })
+  const publication = new Publication({
+    store: root.store,
+    nodesListFile: join(tree, 'nodes.json'),
+    nodesCertsFile: join(tree, 'certificates.pem'),
+    reload: async () => undefined,
+    revocations: { publish: async () => void (await root.revoked()) },
+    now: () => root.clock.nowMs
+  })
+  await publication.publish()
+  assert.equal(await readFile(join(tree, 'revocations'), 'utf8'), root.book.text)
+  assert.equal(root.book.list.entries.length, 1)
+})
 
 async function joinAs(root: Members, id: string, machine: Machine, asked: Parameters<Members['token']>[0] = {}) {
   const { certificate } = await root.members.join(await joinRequest(root.token(asked), id, machine))

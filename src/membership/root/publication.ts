@@ -55,6 +55,7 @@ export class Publication {
     const { store, nodesListFile, nodesCertsFile, reload, now } = this.options
     checkHasRoot(store, nodesListFile)
     await checkNotOlder(store, nodesListFile)
+    await makeSubfolder(dirname(nodesListFile), 0o750)
     await this.options.revocations?.publish()
     await writeTreeFiles(store, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { TREELINE } from '../../src/hops/dialect.js'
+import type { Hop, HopOutcome, HopRequest } from '../../src/hops/hop.js'
+import type { LinkEvent } from '../../src/links/upper/link-registry.js'
+import type { UpperLink } from '../../src/links/upper/upper-link.js'
+import { HANDED_AT_ONCE, RevocationExchange } from '../../src/relay/revocation-exchange.js'
+import { silentLogger } from '../../src/values/logger.js'
+import { eventually } from '../support/eventually.js'
+import { makeRevocations } from '../support/revocations.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+const taken = (): HopOutcome => ({ kind: 'answered', status: 204, headers: {}, body: Readable.from([]) })
+const link = (id: string, kind: 'node' | 'client' = 'node') => ({ owner: { kind, id } }) as UpperLink
+
+/** An exchange of a relay that holds these links. `answers` says how who is handed a list answers. */
+async function start(t: TestContext, ids: readonly string[], answers: (id: string) => Promise<HopOutcome>) {
+  const { revocations: book, revoke } = await makeRevocations(join(await temporaryFolder(t), 'revocations'))
+  const handed: string[] = []
+  const asked: HopRequest[] = []
+  const listeners: ((event: LinkEvent, link: UpperLink) => void)[] = []
+  const hop = (id: string, request: Hop['request']): Hop => ({ id, dialect: TREELINE, request })
+  const exchange = new RevocationExchange({
+    book,
+    neighbours: {
+      linked: id =>
+        hop(id, request => {
+          const list = new URLSearchParams(String(request.body?.())).get('list')
+          handed.push(`${id} ${list === book.text}`)
+          return answers(id)
+        }),
+      up: () =>
+        hop('above', async request => {
+          asked.push(request)
+          return { kind: 'unreachable', reason: 'away', sent: false }
+        })
+    },
+    registry: {
+      all: () => [...ids.map(id => link(id)), link('client', 'client')],
+      onChange: listener => {
+        listeners.push(listener)
+        return () => undefined
+      }
+    },
+    hasUpper: true,
+    logger: silentLogger
+  })
+  t.after(() => exchange.stop())
+  const tell = (event: LinkEvent, of: UpperLink) => {
+    for (const listener of listeners) listener(event, of)
+  }
+  return { exchange, handed, asked, revoke, tell }
+}
+
+test('every relay and node with a link is handed each list once, and whoever opens one later', async t => {
+  const ids = Array.from({ length: 3 * HANDED_AT_ONCE }, (_, at) => `n-${at}`)
+  let release: (outcome: HopOutcome) => void = () => undefined
+  const stuck = new Promise<HopOutcome>(resolve => {
+    release = resolve
+  })
+  const { handed, revoke, tell } = await start(t, ids, async id => (id === 'n-0' ? stuck : taken()))
+  tell('opened', link('n-1'))
+  assert.deepEqual(handed, [], 'there is nothing to tell')
+  await revoke('rel-2', 'ab'.repeat(32))
+  await eventually('all of them', () => handed.length === ids.length)
+  assert.deepEqual([...handed].sort(), ids.map(id => `${id} true`).sort())
+  tell('opened', link('n-1'))
+  tell('opened', link('late'))
+  tell('opened', link('client', 'client'))
+  await eventually('the new links, while one does not answer', () => handed.length === ids.length + 2)
+  assert.deepEqual(handed.slice(-2), ['n-1 true', 'late true'])
+  release(taken())
+})
+
+test('who could not be reached is tried again at the next look; who refused is not', async t => {
+  const { exchange, handed, asked, revoke } = await start(t, ['away', 'older'], async id => {
+    if (id === 'away') return { kind: 'unreachable', reason: 'silent', sent: true }
+    return { kind: 'refused', status: 404, headers: {}, body: Readable.from([]) }
+  })
+  await revoke('rel-2', 'ab'.repeat(32))
+  await eventually('both', () => handed.length === 2)
+  await exchange.look()
+  await eventually('one of them again', () => handed.length === 3)
+  assert.equal(handed.at(-1), 'away true')
+  assert.deepEqual(
+    asked.map(({ method, path, headers }) => [method, path, headers['if-none-match']]),
+    [['GET', 'v1/revocations', '"1"']]
+  )
+})
