@@ -47,3 +47,27 @@ test('a /64 network that fills its places leaves some for others, and the reserv
   assert.equal(outcomes.filter(one => one === 'done').length, 96)
   assert.equal(outcomes.filter(one => one === 'BUSY').length, 160)
 })
+
+test('where sources of strangers hold all places, one that has none gets the oldest of the largest', async () => {
+  const admission = new JoinAdmission(() => 0)
+  /** As of a relay whose policy server does not answer. */
+  const stalled = (evicted: AbortSignal) =>
+    new Promise<string>((_resolve, reject) => {
+      evicted.addEventListener('abort', () => reject(new Error('cancelled')))
+    })
+  const busy: string[] = []
+  for (let source = 0; source < 20; source += 1) {
+    for (let count = 0; count < 200; count += 1) {
+      admission
+        .run(network(`192.0.2.${source}`), 'token', stalled)
+        .catch((error: unknown) => busy.push(error instanceof RelayError ? error.message : String(error)))
+    }
+  }
+  await new Promise(setImmediate)
+  const placesOfStrangers = 192
+  assert.equal(busy.length, 20 * 200 - placesOfStrangers)
+  assert.equal(await admission.run(network('198.51.100.1'), 'token', joined), 'joined')
+  await new Promise(setImmediate)
+  assert.equal(busy.length, 20 * 200 - placesOfStrangers + 1)
+  assert.match(busy.at(-1) ?? '', /another one needed this place; try again/)
+})

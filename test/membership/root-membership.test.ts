@@ -88,6 +88,17 @@ test('a token of several uses admits so many, however many ask at once', async t
   assert.equal(root.store.memberCount(), 4)
 })
 
+test('a join that is ended while its certificate is made leaves no trace, and its token good', async t => {
+  const root = await startMembers(t)
+  const token = root.token()
+  const ending = new AbortController()
+  const joining = root.members.join(await joinRequest(token, 'relay-1'), { signal: ending.signal })
+  ending.abort(new Error('ended'))
+  await assert.rejects(joining, /^Error: ended$/)
+  assert.equal(root.store.member('relay-1'), undefined)
+  assert.equal((await root.members.join(await joinRequest(token, 'relay-2'))).id, 'relay-2')
+})
+
 test('one id asked for by two at once is given to one of them', async t => {
   const root = await startMembers(t)
   const token = root.token({ uses: 2, kind: 'node' })

@@ -40,7 +40,8 @@ export const joinRoutes: Routes<{
   /** What a stranger says of the way can only make this refuse. */
   function wayOf(request: Request, reply: Parameters<typeof originOf>[1]) {
     const passed = parsePassed(headerText(request, PASSED_HEADER))
-    return { passed, signal: originOf(request, reply, services.stopping).signal }
+    const { signal } = originOf(request, reply, services.stopping)
+    return (evicted: AbortSignal) => ({ passed, signal: AbortSignal.any([signal, evicted]) })
   }
 
   app.get(
@@ -55,7 +56,7 @@ export const joinRoutes: Routes<{
     },
     async (request, reply) => {
       const way = wayOf(request, reply)
-      const ca = await admission.run(request.caller, '', () => joining().ca(way))
+      const ca = await admission.run(request.caller, '', evicted => joining().ca(way(evicted)))
       return { ca, relay: services.topology().selfId }
     }
   )
@@ -84,7 +85,7 @@ export const joinRoutes: Routes<{
     async (request, reply) => {
       const way = wayOf(request, reply)
       const asked = fromFields(request.body)
-      const answer = await admission.run(request.caller, asked.token, () => joining().join(asked, way))
+      const answer = await admission.run(request.caller, asked.token, evicted => joining().join(asked, way(evicted)))
       // its policy server should know it before it opens its link
       void services.treeSync?.ask()
       return answerToJson(answer)
@@ -108,7 +109,7 @@ export const joinRoutes: Routes<{
       const way = wayOf(request, reply)
       const asked = readBytes('request', request.body.request)
       const proof = createHash('sha256').update(asked).digest('hex')
-      const answer = await admission.run(request.caller, proof, () => joining().renew(asked, way))
+      const answer = await admission.run(request.caller, proof, evicted => joining().renew(asked, way(evicted)))
       void services.treeSync?.ask()
       return answerToJson(answer)
     }

@@ -24,26 +24,36 @@ export class JoinAdmission {
 
   /**
    * @param proof what the caller shows: its token, or its certificate request
+   * @param work ends when its signal does: its place goes to a source that has fewer
    * @throws {RelayError} BUSY, and whatever `work` throws
    */
-  async run<T>(caller: Caller, proof: string, work: () => Promise<T>): Promise<T> {
+  async run<T>(caller: Caller, proof: string, work: (evicted: AbortSignal) => Promise<T>): Promise<T> {
     const source = sourceOf(caller.address)
     const name = `${source} ${proofName(proof)}`
     this.#refused.check(name)
     // a relay has shared its own places among those below it
     const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
-    const release = this.#slots.take(source, isKnown)
+    const eviction = new AbortController()
+    const release = this.#slots.take(source, isKnown, () => eviction.abort(evictedError()))
     if (release === undefined)
       throw new RelayError('BUSY', 'too many machines are joining at once; try again in a moment')
     try {
-      return await work()
+      return await work(eviction.signal)
     } catch (error) {
       if (isRefusal(error)) this.#refused.count(name)
+      else eviction.signal.throwIfAborted() // whatever it failed with for that
       throw error
     } finally {
       release()
     }
   }
+}
+
+function evictedError(): RelayError {
+  return new RelayError(
+    'BUSY',
+    'too many machines are joining at once, and another one needed this place; try again in a moment'
+  )
 }
 
 /** Whether it was refused for what was shown, here or further up; not for what is broken on the way. */

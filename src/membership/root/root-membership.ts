@@ -11,7 +11,7 @@ import { isoTime } from '../../values/time/iso-time.js'
 import { type CertificateRequest, readRequest } from '../certificate-request.js'
 import { certificateRow, hostnamesOf } from '../certificates.js'
 import { isDue } from '../renewal-time.js'
-import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenAsked, TokenMade } from '../types.js'
+import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenAsked, TokenMade, Way } from '../types.js'
 import type { CertificateAuthority } from './certificate-authority.js'
 import { checkHostnameFree, readHostname } from './host-names.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './join-tokens.js'
@@ -77,14 +77,14 @@ export class RootMembership implements Joining {
   }
 
   /** @throws {RelayError} FORBIDDEN for the token; INVALID_INPUT, CONFLICT for what is asked */
-  async join(request: JoinRequest): Promise<JoinAnswer> {
+  async join(request: JoinRequest, { signal }: Ending = {}): Promise<JoinAnswer> {
     // before anything that takes time
     const token = readToken(this.options.store, request.token)
     checkNodeId(request.id)
-    return this.#joinWith(token, { ...request, hostname: readHostname(request.hostname) })
+    return this.#joinWith(token, { ...request, hostname: readHostname(request.hostname) }, signal)
   }
 
-  async #joinWith(token: TokenRow, asked: JoinRequest): Promise<JoinAnswer> {
+  async #joinWith(token: TokenRow, asked: JoinRequest, signal?: AbortSignal): Promise<JoinAnswer> {
     const { store, now, publish, logger } = this.options
     const request = await readRequest(asked.request)
     if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
@@ -95,7 +95,9 @@ export class RootMembership implements Joining {
     }
     checkUsable(token, now())
     this.#check(asked, token)
+    signal?.throwIfAborted()
     const certificate = await this.#issue(asked.id, token.kind, [asked.hostname], request.publicKey)
+    signal?.throwIfAborted()
     this.#check(asked, token) // again: issuing took a moment
     checkUsable(this.#token(token.id), now())
     if (!store.join(this.#member(asked, token, request), certificate)) checkUsable(this.#token(token.id), now())
@@ -110,9 +112,10 @@ export class RootMembership implements Joining {
    * that one. The request's signature proves who asks: so it matters neither which relays passed it on nor what they may
    * have changed. Who was removed, or joined again with another key, is refused.
    */
-  async renew(der: Buffer): Promise<JoinAnswer> {
+  async renew(der: Buffer, { signal }: Ending = {}): Promise<JoinAnswer> {
     const { store, now, publish, graceMs, logger } = this.options
     const { id, keyHash, publicKey } = await readRequest(der)
+    signal?.throwIfAborted()
     const member = store.member(id)
     if (member?.tlsKeyHash == null || !member.tlsKeyHash.equals(keyHash)) {
       throw new RelayError('FORBIDDEN', `${id} is not a member with this key: it was removed, or never joined`)
@@ -245,6 +248,9 @@ export class RootMembership implements Joining {
     }
   }
 }
+
+/** What ends a join or renewal that is not recorded yet. */
+type Ending = Partial<Pick<Way, 'signal'>>
 
 /** The same machine asks again with the same token: the answer to its join did not reach it. */
 function answerLost(member: MemberRow | undefined, token: TokenRow, { keyHash }: CertificateRequest): boolean {
