@@ -101,7 +101,9 @@ export function createGet(parts: GetParts) {
     if (row !== undefined) {
       await checkFolder(row)
       const isCurrent = () => isSame(row, store.find(key))
-      return { ...keptFile(parts.layout, row), isCurrent, lookAgain: () => parts.lookAgain(row) }
+      const folder = folderOf(parts.layout, row)
+      const within: FoundFile['within'] = work => parts.folders.enter(folder, at => work(`${at}/${row.fileId}`))
+      return { ...keptFile(parts.layout, row), within, isCurrent, lookAgain: () => parts.lookAgain(row) }
     }
     if (step.kind === 'here') throw notFound(key)
     checkNotBack(step, origin, key.target)

@@ -49,6 +49,8 @@ export interface KeptFile {
 
 /** A kept file that is about to be opened. */
 export interface FoundFile extends KeptFile {
+  /** Opens it, or looks at it, by the path that `work` is given: nobody can make that one lead elsewhere meanwhile. */
+  within<T>(work: (path: string) => Promise<T>): Promise<T>
   /**
    * Whether it is still this version that is kept. The row changes before the file does: what was opened at `path` before
    * this was asked is described by the other members, if so.

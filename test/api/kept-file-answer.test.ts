@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import {
   appendFileSync,
+  chmodSync,
+  cpSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync
 } from 'node:fs'
@@ -163,6 +166,22 @@ test('it is asked once the file is open: what takes its place afterwards does no
     }
   }))
   await checkIsWhole(await read(), FIRST)
+})
+
+test('where others may write, a link that takes the place of its folder meanwhile is not read through', async t => {
+  const { read } = await startReading(t, relay => {
+    const shared = join(relay.folder, 'shared-files')
+    chmodSync(shared, 0o777)
+    return async found => {
+      renameSync(join(shared, FIRST.key.target), join(relay.folder, 'away'))
+      cpSync(join(relay.folder, 'away'), join(relay.folder, 'elsewhere'), { recursive: true })
+      symlinkSync(join(relay.folder, 'elsewhere'), join(shared, FIRST.key.target))
+      return found
+    }
+  })
+  const answer = await read()
+  assert.equal(answer.status, 503)
+  assert.match(await answer.text(), /is a symbolic link, and has to be a folder/)
 })
 
 test('that a file reached the disk meanwhile does not make it another version', async t => {

@@ -67,8 +67,11 @@ async function openVersion(
   if (ifRange === etag) delete headers['if-range']
   if (names(ifMatch, etag)) delete headers['if-match']
   try {
-    const opened = await openFile(request, reply, file.path, { etag: false, gone: 'the file has just gone' })
-    await untilOpen(opened)
+    const opened = await file.within(async path => {
+      const result = await openFile(request, reply, path, { etag: false, gone: 'the file has just gone' })
+      await untilOpen(result)
+      return result
+    })
     const isAsKept = opened.type === 'file' && opened.metadata.stat.size === file.sizeBytes
     if (isAsKept && file.isCurrent()) return opened
     opened.stream.destroy()
