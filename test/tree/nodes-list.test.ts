@@ -73,6 +73,39 @@ test('members of the wrong type are refused, naming the node', () => {
   refused('{"a": {"hostname": "a", "policy-server": {}}}', /"a" has the policy-server {}/)
 })
 
+test('a few nodes that cannot be used are left out, where that takes no other node along', () => {
+  const good = chain(12)
+  const parse = (nodes: readonly TestNode[]) => {
+    const problems: string[] = []
+    const { nodes: kept } = parseNodesList(nodesListText(nodes), FILE, problem => problems.push(problem))
+    return { kept: kept.map(({ id }) => id), problems }
+  }
+  const wrong = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({ id: `web-${index}`, policyServer: 'n1', hostname: 'web.1' }))
+  for (const count of [1, 5]) {
+    const { kept, problems } = parse([...wrong(count), ...good])
+    assert.deepEqual(
+      kept,
+      good.map(({ id }) => id)
+    )
+    assert.equal(problems.length, count)
+    assert.match(
+      problems[0] ?? '',
+      /nodeslist\.json: "web-0" has the hostname "web\.1", which cannot be one: .*: skipped$/
+    )
+  }
+  const many = Array.from({ length: 100 }, (_, index) => ({ id: `m${index}`, policyServer: 'n1' }))
+  assert.equal(parse([...good, ...many, ...wrong(12)]).problems.length, 12)
+  const refusedLists: TestNode[][] = [
+    [...good, ...wrong(6)],
+    [...good, ...many, ...wrong(13)],
+    [...chain(1), ...wrong(2)],
+    [...good, { id: 'root', policyServer: 'root', hostname: 'web.1' }],
+    [...good, ...wrong(1), { id: 'below', policyServer: 'web-0' }]
+  ]
+  for (const nodes of refusedLists) assert.throws(() => parse(nodes), NodesListError)
+})
+
 test('ids that cannot name a node are refused', () => {
   for (const id of ['', '.', '..', 'a/b', 'a b', 'é', 'x'.repeat(129), '../../etc']) {
     refusedNodes([{ id, policyServer: 'root' }], /cannot be the id of a node/)

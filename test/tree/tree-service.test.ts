@@ -174,6 +174,20 @@ test('a file that cannot be used leaves the tree in place and shows in the statu
   assert.equal(tree.status().details, undefined)
 })
 
+test('a node that cannot be used is left out with a warning, and the others are there', async t => {
+  const files = makeFiles(t)
+  writeNodesList(files.nodesListFile, [...TREE, { id: 'web', policyServer: 'root', hostname: 'web.1' }])
+  const messages: string[] = []
+  const warn: Logger['warn'] = (...parts: unknown[]) => void messages.push(JSON.stringify(parts))
+  const tree = files.open({ ...silentLogger, warn })
+  assert.equal((await tree.load()).nodeCount, 3)
+  assert.equal(tree.current().route('web').kind, 'unknown')
+  assert.ok(
+    messages.some(text => text.includes('web.1')),
+    messages.join()
+  )
+})
+
 test('a restart with a broken list has the tree of the last import, and shows the error', async t => {
   const files = makeFiles(t)
   writeNodesList(files.nodesListFile, TREE)

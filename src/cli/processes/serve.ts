@@ -81,6 +81,9 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
   return 0
 }
 
+/** Of those that the relay leaves out of the nodes list. */
+const MAX_NODES_NAMED = 20
+
 /** What is wrong with the nodes list and their certificates, where they are not still to come. */
 async function nodesProblems({ general, tree }: Config): Promise<string[]> {
   const { checkNodesFile } = await import('../checks/nodes-file-check.js')
@@ -89,11 +92,13 @@ async function nodesProblems({ general, tree }: Config): Promise<string[]> {
   const { identify } = await import('../../tree/import/import-tree.js')
   const { nodesListFile, nodesCertsFile } = general
   const isAwaited = tree.source === 'policy-server' && !existsSync(nodesListFile)
-  const ofList = isAwaited
+  const skipped: string[] = []
+  const refused = isAwaited
     ? []
     : await checkNodesFile('general.nodes_list_file', nodesListFile, bytes => {
-        parseNodesList(bytes.toString('utf8'), nodesListFile)
+        parseNodesList(bytes.toString('utf8'), nodesListFile, problem => skipped.push(problem))
       })
+  const ofList = [...refused, ...skipped.slice(0, MAX_NODES_NAMED)]
   if (!existsSync(nodesCertsFile)) return ofList // no node has a certificate then
   const ofCertificates = await checkNodesFile('general.nodes_certs_file', nodesCertsFile, bytes => {
     let count = 0

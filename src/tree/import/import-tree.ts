@@ -40,9 +40,9 @@ export function importTree(store: TopologyStore, request: ImportRequest, nowMs: 
 }
 
 function replaceTree(store: TopologyStore, selfId: string, source: NewImport, list: Source, pem: Source): StoredTree {
-  const numbered = parseNodesList(textOf(list.bytes), list.file)
-  const tree = packTree(numbered, selfId)
   const warnings = new Warnings()
+  const numbered = parseNodesList(textOf(list.bytes), list.file, problem => warnings.add(problem))
+  const tree = packTree(numbered, selfId)
   if (isAbsent(pem)) warnings.add(`there is no certificates file ${pem.file}: no node has a certificate`)
   const owners: { fingerprint: Buffer; owner: number }[] = []
   const certificates = listedCertificates(pem, new TopologyIndex(tree, selfId, 0), warnings)

@@ -12,6 +12,10 @@ import { type ChainProblem, checkChains, MAX_CHAIN_LENGTH } from './chain-check.
 export const MAX_NODES_LIST_BYTES = 256 * 1024 * 1024
 export const MAX_NODE_COUNT = 1_000_000
 
+/** So many nodes may be left out of a list, or this share of it: more are a fault of who writes it. */
+const MAX_SKIPPED = 5
+const MAX_SKIPPED_SHARE = 0.1
+
 /** Problems named in one message; of the rest only the number. */
 const MAX_PROBLEMS_NAMED = 5
 const MAX_SHOWN_LENGTH = 80
@@ -26,24 +30,44 @@ export class NodesListError extends Error {
  * tree. A key hash that cannot be read leaves its node without a key.
  *
  * @param source how messages call the list: its path
+ * @param onSkipped is told of each node that cannot be used and is left out, a few without others below them; without it,
+ *   or where there are more, the list is refused
  * @throws {NodesListError}
  */
-export function parseNodesList(text: string, source: string): NumberedNodes {
+export function parseNodesList(text: string, source: string, onSkipped?: (problem: string) => void): NumberedNodes {
   const problems = new Problems(source)
+  const skipped = new Map<string, string>()
   const nodes: TreeNode[] = []
   const list = parseObject(text, source)
   const ids = Object.keys(list)
   if (ids.length > MAX_NODE_COUNT) throw problems.error(`it has ${ids.length} nodes, and may have ${MAX_NODE_COUNT}`)
+  const mostSkipped = Math.max(MAX_SKIPPED, ids.length * MAX_SKIPPED_SHARE)
   for (const id of ids) {
     const node = readNode(id, list[id])
-    if (typeof node === 'string') problems.add(node)
-    else nodes.push(node)
+    if (typeof node !== 'string') nodes.push(node)
+    else {
+      problems.add(node)
+      if (skipped.size <= mostSkipped) skipped.set(id, node)
+    }
   }
-  if (problems.count > 0) throw problems.error()
+  if (
+    problems.count > 0 &&
+    (onSkipped === undefined || problems.count > mostSkipped || !canBeSkipped(skipped, nodes))
+  ) {
+    throw problems.error()
+  }
   const numbered = numberNodes(nodes)
-  for (const problem of checkChains(numbered)) problems.add(describe(problem))
-  if (problems.count > 0) throw problems.error()
+  const chainProblems = new Problems(source)
+  for (const problem of checkChains(numbered)) chainProblems.add(describe(problem))
+  if (chainProblems.count > 0) throw chainProblems.error()
+  for (const problem of skipped.values()) onSkipped?.(`the nodes list ${source}: ${problem}: skipped`)
   return numbered
+}
+
+/** Not most of what is no nodes list at all, nor a relay, with which all would go that is below it. */
+function canBeSkipped(skipped: ReadonlyMap<string, string>, nodes: readonly TreeNode[]): boolean {
+  if (skipped.size > nodes.length || skipped.has(ROOT_ID)) return false
+  return !nodes.some(({ policyServer }) => skipped.has(policyServer))
 }
 
 function parseObject(text: string, source: string): Record<string, unknown> {
