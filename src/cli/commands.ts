@@ -12,9 +12,9 @@ export interface CommandEntry {
 
 /** In the order in which the help shows them. */
 export const COMMANDS: readonly CommandEntry[] = [
-  { name: 'serve', summary: 'be a relay, until SIGTERM', load: () => import('./processes/serve-command.js') },
-  { name: 'agent', summary: 'be the agent of a node, until SIGTERM', load: () => import('./processes/agent.js') },
-  { name: 'run', summary: 'make agents run, and watch them', load: () => import('./commands/run.js') },
+  { name: 'serve', summary: 'run a relay', load: () => import('./processes/serve-command.js') },
+  { name: 'agent', summary: 'run the agent of a node', load: () => import('./processes/agent.js') },
+  { name: 'run', summary: 'run agents, and show their output', load: () => import('./commands/run.js') },
   { name: 'runs', summary: 'list, show, cancel and follow runs', load: () => import('./commands/runs.js') },
   {
     name: 'nodes',
@@ -22,30 +22,34 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./commands/nodes.js')
   },
   { name: 'links', summary: 'list and close links', load: () => import('./commands/links.js') },
-  { name: 'client', summary: 'register with a relay for a URL behind it', load: () => import('./processes/client.js') },
+  {
+    name: 'client',
+    summary: 'register a URL behind this machine with a relay',
+    load: () => import('./processes/client.js')
+  },
   {
     name: 'trace',
-    summary: 'show the way to a node, and where it is broken',
+    summary: 'show the way to a node, hop by hop',
     load: () => import('./commands/trace.js')
   },
-  { name: 'share', summary: 'sign a file and share it with a node', load: () => import('./commands/share.js') },
+  { name: 'share', summary: 'sign a file, and share it with a node', load: () => import('./commands/share.js') },
   { name: 'fetch', summary: 'fetch a shared file, and verify it', load: () => import('./commands/fetch.js') },
   {
     name: 'outbox',
-    summary: 'see to files that could not be handed on yet',
+    summary: 'list, retry and drop files that wait for another relay',
     load: () => import('./commands/outbox.js')
   },
-  { name: 'init', summary: 'make the root of a new tree', load: () => import('./commands/init.js') },
-  { name: 'token', summary: 'make, list and revoke tokens to join with', load: () => import('./commands/token.js') },
-  { name: 'join', summary: 'join a tree, as a relay or a node', load: () => import('./commands/join.js') },
+  { name: 'init', summary: 'create the root of a new tree', load: () => import('./commands/init.js') },
+  { name: 'token', summary: 'create, list and revoke join tokens', load: () => import('./commands/token.js') },
+  { name: 'join', summary: 'join a tree as a relay or a node', load: () => import('./commands/join.js') },
   {
     name: 'key',
-    summary: 'make keys that sign, and keys that files are sealed for',
+    summary: 'generate keys for signatures and sealed files',
     load: () => import('./commands/key.js')
   },
   {
     name: 'method',
-    summary: "agents' generic methods: kept, repaired or error",
+    summary: "run the agents' generic methods for shared files",
     load: () => import('./commands/method.js')
   }
 ]

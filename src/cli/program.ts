@@ -30,14 +30,17 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 async function createProgram(args: readonly string[]): Promise<Command> {
   const [wanted] = asSubcommand(args)
   const program = new Command('treeline')
-    .description('One relay for fleets of servers that stand in a tree: remote runs and shared files')
+    .description('A relay for servers that form a tree: remote runs and shared files')
     .version(VERSION, '-V, --version', 'print the version')
     .helpCommand(false)
     .exitOverride()
     .configureHelp({ groupItems: ownOptionsFirst })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'treeline: ')) })
-    .showHelpAfterError('(add --help for what is possible)')
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.')
+    .showHelpAfterError('(--help shows the usage)')
+    .addHelpText(
+      'after',
+      '\n`treeline <command> --help` shows the options and an example.\nExit codes: 0 done, 1 failed, 2 wrong usage or configuration.'
+    )
   for (const { name, summary, load } of COMMANDS) {
     if (name === wanted) (await load()).register(program)
     else program.command(name).description(summary)
@@ -45,7 +48,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
   return program
 }
 
-/** What a command can do comes before how its relay is found, which is the same for all of them. */
+/** Puts a command's own options before the connection options, which all commands share. */
 function ownOptionsFirst<T extends Command | Option>(
   unsorted: T[],
   visible: T[],

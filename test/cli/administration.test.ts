@@ -327,8 +327,8 @@ test('plain HTTP to a port for TLS is told as that', async t => {
 
 test('the help of a command says what it can do before how a relay is found', async t => {
   const { stdout } = await treeline(t, ['run', '--help'])
-  assert.ok(stdout.indexOf('--max-failures') < stdout.indexOf('Which relay is asked'), stdout)
-  assert.ok(stdout.indexOf('Which relay is asked') < stdout.indexOf('--token-file'), stdout)
+  assert.ok(stdout.indexOf('--max-failures') < stdout.indexOf('Connection options'), stdout)
+  assert.ok(stdout.indexOf('Connection options') < stdout.indexOf('--token-file'), stdout)
 })
 
 test('what a relay refuses as malformed is what was typed wrong', async t => {

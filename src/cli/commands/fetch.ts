@@ -5,6 +5,7 @@ import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { checkFileKey } from '../../values/ids.js'
 import { UsageError } from '../command-error.js'
 import { withDownloadAdvice } from '../options/download-advice.js'
+import { example } from '../options/example.js'
 import { ownNodeId } from '../options/node-identity.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { ProgressBar } from '../output/progress-bar.js'
@@ -29,13 +30,14 @@ const VOUCHED: Readonly<Record<Voucher, string>> = {
 export function register(program: Command): void {
   addServerOptions(program.command('fetch').description('Fetch a shared file, and verify it'))
     .argument('<source>', 'id of the node that shared it')
-    .argument('<file-id>', 'its name')
-    .argument('<dest>', 'where it goes; replaced at once, when all is well; a FIFO or device is written to')
-    .option('--target <id>', "id of this node (default: as in --config, or the agent's)")
-    .option('--open-key <file>', 'the file is sealed: our private key that opens it (PEM)')
-    .option('--keep-sealed', 'take a sealed file as it is, to be opened elsewhere')
-    .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
-    .option('--allow-unverified', 'take a file of which the relay does not say who signed it')
+    .argument('<file-id>', 'name of the file')
+    .argument('<dest>', 'path for the file: replaced at once, after the checks; a FIFO or device is written to')
+    .option('--target <id>', "id of this node (default: from --config, or the agent's)")
+    .option('--open-key <file>', 'private key (PEM) that opens a sealed file')
+    .option('--keep-sealed', 'keep a sealed file as it is')
+    .option('--source-key-hash <hash>', 'key-hash of the source, as in nodeslist.json')
+    .option('--allow-unverified', 'accept a file whose signer the relay does not name')
+    .addHelpText('after', example('treeline fetch node-a report.txt ./report.txt --config /etc/treeline-agent'))
     .action(fetchShared)
 }
 

@@ -10,6 +10,7 @@ import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
+import { example } from '../options/example.js'
 import { ownProgram } from '../options/own-program.js'
 import { readDuration } from '../options/time-option.js'
 import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-command.js'
@@ -33,20 +34,21 @@ interface InitOptions {
 export function register(program: Command): void {
   program
     .command('init')
-    .description('Make the root of a new tree: identity, CA, certificate, configuration, database')
-    .option('--dir <dir>', 'the folder for keys, certificates and configuration', '/etc/treeline')
+    .description('Create the root of a new tree: keys, CA, certificate, configuration, database')
+    .option('--dir <dir>', 'folder for keys, certificates and configuration', '/etc/treeline')
     .option(
       '--host <name[:port]>',
-      'what others reach this machine by; may be given several times (default: its host name, port 443)',
+      'public name or address of this machine; repeatable (default: its host name, port 443)',
       (text: string, before: readonly string[] = []) => [...before, text]
     )
-    .option('--listen <host:port>', 'where callers on this machine are served, plain HTTP', '127.0.0.1:3030')
-    .option('--lifetime <time>', 'how long the first certificate is good for; it renews itself', '90days')
-    .option('--nodes-list <file>', 'take the nodes of this nodeslist.json over')
+    .option('--listen <host:port>', 'address for callers on this machine (plain HTTP)', '127.0.0.1:3030')
+    .option('--lifetime <time>', 'lifetime of the first certificate, which renews itself', '90days')
+    .option('--nodes-list <file>', 'take over the nodes of this nodeslist.json')
     .option('--certs <file>', 'their certificates (PEM), with --nodes-list')
     .option(...DATA_OPTION)
     .option(...COMMAND_OPTION)
     .option(...USER_OPTION)
+    .addHelpText('after', example('treeline init --dir /etc/treeline --host root.example.com'))
     .action(init)
 }
 

@@ -13,6 +13,7 @@ import { checkNodeId } from '../../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../../values/keys/join-token.js'
 import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
+import { example } from '../options/example.js'
 import { ownProgram } from '../options/own-program.js'
 import { readSecretFile, readSecretInput } from '../options/secret-file.js'
 import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-command.js'
@@ -40,19 +41,25 @@ interface JoinOptions {
 export function register(program: Command): void {
   program
     .command('join')
-    .description('Join a tree, as the relay or node that the token is for')
+    .description('Join a tree, and start the relay or agent; the token says which')
     .argument('<url>', 'https URL of the policy server')
-    .option('--token-file <file>', 'a file with the token that `treeline token create` printed; -: standard input')
-    .option('--token <token>', 'the token itself: for a moment other users of this machine can see it')
-    .option('--dir <dir>', 'the folder for keys, certificates and configuration', '/etc/treeline')
+    .option('--token-file <file>', 'file with the token of `treeline token create`; - reads standard input')
+    .option('--token <token>', 'the token itself: other users of this machine see it for a moment')
+    .option('--dir <dir>', 'folder for keys, certificates and configuration', '/etc/treeline')
     .option(...DATA_OPTION)
-    .option('--id <id>', 'the id to have in the tree (default: the host name; with --again the id in --dir)')
-    .option('--host <name[:port]>', 'what others reach this machine by (default: its host name, port 443)')
-    .option('--listen <host:port>', 'of a relay: where callers on this machine are served', '127.0.0.1:3030')
+    .option('--id <id>', 'id in the tree (default: the host name; with --again the id in --dir)')
+    .option('--host <name[:port]>', 'public name or address of this machine (default: its host name, port 443)')
+    .option('--listen <host:port>', 'of a relay: address for callers on this machine', '127.0.0.1:3030')
     .option(...COMMAND_OPTION)
     .option(...USER_OPTION)
-    .option('--again', 'join again with the keys and the configuration that are in --dir, if they are there')
-    .option('--no-start', 'only join, and print what starts it')
+    .option('--again', 'join again, and use the keys and the configuration in --dir')
+    .option('--no-start', 'join alone, and print the command that starts it')
+    .addHelpText(
+      'after',
+      example(
+        'echo <token> | treeline join https://root.example.com --token-file - --id relay-1 --host relay.example.com'
+      )
+    )
     .action(joinTree)
 }
 

@@ -9,20 +9,22 @@ import { makeFolder } from '../../values/files/make-folder.js'
 import { signingKeySpki } from '../../values/keys/file-signing.js'
 import { refuseForeign } from '../checks/foreign-folder.js'
 import { UsageError } from '../command-error.js'
+import { example } from '../options/example.js'
 
 /** `treeline key generate`. */
 export function register(program: Command): void {
   program
     .command('key')
-    .description('Keys that sign shared files, and keys that files are sealed for')
+    .description('Generate keys for signatures and sealed files')
     .command('generate')
-    .description('Make new keys; existing files are never overwritten')
-    .option('--out <dir>', 'where the files go', '.')
+    .description('Generate keys; existing files stay as they are')
+    .option('--out <dir>', 'folder for the files', '.')
     .addOption(
-      new Option('--type <type>', 'a key that signs, one that files are sealed for, or both')
+      new Option('--type <type>', 'a signing key, a sealing key, or both')
         .choices(['ed25519', 'seal', 'both'])
         .default('both')
     )
+    .addHelpText('after', example('treeline key generate --out /etc/treeline'))
     .action(async (options: { readonly out: string; readonly type: string }) => {
       await refuseForeign([options.out], [], 'run this as its owner')
       makeOut(options.out)

@@ -4,6 +4,7 @@ import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { cell, formatTable, printJson, showBytes, showTime } from '../output/table.js'
 
@@ -17,15 +18,15 @@ interface CloseOptions extends ServerOptions {
 
 /** `treeline links list | close`. */
 export function register(program: Command): void {
-  const links = program
-    .command('links')
-    .description('List and close connections that relays, nodes and clients opened to a relay')
+  const links = program.command('links').description('List and close the links of relays, nodes and clients')
   addServerOptions(links.command('list').description('List all links, the oldest first'))
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline links list --config /etc/treeline'))
     .action(list)
-  addServerOptions(links.command('close').description('Close a link; whoever held it opens another'))
-    .argument('<id>', 'id of a relay or node')
-    .option('--client', 'the id is a client key, for all its clients, or the id of one client')
+  addServerOptions(links.command('close').description('Close a link; its holder opens another'))
+    .argument('<id>', 'id of the relay or node')
+    .option('--client', 'close links of clients: <id> is a client key, or the id of one client')
+    .addHelpText('after', example('treeline links close relay-b'))
     .action(close)
 }
 

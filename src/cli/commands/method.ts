@@ -15,6 +15,7 @@ import type { HashAlgorithm } from '../../values/keys/file-metadata.js'
 import { printable } from '../../values/printable.js'
 import { EXIT, UsageError } from '../command-error.js'
 import { withDownloadAdvice } from '../options/download-advice.js'
+import { example } from '../options/example.js'
 import { ownNodeId } from '../options/node-identity.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { readSigningKey } from '../options/signing-key.js'
@@ -44,29 +45,42 @@ interface FromOptions extends ServerOptions {
 export function register(program: Command): void {
   const method = program
     .command('method')
-    .description("Agents' generic methods: each prints result_kept, result_repaired or result_error")
+    .description("Run an agent's generic method: it prints result_kept, result_repaired or result_error")
     .addHelpText('after', `\nExit codes: 0 kept, ${EXIT_REPAIRED} repaired, 1 error, 2 wrong usage.`)
   addSigningOptions(method.command('sharedfile_to_node').description('Share a file with a node'))
     .arguments('<target> <file-id> <path> <ttl>')
-    .option('--signature <file>', 'where its signature is kept between runs (default: <path>.sign)')
+    .option('--signature <file>', 'file that keeps the signature between runs (default: <path>.sign)')
+    .addHelpText('after', example("treeline method sharedfile_to_node node-b report.txt /var/lib/report.txt '1 day'"))
     .action((target: string, fileId: string, path: string, ttl: string, options: ToNodeOptions) =>
       conclude(() => toNode(target, fileId, path, ttl, options))
     )
-  addFromOptions(method.command('sharedfile_from_node').description('Have a file that a node shared with this one'))
+  addFromOptions(
+    method
+      .command('sharedfile_from_node')
+      .description('Fetch the file that a node shared with this one, unless it is there')
+  )
     .arguments('<source> <file-id> <path>')
+    .addHelpText('after', example('treeline method sharedfile_from_node node-a report.txt /var/lib/report.txt'))
     .action((source: string, fileId: string, path: string, options: FromOptions) =>
       conclude(() => fromNode(source, fileId, path, options))
     )
-  addFromOptions(method.command('sharedfile_from_any').description('Have a file from every node that shared it'))
+  addFromOptions(
+    method
+      .command('sharedfile_from_any')
+      .description('Fetch the files of one name that nodes shared with this one, unless they are there')
+  )
     .arguments('<file-id> <dir>')
-    .addHelpText('after', '\nThe file of each source goes to <dir>/<source id>.')
+    .addHelpText(
+      'after',
+      `\nThe file of each source goes to <dir>/<source id>.\n${example('treeline method sharedfile_from_any report.txt /var/lib/reports')}`
+    )
     .action((fileId: string, folder: string, options: FromOptions) => conclude(() => fromAny(fileId, folder, options)))
 }
 
 function addFromOptions(command: Command): Command {
   return addServerOptions(command)
-    .option('--target <id>', "id of this node (default: as in --config, or the agent's)")
-    .option('--source-key-hash <hash>', "the source's key-hash, as in nodeslist.json")
+    .option('--target <id>', "id of this node (default: from --config, or the agent's)")
+    .option('--source-key-hash <hash>', 'key-hash of the source, as in nodeslist.json')
 }
 
 async function conclude(method: () => Promise<Result>): Promise<void> {

@@ -3,6 +3,7 @@ import { asObject, type JsonObject } from '../../relay-client/json-answer.js'
 import { listNodes } from '../../relay-client/node-pages.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
 
@@ -15,18 +16,24 @@ export function register(program: Command): void {
   const nodes = program.command('nodes').description('List, show, route, import, move, remove and restore nodes')
   addServerOptions(nodes.command('list').description('List all nodes that the relay knows'))
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline nodes list --json'))
     .action(list)
-  addServerOptions(nodes.command('show').description('Show a node, and its certificates'))
-    .argument('<id>', 'of the node or relay')
+  addServerOptions(nodes.command('show').description('Show a node and its certificates'))
+    .argument('<id>', 'id of the node or relay')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline nodes show node-17'))
     .action(show)
-  addServerOptions(nodes.command('route').description('Show where the relay sends a request for a node'))
-    .argument('<id>', 'any id, also of a node that is not below the relay')
+  addServerOptions(
+    nodes.command('route').description('Show the direction of requests for a node: here, down, up or unknown')
+  )
+    .argument('<id>', 'id of any node, also of one that is not below the relay')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline nodes route node-17'))
     .action(route)
-  addServerOptions(nodes.command('import').description('Put a new nodes list in place, and have the relay read it'))
-    .argument('[nodeslist]', 'the new nodeslist.json; without one, the relay reads again what is there')
+  addServerOptions(nodes.command('import').description('Install a new nodes list, and have the relay read it'))
+    .argument('[nodeslist]', 'the new nodeslist.json (default: the relay reads the present files again)')
     .option('--certs <file>', 'the new certificates file (PEM)')
+    .addHelpText('after', example('treeline nodes import new.json --certs new.pem --config /opt/rudder/etc/relayd'))
     .action(async (file: string | undefined, options: ServerOptions & { readonly certs?: string }) => {
       const { importNodes } = await import('./nodes-import.js')
       await importNodes(file, options)
@@ -34,17 +41,22 @@ export function register(program: Command): void {
   addServerOptions(
     nodes
       .command('restore')
-      .description('Make the members of a tree anew from its nodes list, where the database is gone')
+      .description('Restore the members of a tree from its nodes list, after the loss of state.db')
+      .addHelpText('after', example('treeline nodes restore --config /etc/treeline'))
   ).action(async (options: ServerOptions) => {
     const { restoreMembers } = await import('./nodes-restore.js')
     await restoreMembers(options)
   })
-  addServerOptions(nodes.command('remove').description('Remove a member of the tree, and revoke its certificates'))
-    .argument('<id>', 'of the node or relay')
+  addServerOptions(
+    nodes.command('remove').description('Remove a node or relay from the tree, and revoke its certificates')
+  )
+    .argument('<id>', 'id of the node or relay')
+    .addHelpText('after', example('treeline nodes remove node-17'))
     .action(remove)
-  addServerOptions(nodes.command('move').description('Put a member of the tree under another policy server'))
-    .argument('<id>', 'of the node or relay')
-    .requiredOption('--under <relay>', 'its new policy server')
+  addServerOptions(nodes.command('move').description('Move a node or relay to another policy server'))
+    .argument('<id>', 'id of the node or relay')
+    .requiredOption('--under <relay>', 'id of its new policy server')
+    .addHelpText('after', example('treeline nodes move node-17 --under relay-2'))
     .action(move)
 }
 

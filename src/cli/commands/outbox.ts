@@ -3,6 +3,7 @@ import { asObject, objectsOf } from '../../relay-client/json-answer.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { isUlid } from '../../values/runs/run-id.js'
 import { UsageError } from '../command-error.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { cell, formatTable, printJson, showBytes, showTime } from '../output/table.js'
 
@@ -12,15 +13,18 @@ interface OutboxOptions extends ServerOptions {
 
 /** `treeline outbox list | retry | drop`. */
 export function register(program: Command): void {
-  const outbox = program.command('outbox').description('See to files that a relay accepted and could not hand on yet')
-  addServerOptions(outbox.command('list').description('List what waits, and why'))
+  const outbox = program.command('outbox').description('List, retry and drop files that wait for another relay')
+  addServerOptions(outbox.command('list').description('List the waiting files, with the reason for each'))
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline outbox list'))
     .action(list)
-  addServerOptions(outbox.command('retry').description('Try to hand it on now, also what failed'))
-    .argument('[id]', 'one entry; all of them by default')
+  addServerOptions(outbox.command('retry').description('Send waiting files now, also those that failed'))
+    .argument('[id]', 'id of one entry, as in the list (default: all)')
+    .addHelpText('after', example('treeline outbox retry'))
     .action(retry)
-  addServerOptions(outbox.command('drop').description('Give an entry up, file and all'))
-    .argument('<id>', 'of the entry, as in the list')
+  addServerOptions(outbox.command('drop').description('Drop an entry and its file'))
+    .argument('<id>', 'id of the entry, as in the list')
+    .addHelpText('after', example('treeline outbox drop 01K9ZT5R9C8YQ2W7C0M3V6X1AB'))
     .action(drop)
 }
 

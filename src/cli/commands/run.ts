@@ -13,6 +13,7 @@ import { makeRunId } from '../../values/runs/run-id.js'
 import { LONGEST_WAIT_S } from '../../values/runs/run-wait-limit.js'
 import { CommandError, EXIT, UsageError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { readDuration } from '../options/time-option.js'
 import { type BatchSize, parseBatchSize, splitIntoBatches } from '../output/run-batches.js'
@@ -47,22 +48,25 @@ interface RunPlan extends RunRequest {
 
 /** `treeline run (--all | <node>…)`. */
 export function register(program: Command): void {
-  addServerOptions(program.command('run').description('Make agents run, and watch them'))
+  addServerOptions(program.command('run').description('Run agents, and show their output'))
     .argument('[nodes...]', 'ids of nodes below the relay')
-    .option('--all', 'every node below the relay')
-    .option('--conditions <list>', 'comma-separated conditions for the agents')
-    .option('--async', 'only start it, print its id, and leave it running')
+    .option('--all', 'all nodes below the relay')
+    .option('--conditions <list>', 'conditions for the agents, separated by commas')
+    .option('--async', 'start the run, print its id, and exit')
     .option(
       '--wait <duration>',
-      'leave it running, and wait so long, such as 1h, for a relay that takes nothing now and nodes that are away'
+      'like --async; the run waits this long, such as 1h, for relays and nodes that are away'
     )
-    .option('--keep-output', "show and keep the agents' output (the default)")
+    .option('--keep-output', "show and keep the agents' output (default)")
     .option('--no-output', "neither show nor keep the agents' output")
-    .option('--batch <size>', 'one batch of nodes after another: a number, or a percentage such as 10%')
-    .option('--max-failures <count>', 'stop once more nodes than this failed')
-    .option('--timeout <duration>', 'cancel what is not done by then, such as 10min')
-    .option('--json', 'print one JSON event a line, and a summary as the last')
-    .addHelpText('after', '\nCtrl-C cancels the run. The exit code is 0 only if every node was done with exit code 0.')
+    .option('--batch <size>', 'run one batch of nodes after another: a number, or a percentage such as 10%')
+    .option('--max-failures <count>', 'stop when more nodes than this have failed')
+    .option('--timeout <duration>', 'cancel the rest after this time, such as 10min')
+    .option('--json', 'print each event as a line of JSON, and a summary at the end')
+    .addHelpText(
+      'after',
+      `\nCtrl-C cancels the run. The exit code is 0 if every node was done with exit code 0.\n${example('treeline run --all --batch 10% --max-failures 3')}`
+    )
     .action(async (nodes: string[], options: RunOptions) => {
       const plan = readPlan(nodes, options)
       await withClient(options, client => (plan.asynchronous ? startOnly(client, plan) : watch(client, plan)))

@@ -8,6 +8,7 @@ import { parseRunEvent } from '../../values/runs/run-event.js'
 import { checkRunId } from '../../values/runs/run-id.js'
 import { CommandError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
 
@@ -20,23 +21,27 @@ interface RunsOptions extends ServerOptions {
 
 /** `treeline runs list | show | cancel | events`. */
 export function register(program: Command): void {
-  const runs = program.command('runs').description('List, show, cancel and follow remote runs')
+  const runs = program.command('runs').description('List, show, cancel and follow runs')
   addServerOptions(runs.command('list').description('List runs, the newest first'))
-    .option('--limit <count>', `how many, 1 to ${MAX_RUNS}`, '20')
-    .option('--before <id>', 'only those older than this one')
+    .option('--limit <count>', `number of runs, 1 to ${MAX_RUNS}`, '20')
+    .option('--before <id>', 'id of a run: list only older ones')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline runs list --limit 5'))
     .action(list)
-  addServerOptions(runs.command('show').description('Show a run, and what became of each node'))
-    .argument('<id>', 'of the run, as in the list')
+  addServerOptions(runs.command('show').description('Show a run, and the outcome of each node'))
+    .argument('<id>', 'id of the run, as in the list')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline runs show 01K9ZT5R9C8YQ2W7C0M3V6X1AB'))
     .action(show)
-  addServerOptions(runs.command('cancel').description('Cancel what is left of a run'))
-    .argument('<id>', 'of the run, as in the list')
+  addServerOptions(runs.command('cancel').description('Cancel the rest of a run'))
+    .argument('<id>', 'id of the run, as in the list')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline runs cancel 01K9ZT5R9C8YQ2W7C0M3V6X1AB'))
     .action(cancel)
-  addServerOptions(runs.command('events').description("Follow a run's events to its end, one JSON object a line"))
-    .argument('<id>', 'of the run, as in the list')
-    .option('--after <seq>', 'only those after this one', '0')
+  addServerOptions(runs.command('events').description("Follow a run's events to its end, each a line of JSON"))
+    .argument('<id>', 'id of the run, as in the list')
+    .option('--after <seq>', 'number of an event (seq): show only later ones', '0')
+    .addHelpText('after', example('treeline runs events 01K9ZT5R9C8YQ2W7C0M3V6X1AB --after 120'))
     .action(events)
 }
 

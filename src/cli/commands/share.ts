@@ -14,6 +14,7 @@ import { PASSPHRASE_VARIABLE } from '../../process/passphrase.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../../values/keys/file-metadata.js'
 import { signFile } from '../../values/keys/file-signing.js'
+import { example } from '../options/example.js'
 import { ownNodeId } from '../options/node-identity.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { readSigningKey } from '../options/signing-key.js'
@@ -34,20 +35,28 @@ interface ShareOptions extends ServerOptions {
 /** Options of every command that signs. */
 export function addSigningOptions(command: Command): Command {
   return addServerOptions(command, '--tls-key')
-    .option('--key <file>', 'private key that signs: RSA or Ed25519 (PEM)', AGENT_KEY_FILE)
-    .option('--passphrase-file <file>', `its passphrase (default: ${PASSPHRASE_VARIABLE}, or that of all agents)`)
-    .addOption(new Option('--algorithm <name>', 'hash that is signed').choices([...HASH_ALGORITHMS]).default('sha512'))
-    .option('--source <id>', "id of this node (default: as in --config, or the agent's)")
+    .option('--key <file>', 'private key (PEM) for the signature: RSA or Ed25519', AGENT_KEY_FILE)
+    .option(
+      '--passphrase-file <file>',
+      `file with its passphrase (default: ${PASSPHRASE_VARIABLE}, or that of all agents)`
+    )
+    .addOption(
+      new Option('--algorithm <name>', 'hash algorithm of the signature')
+        .choices([...HASH_ALGORITHMS])
+        .default('sha512')
+    )
+    .option('--source <id>', "id of this node (default: from --config, or the agent's)")
 }
 
 /** `treeline share <target> <file-id> <path>`. */
 export function register(program: Command): void {
-  addSigningOptions(program.command('share').description('Sign a file and share it with a node'))
-    .argument('<target>', 'id of the node that it is for')
-    .argument('<file-id>', 'its name there')
+  addSigningOptions(program.command('share').description('Sign a file, and share it with a node'))
+    .argument('<target>', 'id of the node that receives it')
+    .argument('<file-id>', 'name of the shared file')
     .argument('<path>', 'the file')
-    .requiredOption('--ttl <time>', 'how long it is kept: seconds, or such as 1day 2hours')
-    .option('--seal <key>', 'let the target alone read it: its x25519:… key, or a file with it')
+    .requiredOption('--ttl <time>', 'time to live: a number of seconds, or such as "1day 2hours"')
+    .option('--seal <key>', "seal it for the target: the target's x25519:… key, or a file with that key")
+    .addHelpText('after', example("treeline share node-b report.txt ./report.txt --ttl '2 days'"))
     .action(share)
 }
 

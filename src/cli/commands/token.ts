@@ -5,6 +5,7 @@ import { checkNodeId } from '../../values/ids.js'
 import { isTokenId } from '../../values/keys/join-token.js'
 import { UsageError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { readDuration } from '../options/time-option.js'
 import { cell, formatTable, printJson, showTime } from '../output/table.js'
@@ -25,21 +26,24 @@ interface CreateOptions extends ServerOptions {
 
 /** `treeline token create | list | revoke`. */
 export function register(program: Command): void {
-  const token = program.command('token').description('Tokens that machines join the tree with; made at the root')
-  addServerOptions(token.command('create').description('Make a token, and print the line to run on the new machine'))
-    .option('--relay', 'for a relay, which others can be put under')
+  const token = program.command('token').description('Create, list and revoke join tokens, at the root')
+  addServerOptions(token.command('create').description('Create a token, and print the command for the new machine'))
+    .option('--relay', 'for a relay')
     .option('--node', 'for a node')
-    .option('--under <relay>', 'its policy server (default: root; with --id of a member, where that is)')
-    .option('--uses <n>', 'how many machines may join with it', '1')
-    .option('--expires <time>', 'how long it can be used', '1h')
-    .option('--id <id>', 'for this id alone, even if it is a member already: its old certificates are then revoked')
+    .option('--under <relay>', 'id of its policy server (default: root; with --id of a member, its present one)')
+    .option('--uses <n>', 'number of machines that may join with it', '1')
+    .option('--expires <time>', 'lifetime of the token', '1h')
+    .option('--id <id>', 'for this id alone; if it is a member, its old certificates are revoked when it joins')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline token create --node --under relay-1 --uses 20'))
     .action(create)
   addServerOptions(token.command('list').description('List all tokens, without their secrets'))
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline token list'))
     .action(list)
-  addServerOptions(token.command('revoke').description('End a token; who joined with it stays'))
-    .argument('<id>', 'as in the list: the part before the first dot')
+  addServerOptions(token.command('revoke').description('Revoke a token; machines that joined with it stay'))
+    .argument('<id>', 'id of the token: the part before the first dot')
+    .addHelpText('after', example('treeline token revoke 63adfa61da6d'))
     .action(revoke)
 }
 

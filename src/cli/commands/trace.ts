@@ -4,14 +4,18 @@ import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { printable } from '../../values/printable.js'
 import { type NodeState, parseNodeState } from '../../values/runs/node-state.js'
+import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { cell, formatTable, printJson, showTime } from '../output/table.js'
 
 /** `treeline trace <node>`: exit code 1 when the way is broken. */
 export function register(program: Command): void {
-  addServerOptions(program.command('trace').description('Show the way to a node, hop by hop, and where it is broken'))
+  addServerOptions(
+    program.command('trace').description('Show the way to a node, hop by hop, up to the hop that is broken')
+  )
     .argument('<node>', 'id of the node')
     .option('--json', 'print JSON')
+    .addHelpText('after', example('treeline trace node-17'))
     .action(trace)
 }
 

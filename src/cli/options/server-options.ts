@@ -14,8 +14,8 @@ const DEFAULT_SERVER = 'http://127.0.0.1:3030'
 
 const PROXY_VARIABLES = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy']
 
-/** In the help, below what the command itself can do. */
-export const SERVER_OPTIONS_HEADING = 'Which relay is asked, and how:'
+/** A group of the help, below the command's own options. */
+export const SERVER_OPTIONS_HEADING = 'Connection options:'
 
 /** The options that {@link addServerOptions} adds. */
 export interface ServerOptions {
@@ -37,17 +37,17 @@ export function addServerOptions(command: Command, keyOption: '--key' | '--tls-k
   for (const [flags, text] of [
     [
       '-c, --config <dir>',
-      "the relay's configuration directory, or that of an agent: address, keys, node id (default: TREELINE_CONFIG)"
+      'configuration directory of a relay or agent: gives address, keys, node id (default: TREELINE_CONFIG)'
     ],
     [
       '--server <url>',
-      `the relay to ask, also unix:<path> (default: as in --config, else TREELINE_SERVER or ${DEFAULT_SERVER})`
+      `URL of the relay, also unix:<path> (default: from --config, else TREELINE_SERVER or ${DEFAULT_SERVER})`
     ],
     ['--token-file <file>', 'file with the admin token of that relay'],
-    ['--ca <file>', "certificates (PEM) to trust for https, instead of the system's"],
-    ['--cert <file>', 'our certificate (PEM), shown to the relay'],
-    [`${keyOption} <file>`, "our certificate's private key (PEM)"],
-    ['--pin <hash>', "trust the relay's certificate with this SHA-256 alone: hex, or sha256//<base64>"]
+    ['--ca <file>', "trusted certificates (PEM) for https, instead of the system's"],
+    ['--cert <file>', 'certificate (PEM) to show to the relay'],
+    [`${keyOption} <file>`, 'private key (PEM) of that certificate'],
+    ['--pin <hash>', "SHA-256 of the relay's certificate, to trust no other: hex, or sha256//<base64>"]
   ] as const) {
     command.addOption(new Option(flags, text).helpGroup(SERVER_OPTIONS_HEADING))
   }

@@ -4,7 +4,7 @@ import { UsageError } from '../command-error.js'
 
 export const COMMAND_OPTION = [
   '--command <file>',
-  `what runs the agent of this machine, as \`<file> agent run\``,
+  'program that runs the agent of this machine, as `<file> agent run`',
   '/opt/rudder/bin/rudder'
 ] as const
 

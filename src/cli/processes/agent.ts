@@ -6,6 +6,7 @@ import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
+import { example } from '../options/example.js'
 import { findServiceManager } from './service-manager.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
@@ -26,10 +27,11 @@ interface AgentCommandOptions {
 export function register(program: Command): void {
   program
     .command('agent')
-    .description('Be the agent of a node, until SIGTERM: hold a link to its policy server, and run when asked')
+    .description('Run the agent of a node, until SIGTERM: hold a link to the policy server, and run on request')
     .option('-c, --config <dir>', 'directory of agent.conf and logging.conf', DEFAULT_DIRECTORY)
-    .option('-t, --test', 'check the configuration, say what is wrong, and exit')
-    .option('--strict', 'with --test: warnings are errors')
+    .option('-t, --test', 'check the configuration, print each problem, and exit')
+    .option('--strict', 'with --test: treat warnings as errors')
+    .addHelpText('after', example('treeline agent --config /etc/treeline-agent --test'))
     .action(async (options: AgentCommandOptions) => {
       process.exitCode = await runAgent(options)
     })

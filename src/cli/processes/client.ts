@@ -10,6 +10,7 @@ import { isStopAsked, leaveStopSignals, stopAsked } from '../../process/stop-sig
 import { errorMessage } from '../../values/failures/system-error.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
+import { example } from '../options/example.js'
 import { readSecretFile } from '../options/secret-file.js'
 import { findServiceManager } from './service-manager.js'
 
@@ -44,16 +45,25 @@ const DEFAULT_HEALTH_LISTEN = '0.0.0.0:8080'
 export function register(program: Command): void {
   program
     .command('client')
-    .description('Register with a relay, and pass what it asks on to a URL that only this side can reach')
-    .option('--base-url <url>', 'where requests go: http or https (TREELINE_BASE_URL)')
-    .option('--server-url <url>', 'the relay: https or wss (TREELINE_SERVER_URL)')
+    .description('Register with a relay, and forward its requests to a URL that this machine can reach')
+    .option('--base-url <url>', 'URL that receives the requests: http or https (TREELINE_BASE_URL)')
+    .option('--server-url <url>', 'URL of the relay: https or wss (TREELINE_SERVER_URL)')
     .option('--client-key <key>', 'name to register under (TREELINE_CLIENT_KEY)')
     .option('--token <token>', 'token for that key (TREELINE_TOKEN, which other users of this machine cannot see)')
-    .option('--token-file <file>', 'a file with that token, read again at SIGHUP (TREELINE_TOKEN_FILE)')
+    .option('--token-file <file>', 'file with that token; SIGHUP reads it again (TREELINE_TOKEN_FILE)')
     .addOption(new Option('--styra-token <token>', 'the same as --token').hideHelp())
-    .option('--client-id <id>', 'tells replicas under one key apart (TREELINE_CLIENT_ID; default: a random one)')
-    .option('--ca <file>', "certificates (PEM) to trust, for both URLs, instead of Node's")
-    .option('--health-listen <host:port>', `alive, ready, metrics (TREELINE_HEALTH_LISTEN; ${DEFAULT_HEALTH_LISTEN})`)
+    .option('--client-id <id>', 'id of this client among those with the same key (TREELINE_CLIENT_ID; default: random)')
+    .option('--ca <file>', "trusted certificates (PEM) for both URLs, instead of Node's")
+    .option(
+      '--health-listen <host:port>',
+      `address of probes and metrics (TREELINE_HEALTH_LISTEN; ${DEFAULT_HEALTH_LISTEN})`
+    )
+    .addHelpText(
+      'after',
+      example(
+        'treeline client --base-url https://git.internal --server-url https://relay.example.com --client-key git --token-file token'
+      )
+    )
     .action(run)
 }
 

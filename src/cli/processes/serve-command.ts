@@ -1,14 +1,16 @@
 import type { Command } from 'commander'
+import { example } from '../options/example.js'
 import { DEFAULT_CONFIG_DIRECTORY, type ServeOptions } from '../options/serve-options.js'
 
 /** For help and mistakes: a call that is right never comes this far (src/main.ts). */
 export function register(program: Command): void {
   program
     .command('serve')
-    .description('Be a relay, until SIGTERM. `treeline -c <dir>` is the same.')
+    .description('Run a relay, until SIGTERM. `treeline -c <dir>` does the same.')
     .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_CONFIG_DIRECTORY)
-    .option('-t, --test', 'check the configuration, say what is wrong, and exit')
-    .option('--strict', 'with --test: warnings are errors')
+    .option('-t, --test', 'check the configuration, print each problem, and exit')
+    .option('--strict', 'with --test: treat warnings as errors')
+    .addHelpText('after', example('treeline serve --config /etc/treeline --test'))
     .action(async ({ config, test = false, strict = false }: Pick<ServeOptions, 'config'> & Partial<ServeOptions>) => {
       const { runServe } = await import('./serve.js')
       process.exitCode = await runServe({ config, test, strict })

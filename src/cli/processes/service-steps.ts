@@ -14,12 +14,12 @@ export interface Service {
 
 export const DATA_OPTION = [
   '--data <dir>',
-  'the folder for all that is not configuration (default: /var/lib/<name> for --dir /etc/<name>, else --dir)'
+  'folder for data (default: /var/lib/<name> for --dir /etc/<name>, else --dir)'
 ] as const
 
 export const USER_OPTION = [
   '--user <name>',
-  'whom the systemd unit runs it as (default: whoever calls this; for root treeline, or treeline-agent on a node)'
+  'user of the systemd unit (default: the caller; for root treeline, or treeline-agent on a node)'
 ] as const
 
 /** The value of `--user`, or the default. @throws {UsageError} */
