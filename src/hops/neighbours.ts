@@ -1,4 +1,3 @@
-import type { NeighbourStore } from '../storage/neighbour-store.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
@@ -6,6 +5,7 @@ import type { Logger } from '../values/logger.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
 import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
+import type { KnownNeighbours } from './known-neighbours.js'
 import { type NeighboursConfig, readPeerFiles } from './peer-files.js'
 import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peer-pools.js'
 import { createPeerTargets } from './peer-targets.js'
@@ -20,7 +20,7 @@ export interface NeighboursOptions {
   readonly topology: CurrentTopology
   /** The certificates (DER) listed for a node of the nodes list, asked per request. */
   readonly certificatesOf: (id: string) => readonly Buffer[]
-  readonly store: NeighbourStore
+  readonly known: KnownNeighbours
   /** @default none is known */
   readonly revocations?: Revocations
   readonly logger: Logger
@@ -52,7 +52,7 @@ export interface DirectNeighbours extends Neighbours {
  * @throws {Error} naming the file, when our own certificate or the CA file cannot be read
  */
 export async function createNeighbours(options: NeighboursOptions): Promise<DirectNeighbours> {
-  const { topology, certificatesOf, store, logger } = options
+  const { topology, certificatesOf, known, logger } = options
   const now = options.now ?? Date.now
   const probeClock = options.now ?? (() => performance.now())
   let config = options.config
@@ -90,19 +90,18 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
   }
 
   function remember(id: string, version: string): void {
-    try {
-      store.remember(id, version, now())
-    } catch (err) {
+    known.remember(id, version, now()).catch((err: unknown) => {
       logger.error({ err, hop: id }, 'cannot record that a neighbour is a Treeline relay')
-    }
+    })
   }
 
   function forget(id: string): void {
-    try {
-      if (store.forget(id)) logger.warn({ hop: id }, 'neighbour is no longer a Treeline relay')
-    } catch (err) {
-      logger.error({ err, hop: id }, 'cannot record that a neighbour is no longer a Treeline relay')
-    }
+    known.forget(id).then(
+      isForgotten => {
+        if (isForgotten) logger.warn({ hop: id }, 'neighbour is no longer a Treeline relay')
+      },
+      (err: unknown) => logger.error({ err, hop: id }, 'cannot record that a neighbour is no longer a Treeline relay')
+    )
   }
 
   /** Only what it does tells a relay that was put back from a proxy in front of one that is down: it is asked for something harmless. */
@@ -129,7 +128,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       silenceLimitMs: config.general.responseTimeoutMs,
       authorization: own.authorization,
       link: own.link,
-      isTreeline: () => store.version(id) !== undefined,
+      isTreeline: () => known.version(id) !== undefined,
       onTreeline: version => remember(id, version),
       onStranger: () => forget(id),
       onDoubt: () => probe(direct),
@@ -157,7 +156,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       return hop(POLICY_SERVER, targets.above, { authorization: basicCredentials(config), link: options.linkUp?.() })
     },
     linked: id => options.links?.find(id),
-    isToHoldLink: id => store.version(id) !== undefined || targets.hasJoined(id),
+    isToHoldLink: id => known.version(id) !== undefined || targets.hasJoined(id),
     hasJoinedAsRelay: id => targets.hasJoined(id, 'relay'),
     onLinked: listener => options.links?.onOpen(listener),
     async reload(newConfig = config) {

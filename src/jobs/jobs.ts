@@ -2,10 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { Logger } from '../values/logger.js'
+import type { LeaseRepository } from './lease-repository.js'
 import { type Frequency, scheduleOf } from './purge-schedule.js'
 
 /** Records of runs live for days: looking once an hour is often enough. */
 const RUN_RETENTION_EVERY_MS = 3_600_000
+/** A purge goes in small steps, and what another process has removed meanwhile is no fault. */
+const PURGE_LEASE_MS = 3_600_000
 /** All relays that start at once would ask their policy server at once for ever. */
 const JITTER = 0.25
 
@@ -13,6 +16,8 @@ export interface JobOptions {
   readonly sharedFiles: Pick<SharedFiles, 'purgeExpired'>
   readonly remoteRuns: Pick<RemoteRuns, 'purgeExpired'>
   readonly cleanupFrequency: Frequency
+  /** For jobs that one of the processes which share the relay's records is to do. */
+  readonly leases: LeaseRepository
   /** For a relay that gets its tree from its policy server. */
   readonly treeSync?: { ask(): Promise<void>; readonly everyMs: number }
   /** Where a list of revoked certificates counts. */
@@ -27,14 +32,14 @@ export interface Jobs {
 
 /** Starts what happens by the clock: purges of shared files and of records of runs, and the look for another tree. */
 export function startJobs(options: JobOptions): Jobs {
-  const { sharedFiles, remoteRuns, cleanupFrequency, treeSync, revocations, logger } = options
+  const { sharedFiles, remoteRuns, cleanupFrequency, leases, treeSync, revocations, logger } = options
   const stopping = new AbortController()
   const jobs = [
-    schedule(cleanupFrequency, async () => {
+    scheduleAlone('purge shared files', cleanupFrequency, async () => {
       const files = await sharedFiles.purgeExpired(stopping.signal)
       if (files > 0) logger.info({ files }, 'expired shared files removed')
     }),
-    schedule({ everyMs: RUN_RETENTION_EVERY_MS }, async () => {
+    scheduleAlone('purge runs', { everyMs: RUN_RETENTION_EVERY_MS }, async () => {
       const runs = await remoteRuns.purgeExpired(stopping.signal)
       if (runs > 0) logger.info({ runs }, 'old records of runs removed')
     })
@@ -46,6 +51,18 @@ export function startJobs(options: JobOptions): Jobs {
     return schedule({ everyMs }, async () => {
       await sleep(Math.random() * JITTER * everyMs, undefined, { signal: stopping.signal })
       await ask()
+    })
+  }
+
+  /** A job that another process may be at, under the same name. */
+  function scheduleAlone(name: string, frequency: Frequency, work: () => Promise<void>): () => Promise<void> {
+    return schedule(frequency, async () => {
+      const lease = await leases.claim(name, PURGE_LEASE_MS)
+      try {
+        if (lease !== undefined) await work()
+      } finally {
+        await lease?.release()
+      }
     })
   }
 

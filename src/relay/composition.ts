@@ -4,6 +4,7 @@ import { createIdentification } from '../api/callers/identification.js'
 import { createMetrics, type Metrics } from '../api/metrics/metrics.js'
 import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
+import { KnownNeighbours } from '../hops/known-neighbours.js'
 import { createNeighbours, type DirectNeighbours } from '../hops/neighbours.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
 import { createLinkedNeighbours } from '../links/upper/link-hop.js'
@@ -12,8 +13,7 @@ import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
-import { type Commit, groupCommitOf } from '../storage/group-commit.js'
-import { createNeighbourStore, type NeighbourStore } from '../storage/neighbour-store.js'
+import { createNeighbourRepository } from '../storage/sqlite/neighbour-repository.js'
 import { createRunRepository } from '../storage/sqlite/run-repository.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
@@ -72,13 +72,13 @@ export async function createParts({
   const topology = () => tree.current()
   const registry = createRegistry(config, logger, metrics.links)
   const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
-  const knownNeighbours = createNeighbourStore(database)
-  rememberLinks(registry, knownNeighbours, groupCommitOf(database), logger)
+  const knownNeighbours = await KnownNeighbours.load(createNeighbourRepository(database))
+  rememberLinks(registry, knownNeighbours, logger)
   const neighbours = await createNeighbours({
     config,
     topology,
     certificatesOf: id => tree.certificatesOf(id),
-    store: knownNeighbours,
+    known: knownNeighbours,
     revocations: revoked.revocations,
     logger,
     observer: metrics.hopAsked,
@@ -217,10 +217,10 @@ function readToken(file: string | undefined): string | undefined {
 }
 
 /** So that a run can wait for nodes that hold links and are away. Thousands may come at once: they are written together. */
-function rememberLinks(registry: LinkRegistry, known: NeighbourStore, commit: Commit, logger: Logger): void {
+function rememberLinks(registry: LinkRegistry, known: KnownNeighbours, logger: Logger): void {
   registry.onChange((event, { owner, program }) => {
     if (event !== 'opened' || owner.kind === 'client' || known.version(owner.id) === program) return
-    commit(() => known.remember(owner.id, program, Date.now())).catch((err: unknown) => {
+    known.remember(owner.id, program, Date.now()).catch((err: unknown) => {
       logger.error({ err, id: owner.id }, 'cannot record a link; runs wait for this node only after its next link')
     })
   })

@@ -1,6 +1,7 @@
 import { buildApp } from '../api/app.js'
 import { POLICY_SERVER } from '../hops/hop.js'
 import { startJobs } from '../jobs/jobs.js'
+import { createLeaseRepository } from '../storage/sqlite/lease-repository.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { createParts, type Parts, type PartsOptions } from './composition.js'
@@ -45,6 +46,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     sharedFiles,
     remoteRuns,
     cleanupFrequency: config.sharedFiles.cleanupFrequency,
+    leases: createLeaseRepository(),
     ...(revocationExchange === undefined
       ? {}
       : { revocations: { look: () => revocationExchange.look(), everyMs: config.tree.refreshMs } }),

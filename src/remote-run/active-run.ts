@@ -10,6 +10,7 @@ import { allNodes, countNodes, describePlan, type RunPlan } from './progress/pla
 import type { RunProgress } from './progress/run-progress.js'
 import { RunWait } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
+import type { RunUnderWay } from './run-under-way.js'
 import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
 
 export interface LiveRunParts {
@@ -43,6 +44,7 @@ export class LiveRun implements Run {
   readonly #cancelled = new AbortController()
   readonly #suspended = new AbortController()
   readonly #wait: RunWait | undefined
+  readonly #underWay: RunUnderWay
   readonly #here: NodesHere
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
@@ -63,14 +65,15 @@ export class LiveRun implements Run {
       const startedAtMs = parts.resumed?.startedAtMs ?? nowMs
       this.#wait = new RunWait(parts.waitUntilMs, nowMs, startedAtMs, parts.progress, ended)
     }
-    this.#here = new NodesHere({
-      context,
+    this.#underWay = {
       order,
       progress: parts.progress,
       wait: this.#wait,
       signal: this.#cancelled.signal,
+      suspended: this.#suspended.signal,
       onStarted: () => this.#tellStarted(true)
-    })
+    }
+    this.#here = new NodesHere(context, this.#underWay)
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
@@ -137,7 +140,11 @@ export class LiveRun implements Run {
     const { selfId, now } = this.context
     const startedAtMs = now()
     log.append({ event: 'start', relay: selfId, message: describePlan(plan), node_count: countNodes(plan) })
-    await this.#untilEnded([this.#here.run(plan.here), ...this.#forwards(), this.#refuseUnknown()])
+    await this.#untilEnded([
+      this.#here.run(plan.here),
+      ...forwardAll(this.context, this.#underWay, plan.down),
+      this.#refuseUnknown()
+    ])
     if (this.#suspended.signal.aborted) return this.#leave()
     const cancelled = this.#cancelled.signal.aborted
     // whatever a fault left open must not look as if it were under way
@@ -158,7 +165,7 @@ export class LiveRun implements Run {
     await this.#untilEnded([
       this.#here.resume(asked, INTERRUPTED),
       this.#here.run(this.parts.plan.here),
-      ...this.#forwards()
+      ...forwardAll(this.context, this.#underWay, this.parts.plan.down)
     ])
     if (this.#suspended.signal.aborted) return this.#leave()
     const isWhole = table.counts().interrupted === undefined
@@ -177,25 +184,6 @@ export class LiveRun implements Run {
     const { table, log } = this.parts
     await table.flush()
     await log.close()
-  }
-
-  #forwards(): Promise<void>[] {
-    const { plan, order, progress } = this.parts
-    const { selfId, neighbours, connections, config, timing } = this.context
-    const options = {
-      selfId,
-      order,
-      neighbours,
-      connections,
-      maxOutputBytes: config.maxOutputBytes,
-      progress,
-      timing,
-      wait: this.#wait,
-      signal: this.#cancelled.signal,
-      suspended: this.#suspended.signal,
-      onStarted: () => this.#tellStarted(true)
-    }
-    return forwardAll(options, plan.down)
   }
 
   #refuseUnknown(): Promise<void> {

@@ -1,33 +1,23 @@
 import { type CommandLine, ownCommandLine } from './commands/command.js'
 import { LocalPart } from './commands/command-execution.js'
-import { LinkedPart, type LinkedPartOptions } from './dispatch/agent-dispatch.js'
+import { LinkedPart, type NodesByLink } from './dispatch/agent-dispatch.js'
 import { type NotTaken, WHY_NOT_TAKEN } from './dispatch/not-taken.js'
-import type { ForwardOrder } from './dispatch/order.js'
 import type { PlannedNode } from './progress/plan.js'
-import type { RunProgress } from './progress/run-progress.js'
-import type { RunWait } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
-
-export interface NodesHereOptions {
-  readonly context: RunContext
-  readonly order: ForwardOrder
-  readonly progress: RunProgress
-  /** Undefined: nodes that are away are not waited for. */
-  readonly wait: RunWait | undefined
-  /** Aborts when the run is cancelled; its reason is a text for users. */
-  readonly signal: AbortSignal
-  readonly onStarted: () => void
-}
+import type { RunUnderWay } from './run-under-way.js'
 
 /** The part of a run that this relay does itself: each node over its link where there is one, by the command otherwise. */
 export class NodesHere {
   readonly #locals = new Set<LocalPart>()
 
-  constructor(private readonly options: NodesHereOptions) {}
+  constructor(
+    private readonly context: RunContext,
+    private readonly underWay: RunUnderWay
+  ) {}
 
   /** Resolves when each node has its outcome, or is left to the next process. */
   async run(nodes: readonly PlannedNode[]): Promise<void> {
-    const { progress } = this.options
+    const { progress } = this.underWay
     const linked: PlannedNode[] = []
     const others: PlannedNode[] = []
     const waiting: PlannedNode[] = []
@@ -48,20 +38,20 @@ export class NodesHere {
       const waits = why !== 'refused' && this.#canWaitFor(node)
       byCommand.push(waits ? this.#waitFor(node, why) : this.#runByCommand([node], why, reason))
     })
-    this.options.context.linkSlots.add(part)
+    this.context.linkSlots.add(part)
     await part.ended
     await Promise.all(byCommand)
   }
 
   #canWaitFor({ id }: PlannedNode): boolean {
-    const { connections, canRunItself, selfId } = this.options.context
-    return this.options.wait !== undefined && id !== selfId && canRunItself(id) && connections.isToHoldLink(id)
+    const { connections, canRunItself, selfId } = this.context
+    return this.underWay.wait !== undefined && id !== selfId && canRunItself(id) && connections.isToHoldLink(id)
   }
 
   async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
-    const { table } = this.options.progress
-    const { selfId: from, connections, isAskedDirectly } = this.options.context
-    const { wait } = this.options
+    const { table } = this.underWay.progress
+    const { selfId: from, connections, isAskedDirectly } = this.context
+    const { wait } = this.underWay
     const isBusy = why === 'busy'
     table.set(node.id, {
       outcome: 'queued',
@@ -80,31 +70,13 @@ export class NodesHere {
     return this.#runLinked([node])
   }
 
-  #linkedPart(
-    nodes: readonly PlannedNode[],
-    onNotLinked: LinkedPartOptions['onNotLinked'] = () => undefined
-  ): LinkedPart {
-    const { order, progress } = this.options
-    const { neighbours, isRelay, wayTo, selfId, config, timing } = this.options.context
-    return new LinkedPart({
-      nodes,
-      order,
-      neighbours,
-      isRelay,
-      wayTo,
-      selfId,
-      maxOutputBytes: config.maxOutputBytes,
-      progress,
-      timing,
-      signal: this.options.signal,
-      onStarted: this.options.onStarted,
-      onNotLinked
-    })
+  #linkedPart(nodes: readonly PlannedNode[], onNotLinked: NodesByLink['onNotLinked'] = () => undefined): LinkedPart {
+    return new LinkedPart(this.context, this.underWay, { nodes, onNotLinked })
   }
 
   /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
   async #runByCommand(nodes: readonly PlannedNode[], why: NotTaken = 'away', reason = ''): Promise<void> {
-    const { config, selfId, commandLine } = this.options.context
+    const { config, selfId, commandLine } = this.context
     const { ownArguments, fallbackCommand } = config
     if (fallbackCommand && ownArguments === undefined) return this.#startCommands(nodes, commandLine)
     const own = nodes.filter(({ id }) => id === selfId)
@@ -122,35 +94,24 @@ export class NodesHere {
 
   /** @param found why a sub-relay could not be asked directly either */
   async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken, found: string): Promise<void> {
-    const { selfId, isAskedDirectly } = this.options.context
+    const { selfId, isAskedDirectly } = this.context
     for (const { id } of nodes) {
       const more = found !== '' && isAskedDirectly(id) ? ` (${found})` : ''
       const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false${more}`
       const unreached = { from: selfId, to: id, reason }
-      await this.options.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
+      await this.underWay.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
     }
   }
 
   async #startCommands(nodes: readonly PlannedNode[], commandLine: CommandLine): Promise<void> {
     if (nodes.length === 0) return
-    const { order, progress } = this.options
-    const { canRunItself, config, connections, hosts, neighbours, selfId, timing, now, slots } = this.options.context
-    const local = new LocalPart({
-      nodes,
-      conditions: order.conditions,
-      keepOutput: order.keepOutput,
-      config,
-      commandLine,
-      hosts,
-      selfId,
-      progress,
-      killGraceMs: timing.killGraceMs,
-      isAway: id => canRunItself(id) && connections.isToHoldLink(id) && neighbours.linked(id) === undefined,
-      now,
-      onStarted: this.options.onStarted
-    })
+    const { canRunItself, connections, neighbours, slots } = this.context
+    const { signal } = this.underWay
+    const isAway = (id: string) =>
+      canRunItself(id) && connections.isToHoldLink(id) && neighbours.linked(id) === undefined
+    const local = new LocalPart(this.context, this.underWay, { nodes, commandLine, isAway })
     this.#locals.add(local)
-    if (this.options.signal.aborted) await local.cancel(String(this.options.signal.reason))
+    if (signal.aborted) await local.cancel(String(signal.reason))
     else slots.add(local)
     await local.ended
     this.#locals.delete(local)

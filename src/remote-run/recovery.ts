@@ -60,11 +60,8 @@ function toRecord(event: NodeEnd): NodeRecord {
   const { node, outcome, exit_code, duration_ms, message, unreached } = event
   return {
     node,
-    via: undefined,
-    reached: undefined,
     outcome,
     exitCode: exit_code,
-    startedAtMs: undefined,
     durationMs: duration_ms,
     message,
     unreached

@@ -28,16 +28,16 @@ export type Reached = 'link' | 'direct' | 'command'
 export interface NodeRecord {
   readonly node: string
   /** The sub-relay that it is below, or undefined where it is run by this relay. */
-  readonly via: string | undefined
+  readonly via?: string | undefined
   /** Undefined below a sub-relay, and while nothing was tried. */
-  readonly reached: Reached | undefined
+  readonly reached?: Reached | undefined
   readonly outcome: NodeOutcome
-  readonly exitCode: number | undefined
-  readonly startedAtMs: number | undefined
-  readonly durationMs: number | undefined
-  readonly message: string | undefined
+  readonly exitCode?: number | undefined
+  readonly startedAtMs?: number | undefined
+  readonly durationMs?: number | undefined
+  readonly message?: string | undefined
   /** Of a node that was not reached. */
-  readonly unreached: BrokenHop | undefined
+  readonly unreached?: BrokenHop | undefined
 }
 
 export interface RunRecord {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { startJobs } from '../../src/jobs/jobs.js'
 import type { Frequency } from '../../src/jobs/purge-schedule.js'
+import { createLeaseRepository } from '../../src/storage/sqlite/lease-repository.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
 
@@ -18,6 +19,7 @@ function startTestJobs(t: TestContext, cleanupFrequency: Frequency) {
     },
     remoteRuns: { purgeExpired: () => Promise.resolve(0) },
     cleanupFrequency,
+    leases: createLeaseRepository(),
     logger: silentLogger
   })
   const endAll = () => {
@@ -60,6 +62,7 @@ test('the tree is asked for again and again, a little later each time', async t 
     sharedFiles: { purgeExpired: () => Promise.resolve(0) },
     remoteRuns: { purgeExpired: () => Promise.resolve(0) },
     cleanupFrequency: { everyMs: 3_600_000 },
+    leases: createLeaseRepository(),
     treeSync: {
       ask: async () => {
         asked += 1

@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { CertificateMaterial } from '../../demo/pki.js'
 import type { LinkToUpper } from '../../src/hops/hop.js'
+import { KnownNeighbours } from '../../src/hops/known-neighbours.js'
 import { createNeighbours, type DirectNeighbours, type HopObserver } from '../../src/hops/neighbours.js'
 import type { NeighboursConfig } from '../../src/hops/peer-files.js'
 import type { Revocations } from '../../src/hops/revocations.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
-import { createNeighbourStore } from '../../src/storage/neighbour-store.js'
+import { createNeighbourRepository } from '../../src/storage/sqlite/neighbour-repository.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../src/tree/index/topology-index.js'
@@ -66,7 +67,7 @@ export async function startNeighbours(t: TestContext, options: TestNeighboursOpt
     config,
     topology: () => topology,
     certificatesOf: id => (id === 'relay1' ? pins.map(pin => pin.certificateDer) : []),
-    store: createNeighbourStore(db, options.now),
+    known: await KnownNeighbours.load(createNeighbourRepository(db), options.now),
     logger: silentLogger,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.linkUp === undefined ? {} : { linkUp: () => options.linkUp }),

@@ -1,28 +1,19 @@
-import type { Config } from '../../config/config.js'
 import type { PlannedNode } from '../progress/plan.js'
-import type { NodeEnd, RunProgress } from '../progress/run-progress.js'
+import type { NodeEnd } from '../progress/run-progress.js'
+import type { RunContext } from '../run-context.js'
+import type { RunUnderWay } from '../run-under-way.js'
 import { type Batch, isUsableHostname, makeBatches } from './batches.js'
 import type { CommandEnd, CommandLine, OutputStream } from './command.js'
 import type { RunningCommand } from './command-host.js'
-import type { CommandHosts } from './command-host-pool.js'
 import type { CommandSource } from './concurrency-limiter.js'
 import { OutputLimit } from './output-limit.js'
 
-export interface LocalPartOptions {
+/** Nodes that commands run, and how. */
+export interface NodesByCommand {
   readonly nodes: readonly PlannedNode[]
-  readonly conditions: readonly string[]
-  readonly keepOutput: boolean
-  readonly config: Config['remoteRun']
   readonly commandLine: CommandLine
-  readonly hosts: CommandHosts
-  readonly selfId: string
-  readonly progress: RunProgress
-  readonly killGraceMs: number
-  readonly now: () => number
   /** Whether a node should hold a link; it is run by the command because it holds none. */
-  readonly isAway?: (node: string) => boolean
-  /** Called whenever a command has begun to run. */
-  readonly onStarted: () => void
+  readonly isAway: (node: string) => boolean
 }
 
 /** The part of a run that this relay does itself, by commands. */
@@ -35,8 +26,12 @@ export class LocalPart implements CommandSource {
   #allStarted = false
   #cancelReason: string | undefined
 
-  constructor(private readonly options: LocalPartOptions) {
-    this.#batches = makeBatches(this.#usableNodes(), options.config.batchSize)
+  constructor(
+    private readonly context: Pick<RunContext, 'config' | 'hosts' | 'selfId' | 'timing' | 'now'>,
+    private readonly underWay: Pick<RunUnderWay, 'order' | 'progress' | 'onStarted'>,
+    private readonly part: NodesByCommand
+  ) {
+    this.#batches = makeBatches(this.#usableNodes(), context.config.batchSize)
     this.ended = new Promise(resolve => {
       this.#resolveEnded = resolve
     })
@@ -58,26 +53,27 @@ export class LocalPart implements CommandSource {
     this.#cancelReason = reason
     this.#allStarted = true
     for (const command of this.#running) command.stop()
-    const { progress, nodes, selfId } = this.options
-    const queued = nodes.filter(({ id }) => progress.table.get(id)?.outcome === 'queued').map(({ id }) => id)
-    await progress.settle(queued, selfId, { outcome: 'cancelled', message: reason })
+    const { progress } = this.underWay
+    const queued = this.part.nodes.filter(({ id }) => progress.table.get(id)?.outcome === 'queued').map(({ id }) => id)
+    await progress.settle(queued, this.context.selfId, { outcome: 'cancelled', message: reason })
     this.#endWhenDone()
   }
 
   *#usableNodes(): Generator<PlannedNode> {
-    const { nodes, progress, selfId } = this.options
-    for (const node of nodes) {
+    const { progress } = this.underWay
+    for (const node of this.part.nodes) {
       if (isUsableHostname(node.hostname)) {
         yield node
       } else {
         const message = `the nodes list has no usable host name for it: ${JSON.stringify(node.hostname.slice(0, 80))}`
-        progress.nodeEnded(node.id, selfId, { outcome: 'refused', message })
+        progress.nodeEnded(node.id, this.context.selfId, { outcome: 'refused', message })
       }
     }
   }
 
   async #run(batch: Batch): Promise<void> {
-    const { config, conditions, keepOutput, progress, selfId, killGraceMs, now, onStarted } = this.options
+    const { config, selfId, timing, now, hosts } = this.context
+    const { order, progress, onStarted } = this.underWay
     const startedAtMs = now()
     const began = performance.now()
     for (const { id } of batch) {
@@ -86,12 +82,12 @@ export class LocalPart implements CommandSource {
     }
     const limit = new OutputLimit(config.maxOutputBytes * batch.length)
     const hostnames = batch.map(node => node.hostname)
-    const command: RunningCommand = this.options.hosts.start({
-      ...this.options.commandLine(config, conditions, hostnames),
+    const command: RunningCommand = hosts.start({
+      ...this.part.commandLine(config, order.conditions, hostnames),
       timeoutMs: config.timeoutMs,
-      killGraceMs,
+      killGraceMs: timing.killGraceMs,
       onStarted,
-      onOutput: keepOutput ? (stream, lines) => this.#output(command, batch, limit, stream, lines) : undefined
+      onOutput: order.keepOutput ? (stream, lines) => this.#output(command, batch, limit, stream, lines) : undefined
     })
     this.#running.add(command)
     const end = await command.ended
@@ -103,7 +99,8 @@ export class LocalPart implements CommandSource {
 
   /** Output of a batch of several can't be told apart: it stands under the first, and says so. */
   #output(command: RunningCommand, batch: Batch, limit: OutputLimit, stream: OutputStream, lines: string): void {
-    const { progress, selfId } = this.options
+    const { progress } = this.underWay
+    const { selfId } = this.context
     const node = batch[0].id
     const { kept, justExceeded } = limit.take(lines)
     if (kept !== '') {
@@ -123,12 +120,12 @@ export class LocalPart implements CommandSource {
   #nodeEnd(node: string, end: CommandEnd): NodeEnd {
     switch (end.kind) {
       case 'failed': {
-        const isAway = this.options.isAway?.(node) === true
+        const isAway = this.part.isAway(node)
         const reason = isAway ? `it holds no link now, and by the command: ${end.reason}` : end.reason
-        return { outcome: 'unreachable', message: reason, unreached: { from: this.options.selfId, to: node, reason } }
+        return { outcome: 'unreachable', message: reason, unreached: { from: this.context.selfId, to: node, reason } }
       }
       case 'timed_out':
-        return { outcome: 'timed_out', message: `stopped after ${this.options.config.timeoutMs / 1000} s` }
+        return { outcome: 'timed_out', message: `stopped after ${this.context.config.timeoutMs / 1000} s` }
       case 'stopped':
         return { outcome: 'cancelled', message: this.#cancelReason }
       case 'exited': {

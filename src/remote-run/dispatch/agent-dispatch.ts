@@ -2,29 +2,22 @@ import { TREELINE } from '../../hops/dialect.js'
 import type { Hop, HopOutcome, HopRequest, Neighbours } from '../../hops/hop.js'
 import type { CommandSource } from '../commands/concurrency-limiter.js'
 import type { PlannedNode } from '../progress/plan.js'
-import type { RunProgress } from '../progress/run-progress.js'
-import type { RunTiming } from '../progress/timing.js'
+import type { RunContext } from '../run-context.js'
+import type { RunUnderWay } from '../run-under-way.js'
 import { findHop } from './find-hop.js'
 import type { NotTaken } from './not-taken.js'
-import type { ForwardOrder } from './order.js'
 import { makeNodeOrders } from './order.js'
-import { ForwardedPart, type ForwardedPartOptions } from './remote-execution.js'
+import { ForwardedPart } from './remote-execution.js'
+import type { ExecutionContext, RemotePart } from './remote-part.js'
 
-export interface LinkedPartOptions {
+/** Nodes that run themselves. */
+export interface NodesByLink {
   readonly nodes: readonly PlannedNode[]
-  readonly order: ForwardOrder
-  readonly neighbours: Neighbours
-  readonly isRelay: (node: string) => boolean
-  readonly wayTo: (node: string) => 'link' | 'direct' | undefined
-  readonly selfId: string
-  readonly maxOutputBytes: number
-  readonly progress: RunProgress
-  readonly timing: RunTiming
-  readonly signal: AbortSignal
-  readonly onStarted: () => void
   /** A node whose link has gone, that takes no runs now, or that does not run itself: nothing was started there. */
   readonly onNotLinked: (node: PlannedNode, why: NotTaken, reason?: string) => void
 }
+
+type Context = ExecutionContext & Pick<RunContext, 'neighbours' | 'isRelay' | 'wayTo'>
 
 /**
  * The part of a run that the nodes of this relay do themselves, each asked over the link that its agent holds; a
@@ -41,13 +34,17 @@ export class LinkedPart implements CommandSource {
   #resolveEnded: () => void = () => undefined
   #rejectEnded: (fault: unknown) => void = () => undefined
 
-  constructor(private readonly options: LinkedPartOptions) {
-    const { signal } = options
+  constructor(
+    private readonly context: Context,
+    private readonly underWay: RunUnderWay,
+    private readonly part: NodesByLink
+  ) {
+    const { signal } = underWay
     const cancelAll = () => {
       for (const cancel of this.#cancels) cancel.abort(signal.reason)
     }
     signal.addEventListener('abort', cancelAll, { once: true })
-    this.#orderFor = makeNodeOrders(options.order, options.isRelay)
+    this.#orderFor = makeNodeOrders(underWay.order, context.isRelay)
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = resolve
       this.#rejectEnded = reject
@@ -55,8 +52,7 @@ export class LinkedPart implements CommandSource {
   }
 
   startNext(): Promise<void> | undefined {
-    const { nodes, signal } = this.options
-    const node = signal.aborted ? undefined : nodes[this.#next]
+    const node = this.underWay.signal.aborted ? undefined : this.part.nodes[this.#next]
     if (node === undefined) {
       this.#settleRest().catch(this.#rejectEnded)
       return undefined
@@ -75,10 +71,10 @@ export class LinkedPart implements CommandSource {
   }
 
   async #ask(node: PlannedNode): Promise<void> {
-    const { wayTo, onNotLinked, progress } = this.options
-    const way = wayTo(node.id)
+    const { onNotLinked } = this.part
+    const way = this.context.wayTo(node.id)
     if (way === undefined) return onNotLinked(node, 'away')
-    progress.reachedBy(node.id, way)
+    this.underWay.progress.reachedBy(node.id, way)
     return this.#cancellably(signal =>
       this.#partFor(node, signal, (why, reason) => onNotLinked(node, why, reason)).run()
     )
@@ -87,7 +83,7 @@ export class LinkedPart implements CommandSource {
   async #cancellably(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const cancel = new AbortController()
     this.#cancels.add(cancel)
-    const { signal } = this.options
+    const { signal } = this.underWay
     if (signal.aborted) cancel.abort(signal.reason)
     try {
       await work(cancel.signal)
@@ -96,38 +92,35 @@ export class LinkedPart implements CommandSource {
     }
   }
 
-  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: ForwardedPartOptions['onNotTaken']): ForwardedPart {
-    const { order, neighbours, wayTo, selfId, maxOutputBytes, progress, timing, onStarted } = this.options
-    return new ForwardedPart({
-      hop: new NodeHop(id, neighbours, wayTo),
-      part: this.#orderFor(id),
-      selfId,
-      node: id,
-      keepOutput: order.keepOutput,
-      asynchronous: order.asynchronous,
-      maxOutputBytes,
-      progress,
-      timing,
-      signal,
-      onStarted,
-      ...(onNotTaken === undefined ? {} : { onNotTaken })
-    })
+  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: RemotePart['onNotTaken']): ForwardedPart {
+    const { neighbours, wayTo } = this.context
+    return new ForwardedPart(
+      this.context,
+      { ...this.underWay, signal },
+      {
+        hop: new NodeHop(id, neighbours, wayTo),
+        part: this.#orderFor(id),
+        node: id,
+        ...(onNotTaken === undefined ? {} : { onNotTaken })
+      }
+    )
   }
 
   /** After a cancellation: those that were never asked. */
   async #settleRest(): Promise<void> {
-    const { nodes, signal, progress, selfId } = this.options
+    const { signal, progress } = this.underWay
+    const { nodes } = this.part
     const rest = nodes.slice(this.#next)
     this.#next = nodes.length
     this.#asking += 1
     const ids = rest.map(({ id }) => id)
-    await progress.settle(ids, selfId, { outcome: 'cancelled', message: String(signal.reason) })
+    await progress.settle(ids, this.context.selfId, { outcome: 'cancelled', message: String(signal.reason) })
     this.#asking -= 1
     this.#endWhenDone()
   }
 
   #endWhenDone(): void {
-    if (this.#next === this.options.nodes.length && this.#asking === 0) this.#resolveEnded()
+    if (this.#next === this.part.nodes.length && this.#asking === 0) this.#resolveEnded()
   }
 }
 
@@ -138,7 +131,7 @@ class NodeHop implements Hop {
   constructor(
     readonly id: string,
     private readonly neighbours: Neighbours,
-    private readonly wayTo: LinkedPartOptions['wayTo']
+    private readonly wayTo: RunContext['wayTo']
   ) {}
 
   async request(request: HopRequest): Promise<HopOutcome> {

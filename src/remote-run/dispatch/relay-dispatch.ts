@@ -1,72 +1,57 @@
-import type { Neighbours } from '../../hops/hop.js'
 import type { RunPlan } from '../progress/plan.js'
-import type { RunProgress } from '../progress/run-progress.js'
-import type { RunTiming } from '../progress/timing.js'
 import type { RunWait } from '../progress/wait-deadline.js'
+import type { RunContext } from '../run-context.js'
+import type { RunUnderWay } from '../run-under-way.js'
 import { findHop } from './find-hop.js'
 import { GivenOnce } from './legacy-dispatch-record.js'
-import { type ForwardOrder, makeOrderParts, type OrderPart, renewOrderPart } from './order.js'
-import type { Connections } from './reachability.js'
+import { makeOrderParts, type OrderPart, renewOrderPart } from './order.js'
 import { ForwardedPart } from './remote-execution.js'
+import type { ExecutionContext } from './remote-part.js'
 
-export interface ForwardingOptions {
-  readonly selfId: string
-  readonly order: ForwardOrder
-  readonly neighbours: Neighbours
-  readonly connections: Connections
-  readonly maxOutputBytes: number
-  readonly progress: RunProgress
-  readonly timing: RunTiming
-  /** Undefined: sub-relays that are away are not waited for. */
-  readonly wait: RunWait | undefined
-  readonly signal: AbortSignal
-  readonly suspended: AbortSignal
-  readonly onStarted: () => void
-}
+type Context = ExecutionContext & Pick<RunContext, 'neighbours' | 'connections'>
 
 /** The parts of a run that sub-relays do, all at once. Each resolves when its nodes have their outcome. */
-export function forwardAll(options: ForwardingOptions, down: RunPlan['down']): Promise<void>[] {
+export function forwardAll(context: Context, run: RunUnderWay, down: RunPlan['down']): Promise<void>[] {
   return [...down].flatMap(([relay, nodes]) =>
-    makeOrderParts(options.order, nodes).map(part => forward(options, relay, part))
+    makeOrderParts(run.order, nodes).map(part => forward(context, run, relay, part))
   )
 }
 
-async function forward(options: ForwardingOptions, relay: string, part: OrderPart): Promise<void> {
-  const { order, progress, neighbours, wait, ...common } = options
-  const hop = findHop(neighbours, relay)
+async function forward(context: Context, run: RunUnderWay, relay: string, part: OrderPart): Promise<void> {
+  const { progress, wait, signal } = run
+  const hop = findHop(context.neighbours, relay)
   if (hop instanceof Error) {
     progress.error(relay, hop.message)
-    const unreached = { from: options.selfId, to: relay, reason: hop.message }
+    const unreached = { from: context.selfId, to: relay, reason: hop.message }
     return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message, unreached })
   }
-  const { keepOutput, asynchronous } = order
-  const partOptions = { ...common, hop, part, keepOutput, asynchronous, progress }
-  if (wait === undefined) return new ForwardedPart(partOptions).run()
-  const given = new GivenOnce({ hop, nodes: part.nodes, table: progress.table, signal: options.signal })
+  if (wait === undefined) return new ForwardedPart(context, run, { hop, part }).run()
+  const given = new GivenOnce({ hop, nodes: part.nodes, table: progress.table, signal })
   const unprepared = await given.prepare()
   let away = unprepared === undefined ? undefined : { reason: unprepared, wasSent: false }
   if (away === undefined) {
     const onAway = (reason: string, wasSent: boolean) => {
       away = { reason, wasSent }
     }
-    await new ForwardedPart({ ...partOptions, onAway, onText: () => given.recordLate() }).run()
+    await new ForwardedPart(context, run, { hop, part, onAway, onText: () => given.recordLate() }).run()
     if (away !== undefined) await given.takeBack()
   }
-  if (away !== undefined) await forwardLater(options, wait, relay, part, away)
+  if (away !== undefined) await forwardLater(context, { ...run, wait }, relay, part, away)
 }
 
 /** A sub-relay that is away: its part of the run waits here. */
 async function forwardLater(
-  options: ForwardingOptions,
-  wait: RunWait,
+  context: Context,
+  run: RunUnderWay & { readonly wait: RunWait },
   relay: string,
   part: OrderPart,
   { reason, wasSent }: { readonly reason: string; readonly wasSent: boolean }
 ): Promise<void> {
+  const { wait } = run
   try {
-    await options.connections.worthTrying(relay, wait.signal, wasSent)
+    await context.connections.worthTrying(relay, wait.signal, wasSent)
   } catch {
-    return wait.expire(part.nodes, relay, { from: options.selfId, to: relay, reason })
+    return wait.expire(part.nodes, relay, { from: context.selfId, to: relay, reason })
   }
-  return forward(options, relay, renewOrderPart({ ...options.order, waitSeconds: wait.seconds }, part))
+  return forward(context, run, relay, renewOrderPart({ ...run.order, waitSeconds: wait.seconds }, part))
 }

@@ -1,70 +1,36 @@
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Hop } from '../../hops/hop.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
-import { type BrokenHop, parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
+import { type BrokenHop, parseRunEvent } from '../../values/runs/run-event.js'
 import { jittered } from '../../values/time/jitter.js'
-import type { NodeEnd, RunProgress } from '../progress/run-progress.js'
-import type { RunTiming } from '../progress/timing.js'
+import type { NodeEnd } from '../progress/run-progress.js'
+import type { RunUnderWay } from '../run-under-way.js'
 import { cancelBelow } from './cancel-downstream.js'
-import { PassedOutput } from './forwarded-output.js'
 import { passText } from './legacy-text-response.js'
-import { canBeGivenAgain, type NotTaken } from './not-taken.js'
-import type { OrderPart } from './order.js'
-import { answerChunks, answerLines, believable, isNdjson, refusalText } from './response-lines.js'
-
-export interface ForwardedPartOptions {
-  readonly hop: Hop
-  readonly part: OrderPart
-  readonly selfId: string
-  /** The hop is a node that runs itself, not a sub-relay: it speaks for itself alone, under the name of this relay. */
-  readonly node?: string
-  /** Called instead of giving the part up, when the hop has not taken it and nothing of it can have been started. */
-  readonly onNotTaken?: (why: NotTaken, reason?: string) => void
-  /**
-   * Called instead of giving the part up, when it can be given to the hop again: the hop has heard nothing of it, or
-   * takes a run id once only.
-   * @param wasSent the hop is there, or was until now, and may take nothing for a while
-   */
-  readonly onAway?: (reason: string, wasSent: boolean) => void
-  readonly keepOutput: boolean
-  readonly asynchronous: boolean
-  /** Per node. */
-  readonly maxOutputBytes: number
-  readonly progress: RunProgress
-  readonly timing: RunTiming
-  /** Aborts when the run is cancelled; its reason is a text for users. */
-  readonly signal: AbortSignal
-  /** Aborts, before `signal`, when the part is left as it is: the next process takes it up. */
-  readonly suspended?: AbortSignal
-  /** Called when the sub-relay has taken the order. */
-  readonly onStarted: () => void
-  /** Called when it turns out to speak text alone. */
-  readonly onText?: () => Promise<void>
-}
+import { canBeGivenAgain } from './not-taken.js'
+import type { ExecutionContext, RemotePart } from './remote-part.js'
+import { ReportedEvents } from './reported-events.js'
+import { answerChunks, answerLines, isNdjson, refusalText } from './response-lines.js'
 
 /** How reading an answer ended: with the run's own end, or before it. */
 type Followed =
   | { readonly kind: 'ended'; readonly outcome: string }
   | { readonly kind: 'lost'; readonly reason: string }
 
-/** Error events taken from one sub-relay, beside one for each of its nodes. */
-const MAX_ERRORS = 1_000
-
 /** The part of a run that one sub-relay does. */
 export class ForwardedPart {
-  readonly #output: PassedOutput
+  readonly #reported: ReportedEvents
   #lastSeq = 0
-  #errorsLeft: number
   /** What to say of a part that a former process gave away, when nothing more is learned. */
   #lostMessage: string | undefined
 
-  constructor(private readonly options: ForwardedPartOptions) {
-    const nodeCount = options.part.nodes.length
-    this.#errorsLeft = MAX_ERRORS + nodeCount
-    this.#output = new PassedOutput(options.progress, options.maxOutputBytes, nodeCount)
+  constructor(
+    private readonly context: ExecutionContext,
+    private readonly underWay: RunUnderWay,
+    private readonly options: RemotePart
+  ) {
+    this.#reported = new ReportedEvents(context, underWay, options)
   }
 
   /** Resolves, and never rejects, when every node of the part has its outcome. */
@@ -82,19 +48,22 @@ export class ForwardedPart {
   }
 
   async #toItsEnd(work: () => Promise<void>): Promise<void> {
-    const { signal } = this.options
+    const { signal } = this.underWay
     try {
       await work()
     } catch (error) {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
     }
-    if (!signal.aborted || this.options.suspended?.aborted === true) return
+    if (!signal.aborted || this.underWay.suspended.aborted) return
     await cancelBelow(this.options.hop, this.options.part.runId)
     await this.#settle({ outcome: 'cancelled', message: String(signal.reason) })
   }
 
   async #ask(): Promise<void> {
-    const { hop, part, timing, signal, asynchronous, onStarted, onNotTaken, onAway } = this.options
+    const { hop, part, onNotTaken, onAway } = this.options
+    const { signal, onStarted } = this.underWay
+    const { timing } = this.context
+    const { asynchronous } = this.underWay.order
     const answer = await hop.request({
       method: 'POST',
       weight: 'stream',
@@ -133,7 +102,7 @@ export class ForwardedPart {
   /** Takes a lost stream up again where that can be done, until the run below has ended. */
   async #follow(first: Followed): Promise<void> {
     const { hop } = this.options
-    const isResumable = this.options.asynchronous || this.#lostMessage !== undefined
+    const isResumable = this.underWay.order.asynchronous || this.#lostMessage !== undefined
     let followed = first
     while (followed.kind === 'lost') {
       const { reason } = followed
@@ -157,7 +126,9 @@ export class ForwardedPart {
 
   /** @returns undefined when it is given up */
   async #resume(reason: string): Promise<Followed | undefined> {
-    const { hop, part, timing, signal, onStarted } = this.options
+    const { hop, part } = this.options
+    const { signal, onStarted } = this.underWay
+    const { timing } = this.context
     let delayMs = timing.resumeDelayMs
     for (let waitedMs = 0; waitedMs < timing.resumeLimitMs; waitedMs += delayMs) {
       await sleep(jittered(delayMs), undefined, { signal })
@@ -181,13 +152,15 @@ export class ForwardedPart {
       }
       delayMs = Math.min(delayMs * 2, timing.resumeMaxDelayMs)
     }
-    const { progress, node } = this.options
+    const { node } = this.options
+    const { progress } = this.underWay
     progress.error(this.#relay, `${hop.id} stays away: ${reason}`, node)
     return undefined
   }
 
   async #readEvents(body: Readable): Promise<Followed> {
-    const { timing, signal, progress } = this.options
+    const { signal, progress } = this.underWay
+    const { timing } = this.context
     let ended: Followed | undefined
     try {
       for await (const line of answerLines(answerChunks(body, timing.silenceMs, signal))) {
@@ -197,7 +170,7 @@ export class ForwardedPart {
         if (event.event === 'end') ended = { kind: 'ended', outcome: event.outcome ?? 'done' }
         else if (event.event !== 'alive' && event.seq > this.#lastSeq) {
           this.#lastSeq = event.seq
-          this.#take(event)
+          this.#reported.take(event)
           await progress.ready()
         }
       }
@@ -211,62 +184,12 @@ export class ForwardedPart {
     return { kind: 'lost', reason: 'its answer broke off' }
   }
 
-  #take(event: RunEvent): void {
-    switch (event.event) {
-      case 'output':
-        this.#takeOutput(event)
-        break
-      case 'node':
-        this.#takeNode(event)
-        break
-      case 'error':
-        this.#takeError(event)
-        break
-    }
-  }
-
-  #takeError({ node, message = '', ...event }: RunEvent): void {
-    this.#errorsLeft -= 1
-    if (this.#errorsLeft < 0 || (node !== undefined && !this.#isBelieved(node))) return
-    this.options.progress.error(this.#relayOf(event), message, node ?? this.options.node)
-  }
-
-  #takeNode({ node, outcome, exit_code: exitCode, duration_ms: durationMs, message, ...event }: RunEvent): void {
-    const { progress } = this.options
-    const unreached = believable(event.unreached)
-    if (node === undefined || outcome === undefined || outcome === 'queued' || !this.#isBelieved(node)) return
-    if (outcome === 'running') {
-      progress.nodeRunning(node, this.#relayOf(event), Date.now())
-    } else {
-      progress.nodeEnded(node, this.#relayOf(event), { outcome, exitCode, durationMs, message, unreached })
-      this.#output.forget(node)
-    }
-  }
-
-  #takeOutput(event: RunEvent): void {
-    const { node, data } = event
-    if (data === undefined || !this.options.keepOutput) return
-    if (node !== undefined && !this.#isBelieved(node)) return
-    this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
-  }
-
-  /** Its word counts for nodes that our own nodes list has below it, and once only. */
-  #isBelieved(node: string): boolean {
-    const { progress, hop, node: only } = this.options
-    const isBelow = only === undefined ? progress.table.get(node)?.via === hop.id : node === only
-    return isBelow && progress.table.isOpen(node)
-  }
-
-  #relayOf({ relay }: { readonly relay?: string }): string {
-    if (this.options.node !== undefined) return this.options.selfId
-    return relay !== undefined && isNodeId(relay) ? relay : this.options.hop.id
-  }
-
   /** An existing relay: its lines are passed on, and what became of each node nobody knows. */
   async #readText(body: Readable): Promise<void> {
-    const { hop, keepOutput, progress, signal } = this.options
+    const { hop } = this.options
+    const { progress, signal } = this.underWay
     const lost = await passText(body, { signal, progress }, data => {
-      if (keepOutput) this.#output.pass({ relay: hop.id, data })
+      this.#reported.takeText(data)
     })
     signal.throwIfAborted()
     if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: `${hop.id} was lost: ${lost}` })
@@ -275,24 +198,27 @@ export class ForwardedPart {
 
   /** Says it once about the relay, and settles what is open. */
   async #giveUp(end: NodeEnd | ((wasRunning: boolean) => NodeEnd), message?: string): Promise<void> {
-    const { hop, progress, node } = this.options
+    const { hop, node } = this.options
+    const { progress } = this.underWay
     // of a node its outcome says all there is
     if (node === undefined) progress.error(hop.id, message ?? (typeof end === 'function' ? '' : (end.message ?? '')))
     await this.#settle(end)
   }
 
   #settle(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
-    const { part, progress } = this.options
+    const { part } = this.options
+    const { progress } = this.underWay
     return progress.settle(part.nodes, this.#relay, end)
   }
 
   /** Who tells of what goes wrong on the way to the hop. */
   get #relay(): string {
-    const { hop, selfId, node } = this.options
+    const { hop, node } = this.options
+    const { selfId } = this.context
     return node === undefined ? hop.id : selfId
   }
 
   #brokenHop(reason: string): BrokenHop {
-    return { from: this.options.selfId, to: this.options.hop.id, reason }
+    return { from: this.context.selfId, to: this.options.hop.id, reason }
   }
 }

@@ -1,6 +1,7 @@
 import type { NewRun } from '../../remote-run/run-repository.js'
 import type { NodeRecord, Reached, RunRecord, RunState } from '../../remote-run/types.js'
 import { type CountedOutcome, countedOutcome, NODE_OUTCOMES } from '../../values/runs/run-event.js'
+import type { Columns } from './columns.js'
 
 const REACHED: readonly Reached[] = ['link', 'direct', 'command']
 const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
@@ -45,12 +46,33 @@ export interface OutcomeCount {
   readonly count: number
 }
 
-export const RUN_COLUMNS = `id, state, asked_by AS askedBy, nodes, conditions, keep_output AS keepOutput, asynchronous,
-  started_at AS startedAtMs, ended_at AS endedAtMs, wait_until AS waitUntilMs, counts`
+export const RUN_COLUMNS: Columns<RunRow> = {
+  id: 'id',
+  state: 'state',
+  askedBy: 'asked_by',
+  nodes: 'nodes',
+  conditions: 'conditions',
+  keepOutput: 'keep_output',
+  asynchronous: 'asynchronous',
+  startedAtMs: 'started_at',
+  endedAtMs: 'ended_at',
+  waitUntilMs: 'wait_until',
+  counts: 'counts'
+}
 
-export const NODE_COLUMNS = `node, via, reached, outcome, exit_code AS exitCode, started_at AS startedAtMs,
-  duration_ms AS durationMs, message, unreached_from AS unreachedFrom, unreached_to AS unreachedTo,
-  unreached_reason AS unreachedReason`
+export const NODE_COLUMNS: Columns<RunNodeRow> = {
+  node: 'node',
+  via: 'via',
+  reached: 'reached',
+  outcome: 'outcome',
+  exitCode: 'exit_code',
+  startedAtMs: 'started_at',
+  durationMs: 'duration_ms',
+  message: 'message',
+  unreachedFrom: 'unreached_from',
+  unreachedTo: 'unreached_to',
+  unreachedReason: 'unreached_reason'
+}
 
 export function toRunRecord(row: RunRow): RunRecord {
   return {

@@ -1,4 +1,5 @@
 import type { Database } from '../database.js'
+import { insertInto, selectList } from './columns.js'
 import { NODE_COLUMNS, type OutcomeCount, RUN_COLUMNS, type RunNodeRow, type RunRow } from './run-rows.js'
 
 type NodeWrite = RunNodeRow & { readonly runId: string }
@@ -14,13 +15,7 @@ export function runStatements(db: Database) {
 
 function writes(db: Database) {
   return {
-    insertRun: db.prepare<[RunRow]>(
-      `INSERT INTO runs (id, state, asked_by, nodes, conditions, keep_output, asynchronous, started_at, ended_at,
-         wait_until, counts)
-       VALUES (@id, @state, @askedBy, @nodes, @conditions, @keepOutput, @asynchronous, @startedAtMs, @endedAtMs,
-         @waitUntilMs, @counts)
-       ON CONFLICT (id) DO NOTHING`
-    ),
+    insertRun: db.prepare<[RunRow]>(`${insertInto('runs', RUN_COLUMNS)} ON CONFLICT (id) DO NOTHING`),
     endRun: db.prepare<[string, number, string, string]>(
       'UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?'
     ),
@@ -30,12 +25,7 @@ function writes(db: Database) {
 
 function nodeWrites(db: Database) {
   return {
-    insertNode: db.prepare<[NodeWrite]>(
-      `INSERT INTO run_nodes (run_id, node, via, reached, outcome, exit_code, started_at, duration_ms, message,
-         unreached_from, unreached_to, unreached_reason)
-       VALUES (@runId, @node, @via, @reached, @outcome, @exitCode, @startedAtMs, @durationMs, @message,
-         @unreachedFrom, @unreachedTo, @unreachedReason)`
-    ),
+    insertNode: db.prepare<[NodeWrite]>(insertInto('run_nodes', { runId: 'run_id', ...NODE_COLUMNS })),
     updateNode: db.prepare<[NodeWrite]>(
       `UPDATE run_nodes SET outcome = @outcome, reached = coalesce(@reached, reached), exit_code = @exitCode,
          started_at = coalesce(@startedAtMs, started_at), duration_ms = @durationMs, message = @message,
@@ -61,8 +51,10 @@ function nodeWrites(db: Database) {
 
 function runReads(db: Database) {
   return {
-    find: db.prepare<[string], RunRow>(`SELECT ${RUN_COLUMNS} FROM runs WHERE id = ?`),
-    page: db.prepare<[string, number], RunRow>(`SELECT ${RUN_COLUMNS} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?`),
+    find: db.prepare<[string], RunRow>(`SELECT ${selectList(RUN_COLUMNS)} FROM runs WHERE id = ?`),
+    page: db.prepare<[string, number], RunRow>(
+      `SELECT ${selectList(RUN_COLUMNS)} FROM runs WHERE id < ? ORDER BY id DESC LIMIT ?`
+    ),
     unfinished: db.prepare<[], string>("SELECT id FROM runs WHERE state = 'running' ORDER BY id").pluck(),
     expired: db
       .prepare<[number, string, number, number], string>(
@@ -76,7 +68,7 @@ function runReads(db: Database) {
 function nodeReads(db: Database) {
   return {
     nodes: db.prepare<[string, string, number], RunNodeRow>(
-      `SELECT ${NODE_COLUMNS} FROM run_nodes WHERE run_id = ? AND node > ? ORDER BY node LIMIT ?`
+      `SELECT ${selectList(NODE_COLUMNS)} FROM run_nodes WHERE run_id = ? AND node > ? ORDER BY node LIMIT ?`
     ),
     waitingNodes: db.prepare<[string], { readonly node: string; readonly via: string | null }>(
       `SELECT node, via FROM run_nodes

@@ -1,0 +1,15 @@
+/** The columns of a table: the name in a row to the name in the table. One list for all statements of the table. */
+export type Columns<Row> = { readonly [Name in keyof Row]: string }
+
+/** `a, asked_by AS askedBy`: what a SELECT names, so that it gives rows. */
+export function selectList<Row>(columns: Columns<Row>): string {
+  return Object.entries<string>(columns)
+    .map(([name, column]) => (name === column ? column : `${column} AS ${name}`))
+    .join(', ')
+}
+
+/** `INSERT INTO table (a, asked_by) VALUES (@a, @askedBy)`, to be run with a row. */
+export function insertInto<Row>(table: string, columns: Columns<Row>): string {
+  const names = Object.keys(columns).map(name => `@${name}`)
+  return `INSERT INTO ${table} (${Object.values<string>(columns).join(', ')}) VALUES (${names.join(', ')})`
+}
