@@ -60,7 +60,10 @@ const CALLS = {
     ['POST', `/runs/${NO_RUN}/cancel`, 404]
   ],
   trace: [['GET', '/trace/node-a1', 200]],
-  tree: [['GET', '/v1/tree', 200]],
+  tree: [
+    ['GET', '/v1/tree', 200],
+    ['GET', '/v1/revocations', /general\.ca_path/]
+  ],
   outbox: [['GET', '/outbox', 200]],
   administration: [
     ['POST', '/outbox/retry', 200],
@@ -89,7 +92,10 @@ const CALLS = {
     ['GET', '/v1/system/metrics', 200],
     ['GET', '/openapi.json', 200]
   ],
-  policyServer: [['POST', '/v1/tree/changed', /tree\.source is not "policy-server"/]]
+  policyServer: [
+    ['POST', '/v1/tree/changed', /tree\.source is not "policy-server"/],
+    ['POST', '/v1/revocations', 400]
+  ]
 } as const satisfies Readonly<Record<string, readonly Call[]>>
 
 type Group = keyof typeof CALLS

@@ -1,17 +1,22 @@
-import type { Revocations } from '../../src/hops/revocations.js'
 import { RevocationBook } from '../../src/membership/revocation-book.js'
 import { formatList } from '../../src/membership/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 import { silentLogger } from '../../src/values/logger.js'
 
 /** A list of revoked certificates that grows. @param file where it is kept */
-export async function makeRevocations(
-  file: string
-): Promise<{ revocations: Revocations & RevocationBook; revoke(id: string, fingerprint: string): Promise<void> }> {
+export async function makeRevocations(file: string): Promise<{
+  readonly revocations: RevocationBook
+  revoke(id: string, fingerprint: string): Promise<void>
+  /** A book of another machine of that tree. */
+  another(at: string): RevocationBook
+}> {
   const authority = openAuthority(await makeAuthority('Test CA', Date.now()))
-  const book = new RevocationBook({ file, ca: async () => authority.certificate, logger: silentLogger })
+  const another = (at: string) =>
+    new RevocationBook({ file: at, ca: async () => authority.certificate, logger: silentLogger })
+  const book = another(file)
   return {
     revocations: book,
+    another,
     revoke: async (id, fingerprint) => {
       const entries = [...book.list.entries, { id, fingerprint, untilMs: 1 }]
       entries.sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))

@@ -68,5 +68,8 @@ export const revocationNoticeRoutes: Routes<RevocationOptions> = async (app, { s
 
 function bookIn({ revocations }: RevocationOptions['services']): RevocationBook {
   if (revocations !== undefined) return revocations
-  throw new RelayError('DISABLED', 'certificates are not judged by a CA of the tree here')
+  throw new RelayError(
+    'DISABLED',
+    'certificates are not judged by the CA of a tree here, which general.peer_authentication = "cert_validation" and general.ca_path would set'
+  )
 }

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { TREELINE } from '../../src/hops/dialect.js'
+import type { HopOutcome } from '../../src/hops/hop.js'
+import { askForRevocations } from '../../src/membership/member/revocation-inquiry.js'
+import { MAX_LIST_LENGTH } from '../../src/membership/revocation-list.js'
+import { silentLogger } from '../../src/values/logger.js'
+import { makeRevocations } from '../support/revocations.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+test('a list that the policy server has is taken; whatever else it answers changes nothing', async t => {
+  const folder = await temporaryFolder(t)
+  const above = await makeRevocations(join(folder, 'above'))
+  await above.revoke('rel-2', 'ab'.repeat(32))
+  const { text } = above.revocations
+  const own = above.another(join(folder, 'own'))
+  const asked: string[] = []
+  const ask = (answer: HopOutcome) =>
+    askForRevocations(
+      {
+        up: () => ({
+          id: 'above',
+          dialect: TREELINE,
+          request: async ({ headers }) => {
+            asked.push(headers['if-none-match'] ?? '')
+            return answer
+          }
+        })
+      },
+      own,
+      silentLogger,
+      new AbortController().signal
+    )
+  const answered = (body: Readable, status = 200): HopOutcome => ({ kind: 'answered', status, headers: {}, body })
+  const broken = new Readable({
+    read() {
+      this.push(text.slice(0, 80))
+      this.destroy(new Error('lost'))
+    }
+  })
+  for (const answer of [
+    answered(Readable.from([]), 204),
+    answered(Readable.from([]), 304),
+    answered(Readable.from([Buffer.from(text.replace('rel-2', 'rel-3'))])),
+    answered(Readable.from([Buffer.alloc(MAX_LIST_LENGTH + 10, 'x')])),
+    answered(broken),
+    { kind: 'refused', status: 404, headers: {}, body: Readable.from([]) },
+    { kind: 'unreachable', reason: 'away', sent: false }
+  ] as const) {
+    assert.equal(await ask(answer), false)
+  }
+  assert.equal(own.text, '')
+  assert.equal(await ask(answered(Readable.from([Buffer.from(text)]))), true)
+  assert.equal(own.text, text)
+  assert.equal(await ask(answered(Readable.from([]), 304)), false)
+  assert.deepEqual([asked[0], asked.at(-1)], ['"0"', '"1"'])
+})
