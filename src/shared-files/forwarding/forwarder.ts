@@ -58,7 +58,7 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
       }
       const shipment = {
         record,
-        bytes: bytes.inMemory ?? bytes.file.path,
+        bytes: bytes.inMemory ?? (() => bytes.file.read()),
         passed: parsePassed(how.passed),
         requestId: how.requestId,
         keyHash: how.keyHash

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Hop, HopOutcome } from '../../hops/hop.js'
 import { countStreamed } from '../../process/buffer-collection.js'
@@ -26,8 +26,8 @@ const READ_BYTES = 128 * 1024
 /** A file, and what goes with it to the next relay. */
 export interface Shipment {
   readonly record: FileRecord
-  /** The bytes, or the path of a file that has them. */
-  readonly bytes: Buffer | string
+  /** The bytes, or what opens a file that has them. */
+  readonly bytes: Buffer | (() => Promise<FileHandle>)
   /** Relays passed, this one included. */
   readonly passed: readonly string[]
   readonly requestId: string
@@ -81,13 +81,14 @@ export async function transfer(
 /** The body as it is sent: metadata, an empty line, the file. */
 function bodyOf({ record, bytes }: Shipment): Buffer | Readable {
   const head = Buffer.from(`${record.metadata}\n`)
-  if (typeof bytes !== 'string') return Buffer.concat([head, bytes])
+  if (typeof bytes !== 'function') return Buffer.concat([head, bytes])
   return Readable.from(withHead(head, bytes), { objectMode: false, highWaterMark: READ_BYTES })
 }
 
-async function* withHead(head: Buffer, path: string): AsyncGenerator<Buffer> {
+async function* withHead(head: Buffer, open: () => Promise<FileHandle>): AsyncGenerator<Buffer> {
   yield head
-  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES })) {
+  const file = await open()
+  for await (const chunk of file.createReadStream({ highWaterMark: READ_BYTES })) {
     countStreamed(chunk.length)
     yield chunk
   }

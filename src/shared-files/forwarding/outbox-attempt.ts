@@ -73,7 +73,7 @@ export function createOutboxAttempt(
   function shipmentOf(row: OutboxRow) {
     return {
       record: row,
-      bytes: row.sizeBytes === 0 ? Buffer.alloc(0) : outbox.pathOf(row.id),
+      bytes: row.sizeBytes === 0 ? Buffer.alloc(0) : () => outbox.open(row.id),
       passed: [...parsePassed(row.passed), parts.selfId],
       requestId: row.requestId,
       keyHash: row.keyHash

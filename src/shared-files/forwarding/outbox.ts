@@ -1,4 +1,5 @@
-import { stat, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
 import type { Commit } from '../../storage/group-commit.js'
@@ -14,6 +15,7 @@ import { type PlaceableFile, writeIncoming } from '../keeping/spool-file.js'
 import { isMissing } from '../keeping/storage-errors.js'
 import type { OutboxEntry } from '../types.js'
 
+const { O_NOFOLLOW, O_RDONLY } = constants
 const MAX_LISTED = 10_000
 
 /** How a file came here, for those who get it next. */
@@ -62,7 +64,8 @@ export interface Outbox {
    * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
    */
   hasFile(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<boolean>
-  pathOf(id: string): string
+  /** The bytes of an entry, to be closed. */
+  open(id: string): Promise<FileHandle>
 }
 
 export function createOutbox({ layout, folders, store, commit, syncFolder, lock, quota, now }: OutboxParts): Outbox {
@@ -122,9 +125,12 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
       }
     },
     async hasFile({ id }) {
-      if (await isThere(join(layout.outbox, id))) return true
-      folders.check()
-      return false
+      const there = folders.enter(layout.outbox, at => stat(join(at, id)))
+      const found = await there.catch(error => {
+        if (!isMissing(error)) throw error
+      })
+      if (found === undefined) folders.check()
+      return found !== undefined
     },
     list: () => store.list(MAX_LISTED).map(toEntry),
     of: nodeId => ({
@@ -132,18 +138,8 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
       pending: store.countOf(nodeId, 'pending'),
       failed: store.countOf(nodeId, 'failed')
     }),
-    pathOf: id => join(layout.outbox, id)
+    open: id => folders.enter(layout.outbox, at => open(join(at, id), O_RDONLY | O_NOFOLLOW))
   }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    error => {
-      if (isMissing(error)) return false
-      throw error
-    }
-  )
 }
 
 function newRow(

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
+import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { FileLayout } from './file-layout.js'
@@ -15,7 +16,7 @@ const renameFile = promisify(rename)
 const removeFile = promisify(unlink)
 const linkFile = promisify(link)
 
-const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
+const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 const FILE_MODE = 0o640
 
 /** The kernel is told to begin writing each time this much has come, so that the last sync finds little left to do. */
@@ -30,8 +31,6 @@ export function createSpoolNames(): () => string {
 
 /** A file in `.incoming~`, from its first byte until it is moved to where it belongs, or discarded. */
 export class IncomingFile {
-  /** To read it again. */
-  readonly path: string
   readonly #incoming: string
   #fd: number | undefined
   #writtenBytes = 0
@@ -49,7 +48,6 @@ export class IncomingFile {
     isKept: boolean
   ) {
     this.#incoming = incoming
-    this.path = join(incoming, name)
     this.#earlySyncAtBytes = isKept ? EARLY_SYNC_BYTES : Number.POSITIVE_INFINITY
   }
 
@@ -68,6 +66,11 @@ export class IncomingFile {
     if (this.#earlySyncError !== undefined) throw this.#earlySyncError
     await syncFile(this.#fd)
     this.#close()
+  }
+
+  /** To read it again, while it is here. To be closed. */
+  read(): Promise<FileHandle> {
+    return this.folders.enter(this.#incoming, at => openHandle(join(at, this.name), O_RDONLY | O_NOFOLLOW))
   }
 
   /** Makes this a further name of a file that is on disk already, durably. @param path in a folder that was entered */
