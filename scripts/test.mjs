@@ -37,12 +37,7 @@ process.exitCode = await runTests(entriesFor(files), availableParallelism() + 1)
 
 /** node 20 expands no patterns, and given a folder finds no TypeScript. */
 function testFiles() {
-  return readdirSync(join(root, 'test'), { withFileTypes: true })
-    .flatMap(entry =>
-      entry.isDirectory()
-        ? readdirSync(join(root, 'test', entry.name)).map(name => join(entry.name, name))
-        : [entry.name]
-    )
+  return readdirSync(join(root, 'test'), { recursive: true })
     .filter(name => name.endsWith('.test.ts'))
     .map(name => `test/${name}`)
     .sort()

@@ -13,6 +13,7 @@ import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
+import { createFileRepository } from '../storage/sqlite/file-repository.js'
 import { createNeighbourRepository } from '../storage/sqlite/neighbour-repository.js'
 import { createRunRepository } from '../storage/sqlite/run-repository.js'
 import type { Tree } from '../tree/tree-service.js'
@@ -162,6 +163,8 @@ function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: 
     sharedFiles: createSharedFiles({
       ...common,
       config: config.sharedFiles,
+      fileRepository: createFileRepository(db),
+      storagePath: config.storage.path,
       pace: paceLimits(config.limits),
       maxUploads: config.limits.maxUploads,
       takesLinks: config.links.accept,

@@ -1,5 +1,4 @@
 import type { Hop, Neighbours } from '../hops/hop.js'
-import type { SharedFileRow, SharedFileStore } from '../storage/shared-file-store.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
 import { asDiskFailure } from '../values/failures/disk-failure.js'
@@ -11,6 +10,8 @@ import { readStart } from './forwarding/hop-transfer.js'
 import { checkNotBack, nextStep } from './forwarding/next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
 import { type FileLayout, folderOf, keyName, pathOf } from './keeping/file-layout.js'
+import type { StoredFile } from './keeping/file-record.js'
+import type { FileRepository } from './keeping/file-repository.js'
 import type { KeyLock } from './keeping/key-lock.js'
 import type { OwnFolders } from './keeping/own-folders.js'
 import { isMissing } from './keeping/storage-errors.js'
@@ -24,7 +25,7 @@ export interface GetParts {
   readonly lookAgain: (key: FileKey) => Promise<boolean>
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  readonly store: SharedFileStore
+  readonly files: FileRepository
   readonly lock: KeyLock
   readonly now: () => number
 }
@@ -36,19 +37,19 @@ const PASSED_ON = ['range', 'if-match', 'if-none-match', 'if-range'] as const
 const RANGE_NOT_SATISFIABLE = 416
 
 export function createGet(parts: GetParts) {
-  const { topology, store, now } = parts
+  const { topology, files, now } = parts
 
-  /** While a newer copy is being put in place, the row is ahead of the file. */
-  async function findKept(key: FileKey): Promise<SharedFileRow | undefined> {
+  /** While a newer copy is being put in place, the record is ahead of the file. */
+  async function findKept(key: FileKey): Promise<StoredFile | undefined> {
     if (parts.lock.isHeld(keyName(key))) (await parts.lock.acquire(keyName(key)))()
-    const row = store.find(key)
-    return row !== undefined && row.expiresAtMs > now() ? row : undefined
+    const kept = await files.find(key)
+    return kept !== undefined && kept.expiresAtMs > now() ? kept : undefined
   }
 
   /** That it leads elsewhere is told; that it is gone is found when the file is opened. */
-  async function checkFolder(row: SharedFileRow): Promise<void> {
+  async function checkFolder(kept: StoredFile): Promise<void> {
     await parts.folders
-      .enter(folderOf(parts.layout, row), async () => undefined)
+      .enter(folderOf(parts.layout, kept), async () => undefined)
       .catch(error => {
         if (!isMissing(error)) throw asDiskFailure(error, [{ setting: 'shared_files.path', path: parts.layout.root }])
       })
@@ -96,14 +97,14 @@ export function createGet(parts: GetParts) {
     }
     const mayBeKept = step.kind === 'here' || isKeptOnBehalf(step, parts.neighbours)
     const found = mayBeKept ? await findKept(key) : undefined
-    const row = step.kind === 'here' || found?.via === relaysOnTheWay(key.target, topology()) ? found : undefined
-    checkMayRead(key.target, origin.caller, step.kind === 'here' || row !== undefined, topology())
-    if (row !== undefined) {
-      await checkFolder(row)
-      const isCurrent = () => isSame(row, store.find(key))
-      const folder = folderOf(parts.layout, row)
-      const within: FoundFile['within'] = work => parts.folders.enter(folder, at => work(`${at}/${row.fileId}`))
-      return { ...keptFile(parts.layout, row), within, isCurrent, lookAgain: () => parts.lookAgain(row) }
+    const kept = step.kind === 'here' || found?.via === relaysOnTheWay(key.target, topology()) ? found : undefined
+    checkMayRead(key.target, origin.caller, step.kind === 'here' || kept !== undefined, topology())
+    if (kept !== undefined) {
+      await checkFolder(kept)
+      const isCurrent = async () => isSame(kept, await files.find(key))
+      const folder = folderOf(parts.layout, kept)
+      const within: FoundFile['within'] = work => parts.folders.enter(folder, at => work(`${at}/${kept.fileId}`))
+      return { ...keptFile(parts.layout, kept), within, isCurrent, lookAgain: () => parts.lookAgain(kept) }
     }
     if (step.kind === 'here') throw notFound(key)
     checkNotBack(step, origin, key.target)
@@ -111,15 +112,15 @@ export function createGet(parts: GetParts) {
   }
 }
 
-export function keptFile(layout: FileLayout, row: SharedFileRow): KeptFile {
-  const { sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata } = row
-  return { kind: 'kept', path: pathOf(layout, row), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
+export function keptFile(layout: FileLayout, kept: StoredFile): KeptFile {
+  const { sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata } = kept
+  return { kind: 'kept', path: pathOf(layout, kept), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
 }
 
 /** A version is told by its `spool` as well; that it was settled meanwhile, and has none any more, changes no byte. */
-function isSame(row: SharedFileRow, after: SharedFileRow | undefined): boolean {
-  if (after === undefined || after.hash !== row.hash || after.storedAtMs !== row.storedAtMs) return false
-  return after.spool === row.spool || after.spool === null
+function isSame(kept: StoredFile, after: StoredFile | undefined): boolean {
+  if (after === undefined || after.hash !== kept.hash || after.storedAtMs !== kept.storedAtMs) return false
+  return after.spool === kept.spool || after.spool === undefined
 }
 
 function notFound(key: FileKey): RelayError {

@@ -1,5 +1,4 @@
 import type { Hop, Neighbours } from '../hops/hop.js'
-import type { SharedFileStore } from '../storage/shared-file-store.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
 import { HopRefusedError } from '../values/failures/relay-error.js'
@@ -9,17 +8,18 @@ import { formatPassed, passOn } from '../values/passed-relays.js'
 import type { HopHealth } from './forwarding/circuit-breaker.js'
 import { readStart } from './forwarding/hop-transfer.js'
 import type { HandedDown } from './forwarding/legacy-loop-guard.js'
-import { checkNotBack, nextStep } from './forwarding/next-step.js'
+import { checkNotBack, type NextStep, nextStep } from './forwarding/next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
 import type { Outbox } from './forwarding/outbox.js'
 import { keyName } from './keeping/file-layout.js'
+import type { FileHash, FileRepository } from './keeping/file-repository.js'
 import type { HeadCache } from './keeping/head-cache.js'
 
 export interface HeadParts {
   readonly selfId: string
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  readonly store: SharedFileStore
+  readonly files: FileRepository
   readonly cache: HeadCache
   readonly outbox: Outbox
   readonly health: HopHealth
@@ -28,22 +28,32 @@ export interface HeadParts {
   readonly now: () => number
 }
 
+type Elsewhere = Exclude<NextStep, { readonly kind: 'here' }>
+
 /** Where files of this relay's own nodes lie: no relay is between. */
 const HERE = ''
 
-/** Whether a file is here. The hottest path of all: no allocation but the name, and mostly no SQL. */
-function createKeptLookup({ store, cache, now }: Pick<HeadParts, 'store' | 'cache' | 'now'>) {
-  return (key: FileKey, hash: string, via: string): boolean => {
+/**
+ * Whether a file is here. The hottest path of all: no allocation but the name, and mostly no question to the repository;
+ * then the answer is synchronous.
+ */
+function createKeptLookup({ files, cache, now }: Pick<HeadParts, 'files' | 'cache' | 'now'>) {
+  function isThis(file: FileHash, hash: string, via: string): boolean {
+    return file.via === via && (file.hash === hash || file.hash === hash.toLowerCase()) && file.expiresAtMs > now()
+  }
+
+  async function lookUp(name: string, key: FileKey, hash: string, via: string): Promise<boolean> {
+    const file = await cache.lookUp(name, () => files.findHash(key))
+    return file !== undefined && isThis(file, hash, via)
+  }
+
+  return (key: FileKey, hash: string, via: string): boolean | Promise<boolean> => {
     if (hash === '') return false
     const name = keyName(key)
-    let file = cache.get(name)
-    if (file === undefined) {
-      checkFileKey(key)
-      file = store.findHash(key)
-      if (file === undefined) return false
-      cache.set(name, file)
-    }
-    return file.via === via && (file.hash === hash || file.hash === hash.toLowerCase()) && file.expiresAtMs > now()
+    const file = cache.get(name)
+    if (file !== undefined) return isThis(file, hash, via)
+    checkFileKey(key)
+    return lookUp(name, key, hash, via)
   }
 }
 
@@ -71,6 +81,16 @@ export function createHead(parts: HeadParts) {
     throw new HopRefusedError(hop.id, outcome.status, `${hop.id} answered ${outcome.status}`)
   }
 
+  /** Of a file for below or above: where it is on its way, or whether the next relay has it. */
+  async function lookElsewhere(step: Elsewhere, key: FileKey, hash: string, origin: Origin, passed: string[]) {
+    const waiting = outbox.pending(key)
+    if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
+    const isOnBehalf = isKeptOnBehalf(step, parts.neighbours)
+    if (isOnBehalf && (await isKept(key, hash, relaysOnTheWay(key.target, topology())))) return true
+    if (handedDown.isBack('HEAD', key, hash, origin.caller)) return false
+    return handedDown.during('HEAD', step.hop, key, hash, () => ask(step.hop, key, hash, origin, passed))
+  }
+
   return (key: FileKey, hash: string, origin: Origin): boolean | Promise<boolean> => {
     const isHere = topology().route(key.target).kind === 'here'
     if (isHere && origin.passed.length === 0) {
@@ -83,10 +103,6 @@ export function createHead(parts: HeadParts) {
     if (step.kind === 'here') return isKept(key, hash, HERE)
     checkNotBack(step, origin, key.target)
     if (hash === '') return false
-    const waiting = outbox.pending(key)
-    if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
-    if (isKeptOnBehalf(step, parts.neighbours) && isKept(key, hash, relaysOnTheWay(key.target, topology()))) return true
-    if (handedDown.isBack('HEAD', key, hash, origin.caller)) return false
-    return handedDown.during('HEAD', step.hop, key, hash, () => ask(step.hop, key, hash, origin, passed))
+    return lookElsewhere(step, key, hash, origin, passed)
   }
 }

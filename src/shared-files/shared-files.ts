@@ -1,7 +1,5 @@
-import { dirname } from 'node:path'
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
-import { createAcceptanceStore } from '../storage/acceptance-store.js'
 import type { Database } from '../storage/database.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import { RelayError } from '../values/failures/relay-error.js'
@@ -10,6 +8,7 @@ import type { Logger } from '../values/logger.js'
 import { createForwarding } from './forwarding/forwarding.js'
 import { createGet } from './get.js'
 import { createHead } from './head.js'
+import type { FileRepository } from './keeping/file-repository.js'
 import { createKeeping } from './keeping/keeping.js'
 import { createList } from './list.js'
 import type { SharedFilesObserver } from './observer.js'
@@ -28,8 +27,10 @@ export interface SharedFilesOptions {
   readonly selfId: string
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  /** The `state` database. This process alone writes its rows of shared files. */
+  readonly fileRepository: FileRepository
   readonly db: Database
+  /** The folder of the setting `storage.path`, to be named where its disk is full or broken. */
+  readonly storagePath: string
   readonly logger: Logger
   /** Whether relays below may hold links to this one. @default true */
   readonly takesLinks?: boolean
@@ -48,22 +49,21 @@ export interface SharedFilesOptions {
 
 /** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
-  const { config, selfId, topology, neighbours, db, logger } = options
+  const { config, selfId, topology, neighbours, fileRepository: files, db, logger } = options
   const { now = Date.now, random = Math.random, observer = {} } = options
   const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
-  const keeping = createKeeping({ config, db, logger, now, onStored })
-  const { layout, folders, store, commit, lock, cache, quota, placement, settler, nextSpoolName } = keeping
+  const keeping = createKeeping({ config, files, logger, now, onStored })
+  const { layout, folders, lock, cache, quota, placement, settler, nextSpoolName } = keeping
   const lost = createLostCounter(layout, quota, logger)
   const monotonicNow = options.monotonicNow ?? (() => performance.now())
   const way = { selfId, topology, neighbours, now, logger, observer }
   const forwarding = createForwarding(keeping, { ...way, db, takesLinks, monotonicNow, random })
   const { outboxStore, outbox, health, handedDown, worker, forwarder } = forwarding
-  const acceptances = createAcceptanceStore(db)
   const acceptance = new AcceptanceClock({
     now,
-    markMs: acceptances.before(),
-    writeMark: ms => commit(() => acceptances.setBefore(ms))
+    readMark: () => files.acceptanceMark(),
+    writeMark: ms => files.raiseAcceptanceMark(ms)
   })
   const stopping = new AbortController()
   const underWay = new Set<Promise<unknown>>()
@@ -72,7 +72,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const put = createPut({
     ...way,
     folders: [
-      { setting: 'storage.path', path: dirname(db.name) },
+      { setting: 'storage.path', path: options.storagePath },
       { setting: 'shared_files.path', path: config.path }
     ],
     rules: config,
@@ -80,7 +80,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     maxUploads,
     layout,
     ownFolders: folders,
-    files: store,
+    files,
     outboxStore,
     outbox,
     placement,
@@ -91,9 +91,9 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     nextSpoolName,
     acceptance
   })
-  const head = createHead({ ...way, store, cache, outbox, health, handedDown, wakeOutbox: worker.pump })
-  const purgeParts = { layout, folders, store, outboxStore, outbox, commit, lock, cache, quota, now, logger }
-  const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), store, lock })
+  const head = createHead({ ...way, files, cache, outbox, health, handedDown, wakeOutbox: worker.pump })
+  const purgeParts = { layout, folders, files, outboxStore, outbox, lock, cache, quota, now, logger }
+  const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), files, lock })
   const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: worker.pump })
 
   /** Remembers what has to end before the relay may stop. */
@@ -121,7 +121,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     },
     head,
     get,
-    list: createList({ layout, topology, store, now }),
+    list: createList({ layout, topology, files, now }),
     hopIsBack(hop) {
       worker.hopIsBack(hop)
       if (!stopping.signal.aborted) void track(handOver(hop))
@@ -142,8 +142,8 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
         return track(outbox.drop(id))
       }
     },
-    status() {
-      const kept = store.totals()
+    async status() {
+      const kept = await files.totals()
       return {
         files: kept.count,
         bytes: kept.bytes,
@@ -160,7 +160,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       return purging
     },
     async recover() {
-      await recoverSharedFiles({ layout, folders, files: store, outbox: outboxStore, placement, quota, lost, logger })
+      await recoverSharedFiles({ layout, folders, files, outbox: outboxStore, placement, quota, lost, logger })
       await upkeep.lookAtFirst()
     },
     start() {

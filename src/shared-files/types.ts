@@ -52,10 +52,10 @@ export interface FoundFile extends KeptFile {
   /** Opens it, or looks at it, by the path that `work` is given: nobody can make that one lead elsewhere meanwhile. */
   within<T>(work: (path: string) => Promise<T>): Promise<T>
   /**
-   * Whether it is still this version that is kept. The row changes before the file does: what was opened at `path` before
+   * Whether it is still this version that is kept. The record changes before the file does: what was opened at `path` before
    * this was asked is described by the other members, if so.
    */
-  isCurrent(): boolean
+  isCurrent(): Promise<boolean>
   /**
    * For when it cannot be opened, or is not a file of its size: looks at it once more, and forgets it unless it is as it
    * was kept, or another version. @returns whether it is as it was kept; else it is to be looked up again
@@ -113,7 +113,7 @@ export interface SharedFiles {
    * What is kept here for a node, 1,000 at most, from whichever source; `fileId` undefined: under any name.
    * @throws {RelayError} FORBIDDEN for callers that may not read that node's files
    */
-  list(target: string, fileId: string | undefined, origin: Origin): (KeptFile & { readonly key: FileKey })[]
+  list(target: string, fileId: string | undefined, origin: Origin): Promise<(KeptFile & { readonly key: FileKey })[]>
 
   /** A link with this neighbour (or POLICY_SERVER) has opened: what waits for it in the outbox goes now. */
   hopIsBack(hop: string): void
@@ -132,7 +132,7 @@ export interface SharedFiles {
     drop(id: string): Promise<boolean>
   }
 
-  status(): SharedFilesStatus
+  status(): Promise<SharedFilesStatus>
 
   /** Files without a record, which the operator has to look at. */
   lost(): LostFiles
@@ -143,7 +143,7 @@ export interface SharedFiles {
   /** Finishes or undoes what a crash left. To be awaited before the first request is taken. */
   recover(): Promise<void>
 
-  /** Compares folder and rows (adopting an existing relay's files), then starts the outbox. Runs beside requests. */
+  /** Compares folder and records (adopting an existing relay's files), then starts the outbox. Runs beside requests. */
   start(): void
 
   /** Ends retries and waits for what is under way. */

@@ -1,6 +1,11 @@
 import type { FileKey } from '../values/ids.js'
 import type { Database } from './database.js'
-import type { Totals } from './shared-file-store.js'
+
+/** How many entries there are, and the size of their files in all. */
+interface Totals {
+  readonly count: number
+  readonly bytes: number
+}
 
 /** A file that waits for its next hop, as SQLite has it. Times are ms since 1970. */
 export interface OutboxRow extends FileKey {

@@ -17,7 +17,7 @@ import { type TestContext, test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
 import type { FoundFile } from '../../src/shared-files/types.js'
-import { createSharedFileStore } from '../../src/storage/shared-file-store.js'
+import { createFileRepository } from '../../src/storage/sqlite/file-repository.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { eventually } from '../support/eventually.js'
 import { makeRelayParts } from '../support/relay-parts.js'
@@ -158,8 +158,8 @@ test('a file that never holds still is refused, with a time after which to try a
 test('it is asked once the file is open: what takes its place afterwards does not go out', async t => {
   const { read } = await startReading(t, () => async found => ({
     ...found,
-    isCurrent: () => {
-      const isCurrent = found.isCurrent()
+    isCurrent: async () => {
+      const isCurrent = await found.isCurrent()
       writeFileSync(`${found.path}.next`, SECOND.content)
       renameSync(`${found.path}.next`, found.path)
       return isCurrent
@@ -188,15 +188,15 @@ test('that a file reached the disk meanwhile does not make it another version', 
   let lookUps = 0
   const { relay, read } = await startReading(t, () => async found => {
     lookUps += 1
-    createSharedFileStore(relay.db).settle('a name')
+    await createFileRepository(relay.db).settle(['a name'])
     return found
   })
-  const store = createSharedFileStore(relay.db)
-  const row = store.find(FIRST.key)
-  assert.ok(row !== undefined)
-  store.put({ ...row, spool: 'a name' })
+  const repository = createFileRepository(relay.db)
+  const kept = await repository.find(FIRST.key)
+  assert.ok(kept !== undefined)
+  assert.equal(await repository.keep({ ...kept, spool: 'a name' }, { replacing: kept }), 'kept')
   await checkIsWhole(await read(), FIRST)
-  assert.equal(store.find(FIRST.key)?.spool, null)
+  assert.equal((await repository.find(FIRST.key))?.spool, undefined)
   assert.equal(lookUps, 1)
 })
 
@@ -219,7 +219,8 @@ test('a file that is gone or damaged on the disk: 404, and it can be shared agai
       damage(path)
       assert.equal((await read(headers)).status, 404, name)
       assert.equal(await relay.head(FIRST), false, name)
-      assert.deepEqual([relay.files.status().files, relay.files.status().bytes], [0, 0])
+      const { files, bytes } = await relay.files.status()
+      assert.deepEqual([files, bytes], [0, 0])
       rmSync(path, { recursive: true, force: true })
       assert.equal(await relay.put(FIRST), 'stored', name)
       await checkIsWhole(await read(), FIRST)

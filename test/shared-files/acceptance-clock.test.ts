@@ -10,7 +10,7 @@ function setUp(nowMs = 0) {
   const start = () =>
     new AcceptanceClock({
       now: () => clock.nowMs,
-      markMs: clock.markMs,
+      readMark: async () => clock.markMs,
       writeMark: async ms => {
         clock.writes += 1
         clock.markMs = ms

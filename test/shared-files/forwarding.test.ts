@@ -69,7 +69,7 @@ test('a refusal is passed on with its status', async t => {
     relay.put(sign('nobody/n2/f', 'x')),
     (error: unknown) => error instanceof HopRefusedError && error.status === 404 && error.message.includes('nobody')
   )
-  assert.equal(relay.files.status().outboxPending, 0)
+  assert.equal((await relay.files.status()).outboxPending, 0)
 })
 
 test('a file is not sent back to the relay that sent it', async t => {

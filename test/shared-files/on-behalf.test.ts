@@ -67,8 +67,13 @@ const content = (relay: Pick<TestRelay, 'folder'>, path: string) => readFileSync
 const isThere = (relay: Pick<TestRelay, 'folder'>, path: string) =>
   existsSync(shared(relay, path)) || existsSync(`${shared(relay, path)}.metadata`)
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await breathe()
+async function countOf(relay: TestRelay): Promise<number[]> {
+  const { files, bytes } = await relay.files.status()
+  return [files, bytes]
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await breathe()
 }
 
 test('what is kept for an existing relay lies where its agent fetches it, and for one below that within', async t => {
@@ -88,20 +93,20 @@ test('what is kept for an existing relay lies where its agent fetches it, and fo
     assert.ok(got.kind === 'kept' && readFileSync(got.path).equals(file.content))
   }
   assert.deepEqual(readdirSync(shared(relay)).sort(), ['.incoming~', '.outbox~', 'old'])
-  assert.equal(relay.files.status().bytes, 7)
+  assert.equal((await relay.files.status()).bytes, 7)
   await assert.rejects(relay.put(sign('n2/n1/more', Buffer.alloc(3_000))), { code: 'STORAGE_FULL' }, 'it counts')
   relay.clock.nowMs += 60_000
   assert.equal(await relay.head(far), false)
   assert.equal(await relay.files.purgeExpired(SIGNAL), 2)
   for (const path of [AT_OLD, AT_DEEP]) assert.equal(isThere(relay, path), false)
-  assert.equal(relay.files.status().bytes, 0)
+  assert.equal((await relay.files.status()).bytes, 0)
 })
 
 test('it counts for its source and in all: replaced, in another place, after a restart, found again, and purged', async t => {
   const config = { maxTotalBytes: 5_000, maxFilesPerSource: 2 }
   const [third, large] = [sign('n2/n1/third', 'third'), sign('n2/o1/large', Buffer.alloc(5_000))]
   const assertCounts = async (relay: TestRelay, bytes: number) => {
-    assert.equal(relay.files.status().bytes, bytes)
+    assert.equal((await relay.files.status()).bytes, bytes)
     await assert.rejects(relay.put(third), /^RelayError: n1 has 2 files here already, .*max_files_per_source/)
     await assert.rejects(relay.put(large), new RegExp(`no room for .*max_total_size is 5000, and ${bytes} are in use`))
   }
@@ -126,7 +131,7 @@ test('it counts for its source and in all: replaced, in another place, after a r
 
   const { relay: last } = await startAbove(t, { config, folder: first.folder })
   last.files.start()
-  await until(() => last.files.status().files === 2)
+  await until(async () => (await last.files.status()).files === 2)
   await assertCounts(last, 9)
   last.clock.nowMs += 3_700_000
   assert.equal(await last.files.purgeExpired(SIGNAL), 2)
@@ -152,7 +157,7 @@ test('it is put in place after a crash, and adopted where its row is lost', asyn
   const { relay: third } = await startAbove(t, { folder: first.folder })
   assert.equal(await third.head(file), false)
   third.files.start()
-  await until(() => third.files.head(file.key, file.hash, originOf()) === true)
+  await until(() => third.head(file))
   third.clock.nowMs += 3_700_000
   assert.equal(await third.files.purgeExpired(SIGNAL), 1)
   assert.equal(isThere(third, AT_DEEP), false)
@@ -170,7 +175,7 @@ test('a newer copy that the relay takes itself leaves no older one for its agent
   relay.clock.nowMs += 1
   assert.equal(await relay.put(second), 'stored')
   assert.equal(isThere(relay, AT_OLD), false)
-  assert.deepEqual([relay.files.status().files, relay.files.status().bytes], [0, 0])
+  assert.deepEqual(await countOf(relay), [0, 0])
 
   old.answer = () => outcome(404, 'unknown node')
   relay.clock.nowMs += 1
@@ -188,7 +193,7 @@ test('a newer copy that the relay takes itself leaves no older one for its agent
   assert.equal(await relay.put(first), 'pending')
   old.answer = () => outcome(200)
   relay.files.outbox.retry()
-  await until(() => relay.files.status().outboxPending === 0)
+  await until(async () => (await relay.files.status()).outboxPending === 0)
   assert.equal(isThere(relay, AT_OLD), false)
 })
 
@@ -202,11 +207,11 @@ test('what an earlier version kept under the path of the target itself is moved 
   const { relay } = await startAbove(t, { folder: first.folder })
   relay.db.exec("UPDATE shared_files SET via = ''")
   relay.files.start()
-  await until(() => relay.files.head(file.key, file.hash, originOf()) === true)
+  await until(() => relay.head(file))
   assert.equal(content(relay, AT_OLD), 'hello')
   await relay.files.stop()
   assert.equal(isThere(relay, 'n2/files/n1/f'), false)
-  assert.equal(relay.files.status().bytes, 5)
+  assert.equal((await relay.files.status()).bytes, 5)
 })
 
 test('a node that moves takes its files along: to another existing relay, and to this one', async t => {
@@ -224,7 +229,7 @@ test('a node that moves takes its files along: to another existing relay, and to
     assert.equal(content(relay, path), 'hello')
     assert.equal(isThere(relay, before), false)
   }
-  assert.deepEqual([relay.files.status().files, relay.files.status().bytes], [1, 5])
+  assert.deepEqual(await countOf(relay), [1, 5])
 })
 
 test('of two copies, one at a place that the file has left, the newer one stays', async t => {
@@ -267,11 +272,11 @@ test('a relay of ours that does not recognize this one: the file is kept for it,
     return outcome(200, '', { [RELAY_HEADER]: '1' })
   }
   relay.files.hopIsBack('old')
-  await until(() => received.length === 1 && relay.files.status().outboxPending === 0)
+  await until(async () => received.length === 1 && (await relay.files.status()).outboxPending === 0)
   assert.deepEqual(received, ['hello'])
-  assert.deepEqual([isThere(relay, AT_OLD), relay.files.status().bytes], [false, 0])
+  assert.deepEqual([isThere(relay, AT_OLD), (await relay.files.status()).bytes], [false, 0])
   assert.equal(await relay.put(next), 'stored')
-  assert.equal(relay.files.status().files, 0)
+  assert.equal((await relay.files.status()).files, 0)
 })
 
 test('one that says that it will hold a link: the file waits for that, unless this relay takes none', async t => {
@@ -290,8 +295,8 @@ test('one that says that it will hold a link: the file waits for that, unless th
     down.isLinked = true
     down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
     relay.files.hopIsBack('old')
-    await until(() => relay.files.status().outboxPending === 0)
-    assert.equal(relay.files.status().files, 0)
+    await until(async () => (await relay.files.status()).outboxPending === 0)
+    assert.equal((await relay.files.status()).files, 0)
   }
 })
 
@@ -303,14 +308,14 @@ test('what was answered 202 and is refused later is failed, and stays until its 
   assert.equal(await relay.put(file, { query: { ttl: '1h' } }), 'pending')
   down.answer = ({ method }) => outcome(method === 'PUT' ? 403 : 404, 'bad signature', { [RELAY_HEADER]: '1' })
   relay.files.outbox.retry()
-  await until(() => relay.files.status().outboxFailed === 1)
+  await until(async () => (await relay.files.status()).outboxFailed === 1)
   assert.equal(await relay.head(file), false)
   relay.clock.nowMs += 3_599_000
   await relay.files.purgeExpired(SIGNAL)
   const [entry] = relay.files.outbox.list()
   assert.deepEqual([entry?.state, entry?.lastError], ['failed', 'bad signature'])
   await assert.rejects(relay.put(file), HopRefusedError)
-  assert.equal(relay.files.status().outboxFailed, 1)
+  assert.equal((await relay.files.status()).outboxFailed, 1)
   relay.clock.nowMs += 1_000
   assert.equal(await relay.files.purgeExpired(SIGNAL), 1)
 })

@@ -24,8 +24,8 @@ const DAY_MS = 24 * 3_600_000
 const OURS = { [RELAY_HEADER]: '1' }
 
 /** Waits until the relay itself says so: it works in the background. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await breathe()
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await breathe()
 }
 
 function outboxFiles(relay: TestRelay): string[] {
@@ -40,13 +40,13 @@ test('what could not be sent is sent once the hop is back, with the ttl that is 
   for (const file of files) assert.equal(await root.put(file), 'pending')
   assert.equal(down.requests.length, 1) // the others were not even tried
   assert.equal(outboxFiles(root).length, 20)
-  assert.equal(root.files.status().outboxPending, 20)
+  assert.equal((await root.files.status()).outboxPending, 20)
   down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
   root.clock.nowMs += 120_000
   root.files.start()
   await until(() => outboxFiles(root).length === 0)
   for (const file of files) assert.equal(await below.head(file), true)
-  assert.equal(root.files.status().outboxPending, 0)
+  assert.equal((await root.files.status()).outboxPending, 0)
   assert.ok(down.requests.at(-1)?.path.endsWith('?ttl=3480'))
   assert.equal(down.requests.at(-1)?.headers['treeline-source-key-hash'], keyHashOf(rsaKey))
   assert.equal(down.requests.at(-1)?.headers['treeline-passed'], 'root')
@@ -107,7 +107,7 @@ test('a newer copy takes the place of the one that waits, and an older one does 
   assert.equal(await root.put(sign('n2/n1/f', 'newest')), 'stored')
   assert.equal(root.files.outbox.list().length, 0)
   assert.deepEqual(outboxFiles(root), [])
-  assert.equal(root.files.status().outboxBytes, 0)
+  assert.equal((await root.files.status()).outboxBytes, 0)
 })
 
 test('an entry that is refused later has failed: HEAD 404, kept, retried on demand, gone with its ttl', async t => {
@@ -118,7 +118,7 @@ test('an entry that is refused later has failed: HEAD 404, kept, retried on dema
   down.answer = () => outcome(404, 'unknown source: n1', OURS)
   root.clock.nowMs += 5_000
   root.files.start()
-  await until(() => root.files.status().outboxFailed === 1)
+  await until(async () => (await root.files.status()).outboxFailed === 1)
   const [entry] = root.files.outbox.list()
   assert.equal(entry?.state, 'failed')
   assert.equal(entry?.nextAttemptAtMs, undefined)
@@ -126,7 +126,7 @@ test('an entry that is refused later has failed: HEAD 404, kept, retried on dema
   assert.equal(await root.head(file), false)
   const asked = down.requests.length
   assert.equal(root.files.outbox.retry(entry?.id), 1)
-  await until(() => down.requests.length > asked && root.files.status().outboxFailed === 1)
+  await until(async () => down.requests.length > asked && (await root.files.status()).outboxFailed === 1)
   root.clock.nowMs += 3_600_000
   assert.equal(await root.files.purgeExpired(new AbortController().signal), 1)
   assert.deepEqual(outboxFiles(root), [])
@@ -162,7 +162,7 @@ test('an entry whose target has moved here is put in place', async t => {
   await until(() => outboxFiles(root).length === 0)
   assert.equal(readFileSync(join(root.folder, 'shared-files/n2/files/n1/f'), 'utf8'), 'hello')
   assert.equal(await root.head(file), true)
-  assert.equal(root.files.status().bytes, 5)
+  assert.equal((await root.files.status()).bytes, 5)
 })
 
 test('the outbox can be emptied by hand, and counts in the quota', async t => {

@@ -37,6 +37,27 @@ test('a copy that was accepted by a clock that was ahead blocks no later one, un
   assert.equal(isOlder(age(10), age(40), 50), true)
 })
 
+test('the cache of hashes remembers what was looked up, unless the file was changed meanwhile', async () => {
+  const cache = createHeadCache()
+  const old = { hash: 'old', expiresAtMs: 1, via: '' }
+  assert.equal(await cache.lookUp('a', async () => old), old)
+  assert.equal(cache.get('a'), old)
+  assert.equal(await cache.lookUp('none', async () => undefined), undefined)
+  const changes = [() => cache.forget('b'), () => cache.set('b', { ...old, hash: 'new' })]
+  for (const change of changes) {
+    await cache.lookUp('b', async () => {
+      change()
+      return old
+    })
+    assert.notEqual(cache.get('b')?.hash, 'old')
+  }
+  await assert.rejects(
+    cache.lookUp('c', () => Promise.reject(new Error('away'))),
+    /away/
+  )
+  assert.equal(await cache.lookUp('c', async () => old), old)
+})
+
 test('the cache of hashes forgets the oldest when it is full', () => {
   const cache = createHeadCache(2)
   for (const name of ['a', 'b', 'c']) cache.set(name, { hash: name, expiresAtMs: 1, via: '' })

@@ -26,7 +26,7 @@ test('what has expired counts as not there, and the purge removes file, metadata
   assert.equal(existsSync(path), false)
   assert.equal(existsSync(`${path}.metadata`), false)
   assert.equal(await relay.head(long), true)
-  assert.equal(relay.files.status().files, 1)
+  assert.equal((await relay.files.status()).files, 1)
 })
 
 test('what was stored before the clock was set back lives as long as it was to, and not until the clock is there again', async t => {
@@ -42,7 +42,7 @@ test('what was stored before the clock was set back lives as long as it was to, 
   assert.equal(await relay.files.purgeExpired(SIGNAL), 0)
   const expires = Math.ceil((relay.clock.nowMs + HOUR_MS) / 1_000)
   assert.ok(readFileSync(`${path}.metadata`, 'utf8').endsWith(`\nexpires=${expires}\n`))
-  assert.equal(relay.files.status().files, 1)
+  assert.equal((await relay.files.status()).files, 1)
   assert.equal(await relay.head(file), true)
   relay.clock.nowMs += HOUR_MS
   assert.equal(await relay.head(file), false)
@@ -64,7 +64,7 @@ test('a file that is damaged on the disk is forgotten by the next purge, or by a
     await look()
     assert.equal(await relay.head(file), false)
     assert.deepEqual(readdirSync(join(relay.folder, 'shared-files/n1/files/n1')), [])
-    assert.equal(relay.files.status().bytes, 0)
+    assert.equal((await relay.files.status()).bytes, 0)
   }
   assert.equal(await relay.put(file), 'stored')
 })
@@ -80,7 +80,7 @@ test('a thousand go in one pass, and two purges at once are one', async t => {
   relay.clock.nowMs += 1_000
   const both = await Promise.all([relay.files.purgeExpired(SIGNAL), relay.files.purgeExpired(SIGNAL)])
   assert.deepEqual(both, [1_000, 1_000])
-  assert.equal(relay.files.status().files, 0)
+  assert.equal((await relay.files.status()).files, 0)
 })
 
 test('ten thousand go in one pass, a few at a time: requests get their turn in between', async t => {
@@ -98,7 +98,7 @@ test('ten thousand go in one pass, a few at a time: requests get their turn in b
   const copied = String(columns).replace('file_id', "'f' || n").replace('spool', 'NULL')
   relay.db.exec(`WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
     INSERT INTO shared_files (${columns}) SELECT ${copied} FROM shared_files, numbers WHERE file_id = 'f0'`)
-  assert.equal(relay.files.status().files, 10_001)
+  assert.equal((await relay.files.status()).files, 10_001)
   relay.clock.nowMs += 1_000
   let isOver = false
   const purge = relay.files.purgeExpired(SIGNAL).finally(() => {
@@ -109,7 +109,7 @@ test('ten thousand go in one pass, a few at a time: requests get their turn in b
   while (!isOver) {
     await breathe()
     assert.equal(await relay.head(kept), true)
-    const now = relay.files.status().files
+    const now = (await relay.files.status()).files
     most = Math.max(most, left - now)
     left = now
     turns += 1
@@ -147,5 +147,5 @@ test('the purge drops rows whose file someone else removed', async t => {
   await again.files.purgeExpired(SIGNAL)
   assert.equal(await again.head(file), false)
   assert.equal(await again.head(other), true)
-  assert.equal(again.files.status().bytes, 1)
+  assert.equal((await again.files.status()).bytes, 1)
 })

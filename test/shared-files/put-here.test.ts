@@ -35,7 +35,7 @@ async function refuses(relay: TestRelay, code: RelayErrorCode, file: SignedBytes
   await assert.rejects(relay.put(file, changes), withCode(code))
   assert.equal(existsSync(pathOf(relay, file)), false)
   assert.deepEqual(incoming(relay), [])
-  assert.equal(relay.files.status().files, 0)
+  assert.equal((await relay.files.status()).files, 0)
 }
 
 test('a file lies where existing agents look for it, with its metadata and expires beside it', async t => {
@@ -61,7 +61,13 @@ for (const size of [0, 1, 65_536, 65_537, 3_000_000]) {
     const body = Readable.from(pieces, { objectMode: false })
     assert.equal(await relay.put(file, { body, contentLength: undefined }), 'stored')
     assert.ok(readFileSync(pathOf(relay, file)).equals(file.content))
-    assert.deepEqual(relay.files.status(), { files: 1, bytes: size, outboxPending: 0, outboxFailed: 0, outboxBytes: 0 })
+    assert.deepEqual(await relay.files.status(), {
+      files: 1,
+      bytes: size,
+      outboxPending: 0,
+      outboxFailed: 0,
+      outboxBytes: 0
+    })
   })
 }
 
@@ -175,7 +181,7 @@ test('a second file of the same id takes the place of the first', async t => {
   assert.equal(await relay.put(second), 'stored')
   assert.equal(await relay.head(first), false)
   assert.equal(await relay.head(second), true)
-  assert.equal(relay.files.status().bytes, second.content.length)
+  assert.equal((await relay.files.status()).bytes, second.content.length)
   assert.equal(readFileSync(pathOf(relay, first), 'utf8'), 'second one')
 })
 
@@ -261,5 +267,5 @@ test('fifty files at once, of few keys, end with the last one of each', async t 
     assert.equal(await relay.head(file), true)
     assert.equal(readFileSync(pathOf(relay, file), 'utf8'), file.content.toString())
   }
-  assert.equal(relay.files.status().files, 5)
+  assert.equal((await relay.files.status()).files, 5)
 })

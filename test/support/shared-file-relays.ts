@@ -9,6 +9,7 @@ import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SER
 import { createSharedFiles, type SharedFilesOptions } from '../../src/shared-files/shared-files.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../src/shared-files/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
+import { createFileRepository } from '../../src/storage/sqlite/file-repository.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../src/tree/index/topology-index.js'
@@ -166,7 +167,9 @@ export async function openSharedFiles(options: TestRelayOptions = {}): Promise<T
     selfId,
     topology: options.topology ?? (() => topology),
     neighbours: neighboursOf(byId),
+    fileRepository: createFileRepository(db),
     db,
+    storagePath: folder,
     logger: silentLogger,
     now: () => clock.nowMs,
     monotonicNow: () => clock.nowMs,

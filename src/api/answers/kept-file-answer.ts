@@ -73,11 +73,15 @@ async function openVersion(
       return result
     })
     const isAsKept = opened.type === 'file' && opened.metadata.stat.size === file.sizeBytes
-    if (isAsKept && file.isCurrent()) return opened
+    const isCurrent = await file.isCurrent().catch(error => {
+      opened.stream.destroy()
+      throw error
+    })
+    if (isAsKept && isCurrent) return opened
     opened.stream.destroy()
-    if (file.isCurrent()) await file.lookAgain()
+    if (isCurrent) await file.lookAgain()
   } catch (error) {
-    if (file.isCurrent() && (await file.lookAgain())) throw error
+    if ((await file.isCurrent()) && (await file.lookAgain())) throw error
     reply.removeHeader('content-range')
   }
   // Those that named this version do not name the next one.

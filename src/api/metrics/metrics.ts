@@ -50,7 +50,7 @@ export function createMetrics(): Metrics {
   const outbox = new CounterFamily('treeline_outbox_attempts_total', 'Attempts to pass a waiting file on', 'outcome')
   const purged = new CounterFamily('treeline_purged_files_total', 'Expired shared files removed')
   const tree = new TreeMetrics()
-  let gauges: () => string = () => ''
+  let gauges = async () => ''
   let processMetrics: Promise<Registry> | undefined
 
   return {
@@ -58,7 +58,7 @@ export function createMetrics(): Metrics {
       processMetrics ??= createProcessMetrics()
       const ofProcess = await (await processMetrics).metrics()
       const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
-      return `${[ofProcess.trimEnd(), ...ours, gauges()].join('\n')}\n`
+      return `${[ofProcess.trimEnd(), ...ours, await gauges()].join('\n')}\n`
     },
     contentType: CONTENT_TYPE,
     requests,
@@ -82,7 +82,7 @@ async function createProcessMetrics(): Promise<Registry> {
   return registry
 }
 
-function gaugesText({
+async function gaugesText({
   sharedFiles,
   remoteRuns,
   topology,
@@ -90,8 +90,8 @@ function gaugesText({
   lostLogLines,
   ownLink,
   treeSync
-}: MetricSources): string {
-  const files = sharedFiles.status()
+}: MetricSources): Promise<string> {
+  const files = await sharedFiles.status()
   const lost = sharedFiles.lost()
   const runs = remoteRuns.status()
   const gauge = (name: string, help: string, value: number) => [...header(name, help, 'gauge'), `${name} ${value}`]

@@ -127,7 +127,8 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
     },
     async (request, reply) => {
       const origin = originOf(request, reply, stopping)
-      return { files: sharedFiles.list(request.params.target, request.query.file_id, origin).map(showListed) }
+      const files = await sharedFiles.list(request.params.target, request.query.file_id, origin)
+      return { files: files.map(showListed) }
     }
   )
   app.get(

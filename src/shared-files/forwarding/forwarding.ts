@@ -1,5 +1,6 @@
 import type { Neighbours } from '../../hops/hop.js'
 import type { Database } from '../../storage/database.js'
+import { groupCommitOf } from '../../storage/group-commit.js'
 import { createOutboxStore, type OutboxRow, type OutboxStore } from '../../storage/outbox-store.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Logger } from '../../values/logger.js'
@@ -41,7 +42,8 @@ export interface Forwarding {
 /** Puts the parts of this room together. */
 export function createForwarding(keeping: Keeping, options: ForwardingOptions): Forwarding {
   const { topology, db, monotonicNow, random } = options
-  const { layout, folders, commit, syncFolder, lock, quota, placement, nextSpoolName, now } = keeping
+  const { layout, folders, syncFolder, lock, quota, placement, nextSpoolName, now } = keeping
+  const commit = groupCommitOf(db)
   const outboxStore = createOutboxStore(db)
   const outbox = createOutbox({ layout, folders, store: outboxStore, commit, syncFolder, lock, quota, now })
   const health = createHopHealth(monotonicNow, random)
@@ -53,9 +55,7 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
     try {
       await folders.enter(layout.outbox, at => file.linkTo(`${at}/${row.id}`))
       const via = relaysOnTheWay(row.target, topology())
-      const outcome = await placement.place({ ...row, via }, { file, inMemory: undefined }, () =>
-        outbox.removeRow(row.id)
-      )
+      const outcome = await placement.place({ ...row, via }, { file, inMemory: undefined }, { insteadOf: row.id })
       if (outcome === 'stored') await outbox.removeFile(row)
       else await outbox.remove(row)
     } finally {

@@ -51,8 +51,7 @@ export interface Outbox {
   remove(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<void>
   /** Removes what waited for a key, since a newer copy has arrived. The caller holds the lock. */
   removeOlder(key: FileKey): Promise<void>
-  /** For the transaction that puts an entry's file elsewhere; {@link removeFile} afterwards. */
-  removeRow(id: string): void
+  /** Removes the file of an entry whose record went in the step that put the file elsewhere. */
   removeFile(row: Pick<OutboxRow, 'id' | 'sizeBytes'>): Promise<void>
   /** As {@link remove}, waiting for the key's lock first. @returns whether there was such an entry */
   drop(id: string): Promise<boolean>
@@ -110,7 +109,6 @@ export function createOutbox({ layout, folders, store, commit, syncFolder, lock,
       const row = store.findByKey(key)
       if (row !== undefined) await remove(row)
     },
-    removeRow: id => void store.remove(id),
     removeFile,
     async drop(id) {
       const row = store.find(id)

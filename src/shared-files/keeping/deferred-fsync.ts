@@ -1,7 +1,6 @@
-import type { Commit } from '../../storage/group-commit.js'
-import type { SharedFileStore } from '../../storage/shared-file-store.js'
 import type { Logger } from '../../values/logger.js'
 import { type FileLayout, foldersOf, type PlacedKey } from './file-layout.js'
+import type { FileRepository } from './file-repository.js'
 
 /** How long names may gather before their folders are synced: one sync serves all. */
 const GATHER_MS = 250
@@ -9,7 +8,7 @@ const GATHER_MS = 250
 /** When so many files wait, they are synced at once, and whoever adds another waits too. */
 const MAX_WAITING = 2_048
 
-/** Closes the rows of files whose names have reached the disk, many at a time, after their senders were answered. */
+/** Settles the records of files whose names have reached the disk, many at a time, after their senders were answered. */
 export interface Settler {
   /** Resolves at once, unless too many are waiting. */
   add(spool: string, folder: string): Promise<void>
@@ -21,13 +20,12 @@ export interface Settler {
 
 export interface SettlerParts {
   readonly layout: FileLayout
-  readonly store: SharedFileStore
-  readonly commit: Commit
+  readonly files: Pick<FileRepository, 'settle'>
   readonly syncFolder: (folder: string) => Promise<void>
   readonly logger: Logger
 }
 
-export function createSettler({ layout, store, commit, syncFolder, logger }: SettlerParts): Settler {
+export function createSettler({ layout, files, syncFolder, logger }: SettlerParts): Settler {
   let spools: string[] = []
   let folders = new Set<string>()
   let timer: NodeJS.Timeout | undefined
@@ -40,9 +38,7 @@ export function createSettler({ layout, store, commit, syncFolder, logger }: Set
     folders = new Set()
     try {
       for (const folder of touched) await syncFolder(folder)
-      await commit(() => {
-        for (const spool of batch) store.settle(spool)
-      })
+      await files.settle(batch)
     } catch (error) {
       logger.warn({ err: error, files: batch.length }, 'cannot fsync shared files; the next start does it again')
     }

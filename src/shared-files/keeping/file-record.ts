@@ -21,6 +21,13 @@ export interface KeptRecord extends FileRecord {
   readonly via: string
 }
 
+/** One version of a file that is kept here, as it is recorded. */
+export interface StoredFile extends KeptRecord {
+  readonly storedAtMs: number
+  /** While the file is being put in place: its name in `.incoming~`. */
+  readonly spool: string | undefined
+}
+
 type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
 /**

@@ -3,10 +3,10 @@ import { opendir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { MAX_RELAYS, ON_BEHALF } from '../../storage/folders/folder-kinds.js'
-import type { SharedFileRow } from '../../storage/shared-file-store.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { isFileId, isNodeId } from '../../values/ids.js'
 import { type FileLayout, folderOf, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
+import type { FileRecord } from './file-record.js'
 import type { OwnFolders } from './own-folders.js'
 import { isMissing } from './storage-errors.js'
 
@@ -68,7 +68,7 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
 }
 
 /** Whether what lies at the place of a file can be what its row says, as far as that shows without reading it. */
-export function isAsKept(found: Stats | undefined, row: Pick<SharedFileRow, 'sizeBytes'>): boolean {
+export function isAsKept(found: Stats | undefined, row: Pick<FileRecord, 'sizeBytes'>): boolean {
   return found?.isFile() === true && found.size === row.sizeBytes
 }
 

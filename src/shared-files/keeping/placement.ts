@@ -1,17 +1,16 @@
 import { rename } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import type { Commit } from '../../storage/group-commit.js'
-import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Settler } from './deferred-fsync.js'
 import type { FileLayout } from './file-layout.js'
 import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
-import { type FileRecord, isOlder, type KeptRecord } from './file-record.js'
+import { type FileRecord, isOlder, type KeptRecord, type StoredFile } from './file-record.js'
+import type { FileRepository, Replacement, SourceLimit } from './file-repository.js'
 import type { HeadCache } from './head-cache.js'
 import { removeKeptFile } from './kept-files.js'
 import type { OwnFolders } from './own-folders.js'
-import type { Quota } from './quota.js'
+import { type Quota, tooManyFiles } from './quota.js'
 import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './spool-file.js'
 import { isMissing } from './storage-errors.js'
 
@@ -23,8 +22,7 @@ const MAX_KNOWN_FOLDERS = 20_000
 export interface PlacementParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
-  readonly store: SharedFileStore
-  readonly commit: Commit
+  readonly files: FileRepository
   readonly syncFolder: (folder: string) => Promise<void>
   readonly settler: Settler
   readonly cache: HeadCache
@@ -33,18 +31,21 @@ export interface PlacementParts {
   readonly onStored: (sizeBytes: number, key: FileKey) => void
 }
 
+type PlacingOptions = Pick<Replacement, 'insteadOf'> & SourceLimit
+
 /** Puts files where agents find them. */
 export interface Placement {
   /**
    * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
    * incoming file is the caller's to discard.
-   * @param alongside further writes of the same transaction
+   * @param options an outbox entry whose record goes in the same step, and how many files its source may have
+   * @throws {RelayError} STORAGE_FULL when its source has too many
    */
-  place(record: KeptRecord, bytes: PlaceableFile, alongside?: () => void): Promise<'stored' | 'superseded'>
+  place(record: KeptRecord, bytes: PlaceableFile, options?: PlacingOptions): Promise<'stored' | 'superseded'>
   /** Removes what is kept under a key, since a newer copy is where it belongs. The caller holds the lock of the key. */
   removeKept(key: FileKey): Promise<void>
-  /** Puts in place what the row says, as far as that has not been done: for start-up after a crash. */
-  redo(row: SharedFileRow): Promise<void>
+  /** Puts in place what the record says, as far as that has not been done: for start-up after a crash. */
+  redo(file: StoredFile): Promise<void>
 }
 
 /** The metadata beside a file: the block, and when it expires (contract, "What is stored"). */
@@ -53,14 +54,14 @@ export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtM
 }
 
 /**
- * A file and its metadata are two names, which no file system changes at once. So the row is a redo log: it is
+ * A file and its metadata are two names, which no file system changes at once. So the record is a redo log: it is
  * committed, naming the incoming file and holding the metadata, when the bytes are on disk and before either name
  * changes. From then on a crash loses nothing: start-up repeats the renames (see `recovery.ts`). That is why the answer
  * need not wait for the folder's fsync: the {@link Settler} does that for many files at once, and only then strikes
- * `spool` from their rows. The metadata file is never synced at all, since the row can always write it again.
+ * `spool` from their records. The metadata file is never synced at all, since the record can always write it again.
  */
 export function createPlacement(parts: PlacementParts): Placement {
-  const { layout, folders, store, commit, settler, cache, quota, now } = parts
+  const { layout, folders, files, settler, cache, quota, now } = parts
   const known = new Set<string>()
 
   async function makeFolder(key: PlacedKey): Promise<void> {
@@ -102,37 +103,68 @@ export function createPlacement(parts: PlacementParts): Placement {
     )
   }
 
-  async function undo(key: FileKey, before: SharedFileRow | undefined): Promise<void> {
-    cache.forget(keyName(key))
-    await commit(() => {
-      if (before === undefined) store.remove(key)
-      else store.put(before)
-    })
-    cache.forget(keyName(key))
+  /** Records a file. Where another process has replaced what was seen, it looks again: the newer one stays. */
+  async function keep(
+    file: StoredFile,
+    seen: StoredFile | undefined,
+    { insteadOf, maxOfSource }: PlacingOptions
+  ): Promise<Replacement | 'superseded'> {
+    for (let replacing = seen; ; replacing = await files.find(file)) {
+      if (replacing !== undefined && isOlder(file, replacing, now())) return 'superseded'
+      const instead = { replacing, insteadOf }
+      const outcome = await files.keep(file, { ...instead, maxOfSource })
+      if (outcome === 'too-many') throw tooManyFiles(file.source, maxOfSource)
+      if (outcome === 'kept') return instead
+    }
+  }
+
+  async function undo(file: StoredFile, instead: Replacement): Promise<void> {
+    cache.forget(keyName(file))
+    await files.undo(file, instead)
+    cache.forget(keyName(file))
+  }
+
+  /** Records a file, and moves it to where it belongs, or does neither. @returns what it took the place of */
+  async function keepAndMove(
+    record: KeptRecord,
+    bytes: PlaceableFile,
+    seen: StoredFile | undefined,
+    options: PlacingOptions
+  ): Promise<Replacement | 'superseded'> {
+    await prepare(record, bytes)
+    const stored = { ...record, storedAtMs: now(), spool: bytes.file.name }
+    const instead = await keep(stored, seen, options)
+    if (instead === 'superseded') return 'superseded'
+    try {
+      await moveFile(record, bytes.file)
+      return instead
+    } catch (error) {
+      await undo(stored, instead)
+      throw error
+    }
+  }
+
+  async function discardMetadata(file: IncomingFile): Promise<void> {
+    await folders.enter(layout.incoming, at => rm(metadataOf(at, file), { force: true })).catch(() => undefined)
   }
 
   return {
-    async place(record, bytes, alongside) {
+    async place(record, bytes, options = {}) {
       const { file } = bytes
-      const before = store.find(record)
-      if (before !== undefined && isOlder(record, before, now())) return 'superseded'
-      try {
-        await prepare(record, bytes)
-        await commit(() => {
-          store.put({ ...record, storedAtMs: now(), spool: file.name })
-          alongside?.()
-        })
-        await moveFile(record, file).catch(async error => {
-          await undo(record, before)
-          throw error
-        })
-      } catch (error) {
-        await folders.enter(layout.incoming, at => rm(metadataOf(at, file), { force: true })).catch(() => undefined)
+      const seen = await files.find(record)
+      if (seen !== undefined && isOlder(record, seen, now())) return 'superseded'
+      const instead = await keepAndMove(record, bytes, seen, options).catch(async error => {
+        await discardMetadata(file)
         throw error
+      })
+      if (instead === 'superseded') {
+        await discardMetadata(file)
+        return 'superseded'
       }
-      // From here on the row stands for the file; were this to fail, the next start would repeat it.
+      const before = instead.replacing
+      // From here on the record stands for the file; were this to fail, the next start would repeat it.
       await putBeside(record, file.name, METADATA_SUFFIX)
-      // Left there by a crash, reconciliation finds that its row says another place.
+      // Left there by a crash, reconciliation finds that its record says another place.
       if (before !== undefined && before.via !== record.via) await removeKeptFile(folders, layout, before)
       cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
       quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
@@ -142,24 +174,24 @@ export function createPlacement(parts: PlacementParts): Placement {
     },
 
     async removeKept(key) {
-      const row = store.find(key)
-      if (row === undefined) return
-      await removeKeptFile(folders, layout, row)
-      await commit(() => void store.remove(row))
-      cache.forget(keyName(row))
-      quota.add(-row.sizeBytes)
+      const kept = await files.find(key)
+      if (kept === undefined) return
+      await removeKeptFile(folders, layout, kept)
+      const removed = await files.remove([kept])
+      cache.forget(keyName(kept))
+      for (const { sizeBytes } of removed) quota.add(-sizeBytes)
     },
 
-    async redo(row) {
-      await makeFolder(row)
-      const spool = row.spool ?? ''
-      await putBeside(row, spool, '').catch(error => {
+    async redo(kept) {
+      await makeFolder(kept)
+      const spool = kept.spool ?? ''
+      await putBeside(kept, spool, '').catch(error => {
         if (!isMissing(error)) throw error // it was moved before the crash
       })
-      const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(row))
+      const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(kept))
       await folders.enter(layout.incoming, write)
-      await putBeside(row, spool, METADATA_SUFFIX)
-      await settler.add(spool, folderOf(layout, row))
+      await putBeside(kept, spool, METADATA_SUFFIX)
+      await settler.add(spool, folderOf(layout, kept))
     }
   }
 }

@@ -20,10 +20,13 @@ export interface Reservation {
 export interface Quota {
   /**
    * @param source whose file it is
-   * @param storedOfSource how many files of that source are kept or wait already, and do not give way to this one
+   * @param storedOfSource how many files of that source are kept or wait already, and do not give way to this one; counts
+   * where there is a limit to them
    * @throws {RelayError} STORAGE_FULL
    */
-  reserve(source: string, bytes: number, storedOfSource: () => number): Reservation
+  reserve(source: string, bytes: number, storedOfSource: number): Reservation
+  /** The most files of one source; undefined: as many as come. */
+  readonly maxFilesPerSource: number | undefined
   /** Adds (or takes away) what is stored. */
   add(bytes: number): void
   /** How much lies in `lost~`. */
@@ -38,13 +41,10 @@ export function createQuota(limits: QuotaLimits): Quota {
   let lost = 0
   const arriving = new Map<string, number>()
 
-  function checkFiles(source: string, storedOfSource: () => number): void {
+  function checkFiles(source: string, storedOfSource: number): void {
     const limit = limits.maxFilesPerSource
-    if (limit === undefined || storedOfSource() + (arriving.get(source) ?? 0) < limit) return
-    throw new RelayError(
-      'STORAGE_FULL',
-      `${source} has ${limit} files here already, which is shared_files.max_files_per_source; wait until some expire`
-    )
+    if (limit === undefined || storedOfSource + (arriving.get(source) ?? 0) < limit) return
+    throw tooManyFiles(source, limit)
   }
 
   function take(bytes: number): void {
@@ -61,6 +61,7 @@ export function createQuota(limits: QuotaLimits): Quota {
   }
 
   return {
+    maxFilesPerSource: limits.maxFilesPerSource,
     reserve(source, bytes, storedOfSource) {
       checkFiles(source, storedOfSource)
       take(bytes)
@@ -93,4 +94,12 @@ export function createQuota(limits: QuotaLimits): Quota {
       return stored + reserved + lost
     }
   }
+}
+
+/** What the sender of one file too many is told. */
+export function tooManyFiles(source: string, limit: number | undefined): RelayError {
+  return new RelayError(
+    'STORAGE_FULL',
+    `${source} has ${limit} files here already, which is shared_files.max_files_per_source; wait until some expire`
+  )
 }

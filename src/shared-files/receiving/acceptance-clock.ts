@@ -8,7 +8,7 @@ export interface AcceptanceClockOptions {
   /** Ms since 1970. It may step. */
   readonly now: () => number
   /** The mark as it was written last: later than all times that a former process gave. */
-  readonly markMs: number
+  readonly readMark: () => Promise<number>
   /** Durable once it resolves. */
   readonly writeMark: (ms: number) => Promise<void>
 }
@@ -19,21 +19,32 @@ export interface AcceptanceClockOptions {
  */
 export class AcceptanceClock {
   /** Later than this is whatever is accepted next. */
-  #lastMs: number
-  #markMs: number
+  #lastMs = 0
+  #markMs: number | undefined
+  #reading: Promise<void> | undefined
   #writing: Promise<void> | undefined
 
-  constructor(private readonly options: AcceptanceClockOptions) {
-    this.#lastMs = options.markMs
-    this.#markMs = options.markMs
-  }
+  constructor(private readonly options: AcceptanceClockOptions) {}
 
   /** @param hereMs when other copies of the file were accepted that are here */
   async next(hereMs: readonly number[]): Promise<number> {
+    while (this.#markMs === undefined) await this.#readMark()
     const ms = Math.max(this.options.now(), this.#lastMs + 1)
     this.#lastMs = ms
     while (this.#lastMs >= this.#markMs) await this.#raiseMark()
     return Math.max(ms, ...hereMs.map(here => here + 1))
+  }
+
+  #readMark(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  async #read(): Promise<void> {
+    this.#lastMs = await this.options.readMark()
+    this.#markMs = this.#lastMs
   }
 
   #raiseMark(): Promise<void> {

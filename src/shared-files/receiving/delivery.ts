@@ -1,5 +1,4 @@
 import type { OutboxRow, OutboxStore } from '../../storage/outbox-store.js'
-import type { SharedFileStore } from '../../storage/shared-file-store.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
@@ -11,8 +10,10 @@ import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import type { Outbox } from '../forwarding/outbox.js'
 import { keyName } from '../keeping/file-layout.js'
 import { type FileRecord, isOlder } from '../keeping/file-record.js'
+import type { FileRepository } from '../keeping/file-repository.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { Placement } from '../keeping/placement.js'
+import type { Quota } from '../keeping/quota.js'
 import type { IncomingFile, PlaceableFile } from '../keeping/spool-file.js'
 import type { PutRequest } from '../types.js'
 import type { AcceptanceClock } from './acceptance-clock.js'
@@ -21,13 +22,14 @@ import type { ReceivedBytes } from './body-hashing.js'
 
 export interface DeliveryParts {
   readonly topology: CurrentTopology
-  readonly files: SharedFileStore
+  readonly files: FileRepository
   readonly outboxStore: OutboxStore
   readonly outbox: Outbox
   readonly placement: Placement
   readonly forwarder: Forwarder
   readonly handedDown: HandedDown
   readonly lock: KeyLock
+  readonly quota: Quota
   readonly acceptance: AcceptanceClock
   readonly now: () => number
 }
@@ -51,7 +53,7 @@ export function createDelivery(parts: DeliveryParts) {
   /** The lock of the key is held: what is here now is what it has to be later than. */
   async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): Promise<number> {
     if (request.acceptedAtMs !== undefined) return request.acceptedAtMs
-    const here = [parts.files.find(key), waiting].flatMap(row => (row === undefined ? [] : [row.acceptedAtMs]))
+    const here = [await parts.files.find(key), waiting].flatMap(copy => (copy === undefined ? [] : [copy.acceptedAtMs]))
     return parts.acceptance.next(here)
   }
 
@@ -75,7 +77,7 @@ export function createDelivery(parts: DeliveryParts) {
       if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
       if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)
-      if (isOlderThanKept(record)) return 'superseded'
+      if (await isOlderThanKept(record)) return 'superseded'
       const how = { keyHash: arrival.keyHash, passed: formatPassed(arrival.passed), requestId: origin.requestId }
       const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin.signal)
       return outcome === 'keep-here' ? await keep(record, placeable, waiting) : outcome
@@ -85,8 +87,8 @@ export function createDelivery(parts: DeliveryParts) {
   }
 
   /** Whether what is kept here, for the relay that would get this one, is newer. */
-  function isOlderThanKept(record: FileRecord): boolean {
-    const kept = parts.files.find(record)
+  async function isOlderThanKept(record: FileRecord): Promise<boolean> {
+    const kept = await parts.files.find(record)
     return kept !== undefined && kept.via === wayTo(record) && isOlder(record, kept, now())
   }
 
@@ -94,10 +96,11 @@ export function createDelivery(parts: DeliveryParts) {
     return relaysOnTheWay(target, parts.topology())
   }
 
-  /** @param waiting an entry from when the target was to be reached elsewhere; it goes in the same transaction */
+  /** @param waiting an entry from when the target was to be reached elsewhere; its record goes in the same step */
   async function keep(record: FileRecord, bytes: PlaceableFile, waiting: OutboxRow | undefined) {
-    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, () => {
-      if (waiting !== undefined) outbox.removeRow(waiting.id)
+    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, {
+      insteadOf: waiting?.id,
+      maxOfSource: parts.quota.maxFilesPerSource
     })
     if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
     return outcome

@@ -92,10 +92,10 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     return admitMetadata(metadata, { keyHash, source: key.source, allowSha1: rules.allowSha1 })
   }
 
-  function storedOfSource(key: FileKey): number {
-    const isKnown = parts.files.findHash(key) !== undefined || parts.outboxStore.findByKey(key) !== undefined
-    if (isKnown) return -1 // it takes the place of one
-    return parts.files.countOfSource(key.source) + parts.outboxStore.countOfSource(key.source)
+  async function storedOfSource(key: FileKey): Promise<number> {
+    if (quota.maxFilesPerSource === undefined) return 0
+    const isKnown = (await parts.files.findHash(key)) !== undefined || parts.outboxStore.findByKey(key) !== undefined
+    return isKnown ? -1 : parts.files.countOfSource(key.source) // it takes the place of one
   }
 
   async function receive(
@@ -113,7 +113,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     try {
       request.onContinue()
       const { admitted, first } = await readMetadata(reader, arrival, keyHash)
-      const room = upload.begin()
+      const room = await upload.begin()
       reader.expectPace()
       const bytes = await receiveBytes(reader, first, admitted.metadata.algorithm, file, room)
       if (bytes.sizeBytes > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
@@ -138,8 +138,8 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
   return async request => {
     const arrival = check(request)
     const { key, contentLength = 0, origin } = request
-    const upload = uploads.open(origin.caller, () =>
-      quota.reserve(key.source, contentLength, () => storedOfSource(key))
+    const upload = await uploads.open(origin.caller, async () =>
+      quota.reserve(key.source, contentLength, await storedOfSource(key))
     )
     const file = new IncomingFile(parts.layout, parts.ownFolders, parts.nextSpoolName(), arrival.step.kind === 'here')
     try {

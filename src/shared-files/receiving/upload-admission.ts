@@ -15,7 +15,7 @@ export interface Upload {
    * Its metadata is admitted: from now on it holds a slot, and room on the disk.
    * @throws {RelayError} BUSY, STORAGE_FULL
    */
-  begin(): Reservation
+  begin(): Promise<Reservation>
   /** Gives back all that it holds; harmless when called again. */
   release(): void
 }
@@ -39,20 +39,21 @@ export class UploadAdmission {
    * @param reserve takes room on the disk
    * @throws {RelayError} BUSY when there is no place; STORAGE_FULL when there would be no room now
    */
-  open(caller: Caller, reserve: () => Reservation): Upload {
-    reserve().release() // before its sender is told to go on; it is held from when the metadata proves whose file it is
+  async open(caller: Caller, reserve: () => Promise<Reservation>): Promise<Upload> {
+    const probe = await reserve()
+    probe.release() // before its sender is told to go on; it is held from when the metadata proves whose file it is
     const eviction = new AbortController()
     const onEvicted = () => eviction.abort(evictedError(this.maxUploads))
     let release = this.#take(this.#awaited, caller, 'files are on their way in', onEvicted)
     let room: Reservation | undefined
     return {
       evicted: eviction.signal,
-      begin: () => {
+      begin: async () => {
         eviction.signal.throwIfAborted()
         const leave = release
         release = this.#take(this.#receiving, caller, 'files are being received')
         leave()
-        room = reserve()
+        room = await reserve()
         return room
       },
       release: () => {

@@ -1,7 +1,7 @@
 import { rename } from 'node:fs/promises'
-import type { Commit } from '../../storage/group-commit.js'
-import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
 import { type FileLayout, folderOf, keyName, METADATA_SUFFIX } from '../keeping/file-layout.js'
+import type { StoredFile } from '../keeping/file-record.js'
+import type { FileRepository } from '../keeping/file-repository.js'
 import type { HeadCache } from '../keeping/head-cache.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
@@ -14,8 +14,7 @@ const AHEAD_MS = 60_000
 export interface DatingParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
-  readonly store: SharedFileStore
-  readonly commit: Commit
+  readonly files: FileRepository
   readonly lock: KeyLock
   readonly cache: HeadCache
   readonly now: () => number
@@ -25,14 +24,14 @@ export interface DatingParts {
  * The time to live of files that were stored by a clock that was ahead counts from now, by the clock as it is: else they
  * would stay for as long as it was ahead. Files that are being replaced are left out.
  */
-export async function dateAgain(parts: DatingParts, rows: readonly SharedFileRow[]): Promise<void> {
+export async function dateAgain(parts: DatingParts, rows: readonly StoredFile[]): Promise<void> {
   for (const row of rows) {
     if (!isStoredAhead(row, parts.now())) continue
     const release = parts.lock.tryAcquire(keyName(row))
     if (release === undefined) continue
     try {
-      const current = parts.store.find(row)
-      if (current !== undefined && current.spool === null && isStoredAhead(current, parts.now()))
+      const current = await parts.files.find(row)
+      if (current !== undefined && current.spool === undefined && isStoredAhead(current, parts.now()))
         await dateRow(parts, current)
     } finally {
       release()
@@ -41,25 +40,25 @@ export async function dateAgain(parts: DatingParts, rows: readonly SharedFileRow
 }
 
 /** Whether the clock was set back since a file was stored. */
-export function isStoredAhead({ storedAtMs }: SharedFileRow, nowMs: number): boolean {
+export function isStoredAhead({ storedAtMs }: StoredFile, nowMs: number): boolean {
   return storedAtMs > nowMs + AHEAD_MS
 }
 
-async function dateRow(parts: DatingParts, row: SharedFileRow): Promise<void> {
-  const { store, commit, cache, now } = parts
+async function dateRow(parts: DatingParts, row: StoredFile): Promise<void> {
+  const { files, cache, now } = parts
   const storedAtMs = now()
   const ttlMs = row.expiresAtMs - row.storedAtMs
   // someone else may have given the file a date, which says nothing of its time to live
   const dated = { ...row, storedAtMs, expiresAtMs: ttlMs > 0 ? storedAtMs + ttlMs : row.expiresAtMs }
   await writeMetadata(parts, dated)
-  await commit(() => store.put(dated))
+  await files.redate(row, dated)
   cache.forget(keyName(row))
 }
 
 /** Puts the metadata of a row in place, beside its file. */
 export async function writeMetadata(
   { layout, folders }: Pick<DatingParts, 'layout' | 'folders'>,
-  row: SharedFileRow
+  row: StoredFile
 ): Promise<void> {
   const temporary = `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`
   await folders.enter(folderOf(layout, row), at =>

@@ -1,7 +1,7 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { SharedFileRow } from '../../storage/shared-file-store.js'
 import type { FileKey } from '../../values/ids.js'
 import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
+import type { StoredFile } from '../keeping/file-record.js'
 import { isAsKept, statIfThere } from '../keeping/kept-files.js'
 import { dateAgain } from './clock-set-back.js'
 import { type PurgeParts, removeIf } from './purge.js'
@@ -29,18 +29,18 @@ export async function dropRowsWithoutFile(
   signal: AbortSignal,
   { after = BEFORE_ALL, maxRows = Number.POSITIVE_INFINITY, isCompared = false }: RowsToLookAt = {}
 ): Promise<FileKey | undefined> {
-  const { layout, store } = parts
+  const { layout, files } = parts
   let removed = 0
   let looked = 0
   let last: FileKey | undefined = after
   while (last !== undefined && looked < maxRows && !signal.aborted) {
-    const rows: SharedFileRow[] = store.after(last, STEP)
+    const rows = await files.page(last, STEP)
     looked += rows.length
     last = rows.at(-1)
-    const settled = rows.filter(row => row.spool === null)
+    const settled = rows.filter(row => row.spool === undefined)
     const { there, gone, other } = await sort(layout, settled)
     if (gone.length > 0) parts.folders.check() // all seem to have gone while their disk is not mounted
-    // A file may have come since: only the very row that was looked at is dropped.
+    // A file may have come since: only the very version that was looked at is dropped.
     const seen = new Map(gone.map(row => [keyName(row), row.storedAtMs]))
     if (gone.length > 0) removed += await removeIf(parts, gone, row => seen.get(keyName(row)) === row.storedAtMs)
     for (const row of other) await lookAgain(parts, row)
@@ -53,9 +53,9 @@ export async function dropRowsWithoutFile(
 }
 
 /** Those that cannot be looked at now, as their disk has a fault, count as there. */
-async function sort(layout: FileLayout, rows: readonly SharedFileRow[]) {
-  const sorted: Record<'there' | 'gone' | 'other', SharedFileRow[]> = { there: [], gone: [], other: [] }
-  const judge = async (row: SharedFileRow) => {
+async function sort(layout: FileLayout, rows: readonly StoredFile[]) {
+  const sorted: Record<'there' | 'gone' | 'other', StoredFile[]> = { there: [], gone: [], other: [] }
+  const judge = async (row: StoredFile) => {
     const found = await statIfThere(pathOf(layout, row))
     if (found === undefined) return 'gone'
     return isAsKept(found, row) ? 'there' : 'other'

@@ -1,11 +1,11 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { Commit } from '../../storage/group-commit.js'
 import type { OutboxStore } from '../../storage/outbox-store.js'
-import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import type { Outbox } from '../forwarding/outbox.js'
 import { type FileLayout, keyName, type PlacedKey, pathOf } from '../keeping/file-layout.js'
+import type { StoredFile } from '../keeping/file-record.js'
+import type { FileRepository } from '../keeping/file-repository.js'
 import type { HeadCache } from '../keeping/head-cache.js'
 import { removeKeptFile } from '../keeping/kept-files.js'
 import type { KeyLock } from '../keeping/key-lock.js'
@@ -18,10 +18,9 @@ const STEP = 64
 export interface PurgeParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
-  readonly store: SharedFileStore
+  readonly files: FileRepository
   readonly outboxStore: OutboxStore
   readonly outbox: Outbox
-  readonly commit: Commit
   readonly lock: KeyLock
   readonly cache: HeadCache
   readonly quota: Quota
@@ -31,13 +30,13 @@ export interface PurgeParts {
 
 /** Removes what has expired: file and metadata first, the row last, so that a crash in between only repeats it. */
 export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Promise<number> {
-  const { store, outboxStore, outbox, now } = parts
+  const { files, outboxStore, outbox, now } = parts
   const nowMs = now()
   let removed = 0
   let skipped = 0
   for (;;) {
     if (signal.aborted) return removed
-    const keys = store.expired(nowMs, STEP, skipped)
+    const keys = await files.expired(nowMs, STEP, skipped)
     if (keys.length === 0) break
     const count = await removeIf(parts, keys, row => row.expiresAtMs <= nowMs)
     removed += count
@@ -55,17 +54,17 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
 export async function removeIf(
   parts: PurgeParts,
   keys: readonly FileKey[],
-  fits: (row: SharedFileRow) => boolean
+  fits: (row: StoredFile) => boolean
 ): Promise<number> {
-  const { store, lock } = parts
+  const { files, lock } = parts
   const locks: (() => void)[] = []
   try {
-    const rows: SharedFileRow[] = []
+    const rows: StoredFile[] = []
     for (const key of keys) {
       const release = lock.tryAcquire(keyName(key))
       if (release === undefined) continue
       locks.push(release)
-      const row = store.find(key)
+      const row = await files.find(key)
       if (row !== undefined && fits(row)) rows.push(row)
     }
     const gone = await filterAsync(rows, row => removeFiles(parts, row))
@@ -77,14 +76,10 @@ export async function removeIf(
 }
 
 /** Of files whose keys the caller has locked. */
-export async function forgetRows({ store, commit, cache, quota }: PurgeParts, rows: readonly SharedFileRow[]) {
-  await commit(() => {
-    for (const row of rows) store.remove(row)
-  })
-  for (const row of rows) {
-    cache.forget(keyName(row))
-    quota.add(-row.sizeBytes)
-  }
+export async function forgetRows({ files, cache, quota }: PurgeParts, rows: readonly StoredFile[]) {
+  const removed = await files.remove(rows)
+  for (const row of rows) cache.forget(keyName(row))
+  for (const { sizeBytes } of removed) quota.add(-sizeBytes)
 }
 
 /** The file and its metadata. @returns whether neither is there any more; else it is logged why */

@@ -1,9 +1,9 @@
 import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import type { SharedFileRow } from '../../storage/shared-file-store.js'
 import type { FileKey } from '../../values/ids.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../../values/keys/file-metadata.js'
 import { keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from '../keeping/file-layout.js'
+import type { StoredFile } from '../keeping/file-record.js'
 import { isAsKept, keptFiles, statIfThere } from '../keeping/kept-files.js'
 import { storedMetadata } from '../keeping/placement.js'
 import { isMissing } from '../keeping/storage-errors.js'
@@ -61,11 +61,11 @@ export async function reconcile(parts: PurgeParts, signal: AbortSignal): Promise
 type Outcome = 'fine' | 'adopted' | 'replaced' | 'repaired' | 'outdated' | 'damaged' | 'stray'
 
 async function look(parts: PurgeParts, key: PlacedKey): Promise<Outcome> {
-  const row = parts.store.find(key)
+  const row = await parts.files.find(key)
   if (row?.via === key.via && (await compare(parts, row)) === 'same') return 'fine'
   const release = await parts.lock.acquire(keyName(key))
   try {
-    const current = parts.store.find(key)
+    const current = await parts.files.find(key)
     if (current === undefined) return await adopt(parts, key)
     if (current.via !== key.via) return await lookAtAnotherPlace(parts, key, current)
     const difference = await compare(parts, current)
@@ -82,8 +82,8 @@ async function look(parts: PurgeParts, key: PlacedKey): Promise<Outcome> {
  * Tells, without reading, whether what lies there may be something else than the row says. A file that keeps an old
  * date when it is copied or moved there still shows when that was done.
  */
-async function compare({ layout, now }: PurgeParts, row: SharedFileRow): Promise<'same' | 'torn' | 'changed'> {
-  if (row.spool !== null) return 'same' // it is being put in place
+async function compare({ layout, now }: PurgeParts, row: StoredFile): Promise<'same' | 'torn' | 'changed'> {
+  if (row.spool !== undefined) return 'same' // it is being put in place
   const path = pathOf(layout, row)
   const [file, metadata] = await Promise.all([statIfThere(path), statIfThere(path + METADATA_SUFFIX)])
   if (file === undefined) return 'same'
@@ -94,7 +94,7 @@ async function compare({ layout, now }: PurgeParts, row: SharedFileRow): Promise
   return isSame ? 'same' : 'changed'
 }
 
-function isNewer({ mtimeMs, ctimeMs }: Stats, { storedAtMs }: SharedFileRow): boolean {
+function isNewer({ mtimeMs, ctimeMs }: Stats, { storedAtMs }: StoredFile): boolean {
   return Math.floor(mtimeMs) > storedAtMs || ctimeMs > storedAtMs + NAMING_MS
 }
 
@@ -102,7 +102,7 @@ function isNewer({ mtimeMs, ctimeMs }: Stats, { storedAtMs }: SharedFileRow): bo
  * A file whose row says another place: the tree has changed, or someone put it there. The newer one stays. Where it
  * belongs now is not decided here (`relocation.ts`).
  */
-async function lookAtAnotherPlace(parts: PurgeParts, key: PlacedKey, row: SharedFileRow): Promise<Outcome> {
+async function lookAtAnotherPlace(parts: PurgeParts, key: PlacedKey, row: StoredFile): Promise<Outcome> {
   const { layout } = parts
   const path = pathOf(layout, key)
   const [file, kept] = await Promise.all([statIfThere(path), statIfThere(pathOf(layout, row))])
@@ -126,7 +126,7 @@ async function lookAtAnotherPlace(parts: PurgeParts, key: PlacedKey, row: Shared
 export async function lookAgain(parts: PurgeParts, key: FileKey): Promise<boolean> {
   const release = await parts.lock.acquire(keyName(key))
   try {
-    const row = parts.store.find(key)
+    const row = await parts.files.find(key)
     if (row === undefined) return false
     if (isAsKept(await statIfThere(pathOf(parts.layout, row)), row)) return true
     return (await judge(parts, row)) === 'fine'
@@ -135,7 +135,7 @@ export async function lookAgain(parts: PurgeParts, key: FileKey): Promise<boolea
   }
 }
 
-async function judge(parts: PurgeParts, row: SharedFileRow): Promise<Outcome> {
+async function judge(parts: PurgeParts, row: StoredFile): Promise<Outcome> {
   const path = pathOf(parts.layout, row)
   const found = await statIfThere(path)
   if (found === undefined)
@@ -155,8 +155,8 @@ async function judge(parts: PurgeParts, row: SharedFileRow): Promise<Outcome> {
 }
 
 /** Makes the row say what the file and its metadata do. @param row what it says now */
-async function adopt(parts: PurgeParts, key: PlacedKey, row?: SharedFileRow): Promise<Outcome> {
-  const { store, commit, cache, quota } = parts
+async function adopt(parts: PurgeParts, key: PlacedKey, row?: StoredFile): Promise<Outcome> {
+  const { files, cache, quota } = parts
   const path = pathOf(parts.layout, key)
   const text = await readShort(path + METADATA_SUFFIX)
   const found = text === undefined ? undefined : await rowOf(path, key, text)
@@ -164,17 +164,17 @@ async function adopt(parts: PurgeParts, key: PlacedKey, row?: SharedFileRow): Pr
   if (row?.hash === found.hash && row.algorithm === found.algorithm && row.sizeBytes !== found.sizeBytes)
     return 'damaged'
   if (row?.via === key.via && saysTheSame(row, found)) return 'fine'
-  await commit(() => store.put(found))
+  if ((await files.keep(found, { replacing: row })) !== 'kept') return 'fine' // it was replaced: the next look sees it
   cache.forget(keyName(key))
   quota.add(found.sizeBytes - (row?.sizeBytes ?? 0))
   return row === undefined ? 'adopted' : 'replaced'
 }
 
-function saysTheSame(row: SharedFileRow, found: SharedFileRow): boolean {
+function saysTheSame(row: StoredFile, found: StoredFile): boolean {
   return row.sizeBytes === found.sizeBytes && storedMetadata(row) === storedMetadata(found)
 }
 
-async function rowOf(path: string, key: PlacedKey, text: string): Promise<SharedFileRow | undefined> {
+async function rowOf(path: string, key: PlacedKey, text: string): Promise<StoredFile | undefined> {
   const found = await stat(path)
   if (!found.isFile()) return undefined
   try {
@@ -192,7 +192,7 @@ async function rowOf(path: string, key: PlacedKey, text: string): Promise<Shared
       expiresAtMs: Number(expires) * 1_000,
       signedAtMs: metadata.digest.length === ED25519_SIGNATURE_BYTES ? (metadata.signedAtMs ?? null) : null,
       metadata: formatMetadata(metadata),
-      spool: null
+      spool: undefined
     }
   } catch {
     return undefined // not a metadata block

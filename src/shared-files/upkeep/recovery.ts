@@ -1,9 +1,9 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { OutboxStore } from '../../storage/outbox-store.js'
-import type { SharedFileStore } from '../../storage/shared-file-store.js'
 import type { Logger } from '../../values/logger.js'
 import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
+import type { FileRepository } from '../keeping/file-repository.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Placement } from '../keeping/placement.js'
 import type { Quota } from '../keeping/quota.js'
@@ -14,7 +14,7 @@ const MAX_NAMED = 20
 export interface RecoveryParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
-  readonly files: SharedFileStore
+  readonly files: FileRepository
   readonly outbox: OutboxStore
   readonly placement: Placement
   readonly quota: Quota
@@ -31,12 +31,12 @@ export interface RecoveryParts {
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, folders, files, outbox, logger } = parts
-  const recorded = files.totals().count + outbox.totals().count
+  const recorded = (await files.totals()).count + outbox.totals().count
   if (recorded > 0) await checkHasFolders(layout, recorded)
   // Not through a link that somebody has put there: what is left over in these folders is removed.
   await folders.make(layout.incoming)
   await folders.make(layout.outbox)
-  const placing = files.placing()
+  const placing = await files.unsettled()
   for (const row of placing) await parts.placement.redo(row)
   const { whole, torn } = await folders.enter(layout.incoming, async at => {
     const sorted = await sortIncoming(at, recorded === 0)
@@ -47,7 +47,7 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
   await keepLost(parts, layout.incoming, whole)
   await keepLost(parts, layout.outbox, unknown)
-  parts.quota.add(files.totals().bytes + outbox.totals().bytes)
+  parts.quota.add((await files.totals()).bytes + outbox.totals().bytes)
   if (placing.length + torn.length > 0) {
     logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
   }

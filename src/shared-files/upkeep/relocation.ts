@@ -1,6 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Neighbours } from '../../hops/hop.js'
-import type { SharedFileRow, SharedFileStore } from '../../storage/shared-file-store.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
@@ -8,6 +7,8 @@ import type { Logger } from '../../values/logger.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import type { Outbox } from '../forwarding/outbox.js'
 import { type FileLayout, folderOf, keyName } from '../keeping/file-layout.js'
+import type { StoredFile } from '../keeping/file-record.js'
+import type { FileRepository } from '../keeping/file-repository.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Placement } from '../keeping/placement.js'
@@ -24,7 +25,7 @@ const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
 export interface RelocationParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
-  readonly store: SharedFileStore
+  readonly files: FileRepository
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly placement: Placement
@@ -48,10 +49,10 @@ export interface Relocation {
 type Belongs = { readonly kind: 'at'; readonly via: string } | { readonly kind: 'outbox' } | undefined
 
 export function createRelocation(parts: RelocationParts): Relocation {
-  const { layout, store, topology, neighbours, placement, outbox, lock, now, logger } = parts
+  const { layout, files, topology, neighbours, placement, outbox, lock, now, logger } = parts
 
   /** @returns undefined when it can stay where it is until it expires */
-  function placeFor(row: SharedFileRow): Belongs {
+  function placeFor(row: StoredFile): Belongs {
     const route = topology().route(row.target)
     if (route.kind === 'here') return { kind: 'at', via: '' }
     if (route.kind !== 'down') return undefined
@@ -60,14 +61,14 @@ export function createRelocation(parts: RelocationParts): Relocation {
     return { kind: 'at', via: relaysOnTheWay(row.target, topology()) }
   }
 
-  async function moveRow(seen: SharedFileRow): Promise<boolean> {
+  async function moveRow(seen: StoredFile): Promise<boolean> {
     const belongs = placeFor(seen)
     if (belongs === undefined || (belongs.kind === 'at' && belongs.via === seen.via)) return false
     const release = lock.tryAcquire(keyName(seen))
     if (release === undefined) return false // it is being replaced: the next look sees it
     const file = new IncomingFile(layout, parts.folders, parts.nextSpoolName(), true)
     try {
-      const row = store.find(seen)
+      const row = await files.find(seen)
       if (row === undefined || row.storedAtMs !== seen.storedAtMs) return false
       await parts.folders.enter(folderOf(layout, row), at => file.linkTo(`${at}/${row.fileId}`))
       const bytes = { file, inMemory: undefined }
@@ -82,7 +83,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
     }
   }
 
-  async function move(rows: readonly SharedFileRow[]): Promise<number> {
+  async function move(rows: readonly StoredFile[]): Promise<number> {
     let moved = 0
     for (const row of rows) {
       if (row.expiresAtMs <= now()) continue
@@ -97,10 +98,13 @@ export function createRelocation(parts: RelocationParts): Relocation {
     return moved
   }
 
-  async function moveThose(rowsAfter: (key: FileKey) => readonly SharedFileRow[], signal: AbortSignal): Promise<void> {
+  async function moveThose(
+    rowsAfter: (key: FileKey) => Promise<readonly StoredFile[]>,
+    signal: AbortSignal
+  ): Promise<void> {
     let moved = 0
     for (let last: FileKey | undefined = BEFORE_ALL; last !== undefined && !signal.aborted; ) {
-      const rows = rowsAfter(last)
+      const rows = await rowsAfter(last)
       last = rows.at(-1)
       moved += await move(rows)
       await breathe()
@@ -111,7 +115,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
   }
 
   return {
-    moveAll: signal => moveThose(key => store.after(key, STEP), signal),
-    handOver: (relay, signal) => moveThose(key => store.onBehalfOf(relay, key, STEP), signal)
+    moveAll: signal => moveThose(key => files.page(key, STEP), signal),
+    handOver: (relay, signal) => moveThose(key => files.pageOnBehalf(relay, key, STEP), signal)
   }
 }

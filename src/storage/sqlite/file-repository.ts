@@ -1,0 +1,130 @@
+import type { StoredFile } from '../../shared-files/keeping/file-record.js'
+import type {
+  FileHash,
+  FileRepository,
+  Replacement,
+  SourceLimit,
+  Totals
+} from '../../shared-files/keeping/file-repository.js'
+import type { FileKey } from '../../values/ids.js'
+import type { Database } from '../database.js'
+import { type Commit, groupCommitOf } from '../group-commit.js'
+import { toFileRow, toStoredFile, toVersionRow } from './file-rows.js'
+import { type FileStatements, fileStatements } from './file-statements.js'
+
+/** @param db the state database; closed by the caller */
+export function createFileRepository(db: Database): FileRepository {
+  return new SqliteFiles(fileStatements(db), groupCommitOf(db))
+}
+
+class SqliteFiles implements FileRepository {
+  constructor(
+    private readonly sql: FileStatements,
+    private readonly commit: Commit
+  ) {}
+
+  async keep(file: StoredFile, instead: Replacement & SourceLimit): Promise<'kept' | 'changed' | 'too-many'> {
+    let outcome: 'kept' | 'changed' | 'too-many' = 'changed'
+    await this.commit(() => {
+      outcome = this.#keep(file, instead)
+    })
+    return outcome
+  }
+
+  #keep(file: StoredFile, { replacing, insteadOf, maxOfSource }: Replacement & SourceLimit) {
+    if (maxOfSource !== undefined && replacing === undefined && this.#isOneTooMany(file, maxOfSource)) return 'too-many'
+    if (!this.#put(file, replacing)) return 'changed'
+    if (insteadOf !== undefined) this.sql.removeEntry.run(insteadOf)
+    return 'kept'
+  }
+
+  #isOneTooMany({ target, source, fileId }: FileKey, maxOfSource: number): boolean {
+    if (this.sql.isKnown.get({ target, source, fileId }) === 1) return false
+    return (this.sql.countOfSource.get({ source }) ?? 0) >= maxOfSource
+  }
+
+  /** @returns whether the file took the place of the version that was seen, or of none */
+  #put(file: StoredFile, seen: StoredFile | undefined): boolean {
+    const row = toFileRow(file)
+    const { changes } =
+      seen === undefined ? this.sql.insert.run(row) : this.sql.replace.run({ ...row, ...toVersionRow(seen) })
+    return changes === 1
+  }
+
+  async undo(file: StoredFile, { replacing }: Replacement): Promise<boolean> {
+    let isUndone = false
+    await this.commit(() => {
+      isUndone =
+        replacing === undefined ? this.sql.remove.run(toVersionRow(file)).changes === 1 : this.#put(replacing, file)
+    })
+    return isUndone
+  }
+
+  async settle(spools: readonly string[]): Promise<void> {
+    await this.commit(() => {
+      for (const spool of spools) this.sql.settle.run(spool)
+    })
+  }
+
+  async redate(file: StoredFile, times: Pick<StoredFile, 'storedAtMs' | 'expiresAtMs'>): Promise<boolean> {
+    const { storedAtMs, expiresAtMs } = times
+    let changes = 0
+    await this.commit(() => {
+      changes = this.sql.redate.run({ ...toVersionRow(file), storedAtMs, expiresAtMs }).changes
+    })
+    return changes === 1
+  }
+
+  async remove(files: readonly StoredFile[]): Promise<StoredFile[]> {
+    let removed: StoredFile[] = []
+    await this.commit(() => {
+      removed = files.filter(file => this.sql.remove.run(toVersionRow(file)).changes === 1)
+    })
+    return removed
+  }
+
+  async find(key: FileKey): Promise<StoredFile | undefined> {
+    const row = this.sql.find.get(key)
+    return row && toStoredFile(row)
+  }
+
+  async findHash(key: FileKey): Promise<FileHash | undefined> {
+    return this.sql.findHash.get(key.target, key.source, key.fileId)
+  }
+
+  async unsettled(): Promise<StoredFile[]> {
+    return this.sql.unsettled.all().map(toStoredFile)
+  }
+
+  async page({ target, source, fileId }: FileKey, limit: number): Promise<StoredFile[]> {
+    return this.sql.page.all({ target, source, fileId, limit }).map(toStoredFile)
+  }
+
+  async pageOnBehalf(relay: string, { target, source, fileId }: FileKey, limit: number): Promise<StoredFile[]> {
+    return this.sql.pageOnBehalf.all({ target, source, fileId, relay, limit }).map(toStoredFile)
+  }
+
+  async forTarget(target: string, fileId: string | undefined, nowMs: number, limit: number): Promise<StoredFile[]> {
+    return this.sql.forTarget.all({ target, fileId: fileId ?? null, nowMs, limit }).map(toStoredFile)
+  }
+
+  async expired(nowMs: number, limit: number, skip: number): Promise<FileKey[]> {
+    return this.sql.expired.all(nowMs, limit, skip)
+  }
+
+  async totals(): Promise<Totals> {
+    return this.sql.totals.get() ?? { count: 0, bytes: 0 }
+  }
+
+  async countOfSource(source: string): Promise<number> {
+    return this.sql.countOfSource.get({ source }) ?? 0
+  }
+
+  async acceptanceMark(): Promise<number> {
+    return this.sql.acceptanceMark.get() ?? 0
+  }
+
+  async raiseAcceptanceMark(ms: number): Promise<void> {
+    await this.commit(() => void this.sql.raiseAcceptanceMark.run(ms))
+  }
+}
