@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
-import { onHangup } from '../../process/hangup.js'
-import { askStop, isStopAsked, leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
+import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import type { Logger } from '../../values/logger.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
 import { example } from '../options/example.js'
@@ -68,48 +68,40 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
 }
 
 async function serve(config: AgentConfig): Promise<number> {
-  const [{ startAgent }, { createLog }, { storageFolder }, { takeFolders }, certificates] = await Promise.all([
+  const [{ startAgent }, { createLog }, { storageFolder }, { holdFolders, serveUntilStopped }] = await Promise.all([
     import('../../agent/agent.js'),
     import('../../relay/log.js'),
     import('../../storage/folders/folder-kinds.js'),
-    import('../../storage/folders/own-folder.js'),
-    import('../checks/certificate-warnings.js')
+    import('./serve-until-stopped.js')
   ])
-  let lost: Error | undefined
-  const release = takeFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)], error => {
-    lost = error
-    askStop()
-  })
+  const held = holdFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)])
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
-    const warnings = await certificates.agentCertificateWarnings(config)
-    for (const problem of warnings) logger.warn({ problem }, 'unusable certificate')
-    const written = [{ setting: 'storage.path', path: config.storage.path }]
-    for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
+    await warnOfConfiguration(config, logger)
     const manager = findServiceManager(logger)
-    if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
-    const agent = await startAgent({ config, logger })
     if (!isStopAsked()) {
-      logger.info({ policyServer: config.upstream.host }, 'ready')
-      await manager.ready()
-      onHangup(async () => {
-        await manager.reloading()
-        await agent.reload()
-        await manager.ready()
-      })
+      const agent = await startAgent({ config, logger })
+      await serveUntilStopped(
+        {
+          started: { message: 'ready', details: { policyServer: config.upstream.host } },
+          reload: () => agent.reload(),
+          stop: () => agent.stop()
+        },
+        { logger, manager, stoppingMessage: 'stopping; runs under way may finish', failure: () => held.lost }
+      )
     }
-    const signal = await stopAsked()
-    onHangup(async () => undefined)
-    void manager.stopping() // never rejects
-    if (lost !== undefined)
-      logger.error({ reason: lost.message }, 'lock file removed, and another process holds the lock now; stopping')
-    logger.info({ signal }, 'stopping; runs under way may finish')
-    await agent.stop()
-    logger.info({}, 'stopped')
-    return lost === undefined ? 0 : CANNOT_START
+    return held.lost === undefined ? 0 : CANNOT_START
   } finally {
-    release()
+    held.release()
   }
+}
+
+/** What works, and is likely to be a mistake. */
+async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise<void> {
+  const { agentCertificateWarnings } = await import('../checks/certificate-warnings.js')
+  for (const problem of await agentCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
+  const written = [{ setting: 'storage.path', path: config.storage.path }]
+  for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
 }
 
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {

@@ -4,14 +4,14 @@ import { type Command, Option } from 'commander'
 import type { ListenAddress } from '../../config/config.js'
 import { listenAddress } from '../../config/readers/address-readers.js'
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
-import { onHangup } from '../../process/hangup.js'
 import { hideArgument } from '../../process/hide-argument.js'
-import { isStopAsked, leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
+import { leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
 import { readSecretFile } from '../options/secret-file.js'
+import { serveUntilStopped } from './serve-until-stopped.js'
 import { findServiceManager } from './service-manager.js'
 
 interface ClientCommandOptions {
@@ -92,25 +92,19 @@ async function run(options: ClientCommandOptions): Promise<void> {
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
   const manager = findServiceManager(logger)
   const client = await startClient({ ...settings, secrets, lostLogLines: lostLines, logger })
-  if (!isStopAsked()) {
-    logger.info({ clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }, 'started')
-    await manager.ready()
-    onHangup(async () => {
-      await manager.reloading()
-      try {
-        const isOther = client.replaceSecrets(await readSecrets())
-        logger.info({}, isOther ? 'reloaded; opening a new link' : 'reloaded; nothing changed')
-      } catch (error) {
-        logger.error({ problem: errorMessage(error) }, 'cannot reload; the former token and certificates stay in force')
-      }
-      await manager.ready()
-    })
+  const details = { clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }
+  const reload = async () => {
+    try {
+      const isOther = client.replaceSecrets(await readSecrets())
+      logger.info({}, isOther ? 'reloaded; opening a new link' : 'reloaded; nothing changed')
+    } catch (error) {
+      logger.error({ problem: errorMessage(error) }, 'cannot reload; the former token and certificates stay in force')
+    }
   }
-  const signal = await stopAsked()
-  onHangup(async () => undefined)
-  void manager.stopping() // never rejects
-  logger.info({ signal }, 'stopping; requests under way may finish')
-  await client.stop()
+  await serveUntilStopped(
+    { started: { message: 'started', details }, reload, stop: () => client.stop() },
+    { logger, manager, stoppingMessage: 'stopping; requests under way may finish' }
+  )
 }
 
 export interface ClientSettings {

@@ -3,19 +3,19 @@ import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { loadConfig } from '../../config/config-loader.js'
 import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
-import { onHangup } from '../../process/hangup.js'
-import { askStop, isStopAsked, leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
+import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
 import { createLog } from '../../relay/log.js'
 import { sharedFilesFolder, storageFolder } from '../../storage/folders/folder-kinds.js'
-import { takeFolders } from '../../storage/folders/own-folder.js'
 import { overlapOf } from '../../storage/folders/separate-folders.js'
 import { createTree } from '../../tree/tree-service.js'
 import { finishPlacing } from '../../tree-sync/tree-files.js'
 import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import type { Logger } from '../../values/logger.js'
 import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
+import { holdFolders, serveUntilStopped } from './serve-until-stopped.js'
 import { findServiceManager } from './service-manager.js'
 
 /** Exit codes (contract, "Configuration"). */
@@ -116,52 +116,54 @@ function readConfig(directory: string): Config | undefined {
 }
 
 async function serve(config: Config): Promise<number> {
+  const { nodeId } = config.general
   const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
-  let lost: Error | undefined
-  const release = takeFolders(config.general.nodeId, folders, error => {
-    lost = error
-    askStop()
-  })
-  const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: config.general.nodeId } })
-  const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
-  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
-  for (const problem of openFolderWarnings(writtenFolders(config)))
-    logger.warn({ problem }, 'other users may write to a folder')
+  const held = holdFolders(nodeId, folders)
+  const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
+  await warnOfConfiguration(config, logger)
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
     databaseFile: join(config.storage.path, 'topology.db'),
     nodesListFile: config.general.nodesListFile,
     nodesCertsFile: config.general.nodesCertsFile,
-    selfId: config.general.nodeId,
+    selfId: nodeId,
     listIsToCome: config.tree.source === 'policy-server',
     logger
   })
   try {
-    if (isStopAsked()) return lost === undefined ? 0 : CANNOT_START
-    const treeLoaded = tree.load()
-    const { startRelay } = await import('../../relay/relay.js') // beside the worker that reads the tree
-    const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
     if (!isStopAsked()) {
-      logger.info({ addresses: relay.addresses, nodes: tree.current().size }, 'ready')
-      await manager.ready()
-      onHangup(async () => {
-        await manager.reloading()
-        await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
-        await manager.ready()
-      })
+      const treeLoaded = tree.load()
+      const { startRelay } = await import('../../relay/relay.js') // beside the worker that reads the tree
+      const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
+      await serveUntilStopped(
+        {
+          started: { message: 'ready', details: { addresses: relay.addresses, nodes: tree.current().size } },
+          reload: async () => {
+            await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
+          },
+          stop: () => relay.stop()
+        },
+        {
+          logger,
+          manager,
+          stoppingMessage: 'stopping; requests and runs under way may finish',
+          failure: () => held.lost
+        }
+      )
     }
-    const signal = await stopAsked()
-    onHangup(async () => undefined)
-    void manager.stopping() // never rejects
-    if (lost !== undefined)
-      logger.error({ reason: lost.message }, 'lock file removed, and another process holds the lock now; stopping')
-    logger.info({ signal }, 'stopping; requests and runs under way may finish')
-    await relay.stop()
-    logger.info({}, 'stopped')
-    return lost === undefined ? 0 : CANNOT_START
+    return held.lost === undefined ? 0 : CANNOT_START
   } finally {
     await tree.close()
-    release()
+    held.release()
+  }
+}
+
+/** What works, and is likely to be a mistake. */
+async function warnOfConfiguration(config: Config, logger: Logger): Promise<void> {
+  const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
+  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
+  for (const problem of openFolderWarnings(writtenFolders(config))) {
+    logger.warn({ problem }, 'other users may write to a folder')
   }
 }

@@ -1,0 +1,73 @@
+import { onHangup } from '../../process/hangup.js'
+import { askStop, isStopAsked, stopAsked } from '../../process/stop-signal.js'
+import type { OwnFolder } from '../../storage/folders/folder-kinds.js'
+import { takeFolders } from '../../storage/folders/own-folder.js'
+import type { Logger } from '../../values/logger.js'
+import type { ServiceManager } from './service-manager.js'
+
+/** A relay, an agent or a client that has started. */
+export interface StartedProgram {
+  /** The log line that says so. */
+  readonly started: { readonly message: 'ready' | 'started'; readonly details: object }
+  /** What a SIGHUP asks for. Logs what goes wrong, and never rejects. */
+  reload(): Promise<void>
+  /** Resolves when nothing runs any more. */
+  stop(): Promise<void>
+}
+
+export interface ServeUntilStoppedOptions {
+  readonly logger: Logger
+  readonly manager: ServiceManager
+  /** The log line after SIGTERM: it says what may still finish. */
+  readonly stoppingMessage: string
+  /** Why the process has to end by itself. */
+  readonly failure?: () => Error | undefined
+}
+
+/** Says that `program` is ready, reloads it on SIGHUP, and stops it on SIGTERM or SIGINT. */
+export async function serveUntilStopped(
+  program: StartedProgram,
+  { logger, manager, stoppingMessage, failure = () => undefined }: ServeUntilStoppedOptions
+): Promise<void> {
+  if (!isStopAsked()) {
+    logger.info(program.started.details, program.started.message)
+    await manager.ready()
+    onHangup(async () => {
+      await manager.reloading()
+      await program.reload()
+      await manager.ready()
+    })
+  }
+  const signal = await stopAsked()
+  onHangup(async () => undefined)
+  void manager.stopping() // never rejects
+  const reason = failure()?.message
+  if (reason !== undefined) {
+    logger.error({ reason }, 'lock file removed, and another process holds the lock now; stopping')
+  }
+  logger.info({ signal }, stoppingMessage)
+  await program.stop()
+  logger.info({}, 'stopped')
+}
+
+/** Folders that this process alone may use. */
+export interface HeldFolders {
+  /** Set once another process has taken a lock; this process is asked to stop then. */
+  readonly lost: Error | undefined
+  release(): void
+}
+
+/** Takes the locks of `folders`. @throws {Error} naming the folder that another process has */
+export function holdFolders(nodeId: string, folders: readonly OwnFolder[]): HeldFolders {
+  let lost: Error | undefined
+  const release = takeFolders(nodeId, folders, error => {
+    lost = error
+    askStop()
+  })
+  return {
+    get lost() {
+      return lost
+    },
+    release
+  }
+}
