@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { makeSubfolder } from '../../src/storage/folders/make-subfolder.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
-const SOMEBODY = 65_534
+const SOMEBODY = 54_321
 const ROOT = 0
 
 test('a folder is made once, and never the one above it', async t => {
