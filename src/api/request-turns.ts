@@ -3,9 +3,12 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { answerUnderWay } from './answer-under-way.js'
 
-/** Requests of one connection that are begun in one turn of the event loop while earlier ones of it wait for answers. */
-export const MAX_BEGUN_IN_TURN = 16
-/** Such requests that are under way at once. */
+/**
+ * Requests that are begun in one turn of the event loop while earlier ones of their connection wait for answers: of all
+ * connections of a listener. Each takes some 60 us.
+ */
+export const MAX_BEGUN_IN_TURN = 32
+/** Such requests of one connection that are under way at once. */
 export const MAX_UNANSWERED = 64
 
 type Pair = readonly [request: IncomingMessage, response: ServerResponse]
@@ -13,10 +16,11 @@ type Pair = readonly [request: IncomingMessage, response: ServerResponse]
 /**
  * Has connections take turns: a caller may send requests without waiting for answers, and Node hands over all that it
  * has read at once, some 1,700 of the shortest, while everyone else waits. Beyond a few in a turn, they are begun in the
- * next ones, and nothing more is read of the connection meanwhile.
+ * next ones, one of each connection at a time, and nothing more is read of the connection meanwhile.
  */
 export function inTurns(listener: RequestListener): RequestListener {
   const pipelines = new WeakMap<Socket, Pipeline>()
+  const turns = new Turns()
   return (request, response) => {
     const { socket } = request
     if (answerUnderWay(socket) === response) {
@@ -25,55 +29,31 @@ export function inTurns(listener: RequestListener): RequestListener {
     }
     let pipeline = pipelines.get(socket)
     if (pipeline === undefined) {
-      pipeline = new Pipeline(socket, listener)
+      pipeline = new Pipeline(socket, listener, turns)
       pipelines.set(socket, pipeline)
     }
     pipeline.add(request, response)
   }
 }
 
-/** The requests of a connection that came before earlier ones were answered. */
-class Pipeline {
-  readonly #waiting: Pair[] = []
-  #begunInTurn = 0
-  #unanswered = 0
-  #isHeld = false
+/** What is shared among the connections of a listener. */
+class Turns {
+  /** Of which a request waits that may begin. */
+  readonly #ready = new Set<Pipeline>()
+  #left = MAX_BEGUN_IN_TURN
   #isScheduled = false
 
-  constructor(
-    private readonly socket: Socket,
-    private readonly listener: RequestListener
-  ) {
-    if (socket instanceof TLSSocket) readAsStream(socket)
-    // Node resumes it as well, for bodies and after drains.
-    socket.on('resume', () => {
-      if (this.#isHeld) socket.pause()
-    })
-  }
-
-  add(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#waiting.length === 0 && this.#mayBegin()) {
-      this.#begin([request, response])
-    } else {
-      this.#waiting.push([request, response])
-      this.#isHeld = true
-      this.socket.pause()
-    }
+  /** Whether one more may begin now; whoever is told so begins it. */
+  take(): boolean {
     this.#schedule()
+    if (this.#ready.size > 0 || this.#left === 0) return false
+    this.#left -= 1
+    return true
   }
 
-  #mayBegin(): boolean {
-    return this.#begunInTurn < MAX_BEGUN_IN_TURN && this.#unanswered < MAX_UNANSWERED
-  }
-
-  #begin([request, response]: Pair): void {
-    this.#begunInTurn += 1
-    this.#unanswered += 1
-    response.once('close', () => {
-      this.#unanswered -= 1
-      if (this.#isHeld) this.#schedule()
-    })
-    void this.listener(request, response)
+  await(pipeline: Pipeline): void {
+    this.#ready.add(pipeline)
+    this.#schedule()
   }
 
   #schedule(): void {
@@ -84,25 +64,73 @@ class Pipeline {
 
   #goOn(): void {
     this.#isScheduled = false
-    this.#begunInTurn = 0
-    if (this.socket.destroyed || this.socket.writableEnded) {
-      this.#waiting.length = 0 // nobody would have their answers
+    this.#left = MAX_BEGUN_IN_TURN
+    for (const pipeline of this.#ready) {
+      if (this.#left === 0) break
+      this.#left -= 1
+      this.#ready.delete(pipeline)
+      if (pipeline.beginNext()) this.#ready.add(pipeline) // behind the others
+    }
+    if (this.#ready.size > 0) this.#schedule()
+  }
+}
+
+/** The requests of a connection that came before earlier ones were answered. */
+class Pipeline {
+  readonly #waiting: Pair[] = []
+  #unanswered = 0
+  #isHeld = false
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly listener: RequestListener,
+    private readonly turns: Turns
+  ) {
+    if (socket instanceof TLSSocket) readAsStream(socket)
+    // Node resumes it as well, for bodies and after drains.
+    socket.on('resume', () => {
+      if (this.#isHeld) socket.pause()
+    })
+  }
+
+  add(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#waiting.length === 0 && this.#unanswered < MAX_UNANSWERED && this.turns.take()) {
+      this.#begin([request, response])
       return
     }
-    while (this.#mayBegin()) {
-      const next = this.#waiting.shift()
-      if (next === undefined) break
-      this.#begin(next)
-    }
+    this.#waiting.push([request, response])
+    this.#isHeld = true
+    this.socket.pause()
+    if (this.#isReady()) this.turns.await(this)
+  }
+
+  /** @returns whether a further one may begin */
+  beginNext(): boolean {
+    if (this.socket.destroyed || this.socket.writableEnded) this.#waiting.length = 0 // nobody would have their answers
+    const next = this.#waiting.shift()
+    if (next !== undefined) this.#begin(next)
     if (this.#waiting.length === 0) this.#release()
-    else if (this.#unanswered < MAX_UNANSWERED) this.#schedule()
+    return this.#isReady()
+  }
+
+  #isReady(): boolean {
+    return this.#waiting.length > 0 && this.#unanswered < MAX_UNANSWERED
+  }
+
+  #begin([request, response]: Pair): void {
+    this.#unanswered += 1
+    response.once('close', () => {
+      this.#unanswered -= 1
+      if (this.#isReady()) this.turns.await(this)
+    })
+    void this.listener(request, response)
   }
 
   /** A request whose body is still to come is the last one that was read: it has begun by now. */
   #release(): void {
     if (!this.#isHeld) return
     this.#isHeld = false
-    if (!isPausedByNode(this.socket)) this.socket.resume()
+    if (!this.socket.destroyed && !isPausedByNode(this.socket)) this.socket.resume()
   }
 }
 

@@ -121,6 +121,22 @@ for (const way of WAYS) {
   })
 }
 
+test('connections of which requests wait take turns with one another', async t => {
+  const begun: string[] = []
+  const server = await open(t, 'TCP', ({ url = '' }, response) => {
+    begun.push(url)
+    setImmediate(() => response.end())
+  })
+  const floods: Socket[] = []
+  while (floods.length < 20) floods.push(await server.connect())
+  const other = await server.connect()
+  for (const flood of floods) flood.resume().write(get('/flood').repeat(200))
+  other.resume().write(get('/other').repeat(5))
+  await eventually('all to be begun', () => begun.length === 4_005)
+  const before = begun.lastIndexOf('/other')
+  assert.ok(before < 20 * 5 + 10 * MAX_BEGUN_IN_TURN, `${before} were before its last one`)
+})
+
 test('what waits is not begun for a caller that has gone', async t => {
   const begun: string[] = []
   const server = await open(t, 'TCP', ({ url = '', socket }, response) => {
