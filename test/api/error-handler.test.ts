@@ -6,6 +6,8 @@ import { test } from 'node:test'
 import Fastify from 'fastify'
 import { pino } from 'pino'
 import { installErrorHandler } from '../../src/api/answers/error-handler.js'
+import { createRequestLog } from '../../src/api/request-log.js'
+import { RelayError } from '../../src/values/failures/relay-error.js'
 import { eventually } from '../support/eventually.js'
 
 const LEVELS = { info: 30, error: 50 } as const
@@ -43,4 +45,28 @@ test('a caller that leaves is no error in the log, while a fault that one waits 
     lines.map(({ level, msg }) => [level, msg]),
     [[LEVELS.error, 'request failed']]
   )
+})
+
+test('who is refused again and again gets few lines in the log, and those who are served one each', async t => {
+  const lines: { readonly msg: string; readonly status?: number }[] = []
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const app = Fastify()
+  t.after(() => app.close())
+  const afterAnswer = createRequestLog(logger)
+  installErrorHandler(app, { logger, afterAnswer: () => undefined, folders: [] })
+  app.addHook('onResponse', async (request, reply) => afterAnswer(request, reply))
+  app.post('/refused', async () => {
+    throw new RelayError('INVALID_INPUT', 'never')
+  })
+  app.post('/done', async () => 'done')
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  for (let count = 0; count < 60; count += 1) {
+    await (await fetch(`http://127.0.0.1:${port}/refused`, { method: 'POST' })).text()
+    await (await fetch(`http://127.0.0.1:${port}/done`, { method: 'POST' })).text()
+  }
+  const linesOf = (msg: string, status: number) => lines.filter(line => line.msg === msg && line.status === status)
+  await eventually('the last line', () => linesOf('answered', 200).length === 60)
+  assert.equal(linesOf('request refused', 400).length, 30)
+  assert.equal(linesOf('answered', 400).length, 30)
 })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
+import { rawTimesIn } from '../support/raw-times.js'
 
 interface Record {
   readonly node_records: readonly {
@@ -107,5 +108,33 @@ test('a tree made by init and join works at once: every machine runs its own age
     relayProcess = await tree.serve(relay)
     await eventually('the run that waited', async () => (await record()).node_records[0]?.outcome === 'done')
     assert.match((await record()).node_records[0]?.reached ?? '', /^(?:link|direct)$/, 'whichever was there first')
+  })
+
+  await t.test('every time, in what relays log and in what is printed for programs, has one form', async () => {
+    const lines = [...tree.rootProcess.log, ...relayProcess.log, ...agent.soFar().split('\n')]
+    const logged = lines.filter(line => line.startsWith('{')).map((line): unknown => JSON.parse(line))
+    assert.ok(logged.some(line => JSON.stringify(line).includes('join token made')))
+    const paths = [
+      '/nodes',
+      '/runs',
+      '/v1/relay/links',
+      '/trace/node-1',
+      '/outbox',
+      '/v1/system/status',
+      '/system/status'
+    ]
+    const answers = await Promise.all(paths.map(path => getJson(root, path)))
+    const commands = [
+      ['token', 'list'],
+      ['nodes', 'list'],
+      ['runs', 'list'],
+      ['links', 'list']
+    ]
+    const printed = await Promise.all(
+      commands.map(async args => JSON.parse((await succeed(tree.ask(root, ...args, '--json'))).stdout) as unknown)
+    )
+    const values = [...logged, ...answers, ...printed]
+    assert.deepEqual(rawTimesIn(values), [])
+    assert.match(JSON.stringify(answers), /_at":"\d{4}-/, 'there are times in it')
   })
 })

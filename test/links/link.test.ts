@@ -6,10 +6,12 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { pino } from 'pino'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import type { UpperLink } from '../../src/links/upper/upper-link.js'
 import { CLOSE, MAX_STREAMS } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
+import { openRawLink } from '../support/hostile-link.js'
 import { type LowerSide, makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { temporaryFolder } from '../support/treeline-command.js'
@@ -266,3 +268,18 @@ test('the lower side speaks to nobody but the policy server', async t => {
 function reasonOf({ reason }: { readonly reason: string | undefined }): string | undefined {
   return reason === 'not tried yet' ? undefined : reason
 }
+
+test('handshakes that are refused again and again get few lines in the log', async t => {
+  const lines: string[] = []
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(line) })
+  const upper = await startUpperSide(t, new Map(), { logger })
+  for (let count = 0; count < 60; count += 1) {
+    const link = await openRawLink(t, upper.url.replace('wss', 'https'))
+    await link.next()
+    await link.send('nobody')
+    await link.closed
+  }
+  const last = await openRawLink(t, upper.url.replace('wss', 'https'))
+  await last.next() // what the one before was refused with is logged by now
+  assert.equal(lines.length, 30, lines[0])
+})

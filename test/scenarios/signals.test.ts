@@ -175,6 +175,16 @@ test('a relay, an agent and a client live through SIGHUP, and the service manage
     assert.equal((await client.ended).code, 0)
   })
 
+  await t.test('the token of a client on its command line cannot be read by other users', async t => {
+    const ca = join(tree.folder, 'ca.pem')
+    const options = ['--client-key', 'git', '--server-url', root.url, '--base-url', 'http://127.0.0.1:1', '--ca', ca]
+    const client = startTreeline(t, ['client', ...options, '--health-listen', '127.0.0.1:0', '--token', TOKENS[0]])
+    await client.printed('"msg":"link opened"')
+    assert.match(commandLineOf(client.child.pid ?? 0), /^treeline client .* --token \*\*\*\0*$/)
+    client.child.kill('SIGTERM')
+    assert.equal((await client.ended).code, 0)
+  })
+
   relay.child.kill('SIGTERM')
   assert.deepEqual(await relay.ended.then(({ code, stderr }) => [code, stderr]), [0, ''])
   await manager.received('STOPPING=1')
