@@ -76,6 +76,7 @@ async function main(exitAfterSteps: boolean): Promise<number> {
     say(NEXT)
     if (!exitAfterSteps) {
       say('The tree stays up. Try the lines above in another shell; Ctrl-C ends it and removes everything.')
+      say('The root and the agent of steps 6 and 7 run already: leave out init, serve, join and agent.')
       await aborted(interruption)
     }
     return failed === 0 ? 0 : 1
