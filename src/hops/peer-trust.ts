@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { identityCheck } from './peer-identity.js'
@@ -19,11 +19,6 @@ export type PeerTrust =
 export interface ClientCertificate {
   readonly cert: string
   readonly key: string
-}
-
-/** SHA-256 of a certificate's DER form, lower-case hex. */
-export function fingerprint(der: Buffer): string {
-  return createHash('sha256').update(der).digest('hex')
 }
 
 type Verification = Pick<

@@ -1,3 +1,4 @@
+import { hostAndPort } from '../values/network/host-and-port.js'
 import type { DataFolders } from './data-folders.js'
 import { FILES } from './member-folder.js'
 
@@ -102,7 +103,7 @@ export function agentConf({ id, upstream, data, command }: AgentText): string {
 export const LOGGING_CONF = section('general', ['level = "info"']).join('\n')
 
 export function formatAddress({ hostname, port }: PublicAddress): string {
-  return `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+  return hostAndPort(hostname, port)
 }
 
 function section(name: string, lines: readonly string[]): string[] {

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../api/services.js'
-import { fingerprint } from '../hops/peer-trust.js'
 import type { Revocations } from '../hops/revocations.js'
 import type { Tree } from '../tree/tree-service.js'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
+import { fingerprint } from '../values/keys/fingerprint.js'
 import { certificateBlocks } from '../values/keys/pem.js'
 
 const SETTING = 'output.upstream.server_certificate_file'

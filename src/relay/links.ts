@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { readPeerFiles } from '../hops/peer-files.js'
-import { fingerprint, type PeerTrust, verification } from '../hops/peer-trust.js'
+import { type PeerTrust, verification } from '../hops/peer-trust.js'
 import type { Revocations } from '../hops/revocations.js'
 import type { Dialer } from '../links/lower/dialer.js'
 import type { LowerEnd } from '../links/lower/lower-link.js'
@@ -20,6 +20,8 @@ import type { Following, UpperAddress } from '../membership/member/policy-server
 import { VERSION } from '../process/version.js'
 import type { Topology } from '../tree/topology.js'
 import { purposeOf } from '../values/keys/certificate-purpose.js'
+import { fingerprint } from '../values/keys/fingerprint.js'
+import { hostAndPort } from '../values/network/host-and-port.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { createClientAdmission } from './client-admission.js'
 import { RemovedLinks } from './removed-links.js'
@@ -174,8 +176,7 @@ async function upperOf(config: Config, address?: UpperAddress): Promise<Upper> {
     ...(config.links.tlsCertificate ? files.clientCertificate : {})
   }
   const pins = trust.mode === 'cert_pinning' ? new Set(trust.pins.map(fingerprint)) : undefined
-  const host = upstream.host.includes(':') ? `[${upstream.host}]` : upstream.host
-  return { url: `wss://${host}:${upstream.port}`, tls, pins }
+  return { url: `wss://${hostAndPort(upstream.host, upstream.port)}`, tls, pins }
 }
 
 async function ownCertificate(config: Config): Promise<{ cert: string; key: string }> {

@@ -1,10 +1,10 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../api/services.js'
-import { fingerprint } from '../hops/peer-trust.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import type { LinkOwner } from '../links/upper/upper-link.js'
 import { CLOSE } from '../links/wire/protocol.js'
 import type { Topology } from '../tree/topology.js'
+import { fingerprint } from '../values/keys/fingerprint.js'
 import { isoTime } from '../values/time/iso-time.js'
 
 export interface RemovedLinksOptions {

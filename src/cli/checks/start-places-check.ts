@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config, ListenAddress } from '../../config/config.js'
+import { hostAndPort } from '../../values/network/host-and-port.js'
 
 const ANY_HOST: readonly string[] = ['0.0.0.0', '::']
 
@@ -27,7 +28,9 @@ export function listenProblems(general: Config['general']): string[] {
   return listened.flatMap(([setting, address], index) =>
     listened.slice(0, index).flatMap(([former, other]) => {
       if (address === undefined || other === undefined || !overlap(address, other)) return []
-      return [`${setting} ${show(address)} and ${former} ${show(other)} are the same port: give one of them another`]
+      return [
+        `${setting} ${hostAndPort(address.host, address.port)} and ${former} ${hostAndPort(other.host, other.port)} are the same port: give one of them another`
+      ]
     })
   )
 }
@@ -35,10 +38,6 @@ export function listenProblems(general: Config['general']): string[] {
 function overlap(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port !== other.port || one.port === 0) return false
   return one.host === other.host || [one, other].some(({ host }) => ANY_HOST.includes(host))
-}
-
-function show({ host, port }: ListenAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Why a command cannot be run; undefined when it can. A folder may be entered, which the system calls executable too. */

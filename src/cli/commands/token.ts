@@ -3,6 +3,7 @@ import { asObject } from '../../relay-client/json-answer.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { isTokenId } from '../../values/keys/join-token.js'
+import { bracketed } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
@@ -65,7 +66,7 @@ async function create(options: CreateOptions): Promise<void> {
     if (options.json === true) return printJson(made)
     const port = typeof made.port === 'number' && made.port !== DEFAULT_PORT ? `:${made.port}` : ''
     const host = cell(made.hostname)
-    const url = `https://${host.includes(':') ? `[${host}]` : host}${port}`
+    const url = `https://${bracketed(host)}${port}`
     const id = options.id === undefined ? '' : ` --id ${options.id} --again`
     // echo is part of the shell: the token is in no list of processes
     console.log(`echo ${cell(made.token)} | treeline join ${url} --token-file -${id}`)

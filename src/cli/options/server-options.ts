@@ -5,6 +5,7 @@ import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/na
 import type { createRelayClient, RelayClient } from '../../relay-client/relay-client.js'
 import { socketPathOf, UNIX_SOCKET } from '../../relay-client/unix-socket.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { hostAndPort } from '../../values/network/host-and-port.js'
 import { checkCertificatePair } from '../checks/certificate-pair.js'
 import { UsageError } from '../command-error.js'
 import { policyServerOf, readAgentFolder } from './agent-folder.js'
@@ -84,7 +85,7 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
     tls: {
       ca: trust?.ca ?? ca,
       ...own,
-      pin: trust?.pin ?? options.pin,
+      pin: trust?.pins ?? options.pin,
       ...(trust?.revocations === undefined ? {} : { revocations: trust.revocations })
     },
     ...(named === undefined ? {} : await proxyTo(named))
@@ -160,7 +161,7 @@ async function configuredServer(options: ServerOptions): Promise<string> {
   if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`
   const { host, port } = config.general.listen
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+  return `http://${hostAndPort(reachable, port)}`
 }
 
 async function readSecret(path: string | undefined, option: string): Promise<string | undefined> {

@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { LogLimit } from '../../values/log-limit.js'
 import type { Logger } from '../../values/logger.js'
+import { hostAndPort } from '../../values/network/host-and-port.js'
 import { sourceOf } from '../../values/network/source-address.js'
 import { LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
 import { nextText } from '../wire/await-message.js'
@@ -268,7 +269,7 @@ function sourceOfConnection({ socket }: IncomingMessage): string {
 
 /** With the port: it tells one connection of a machine from the next. */
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
-  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`
+  return hostAndPort(remoteAddress, remotePort)
 }
 
 /** A close reason may have 123 bytes (RFC 6455, section 5.5), so the whole of it goes as a message. */

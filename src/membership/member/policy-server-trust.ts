@@ -1,0 +1,36 @@
+import type { AgentConfig } from '../../config/agent/agent-config.js'
+import { whyNotRead } from '../../values/failures/file-failure.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
+import { fingerprintOfPem } from '../../values/keys/fingerprint.js'
+import { certificateBlocks } from '../../values/keys/pem.js'
+
+/** How an agent's policy server has to prove who it is. */
+export interface PolicyServerTrust {
+  /** PEM of the certificates that are trusted; undefined: the system's. */
+  readonly ca: string | undefined
+  /** SHA-256 of the certificates of which one has to be shown, lower-case hex; undefined: any that `ca` issued for it. */
+  readonly pins: readonly string[] | undefined
+}
+
+/** By the files that agent.conf names. @throws {Error} naming the setting and the file when one cannot be used */
+export async function readPolicyServerTrust({ upstream }: AgentConfig): Promise<PolicyServerTrust> {
+  const { serverCertificateFile, caFile } = upstream
+  if (serverCertificateFile === undefined) {
+    return { ca: caFile === undefined ? undefined : await readSetting('upstream.ca_file', caFile), pins: undefined }
+  }
+  const setting = 'upstream.server_certificate_file'
+  const pem = await readSetting(setting, serverCertificateFile)
+  const blocks = certificateBlocks(pem)
+  if (blocks.length === 0) throw new Error(`${setting}: ${serverCertificateFile} holds no certificate in PEM form`)
+  return { ca: pem, pins: blocks.map(fingerprintOfPem) }
+}
+
+/** The text of a file that a setting names. @throws {Error} naming both when it cannot be read */
+export async function readSetting(setting: string, file: string): Promise<string> {
+  try {
+    return withoutByteOrderMark((await readRegularFile(file)).toString('utf8'))
+  } catch (error) {
+    throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
+  }
+}

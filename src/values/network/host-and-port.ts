@@ -1,0 +1,9 @@
+/** `host:port` as a URL has it: an IPv6 address stands in brackets (RFC 3986, section 3.2.2). */
+export function hostAndPort(host: string, port: number | string): string {
+  return `${bracketed(host)}:${port}`
+}
+
+/** A host name or address as a URL has it, without a port. */
+export function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
