@@ -15,6 +15,7 @@ import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createFileRepository } from '../storage/sqlite/file-repository.js'
 import { createNeighbourRepository } from '../storage/sqlite/neighbour-repository.js'
+import { createOutboxRepository } from '../storage/sqlite/outbox-repository.js'
 import { createRunRepository } from '../storage/sqlite/run-repository.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
@@ -157,13 +158,14 @@ interface FeaturesUse {
 
 function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: FeaturesUse, metrics: Metrics) {
   const { config, tree, logger } = options
-  const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, db, logger }
+  const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, logger }
   const tellOfFile = createFileNotices(common)
   return {
     sharedFiles: createSharedFiles({
       ...common,
       config: config.sharedFiles,
       fileRepository: createFileRepository(db),
+      outboxRepository: createOutboxRepository(db),
       storagePath: config.storage.path,
       pace: paceLimits(config.limits),
       maxUploads: config.limits.maxUploads,

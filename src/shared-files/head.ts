@@ -83,7 +83,7 @@ export function createHead(parts: HeadParts) {
 
   /** Of a file for below or above: where it is on its way, or whether the next relay has it. */
   async function lookElsewhere(step: Elsewhere, key: FileKey, hash: string, origin: Origin, passed: string[]) {
-    const waiting = outbox.pending(key)
+    const waiting = await outbox.pending(key)
     if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
     const isOnBehalf = isKeptOnBehalf(step, parts.neighbours)
     if (isOnBehalf && (await isKept(key, hash, relaysOnTheWay(key.target, topology())))) return true

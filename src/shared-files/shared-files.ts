@@ -1,11 +1,11 @@
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
-import type { Database } from '../storage/database.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { createForwarding } from './forwarding/forwarding.js'
+import type { OutboxRepository } from './forwarding/outbox-repository.js'
 import { createGet } from './get.js'
 import { createHead } from './head.js'
 import type { FileRepository } from './keeping/file-repository.js'
@@ -28,7 +28,7 @@ export interface SharedFilesOptions {
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly fileRepository: FileRepository
-  readonly db: Database
+  readonly outboxRepository: OutboxRepository
   /** The folder of the setting `storage.path`, to be named where its disk is full or broken. */
   readonly storagePath: string
   readonly logger: Logger
@@ -49,7 +49,7 @@ export interface SharedFilesOptions {
 
 /** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
-  const { config, selfId, topology, neighbours, fileRepository: files, db, logger } = options
+  const { config, selfId, topology, neighbours, fileRepository: files, outboxRepository, logger } = options
   const { now = Date.now, random = Math.random, observer = {} } = options
   const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
@@ -58,8 +58,14 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const lost = createLostCounter(layout, quota, logger)
   const monotonicNow = options.monotonicNow ?? (() => performance.now())
   const way = { selfId, topology, neighbours, now, logger, observer }
-  const forwarding = createForwarding(keeping, { ...way, db, takesLinks, monotonicNow, random })
-  const { outboxStore, outbox, health, handedDown, worker, forwarder } = forwarding
+  const forwarding = createForwarding(keeping, {
+    ...way,
+    repository: outboxRepository,
+    takesLinks,
+    monotonicNow,
+    random
+  })
+  const { outbox, health, handedDown, worker, forwarder } = forwarding
   const acceptance = new AcceptanceClock({
     now,
     readMark: () => files.acceptanceMark(),
@@ -81,7 +87,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     layout,
     ownFolders: folders,
     files,
-    outboxStore,
+    outboxRepository,
     outbox,
     placement,
     forwarder,
@@ -92,7 +98,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     acceptance
   })
   const head = createHead({ ...way, files, cache, outbox, health, handedDown, wakeOutbox: worker.pump })
-  const purgeParts = { layout, folders, files, outboxStore, outbox, lock, cache, quota, now, logger }
+  const purgeParts = { layout, folders, files, outboxRepository, outbox, lock, cache, quota, now, logger }
   const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), files, lock })
   const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: worker.pump })
 
@@ -129,10 +135,10 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     outbox: {
       list: outbox.list,
       of: outbox.of,
-      counts: () => ({ pending: outboxStore.countOfState('pending'), failed: outboxStore.countOfState('failed') }),
-      countByTarget: outboxStore.countByTarget,
-      retry(id) {
-        const count = id === undefined ? outboxStore.releaseAll(now()) : outboxStore.release(id, now())
+      counts: () => outboxRepository.counts(),
+      countByTarget: () => outboxRepository.countByTarget(),
+      async retry(id) {
+        const count = await outboxRepository.makeDue(now(), id)
         health.reset()
         worker.pump()
         return count
@@ -144,13 +150,9 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     },
     async status() {
       const kept = await files.totals()
-      return {
-        files: kept.count,
-        bytes: kept.bytes,
-        outboxPending: outboxStore.countOfState('pending'),
-        outboxFailed: outboxStore.countOfState('failed'),
-        outboxBytes: outboxStore.totals().bytes
-      }
+      const { pending, failed } = await outboxRepository.counts()
+      const { bytes: outboxBytes } = await outboxRepository.totals()
+      return { files: kept.count, bytes: kept.bytes, outboxPending: pending, outboxFailed: failed, outboxBytes }
     },
     lost: () => lost.found,
     purgeExpired(signal) {
@@ -160,7 +162,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       return purging
     },
     async recover() {
-      await recoverSharedFiles({ layout, folders, files, outbox: outboxStore, placement, quota, lost, logger })
+      await recoverSharedFiles({ layout, folders, files, outbox: outboxRepository, placement, quota, lost, logger })
       await upkeep.lookAtFirst()
     },
     start() {

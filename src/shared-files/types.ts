@@ -119,15 +119,15 @@ export interface SharedFiles {
   hopIsBack(hop: string): void
   readonly outbox: {
     /** The oldest 10,000 at most. */
-    list(): OutboxEntry[]
+    list(): Promise<OutboxEntry[]>
     /** All that there are. */
-    counts(): { readonly pending: number; readonly failed: number }
+    counts(): Promise<{ readonly pending: number; readonly failed: number }>
     /** The same of the entries alone that a node is the source or the target of. */
-    of(nodeId: string): { readonly entries: OutboxEntry[]; readonly pending: number; readonly failed: number }
+    of(nodeId: string): Promise<{ readonly entries: OutboxEntry[]; readonly pending: number; readonly failed: number }>
     /** How many pending ones there are for each target. */
-    countByTarget(): readonly { readonly target: string; readonly count: number }[]
+    countByTarget(): Promise<readonly { readonly target: string; readonly count: number }[]>
     /** Tries an entry (failed ones too), or all, now. @returns how many */
-    retry(id?: string): number
+    retry(id?: string): Promise<number>
     /** Gives an entry up, file and all. @returns whether there was one */
     drop(id: string): Promise<boolean>
   }

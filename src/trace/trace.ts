@@ -50,12 +50,12 @@ export interface TracerOptions {
   /** Whether this relay starts a command for nodes that hold no link (`remote_run.fallback_command`). */
   readonly hasCommand: boolean
   /** Shared files waiting for targets that `matches`. */
-  readonly waitingFiles: (matches: (target: string) => boolean) => number
+  readonly waitingFiles: (matches: (target: string) => boolean) => Promise<number>
 }
 
 /** Follows the way to a node, hop by hop: every relay on it adds its own step. */
 export function createTracer({ selfId, topology, neighbours, hasCommand, waitingFiles }: TracerOptions) {
-  function waitingFor(kind: 'up' | 'down', hopId: string): number {
+  function waitingFor(kind: 'up' | 'down', hopId: string): Promise<number> {
     return waitingFiles(target => {
       const route = topology().route(target)
       return route.kind === kind && (route.kind !== 'down' || route.hop === hopId)
@@ -71,7 +71,7 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
   ): Promise<Trace> {
     const startedAt = performance.now()
     const way = neighbours.linked(hop.id) === undefined ? 'direct' : 'link'
-    const step = { from: selfId, to: hop.id, way, waiting_files: waitingFor(kind, hop.id) } as const
+    const step = { from: selfId, to: hop.id, way, waiting_files: await waitingFor(kind, hop.id) } as const
     const outcome = await ask(hop, target, passed, origin)
     const took_ms = milliseconds(startedAt)
     if (outcome.kind === 'unreachable')

@@ -39,13 +39,13 @@ async function writeUntilKilled(folder: string, round: number): Promise<WriterLi
 }
 
 /** Checks every name on disk: it is a whole, verified file that was begun, and no older than the last acknowledged. */
-function checkWhole(relay: TestRelay, lines: readonly WriterLine[]): void {
+async function checkWhole(relay: TestRelay, lines: readonly WriterLine[]): Promise<void> {
   const acknowledged = new Map<string, number>()
   for (const { event, path, count } of lines) {
     if (event === 'acknowledged') acknowledged.set(path, Math.max(count, acknowledged.get(path) ?? 0))
   }
   const began = new Map(lines.map(({ path, hash, count }) => [`${path} ${hash}`, count]))
-  const found = [...keptFiles(relay), ...waitingFiles(relay)]
+  const found = [...keptFiles(relay), ...(await waitingFiles(relay))]
   for (const { path, content, metadataText } of found) {
     const metadata = parseMetadata(metadataText)
     const hash = createHash('sha512').update(content).digest()
@@ -79,8 +79,8 @@ function keptFiles(relay: TestRelay): FoundFile[] {
   }))
 }
 
-function waitingFiles(relay: TestRelay): FoundFile[] {
-  const entries = relay.files.outbox.list()
+async function waitingFiles(relay: TestRelay): Promise<FoundFile[]> {
+  const entries = await relay.files.outbox.list()
   const folder = join(relay.folder, 'shared-files/.outbox~')
   assert.deepEqual(readdirSync(folder).sort(), entries.map(({ id }) => id).sort())
   const select = relay.db.prepare<[string], string>('SELECT metadata FROM outbox WHERE id = ?').pluck()
@@ -99,7 +99,7 @@ test('killed at any moment, everything acknowledged is there, whole, and nothing
     lines.push(...(await writeUntilKilled(folder, round)))
     const relay = await startSharedFiles(t, { folder, hops: [new TestHop('relay')] })
     assert.deepEqual(readdirSync(join(folder, 'shared-files/.incoming~')), [])
-    checkWhole(relay, lines)
+    await checkWhole(relay, lines)
     for (const { path, content } of keptFiles(relay)) {
       const [target = '', source = '', fileId = ''] = path.split('/')
       const hash = createHash('sha512').update(content).digest('hex')

@@ -53,7 +53,7 @@ test('property: wherever clocks are set, and whenever it is restarted, no copy i
     fc.record({ what: fc.constant('step of the keeper' as const), byMs: fc.integer({ min: -600_000, max: 600_000 }) }),
     fc.constant({ what: 'restart' as const })
   )
-  const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: null, expiresAtMs: Number.MAX_SAFE_INTEGER })
+  const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: undefined, expiresAtMs: Number.MAX_SAFE_INTEGER })
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { maxLength: 30 }), async happenings => {
       const relay = setUp(10_000_000)

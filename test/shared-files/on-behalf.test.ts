@@ -192,7 +192,7 @@ test('a newer copy that the relay takes itself leaves no older one for its agent
   relay.clock.nowMs += 1
   assert.equal(await relay.put(first), 'pending')
   old.answer = () => outcome(200)
-  relay.files.outbox.retry()
+  await relay.files.outbox.retry()
   await until(async () => (await relay.files.status()).outboxPending === 0)
   assert.equal(isThere(relay, AT_OLD), false)
 })
@@ -290,7 +290,7 @@ test('one that says that it will hold a link: the file waits for that, unless th
     assert.equal(await relay.head(file), true)
     if (!takesLinks) continue
     assert.equal(await relay.put(more), 'pending')
-    const why = relay.files.outbox.list().find(({ key }) => key.fileId === 'f')?.lastError
+    const why = (await relay.files.outbox.list()).find(({ key }) => key.fileId === 'f')?.lastError
     assert.match(why ?? '', /old does not recognize this relay/)
     down.isLinked = true
     down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
@@ -307,12 +307,12 @@ test('what was answered 202 and is refused later is failed, and stays until its 
   const file = sign('n2/n1/f', 'hello')
   assert.equal(await relay.put(file, { query: { ttl: '1h' } }), 'pending')
   down.answer = ({ method }) => outcome(method === 'PUT' ? 403 : 404, 'bad signature', { [RELAY_HEADER]: '1' })
-  relay.files.outbox.retry()
+  await relay.files.outbox.retry()
   await until(async () => (await relay.files.status()).outboxFailed === 1)
   assert.equal(await relay.head(file), false)
   relay.clock.nowMs += 3_599_000
   await relay.files.purgeExpired(SIGNAL)
-  const [entry] = relay.files.outbox.list()
+  const [entry] = await relay.files.outbox.list()
   assert.deepEqual([entry?.state, entry?.lastError], ['failed', 'bad signature'])
   await assert.rejects(relay.put(file), HopRefusedError)
   assert.equal((await relay.files.status()).outboxFailed, 1)

@@ -60,7 +60,7 @@ test('a hop that stays away is tried with one entry at a time, ever more rarely'
   root.files.start()
   await until(() => down.requests.length === 2)
   await root.files.stop()
-  const waits = root.files.outbox.list().map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
+  const waits = (await root.files.outbox.list()).map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
   assert.equal(waits.filter(wait => wait === 2_000).length, 1)
   assert.equal(waits.filter(wait => wait === 0).length, 4)
 })
@@ -77,8 +77,9 @@ test('what was put off goes on when the clock is set back a day, in the same pro
   root.clock.nowMs -= DAY_MS
   uptime.nowMs += 1_000
   root.files.start()
-  const waits = () => root.files.outbox.list().map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
-  await until(() => Math.min(...waits()) <= 2_000) // one was tried, and put off by the clock as it is now
+  const waits = async () =>
+    (await root.files.outbox.list()).map(entry => (entry.nextAttemptAtMs ?? 0) - root.clock.nowMs)
+  await until(async () => Math.min(...(await waits())) <= 2_000) // one was tried, and put off by the clock as it is now
   assert.equal(down.requests.length, 2)
   await root.stop()
 
@@ -86,7 +87,7 @@ test('what was put off goes on when the clock is set back a day, in the same pro
   again.clock.nowMs = root.clock.nowMs - DAY_MS
   down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
   again.files.start()
-  await until(() => again.files.outbox.list().length === 0)
+  await until(async () => (await again.files.outbox.list()).length === 0)
   assert.equal(await below.head(sign('n2/n1/f', 'content')), true)
 })
 
@@ -97,7 +98,7 @@ test('a newer copy takes the place of the one that waits, and an older one does 
   await root.put(sign('n2/n1/f', 'first'), { acceptedAtMs: 1_000 })
   assert.equal(await root.put(newer, { acceptedAtMs: 3_000 }), 'pending')
   assert.equal(await root.put(sign('n2/n1/f', 'older'), { acceptedAtMs: 2_000 }), 'superseded')
-  assert.equal(root.files.outbox.list().length, 1)
+  assert.equal((await root.files.outbox.list()).length, 1)
   assert.equal(await root.head(newer), true)
   const [name = ''] = outboxFiles(root)
   assert.equal(outboxFiles(root).length, 1)
@@ -105,7 +106,7 @@ test('a newer copy takes the place of the one that waits, and an older one does 
   down.answer = () => outcome(200, '', OURS)
   root.clock.nowMs += 5_000
   assert.equal(await root.put(sign('n2/n1/f', 'newest')), 'stored')
-  assert.equal(root.files.outbox.list().length, 0)
+  assert.equal((await root.files.outbox.list()).length, 0)
   assert.deepEqual(outboxFiles(root), [])
   assert.equal((await root.files.status()).outboxBytes, 0)
 })
@@ -119,13 +120,13 @@ test('an entry that is refused later has failed: HEAD 404, kept, retried on dema
   root.clock.nowMs += 5_000
   root.files.start()
   await until(async () => (await root.files.status()).outboxFailed === 1)
-  const [entry] = root.files.outbox.list()
+  const [entry] = await root.files.outbox.list()
   assert.equal(entry?.state, 'failed')
   assert.equal(entry?.nextAttemptAtMs, undefined)
   assert.equal(entry?.lastError, 'unknown source: n1')
   assert.equal(await root.head(file), false)
   const asked = down.requests.length
-  assert.equal(root.files.outbox.retry(entry?.id), 1)
+  assert.equal(await root.files.outbox.retry(entry?.id), 1)
   await until(async () => down.requests.length > asked && (await root.files.status()).outboxFailed === 1)
   root.clock.nowMs += 3_600_000
   assert.equal(await root.files.purgeExpired(new AbortController().signal), 1)
@@ -144,7 +145,7 @@ test('entries survive a restart', async t => {
   assert.equal(await again.head(file), true)
   again.clock.nowMs += 5_000
   again.files.start()
-  await until(() => again.files.outbox.list().length === 0)
+  await until(async () => (await again.files.outbox.list()).length === 0)
   assert.equal(await below.head(file), true)
 })
 
@@ -158,7 +159,7 @@ test('an entry whose target has moved here is put in place', async t => {
     WHOLE_TREE.map(node => (node.id === 'n2' ? { ...node, policyServer: 'root' } : node))
   )
   root.files.start()
-  root.files.outbox.retry()
+  await root.files.outbox.retry()
   await until(() => outboxFiles(root).length === 0)
   assert.equal(readFileSync(join(root.folder, 'shared-files/n2/files/n1/f'), 'utf8'), 'hello')
   assert.equal(await root.head(file), true)
@@ -169,7 +170,7 @@ test('the outbox can be emptied by hand, and counts in the quota', async t => {
   const root = await startSharedFiles(t, { hops: [new TestHop('relay')], config: { maxTotalBytes: 10_000 } })
   await root.put(sign('n2/n1/f', Buffer.alloc(6_000)))
   await assert.rejects(root.put(sign('n2/n1/g', Buffer.alloc(6_000))), RelayError)
-  const [entry] = root.files.outbox.list()
+  const [entry] = await root.files.outbox.list()
   assert.equal(await root.files.outbox.drop(entry?.id ?? ''), true)
   assert.equal(await root.files.outbox.drop(entry?.id ?? ''), false)
   assert.deepEqual(outboxFiles(root), [])

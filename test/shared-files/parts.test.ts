@@ -22,16 +22,16 @@ test('what is done under one name takes turns, in order', async () => {
 })
 
 test('the signed time decides where both have one, else the time of acceptance', () => {
-  const age = (acceptedAtMs: number, signedAtMs: number | null) => ({ acceptedAtMs, signedAtMs, expiresAtMs: 100 })
-  assert.equal(isOlder(age(1, null), age(2, null), 0), true)
-  assert.equal(isOlder(age(2, null), age(2, 9), 0), false)
+  const age = (acceptedAtMs: number, signedAtMs: number | undefined) => ({ acceptedAtMs, signedAtMs, expiresAtMs: 100 })
+  assert.equal(isOlder(age(1, undefined), age(2, undefined), 0), true)
+  assert.equal(isOlder(age(2, undefined), age(2, 9), 0), false)
   assert.equal(isOlder(age(3, 1), age(2, 2), 0), true)
   assert.equal(isOlder(age(1, 3), age(2, 2), 0), false)
-  assert.equal(isOlder(age(1, null), age(2, null), 100), false)
+  assert.equal(isOlder(age(1, undefined), age(2, undefined), 100), false)
 })
 
 test('a copy that was accepted by a clock that was ahead blocks no later one, unless that is ahead as well', () => {
-  const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: null, expiresAtMs: 1_000 })
+  const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: undefined, expiresAtMs: 1_000 })
   assert.equal(isOlder(age(10), age(90), 50), false)
   assert.equal(isOlder(age(60), age(90), 50), true)
   assert.equal(isOlder(age(10), age(40), 50), true)

@@ -10,6 +10,7 @@ import { createSharedFiles, type SharedFilesOptions } from '../../src/shared-fil
 import type { PutOutcome, PutRequest, SharedFiles } from '../../src/shared-files/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { createFileRepository } from '../../src/storage/sqlite/file-repository.js'
+import { createOutboxRepository } from '../../src/storage/sqlite/outbox-repository.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../src/tree/index/topology-index.js'
@@ -168,7 +169,7 @@ export async function openSharedFiles(options: TestRelayOptions = {}): Promise<T
     topology: options.topology ?? (() => topology),
     neighbours: neighboursOf(byId),
     fileRepository: createFileRepository(db),
-    db,
+    outboxRepository: createOutboxRepository(db),
     storagePath: folder,
     logger: silentLogger,
     now: () => clock.nowMs,

@@ -45,7 +45,7 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
     async ({ caller }) => {
       const seen = seenBy('outbox', caller)
       const { entries, ...counts } =
-        seen.kind === 'all' ? { entries: outbox.list(), ...outbox.counts() } : outbox.of(seen.id)
+        seen.kind === 'all' ? { entries: await outbox.list(), ...(await outbox.counts()) } : await outbox.of(seen.id)
       return { entries: entries.map(showEntry), ...counts }
     }
   )
@@ -53,14 +53,14 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
     '/outbox/retry',
     { config, schema: { tags, summary: 'Try all entries now', response: { 200: Retried } } },
     async () => ({
-      retried: outbox.retry()
+      retried: await outbox.retry()
     })
   )
   app.post(
     '/outbox/:entryId/retry',
     { config, schema: { tags, summary: 'Try one entry now', params: EntryId, response: { 200: Retried } } },
     async ({ params }) => {
-      const retried = outbox.retry(params.entryId)
+      const retried = await outbox.retry(params.entryId)
       if (retried === 0) throw unknownEntry(params.entryId)
       return { retried }
     }

@@ -31,8 +31,11 @@ export const traceRoutes: Routes<{ services: TraceServices }> = async (app, { se
     topology,
     neighbours,
     hasCommand: remoteRun.fallbackCommand,
-    waitingFiles: matches =>
-      sharedFiles.outbox.countByTarget().reduce((sum, { target, count }) => sum + (matches(target) ? count : 0), 0)
+    waitingFiles: async matches =>
+      (await sharedFiles.outbox.countByTarget()).reduce(
+        (sum, { target, count }) => sum + (matches(target) ? count : 0),
+        0
+      )
   })
   app.get(
     '/trace/:nodeId',

@@ -1,6 +1,6 @@
 import { HopRefusedError } from '../../values/failures/relay-error.js'
 import { parsePassed } from '../../values/passed-relays.js'
-import type { FileRecord } from '../keeping/file-record.js'
+import type { FileRecord, Provenance } from '../keeping/file-record.js'
 import type { Placement } from '../keeping/placement.js'
 import type { PlaceableFile } from '../keeping/spool-file.js'
 import type { SharedFilesObserver } from '../observer.js'
@@ -9,7 +9,7 @@ import type { HopHealth } from './circuit-breaker.js'
 import { transfer } from './hop-transfer.js'
 import type { HandedDown } from './legacy-loop-guard.js'
 import type { NextStep } from './next-step.js'
-import type { Outbox, Provenance } from './outbox.js'
+import type { Outbox } from './outbox.js'
 
 export interface ForwarderParts {
   readonly outbox: Outbox
@@ -45,10 +45,11 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
 
   async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
-    await outbox.add(record, bytes, { ...how, passed: before.join(',') }, now() + waitMs, why)
+    const outcome = await outbox.add(record, bytes, { ...how, passed: before.join(',') }, now() + waitMs, why)
+    if (outcome === 'superseded') return outcome
     observer.onPending?.(record.sizeBytes)
     wakeOutbox()
-    return 'pending' as const
+    return outcome
   }
 
   return {

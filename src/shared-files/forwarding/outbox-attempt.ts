@@ -1,30 +1,29 @@
 import type { Neighbours } from '../../hops/hop.js'
-import type { Commit } from '../../storage/group-commit.js'
-import type { OutboxRow, OutboxStore } from '../../storage/outbox-store.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import { parsePassed } from '../../values/passed-relays.js'
 import { keyName } from '../keeping/file-layout.js'
+import type { QueuedFile } from '../keeping/file-record.js'
 import type { SharedFilesObserver } from '../observer.js'
 import { backoffMs, type HopHealth } from './circuit-breaker.js'
 import { type TransferResult, transfer } from './hop-transfer.js'
 import type { HandedDown } from './legacy-loop-guard.js'
 import { type NextStep, nextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
+import type { OutboxAttempt, OutboxRepository } from './outbox-repository.js'
 
 export interface OutboxAttemptParts {
   readonly selfId: string
-  readonly store: OutboxStore
+  readonly repository: OutboxRepository
   readonly outbox: Outbox
-  readonly commit: Commit
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly health: HopHealth
   readonly handedDown: HandedDown
   /** Puts an entry's file in place here, and removes the entry. The key's lock is held. */
-  readonly keepHere: (row: OutboxRow) => Promise<void>
+  readonly keepHere: (entry: QueuedFile) => Promise<void>
   /** Removes an older copy that is kept here on the hop's behalf. The key's lock is held. */
   readonly removeKept: (key: FileKey) => Promise<void>
   readonly takesLinks: boolean
@@ -40,74 +39,74 @@ export type AttemptResult = 'over' | 'unreachable'
 /** One try of one entry, whose key is locked: it is handed to its hop, kept here, or given up; what came of it is recorded. */
 export function createOutboxAttempt(
   parts: OutboxAttemptParts
-): (hop: string, row: OutboxRow, signal: AbortSignal) => Promise<AttemptResult> {
-  const { store, outbox, health, now, logger } = parts
+): (hop: string, entry: QueuedFile, signal: AbortSignal) => Promise<AttemptResult> {
+  const { repository, outbox, health, now, logger } = parts
 
-  async function attemptRow(hop: string, row: OutboxRow, signal: AbortSignal): Promise<AttemptResult> {
-    if (row.expiresAtMs <= now()) {
-      await outbox.remove(row)
+  async function attemptEntry(hop: string, entry: QueuedFile, signal: AbortSignal): Promise<AttemptResult> {
+    if (entry.expiresAtMs <= now()) {
+      await outbox.remove(entry)
       return 'over'
     }
-    if (!(await outbox.hasFile(row))) {
-      await fail(row, 'its file was removed from .outbox~ in shared_files.path', null)
+    if (!(await outbox.hasFile(entry))) {
+      await fail(entry, 'its file was removed from .outbox~ in shared_files.path', undefined)
       return 'over'
     }
     let step: NextStep
     try {
-      step = nextStep(row.target, parts.topology, parts.neighbours)
+      step = nextStep(entry.target, parts.topology, parts.neighbours)
     } catch (error) {
       if (!(error instanceof RelayError)) throw error
-      await fail(row, error.message, null)
+      await fail(entry, error.message, undefined)
       return 'over'
     }
     if (step.kind === 'here') {
-      await parts.keepHere(row)
+      await parts.keepHere(entry)
       return 'over'
     }
     if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
     const { hop: next, kind } = step
-    const send = () => transfer(next, kind, shipmentOf(row), { nowMs: now(), takesLinks: parts.takesLinks, signal })
-    return await settle(row, next.id, await parts.handedDown.during('PUT', next, row, row.hash, send))
+    const send = () => transfer(next, kind, shipmentOf(entry), { nowMs: now(), takesLinks: parts.takesLinks, signal })
+    return await settle(entry, next.id, await parts.handedDown.during('PUT', next, entry, entry.hash, send))
   }
 
-  function shipmentOf(row: OutboxRow) {
+  function shipmentOf(entry: QueuedFile) {
     return {
-      record: row,
-      bytes: row.sizeBytes === 0 ? Buffer.alloc(0) : () => outbox.open(row.id),
-      passed: [...parsePassed(row.passed), parts.selfId],
-      requestId: row.requestId,
-      keyHash: row.keyHash
+      record: entry,
+      bytes: entry.sizeBytes === 0 ? Buffer.alloc(0) : () => outbox.open(entry.id),
+      passed: [...parsePassed(entry.passed), parts.selfId],
+      requestId: entry.requestId,
+      keyHash: entry.keyHash
     }
   }
 
-  async function settle(row: OutboxRow, hop: string, result: TransferResult): Promise<AttemptResult> {
+  async function settle(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
     if (result.kind === 'unreachable') {
-      const waitMs = Math.max(health.failed(hop), backoffMs(row.attempts, parts.random))
+      const waitMs = Math.max(health.failed(hop), backoffMs(entry.attempts, parts.random))
       const nextAttemptAtMs = now() + waitMs
       const { reason: lastError, status } = result
-      await record(row, { state: 'pending', nextAttemptAtMs, lastStatus: status ?? null, lastError })
+      await record(entry, { state: 'pending', nextAttemptAtMs, lastStatus: status, lastError })
       parts.observer.onForwarded?.(hop, 'unreachable', true)
       return 'unreachable'
     }
     health.succeeded(hop)
-    if (result.kind === 'refused') await fail(row, result.message, result.status)
-    else if (result.kind === 'keep-here') await parts.keepHere(row)
+    if (result.kind === 'refused') await fail(entry, result.message, result.status)
+    else if (result.kind === 'keep-here') await parts.keepHere(entry)
     else {
-      await parts.removeKept(row)
-      await outbox.remove(row)
+      await parts.removeKept(entry)
+      await outbox.remove(entry)
     }
     parts.observer.onForwarded?.(hop, result.kind === 'refused' ? 'refused' : 'delivered', true)
     return 'over'
   }
 
-  async function fail(row: OutboxRow, lastError: string, lastStatus: number | null): Promise<void> {
-    logger.warn({ file: keyName(row), outboxId: row.id, lastStatus, lastError }, 'next relay refused a shared file')
-    await record(row, { state: 'failed', nextAttemptAtMs: row.nextAttemptAtMs, lastStatus, lastError })
+  async function fail(entry: QueuedFile, lastError: string, lastStatus: number | undefined): Promise<void> {
+    logger.warn({ file: keyName(entry), outboxId: entry.id, lastStatus, lastError }, 'next relay refused a shared file')
+    await record(entry, { state: 'failed', nextAttemptAtMs: entry.nextAttemptAtMs, lastStatus, lastError })
   }
 
-  function record(row: OutboxRow, what: Pick<OutboxRow, 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>) {
-    return parts.commit(() => store.record({ id: row.id, ...what }))
+  function record({ id }: QueuedFile, attempt: OutboxAttempt): Promise<void> {
+    return repository.recordAttempt(id, attempt)
   }
 
-  return attemptRow
+  return attemptEntry
 }

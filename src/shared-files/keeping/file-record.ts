@@ -9,8 +9,8 @@ export interface FileRecord extends FileKey {
   /** When the first relay took it. */
   readonly acceptedAtMs: number
   readonly expiresAtMs: number
-  /** Null for RSA, whose signature does not cover it. */
-  readonly signedAtMs: number | null
+  /** Undefined for RSA, whose signature does not cover it. */
+  readonly signedAtMs: number | undefined
   /** The metadata block, without `expires`. */
   readonly metadata: string
 }
@@ -28,6 +28,29 @@ export interface StoredFile extends KeptRecord {
   readonly spool: string | undefined
 }
 
+/** How a file came here, for those who get it next. */
+export interface Provenance {
+  /** Of the source, in the form of the nodes list. */
+  readonly keyHash: string
+  /** Relays passed before this one, as in the header. */
+  readonly passed: string
+  readonly requestId: string
+}
+
+/** A file that waits in the outbox for its next hop. */
+export interface QueuedFile extends FileRecord, Provenance {
+  /** A ULID. */
+  readonly id: string
+  /** `failed`: a hop refused it. */
+  readonly state: 'pending' | 'failed'
+  readonly attempts: number
+  readonly nextAttemptAtMs: number
+  /** Of the hop's last answer; undefined when it gave none. */
+  readonly lastStatus: number | undefined
+  /** Why it is still here, for a user. */
+  readonly lastError: string | undefined
+}
+
 type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
 /**
@@ -37,7 +60,7 @@ type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
  */
 export function isOlder(file: Age, other: Age, nowMs: number): boolean {
   if (other.expiresAtMs <= nowMs) return false
-  if (file.signedAtMs !== null && other.signedAtMs !== null && file.signedAtMs !== other.signedAtMs) {
+  if (file.signedAtMs !== undefined && other.signedAtMs !== undefined && file.signedAtMs !== other.signedAtMs) {
     return file.signedAtMs < other.signedAtMs
   }
   const isOtherAhead = other.acceptedAtMs > nowMs && file.acceptedAtMs <= nowMs

@@ -1,5 +1,5 @@
 import type { FileKey } from '../../values/ids.js'
-import type { StoredFile } from './file-record.js'
+import type { QueuedFile, StoredFile } from './file-record.js'
 
 /** What HEAD needs of a file. */
 export interface FileHash {
@@ -18,8 +18,8 @@ export interface Totals {
 export interface Replacement {
   /** The version that the caller has seen under its key; undefined: there was none. */
   readonly replacing: StoredFile | undefined
-  /** The id of an outbox entry that goes in the same step: the file is where it belongs. */
-  readonly insteadOf?: string | undefined
+  /** An outbox entry that goes in the same step: the file is where it belongs. */
+  readonly insteadOf?: QueuedFile | undefined
 }
 
 /** The most files of one source, kept and waiting together. */
@@ -43,7 +43,7 @@ export interface FileRepository {
    * with this key, kept or waiting. Then nothing has changed
    */
   keep(file: StoredFile, instead: Replacement & SourceLimit): Promise<'kept' | 'changed' | 'too-many'>
-  /** Puts back what {@link keep} replaced. @returns whether `file` was still the version that is kept */
+  /** Puts back what {@link keep} replaced, and the outbox entry. @returns whether `file` was still the version that is kept */
   undo(file: StoredFile, instead: Replacement): Promise<boolean>
   /** Notes that files are in place, durably, whose names in `.incoming~` were these. Versions replaced since stay. */
   settle(spools: readonly string[]): Promise<void>

@@ -5,8 +5,8 @@ import type { FileKey } from '../../values/ids.js'
 import type { Settler } from './deferred-fsync.js'
 import type { FileLayout } from './file-layout.js'
 import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
-import { type FileRecord, isOlder, type KeptRecord, type StoredFile } from './file-record.js'
-import type { FileRepository, Replacement, SourceLimit } from './file-repository.js'
+import { type FileRecord, isOlder, type KeptRecord, type QueuedFile, type StoredFile } from './file-record.js'
+import type { FileRepository, Replacement } from './file-repository.js'
 import type { HeadCache } from './head-cache.js'
 import { removeKeptFile } from './kept-files.js'
 import type { OwnFolders } from './own-folders.js'
@@ -31,17 +31,15 @@ export interface PlacementParts {
   readonly onStored: (sizeBytes: number, key: FileKey) => void
 }
 
-type PlacingOptions = Pick<Replacement, 'insteadOf'> & SourceLimit
-
 /** Puts files where agents find them. */
 export interface Placement {
   /**
    * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
    * incoming file is the caller's to discard.
-   * @param options an outbox entry whose record goes in the same step, and how many files its source may have
+   * @param insteadOf an outbox entry whose record goes in the same step
    * @throws {RelayError} STORAGE_FULL when its source has too many
    */
-  place(record: KeptRecord, bytes: PlaceableFile, options?: PlacingOptions): Promise<'stored' | 'superseded'>
+  place(record: KeptRecord, bytes: PlaceableFile, insteadOf?: QueuedFile): Promise<'stored' | 'superseded'>
   /** Removes what is kept under a key, since a newer copy is where it belongs. The caller holds the lock of the key. */
   removeKept(key: FileKey): Promise<void>
   /** Puts in place what the record says, as far as that has not been done: for start-up after a crash. */
@@ -107,13 +105,13 @@ export function createPlacement(parts: PlacementParts): Placement {
   async function keep(
     file: StoredFile,
     seen: StoredFile | undefined,
-    { insteadOf, maxOfSource }: PlacingOptions
+    insteadOf: QueuedFile | undefined
   ): Promise<Replacement | 'superseded'> {
     for (let replacing = seen; ; replacing = await files.find(file)) {
       if (replacing !== undefined && isOlder(file, replacing, now())) return 'superseded'
       const instead = { replacing, insteadOf }
-      const outcome = await files.keep(file, { ...instead, maxOfSource })
-      if (outcome === 'too-many') throw tooManyFiles(file.source, maxOfSource)
+      const outcome = await files.keep(file, { ...instead, maxOfSource: quota.maxFilesPerSource })
+      if (outcome === 'too-many') throw tooManyFiles(file.source, quota.maxFilesPerSource)
       if (outcome === 'kept') return instead
     }
   }
@@ -129,11 +127,11 @@ export function createPlacement(parts: PlacementParts): Placement {
     record: KeptRecord,
     bytes: PlaceableFile,
     seen: StoredFile | undefined,
-    options: PlacingOptions
+    insteadOf: QueuedFile | undefined
   ): Promise<Replacement | 'superseded'> {
     await prepare(record, bytes)
     const stored = { ...record, storedAtMs: now(), spool: bytes.file.name }
-    const instead = await keep(stored, seen, options)
+    const instead = await keep(stored, seen, insteadOf)
     if (instead === 'superseded') return 'superseded'
     try {
       await moveFile(record, bytes.file)
@@ -149,11 +147,11 @@ export function createPlacement(parts: PlacementParts): Placement {
   }
 
   return {
-    async place(record, bytes, options = {}) {
+    async place(record, bytes, insteadOf) {
       const { file } = bytes
       const seen = await files.find(record)
       if (seen !== undefined && isOlder(record, seen, now())) return 'superseded'
-      const instead = await keepAndMove(record, bytes, seen, options).catch(async error => {
+      const instead = await keepAndMove(record, bytes, seen, insteadOf).catch(async error => {
         await discardMetadata(file)
         throw error
       })

@@ -1,4 +1,3 @@
-import type { OutboxRow, OutboxStore } from '../../storage/outbox-store.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
@@ -8,12 +7,12 @@ import type { HandedDown } from '../forwarding/legacy-loop-guard.js'
 import type { NextStep } from '../forwarding/next-step.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import type { Outbox } from '../forwarding/outbox.js'
+import type { OutboxRepository } from '../forwarding/outbox-repository.js'
 import { keyName } from '../keeping/file-layout.js'
-import { type FileRecord, isOlder } from '../keeping/file-record.js'
+import { type FileRecord, isOlder, type QueuedFile } from '../keeping/file-record.js'
 import type { FileRepository } from '../keeping/file-repository.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { Placement } from '../keeping/placement.js'
-import type { Quota } from '../keeping/quota.js'
 import type { IncomingFile, PlaceableFile } from '../keeping/spool-file.js'
 import type { PutRequest } from '../types.js'
 import type { AcceptanceClock } from './acceptance-clock.js'
@@ -23,13 +22,12 @@ import type { ReceivedBytes } from './body-hashing.js'
 export interface DeliveryParts {
   readonly topology: CurrentTopology
   readonly files: FileRepository
-  readonly outboxStore: OutboxStore
+  readonly outboxRepository: OutboxRepository
   readonly outbox: Outbox
   readonly placement: Placement
   readonly forwarder: Forwarder
   readonly handedDown: HandedDown
   readonly lock: KeyLock
-  readonly quota: Quota
   readonly acceptance: AcceptanceClock
   readonly now: () => number
 }
@@ -51,7 +49,7 @@ export function createDelivery(parts: DeliveryParts) {
   const { now, outbox, placement } = parts
 
   /** The lock of the key is held: what is here now is what it has to be later than. */
-  async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: OutboxRow | undefined): Promise<number> {
+  async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: QueuedFile | undefined): Promise<number> {
     if (request.acceptedAtMs !== undefined) return request.acceptedAtMs
     const here = [await parts.files.find(key), waiting].flatMap(copy => (copy === undefined ? [] : [copy.acceptedAtMs]))
     return parts.acceptance.next(here)
@@ -72,7 +70,7 @@ export function createDelivery(parts: DeliveryParts) {
     }
     const release = await parts.lock.acquire(keyName(received))
     try {
-      const waiting = parts.outboxStore.findByKey(received)
+      const waiting = await parts.outboxRepository.findByKey(received)
       const record = { ...received, acceptedAtMs: await acceptanceOf(arrival, received, waiting) }
       if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
@@ -97,11 +95,8 @@ export function createDelivery(parts: DeliveryParts) {
   }
 
   /** @param waiting an entry from when the target was to be reached elsewhere; its record goes in the same step */
-  async function keep(record: FileRecord, bytes: PlaceableFile, waiting: OutboxRow | undefined) {
-    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, {
-      insteadOf: waiting?.id,
-      maxOfSource: parts.quota.maxFilesPerSource
-    })
+  async function keep(record: FileRecord, bytes: PlaceableFile, waiting: QueuedFile | undefined) {
+    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, waiting)
     if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
     return outcome
   }

@@ -94,8 +94,8 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
 
   async function storedOfSource(key: FileKey): Promise<number> {
     if (quota.maxFilesPerSource === undefined) return 0
-    const isKnown = (await parts.files.findHash(key)) !== undefined || parts.outboxStore.findByKey(key) !== undefined
-    return isKnown ? -1 : parts.files.countOfSource(key.source) // it takes the place of one
+    const known = (await parts.files.findHash(key)) ?? (await parts.outboxRepository.findByKey(key))
+    return known === undefined ? parts.files.countOfSource(key.source) : -1 // it takes the place of one
   }
 
   async function receive(
@@ -175,7 +175,7 @@ function recordOf(
     algorithm: metadata.algorithm,
     hash: metadata.hashValue,
     expiresAtMs,
-    signedAtMs: publicKey.kind === 'ed25519' ? (metadata.signedAtMs ?? null) : null,
+    signedAtMs: publicKey.kind === 'ed25519' ? metadata.signedAtMs : undefined,
     metadata: text
   }
 }

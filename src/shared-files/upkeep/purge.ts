@@ -1,8 +1,8 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { OutboxStore } from '../../storage/outbox-store.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import type { Outbox } from '../forwarding/outbox.js'
+import type { OutboxRepository } from '../forwarding/outbox-repository.js'
 import { type FileLayout, keyName, type PlacedKey, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import type { FileRepository } from '../keeping/file-repository.js'
@@ -19,7 +19,7 @@ export interface PurgeParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
   readonly files: FileRepository
-  readonly outboxStore: OutboxStore
+  readonly outboxRepository: OutboxRepository
   readonly outbox: Outbox
   readonly lock: KeyLock
   readonly cache: HeadCache
@@ -30,7 +30,7 @@ export interface PurgeParts {
 
 /** Removes what has expired: file and metadata first, the row last, so that a crash in between only repeats it. */
 export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Promise<number> {
-  const { files, outboxStore, outbox, now } = parts
+  const { files, outboxRepository, outbox, now } = parts
   const nowMs = now()
   let removed = 0
   let skipped = 0
@@ -43,7 +43,7 @@ export async function purgeExpired(parts: PurgeParts, signal: AbortSignal): Prom
     skipped += keys.length - count // they are busy, or cannot be removed: the next purge sees them again
     await breathe()
   }
-  for (const id of outboxStore.expired(nowMs, Number.MAX_SAFE_INTEGER)) {
+  for (const id of await outboxRepository.expired(nowMs)) {
     if (signal.aborted) return removed
     if (await outbox.drop(id)) removed += 1
   }

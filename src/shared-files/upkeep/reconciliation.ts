@@ -190,7 +190,7 @@ async function rowOf(path: string, key: PlacedKey, text: string): Promise<Stored
       acceptedAtMs: writtenAtMs,
       storedAtMs: writtenAtMs,
       expiresAtMs: Number(expires) * 1_000,
-      signedAtMs: metadata.digest.length === ED25519_SIGNATURE_BYTES ? (metadata.signedAtMs ?? null) : null,
+      signedAtMs: metadata.digest.length === ED25519_SIGNATURE_BYTES ? metadata.signedAtMs : undefined,
       metadata: formatMetadata(metadata),
       spool: undefined
     }

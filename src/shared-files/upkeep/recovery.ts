@@ -1,7 +1,7 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { OutboxStore } from '../../storage/outbox-store.js'
 import type { Logger } from '../../values/logger.js'
+import type { OutboxRepository } from '../forwarding/outbox-repository.js'
 import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
 import type { FileRepository } from '../keeping/file-repository.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
@@ -15,7 +15,7 @@ export interface RecoveryParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
   readonly files: FileRepository
-  readonly outbox: OutboxStore
+  readonly outbox: OutboxRepository
   readonly placement: Placement
   readonly quota: Quota
   readonly lost: LostCounter
@@ -31,7 +31,7 @@ export interface RecoveryParts {
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, folders, files, outbox, logger } = parts
-  const recorded = (await files.totals()).count + outbox.totals().count
+  const recorded = (await files.totals()).count + (await outbox.totals()).count
   if (recorded > 0) await checkHasFolders(layout, recorded)
   // Not through a link that somebody has put there: what is left over in these folders is removed.
   await folders.make(layout.incoming)
@@ -43,11 +43,11 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
     for (const name of sorted.torn) await rm(join(at, name), { recursive: true, force: true })
     return sorted
   })
-  const waiting = new Set(outbox.ids())
+  const waiting = new Set(await outbox.ids())
   const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
   await keepLost(parts, layout.incoming, whole)
   await keepLost(parts, layout.outbox, unknown)
-  parts.quota.add((await files.totals()).bytes + outbox.totals().bytes)
+  parts.quota.add((await files.totals()).bytes + (await outbox.totals()).bytes)
   if (placing.length + torn.length > 0) {
     logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
   }

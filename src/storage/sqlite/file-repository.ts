@@ -11,15 +11,20 @@ import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
 import { toFileRow, toStoredFile, toVersionRow } from './file-rows.js'
 import { type FileStatements, fileStatements } from './file-statements.js'
+import { toOutboxRow } from './outbox-rows.js'
+import { type OutboxWrites, outboxWrites } from './outbox-statements.js'
+import { createSourceCounter, type SourceCounter } from './source-limit.js'
 
 /** @param db the state database; closed by the caller */
 export function createFileRepository(db: Database): FileRepository {
-  return new SqliteFiles(fileStatements(db), groupCommitOf(db))
+  return new SqliteFiles(fileStatements(db), outboxWrites(db), createSourceCounter(db), groupCommitOf(db))
 }
 
 class SqliteFiles implements FileRepository {
   constructor(
     private readonly sql: FileStatements,
+    private readonly outbox: OutboxWrites,
+    private readonly sources: SourceCounter,
     private readonly commit: Commit
   ) {}
 
@@ -32,15 +37,11 @@ class SqliteFiles implements FileRepository {
   }
 
   #keep(file: StoredFile, { replacing, insteadOf, maxOfSource }: Replacement & SourceLimit) {
-    if (maxOfSource !== undefined && replacing === undefined && this.#isOneTooMany(file, maxOfSource)) return 'too-many'
+    const isLimited = maxOfSource !== undefined && replacing === undefined
+    if (isLimited && this.sources.isOneTooMany(file, maxOfSource)) return 'too-many'
     if (!this.#put(file, replacing)) return 'changed'
-    if (insteadOf !== undefined) this.sql.removeEntry.run(insteadOf)
+    if (insteadOf !== undefined) this.outbox.remove.run(insteadOf.id)
     return 'kept'
-  }
-
-  #isOneTooMany({ target, source, fileId }: FileKey, maxOfSource: number): boolean {
-    if (this.sql.isKnown.get({ target, source, fileId }) === 1) return false
-    return (this.sql.countOfSource.get({ source }) ?? 0) >= maxOfSource
   }
 
   /** @returns whether the file took the place of the version that was seen, or of none */
@@ -51,11 +52,12 @@ class SqliteFiles implements FileRepository {
     return changes === 1
   }
 
-  async undo(file: StoredFile, { replacing }: Replacement): Promise<boolean> {
+  async undo(file: StoredFile, { replacing, insteadOf }: Replacement): Promise<boolean> {
     let isUndone = false
     await this.commit(() => {
       isUndone =
         replacing === undefined ? this.sql.remove.run(toVersionRow(file)).changes === 1 : this.#put(replacing, file)
+      if (isUndone && insteadOf !== undefined) this.outbox.insert.run(toOutboxRow(insteadOf))
     })
     return isUndone
   }
@@ -117,7 +119,7 @@ class SqliteFiles implements FileRepository {
   }
 
   async countOfSource(source: string): Promise<number> {
-    return this.sql.countOfSource.get({ source }) ?? 0
+    return this.sources.count(source)
   }
 
   async acceptanceMark(): Promise<number> {

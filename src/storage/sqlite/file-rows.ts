@@ -11,11 +11,11 @@ export const FILE_COLUMNS = `target, source, file_id AS fileId, size_bytes AS si
   spool, via`
 
 export function toStoredFile(row: FileRow): StoredFile {
-  return { ...row, spool: row.spool ?? undefined }
+  return { ...row, signedAtMs: row.signedAtMs ?? undefined, spool: row.spool ?? undefined }
 }
 
 export function toFileRow(file: StoredFile): FileRow {
-  return { ...file, spool: file.spool ?? null }
+  return { ...file, signedAtMs: file.signedAtMs ?? null, spool: file.spool ?? null }
 }
 
 /** What tells a version from others under its key. */

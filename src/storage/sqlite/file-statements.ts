@@ -38,8 +38,7 @@ function writes(db: Database) {
       `UPDATE shared_files SET stored_at = @storedAtMs, expires_at = @expiresAtMs WHERE ${VERSION}`
     ),
     settle: db.prepare<[string]>('UPDATE shared_files SET spool = NULL WHERE spool = ?'),
-    remove: db.prepare<[VersionRow]>(`DELETE FROM shared_files WHERE ${VERSION}`),
-    removeEntry: db.prepare<[string]>('DELETE FROM outbox WHERE id = ?')
+    remove: db.prepare<[VersionRow]>(`DELETE FROM shared_files WHERE ${VERSION}`)
   }
 }
 
@@ -76,18 +75,7 @@ function pages(db: Database) {
 
 function counts(db: Database) {
   return {
-    totals: db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM shared_files'),
-    countOfSource: db
-      .prepare<[{ source: string }], number>(
-        `SELECT (SELECT count(*) FROM shared_files WHERE source = @source)
-           + (SELECT count(*) FROM outbox WHERE source = @source)`
-      )
-      .pluck(),
-    isKnown: db
-      .prepare<[FileKey], number>(
-        `SELECT EXISTS (SELECT 1 FROM shared_files WHERE ${KEY}) OR EXISTS (SELECT 1 FROM outbox WHERE ${KEY})`
-      )
-      .pluck()
+    totals: db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM shared_files')
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { StoredFile } from '../../../src/shared-files/keeping/file-record.js'
+import type { OutboxRepository } from '../../../src/shared-files/forwarding/outbox-repository.js'
+import type { QueuedFile, StoredFile } from '../../../src/shared-files/keeping/file-record.js'
 import type { FileRepository } from '../../../src/shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../../src/values/ids.js'
 
@@ -8,10 +9,8 @@ import type { FileKey } from '../../../src/values/ids.js'
 export interface FileRepositoryFactory {
   /** The repository of a process. Opened again, without an end of the former: that process crashed. */
   open(): FileRepository
-  /** Puts an entry into the outbox beside it; its id is its key with dashes. */
-  addToOutbox(key: FileKey): Promise<void>
-  /** The ids of the entries in the outbox. */
-  inOutbox(): Promise<string[]>
+  /** The outbox beside it. */
+  openOutbox(): OutboxRepository
 }
 
 const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
@@ -39,8 +38,15 @@ function fileOf(path: string, change: Partial<StoredFile> = {}): StoredFile {
   }
 }
 
+/** An entry of the outbox whose id is its key with dashes. */
+function entryOf(path: string): QueuedFile {
+  const { via, storedAtMs, spool, ...file } = fileOf(path)
+  const how = { keyHash: 'sha256:00', passed: '', requestId: 'r' }
+  const attempts = { attempts: 1, nextAttemptAtMs: 5, lastStatus: undefined, lastError: 'away' }
+  return { ...file, ...how, ...attempts, id: path.replaceAll('/', '-'), state: 'pending' }
+}
+
 const SIGNED_AT_MS = 900
-const NOT_SIGNED = null
 const NEW = { replacing: undefined }
 
 function paths(files: readonly FileKey[]): string[] {
@@ -58,7 +64,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   check('a file is found as it was kept, by the next process too', async (factory, files) => {
     const all = [
       fileOf('n1/s/f', { spool: 'a-1', via: 'r1/r2' }),
-      fileOf('n1/s/g', { signedAtMs: NOT_SIGNED, hash: 'bb', sizeBytes: 0 })
+      fileOf('n1/s/g', { signedAtMs: undefined, hash: 'bb', sizeBytes: 0 })
     ]
     for (const file of all) assert.equal(await files.keep(file, NEW), 'kept')
     for (const repository of [files, factory.open()]) {
@@ -121,13 +127,17 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   })
 
   check('an entry of the outbox goes in the step that keeps its file, or not at all', async (factory, files) => {
-    await factory.addToOutbox(keyOf('n1/s/f'))
-    await factory.addToOutbox(keyOf('n1/s/g'))
-    const [file, insteadOf] = [fileOf('n1/s/f'), 'n1-s-f']
+    const outbox = factory.openOutbox()
+    const [file, insteadOf, other] = [fileOf('n1/s/f'), entryOf('n1/s/f'), entryOf('n1/s/g')]
+    for (const entry of [insteadOf, other]) await outbox.add(entry, NEW)
     assert.equal(await files.keep(file, { replacing: file, insteadOf }), 'changed')
-    assert.deepEqual(await factory.inOutbox(), ['n1-s-f', 'n1-s-g'])
+    assert.deepEqual(await outbox.page(10), [insteadOf, other])
     assert.equal(await files.keep(file, { replacing: undefined, insteadOf }), 'kept')
-    assert.deepEqual(await factory.inOutbox(), ['n1-s-g'])
+    assert.deepEqual(await outbox.page(10), [other])
+    assert.equal(await files.undo(file, { replacing: undefined, insteadOf }), true)
+    assert.deepEqual(await outbox.page(10), [insteadOf, other], 'it is undone with the file')
+    assert.equal(await files.undo(file, { replacing: undefined, insteadOf: entryOf('n1/s/h') }), false)
+    assert.deepEqual(await outbox.page(10), [insteadOf, other])
   })
 
   check('what was kept is undone: the former version is back, unless another one came', async (factory, files) => {
@@ -144,7 +154,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   })
 
   check('a source has no more files than it may, however many come at once', async (factory, files) => {
-    await factory.addToOutbox(keyOf('n9/s/waits'))
+    await factory.openOutbox().add(entryOf('n9/s/waits'), NEW)
     const other = factory.open()
     const instead = { replacing: undefined, maxOfSource: 3 }
     const outcomes = await Promise.all(

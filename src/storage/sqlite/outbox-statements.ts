@@ -1,0 +1,92 @@
+import type { Totals } from '../../shared-files/keeping/file-repository.js'
+import type { FileKey } from '../../values/ids.js'
+import type { Database } from '../database.js'
+import { insertInto, selectList } from './columns.js'
+import { OUTBOX_COLUMNS, type OutboxRow } from './outbox-rows.js'
+
+type AttemptRow = Pick<OutboxRow, 'id' | 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>
+
+/** `targets` and `claimed` are lists in JSON. */
+interface DueRow {
+  readonly targets: string
+  readonly claimed: string
+  readonly nowMs: number
+  readonly latestMs: number
+  readonly withUnreached: number
+  readonly limit: number
+}
+
+const COLUMNS = selectList(OUTBOX_COLUMNS)
+const FREE_FOR_TARGETS = `state = 'pending' AND target IN (SELECT value FROM json_each(@targets))
+  AND id NOT IN (SELECT value FROM json_each(@claimed))`
+
+export type OutboxStatements = ReturnType<typeof outboxStatements>
+
+/** The statements of the outbox repository, prepared once. */
+export function outboxStatements(db: Database) {
+  return { ...outboxWrites(db), ...work(db), ...reads(db), ...counts(db) }
+}
+
+export type OutboxWrites = ReturnType<typeof outboxWrites>
+
+/** What changes an entry as a whole. */
+export function outboxWrites(db: Database) {
+  return {
+    insert: db.prepare<[OutboxRow]>(
+      `${insertInto('outbox', OUTBOX_COLUMNS)} ON CONFLICT (target, source, file_id) DO NOTHING`
+    ),
+    remove: db.prepare<[string]>('DELETE FROM outbox WHERE id = ?')
+  }
+}
+
+function work(db: Database) {
+  return {
+    recordAttempt: db.prepare<[AttemptRow]>(
+      `UPDATE outbox SET state = @state, attempts = attempts + 1, next_attempt_at = @nextAttemptAtMs,
+         last_status = @lastStatus, last_error = @lastError WHERE id = @id`
+    ),
+    makeDue: db.prepare<[number, string]>("UPDATE outbox SET state = 'pending', next_attempt_at = ? WHERE id = ?"),
+    makeAllDue: db.prepare<[number]>("UPDATE outbox SET state = 'pending', next_attempt_at = ?"),
+    due: db.prepare<[DueRow], OutboxRow>(
+      `SELECT ${COLUMNS} FROM outbox WHERE ${FREE_FOR_TARGETS}
+         AND (next_attempt_at <= @nowMs OR next_attempt_at > @latestMs OR (@withUnreached AND last_status IS NULL))
+       ORDER BY next_attempt_at, id LIMIT @limit`
+    ),
+    nextDue: db
+      .prepare<[Pick<DueRow, 'targets' | 'claimed' | 'latestMs'>], number | null>(
+        `SELECT min(iif(next_attempt_at > @latestMs, 0, next_attempt_at)) FROM outbox WHERE ${FREE_FOR_TARGETS}`
+      )
+      .pluck(),
+    targets: db.prepare<[], string>("SELECT DISTINCT target FROM outbox WHERE state = 'pending'").pluck()
+  }
+}
+
+function reads(db: Database) {
+  return {
+    find: db.prepare<[string], OutboxRow>(`SELECT ${COLUMNS} FROM outbox WHERE id = ?`),
+    findByKey: db.prepare<[FileKey], OutboxRow>(
+      `SELECT ${COLUMNS} FROM outbox WHERE target = @target AND source = @source AND file_id = @fileId`
+    ),
+    page: db.prepare<[number], OutboxRow>(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT ?`),
+    pageOf: db.prepare<[string, string, number], OutboxRow>(
+      `SELECT ${COLUMNS} FROM outbox WHERE source = ? OR target = ? ORDER BY id LIMIT ?`
+    ),
+    ids: db.prepare<[], string>('SELECT id FROM outbox').pluck(),
+    expired: db.prepare<[number], string>('SELECT id FROM outbox WHERE expires_at <= ? ORDER BY expires_at').pluck()
+  }
+}
+
+function counts(db: Database) {
+  return {
+    totals: db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM outbox'),
+    count: db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE state = ?').pluck(),
+    countOf: db
+      .prepare<[string, string, string], number>(
+        'SELECT count(*) FROM outbox WHERE (source = ? OR target = ?) AND state = ?'
+      )
+      .pluck(),
+    countByTarget: db.prepare<[], { readonly target: string; readonly count: number }>(
+      "SELECT target, count(*) AS count FROM outbox WHERE state = 'pending' GROUP BY target ORDER BY target"
+    )
+  }
+}

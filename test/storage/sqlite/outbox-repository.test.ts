@@ -1,0 +1,8 @@
+import { createOutboxRepository } from '../../../src/storage/sqlite/outbox-repository.js'
+import { stateDatabases } from '../../support/state-databases.js'
+import { testOutboxRepository } from '../contract/outbox-repository.js'
+
+testOutboxRepository('SQLite', t => {
+  const databases = stateDatabases(t)
+  return { open: () => createOutboxRepository(databases.open()) }
+})
