@@ -79,8 +79,10 @@ function createAtRoot(options: MembershipOptions): Membership {
     key: readNamed(caKeyFile, 'tree.ca_key_file')
   })
   const revocations =
-    book === undefined ? {} : { revocations: new RevocationPublication({ store, authority, book, logger, now }) }
-  const publication = new Publication({ store, nodesListFile, nodesCertsFile, reload, ...revocations, now })
+    book === undefined ? undefined : new RevocationPublication({ store, authority, book, logger, now })
+  book?.onChange(() => revocations?.correct())
+  const published = revocations === undefined ? {} : { revocations }
+  const publication = new Publication({ store, nodesListFile, nodesCertsFile, reload, ...published, now })
   const publish = () => publication.publish()
   const lifetimeMs = () => config().tree.certificateLifetimeMs
   const graceMs = () => config().tree.renewalGraceMs

@@ -1,6 +1,6 @@
 import type { Neighbours } from '../hops/hop.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
-import { askForRevocations, REVOCATIONS_PATH } from '../membership/member/revocation-inquiry.js'
+import { askForRevocations, listForm, REVOCATIONS_PATH } from '../membership/member/revocation-inquiry.js'
 import type { RevocationBook } from '../membership/revocation-book.js'
 import type { Logger } from '../values/logger.js'
 
@@ -27,7 +27,7 @@ export class RevocationExchange {
   readonly #waiting = new Set<string>()
   /** Who could not be, until the next {@link look}. */
   readonly #failed = new Set<string>()
-  #formOf = { text: '', form: Buffer.alloc(0) }
+  #formOf: { readonly text: string; readonly form: Buffer } = { text: '', form: Buffer.alloc(0) }
   readonly #workers = new Set<Promise<void>>()
   #asking: Promise<unknown> | undefined
 
@@ -86,7 +86,7 @@ export class RevocationExchange {
   #form(): Buffer {
     const { text } = this.options.book
     if (this.#formOf.text !== text) {
-      this.#formOf = { text, form: Buffer.from(new URLSearchParams({ list: text }).toString()) }
+      this.#formOf = { text, form: listForm(text) }
     }
     return this.#formOf.form
   }

@@ -45,7 +45,7 @@ const RELAY_API: Readonly<Record<string, Access>> = {
   'GET /v1/tree': 'tree',
   'POST /v1/tree/changed': 'policy-server',
   'GET /v1/revocations': 'tree',
-  'POST /v1/revocations': 'policy-server'
+  'POST /v1/revocations': 'revocations'
 }
 const OUTSIDE: Readonly<Record<string, Access>> = {
   'GET /uuid': 'open',

@@ -92,10 +92,8 @@ const CALLS = {
     ['GET', '/v1/system/metrics', 200],
     ['GET', '/openapi.json', 200]
   ],
-  policyServer: [
-    ['POST', '/v1/tree/changed', /tree\.source is not "policy-server"/],
-    ['POST', '/v1/revocations', 400]
-  ]
+  policyServer: [['POST', '/v1/tree/changed', /tree\.source is not "policy-server"/]],
+  revocations: [['POST', '/v1/revocations', 400]]
 } as const satisfies Readonly<Record<string, readonly Call[]>>
 
 type Group = keyof typeof CALLS
@@ -135,7 +133,7 @@ test('who may call what', async t => {
       }
     }
   }
-  const local = GROUPS.filter(group => group !== 'policyServer')
+  const local = GROUPS.filter(group => group !== 'policyServer' && group !== 'revocations')
   const proxied: Group[] = ['open', 'write', 'run']
   const reload = async (edit: (text: string) => string) => {
     await editConfig(relay, edit)
@@ -322,8 +320,8 @@ test('who may call what', async t => {
     }
     // the root knows the certificate of node-a1, and would tell what waits for relay-a
     assert.equal((await ask(tree.relay('root'), '/trace/node-a1', { as: member })).status, 403)
-    await assertMay(['write', 'open', 'folder', 'trace', 'tree'], { as: tree.member('sub') })
-    await assertMay([...nodes, 'run', 'runs', 'trace', 'policyServer'], { as: tree.member('root') })
+    await assertMay(['write', 'open', 'folder', 'trace', 'tree', 'revocations'], { as: tree.member('sub') })
+    await assertMay([...nodes, 'run', 'runs', 'trace', 'policyServer', 'revocations'], { as: tree.member('root') })
     await assertMay(['write', 'open'], { as: unknown })
     const refused = await ask(relay, '/remote-run/all', { method: 'POST', as: unknown })
     assert.match(refused.text, /remote_run\.allowed_networks/)
@@ -355,8 +353,8 @@ test('who may call what', async t => {
       await assertMay(admin, { headers: { ...headers, via: '1.1 x' } })
       const more = [...admin, 'read'] as const
       await assertMay(more, { as: member, headers })
-      await assertMay([...more, 'policyServer'], { as: tree.member('root'), headers })
-      await assertMay(admin, { as: tree.member('sub'), headers })
+      await assertMay([...more, 'policyServer', 'revocations'], { as: tree.member('root'), headers })
+      await assertMay([...admin, 'revocations'], { as: tree.member('sub'), headers })
       const below = { method: 'GET', as: tree.member('sub'), headers }
       assert.equal((await ask(relay, '/shared-files/sub/node-a1/f', below)).status, 404)
       const off = await ask(tree.relay('root'), '/runs', { as: unknown, headers: { authorization: 'Bearer ' } })

@@ -9,6 +9,7 @@ import { makeAuthority, openAuthority } from '../../src/membership/root/certific
 import { Publication } from '../../src/membership/root/publication.js'
 import { RevocationPublication } from '../../src/membership/root/revocation-publication.js'
 import { silentLogger } from '../../src/values/logger.js'
+import { eventually } from '../support/eventually.js'
 import {
   DAY_MS,
   joinRequest,
@@ -96,7 +97,7 @@ async function startRoot(t: TestContext) {
     await list.publish()
     return book.list.entries.map(({ fingerprint }) => fingerprint)
   }
-  return { ...root, folder, book, revoked }
+  return { ...root, folder, book, list, revoked }
 }
 
 test('where the folder of the tree is gone it is made again, and the list with it', async t => {
@@ -166,4 +167,33 @@ test('a store that was made anew from the nodes list forgets nothing that was re
   assert.ok(book.whyRevoked(first))
   assert.equal(book.whyRevoked(third), undefined)
   assert.equal(book.list.number, former + 1)
+})
+
+test('a root that is given a newer list of its own, which its state does not know of, goes on from there', async t => {
+  const root = await startRoot(t)
+  const machine = makeMachine()
+  const certificate = await joinAs(root, 'rel-2', machine)
+  // as it was handed down before the root's state came from a backup, by a clock that was ahead
+  const number = root.clock.nowMs + 1_000 * DAY_MS
+  const lost = [
+    { id: 'rel-2', fingerprint: certificate, untilMs: root.clock.nowMs + DAY_MS },
+    { id: 'rel-3', fingerprint: FINGERPRINT, untilMs: root.clock.nowMs + DAY_MS }
+  ].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
+  root.book.onChange(() => root.list.correct())
+  await root.book.take(formatList({ number, entries: lost }, text => root.authority.sign(text)))
+  await eventually('a list of what the store says', () => root.book.list.number === number + 1)
+  assert.equal(root.book.whyRevoked(certificate), undefined, 'it is good again, and nobody is locked out')
+  assert.ok(root.book.whyRevoked(FINGERPRINT))
+  await Promise.all([root.revoked(), root.revoked()])
+  assert.equal(root.book.list.number, number + 1)
+})
+
+test('what is revoked while a list is being made is on the next one', async t => {
+  const root = await startRoot(t)
+  const certificates = [await joinAs(root, 'rel-2', makeMachine()), await joinAs(root, 'rel-3', makeMachine())]
+  root.store.remove('rel-2', root.clock.nowMs)
+  const first = root.revoked()
+  root.store.remove('rel-3', root.clock.nowMs)
+  await Promise.all([first, root.revoked()])
+  assert.ok(certificates.every(certificate => root.book.whyRevoked(certificate)))
 })

@@ -17,15 +17,17 @@ test('a list that the policy server has is taken; whatever else it answers chang
   const { text } = above.revocations
   const own = above.another(join(folder, 'own'))
   const asked: string[] = []
+  const given: string[] = []
   const ask = (answer: HopOutcome) =>
     askForRevocations(
       {
         up: () => ({
           id: 'above',
           dialect: TREELINE,
-          request: async ({ headers }) => {
-            asked.push(headers['if-none-match'] ?? '')
-            return answer
+          request: async ({ method, headers, body }) => {
+            if (method === 'GET') asked.push(headers['if-none-match'] ?? '')
+            else given.push(new URLSearchParams(String(body?.())).get('list') ?? '')
+            return method === 'GET' ? answer : { ...answered(Readable.from([])), status: 204 }
           }
         })
       },
@@ -56,4 +58,15 @@ test('a list that the policy server has is taken; whatever else it answers chang
   assert.equal(own.text, text)
   assert.equal(await ask(answered(Readable.from([]), 304)), false)
   assert.deepEqual([asked[0], asked.at(-1)], ['"0"', '"1"'])
+  assert.deepEqual(given, [])
+
+  await t.test('one that is older than ours, or none at all: it is given ours', async () => {
+    await above.revoke('rel-3', 'cd'.repeat(32))
+    assert.equal(await own.take(above.revocations.text), true)
+    await ask(answered(Readable.from([Buffer.from(text)])))
+    await ask(answered(Readable.from([]), 204))
+    assert.deepEqual(given, [own.text, own.text])
+    await ask(answered(Readable.from([Buffer.from(own.text)])))
+    assert.equal(given.length, 2, 'what it has as well it is not given')
+  })
 })

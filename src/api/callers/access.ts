@@ -17,6 +17,7 @@ export type Access =
   | 'system'
   | 'observation'
   | 'tree'
+  | 'revocations'
   | 'policy-server'
 
 interface Rule {
@@ -87,6 +88,11 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   tree: {
     kinds: ['local', 'relay', 'node', 'admin'],
     remedy: 'a relay gets its own part of the tree, known by a certificate in general.nodes_certs_file'
+  },
+  revocations: {
+    kinds: ['policy-server', 'relay'],
+    remedy:
+      'a list is taken from relays, known by a certificate in general.nodes_certs_file, and from the policy server'
   },
   'policy-server': {
     kinds: ['policy-server'],

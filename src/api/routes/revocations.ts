@@ -38,12 +38,12 @@ export const revocationRoutes: Routes<RevocationOptions> = async (app, { service
   await app.register(revocationNoticeRoutes, { services })
 }
 
-/** `POST v1/revocations`: the policy server hands its list down, over the link. */
+/** `POST v1/revocations`: the policy server hands its list down, over the link, and a relay a newer one up. The CA's signature alone counts. */
 export const revocationNoticeRoutes: Routes<RevocationOptions> = async (app, { services }) => {
   app.post(
     '/v1/revocations',
     {
-      config: { access: 'policy-server' },
+      config: { access: 'revocations' },
       bodyLimit: MAX_FORM_BYTES,
       schema: {
         tags,

@@ -11,7 +11,8 @@ const LIMIT_MS = 30_000
 export const REVOCATIONS_PATH = 'v1/revocations'
 
 /**
- * Asks the policy server for a newer list. Never rejects: the next time will do.
+ * Asks the policy server for a newer list, and hands it ours where that is the newer one: a root whose state came from a
+ * backup, or whose clock was ahead once, finds out by this what its members have. Never rejects: the next time will do.
  * @returns whether one came
  */
 export async function askForRevocations(
@@ -20,22 +21,44 @@ export async function askForRevocations(
   logger: Logger,
   stopping: AbortSignal
 ): Promise<boolean> {
+  const signal = AbortSignal.any([stopping, AbortSignal.timeout(LIMIT_MS)])
   try {
-    const outcome = await neighbours.up().request({
-      method: 'GET',
-      path: REVOCATIONS_PATH,
-      headers: { 'if-none-match': `"${book.list.number}"` },
-      signal: AbortSignal.any([stopping, AbortSignal.timeout(LIMIT_MS)])
-    })
+    const headers = { 'if-none-match': `"${book.list.number}"` }
+    const outcome = await neighbours.up().request({ method: 'GET', path: REVOCATIONS_PATH, headers, signal })
     if (outcome.kind === 'unreachable') throw new Error(outcome.reason)
     outcome.body.on('error', () => undefined) // whoever reads it is told
     if (outcome.status === 200) {
-      return await book.take((await readBeginning(outcome.body, MAX_LIST_LENGTH + 1, LIMIT_MS)).toString('utf8'))
+      const text = (await readBeginning(outcome.body, MAX_LIST_LENGTH + 1, LIMIT_MS)).toString('utf8')
+      if (await book.take(text)) return true
+      if (text !== book.text) await handUp(neighbours, book, signal)
+      return false
     }
-    outcome.body.resume() // there is none, none that is newer, or the policy server is older than that
+    outcome.body.resume()
+    if (outcome.status === 204 && book.text !== '') await handUp(neighbours, book, signal)
   } catch (error) {
     if (!stopping.aborted)
       logger.debug({ reason: errorMessage(error) }, 'no list of revoked certificates from the policy server')
   }
   return false
+}
+
+async function handUp(
+  neighbours: Pick<Neighbours, 'up'>,
+  { text }: RevocationBook,
+  signal: AbortSignal
+): Promise<void> {
+  const form = listForm(text)
+  const outcome = await neighbours.up().request({
+    method: 'POST',
+    path: REVOCATIONS_PATH,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(form.length) },
+    body: () => form,
+    signal
+  })
+  if (outcome.kind !== 'unreachable') outcome.body.on('error', () => undefined).resume()
+}
+
+/** As `POST v1/revocations` takes it. */
+export function listForm(list: string): Buffer {
+  return Buffer.from(new URLSearchParams({ list }).toString())
 }

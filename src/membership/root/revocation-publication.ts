@@ -26,10 +26,25 @@ export interface RevocationPublicationOptions {
  * key of the member's present certificate is not: its holder could have it renewed.
  */
 export class RevocationPublication {
+  #running: Promise<void> = Promise.resolve()
+
   constructor(private readonly options: RevocationPublicationOptions) {}
 
-  /** @throws {Error} when it cannot be kept */
-  async publish(): Promise<void> {
+  /** One at a time, so that no two lists have one number. @throws {Error} when it cannot be kept */
+  publish(): Promise<void> {
+    const published = this.#running.then(() => this.#publish())
+    this.#running = published.catch(() => undefined) // its own caller hears of it
+    return published
+  }
+
+  /** Makes one of a list of this CA that members had and the root had not, as it is in force: what the store says counts. */
+  correct(): void {
+    this.publish().catch((err: unknown) => {
+      this.options.logger.error({ err }, 'cannot renew the list of revoked certificates; the next change tries again')
+    })
+  }
+
+  async #publish(): Promise<void> {
     const { book, authority, logger, now } = this.options
     const former = book.list
     const all = await this.#entries(former.entries)
