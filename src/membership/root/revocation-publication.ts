@@ -52,7 +52,7 @@ export class RevocationPublication {
     if (all.length > MAX_REVOKED) {
       logger.error(
         { leftOut: all.length - MAX_REVOKED },
-        `more than ${MAX_REVOKED} certificates are revoked: those that end first are not told to the members`
+        `list of revoked certificates is full (${MAX_REVOKED} entries): the certificates that end first are left out`
       )
     }
     if (isSame(entries, former.entries)) return
