@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { createIdentification } from '../api/callers/identification.js'
 import { createMetrics, type Metrics } from '../api/metrics/metrics.js'
@@ -6,26 +6,21 @@ import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { KnownNeighbours } from '../hops/known-neighbours.js'
 import { createNeighbours, type DirectNeighbours } from '../hops/neighbours.js'
+import type { Revocations } from '../hops/revocations.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
 import { createLinkedNeighbours } from '../links/upper/link-hop.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
-import { createRemoteRuns } from '../remote-run/remote-runs.js'
-import { createSharedFiles } from '../shared-files/shared-files.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
-import { createFileRepository } from '../storage/sqlite/file-repository.js'
 import { createNeighbourRepository } from '../storage/sqlite/neighbour-repository.js'
-import { createOutboxRepository } from '../storage/sqlite/outbox-repository.js'
-import { createRunRepository } from '../storage/sqlite/run-repository.js'
 import type { Tree } from '../tree/tree-service.js'
-import { createTreeSource } from '../tree-sync/tree-source.js'
-import { TreeSync } from '../tree-sync/tree-sync.js'
-import { TreeVersions } from '../tree-sync/tree-versions.js'
 import { MIN_TOKEN_LENGTH } from '../values/keys/admin-token.js'
 import { sourceOf } from '../values/network/source-address.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { createCertificateBook } from './certificates.js'
-import { createFileNotices } from './file-arrival-notices.js'
+import { ConfigInForce } from './config-in-force.js'
+import { createFeatures } from './features.js'
+import { Late } from './late.js'
 import { createLinks, createRegistry, type Links } from './links.js'
 import { readTextFile } from './listening/text-file.js'
 import { createMembership, type Membership } from './membership.js'
@@ -58,88 +53,46 @@ export interface Parts {
   readonly stopping: AbortController
 }
 
-/** Opens the storage and makes the parts. The caller closes neighbours, then the database. */
-export async function createParts({
-  config,
-  tree,
-  logger,
-  lostLogLines = () => 0,
-  versions
-}: PartsOptions): Promise<Parts> {
+/** Opens the storage and makes the parts, each after the ones that it needs. The caller closes neighbours, then the database. */
+export async function createParts(options: PartsOptions): Promise<Parts> {
+  const { config, tree, logger, lostLogLines = () => 0, versions } = options
+  const inForce = new ConfigInForce(config)
   const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
   const metrics = createMetrics()
-  const stopping = new AbortController()
-  const { book, ...revoked } = await openRevocations(() => system.config(), config, logger)
+  const { book, ...revoked } = await openRevocations(inForce.get, logger)
   const certificates = createCertificateBook({ tree, ...revoked })
-  const topology = () => tree.current()
   const registry = createRegistry(config, logger, metrics.links)
-  const links = createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked)
-  const knownNeighbours = await KnownNeighbours.load(createNeighbourRepository(database))
-  rememberLinks(registry, knownNeighbours, logger)
-  const neighbours = await createNeighbours({
-    config,
-    topology,
-    certificatesOf: id => tree.certificatesOf(id),
-    known: knownNeighbours,
-    revocations: revoked.revocations,
-    logger,
-    observer: metrics.hopAsked,
-    links,
-    linkUp: () => ownLinks.dialer,
-    versions
-  })
-  const treeParts = createTreeParts({ config, tree, logger }, neighbours, metrics)
-  const { treeSync } = treeParts
-  const refreshTree = treeSync === undefined ? undefined : () => treeSync.ask()
-  const features = createFeatures({ config, tree, logger }, { neighbours, db: database, refreshTree }, metrics)
-  const system = createSystemControl({ config, tree, certificates, neighbours, database, treeSync, logger })
+  /** A link upward carries requests to the policy server, and who comes over one is known by it. */
+  const links = new Late<Links>('the links of this relay')
+  const neighbours = await openNeighbours({ ...options, database, registry, metrics, links, ...revoked })
+  const features = createFeatures({ config, tree, logger, neighbours, database, metrics })
   registry.onChange((event, { owner }) => {
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
-  const following = createFollowing({ system, ask: signal => membership.ask(signal), logger })
-  const ownLinks: Links = await createLinks({
-    config: system.config,
-    topology,
-    onTreeChange: listener => tree.onChange(listener),
-    certificates,
-    ...revoked,
-    sourceOfCaller: request => sourceOf(identify(request).address),
-    registry,
-    following,
-    observer: metrics.links,
-    logger,
-    versions
-  })
+  const { treeSync } = features
+  const system = createSystemControl({ inForce, tree, certificates, neighbours, database, treeSync, logger })
   const { certificatesChanged } = system
-  const membership: Membership = createMembership({
-    config: system.config,
-    tree,
-    neighbours,
-    database,
-    revocations: book,
-    certificatesChanged,
-    logger
-  })
+  const common = { config: inForce.get, tree, neighbours, database, logger }
+  const membership = createMembership({ ...common, revocations: book, certificatesChanged })
   const hasUpper = config.upstream !== undefined
-  const revocationExchange =
-    book === undefined ? undefined : new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
+  const revocationExchange = book && new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
+  const stopping = new AbortController()
   const services: Services = {
     ...features,
     joining: membership.joining,
     members: membership.members,
     revocations: book,
-    ...treeParts,
-    isFromAbove: request => ownLinks.end?.isFromAbove(request) === true,
+    isFromAbove: request => links.get().end?.isFromAbove(request) === true,
     nodeOfSecret: secret => registry.nodeOfSecret(secret),
-    config: system.config,
-    topology,
+    config: inForce.get,
+    topology: () => tree.current(),
     neighbours,
     certificates,
     localSockets: new WeakSet(),
     proxySockets: new WeakSet(),
     links: createLinkAdministration(registry),
-    ownLink: () => ownLinks.dialer?.status,
-    sharedFolder: createSharedFolder(config.sharedFolder.path, () => system.config().sharedFolder.followLinks),
+    ownLink: () => links.get().dialer?.status,
+    sharedFolder: createSharedFolder(config.sharedFolder.path, () => inForce.get().sharedFolder.followLinks),
     system,
     metrics,
     adminToken: readToken(config.tokens.adminFile),
@@ -147,71 +100,48 @@ export async function createParts({
   }
   const identify = createIdentification(services)
   metrics.observe({ ...services, lostLogLines })
+  const ownLinks = links.set(
+    await createLinks({
+      config: inForce.get,
+      topology: services.topology,
+      onTreeChange: listener => tree.onChange(listener),
+      certificates,
+      ...revoked,
+      sourceOfCaller: request => sourceOf(identify(request).address),
+      registry,
+      following: createFollowing({ config: inForce.get, system, ask: signal => membership.ask(signal), logger }),
+      observer: metrics.links,
+      logger,
+      versions
+    })
+  )
   return { services, system, neighbours, database, links: ownLinks, membership, revocationExchange, stopping }
 }
 
-interface FeaturesUse {
-  readonly neighbours: DirectNeighbours
-  readonly db: Database
-  readonly refreshTree: (() => Promise<void>) | undefined
+interface NeighboursUse extends PartsOptions {
+  readonly database: Database
+  readonly registry: LinkRegistry
+  readonly metrics: Metrics
+  readonly links: Late<Links>
+  readonly revocations: Revocations
 }
 
-function createFeatures(options: PartsOptions, { neighbours, db, refreshTree }: FeaturesUse, metrics: Metrics) {
-  const { config, tree, logger } = options
-  const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, logger }
-  const tellOfFile = createFileNotices(common)
-  return {
-    sharedFiles: createSharedFiles({
-      ...common,
-      config: config.sharedFiles,
-      fileRepository: createFileRepository(db),
-      outboxRepository: createOutboxRepository(db),
-      storagePath: config.storage.path,
-      pace: paceLimits(config.limits),
-      maxUploads: config.limits.maxUploads,
-      takesLinks: config.links.accept,
-      observer: {
-        onStored: (sizeBytes, key) => {
-          metrics.bytesStored(sizeBytes)
-          tellOfFile(key)
-        },
-        onForwarded: (_hop, outcome, isFromOutbox) => {
-          if (isFromOutbox) metrics.outboxTried(outcome)
-        },
-        onPurged: metrics.purged
-      }
-    }),
-    remoteRuns: createRemoteRuns({
-      ...common,
-      config: config.remoteRun,
-      repository: createRunRepository(db),
-      storagePath: config.storage.path,
-      observer: { nodeRan: metrics.nodeRan },
-      refreshTree
-    })
-  }
-}
-
-/** Both ends of handing the tree down: to relays below, and from the policy server. */
-function createTreeParts({ config, tree, logger }: PartsOptions, neighbours: DirectNeighbours, metrics: Metrics) {
-  const versions = new TreeVersions(tree)
-  const treeSync = new TreeSync({
-    selfId: config.general.nodeId,
-    tree,
-    versions,
-    upper: () => neighbours.up(),
-    folder: dirname(config.general.nodesListFile),
+async function openNeighbours(options: NeighboursUse): Promise<DirectNeighbours> {
+  const { config, tree, database, registry, metrics, links, revocations, versions, logger } = options
+  const known = await KnownNeighbours.load(createNeighbourRepository(database))
+  rememberLinks(registry, known, logger)
+  return createNeighbours({
+    config,
+    topology: () => tree.current(),
+    certificatesOf: id => tree.certificatesOf(id),
+    known,
+    revocations,
     logger,
-    observer: metrics.tree
+    observer: metrics.hopAsked,
+    links: createLinkedNeighbours(registry, () => config.general.responseTimeoutMs, metrics.hopAsked),
+    linkUp: () => links.get().dialer,
+    versions
   })
-  return {
-    treeSource: createTreeSource({ tree, versions, neighbours, logger }),
-    treeSync: config.tree.source === 'policy-server' ? treeSync : undefined
-  }
-}
-
-function paceLimits({ metadataTimeoutMs, rateWindowMs, minBytesPerSecond }: Config['limits']) {
-  return { metadataMs: metadataTimeoutMs, windowMs: rateWindowMs, minBytesPerSecond }
 }
 
 function readToken(file: string | undefined): string | undefined {

@@ -7,27 +7,28 @@ import { rememberPolicyServer } from './membership.js'
 import type { RelaySystemControl } from './system-control.js'
 
 export interface RelayFollowingOptions {
-  readonly system: Pick<RelaySystemControl, 'config' | 'moveUpstream' | 'certificatesChanged'>
+  readonly config: () => Config
+  readonly system: Pick<RelaySystemControl, 'moveUpstream' | 'certificatesChanged'>
   readonly ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>
   readonly logger: Logger
 }
 
 /** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
-export function createFollowing({ system, ask, logger }: RelayFollowingOptions): Following | undefined {
-  const { upstream, general } = system.config()
+export function createFollowing({ config, system, ask, logger }: RelayFollowingOptions): Following | undefined {
+  const { upstream, general } = config()
   const hasCa = general.peerAuthentication === 'cert_validation' && general.caPath !== undefined
   if (upstream === undefined || !hasCa) return undefined
   return new Following({
-    configured: () => addressIn(system.config()),
+    configured: () => addressIn(config()),
     ask,
     adopt: async (address, answer) => {
       try {
         await system.moveUpstream(address)
-        if (await rememberPolicyServer(system.config(), answer)) await system.certificatesChanged()
+        if (await rememberPolicyServer(config(), answer)) await system.certificatesChanged()
       } catch (err) {
         logger.error({ err }, 'cannot apply the new policy server in full: restart this relay')
       }
-      await keepUpstreamHost(join(system.config().directory, 'main.conf'), 'output.upstream', address, logger)
+      await keepUpstreamHost(join(config().directory, 'main.conf'), 'output.upstream', address, logger)
     },
     logger
   })

@@ -17,14 +17,10 @@ export interface RelayRevocations {
 }
 
 /** The list of revoked certificates that this relay judges by: at the root beside the tree, else with its own storage. */
-export async function openRevocations(
-  config: () => Config,
-  atStart: Config,
-  logger: Logger
-): Promise<RelayRevocations> {
-  const { tree, general, storage } = atStart
+export async function openRevocations(config: () => Config, logger: Logger): Promise<RelayRevocations> {
+  const { tree, general, storage } = config()
   const folder = tree.source === 'members' ? dirname(general.nodesListFile) : storage.path
-  if (caFileIn(atStart) === undefined) {
+  if (caFileIn(config()) === undefined) {
     return { book: undefined, revocations: NO_REVOCATIONS, onRevocation: () => undefined }
   }
   const ca = async () => withoutByteOrderMark((await readRegularFile(caFileIn(config()) ?? '')).toString('utf8'))

@@ -11,11 +11,12 @@ import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { isoTime } from '../values/time/iso-time.js'
 import type { CertificateBook } from './certificates.js'
+import type { ConfigInForce } from './config-in-force.js'
 import { DiskWatch } from './disk-watch.js'
 import { changesThatNeedRestart } from './reload.js'
 
 export interface SystemControlOptions {
-  readonly config: Config
+  readonly inForce: ConfigInForce
   readonly tree: Tree
   readonly certificates: CertificateBook
   readonly neighbours: DirectNeighbours
@@ -26,8 +27,6 @@ export interface SystemControlOptions {
 }
 
 export interface RelaySystemControl extends SystemControl {
-  /** The configuration in force. */
-  readonly config: () => Config
   onCertificateRenewal(renew: (config: Config) => void): void
   /** Takes another address of the policy server for that of the configuration. */
   moveUpstream(address: { readonly host: string; readonly port: number }): Promise<void>
@@ -37,27 +36,27 @@ export interface RelaySystemControl extends SystemControl {
 
 /** Reloading, and what `system/status` says. */
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
-  const { tree, certificates, neighbours, database, treeSync, logger } = options
-  const disks = new DiskWatch(writtenFolders(options.config))
-  let inForce = options.config
+  const { inForce, tree, certificates, neighbours, database, treeSync, logger } = options
+  const disks = new DiskWatch(writtenFolders(inForce.get()))
   /** What the last reload found wrong beyond the configuration's own files, or what waits for a restart. */
   let reloadProblem: string | undefined
   let renewCertificate: (config: Config) => void = () => undefined
-  certificates.readPolicyServer(inForce.upstream?.serverCertificateFile)
+  certificates.readPolicyServer(inForce.get().upstream?.serverCertificateFile)
 
   /** A broken configuration changes nothing: the relay goes on with the one it has. */
   async function reloadConfiguration(): Promise<string | undefined> {
     let forget: () => void = () => undefined
     try {
-      const read = loadConfig(inForce.directory)
-      const waiting = changesThatNeedRestart(inForce, read)
+      const former = inForce.get()
+      const read = loadConfig(former.directory)
+      const waiting = changesThatNeedRestart(former, read)
       await readPeerFiles(read) // what it finds wrong, it finds before anything has changed
       forget = certificates.readPolicyServer(read.upstream?.serverCertificateFile)
       renewCertificate(read)
       forget = () => undefined
       await neighbours.reload(read)
       logger.level = read.logging.level
-      inForce = read
+      inForce.replace(read)
       reloadProblem = undefined
       if (waiting.length > 0) {
         logger.warn({ settings: waiting }, 'settings changed; restart to apply them')
@@ -93,7 +92,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   async function status(): Promise<SystemStatus> {
     const nodes = tree.status()
     return {
-      configuration: part(fileProblem(inForce.directory) ?? reloadProblem),
+      configuration: part(fileProblem(inForce.get().directory) ?? reloadProblem),
       database: part(databaseProblem(database)),
       storage: part(await disks.problem()),
       nodes: {
@@ -106,19 +105,20 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   }
 
   return {
-    config: () => inForce,
     reload,
     status,
     unreadiness,
     moveUpstream: async address => {
-      if (inForce.upstream === undefined) return
-      inForce = { ...inForce, upstream: { ...inForce.upstream, ...address } }
-      await neighbours.reload(inForce)
+      const config = inForce.get()
+      if (config.upstream === undefined) return
+      inForce.replace({ ...config, upstream: { ...config.upstream, ...address } })
+      await neighbours.reload(inForce.get())
     },
     certificatesChanged: async () => {
-      certificates.readPolicyServer(inForce.upstream?.serverCertificateFile)
-      renewCertificate(inForce)
-      await neighbours.reload(inForce)
+      const config = inForce.get()
+      certificates.readPolicyServer(config.upstream?.serverCertificateFile)
+      renewCertificate(config)
+      await neighbours.reload(config)
     },
     onCertificateRenewal: renew => {
       renewCertificate = renew

@@ -1,0 +1,86 @@
+import { dirname } from 'node:path'
+import type { Logger } from 'pino'
+import type { Metrics } from '../api/metrics/metrics.js'
+import type { Config } from '../config/config.js'
+import type { DirectNeighbours } from '../hops/neighbours.js'
+import { createRemoteRuns } from '../remote-run/remote-runs.js'
+import { createSharedFiles } from '../shared-files/shared-files.js'
+import type { Database } from '../storage/database.js'
+import { createFileRepository } from '../storage/sqlite/file-repository.js'
+import { createOutboxRepository } from '../storage/sqlite/outbox-repository.js'
+import { createRunRepository } from '../storage/sqlite/run-repository.js'
+import type { Tree } from '../tree/tree-service.js'
+import { createTreeSource } from '../tree-sync/tree-source.js'
+import { TreeSync } from '../tree-sync/tree-sync.js'
+import { TreeVersions } from '../tree-sync/tree-versions.js'
+import { createFileNotices } from './file-arrival-notices.js'
+
+export interface FeaturesOptions {
+  readonly config: Config
+  readonly tree: Tree
+  readonly logger: Logger
+  readonly neighbours: DirectNeighbours
+  readonly database: Database
+  readonly metrics: Metrics
+}
+
+/** Runs, shared files, and both ends of handing the tree down: to relays below, and from the policy server. */
+export function createFeatures(options: FeaturesOptions) {
+  const { config, tree, neighbours, database, metrics, logger } = options
+  const treeParts = createTreeParts(options)
+  const { treeSync } = treeParts
+  const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, logger }
+  const tellOfFile = createFileNotices(common)
+  return {
+    ...treeParts,
+    sharedFiles: createSharedFiles({
+      ...common,
+      config: config.sharedFiles,
+      fileRepository: createFileRepository(database),
+      outboxRepository: createOutboxRepository(database),
+      storagePath: config.storage.path,
+      pace: paceLimits(config.limits),
+      maxUploads: config.limits.maxUploads,
+      takesLinks: config.links.accept,
+      observer: {
+        onStored: (sizeBytes, key) => {
+          metrics.bytesStored(sizeBytes)
+          tellOfFile(key)
+        },
+        onForwarded: (_hop, outcome, isFromOutbox) => {
+          if (isFromOutbox) metrics.outboxTried(outcome)
+        },
+        onPurged: metrics.purged
+      }
+    }),
+    remoteRuns: createRemoteRuns({
+      ...common,
+      config: config.remoteRun,
+      repository: createRunRepository(database),
+      storagePath: config.storage.path,
+      observer: { nodeRan: metrics.nodeRan },
+      refreshTree: treeSync && (() => treeSync.ask())
+    })
+  }
+}
+
+function createTreeParts({ config, tree, neighbours, metrics, logger }: FeaturesOptions) {
+  const versions = new TreeVersions(tree)
+  const treeSync = new TreeSync({
+    selfId: config.general.nodeId,
+    tree,
+    versions,
+    upper: () => neighbours.up(),
+    folder: dirname(config.general.nodesListFile),
+    logger,
+    observer: metrics.tree
+  })
+  return {
+    treeSource: createTreeSource({ tree, versions, neighbours, logger }),
+    treeSync: config.tree.source === 'policy-server' ? treeSync : undefined
+  }
+}
+
+function paceLimits({ metadataTimeoutMs, rateWindowMs, minBytesPerSecond }: Config['limits']) {
+  return { metadataMs: metadataTimeoutMs, windowMs: rateWindowMs, minBytesPerSecond }
+}
