@@ -76,7 +76,7 @@ export class LiveRun implements Run {
     this.#here = new NodesHere(context, this.#underWay)
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
-      context.logger.error({ err, runId: this.id }, 'a remote run could not be brought to its end')
+      context.logger.error({ err, runId: this.id }, 'cannot finish run')
     })
   }
 
@@ -175,7 +175,7 @@ export class LiveRun implements Run {
   async #untilEnded(parts: readonly Promise<void>[]): Promise<void> {
     for (const part of await Promise.allSettled(parts)) {
       if (part.status === 'rejected')
-        this.context.logger.error({ err: part.reason, runId: this.id }, 'a run has a fault')
+        this.context.logger.error({ err: part.reason, runId: this.id }, 'cannot finish a part of a run')
     }
   }
 
@@ -202,7 +202,7 @@ export class LiveRun implements Run {
     try {
       await table.finish({ state, endedAtMs, counts: table.counts() })
     } catch (err) {
-      logger.error({ err, runId: this.id }, 'the end of a run could not be recorded')
+      logger.error({ err, runId: this.id }, 'cannot record the end of a run')
     }
     this.#outcome = state
     log.append({

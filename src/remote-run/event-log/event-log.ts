@@ -123,7 +123,7 @@ export class EventLog implements LogSource {
       await this.#file.sync()
       await this.#file.close()
     } catch (err) {
-      this.logger.error({ err, path: this.path }, 'the output of a run may not be on disk')
+      this.logger.error({ err, path: this.path }, 'cannot fsync the log of a run')
     }
     this.#closed = true
     this.#tell()
@@ -155,10 +155,13 @@ export class EventLog implements LogSource {
       this.#writtenBytes += done
       this.#tail = lastOf(this.#tail, bytes)
     } catch (err) {
-      this.logger.error({ err, path: this.path }, 'events of a run could not be written and are lost')
+      this.logger.error({ err, path: this.path }, 'lost events of a run: cannot write its log')
       await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
         // readers stop before it, the next write covers it, and after a crash `RunFiles.mend` cuts it off
-        this.logger.warn({ err: fault, path: this.path }, 'a torn event of a run stays until the next one')
+        this.logger.warn(
+          { err: fault, path: this.path },
+          'cannot cut an incomplete event off the log of a run; the next event overwrites it'
+        )
       })
     }
   }
