@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LinkToUpper } from '../../hops/hop.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
-import { jittered } from '../../values/time/jitter.js'
+import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { LinkRefusedError } from '../wire/challenge.js'
 import type { LowerEnd } from './lower-link.js'
 import { type HandshakeOptions, introduce } from './lower-link.js'
@@ -23,7 +23,7 @@ export interface DialerOptions {
   readonly logger: Logger
   readonly now?: () => number
   readonly random?: () => number
-  readonly backoff?: { readonly firstMs: number; readonly maxMs: number }
+  readonly backoff?: Backoff
   /** Resolves after so long, or when the signal aborts. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
 }
@@ -118,18 +118,17 @@ export class Dialer implements LinkToUpper {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping
-    const { firstMs, maxMs } = this.options.backoff ?? BACKOFF
-    let delayMs = firstMs
+    const { backoff = BACKOFF, random, wait = sleepUntilAborted } = this.options
+    let attempts = 0
     while (!signal.aborted) {
       const triedAtMs = this.#now()
       const { reason, refusedBy } = await this.#holdOne()
       if (signal.aborted) break
-      if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) delayMs = firstMs
+      if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) attempts = 0
       this.#set({ isConnected: false, sinceMs: this.#status.isConnected ? this.#now() : triedAtMs, reason })
-      if ((await this.options.follower?.ended(refusedBy, signal)) === true) delayMs = firstMs
-      const { random = Math.random, wait = sleepUntilAborted } = this.options
-      await wait(jittered(delayMs, random), signal)
-      delayMs = Math.min(maxMs, delayMs * 2)
+      if ((await this.options.follower?.ended(refusedBy, signal)) === true) attempts = 0
+      attempts += 1
+      await wait(backoffMs(attempts, backoff, random), signal)
     }
     this.#set({ isConnected: false, sinceMs: this.#now(), reason: 'stopping' })
   }

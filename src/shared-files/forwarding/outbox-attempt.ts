@@ -4,10 +4,11 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import { parsePassed } from '../../values/passed-relays.js'
+import { backoffMs } from '../../values/time/backoff.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { SharedFilesObserver } from '../observer.js'
-import { backoffMs, type HopHealth } from './circuit-breaker.js'
+import { BACKOFF, type HopHealth } from './hop-backoff.js'
 import { type TransferResult, transfer } from './hop-transfer.js'
 import type { HandedDown } from './legacy-loop-guard.js'
 import { type NextStep, nextStep } from './next-step.js'
@@ -81,7 +82,7 @@ export function createOutboxAttempt(
 
   async function settle(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
     if (result.kind === 'unreachable') {
-      const waitMs = Math.max(health.failed(hop), backoffMs(entry.attempts, parts.random))
+      const waitMs = Math.max(health.failed(hop), backoffMs(entry.attempts, BACKOFF, parts.random))
       const nextAttemptAtMs = now() + waitMs
       const { reason: lastError, status } = result
       await record(entry, { state: 'pending', nextAttemptAtMs, lastStatus: status, lastError })

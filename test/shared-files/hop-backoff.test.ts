@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoffMs, createHopHealth } from '../../src/shared-files/forwarding/circuit-breaker.js'
+import { createHopHealth } from '../../src/shared-files/forwarding/hop-backoff.js'
+import { backoffMs } from '../../src/values/time/backoff.js'
 
 function makeHealth() {
   const clock = { nowMs: 1_000_000 }
@@ -22,10 +23,8 @@ test('the wait doubles from a second to a minute with each try that was due', ()
   })
   assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60])
   assert.equal(health.waitMs('relay-b'), 0)
-  assert.equal(
-    backoffMs(1, () => 0),
-    500
-  )
+  const shortest = backoffMs(1, { firstMs: 1_000, maxMs: 60_000 }, () => 0)
+  assert.equal(shortest, 500)
 })
 
 test('tries that fail while a wait is under way do not make it longer', () => {

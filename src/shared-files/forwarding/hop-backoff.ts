@@ -1,8 +1,7 @@
-import { jittered } from '../../values/time/jitter.js'
+import { backoffMs } from '../../values/time/backoff.js'
 
-/** First and longest wait before a hop that could not be reached is tried again. */
-const FIRST_WAIT_MS = 1_000
-const LONGEST_WAIT_MS = 60_000
+/** The waits before a hop that could not be reached, or a file that it did not take, is tried again. */
+export const BACKOFF = { firstMs: 1_000, maxMs: 60_000 } as const
 
 /** Of a hop that everything is tried with. */
 const IS_WELL = 0
@@ -31,12 +30,6 @@ export interface HopHealth {
   reset(): void
 }
 
-/** Exponential backoff with jitter: between half of the wait and all of it. */
-export function backoffMs(failures: number, random: () => number): number {
-  const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 16))
-  return Math.round(jittered(wait, random))
-}
-
 /** @param now ms of a clock that only goes forward */
 export function createHopHealth(now: () => number, random: () => number): HopHealth {
   const failing = new Map<string, { failures: number; failedAtMs: number; nextTryAtMs: number }>()
@@ -51,7 +44,7 @@ export function createHopHealth(now: () => number, random: () => number): HopHea
         return Math.ceil(before.nextTryAtMs - failedAtMs)
       }
       const failures = (before?.failures ?? 0) + 1
-      const nextTryAtMs = failedAtMs + backoffMs(failures, random)
+      const nextTryAtMs = failedAtMs + backoffMs(failures, BACKOFF, random)
       failing.set(hop, { failures, failedAtMs, nextTryAtMs })
       return Math.ceil(nextTryAtMs - failedAtMs)
     },
