@@ -9,6 +9,7 @@ import type { RelayClient } from '../relay-client/relay-client.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
 import type { Logger } from '../values/logger.js'
+import { FORM } from '../values/network/header-names.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { connectPolicyServer } from './policy-server-client.js'
 
@@ -44,7 +45,7 @@ async function renew(client: RelayClient, request: Buffer, signal: AbortSignal):
     const value = await client.json({
       method: 'POST',
       path: 'v1/join/renew',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { 'content-type': FORM },
       body: new URLSearchParams({ request: request.toString('base64url') }).toString(),
       signal
     })

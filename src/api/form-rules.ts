@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { RelayError } from '../values/failures/relay-error.js'
+import { FORM } from '../values/network/header-names.js'
 import { checkNotEncoded, hasBody, sayContinue } from './request-body.js'
 
 type Done = (error?: Error | null, payload?: RequestPayload) => void
-
-const FORM = 'application/x-www-form-urlencoded'
 
 /**
  * For the body of every POST, which is short and read whole: a form and nothing else (415), which a body of no stated

@@ -3,6 +3,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Dispatcher, Pool } from 'undici'
+import { errorCode, errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
 import { climbs } from './climbing-path.js'
 import { endToEndHeaders } from './end-to-end-headers.js'
@@ -151,6 +152,5 @@ function answer(response: ServerResponse, status: number, message: string): void
 
 /** The code alone where there is one: messages have addresses in them, which the caller need not know. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
+  return errorCode(error) ?? errorMessage(error)
 }

@@ -1,6 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream'
 import nacl from 'tweetnacl'
 import { ClientError } from '../relay-client/client-error.js'
+import { asError } from '../values/failures/system-error.js'
 import { SEALED_MAGIC as MAGIC } from './sealed-magic.js'
 
 /** Of a file, in each chunk but the last (docs/sealed-files.md). */
@@ -113,7 +114,7 @@ class ChunkStream extends Transform {
     try {
       action()
     } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)))
+      done(asError(error))
       return
     }
     done()

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Pool } from 'undici'
+import { asError } from '../values/failures/system-error.js'
 import { API_PREFIX } from '../values/network/api-prefix.js'
 import { LINK_SECRET_HEADER, PROTOCOL_HEADER, RELAY_HEADER } from '../values/network/header-names.js'
 import {
@@ -196,8 +197,4 @@ function requestHeaders(
   if (options.versions !== undefined) headers[PROTOCOL_HEADER] = formatVersions(options.versions)
   if (secret !== undefined) headers[LINK_SECRET_HEADER] = secret
   return headers
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
 }

@@ -1,5 +1,6 @@
 import type { buildConnector } from 'undici'
 import { errorMessage } from '../values/failures/system-error.js'
+import { unbracketed } from '../values/network/host-and-port.js'
 import { httpProxyFor } from '../values/network/http-proxy.js'
 import { isLoopback } from '../values/network/network-set.js'
 import { throughProxy } from '../values/network/proxy-tunnel.js'
@@ -26,5 +27,5 @@ export function environmentProxy(server: string): ((connect: Connector) => Conne
 }
 
 function isThisMachine(hostname: string): boolean {
-  return /^(?:.+\.)?localhost\.?$/.test(hostname) || isLoopback(hostname.replace(/^\[|\]$/g, ''))
+  return /^(?:.+\.)?localhost\.?$/.test(hostname) || isLoopback(unbracketed(hostname))
 }

@@ -1,4 +1,4 @@
-import { NDJSON, ORDER_ID_HEADER } from '../values/network/header-names.js'
+import { FORM, NDJSON, ORDER_ID_HEADER } from '../values/network/header-names.js'
 import { parseRunEvent, type RunEvent } from '../values/runs/run-event.js'
 import { ClientError } from './client-error.js'
 import { readLines } from './ndjson-lines.js'
@@ -31,7 +31,7 @@ export async function* streamRun(
     path: order.nodes === 'all' ? pathOf('remote-run', 'all') : pathOf('remote-run', 'nodes'),
     headers: {
       accept: NDJSON,
-      'content-type': 'application/x-www-form-urlencoded',
+      'content-type': FORM,
       ...(order.orderId === undefined ? {} : { [ORDER_ID_HEADER]: order.orderId })
     },
     body: formOf(order),

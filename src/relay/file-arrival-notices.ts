@@ -2,6 +2,7 @@ import type { Neighbours } from '../hops/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
+import { FORM } from '../values/network/header-names.js'
 
 export interface FileNoticesOptions {
   readonly neighbours: Pick<Neighbours, 'linked'>
@@ -23,7 +24,7 @@ export function createFileNotices({ neighbours, topology, logger }: FileNoticesO
     const outcome = await hop.request({
       method: 'POST',
       path: 'agent/files',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { 'content-type': FORM },
       body: () => Buffer.from(new URLSearchParams({ source, file_id: fileId }).toString()),
       silenceLimitMs: LIMIT_MS
     })

@@ -1,4 +1,5 @@
 import { fstatSync, writeSync } from 'node:fs'
+import { errorCode } from '../values/failures/system-error.js'
 
 /** Lines that wait until they can be written. */
 const MAX_WAITING_BYTES = 256 * 1024
@@ -113,7 +114,7 @@ function doNotBlock(fd: number): void {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  return errorCode(error) ?? String(error)
 }
 
 function nap(): void {

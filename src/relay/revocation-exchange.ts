@@ -3,6 +3,7 @@ import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { askForRevocations, listForm, REVOCATIONS_PATH } from '../membership/member/revocation-inquiry.js'
 import type { RevocationBook } from '../membership/revocation-book.js'
 import type { Logger } from '../values/logger.js'
+import { FORM } from '../values/network/header-names.js'
 
 /** Relays and nodes that are handed the list at once. */
 export const HANDED_AT_ONCE = 16
@@ -98,7 +99,7 @@ export class RevocationExchange {
       const outcome = await neighbours.linked(id)?.request({
         method: 'POST',
         path: REVOCATIONS_PATH,
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        headers: { 'content-type': FORM },
         body: () => form,
         silenceLimitMs: SILENCE_MS,
         signal: this.#stopping.signal

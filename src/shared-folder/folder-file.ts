@@ -2,6 +2,7 @@ import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { RelayError } from '../values/failures/relay-error.js'
+import { errorCode } from '../values/failures/system-error.js'
 
 const { O_NONBLOCK, O_RDONLY } = constants
 
@@ -66,5 +67,5 @@ async function isStill({ dev, ino }: BigIntStats, path: string): Promise<boolean
 }
 
 function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && ABSENT.has(error.code)
+  return ABSENT.has(errorCode(error) ?? '')
 }

@@ -3,7 +3,7 @@ import { answerToJson, fromFields, MAX_JOIN_BYTES, readBytes } from '../../membe
 import { JoinAdmission } from '../../membership/root/join-admission.js'
 import type { Joining } from '../../membership/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { PASSED_HEADER } from '../../values/network/header-names.js'
+import { FORM, PASSED_HEADER } from '../../values/network/header-names.js'
 import { parsePassed } from '../../values/passed-relays.js'
 import { headerText, originOf } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
@@ -27,7 +27,7 @@ export const joinRoutes: Routes<{
   services: Pick<Services, 'joining' | 'stopping' | 'topology' | 'treeSync'>
 }> = async (app, { services }) => {
   const tags = ['membership']
-  const consumes = ['application/x-www-form-urlencoded']
+  const consumes = [FORM]
   const open = { access: 'open' } as const
   const admission = new JoinAdmission()
 

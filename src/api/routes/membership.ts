@@ -2,6 +2,7 @@ import { MAX_USES } from '../../membership/root/join-tokens.js'
 import type { RootMembership } from '../../membership/root/root-membership.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'
+import { FORM } from '../../values/network/header-names.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -16,7 +17,7 @@ const TOKEN = {
 }
 
 const tags = ['membership']
-const consumes = ['application/x-www-form-urlencoded']
+const consumes = [FORM]
 const config = { access: 'administration' } as const
 
 /** What the root administers: tokens, and who belongs to the tree. */

@@ -4,7 +4,7 @@ import { renderText, type TextOptions } from '../../remote-run/event-log/text-ou
 import type { Run, RunOrder } from '../../remote-run/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId, isNodeId } from '../../values/ids.js'
-import { NDJSON, ORDER_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
+import { FORM, NDJSON, ORDER_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
 import { parseConditions } from '../../values/runs/conditions.js'
 import { isUlid, orderedRunId, runIdTimeMs } from '../../values/runs/run-id.js'
 import { LONGEST_WAIT_S } from '../../values/runs/run-wait-limit.js'
@@ -37,7 +37,7 @@ const SCHEMA = {
   describedBody: { type: 'object', properties: FIELDS },
   tags: ['remote run'],
   description: `Form fields: ${FORM_DESCRIPTION} With Accept: ${NDJSON} the answer is one JSON event a line.`,
-  consumes: ['application/x-www-form-urlencoded'],
+  consumes: [FORM],
   produces: ['text/plain', NDJSON],
   response: {
     200: Type.String({ description: 'What the agents said, or nothing' }),

@@ -1,6 +1,7 @@
 import type { RevocationBook } from '../../membership/revocation-book.js'
 import { MAX_LIST_LENGTH, RevocationListError } from '../../membership/revocation-list.js'
 import { RelayError } from '../../values/failures/relay-error.js'
+import { FORM } from '../../values/network/header-names.js'
 import { headerText } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
 
@@ -47,7 +48,7 @@ export const revocationNoticeRoutes: Routes<RevocationOptions> = async (app, { s
       bodyLimit: MAX_FORM_BYTES,
       schema: {
         tags,
-        consumes: ['application/x-www-form-urlencoded'],
+        consumes: [FORM],
         summary: 'Takes a list of revoked certificates, if it is newer than the one that is here',
         body: Type.Object({ list: Type.String() }),
         response: { 204: Type.Null({ description: 'It is in force, or was already' }) }

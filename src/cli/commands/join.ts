@@ -11,6 +11,7 @@ import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../../values/keys/join-token.js'
+import { unbracketed } from '../../values/network/host-and-port.js'
 import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
@@ -196,7 +197,7 @@ ${serviceSteps({ command, unit, folder, data: data.path, user, program }, curren
 function policyServerOf({ policyServer }: JoinAnswer, asked: string, url: URL): UpstreamText {
   const { id: nodeId } = policyServer
   if (nodeId === asked) {
-    const hostname = url.hostname.replace(/^\[|\]$/g, '')
+    const hostname = unbracketed(url.hostname)
     return { nodeId, hostname, port: url.port === '' ? 443 : Number(url.port) }
   }
   return { nodeId, hostname: policyServer.hostname, port: policyServer.port ?? 443 }

@@ -3,6 +3,7 @@ import { asObject, type JsonObject } from '../../relay-client/json-answer.js'
 import { listNodes } from '../../relay-client/node-pages.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
+import { FORM } from '../../values/network/header-names.js'
 import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
@@ -74,7 +75,7 @@ async function move(id: string, options: ServerOptions & { readonly under: strin
     const answer = await client.json({
       method: 'POST',
       path: pathOf('v1', 'members', id, 'move'),
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { 'content-type': FORM },
       body: new URLSearchParams({ policy_server: options.under }).toString()
     })
     const { hostname, port } = asObject(answer, 'an address')

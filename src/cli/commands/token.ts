@@ -3,6 +3,7 @@ import { asObject } from '../../relay-client/json-answer.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { isTokenId } from '../../values/keys/join-token.js'
+import { FORM } from '../../values/network/header-names.js'
 import { bracketed } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
@@ -11,7 +12,6 @@ import { addServerOptions, type ServerOptions, withClient } from '../options/ser
 import { readDuration } from '../options/time-option.js'
 import { cell, formatTable, printJson, showTime } from '../output/table.js'
 
-const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 const DEFAULT_PORT = 443
 const MAX_USES = 100_000
 
@@ -61,7 +61,12 @@ async function create(options: CreateOptions): Promise<void> {
     ...(options.id === undefined ? {} : { member: options.id })
   })
   await withClient(options, async client => {
-    const answer = await client.json({ method: 'POST', path: 'v1/tokens', headers: FORM, body: form.toString() })
+    const answer = await client.json({
+      method: 'POST',
+      path: 'v1/tokens',
+      headers: { 'content-type': FORM },
+      body: form.toString()
+    })
     const made = asObject(answer, 'a token')
     if (options.json === true) return printJson(made)
     const port = typeof made.port === 'number' && made.port !== DEFAULT_PORT ? `:${made.port}` : ''

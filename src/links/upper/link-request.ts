@@ -7,6 +7,7 @@ import {
   type IncomingHttpStatusHeader
 } from 'node:http2'
 import { PassThrough, pipeline, type Readable } from 'node:stream'
+import { asError } from '../../values/failures/system-error.js'
 import { MAX_STREAMS, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from '../wire/protocol.js'
 import { LinkLostError, type SocketStream } from '../wire/web-socket-stream.js'
 import { LinkRequestError } from './link-request-error.js'
@@ -97,8 +98,4 @@ export function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: 
       reject(new LinkRequestError(why, !isRefused && stream.id !== undefined))
     })
   })
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason))
 }

@@ -1,7 +1,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
-import { errorMessage } from '../../values/failures/system-error.js'
+import { asError, errorMessage } from '../../values/failures/system-error.js'
 import { type Pinged, Pings } from '../wire/heartbeat.js'
 import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '../wire/protocol.js'
 import { describeClose, endSocket, LinkLostError, SocketStream } from '../wire/web-socket-stream.js'
@@ -194,8 +194,7 @@ export class UpperLink implements Pinged {
         this.#takeLane().then(
           // Called back at once, undici would never send the request.
           lane => setImmediate(() => callback(null, lane as never)),
-          (error: unknown) =>
-            setImmediate(() => callback(error instanceof Error ? error : new Error(String(error)), null))
+          (error: unknown) => setImmediate(() => callback(asError(error), null))
         )
       }
     })

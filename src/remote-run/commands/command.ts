@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
+import { errorCode } from '../../values/failures/system-error.js'
 import { LineSplitter } from './line-splitter.js'
 
 export type OutputStream = 'stdout' | 'stderr'
@@ -192,7 +193,7 @@ function signalGroup(child: ChildProcess | undefined, signal: NodeJS.Signals): b
 }
 
 function startFailure(file: string, error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  const code = errorCode(error) ?? String(error)
   const hints: Record<string, string> = {
     ENOENT: `there is no such command; check ${file === 'sudo' ? 'use_sudo' : 'the setting of command'}`,
     EACCES: 'it may not be executed; check its permissions and use_sudo',

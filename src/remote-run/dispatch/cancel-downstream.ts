@@ -1,4 +1,5 @@
 import type { Hop } from '../../hops/hop.js'
+import { FORM } from '../../values/network/header-names.js'
 import { refusalText } from './response-lines.js'
 
 /** How long a sub-relay may take to confirm that a run was cancelled. */
@@ -12,7 +13,7 @@ export async function cancelBelow(hop: Hop, runId: string): Promise<void> {
     const answer = await hop.request({
       method: 'POST',
       path: `runs/${runId}/cancel`,
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      headers: { 'content-type': FORM },
       body: () => Buffer.alloc(0),
       signal,
       silenceLimitMs: CANCEL_LIMIT_MS

@@ -1,4 +1,4 @@
-import { NDJSON, PASSED_HEADER, REQUEST_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
+import { FORM, NDJSON, PASSED_HEADER, REQUEST_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
 import { formatPassed } from '../../values/passed-relays.js'
 import { partRunId } from '../../values/runs/run-id.js'
 
@@ -87,7 +87,7 @@ function formOf({ keepOutput, asynchronous, conditions, waitSeconds = 0 }: Forwa
 
 function headersOf({ passed, requestId }: ForwardOrder, runId: string): OrderPart['headers'] {
   return {
-    'content-type': 'application/x-www-form-urlencoded',
+    'content-type': FORM,
     accept: `${NDJSON}, text/plain;q=0.5, */*;q=0.1`,
     [RUN_ID_HEADER]: runId,
     [PASSED_HEADER]: formatPassed(passed),

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { errorCode } from '../../values/failures/system-error.js'
 import type { EventCursor, NodeOutcome, RunEvent } from '../types.js'
 import type { LogSource } from './event-log.js'
 
@@ -167,5 +168,5 @@ function change(source: LogSource, limitMs: number, signal: AbortSignal): Promis
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+  return errorCode(error) === 'ENOENT'
 }

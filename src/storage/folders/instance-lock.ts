@@ -2,7 +2,7 @@ import { chmodSync, closeSync, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { asError, errorCode } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { isFolder } from '../is-folder.js'
 import { Sqlite } from '../sqlite.js'
@@ -114,7 +114,7 @@ function make(folder: string, setting: string, mode: number): void {
   try {
     makeFolder(folder, mode)
   } catch (error) {
-    const { cause, message } = error instanceof Error ? error : new Error(String(error))
+    const { cause, message } = asError(error)
     if (!IN_THE_WAY.has(errorCode(cause) ?? '')) throw asDiskFailure(cause, [{ setting, path: folder }])
     throw new Error(`${setting} = ${folder}: ${message}`, { cause })
   }

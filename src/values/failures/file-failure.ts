@@ -1,4 +1,4 @@
-import { errorMessage } from './system-error.js'
+import { errorCode, errorMessage } from './system-error.js'
 
 const ABSENT = 'there is no such file; check the path'
 const NOT_ALLOWED = 'this user may not read it; change its mode, or run as its owner'
@@ -21,6 +21,5 @@ const WHY: Readonly<Record<string, string>> = {
 
 /** Why a file that somebody named cannot be read: not in the words of the system, where there are better ones. */
 export function whyNotRead(error: unknown): string {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return WHY[code] ?? errorMessage(error)
+  return WHY[errorCode(error) ?? ''] ?? errorMessage(error)
 }

@@ -1,4 +1,4 @@
-import { errorMessage } from '../failures/system-error.js'
+import { errorCode, errorMessage } from '../failures/system-error.js'
 
 /** What the system, Node, undici and OpenSSL call a failed connection, in the words of someone who runs relays. */
 const TEXTS: Readonly<Record<string, string>> = {
@@ -80,8 +80,7 @@ export function isUntrustedCertificate(error: unknown): boolean {
 
 /** The `code` of an error, or an empty text. */
 export function connectionErrorCode(error: unknown): string {
-  if (!(error instanceof Error) || !('code' in error)) return ''
-  return typeof error.code === 'string' ? error.code : ''
+  return errorCode(error) ?? ''
 }
 
 function innermost(error: unknown): unknown {

@@ -45,6 +45,9 @@ export const REQUEST_ID_HEADER = 'x-request-id'
 /** The media type in which our relays speak of runs: one JSON event a line. */
 export const NDJSON = 'application/x-ndjson'
 
+/** The content type of forms, which carry what the API is asked to do. */
+export const FORM = 'application/x-www-form-urlencoded'
+
 /** With a fetched file: its metadata block in base64, so that whoever fetched it can verify the signature again. */
 export const FILE_METADATA_HEADER = 'treeline-file-metadata'
 

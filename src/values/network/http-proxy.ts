@@ -1,4 +1,5 @@
 import { isIP, isIPv6 } from 'node:net'
+import { unbracketed } from './host-and-port.js'
 import { NetworkSet } from './network-set.js'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -52,7 +53,7 @@ function decodedIfEncoded(text: string): string {
 
 /** `NO_PROXY`: host names, which stand for all below them too, addresses, networks (CIDR), or `*`; a port may follow. */
 function isExcepted({ protocol, hostname, port }: URL, list: string): boolean {
-  const host = hostname.toLowerCase().replace(/^\[|\]$/g, '')
+  const host = unbracketed(hostname.toLowerCase())
   return list
     .split(/[\s,]+/)
     .filter(entry => entry !== '')

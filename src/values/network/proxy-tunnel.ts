@@ -2,7 +2,9 @@ import { request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { isIPv6, type Socket } from 'node:net'
 import type { buildConnector } from 'undici'
+import { asError } from '../failures/system-error.js'
 import { describeConnectionFailure } from './connection-failure.js'
+import { unbracketed } from './host-and-port.js'
 import { ProxyError } from './proxy-error.js'
 
 /** Makes connections through an HTTP proxy. @param limitMs how long it may take to open the way */
@@ -11,7 +13,7 @@ export function throughProxy(connect: buildConnector.connector, proxy: URL, limi
     const isTls = target.protocol === 'https:'
     openTunnel(proxy, target.hostname, target.port || (isTls ? '443' : '80'), limitMs).then(
       httpSocket => (isTls ? connect({ ...target, httpSocket }, callback) : callback(null, httpSocket)),
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null)
+      (error: unknown) => callback(asError(error), null)
     )
   }
 }
@@ -27,7 +29,7 @@ export function openTunnel(proxy: URL, host: string, port: string, limitMs: numb
   return new Promise((resolve, reject) => {
     const outgoing = send({
       method: 'CONNECT',
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      host: unbracketed(proxy.hostname),
       port: proxy.port,
       path,
       headers: { host: path, ...credentials(proxy) },
