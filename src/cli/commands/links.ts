@@ -1,26 +1,42 @@
 import type { Command } from 'commander'
 import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
+import { readPages } from '../../relay-client/pages.js'
 import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
-import { cell, formatTable, printJson, showBytes, showTime } from '../output/table.js'
-
-interface ListOptions extends ServerOptions {
-  readonly json?: boolean
-}
+import {
+  addServerOptions,
+  JSON_OPTION,
+  type ServerOptions,
+  type ShowOptions,
+  withClient
+} from '../options/server-options.js'
+import { type Columns, cell, printList, showBytes, showMs, showTime } from '../output/table.js'
 
 interface CloseOptions extends ServerOptions {
   readonly client?: boolean
+}
+
+const COLUMNS: Columns = {
+  KIND: link => link.kind,
+  ID: link => (link.client_id === undefined ? link.id : `${cell(link.id)} ${cell(link.client_id)}`),
+  FROM: link => link.remote_address,
+  SINCE: link => showTime(link.connected_at),
+  PING: link => showMs(link.rtt_ms),
+  STREAMS: link => link.streams,
+  LANES: link => link.lanes,
+  RECEIVED: link => showBytes(link.received),
+  SENT: link => showBytes(link.sent),
+  PROGRAM: link => link.program
 }
 
 /** `treeline links list | close`. */
 export function register(program: Command): void {
   const links = program.command('links').description('List and close the links of relays, nodes and clients')
   addServerOptions(links.command('list').description('List all links, the oldest first'))
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline links list --config /etc/treeline'))
     .action(list)
   addServerOptions(links.command('close').description('Close a link; its holder opens another'))
@@ -30,25 +46,11 @@ export function register(program: Command): void {
     .action(close)
 }
 
-async function list(options: ListOptions): Promise<void> {
+async function list(options: ShowOptions): Promise<void> {
   await withClient(options, async client => {
     const links: JsonObject[] = []
     for await (const link of listLinks(client)) links.push(link)
-    if (options.json === true) return printJson(links)
-    const rows = links.map(link => [
-      cell(link.kind),
-      link.client_id === undefined ? cell(link.id) : `${cell(link.id)} ${cell(link.client_id)}`,
-      cell(link.remote_address),
-      showTime(link.connected_at),
-      typeof link.rtt_ms === 'number' ? `${link.rtt_ms} ms` : '-',
-      cell(link.streams),
-      cell(link.lanes),
-      size(link.received),
-      size(link.sent),
-      cell(link.program)
-    ])
-    const headings = ['KIND', 'ID', 'FROM', 'SINCE', 'PING', 'STREAMS', 'LANES', 'RECEIVED', 'SENT', 'PROGRAM']
-    process.stdout.write(formatTable(headings, rows))
+    printList(links, COLUMNS, options.json)
   })
 }
 
@@ -71,15 +73,5 @@ async function close(id: string, options: CloseOptions): Promise<void> {
 const LINKS_ROOT = '/v1/relay/'
 
 async function* listLinks(client: RelayClient): AsyncGenerator<JsonObject> {
-  let after: string | undefined
-  do {
-    const query = after === undefined ? {} : { after }
-    const page = asObject(await client.json({ method: 'GET', path: 'links', root: LINKS_ROOT, query }), 'an object')
-    yield* objectsOf(page, 'result')
-    after = typeof page.next === 'string' && page.next !== after ? page.next : undefined
-  } while (after !== undefined)
-}
-
-function size(bytes: unknown): string {
-  return typeof bytes === 'number' ? showBytes(bytes) : '-'
+  for await (const page of readPages(client, { path: 'links', root: LINKS_ROOT })) yield* objectsOf(page, 'result')
 }

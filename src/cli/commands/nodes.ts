@@ -5,30 +5,39 @@ import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { FORM } from '../../values/network/header-names.js'
 import { example } from '../options/example.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
-import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
+import {
+  addServerOptions,
+  JSON_OPTION,
+  type ServerOptions,
+  type ShowOptions,
+  withClient
+} from '../options/server-options.js'
+import { type Columns, cell, formatRecord, printJson, printList, showTime } from '../output/table.js'
 
-interface NodesOptions extends ServerOptions {
-  readonly json?: boolean
+const COLUMNS: Columns = {
+  ID: node => node.id,
+  HOSTNAME: node => node.hostname,
+  'POLICY SERVER': node => node.policy_server,
+  'KEY HASH': node => node.key_hash
 }
 
 /** `treeline nodes list | show | route | import | restore | remove | move`. */
 export function register(program: Command): void {
   const nodes = program.command('nodes').description('List, show, route, import, move, remove and restore nodes')
   addServerOptions(nodes.command('list').description('List all nodes that the relay knows'))
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline nodes list --json'))
     .action(list)
   addServerOptions(nodes.command('show').description('Show a node and its certificates'))
     .argument('<id>', 'id of the node or relay')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline nodes show node-17'))
     .action(show)
   addServerOptions(
     nodes.command('route').description('Show the direction of requests for a node: here, down, up or unknown')
   )
     .argument('<id>', 'id of any node, also of one that is not below the relay')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline nodes route node-17'))
     .action(route)
   addServerOptions(nodes.command('import').description('Install a new nodes list, and have the relay read it'))
@@ -88,17 +97,15 @@ restart it:
   })
 }
 
-async function list(options: NodesOptions): Promise<void> {
+async function list(options: ShowOptions): Promise<void> {
   await withClient(options, async client => {
     const nodes: JsonObject[] = []
     for await (const node of listNodes(client)) nodes.push(node)
-    if (options.json === true) return printJson(nodes)
-    const rows = nodes.map(node => [cell(node.id), cell(node.hostname), cell(node.policy_server), cell(node.key_hash)])
-    process.stdout.write(formatTable(['ID', 'HOSTNAME', 'POLICY SERVER', 'KEY HASH'], rows))
+    printList(nodes, COLUMNS, options.json)
   })
 }
 
-async function show(id: string, options: NodesOptions): Promise<void> {
+async function show(id: string, options: ShowOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
     const node = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id) }), 'a node')
@@ -112,7 +119,7 @@ async function show(id: string, options: NodesOptions): Promise<void> {
   })
 }
 
-async function route(id: string, options: NodesOptions): Promise<void> {
+async function route(id: string, options: ShowOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
     const answer = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id, 'route') }), 'a route')

@@ -4,18 +4,25 @@ import { pathOf } from '../../relay-client/relay-client.js'
 import { isUlid } from '../../values/runs/run-id.js'
 import { UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
-import { cell, formatTable, printJson, showBytes, showTime } from '../output/table.js'
+import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
+import { type Columns, cell, printList, showBytes, showTime } from '../output/table.js'
 
-interface OutboxOptions extends ServerOptions {
-  readonly json?: boolean
+const COLUMNS: Columns = {
+  ID: entry => entry.id,
+  STATE: entry => entry.state,
+  'TARGET/SOURCE/FILE': entry => [entry.target, entry.source, entry.file_id].map(cell).join('/'),
+  SIZE: entry => showBytes(entry.size),
+  EXPIRES: entry => showTime(entry.expires_at),
+  ATTEMPTS: entry => entry.attempts,
+  NEXT: entry => showTime(entry.next_attempt_at),
+  'LAST ERROR': entry => entry.last_error
 }
 
 /** `treeline outbox list | retry | drop`. */
 export function register(program: Command): void {
   const outbox = program.command('outbox').description('List, retry and drop files that wait for another relay')
   addServerOptions(outbox.command('list').description('List the waiting files, with the reason for each'))
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline outbox list'))
     .action(list)
   addServerOptions(outbox.command('retry').description('Send waiting files now, also those that failed'))
@@ -28,32 +35,20 @@ export function register(program: Command): void {
     .action(drop)
 }
 
-async function list(options: OutboxOptions): Promise<void> {
+async function list(options: ShowOptions): Promise<void> {
   await withClient(options, async client => {
     const answer = asObject(await client.json({ method: 'GET', path: 'outbox' }), 'an object')
     const entries = objectsOf(answer, 'entries')
-    if (options.json === true) return printJson(entries)
-    const rows = entries.map(entry => [
-      cell(entry.id),
-      cell(entry.state),
-      [entry.target, entry.source, entry.file_id].map(cell).join('/'),
-      typeof entry.size === 'number' ? showBytes(entry.size) : '-',
-      showTime(entry.expires_at),
-      cell(entry.attempts),
-      showTime(entry.next_attempt_at),
-      cell(entry.last_error)
-    ])
-    const headings = ['ID', 'STATE', 'TARGET/SOURCE/FILE', 'SIZE', 'EXPIRES', 'ATTEMPTS', 'NEXT', 'LAST ERROR']
-    process.stdout.write(formatTable(headings, rows))
+    printList(entries, COLUMNS, options.json)
     const all = Number(answer.pending) + Number(answer.failed)
-    if (all > rows.length)
+    if (options.json !== true && all > entries.length)
       console.error(
-        `${rows.length} of ${all} are shown: ${cell(answer.pending)} pending, ${cell(answer.failed)} failed`
+        `${entries.length} of ${all} are shown: ${cell(answer.pending)} pending, ${cell(answer.failed)} failed`
       )
   })
 }
 
-async function retry(id: string | undefined, options: OutboxOptions): Promise<void> {
+async function retry(id: string | undefined, options: ShowOptions): Promise<void> {
   if (id !== undefined) checkEntryId(id)
   await withClient(options, async client => {
     const path = id === undefined ? pathOf('outbox', 'retry') : pathOf('outbox', id, 'retry')
@@ -62,7 +57,7 @@ async function retry(id: string | undefined, options: OutboxOptions): Promise<vo
   })
 }
 
-async function drop(id: string, options: OutboxOptions): Promise<void> {
+async function drop(id: string, options: ShowOptions): Promise<void> {
   checkEntryId(id)
   await withClient(options, async client => {
     await client.text({ method: 'DELETE', path: pathOf('outbox', id) })

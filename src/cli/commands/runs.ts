@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { BrokenAnswerError } from '../../relay-client/answer-body.js'
 import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
 import { readLines } from '../../relay-client/ndjson-lines.js'
+import { readPages } from '../../relay-client/pages.js'
 import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
 import { printable } from '../../values/printable.js'
 import { parseRunEvent } from '../../values/runs/run-event.js'
@@ -9,14 +10,29 @@ import { checkRunId } from '../../values/runs/run-id.js'
 import { CommandError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
-import { cell, formatRecord, formatTable, printJson, showTime } from '../output/table.js'
+import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
+import { type Columns, cell, formatList, formatRecord, printJson, printList, showTime } from '../output/table.js'
 
 /** What a relay shows at once. */
 const MAX_RUNS = 1_000
 
-interface RunsOptions extends ServerOptions {
-  readonly json?: boolean
+const COLUMNS: Columns = {
+  ID: run => run.id,
+  STATE: run => run.state,
+  STARTED: run => showTime(run.started_at),
+  'ASKED BY': run => run.asked_by,
+  NODES: run => run.nodes,
+  OUTCOMES: run => showCounts(run.counts)
+}
+
+const NODE_COLUMNS: Columns = {
+  NODE: node => node.node,
+  VIA: node => node.via ?? node.reached,
+  OUTCOME: node => node.outcome,
+  EXIT: node => node.exit_code,
+  DURATION: node => (typeof node.duration_ms === 'number' ? `${(node.duration_ms / 1000).toFixed(1)} s` : '-'),
+  'BROKEN HOP': node => showHop(node.unreached),
+  MESSAGE: node => node.message
 }
 
 /** `treeline runs list | show | cancel | events`. */
@@ -25,17 +41,17 @@ export function register(program: Command): void {
   addServerOptions(runs.command('list').description('List runs, the newest first'))
     .option('--limit <count>', `number of runs, 1 to ${MAX_RUNS}`, '20')
     .option('--before <id>', 'id of a run: list only older ones')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline runs list --limit 5'))
     .action(list)
   addServerOptions(runs.command('show').description('Show a run, and the outcome of each node'))
     .argument('<id>', 'id of the run, as in the list')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline runs show 01K9ZT5R9C8YQ2W7C0M3V6X1AB'))
     .action(show)
   addServerOptions(runs.command('cancel').description('Cancel the rest of a run'))
     .argument('<id>', 'id of the run, as in the list')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline runs cancel 01K9ZT5R9C8YQ2W7C0M3V6X1AB'))
     .action(cancel)
   addServerOptions(runs.command('events').description("Follow a run's events to its end, each a line of JSON"))
@@ -45,47 +61,27 @@ export function register(program: Command): void {
     .action(events)
 }
 
-async function list(options: RunsOptions & { readonly limit: string; readonly before?: string }): Promise<void> {
+async function list(options: ShowOptions & { readonly limit: string; readonly before?: string }): Promise<void> {
   if (options.before !== undefined) checkRunId(options.before)
   const limit = readCount('--limit', options.limit, { min: 1, max: MAX_RUNS })
   await withClient(options, async client => {
     const query = { limit: String(limit), ...(options.before === undefined ? {} : { before: options.before }) }
     const runs = objectsOf(asObject(await client.json({ method: 'GET', path: 'runs', query }), 'an object'), 'runs')
-    if (options.json === true) return printJson(runs)
-    const rows = runs.map(run => [
-      cell(run.id),
-      cell(run.state),
-      showTime(run.started_at),
-      cell(run.asked_by),
-      cell(run.nodes),
-      showCounts(run.counts)
-    ])
-    process.stdout.write(formatTable(['ID', 'STATE', 'STARTED', 'ASKED BY', 'NODES', 'OUTCOMES'], rows))
+    printList(runs, COLUMNS, options.json)
   })
 }
 
-async function show(id: string, options: RunsOptions): Promise<void> {
+async function show(id: string, options: ShowOptions): Promise<void> {
   checkRunId(id)
   await withClient(options, async client => {
     const { record, nodes } = await readRun(client, id)
     if (options.json === true) return printJson({ ...record, node_records: nodes })
     process.stdout.write(formatRecord(describe(record)))
-    const rows = nodes.map(node => [
-      cell(node.node),
-      cell(node.via ?? node.reached),
-      cell(node.outcome),
-      cell(node.exit_code),
-      typeof node.duration_ms === 'number' ? `${(node.duration_ms / 1000).toFixed(1)} s` : '-',
-      showHop(node.unreached),
-      cell(node.message)
-    ])
-    process.stdout.write(
-      `\n${formatTable(['NODE', 'VIA', 'OUTCOME', 'EXIT', 'DURATION', 'BROKEN HOP', 'MESSAGE'], rows)}`
-    )
+    process.stdout.write(`\n${formatList(nodes, NODE_COLUMNS)}`)
   })
 }
 
-async function cancel(id: string, options: RunsOptions): Promise<void> {
+async function cancel(id: string, options: ShowOptions): Promise<void> {
   checkRunId(id)
   await withClient(options, async client => {
     const answer = await client.json({ method: 'POST', path: pathOf('runs', id, 'cancel') })
@@ -94,7 +90,7 @@ async function cancel(id: string, options: RunsOptions): Promise<void> {
   })
 }
 
-async function events(id: string, options: RunsOptions & { readonly after: string }): Promise<void> {
+async function events(id: string, options: ShowOptions & { readonly after: string }): Promise<void> {
   checkRunId(id)
   const after = readCount('--after', options.after, { min: 0, max: Number.MAX_SAFE_INTEGER })
   await withClient(options, async client => {
@@ -117,17 +113,13 @@ async function events(id: string, options: RunsOptions & { readonly after: strin
 /** The record, with the nodes of all its pages. */
 async function readRun(client: RelayClient, id: string): Promise<{ record: JsonObject; nodes: JsonObject[] }> {
   const nodes: JsonObject[] = []
-  let after: string | undefined
-  for (;;) {
-    const query = { limit: '1000', ...(after === undefined ? {} : { after }) }
-    const page = asObject(await client.json({ method: 'GET', path: pathOf('runs', id), query }), 'a run')
+  let record: JsonObject = {}
+  for await (const page of readPages(client, { path: pathOf('runs', id), query: { limit: '1000' } })) {
     nodes.push(...objectsOf(page, 'node_records'))
-    if (typeof page.next !== 'string' || page.next === after) {
-      const { node_records: _, next: __, ...record } = page
-      return { record, nodes }
-    }
-    after = page.next
+    const { node_records: _, next: __, ...rest } = page
+    record = rest
   }
+  return { record, nodes }
 }
 
 function describe(run: JsonObject): Record<string, unknown> {

@@ -8,21 +8,36 @@ import { bracketed } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
+import {
+  addServerOptions,
+  JSON_OPTION,
+  type ServerOptions,
+  type ShowOptions,
+  withClient
+} from '../options/server-options.js'
 import { readDuration } from '../options/time-option.js'
-import { cell, formatTable, printJson, showTime } from '../output/table.js'
+import { type Columns, cell, printJson, printList, showTime } from '../output/table.js'
 
 const DEFAULT_PORT = 443
 const MAX_USES = 100_000
 
-interface CreateOptions extends ServerOptions {
+interface CreateOptions extends ShowOptions {
   readonly relay?: boolean
   readonly node?: boolean
   readonly under?: string
   readonly uses: string
   readonly expires: string
   readonly id?: string
-  readonly json?: boolean
+}
+
+const COLUMNS: Columns = {
+  ID: token => token.id,
+  KIND: token => token.kind,
+  UNDER: token => token.policy_server,
+  MEMBER: token => token.member ?? '',
+  'USES LEFT': token => token.uses,
+  UNTIL: token => showTime(token.expires_at),
+  '': token => (token.revoked === true ? 'revoked' : '')
 }
 
 /** `treeline token create | list | revoke`. */
@@ -35,11 +50,11 @@ export function register(program: Command): void {
     .option('--uses <n>', 'number of machines that may join with it', '1')
     .option('--expires <time>', 'lifetime of the token', '1h')
     .option('--id <id>', 'for this id alone; if it is a member, its old certificates are revoked when it joins')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline token create --node --under relay-1 --uses 20'))
     .action(create)
   addServerOptions(token.command('list').description('List all tokens, without their secrets'))
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline token list'))
     .action(list)
   addServerOptions(token.command('revoke').description('Revoke a token; machines that joined with it stay'))
@@ -81,21 +96,11 @@ where other users cannot list processes, also: treeline join ${url} --token ${ce
   })
 }
 
-async function list(options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+async function list(options: ShowOptions): Promise<void> {
   await withClient(options, async client => {
     const { tokens } = asObject(await client.json({ method: 'GET', path: 'v1/tokens' }), 'a list of tokens')
     const all = Array.isArray(tokens) ? tokens.map(token => asObject(token, 'a token')) : []
-    if (options.json === true) return printJson(all)
-    const rows = all.map(token => [
-      cell(token.id),
-      cell(token.kind),
-      cell(token.policy_server),
-      token.member === undefined ? '' : cell(token.member),
-      cell(token.uses),
-      showTime(token.expires_at),
-      token.revoked === true ? 'revoked' : ''
-    ])
-    process.stdout.write(formatTable(['ID', 'KIND', 'UNDER', 'MEMBER', 'USES LEFT', 'UNTIL', ''], rows))
+    printList(all, COLUMNS, options.json)
   })
 }
 

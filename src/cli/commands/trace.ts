@@ -5,8 +5,18 @@ import { checkNodeId } from '../../values/ids.js'
 import { printable } from '../../values/printable.js'
 import { type NodeState, parseNodeState } from '../../values/runs/node-state.js'
 import { example } from '../options/example.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
-import { cell, formatTable, printJson, showTime } from '../output/table.js'
+import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
+import { type Columns, cell, printJson, printList, showMs, showTime } from '../output/table.js'
+
+const COLUMNS: Columns = {
+  FROM: hop => hop.from,
+  TO: hop => hop.to,
+  WAY: hop => hop.way,
+  'ROUND TRIP': hop => showMs(hop.round_trip_ms),
+  'WAITING FILES': hop => hop.waiting_files,
+  VERSION: hop => hop.version,
+  PROTOCOL: hop => hop.protocol
+}
 
 /** `treeline trace <node>`: exit code 1 when the way is broken. */
 export function register(program: Command): void {
@@ -14,32 +24,20 @@ export function register(program: Command): void {
     program.command('trace').description('Show the way to a node, hop by hop, up to the hop that is broken')
   )
     .argument('<node>', 'id of the node')
-    .option('--json', 'print JSON')
+    .option(...JSON_OPTION)
     .addHelpText('after', example('treeline trace node-17'))
     .action(trace)
 }
 
-async function trace(node: string, options: ServerOptions & { readonly json?: boolean }): Promise<void> {
+async function trace(node: string, options: ShowOptions): Promise<void> {
   checkNodeId(node)
   await withClient(options, async client => {
     const answer = asObject(await client.json({ method: 'GET', path: pathOf('trace', node) }), 'an object')
     if (answer.problem !== undefined) process.exitCode = 1
     if (options.json === true) return printJson(answer)
-    const rows = objectsOf(answer, 'hops').map(hop => [
-      cell(hop.from),
-      cell(hop.to),
-      cell(hop.way),
-      typeof hop.round_trip_ms === 'number' ? `${hop.round_trip_ms} ms` : '-',
-      cell(hop.waiting_files),
-      cell(hop.version),
-      cell(hop.protocol)
-    ])
-    if (rows.length > 0) {
-      process.stdout.write(
-        formatTable(['FROM', 'TO', 'WAY', 'ROUND TRIP', 'WAITING FILES', 'VERSION', 'PROTOCOL'], rows)
-      )
-    }
-    process.stdout.write(`${verdict(node, answer, rows.at(-1)?.[2] === 'command')}\n`)
+    const hops = objectsOf(answer, 'hops')
+    if (hops.length > 0) printList(hops, COLUMNS)
+    process.stdout.write(`${verdict(node, answer, hops.at(-1)?.way === 'command')}\n`)
     const state = parseNodeState(answer.node)
     if (state !== undefined) process.stdout.write(describeNode(state))
   })

@@ -30,6 +30,14 @@ export interface ServerOptions {
   readonly pin?: string
 }
 
+/** Of a command that shows something. */
+export const JSON_OPTION = ['--json', 'print JSON'] as const
+
+/** The options of a command that shows something of a relay. */
+export interface ShowOptions extends ServerOptions {
+  readonly json?: boolean
+}
+
 /**
  * Adds what says which relay is asked, and how it is reached.
  * @param keyOption `--tls-key` where `--key` names the key that signs files
