@@ -1,20 +1,20 @@
 import { noteOrder } from '../process/bulk-pacing.js'
 import { RelayError } from '../values/failures/relay-error.js'
-import type { ForwardOrder } from './dispatch/order.js'
-import { forwardAll } from './dispatch/relay-dispatch.js'
+import type { DispatchOrder } from './dispatch/order.js'
+import { dispatchToRelays } from './dispatch/relay-dispatch.js'
 import type { EventLog } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
-import { NodesHere } from './local-dispatch.js'
+import { LocalDispatch } from './local-dispatch.js'
 import type { NodeTable } from './progress/node-table.js'
 import { allNodes, countNodes, describePlan, type RunPlan } from './progress/plan.js'
 import type { RunProgress } from './progress/run-progress.js'
-import { RunWait } from './progress/wait-deadline.js'
+import { WaitDeadline } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
 import type { RunUnderWay } from './run-under-way.js'
 import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
 
-export interface LiveRunParts {
-  readonly order: ForwardOrder
+export interface ActiveRunParts {
+  readonly order: DispatchOrder
   readonly plan: RunPlan
   readonly log: EventLog
   readonly table: NodeTable
@@ -36,22 +36,22 @@ export interface ResumedRun {
 export const INTERRUPTED = 'the relay ended while this was under way'
 
 /** A run under way in this process. */
-export class LiveRun implements Run {
+export class ActiveRun implements Run {
   readonly id: string
   readonly order: Run['order']
   readonly anyStarted: Promise<boolean>
   readonly ended: Promise<void>
   readonly #cancelled = new AbortController()
   readonly #suspended = new AbortController()
-  readonly #wait: RunWait | undefined
+  readonly #wait: WaitDeadline | undefined
   readonly #underWay: RunUnderWay
-  readonly #here: NodesHere
+  readonly #local: LocalDispatch
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
 
   constructor(
     private readonly context: RunContext,
-    private readonly parts: LiveRunParts
+    private readonly parts: ActiveRunParts
   ) {
     const { order } = parts
     this.id = order.runId
@@ -63,7 +63,7 @@ export class LiveRun implements Run {
     if (parts.waitUntilMs !== undefined) {
       const nowMs = context.now()
       const startedAtMs = parts.resumed?.startedAtMs ?? nowMs
-      this.#wait = new RunWait(parts.waitUntilMs, nowMs, startedAtMs, parts.progress, ended)
+      this.#wait = new WaitDeadline(parts.waitUntilMs, nowMs, startedAtMs, parts.progress, ended)
     }
     this.#underWay = {
       order,
@@ -73,7 +73,7 @@ export class LiveRun implements Run {
       suspended: this.#suspended.signal,
       onStarted: () => this.#tellStarted(true)
     }
-    this.#here = new NodesHere(context, this.#underWay)
+    this.#local = new LocalDispatch(context, this.#underWay)
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'cannot finish run')
@@ -113,7 +113,7 @@ export class LiveRun implements Run {
     noteOrder()
     if (this.#outcome === 'running' && !this.#cancelled.signal.aborted) {
       this.#cancelled.abort(reason)
-      await this.#here.cancel(reason)
+      await this.#local.cancel(reason)
     }
     await this.ended
   }
@@ -125,7 +125,7 @@ export class LiveRun implements Run {
 
   /** As {@link suspend}, once the commands have ended that it started here. */
   async suspendIdle(reason: string): Promise<void> {
-    await this.#here.commandsEnded()
+    await this.#local.commandsEnded()
     if (this.#outcome === 'running') await this.suspend(reason)
   }
 
@@ -141,14 +141,14 @@ export class LiveRun implements Run {
     const startedAtMs = now()
     log.append({ event: 'start', relay: selfId, message: describePlan(plan), node_count: countNodes(plan) })
     await this.#untilEnded([
-      this.#here.run(plan.here),
-      ...forwardAll(this.context, this.#underWay, plan.down),
+      this.#local.run(plan.here),
+      ...dispatchToRelays(this.context, this.#underWay, plan.down),
       this.#refuseUnknown()
     ])
     if (this.#suspended.signal.aborted) return this.#leave()
     const cancelled = this.#cancelled.signal.aborted
     // whatever a fault left open must not look as if it were under way
-    await progress.settle(allNodes(plan), selfId, { outcome: cancelled ? 'cancelled' : 'unknown' })
+    await progress.endOpen(allNodes(plan), selfId, { outcome: cancelled ? 'cancelled' : 'unknown' })
     const nothingToStart = plan.here.length === 0 && plan.down.size === 0
     this.#tellStarted(nothingToStart)
     await this.#finish(cancelled ? 'cancelled' : 'done', startedAtMs)
@@ -161,11 +161,11 @@ export class LiveRun implements Run {
     this.#tellStarted(true)
     const waiting = new Set(allNodes(this.parts.plan))
     const others = [...table.nodes()].filter(node => !asked.has(node) && !waiting.has(node))
-    await progress.settle(others, selfId, { outcome: 'interrupted', message: INTERRUPTED })
+    await progress.endOpen(others, selfId, { outcome: 'interrupted', message: INTERRUPTED })
     await this.#untilEnded([
-      this.#here.resume(asked, INTERRUPTED),
-      this.#here.run(this.parts.plan.here),
-      ...forwardAll(this.context, this.#underWay, this.parts.plan.down)
+      this.#local.resume(asked, INTERRUPTED),
+      this.#local.run(this.parts.plan.here),
+      ...dispatchToRelays(this.context, this.#underWay, this.parts.plan.down)
     ])
     if (this.#suspended.signal.aborted) return this.#leave()
     const isWhole = table.counts().interrupted === undefined
@@ -190,7 +190,7 @@ export class LiveRun implements Run {
     const { plan, progress } = this.parts
     const { selfId } = this.context
     const message = `unknown node: it is not below ${selfId}`
-    return progress.settle(plan.unknown, selfId, { outcome: 'refused', message })
+    return progress.endOpen(plan.unknown, selfId, { outcome: 'refused', message })
   }
 
   /** The record first: who reads `end` and asks for the record finds it ended. */

@@ -7,7 +7,7 @@ import type { EventCursor, Run, RunEvent, RunRecord } from './types.js'
 const NO_SILENCE_MS = 2 ** 30
 
 /** A run of which only the record and the log are left. */
-export class EndedRun implements Run {
+export class ArchivedRun implements Run {
   readonly id: string
   readonly order: Run['order']
   readonly anyStarted = Promise.resolve(true)

@@ -1,7 +1,7 @@
 import { RelayError } from '../values/failures/relay-error.js'
-import type { LiveRun } from './active-run.js'
-import { EndedRun } from './archived-run.js'
-import type { RunFiles } from './event-log/log-files.js'
+import type { ActiveRun } from './active-run.js'
+import { ArchivedRun } from './archived-run.js'
+import type { LogFiles } from './event-log/log-files.js'
 import type { RunRepository } from './run-repository.js'
 import type { NodeRecord, Run, RunRecord } from './types.js'
 
@@ -10,55 +10,55 @@ const MAX_PAGE = 1_000
 
 /** Runs under way in this process, and the records of all others. */
 export class KnownRuns {
-  readonly #live = new Map<string, LiveRun>()
+  readonly #active = new Map<string, ActiveRun>()
   /** Runs that wait, and go on in the next process. */
   readonly #left = new Set<string>()
 
   constructor(
     private readonly repository: RunRepository,
-    private readonly files: RunFiles,
+    private readonly files: LogFiles,
     /** Tells who asks for a run that goes on in the next process. */
     private readonly stoppingText: string
   ) {}
 
-  live(): LiveRun[] {
-    return [...this.#live.values()]
+  active(): ActiveRun[] {
+    return [...this.#active.values()]
   }
 
   /** Not those whose end has been told, and whose log is still on its way to the disk. */
   underWay(): number {
     let count = 0
-    for (const run of this.#live.values()) count += run.state === 'running' ? 1 : 0
+    for (const run of this.#active.values()) count += run.state === 'running' ? 1 : 0
     return count
   }
 
-  getLive(id: string): LiveRun | undefined {
-    return this.#live.get(id)
+  getActive(id: string): ActiveRun | undefined {
+    return this.#active.get(id)
   }
 
   /** Keeps `run` among the runs under way until it has ended. */
-  follow(run: LiveRun): void {
-    this.#live.set(run.id, run)
+  follow(run: ActiveRun): void {
+    this.#active.set(run.id, run)
     run.ended.then(
-      () => this.#live.delete(run.id),
-      () => this.#live.delete(run.id)
+      () => this.#active.delete(run.id),
+      () => this.#active.delete(run.id)
     )
   }
 
   /** One that waits for nodes may take days, and goes on after a restart: those who follow it would hold a stop up. */
-  async leaveToNextProcess(run: LiveRun): Promise<void> {
+  async leaveToNextProcess(run: ActiveRun): Promise<void> {
     this.#left.add(run.id)
     await run.suspendIdle(this.stoppingText)
     await run.ended
-    this.#live.delete(run.id)
+    this.#active.delete(run.id)
   }
 
   /** @throws {RelayError} STOPPING for a run that goes on in the next process */
   async find(id: string): Promise<Run | undefined> {
-    if (this.#live.has(id)) return this.#live.get(id)
+    if (this.#active.has(id)) return this.#active.get(id)
     if (this.#left.has(id)) throw new RelayError('STOPPING', this.stoppingText)
     const record = await this.repository.find(id)
-    return this.#live.get(id) ?? (record && new EndedRun(record, this.files.path(id)))
+    return this.#active.get(id) ?? (record && new ArchivedRun(record, this.files.path(id)))
   }
 
   async record(id: string): Promise<RunRecord | undefined> {
@@ -75,12 +75,12 @@ export class KnownRuns {
   /** @param limit is taken into 1 to 1,000 */
   async nodeRecords(id: string, limit: number, afterNode?: string): Promise<NodeRecord[]> {
     const records = await this.repository.nodes(id, page(limit), afterNode)
-    const table = this.#live.get(id)?.table
+    const table = this.#active.get(id)?.table
     return table === undefined ? records : records.map(record => table.get(record.node) ?? record)
   }
 
   #asItStands(record: RunRecord): RunRecord {
-    const live = this.#live.get(record.id)
+    const live = this.#active.get(record.id)
     return live === undefined || record.state !== 'running' ? record : { ...record, counts: live.counts() }
   }
 }

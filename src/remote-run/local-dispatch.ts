@@ -1,14 +1,14 @@
 import { type CommandLine, ownCommandLine } from './commands/command.js'
-import { LocalPart } from './commands/command-execution.js'
-import { LinkedPart, type NodesByLink } from './dispatch/agent-dispatch.js'
+import { CommandExecution } from './commands/command-execution.js'
+import { AgentDispatch, type NodesByLink } from './dispatch/agent-dispatch.js'
 import { type NotTaken, WHY_NOT_TAKEN } from './dispatch/not-taken.js'
 import type { PlannedNode } from './progress/plan.js'
 import type { RunContext } from './run-context.js'
 import type { RunUnderWay } from './run-under-way.js'
 
 /** The part of a run that this relay does itself: each node over its link where there is one, by the command otherwise. */
-export class NodesHere {
-  readonly #locals = new Set<LocalPart>()
+export class LocalDispatch {
+  readonly #executions = new Set<CommandExecution>()
 
   constructor(
     private readonly context: RunContext,
@@ -44,13 +44,13 @@ export class NodesHere {
   }
 
   #canWaitFor({ id }: PlannedNode): boolean {
-    const { connections, canRunItself, selfId } = this.context
-    return this.underWay.wait !== undefined && id !== selfId && canRunItself(id) && connections.isToHoldLink(id)
+    const { reachability, canRunItself, selfId } = this.context
+    return this.underWay.wait !== undefined && id !== selfId && canRunItself(id) && reachability.isToHoldLink(id)
   }
 
   async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
     const { table } = this.underWay.progress
-    const { selfId: from, connections, isAskedDirectly } = this.context
+    const { selfId: from, reachability, isAskedDirectly } = this.context
     const { wait } = this.underWay
     const isBusy = why === 'busy'
     table.set(node.id, {
@@ -60,8 +60,8 @@ export class NodesHere {
     try {
       // a link says when it is there again, where it needs one
       if (wait !== undefined && (isBusy || isAskedDirectly(node.id))) {
-        await connections.worthTrying(node.id, wait.signal, isBusy)
-      } else if (wait !== undefined) await connections.linked(node.id, wait.signal)
+        await reachability.worthTrying(node.id, wait.signal, isBusy)
+      } else if (wait !== undefined) await reachability.linked(node.id, wait.signal)
     } catch {
       const reason = isBusy ? 'it took no runs' : 'it held no link'
       return wait?.expire([node.id], from, { from, to: node.id, reason })
@@ -70,8 +70,8 @@ export class NodesHere {
     return this.#runLinked([node])
   }
 
-  #linkedPart(nodes: readonly PlannedNode[], onNotLinked: NodesByLink['onNotLinked'] = () => undefined): LinkedPart {
-    return new LinkedPart(this.context, this.underWay, { nodes, onNotLinked })
+  #linkedPart(nodes: readonly PlannedNode[], onNotLinked: NodesByLink['onNotLinked'] = () => undefined): AgentDispatch {
+    return new AgentDispatch(this.context, this.underWay, { nodes, onNotLinked })
   }
 
   /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
@@ -99,25 +99,25 @@ export class NodesHere {
       const more = found !== '' && isAskedDirectly(id) ? ` (${found})` : ''
       const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false${more}`
       const unreached = { from: selfId, to: id, reason }
-      await this.underWay.progress.settle([id], selfId, { outcome: 'unreachable', message: reason, unreached })
+      await this.underWay.progress.endOpen([id], selfId, { outcome: 'unreachable', message: reason, unreached })
     }
   }
 
   async #startCommands(nodes: readonly PlannedNode[], commandLine: CommandLine): Promise<void> {
     if (nodes.length === 0) return
-    const { canRunItself, connections, neighbours, slots } = this.context
+    const { canRunItself, reachability, neighbours, slots } = this.context
     const { signal } = this.underWay
     const isAway = (id: string) =>
-      canRunItself(id) && connections.isToHoldLink(id) && neighbours.linked(id) === undefined
-    const local = new LocalPart(this.context, this.underWay, { nodes, commandLine, isAway })
-    this.#locals.add(local)
-    if (signal.aborted) await local.cancel(String(signal.reason))
-    else slots.add(local)
-    await local.ended
-    this.#locals.delete(local)
+      canRunItself(id) && reachability.isToHoldLink(id) && neighbours.linked(id) === undefined
+    const execution = new CommandExecution(this.context, this.underWay, { nodes, commandLine, isAway })
+    this.#executions.add(execution)
+    if (signal.aborted) await execution.cancel(String(signal.reason))
+    else slots.add(execution)
+    await execution.ended
+    this.#executions.delete(execution)
   }
 
-  /** Asks nodes how an order of a former process ended there. @param lostMessage as of `ForwardedPart.resume` */
+  /** Asks nodes how an order of a former process ended there. @param lostMessage as of `RemoteExecution.resume` */
   async resume(nodes: Iterable<string>, lostMessage: string): Promise<void> {
     const part = this.#linkedPart([])
     await Promise.all([...nodes].map(id => part.resume({ id, hostname: '' }, lostMessage)))
@@ -125,12 +125,12 @@ export class NodesHere {
 
   /** Resolves when the commands have ended that were started here. */
   async commandsEnded(): Promise<void> {
-    await Promise.all([...this.#locals].map(({ ended }) => ended))
+    await Promise.all([...this.#executions].map(({ ended }) => ended))
   }
 
   /** Ends the commands; what was asked over links sees the signal. Resolves when none runs. */
   async cancel(reason: string): Promise<void> {
-    await Promise.all([...this.#locals].map(local => local.cancel(reason)))
+    await Promise.all([...this.#executions].map(execution => execution.cancel(reason)))
   }
 }
 

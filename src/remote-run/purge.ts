@@ -1,5 +1,5 @@
 import { firstRunId } from '../values/runs/run-id.js'
-import type { RunFiles } from './event-log/log-files.js'
+import type { LogFiles } from './event-log/log-files.js'
 import type { RunRepository } from './run-repository.js'
 
 const RUNS_PER_LOOK = 100
@@ -8,7 +8,7 @@ const AHEAD_MS = 30 * 24 * 3_600_000
 
 export interface PurgeOptions {
   readonly repository: RunRepository
-  readonly files: RunFiles
+  readonly files: LogFiles
   /** Runs that ended before, in ms since 1970, go. */
   readonly endedBeforeMs: number
   readonly signal: AbortSignal

@@ -1,12 +1,12 @@
 import type { RunEvent } from '../values/runs/run-event.js'
 import { INTERRUPTED } from './active-run.js'
-import type { RunFiles } from './event-log/log-files.js'
+import type { LogFiles } from './event-log/log-files.js'
 import type { RunRepository } from './run-repository.js'
 import type { NodeRecord } from './types.js'
 
 export interface RecoveryOptions {
   readonly repository: RunRepository
-  readonly files: RunFiles
+  readonly files: LogFiles
   readonly now: () => number
 }
 

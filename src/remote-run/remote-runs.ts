@@ -7,18 +7,18 @@ import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { makeRunId } from '../values/runs/run-id.js'
-import { LiveRun } from './active-run.js'
+import { ActiveRun } from './active-run.js'
 import { type CommandLine, commandLine } from './commands/command.js'
-import { CommandHosts } from './commands/command-host-pool.js'
-import { CommandSlots } from './commands/concurrency-limiter.js'
-import { Connections } from './dispatch/reachability.js'
+import { CommandHostPool } from './commands/command-host-pool.js'
+import { ConcurrencyLimiter } from './commands/concurrency-limiter.js'
+import { Reachability } from './dispatch/reachability.js'
 import type { EventLog } from './event-log/event-log.js'
-import { RunFiles } from './event-log/log-files.js'
+import { LogFiles } from './event-log/log-files.js'
 import { KnownRuns } from './known-runs.js'
+import { newRun } from './progress/new-run.js'
 import { NodeTable } from './progress/node-table.js'
 import { planRun, type RunPlan } from './progress/plan.js'
 import { type RunObserver, RunProgress } from './progress/run-progress.js'
-import { newRun } from './progress/run-records.js'
 import { RUN_TIMING, type RunTiming } from './progress/timing.js'
 import { purgeRuns } from './purge.js'
 import { interruptUnfinished } from './recovery.js'
@@ -69,7 +69,7 @@ export function createRemoteRuns(options: RemoteRunsOptions): RemoteRuns {
 
 class RunRegistry implements RemoteRuns {
   readonly #context: RunContext
-  readonly #files: RunFiles
+  readonly #files: LogFiles
   readonly #known: KnownRuns
   readonly #starting = new Map<string, Promise<Run>>()
   /** How many of {@link #starting} are new runs. */
@@ -78,9 +78,9 @@ class RunRegistry implements RemoteRuns {
 
   constructor(private readonly options: RemoteRunsOptions) {
     const { config, selfId, topology, neighbours, repository, logger, now = Date.now } = options
-    this.#files = new RunFiles(options.storagePath)
+    this.#files = new LogFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText)
-    const connections = new Connections(neighbours)
+    const reachability = new Reachability(neighbours)
     const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
     const isRelay = (id: string) => topology().isRelay(id)
     const canRunItself = (id: string) => !config.fallbackCommand || !isRelay(id)
@@ -88,11 +88,11 @@ class RunRegistry implements RemoteRuns {
       config,
       selfId,
       neighbours,
-      hosts: new CommandHosts(),
+      hosts: new CommandHostPool(),
       commandLine: options.commandLine ?? commandLine,
-      slots: new CommandSlots(config.concurrency),
-      linkSlots: new CommandSlots(MAX_ASKED_LINKS, LINKS_PER_TURN),
-      connections,
+      slots: new ConcurrencyLimiter(config.concurrency),
+      linkSlots: new ConcurrencyLimiter(MAX_ASKED_LINKS, LINKS_PER_TURN),
+      reachability,
       isRelay,
       isAskedDirectly,
       canRunItself,
@@ -116,7 +116,7 @@ class RunRegistry implements RemoteRuns {
     }
     const id = order.runId ?? makeRunId(this.#context.now())
     checkAge(id, this.#context.now(), this.options.config.retentionMs)
-    const known = this.#starting.get(id) ?? this.#known.getLive(id)
+    const known = this.#starting.get(id) ?? this.#known.getActive(id)
     if (known !== undefined) return known
     const starting = this.#startOnce(id, order)
     this.#starting.set(id, starting)
@@ -160,7 +160,7 @@ class RunRegistry implements RemoteRuns {
     if (recorded === undefined) return await this.#runOf(id)
     const { table, log } = recorded
     const { keepOutput, asynchronous, conditions, waitUntilMs, origin } = order
-    const run = new LiveRun(this.#context, {
+    const run = new ActiveRun(this.#context, {
       order: {
         runId: id,
         all: order.nodes === 'all',
@@ -265,7 +265,7 @@ class RunRegistry implements RemoteRuns {
 
   async drain(): Promise<void> {
     for (;;) {
-      const ends = this.#known.live().map(run => (run.isWaiting ? this.#known.leaveToNextProcess(run) : run.ended))
+      const ends = this.#known.active().map(run => (run.isWaiting ? this.#known.leaveToNextProcess(run) : run.ended))
       if (this.#starting.size + ends.length === 0) return
       await Promise.allSettled([...this.#starting.values(), ...ends])
     }
@@ -279,7 +279,7 @@ class RunRegistry implements RemoteRuns {
     this.#stopping = true
     await Promise.allSettled(this.#starting.values())
     const reason = `${this.options.selfId} is stopping`
-    await Promise.all(this.#known.live().map(run => (run.isWaiting ? run.suspend(reason) : run.cancel(reason))))
+    await Promise.all(this.#known.active().map(run => (run.isWaiting ? run.suspend(reason) : run.cancel(reason))))
     await this.#context.hosts.close()
   }
 }

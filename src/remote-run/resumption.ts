@@ -1,8 +1,8 @@
 import type { CurrentTopology } from '../tree/topology.js'
 import { waitLeftMs } from '../values/runs/run-wait-limit.js'
-import { LiveRun } from './active-run.js'
+import { ActiveRun } from './active-run.js'
 import { EventLog } from './event-log/event-log.js'
-import type { RunFiles } from './event-log/log-files.js'
+import type { LogFiles } from './event-log/log-files.js'
 import { LoggedEvents } from './event-log/logged-events.js'
 import { NodeTable } from './progress/node-table.js'
 import { append, type PlannedNode, type RunPlan } from './progress/plan.js'
@@ -19,10 +19,10 @@ const RECORDS_PER_PAGE = 1_000
  */
 export async function resumeRun(
   context: RunContext,
-  files: RunFiles,
+  files: LogFiles,
   runId: string,
   { topology, observer }: { readonly topology: CurrentTopology; readonly observer?: RunObserver }
-): Promise<LiveRun | undefined> {
+): Promise<ActiveRun | undefined> {
   const { repository, logger, timing, selfId } = context
   const record = await repository.find(runId)
   if (record === undefined) return undefined
@@ -36,7 +36,7 @@ export async function resumeRun(
   const log = await EventLog.reopen(files.path(runId), runId, logger, end)
   const { keepOutput, asynchronous, conditions, startedAtMs } = record
   logger.info({ runId, nodes: linked.size }, 'asking agents how a run of the former process ended')
-  return new LiveRun(context, {
+  return new ActiveRun(context, {
     order: {
       runId,
       all: false, // what is left of it

@@ -2,9 +2,9 @@ import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
 import type { Logger } from '../values/logger.js'
 import type { CommandLine } from './commands/command.js'
-import type { CommandHosts } from './commands/command-host-pool.js'
-import type { CommandSlots } from './commands/concurrency-limiter.js'
-import type { Connections } from './dispatch/reachability.js'
+import type { CommandHostPool } from './commands/command-host-pool.js'
+import type { ConcurrencyLimiter } from './commands/concurrency-limiter.js'
+import type { Reachability } from './dispatch/reachability.js'
 import type { RunTiming } from './progress/timing.js'
 import type { RunRepository } from './run-repository.js'
 
@@ -14,10 +14,10 @@ export interface RunContext {
   readonly selfId: string
   readonly neighbours: Neighbours
   readonly commandLine: CommandLine
-  readonly slots: CommandSlots
+  readonly slots: ConcurrencyLimiter
   /** For orders over links. */
-  readonly linkSlots: CommandSlots
-  readonly hosts: CommandHosts
+  readonly linkSlots: ConcurrencyLimiter
+  readonly hosts: CommandHostPool
   readonly isRelay: (node: string) => boolean
   /**
    * Whether a node is asked to run itself. A sub-relay only where no command stands in for it: it is asked for what is
@@ -28,7 +28,7 @@ export interface RunContext {
   readonly isAskedDirectly: (node: string) => boolean
   /** How a node is asked to run itself now; undefined: it cannot be. */
   readonly wayTo: (node: string) => 'link' | 'direct' | undefined
-  readonly connections: Connections
+  readonly reachability: Reachability
   readonly repository: RunRepository
   readonly logger: Logger
   readonly timing: RunTiming

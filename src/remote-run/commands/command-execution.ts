@@ -6,7 +6,7 @@ import { type Batch, isUsableHostname, makeBatches } from './batches.js'
 import type { CommandEnd, CommandLine, OutputStream } from './command.js'
 import type { RunningCommand } from './command-host.js'
 import type { CommandSource } from './concurrency-limiter.js'
-import { OutputLimit } from './output-limit.js'
+import { OutputLimit, outputDropped } from './output-limit.js'
 
 /** Nodes that commands run, and how. */
 export interface NodesByCommand {
@@ -17,7 +17,7 @@ export interface NodesByCommand {
 }
 
 /** The part of a run that this relay does itself, by commands. */
-export class LocalPart implements CommandSource {
+export class CommandExecution implements CommandSource {
   /** Resolves when every node has its outcome and no command runs. */
   readonly ended: Promise<void>
   readonly #batches: Iterator<Batch>
@@ -55,7 +55,7 @@ export class LocalPart implements CommandSource {
     for (const command of this.#running) command.stop()
     const { progress } = this.underWay
     const queued = this.part.nodes.filter(({ id }) => progress.table.get(id)?.outcome === 'queued').map(({ id }) => id)
-    await progress.settle(queued, this.context.selfId, { outcome: 'cancelled', message: reason })
+    await progress.endOpen(queued, this.context.selfId, { outcome: 'cancelled', message: reason })
     this.#endWhenDone()
   }
 
@@ -107,7 +107,7 @@ export class LocalPart implements CommandSource {
       const shared = batch.length === 1 ? {} : { message: `output of a batch of ${batch.length} nodes` }
       progress.output({ node, relay: selfId, stream, data: kept, ...shared })
     }
-    if (justExceeded) progress.error(selfId, exceeded(limit.maxBytes), node)
+    if (justExceeded) progress.error(selfId, outputDropped(limit.maxBytes), node)
     if (progress.isBehind) {
       command.pause()
       progress.ready().then(
@@ -138,9 +138,4 @@ export class LocalPart implements CommandSource {
   #endWhenDone(): void {
     if (this.#allStarted && this.#running.size === 0) this.#resolveEnded()
   }
-}
-
-/** What to tell when output was dropped. */
-export function exceeded(maxBytes: number): string {
-  return `output beyond ${maxBytes} bytes was dropped; see max_output`
 }

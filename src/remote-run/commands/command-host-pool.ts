@@ -8,7 +8,7 @@ const MAX_HOSTS = 3
 const COMMANDS_PER_HOST = 12
 
 /** The command hosts of a relay: one for a few commands, more for many. */
-export class CommandHosts {
+export class CommandHostPool {
   readonly #hosts: CommandHost[] = []
 
   start(spec: CommandSpec): RunningCommand {

@@ -24,3 +24,8 @@ export class OutputLimit {
     return { kept: fitting.toString('utf8', 0, fitting.lastIndexOf('\n') + 1), justExceeded: true }
   }
 }
+
+/** What to tell when output was dropped. */
+export function outputDropped(maxBytes: number): string {
+  return `output beyond ${maxBytes} bytes was dropped; see max_output`
+}

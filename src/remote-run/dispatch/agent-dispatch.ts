@@ -7,7 +7,7 @@ import type { RunUnderWay } from '../run-under-way.js'
 import { findHop } from './find-hop.js'
 import type { NotTaken } from './not-taken.js'
 import { makeNodeOrders } from './order.js'
-import { ForwardedPart } from './remote-execution.js'
+import { RemoteExecution } from './remote-execution.js'
 import type { ExecutionContext, RemotePart } from './remote-part.js'
 
 /** Nodes that run themselves. */
@@ -23,7 +23,7 @@ type Context = ExecutionContext & Pick<RunContext, 'neighbours' | 'isRelay' | 'w
  * The part of a run that the nodes of this relay do themselves, each asked over the link that its agent holds; a
  * sub-relay without one is asked directly. An order for one node is a small thing: its headers are shared, it has no timer but that of its answer.
  */
-export class LinkedPart implements CommandSource {
+export class AgentDispatch implements CommandSource {
   /** Resolves when each node has its outcome, or was given back by `onNotLinked`; rejects for a fault alone. */
   readonly ended: Promise<void>
   readonly #orderFor: ReturnType<typeof makeNodeOrders>
@@ -54,7 +54,7 @@ export class LinkedPart implements CommandSource {
   startNext(): Promise<void> | undefined {
     const node = this.underWay.signal.aborted ? undefined : this.part.nodes[this.#next]
     if (node === undefined) {
-      this.#settleRest().catch(this.#rejectEnded)
+      this.#cancelRest().catch(this.#rejectEnded)
       return undefined
     }
     this.#next += 1
@@ -92,9 +92,9 @@ export class LinkedPart implements CommandSource {
     }
   }
 
-  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: RemotePart['onNotTaken']): ForwardedPart {
+  #partFor({ id }: PlannedNode, signal: AbortSignal, onNotTaken?: RemotePart['onNotTaken']): RemoteExecution {
     const { neighbours, wayTo } = this.context
-    return new ForwardedPart(
+    return new RemoteExecution(
       this.context,
       { ...this.underWay, signal },
       {
@@ -107,14 +107,14 @@ export class LinkedPart implements CommandSource {
   }
 
   /** After a cancellation: those that were never asked. */
-  async #settleRest(): Promise<void> {
+  async #cancelRest(): Promise<void> {
     const { signal, progress } = this.underWay
     const { nodes } = this.part
     const rest = nodes.slice(this.#next)
     this.#next = nodes.length
     this.#asking += 1
     const ids = rest.map(({ id }) => id)
-    await progress.settle(ids, this.context.selfId, { outcome: 'cancelled', message: String(signal.reason) })
+    await progress.endOpen(ids, this.context.selfId, { outcome: 'cancelled', message: String(signal.reason) })
     this.#asking -= 1
     this.#endWhenDone()
   }

@@ -6,7 +6,7 @@ import { refusalText } from './response-lines.js'
 const CANCEL_LIMIT_MS = 5_000
 
 /** Tells the run's own end to a relay that can be told; one that only speaks text sees the connection close. */
-export async function cancelBelow(hop: Hop, runId: string): Promise<void> {
+export async function cancelDownstream(hop: Hop, runId: string): Promise<void> {
   if (!hop.dialect.recognizesRunIds) return
   const signal = AbortSignal.timeout(CANCEL_LIMIT_MS)
   try {

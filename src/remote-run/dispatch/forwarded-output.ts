@@ -1,11 +1,10 @@
-import { exceeded } from '../commands/command-execution.js'
-import { OutputLimit } from '../commands/output-limit.js'
+import { OutputLimit, outputDropped } from '../commands/output-limit.js'
 import type { Output, RunProgress } from '../progress/run-progress.js'
 
 const MAX_NOTE_LENGTH = 200
 
 /** What a sub-relay sends of output, passed on within the bounds that hold for our own commands. */
-export class PassedOutput {
+export class ForwardedOutput {
   readonly #limits = new Map<string | undefined, OutputLimit>()
 
   /**
@@ -30,7 +29,7 @@ export class PassedOutput {
         ...(message === undefined ? {} : { message: message.slice(0, MAX_NOTE_LENGTH) })
       })
     }
-    if (justExceeded) this.progress.error(relay, exceeded(limit.maxBytes), node)
+    if (justExceeded) this.progress.error(relay, outputDropped(limit.maxBytes), node)
   }
 
   /** Nothing more will come of `node`. */

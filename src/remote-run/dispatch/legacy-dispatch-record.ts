@@ -1,7 +1,7 @@
 import type { Hop } from '../../hops/hop.js'
 import type { NodeTable } from '../progress/node-table.js'
 
-export interface GivenOnceOptions {
+export interface LegacyDispatchRecordOptions {
   readonly hop: Hop
   readonly nodes: readonly string[]
   readonly table: NodeTable
@@ -13,10 +13,10 @@ export interface GivenOnceOptions {
  * after a restart of this one it would do all of it again. So it is on disk that it has the nodes before it gets them,
  * and what became of them is then not known. Other relays cost no commit: they take a run id once only.
  */
-export class GivenOnce {
+export class LegacyDispatchRecord {
   #isRecorded = false
 
-  constructor(private readonly options: GivenOnceOptions) {}
+  constructor(private readonly options: LegacyDispatchRecordOptions) {}
 
   /**
    * Asks the relay first whether it is there, and what it is, so that a crash while it is away loses nothing.
@@ -50,7 +50,7 @@ export class GivenOnce {
   /** @throws when the database cannot take it */
   async #record(): Promise<void> {
     const { table, nodes } = this.options
-    await table.giveOnDisk(nodes)
+    await table.recordDispatch(nodes)
     this.#isRecorded = true
   }
 
@@ -58,7 +58,7 @@ export class GivenOnce {
   async takeBack(): Promise<void> {
     if (!this.#isRecorded) return
     const { table, nodes } = this.options
-    await table.takeBackOnDisk(nodes)
+    await table.recordNotDispatched(nodes)
     this.#isRecorded = false
   }
 }

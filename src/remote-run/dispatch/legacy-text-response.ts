@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { LineSplitter } from '../commands/line-splitter.js'
 import type { RunProgress } from '../progress/run-progress.js'
-import { answerChunks } from './response-lines.js'
+import { responseChunks } from './response-lines.js'
 
 /**
  * Hands on what a relay that only speaks text says, in whole lines, as long as it takes.
  * @returns why its answer broke off; undefined when it came to its end
  */
-export async function passText(
+export async function forwardTextResponse(
   body: Readable,
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: RunProgress },
   pass: (lines: string) => void
@@ -19,7 +19,7 @@ export async function passText(
   }
   let lost: string | undefined
   try {
-    for await (const chunk of answerChunks(body, 0, signal)) {
+    for await (const chunk of responseChunks(body, 0, signal)) {
       passWhole(splitter.push(chunk))
       await progress.ready()
     }

@@ -15,7 +15,7 @@ export const WHY_NOT_TAKEN: Readonly<Record<NotTaken, string>> = {
 const PASSING = new Set([408, 429, 502, 503, 504])
 
 /** Whether the same order can be given once more, later: nothing of it was sent, or the hop takes a run id once only. */
-export function canBeGivenAgain(
+export function canRetryOrder(
   { sent, status }: Extract<HopOutcome, { kind: 'unreachable' }>,
   { recognizesRunIds }: Dialect
 ): boolean {

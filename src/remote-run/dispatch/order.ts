@@ -3,7 +3,7 @@ import { formatPassed } from '../../values/passed-relays.js'
 import { partRunId } from '../../values/runs/run-id.js'
 
 /** An order as it goes down. */
-export interface ForwardOrder {
+export interface DispatchOrder {
   readonly runId: string
   readonly all: boolean
   readonly keepOutput: boolean
@@ -37,7 +37,7 @@ const OWN_PART = 0
  * @param maxNodesBytes of the `nodes` field in one form
  */
 export function makeOrderParts(
-  order: ForwardOrder,
+  order: DispatchOrder,
   nodes: readonly string[],
   maxNodesBytes = MAX_NODES_FIELD_BYTES
 ): OrderPart[] {
@@ -48,7 +48,7 @@ export function makeOrderParts(
 }
 
 /** A part as it is sent once more, later: what is left of the wait has become less. */
-export function renewOrderPart(order: ForwardOrder, part: OrderPart): OrderPart {
+export function renewOrderPart(order: DispatchOrder, part: OrderPart): OrderPart {
   return makePart(order, part.runId, part.nodes)
 }
 
@@ -56,7 +56,7 @@ export function renewOrderPart(order: ForwardOrder, part: OrderPart): OrderPart 
  * The requests that hand nodes to themselves, one at a time: their headers and body are the same for all. A relay may get
  * what is below it under the run's id, and so its own machine is a run with an id of its own there.
  */
-export function makeNodeOrders(order: ForwardOrder, isRelay: (node: string) => boolean): (node: string) => OrderPart {
+export function makeNodeOrders(order: DispatchOrder, isRelay: (node: string) => boolean): (node: string) => OrderPart {
   const body = Buffer.from(formOf({ ...order, waitSeconds: 0 })) // a node has nobody to wait for
   const under = (runId: string) => ({ runId, headers: headersOf(order, runId), body })
   const forNode = under(order.runId)
@@ -64,7 +64,7 @@ export function makeNodeOrders(order: ForwardOrder, isRelay: (node: string) => b
   return node => ({ ...(isRelay(node) ? forRelay : forNode), path: `remote-run/nodes/${node}`, nodes: [node] })
 }
 
-function makePart(order: ForwardOrder, runId: string, nodes: readonly string[]): OrderPart {
+function makePart(order: DispatchOrder, runId: string, nodes: readonly string[]): OrderPart {
   // ids need no escaping, and a comma none either: escaped, it would triple
   const list = order.all ? '' : `&nodes=${nodes.join(',')}`
   return {
@@ -76,7 +76,7 @@ function makePart(order: ForwardOrder, runId: string, nodes: readonly string[]):
   }
 }
 
-function formOf({ keepOutput, asynchronous, conditions, waitSeconds = 0 }: ForwardOrder): string {
+function formOf({ keepOutput, asynchronous, conditions, waitSeconds = 0 }: DispatchOrder): string {
   return new URLSearchParams({
     ...(waitSeconds > 0 ? { wait: String(waitSeconds) } : {}),
     keep_output: String(keepOutput),
@@ -85,7 +85,7 @@ function formOf({ keepOutput, asynchronous, conditions, waitSeconds = 0 }: Forwa
   }).toString()
 }
 
-function headersOf({ passed, requestId }: ForwardOrder, runId: string): OrderPart['headers'] {
+function headersOf({ passed, requestId }: DispatchOrder, runId: string): OrderPart['headers'] {
   return {
     'content-type': FORM,
     accept: `${NDJSON}, text/plain;q=0.5, */*;q=0.1`,

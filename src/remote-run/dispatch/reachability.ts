@@ -5,7 +5,7 @@ import type { Neighbours } from '../../hops/hop.js'
 const RETRY_MS = 15_000
 
 /** Tells runs that wait when the node or relay that they wait for is there. */
-export class Connections {
+export class Reachability {
   readonly #waiting = new Map<string, Set<() => void>>()
 
   constructor(private readonly neighbours: Neighbours) {

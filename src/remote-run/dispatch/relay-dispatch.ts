@@ -1,17 +1,17 @@
 import type { RunPlan } from '../progress/plan.js'
-import type { RunWait } from '../progress/wait-deadline.js'
+import type { WaitDeadline } from '../progress/wait-deadline.js'
 import type { RunContext } from '../run-context.js'
 import type { RunUnderWay } from '../run-under-way.js'
 import { findHop } from './find-hop.js'
-import { GivenOnce } from './legacy-dispatch-record.js'
+import { LegacyDispatchRecord } from './legacy-dispatch-record.js'
 import { makeOrderParts, type OrderPart, renewOrderPart } from './order.js'
-import { ForwardedPart } from './remote-execution.js'
+import { RemoteExecution } from './remote-execution.js'
 import type { ExecutionContext } from './remote-part.js'
 
-type Context = ExecutionContext & Pick<RunContext, 'neighbours' | 'connections'>
+type Context = ExecutionContext & Pick<RunContext, 'neighbours' | 'reachability'>
 
 /** The parts of a run that sub-relays do, all at once. Each resolves when its nodes have their outcome. */
-export function forwardAll(context: Context, run: RunUnderWay, down: RunPlan['down']): Promise<void>[] {
+export function dispatchToRelays(context: Context, run: RunUnderWay, down: RunPlan['down']): Promise<void>[] {
   return [...down].flatMap(([relay, nodes]) =>
     makeOrderParts(run.order, nodes).map(part => forward(context, run, relay, part))
   )
@@ -23,18 +23,18 @@ async function forward(context: Context, run: RunUnderWay, relay: string, part: 
   if (hop instanceof Error) {
     progress.error(relay, hop.message)
     const unreached = { from: context.selfId, to: relay, reason: hop.message }
-    return progress.settle(part.nodes, relay, { outcome: 'unreachable', message: hop.message, unreached })
+    return progress.endOpen(part.nodes, relay, { outcome: 'unreachable', message: hop.message, unreached })
   }
-  if (wait === undefined) return new ForwardedPart(context, run, { hop, part }).run()
-  const given = new GivenOnce({ hop, nodes: part.nodes, table: progress.table, signal })
-  const unprepared = await given.prepare()
+  if (wait === undefined) return new RemoteExecution(context, run, { hop, part }).run()
+  const record = new LegacyDispatchRecord({ hop, nodes: part.nodes, table: progress.table, signal })
+  const unprepared = await record.prepare()
   let away = unprepared === undefined ? undefined : { reason: unprepared, wasSent: false }
   if (away === undefined) {
     const onAway = (reason: string, wasSent: boolean) => {
       away = { reason, wasSent }
     }
-    await new ForwardedPart(context, run, { hop, part, onAway, onText: () => given.recordLate() }).run()
-    if (away !== undefined) await given.takeBack()
+    await new RemoteExecution(context, run, { hop, part, onAway, onText: () => record.recordLate() }).run()
+    if (away !== undefined) await record.takeBack()
   }
   if (away !== undefined) await forwardLater(context, { ...run, wait }, relay, part, away)
 }
@@ -42,14 +42,14 @@ async function forward(context: Context, run: RunUnderWay, relay: string, part: 
 /** A sub-relay that is away: its part of the run waits here. */
 async function forwardLater(
   context: Context,
-  run: RunUnderWay & { readonly wait: RunWait },
+  run: RunUnderWay & { readonly wait: WaitDeadline },
   relay: string,
   part: OrderPart,
   { reason, wasSent }: { readonly reason: string; readonly wasSent: boolean }
 ): Promise<void> {
   const { wait } = run
   try {
-    await context.connections.worthTrying(relay, wait.signal, wasSent)
+    await context.reachability.worthTrying(relay, wait.signal, wasSent)
   } catch {
     return wait.expire(part.nodes, relay, { from: context.selfId, to: relay, reason })
   }

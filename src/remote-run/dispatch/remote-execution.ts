@@ -6,12 +6,12 @@ import { type BrokenHop, parseRunEvent } from '../../values/runs/run-event.js'
 import { jittered } from '../../values/time/backoff.js'
 import type { NodeEnd } from '../progress/run-progress.js'
 import type { RunUnderWay } from '../run-under-way.js'
-import { cancelBelow } from './cancel-downstream.js'
-import { passText } from './legacy-text-response.js'
-import { canBeGivenAgain } from './not-taken.js'
+import { cancelDownstream } from './cancel-downstream.js'
+import { forwardTextResponse } from './legacy-text-response.js'
+import { canRetryOrder } from './not-taken.js'
 import type { ExecutionContext, RemotePart } from './remote-part.js'
 import { ReportedEvents } from './reported-events.js'
-import { answerChunks, answerLines, isNdjson, refusalText } from './response-lines.js'
+import { isNdjson, refusalText, responseChunks, responseLines } from './response-lines.js'
 
 /** How reading an answer ended: with the run's own end, or before it. */
 type Followed =
@@ -19,7 +19,7 @@ type Followed =
   | { readonly kind: 'lost'; readonly reason: string }
 
 /** The part of a run that one sub-relay does. */
-export class ForwardedPart {
+export class RemoteExecution {
   readonly #reported: ReportedEvents
   #lastSeq = 0
   /** What to say of a part that a former process gave away, when nothing more is learned. */
@@ -55,8 +55,8 @@ export class ForwardedPart {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
     }
     if (!signal.aborted || this.underWay.suspended.aborted) return
-    await cancelBelow(this.options.hop, this.options.part.runId)
-    await this.#settle({ outcome: 'cancelled', message: String(signal.reason) })
+    await cancelDownstream(this.options.hop, this.options.part.runId)
+    await this.#endOpen({ outcome: 'cancelled', message: String(signal.reason) })
   }
 
   async #ask(): Promise<void> {
@@ -86,11 +86,11 @@ export class ForwardedPart {
       const mayHaveStarted = sent && status === undefined && hop.dialect.recognizesRunIds
       if (!sent && onNotTaken !== undefined) return onNotTaken('away', answer.reason)
       if (status === 503 && onNotTaken !== undefined) return onNotTaken('busy', answer.reason)
-      if (onAway !== undefined && canBeGivenAgain(answer, hop.dialect)) return onAway(reason, sent)
+      if (onAway !== undefined && canRetryOrder(answer, hop.dialect)) return onAway(reason, sent)
       const unreached = this.#brokenHop(answer.reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
-      await cancelBelow(this.options.hop, this.options.part.runId)
+      await cancelDownstream(this.options.hop, this.options.part.runId)
       return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
     }
     onStarted()
@@ -108,8 +108,9 @@ export class ForwardedPart {
       const { reason } = followed
       const next = isResumable ? await this.#resume(reason) : undefined
       if (next === undefined) {
-        if (!isResumable) await cancelBelow(this.options.hop, this.options.part.runId)
-        if (this.#lostMessage !== undefined) return this.#settle({ outcome: 'interrupted', message: this.#lostMessage })
+        if (!isResumable) await cancelDownstream(this.options.hop, this.options.part.runId)
+        if (this.#lostMessage !== undefined)
+          return this.#endOpen({ outcome: 'interrupted', message: this.#lostMessage })
         const message = `${hop.id} was lost: ${reason}`
         const unreached = this.#brokenHop(reason)
         const end = (wasRunning: boolean): NodeEnd =>
@@ -119,9 +120,9 @@ export class ForwardedPart {
       followed = next
     }
     if (followed.outcome === 'interrupted' || followed.outcome === 'cancelled') {
-      return this.#settle({ outcome: followed.outcome, message: `the run was ${followed.outcome} at ${hop.id}` })
+      return this.#endOpen({ outcome: followed.outcome, message: `the run was ${followed.outcome} at ${hop.id}` })
     }
-    return this.#settle({ outcome: 'unknown', message: `${hop.id} said nothing of it` })
+    return this.#endOpen({ outcome: 'unknown', message: `${hop.id} said nothing of it` })
   }
 
   /** @returns undefined when it is given up */
@@ -163,7 +164,7 @@ export class ForwardedPart {
     const { timing } = this.context
     let ended: Followed | undefined
     try {
-      for await (const line of answerLines(answerChunks(body, timing.silenceMs, signal))) {
+      for await (const line of responseLines(responseChunks(body, timing.silenceMs, signal))) {
         if (ended !== undefined) continue // to leave before the end of the answer would be to cancel it
         const event = parseRunEvent(line)
         if (event === undefined) return { kind: 'lost', reason: 'it sent what is not an event' }
@@ -188,27 +189,27 @@ export class ForwardedPart {
   async #readText(body: Readable): Promise<void> {
     const { hop } = this.options
     const { progress, signal } = this.underWay
-    const lost = await passText(body, { signal, progress }, data => {
+    const lost = await forwardTextResponse(body, { signal, progress }, data => {
       this.#reported.takeText(data)
     })
     signal.throwIfAborted()
     if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: `${hop.id} was lost: ${lost}` })
-    return this.#settle({ outcome: 'unknown', message: `behind ${hop.id}, which only tells output` })
+    return this.#endOpen({ outcome: 'unknown', message: `behind ${hop.id}, which only tells output` })
   }
 
-  /** Says it once about the relay, and settles what is open. */
+  /** Says it once about the relay, and ends what is open. */
   async #giveUp(end: NodeEnd | ((wasRunning: boolean) => NodeEnd), message?: string): Promise<void> {
     const { hop, node } = this.options
     const { progress } = this.underWay
     // of a node its outcome says all there is
     if (node === undefined) progress.error(hop.id, message ?? (typeof end === 'function' ? '' : (end.message ?? '')))
-    await this.#settle(end)
+    await this.#endOpen(end)
   }
 
-  #settle(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
+  #endOpen(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
     const { part } = this.options
     const { progress } = this.underWay
-    return progress.settle(part.nodes, this.#relay, end)
+    return progress.endOpen(part.nodes, this.#relay, end)
   }
 
   /** Who tells of what goes wrong on the way to the hop. */

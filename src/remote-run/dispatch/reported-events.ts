@@ -1,16 +1,16 @@
 import { isNodeId } from '../../values/ids.js'
 import type { RunEvent } from '../../values/runs/run-event.js'
 import type { RunUnderWay } from '../run-under-way.js'
-import { PassedOutput } from './forwarded-output.js'
+import { ForwardedOutput } from './forwarded-output.js'
 import type { ExecutionContext, RemotePart } from './remote-part.js'
-import { believable } from './response-lines.js'
+import { validBrokenHop } from './response-lines.js'
 
 /** Error events taken from one sub-relay, beside one for each of its nodes. */
 const MAX_ERRORS = 1_000
 
 /** The events that a neighbour tells of its part of a run, as far as they are believed. */
 export class ReportedEvents {
-  readonly #output: PassedOutput
+  readonly #output: ForwardedOutput
   #errorsLeft: number
 
   constructor(
@@ -20,7 +20,7 @@ export class ReportedEvents {
   ) {
     const nodeCount = part.part.nodes.length
     this.#errorsLeft = MAX_ERRORS + nodeCount
-    this.#output = new PassedOutput(underWay.progress, context.config.maxOutputBytes, nodeCount)
+    this.#output = new ForwardedOutput(underWay.progress, context.config.maxOutputBytes, nodeCount)
   }
 
   take(event: RunEvent): void {
@@ -45,7 +45,7 @@ export class ReportedEvents {
 
   #takeNode({ node, outcome, exit_code: exitCode, duration_ms: durationMs, message, ...event }: RunEvent): void {
     const { progress } = this.underWay
-    const unreached = believable(event.unreached)
+    const unreached = validBrokenHop(event.unreached)
     if (node === undefined || outcome === undefined || outcome === 'queued' || !this.#isBelieved(node)) return
     if (outcome === 'running') {
       progress.nodeRunning(node, this.#relayOf(event), Date.now())

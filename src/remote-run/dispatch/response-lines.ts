@@ -12,7 +12,7 @@ const LINE_FEED = 0x0a
  * The chunks of a neighbour's answer. One that is silent for `silenceMs` (0: no limit) is given up; time that the
  * reader takes for itself does not count. The body is destroyed in the end, however that comes.
  */
-export async function* answerChunks(body: Readable, silenceMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* responseChunks(body: Readable, silenceMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
   let timer: NodeJS.Timeout | undefined
   const watch = () => {
     if (silenceMs === 0) return
@@ -38,7 +38,7 @@ export async function* answerChunks(body: Readable, silenceMs: number, signal: A
  * The whole lines of an NDJSON answer, without line feeds.
  * @throws {Error} for a line that is longer than any event can be
  */
-export async function* answerLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let rest: Buffer[] = []
   let restBytes = 0
   for await (const chunk of chunks) {
@@ -59,7 +59,7 @@ export async function* answerLines(chunks: AsyncIterable<Buffer>): AsyncGenerato
 export async function refusalText(body: Readable, signal: AbortSignal): Promise<string> {
   let text = ''
   try {
-    for await (const chunk of answerChunks(body, REFUSAL_SILENCE_MS, signal)) {
+    for await (const chunk of responseChunks(body, REFUSAL_SILENCE_MS, signal)) {
       text += chunk.toString('utf8')
       if (text.length > MAX_REFUSAL_LENGTH) break
     }
@@ -78,6 +78,6 @@ export function isNdjson(headers: Readonly<Record<string, string>>): boolean {
 }
 
 /** What a relay below says of where the way ended is shown, so it has to name ids. */
-export function believable(hop: BrokenHop | undefined): BrokenHop | undefined {
+export function validBrokenHop(hop: BrokenHop | undefined): BrokenHop | undefined {
   return hop !== undefined && isNodeId(hop.from) && isNodeId(hop.to) ? hop : undefined
 }

@@ -157,7 +157,7 @@ export class EventLog implements LogSource {
     } catch (err) {
       this.logger.error({ err, path: this.path }, 'lost events of a run: cannot write its log')
       await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
-        // readers stop before it, the next write covers it, and after a crash `RunFiles.mend` cuts it off
+        // readers stop before it, the next write covers it, and after a crash `LogFiles.mend` cuts it off
         this.logger.warn(
           { err: fault, path: this.path },
           'cannot cut an incomplete event off the log of a run; the next event overwrites it'

@@ -18,7 +18,7 @@ const SUFFIX = '.ndjson'
 const TAIL_BYTES = 4 * 1024 * 1024
 
 /** The folder of the logs of runs, `<storage.path>/runs`. */
-export class RunFiles {
+export class LogFiles {
   readonly #folder: string
 
   constructor(storagePath: string) {

@@ -106,13 +106,13 @@ export class NodeTable {
    * them away again.
    * @throws what the commit throws
    */
-  async giveOnDisk(nodes: readonly string[]): Promise<void> {
+  async recordDispatch(nodes: readonly string[]): Promise<void> {
     const { repository, runId } = this.options
     await repository.markGiven(runId, nodes)
   }
 
   /** They did not get there. Where that cannot be noted a later process takes them for interrupted. */
-  async takeBackOnDisk(nodes: readonly string[]): Promise<void> {
+  async recordNotDispatched(nodes: readonly string[]): Promise<void> {
     const { repository, runId, logger } = this.options
     try {
       await repository.unmarkGiven(runId, nodes)

@@ -22,7 +22,7 @@ export interface NodeEnd {
 
 export type Output = Pick<RunEvent, 'node' | 'relay' | 'stream' | 'message'> & { readonly data: string }
 
-/** Nodes settled before other requests get their turn. */
+/** Nodes ended before other requests get their turn. */
 const NODES_PER_TURN = 500
 
 /** Longest message taken into an event or a record, in characters. */
@@ -85,7 +85,7 @@ export class RunProgress {
   }
 
   /** Ends those of `nodes` that are open still, a few at a time. */
-  async settle(
+  async endOpen(
     nodes: Iterable<string>,
     relay: string,
     end: NodeEnd | ((wasRunning: boolean) => NodeEnd)

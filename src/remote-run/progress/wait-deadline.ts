@@ -3,7 +3,7 @@ import type { BrokenHop } from '../types.js'
 import type { RunProgress } from './run-progress.js'
 
 /** How long a run waits for nodes that are not connected, and what becomes of those that do not come. */
-export class RunWait {
+export class WaitDeadline {
   /** Aborts when the time is over, or when the run is cancelled or left to the next process. */
   readonly signal: AbortSignal
   readonly #timer: NodeJS.Timeout
@@ -35,10 +35,10 @@ export class RunWait {
     return Math.max(1, Math.ceil((this.#endsAtMs - performance.now()) / 1_000))
   }
 
-  /** What was cancelled, or left to the next process, is not settled here. */
+  /** What was cancelled, or left to the next process, is not ended here. */
   async expire(nodes: readonly string[], relay: string, unreached: BrokenHop): Promise<void> {
     if (this.ended.aborted) return
     const message = `not there until ${new Date(this.untilMs).toISOString()}: ${unreached.reason}`
-    await this.progress.settle(nodes, relay, { outcome: 'expired', message, unreached })
+    await this.progress.endOpen(nodes, relay, { outcome: 'expired', message, unreached })
   }
 }
