@@ -1,11 +1,11 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import type { MemberCertificateRow } from '../storage/member-store.js'
 import { PURPOSE_URN } from '../values/keys/certificate-purpose.js'
 import { canonicalHost } from '../values/network/host-name.js'
+import type { MemberCertificate } from './members.js'
 
 /** A certificate as it is kept. @param der of an X.509 certificate */
-export function certificateRow(memberId: string, der: Buffer): MemberCertificateRow {
+export function memberCertificate(memberId: string, der: Buffer): MemberCertificate {
   const certificate = new X509Certificate(der)
   return {
     fingerprint: createHash('sha256').update(der).digest(),

@@ -1,4 +1,4 @@
-import type { MemberKind } from '../storage/member-store.js'
+import type { MemberKind } from './members.js'
 
 /** What a machine asks to join with. */
 export interface JoinRequest {

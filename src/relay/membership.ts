@@ -12,7 +12,7 @@ import { RevocationPublication } from '../membership/root/revocation-publication
 import { RootMembership } from '../membership/root/root-membership.js'
 import type { JoinAnswer, Joining } from '../membership/types.js'
 import type { Database } from '../storage/database.js'
-import { createMemberStore } from '../storage/member-store.js'
+import { createMemberRepository } from '../storage/sqlite/member-repository.js'
 import type { Tree } from '../tree/tree-service.js'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
@@ -72,23 +72,23 @@ function createAtRoot(options: MembershipOptions): Membership {
   const { nodesListFile, nodesCertsFile } = config().general
   const { caFile, caKeyFile } = config().tree
   const now = Date.now
-  const store = createMemberStore(database)
+  const repository = createMemberRepository(database)
   const reload = async () => (await tree.reload()).details
   const authority = openAuthority({
     certificate: readNamed(caFile, 'tree.ca_file'),
     key: readNamed(caKeyFile, 'tree.ca_key_file')
   })
   const revocations =
-    book === undefined ? undefined : new RevocationPublication({ store, authority, book, logger, now })
+    book === undefined ? undefined : new RevocationPublication({ repository, authority, book, logger, now })
   book?.onChange(() => revocations?.correct())
   const published = revocations === undefined ? {} : { revocations }
-  const publication = new Publication({ store, nodesListFile, nodesCertsFile, reload, ...published, now })
+  const publication = new Publication({ repository, nodesListFile, nodesCertsFile, reload, ...published, now })
   const publish = () => publication.publish()
   const lifetimeMs = () => config().tree.certificateLifetimeMs
   const graceMs = () => config().tree.renewalGraceMs
-  const members = new RootMembership({ store, authority, publish, lifetimeMs, graceMs, logger, now })
+  const members = new RootMembership({ repository, authority, publish, lifetimeMs, graceMs, logger, now })
   const keeper = keeperOf(options, request => members.renew(request), {})
-  const expiry = new ExpiryWatch({ store, publish, logger, now })
+  const expiry = new ExpiryWatch({ repository, publish, logger, now })
   return {
     joining: members,
     members,

@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/config/config-loader.js'
 import { agentConf } from '../../src/membership/config-templates.js'
 import { dataFolders } from '../../src/membership/data-folders.js'
 import { makeRoot } from '../../src/membership/root/create-root.js'
+import { openMembers } from '../support/members.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 const EVERYBODY = 0o666
@@ -28,6 +29,7 @@ async function makeRelayFolder(t: TestContext, nowMs = Date.now()): Promise<stri
     command,
     program: ['treeline'],
     user: 'treeline',
+    openRepository: openMembers,
     nowMs
   })
   await writeFile(join(folder, 'admin'), 'a token that is long enough to be one, of 64 characters or more..\n', {

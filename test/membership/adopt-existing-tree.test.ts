@@ -8,6 +8,7 @@ import { dataFolders } from '../../src/membership/data-folders.js'
 import { readExistingTree } from '../../src/membership/root/adopt-existing-tree.js'
 import { makeRoot } from '../../src/membership/root/create-root.js'
 import { parseNodesList } from '../../src/tree/import/nodes-list.js'
+import { openMembers } from '../support/members.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 const NODES = {
@@ -37,6 +38,7 @@ test('an existing tree goes on under a new root, with the certificates that it h
     command: '/bin/echo',
     program: ['treeline'],
     user: 'treeline',
+    openRepository: openMembers,
     nowMs: Date.now()
   })
   const config = loadConfig(root)

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { dataFolders } from '../../src/membership/data-folders.js'
 import { makeRoot } from '../../src/membership/root/create-root.js'
 import { lockFolder } from '../../src/storage/folders/instance-lock.js'
+import { openMembers } from '../support/members.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 function make(folder: string, data: string): Promise<void> {
@@ -18,6 +19,7 @@ function make(folder: string, data: string): Promise<void> {
     command: '/bin/echo',
     program: ['treeline'],
     user: 'treeline',
+    openRepository: openMembers,
     nowMs: Date.now()
   })
 }

@@ -12,7 +12,7 @@ function startWatch(t: TestContext, publish: () => Promise<void> = () => Promise
   let published = 0
   const watch = new ExpiryWatch(
     {
-      store: { nextEnd: afterMs => (afterMs < END_MS ? END_MS : undefined) },
+      repository: { nextEnd: async afterMs => (afterMs < END_MS ? END_MS : undefined) },
       publish: async () => {
         published += 1
         await publish()

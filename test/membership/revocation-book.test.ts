@@ -89,10 +89,10 @@ async function startRoot(t: TestContext) {
   const folder = await temporaryFolder(t)
   const file = join(folder, 'tree', 'revocations')
   await mkdir(join(folder, 'tree'))
-  const { store, authority, clock } = root
+  const { repository, authority, clock } = root
   const book = new RevocationBook({ file, ca: async () => authority.certificate, logger: silentLogger })
   const now = () => clock.nowMs
-  const list = new RevocationPublication({ store, authority, book, logger: silentLogger, now })
+  const list = new RevocationPublication({ repository, authority, book, logger: silentLogger, now })
   const revoked = async () => {
     await list.publish()
     return book.list.entries.map(({ fingerprint }) => fingerprint)
@@ -107,7 +107,7 @@ test('where the folder of the tree is gone it is made again, and the list with i
   const tree = join(root.folder, 'tree')
   await rm(tree, { recursive: true })
   const publication = new Publication({
-    store: root.store,
+    repository: root.repository,
     nodesListFile: join(tree, 'nodes.json'),
     nodesCertsFile: join(tree, 'certificates.pem'),
     reload: async () => undefined,
@@ -120,7 +120,7 @@ test('where the folder of the tree is gone it is made again, and the list with i
 })
 
 async function joinAs(root: Members, id: string, machine: Machine, asked: Parameters<Members['token']>[0] = {}) {
-  const { certificate } = await root.members.join(await joinRequest(root.token(asked), id, machine))
+  const { certificate } = await root.members.join(await joinRequest(await root.token(asked), id, machine))
   return new X509Certificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
@@ -155,10 +155,10 @@ test('a store that was made anew from the nodes list forgets nothing that was re
   await joinAs(root, 'rel-2', makeMachine(), { memberId: 'rel-2' })
   assert.deepEqual(await root.revoked(), [first])
   const empty = await startMembers(t)
-  const { store, clock } = empty
+  const { repository, clock } = empty
   const { authority, book } = root
   clock.nowMs = root.clock.nowMs - DAY_MS
-  const anew = new RevocationPublication({ store, authority, book, logger: silentLogger, now: () => clock.nowMs })
+  const anew = new RevocationPublication({ repository, authority, book, logger: silentLogger, now: () => clock.nowMs })
   await joinAs(empty, 'rel-3', makeMachine())
   const third = await joinAs(empty, 'rel-3', makeMachine(), { memberId: 'rel-3' })
   const former = root.book.list.number
@@ -191,9 +191,9 @@ test('a root that is given a newer list of its own, which its state does not kno
 test('what is revoked while a list is being made is on the next one', async t => {
   const root = await startRoot(t)
   const certificates = [await joinAs(root, 'rel-2', makeMachine()), await joinAs(root, 'rel-3', makeMachine())]
-  root.store.remove('rel-2', root.clock.nowMs)
+  await root.repository.remove(await root.repository.version(), 'rel-2', root.clock.nowMs)
   const first = root.revoked()
-  root.store.remove('rel-3', root.clock.nowMs)
+  await root.repository.remove(await root.repository.version(), 'rel-3', root.clock.nowMs)
   await Promise.all([first, root.revoked()])
   assert.ok(certificates.every(certificate => root.book.whyRevoked(certificate)))
 })

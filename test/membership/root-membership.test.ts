@@ -22,7 +22,7 @@ function refused(code: RelayErrorCode, message: RegExp) {
 
 async function joinAs(root: Members, id: string, asked: Parameters<Members['token']>[0] = {}) {
   const machine = makeMachine()
-  const answer = await root.members.join(await joinRequest(root.token(asked), id, machine))
+  const answer = await root.members.join(await joinRequest(await root.token(asked), id, machine))
   return { ...answer, machine, serial: new X509Certificate(answer.certificate).serialNumber }
 }
 
@@ -44,7 +44,7 @@ test('who joins is a member where the token says, with a certificate that says w
   assert.ok(certificate.verify(new X509Certificate(root.authority.certificate).publicKey))
   assert.ok(certificate.checkPrivateKey(machine.tls))
   assert.equal(answer.policyServer.hostname, 'root.example')
-  const member = root.store.member('relay-1')
+  const member = await root.repository.member('relay-1')
   assert.equal(member?.policyServer, 'root')
   assert.match(member?.keyHash ?? '', /^sha256\/\//)
   assert.equal(root.published(), 1)
@@ -54,64 +54,64 @@ test('who joins is a member where the token says, with a certificate that says w
   assert.equal(nodeCertificate.subjectAltName, 'URI:urn:treeline:purpose:node')
   assert.deepEqual(nodeCertificate.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'it cannot pass for a server')
   assert.equal(node.policyServer.id, 'relay-1')
-  assert.equal(root.store.member('node-1')?.port, null)
+  assert.equal((await root.repository.member('node-1'))?.port, undefined)
 })
 
 test('a token is used up, expires, is revoked, and says so; an unknown one is only unknown', async t => {
   const root = await startMembers(t)
-  const used = root.token()
+  const used = await root.token()
   await root.members.join(await joinRequest(used, 'relay-1'))
   await assert.rejects(root.members.join(await joinRequest(used, 'relay-2')), refused('FORBIDDEN', /as often as/))
-  const revoked = root.token()
-  root.members.revokeToken(revoked.split('.')[0] ?? '')
+  const revoked = await root.token()
+  await root.members.revokeToken(revoked.split('.')[0] ?? '')
   await assert.rejects(root.members.join(await joinRequest(revoked, 'relay-2')), refused('FORBIDDEN', /was revoked/))
-  const expired = root.token({ lifetimeMs: 1_000 })
+  const expired = await root.token({ lifetimeMs: 1_000 })
   root.clock.nowMs += 1_000
   await assert.rejects(
     root.members.join(await joinRequest(expired, 'relay-2')),
     refused('FORBIDDEN', /expired at 2026/)
   )
-  const [id, secret = ''] = root.token().split('.')
+  const [id, secret = ''] = (await root.token()).split('.')
   const wrong = `${id}.${secret[0] === 'A' ? 'B' : 'A'}${secret.slice(1)}`
   for (const text of [wrong, `${'0'.repeat(12)}.${secret}`, 'nonsense', '']) {
     await assert.rejects(root.members.join(await joinRequest(text, 'relay-2')), refused('FORBIDDEN', /is not known/))
   }
-  assert.equal(root.store.member('relay-2'), undefined)
+  assert.equal(await root.repository.member('relay-2'), undefined)
 })
 
 test('a token of several uses admits so many, however many ask at once', async t => {
   const root = await startMembers(t)
-  const token = root.token({ uses: 3 })
+  const token = await root.token({ uses: 3 })
   const asked = await Promise.all(Array.from({ length: 8 }, (_, n) => joinRequest(token, `relay-${n}`)))
   const results = await Promise.allSettled(asked.map(request => root.members.join(request)))
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 3)
-  assert.equal(root.store.memberCount(), 4)
+  assert.equal(await root.repository.memberCount(), 4)
 })
 
 test('a join that is ended while its certificate is made leaves no trace, and its token good', async t => {
   const root = await startMembers(t)
-  const token = root.token()
+  const token = await root.token()
   const ending = new AbortController()
   const joining = root.members.join(await joinRequest(token, 'relay-1'), { signal: ending.signal })
   ending.abort(new Error('ended'))
   await assert.rejects(joining, /^Error: ended$/)
-  assert.equal(root.store.member('relay-1'), undefined)
+  assert.equal(await root.repository.member('relay-1'), undefined)
   assert.equal((await root.members.join(await joinRequest(token, 'relay-2'))).id, 'relay-2')
 })
 
 test('one id asked for by two at once is given to one of them', async t => {
   const root = await startMembers(t)
-  const token = root.token({ uses: 2, kind: 'node' })
+  const token = await root.token({ uses: 2, kind: 'node' })
   const asked = await Promise.all([joinRequest(token, 'same'), joinRequest(token, 'same')])
   const results = await Promise.allSettled(asked.map(request => root.members.join(request)))
   assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1)
-  assert.equal(root.store.token(token.split('.')[0] ?? '')?.usesLeft, 1)
+  assert.equal((await root.repository.token(token.split('.')[0] ?? ''))?.usesLeft, 1)
 })
 
 test('an id that exists, a reserved one, a malformed one, a host name of another relay: all refused', async t => {
   const root = await startMembers(t)
   await joinAs(root, 'relay-1')
-  const token = root.token({ uses: 20 })
+  const token = await root.token({ uses: 20 })
   const attempt = async (id: string, changes = {}) =>
     root.members.join(await joinRequest(token, id, makeMachine(), changes))
   await assert.rejects(attempt('relay-1'), refused('CONFLICT', /there is a member relay-1/))
@@ -130,19 +130,19 @@ test('an id that exists, a reserved one, a malformed one, a host name of another
   changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1
   await assert.rejects(attempt('r2', { request: changed }), refused('INVALID_INPUT', /certificate request/))
   await assert.rejects(attempt('r2', { request: await requestOnP384('r2') }), refused('INVALID_INPUT', /P-256/))
-  assert.equal(root.store.token(token.split('.')[0] ?? '')?.usesLeft, 20, 'no use is lost by it')
+  assert.equal((await root.repository.token(token.split('.')[0] ?? ''))?.usesLeft, 20, 'no use is lost by it')
 })
 
 test('the name of a node keeps no relay away, and a node gets the name of neither a relay nor the root', async t => {
   const root = await startMembers(t)
-  const tokens = { node: root.token({ kind: 'node', uses: 20 }), relay: root.token({ uses: 20 }) }
+  const tokens = { node: await root.token({ kind: 'node', uses: 20 }), relay: await root.token({ uses: 20 }) }
   const attempt = async (kind: 'node' | 'relay', id: string, hostname: string, token = tokens[kind]) =>
     root.members.join(await joinRequest(token, id, makeMachine(), { hostname }))
   await attempt('node', 'a-node', 'future.example')
   await attempt('node', 'b-node', 'future.example')
   await attempt('relay', 'relay-1', 'future.example')
   await assert.rejects(attempt('relay', 'relay-2', 'future.example'), refused('CONFLICT', /that of relay-1; a relay/))
-  const again = root.token({ memberId: 'relay-1', uses: 2 })
+  const again = await root.token({ memberId: 'relay-1', uses: 2 })
   assert.equal((await attempt('relay', 'relay-1', 'future.example', again)).id, 'relay-1')
   for (const [hostname, owner] of [
     ['FUTURE.example.', 'relay-1'],
@@ -153,22 +153,22 @@ test('the name of a node keeps no relay away, and a node gets the name of neithe
     await assert.rejects(attempt('node', 'c-node', hostname), taken, hostname)
   }
   // a relay that joined as what a node was called already does not lock that node out either
-  const nodeAgain = root.token({ memberId: 'a-node', kind: 'node' })
+  const nodeAgain = await root.token({ memberId: 'a-node', kind: 'node' })
   assert.equal((await attempt('node', 'a-node', 'future.example', nodeAgain)).id, 'a-node')
-  const other = root.token({ memberId: 'b-node', kind: 'node' })
+  const other = await root.token({ memberId: 'b-node', kind: 'node' })
   await assert.rejects(attempt('node', 'b-node', 'root.example', other), refused('CONFLICT', /that of the root/))
 })
 
 test('another spelling of a name or address of another relay is that name', async t => {
   const root = await startMembers(t)
-  const token = root.token({ uses: 20 })
+  const token = await root.token({ uses: 20 })
   const attempt = async (id: string, hostname: string) =>
     root.members.join(await joinRequest(token, id, makeMachine(), { hostname }))
   await attempt('r4', '192.0.2.1')
   await attempt('r6', '2001:DB8:0::1')
   await attempt('r8', 'Bücher.example.')
   assert.deepEqual(
-    ['r4', 'r6', 'r8'].map(id => root.store.member(id)?.hostname),
+    await Promise.all(['r4', 'r6', 'r8'].map(async id => (await root.repository.member(id))?.hostname)),
     ['192.0.2.1', '2001:db8::1', 'xn--bcher-kva.example']
   )
   for (const name of ['root.example.', 'ROOT.Example.', 'Other.example.', 'ｒｏｏｔ.example']) {
@@ -210,7 +210,7 @@ test('another spelling of a name or address of another relay is that name', asyn
 test('a relay that is reached by an IPv6 address keeps it when its certificate is renewed', async t => {
   const root = await startMembers(t)
   const machine = makeMachine()
-  const asked = await joinRequest(root.token(), 'r6', machine, { hostname: '2001:db8:0:0::A' })
+  const asked = await joinRequest(await root.token(), 'r6', machine, { hostname: '2001:db8:0:0::A' })
   await root.members.join(asked)
   root.clock.nowMs += (LIFETIME_MS * 3) / 4
   const { certificate } = await root.members.renew(asked.request)
@@ -219,10 +219,10 @@ test('a relay that is reached by an IPv6 address keeps it when its certificate i
 
 test('a join whose answer was lost is answered again, without a further use', async t => {
   const root = await startMembers(t)
-  const asked = await joinRequest(root.token(), 'relay-1')
+  const asked = await joinRequest(await root.token(), 'relay-1')
   const first = await root.members.join(asked)
   assert.deepEqual(await root.members.join(asked), first)
-  assert.equal(root.store.certificatesOf('relay-1', root.clock.nowMs).length, 1)
+  assert.equal((await root.repository.certificatesOf('relay-1', root.clock.nowMs)).length, 1)
 })
 
 test('a certificate is renewed for its own key once it is two thirds through, and not before', async t => {
@@ -236,10 +236,10 @@ test('a certificate is renewed for its own key once it is two thirds through, an
   assert.notEqual(renewed.serialNumber, serial)
   assert.equal(renewed.subjectAltName, 'DNS:relay-1.example, URI:urn:treeline:purpose:relay')
   assert.equal((await renew()).serialNumber, renewed.serialNumber, 'asked again, it is the same one')
-  const listed = () => root.store.certificatesOf('relay-1', root.clock.nowMs).map(row => row.serial)
-  assert.deepEqual(listed(), [renewed.serialNumber, serial], 'both are good until the old one ends')
+  const listed = async () => (await root.repository.certificatesOf('relay-1', root.clock.nowMs)).map(row => row.serial)
+  assert.deepEqual(await listed(), [renewed.serialNumber, serial], 'both are good until the old one ends')
   root.clock.nowMs += LIFETIME_MS / 3 + DAY_MS
-  assert.deepEqual(listed(), [renewed.serialNumber])
+  assert.deepEqual(await listed(), [renewed.serialNumber])
 })
 
 test('a certificate that ended is renewed for its key within the grace, and the error says what to do after it', async t => {
@@ -247,8 +247,8 @@ test('a certificate that ended is renewed for its key within the grace, and the 
   const { machine, serial } = await joinAs(root, 'relay-1')
   const request = await makeRequest('relay-1', machine.tls)
   root.clock.nowMs += LIFETIME_MS + GRACE_MS - 1_000
-  assert.deepEqual(root.store.certificatesOf('relay-1', root.clock.nowMs), [])
-  root.token() // what ended long ago is forgotten now
+  assert.deepEqual(await root.repository.certificatesOf('relay-1', root.clock.nowMs), [])
+  await root.token() // what ended long ago is forgotten now
   const renewed = new X509Certificate((await root.members.renew(request)).certificate)
   assert.notEqual(renewed.serialNumber, serial)
   assert.ok(renewed.checkPrivateKey(machine.tls))
@@ -280,7 +280,7 @@ test('a certificate that was issued while the clock of the root was ahead is rep
 test("the root's own certificate can always be renewed: nobody could let it in again", async t => {
   const root = await startMembers(t)
   root.clock.nowMs += 10 * LIFETIME_MS
-  root.token()
+  await root.token()
   const { certificate } = await root.members.renew(await makeRequest('root', root.rootKey))
   assert.ok(Date.parse(new X509Certificate(certificate).validTo) > root.clock.nowMs)
 })
@@ -301,9 +301,9 @@ test('what is removed stays revoked when its id joins again', async t => {
   const root = await startMembers(t)
   const first = await joinAs(root, 'relay-1')
   await root.members.remove('relay-1')
-  assert.deepEqual(root.store.certificatesOf('relay-1', root.clock.nowMs), [])
+  assert.deepEqual(await root.repository.certificatesOf('relay-1', root.clock.nowMs), [])
   const second = await joinAs(root, 'relay-1')
-  const listed = root.store.certificatesOf('relay-1', root.clock.nowMs).map(row => row.serial)
+  const listed = (await root.repository.certificatesOf('relay-1', root.clock.nowMs)).map(row => row.serial)
   assert.deepEqual(listed, [second.serial])
   assert.notEqual(second.serial, first.serial)
   await assert.rejects(root.members.remove('relay-2'), refused('UNKNOWN_NODE', /relay-2/))
@@ -324,7 +324,7 @@ test('a token for one id lets that member join anew, where it is, with all below
   await joinAs(root, 'relay-1')
   const old = await joinAs(root, 'relay-2', { policyServer: 'relay-1' })
   await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-2' })
-  const token = root.token({ memberId: 'relay-2', policyServer: undefined })
+  const token = await root.token({ memberId: 'relay-2', policyServer: undefined })
   await assert.rejects(
     root.members.join(await joinRequest(token, 'relay-3')),
     refused('FORBIDDEN', /for relay-2 alone, and this machine asks to join as relay-3: add --id relay-2/)
@@ -332,8 +332,8 @@ test('a token for one id lets that member join anew, where it is, with all below
   const answer = await root.members.join(await joinRequest(token, 'relay-2'))
   assert.equal(answer.kind, 'relay')
   assert.equal(answer.policyServer.id, 'relay-1')
-  assert.equal(root.store.countUnder('relay-2'), 1)
-  const listed = root.store.certificatesOf('relay-2', root.clock.nowMs).map(row => row.serial)
+  assert.equal(await root.repository.countUnder('relay-2'), 1)
+  const listed = (await root.repository.certificatesOf('relay-2', root.clock.nowMs)).map(row => row.serial)
   assert.deepEqual(listed, [new X509Certificate(answer.certificate).serialNumber])
   const request = await makeRequest('relay-2', old.machine.tls)
   await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
@@ -341,21 +341,21 @@ test('a token for one id lets that member join anew, where it is, with all below
 
 test('a token for a member is refused when it asks for another kind or place, and so is joining with an older one', async t => {
   const root = await startMembers(t)
-  const early = root.token({ memberId: 'relay-2', kind: 'node' })
+  const early = await root.token({ memberId: 'relay-2', kind: 'node' })
   await joinAs(root, 'relay-1')
   await joinAs(root, 'relay-2', { policyServer: 'relay-1' })
   await joinAs(root, 'node-1', { kind: 'node', policyServer: 'relay-2' })
   const asRelay = { memberId: 'node-1', kind: 'relay', policyServer: undefined } as const
-  assert.throws(() => root.token(asRelay), refused('CONFLICT', /node-1 is a member, and a node.* with --node/))
+  await assert.rejects(root.token(asRelay), refused('CONFLICT', /node-1 is a member, and a node.* with --node/))
   const asNode = { memberId: 'relay-2', kind: 'node', policyServer: undefined } as const
-  assert.throws(() => root.token(asNode), refused('CONFLICT', /relay-2 is a member, and a relay.* with --relay/))
+  await assert.rejects(root.token(asNode), refused('CONFLICT', /relay-2 is a member, and a relay.* with --relay/))
   const elsewhere = { memberId: 'relay-2', policyServer: 'root' }
   const isUnder = refused('CONFLICT', /relay-2 is under relay-1.*nodes move relay-2 --under root/)
-  assert.throws(() => root.token(elsewhere), isUnder)
-  root.token({ memberId: 'relay-2', policyServer: 'relay-1' })
+  await assert.rejects(root.token(elsewhere), isUnder)
+  await root.token({ memberId: 'relay-2', policyServer: 'relay-1' })
   const join = root.members.join(await joinRequest(early, 'relay-2'))
   await assert.rejects(join, refused('CONFLICT', /relay-2 is a member, and a relay/))
-  assert.equal(root.store.member('relay-2')?.kind, 'relay')
+  assert.equal((await root.repository.member('relay-2'))?.kind, 'relay')
 })
 
 test('moving refuses cycles, policy servers that are nodes, and chains that would be too long', async t => {
@@ -375,7 +375,7 @@ test('moving refuses cycles, policy servers that are nodes, and chains that woul
   await assert.rejects(root.members.move('side', 'nobody'), refused('UNKNOWN_NODE', /nobody/))
   await assert.rejects(root.members.move('root', 'side'), refused('CONFLICT', /root/))
   assert.deepEqual(await root.members.move('side', 'relay-17'), { hostname: 'relay-17.example', port: 443 })
-  assert.equal(root.store.member('side')?.policyServer, 'relay-17')
+  assert.equal((await root.repository.member('side'))?.policyServer, 'relay-17')
   await joinAs(root, 'deepest', { kind: 'node', policyServer: above })
   await joinAs(root, 'last-relay', { policyServer: above })
   await assert.rejects(

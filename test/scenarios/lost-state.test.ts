@@ -3,31 +3,36 @@ import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
-import { createMemberStore } from '../../src/storage/member-store.js'
+import { createMemberRepository } from '../../src/storage/sqlite/member-repository.js'
 import { eventually } from '../support/eventually.js'
 import { getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
 import { treeline } from '../support/treeline-command.js'
 
 /** Without what only the lost database knew. */
-function membersIn(file: string) {
+async function membersIn(file: string) {
   const database = openDatabase(file, 'state')
   try {
-    const store = createMemberStore(database)
-    return store.members('', 100).map(({ tokenId, joinedAtMs, ...member }) => ({
-      ...member,
-      certificates: store.certificatesOf(member.id, Date.now()).map(({ fingerprint }) => fingerprint.toString('hex'))
-    }))
+    const repository = createMemberRepository(database)
+    const members = await repository.members('', 100)
+    return await Promise.all(
+      members.map(async ({ tokenId, joinedAtMs, ...member }) => ({
+        ...member,
+        certificates: (await repository.certificatesOf(member.id, Date.now())).map(({ fingerprint }) =>
+          fingerprint.toString('hex')
+        )
+      }))
+    )
   } finally {
     database.close()
   }
 }
 
 /** Those that can still be used. */
-function tokensIn(file: string): string[] {
+async function tokensIn(file: string): Promise<string[]> {
   const database = openDatabase(file, 'state')
   try {
-    const tokens = createMemberStore(database).tokens()
-    return tokens.filter(({ revokedAtMs }) => revokedAtMs === null).map(({ id }) => id)
+    const tokens = await createMemberRepository(database).tokens()
+    return tokens.filter(({ revokedAtMs }) => revokedAtMs === undefined).map(({ id }) => id)
   } finally {
     database.close()
   }
@@ -77,7 +82,7 @@ test('a root whose database is damaged or gone says so, and gets its members bac
     assert.match(refused.stderr, /^treeline: another Treeline is running with storage\.path/)
   })
   await rootProcess.stop()
-  const before = membersIn(state)
+  const before = await membersIn(state)
   const listBefore = await readFile(list, 'utf8')
   assert.equal(before.length, 3)
 
@@ -97,8 +102,8 @@ test('a root whose database is damaged or gone says so, and gets its members bac
       assert.equal(await readFile(list, 'utf8'), listBefore)
       const restored = await succeed(tree.ask(root, 'nodes', 'restore'))
       assert.match(restored.stdout, /^3 members are restored/)
-      assert.deepEqual(membersIn(state), before, 'the one that was removed is none again')
-      assert.deepEqual(tokensIn(state), [])
+      assert.deepEqual(await membersIn(state), before, 'the one that was removed is none again')
+      assert.deepEqual(await tokensIn(state), [])
     }
   )
 
@@ -134,7 +139,7 @@ test('a root whose database is damaged or gone says so, and gets its members bac
   await t.test('restored: the same members, who are linked as before, and what waited is in lost~', async () => {
     const restored = await succeed(tree.ask(root, 'nodes', 'restore'))
     assert.match(restored.stdout, /^3 members are restored/)
-    assert.deepEqual(membersIn(state), before)
+    assert.deepEqual(await membersIn(state), before)
     await tree.serve(root)
     assert.equal(await readFile(list, 'utf8'), listBefore)
     await untilLinked(root, 'relay-a')

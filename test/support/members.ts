@@ -3,17 +3,18 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { makeRequest } from '../../src/membership/certificate-request.js'
-import { certificateRow } from '../../src/membership/certificates.js'
+import { memberCertificate } from '../../src/membership/certificates.js'
 import { publicKeyOf } from '../../src/membership/member-folder.js'
 import {
   type CertificateAuthority,
   makeAuthority,
   openAuthority
 } from '../../src/membership/root/certificate-authority.js'
+import type { MemberRepository } from '../../src/membership/root/member-repository.js'
 import { RootMembership } from '../../src/membership/root/root-membership.js'
 import type { JoinRequest, TokenAsked } from '../../src/membership/types.js'
 import { openDatabase } from '../../src/storage/database.js'
-import { createMemberStore, type MemberStore } from '../../src/storage/member-store.js'
+import { createMemberRepository } from '../../src/storage/sqlite/member-repository.js'
 import { temporaryFolder } from './treeline-command.js'
 
 export const DAY_MS = 24 * 3_600_000
@@ -23,7 +24,7 @@ export const LIFETIME_MS = 90 * DAY_MS
 export const GRACE_MS = 30 * DAY_MS
 
 export interface Members {
-  readonly store: MemberStore
+  readonly repository: MemberRepository
   readonly authority: CertificateAuthority
   readonly members: RootMembership
   /** EC P-256, of the root's certificate. */
@@ -33,20 +34,26 @@ export interface Members {
   /** To be moved by the test. */
   readonly clock: { nowMs: number }
   /** A token's proof: what is sent. */
-  token(asked?: Partial<TokenAsked>): string
+  token(asked?: Partial<TokenAsked>): Promise<string>
+}
+
+/** For a root that is made: its members, in the folder given. */
+export function openMembers(storagePath: string) {
+  const database = openDatabase(join(storagePath, 'state.db'), 'state')
+  return { repository: createMemberRepository(database), close: () => void database.close() }
 }
 
 /** The membership of a root, with a database and a CA of its own, and no tree to publish to. */
 export async function startMembers(t: TestContext): Promise<Members> {
   const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
   t.after(() => db.close())
-  const store = createMemberStore(db)
+  const repository = createMemberRepository(db)
   const clock = { nowMs: Date.parse('2026-01-01T00:00:00Z') }
   const now = () => clock.nowMs
   const authority = openAuthority(await makeAuthority('Test CA', now()))
   let published = 0
   const members = new RootMembership({
-    store,
+    repository,
     authority,
     publish: async () => {
       published += 1
@@ -68,20 +75,21 @@ export async function startMembers(t: TestContext): Promise<Members> {
     port: 443,
     keyHash: '',
     tlsKeyHash: createHash('sha256').update(publicKey).digest(),
-    tokenId: null,
+    tokenId: undefined,
     joinedAtMs: now()
   } as const
-  store.addMembers([root], [certificateRow('root', await authority.issue(issued))])
+  const own = memberCertificate('root', await authority.issue(issued))
+  await repository.addMembers({ members: [root], certificates: [own] })
   const defaults = { kind: 'relay', policyServer: 'root', memberId: undefined, uses: 1, lifetimeMs: 3_600_000 } as const
   return {
-    store,
+    repository,
     authority,
     members,
     rootKey: privateKey,
     published: () => published,
     clock,
-    token: asked => {
-      const { token } = members.createToken({ ...defaults, ...asked })
+    token: async asked => {
+      const { token } = await members.createToken({ ...defaults, ...asked })
       return token.slice(0, token.lastIndexOf('.'))
     }
   }

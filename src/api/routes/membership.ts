@@ -66,9 +66,9 @@ const tokenRoutes: Routes<MembersOptions> = async (app, { members }) => {
       if (kind !== 'relay' && kind !== 'node') {
         throw new RelayError('INVALID_INPUT', `invalid kind: ${JSON.stringify(kind.slice(0, 80))}; relay or node`)
       }
-      const made = members().createToken({ kind, policyServer, memberId, uses, lifetimeMs })
+      const made = await members().createToken({ kind, policyServer, memberId, uses, lifetimeMs })
       return {
-        ...showToken({ ...made, memberId: made.memberId ?? null, usesLeft: made.uses }),
+        ...showToken({ ...made, usesLeft: made.uses }),
         token: made.token,
         hostname: made.hostname,
         ...(made.port === undefined ? {} : { port: made.port })
@@ -87,9 +87,10 @@ const tokenRoutes: Routes<MembersOptions> = async (app, { members }) => {
       }
     },
     async () => ({
-      tokens: members()
-        .tokens()
-        .map(token => ({ ...showToken(token), revoked: token.revokedAtMs !== null }))
+      tokens: (await members().tokens()).map(token => ({
+        ...showToken(token),
+        revoked: token.revokedAtMs !== undefined
+      }))
     })
   )
 
@@ -105,7 +106,7 @@ const tokenRoutes: Routes<MembersOptions> = async (app, { members }) => {
       }
     },
     async ({ params }, reply) => {
-      members().revokeToken(params.tokenId.slice(0, 80))
+      await members().revokeToken(params.tokenId.slice(0, 80))
       return reply.code(204).send(null)
     }
   )
@@ -157,7 +158,7 @@ function showToken(token: {
   readonly id: string
   readonly kind: string
   readonly policyServer: string
-  readonly memberId: string | null
+  readonly memberId: string | undefined
   readonly usesLeft: number
   readonly expiresAtMs: number
 }) {
@@ -165,7 +166,7 @@ function showToken(token: {
     id: token.id,
     kind: token.kind,
     policy_server: token.policyServer,
-    ...(token.memberId === null ? {} : { member: token.memberId }),
+    ...(token.memberId === undefined ? {} : { member: token.memberId }),
     uses: token.usesLeft,
     expires_at: isoTime(token.expiresAtMs)
   }

@@ -1,11 +1,12 @@
 import { access, constants } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../../config/readers/address-readers.js'
 import { whyUnreadable } from '../../file-exchange/places/named-file.js'
 import type { PublicAddress } from '../../membership/config-templates.js'
 import type { TakenOver } from '../../membership/root/adopt-existing-tree.js'
+import type { OpenRepository } from '../../membership/root/create-root.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
@@ -90,6 +91,7 @@ async function init(options: InitOptions): Promise<void> {
       command,
       program,
       user,
+      openRepository: await memberOpener(),
       nowMs
     })
     const unit = unitName({ command: 'serve', id: 'root' })
@@ -118,6 +120,18 @@ async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): 
     return await readExistingTree(nodesList, certs, nowMs)
   } catch (cause) {
     throw new UsageError(`--nodes-list: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+/** Loaded when a root is made, which is rare. */
+async function memberOpener(): Promise<OpenRepository> {
+  const [{ openDatabase }, { createMemberRepository }] = await Promise.all([
+    import('../../storage/database.js'),
+    import('../../storage/sqlite/member-repository.js')
+  ])
+  return storagePath => {
+    const database = openDatabase(join(storagePath, 'state.db'), 'state')
+    return { repository: createMemberRepository(database), close: () => void database.close() }
   }
 }
 

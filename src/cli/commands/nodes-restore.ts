@@ -33,27 +33,27 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
 }
 
 async function restore({ general, storage }: Config, certificateFile: string): Promise<void> {
-  const [{ openDatabase }, { createMemberStore }, { readFormerMembers }, { readPublished }] = await Promise.all([
+  const [{ openDatabase }, { createMemberRepository }, { readFormerMembers }, { readPublished }] = await Promise.all([
     import('../../storage/database.js'),
-    import('../../storage/member-store.js'),
+    import('../../storage/sqlite/member-repository.js'),
     import('../../membership/root/restoration.js'),
     import('../../membership/root/published-tree.js')
   ])
   const { nodesListFile, nodesCertsFile } = general
   const database = openDatabase(join(storage.path, 'state.db'), 'state')
   try {
-    const store = createMemberStore(database)
-    const present = store.memberCount()
+    const repository = createMemberRepository(database)
+    const present = await repository.memberCount()
     const published = await readPublished(nodesListFile)
-    if (present > 0 && store.changes() >= published) {
+    if (present > 0 && (await repository.version()) >= published) {
       throw new UsageError(`there are ${present} members already: nothing is restored over them`)
     }
     const nowMs = Date.now()
     const former = await readFormerMembers({ nodesListFile, nodesCertsFile, certificateFile, nowMs })
-    store.replaceMembers(former, published, nowMs)
+    await repository.replaceMembers(former, published, nowMs)
     console.log(`${former.members.length} members are restored from ${nodesListFile}; start the relay again.
 Tokens to join with are gone: make new ones.`)
-    const withoutKey = former.members.filter(({ tlsKeyHash }) => tlsKeyHash === null).map(({ id }) => id)
+    const withoutKey = former.members.filter(({ tlsKeyHash }) => tlsKeyHash === undefined).map(({ id }) => id)
     if (withoutKey.length === 0) return
     console.log(`These have no certificate there, and join again with a token made with --id: ${shorten(withoutKey)}`)
   } finally {

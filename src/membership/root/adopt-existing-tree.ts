@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises'
-import type { MemberCertificateRow, MemberRow } from '../../storage/member-store.js'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { parseCertificates } from '../../tree/import/certificates-list.js'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
 import { ROOT_ID } from '../../values/ids.js'
-import { certificateRow } from '../certificates.js'
+import { memberCertificate } from '../certificates.js'
+import type { Member, MemberCertificate } from '../members.js'
 
 /** Members of a tree that existed before, with the certificates that they have. */
 export interface TakenOver {
-  readonly members: readonly MemberRow[]
-  readonly certificates: readonly MemberCertificateRow[]
+  readonly members: readonly Member[]
+  readonly certificates: readonly MemberCertificate[]
 }
 
 /**
@@ -30,17 +30,17 @@ export async function readExistingTree(
   }
   const members = nodes
     .filter(({ id }) => id !== ROOT_ID)
-    .map(({ id, hostname, policyServer, keyHash }): MemberRow => {
+    .map(({ id, hostname, policyServer, keyHash }): Member => {
       const kind = relays.has(id) ? 'relay' : 'node'
-      const joined = { port: null, tlsKeyHash: null, tokenId: null, joinedAtMs: nowMs }
+      const joined = { port: undefined, tlsKeyHash: undefined, tokenId: undefined, joinedAtMs: nowMs }
       return { id, kind, policyServer, hostname, keyHash: keyHash ?? '', ...joined }
     })
   const pem = nodesCertsFile === undefined ? Buffer.alloc(0) : await readFile(nodesCertsFile)
-  const known = new Map<string, MemberCertificateRow>()
+  const known = new Map<string, MemberCertificate>()
   for (const { der, fingerprint } of parseCertificates(pem, nodesCertsFile ?? '')) {
     const [id, ...others] = readIdentity(der).userIds
     if (id === undefined || others.length > 0 || id === ROOT_ID || !ids.has(id)) continue
-    known.set(fingerprint.toString('hex'), certificateRow(id, der))
+    known.set(fingerprint.toString('hex'), memberCertificate(id, der))
   }
   return { members, certificates: [...known.values()] }
 }

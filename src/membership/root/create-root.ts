@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { openDatabase } from '../../storage/database.js'
 import { storageFolder } from '../../storage/folders/folder-kinds.js'
 import { takeFolders } from '../../storage/folders/own-folder.js'
-import { createMemberStore, type MemberRow } from '../../storage/member-store.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatCertificate } from '../../values/keys/pem.js'
 import { readIfThere } from '../atomic-files.js'
-import { certificateRow } from '../certificates.js'
+import { memberCertificate } from '../certificates.js'
 import { LOGGING_CONF, mainConf, type PublicAddress } from '../config-templates.js'
 import type { DataFolders } from '../data-folders.js'
 import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from '../member-folder.js'
+import type { Member } from '../members.js'
 import { systemdUnit, unitName } from '../systemd-unit.js'
 import type { TakenOver } from './adopt-existing-tree.js'
 import { makeAuthority, openAuthority } from './certificate-authority.js'
+import type { MemberRepository } from './member-repository.js'
 import { writeTreeFiles } from './publication.js'
 
 export interface NewRoot {
@@ -30,8 +30,12 @@ export interface NewRoot {
   readonly command: string
   readonly program: readonly string[]
   readonly user: string
+  readonly openRepository: OpenRepository
   readonly nowMs: number
 }
+
+/** Opens the members in the folder `storage.path`. To be closed. @throws {Error} when that cannot be done */
+export type OpenRepository = (storagePath: string) => { readonly repository: MemberRepository; close(): void }
 
 /** A file in `folder` that a new root would replace. */
 export async function formerRoot(folder: string): Promise<string | undefined> {
@@ -68,13 +72,13 @@ export async function makeRoot(root: NewRoot): Promise<void> {
     port,
     keyHash: `sha256//${createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')}`,
     tlsKeyHash: createHash('sha256').update(publicKey).digest(),
-    tokenId: null,
+    tokenId: undefined,
     joinedAtMs: nowMs
   } as const
   const { storage } = data
   makeFolder(storage)
   makeFolder(data.sharedFolder)
-  await writeMembers({ member, takenOver, der, storage, nowMs })
+  await writeMembers(root, member, der)
   await writeFiles(folder, {
     [FILES.ca]: pem.certificate,
     [FILES.certificate]: formatCertificate(der),
@@ -87,33 +91,28 @@ export async function makeRoot(root: NewRoot): Promise<void> {
   await writeFiles(folder, { 'main.conf': conf })
 }
 
-interface FirstMembers {
-  readonly member: MemberRow
-  readonly takenOver: TakenOver | undefined
-  /** The certificate of `member`. */
-  readonly der: Buffer
-  readonly storage: string
-  readonly nowMs: number
-}
-
-/** @throws {Error} when the folder is that of another node or has members, or a relay is at work in it */
-async function writeMembers({ member, takenOver, der, storage, nowMs }: FirstMembers): Promise<void> {
+/**
+ * @param der the certificate of `member`
+ * @throws {Error} when the folder is that of another node or has members, or a relay is at work in it
+ */
+async function writeMembers({ data, takenOver, openRepository, nowMs }: NewRoot, member: Member, der: Buffer) {
+  const { storage } = data
   const giveBack = takeFolders(member.id, [storageFolder(storage, 0o750)])
   try {
-    const database = openDatabase(join(storage, 'state.db'), 'state')
+    const { repository, close } = openRepository(storage)
     try {
-      const store = createMemberStore(database)
-      const present = store.memberCount()
+      const present = await repository.memberCount()
       if (present > 0) {
         throw new Error(`${storage} has members of another root (${present}): choose another --data, or move it away`)
       }
       const { members = [], certificates = [] } = takenOver ?? {}
-      store.addMembers([member, ...members], [certificateRow(ROOT_ID, der), ...certificates])
+      const own = memberCertificate(ROOT_ID, der)
+      await repository.addMembers({ members: [member, ...members], certificates: [own, ...certificates] })
       const tree = join(storage, 'tree')
       const files = { nodesListFile: join(tree, 'nodeslist.json'), nodesCertsFile: join(tree, 'allnodescerts.pem') }
-      await writeTreeFiles(store, files, nowMs)
+      await writeTreeFiles(repository, files, nowMs)
     } finally {
-      database.close()
+      close()
     }
   } finally {
     giveBack()

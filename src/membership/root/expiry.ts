@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { MemberStore } from '../../storage/member-store.js'
 import type { Logger } from '../../values/logger.js'
+import type { MemberRepository } from './member-repository.js'
 
 const LOOK_EVERY_MS = 5_000
 
@@ -15,7 +15,7 @@ export class ExpiryWatch {
   /** @param lookEveryMs how often the clock is looked at */
   constructor(
     private readonly options: {
-      readonly store: Pick<MemberStore, 'nextEnd'>
+      readonly repository: Pick<MemberRepository, 'nextEnd'>
       readonly publish: () => Promise<void>
       readonly logger: Logger
       readonly now: () => number
@@ -33,17 +33,17 @@ export class ExpiryWatch {
   }
 
   async #watch(): Promise<void> {
-    const { store, publish, logger, now } = this.options
+    const { repository, publish, logger, now } = this.options
     const { signal } = this.#stopping
     let lookedAtMs = now()
     while (!signal.aborted) {
       await sleep(this.lookEveryMs, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
       if (signal.aborted) return
       const nowMs = now()
-      const endMs = store.nextEnd(lookedAtMs)
       const wasSetBack = nowMs < lookedAtMs
-      const hasEnded = endMs !== undefined && endMs <= nowMs
       try {
+        const endMs = await repository.nextEnd(lookedAtMs)
+        const hasEnded = endMs !== undefined && endMs <= nowMs
         if (hasEnded || wasSetBack) await publish()
         lookedAtMs = nowMs
       } catch (err) {

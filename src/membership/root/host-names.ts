@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import type { MemberKind, MemberStore } from '../../storage/member-store.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js'
+import type { MemberKind } from '../members.js'
+import type { MemberRepository } from './member-repository.js'
 
 /**
  * A host name in its one form, so that it is compared with the names of others whatever way it was spelt.
@@ -29,11 +30,14 @@ interface Named {
  * nobody away: a token for nodes would be enough to lock a relay out.
  * @throws {RelayError} CONFLICT
  */
-export function checkHostnameFree(store: MemberStore, { id, kind, hostname, nowMs }: Named): void {
+export async function checkHostnameFree(
+  repository: MemberRepository,
+  { id, kind, hostname, nowMs }: Named
+): Promise<void> {
   // Whatever happened since, a node that joins again has this name already.
-  if (kind === 'node' && store.member(id)?.hostname === hostname) return
-  const namesake =
-    store.relayByHostname(hostname, id)?.id ?? (isRootCalled(store, hostname, nowMs) ? ROOT_ID : undefined)
+  if (kind === 'node' && (await repository.member(id))?.hostname === hostname) return
+  const relay = await repository.relayByHostname(hostname, id)
+  const namesake = relay?.id ?? ((await isRootCalled(repository, hostname, nowMs)) ? ROOT_ID : undefined)
   if (namesake === undefined) return
   const owner = namesake === ROOT_ID ? 'the root' : namesake
   const remedy =
@@ -42,8 +46,9 @@ export function checkHostnameFree(store: MemberStore, { id, kind, hostname, nowM
 }
 
 /** The root may have several names. */
-function isRootCalled(store: MemberStore, hostname: string, nowMs: number): boolean {
-  return store.certificatesOf(ROOT_ID, nowMs).some(({ der }) => {
+async function isRootCalled(repository: MemberRepository, hostname: string, nowMs: number): Promise<boolean> {
+  const certificates = await repository.certificatesOf(ROOT_ID, nowMs)
+  return certificates.some(({ der }) => {
     const certificate = new X509Certificate(der)
     return (isIP(hostname) === 0 ? certificate.checkHost(hostname) : certificate.checkIP(hostname)) !== undefined
   })

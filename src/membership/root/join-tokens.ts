@@ -1,8 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { MemberStore, TokenRow } from '../../storage/member-store.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../values/keys/join-token.js'
+import type { Member } from '../members.js'
 import type { NewToken, TokenMade } from '../types.js'
+import type { JoinToken, MemberRepository } from './member-repository.js'
 
 export const MAX_TOKENS = 10_000
 export const MAX_USES = 100_000
@@ -12,22 +13,27 @@ const REMEMBERED_MS = 30 * 24 * 3_600_000
 const NO_HASH = Buffer.alloc(32)
 
 /** @throws {RelayError} INVALID_INPUT, UNKNOWN_NODE, BUSY */
-export function makeToken(store: MemberStore, asked: NewToken, caHash: Buffer, nowMs: number): TokenMade {
+export async function makeToken(
+  repository: MemberRepository,
+  asked: NewToken,
+  caHash: Buffer,
+  nowMs: number
+): Promise<TokenMade> {
   const { kind, policyServer, memberId, uses, lifetimeMs } = asked
   if (!(uses >= 1 && uses <= MAX_USES)) throw invalid(`uses: ${uses}; 1 to ${MAX_USES} are allowed`)
   if (!(lifetimeMs >= 1 && lifetimeMs <= MAX_TOKEN_LIFETIME_MS)) throw invalid('expires: from now on, a year at most')
-  const above = relayCalled(store, policyServer)
-  store.forgetEnded(nowMs - REMEMBERED_MS)
-  if (store.tokenCount() >= MAX_TOKENS) {
-    throw new RelayError('BUSY', `there are ${MAX_TOKENS} tokens; they are forgotten 30 days after they expire`)
-  }
+  const above = await relayCalled(repository, policyServer)
+  await repository.forgetEnded(nowMs - REMEMBERED_MS)
   const secret = randomBytes(32)
   // not base64url, which may begin with a dash: a command line would take it for an option
   const id = randomBytes(TOKEN_ID_LENGTH / 2).toString('hex')
   const expiresAtMs = nowMs + lifetimeMs
   const secretHash = sha256(secret)
-  const times = { createdAtMs: nowMs, expiresAtMs, revokedAtMs: null }
-  store.addToken({ id, secretHash, kind, policyServer, memberId: memberId ?? null, usesLeft: uses, ...times })
+  const times = { createdAtMs: nowMs, expiresAtMs, revokedAtMs: undefined }
+  const token = { id, secretHash, kind, policyServer, memberId, usesLeft: uses, ...times }
+  if ((await repository.addToken(token, MAX_TOKENS)) === 'full') {
+    throw new RelayError('BUSY', `there are ${MAX_TOKENS} tokens; they are forgotten 30 days after they expire`)
+  }
   const { hostname, port } = above
   return {
     ...asked,
@@ -35,14 +41,14 @@ export function makeToken(store: MemberStore, asked: NewToken, caHash: Buffer, n
     id,
     expiresAtMs,
     hostname,
-    port: port ?? undefined
+    port
   }
 }
 
 /** @throws {RelayError} FORBIDDEN when it is none of ours. Whether it can still be used, {@link checkUsable} says */
-export function readToken(store: MemberStore, proof: string): TokenRow {
+export async function readToken(repository: MemberRepository, proof: string): Promise<JoinToken> {
   const given = parseTokenProof(proof)
-  const token = given === undefined ? undefined : store.token(given.id)
+  const token = given === undefined ? undefined : await repository.token(given.id)
   const isRight = timingSafeEqual(sha256(given?.secret ?? NO_HASH), token?.secretHash ?? NO_HASH)
   if (given === undefined || token === undefined || !isRight) {
     throw new RelayError('FORBIDDEN', 'this join token is not known: make one with `treeline token create` at the root')
@@ -51,9 +57,9 @@ export function readToken(store: MemberStore, proof: string): TokenRow {
 }
 
 /** @throws {RelayError} FORBIDDEN, with the reason */
-export function checkUsable(token: TokenRow, nowMs: number): void {
+export function checkUsable(token: JoinToken, nowMs: number): void {
   const why =
-    token.revokedAtMs !== null
+    token.revokedAtMs !== undefined
       ? 'was revoked'
       : token.expiresAtMs <= nowMs
         ? `expired at ${new Date(token.expiresAtMs).toISOString()}`
@@ -65,8 +71,8 @@ export function checkUsable(token: TokenRow, nowMs: number): void {
 }
 
 /** The member that others can be put under. @throws {RelayError} UNKNOWN_NODE, CONFLICT */
-export function relayCalled(store: MemberStore, id: string) {
-  const member = store.member(id)
+export async function relayCalled(repository: MemberRepository, id: string): Promise<Member> {
+  const member = await repository.member(id)
   if (member === undefined) throw new RelayError('UNKNOWN_NODE', `${id} is not a member of the tree`)
   if (member.kind !== 'relay')
     throw new RelayError('CONFLICT', `${id} is a node, and no policy server: only relays are`)

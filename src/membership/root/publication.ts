@@ -3,16 +3,16 @@ import { open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
-import type { MemberCertificateRow, MemberRow, MemberStore } from '../../storage/member-store.js'
 import { syncFolder } from '../../values/files/sync-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatCertificate } from '../../values/keys/pem.js'
+import type { CertificateCursor, MemberRepository } from './member-repository.js'
 import { checkNotOlder, writePublished } from './published-tree.js'
 
 const PAGE = 500
 
 export interface PublicationOptions {
-  readonly store: MemberStore
+  readonly repository: MemberRepository
   readonly nodesListFile: string
   readonly nodesCertsFile: string
   /** Has the tree read the two files. @returns what is wrong with them */
@@ -30,7 +30,7 @@ export class Publication {
   constructor(private readonly options: PublicationOptions) {}
 
   /**
-   * Resolves once all that is in the store now is the tree. Who asks while another one is under way shares the next.
+   * Resolves once all that is in the repository now is the tree. Who asks while another one is under way shares the next.
    * @throws {Error} when a file cannot be written, or the tree does not take it; it is whole in any case
    */
   publish(): Promise<void> {
@@ -52,23 +52,23 @@ export class Publication {
   }
 
   async #publish(): Promise<void> {
-    const { store, nodesListFile, nodesCertsFile, reload, now } = this.options
-    checkHasRoot(store, nodesListFile)
-    await checkNotOlder(store, nodesListFile)
+    const { repository, nodesListFile, nodesCertsFile, reload, now } = this.options
+    await checkHasRoot(repository, nodesListFile)
+    await checkNotOlder(repository, nodesListFile)
     await makeSubfolder(dirname(nodesListFile), 0o750)
     await this.options.revocations?.publish()
-    await writeTreeFiles(store, { nodesListFile, nodesCertsFile }, now())
+    await writeTreeFiles(repository, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()
     if (problem !== undefined) throw new Error(problem)
   }
 }
 
 /**
- * The root is a member from the start and for ever: a store without it was lost, or is another one.
+ * The root is a member from the start and for ever: a repository without it was lost, or is another one.
  * @throws {Error} so that no empty tree is written over the list that is there, nor handed down
  */
-function checkHasRoot(store: MemberStore, nodesListFile: string): void {
-  if (store.member(ROOT_ID) !== undefined) return
+async function checkHasRoot(repository: MemberRepository, nodesListFile: string): Promise<void> {
+  if ((await repository.member(ROOT_ID)) !== undefined) return
   throw new Error(
     `the members of this tree are gone from state.db in storage.path: put a copy from a backup in its place, or run "treeline nodes restore --config <folder>", which makes them from ${nodesListFile}; then start again`
   )
@@ -76,50 +76,47 @@ function checkHasRoot(store: MemberStore, nodesListFile: string): void {
 
 /** Writes both files where they differ, each at once and durably. */
 export async function writeTreeFiles(
-  store: MemberStore,
+  repository: MemberRepository,
   files: { readonly nodesListFile: string; readonly nodesCertsFile: string },
   nowMs: number
 ): Promise<void> {
   await makeSubfolder(dirname(files.nodesListFile), 0o750)
-  await writePublished(files.nodesListFile, store.changes())
-  await replaceFile(files.nodesListFile, nodesList(store))
-  await replaceFile(files.nodesCertsFile, certificates(store, nowMs))
+  await writePublished(files.nodesListFile, await repository.version())
+  await replaceFile(files.nodesListFile, nodesList(repository))
+  await replaceFile(files.nodesCertsFile, certificates(repository, nowMs))
 }
 
-function* nodesList(store: MemberStore): Generator<string> {
+async function* nodesList(repository: MemberRepository): AsyncGenerator<string> {
   let before = '{'
-  for (const member of pagesOf((last: MemberRow | undefined) => store.members(last?.id ?? '', PAGE))) {
-    const node = {
-      hostname: member.hostname,
-      'policy-server': member.policyServer,
-      'key-hash': member.keyHash,
-      ...(member.port === null ? {} : { port: member.port }) // for `treeline nodes restore` alone
+  for (let last = ''; ; ) {
+    const page = await repository.members(last, PAGE)
+    for (const { id, hostname, policyServer, keyHash, port } of page) {
+      const node = {
+        hostname,
+        'policy-server': policyServer,
+        'key-hash': keyHash,
+        ...(port === undefined ? {} : { port }) // for `treeline nodes restore` alone
+      }
+      yield `${before}\n${JSON.stringify(id)}: ${JSON.stringify(node)}`
+      before = ','
     }
-    yield `${before}\n${JSON.stringify(member.id)}: ${JSON.stringify(node)}`
-    before = ','
+    last = page.at(-1)?.id ?? ''
+    if (page.length < PAGE) break
   }
   yield before === '{' ? '{}\n' : '\n}\n'
 }
 
-function* certificates(store: MemberStore, nowMs: number): Generator<string> {
-  type Row = MemberCertificateRow & { readonly place: number }
-  for (const { der } of pagesOf((last: Row | undefined) => store.certificates(nowMs, last?.place ?? 0, PAGE))) {
-    yield formatCertificate(der)
-  }
-}
-
-function* pagesOf<T>(read: (last: T | undefined) => readonly T[]): Generator<T> {
-  let last: T | undefined
-  for (;;) {
-    const page = read(last)
-    yield* page
-    last = page.at(-1)
-    if (page.length < PAGE) return
-  }
+async function* certificates(repository: MemberRepository, nowMs: number): AsyncGenerator<string> {
+  let cursor: CertificateCursor | undefined
+  do {
+    const page = await repository.certificates(nowMs, cursor, PAGE)
+    for (const { der } of page.certificates) yield formatCertificate(der)
+    cursor = page.next
+  } while (cursor !== undefined)
 }
 
 /** Writes beside the file, and renames only what differs: a file that stays the same need not be read again. */
-async function replaceFile(path: string, pieces: Iterable<string>): Promise<void> {
+async function replaceFile(path: string, pieces: AsyncIterable<string>): Promise<void> {
   const temporary = join(dirname(path), `.new-${randomBytes(6).toString('hex')}~`)
   try {
     const written = await writePieces(temporary, pieces)
@@ -131,7 +128,7 @@ async function replaceFile(path: string, pieces: Iterable<string>): Promise<void
   }
 }
 
-async function writePieces(path: string, pieces: Iterable<string>): Promise<string> {
+async function writePieces(path: string, pieces: AsyncIterable<string>): Promise<string> {
   const digest = createHash('sha256')
   const file = await open(path, 'wx', 0o640)
   try {
@@ -143,7 +140,7 @@ async function writePieces(path: string, pieces: Iterable<string>): Promise<stri
       await file.write(text)
       await nextTurn()
     }
-    for (const piece of pieces) if (chunk.push(piece) === PAGE) await write()
+    for await (const piece of pieces) if (chunk.push(piece) === PAGE) await write()
     await write()
     await file.sync()
   } finally {

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
-import type { MemberStore } from '../../storage/member-store.js'
 import { readIfThere, writeFileAtOnce } from '../atomic-files.js'
+import type { MemberRepository } from './member-repository.js'
 
 const NAME = 'published.json'
 const MODE = 0o640
@@ -39,9 +39,9 @@ export async function writePublished(nodesListFile: string, changes: number): Pr
 }
 
 /** @throws {Error} when the database was put back from a backup, so that no older tree is handed down than before */
-export async function checkNotOlder(store: MemberStore, nodesListFile: string): Promise<void> {
+export async function checkNotOlder(repository: MemberRepository, nodesListFile: string): Promise<void> {
   const published = await readPublished(nodesListFile)
-  const changes = store.changes()
+  const changes = await repository.version()
   if (changes >= published) return
   throw new Error(
     `state.db in storage.path is older than the tree that this root handed down last: its members have changed ${changes} times, and had changed ${published} times then. Was it put back from a backup? Run "treeline nodes restore --config <folder>", which takes the newer members from ${nodesListFile}; or, if the older ones are to be the tree, remove ${publishedFile(nodesListFile)}; then start again`

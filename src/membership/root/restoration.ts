@@ -1,11 +1,11 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { MemberCertificateRow, MemberRow } from '../../storage/member-store.js'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
 import { readIfThere } from '../atomic-files.js'
-import { certificateRow } from '../certificates.js'
+import { memberCertificate } from '../certificates.js'
+import type { Member, MemberCertificate } from '../members.js'
 import { readExistingTree, type TakenOver } from './adopt-existing-tree.js'
 
 export interface FormerTree {
@@ -29,30 +29,30 @@ export async function readFormerMembers(files: FormerTree): Promise<TakenOver> {
   const root = parseNodesList(text, nodesListFile).nodes.find(({ id }) => id === ROOT_ID)
   if (root === undefined)
     throw new Error(`${nodesListFile}: it has no ${ROOT_ID}, so it is not that of a tree of members`)
-  const own = certificateRow(ROOT_ID, new X509Certificate(await readFile(certificateFile)).raw)
+  const own = memberCertificate(ROOT_ID, new X509Certificate(await readFile(certificateFile)).raw)
   const newest = newestIssued([...certificates, own])
   const { hostname, keyHash = '' } = root
-  const bare = { id: ROOT_ID, policyServer: ROOT_ID, hostname, keyHash, tokenId: null, joinedAtMs: nowMs } as const
-  const complete = (member: MemberRow): MemberRow => {
+  const bare = { id: ROOT_ID, policyServer: ROOT_ID, hostname, keyHash, tokenId: undefined, joinedAtMs: nowMs } as const
+  const complete = (member: Member): Member => {
     const certificate = newest.get(member.id)
-    const port = ports.get(member.id) ?? null
+    const port = ports.get(member.id)
     const purpose = certificate === undefined ? undefined : purposeOf(certificate.der)
     return {
       ...member,
-      kind: purpose ?? (port === null ? member.kind : 'relay'),
+      kind: purpose ?? (port === undefined ? member.kind : 'relay'),
       port,
-      tlsKeyHash: certificate === undefined ? null : keyHashOf(certificate.der)
+      tlsKeyHash: certificate === undefined ? undefined : keyHashOf(certificate.der)
     }
   }
   return {
-    members: [{ ...bare, kind: 'relay', port: null, tlsKeyHash: null } as const, ...members].map(complete),
+    members: [{ ...bare, kind: 'relay', port: undefined, tlsKeyHash: undefined } as const, ...members].map(complete),
     certificates: [...certificates, own]
   }
 }
 
 /** Those that the root of the tree issued: the holder of its key may renew it. */
-function newestIssued(certificates: readonly MemberCertificateRow[]): ReadonlyMap<string, MemberCertificateRow> {
-  const newest = new Map<string, MemberCertificateRow>()
+function newestIssued(certificates: readonly MemberCertificate[]): ReadonlyMap<string, MemberCertificate> {
+  const newest = new Map<string, MemberCertificate>()
   for (const certificate of certificates) {
     const { memberId, notBeforeMs, der } = certificate
     if (purposeOf(der) === undefined) continue

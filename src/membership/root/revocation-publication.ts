@@ -1,18 +1,19 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { MemberCertificateRow, MemberStore } from '../../storage/member-store.js'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
 import type { Logger } from '../../values/logger.js'
+import type { MemberCertificate } from '../members.js'
 import type { RevocationBook } from '../revocation-book.js'
 import { formatList, MAX_REVOKED, type RevokedCertificate } from '../revocation-list.js'
 import type { CertificateAuthority } from './certificate-authority.js'
+import type { CertificateCursor, MemberRepository } from './member-repository.js'
 
 const PAGE = 500
 /** For members whose clocks are behind. */
 const REMEMBERED_MS = 24 * 3_600_000
 
 export interface RevocationPublicationOptions {
-  readonly store: Pick<MemberStore, 'member' | 'certificateState' | 'revokedCertificates'>
+  readonly repository: Pick<MemberRepository, 'member' | 'certificateState' | 'revokedCertificates'>
   readonly authority: Pick<CertificateAuthority, 'sign'>
   /** The root's own. */
   readonly book: RevocationBook
@@ -63,33 +64,35 @@ export class RevocationPublication {
 
   /** Those that end last come first. */
   async #entries(former: readonly RevokedCertificate[]): Promise<RevokedCertificate[]> {
-    const { store, now } = this.options
+    const { repository, now } = this.options
     const endedMs = now() - REMEMBERED_MS
     const entries: RevokedCertificate[] = []
-    let place = 0
-    for (;;) {
-      const page = store.revokedCertificates(endedMs, place, PAGE)
-      for (const row of page) if (this.#isToBeTold(row)) entries.push(entryOf(row))
-      place = page.at(-1)?.place ?? place
-      if (page.length < PAGE) break
+    let cursor: CertificateCursor | undefined
+    do {
+      const page = await repository.revokedCertificates(endedMs, cursor, PAGE)
+      for (const certificate of page.certificates) {
+        if (await this.#isToBeTold(certificate)) entries.push(entryOf(certificate))
+      }
+      cursor = page.next
       await nextTurn()
-    }
+    } while (cursor !== undefined)
     // a store that was made anew from the nodes list knows nothing of what was revoked before
     for (const entry of former) {
-      const isUnknown = store.certificateState(Buffer.from(entry.fingerprint, 'hex')) === undefined
+      const state = await repository.certificateState(Buffer.from(entry.fingerprint, 'hex'))
+      const isUnknown = state === undefined
       if (isUnknown && entry.untilMs > endedMs) entries.push(entry)
     }
     return entries.sort((a, b) => b.untilMs - a.untilMs)
   }
 
-  #isToBeTold({ memberId, der }: MemberCertificateRow): boolean {
+  async #isToBeTold({ memberId, der }: MemberCertificate): Promise<boolean> {
     if (purposeOf(der) !== 'relay') return false
-    const present = this.options.store.member(memberId)?.tlsKeyHash
-    return present == null || !present.equals(keyHashOf(der))
+    const present = (await this.options.repository.member(memberId))?.tlsKeyHash
+    return present?.equals(keyHashOf(der)) !== true
   }
 }
 
-function entryOf({ memberId, fingerprint, notAfterMs }: MemberCertificateRow): RevokedCertificate {
+function entryOf({ memberId, fingerprint, notAfterMs }: MemberCertificate): RevokedCertificate {
   return { id: memberId, fingerprint: fingerprint.toString('hex'), untilMs: notAfterMs }
 }
 
