@@ -38,7 +38,7 @@ export function createAgentRuns({ config, repository, logger }: AgentRunsOptions
   })
 }
 
-/** Those of the configuration in force when a run looks at them. */
+/** The settings of runs, read from the configuration in force at each look. */
 function runSettings(config: AgentConfig): Config['remoteRun'] {
   return {
     enabled: true,

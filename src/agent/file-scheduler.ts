@@ -19,15 +19,15 @@ export interface FileWorkOptions {
   readonly logger: Logger
 }
 
-/** Without being told: files that are to be received, and those to be shared, are looked at so often. */
+/** The time between two looks at the files to receive and to share, when no notice comes. */
 const LOOK_EVERY_MS = 10 * 60_000
 const POLL_EVERY_MS = 60_000
-/** After a failure, shortened at random by up to half, so that 10,000 agents do not come back at once. */
+/** The wait after a failure, shortened at random by up to half, so that 10,000 agents do not come back at once. */
 const RETRY_MS = 30_000
 /** A file that is being written changes many times. */
 const SETTLE_MS = 500
 
-/** What does not end although it was told to: how much longer the stop waits for it. */
+/** The time that a stop waits longer for work that was told to end. */
 const LAST_WAIT_MS = 2_000
 
 /** The tools of the work, loaded only where files are configured: they bring the HTTP client along. */
@@ -51,7 +51,7 @@ export class FileWork {
 
   constructor(private readonly options: FileWorkOptions) {}
 
-  /** What cannot be received or shared now, and why: the first few. */
+  /** The first few files that cannot be received or shared now, and why. */
   get problems(): string[] {
     return [...this.#problems].slice(0, MAX_FILE_PROBLEMS).map(([what, reason]) => `${what}: ${reason}`.slice(0, 500))
   }
@@ -74,20 +74,29 @@ export class FileWork {
     }
   }
 
-  /** As {@link look}, and at those that are shared: the policy server may have known nobody of us before. */
+  /**
+   * Looks at all files to receive, as {@link look} does, and at those to share: the policy server may have known no
+   * recipient before.
+   */
   lookAtAll(): void {
     this.look()
     this.#wantShares(() => true)
   }
 
-  /** As the start, after the configuration has changed. What is being done now comes to its end. */
+  /**
+   * Starts again with the changed configuration. Work under way comes to its end. What is being done now comes to its
+   * end.
+   */
   restart(): void {
     this.#forget()
     this.start()
     this.lookAtAll()
   }
 
-  /** What is being done may end within `agent.stop_timeout`; then its transfer is broken off, to be begun anew at the next start. */
+  /**
+   * Stops. Work under way may end within `agent.stop_timeout`; then its transfer is broken off, to begin anew at the
+   * next start.
+   */
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#forget()

@@ -3,10 +3,13 @@ import { join } from 'node:path'
 import { putInPlace } from '../file-exchange/atomic-write.js'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
 
-/** What the system knows of a file besides its content. */
+/** The properties by which the system tells one file from another, besides its content. */
 export interface FileIdentity {
   readonly inode: number
-  /** Nobody can set it, other than the time at which the content was changed. */
+  /**
+   * The time of the last change of the inode. No program can set it, unlike the time of the last change of the
+   * content.
+   */
   readonly statusChangedAtMs: number
   readonly uid: number
   readonly gid: number
@@ -28,7 +31,7 @@ export interface ReceivedFile {
 export interface SharedByUs {
   readonly hash: string
   readonly sharedAtMs: number
-  /** What its signature says; left out: the same. */
+  /** The time in its signature; left out: the same. */
   readonly signedAtMs?: number
 }
 
@@ -39,7 +42,7 @@ interface Content {
   signed: Record<string, number>
 }
 
-/** What an agent remembers of its files, in `<storage.path>/files.json`. */
+/** The record that an agent keeps of its files, in `<storage.path>/files.json`. */
 export class FileState {
   private constructor(
     private readonly path: string,

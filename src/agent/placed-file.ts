@@ -3,7 +3,7 @@ import { hashesOf } from '../file-exchange/download.js'
 import { statIfThere } from '../file-exchange/places/file-place.js'
 import type { ReceivedFile } from './file-state.js'
 
-/** What tells later whether the file in its place is still that file. */
+/** The properties that show later whether the file in its place is still the same. */
 export type Placed = Pick<ReceivedFile, 'hash' | 'sizeBytes' | 'modifiedAtMs' | 'identity'>
 
 /** @param stats of the file in its place */

@@ -8,7 +8,7 @@ import { type PolicyServerTrust, readPolicyServerTrust, readSetting } from '../m
 import { VERSION } from '../process/version.js'
 import { hostAndPort } from '../values/network/host-and-port.js'
 
-/** How an agent's policy server proves who it is, and how the agent does; read anew each time. PEM. */
+/** The certificates by which an agent and its policy server know each other, read anew each time. PEM. PEM. */
 export interface PolicyServerFiles extends PolicyServerTrust {
   readonly cert: string
   readonly key: string

@@ -18,7 +18,7 @@ export interface ReceiverOptions {
 const ROOT = 0
 const DEFAULT_MODE = 0o644
 const KILL_GRACE_MS = 5_000
-/** Of a command's output, for the log. */
+/** The part of a command's output that the log gets. */
 const MAX_OUTPUT_CHARS = 4_000
 
 /** Fetches the files of `[[agent.receive]]`. */

@@ -23,7 +23,7 @@ import type { Services } from './services.js'
 const MAX_FORM_BYTES = 64 * 1024
 const FORM_LIMIT_MS = 30_000
 
-/** What an agent's routes use. */
+/** The services that an agent's routes use. */
 export interface AgentServices extends Pick<Services, 'remoteRuns' | 'stopping' | 'isFromAbove' | 'revocations'> {
   /** False once the agent is stopping: what runs may end, and nothing new begins. */
   readonly takesOrders: () => boolean
@@ -39,8 +39,9 @@ export interface AgentAppOptions {
 }
 
 /**
- * What an agent answers over its link: runs of itself, by the same routes as a relay, notices of files, and how it is. It listens to
- * nothing, and its policy server is the only one who asks.
+ * Builds the routes that an agent serves over its link: runs of itself, by the same routes as a relay, notices of
+ * files, and its state. The agent listens to nothing, and only its policy server asks. It listens to nothing, and its
+ * policy server is the only one who asks.
  */
 export async function buildAgentApp({ services, storage, logger }: AgentAppOptions): Promise<FastifyInstance> {
   const app = fastify(commonOptions(MAX_FORM_BYTES))

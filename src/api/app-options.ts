@@ -4,7 +4,7 @@ import { canonicalUrl } from './callers/canonical-url.js'
 import { originForm } from './callers/request-target.js'
 import { requestIdMaker } from './request-ids.js'
 
-/** What the applications of relays and of agents are made with alike. @param maxFormBytes of a body that is read whole */
+/** The options that the applications of relays and of agents share. @param maxFormBytes of a body that is read whole */
 export function commonOptions(maxFormBytes: number) {
   return {
     logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it

@@ -40,7 +40,7 @@ const MAX_FORM_BYTES = 1024 * 1024
 export interface AppOptions {
   readonly services: Services
   readonly logger: FastifyBaseLogger
-  /** What this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
+  /** The protocol versions that this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
   readonly versions?: VersionRange | undefined
   /** Registered before the routes, so that it sees all of them (the OpenAPI description is made so). */
   readonly beforeRoutes?: FastifyPluginAsync
@@ -99,7 +99,7 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
   await app.register(revocationRoutes, { services })
 }
 
-/** Before anything else of a request is read: who is it, and may they? */
+/** Identifies the caller and checks its rights, before anything else of a request is read. */
 function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
   const { config, topology } = services
   const identify = createIdentification(services)

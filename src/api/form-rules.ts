@@ -6,9 +6,9 @@ import { checkNotEncoded, hasBody, sayContinue } from './request-body.js'
 type Done = (error?: Error | null, payload?: RequestPayload) => void
 
 /**
- * For the body of every POST, which is short and read whole: a form and nothing else (415), which a body of no stated
- * type is taken for, as existing relays do, no content coding, and a time limit (408 beyond). The server's own limit is off,
- * since the body of a PUT may take long.
+ * Installs the rules for the body of a POST, which is short and read whole: a form and nothing else (415), which a
+ * body of no stated type is taken for, as existing relays do, no content coding, and a time limit (408 beyond). The
+ * server's own limit is off, since the body of a PUT may take long.
  */
 export function installFormRules(app: FastifyInstance, limitMs: number): void {
   function check(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {

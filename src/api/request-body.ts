@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RelayError } from '../values/failures/relay-error.js'
 
-/** What a refused sender may still send, before its connection is closed. */
+/** The number of bytes that a refused sender may still send before its connection is closed. */
 const MAX_DISCARDED_BYTES = 64 * 1024 * 1024
 const MAX_DISCARD_MS = 5_000
 
@@ -10,7 +10,10 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** To a sender that waits to be told before it sends the body. Once, when all that comes before the body is in order. */
+/**
+ * Says `100 Continue` to a sender that waits for it before it sends the body. Once, when all that comes before the
+ * body is in order.
+ */
 export function sayContinue(request: IncomingMessage, response: ServerResponse): void {
   if (!waitsForContinue(request)) return
   response.writeContinue()
@@ -39,10 +42,9 @@ function isNoCoding(coding: string): boolean {
 }
 
 /**
- * After a refusal: reads and drops what the sender goes on sending, within bounds, since a client that reads only
- * after it has sent everything would otherwise hang, or have its connection reset, and never see the answer.
- * So the connection is kept for the moment, though the sender wants it closed: Node would do so once the answer is
- * written.
+ * Reads and drops what a refused sender goes on sending, within bounds, since a client that reads only after it has
+ * sent everything would otherwise hang, or have its connection reset, and never see the answer. So the connection is
+ * kept for the moment, though the sender wants it closed: Node would do so once the answer is written.
  */
 export function discardRest(request: IncomingMessage, response: ServerResponse): void {
   if (!hasBody(request) || request.complete || request.destroyed) return

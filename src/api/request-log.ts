@@ -2,7 +2,10 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { LogLimit } from '../values/log-limit.js'
 import type { AfterAnswer } from './answers/after-answer.js'
 
-/** What changes something is worth a line each; what only asks (every agent, all day) is not, unless one looks. */
+/**
+ * Methods that change something and get a line in the log each; requests that only ask (every agent, all day) do not,
+ * unless the level is lower.
+ */
 const CHANGING = new Set(['PUT', 'POST', 'DELETE'])
 
 /** A line per request: at `info` for those that change something (refused ones within bounds), else at `debug`. */

@@ -8,7 +8,7 @@ import { answerUnderWay } from './answer-under-way.js'
  * connections of a listener. Each takes some 60 us.
  */
 export const MAX_BEGUN_IN_TURN = 32
-/** Such requests of one connection that are under way at once. */
+/** The number of such requests that may be under way on one connection. */
 export const MAX_UNANSWERED = 64
 
 type Pair = readonly [request: IncomingMessage, response: ServerResponse]
@@ -36,9 +36,9 @@ export function inTurns(listener: RequestListener): RequestListener {
   }
 }
 
-/** What is shared among the connections of a listener. */
+/** The turns that the connections of a listener share. */
 class Turns {
-  /** Of which a request waits that may begin. */
+  /** Connections with a waiting request that may begin. */
   readonly #ready = new Set<Pipeline>()
   #left = MAX_BEGUN_IN_TURN
   #isScheduled = false
@@ -145,7 +145,7 @@ function readAsStream(socket: TLSSocket): void {
   socket.push('') // Node may have stopped reading before, and the stream would wait for what was being read
 }
 
-/** It waits for answers to be taken, and goes on by itself. */
+/** Whether Node has paused the socket until answers are taken; it resumes by itself. */
 function isPausedByNode(socket: Socket): boolean {
   return '_paused' in socket && socket._paused === true
 }

@@ -13,7 +13,7 @@ const KEEP_ALIVE_MS = 75_000
 /** How long a refused caller may take to read why. */
 const FLUSH_LIMIT_MS = 5_000
 
-/** What all of our HTTP servers are made with. */
+/** The options of all our HTTP servers. */
 export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'headersTimeoutMs'>) {
   return {
     maxHeaderSize: MAX_HEADER_BYTES,

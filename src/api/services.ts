@@ -13,7 +13,7 @@ import type { TreeSource } from '../tree-sync/tree-source.js'
 import type { TreeSync } from '../tree-sync/tree-sync.js'
 import type { Metrics } from './metrics/metrics.js'
 
-/** What the system routes show and do; wired by the process. */
+/** The data and actions of the system routes; wired by the process. */
 export interface SystemControl {
   /** Re-reads configuration, nodes list and certificates. @returns what went wrong, a line each; empty when all is well */
   reload(): Promise<readonly string[]>
@@ -33,7 +33,7 @@ export interface SystemStatus {
     readonly details?: string
     readonly count: number
     readonly certificates: number
-    /** Where the tree is the policy server's. */
+    /** The state of the tree that comes from the policy server. */
     readonly sync?: {
       readonly version?: string
       readonly synced_at?: string
@@ -43,7 +43,7 @@ export interface SystemStatus {
   }
 }
 
-/** Who holds which certificate. */
+/** The owners of certificates. */
 export interface KnownCertificates {
   /** @param fingerprint SHA-256 of the DER, lower-case hex */
   nodeOf(fingerprint: string): string | undefined
@@ -54,9 +54,9 @@ export interface KnownCertificates {
   version(): number
 }
 
-/** Everything that the routes use. */
+/** The services that the routes use. */
 export interface Services {
-  /** As it is now: a reload may change allowed networks and proxies. */
+  /** The configuration in force: a reload may change allowed networks and proxies. */
   readonly config: () => Config
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
@@ -81,7 +81,7 @@ export interface Services {
   readonly treeSync: TreeSync | undefined
   /** Undefined at a root whose tree is not that of its members. */
   readonly joining: Joining | undefined
-  /** At the root of members alone. */
+  /** The members, at the root of a tree of members alone. */
   readonly members: RootMembership | undefined
   /** Undefined where no CA of the tree says whom to trust. */
   readonly revocations: RevocationBook | undefined

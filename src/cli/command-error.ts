@@ -1,9 +1,9 @@
 import { ClientError } from '../relay-client/client-error.js'
 
-/** What the `treeline` command ends with, wherever a command does not say otherwise. */
+/** The exit codes of the `treeline` command, unless a command says otherwise. */
 export const EXIT = {
   ok: 0,
-  /** What was asked for did not succeed. */
+  /** The command did not succeed. */
   failure: 1,
   /** The command line or a configuration file is wrong; nothing was tried. */
   usage: 2

@@ -10,7 +10,7 @@ export interface CommandEntry {
   readonly load: () => Promise<{ readonly register: Register }>
 }
 
-/** In the order in which the help shows them. */
+/** The commands, in the order in which the help shows them. */
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'serve', summary: 'run a relay', load: () => import('./processes/serve-command.js') },
   { name: 'agent', summary: 'run the agent of a node', load: () => import('./processes/agent.js') },

@@ -9,7 +9,7 @@ import { COMMANDS } from './commands.js'
 import { withoutCommand } from './options/serve-options.js'
 import { SERVER_OPTIONS_HEADING } from './options/server-options.js'
 
-/** What a shell reports for a program that SIGPIPE ended. */
+/** The exit code that a shell reports for a program that SIGPIPE ended. */
 const EXIT_SIGPIPE = 141
 
 /**
@@ -69,7 +69,7 @@ function asSubcommand(args: readonly string[]): string[] {
   return first === 'help' ? [...rest, '--help'] : [first, ...rest]
 }
 
-/** What was asked for cannot be, whichever relay is asked. */
+/** The status of a request that no relay can grant. */
 const BAD_REQUEST = 400
 
 function report(error: unknown): number {

@@ -17,7 +17,7 @@ export interface BaseUrlProxyOptions {
   readonly onAnswered: (status: number | undefined) => void
 }
 
-/** As TLS connections take it; empty: what Node trusts. */
+/** The trust settings of TLS connections; empty: the certificates that Node trusts. */
 export interface Trust {
   /** PEM. */
   readonly ca?: string[]
@@ -28,7 +28,7 @@ export interface Trust {
 export interface BaseUrlProxy {
   /** Sends each request on to the base URL, and its answer back; nothing is held whole. */
   readonly listener: RequestListener
-  /** For connections from now on; requests under way keep theirs. */
+  /** Sets the trust of connections from now on; requests under way keep theirs. */
   trust(tls: Trust): void
   close(): Promise<void>
 }

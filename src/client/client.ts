@@ -23,7 +23,7 @@ export interface ClientOptions {
   readonly logger: Logger
 }
 
-/** What comes from files, and may be replaced while the client runs. */
+/** Secrets from files that may be replaced while the client runs. */
 export interface ClientSecrets {
   /** A secret. */
   readonly token: string
@@ -32,7 +32,7 @@ export interface ClientSecrets {
 }
 
 export interface RunningClient {
-  /** Where the health server listens. */
+  /** The address at which the health server listens. */
   readonly healthAddress: string
   /** The link is opened anew when they differ. @returns whether they did */
   replaceSecrets(secrets: ClientSecrets): boolean

@@ -10,10 +10,10 @@ const OVERLONG = /(?:[\xc0\xc1]|\xe0[\x80\x81]|\xf0\x80[\x80\x81]|\xf8\x80\x80[\
 /** Slashes to which programs fold others: division slash, fraction slash, and set minus for the other one. */
 const FOLDED_SLASHES = /[\u2044\u2215\u2216\u29f5\u29f8\u29f9]/g
 
-/** What may end a path, or a segment, for whoever reads it: parameters, a query, a fragment, the end of a C string. */
+/** The end of a path or segment for some reader: parameters, a query, a fragment, the end of a C string. */
 const END_OF_SEGMENT = /[;?#\0].*$/s
 
-/** What programs leave out: controls, blanks, and bytes that are no character of theirs. */
+/** Characters that programs leave out: controls, blanks, and bytes that are no character of theirs. */
 const LEFT_OUT = /[^\x21-\x7e]/g
 
 /** Two dots; and more of them, which some systems take for the same. */

@@ -38,7 +38,7 @@ const MAX_OUTPUT_BYTES = 1024 ** 3
 /** Shorter waits for callers and neighbours would end before anyone looks, which is done once a second. */
 const SHORTEST_LIMIT_MS = 1_000
 
-/** With host names of 255 characters, the most that keeps a command's arguments under 128 KiB. */
+/** The largest batch that keeps a command's arguments under 128 KiB, with host names of 255 characters. */
 const MAX_BATCH_SIZE = 400
 
 /**
@@ -146,7 +146,7 @@ function checkHttps(section: Section, general: Config['general']): void {
   }
 }
 
-/** What stands before `listen` decides who is local there, and only the configuration can say it. */
+/** Notes that a proxy in front of `listen` decides who is local there, and only the configuration can say so. */
 function noticeProxies(section: Section, general: Config['general']): void {
   const { behindProxy, proxyListen, socket, trustedProxies } = general
   if (behindProxy && socket === undefined) {
@@ -209,7 +209,7 @@ function readUpstream(section: Section, general: Config['general'], directory: s
   }
 }
 
-/** Only pinning needs the file, so only there is it taken to exist. */
+/** The default file of the pinned certificate: only pinning needs it, so only there it is taken to exist. */
 function defaultPinnedFile(mode: Config['general']['peerAuthentication']): string | undefined {
   return mode === 'cert_pinning' ? '/var/rudder/lib/ssl/policy_server.pem' : undefined
 }

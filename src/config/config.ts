@@ -53,16 +53,17 @@ export interface Config {
   /** Ours. */
   readonly tree: {
     /**
-     * Where the nodes below come from: the two files of `general` as others write them, the members that joined (the
-     * root alone), or the policy server. With the latter two, the files are this relay's own, in `<storage.path>/tree`.
+     * The source of the tree: the two files of `general` as others write them, the members that joined (the root
+     * alone), or the policy server. With the latter two, the files are this relay's own, in `<storage.path>/tree`.
+     * With the latter two, the files are this relay's own, in `<storage.path>/tree`.
      */
     readonly source: 'files' | 'members' | 'policy-server'
     /** How often the policy server is asked for another tree; it also tells of one, where it can. */
     readonly refreshMs: number
-    /** With `members`: the CA's certificate and key, PEM. */
+    /** The CA's certificate, PEM; the key is the next setting. With `members` alone. */
     readonly caFile: string
     readonly caKeyFile: string
-    /** With `members`: of certificates that are issued from now on. */
+    /** The lifetime of certificates that are issued from now on, with `members`. */
     readonly certificateLifetimeMs: number
     /** How long after its end a certificate can still be renewed. */
     readonly renewalGraceMs: number
@@ -70,7 +71,7 @@ export interface Config {
   /** Undefined at the root alone. */
   readonly upstream:
     | {
-        /** Without the port, which `output.upstream.host` may have (`host:port`). */
+        /** The host without the port, which `output.upstream.host` may have (`host:port`). */
         readonly host: string
         /** The one in `output.upstream.host`, else `general.https_port`. */
         readonly port: number
@@ -99,7 +100,7 @@ export interface Config {
     readonly dial: boolean
     /** Each side asks for a sign of life this often; a dead peer is noticed within twice as long. */
     readonly pingIntervalMs: number
-    /** Between two attempts of this relay to open its link. */
+    /** The longest wait between two attempts of this relay to open its link. */
     readonly longestWaitMs: number
     /** Whether TLS shows this relay's certificate to its policy server before the link does. */
     readonly tlsCertificate: boolean
@@ -149,7 +150,7 @@ export interface Config {
   readonly limits: {
     /** A caller that has not sent its headers by then gets 408, one in its TLS handshake is dropped. */
     readonly headersTimeoutMs: number
-    /** From the end of the headers until a PUT's metadata block, or a whole form, is there; else 408. */
+    /** The limit from the end of the headers until a PUT's metadata block, or a whole form, is there; else 408. */
     readonly metadataTimeoutMs: number
     /** A body that comes more slowly is answered 408. */
     readonly minBytesPerSecond: number
@@ -172,7 +173,7 @@ export interface Config {
   readonly logging: {
     readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
   }
-  /** What an operator should know but what stops nothing: unknown keys, sections of the existing relay that are not ours. */
+  /** Notices for the operator that stop nothing: unknown keys, sections of the existing relay that are not ours. */
   readonly notices: readonly ConfigNotice[]
 }
 

@@ -6,7 +6,7 @@ type Level = Config['logging']['level']
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
-/** What existing relays write for some levels, in the present files and in older ones. */
+/** The names that existing relays use for some levels, in present and older files. */
 const LEVEL_ALIASES: ReadonlyMap<string, Level> = new Map([
   ['critical', 'fatal'],
   ['warning', 'warn']

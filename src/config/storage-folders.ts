@@ -2,7 +2,10 @@ import { dirname } from 'node:path'
 import type { StorageFolder } from '../values/failures/disk-failure.js'
 import type { Config } from './config.js'
 
-/** What comes in goes into these. What goes wrong without a path is most likely about the last one: databases, outputs of runs. */
+/**
+ * The folders that incoming data goes to. A failure without a path is most likely about the last one: databases,
+ * outputs of runs. What goes wrong without a path is most likely about the last one: databases, outputs of runs.
+ */
 export function writtenFolders({ sharedFiles, storage }: Config): readonly StorageFolder[] {
   return [
     { setting: 'shared_files.path', path: sharedFiles.path },

@@ -10,7 +10,10 @@ const LONGEST_LIFE_MS = 10 * 365 * 24 * 3_600_000
 
 const LONGEST_GRACE_MS = 365 * 24 * 3_600_000
 
-/** Where the nodes come from, `[tree]`: files that others write, the members that joined, or the policy server. */
+/**
+ * Reads `[tree]`: the nodes come from files that others write, from the members that joined, or from the policy
+ * server.
+ */
 export function readTree(section: Section, nodeId: string, directory: string): Config['tree'] {
   const source = section.read('source', oneOf('files', 'members', 'policy-server'), 'files')
   if (source === 'members' && nodeId !== ROOT_ID) {

@@ -7,7 +7,7 @@ export type UpstreamSection = 'output.upstream' | 'upstream'
 const HOST_LINE = /^(\s*host\s*=\s*)(?:"[^"\\]*"|'[^']*')(\s*(?:#.*)?)$/
 const NODE_ID_LINE = /^(\s*node_id\s*=\s*)(?:"[^"\\]*"|'[^']*')(\s*(?:#.*)?)$/
 
-/** What a configuration file says of the policy server. */
+/** The name of the policy server in a configuration file. */
 export interface UpstreamName {
   /** `host:port` */
   readonly host: string
@@ -60,7 +60,7 @@ function canParse(toml: string): boolean {
   }
 }
 
-/** By what the texts mean: a line may be part of another value. */
+/** Compares the texts by their meaning: a line may be part of another value. */
 function isOnlyThatChanged(
   before: string,
   after: string,

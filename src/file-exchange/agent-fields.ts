@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { type SigningKey, signingKeySpki } from '../values/keys/file-signing.js'
 
-/** What an existing relay requires beside the signature (contract, "The PUT body"). */
+/** The fields that an existing relay requires beside the signature (contract, "The PUT body"). */
 export function agentFields(signingKey: SigningKey, signedAtMs: number): Record<string, string> {
   const keydate = new Date(signedAtMs).toISOString().replace('T', ' ').replace('Z', ' +0000')
   const keyid = createHash('sha256').update(signingKeySpki(signingKey)).digest('hex').slice(0, 8).toUpperCase()

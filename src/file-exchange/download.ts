@@ -34,9 +34,9 @@ export interface Download extends DestinationRules {
   readonly destination: string
   /** X25519, 32 bytes: the file is sealed, and is opened. */
   readonly openKey?: Uint8Array | undefined
-  /** Without a key: takes a sealed file as it is. */
+  /** Whether to take a sealed file as it is, without a key. */
   readonly keepSealed?: boolean | undefined
-  /** As in the nodes list: the source's key must be this one. */
+  /** The key that the source must have, as in the nodes list. */
   readonly sourceKeyHash?: string | undefined
   /** The option or setting that {@link sourceKeyHash} comes from, for messages. */
   readonly sourceKeyName: string
@@ -51,14 +51,17 @@ export interface Download extends DestinationRules {
   readonly onProgress?: (bytes: number, totalBytes: number | undefined) => void
 }
 
-/** Who says that the signature is by the source: an option, the nodes list of the relay, or nobody but the relay. */
+/**
+ * The party that says that the signature is by the source: an option, the nodes list of the relay, or nobody but the
+ * relay.
+ */
 export type Voucher = 'option' | 'nodes list' | 'relay' | 'nobody'
 
 export interface Downloaded {
-  /** As transferred: sealed, if it was. */
+  /** The size as transferred: sealed, if the file was. */
   readonly bytes: number
   readonly voucher: Voucher
-  /** Of the file in its place. */
+  /** The properties of the file in its place. */
   readonly stats: Stats
   /** Whether it was written to a FIFO, a device or the output. */
   readonly isStream: boolean
@@ -147,7 +150,7 @@ function signedTime(metadata: FileMetadata): number | undefined {
   return readPublicKey(metadata).kind === 'ed25519' ? metadata.signedAtMs : undefined
 }
 
-/** Whoever kept an older file, with its good signature, could hand it out again. */
+/** Refuses a file that is too old: whoever kept an older one, with its good signature, could hand it out again. */
 function checkAge(signedAtMs: number | undefined, { signedFromMs, fileKey }: Download): void {
   if (signedFromMs === undefined || (signedAtMs !== undefined && signedAtMs >= signedFromMs)) return
   const age = signedAtMs === undefined ? 'has a signature that covers no time' : `was signed at ${isoTime(signedAtMs)}`
@@ -200,7 +203,7 @@ async function verify(
   throw new ClientError(`${fileKey.fileId} is not signed by ${fileKey.source}: ${from} has another key for it`)
 }
 
-/** What the relay's nodes list says of the source, where we may ask. */
+/** The source's key hash in the relay's nodes list, where we may ask. */
 async function listedKeyHash(client: RelayClient, source: string): Promise<string | undefined> {
   const answer = await client.send({ method: 'GET', path: pathOf('nodes', source) })
   let text = ''

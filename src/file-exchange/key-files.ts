@@ -5,23 +5,23 @@ import type { SigningKey } from '../values/keys/file-signing.js'
 import { parseKeyHash } from '../values/keys/key-hash.js'
 import { readNamedFile } from './places/named-file.js'
 
-/** Where an existing agent has its RSA key. */
+/** The file in which an existing agent has its RSA key. */
 export const AGENT_KEY_FILE = '/var/rudder/cfengine-community/ppkeys/localhost.priv'
 
-/** With which every CFEngine agent encrypts that key: public, and no secret. */
+/** The passphrase with which every CFEngine agent encrypts that key: public, and no secret. */
 const AGENT_PASSPHRASE = 'Cfengine passphrase'
 
 /** The passphrase of a private key. */
 export interface Passphrase {
   readonly text: string
-  /** How a right one is given, in the words of the caller's options or settings; for messages. */
+  /** The option or setting that gives a right key, in the caller's words; for messages. */
   readonly givenBy: string
 }
 
 /** A private key in PEM form. */
 export interface PrivateKeyFile {
   readonly pem: string
-  /** For messages. */
+  /** The path, for messages. */
   readonly path: string
 }
 
@@ -77,7 +77,7 @@ export function checkSourceKeyHash(name: string, text: string | undefined): void
   throw new InputError(`${name} should be sha256//<base64> or sha256:<hex> of a key, as in nodeslist.json`)
 }
 
-/** As {@link readSealKey} takes it. */
+/** Formats a public key for {@link readSealKey}. */
 export function formatSealKey(publicKey: Uint8Array): string {
   return `x25519:${Buffer.from(publicKey).toString('base64')}`
 }

@@ -4,7 +4,7 @@ import { ClientError } from '../relay-client/client-error.js'
 import { asError } from '../values/failures/system-error.js'
 import { SEALED_MAGIC as MAGIC } from './sealed-magic.js'
 
-/** Of a file, in each chunk but the last (docs/sealed-files.md). */
+/** The bytes of a file in each chunk but the last (docs/sealed-files.md). */
 export const SEALED_CHUNK_BYTES = 65_536
 
 const KEY_BYTES = nacl.secretbox.keyLength
@@ -12,7 +12,7 @@ const OVERHEAD_BYTES = nacl.secretbox.overheadLength
 const BOX_NONCE_BYTES = nacl.box.nonceLength
 const HEADER_BYTES = MAGIC.length + nacl.box.publicKeyLength + BOX_NONCE_BYTES + KEY_BYTES + OVERHEAD_BYTES
 
-/** What goes in comes out sealed: only the holder of the target's private key can read it. */
+/** Seals what is written to it: only the holder of the target's private key can read the result. */
 export function createSealStream(targetPublicKey: Uint8Array): Transform {
   const sender = nacl.box.keyPair()
   const boxNonce = nacl.randomBytes(BOX_NONCE_BYTES)

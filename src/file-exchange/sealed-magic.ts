@@ -1,8 +1,8 @@
 import { Transform } from 'node:stream'
 
-/** What every sealed file begins with; the last byte is the version of the form. */
+/** The first bytes of every sealed file; the last of them is the version of the form. */
 export const SEALED_MAGIC = Buffer.from('TLSEAL\0\x01', 'latin1')
-/** Of every version. */
+/** The part that all versions share. */
 const MARK = SEALED_MAGIC.subarray(0, -1)
 
 /** Passes a file on, unless it is sealed, which shows in its first bytes: then the stream fails with what `refusal` makes. */

@@ -13,12 +13,12 @@ export class StableFile {
     readonly path: string,
     private readonly handle: FileHandle,
     readonly sizeBytes: number,
-    /** Also when an older file was moved over it. */
+    /** The time of the last change; differs also when an older file was moved over it. */
     readonly modifiedAtMs: number
   ) {}
 
   /**
-   * To be closed by the caller.
+   * Opens a file. The caller closes it.
    * @param options.name how the caller's user names it, for messages
    * @param options.openFile what opens it, where not just any path is followed
    * @throws {InputError} when it is not there, or no regular file

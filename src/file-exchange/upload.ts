@@ -59,7 +59,7 @@ export async function uploadFile(
   return answer.status === 202 || state === 'pending' ? 'pending' : 'stored'
 }
 
-/** Where the API has a shared file. */
+/** The path of a shared file in the API. */
 export function filePath({ target, source, fileId }: FileKey): string {
   return pathOf('shared-files', target, source, fileId)
 }

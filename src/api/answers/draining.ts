@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import type { AfterAnswer } from './after-answer.js'
 
 /**
- * Once the relay stops, a connection is closed after the answer that was under way on it. Node closes those that are
- * idle at that moment alone, and a caller that keeps its connection open would hold the stop up to its limit.
+ * Closes each connection after the answer under way on it, once the relay stops. Node closes those that are idle at
+ * that moment alone, and a caller that keeps its connection open would hold the stop up to its limit.
  */
 export function createDraining(app: FastifyInstance): AfterAnswer {
   let isStopping = false

@@ -55,7 +55,7 @@ interface Failure {
 export interface ErrorHandlerOptions {
   readonly logger: FastifyBaseLogger
   readonly afterAnswer: AfterAnswer
-  /** Where this program writes: a disk that refuses is told of by its setting. */
+  /** The folders in which this program writes: a message about a disk that refuses names the folder's setting. */
   readonly folders: readonly StorageFolder[]
 }
 
@@ -92,7 +92,7 @@ function isOfStorage(error: unknown): error is RelayError {
   )
 }
 
-/** What fails because nobody is there any more to be answered is no fault of ours. */
+/** Whether the caller has gone. A failure that only the caller could have noticed is no fault of ours. */
 function hasLeft({ raw }: FastifyRequest): boolean {
   return raw.destroyed || raw.socket?.destroyed === true
 }

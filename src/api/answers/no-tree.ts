@@ -10,9 +10,12 @@ declare module 'fastify' {
   }
 }
 
-/** Their answers depend on who is where. Remote runs see for themselves: their order may bring the tree along. */
+/**
+ * Groups of routes whose answers depend on where nodes are. Remote runs look for themselves: their order may bring
+ * the tree along. Remote runs see for themselves: their order may bring the tree along.
+ */
 const ASKS_TREE: ReadonlySet<Access> = new Set(['shared-files-write', 'shared-files-read', 'trace', 'tree'])
-/** Who may turn out to be a node or relay once there is a tree. */
+/** Callers that may turn out to be a node or relay once there is a tree. */
 const UNKNOWN_KINDS: ReadonlySet<Caller['kind']> = new Set(['network', 'proxied'])
 const NEEDS_NOBODY: ReadonlySet<Access> = new Set(['open', 'observation', 'system'])
 

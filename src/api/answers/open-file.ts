@@ -10,18 +10,21 @@ const RANGE = /^bytes (\d+)-/
 export interface OpenFileOptions {
   /** Whether the file gets an `ETag` of its size and date. */
   readonly etag: boolean
-  /** What to say when there is no such file any more. */
+  /** The message when there is no such file any more. */
   readonly gone: string
 }
 
-/** For a file that is open already. */
+/** Options for a file that is open already. */
 export interface OpenedFileOptions extends OpenFileOptions {
-  /** Its content comes from here, also when the path has become another file. It is closed in any case. */
+  /**
+   * The source of the content, also when the path has become another file. The handle is closed in any case. It is
+   * closed in any case.
+   */
   readonly handle: FileHandle
 }
 
 /**
- * As {@link openFile}, for a file that is open already: no other one is answered with.
+ * Sends a file that is open already, as {@link openFile} does, and never another one.
  * @returns undefined when the path is another file by now
  */
 export async function sendOpened(

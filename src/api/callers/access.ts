@@ -22,13 +22,13 @@ export type Access =
 
 interface Rule {
   readonly kinds: readonly CallerKind[]
-  /** These are admitted as well, and see what is theirs alone: the route asks {@link seenBy}. */
+  /** Kinds that are admitted too, and see only what belongs to them: the route asks {@link seenBy}. */
   readonly own?: readonly CallerKind[]
   /** Callers known by address alone are admitted from these networks. */
   readonly networks?: (config: Config) => NetworkSet
   /** Whether callers on this machine are admitted that come through a trusted proxy on it. */
   readonly ownMachine?: boolean
-  /** What to change for a caller that was refused. */
+  /** The change that would admit a refused caller. */
   readonly remedy: string
 }
 
@@ -37,7 +37,7 @@ const EVERYONE: readonly CallerKind[] = ['local', 'policy-server', 'relay', 'nod
 const CALL_LOCALLY =
   'call from this machine, at general.socket, or at general.listen unless general.behind_proxy is set'
 
-/** Who may call what (contract, "Who may call"). The one place. */
+/** The rules that say who may call which routes (contract, "Who may call"). The one place. The one place. */
 export const ACCESS: Readonly<Record<Access, Rule>> = {
   open: { kinds: EVERYONE, remedy: 'none' },
   'remote-run': {
@@ -100,7 +100,7 @@ export const ACCESS: Readonly<Record<Access, Rule>> = {
   }
 }
 
-/** How a refusal names its caller. */
+/** The name of a caller in a refusal. */
 const WHO: Readonly<Record<CallerKind, string>> = {
   local: 'a local caller',
   'policy-server': 'the policy server',
@@ -112,7 +112,7 @@ const WHO: Readonly<Record<CallerKind, string>> = {
   'web-page': 'a web page from elsewhere'
 }
 
-/** Whatever the route: no remedy of its own can help. */
+/** The remedy for web pages, on every route: no remedy of the route can help. */
 const PAGE_REMEDY =
   'its Origin or Host is none of this relay, or its browser says that it comes from another site; general.hostnames names the relay'
 const PROXY_REMEDY = '; through a proxy, list the proxy in general.trusted_proxies'
@@ -128,7 +128,7 @@ export function checkAccess(access: Access, caller: Caller, config: Config): voi
   throw refusal(rule, caller)
 }
 
-/** What a caller sees of a group of routes: everything, or what is of one node alone. */
+/** The part of a group of routes that a caller sees: everything, or what belongs to one node. */
 export type Seen = { readonly kind: 'all' } | { readonly kind: 'own'; readonly id: string }
 
 /**

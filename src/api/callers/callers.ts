@@ -61,7 +61,7 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     return { ...nodeCaller(linked, addressed.address, settings), ...(isAddressOfProxy ? { isAddressOfProxy } : {}) }
   }
 
-  /** What proxies in between change: each listener has its own rule, and none of them makes anyone local. */
+  /** Identifies the caller behind proxies: each listener has its own rule, and none of them makes a caller local. */
   function addressedCaller(request: IncomingMessage, caller: Caller): Caller {
     const { socket } = request
     if (caller.kind !== 'local' && caller.kind !== 'network') return caller
@@ -102,8 +102,8 @@ function withToken(caller: Caller): Caller {
 }
 
 /**
- * Who is known by nothing but where the connection comes from. One with TLS is never local, wherever it comes from: what
- * passes TCP connections on to `general.https_listen` from this machine leaves no mark in them.
+ * Identifies a caller of whom only the address of the connection is known. One with TLS is never local, wherever it
+ * comes from: what passes TCP connections on to `general.https_listen` from this machine leaves no mark in them.
  */
 function addressCaller(socket: object, address: string, { isLocalSocket }: CallerSettings): Caller {
   const isLocal = isLocalSocket(socket) || (isLoopback(address) && !(socket instanceof TLSSocket))
@@ -147,7 +147,10 @@ function showsToken(request: IncomingMessage, expected: Buffer): boolean {
   return token !== undefined && timingSafeEqual(sha256(token), expected)
 }
 
-/** At `general.https_listen` a proxy can name another caller; it does not make one that it decided about. */
+/**
+ * Takes the name that a proxy at `general.https_listen` gives for another caller; the proxy cannot name one that it
+ * decided about.
+ */
 function namedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
   return { ...proxiedCaller(request, peer, trusted), kind: 'network' }
 }

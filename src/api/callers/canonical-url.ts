@@ -3,10 +3,10 @@ import { API_PREFIX } from '../../values/network/api-prefix.js'
 const CANONICAL_START = `${API_PREFIX}/`
 const VERSIONED_START = `${API_PREFIX}/1/`
 
-/** Whatever of the prefix was written: `/rudder/relay-api/1/`, `//relay-api/`, or nothing but slashes. */
+/** The prefix in any spelling: `/rudder/relay-api/1/`, `//relay-api/`, or nothing but slashes. */
 const ANY_PREFIX = /^\/+(?:rudder\/+)?(?:relay-api\/+(?:1\/+)?)?/
 
-/** What stands outside the prefixes. */
+/** Paths outside the prefixes. */
 const OUTSIDE = /^\/(?:(?:uuid|metrics|openapi\.json)(?:\?|$)|v1\/(?:relay|system)\/)/
 
 /**

@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** What a proxy adds to name the caller, itself, or what it was asked for. Programs that ask a relay send none of these. */
+/**
+ * Headers by which a proxy names the caller, itself, or the address that it was asked for. Programs that ask a relay
+ * send none of these.
+ */
 const MARKS: ReadonlySet<string> = new Set([
   'forwarded',
   'forwarded-for',

@@ -5,7 +5,7 @@ import { parsePassed } from '../../values/passed-relays.js'
 import { leftHalfClosed } from '../answers/half-closed.js'
 
 declare module 'fastify' {
-  /** What the OpenAPI description takes from a route's schema. */
+  /** Members of a route's schema for the OpenAPI description. */
   interface FastifySchema {
     tags?: readonly string[]
     summary?: string
@@ -15,12 +15,12 @@ declare module 'fastify' {
     hide?: boolean
     /** A body that the route reads itself: for the description alone, nothing is validated by it. */
     describedBody?: object
-    /** As the API's description has it, where it is read in another way. */
+    /** The query string of the API's description, where the route reads it in another way. */
     describedQuerystring?: object
   }
   interface FastifyRequest {
     caller: Caller
-    /** By `performance.now`. */
+    /** The time at which the request began, by `performance.now`. */
     begunAt: number
   }
   interface FastifyContextConfig {
@@ -38,7 +38,7 @@ export function mayBeRelay({ kind }: Caller): boolean {
   return kind === 'proxied' || kind === 'network'
 }
 
-/** Where a request comes from. Its signal is made only when someone asks for it: most requests never wait. */
+/** The origin of a request. Its signal is made only when someone asks for it: most requests never wait. */
 class RequestOrigin implements Origin {
   #signal: AbortSignal | undefined
 

@@ -35,7 +35,7 @@ export function checkTarget({ headers }: Pick<IncomingMessage, 'headers'>, targe
   }
 }
 
-/** Without the port that goes unsaid. */
+/** The authority without the default port of its scheme. */
 function withoutPort(authority: string, scheme: string): string {
   const text = authority.toLowerCase()
   const port = DEFAULT_PORT[scheme.toLowerCase()]

@@ -7,12 +7,12 @@ import { canonicalHost } from '../../values/network/host-name.js'
 export type IsOwnHost = (host: string, request: IncomingMessage) => boolean
 
 /**
- * How a request came: over plain HTTP, by whatever name; passed on by a proxy, or so it seems; or over what proves that
- * no name was made to lead here.
+ * The way on which a request came: over plain HTTP, by any name; passed on by a proxy, or so it seems; or over a
+ * connection that proves that no name was made to lead here.
  */
 export type Way = 'plain' | 'passed-on' | 'proven'
 
-/** What a browser says of a request that a page of the same origin, or nobody but the user, caused. */
+/** The values of `Sec-Fetch-Site` for requests caused by a page of the same origin, or by the user alone. */
 const OWN_SITES = new Set(['same-origin', 'none'])
 const AUTHORITY = /^(\[[0-9a-f:.]+\]|[^:[\]]*)(?::\d+)?$/i
 const ORIGIN = /^(https?):\/\/(.+)$/i
@@ -33,8 +33,9 @@ export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, wa
 }
 
 /**
- * For images, frames and links a browser sends no `Origin`, and says nothing of the site where it does not trust the
- * connection (plain HTTP, but to loopback), or is old. The host that was asked for has been looked at already.
+ * Whether the `Referer` is foreign. For images, frames and links a browser sends no `Origin`, and says nothing of the
+ * site where it does not trust the connection (plain HTTP, but to loopback), or is old. The host that was asked for
+ * has been looked at already.
  */
 function isForeignReferer(request: IncomingMessage, referer: string, isPlain: boolean): boolean {
   const [, scheme = '', authority = ''] = REFERER.exec(referer.toLowerCase()) ?? []
@@ -53,7 +54,10 @@ function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnH
   return isAskedFor(request, authority)
 }
 
-/** What a proxy was asked by, it alone knows. The port that goes unsaid is another one for the other scheme. */
+/**
+ * Whether the request may have been made with this scheme. Only a proxy knows how it was asked. The port that goes
+ * unsaid is another one for the other scheme.
+ */
 function mayBeScheme({ socket }: IncomingMessage, scheme: string, isPlain: boolean): boolean {
   return !(isPlain && scheme === 'https') && !(socket instanceof TLSSocket && scheme === 'http')
 }

@@ -4,7 +4,7 @@ import { CounterFamily, Durations, header, label } from './metric-families.js'
 
 const ROUND_TRIP = 'treeline_link_round_trip_seconds'
 
-/** What becomes of links, and what goes over them. */
+/** Metrics of links and of the bytes that go over them. */
 export class LinkMetrics implements LinkObserver {
   readonly #opened = new CounterFamily('treeline_links_opened_total', 'Links opened', 'kind')
   readonly #closed = new CounterFamily('treeline_links_closed_total', 'Links closed, replaced ones too', 'kind')
@@ -45,7 +45,10 @@ export class LinkMetrics implements LinkObserver {
   }
 }
 
-/** What is read when somebody looks. @param isConnected whether this relay's own link stands; undefined: it holds none */
+/**
+ * Gauges of links, read at each scrape.
+ * @param isConnected whether this relay's own link stands; undefined: it holds none
+ */
 export function linkGauges(links: LinkAdministration, isConnected: boolean | undefined): string[] {
   const { streams, lanes } = links.load()
   const { received, sent } = links.bytes()

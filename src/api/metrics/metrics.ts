@@ -11,7 +11,7 @@ import { CounterFamily, header } from './metric-families.js'
 import { RequestMetrics } from './request-metrics.js'
 import { syncedAtGauge, TreeMetrics } from './tree-metrics.js'
 
-/** Where the features report what they do; shown at `/metrics` (docs/metrics.md lists every name). */
+/** The metrics to which the features report; shown at `/metrics` (docs/metrics.md lists every name). */
 export interface Metrics {
   text(): Promise<string>
   readonly contentType: string

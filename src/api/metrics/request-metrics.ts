@@ -20,7 +20,7 @@ export class RequestMetrics {
     this.#find(route, method, status).durations.observe(durationMs)
   }
 
-  /** In the Prometheus text format. */
+  /** The metrics in the Prometheus text format. */
   text(): string {
     const all = [...this.#series.values()].flatMap(statuses => [...statuses.values()])
     return [

@@ -1,7 +1,7 @@
 import type { SyncOutcome } from '../../tree-sync/tree-sync.js'
 import { CounterFamily, header } from './metric-families.js'
 
-/** How this relay's tree came from its policy server; all zero where it is from files. */
+/** Metrics of the tree that comes from the policy server; all zero where the tree is from files. */
 export class TreeMetrics {
   readonly #outcomes = new CounterFamily(
     'treeline_tree_syncs_total',

@@ -3,7 +3,7 @@ import type { Services } from '../services.js'
 
 const Health = Type.Object({ status: Type.String(), reason: Type.Optional(Type.String()) })
 
-/** What probes ask, outside the prefixes: `GET /v1/system/alive`, `ready` and `metrics`. */
+/** The routes of probes, outside the prefixes: `GET /v1/system/alive`, `ready` and `metrics`. */
 export const healthRoutes: Routes<{ services: Pick<Services, 'metrics' | 'ownLink' | 'system'> }> = async (
   app,
   { services }

@@ -37,7 +37,10 @@ export const joinRoutes: Routes<{
   }
 
   type Request = Parameters<typeof originOf>[0]
-  /** What a stranger says of the way can only make this refuse. */
+  /**
+   * The relays that the request has passed, as its sender states them: a false statement can only make this relay
+   * refuse.
+   */
   function wayOf(request: Request, reply: Parameters<typeof originOf>[1]) {
     const passed = parsePassed(headerText(request, PASSED_HEADER))
     const { signal } = originOf(request, reply, services.stopping)

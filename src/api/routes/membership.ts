@@ -20,7 +20,7 @@ const tags = ['membership']
 const consumes = [FORM]
 const config = { access: 'administration' } as const
 
-/** What the root administers: tokens, and who belongs to the tree. */
+/** The routes of administration at the root: tokens and members. */
 export const membershipRoutes: Routes<{ services: Pick<Services, 'members'> }> = async (app, { services }) => {
   const members = (): RootMembership => {
     if (services.members !== undefined) return services.members

@@ -7,7 +7,7 @@ import type { Services } from '../services.js'
 
 const OPENAPI_FILE = join(PACKAGE_ROOT, 'docs', 'openapi.json')
 
-/** What stands outside the prefixes: `GET /uuid`, `GET /metrics`, `GET /openapi.json`. */
+/** The routes outside the prefixes: `GET /uuid`, `GET /metrics`, `GET /openapi.json`. */
 export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'metrics'> }> = async (
   app,
   { services }

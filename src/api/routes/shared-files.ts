@@ -19,7 +19,7 @@ import { checkNotEncoded, sayContinue } from '../request-body.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
-/** Of times that another relay tells: dates can show it. */
+/** The latest time that another relay may state: dates can show it. */
 const LATEST_MS = 8e15
 
 const PATH = '/shared-files/:target/:source/:fileId'

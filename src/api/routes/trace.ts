@@ -19,7 +19,7 @@ const Hop = Type.Object({
   protocol: Type.Optional(Type.String({ description: 'versions that the other end speaks: `<oldest>-<newest>`' }))
 })
 
-/** What {@link traceRoutes} use. */
+/** The services that {@link traceRoutes} use. */
 export type TraceServices = Pick<Services, 'config' | 'neighbours' | 'sharedFiles' | 'stopping' | 'topology'>
 
 /** `GET trace/<id>`: the way to a node, each relay on it adding its own step. */

@@ -70,7 +70,7 @@ export const treeRoutes: Routes<{ services: Pick<Services, 'topology' | 'treeSou
   )
 }
 
-/** Whose part a caller may have. @throws {RelayError} */
+/** The relay whose part of the tree the caller may have. @throws {RelayError} */
 function partFor(caller: Caller, asked: string | undefined, topology: Topology): string {
   if (asked !== undefined) checkNodeId(asked)
   if (caller.id === undefined || caller.isAdmin === true) {

@@ -7,7 +7,11 @@ export interface NamedText {
   readonly text: string
 }
 
-/** What TLS would only say in OpenSSL's words, and not of which file. @throws {UsageError} naming both files */
+/**
+ * Checks that a certificate and a key belong together: TLS would only say so in OpenSSL's words, and not name the
+ * file.
+ * @throws {UsageError} naming both files
+ */
 export function checkCertificatePair(certificate: NamedText, key: NamedText): void {
   const x509 = certificateIn(certificate.text)
   if (x509 === undefined) throw new UsageError(`${certificate.name} holds no certificate that can be read`)

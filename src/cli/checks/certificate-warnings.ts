@@ -6,7 +6,7 @@ import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import { isoTime } from '../../values/time/iso-time.js'
 
-/** Beyond it no chain is followed: who issued whom may go round in circles. */
+/** The longest chain that is followed: the certificates may issue each other in a circle. */
 const MAX_CHAIN = 10
 
 interface CertificateFile {
@@ -35,7 +35,7 @@ export async function relayCertificateWarnings(config: Config, nowMs = Date.now(
   return [...validity, ...(await issuerWarnings(own, ca))]
 }
 
-/** As {@link relayCertificateWarnings}, for an agent. */
+/** Warnings about the certificates of an agent, as {@link relayCertificateWarnings} gives them for a relay. */
 export function agentCertificateWarnings(config: AgentConfig, nowMs = Date.now()): Promise<string[]> {
   const { certificateFile, upstream } = config
   const files = [
@@ -104,7 +104,7 @@ function issued(issuer: X509Certificate, certificate: X509Certificate): boolean 
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
 }
 
-/** Those of a file that can be read; what others are is told by what reads them for use. */
+/** The certificates of a file that can be read; an unreadable one is reported by the code that reads it for use. */
 async function readCertificates(path: string): Promise<X509Certificate[]> {
   try {
     const blocks = certificateBlocks((await readRegularFile(path)).toString('utf8'))

@@ -7,7 +7,7 @@ interface Noticed {
 }
 
 /**
- * What `read` gives, with its notices told on standard error.
+ * Calls `read` and prints the notices of its result on standard error.
  * @param directory that of `--config`
  * @returns undefined once the problems of a configuration that cannot be used are told
  */

@@ -13,7 +13,7 @@ const ROOT = 0
 const OF_OTHERS = 0o007
 const OF_GROUP_AND_OTHERS = 0o077
 const WRITING = 0o022
-/** What root gives a service to read is read through its group. */
+/** The bit by which a service reads what root lets it read: through the file's group. */
 const GROUP_READS = 0o040
 
 /**

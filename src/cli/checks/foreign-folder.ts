@@ -11,18 +11,21 @@ import { UsageError } from '../command-error.js'
 
 const { S_IWGRP, S_IWOTH } = constants
 const ROOT = 0
-/** Whose keys these are can be in the tree, and who may write in the folder decides what is in it. */
+/**
+ * Files that mark a folder as ours. The owner of these keys can be in the tree, and whoever may write in the folder
+ * decides its content.
+ */
 const IN_IT = ['tls.key', 'sign.key', 'certificate.pem', 'state.db', 'main.conf', 'agent.conf']
 
 const run = promisify(execFile)
 
-/** Whose folders may be used, besides root's. */
+/** The users whose folders may be used, besides root. */
 interface Trusted {
   readonly uids: readonly (number | undefined)[]
   readonly gids: readonly (number | undefined)[]
 }
 
-/** What walking down a path ends with where the rest of it is still to be made. */
+/** The error that ends a walk down a path where the rest of it does not exist yet. */
 const TO_BE_MADE = new ClientError('a folder is to be made')
 
 /**

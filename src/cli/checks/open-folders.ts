@@ -21,7 +21,10 @@ export function openFolderWarnings(folders: readonly WrittenFolder[], user = pro
   })
 }
 
-/** As {@link openFolderWarnings}, for the user whose folder `storage.path` is: who checks is not always who runs it. */
+/**
+ * The warnings of {@link openFolderWarnings}, for the owner of `storage.path`: the user that checks is not always the
+ * user that runs it.
+ */
 export function openStorageWarnings(storage: WrittenFolder, others: readonly WrittenFolder[] = []): string[] {
   const owner = statSync(storage.path, { throwIfNoEntry: false })?.uid
   return openFolderWarnings([storage, ...others], owner)

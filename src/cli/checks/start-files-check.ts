@@ -18,7 +18,10 @@ import { openStorageWarnings } from './open-folders.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
 import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
 
-/** What is known before a start: problems end it, warnings do not. Each begins with the setting that it is about. */
+/**
+ * The result of the checks before a start: problems end it, warnings do not. Each begins with the setting that it is
+ * about.
+ */
 export interface StartCheck {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
@@ -96,7 +99,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   return { problems, warnings }
 }
 
-/** What is in the way of folders that may not be there yet. @param folders by the setting that names them */
+/** Obstacles to the folders that may not exist yet. @param folders by the setting that names them */
 function obstacles(folders: Readonly<Record<string, string>>): string[] {
   return Object.entries(folders).flatMap(([setting, path]) => {
     const obstacle = obstacleTo(path)

@@ -64,7 +64,7 @@ export function register(program: Command): void {
     .action(joinTree)
 }
 
-/** Who joins, and what is in its folder. */
+/** The machine that joins, and the content of its folder. */
 interface Who {
   readonly id: string
   readonly address: PublicAddress

@@ -69,7 +69,7 @@ async function close(id: string, options: CloseOptions): Promise<void> {
   })
 }
 
-/** Below the relay's address, not below the prefix of its API. */
+/** The prefix of the link routes, below the relay's address and not below the prefix of its API. */
 const LINKS_ROOT = '/v1/relay/'
 
 async function* listLinks(client: RelayClient): AsyncGenerator<JsonObject> {

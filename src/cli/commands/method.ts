@@ -22,10 +22,10 @@ import { readSigningKey } from '../options/signing-key.js'
 import { checkTtl } from '../options/time-option.js'
 import { addSigningOptions } from './share.js'
 
-/** How a generic method ends; `error` is thrown. */
+/** The end of a generic method; `error` is thrown. */
 type Result = 'kept' | 'repaired'
 
-/** What tells a policy that something was changed. The others are those of every command. */
+/** The exit code that tells a policy that something was changed. The others are those of every command. */
 const EXIT_REPAIRED = 10
 
 interface ToNodeOptions extends ServerOptions {

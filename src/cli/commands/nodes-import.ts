@@ -11,7 +11,7 @@ import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js
 import { CommandError, UsageError } from '../command-error.js'
 import { openClient, readConfig, type ServerOptions } from '../options/server-options.js'
 
-/** As many problems of a nodes list as are told at once. */
+/** The number of problems of a nodes list that are printed. */
 const MAX_PROBLEMS = 10
 
 /**
@@ -58,8 +58,8 @@ export async function importNodes(
 }
 
 /**
- * It may have taken over the list and refused something else of what it read; and as long as it reads nothing further,
- * its status tells of an error in files that are gone.
+ * Has the relay read the former files again. The relay may have taken over the list and refused another part of what
+ * it read, and until it reads again its status reports an error in files that are gone.
  */
 async function readFormerAgain(client: RelayClient): Promise<void> {
   try {

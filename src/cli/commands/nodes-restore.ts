@@ -8,8 +8,8 @@ import { readConfig, type ServerOptions } from '../options/server-options.js'
 const MAX_NAMED = 20
 
 /**
- * At the root of a tree of members whose database is gone, or older than the tree that it handed down: makes the members
- * from the nodes list that the root wrote last. The relay must not be running.
+ * Makes the members of a tree anew from the nodes list that the root wrote last, at a root whose database is gone, or
+ * older than the tree that it handed down. The relay must not be running.
  */
 export async function restoreMembers(options: ServerOptions): Promise<void> {
   const config = await readConfig(options)

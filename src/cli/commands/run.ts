@@ -23,7 +23,7 @@ import { RunTally } from '../output/run-tally.js'
 /** More than any tree has. */
 const MAX_NODES = 999_999_999
 
-/** What a shell reports for a program that was interrupted. */
+/** The exit code that a shell reports for a program that was interrupted. */
 const EXIT_SIGINT = 130
 
 interface RunOptions extends ServerOptions {

@@ -13,7 +13,7 @@ import { example } from '../options/example.js'
 import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
 import { type Columns, cell, formatList, formatRecord, printJson, printList, showTime } from '../output/table.js'
 
-/** What a relay shows at once. */
+/** The largest page of runs that a relay shows. */
 const MAX_RUNS = 1_000
 
 const COLUMNS: Columns = {

@@ -24,7 +24,7 @@ export async function readAgentFolder(directory: string | undefined, name: strin
   }
 }
 
-/** How the agent's policy server is reached, and by what it is known: as the agent itself does it. */
+/** The address and identity of the agent's policy server, read as the agent itself reads them. */
 export async function policyServerOf(
   agent: AgentConfig
 ): Promise<PolicyServerTrust & { readonly server: string; readonly revocations: ServerTls['revocations'] }> {

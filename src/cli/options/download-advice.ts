@@ -1,7 +1,7 @@
 import { SealedFileError, UnverifiableError } from '../../file-exchange/download.js'
 import { CommandError, UsageError } from '../command-error.js'
 
-/** What kept a file from being fetched, with the options that help. */
+/** Adds the options that help to an error of a download. */
 export function withDownloadAdvice(error: unknown): unknown {
   if (error instanceof UnverifiableError) {
     return new CommandError(`${error.message} (--allow-unverified)`, undefined, { cause: error })

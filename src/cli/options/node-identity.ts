@@ -5,7 +5,7 @@ import { UsageError } from '../command-error.js'
 import { readAgentFolder } from './agent-folder.js'
 import { configIn, configName, readConfig, type ServerOptions } from './server-options.js'
 
-/** Where an existing agent has its node id. */
+/** The file in which an existing agent keeps its node id. */
 const AGENT_ID_FILE = '/opt/rudder/etc/uuid.hive'
 
 /**

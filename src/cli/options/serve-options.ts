@@ -1,14 +1,14 @@
 import { parseArgs } from 'node:util'
 
-/** Where an existing relay has its `main.conf`. */
+/** The folder in which an existing relay has its `main.conf`. */
 export const DEFAULT_CONFIG_DIRECTORY = '/opt/rudder/etc/relayd/'
 
 export interface ServeOptions {
   /** Directory of `main.conf` and `logging.conf`. */
   readonly config: string
-  /** Only checks the configuration. */
+  /** Whether to check the configuration only. */
   readonly test: boolean
-  /** With `test`: warnings are errors. */
+  /** Whether warnings count as errors, with `test`. */
   readonly strict: boolean
 }
 
@@ -39,7 +39,7 @@ export function readServeOptions(args: readonly string[]): ServeOptions | undefi
   }
 }
 
-/** What follows `serve`, or everything when the first argument is an option of it; undefined for other commands. */
+/** The arguments behind `serve`, or all of them when the first is an option of it; undefined for other commands. */
 export function withoutCommand(args: readonly string[]): string[] | undefined {
   const [first = '', ...rest] = args
   if (first === 'serve') return rest

@@ -153,7 +153,7 @@ export function configIn({ config }: Pick<ServerOptions, 'config'>): string | un
   return config ?? (process.env.TREELINE_CONFIG || undefined)
 }
 
-/** How it was named, for messages. */
+/** The name under which the configuration was given, for messages. */
 export function configName({ config }: Pick<ServerOptions, 'config'>): string {
   return config === undefined ? 'TREELINE_CONFIG' : '--config'
 }

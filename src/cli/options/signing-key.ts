@@ -7,7 +7,7 @@ import type { SigningKey } from '../../values/keys/file-signing.js'
 import { readAgentFolder } from './agent-folder.js'
 import { configIn, configName, type ServerOptions } from './server-options.js'
 
-/** In the folder of a relay that `init` or `join` made. */
+/** The name of the key in a folder of a relay that `init` or `join` made. */
 const RELAY_KEY_NAME = 'sign.key'
 
 /** The options that name a key which signs files. */

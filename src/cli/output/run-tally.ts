@@ -37,7 +37,7 @@ export class RunTally {
     return `error: ${where === undefined ? '' : `${where}: `}${message}`
   }
 
-  /** What was still under way when the stream ended has this outcome. */
+  /** Gives this outcome to each node that was still under way when the stream ended. */
   settle(outcome: 'cancelled' | 'unknown'): void {
     for (const [node, state] of this.#nodes) {
       if (UNDER_WAY.has(state.outcome)) this.#set(node, { outcome, exitCode: undefined })

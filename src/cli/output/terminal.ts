@@ -1,12 +1,12 @@
 const CLEAR_LINE = '\r\x1b[2K'
 
-/** Between two changes of the line: more often than this no one can read. */
+/** The time between two changes of the line: no one can read faster ones. */
 const REFRESH_MS = 100
 
-/** What a status line needs of a stream. */
+/** The members of a stream that a status line uses. */
 export type TerminalStream = Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write' | 'once'>
 
-/** Where a command writes. */
+/** The streams to which a command writes. */
 export interface TerminalStreams {
   readonly stdout: TerminalStream
   readonly stderr: TerminalStream

@@ -96,7 +96,7 @@ async function serve(config: AgentConfig): Promise<number> {
   }
 }
 
-/** What works, and is likely to be a mistake. */
+/** Warns of settings that work and are likely to be a mistake. */
 async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise<void> {
   const { agentCertificateWarnings } = await import('../checks/certificate-warnings.js')
   for (const problem of await agentCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')

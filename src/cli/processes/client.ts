@@ -28,7 +28,7 @@ interface ClientCommandOptions {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** What can be given as an option or in the environment, and has no default. */
+/** Values without a default, each given as an option or in the environment. */
 const NEEDED = [
   ['baseUrl', '--base-url', 'TREELINE_BASE_URL'],
   ['serverUrl', '--server-url', 'TREELINE_SERVER_URL'],
@@ -36,7 +36,7 @@ const NEEDED = [
   ['token', '--token', 'TREELINE_TOKEN']
 ] as const
 
-/** After a signal, for what is being read when it comes. */
+/** The time after a signal for what is being read when it comes. */
 const READING_LIMIT_MS = 1_000
 
 const DEFAULT_HEALTH_LISTEN = '0.0.0.0:8080'
@@ -127,7 +127,7 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
   }
   const given = { ...options, token: ownToken }
   const values = new Map<string, string>()
-  /** How it was given, for messages. */
+  /** The name under which a value was given, for messages. */
   const nameOf = (own: string | undefined, flag: string, variable: string) => (own === undefined ? variable : flag)
   const missing: string[] = []
   for (const [name, flag, variable] of NEEDED) {
@@ -166,13 +166,13 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
   }
 }
 
-/** Over TLS alone: the token would be seen on the way. */
+/** Reads the server's URL, which has to use TLS: without it the token would be seen on the way. */
 function readServerUrl(name: string, text: string): string {
   const { host, pathname } = readUrl(name, text, ['https:', 'wss:'])
   return `wss://${host}${pathname.replace(/\/+$/, '')}`
 }
 
-/** With `@` in it the text is not shown: it may have a password in it. */
+/** Reads a URL. A text with `@` is not shown in messages: it may contain a password. */
 function readUrl(name: string, text: string, protocols: readonly string[]): URL {
   const expected = `expected a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`
   const shown = text.includes('@') ? name : `${name} ${JSON.stringify(text.slice(0, 80))}`

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { example } from '../options/example.js'
 import { DEFAULT_CONFIG_DIRECTORY, type ServeOptions } from '../options/serve-options.js'
 
-/** For help and mistakes: a call that is right never comes this far (src/main.ts). */
+/** Registers `serve` for help and for mistakes: a correct call never comes this far (src/main.ts). */
 export function register(program: Command): void {
   program
     .command('serve')

@@ -9,7 +9,7 @@ import type { ServiceManager } from './service-manager.js'
 export interface StartedProgram {
   /** The log line that says so. */
   readonly started: { readonly message: 'ready' | 'started'; readonly details: object }
-  /** What a SIGHUP asks for. Logs what goes wrong, and never rejects. */
+  /** Does what a SIGHUP asks for. Logs what goes wrong, and never rejects. */
   reload(): Promise<void>
   /** Resolves when nothing runs any more. */
   stop(): Promise<void>

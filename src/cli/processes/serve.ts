@@ -27,9 +27,9 @@ const STORAGE_MODE = 0o750
 export interface ServeOptions {
   /** The directory with `main.conf` and `logging.conf`. */
   readonly config: string
-  /** Only check it, say what is wrong, and end. */
+  /** Whether to check the configuration only, print what is wrong, and end. */
   readonly test?: boolean
-  /** With `test`: warnings are errors. */
+  /** Whether warnings count as errors, with `test`. */
   readonly strict?: boolean
 }
 
@@ -81,10 +81,10 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
   return 0
 }
 
-/** Of those that the relay leaves out of the nodes list. */
+/** The number of nodes named of those that the relay leaves out of the nodes list. */
 const MAX_NODES_NAMED = 20
 
-/** What is wrong with the nodes list and their certificates, where they are not still to come. */
+/** Problems of the nodes list and its certificates, unless the files are still to come. */
 async function nodesProblems({ general, tree }: Config): Promise<string[]> {
   const { checkNodesFile } = await import('../checks/nodes-file-check.js')
   const { parseNodesList } = await import('../../tree/import/nodes-list.js')
@@ -159,7 +159,7 @@ async function serve(config: Config): Promise<number> {
   }
 }
 
-/** What works, and is likely to be a mistake. */
+/** Warns of settings that work and are likely to be a mistake. */
 async function warnOfConfiguration(config: Config, logger: Logger): Promise<void> {
   const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
   for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')

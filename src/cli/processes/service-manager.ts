@@ -5,12 +5,12 @@ import type { Logger } from '../../values/logger.js'
 
 const run = promisify(execFile)
 
-/** It waits for the service manager to take the message, 5 s at most. */
+/** The limit for a message: `systemd-notify` waits for the service manager to take it, 5 s at most. */
 const MESSAGE_LIMIT_MS = 15_000
 /** Signs of life within the time after which the service manager takes this process for dead. */
 const SIGNS_PER_LIMIT = 3
 
-/** What a process tells the service manager that started it, if one did and wants to know (systemd: `Type=notify`). */
+/** Messages to the service manager that started the process, if one did and wants them (systemd: `Type=notify`). */
 export interface ServiceManager {
   ready(): Promise<void>
   reloading(): Promise<void>
@@ -24,11 +24,12 @@ const NOBODY: ServiceManager = {
 }
 
 /**
- * From here on the event loop gives signs of life, where `WatchdogSec` asks for them: one that stands still gives none.
+ * Finds the service manager. From then on the event loop gives signs of life, where `WatchdogSec` asks for them: one
+ * that stands still gives none.
  *
- * The messages are datagrams to a UNIX socket, which Node cannot send; `systemd-notify`, which is where systemd is, can. It
- * is a process of its own, so the unit needs `NotifyAccess=all`. The variables are taken out of the environment: commands
- * that are started from here must not speak for this process.
+ * The messages are datagrams to a UNIX socket, which Node cannot send; `systemd-notify`, which is where systemd is,
+ * can. It is a process of its own, so the unit needs `NotifyAccess=all`. The variables are taken out of the
+ * environment: commands that are started from here must not speak for this process.
  */
 export function findServiceManager(logger: Logger, env: NodeJS.ProcessEnv = process.env): ServiceManager {
   const { NOTIFY_SOCKET: socket, WATCHDOG_USEC: limit, WATCHDOG_PID: pid, ...others } = env

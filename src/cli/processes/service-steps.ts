@@ -1,12 +1,12 @@
 import { UsageError } from '../command-error.js'
 
-/** What is to be started for good. */
+/** A service that is to be installed. */
 export interface Service {
   readonly command: 'serve' | 'agent'
-  /** Of its unit, which lies in `folder`. */
+  /** The name of its unit, which lies in `folder`. */
   readonly unit: string
   readonly folder: string
-  /** What holds its data. */
+  /** The folder of its data. */
   readonly data: string
   readonly user: string
   readonly program: readonly string[]

@@ -11,7 +11,7 @@ export interface ReceiveConfig {
   readonly owner: string | undefined
   /** Started, program and arguments, once a new file is in place. */
   readonly command: readonly [string, ...string[]] | undefined
-  /** As in a nodes list: the source's key must be this one. Undefined: the one that the policy server vouches for. */
+  /** The key that the source must have, as in a nodes list. Undefined: the one that the policy server vouches for. */
   readonly sourceKeyHash: string | undefined
 }
 
@@ -20,7 +20,7 @@ export interface ShareConfig {
   readonly target: string
   readonly fileId: string
   readonly path: string
-  /** As written, in the form of the contract. */
+  /** The ttl as written, in the form of the contract. */
   readonly ttl: string
 }
 
@@ -28,10 +28,10 @@ export interface ShareConfig {
 export interface AgentConfig {
   readonly directory: string
   readonly nodeId: string
-  /** What the agent proves with who it is. */
+  /** The certificate with which the agent proves its identity. */
   readonly certificateFile: string
   readonly keyFile: string
-  /** What signs shared files. */
+  /** The key that signs shared files. */
   readonly signingKeyFile: string
   readonly upstream: ListenAddress & {
     /** The policy server's node id, where it is known. */
@@ -46,7 +46,7 @@ export interface AgentConfig {
   readonly storage: { readonly path: string }
   readonly agent: {
     readonly command: string
-    /** Before the conditions. */
+    /** Arguments that precede the conditions. */
     readonly arguments: readonly string[]
     readonly useSudo: boolean
     readonly timeoutMs: number

@@ -26,7 +26,7 @@ import type { AgentConfig, ReceiveConfig, ShareConfig } from './agent-config.js'
 
 const FILE = 'agent.conf'
 const MAX_OUTPUT_BYTES = 1024 ** 3
-/** Of `[[agent.receive]]` and of `[[agent.share]]`. */
+/** The number of entries of `[[agent.receive]]`, and of `[[agent.share]]`. */
 const MAX_ENTRIES = 1_000
 const OWNER = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\$?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$/
 

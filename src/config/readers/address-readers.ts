@@ -44,7 +44,7 @@ export const hostAddress: ValueReader<HostAddress> = {
   }
 }
 
-/** Not for addresses to listen at, which may have a zone. */
+/** The canonical form of an address; not for addresses to listen at, which may have a zone. */
 function canonical(address: HostAddress | undefined): HostAddress | undefined {
   const host = address === undefined ? undefined : canonicalHost(address.host)
   return address === undefined || host === undefined ? undefined : { ...address, host }

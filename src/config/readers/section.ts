@@ -102,7 +102,7 @@ export class Section {
     this.findings.notices.push({ level, text: `${this.file}: ${this.#name(key)}: ${text}` })
   }
 
-  /** To be called once, on the whole file, when everything has been read. */
+  /** Notices unknown keys. Called once, on the whole file, when everything has been read. */
   noticeUnknownKeys(): void {
     for (const key of this.keys()) {
       if (this.#named.has(key)) continue

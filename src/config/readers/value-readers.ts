@@ -20,7 +20,7 @@ export const MAX_TIMER_MS = 24 * 24 * 3_600_000
 
 const MAX_TEXT_LENGTH = 4096
 const MAX_ARGUMENTS = 64
-/** What all systems have room for in the address of a Unix socket. */
+/** The length that all systems allow for the address of a Unix socket. */
 const MAX_SOCKET_PATH_BYTES = 103
 
 export const flag: ValueReader<boolean> = {
@@ -114,7 +114,9 @@ export function duration(minMs: number, maxMs: number = MAX_DURATION_MS): ValueR
   }
 }
 
-/** As {@link duration}, for a key of existing relays, which take every one: what is beyond the bounds counts as them. */
+/**
+ * A {@link duration} for a key of existing relays, which take every value: one beyond the bounds counts as the bound.
+ */
 export function boundedDuration(minMs: number, maxMs: number = MAX_DURATION_MS): ValueReader<number> {
   const every = duration(0)
   return {

@@ -9,7 +9,7 @@ import { type Attributes, NewFile } from './new-file.js'
 import { findStream, type OpenStream } from './stream-place.js'
 import type { FolderTrust } from './trusted-folder.js'
 
-/** Where a file goes that is verified before anything of it is there. To be closed. */
+/** The place of a file that is verified before anything of it is there. To be closed. */
 export interface Destination {
   /** Whether the file is written to what is there (a FIFO, a device, this command's output) instead of taking its place. */
   readonly isStream: boolean
@@ -21,7 +21,7 @@ export interface Destination {
 }
 
 export interface DestinationRules {
-  /** For a process that may write everywhere. */
+  /** The trust that a process needs that may write everywhere. */
   readonly trust?: FolderTrust | undefined
   /** Whether it may be a FIFO or a device. */
   readonly mayStream?: boolean | undefined
@@ -54,7 +54,10 @@ export async function openDestination(path: string, { trust, mayStream }: Destin
   }
 }
 
-/** What was written to a stream cannot be taken back: the file waits here until it is verified. */
+/**
+ * The path at which a file for a stream waits until it is verified: what a stream has been given cannot be taken
+ * back.
+ */
 function spoolPath(): string {
   return join(tmpdir(), `treeline-fetch-${randomBytes(6).toString('hex')}`)
 }

@@ -3,7 +3,7 @@ import { type ClientError, InputError } from '../../relay-client/client-error.js
 import { kindOf } from '../../values/files/regular-file.js'
 
 /**
- * What is there is no regular file, and nothing that a file may take the place of.
+ * The error for something that is no regular file, and that a file may not replace.
  * @param named the path, with the setting that names it where there is one
  */
 export function notAFile(named: string, found: Stats): ClientError {

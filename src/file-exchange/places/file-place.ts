@@ -8,14 +8,14 @@ import type { HeldFolder } from './held-folder.js'
 import { findPlace, ifThere } from './named-place.js'
 import { type FolderTrust, findTrusted } from './trusted-folder.js'
 
-/** Where a file goes: a folder that is held open, and a name in it. To be closed. */
+/** The place of a file: a folder that is held open, and a name in it. To be closed. */
 export class FilePlace {
   private constructor(
-    /** As found, without symbolic links. */
+    /** The path as found, without symbolic links. */
     readonly path: string,
     readonly folder: HeldFolder,
     readonly name: string,
-    /** What is there now; a regular file. */
+    /** The regular file that is there now. */
     readonly former: Stats | undefined
   ) {}
 
@@ -64,7 +64,7 @@ export function cannotBeWritten(path: string, cause: unknown): ClientError {
     : new InputError(`${path} cannot be written: ${why}`, { cause })
 }
 
-/** What a path leads to, symbolic links followed; undefined where there is nothing. @throws {ClientError} */
+/** The target of a path, symbolic links followed; undefined where there is nothing. @throws {ClientError} */
 export async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await ifThere(stat(path))

@@ -14,7 +14,7 @@ const IS_LINUX = process.platform === 'linux'
  */
 export class HeldFolder {
   private constructor(
-    /** Where it was found, for messages. */
+    /** The path at which it was found, for messages. */
     readonly path: string,
     private readonly handle: FileHandle,
     private readonly base: string
@@ -44,7 +44,7 @@ export class HeldFolder {
     return this.handle.stat()
   }
 
-  /** What has that name here, itself and not what a symbolic link leads to. */
+  /** The entry of that name, itself and not the target of a symbolic link. */
   async find(name: string): Promise<Stats | undefined> {
     try {
       return await lstat(this.at(name))

@@ -5,7 +5,7 @@ import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFile } from './regular-file.js'
 
 /**
- * Which file of a command line cannot be read, why, and what to do.
+ * The message for a file of a command line that cannot be read: which one, why, and what to do.
  * @param name of the argument or option, as in the usage: `<path>`, `--ca`
  */
 export function whyUnreadable(name: string, path: string, error: unknown): string {
@@ -24,7 +24,7 @@ export async function readNamedFile(name: string, path: string): Promise<string>
   }
 }
 
-/** As {@link readNamedFile}, for a file that a configuration names: a regular one. @throws {InputError} */
+/** Reads a file that a configuration names, as {@link readNamedFile} does: a regular one. @throws {InputError} */
 export async function readConfiguredFile(setting: string, path: string): Promise<string> {
   try {
     return withoutByteOrderMark(await readRegularFile(path, `${setting} ${path}`))

@@ -17,7 +17,10 @@ export async function findPlace(path: string, euid = process.geteuid?.()): Promi
   return euid === ROOT && process.platform === 'linux' ? walkAsRoot(resolve(path)) : followToEnd(resolve(path), euid)
 }
 
-/** As {@link findPlace} looks at the links, for what is opened by its path. A pipe of this process has one that leads to no name. */
+/**
+ * Checks the links of a path that is opened by its name, as {@link findPlace} does. A pipe of this process has one
+ * that leads to no name.
+ */
 export async function checkLinks(path: string, euid = process.geteuid?.()): Promise<void> {
   if (euid === ROOT && process.platform === 'linux') return (await walkWithLinks(resolve(path))).folder.close()
   const link = await ifThere(lstat(path))

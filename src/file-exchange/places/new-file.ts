@@ -16,7 +16,7 @@ const AS_UMASK_SAYS = 0o666
 export interface Attributes {
   /** Undefined: as the former file's, where it is that of root, of this process or of `owner`; of another user's, no more than it had. */
   readonly mode?: number | undefined
-  /** Where there is no former file either; undefined: as it was made. */
+  /** The mode where there is no former file either; undefined: as it was made. */
   readonly defaultMode?: number | undefined
   /** Undefined: whoever this process is. */
   readonly owner?: Owner | undefined

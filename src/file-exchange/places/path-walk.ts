@@ -11,7 +11,7 @@ export interface FoundName {
 
 /** A symbolic link on the way down a path. */
 export interface FoundLink {
-  /** Where it is. */
+  /** The path of the entry. */
   readonly at: string
   readonly uid: number
   readonly target: string
@@ -19,11 +19,11 @@ export interface FoundLink {
   readonly isEnd: boolean
 }
 
-/** What is looked at on the way down a path. Each throws to refuse the path. */
+/** The checks on the way down a path. Each throws to refuse the path. */
 export interface WalkRules {
   /** @param isLast whether the last name of the path is in this one */
   readonly checkFolder?: (folder: HeldFolder, isLast: boolean) => Promise<void>
-  /** Before a symbolic link is followed. */
+  /** Called before a symbolic link is followed. */
   readonly checkLink: (link: FoundLink) => void
   /** @returns what is thrown where there is no folder `missing` */
   readonly noFolder: (missing: string) => ClientError
@@ -68,7 +68,7 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
   }
 }
 
-/** As a system call fails with it. */
+/** The error with which a system call would fail. */
 function tooManyLinks(): Error {
   return Object.assign(new Error('too many levels of symbolic links'), { code: 'ELOOP' })
 }

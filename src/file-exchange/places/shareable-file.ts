@@ -9,11 +9,11 @@ import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-
 const { S_IROTH, S_IWGRP, S_IWOTH, S_IXOTH } = constants
 const ROOT = 0
 
-/** Who could make a path lead elsewhere. */
+/** A user that could make a path lead elsewhere. */
 interface Changer {
   /** Undefined: a group or everyone. Bits of a group may stand for the users and groups of an access control list. */
   readonly uid: number | undefined
-  /** As a message says it. */
+  /** The reason, as a message says it. */
   readonly why: string
 }
 

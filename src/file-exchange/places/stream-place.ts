@@ -12,8 +12,10 @@ const ROOT = 0
 export type OpenStream = () => Promise<{ readonly writable: Writable; readonly mayEnd: boolean }>
 
 /**
- * What is written to instead of being replaced, if that is at the path: a FIFO, a device, or the output of this command.
- * @throws {InputError} when it belongs to another user, who would get what is written, or a link of another user leads there
+ * Opens the target of a path that is written to instead of being replaced: a FIFO, a device, or the output of this
+ * command.
+ * @throws {InputError} when it belongs to another user, who would get what is written, or a link of another user
+ *   leads there
  */
 export async function findStream(path: string, euid = process.geteuid?.()): Promise<OpenStream | undefined> {
   const found = await statIfThere(path)

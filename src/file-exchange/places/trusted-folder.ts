@@ -10,9 +10,9 @@ export interface Owner {
   readonly gid: number
 }
 
-/** Whose folders a file may be put into by a process that may write everywhere. */
+/** The users into whose folders a process that may write everywhere may put a file. */
 export interface FolderTrust {
-  /** Besides root. */
+  /** The user that is trusted besides root. */
   readonly uid: number
   /** Whom the file is for: folders of theirs are as good, from the first one on, since the file will be theirs as well. */
   readonly owner?: Owner | undefined
