@@ -83,10 +83,7 @@ export class FileWork {
     this.#wantShares(() => true)
   }
 
-  /**
-   * Starts again with the changed configuration. Work under way comes to its end. What is being done now comes to its
-   * end.
-   */
+  /** Starts again with the changed configuration. Work under way comes to its end. */
   restart(): void {
     this.#forget()
     this.start()

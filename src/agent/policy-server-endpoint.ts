@@ -8,7 +8,7 @@ import { type PolicyServerTrust, readPolicyServerTrust, readSetting } from '../m
 import { VERSION } from '../process/version.js'
 import { hostAndPort } from '../values/network/host-and-port.js'
 
-/** The certificates by which an agent and its policy server know each other, read anew each time. PEM. PEM. */
+/** The certificates by which an agent and its policy server know each other, read anew each time. PEM. */
 export interface PolicyServerFiles extends PolicyServerTrust {
   readonly cert: string
   readonly key: string

@@ -40,8 +40,7 @@ export interface AgentAppOptions {
 
 /**
  * Builds the routes that an agent serves over its link: runs of itself, by the same routes as a relay, notices of
- * files, and its state. The agent listens to nothing, and only its policy server asks. It listens to nothing, and its
- * policy server is the only one who asks.
+ * files, and its state. The agent listens to nothing, and only its policy server asks.
  */
 export async function buildAgentApp({ services, storage, logger }: AgentAppOptions): Promise<FastifyInstance> {
   const app = fastify(commonOptions(MAX_FORM_BYTES))

@@ -4,8 +4,6 @@ import { isHopByHop } from '../hops/hop-by-hop-headers.js'
 /**
  * The headers that go on to the base URL, or back from it: all but those of one connection. Credentials stay, since
  * they are meant for the server behind the base URL, and repeated headers stay apart (`set-cookie` can't be joined).
- * Credentials stay, since they are meant for what stands behind the base URL, and repeated headers stay apart
- * (`set-cookie` can't be joined).
  */
 export function endToEndHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   const named = new Set(

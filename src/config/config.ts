@@ -55,7 +55,6 @@ export interface Config {
     /**
      * The source of the tree: the two files of `general` as others write them, the members that joined (the root
      * alone), or the policy server. With the latter two, the files are this relay's own, in `<storage.path>/tree`.
-     * With the latter two, the files are this relay's own, in `<storage.path>/tree`.
      */
     readonly source: 'files' | 'members' | 'policy-server'
     /** How often the policy server is asked for another tree; it also tells of one, where it can. */

@@ -4,7 +4,7 @@ import type { Config } from './config.js'
 
 /**
  * The folders that incoming data goes to. A failure without a path is most likely about the last one: databases,
- * outputs of runs. What goes wrong without a path is most likely about the last one: databases, outputs of runs.
+ * outputs of runs.
  */
 export function writtenFolders({ sharedFiles, storage }: Config): readonly StorageFolder[] {
   return [

@@ -9,7 +9,7 @@ export class StartTimeoutError extends Error {
   }
 }
 
-/** Of undici (a socket's end, a pool that is being closed) and of the system. */
+/** The error codes of a lost connection: undici's (a socket's end, a pool that is being closed) and the system's. */
 const LOST_CONNECTION_CODES = new Set(['UND_ERR_SOCKET', 'UND_ERR_CLOSED', 'UND_ERR_DESTROYED', 'ECONNRESET', 'EPIPE'])
 
 /** The neighbour's certificate is not the one that it should have. */

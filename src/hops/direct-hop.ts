@@ -22,7 +22,7 @@ const DEFAULT_SILENCE_LIMIT_MS = 60_000
 /** Requests that wait for one of a neighbour's connections; beyond, it counts as not reached. */
 export const MAX_QUEUED_REQUESTS = 1_024
 
-/** Where a neighbour is reached right now. */
+/** The connection to a neighbour at this moment. */
 export interface PeerConnection {
   readonly pool: Pool
   /** `https://host:port`, for messages. */
@@ -43,11 +43,11 @@ export interface DirectHopOptions extends KnownPeer {
   readonly connection: () => Promise<PeerConnection | NoConnection>
   /** How long a request may wait for a connection, in ms: opening one, and the queue before it. */
   readonly startLimitMs: number
-  /** Where a request names none, in ms. @default 60_000 */
+  /** The limit for requests that name none, in ms. @default 60_000 */
   readonly silenceLimitMs?: number | undefined
   /** Sent as `authorization` with each request. */
   readonly authorization: string | undefined
-  /** Of the policy server alone, where this relay holds a link to it. */
+  /** The link to the policy server, for the hop to it alone, where this relay holds a link. */
   readonly link?: LinkToUpper | undefined
   readonly observer: HopObserver | undefined
   /** Stated with each request; undefined over a link, where it was settled when that opened. */

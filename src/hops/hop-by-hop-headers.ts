@@ -29,12 +29,12 @@ export function isHopByHop(name: string): boolean {
   return HOP_BY_HOP.has(name)
 }
 
-/** What may be relayed of a request's headers, names in lower case. Those that `Connection` names go as well. */
+/** The headers of a request that may be relayed, names in lower case. Those that `Connection` names go as well. */
 export function relayableRequestHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
   return relayable(headers, name => !OF_ONE_REQUEST.has(name))
 }
 
-/** What may be relayed of an answer's headers, names in lower case; repeated ones are joined with a comma. */
+/** The headers of an answer that may be relayed, names in lower case; repeated ones are joined with a comma. */
 export function relayableAnswerHeaders(
   headers: Readonly<Record<string, string | readonly string[] | undefined>>
 ): Record<string, string> {

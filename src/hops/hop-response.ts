@@ -5,17 +5,17 @@ import type { HopHeaders, HopOutcome } from './hop.js'
 import { relayableAnswerHeaders } from './hop-by-hop-headers.js'
 import { readBeginning } from './read-prefix.js'
 
-/** Of an answer that explains an error. */
+/** The size of an answer that explains an error. */
 const MAX_EXPLANATION_BYTES = 64 * 1024
 const EXPLANATION_LIMIT_MS = 5_000
 
-/** What is remembered of a neighbour. */
+/** The knowledge of a neighbour's program. */
 export interface KnownPeer {
   readonly isTreeline: () => boolean
   readonly onTreeline: (version: string) => void
-  /** It passed for a Treeline relay, and did something without showing that it is one. */
+  /** Called when it was taken for a Treeline relay, and did something without showing that it is one. */
   readonly onStranger: () => void
-  /** It passes for a Treeline relay, and says 404 without showing that it is one. */
+  /** Called when it is taken for a Treeline relay, and says 404 without showing that it is one. */
   readonly onDoubt: () => void
 }
 
@@ -24,7 +24,7 @@ const NOT_MODIFIED = 304
 const FIRST_REFUSAL = 400
 
 /**
- * What an answer means to whoever asked.
+ * The outcome that an answer means to the caller.
  * @param address for messages
  * @param isSent whether all of the request's body has gone out
  * @param notFinal why a refusal is none yet, for a user; the same may be granted in a moment

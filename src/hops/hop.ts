@@ -2,15 +2,15 @@ import type { Readable } from 'node:stream'
 import type { Dialect } from './dialect.js'
 
 /**
- * What an exchange asks of the connection that carries it: a `short` one is over at once, `bulk` may fill the connection
- * for as long as it likes and gives way to others, a `stream` lasts long without being much.
+ * The load that an exchange puts on the connection that carries it: a `short` one is over at once, `bulk` may fill
+ * the connection for as long as it likes and gives way to others, a `stream` lasts long without being much.
  */
 export type Weight = 'short' | 'bulk' | 'stream'
 
 /** A request to a neighbour. */
 export interface HopRequest {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST'
-  /** Below the relay API, without a leading slash: `shared-files/a/b/c?ttl=60`. */
+  /** The path below the relay API, without a leading slash: `shared-files/a/b/c?ttl=60`. */
   readonly path: string
   /** Lower-case names. Hop-by-hop headers and `expect` are dropped here. */
   readonly headers: Readonly<Record<string, string>>
@@ -30,7 +30,7 @@ export interface HopRequest {
 export type HopHeaders = Readonly<Record<string, string>>
 
 /**
- * What came of a request:
+ * The outcome of a request:
  * - `answered`: the neighbour did it (a status below 400)
  * - `refused`: the neighbour decided against it (a 4xx other than 408 and 429)
  * - `unreachable`: it could not be asked, or could not decide (connect error, timeout, break, 408, 429, 5xx)
@@ -57,7 +57,7 @@ export interface Hop {
    * Rejects only when `signal` aborts (with its reason); every failure of the neighbour is an `unreachable` outcome.
    */
   request(request: HopRequest): Promise<HopOutcome>
-  /** By what it showed when it last did something; remembered through restarts. */
+  /** The neighbour's dialect, as its last answer showed it; remembered through restarts. */
   readonly dialect: Dialect
 }
 
@@ -71,7 +71,10 @@ export interface LinkedNeighbours {
 
 /** The link to the policy server (src/links), as far as requests to it over other connections are concerned. */
 export interface LinkToUpper {
-  /** By what the policy server knows us for the holder of the link. @param address `https://host:port`, its own */
+  /**
+   * The secret by which the policy server knows us for the holder of the link.
+   * @param address `https://host:port`, its own
+   */
   secretFor(address: string): string | undefined
   /** Whether there is none now. It is being opened, and until then the policy server may not know who asks. */
   readonly isAwaited: boolean

@@ -43,7 +43,8 @@ export class KnownNeighbours {
   }
 
   /**
-   * It showed itself as something else. Passed over for a while after it was remembered, for the same two behind one name.
+   * Forgets a neighbour that showed itself as something else. Passed over for a while after it was remembered, for
+   * the same two behind one name.
    * @returns whether something was forgotten
    */
   async forget(id: string): Promise<boolean> {

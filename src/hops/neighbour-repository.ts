@@ -1,4 +1,7 @@
-/** Which neighbours are Treeline relays, through restarts. Each change is durable once its promise resolves. */
+/**
+ * The neighbours that are known as Treeline relays, through restarts. Each change is durable once its promise
+ * resolves.
+ */
 export interface NeighbourRepository {
   /** The version that each neighbour showed last. */
   versions(): Promise<ReadonlyMap<string, string>>

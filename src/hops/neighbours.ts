@@ -104,7 +104,10 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     )
   }
 
-  /** Only what it does tells a relay that was put back from a proxy in front of one that is down: it is asked for something harmless. */
+  /**
+   * The times of the last probes. Only an action tells a relay that was put back from a proxy in front of one that is
+   * down: it is asked for something harmless.
+   */
   const lastProbes = new Map<string, number>()
   function probe(hop: Hop): void {
     if (probeClock() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return

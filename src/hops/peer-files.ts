@@ -6,7 +6,7 @@ import { readRegularFile } from '../values/files/regular-file.js'
 import { certificateBlocks } from '../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
 
-/** What reaching the neighbours needs of the configuration. */
+/** The part of the configuration that reaching the neighbours needs. */
 export type NeighboursConfig = Pick<Config, 'upstream' | 'neighbours'> & {
   readonly general: Pick<
     Config['general'],

@@ -3,11 +3,11 @@ import { readIdentity } from '../tree/import/certificate-identity.js'
 import { WrongCertificateError } from './connection-errors.js'
 
 /**
- * For TLS: whether a certificate, which an issuer that we trust vouches for, is one of the host and of the node that are
- * meant. Names can be had twice, by a mistake in DNS or in a list; ids cannot.
+ * Checks for TLS whether a certificate, which an issuer that we trust vouches for, is one of the host and of the node
+ * that are meant. Names can be had twice, by a mistake in DNS or in a list; ids cannot.
  * @param nodeId undefined where it is not known which node that is
- * @returns for `checkServerIdentity`. It is not asked for the host name that a connection was opened to, since that may
- *   be the address of another listener
+ * @returns for `checkServerIdentity`. It is not asked for the host name that a connection was opened to, since that
+ *   may be the address of another listener
  */
 export function identityCheck(
   hostname: string,

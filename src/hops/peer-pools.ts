@@ -13,10 +13,13 @@ for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsF
 export const MAX_CONNECTIONS_PER_NEIGHBOUR = 256
 /** A fetched file comes with its metadata block, up to 64 KiB, as base64 in a header. */
 const MAX_ANSWER_HEADER_BYTES = 128 * 1024
-/** Beyond, the pool that was not used for longest is closed. One without connections costs next to nothing. */
+/**
+ * The number of pools; beyond it, the pool that was not used for longest is closed. One without connections costs
+ * next to nothing.
+ */
 const MAX_POOLS = 1_024
 
-/** Where a neighbour is reached, and how it proves that it is the one. */
+/** The address of a neighbour, and the proof of identity that it owes. */
 export interface PeerTarget {
   /** A host name or address, without brackets. */
   readonly host: string

@@ -13,11 +13,14 @@ export interface PeerTargetsOptions {
   readonly topology: CurrentTopology
   /** Certificates that are listed for a node, as DER. @throws {Error} when they cannot be read now */
   readonly certificatesOf: (id: string) => readonly Buffer[]
-  /** As it is in force. */
+  /** The configuration and files in force. */
   readonly current: () => { readonly config: NeighboursConfig; readonly files: PeerFiles }
 }
 
-/** Where each neighbour is, and by what it is believed: as the configuration and the tree say at that moment. */
+/**
+ * The address of each neighbour and the certificates by which it is believed, as the configuration and the tree say
+ * at that moment.
+ */
 export interface PeerTargets {
   below(id: string): PeerTarget | NoConnection
   above(): PeerTarget | NoConnection

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { identityCheck } from './peer-identity.js'
 
-/** What a neighbour must present for us to speak to it (contract, `peer_authentication`). */
+/** The proof that a neighbour must present for us to speak to it (contract, `peer_authentication`). */
 export type PeerTrust =
   | { readonly mode: 'cert_pinning'; readonly pins: readonly Buffer[]; readonly pinsFile: string }
   | {
@@ -26,7 +26,7 @@ type Verification = Pick<
   'ca' | 'allowPartialTrustChain' | 'checkServerIdentity' | 'rejectUnauthorized' | 'servername'
 >
 
-/** What TLS itself checks. For `cert_pinning` the leaf has to be compared with the pins as well. */
+/** The checks that TLS itself makes. For `cert_pinning` the leaf has to be compared with the pins as well. */
 export function verification(trust: PeerTrust): Verification {
   switch (trust.mode) {
     case 'cert_pinning':

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 
 /**
- * What `body` gives until it ends, breaks, exceeds `maxBytes` or takes longer than `limitMs`; never rejects. The body
- * is destroyed unless it came to its end.
+ * The bytes that `body` gives until it ends, breaks, exceeds `maxBytes` or takes longer than `limitMs`; never
+ * rejects. The body is destroyed unless it came to its end.
  */
 export async function readBeginning(body: Readable, maxBytes: number, limitMs: number): Promise<Buffer> {
   const chunks: Buffer[] = []

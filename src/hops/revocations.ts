@@ -1,4 +1,4 @@
-/** Which certificates of the tree's CA were revoked before their end, as far as it is known here. */
+/** The certificates of the tree's CA that were revoked before their end, as far as this machine knows. */
 export interface Revocations {
   /**
    * @param fingerprint SHA-256 of the certificate's DER form, lower-case hex
@@ -6,13 +6,13 @@ export interface Revocations {
    */
   whyRevoked(fingerprint: string): string | undefined
   /**
-   * For what stands by a certificate: `end` is called once, should that certificate be revoked later.
+   * Watches a certificate for what relies on it: `end` is called once, should it be revoked later.
    * @returns a function that ends this
    */
   watch(fingerprint: string, end: (why: string) => void): () => void
 }
 
-/** Where no CA of the tree says what was revoked. */
+/** The revocations where no CA of the tree says what was revoked. */
 export const NO_REVOCATIONS: Revocations = {
   whyRevoked: () => undefined,
   watch: () => () => undefined

@@ -16,11 +16,11 @@ export interface JobOptions {
   readonly sharedFiles: Pick<SharedFiles, 'purgeExpired'>
   readonly remoteRuns: Pick<RemoteRuns, 'purgeExpired'>
   readonly cleanupFrequency: Frequency
-  /** For jobs that one of the processes which share the relay's records is to do. */
+  /** Leases for jobs that only one of the processes that share the relay's records may do. */
   readonly leases: LeaseRepository
-  /** For a relay that gets its tree from its policy server. */
+  /** The tree of the policy server, for a relay that gets its tree from there. */
   readonly treeSync?: { ask(): Promise<void>; readonly everyMs: number }
-  /** Where a list of revoked certificates counts. */
+  /** The exchange of revocation lists, where such a list counts. */
   readonly revocations?: { look(): Promise<void>; readonly everyMs: number }
   readonly logger: Logger
 }

@@ -26,7 +26,7 @@ export function countStreamed(bytes: number): void {
   collect({ type: 'minor' })
 }
 
-/** Only the way to the function is opened, for this call: `--expose-gc` on the command line would open it to all. */
+/** Exposes the function for this call alone: `--expose-gc` on the command line would expose it to all code. */
 function exposeCollection(): MinorCollection {
   setFlagsFromString('--expose-gc')
   const found: unknown = runInNewContext('gc')

@@ -1,6 +1,6 @@
 /**
- * What a bulk stream moves a second, at most, while an order is under way. So an order finds processor and disk nearly
- * free, and a file moves on during the longest of runs.
+ * The bytes that a bulk stream moves a second, at most, while an order is under way. So an order finds processor and
+ * disk nearly free, and a file moves on during the longest of runs.
  */
 const PACED_BYTES = 32 * 1024 * 1024
 

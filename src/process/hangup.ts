@@ -1,7 +1,7 @@
 /**
- * What SIGHUP does. Its default action is death, also in the moment before a program has set its own handler: so this is
- * what each program imports first, and until it says what to do the signal is only remembered. A command that ends by
- * itself goes on; when its terminal has gone, its next output ends it.
+ * The handling of SIGHUP. Its default action is death, also in the moment before a program has set its own handler:
+ * so this is what each program imports first, and until it says what to do the signal is only remembered. A command
+ * that ends by itself goes on; when its terminal has gone, its next output ends it.
  */
 
 let isAsked = false

@@ -1,7 +1,7 @@
 /**
- * What SIGTERM and SIGINT do to a program that runs until it is told to stop. They may come before it is ready: so they
- * are caught from its first line on, and remembered until it has begun to wait for them. A second one of the same kind
- * ends the process.
+ * The handling of SIGTERM and SIGINT in a program that runs until it is told to stop. They may come before it is
+ * ready: so they are caught from its first line on, and remembered until it has begun to wait for them. A second one
+ * of the same kind ends the process.
  */
 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
@@ -9,18 +9,21 @@ const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 let asked: NodeJS.Signals | undefined
 const waiting = new Set<(signal: NodeJS.Signals) => void>()
 
-/** To be called first, by what runs until it is told to stop. */
+/** Catches the signals. Called first, by a program that runs until it is told to stop. */
 export function catchStopSignals(): void {
   for (const signal of STOP_SIGNALS) process.once(signal, remember)
 }
 
-/** For what ends by itself after all: the signals end it, also with one that has come by now. */
+/**
+ * Leaves the signals to their default action, for a program that ends by itself after all: they end it, also with one
+ * that has come by now.
+ */
 export function leaveStopSignals(): void {
   for (const signal of STOP_SIGNALS) process.off(signal, remember)
   if (asked !== undefined) process.kill(process.pid, asked)
 }
 
-/** As if SIGTERM had come, for what cannot go on. */
+/** Stops as SIGTERM does, for a program that cannot go on. */
 export function askStop(): void {
   remember('SIGTERM')
 }

@@ -1,14 +1,14 @@
-/** What could not be done with a relay, or with the files that go to it and come from it, in words for a user. */
+/** A failure with a relay, or with the files that go to it and come from it, in words for a user. */
 export class ClientError extends Error {
   override name = 'ClientError'
 }
 
-/** What was given cannot be, whichever relay is asked: nothing was tried. */
+/** An input that no relay could accept: nothing was tried. */
 export class InputError extends ClientError {
   override name = 'InputError'
 }
 
-/** There is no answer: nothing listens, TLS fails, or the connection broke. */
+/** A failure without an answer: nothing listens, TLS fails, or the connection broke. */
 export class NotReachedError extends ClientError {
   override name = 'NotReachedError'
 }

@@ -8,12 +8,12 @@ import { ClientError, NotReachedError, RefusedError } from './client-error.js'
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 15_000
 
-/** What a relay that stops, or has just started, answers, and the web server in front of one that is down. */
+/** The statuses of a relay that stops, or has just started, and of the web server in front of one that is down. */
 const PASSING_STATUSES = new Set([502, 503])
 
 const SERVER_ERROR = 500
 
-/** There was no connection, and so nothing was sent: a relay that is being restarted. */
+/** The error codes of a connection that was never made, so that nothing was sent: a relay that is being restarted. */
 const NOTHING_SENT = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 
 /**

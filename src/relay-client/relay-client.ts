@@ -13,22 +13,22 @@ import { ClientError, InputError, NotReachedError, RefusedError } from './client
 import { createServerConnector, type ServerTls } from './relay-tls.js'
 import { socketPathOf } from './unix-socket.js'
 
-/** Of a JSON answer or an error; more is not read. */
+/** The size of a JSON answer or an error; more is not read. */
 const MAX_TEXT_BYTES = 64 * 1024 * 1024
 const MAX_ERROR_LENGTH = 2_000
 /** A metadata block of 64 KiB comes in base64 with a fetched file. */
 const MAX_HEADER_BYTES = 128 * 1024
 /** Relays redirect nobody: something else answers so, and not with what was asked for. */
 const REDIRECT = 300
-/** What was asked for cannot be, whichever relay is asked. */
+/** The status of a request that no relay can grant. */
 const BAD_REQUEST = 400
 const HINT_OF_TLS = '; if this is a port for TLS, use https://'
-/** For the head of an answer, and between two pieces of its body. A run may be silent for longer. */
+/** The limit for the head of an answer, and between two pieces of its body. A run may be silent for longer. */
 const PATIENCE_MS = 300_000
 
 export interface ClientRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
-  /** Below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
+  /** The path below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
   readonly path: string
   /** Instead of the API's prefix: with a slash at both ends. */
   readonly root?: string
@@ -43,13 +43,13 @@ export interface ClientRequest {
 export interface ClientAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** To be read to its end, or destroyed. */
+  /** The body. The caller reads it to its end, or destroys it. */
   readonly body: Readable
 }
 
 type Connector = buildConnector.connector
 
-/** What says which relay is asked, in the words of the caller: options or settings. */
+/** The options or settings that say which relay is asked, in the caller's words. */
 export interface RelayNames {
   readonly server: string
   readonly ca: string
@@ -64,11 +64,11 @@ export interface RelayClient {
   send(request: ClientRequest): Promise<ClientAnswer>
   /** @throws {ClientError} for an answer of 400 or more, with what it says */
   request(request: ClientRequest): Promise<ClientAnswer>
-  /** As `request`, and reads JSON. */
+  /** Sends a request and reads JSON. */
   json(request: ClientRequest): Promise<unknown>
-  /** As `request`, and reads text. */
+  /** Sends a request and reads text. */
   text(request: ClientRequest): Promise<string>
-  /** What an answer of 300 or more says, as an error to end with. Reads its body. */
+  /** The error for an answer of 300 or more. Reads its body. */
   refusal(answer: ClientAnswer): Promise<RefusedError>
   close(): Promise<void>
 }
@@ -79,7 +79,7 @@ export interface RelayClient {
  */
 export function createRelayClient(options: {
   readonly server: string
-  /** For messages. */
+  /** The names for messages. */
   readonly names: RelayNames
   readonly token: string | undefined
   readonly tls: ServerTls

@@ -16,7 +16,7 @@ export interface ServerTls {
   readonly revocations?: Revocations
 }
 
-/** What is known of certificates that were revoked before their end. @param fingerprint SHA-256 of one, lower-case hex */
+/** The known certificates that were revoked before their end. @param fingerprint SHA-256 of one, lower-case hex */
 interface Revocations {
   /** Why it is not to be believed, whoever issued it; undefined: nothing speaks against it. */
   whyRevoked(fingerprint: string): string | undefined

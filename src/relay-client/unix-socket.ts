@@ -1,4 +1,4 @@
-/** What `--server` begins with when the relay is asked at its Unix socket. */
+/** The prefix of `--server` for a relay that is asked at its Unix socket. */
 export const UNIX_SOCKET = 'unix:'
 
 /** The path of `unix:<path>`; undefined for any other server. */

@@ -25,7 +25,7 @@ export interface CertificateBookOptions {
   readonly onRevocation: (listener: () => void) => void
 }
 
-/** Who holds which certificate: the nodes list's, and the policy server's. A revoked one is nobody's. */
+/** The owners of certificates: the nodes list's, and the policy server. A revoked one is nobody's. */
 export function createCertificateBook({ tree, revocations, onRevocation }: CertificateBookOptions): CertificateBook {
   let policyServer: ReadonlySet<string> = new Set()
   let version = 0

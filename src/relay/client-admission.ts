@@ -13,7 +13,10 @@ export interface ClientAdmission {
   close(): void
 }
 
-/** By a token for their key. The file is read again when it changes. @throws {Error} when it cannot be used */
+/**
+ * Admits clients by a token for their key. The file is read again when it changes.
+ * @throws {Error} when it cannot be used
+ */
 export function createClientAdmission({ tokens }: Config, registry: LinkRegistry, logger: Logger): ClientAdmission {
   const { clientsFile } = tokens
   if (clientsFile === undefined) {

@@ -35,7 +35,7 @@ export interface PartsOptions {
   readonly logger: Logger
   /** Lines of the log that could not be written; none where it does not say. */
   readonly lostLogLines?: () => number
-  /** What this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
+  /** The protocol versions that this relay speaks with its neighbours. @default PROTOCOL_VERSIONS */
   readonly versions?: VersionRange
 }
 
@@ -151,7 +151,10 @@ function readToken(file: string | undefined): string | undefined {
   throw new Error(`tokens.admin_file ${file}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
 }
 
-/** So that a run can wait for nodes that hold links and are away. Thousands may come at once: they are written together. */
+/**
+ * Remembers neighbours that hold links, so that a run can wait for one that is away. Thousands may come at once: they
+ * are written together.
+ */
 function rememberLinks(registry: LinkRegistry, known: KnownNeighbours, logger: Logger): void {
   registry.onChange((event, { owner, program }) => {
     if (event !== 'opened' || owner.kind === 'client' || known.version(owner.id) === program) return

@@ -4,14 +4,14 @@ import { rememberPlace } from '../storage/folders/same-place.js'
 import { diskFailure, type StorageFolder, vanished } from '../values/failures/disk-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 
-/** Anyone may ask whether the relay is ready, so the disk is not asked each time. */
+/** The time for which a result holds. Anyone may ask whether the relay is ready, so the disk is not asked each time. */
 const GOOD_FOR_MS = 5_000
 const ANSWER_LIMIT_MS = 5_000
-/** What the least record takes. */
+/** The space that the smallest record takes. */
 const PROBE_BYTES = 4_096
 /** `~` is in no id. */
 const PROBE = '.probe~'
-/** Of a relay, in its two folders. */
+/** The folders of a relay inside its two main ones. */
 const INNER_FOLDERS: readonly string[] = ['runs', '.incoming~', '.outbox~']
 
 interface WatchedFolder extends StorageFolder {
@@ -33,7 +33,7 @@ export class DiskWatch {
     this.#folders = folders.map(folder => ({ ...folder, isSame: rememberPlace(folder.path) }))
   }
 
-  /** What is wrong, with which folder, as it was a moment ago; undefined while nothing is. Never rejects. */
+  /** The problem of a folder a moment ago, and which folder; undefined while there is none. Never rejects. */
   problem(): Promise<string | undefined> {
     if (this.#looking === undefined || performance.now() > this.#goodUntilMs) {
       this.#goodUntilMs = Number.POSITIVE_INFINITY // one look at a time, however long it takes
@@ -73,7 +73,10 @@ async function probe(folder: WatchedFolder): Promise<string | undefined> {
   }
 }
 
-/** What is missing is made again when it is needed; a file in its place keeps it from being made. */
+/**
+ * The file that stands in the place of a folder. A missing folder is made again when it is needed; a file in its
+ * place prevents that.
+ */
 async function fileInPlaceOf({ setting, path }: WatchedFolder): Promise<string | undefined> {
   for (const name of INNER_FOLDERS) {
     const inner = join(path, name)

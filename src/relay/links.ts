@@ -36,7 +36,7 @@ export interface LinksOptions {
   readonly revocations: Revocations
   /** Tells of each change of these. */
   readonly onRevocation: (listener: () => void) => void
-  /** What a caller is told apart by from others where bounds are shared. */
+  /** The source that tells a caller apart from others where bounds are shared. */
   readonly sourceOfCaller: (request: IncomingMessage) => string
   readonly registry: LinkRegistry
   /** Undefined where the address of the policy server is the operator's alone. */

@@ -10,9 +10,9 @@ const LAST_WAIT_MS = 500
 const NAP_MS = 10
 
 /**
- * Where log lines go: standard output, whatever becomes of it. On a full disk, a broken disk, a pipe that nobody reads
- * (any more), the process goes on: lines wait, a bounded number of them, further ones are counted and lost, and that is
- * told as soon as something can be written again. Nothing here waits or throws.
+ * The output of log lines: standard output, whatever becomes of it. On a full disk, a broken disk, a pipe that nobody
+ * reads (any more), the process goes on: lines wait, a bounded number of them, further ones are counted and lost, and
+ * that is told as soon as something can be written again. Nothing here waits or throws.
  */
 export class LogOutput {
   readonly #waiting: Buffer[] = []
@@ -100,7 +100,7 @@ export class LogOutput {
     return this.#waiting.length === 0
   }
 
-  /** For a reader that is slow there is a moment; for a disk that is full there is none. */
+  /** Flushes the lines at exit: a slow reader gets a moment; for a full disk there is none. */
   #flushAtExit(): void {
     const untilMs = performance.now() + LAST_WAIT_MS
     while (!this.#writeWaiting() && this.#reason === 'EAGAIN' && performance.now() < untilMs) nap()

@@ -18,7 +18,7 @@ import { whyNotRead } from '../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
 
-/** What a relay learns beside its own certificate, such as that of its policy server, it asks for this often. */
+/** The time between two requests for data beside the own certificate, such as that of the policy server. */
 const ASK_EVERY_MS = 24 * 3_600_000
 
 export interface MembershipOptions {
@@ -28,7 +28,7 @@ export interface MembershipOptions {
   readonly database: Database
   /** Undefined where no list of revoked certificates counts. */
   readonly revocations: RevocationBook | undefined
-  /** To be called when certificates that this relay uses have changed on disk. */
+  /** Called when certificates that this relay uses have changed on disk. */
   readonly certificatesChanged: () => Promise<void>
   readonly logger: Logger
 }
@@ -36,9 +36,9 @@ export interface MembershipOptions {
 export interface Membership {
   /** Undefined at a root whose tree is not that of its members. */
   readonly joining: Joining | undefined
-  /** At the root of members alone. */
+  /** The members, at the root of a tree of members alone. */
   readonly members: RootMembership | undefined
-  /** What the root says of this relay; undefined where it is the root, or did not join. */
+  /** The root's answer about this relay; undefined where it is the root, or did not join. */
   ask(signal: AbortSignal): Promise<JoinAnswer | undefined>
   /** Makes the tree what the members are: after a crash it may be one step behind. */
   recover(): Promise<void>
@@ -126,7 +126,7 @@ function keeperOf(
   return { ask: signal => keeper.ask(signal), start: () => keeper.start(), stop: () => keeper.stop() }
 }
 
-/** With pinning, the file is the operator's own. @returns whether it changed */
+/** Writes the policy server's certificate. With pinning, the file is the operator's own. @returns whether it changed */
 export async function rememberPolicyServer({ upstream, general }: Config, answer: JoinAnswer): Promise<boolean> {
   const file = upstream?.serverCertificateFile
   if (file === undefined || general.peerAuthentication !== 'cert_validation') return false

@@ -47,7 +47,7 @@ export const SECTIONS = [
   'tokens'
 ] as const
 
-/** Where the name in `main.conf` does not follow from ours. */
+/** Names in `main.conf` that do not follow from ours. */
 const NAMES: Readonly<Record<string, string>> = {
   'sharedFiles.maxBodyBytes': 'shared_files.max_body_size',
   'sharedFiles.maxTotalBytes': 'shared_files.max_total_size',

@@ -17,7 +17,7 @@ export interface RemovedLinksOptions {
 
 interface Shown {
   readonly fingerprint: string
-  /** Where certificates are renewed: SHA-256 of the public key, and when the certificate ends. */
+  /** The SHA-256 of the public key, and the end of the certificate, where certificates are renewed. */
   readonly renewed: { readonly key: Buffer; readonly endMs: number } | undefined
 }
 
@@ -27,13 +27,13 @@ export class RemovedLinks {
 
   constructor(private readonly options: RemovedLinksOptions) {}
 
-  /** To be called with each owner of a link as it is admitted. @param certificate DER */
+  /** Notes each owner of a link as it is admitted. @param certificate DER */
   note(owner: LinkOwner, certificate: Buffer): void {
     const renewed = this.options.areRenewed ? keyAndEnd(certificate) : undefined
     this.#shown.set(owner, { fingerprint: fingerprint(certificate), renewed })
   }
 
-  /** To be called when the tree, or the certificates, have changed. */
+  /** Closes such links. Called when the tree, or the certificates, have changed. */
   close(): void {
     const { registry, topology } = this.options
     const tree = topology()
@@ -54,7 +54,9 @@ export class RemovedLinks {
   }
 }
 
-/** Those that end are taken out of the tree as removed ones are. */
+/**
+ * The reason why a certificate is not theirs any more: those that end are taken out of the tree as removed ones are.
+ */
 function whyNotTheirs({ renewed }: Shown): string {
   if (renewed === undefined || renewed.endMs > Date.now()) return 'its certificate was removed'
   return `its certificate ended at ${isoTime(renewed.endMs)}, by the clock here`

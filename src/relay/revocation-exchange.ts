@@ -24,9 +24,9 @@ export interface RevocationExchangeOptions {
  */
 export class RevocationExchange {
   readonly #stopping = new AbortController()
-  /** Who has yet to be handed the present list. */
+  /** The relays that have yet to get the present list. */
   readonly #waiting = new Set<string>()
-  /** Who could not be, until the next {@link look}. */
+  /** The relays that could not get it, until the next {@link look}. */
   readonly #failed = new Set<string>()
   #formOf: { readonly text: string; readonly form: Buffer } = { text: '', form: Buffer.alloc(0) }
   readonly #workers = new Set<Promise<void>>()
@@ -83,7 +83,7 @@ export class RevocationExchange {
     }
   }
 
-  /** Of the present list, made once for all. */
+  /** The form of the present list, made once for all. */
   #form(): Buffer {
     const { text } = this.options.book
     if (this.#formOf.text !== text) {

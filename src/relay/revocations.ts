@@ -11,7 +11,7 @@ const NAME = 'revocations'
 export interface RelayRevocations {
   /** Undefined where no CA of its own tells this relay whom to trust. */
   readonly book: RevocationBook | undefined
-  /** What the book says; without one, nothing. */
+  /** The revocations in the book; without one, none. */
   readonly revocations: Revocations
   readonly onRevocation: (listener: () => void) => void
 }

@@ -38,7 +38,10 @@ export interface RelaySystemControl extends SystemControl {
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
   const { inForce, tree, certificates, neighbours, database, treeSync, logger } = options
   const disks = new DiskWatch(writtenFolders(inForce.get()))
-  /** What the last reload found wrong beyond the configuration's own files, or what waits for a restart. */
+  /**
+   * The problem that the last reload found beyond the configuration's own files, or the settings that wait for a
+   * restart.
+   */
   let reloadProblem: string | undefined
   let renewCertificate: (config: Config) => void = () => undefined
   certificates.readPolicyServer(inForce.get().upstream?.serverCertificateFile)
@@ -146,7 +149,7 @@ function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'],
   }
 }
 
-/** What is wrong with the configuration as it is on disk now, whichever is in force. */
+/** The problem of the configuration as it is on disk now, whichever is in force. */
 function fileProblem(directory: string): string | undefined {
   try {
     return errorNotices(loadConfig(directory))

@@ -19,20 +19,20 @@ export interface ActiveRunParts {
   readonly log: EventLog
   readonly table: NodeTable
   readonly progress: RunProgress
-  /** Until when nodes that are not connected are waited for. */
+  /** The time until which the run waits for nodes that are not connected. */
   readonly waitUntilMs?: number | undefined
-  /** Where a former process began the run. */
+  /** The rest of a run that a former process began. */
   readonly resumed?: ResumedRun
 }
 
-/** What a former process left of a run: nodes that run themselves, and may have ended meanwhile. */
+/** The rest of a run that a former process left: nodes that run themselves, and may have ended meanwhile. */
 export interface ResumedRun {
   readonly startedAtMs: number
-  /** Those that are asked how it ended there. */
+  /** The nodes that are asked how the run ended there. */
   readonly linked: ReadonlySet<string>
 }
 
-/** What became of nodes of which nothing more can be learned. */
+/** The message for nodes of which nothing more can be learned. */
 export const INTERRUPTED = 'the relay ended while this was under way'
 
 /** A run under way in this process. */
@@ -123,7 +123,7 @@ export class ActiveRun implements Run {
     return this.#outcome === 'running' && this.#wait?.signal.aborted === false
   }
 
-  /** As {@link suspend}, once the commands have ended that it started here. */
+  /** Suspends the run as {@link suspend} does, once the commands that it started here have ended. */
   async suspendIdle(reason: string): Promise<void> {
     await this.#local.commandsEnded()
     if (this.#outcome === 'running') await this.suspend(reason)
@@ -154,7 +154,7 @@ export class ActiveRun implements Run {
     await this.#finish(cancelled ? 'cancelled' : 'done', startedAtMs)
   }
 
-  /** What a former process left under way: the nodes that run themselves are asked how they ended. */
+  /** Continues what a former process left under way: the nodes that run themselves are asked how they ended. */
   async #goOn({ linked: asked, startedAtMs }: ResumedRun): Promise<void> {
     const { progress, table } = this.parts
     const { selfId } = this.context
@@ -179,7 +179,7 @@ export class ActiveRun implements Run {
     }
   }
 
-  /** To the next process: the run stays as it is on disk. */
+  /** Leaves the run to the next process: it stays as it is on disk. */
   async #leave(): Promise<void> {
     const { table, log } = this.parts
     await table.flush()

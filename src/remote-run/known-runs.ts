@@ -25,7 +25,10 @@ export class KnownRuns {
     return [...this.#active.values()]
   }
 
-  /** Not those whose end has been told, and whose log is still on its way to the disk. */
+  /**
+   * The number of runs under way, without those whose end has been told, and whose log is still on its way to the
+   * disk.
+   */
   underWay(): number {
     let count = 0
     for (const run of this.#active.values()) count += run.state === 'running' ? 1 : 0

@@ -74,7 +74,10 @@ export class LocalDispatch {
     return new AgentDispatch(this.context, this.underWay, { nodes, onNotLinked })
   }
 
-  /** Without a command to stand in, a node that holds no link cannot be reached; this relay's own node always can. */
+  /**
+   * Runs nodes by the command. Without a command, a node that holds no link cannot be reached; this relay's own node
+   * always can.
+   */
   async #runByCommand(nodes: readonly PlannedNode[], why: NotTaken = 'away', reason = ''): Promise<void> {
     const { config, selfId, commandLine } = this.context
     const { ownArguments, fallbackCommand } = config
@@ -134,7 +137,7 @@ export class LocalDispatch {
   }
 }
 
-/** Whatever the nodes list calls this machine: its name is not needed to run it. */
+/** The node of this machine without the name that the nodes list has for it: the name is not needed to run it. */
 function onThisMachine({ id }: PlannedNode): PlannedNode {
   return { id, hostname: 'localhost' }
 }

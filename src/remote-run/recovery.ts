@@ -10,7 +10,7 @@ export interface RecoveryOptions {
   readonly now: () => number
 }
 
-/** What can be done about the runs of a former process. */
+/** The runs of a former process, and what can be done about each. */
 export interface Unfinished {
   /** How many are over: nobody can be asked how they ended. */
   readonly interrupted: number

@@ -47,7 +47,7 @@ export interface RemoteRunsOptions {
   readonly selfId: string
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  /** To be kept open until {@link RemoteRuns.stop} has ended. */
+  /** The repository. The caller keeps it open until {@link RemoteRuns.stop} has ended. */
   readonly repository: RunRepository
   readonly logger: Logger
   readonly now?: () => number

@@ -56,7 +56,7 @@ export async function resumeRun(
   })
 }
 
-/** What is left of the wait, for the relays below. */
+/** The rest of the wait, for the relays below. */
 function waitOf({ waitUntilMs, startedAtMs }: RunRecord, nowMs: number): { readonly waitSeconds?: number } {
   if (waitUntilMs === undefined) return {}
   return { waitSeconds: Math.ceil(waitLeftMs(waitUntilMs, nowMs, startedAtMs) / 1_000) }

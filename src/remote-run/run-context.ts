@@ -8,14 +8,14 @@ import type { Reachability } from './dispatch/reachability.js'
 import type { RunTiming } from './progress/timing.js'
 import type { RunRepository } from './run-repository.js'
 
-/** What all runs of a relay share. */
+/** The context that all runs of a relay share. */
 export interface RunContext {
   readonly config: Config['remoteRun']
   readonly selfId: string
   readonly neighbours: Neighbours
   readonly commandLine: CommandLine
   readonly slots: ConcurrencyLimiter
-  /** For orders over links. */
+  /** The slots for orders over links. */
   readonly linkSlots: ConcurrencyLimiter
   readonly hosts: CommandHostPool
   readonly isRelay: (node: string) => boolean
@@ -26,7 +26,7 @@ export interface RunContext {
   readonly canRunItself: (node: string) => boolean
   /** Whether a node needs no link to be asked to run itself: one that joined as a relay, where no command stands in. */
   readonly isAskedDirectly: (node: string) => boolean
-  /** How a node is asked to run itself now; undefined: it cannot be. */
+  /** The way on which a node can be asked to run itself now; undefined: there is none. */
   readonly wayTo: (node: string) => 'link' | 'direct' | undefined
   readonly reachability: Reachability
   readonly repository: RunRepository

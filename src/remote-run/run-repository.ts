@@ -3,7 +3,7 @@ import type { NodeRecord, RunRecord, RunState } from './types.js'
 /** A run that is about to start. */
 export type NewRun = Omit<RunRecord, 'state' | 'endedAtMs' | 'counts'>
 
-/** How a run ended. */
+/** The end of a run. */
 export interface RunEnd {
   readonly state: Exclude<RunState, 'running'>
   /** In ms since 1970. */
@@ -18,7 +18,7 @@ export interface OpenNode {
   readonly via: string | undefined
 }
 
-/** Which ended runs may be forgotten; times in ms since 1970. */
+/** The bounds that decide which ended runs may be forgotten; times in ms since 1970. */
 export interface Retention {
   /** Runs that ended before this time are expired. */
   readonly endedBeforeMs: number
@@ -44,7 +44,7 @@ export interface RunRepository {
   begin(run: NewRun, nodes: Iterable<NodeRecord>): Promise<'begun' | 'known'>
   /** Records the state of nodes. A time of start or a way that is undefined leaves the recorded one as it is. */
   note(runId: string, nodes: Iterable<NodeRecord>): Promise<void>
-  /** As {@link note}, and ends the run in the same step as the last of `nodes`. */
+  /** Records nodes as {@link note} does, and ends the run in the same step as the last of `nodes`. */
   end(runId: string, end: RunEnd, nodes: Iterable<NodeRecord>): Promise<void>
   /** Gives each node without an outcome the outcome `interrupted`, counts all outcomes, and ends the run: in one step. */
   interrupt(runId: string, end: Omit<RunEnd, 'counts'>, message: string): Promise<void>

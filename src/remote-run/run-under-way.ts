@@ -2,7 +2,7 @@ import type { DispatchOrder } from './dispatch/order.js'
 import type { RunProgress } from './progress/run-progress.js'
 import type { WaitDeadline } from './progress/wait-deadline.js'
 
-/** What the parts of one run share, whoever carries them out. */
+/** The data that the parts of one run share, whoever carries them out. */
 export interface RunUnderWay {
   readonly order: DispatchOrder
   readonly progress: RunProgress
@@ -12,6 +12,6 @@ export interface RunUnderWay {
   readonly signal: AbortSignal
   /** Aborts, before `signal`, when the run is left to the next process as it is. */
   readonly suspended: AbortSignal
-  /** To be called when a command has begun to run, or a neighbour has taken its part. */
+  /** Called when a command has begun to run, or a neighbour has taken its part. */
   readonly onStarted: () => void
 }

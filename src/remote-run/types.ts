@@ -12,7 +12,7 @@ export interface RunOrder {
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   readonly conditions: readonly string[]
-  /** Until when nodes that are not connected are waited for; undefined: not at all. */
+  /** The time until which the run waits for nodes that are not connected; undefined: it does not wait. */
   readonly waitUntilMs?: number | undefined
   /** Given by a known relay or policy server; made here otherwise. */
   readonly runId: string | undefined
@@ -20,8 +20,8 @@ export interface RunOrder {
 }
 
 /**
- * How a node that is run by this relay itself was reached: over the link that its agent or, for a sub-relay, its process
- * holds, by a connection of ours to a sub-relay that holds none, or by a command.
+ * The way on which this relay reached a node that it runs itself: over the link that its agent or, for a sub-relay,
+ * its process holds, by a connection of ours to a sub-relay that holds none, or by a command.
  */
 export type Reached = 'link' | 'direct' | 'command'
 
@@ -36,7 +36,7 @@ export interface NodeRecord {
   readonly startedAtMs?: number | undefined
   readonly durationMs?: number | undefined
   readonly message?: string | undefined
-  /** Of a node that was not reached. */
+  /** The hop at which the way ended, for a node that was not reached. */
   readonly unreached?: BrokenHop | undefined
 }
 
@@ -55,7 +55,7 @@ export interface RunRecord {
   readonly counts: Readonly<Partial<Record<CountedOutcome, number>>>
 }
 
-/** Where an event stands in the log of its run. Only the log knows how to read it. */
+/** The place of an event in the log of its run. Only the log knows how to read it. */
 export interface EventCursor {
   readonly kind: 'event cursor'
 }
@@ -74,11 +74,14 @@ export interface Run {
    * disk; memory does not grow.
    */
   events(after: number, signal: AbortSignal): AsyncIterable<RunEvent>
-  /** As {@link events}, each with its cursor, so that what has to wait can wait on disk. */
+  /**
+   * The events as {@link events} gives them, each with its cursor, so that a reader that has to wait can wait on
+   * disk.
+   */
   located(after: number, signal: AbortSignal): AsyncIterable<{ readonly event: RunEvent; readonly cursor: EventCursor }>
   /** Reads again what {@link located} gave, in the order of `cursors`. Ends early when the log was purged. */
   reread(cursors: Iterable<EventCursor>): AsyncIterable<RunEvent>
-  /** What is left is cancelled, down to the processes; resolves when none runs. Does nothing to an ended run. */
+  /** Cancels the rest of the run, down to the processes; resolves when none runs. Does nothing to an ended run. */
   cancel(reason: string): Promise<void>
   readonly ended: Promise<void>
 }
@@ -106,8 +109,8 @@ export interface RemoteRuns {
   /** Removes records and outputs past the retention. @returns how many runs went */
   purgeExpired(signal: AbortSignal): Promise<number>
   /**
-   * Before a stop: resolves once no run is under way. Those that wait for nodes are left to the next process as soon as
-   * their commands here have ended; who follows one sees its answer break off.
+   * Drains before a stop: resolves once no run is under way. Those that wait for nodes are left to the next process
+   * as soon as their commands here have ended; who follows one sees its answer break off.
    */
   drain(): Promise<void>
   /** Takes no new orders, cancels what runs, waits until no process is left. */

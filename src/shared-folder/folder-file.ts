@@ -8,13 +8,13 @@ const { O_NONBLOCK, O_RDONLY } = constants
 
 /** A regular file that is open for reading. To be closed. */
 export interface FolderFile {
-  /** Without symbolic links; the file may have another name by now. */
+  /** The path without symbolic links; the file may have another name by now. */
   readonly path: string
   readonly handle: FileHandle
   readonly stats: BigIntStats
 }
 
-/** What fails when there is no such file; a name that is too long cannot be there either. */
+/** The error codes for a file that does not exist; one with a name that is too long cannot exist either. */
 const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP'])
 
 /** A file that is replaced at each look is not there to be had. */

@@ -29,7 +29,7 @@ export interface SharedFolder {
 /** @param followLinks whether symbolic links may lead out of the folder */
 export function createSharedFolder(root: string, followLinks: () => boolean): SharedFolder {
   const hashes = new Map<string, string>()
-  /** Of files that all nodes ask for at once, when they have changed. */
+  /** The hashes that are being computed, of files that all nodes ask for at once when they have changed. */
   const underWay = new Map<string, Promise<string>>()
 
   async function keepHash(identity: string, file: FileHandle, type: FolderHashType): Promise<string> {

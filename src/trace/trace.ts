@@ -22,7 +22,7 @@ export interface TraceHop {
   readonly round_trip_ms?: number
   /** Shared files that wait for this hop. */
   readonly waiting_files: number
-  /** Of the program at the other end. */
+  /** The version of the program at the other end. */
   readonly version?: string
   /** `<oldest>-<newest>`: the versions of the protocol that the other end speaks. */
   readonly protocol?: string
@@ -33,13 +33,13 @@ export interface Trace {
   readonly hops: readonly TraceHop[]
   /** How far it got: the last one that answers. */
   readonly reached: string
-  /** What is wrong behind `reached`; undefined when the node was reached. */
+  /** The problem behind `reached`; undefined when the node was reached. */
   readonly problem?: string
-  /** What this took at the relay that answers, so that the one before can tell its own round trip. */
+  /** The time that the trace took at the relay that answers, so that the one before can tell its own round trip. */
   readonly took_ms: number
-  /** That the relay that answers speaks, as in {@link TraceHop}. */
+  /** The protocol that the relay that answers speaks, as in {@link TraceHop}. */
   readonly protocol?: string
-  /** What the node says of itself, where it was reached over its link. */
+  /** The node's own state, where it was reached over its link. */
   readonly node?: NodeState
 }
 

@@ -18,7 +18,7 @@ export interface TreeReader {
   readonly lines: AsyncIterable<TreeLine>
 }
 
-/** What a difference does to a tree. */
+/** The changes that a difference makes to a tree. */
 export interface Changes {
   readonly put: ReadonlyMap<string, TreeEntry>
   readonly removed: ReadonlySet<string>

@@ -3,10 +3,13 @@ import type { PlacedTopology } from '../tree/topology.js'
 /** Nodes remembered in all; beyond, the oldest changes are forgotten, and who asks for them gets the whole tree. */
 export const MAX_LOGGED_NODES = 50_000
 
-/** What one change of the tree touched: id → the policy servers that were above it before; none for a new node. */
+/**
+ * The nodes that one change of the tree touched: id → the policy servers that were above it before; none for a new
+ * node.
+ */
 export type Touched = ReadonlyMap<string, readonly string[]>
 
-/** What changed for one relay. */
+/** The changes for one relay. */
 export interface Difference {
   /** Ids of nodes that are new or different, all of them there now. */
   readonly put: readonly string[]
@@ -14,7 +17,7 @@ export interface Difference {
   readonly removed: readonly string[]
 }
 
-/** Which nodes the last changes of the tree touched. */
+/** The nodes that the last changes of the tree touched. */
 export class ChangeLog {
   readonly #changes: { readonly sequence: number; readonly touched: Touched }[] = []
   #size = 0

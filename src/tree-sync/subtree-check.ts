@@ -4,7 +4,7 @@ import { NodesListError, parseNodesList } from '../tree/import/nodes-list.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { readRegularFile, readRegularFileSync } from '../values/files/regular-file.js'
 
-/** Up to here, a list is checked without a thread. */
+/** The size up to which a list is checked without a thread. */
 const SMALL_BYTES = 256 * 1024
 
 export interface CheckRequest {

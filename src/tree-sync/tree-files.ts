@@ -22,7 +22,7 @@ const BUFFERED_LENGTH = 256 * 1024
 /** A tree that was written, and is not in place yet. */
 export interface WrittenTree {
   readonly listFile: string
-  /** Over all that was written. */
+  /** The digest over all that was written. */
   readonly digest: string
   readonly nodeCount: number
 }
@@ -78,7 +78,10 @@ export async function placeTree(folder: string): Promise<void> {
   await syncFolder(folder)
 }
 
-/** To be called at start, before the files are read: two names cannot be changed at once, so a kill may come between. */
+/**
+ * Finishes what a former process began. Called at start, before the files are read: two names cannot be changed at
+ * once, so a kill may come between.
+ */
 export function finishPlacing(folder: string): void {
   if (existsSync(join(folder, LIST + NEW))) {
     // the list goes last: while its new one is there, this can be done again

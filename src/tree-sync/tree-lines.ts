@@ -77,7 +77,7 @@ export function parseHeader(line: string): TreeHeader {
   return { relay, version, generation: typeof generation === 'number' ? generation : 0, base }
 }
 
-/** What the nodes list is checked for is not checked here. @throws {TreeLinesError} */
+/** Parses a line, without the checks of a nodes list. @throws {TreeLinesError} */
 export function parseLine(line: string): TreeLine {
   const value = parseObject(line)
   if (value.end === true) return { kind: 'end' }

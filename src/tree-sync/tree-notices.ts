@@ -3,7 +3,7 @@ import type { Tree } from '../tree/tree-service.js'
 import type { Logger } from '../values/logger.js'
 import type { TreeVersion, TreeVersions } from './tree-versions.js'
 
-/** Where a relay below is told that its part has changed, as a `HopRequest` has it. */
+/** The path of the notice to a relay below that its part has changed, as a `HopRequest` has it. */
 export const NOTICE_PATH = 'v1/tree/changed'
 /** Relays that are told of changes. */
 const MAX_SUBSCRIBERS = 20_000
@@ -36,7 +36,7 @@ export class TreeNotices {
     if (this.#subscribers.size < MAX_SUBSCRIBERS || this.#subscribers.has(relay)) this.#subscribers.set(relay, version)
   }
 
-  /** What `relay` was given broke off: it is told again, even where its part stays the same. */
+  /** Forgets the version of `relay`, whose answer broke off: it is told again, even where its part stays the same. */
   forgetVersionOf(relay: string): void {
     if (this.#subscribers.has(relay)) this.#subscribers.set(relay, '')
   }

@@ -45,7 +45,7 @@ export interface TreeSource {
   stop(): Promise<void>
 }
 
-/** What one relay is sent. */
+/** The part that one relay is sent. */
 interface Part {
   readonly version: TreeVersion
   readonly relay: string

@@ -14,7 +14,7 @@ import { placeTree, writeTree } from './tree-files.js'
 import { type TreeEntry, type TreeLine, TreeLinesError } from './tree-lines.js'
 import type { TreeVersions } from './tree-versions.js'
 
-/** Where the policy server is asked, as a `HopRequest` has it. */
+/** The path at which the policy server is asked, as a `HopRequest` has it. */
 export const TREE_PATH = 'v1/tree'
 /** All of one attempt: a tree of this program's bounds over a line of 2 MB/s. */
 const ATTEMPT_LIMIT_MS = 600_000
@@ -23,7 +23,7 @@ const REASON_LIMIT_MS = 5_000
 /** Nodes taken over from the present tree before requests get their turn. */
 const NODES_PER_TURN = 500
 
-/** What an attempt came to. `failed`: there was no answer, or none that could be used. */
+/** The outcome of an attempt. `failed`: there was no answer, or none that could be used. */
 export type SyncOutcome = 'whole' | 'difference' | 'unchanged' | 'failed'
 
 export interface TreeSyncStatus {
@@ -43,7 +43,7 @@ export interface TreeSyncOptions {
   readonly versions: TreeVersions
   /** The policy server. */
   readonly upper: () => Hop
-  /** Where nodes list and certificates are. */
+  /** The folder of the nodes list and the certificates. */
   readonly folder: string
   readonly logger: Logger
   readonly observer?: {

@@ -18,18 +18,18 @@ export interface TreeVersion {
   readonly sequence: number
   /** {@link DIGEST_WORDS} numbers for each slot. */
   readonly digests: Uint32Array
-  /** By relay, as far as they were asked for. */
+  /** The digests by relay, as far as they were asked for. */
   readonly parts: Map<string, string>
 }
 
 /**
- * What each part of the tree looks like, as a digest, and what changed since. Costs nothing until it is first asked; from
- * then on each new tree is hashed and compared with the one before, a little at a time.
+ * The digest of each part of the tree, and the changes since. Costs nothing until it is first asked; from then on
+ * each new tree is hashed and compared with the one before, a little at a time.
  */
 export class TreeVersions {
   readonly #tree: Pick<Tree, 'current' | 'fingerprints'>
   readonly #log = new ChangeLog()
-  /** By relay: digest → the sequence at which its part had it last. */
+  /** The digests that relays had: relay → digest → the sequence at which its part had it last. */
   readonly #known = new Map<string, Map<string, number>>()
   #version: TreeVersion | undefined
   #advancing: Promise<TreeVersion> | undefined
@@ -38,7 +38,7 @@ export class TreeVersions {
     this.#tree = tree
   }
 
-  /** That of the present tree. */
+  /** The version of the present tree. */
   async current(): Promise<TreeVersion> {
     while (this.#version === undefined || this.#version.topology !== this.#tree.current()) {
       this.#advancing ??= this.#advance().finally(() => {
@@ -64,7 +64,7 @@ export class TreeVersions {
     return text
   }
 
-  /** That a relay has, or is given, its part of this version. */
+  /** Remembers that a relay has, or is given, its part of this version. */
   remember(version: TreeVersion, relay: string): void {
     const digests = this.#known.get(relay) ?? new Map<string, number>()
     this.#known.delete(relay)
@@ -73,7 +73,9 @@ export class TreeVersions {
     dropFirst(this.#known, MAX_KNOWN_RELAYS)
   }
 
-  /** What a relay lacks that has the part with this digest; undefined when nothing is known of that any more. */
+  /**
+   * The difference for a relay that has the part with this digest; undefined when nothing is known of that any more.
+   */
   differenceSince(version: TreeVersion, relay: string, digest: string): Difference | undefined {
     const sequence = this.#known.get(relay)?.get(digest)
     return sequence === undefined ? undefined : this.#log.since(sequence, relay, version.topology)

@@ -1,4 +1,4 @@
-/** Where a request for a node goes next. */
+/** The next step of a request for a node. */
 export type Route =
   | { readonly kind: 'here' }
   | { readonly kind: 'down'; readonly hop: string }
@@ -9,7 +9,7 @@ export interface TreeNode {
   readonly id: string
   readonly hostname: string
   readonly policyServer: string
-  /** As the nodes list has it (`sha256//<base64>` or `sha256:<hex>`); undefined while the node has no key. */
+  /** The hash as the nodes list has it (`sha256//<base64>` or `sha256:<hex>`); undefined while the node has no key. */
   readonly keyHash: string | undefined
 }
 

@@ -30,13 +30,13 @@ export interface TreeOptions {
 export interface TreeStatus {
   /** `error`: the last import failed, and the tree before it is still in place. */
   readonly state: 'success' | 'error'
-  /** What was wrong with which file. */
+  /** The problem, and its file. */
   readonly details?: string
   /** When the tree in place was imported; undefined while there is none. */
   readonly importedAtMs: number | undefined
   readonly nodeCount: number
   readonly certificateCount: number
-  /** What the import left out, and why; at most 21. */
+  /** Entries that the import left out, and why; at most 21. */
   readonly warnings: readonly string[]
 }
 
@@ -79,7 +79,10 @@ export function createTree(options: TreeOptions): Tree {
 
 const RETRY_MS = 30_000
 
-/** At start, when nobody waits for an answer yet, lists up to here are read without a thread: it is sooner ready. */
+/**
+ * The size up to which lists are read without a thread at the start, when nobody waits for an answer yet: the relay
+ * is ready sooner.
+ */
 const SMALL_BYTES = 256 * 1024
 
 class TreeService implements Tree {
@@ -169,7 +172,10 @@ class TreeService implements Tree {
     this.#reader = undefined
   }
 
-  /** What is stored is a copy: a damaged one is made anew at once, beside requests. @returns what to throw meanwhile */
+  /**
+   * Handles damage of the stored tree, which is a copy: it is made anew at once, beside requests.
+   * @returns what to throw meanwhile
+   */
   #damaged(error: unknown): unknown {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
     if (!isDamage(cause)) return error

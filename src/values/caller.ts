@@ -1,5 +1,5 @@
 /**
- * Who is calling, as far as the connection proves it (design, "Trust").
+ * The kind of a caller, as far as the connection proves it (design, "Trust").
  *
  * - `local`: the socket of `general.socket`, or loopback without any mark of a proxy
  * - `policy-server`: the relay above us, by its certificate
@@ -26,7 +26,7 @@ export interface Caller {
   readonly isAdmin?: boolean
 }
 
-/** What every feature needs to know of the request that it serves. */
+/** The facts about its request that every feature needs. */
 export interface Origin {
   readonly caller: Caller
   readonly requestId: string

@@ -8,7 +8,7 @@ const ID = /^[A-Za-z0-9\-_.]+$/
 const DOTS_ONLY = /^\.{1,2}$/
 const METADATA_SUFFIX = /\.metadata$/i
 
-/** What names a shared file: which node it is for, which node sent it, and under which name. */
+/** The name of a shared file: the node it is for, the node that sent it, and its id. */
 export interface FileKey {
   readonly target: string
   readonly source: string
@@ -24,7 +24,10 @@ export function isNodeId(text: string): boolean {
   return isId(text, MAX_NODE_ID_LENGTH)
 }
 
-/** As {@link isNodeId}, up to 200 characters, and not ending in `.metadata`, which is the name beside each file. */
+/**
+ * Whether a text is a file id: as {@link isNodeId}, up to 200 characters, and not ending in `.metadata`, which is the
+ * name beside each file.
+ */
 export function isFileId(text: string): boolean {
   return isId(text, MAX_FILE_ID_LENGTH) && !METADATA_SUFFIX.test(text)
 }
@@ -48,5 +51,5 @@ function invalidId(what: string, value: string, maxLength: number): RelayError {
   return new RelayError('INVALID_INPUT', `invalid ${what}: ${shown}; ${rule}${suffix}`)
 }
 
-/** Of the relay at the top of every tree. */
+/** The id of the relay at the top of every tree. */
 export const ROOT_ID = 'root'

@@ -9,12 +9,15 @@ export function printable(text: string): string {
   return text.replace(CONTROL, '?')
 }
 
-/** As {@link printable}, but line feeds pass: for messages of several lines, which may quote what a file or a relay says. */
+/**
+ * The {@link printable} form of a text that keeps line feeds: for messages of several lines, which may quote what a
+ * file or a relay says.
+ */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
 
-/** As {@link printable}, but colours and line feeds pass. */
+/** The {@link printable} form of a text that keeps colours and line feeds. */
 export function printableOutput(text: string): string {
   return text.replace(COLOUR_OR_CONTROL, match => (match.length > 1 ? match : '?'))
 }

@@ -5,17 +5,17 @@ export interface VersionRange {
 }
 
 /**
- * What this program speaks. A change that the former version would misunderstand makes a new one; what it merely leaves
- * out or passes over (a further member, header or route) does not.
+ * The protocol versions of this program. A change that the former version would misunderstand makes a new one; what
+ * it merely leaves out or passes over (a further member, header or route) does not.
  *
  * 2: what the lower side of a link signs names the certificate by which it knows the upper one.
  */
 export const PROTOCOL_VERSIONS: VersionRange = { oldest: 1, newest: 2 }
 
-/** Of links: the proof of version 1 says less, so it is not taken. */
+/** The versions of links: the proof of version 1 says less, so it is not taken. */
 export const LINK_VERSIONS: VersionRange = { oldest: 2, newest: 2 }
 
-/** Of a Treeline relay that states none. */
+/** The versions of a Treeline relay that states none. */
 export const FIRST_VERSIONS: VersionRange = { oldest: 1, newest: 1 }
 
 /** The newest version that both know; undefined when there is none. */
@@ -35,7 +35,7 @@ export function parseVersions(text: string): VersionRange | undefined {
   return oldest === undefined || newest === undefined ? undefined : { oldest: Number(oldest), newest: Number(newest) }
 }
 
-/** For a user, where {@link commonVersion} finds none. */
+/** The message for a user where {@link commonVersion} finds none. */
 export function describeMismatch(who: string, theirs: VersionRange, own: VersionRange): string {
   return `${who} speaks versions ${showRange(theirs)} of the protocol, this one ${showRange(own)}: update the older`
 }

@@ -12,7 +12,7 @@ declare module 'fastify' {
 
 /**
  * Groups of routes whose answers depend on where nodes are. Remote runs look for themselves: their order may bring
- * the tree along. Remote runs see for themselves: their order may bring the tree along.
+ * the tree along.
  */
 const ASKS_TREE: ReadonlySet<Access> = new Set(['shared-files-write', 'shared-files-read', 'trace', 'tree'])
 /** Callers that may turn out to be a node or relay once there is a tree. */

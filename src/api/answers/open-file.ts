@@ -16,10 +16,7 @@ export interface OpenFileOptions {
 
 /** Options for a file that is open already. */
 export interface OpenedFileOptions extends OpenFileOptions {
-  /**
-   * The source of the content, also when the path has become another file. The handle is closed in any case. It is
-   * closed in any case.
-   */
+  /** The source of the content, also when the path has become another file. It is closed in any case. */
   readonly handle: FileHandle
 }
 

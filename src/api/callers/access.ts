@@ -37,7 +37,7 @@ const EVERYONE: readonly CallerKind[] = ['local', 'policy-server', 'relay', 'nod
 const CALL_LOCALLY =
   'call from this machine, at general.socket, or at general.listen unless general.behind_proxy is set'
 
-/** The rules that say who may call which routes (contract, "Who may call"). The one place. The one place. */
+/** The rules that say who may call which routes (contract, "Who may call"). The one place. */
 export const ACCESS: Readonly<Record<Access, Rule>> = {
   open: { kinds: EVERYONE, remedy: 'none' },
   'remote-run': {

@@ -55,8 +55,8 @@ function isOwnOrigin(request: IncomingMessage, origin: string, isOwnHost: IsOwnH
 }
 
 /**
- * Whether the request may have been made with this scheme. Only a proxy knows how it was asked. The port that goes
- * unsaid is another one for the other scheme.
+ * Whether the request may have been made with this scheme. Only a proxy knows how it was asked. Each
+ * scheme has a default port of its own.
  */
 function mayBeScheme({ socket }: IncomingMessage, scheme: string, isPlain: boolean): boolean {
   return !(isPlain && scheme === 'https') && !(socket instanceof TLSSocket && scheme === 'http')

@@ -38,8 +38,8 @@ export const joinRoutes: Routes<{
 
   type Request = Parameters<typeof originOf>[0]
   /**
-   * The relays that the request has passed, as its sender states them: a false statement can only make this relay
-   * refuse.
+   * The way of a request: the relays that it has passed, as its sender states them, and the signal that ends it. A
+   * false statement can only make this relay refuse.
    */
   function wayOf(request: Request, reply: Parameters<typeof originOf>[1]) {
     const passed = parsePassed(headerText(request, PASSED_HEADER))

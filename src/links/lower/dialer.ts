@@ -46,7 +46,7 @@ interface Ending {
 
 export interface LinkStatus {
   readonly isConnected: boolean
-  /** Of the present state. */
+  /** The time at which the present state began. */
   readonly sinceMs: number
   /** Why there is none now; undefined while there is one. */
   readonly reason: string | undefined
@@ -77,7 +77,7 @@ export class Dialer implements LinkToUpper {
     return this.#status
   }
 
-  /** What the link that stands was given for requests of our own; kept in memory alone. */
+  /** The secret that came with the standing link, for requests of our own; kept in memory alone. */
   secretFor(address: string): string | undefined {
     const isItsOwn = this.#secret !== undefined && new URL(address).origin === this.#secret.origin
     return isItsOwn ? this.#secret?.secret : undefined

@@ -163,7 +163,7 @@ export class LowerEnd {
   }
 }
 
-/** Of the link's own request, which no route sees. */
+/** Answers the link's own request, which no route sees. */
 function answerAlone(stream: ServerHttp2Stream, status: number): void {
   if (!stream.destroyed && !stream.closed) stream.respond({ ':status': status }, { endStream: true })
 }

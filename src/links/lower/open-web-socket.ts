@@ -18,7 +18,7 @@ export interface Upper {
   readonly revocations?: Revocations
 }
 
-/** Of whom nothing is known yet but what TLS says. */
+/** An open WebSocket whose other side is known only by TLS so far. */
 export interface OpenedSocket {
   readonly socket: WebSocket
   readonly seen: SeenUpper

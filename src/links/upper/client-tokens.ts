@@ -15,7 +15,7 @@ const LOOK_EVERY_MS = 500
 
 /** The tokens that clients register with, by their hashes: whoever reads the file cannot use it. */
 export interface ClientTokens {
-  /** In constant time, whatever the token. @returns the SHA-256 of the token where it is allowed */
+  /** Checks a token, in constant time for every token. @returns the SHA-256 of the token where it is allowed */
   admit(clientKey: string, token: string): Buffer | undefined
   /** Whether the token with this hash, which was admitted once, would be admitted still. */
   isListed(clientKey: string, hash: Buffer): boolean

@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 /** Connections that may end in one turn of the event loop before the others are held back. */
 const MAX_ENDS_PER_TURN = 32
 
-/** Those held back that are heard again in one turn. */
+/** The number of held connections that are heard again in one turn. */
 const RELEASED_PER_TURN = 32
 
-/** What Node's sockets have below them; no part of its documentation, so it is looked at before it is used. */
+/** The handle below a socket of Node; not documented, so it is checked before it is used. */
 interface ReadHandle {
   reading: boolean
   readStart(): void

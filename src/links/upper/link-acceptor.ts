@@ -39,7 +39,7 @@ import { type LinkOwner, UpperLink } from './upper-link.js'
 /** A certificate and a signature take about a millisecond, and thousands may come at once. */
 const inProofTurns = createTurns(4)
 
-/** Whose link it will be, or why there will be none. */
+/** The owner of a new link, or the reason for refusing it. */
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
 
 interface Refusal {
@@ -50,7 +50,7 @@ interface Refusal {
 
 /** A connection that became a WebSocket. */
 interface Opened {
-  /** Of the caller, which a proxy may have passed on. */
+  /** The source of the caller, whom a proxy may have passed on. */
   readonly source: string
   readonly remoteAddress: string
   readonly below: Duplex
@@ -63,7 +63,10 @@ export interface LinkAcceptorOptions {
   readonly admit: (certificate: Buffer) => Admission
   /** Decides by the token alone; key and id are well-formed. Undefined: no clients are taken. */
   readonly admitClient?: (client: ClientProof) => Admission
-  /** What a caller is told apart by from others where bounds are shared. @default by where the connection comes from */
+  /**
+   * The source that tells a caller apart from others where bounds are shared.
+   * @default by where the connection comes from
+   */
   readonly sourceOfCaller?: (request: IncomingMessage) => string
   readonly observer?: LinkObserver | undefined
   readonly logger: Logger
@@ -75,12 +78,12 @@ export interface LinkAcceptorOptions {
 export interface LinkAcceptor {
   /** Whether a request to upgrade is for a link. */
   takes(request: IncomingMessage): boolean
-  /** For the `upgrade` event of a server. Whatever does not ask for a link is refused. */
+  /** Handles the `upgrade` event of a server. Whatever does not ask for a link is refused. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   close(): void
 }
 
-/** Where relays, nodes and clients open their links: the upper side of the handshake. */
+/** Creates the upper side of the handshake, at which relays, nodes and clients open their links. */
 export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
   return new Acceptor(options)
 }
@@ -124,7 +127,7 @@ class Acceptor implements LinkAcceptor {
     return this.#isClosed || !this.#handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
   }
 
-  /** From the challenge to a link, or to a refusal that is logged. Never rejects. */
+  /** Leads from the challenge to a link, or to a refusal that is logged. Never rejects. */
   async #handshake(socket: WebSocket, opened: Opened): Promise<void> {
     socket.on('error', ignore) // `close` follows
     this.#handshakes.add(socket, opened.source)
@@ -239,7 +242,9 @@ function admissionOf(
   return admitClient?.(identity.client) ?? { refused: 'this relay takes no clients' }
 }
 
-/** Of the certificate that this very connection was shown; undefined where the TLS does not end here. */
+/**
+ * The fingerprint of the certificate that this very connection was shown; undefined where the TLS does not end here.
+ */
 function ownFingerprint(below: Duplex): string | undefined {
   const own = below instanceof TLSSocket ? below.getX509Certificate() : undefined
   return own?.fingerprint256.replaceAll(':', '').toLowerCase()
@@ -250,7 +255,7 @@ function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
   return a.kind === b.kind && a.id === b.id
 }
 
-/** Until it is a link, which limits them itself. @returns a function that ends this */
+/** Limits pings until the WebSocket is a link, which limits them itself. @returns a function that ends this */
 function limitPings(socket: WebSocket): () => void {
   const idle = new IdleBudget(() => 0)
   const note = () => {
@@ -267,7 +272,7 @@ function sourceOfConnection({ socket }: IncomingMessage): string {
   return sourceOf(socket.remoteAddress ?? '')
 }
 
-/** With the port: it tells one connection of a machine from the next. */
+/** The address with the port, which tells one connection of a machine from the next. */
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
   return hostAndPort(remoteAddress, remotePort)
 }

@@ -5,7 +5,7 @@ import type { LinkOwner, UpperLink } from './upper-link.js'
 
 /** A link, as it is shown. */
 export interface LinkView {
-  /** Of the link itself: a new one has another. */
+  /** The id of the link itself: a new link has another. */
   readonly linkId: string
   readonly owner: LinkOwner
   /** `address:port` of the connection; a proxy's, when it came through one. */
@@ -18,7 +18,7 @@ export interface LinkView {
   readonly lanes: number
   readonly receivedBytes: number
   readonly sentBytes: number
-  /** What the other side says it is: version of the program, and of the link. */
+  /** The version of the program and of the link, as the other side states it. */
   readonly program: string
   readonly version: number
 }
@@ -30,7 +30,7 @@ export type LinkCounts = Readonly<Record<LinkOwner['kind'], number>>
 export interface LinkAdministration {
   /** The oldest first, which is the order of their ids. @param after an id of a link, which may have ended meanwhile */
   list(after: string | undefined, limit: number): LinkView[]
-  /** Those of clients, by key and client id. */
+  /** The links of clients, by key and client id. */
   clients(): LinkView[]
   /**
    * Removes the clients under a key, or the one of them with `clientId`; or, where `name` is no key, those with the
@@ -43,7 +43,7 @@ export interface LinkAdministration {
   counts(): LinkCounts
   /** Requests under way, and lanes, of all links together. */
   load(): { readonly streams: number; readonly lanes: number }
-  /** Over all links since the start. */
+  /** The bytes over all links since the start. */
   bytes(): { readonly received: number; readonly sent: number }
 }
 

@@ -12,7 +12,7 @@ import { LinkRequestError } from './link-request-error.js'
 import type { UpperLink } from './upper-link.js'
 
 const DEFAULT_SILENCE_LIMIT_MS = 60_000
-/** Whoever holds a link speaks as we do. */
+/** The knowledge of a neighbour that holds a link: it is Treeline. */
 const LINK_HOLDER: KnownPeer = {
   isTreeline: () => true,
   onTreeline: () => undefined,

@@ -5,7 +5,7 @@ export type LinkKind = LinkOwner['kind']
 /** Is told what happens to links, for metrics. */
 export interface LinkObserver {
   opened(kind: LinkKind): void
-  /** Also told of a link that a newer one replaced. */
+  /** Called for each link that closed, also one that a newer one replaced. */
   closed(kind: LinkKind): void
   replaced(kind: LinkKind): void
   /** Someone asked for a link, or a lane of one, and got none. */

@@ -27,7 +27,7 @@ export class LinkRegistry {
   readonly #listeners = new Set<(event: LinkEvent, link: UpperLink) => void>()
   readonly #secrets = new LinkSecrets()
   readonly #now: () => number
-  /** Of links that stand no more. */
+  /** The bytes of links that have closed. */
   #ended = { received: 0, sent: 0 }
 
   constructor(private readonly options: LinkRegistryOptions) {
@@ -49,7 +49,7 @@ export class LinkRegistry {
     return replicas !== undefined && replicas.size >= MAX_REPLICAS && this.#standing(owner) === undefined
   }
 
-  /** Over all links, those that have closed as well. */
+  /** The bytes over all links, including those that have closed. */
   get bytes(): { readonly received: number; readonly sent: number } {
     let { received, sent } = this.#ended
     for (const { bytes } of this.#byId.values()) {
@@ -89,7 +89,7 @@ export class LinkRegistry {
     return link?.isOpen === true ? link : undefined
   }
 
-  /** What the lower side of a link shows with requests of its own, while the link stands. */
+  /** The secret that the lower side of a link shows with requests of its own, while the link stands. */
   secretFor(linkId: string): string {
     return this.#secrets.of(linkId)
   }

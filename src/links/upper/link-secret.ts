@@ -4,7 +4,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 const MAX_LENGTH = 128
 
 /**
- * What the upper side gives with a link, so that it knows requests of the lower side's own by it where a proxy that
+ * The secrets that the upper side gives with links. By one it knows the lower side's own requests where a proxy that
  * ends the TLS keeps the certificate from it. Nothing is kept of them but one key, which ends with this process.
  */
 export class LinkSecrets {

@@ -11,7 +11,7 @@ interface Begun {
   readonly atMs: number
 }
 
-/** What is needed of a WebSocket. */
+/** The members of a WebSocket that a handshake needs. */
 type Endable = Pick<WebSocket, 'terminate' | 'close'>
 
 /** The WebSockets of which it is not known yet who opened them. */
@@ -31,7 +31,7 @@ export class Handshakes {
     return this.#begun.size < MAX_HANDSHAKES || this.#whoMakesRoom(source) !== undefined
   }
 
-  /** Only once there is room. @param source what it is told apart by from others */
+  /** Adds a handshake once there is room. @param source what it is told apart by from others */
   add(socket: Endable, source: string): void {
     const other = this.#begun.size < MAX_HANDSHAKES ? undefined : this.#whoMakesRoom(source)
     if (other !== undefined) {

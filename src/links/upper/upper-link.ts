@@ -10,7 +10,7 @@ import { LaneQueue } from './lane-pool.js'
 import { answerOf, type LinkAnswer, type LinkRequest, openSession, sendBody } from './link-request.js'
 import { LinkRequestError } from './link-request-error.js'
 
-/** Whose link it is. A client's key is a name of its own, never a node's. */
+/** The owner of a link. A client's key is a name of its own, never a node's. */
 export type LinkOwner =
   | { readonly kind: 'relay' | 'node'; readonly id: string }
   | { readonly kind: 'client'; readonly id: string; readonly clientId: string }
@@ -111,7 +111,10 @@ export class UpperLink implements Pinged {
     }
   }
 
-  /** By HTTP/2, once that is in use: a side that is stuck in it is noticed. Until then it takes 2 KB less for each link. */
+  /**
+   * Asks for a sign of life, by HTTP/2 once that is in use: a side that is stuck in it is noticed. Until then it
+   * takes 2 KB less for each link.
+   */
   ask(): void {
     if (this.#session.destroyed) return
     const answered = (rttMs: number) => {

@@ -5,8 +5,8 @@ import { tooCostly } from '../../values/keys/key-cost.js'
 import { describeMismatch, type VersionRange } from '../../values/protocol-version.js'
 
 /**
- * What the two ends of a new link tell each other before anything else, as JSON text messages: challenge, identity,
- * welcome or refusal (design, "Trust": a link's identity does not depend on who ended the TLS).
+ * The messages of the handshake, which the two ends of a new link exchange before anything else, as JSON text:
+ * challenge, identity, welcome or refusal (design, "Trust": a link's identity does not depend on who ended the TLS).
  */
 export interface Challenge {
   readonly treeline: 'challenge'
@@ -17,10 +17,10 @@ export interface Challenge {
   readonly relay: string
 }
 
-/** What a WebSocket is to be: a link, or a lane of a link that stands. */
+/** The purpose of a WebSocket: a link, or a lane of a link that stands. */
 export type Purpose = 'link' | 'lane'
 
-/** How a client shows who it is: it has no certificate, and its key is a name of its own, never a node's. */
+/** The proof of a client's identity: it has no certificate, and its key is a name of its own, never a node's. */
 export interface ClientProof {
   readonly key: string
   /** Tells the replicas under one key apart. */
@@ -29,13 +29,13 @@ export interface ClientProof {
   readonly token: string
 }
 
-/** How a relay or node shows who it is. */
+/** The proof of a relay's or node's identity. */
 export interface CertificateProof {
   /** DER, base64. */
   readonly certificate: string
   /** SHA-256 of the certificate that whoever ended the TLS showed, lower-case hex; empty without TLS. */
   readonly seen: string
-  /** By the certificate's key, over {@link signedText}; base64. */
+  /** The signature by the certificate's key, over {@link signedText}; base64. */
   readonly signature: string
 }
 
@@ -44,10 +44,10 @@ export type Identity = IdentityMembers & (CertificateProof | { readonly client: 
 interface IdentityMembers {
   readonly treeline: 'identity'
   readonly version: number
-  /** Of the program, for `treeline links`. */
+  /** The version of the program, for `treeline links`. */
   readonly program: string
   readonly purpose: Purpose
-  /** Of the link that a lane belongs to. */
+  /** The id of the link that a lane belongs to. */
   readonly link?: string
 }
 
@@ -55,7 +55,7 @@ export interface Welcome {
   readonly treeline: 'welcome'
   readonly link: string
   readonly pingMs: number
-  /** For requests of the lower side's own; older relays give none. */
+  /** The secret for requests of the lower side's own; older relays give none. */
   readonly secret?: string
 }
 
@@ -64,7 +64,7 @@ export interface Refusal {
   readonly reason: string
 }
 
-/** What the other side sent is no such message, or does not prove what it says. */
+/** A message of the other side that is malformed, or does not prove what it claims. */
 export class ChallengeError extends Error {
   override name = 'ChallengeError'
 }
@@ -156,11 +156,11 @@ export function answerChallenge(
 }
 
 /**
- * To be called for a certificate that is known alone: it may hold any key.
- * @param own SHA-256 of the certificate that was shown to the lower side, lower-case hex; undefined where somebody else
- *   (a web server) ended the TLS
- * @throws {ChallengeError} when the signature is not by the certificate's key, over this challenge, or when the lower side
- *   was shown another certificate
+ * Checks the proof in an answer. Called for a known certificate alone: it may hold any key.
+ * @param own SHA-256 of the certificate that was shown to the lower side, lower-case hex; undefined where somebody
+ *   else (a web server) ended the TLS
+ * @throws {ChallengeError} when the signature is not by the certificate's key, over this challenge, or when the lower
+ *   side was shown another certificate
  */
 export function checkAnswer(
   challenge: Challenge,
@@ -198,7 +198,7 @@ export function parseChallenge(text: string): Challenge {
   return { treeline, versions: parseRange(versions), nonce, relay }
 }
 
-/** What a lower side says that knows none of the upper side's versions, so that both can tell. */
+/** The message of a lower side that knows none of the upper side's versions, so that both can tell. */
 export function formatNoVersion(versions: VersionRange): string {
   return JSON.stringify({ treeline: 'no version', versions })
 }
@@ -268,12 +268,12 @@ function parseRange(value: unknown): VersionRange {
   throw new ChallengeError('the other side does not say which versions it knows')
 }
 
-/** What can be sent as a header. */
+/** Whether the value can be sent as a header. */
 function isSecret(value: unknown): value is string {
   return typeof value === 'string' && /^[\w.~+/=-]{16,512}$/.test(value)
 }
 
-/** Within what a timer takes: beyond, Node would fire at once, again and again. */
+/** Whether the interval is within what a timer takes: beyond, Node would fire at once, again and again. */
 function isPingInterval(value: unknown): value is number {
   return typeof value === 'number' && value >= 1 && value < 2 ** 31
 }

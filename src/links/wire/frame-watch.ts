@@ -2,7 +2,7 @@ import type { IdleBudget } from './idle-budget.js'
 
 /** The beginning of a frame of HTTP/2 (RFC 9113, section 4.1). */
 const HEAD_BYTES = 9
-/** What a client of HTTP/2 says first (section 3.4). */
+/** The length of the preface, which a client of HTTP/2 sends first (section 3.4). */
 const PREFACE_BYTES = 24
 
 const DATA = 0
@@ -18,7 +18,7 @@ export class FrameWatch {
   dataBytes = 0
   readonly #isServer: boolean
   #toSkip: number
-  /** Of a head that came in pieces. */
+  /** The pieces of a frame's head that came in parts. */
   #pieces: Buffer | undefined
   #newestStream = 0
 

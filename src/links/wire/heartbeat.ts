@@ -6,7 +6,7 @@ const ROUND_TRIP_EVERY = 20
 
 export interface PingOptions {
   readonly socket: WebSocket
-  /** What comes over it is a sign of life as well. */
+  /** The stream whose bytes are signs of life as well. */
   readonly stream: SocketStream
   /** A side that heard nothing for so long asks, and takes the other for dead when nothing came in as long again. */
   readonly everyMs: number
@@ -16,11 +16,11 @@ export interface PingOptions {
   readonly asksAlways: boolean
 }
 
-/** Whoever the pings are for. */
+/** A connection that the heartbeat watches. */
 export interface Pinged {
   /** Asks the other side for a sign of life. */
   ask(): void
-  /** It gave no sign of life; never told twice. */
+  /** Called when there was no sign of life; never twice. */
   fellSilent(): void
 }
 
@@ -54,7 +54,7 @@ export class Pings {
     clearTimeout(this.#timer)
   }
 
-  /** To be called once, by the first timer; a second one is then used again and again. */
+  /** Begins. Called once, by the first timer; a second one is then used again and again. */
   begin(): void {
     this.#timer = setInterval(look, this.options.everyMs, this).unref()
     this.look()

@@ -5,7 +5,10 @@ export const MAX_IDLE_FRAMES = 1_000
 const WITHIN_MS = 10_000
 /** A request has a head, an end, perhaps trailers, windows and a cancellation; its answer as well. */
 const FRAMES_PER_REQUEST = 6
-/** What is moved has to be acknowledged by updates of windows: far fewer than this. */
+/**
+ * The bytes for which one frame without content is allowed. Moved bytes have to be acknowledged by updates of
+ * windows: far fewer than this.
+ */
 const BYTES_PER_FRAME = 4 * 1024
 const MAX_EARNED_BY_BYTES = 1_024
 
@@ -21,7 +24,7 @@ export class IdleBudget {
   /** @param moved bytes that were moved in either direction so far */
   constructor(private readonly moved: () => number) {}
 
-  /** To be called for each frame or message that carries nothing. @returns false when there are too many */
+  /** Counts a frame or message that carries nothing. @returns false when there are too many */
   spend(): boolean {
     this.#left -= 1
     if (this.#left >= 0) return true
@@ -36,13 +39,13 @@ export class IdleBudget {
     return true
   }
 
-  /** To be called when a request begins. */
+  /** Called when a request begins. */
   requestBegun(): void {
     if (this.#open < MAX_STREAMS) this.#open += 1
     this.#left = Math.min(this.#left + FRAMES_PER_REQUEST, this.#most)
   }
 
-  /** To be called when one has ended: what it did not need is not left for later. */
+  /** Called when a request has ended: its unused allowance is not left for later. */
   requestEnded(): void {
     if (this.#open > 0) this.#open -= 1
     this.#left = Math.min(this.#left, this.#most)

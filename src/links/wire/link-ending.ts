@@ -15,7 +15,7 @@ export class LinkEnding {
   #failure: string | undefined
   readonly #socketClosed: Promise<void>
 
-  /** To be made before the socket may close. */
+  /** Created before the socket may close. */
   constructor(private readonly socket: WebSocket) {
     this.#socketClosed = new Promise(resolve => {
       socket.once('close', (code, reason) => {

@@ -1,4 +1,4 @@
-/** Where the lower side opens its WebSockets: links and lanes (contract "links and services", table 1). */
+/** The path at which the lower side opens its WebSockets: links and lanes (contract "links and services", table 1). */
 export const REGISTER_PATH = '/v1/relay/register'
 
 /** WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 to 4999 are for applications). */
@@ -13,7 +13,7 @@ export const CLOSE = {
 /** Longest WebSocket message that is taken. Ours are 64 KiB at most; ws alone would take 100 MiB into memory. */
 export const MAX_MESSAGE_BYTES = 128 * 1024
 
-/** For both ends. We never send a message in pieces; a proxy may. */
+/** The options of WebSockets at both ends. We never send a message in pieces; a proxy may. */
 export const WEB_SOCKET_LIMITS = {
   perMessageDeflate: false,
   maxPayload: MAX_MESSAGE_BYTES,

@@ -21,7 +21,10 @@ export class LinkLostError extends Error {
   readonly code = 'ECONNRESET'
 }
 
-/** For people, of a WebSocket that was closed. @param reason what the other side gave; empty where it only broke */
+/**
+ * Describes the closing of a WebSocket for people.
+ * @param reason what the other side gave; empty where it only broke
+ */
 export function describeClose(code: number, reason: Buffer): string {
   if (reason.length > 0) return `${reason.toString('utf8')} (${code})`
   return `the connection was lost (WebSocket close code ${code})`
@@ -49,7 +52,7 @@ function limitClosing(socket: WebSocket): void {
 export interface SocketStreamOptions {
   /** Whether it gives way to orders. */
   readonly isBulk?: boolean
-  /** Which side of HTTP/2 ours is, if that is what comes over it. */
+  /** Our side of HTTP/2, if that is what comes over the stream. */
   readonly framesOf?: 'client' | 'server'
   /** Called, instead of ending it, when the other side sends too much that brings nothing on. */
   readonly onFlood?: (reason: string) => void
@@ -62,7 +65,7 @@ export interface SocketStreamOptions {
 export class SocketStream extends Duplex {
   readBytes = 0
   writtenBytes = 0
-  /** What the other side may still say without bringing anything on. */
+  /** The budget of the other side for frames that carry nothing. */
   readonly idle = new IdleBudget(() => this.writtenBytes + (this.#frames?.dataBytes ?? this.readBytes))
   readonly #frames: FrameWatch | undefined
   readonly #onFlood: SocketStreamOptions['onFlood']
@@ -181,7 +184,7 @@ export class SocketStream extends Duplex {
     }
   }
 
-  /** Of a connection that is being closed it is known only at the end why. */
+  /** Fails once the connection has closed: the reason is known only at its end. */
   #failOnceClosed(callback: (error: Error) => void): void {
     if (this.#socket.readyState === WebSocket.CLOSED) {
       callback(new LinkLostError('the connection is closed'))

@@ -22,5 +22,5 @@ export function createTurns(perTurn: number): (work: () => void) => void {
   }
 }
 
-/** For what has to be tidied up after a connection. */
+/** The turns for cleaning up after a connection. */
 export const inTurns = createTurns(16)

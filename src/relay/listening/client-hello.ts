@@ -9,7 +9,7 @@ const CLIENT_HELLO = 1
 export const MAX_HELLO_BYTES = 16 * 1024
 
 /**
- * What the first bytes of a connection are: a `whole` ClientHello, a `part` of one, `other` bytes, which TLS refuses at
+ * The kind of a connection's first bytes: a `whole` ClientHello, a `part` of one, `other` bytes, which TLS refuses at
  * once, or one that is `too-long`.
  */
 export type FirstBytes = 'whole' | 'part' | 'other' | 'too-long'
@@ -33,7 +33,7 @@ export function judgeFirstBytes(bytes: Buffer): FirstBytes {
   return bytes.length > MAX_HELLO_BYTES || bytesOfMessage(header) > MAX_HELLO_BYTES ? 'too-long' : 'part'
 }
 
-/** With its own header; as long as that is not whole, more than is there. */
+/** The length of a message with its own header; as long as that is not whole, more than is there. */
 function bytesOfMessage(header: readonly number[]): number {
   const [, high = 0, middle = 0, low = 0] = header
   if (header.length < MESSAGE_HEADER_BYTES) return MESSAGE_HEADER_BYTES

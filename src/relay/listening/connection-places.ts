@@ -10,10 +10,10 @@ import { SourceQueue } from '../../values/network/source-queue.js'
 /** Connections that are looked at for an unused one when all places are taken. */
 const MAX_LOOKED_AT = 100
 
-/** Of an answer of which its caller has taken nothing for so long the connection counts as unused. */
+/** The time after which a connection counts as unused, when its caller has taken nothing of an answer for so long. */
 const STALLED_MS = 10_000
 
-/** Of a request of which the body has not come within so long the connection may make room, when there is no unused one. */
+/** The time after which a connection whose request's body has not come may make room, when there is no unused one. */
 const SLOW_BODY_MS = 2_000
 
 export interface PlaceOptions {
@@ -51,9 +51,9 @@ interface Place {
 export function shareConnections(listening: TcpServer, http: HttpServer | HttpsServer, options: PlaceOptions): void {
   const { max, isKnownAddress, isNeighbour = () => false, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const places = new Set<Place>()
-  /** By the caller's address and port. */
+  /** The places by the caller's address and port. */
   const byName = new Map<string, Place>()
-  /** Those that may have to make room. */
+  /** The connections that may have to make room. */
   const strangers = new SourceQueue<Place>()
 
   function enter(socket: Socket): void {

@@ -18,12 +18,12 @@ const MAX_HANDSHAKES = 16
 const TURN_MS = 25
 /** One that takes longer is given up when others of the same source wait for it. */
 const PATIENCE_MS = 2_000
-/** It is given up so many times sooner when more of its source wait than may be under way. */
+/** The factor by which a handshake is given up sooner when more of its source wait than may be under way. */
 const HASTE = 4
 const MANY_WAITING = 16
 /** One whose caller keeps silent for so long no longer keeps others of its source from beginning theirs. */
 const SILENT_HANDSHAKE_MS = 125
-/** By which timers may be early. */
+/** The time by which timers may be early. */
 const TIMER_ERROR_MS = 1
 /** Connections that have not sent a whole ClientHello. Beyond, the oldest of the source with the most of them makes room. */
 export const MAX_SILENT = 1_024
@@ -31,14 +31,18 @@ export const MAX_SILENT = 1_024
 const SILENT_GRACE_MS = 2_000
 
 /**
- * After a handshake that failed, or that had a costly certificate to verify, its source begins no further one for so many
- * times as long as the event loop was busy meanwhile: what one source makes us verify takes a fifth of the time at most.
+ * The factor of a source's rest. After a handshake that failed, or that had a costly certificate to verify, its
+ * source begins no further one for so many times as long as the event loop was busy meanwhile: what one source makes
+ * us verify takes a fifth of the time at most.
  */
 const REST_FACTOR = 4
 const MAX_REST_MS = 10_000
 /** When the caller sent too little for a costly certificate: whoever shares its address with a faulty device goes on soon. */
 const MAX_SHORT_REST_MS = 100
-/** What follows the ClientHello of a caller with a usual certificate. More counts as costly when the handshake fails. */
+/**
+ * The bytes behind the ClientHello of a caller with a usual certificate. More counts as costly when the handshake
+ * fails.
+ */
 const USUAL_FLIGHT_BYTES = 4_096
 
 export interface HandshakeGateOptions {
@@ -73,12 +77,12 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
   const idleBytes = new IdleBytes(endIdle, options.idleBytes)
   const silent = new SourceQueue<Socket>()
   const waiting = new SourceQueue<Socket>()
-  /** Of sources that rest, or have as many handshakes under way as they may. */
+  /** The handshakes of sources that rest, or have as many under way as they may. */
   const held = new SourceQueue<Socket>()
   const unjudged = new UnjudgedHandshakes(silentMs - TIMER_ERROR_MS)
   const rest = new SourceRest(goOn)
   const since = new WeakMap<Socket, number>()
-  /** By the caller's address and port. */
+  /** The handshakes under way, by the caller's address and port. */
   const shaking = new Map<string, Socket>()
 
   const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
@@ -146,7 +150,10 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
     tls.emit('connection', socket)
   }
 
-  /** Or one device that went away amid its handshake would keep all those waiting that share its address. */
+  /**
+   * Gives up the oldest handshake of a source, or one device that went away amid its handshake would keep all those
+   * waiting that share its address.
+   */
   function giveUpOldest(source: string): void {
     if (rest.has(source) || held.countOf(source) === 0) return
     const oldest = unjudged.oldestOf(source)
@@ -161,7 +168,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
     if (shaking.delete(name)) setImmediate(admit) // others have their turn first
   }
 
-  /** After one that did not cost little its source rests. */
+  /** Ends a handshake. After one that did not cost little its source rests. */
   function end(name: string, outcome: Outcome): void {
     const handshake = unjudged.get(name)
     leave(name)
@@ -178,7 +185,7 @@ export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOpti
     setImmediate(admit)
   }
 
-  /** It has used the event loop as handshakes would. */
+  /** Makes a source rest that sent bytes in vain: they used the event loop as handshakes would. */
   function endIdle(source: string): void {
     rest.begin(source, MAX_REST_MS)
     waiting.moveAll(source, held)

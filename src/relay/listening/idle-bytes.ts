@@ -2,18 +2,20 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 /**
- * What a connection may be ahead: a record that has come in part brings nothing on yet. It has 2^14 bytes at most, and
- * 256 around them (RFC 8446, section 5.2), after a header of five.
+ * The bytes that a connection may be ahead: a record that has come in part brings nothing on yet. It has 2^14 bytes
+ * at most, and 256 around them (RFC 8446, section 5.2), after a header of five.
  */
 const MAX_RECORD_BYTES = 16_384 + 256 + 5
 /** Taken off a connection each second: pings of a link are shorter than the records around them. */
 const FORGIVEN_OF_CONNECTION = 64
-/** Of what the connections of one source brought in vain; beyond, those that still do are closed. */
+/** The bytes that the connections of one source may bring in vain; beyond, those that still do are closed. */
 export const MAX_IDLE_BYTES = 64 * 1024
 /** Taken off a source each second. */
 const FORGIVEN_OF_SOURCE = 8 * 1024
 const INTERVAL_MS = 1_000
-/** While less of the time than that is used, none of it is missing to anyone. */
+/**
+ * The share of the time up to which the event loop is not busy: while less is used, none of it is missing to anyone.
+ */
 const BUSY_FROM = 0.2
 
 export interface IdleBytesOptions {

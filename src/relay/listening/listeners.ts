@@ -27,7 +27,7 @@ export interface Listeners {
   cut(): void
 }
 
-/** What `localhost` stands for (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
+/** The addresses of `localhost` (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
 const LOCALHOST = ['127.0.0.1', '::1']
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {

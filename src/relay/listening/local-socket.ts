@@ -7,7 +7,7 @@ import { createPlainServer } from '../../api/server-options.js'
 import type { Config } from '../../config/config.js'
 import { serveUpgrades } from './upgrades.js'
 
-/** Its owner and its group may call; the file system keeps everyone else out. */
+/** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
 const SOCKET_UMASK = 0o117
 
 /**
@@ -46,7 +46,10 @@ async function removeStale(path: string): Promise<void> {
     throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
 }
 
-/** Nobody listens at a socket that refuses; one that is too busy has no place left, and one of others may not be asked. */
+/**
+ * The code of the error at connecting to a socket; undefined where somebody listens. A socket that refuses has no
+ * listener; one that is too busy has no place left, and one of others may not be asked.
+ */
 function connectionError(path: string): Promise<string | undefined> {
   return new Promise(resolve => {
     const socket = connect(path)

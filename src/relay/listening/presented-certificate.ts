@@ -3,12 +3,15 @@ import type { TLSSocket } from 'node:tls'
 import type { KnownCertificates } from '../../api/services.js'
 import { verificationMs } from '../../values/keys/key-cost.js'
 
-/** What verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
+/** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
 const MAX_CHAIN_MS = 2.5
 /** A chain that is longer is costly, whatever keys are in it. */
 const MAX_CHAIN_LENGTH = 10
 
-/** What a caller showed in its handshake: that of a neighbour, what costs little, or what costs much to verify. */
+/**
+ * The kind of certificate that a caller showed in its handshake: that of a neighbour, what costs little, or what
+ * costs much to verify.
+ */
 export type PresentedCertificate = 'known' | 'usual' | 'costly'
 
 type Known = Pick<KnownCertificates, 'nodeOf' | 'isPolicyServer'>

@@ -5,14 +5,14 @@ import type { Socket } from 'node:net'
  * share an address, each handshake waits for a caller far away, and the first costly one ends the others.
  */
 const MAX_OF_USUAL_SOURCE = 16
-/** After a costly one, so many others in turn have to cost little until their source is a usual one again. */
+/** The number of cheap handshakes in turn, after a costly one, until their source is a usual one again. */
 const CHEAP_AFTER_COSTLY = 16
-/** What follows the ClientHello of a caller that shuts down, refuses our certificate or has none. */
+/** The bytes behind the ClientHello of a caller that shuts down, refuses our certificate or has none. */
 export const SHORT_FLIGHT_BYTES = 512
 /** Sources of which it is known what their handshakes cost. The oldest ones are forgotten. */
 const MAX_JUDGED_SOURCES = 20_000
 
-/** What a handshake was in the end; `given-up`: by us, before its caller had sent what could cost anything. */
+/** The outcome of a handshake; `given-up`: by us, before its caller had sent what could cost anything. */
 export type Outcome = 'cheap' | 'costly' | 'failed' | 'given-up'
 
 /** A handshake of which it is not known yet what it costs. */
@@ -21,7 +21,7 @@ export interface Unjudged {
   readonly source: string
   readonly atMs: number
   readonly busyBeforeMs: number
-  /** That the caller had sent when it began. */
+  /** The bytes that the caller had sent when it began. */
   readonly bytesBefore: number
 }
 
@@ -64,7 +64,7 @@ export class UnjudgedHandshakes {
     return this.#byName.get(name)
   }
 
-  /** Those of a source, the oldest first. */
+  /** The handshakes of a source, the oldest first. */
   of(source: string): Iterable<Unjudged> {
     return this.#bySource.get(source) ?? []
   }

@@ -7,7 +7,7 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import { afterEarlierAnswers } from './earlier-answers.js'
 import { serveWithoutUpgrade } from './without-upgrade.js'
 
-/** What takes requests that are to become something other than HTTP/1.1: links. */
+/** The handler of requests that become something other than HTTP/1.1: links. */
 export interface Upgrades {
   takes(request: IncomingMessage): boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void

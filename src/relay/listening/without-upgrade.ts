@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 
 interface Offer {
   readonly request: IncomingMessage
-  /** Of the request, as it came. */
+  /** The target of the request, as it came. */
   readonly target: string
   readonly socket: Duplex
-  /** What came after the head. */
+  /** The bytes behind the head. */
   readonly head: Buffer
 }
 

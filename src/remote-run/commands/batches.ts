@@ -9,7 +9,7 @@ export const MAX_HOSTS_ARGUMENT_BYTES = 96 * 1024
 /** Nodes that one command is started for. Never empty. */
 export type Batch = readonly [PlannedNode, ...PlannedNode[]]
 
-/** Nothing that a shell, a list with commas or an option parser would take for something else. */
+/** A host name without anything that a shell, a list with commas or an option parser would take for something else. */
 const HOSTNAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/
 
 /** Whether `hostname` can be handed to the command. */

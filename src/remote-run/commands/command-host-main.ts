@@ -20,7 +20,7 @@ let unsentChars = 0
 
 let gathered: HostReport[] = []
 
-/** What happens in one turn of the event loop goes as one message. */
+/** Reports to the relay. The reports of one turn of the event loop go as one message. */
 function report(message: HostReport): void {
   if (gathered.length === 0) setImmediate(sendGathered)
   gathered.push(message)

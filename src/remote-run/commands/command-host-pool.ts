@@ -1,7 +1,10 @@
 import type { CommandSpec } from './command.js'
 import { CommandHost, type RunningCommand } from './command-host.js'
 
-/** To fork is mostly waiting, so several hosts start more commands a second, each for some 40 MB while runs last. */
+/**
+ * The number of hosts. Forking is mostly waiting, so several hosts start more commands a second, each for some 40 MB
+ * while runs last.
+ */
 const MAX_HOSTS = 3
 
 /** Commands that one host has before a further one is used. */

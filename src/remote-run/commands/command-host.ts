@@ -24,7 +24,7 @@ interface Waiting {
   readonly spec: CommandSpec
   /** The helper that has it: a former one may still be on its way out. */
   child?: ChildProcess
-  /** Of its process group, once it runs. */
+  /** The id of its process group, once it runs. */
   pid?: number
   readonly end: (end: CommandEnd) => void
 }
@@ -152,7 +152,7 @@ function noHelper(error: unknown): string {
   return `the process that starts commands cannot be started: ${reason}`
 }
 
-/** What a host that was killed left behind. */
+/** Kills the group that a killed host left behind. */
 function killGroup(pid: number | undefined): void {
   try {
     if (pid !== undefined && pid > 0) process.kill(-pid, 'SIGKILL')

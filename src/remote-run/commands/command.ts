@@ -10,7 +10,7 @@ export interface CommandSpec {
   readonly file: string
   readonly args: readonly string[]
   readonly timeoutMs: number
-  /** Between SIGTERM and SIGKILL. */
+  /** The time between SIGTERM and SIGKILL. */
   readonly killGraceMs: number
   /** Whole lines of one stream. Undefined: nobody wants the output, and no pipe is made for it. */
   readonly onOutput: ((stream: OutputStream, lines: string) => void) | undefined
@@ -19,7 +19,8 @@ export interface CommandSpec {
 }
 
 /**
- * How a command ended. `stopped`: by {@link Command.stop}. `failed`: it never ran, with the reason in a line for users.
+ * The end of a command. `stopped`: by {@link Command.stop}. `failed`: it never ran, with the reason in a line for
+ * users.
  */
 export type CommandEnd =
   | { readonly kind: 'exited'; readonly exitCode: number; readonly signal: NodeJS.Signals | null }
@@ -30,13 +31,13 @@ export type CommandEnd =
 /** How long output is waited for once the process itself has gone: what it left in the background may hold the pipes. */
 const LATE_OUTPUT_MS = 2_000
 
-/** What a command needs of the relay's environment; nothing else of it is handed on. */
+/** The environment variables that a command inherits; no others are passed on. */
 const INHERITED = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'TZ', 'TMPDIR']
 
 /** The usual way to say in an exit code that a signal ended a process: 128 and the signal's number. */
 const SIGNAL_EXIT_CODE_BASE = 128
 
-/** What is started to run the agents of `hostnames`. */
+/** The command line that runs the agents of `hostnames`. */
 export type CommandLine = (
   config: { readonly command: string; readonly useSudo: boolean },
   conditions: readonly string[],

@@ -41,7 +41,7 @@ export class ConcurrencyLimiter {
     })
   }
 
-  /** By default one a turn of the event loop, so that a thousand commands do not hold up requests. */
+  /** Starts one, by default one a turn of the event loop, so that a thousand commands do not hold up requests. */
   #startOne(): void {
     if (this.#running >= this.count) return
     const source = this.#sources.shift()

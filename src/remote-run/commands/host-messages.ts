@@ -1,6 +1,6 @@
 import type { CommandEnd, OutputStream } from './command.js'
 
-/** What the relay tells its command host. `id` is the relay's number for the command. */
+/** The messages from the relay to its command host. `id` is the relay's number for the command. */
 export type HostOrder =
   | {
       readonly kind: 'start'
@@ -13,7 +13,7 @@ export type HostOrder =
     }
   | { readonly kind: 'stop' | 'pause' | 'resume'; readonly id: number }
 
-/** What the command host tells the relay. */
+/** The messages from the command host to the relay. */
 export type HostReport =
   | { readonly kind: 'started'; readonly id: number; readonly pid: number }
   | { readonly kind: 'output'; readonly id: number; readonly stream: OutputStream; readonly lines: string }

@@ -65,7 +65,7 @@ export class AgentDispatch implements CommandSource {
     })
   }
 
-  /** What a former process of this relay asked for: how it goes on, or ended. */
+  /** Asks a node for the run that a former process of this relay ordered: how it goes on, or ended. */
   resume(node: PlannedNode, lostMessage: string): Promise<void> {
     return this.#cancellably(signal => this.#partFor(node, signal).resume(lostMessage))
   }
@@ -106,7 +106,7 @@ export class AgentDispatch implements CommandSource {
     )
   }
 
-  /** After a cancellation: those that were never asked. */
+  /** Settles the nodes that were never asked, after a cancellation. */
   async #cancelRest(): Promise<void> {
     const { signal, progress } = this.underWay
     const { nodes } = this.part

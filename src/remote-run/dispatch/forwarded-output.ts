@@ -3,7 +3,7 @@ import type { Output, RunProgress } from '../progress/run-progress.js'
 
 const MAX_NOTE_LENGTH = 200
 
-/** What a sub-relay sends of output, passed on within the bounds that hold for our own commands. */
+/** The output of a sub-relay, passed on within the bounds that hold for our own commands. */
 export class ForwardedOutput {
   readonly #limits = new Map<string | undefined, OutputLimit>()
 
@@ -32,7 +32,7 @@ export class ForwardedOutput {
     if (justExceeded) this.progress.error(relay, outputDropped(limit.maxBytes), node)
   }
 
-  /** Nothing more will come of `node`. */
+  /** Forgets `node`, of which nothing more will come. */
   forget(node: string): void {
     this.#limits.delete(node)
   }

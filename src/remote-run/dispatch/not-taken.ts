@@ -4,7 +4,7 @@ import type { HopOutcome } from '../../hops/hop.js'
 /** Why nothing was started: the hop could not be asked, takes nothing now, or does not do it. */
 export type NotTaken = 'away' | 'busy' | 'refused'
 
-/** For a user, of the hop. */
+/** The reason why the hop did not take the order, for a user. */
 export const WHY_NOT_TAKEN: Readonly<Record<NotTaken, string>> = {
   away: 'it holds no link',
   busy: 'it takes no runs now',

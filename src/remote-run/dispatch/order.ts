@@ -9,9 +9,9 @@ export interface DispatchOrder {
   readonly keepOutput: boolean
   readonly asynchronous: boolean
   readonly conditions: readonly string[]
-  /** What is left of the time that the run waits for nodes that are not connected, in s, when the order is made. */
+  /** The time that is left of the wait for nodes that are not connected, in s, when the order is made. */
   readonly waitSeconds?: number
-  /** With this relay's id. */
+  /** The relays on the way, including this one. */
   readonly passed: readonly string[]
   readonly requestId: string
 }

@@ -13,7 +13,7 @@ import type { ExecutionContext, RemotePart } from './remote-part.js'
 import { ReportedEvents } from './reported-events.js'
 import { isNdjson, refusalText, responseChunks, responseLines } from './response-lines.js'
 
-/** How reading an answer ended: with the run's own end, or before it. */
+/** The end of reading an answer: with the run's own end, or before it. */
 type Followed =
   | { readonly kind: 'ended'; readonly outcome: string }
   | { readonly kind: 'lost'; readonly reason: string }
@@ -22,7 +22,7 @@ type Followed =
 export class RemoteExecution {
   readonly #reported: ReportedEvents
   #lastSeq = 0
-  /** What to say of a part that a former process gave away, when nothing more is learned. */
+  /** The message for a part that a former process gave away, when nothing more is learned. */
   #lostMessage: string | undefined
 
   constructor(
@@ -39,7 +39,8 @@ export class RemoteExecution {
   }
 
   /**
-   * As {@link run}, for a part that was given away before this relay was restarted: asks how it goes on, or ended.
+   * Resumes a part that was given away before this relay was restarted: asks how it goes on, or ended, and then does
+   * as {@link run}.
    * @param lostMessage of its nodes, when nothing more is learned
    */
   resume(lostMessage: string): Promise<void> {
@@ -212,7 +213,7 @@ export class RemoteExecution {
     return progress.endOpen(part.nodes, this.#relay, end)
   }
 
-  /** Who tells of what goes wrong on the way to the hop. */
+  /** The relay that reports failures on the way to the hop. */
   get #relay(): string {
     const { hop, node } = this.options
     const { selfId } = this.context

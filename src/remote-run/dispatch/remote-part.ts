@@ -3,7 +3,7 @@ import type { RunContext } from '../run-context.js'
 import type { NotTaken } from './not-taken.js'
 import type { OrderPart } from './order.js'
 
-/** What an execution elsewhere needs of the relay. */
+/** The part of the context that an execution elsewhere needs. */
 export type ExecutionContext = Pick<RunContext, 'selfId' | 'config' | 'timing'>
 
 /** The part of a run that a neighbour carries out. */

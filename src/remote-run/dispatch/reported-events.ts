@@ -67,7 +67,7 @@ export class ReportedEvents {
     if (this.underWay.order.keepOutput) this.#output.pass({ relay: this.part.hop.id, data })
   }
 
-  /** Its word counts for nodes that our own nodes list has below it, and once only. */
+  /** Whether the hop is believed about a node: only about nodes that our own nodes list has below it, and once. */
   #isBelieved(node: string): boolean {
     const { hop, node: only } = this.part
     const { progress } = this.underWay

@@ -77,7 +77,7 @@ export function isNdjson(headers: Readonly<Record<string, string>>): boolean {
   return headers['content-type']?.toLowerCase().startsWith(NDJSON) ?? false
 }
 
-/** What a relay below says of where the way ended is shown, so it has to name ids. */
+/** The broken hop that a relay below reports, if it names ids: it is shown to users. */
 export function validBrokenHop(hop: BrokenHop | undefined): BrokenHop | undefined {
   return hop !== undefined && isNodeId(hop.from) && isNodeId(hop.to) ? hop : undefined
 }

@@ -7,7 +7,7 @@ import type { RunEvent } from '../types.js'
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC, O_WRONLY } = constants
 
-/** What is appended: the log adds number and run. */
+/** An event that is to be appended: the log adds number and run. */
 export type NewEvent = Omit<RunEvent, 'seq' | 'run'>
 
 /** Bytes waiting for the disk beyond which writers are asked to wait. */
@@ -26,15 +26,15 @@ export interface LogEnd {
   readonly bytes: number
 }
 
-/** What a reader needs to know of a log that may still grow. */
+/** The state of a log that may still grow, for its readers. */
 export interface LogSource {
   readonly path: string
   readonly runId: string
   /** How much is in the file, in whole lines. */
   readonly writtenBytes: number
-  /** Nothing will follow. */
+  /** Whether nothing will follow. */
   readonly closed: boolean
-  /** What is in the file from byte `offset` to its end, where that is in memory still. */
+  /** The bytes of the file from `offset` to its end, where they are in memory still. */
   tail(offset: number): Buffer | undefined
   /** Calls `listener` whenever one of the above has changed. @returns what takes it off again */
   onChange(listener: () => void): () => void

@@ -104,8 +104,8 @@ class LogReader {
 }
 
 /**
- * As {@link followLog}, and always with an `end`: where the log has none (a full disk, a purge, a kill between the
- * record and the log), one is made of what the record says.
+ * Follows a log as {@link followLog} does, and always gives an `end`: where the log has none (a full disk, a purge, a
+ * kill between the record and the log), one is made of what the record says.
  * @param outcome of the run, asked for once the log is closed
  */
 export async function* followRun(

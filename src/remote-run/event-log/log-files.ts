@@ -60,7 +60,7 @@ export class LogFiles {
     }
   }
 
-  /** As {@link finish}, without the `end`: what a crash tore goes, and no more. */
+  /** Mends a log as {@link finish} does, without the `end`: what a crash tore goes, and no more. */
   async mend(runId: string): Promise<RunEvent[]> {
     const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
     try {
@@ -70,7 +70,7 @@ export class LogFiles {
     }
   }
 
-  /** Where a whole log ends; notes in `logged` what is in it. */
+  /** The end of a whole log; notes its content in `logged`. */
   async summarize(runId: string, logged: LoggedEvents): Promise<LogEnd> {
     const path = this.path(runId)
     let seq = 0

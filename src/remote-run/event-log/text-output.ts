@@ -74,7 +74,7 @@ function wholeLines({ data = '' }: RunEvent): string {
   return data === '' || data.endsWith('\n') ? data : `${data}\n`
 }
 
-/** Which events are worth an `error: ` line. */
+/** Chooses the events that are worth an `error: ` line. */
 class ErrorLines {
   readonly #relaysTold = new Set<string>()
 

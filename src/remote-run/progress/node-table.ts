@@ -28,7 +28,7 @@ export interface NodeTableOptions {
   readonly recordDelayMs: number
 }
 
-/** Where a run that is under way stands, node by node: in memory, and a moment later in the database. */
+/** The state of each node in a run that is under way: in memory, and a moment later in the database. */
 export class NodeTable {
   readonly #nodes = new Map<string, NodeRecord>()
   readonly #dirty = new Set<string>()
@@ -111,7 +111,9 @@ export class NodeTable {
     await repository.markGiven(runId, nodes)
   }
 
-  /** They did not get there. Where that cannot be noted a later process takes them for interrupted. */
+  /**
+   * Records that the nodes did not get there. Where that cannot be noted a later process takes them for interrupted.
+   */
   async recordNotDispatched(nodes: readonly string[]): Promise<void> {
     const { repository, runId, logger } = this.options
     try {

@@ -18,13 +18,13 @@ export interface PlannedNode {
   readonly hostname: string
 }
 
-/** Who does what in a run. Every node asked for is in exactly one of the members. */
+/** The division of a run's nodes. Every node asked for is in exactly one of the members. */
 export interface RunPlan {
   /** Nodes of this relay. A sub-relay is one of these too: it is a node of its policy server. */
   readonly here: readonly PlannedNode[]
   /** Sub-relay to the nodes below it. */
   readonly down: ReadonlyMap<string, readonly string[]>
-  /** Not below this relay, whatever its policy server knows. */
+  /** Nodes that are not below this relay, whatever its policy server knows. */
   readonly unknown: readonly string[]
 }
 
@@ -87,7 +87,7 @@ async function planList(topology: Topology, nodes: readonly string[], runsItself
   return { here, down, unknown }
 }
 
-/** What to tell about a node that is not below this relay. */
+/** The message for a node that is not below this relay. */
 function unknownNode(id: string, topology: Topology): string {
   return `unknown node: ${id} is not below ${topology.selfId}`
 }

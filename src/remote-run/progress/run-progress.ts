@@ -5,7 +5,7 @@ import type { LoggedEvents } from '../event-log/logged-events.js'
 import type { BrokenHop, NodeOutcome, Reached, RunEvent } from '../types.js'
 import type { NodeTable } from './node-table.js'
 
-/** What an operator counts. */
+/** The observer of ended nodes, for metrics. */
 export interface RunObserver {
   /** One more node has its final outcome. */
   nodeRan(outcome: CountedOutcome): void
@@ -16,7 +16,7 @@ export interface NodeEnd {
   readonly exitCode?: number | undefined
   readonly durationMs?: number | undefined
   readonly message?: string | undefined
-  /** Where the way to it ended. */
+  /** The hop at which the way to it ended. */
   readonly unreached?: BrokenHop | undefined
 }
 
@@ -28,13 +28,13 @@ const NODES_PER_TURN = 500
 /** Longest message taken into an event or a record, in characters. */
 const MAX_MESSAGE_LENGTH = 1_024
 
-/** Whatever happens in a run is told here, and goes to the log and to the table of nodes. */
+/** Takes everything that happens in a run, for the log and for the table of nodes. */
 export class RunProgress {
   constructor(
     private readonly log: EventLog,
     readonly table: NodeTable,
     private readonly observer: RunObserver | undefined,
-    /** Of a run that is taken up again. */
+    /** The events that are logged already, for a run that is taken up again. */
     private readonly logged?: LoggedEvents
   ) {}
 
@@ -50,7 +50,7 @@ export class RunProgress {
     if (record !== undefined && record.reached !== reached) this.table.set(node, { outcome: record.outcome, reached })
   }
 
-  /** Only the first end of a node counts. */
+  /** Records the end of a node; only the first end counts. */
   nodeEnded(node: string, relay: string, end: NodeEnd): void {
     if (!this.table.isOpen(node)) return
     const { outcome, exitCode, durationMs } = end

@@ -1,8 +1,8 @@
 /** The waits of remote runs, in ms. Tests shorten them. */
 export interface RunTiming {
-  /** Between SIGTERM and SIGKILL for a command. */
+  /** The time between SIGTERM and SIGKILL for a command. */
   readonly killGraceMs: number
-  /** After so much silence a live reader is told that the run is alive. */
+  /** The silence after which a live reader is told that the run is alive. */
   readonly aliveMs: number
   /** A relay that speaks NDJSON and is silent for so long is lost: it owes an `alive` every 15 s. */
   readonly silenceMs: number

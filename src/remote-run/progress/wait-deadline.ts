@@ -7,7 +7,10 @@ export class WaitDeadline {
   /** Aborts when the time is over, or when the run is cancelled or left to the next process. */
   readonly signal: AbortSignal
   readonly #timer: NodeJS.Timeout
-  /** By a clock that only goes forward, as the timer: a clock that is set makes nobody wait longer, or give up. */
+  /**
+   * The end of the wait by a clock that only goes forward, as the timer's does: a clock that is set makes nobody wait
+   * longer, or give up.
+   */
   readonly #endsAtMs: number
 
   constructor(
@@ -25,17 +28,17 @@ export class WaitDeadline {
     this.signal.addEventListener('abort', () => this.stop(), { once: true })
   }
 
-  /** Nothing is waited for any more. */
+  /** Ends the wait for all nodes. */
   stop(): void {
     clearTimeout(this.#timer)
   }
 
-  /** What is left of it, for the next relay. */
+  /** The rest of the wait, for the next relay. */
   get seconds(): number {
     return Math.max(1, Math.ceil((this.#endsAtMs - performance.now()) / 1_000))
   }
 
-  /** What was cancelled, or left to the next process, is not ended here. */
+  /** Ends nodes that were waited for in vain, but not those that were cancelled, or left to the next process. */
   async expire(nodes: readonly string[], relay: string, unreached: BrokenHop): Promise<void> {
     if (this.ended.aborted) return
     const message = `not there until ${new Date(this.untilMs).toISOString()}: ${unreached.reason}`

@@ -1,4 +1,4 @@
-/** What a certificate says of its owner. */
+/** The owner that a certificate names. */
 export interface CertificateIdentity {
   /** All `userId` (UID) of the subject: of a node's certificate there is one. */
   readonly userIds: readonly string[]
@@ -47,7 +47,7 @@ export function readIdentity(der: Buffer): CertificateIdentity {
   }
 }
 
-/** Of one part of a name, which may hold several attributes. */
+/** The user ids in one part of a name, which may hold several attributes. */
 function userIdsOf(der: Buffer, part: Element): string[] {
   return elements(der, expect(part, SET)).flatMap(attribute => {
     const [type, value] = elements(der, expect(attribute, SEQUENCE), 2)

@@ -31,7 +31,7 @@ export interface ListedCertificate {
 
 /** A PEM block that is no certificate. */
 export interface ForeignBlock {
-  /** What its first line calls it, such as `PRIVATE KEY`. */
+  /** The label in its first line, such as `PRIVATE KEY`. */
   readonly label: string
   readonly line: number
 }

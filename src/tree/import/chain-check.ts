@@ -3,7 +3,7 @@ import type { NumberedNodes } from '../index/numbered-nodes.js'
 /** The most policy servers that may stand above a node. */
 export const MAX_CHAIN_LENGTH = 20
 
-/** What is wrong with the chain of policy servers of some nodes. */
+/** A problem of the chain of policy servers of some nodes. */
 export type ChainProblem =
   /** Each is the policy server of the one before it, and the first that of the last. */
   | { readonly kind: 'cycle'; readonly ids: readonly string[] }
@@ -12,7 +12,7 @@ export type ChainProblem =
 
 const UNSEEN = 0
 const ON_PATH = -1
-/** Of a cycle, or leading into one. */
+/** The mark of nodes in a cycle, or leading into one. */
 const ENDLESS = -2
 
 /** Follows all chains of policy servers, through every node once. */

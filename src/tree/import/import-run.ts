@@ -19,7 +19,7 @@ export interface ImportRunAnswer {
   readonly failure: string | undefined
   /** The tree in the database, unless it is the one that the relay has, or there is none. */
   readonly tree: StoredTree | undefined
-  /** Where a damaged database is now; undefined where it was in order. */
+  /** The place of a damaged database now; undefined where it was in order. */
   readonly aside?: string
   /** Whether it was the disk that failed: the same import may succeed later. */
   readonly isOfDisk?: boolean
@@ -27,7 +27,7 @@ export interface ImportRunAnswer {
 
 /** SQLite's name for a database that is on no disk. */
 const IN_MEMORY = ':memory:'
-/** Of a tree that is in no file: every stored one is newer. */
+/** The version of a tree that is in no file: every stored one is newer. */
 const NOT_STORED = 0
 
 /**
@@ -58,7 +58,7 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
   importInto(request, answer => hand({ ...answer, aside }))
 }
 
-/** Without a disk that can be written to, the files still say what the tree is. */
+/** Imports without a disk that can be written to: the files still say what the tree is. */
 function importInMemory(request: ImportRunRequest, failure: string, hand: (answer: ImportRunAnswer) => void): void {
   importInto({ ...request, databaseFile: IN_MEMORY }, ({ tree, failure: ofFiles }) => {
     const kept = tree === undefined ? undefined : { ...tree, record: { ...tree.record, generation: NOT_STORED } }
@@ -91,7 +91,7 @@ function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) =
   }
 }
 
-/** What to say of an error of the database that is not for its content; undefined for all others. */
+/** The message for an error of the database that is not about its content; undefined for all others. */
 function failureOfDisk(error: unknown): string | undefined {
   const cause = causeOf(error)
   const isOfDatabase = cause instanceof Error && 'code' in cause && String(cause.code).startsWith('SQLITE_')

@@ -25,7 +25,7 @@ export function readSource(file: string, what: string, maxBytes: number): Source
   }
 }
 
-/** As {@link readSource}; a file that is not there counts as empty. */
+/** Reads a source as {@link readSource} does; a file that is not there counts as empty. */
 export function readSourceIfPresent(file: string, what: string, maxBytes: number): Source {
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return { file, bytes: Buffer.alloc(0), digest: ABSENT }
   return readSource(file, what, maxBytes)

@@ -68,7 +68,7 @@ export function readStoredTree(store: TopologyStore, selfId: string): StoredTree
   return { record, packed: packed ?? packRows(store, selfId) }
 }
 
-/** For a cache that was made by another version, or while this relay had another id. */
+/** Packs the stored rows, for a cache that was made by another version, or while this relay had another id. */
 function packRows(store: TopologyStore, selfId: string): PackedTopology {
   const tree = packTree(numberNodes([...store.nodes()]), selfId)
   const index = new TopologyIndex(tree, selfId, 0)
@@ -107,7 +107,7 @@ function* listedCertificates(
   }
 }
 
-/** What a certificate of a certificates file says of its owner. @throws {Error} that names the file and the line */
+/** The owner that a certificate of a certificates file names. @throws {Error} that names the file and the line */
 export function identify(der: Buffer, line: number, file: string) {
   try {
     return readIdentity(der)

@@ -12,7 +12,7 @@ import { type ChainProblem, checkChains, MAX_CHAIN_LENGTH } from './chain-check.
 export const MAX_NODES_LIST_BYTES = 256 * 1024 * 1024
 export const MAX_NODE_COUNT = 1_000_000
 
-/** So many nodes may be left out of a list, or this share of it: more are a fault of who writes it. */
+/** The number, or the share, of nodes that may be left out of a list: more are a fault of its writer. */
 const MAX_SKIPPED = 5
 const MAX_SKIPPED_SHARE = 0.1
 
@@ -64,7 +64,10 @@ export function parseNodesList(text: string, source: string, onSkipped?: (proble
   return numbered
 }
 
-/** Not most of what is no nodes list at all, nor a relay, with which all would go that is below it. */
+/**
+ * Whether the faulty nodes can be left out: not when most of the file is no nodes list, and never a relay, with which
+ * all nodes below it would go.
+ */
 function canBeSkipped(skipped: ReadonlyMap<string, string>, nodes: readonly TreeNode[]): boolean {
   if (skipped.size > nodes.length || skipped.has(ROOT_ID)) return false
   return !nodes.some(({ policyServer }) => skipped.has(policyServer))

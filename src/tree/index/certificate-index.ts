@@ -1,7 +1,7 @@
 const FINGERPRINT_BYTES = 32
 const EMPTY = -1
 
-/** Which certificate is whose, as arrays; see `packed-tree.ts`. */
+/** The owners of certificates, as arrays; see `packed-tree.ts`. */
 export interface PackedCertificates {
   /** SHA-256 of each certificate, one after another. */
   readonly fingerprints: Uint8Array<ArrayBuffer>

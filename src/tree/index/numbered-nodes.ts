@@ -9,7 +9,7 @@ export interface NumberedNodes {
   readonly ids: readonly string[]
   /** The number of each node's policy server. */
   readonly parents: Int32Array
-  /** From each of `ids` to its number. */
+  /** The table from each of `ids` to its number. */
   readonly table: IdTable
 }
 

@@ -2,13 +2,13 @@ import { endianness } from 'node:os'
 import type { PackedCertificates } from './certificate-index.js'
 import type { PackedTree } from './packed-tree.js'
 
-/** What a relay holds in memory of its tree, as a worker hands it over. */
+/** The tree as a relay holds it in memory, handed over by a worker. */
 export interface PackedTopology {
   readonly tree: PackedTree
   readonly certificates: PackedCertificates
 }
 
-/** To be raised whenever the arrays of either change their meaning. */
+/** The number of the format; raised whenever the arrays of either change their meaning. */
 const FORMAT = 1
 
 /** Names the packed form made for one relay by this version on this kind of machine. */

@@ -24,7 +24,7 @@ export interface PackedTree {
   readonly selfSlot: number
   /** Ids, host names and key hashes, in ASCII. */
   readonly text: Uint8Array<ArrayBuffer>
-  /** Where in `text` the id of each slot begins, and one more: where the last ends. */
+  /** The beginning in `text` of each slot's id, and one more: where the last ends. */
   readonly idStart: Uint32Array<ArrayBuffer>
   readonly hostnameStart: Uint32Array<ArrayBuffer>
   readonly keyHashStart: Uint32Array<ArrayBuffer>
@@ -36,9 +36,9 @@ export interface PackedTree {
   /** The slots of the nodes in the order of their ids. */
   readonly byId: Int32Array<ArrayBuffer>
   /**
-   * What a look-up by id needs, all in one place of memory. A hash table like `IdTable`, of {@link PLACE_SIZE} numbers
-   * a place: slot + 1 (0 where nothing is), where in `text` the id begins and ends, and the next hop: the slot of the
-   * sub-relay that the node is below, or {@link HERE} or {@link OUTSIDE}.
+   * The data of a look-up by id, all in one place of memory. A hash table like `IdTable`, of {@link PLACE_SIZE}
+   * numbers a place: slot + 1 (0 where nothing is), where in `text` the id begins and ends, and the next hop: the
+   * slot of the sub-relay that the node is below, or {@link HERE} or {@link OUTSIDE}.
    */
   readonly directory: Int32Array<ArrayBuffer>
 }

@@ -120,7 +120,7 @@ export class TopologyIndex implements PlacedTopology {
     return place === NOWHERE ? OUTSIDE : (this.#tree.directory[place + 3] ?? OUTSIDE)
   }
 
-  /** Also finds policy servers that are not in the list. */
+  /** Looks up an id; also finds policy servers that are not in the list. */
   #lookUp(id: string): number {
     const place = this.#placeOf(id)
     return place === NOWHERE ? NO_SLOT : (this.#tree.directory[place] ?? 0) - 1

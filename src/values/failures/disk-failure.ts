@@ -32,7 +32,7 @@ const CANNOT_OPEN: Describe = folder =>
 const MISSING: Describe = (folder, path) =>
   `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the relay`
 
-/** By the code of the system call, or of SQLite, without its extension. */
+/** The failures by the code of the system call, or of SQLite, without its extension. */
 const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['ENOSPC', FULL],
   ['SQLITE_FULL', FULL],
@@ -95,7 +95,7 @@ export function diskFailure(error: unknown, folders: readonly StorageFolder[]): 
 }
 
 /**
- * What to answer when a file or folder of the relay was removed or replaced while the relay runs, or its disk is not
+ * The error for a file or folder of the relay that was removed or replaced while the relay runs, or whose disk is not
  * mounted any more: nothing is made in its place, since that would be on another disk, or another relay's.
  */
 export function vanished(path: string, folder: StorageFolder): RelayError {

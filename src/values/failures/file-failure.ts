@@ -3,7 +3,7 @@ import { errorCode, errorMessage } from './system-error.js'
 const ABSENT = 'there is no such file; check the path'
 const NOT_ALLOWED = 'this user may not read it; change its mode, or run as its owner'
 
-/** Of a process that has as many files open as it may. */
+/** The message of a process that has as many files open as it may. */
 export const NO_FILES =
   'this process has as many files open as it may: raise its limit (LimitNOFILE, ulimit -n), or try again in a moment'
 

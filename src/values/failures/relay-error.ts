@@ -1,6 +1,6 @@
 /**
- * What can go wrong while serving a request, as far as it is expected.
- * `src/api/answers/error-handler.ts` alone knows which HTTP status each one has; a new code does not compile without one.
+ * The codes of expected failures while serving a request. `src/api/answers/error-handler.ts` alone knows which HTTP
+ * status each one has; a new code does not compile without one.
  */
 export type RelayErrorCode =
   | 'INVALID_INPUT'
@@ -19,7 +19,7 @@ export type RelayErrorCode =
   | 'BODY_TOO_LARGE'
   | 'TOO_MANY_HEADERS'
   | 'HTTP_VERSION'
-  /** Where its body ends is not certain, so nothing further is taken from its connection. */
+  /** A request whose body has no certain end, so nothing further is taken from its connection. */
   | 'FAULTY_FRAMING'
   | 'UNSUPPORTED_MEDIA'
   | 'HOP_UNREACHABLE'

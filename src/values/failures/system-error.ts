@@ -8,7 +8,7 @@ export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
-/** What an error says, for a message or a log: whatever was thrown. */
+/** The message of an error, for a user or a log: whatever was thrown. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,4 +1,7 @@
-/** What some editors, on Windows above all, put before a text in UTF-8. It means nothing, and PEM and JSON do not know it. */
+/**
+ * The mark that some editors, on Windows above all, put before a text in UTF-8. It means nothing, and PEM and JSON do
+ * not know it.
+ */
 const MARK = '\uFEFF'
 const MARK_BYTES = Buffer.from(MARK, 'utf8')
 
@@ -24,7 +27,7 @@ export function byteOrderMarkLength(file: Buffer): number {
   return file.subarray(0, MARK_BYTES.length).equals(MARK_BYTES) ? MARK_BYTES.length : 0
 }
 
-/** What is wrong with a text file that is in UTF-16; undefined where it is not. */
+/** The problem of a text file that is in UTF-16; undefined where it is not. */
 export function utf16Problem(file: Buffer): string | undefined {
   return UTF_16.test(file.subarray(0, UTF_16_BYTES).toString('utf8')) ? IS_UTF_16 : undefined
 }

@@ -1,13 +1,17 @@
 import { constants, type Stats } from 'node:fs'
 
 const { S_IWGRP, S_IWOTH } = constants
-/** Of a folder: only the owner of a file in it, and the folder's, can rename or remove that. Node has no name for it. */
+/**
+ * The sticky bit of a folder: only the owner of a file in it, and the folder's, can rename or remove that. Node has
+ * no name for it.
+ */
 export const STICKY = 0o1000
 const ROOT = 0
 
 /**
- * Who else than a user and root can remove or replace what is in a folder. Whoever is not root has given the folder to
- * its group themselves; a group of root's folder may stand for the users of an access control list.
+ * The others, besides a user and root, who can remove or replace the content of a folder. Whoever is not root has
+ * given the folder to its group themselves; a group of root's folder may stand for the users of an access control
+ * list.
  * @returns as a message says it of the folder; undefined where nobody can
  */
 export function whoElseMayChange(

@@ -20,7 +20,7 @@ export function makeFolder(folder: string, mode = 0o750): void {
   }
 }
 
-/** What is in the way of a folder, seen without making it; undefined when it is there, or nothing is known. */
+/** The obstacle to a folder, seen without making it; undefined when the folder exists, or nothing is known. */
 export function obstacleTo(folder: string): string | undefined {
   const [next] = missingFolders(folder)
   const reason = next === undefined ? undefined : obstacleAt(next)

@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises'
 
 const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants
 
-/** To open a FIFO for reading waits for its writer; a file has nothing to wait for. */
+/** The flags for opening. Opening a FIFO for reading waits for its writer; a file has nothing to wait for. */
 const FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY
 
 /**
@@ -22,7 +22,7 @@ export async function readRegularFile(path: string): Promise<Buffer> {
   }
 }
 
-/** As {@link readRegularFile}. */
+/** Reads a regular file as {@link readRegularFile} does, synchronously. */
 export function readRegularFileSync(path: string): Buffer {
   refuseOther(statSync(path))
   const fd = openSync(path, FLAGS)
@@ -34,7 +34,7 @@ export function readRegularFileSync(path: string): Buffer {
   }
 }
 
-/** As a message says it. */
+/** The kind of a file, as a message says it. */
 export function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return 'a folder'
   if (stats.isFIFO()) return 'a FIFO'

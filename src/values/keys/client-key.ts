@@ -7,7 +7,7 @@ const REPLICA = /^[A-Za-z0-9_.-]+$/
 /** Paths beside `/v1/relay/<key>`: as a key, one of them could never be reached. */
 const RESERVED: ReadonlySet<string> = new Set(['clients', 'register', 'links'])
 
-/** What a client key has to be, for messages. */
+/** The rule for client keys, for messages. */
 export const CLIENT_KEY_RULE = `1 to ${MAX_CLIENT_NAME_LENGTH} letters, digits, _ and -, and not ${[...RESERVED].join(', ')}`
 
 /** Whether a client may be registered under `text` (contract "links and services", table 1). */

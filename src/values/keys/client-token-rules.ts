@@ -1,6 +1,6 @@
 import { CLIENT_KEY_RULE, isClientKey } from './client-key.js'
 
-/** What the holder of a token may do: here, register under one client key. */
+/** The right of a token's holder: to register under one client key. */
 export interface ClientTokenRule {
   readonly clientKey: string
   /** SHA-256 of the token. */

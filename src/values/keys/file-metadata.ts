@@ -9,10 +9,10 @@ export const HASH_BYTES: Readonly<Record<HashAlgorithm, number>> = { sha1: 20, s
 /** The only value that `header` may have. */
 export const METADATA_HEADER = 'rudder-signature-v1'
 
-/** Of a metadata block, its last line feed included (contract, "The PUT body"). */
+/** The size of a metadata block, its last line feed included (contract, "The PUT body"). */
 export const MAX_METADATA_BYTES = 65_536
 
-/** What an RSA signature of 16384 bits takes. */
+/** The size of an RSA signature of 16384 bits. */
 const MAX_DIGEST_BYTES = 2_048
 /** Base64 of the public key that belongs to it, with room to spare. */
 const MAX_PUBLIC_KEY_LENGTH = 4_096
@@ -28,7 +28,7 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 /** Query parameters of a PUT that are not metadata, even when the metadata comes in the query. */
 const NOT_METADATA: ReadonlySet<string> = new Set(['ttl', 'hash', 'hash_type', 'expires'])
 
-/** What is written before a shared file's bytes: who signed what (contract, "The PUT body"). */
+/** The block in front of a shared file's bytes: who signed what (contract, "The PUT body"). */
 export interface FileMetadata {
   /** Every key as it came, unknown ones and a stored file's `expires` too, in their order. */
   readonly fields: ReadonlyMap<string, string>
@@ -59,7 +59,8 @@ export function parseMetadata(text: string): FileMetadata {
 }
 
 /**
- * As {@link parseMetadata}, from query parameters. `ttl`, `hash`, `hash_type` and `expires` are left aside.
+ * Parses metadata from query parameters, as {@link parseMetadata} does from a block. `ttl`, `hash`, `hash_type` and
+ * `expires` are left aside.
  * @throws {RelayError} INVALID_INPUT naming the parameter
  */
 export function metadataFromQuery(query: Readonly<Record<string, string>>): FileMetadata {

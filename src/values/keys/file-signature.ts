@@ -27,7 +27,7 @@ export interface FilePublicKey {
   readonly key: KeyObject
 }
 
-/** What an Ed25519 signature binds together, besides the names of the file. */
+/** The data that an Ed25519 signature covers, besides the names of the file. */
 export interface SignedParts {
   /** Ms since 1970. */
   readonly signedAtMs: number

@@ -5,7 +5,7 @@ export function fingerprint(der: Buffer): string {
   return createHash('sha256').update(der).digest('hex')
 }
 
-/** As {@link fingerprint}. @param pem one certificate */
+/** The {@link fingerprint} of a certificate in PEM. @param pem one certificate */
 export function fingerprintOfPem(pem: string): string {
   return fingerprint(new X509Certificate(pem).raw)
 }

@@ -1,4 +1,4 @@
-/** What a machine joins a tree with; `treeline token create` prints it, and it is secret. */
+/** The token with which a machine joins a tree; `treeline token create` prints it, and it is secret. */
 export interface JoinToken {
   /** Names the token; no secret. */
   readonly id: string

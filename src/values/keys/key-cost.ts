@@ -1,9 +1,12 @@
 import type { KeyObject } from 'node:crypto'
 
-/** Beyond, a key that somebody unknown shows is not used: verifying holds up the event loop for so long (microseconds) each time. */
+/**
+ * The cost in microseconds beyond which a key that an unknown caller shows is not used: verifying holds up the event
+ * loop for so long each time.
+ */
 export const MAX_VERIFICATION_US = 2_500
 
-/** What one verification takes, in ms, on 2 cores of 2.5 GHz; rounded up. */
+/** The time of one verification, in ms, on 2 cores of 2.5 GHz; rounded up. */
 const CURVES: ReadonlyMap<string, number> = new Map([
   ['prime256v1', 0.12],
   ['secp256k1', 0.6],
@@ -14,10 +17,10 @@ const EDWARDS: ReadonlyMap<string, number> = new Map([
   ['ed25519', 0.15],
   ['ed448', 0.35]
 ])
-/** Of a multiplication modulo a number of 1,024 bits; it grows with the square of the length. */
+/** The time of a multiplication modulo a number of 1,024 bits; it grows with the square of the length. */
 const MULTIPLICATION_MS = 0.00022
 const OVERHEAD_MS = 0.05
-/** Of curves and kinds of keys that nobody here uses. */
+/** The time for curves and kinds of keys that nobody here uses. */
 const UNKNOWN_MS = 20
 
 /**

@@ -1,2 +1,2 @@
-/** Where the relay API is (contract, "URLs"). It answers under other prefixes too. */
+/** The prefix of the relay API (contract, "URLs"). It answers under other prefixes too. */
 export const API_PREFIX = '/rudder/relay-api'

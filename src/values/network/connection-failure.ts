@@ -1,6 +1,9 @@
 import { errorCode, errorMessage } from '../failures/system-error.js'
 
-/** What the system, Node, undici and OpenSSL call a failed connection, in the words of someone who runs relays. */
+/**
+ * The names that the system, Node, undici and OpenSSL have for a failed connection, in the words of someone who runs
+ * relays.
+ */
 const TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused: nothing listens there',
   ECONNRESET: 'it closed the connection',
@@ -39,7 +42,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   ERR_SSL_KEY_VALUES_MISMATCH: 'our certificate and our key do not belong together'
 }
 
-/** Of `tls`: the chain leads to nobody who is trusted. */
+/** The codes of `tls` for a chain that leads to nobody who is trusted. */
 const UNTRUSTED = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -52,8 +55,8 @@ const OTHER_NAME = 'ERR_TLS_CERT_ALTNAME_INVALID'
 const MAX_NAMES_LENGTH = 300
 
 /**
- * What went wrong with a connection and what to do about it, in one line for a user, followed by the code that the
- * system has for it. Wrapped errors (undici, several addresses of a host) are looked into.
+ * Describes the failure of a connection and its remedy, in one line for a user, followed by the code that the system
+ * has for it. Wrapped errors (undici, several addresses of a host) are looked into.
  */
 export function describeConnectionFailure(given: unknown): string {
   const error = innermost(given)
@@ -93,14 +96,15 @@ function isNamed(error: unknown, name: string): boolean {
 }
 
 /**
- * What OpenSSL says in `error:0A00010B:SSL routines:function:wrong version number:file:line:`. Such lines are the message
- * of a failed write (EPROTO), and of `tls` when it sees no reason in them: the first line is what went wrong first.
+ * The reason in OpenSSL's `error:0A00010B:SSL routines:function:wrong version number:file:line:`. Such lines are the
+ * message of a failed write (EPROTO), and of `tls` when it sees no reason in them: the first line is what went wrong
+ * first.
  */
 function sslFaultIn(message: string): string | undefined {
   return /\berror:[0-9A-F]{8}:[^:\n]*:[^:\n]*:([^:\n]+)/.exec(message)?.[1]?.trim()
 }
 
-/** As Node names it where it gives a code: `ERR_SSL_WRONG_VERSION_NUMBER`. */
+/** The code as Node names it where it gives one: `ERR_SSL_WRONG_VERSION_NUMBER`. */
 function sslCode(fault: string): string {
   return `ERR_SSL_${fault.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}`
 }

@@ -1,6 +1,8 @@
 /** Headers that Treeline relays exchange. All lower case, as Node delivers them. */
 
-/** On every answer of ours: `<version>`. A relay that never showed it speaks only the plain Rudder API. */
+/**
+ * The version of the program, on every answer of ours. A relay that never showed it speaks only the plain Rudder API.
+ */
 export const RELAY_HEADER = 'treeline-relay'
 
 /** `<oldest>-<newest>`: the versions of the protocol that a neighbour speaks, on its requests, and on the answers to them. */
@@ -10,8 +12,8 @@ export const PROTOCOL_HEADER = 'treeline-protocol'
 export const PASSED_HEADER = 'treeline-passed'
 
 /**
- * By what a lower relay or agent shows that it holds the link that it was given this secret with; on an answer,
- * `unknown`: no such link stands. It belongs to one connection, and is never relayed.
+ * The secret of its link, by which a lower relay or agent shows that it holds that link; on an answer, `unknown`: no
+ * such link stands. It belongs to one connection, and is never relayed.
  */
 export const LINK_SECRET_HEADER = 'treeline-link-secret'
 
@@ -34,8 +36,8 @@ export const STATE_HEADER = 'treeline-state'
 export const RUN_ID_HEADER = 'treeline-run-id'
 
 /**
- * With an asynchronous run: a ULID of the caller's own for this order, so that the order can be given again when its answer
- * was lost. It counts among the orders of that caller alone.
+ * The id of an order, with an asynchronous run: a ULID of the caller's own, so that the order can be given again when
+ * its answer was lost. It counts among the orders of that caller alone.
  */
 export const ORDER_ID_HEADER = 'treeline-order-id'
 
@@ -48,8 +50,8 @@ export const NDJSON = 'application/x-ndjson'
 /** The content type of forms, which carry what the API is asked to do. */
 export const FORM = 'application/x-www-form-urlencoded'
 
-/** With a fetched file: its metadata block in base64, so that whoever fetched it can verify the signature again. */
+/** The metadata block of a fetched file, in base64, so that its receiver can verify the signature again. */
 export const FILE_METADATA_HEADER = 'treeline-file-metadata'
 
-/** With a fetched file: when it expires, in seconds since 1970. */
+/** The time at which a fetched file expires, in seconds since 1970. */
 export const FILE_EXPIRES_HEADER = 'treeline-file-expires'

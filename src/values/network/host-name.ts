@@ -2,14 +2,17 @@ import { isIP } from 'node:net'
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { parseIp } from './ip-address.js'
 
-/** What is refused below is none of these; for messages. */
+/** The rule for host names, for messages: what is refused below breaks it. */
 export const HOST_NAME_RULE =
   'a host name, an IPv4 address as four decimal numbers, or an IPv6 address, without brackets and without a port'
 
 /** Longest name of a host (RFC 1035, section 2.3.4, as text). */
 const MAX_LENGTH = 253
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}$/
-/** What most names are: in canonical form as they stand, and seen at once. No label is encoded, the last one is no number. */
+/**
+ * The form of most names, which is canonical as it stands and seen at once. No label is encoded, the last one is no
+ * number.
+ */
 const PLAIN = /^(?:(?!xn--)[a-z0-9_][a-z0-9_-]{0,62}\.)*(?!xn--)[a-z_][a-z0-9_-]{0,62}$/
 const NUMBER = /^(?:0[xX][0-9a-fA-F]*|[0-9]+)$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range of ASCII
@@ -68,7 +71,7 @@ function endsInNumber(labels: readonly string[]): boolean {
   return NUMBER.test(last) && (labels.length > 1 || numberOf(last) < 2 ** 32)
 }
 
-/** As `inet_aton` reads one. */
+/** The number that `inet_aton` reads. */
 function numberOf(digits: string): number {
   if (/^0[xX]/.test(digits)) return digits.length === 2 ? 0 : Number(digits)
   if (digits.length > 1 && digits.startsWith('0'))

@@ -23,13 +23,16 @@ function proxyForTls(env: Environment): [name: string, proxy: string] {
   return ['HTTPS_PROXY', env.HTTPS_PROXY || env.https_proxy || '']
 }
 
-/** In a CGI program, `HTTP_PROXY` is a header of who calls it. */
+/** The proxy for plain HTTP. In a CGI program, `HTTP_PROXY` is a header of its caller. */
 function proxyForPlainHttp(env: Environment): [name: string, proxy: string] {
   const upperCase = env.REQUEST_METHOD === undefined ? env.HTTP_PROXY : undefined
   return ['HTTP_PROXY', upperCase || env.http_proxy || '']
 }
 
-/** Whoever uses the URL decodes them, and would fail at a `%` that is just a character of a password. */
+/**
+ * Encodes the credentials, so that code that decodes them does not fail at a `%` that is just a character of a
+ * password.
+ */
 function withGoodCredentials(proxy: URL): URL {
   proxy.username = encodeURIComponent(decodedIfEncoded(proxy.username))
   proxy.password = encodeURIComponent(decodedIfEncoded(proxy.password))

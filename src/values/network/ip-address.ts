@@ -5,7 +5,7 @@ export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6
 
 /** The last 32 bits of an IPv6 address, written as those of an IPv4 address. */
 const DOTTED = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/
-/** How proxies name a client: the brackets of an IPv6 address come with a port or without one. */
+/** The form in which proxies name a client: the brackets of an IPv6 address come with a port or without one. */
 const WITH_PORT = /^(?:\[([^[\]]{2,64})\]|([0-9.]{7,15}))(?::\d{1,5})?$/
 
 /**

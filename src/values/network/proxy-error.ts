@@ -1,4 +1,4 @@
-/** What is wrong with a proxy: nothing was sent to whom it should lead to. Its message is for a user, without credentials. */
+/** A failure of a proxy: nothing was sent to the server behind it. Its message is for a user, without credentials. */
 export class ProxyError extends Error {
   override name = 'ProxyError'
 

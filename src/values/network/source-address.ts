@@ -5,7 +5,7 @@ import { parseIp } from './ip-address.js'
 const IPV6_PREFIX_BYTES = 8
 
 /**
- * What callers are told apart by where a bound is shared among them: an IPv4 address, or the /64 network of an IPv6
+ * The source by which callers are told apart where a bound is shared: an IPv4 address, or the /64 network of an IPv6
  * address, of which one machine may use every address. An IPv4 address mapped into IPv6 is the IPv4 address.
  * @returns the address itself when it is no IP address (an empty one over a link, for example)
  */

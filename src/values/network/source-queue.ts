@@ -1,4 +1,4 @@
-/** What waits, by where it comes from. The sources take turns; within one, the oldest is first. */
+/** A queue that is fair among sources. The sources take turns; within one, the oldest is first. */
 export class SourceQueue<T> implements Iterable<T> {
   readonly #bySource = new Map<string, Set<T>>()
   /** The sources that have so many. */

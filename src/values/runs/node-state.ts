@@ -1,10 +1,10 @@
 import { isIsoTime } from '../time/iso-time.js'
 
-/** What an agent says of itself when the way to it is traced. Times are in ISO 8601. */
+/** The state that an agent reports when the way to it is traced. Times are in ISO 8601. */
 export interface NodeState {
   readonly started_at: string
   readonly runs_running: number
-  /** Behind those that run, by `agent.concurrency`. */
+  /** The runs that wait behind those that run, by `agent.concurrency`. */
   readonly runs_waiting: number
   /** Files that cannot be received or shared now, and why; {@link MAX_FILE_PROBLEMS} at most. */
   readonly file_problems: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * What became of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or that
- * never said.
+ * The outcomes of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or
+ * that never said.
  */
 export const NODE_OUTCOMES = [
   'queued',
@@ -16,7 +16,7 @@ export const NODE_OUTCOMES = [
 ] as const
 export type NodeOutcome = (typeof NODE_OUTCOMES)[number]
 
-/** What a node counts as: its outcome, but `failed` where it is done and was no success. */
+/** The outcome as it is counted: `failed` where the node is done and was no success. */
 export type CountedOutcome = NodeOutcome | 'failed'
 
 /** The one rule for records, metrics and the command line: only exit code 0 is a success, and none at all is no 0. */
@@ -24,7 +24,7 @@ export function countedOutcome(outcome: NodeOutcome, exitCode: number | null | u
   return outcome === 'done' && exitCode !== 0 ? 'failed' : outcome
 }
 
-/** Where the way to a node that was not reached ended, and why: what a trace would tell. */
+/** The place and reason at which the way to a node ended: what a trace would tell. */
 export interface BrokenHop {
   /** The last one that was reached. */
   readonly from: string
@@ -47,14 +47,14 @@ export interface RunEvent {
   readonly stream?: (typeof STREAMS)[number]
   /** Whole lines, each with its line feed (but perhaps the very last one of a node). */
   readonly data?: string
-  /** Of a node in `node` events; of the run (`done`, `cancelled`, `interrupted`) in `end`. */
+  /** The outcome of a node in `node` events; of the run (`done`, `cancelled`, `interrupted`) in `end`. */
   readonly outcome?: NodeOutcome
   readonly exit_code?: number
   readonly duration_ms?: number
   readonly message?: string
-  /** In `start` events: how many nodes the run is for. Left out by relays that do not know it. */
+  /** The number of nodes that the run is for, in `start` events. Left out by relays that do not know it. */
   readonly node_count?: number
-  /** In `node` events of nodes that were not reached. Left out by relays that do not know it. */
+  /** The broken hop, in `node` events of nodes that were not reached. Left out by relays that do not know it. */
   readonly unreached?: BrokenHop
 }
 

@@ -2,7 +2,7 @@
 export const LONGEST_WAIT_S = 604_800
 
 /**
- * What is left of a wait that was ordered at `startedAtMs`, in ms: never more than was ordered, also where the clock was
+ * The rest of a wait that was ordered at `startedAtMs`, in ms: never more than was ordered, also where the clock was
  * set back since (a machine without a clock of its own starts in the past), so that a timer can take it as well.
  */
 export function waitLeftMs(untilMs: number, nowMs: number, startedAtMs: number): number {

@@ -7,12 +7,12 @@ const DAY_MS = 86_400 * SECOND_MS
 /** The longest duration that makes sense in a configuration: a hundred years, in ms. */
 export const MAX_DURATION_MS = 100 * 365.25 * DAY_MS
 
-/** Nobody needs a longer text. */
+/** The longest text; nobody needs a longer one. */
 const MAX_TEXT_LENGTH = 100
 const SECONDS_ONLY = /^\d{1,15}$/
 const PART = /(\d{1,15}(?:\.\d{1,9})?) *([a-zA-Zµ]+) */y
 
-/** What existing relays take (Rust's humantime), and `msecs`, `milliseconds`; in ms. */
+/** The units that existing relays take (Rust's humantime), and `msecs`, `milliseconds`; in ms. */
 const UNITS: readonly (readonly [ms: number, ...spellings: readonly string[]])[] = [
   [1e-6, 'ns', 'nsec', 'nanos'],
   [1e-3, 'us', 'µs', 'usec'],

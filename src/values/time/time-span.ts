@@ -16,7 +16,7 @@ const UNIT_OF: ReadonlyMap<string, TimeUnit> = new Map(
   UNITS.flatMap(unit => SPELLINGS[unit].map(spelling => [spelling, unit] as const))
 )
 
-/** Nobody needs a longer text; a longer number could not be told exactly. */
+/** The longest text; nobody needs a longer one, and a longer number could not be told exactly. */
 const MAX_TEXT_LENGTH = 100
 const SECONDS_ONLY = /^\d{1,15}$/
 const PART = /(\d{1,15}) *([a-z]+) */y
