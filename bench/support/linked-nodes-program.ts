@@ -5,7 +5,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { pino } from 'pino'
 import { Dialer } from '../../src/links/lower/dialer.js'
-import { LowerEnd } from '../../src/links/lower/lower-link.js'
+import { LowerLink } from '../../src/links/lower/lower-link.js'
 
 export interface LinkedNodesInput {
   readonly port: number
@@ -34,7 +34,7 @@ const secureContext = createSecureContext({
   ca: readFileSync(input.serverCertificateFile),
   allowPartialTrustChain: true
 })
-const end = new LowerEnd({ routing: answerOrder, openLane: () => Promise.reject(new Error('no bulk for these')) })
+const end = new LowerLink({ routing: answerOrder, openLane: () => Promise.reject(new Error('no bulk for these')) })
 const logger = pino({ level: 'silent' })
 let connected = 0
 const dialers = nodes.map(({ certificate }) => {

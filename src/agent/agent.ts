@@ -7,7 +7,7 @@ import type { AgentConfig } from '../config/agent/agent-config.js'
 import { loadAgentConfig } from '../config/agent/agent-loader.js'
 import { NO_REVOCATIONS } from '../hops/revocations.js'
 import { Dialer } from '../links/lower/dialer.js'
-import { LowerEnd } from '../links/lower/lower-link.js'
+import { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import { openAgentRevocations } from '../membership/member/agent-revocations.js'
 import type { RemoteRuns } from '../remote-run/types.js'
@@ -20,10 +20,10 @@ import { isoTime } from '../values/time/iso-time.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificate } from './certificate.js'
-import { FileWork } from './file-scheduler.js'
+import { FileScheduler } from './file-scheduler.js'
 import { liveConfig } from './live-config.js'
-import { handshakeOf, upperOf } from './policy-server-endpoint.js'
-import { createFollowing, movedTo } from './policy-server-failover.js'
+import { endpointOf, handshakeOf } from './policy-server-endpoint.js'
+import { createPolicyServerFailover, movedTo } from './policy-server-failover.js'
 
 export interface AgentOptions {
   readonly config: AgentConfig
@@ -47,7 +47,7 @@ const LOOK_EVERY_MS = 20
 export async function startAgent({ config: read, logger }: AgentOptions): Promise<Agent> {
   const live = liveConfig(read)
   const { config, moveUpstream } = live
-  await upperOf(config) // what cannot be read is told at the start
+  await endpointOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
   await warnWithoutMaskingAddon(logger)
   const book = await openAgentRevocations(config, logger)
@@ -60,19 +60,19 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await remoteRuns.recover()
 
   let routing: RequestListener = (_request, response) => response.destroy()
-  const end = new LowerEnd({
+  const end = new LowerLink({
     routing: (request, response) => routing(request, response),
     openLane: linkId => dialer.openLane(linkId)
   })
-  const following = createFollowing(config, moveUpstream, signal => keeper.ask(signal), logger)
+  const following = createPolicyServerFailover(config, moveUpstream, signal => keeper.ask(signal), logger)
   const dialer: Dialer = new Dialer({
-    upper: async () => ({ ...(await upperOf(movedTo(config, following?.address))), revocations }),
+    upper: async () => ({ ...(await endpointOf(movedTo(config, following?.address))), revocations }),
     handshake: () => handshakeOf(config),
     end,
     follower: following,
     logger
   })
-  const files = new FileWork({ config, link: dialer, revocations, logger })
+  const files = new FileScheduler({ config, link: dialer, revocations, logger })
   const keeper = keepCertificate(config, dialer, revocations, logger)
   const app = await buildAgentApp({
     storage: { setting: 'storage.path', path: config.storage.path },
@@ -109,7 +109,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   async function reload(): Promise<void> {
     try {
       const again = loadAgentConfig(config.directory)
-      await upperOf(again)
+      await endpointOf(again)
       const { waiting, upstream, files: otherFiles } = live.take(again)
       logger.level = again.logging.level
       if (otherFiles) files.restart()
@@ -145,7 +145,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
 }
 
 /** Resolves when nothing is asked any more. */
-async function drained(end: LowerEnd): Promise<void> {
+async function drained(end: LowerLink): Promise<void> {
   while (end.activeRequests > 0) await sleep(LOOK_EVERY_MS, undefined, { ref: false })
 }
 

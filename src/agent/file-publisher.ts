@@ -13,7 +13,7 @@ import type { Logger } from '../values/logger.js'
 import { parseTtl } from '../values/time/ttl.js'
 import type { FileState } from './file-state.js'
 
-export interface SharerOptions {
+export interface FilePublisherOptions {
   readonly config: AgentConfig
   readonly state: FileState
   readonly logger: Logger
@@ -23,11 +23,11 @@ export interface SharerOptions {
 const ALGORITHM = 'sha512'
 
 /** Shares the files of `[[agent.share]]`: when they change, and again before half of their time to live is over. */
-export class Sharer {
+export class FilePublisher {
   readonly #seen = new Map<ShareConfig, { readonly sizeBytes: number; readonly modifiedAtMs: number }>()
   readonly #now: () => number
 
-  constructor(private readonly options: SharerOptions) {
+  constructor(private readonly options: FilePublisherOptions) {
     this.#now = options.now ?? Date.now
   }
 

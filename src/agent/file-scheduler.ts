@@ -9,10 +9,10 @@ import type { Logger } from '../values/logger.js'
 import { MAX_FILE_PROBLEMS } from '../values/runs/node-state.js'
 import { jittered } from '../values/time/backoff.js'
 import { settledWithin } from '../values/time/settled-within.js'
-import type { Sharer } from './file-publisher.js'
+import type { FilePublisher } from './file-publisher.js'
 import type { Receiver } from './receiver.js'
 
-export interface FileWorkOptions {
+export interface FileSchedulerOptions {
   readonly config: AgentConfig
   readonly link: LinkToUpper
   readonly revocations: Revocations
@@ -33,12 +33,12 @@ const LAST_WAIT_MS = 2_000
 /** The tools of the work, loaded only where files are configured: they bring the HTTP client along. */
 interface Tools {
   readonly receiver: Receiver
-  readonly sharer: Sharer
+  readonly publisher: FilePublisher
   readonly connect: () => Promise<RelayClient>
 }
 
 /** Does what is to be done about files, one at a time: receives those it is told of, shares those that changed. */
-export class FileWork {
+export class FileScheduler {
   readonly #wanted = new Set<string>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #watchers: FSWatcher[] = []
@@ -49,7 +49,7 @@ export class FileWork {
   #isStopped = false
   readonly #problems = new Map<string, string>()
 
-  constructor(private readonly options: FileWorkOptions) {}
+  constructor(private readonly options: FileSchedulerOptions) {}
 
   /** The first few files that cannot be received or shared now, and why. */
   get problems(): string[] {
@@ -152,7 +152,7 @@ export class FileWork {
     }
   }
 
-  async #do(what: string, { receiver, sharer }: Tools, client: RelayClient): Promise<void> {
+  async #do(what: string, { receiver, publisher }: Tools, client: RelayClient): Promise<void> {
     const { config, link, logger } = this.options
     const [kind, index = ''] = what.split(' ')
     const hadNoLink = link.isAwaited // it may open while the policy server, which does not know us yet, refuses
@@ -160,7 +160,7 @@ export class FileWork {
       const received = kind === 'receive' ? config.receive[Number(index)] : undefined
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
       if (received !== undefined) await receiver.receive(client, received)
-      if (shared !== undefined) await sharer.share(client, shared)
+      if (shared !== undefined) await publisher.share(client, shared)
       this.#problems.delete(`agent.${kind}[${index}]`)
     } catch (error) {
       if (this.#isStopped) return
@@ -177,7 +177,7 @@ export class FileWork {
 
   async #load(): Promise<Tools> {
     const { config, link, revocations, logger } = this.options
-    const [{ FileState }, { Receiver }, { Sharer }, { connectPolicyServer }] = await Promise.all([
+    const [{ FileState }, { Receiver }, { FilePublisher }, { connectPolicyServer }] = await Promise.all([
       import('./file-state.js'),
       import('./receiver.js'),
       import('./file-publisher.js'),
@@ -188,7 +188,7 @@ export class FileWork {
     this.#loadedReceiver = receiver
     return {
       receiver,
-      sharer: new Sharer({ config, state, logger }),
+      publisher: new FilePublisher({ config, state, logger }),
       connect: () => connectPolicyServer(config, link, revocations)
     }
   }

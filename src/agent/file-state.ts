@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { putInPlace } from '../file-exchange/atomic-write.js'
+import { writeAtomically } from '../file-exchange/atomic-write.js'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
 
 /** The properties by which the system tells one file from another, besides its content. */
@@ -87,7 +87,7 @@ export class FileState {
   }
 
   async #write(): Promise<void> {
-    await (await putInPlace(this.path, JSON.stringify(this.content))).keep()
+    await (await writeAtomically(this.path, JSON.stringify(this.content))).keep()
   }
 }
 

@@ -22,7 +22,7 @@ export async function readPolicyServerFiles(config: AgentConfig): Promise<Policy
 }
 
 /** The policy server's address and how it proves who it is. */
-export async function upperOf(config: AgentConfig): Promise<Upper> {
+export async function endpointOf(config: AgentConfig): Promise<Upper> {
   const { ca, pins, cert, key } = await readPolicyServerFiles(config)
   const { host, nodeId, tlsCertificate } = config.upstream
   // The link itself says who this is: shown in TLS as well, it takes the policy server time and 5 KB for each link.

@@ -10,7 +10,7 @@ export function movedTo(config: AgentConfig, address: UpperAddress | undefined):
 }
 
 /** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
-export function createFollowing(
+export function createPolicyServerFailover(
   config: AgentConfig,
   moveUpstream: (address: UpperAddress) => void,
   ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>,

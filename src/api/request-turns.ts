@@ -18,7 +18,7 @@ type Pair = readonly [request: IncomingMessage, response: ServerResponse]
  * has read at once, some 1,700 of the shortest, while everyone else waits. Beyond a few in a turn, they are begun in the
  * next ones, one of each connection at a time, and nothing more is read of the connection meanwhile.
  */
-export function inTurns(listener: RequestListener): RequestListener {
+export function takeTurns(listener: RequestListener): RequestListener {
   const pipelines = new WeakMap<Socket, Pipeline>()
   const turns = new Turns()
   return (request, response) => {

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js'
 import { answerHalfClosed } from '../values/network/half-open.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 import { answerUnderWay } from './answer-under-way.js'
-import { inTurns } from './request-turns.js'
+import { takeTurns } from './request-turns.js'
 
 /** Longest request line and headers; beyond: 431. */
 export const MAX_HEADER_BYTES = 16 * 1024
@@ -36,7 +36,7 @@ export function createPlainServer(
 
 /** The rules that are no options: for each server, whatever it was made by, without a listener of its own. */
 export function completeServer(server: Server, listener: RequestListener): void {
-  const inTurn = inTurns(listener)
+  const inTurn = takeTurns(listener)
   server.on('request', inTurn)
   server.maxHeadersCount = MAX_HEADERS_OFF
   answerHalfClosed(server) // where an answer lasts, half-closed.ts has a rule of its own

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { ListenAddress } from '../config/config.js'
 import { Dialer } from '../links/lower/dialer.js'
-import { LowerEnd } from '../links/lower/lower-link.js'
+import { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import { VERSION } from '../process/version.js'
 import type { Logger } from '../values/logger.js'
@@ -58,7 +58,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     lostLogLines
   })
   const proxy = createBaseUrlProxy({ baseUrl, tls, logger, onAnswered: metrics.answered })
-  const end = new LowerEnd({ routing: proxy.listener, openLane: linkId => dialer.openLane(linkId) })
+  const end = new LowerLink({ routing: proxy.listener, openLane: linkId => dialer.openLane(linkId) })
   const dialer = new Dialer({
     upper: async () => ({ url: serverUrl, tls, pins: undefined }),
     handshake: async () => ({

@@ -5,7 +5,7 @@ import { NewFile, removeIfThere, temporaryName } from './places/new-file.js'
 const DEFAULT_MODE = 0o644
 
 /** A file that was replaced, as long as the former one can still come back. One of both is to be called. */
-export interface PutInPlace {
+export interface AtomicWrite {
   readonly path: string
   /** Gives up the former file. */
   keep(): Promise<void>
@@ -14,7 +14,7 @@ export interface PutInPlace {
 }
 
 /** Replaces a file at once and durably, with the mode of the former one: readers see the old content or the new. */
-export async function putInPlace(path: string, content: string): Promise<PutInPlace> {
+export async function writeAtomically(path: string, content: string): Promise<AtomicWrite> {
   const place = await FilePlace.open(path)
   const { folder, name } = place
   const former = place.former === undefined ? undefined : temporaryName(name)

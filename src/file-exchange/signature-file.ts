@@ -11,7 +11,7 @@ import {
 import { readPublicKey, verifyFileSignature } from '../values/keys/file-signature.js'
 import { type SigningKey, signFile, signingKeySpki } from '../values/keys/file-signing.js'
 import { agentFields } from './agent-fields.js'
-import { putInPlace } from './atomic-write.js'
+import { writeAtomically } from './atomic-write.js'
 import { openRegularFile } from './places/regular-file.js'
 import type { StableFile } from './stable-file.js'
 
@@ -36,7 +36,7 @@ export async function signatureFor(
   )
   const parts = { signedAtMs, algorithm, hashValue: await file.hash(algorithm) }
   const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
-  await (await putInPlace(signaturePath, formatMetadata(metadata))).keep()
+  await (await writeAtomically(signaturePath, formatMetadata(metadata))).keep()
   return metadata
 }
 

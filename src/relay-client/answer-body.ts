@@ -13,7 +13,7 @@ export class BrokenAnswerError extends ClientError {
  * @param relay how the user knows it
  * @param signal closes the request on purpose: its own reason is kept
  */
-export function tellingBody(body: Readable, relay: string, signal: AbortSignal | undefined): Readable {
+export function explainingBody(body: Readable, relay: string, signal: AbortSignal | undefined): Readable {
   const told = new PassThrough()
   // the error is changed before `destroy`: a stream shows late readers the one that it was destroyed with
   body.on('error', error => told.destroy(signal?.aborted === true ? error : brokenAnswer(error, relay)))

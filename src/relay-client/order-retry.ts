@@ -22,7 +22,7 @@ const NOTHING_SENT = new Set(['ECONNREFUSED', 'ENOENT', 'EHOSTUNREACH', 'ENETUNR
  * @param tell a line for the user, each time the reason is another one
  * @throws what `order` throws, when it is more than a relay that is away for a moment, or when the time is over
  */
-export async function untilTaken<T>(
+export async function retryOrder<T>(
   order: (waitSeconds: number) => Promise<T>,
   waitSeconds: number,
   tell: (line: string) => void

@@ -8,7 +8,7 @@ import {
   isUntrustedCertificate
 } from '../values/network/connection-failure.js'
 import { printable } from '../values/printable.js'
-import { tellingBody } from './answer-body.js'
+import { explainingBody } from './answer-body.js'
 import { ClientError, InputError, NotReachedError, RefusedError } from './client-error.js'
 import { createServerConnector, type ServerTls } from './relay-tls.js'
 import { socketPathOf } from './unix-socket.js'
@@ -115,7 +115,7 @@ export function createRelayClient(options: {
         headersTimeout: timeout,
         bodyTimeout: timeout
       })
-      const body = tellingBody(answer.body, shown, request.signal)
+      const body = explainingBody(answer.body, shown, request.signal)
       return { status: answer.statusCode, headers: answer.headers, body }
     } catch (error) {
       throw request.signal?.aborted === true || error instanceof ClientError ? error : notReached(error)

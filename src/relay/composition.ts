@@ -8,8 +8,8 @@ import { KnownNeighbours } from '../hops/known-neighbours.js'
 import { createNeighbours, type DirectNeighbours } from '../hops/neighbours.js'
 import type { Revocations } from '../hops/revocations.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
-import { createLinkedNeighbours } from '../links/upper/link-hop.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
+import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createNeighbourRepository } from '../storage/sqlite/neighbour-repository.js'
@@ -24,12 +24,12 @@ import { Late } from './late.js'
 import { createLinks, createRegistry, type Links } from './links.js'
 import { readTextFile } from './listening/text-file.js'
 import { createMembership, type Membership } from './membership.js'
-import { createFollowing } from './policy-server-failover.js'
+import { createPolicyServerFailover } from './policy-server-failover.js'
 import { RevocationExchange } from './revocation-exchange.js'
 import { openRevocations } from './revocations.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
-export interface PartsOptions {
+export interface RelayPartsOptions {
   readonly config: Config
   readonly tree: Tree
   readonly logger: Logger
@@ -40,7 +40,7 @@ export interface PartsOptions {
 }
 
 /** All parts of a relay, wired to each other; nothing is started yet. */
-export interface Parts {
+export interface RelayParts {
   readonly services: Services
   readonly system: RelaySystemControl
   readonly neighbours: DirectNeighbours
@@ -54,7 +54,7 @@ export interface Parts {
 }
 
 /** Opens the storage and makes the parts, each after the ones that it needs. The caller closes neighbours, then the database. */
-export async function createParts(options: PartsOptions): Promise<Parts> {
+export async function composeRelay(options: RelayPartsOptions): Promise<RelayParts> {
   const { config, tree, logger, lostLogLines = () => 0, versions } = options
   const inForce = new ConfigInForce(config)
   const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
@@ -109,7 +109,12 @@ export async function createParts(options: PartsOptions): Promise<Parts> {
       ...revoked,
       sourceOfCaller: request => sourceOf(identify(request).address),
       registry,
-      following: createFollowing({ config: inForce.get, system, ask: signal => membership.ask(signal), logger }),
+      following: createPolicyServerFailover({
+        config: inForce.get,
+        system,
+        ask: signal => membership.ask(signal),
+        logger
+      }),
       observer: metrics.links,
       logger,
       versions
@@ -118,7 +123,7 @@ export async function createParts(options: PartsOptions): Promise<Parts> {
   return { services, system, neighbours, database, links: ownLinks, membership, revocationExchange, stopping }
 }
 
-interface NeighboursUse extends PartsOptions {
+interface NeighboursUse extends RelayPartsOptions {
   readonly database: Database
   readonly registry: LinkRegistry
   readonly metrics: Metrics

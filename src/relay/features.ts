@@ -13,7 +13,7 @@ import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
 import { TreeSync } from '../tree-sync/tree-sync.js'
 import { TreeVersions } from '../tree-sync/tree-versions.js'
-import { createFileNotices } from './file-arrival-notices.js'
+import { createFileArrivalNotices } from './file-arrival-notices.js'
 
 export interface FeaturesOptions {
   readonly config: Config
@@ -30,7 +30,7 @@ export function createFeatures(options: FeaturesOptions) {
   const treeParts = createTreeParts(options)
   const { treeSync } = treeParts
   const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, logger }
-  const tellOfFile = createFileNotices(common)
+  const tellOfFile = createFileArrivalNotices(common)
   return {
     ...treeParts,
     sharedFiles: createSharedFiles({

@@ -4,7 +4,7 @@ import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
 import { FORM } from '../values/network/header-names.js'
 
-export interface FileNoticesOptions {
+export interface FileArrivalNoticesOptions {
   readonly neighbours: Pick<Neighbours, 'linked'>
   readonly topology: CurrentTopology
   readonly logger: Logger
@@ -15,7 +15,11 @@ const MAX_UNDER_WAY = 1_000
 const LIMIT_MS = 10_000
 
 /** Tells a node's agent, over its link, that a file for it has come here. Whether it fetches the file is its business. */
-export function createFileNotices({ neighbours, topology, logger }: FileNoticesOptions): (key: FileKey) => void {
+export function createFileArrivalNotices({
+  neighbours,
+  topology,
+  logger
+}: FileArrivalNoticesOptions): (key: FileKey) => void {
   let underWay = 0
 
   async function tell({ target, source, fileId }: FileKey): Promise<void> {

@@ -8,10 +8,10 @@ import { readPeerFiles } from '../hops/peer-files.js'
 import { type PeerTrust, verification } from '../hops/peer-trust.js'
 import type { Revocations } from '../hops/revocations.js'
 import type { Dialer } from '../links/lower/dialer.js'
-import type { LowerEnd } from '../links/lower/lower-link.js'
+import type { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import type { Upper } from '../links/lower/open-web-socket.js'
-import { createLateAcceptor } from '../links/upper/lazy-link-acceptor.js'
+import { createLazyLinkAcceptor } from '../links/upper/lazy-link-acceptor.js'
 import type { Admission, LinkAcceptor } from '../links/upper/link-acceptor.js'
 import type { LinkObserver } from '../links/upper/link-observer.js'
 import { LinkRegistry } from '../links/upper/link-registry.js'
@@ -51,7 +51,7 @@ export interface Links {
   /** Undefined where this relay takes no links. */
   readonly acceptor: LinkAcceptor | undefined
   /** Undefined, as the dialer is, where this relay holds no link of its own. */
-  readonly end: LowerEnd | undefined
+  readonly end: LowerLink | undefined
   readonly dialer: Dialer | undefined
   /** Must be called before the first request may come over the link. */
   serve(routing: RequestListener): void
@@ -76,7 +76,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   options.onRevocation(() => removed.close())
   const clients = accept ? createClientAdmission(config(), registry, logger) : undefined
   const acceptor = accept
-    ? createLateAcceptor({
+    ? createLazyLinkAcceptor({
         selfId: topology().selfId,
         registry,
         admit: certificate => {
@@ -121,15 +121,15 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
 async function makeOwnLink(
   { config, following, revocations, versions, logger }: LinksOptions,
   routing: RequestListener
-): Promise<{ readonly end: LowerEnd; readonly dialer: Dialer }> {
-  const [{ BACKOFF, Dialer }, { LowerEnd }] = await Promise.all([
+): Promise<{ readonly end: LowerLink; readonly dialer: Dialer }> {
+  const [{ BACKOFF, Dialer }, { LowerLink }] = await Promise.all([
     import('../links/lower/dialer.js'),
     import('../links/lower/lower-link.js')
   ])
   const { longestWaitMs } = config().links
-  const end = new LowerEnd({ routing, openLane: linkId => dialer.openLane(linkId) })
+  const end = new LowerLink({ routing, openLane: linkId => dialer.openLane(linkId) })
   const dialer = new Dialer({
-    upper: async () => ({ ...(await upperOf(config(), following?.address)), revocations }),
+    upper: async () => ({ ...(await endpointOf(config(), following?.address)), revocations }),
     follower: following,
     handshake: async () => ({
       credentials: readCredentials(await ownCertificate(config())),
@@ -160,7 +160,7 @@ function admit(certificate: Buffer, { certificates, revocations, topology }: Lin
 }
 
 /** @param address in place of the one in the configuration */
-async function upperOf(config: Config, address?: UpperAddress): Promise<Upper> {
+async function endpointOf(config: Config, address?: UpperAddress): Promise<Upper> {
   const { general } = config
   const upstream = config.upstream === undefined ? undefined : { ...config.upstream, ...address }
   if (upstream === undefined) throw new Error('output.upstream.host is not set')

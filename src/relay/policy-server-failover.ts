@@ -6,7 +6,7 @@ import type { Logger } from '../values/logger.js'
 import { rememberPolicyServer } from './membership.js'
 import type { RelaySystemControl } from './system-control.js'
 
-export interface RelayFollowingOptions {
+export interface PolicyServerFailoverOptions {
   readonly config: () => Config
   readonly system: Pick<RelaySystemControl, 'moveUpstream' | 'certificatesChanged'>
   readonly ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>
@@ -14,7 +14,12 @@ export interface RelayFollowingOptions {
 }
 
 /** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
-export function createFollowing({ config, system, ask, logger }: RelayFollowingOptions): Following | undefined {
+export function createPolicyServerFailover({
+  config,
+  system,
+  ask,
+  logger
+}: PolicyServerFailoverOptions): Following | undefined {
   const { upstream, general } = config()
   const hasCa = general.peerAuthentication === 'cert_validation' && general.caPath !== undefined
   if (upstream === undefined || !hasCa) return undefined

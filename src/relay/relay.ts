@@ -4,10 +4,10 @@ import { startJobs } from '../jobs/jobs.js'
 import { createLeaseRepository } from '../storage/sqlite/lease-repository.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
-import { createParts, type Parts, type PartsOptions } from './composition.js'
+import { composeRelay, type RelayParts, type RelayPartsOptions } from './composition.js'
 import { type Listeners, openListeners } from './listening/listeners.js'
 
-export interface RelayOptions extends PartsOptions {
+export interface RelayOptions extends RelayPartsOptions {
   /** Resolves once the tree is there; the routes are built meanwhile. */
   readonly treeLoaded: Promise<unknown>
 }
@@ -22,7 +22,7 @@ export interface Relay {
 /** Starts a relay: storage, features, routes, listeners, jobs. The caller closes the tree, after `stop`. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { config, treeLoaded, logger } = options
-  const parts = await createParts(options)
+  const parts = await composeRelay(options)
   const { sharedFiles, remoteRuns } = parts.services
   const app = await buildApp({ logger, services: parts.services, versions: options.versions })
   const membersLoaded = treeLoaded.then(() => parts.membership.recover())
@@ -72,7 +72,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
  * ended and processes stopped.
  */
 async function stop(
-  parts: Parts,
+  parts: RelayParts,
   listeners: Listeners,
   jobs: { stop(): Promise<void> },
   limitMs: number

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { lchown, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { Sharer } from '../../src/agent/file-publisher.js'
+import { FilePublisher } from '../../src/agent/file-publisher.js'
 import { FileState } from '../../src/agent/file-state.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
@@ -42,7 +42,7 @@ ${share('superseded')}`
   const config = parseAgentConfig(text, '', folder)
   const clock = { nowMs: Date.now() }
   const state = await FileState.open(folder)
-  const sharer = new Sharer({ config, state, logger: silentLogger, now: () => clock.nowMs })
+  const publisher = new FilePublisher({ config, state, logger: silentLogger, now: () => clock.nowMs })
   const write = (content: string) => writeFile(path, content)
   return {
     clock,
@@ -51,7 +51,7 @@ ${share('superseded')}`
     share: (index = 0) => {
       const entry = config.share[index]
       assert.ok(entry)
-      return sharer.share(client, entry)
+      return publisher.share(client, entry)
     },
     kept: () => relay.files.get('b/a/f')
   }

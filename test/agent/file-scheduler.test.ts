@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { FileWork } from '../../src/agent/file-scheduler.js'
+import { FileScheduler } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { NO_REVOCATIONS } from '../../src/hops/revocations.js'
 import { silentLogger } from '../../src/values/logger.js'
@@ -46,7 +46,7 @@ file_id = "f"
 path = "${join(folder, 'file')}"
 ttl = "1h"`
   const link = { isAwaited: false, secretFor: () => undefined }
-  const work = new FileWork({
+  const work = new FileScheduler({
     config: parseAgentConfig(text, '', folder),
     link,
     revocations: NO_REVOCATIONS,

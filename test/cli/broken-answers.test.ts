@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
-import { BrokenAnswerError, tellingBody } from '../../src/relay-client/answer-body.js'
+import { BrokenAnswerError, explainingBody } from '../../src/relay-client/answer-body.js'
 import { type Handler, startSmallRelay } from '../support/small-relay.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
@@ -44,7 +44,7 @@ test('an answer that breaks off is told as that, by every command', async t => {
 
 test('a body that broke before anyone read it is told to who reads it then', async () => {
   const body = new PassThrough()
-  const told = tellingBody(body, 'http://relay', undefined)
+  const told = explainingBody(body, 'http://relay', undefined)
   const closed = new Promise(resolve => told.once('close', resolve)) // `once` would be a listener of `error` too
   body.destroy(new Error('gone'))
   await closed

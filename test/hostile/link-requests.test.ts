@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer as createHttp2Server } from 'node:http2'
 import { test } from 'node:test'
 import { MAX_LANES } from '../../src/links/wire/protocol.js'
-import { SocketStream } from '../../src/links/wire/web-socket-stream.js'
+import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
 import { eventually } from '../support/eventually.js'
 import {
   FRAME,
@@ -120,7 +120,7 @@ test('lanes: those beyond the bound are refused, and one that breaks within a fi
         assert.ok(isIn)
       }
       server.on('sessionError', () => undefined)
-      server.emit('connection', new SocketStream(link.socket))
+      server.emit('connection', new WebSocketStream(link.socket))
       assert.equal(await put(tree, 'e1', 5 * MIB), 202)
       await assertOthersServed(tree)
       link.socket.terminate()

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:https'
 import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
-import { upperOf } from '../../src/agent/policy-server-endpoint.js'
+import { endpointOf } from '../../src/agent/policy-server-endpoint.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { changeConfig } from '../support/relay-behind-proxy.js'
 import { startTree } from '../support/relay-tree.js'
@@ -44,7 +44,7 @@ for (const isShown of [false, true]) {
       `server_certificate_file = "${certificateFile}"`,
       `tls_certificate = ${isShown}`
     ]
-    const { tls } = await upperOf(parseAgentConfig(lines.join('\n'), undefined, folder))
+    const { tls } = await endpointOf(parseAgentConfig(lines.join('\n'), undefined, folder))
     assert.equal(tls.cert !== undefined, isShown)
     assert.equal(tls.key !== undefined, isShown)
   })

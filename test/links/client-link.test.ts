@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { Dialer } from '../../src/links/lower/dialer.js'
-import { LowerEnd } from '../../src/links/lower/lower-link.js'
+import { LowerLink } from '../../src/links/lower/lower-link.js'
 import type { Admission } from '../../src/links/upper/link-acceptor.js'
 import { createLinkAdministration } from '../../src/links/upper/link-administration.js'
 import { answerChallenge, ChallengeError, makeChallenge, parseIdentity } from '../../src/links/wire/challenge.js'
@@ -21,7 +21,7 @@ function startUpper(t: TestContext) {
 
 /** A client that answers every request with its id. */
 function startLower(t: TestContext, upper: UpperSide, key: string, id: string, token = TOKEN): Dialer {
-  const end = new LowerEnd({
+  const end = new LowerLink({
     routing: (_request, response) => response.end(id),
     openLane: linkId => dialer.openLane(linkId)
   })

@@ -10,7 +10,7 @@ import {
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { EndSpreader } from '../../src/links/upper/disconnect-throttle.js'
+import { DisconnectThrottle } from '../../src/links/upper/disconnect-throttle.js'
 import { eventually } from '../support/eventually.js'
 
 const COUNT = 200
@@ -83,8 +83,8 @@ for (const [name, makePairs] of [
 ] as const) {
   test(`connections over ${name} that end at once end in many turns, and the others go on`, async t => {
     const { near, far } = await makePairs(t)
-    const spreader = new EndSpreader()
-    for (const socket of near) spreader.watch(socket)
+    const throttle = new DisconnectThrottle()
+    for (const socket of near) throttle.watch(socket)
     const [last] = far.slice(-1)
     const stays = near.find(socket => socket.remotePort === last?.localPort)
     assert.ok(last !== undefined && stays !== undefined)
@@ -99,8 +99,8 @@ for (const [name, makePairs] of [
 
 test('a connection that nobody reads is left so', async t => {
   const { near, far } = await plainPairs(t)
-  const spreader = new EndSpreader()
-  for (const socket of near) spreader.watch(socket)
+  const throttle = new DisconnectThrottle()
+  for (const socket of near) throttle.watch(socket)
   const [first] = near
   assert.ok(first !== undefined)
   const reading = Reflect.get(first, '_handle') as { reading: boolean; readStop(): void }

@@ -3,9 +3,9 @@ import { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { WebSocket } from 'ws'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { Pings } from '../../src/links/wire/heartbeat.js'
+import { Heartbeat } from '../../src/links/wire/heartbeat.js'
 import { MAX_IDLE_FRAMES } from '../../src/links/wire/idle-budget.js'
-import type { SocketStream } from '../../src/links/wire/web-socket-stream.js'
+import type { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
 import { eventually } from '../support/eventually.js'
 import { greet, openRawLink } from '../support/hostile-link.js'
 import { startUpperSide } from '../support/links.js'
@@ -25,8 +25,8 @@ function watch(t: TestContext, asksAlways: boolean) {
   const socket = new FakeSocket()
   const stream = { readBytes: 0 }
   const told = { deaths: 0 }
-  const pings = new Pings(
-    { socket: socket as unknown as WebSocket, stream: stream as SocketStream, everyMs: EVERY_MS, asksAlways },
+  const heartbeat = new Heartbeat(
+    { socket: socket as unknown as WebSocket, stream: stream as WebSocketStream, everyMs: EVERY_MS, asksAlways },
     {
       ask: () => {
         socket.asked += 1
@@ -40,7 +40,7 @@ function watch(t: TestContext, asksAlways: boolean) {
   const tick = (times = 1) => {
     for (let time = 0; time < times; time += 1) t.mock.timers.tick(EVERY_MS)
   }
-  return { pings, socket, stream, told, tick }
+  return { heartbeat, socket, stream, told, tick }
 }
 
 test('whoever gives no sign of life after it was asked is dead', t => {
@@ -88,8 +88,8 @@ test('one side asks each time, the other now and then where it hears of the firs
 })
 
 test('it ends with the connection, or when it is stopped', t => {
-  const { pings, socket, told, tick } = watch(t, true)
-  pings.stop()
+  const { heartbeat, socket, told, tick } = watch(t, true)
+  heartbeat.stop()
   tick(3)
   assert.deepEqual([socket.asked, told.deaths], [1, 0])
   t.mock.reset()

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import { createLateAcceptor } from '../../src/links/upper/lazy-link-acceptor.js'
+import { createLazyLinkAcceptor } from '../../src/links/upper/lazy-link-acceptor.js'
 import type { LinkAcceptor } from '../../src/links/upper/link-acceptor.js'
 import { LinkRegistry } from '../../src/links/upper/link-registry.js'
 
@@ -23,10 +23,13 @@ function late() {
   let loads = 0
   const { promise: code, resolve, reject } = withResolvers<() => LinkAcceptor>()
   const registry = new LinkRegistry({ max: 10, logger })
-  const acceptor = createLateAcceptor({ selfId: 'root', registry, admit: () => ({ refused: 'no' }), logger }, () => {
-    loads += 1
-    return code
-  })
+  const acceptor = createLazyLinkAcceptor(
+    { selfId: 'root', registry, admit: () => ({ refused: 'no' }), logger },
+    () => {
+      loads += 1
+      return code
+    }
+  )
   const ask = (url: string) => {
     const socket = new PassThrough()
     acceptor.upgrade({ url } as IncomingMessage, socket, Buffer.from('head'))

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Handshakes, MAX_HANDSHAKES } from '../../src/links/upper/pending-handshakes.js'
+import { MAX_HANDSHAKES, PendingHandshakes } from '../../src/links/upper/pending-handshakes.js'
 
 /** Handshakes that go on for ever; each notes its source when it is ended. */
 function start() {
   const clock = { ms: 0 }
-  const handshakes = new Handshakes(() => clock.ms)
+  const handshakes = new PendingHandshakes(() => clock.ms)
   const ended: string[] = []
   const comes = (source: string): boolean => {
     if (!handshakes.hasRoom(source)) return false

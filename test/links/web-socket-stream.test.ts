@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
-import { SocketStream } from '../../src/links/wire/web-socket-stream.js'
+import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
 import { noteOrder } from '../../src/process/bulk-pacing.js'
 
 const PIECE = Buffer.alloc(64 * 1024, 7)
@@ -31,8 +31,8 @@ async function transferMs(
   bulk: { readonly writer: boolean; readonly reader: boolean }
 ): Promise<number> {
   const [near, far] = await socketPair(t)
-  const writer = new SocketStream(near, { isBulk: bulk.writer })
-  const reader = new SocketStream(far, { isBulk: bulk.reader })
+  const writer = new WebSocketStream(near, { isBulk: bulk.writer })
+  const reader = new WebSocketStream(far, { isBulk: bulk.reader })
   noteOrder()
   const orders = setInterval(() => noteOrder(), 5)
   const startedAtMs = performance.now()
@@ -56,8 +56,8 @@ for (const [side, bulk] of [
 
 test('what is no bulk does not wait for orders', async t => {
   const [near, far] = await socketPair(t)
-  const writer = new SocketStream(near)
-  const reader = new SocketStream(far)
+  const writer = new WebSocketStream(near)
+  const reader = new WebSocketStream(far)
   let pauses = 0
   const pause = far.pause.bind(far)
   far.pause = () => {

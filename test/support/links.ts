@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
 import { Dialer, type DialerOptions } from '../../src/links/lower/dialer.js'
-import { LowerEnd } from '../../src/links/lower/lower-link.js'
+import { LowerLink } from '../../src/links/lower/lower-link.js'
 import { type Admission, createLinkAcceptor, type LinkAcceptorOptions } from '../../src/links/upper/link-acceptor.js'
 import { LinkRegistry } from '../../src/links/upper/link-registry.js'
 import { readCredentials } from '../../src/links/wire/credentials.js'
@@ -66,7 +66,7 @@ function admitKnown(known: ReadonlyMap<string, string>): (certificate: Buffer) =
 
 export interface LowerSide {
   readonly dialer: Dialer
-  readonly end: LowerEnd
+  readonly end: LowerLink
 }
 
 /** A lower side that serves `routing`; not started yet. */
@@ -77,7 +77,7 @@ export function makeLowerSide(
   routing: RequestListener,
   options: Partial<DialerOptions> = {}
 ): LowerSide {
-  const end = new LowerEnd({ routing, openLane: linkId => dialer.openLane(linkId) })
+  const end = new LowerLink({ routing, openLane: linkId => dialer.openLane(linkId) })
   const dialer = new Dialer({
     upper: async () => ({
       url: upper.url,

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { loadConfig } from '../../src/config/config-loader.js'
-import { createParts, type Parts } from '../../src/relay/composition.js'
+import { composeRelay, type RelayParts } from '../../src/relay/composition.js'
 import { createTree } from '../../src/tree/tree-service.js'
 import { removeFolder } from './remove-folder.js'
 
-export interface RelayParts extends Parts {
+export interface TestRelayParts extends RelayParts {
   readonly folder: string
   close(): Promise<void>
 }
@@ -23,7 +23,9 @@ const NODES = {
  * The parts of a root relay in a folder of its own, real but not listening: what `app.inject` needs.
  * @param settings further lines of `main.conf`, by section
  */
-export async function makeRelayParts(settings: Readonly<Record<string, readonly string[]>> = {}): Promise<RelayParts> {
+export async function makeRelayParts(
+  settings: Readonly<Record<string, readonly string[]>> = {}
+): Promise<TestRelayParts> {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-parts-'))
   await writeFile(join(folder, 'nodeslist.json'), JSON.stringify(NODES))
   await writeFile(join(folder, 'certs.pem'), '')
@@ -39,7 +41,7 @@ export async function makeRelayParts(settings: Readonly<Record<string, readonly 
     logger
   })
   await tree.load()
-  const parts = await createParts({ config, tree, logger })
+  const parts = await composeRelay({ config, tree, logger })
   return {
     ...parts,
     folder,

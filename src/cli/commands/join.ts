@@ -18,7 +18,7 @@ import { example } from '../options/example.js'
 import { ownProgram } from '../options/own-program.js'
 import { readSecretFile, readSecretInput } from '../options/secret-file.js'
 import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-command.js'
-import { stayWith } from '../processes/foreground.js'
+import { runInForeground } from '../processes/foreground.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from '../processes/service-steps.js'
 import { readHost } from './init.js'
 
@@ -88,7 +88,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
     const joined = await joinFrom(url, token, folder, who)
     const command = await settle(joined, who, folder, options)
     if (who.former === undefined && options.start) {
-      process.exitCode = await stayWith([...ownProgram(), command, '--config', folder])
+      process.exitCode = await runInForeground([...ownProgram(), command, '--config', folder])
     }
   } catch (error) {
     if (error instanceof ClientError) throw error

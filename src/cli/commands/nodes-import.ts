@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { type PutInPlace, putInPlace } from '../../file-exchange/atomic-write.js'
+import { type AtomicWrite, writeAtomically } from '../../file-exchange/atomic-write.js'
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { NotReachedError } from '../../relay-client/client-error.js'
 import { type ClientAnswer, isRefusal, type RelayClient } from '../../relay-client/relay-client.js'
@@ -27,15 +27,17 @@ export async function importNodes(
   if (config === undefined && (nodesFile ?? options.certs) !== undefined) {
     throw new UsageError('--config <dir> is needed: it says where the nodes list belongs')
   }
-  const placed: PutInPlace[] = []
+  const placed: AtomicWrite[] = []
   const client = await openClient(options)
   try {
     // Both are read and checked before either is put in place.
     const nodes = nodesFile === undefined ? undefined : await readChecked('[nodeslist]', nodesFile, checkNodesList)
     const certs =
       options.certs === undefined ? undefined : await readChecked('--certs', options.certs, checkCertificates)
-    if (config !== undefined && nodes !== undefined) placed.push(await putInPlace(config.general.nodesListFile, nodes))
-    if (config !== undefined && certs !== undefined) placed.push(await putInPlace(config.general.nodesCertsFile, certs))
+    if (config !== undefined && nodes !== undefined)
+      placed.push(await writeAtomically(config.general.nodesListFile, nodes))
+    if (config !== undefined && certs !== undefined)
+      placed.push(await writeAtomically(config.general.nodesCertsFile, certs))
     const problem = await reloadProblem(client, await reload(client))
     if (problem !== undefined) {
       if (placed.length === 0) throw new CommandError(problem)
@@ -73,7 +75,7 @@ function reload(client: RelayClient): Promise<ClientAnswer> {
   return client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' } })
 }
 
-async function undo(placed: PutInPlace[]): Promise<void> {
+async function undo(placed: AtomicWrite[]): Promise<void> {
   for (const file of placed.splice(0).reverse()) await file.undo()
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { BrokenAnswerError } from '../../relay-client/answer-body.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { listNodesBelow } from '../../relay-client/node-pages.js'
-import { untilTaken } from '../../relay-client/order-retry.js'
+import { retryOrder } from '../../relay-client/order-retry.js'
 import type { RelayClient } from '../../relay-client/relay-client.js'
 import { type RunRequest, streamRun } from '../../relay-client/run-stream.js'
 import { checkNodeId } from '../../values/ids.js'
@@ -113,7 +113,7 @@ async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
     const orderId = makeRunId() // so that an order whose answer was lost is not carried out twice
     const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds, orderId })
     const tell = (line: string) => void process.stderr.write(`treeline: ${printableLines(line)}\n`)
-    const run = plan.waitSeconds === 0 ? await order(0) : await untilTaken(order, plan.waitSeconds, tell)
+    const run = plan.waitSeconds === 0 ? await order(0) : await retryOrder(order, plan.waitSeconds, tell)
     console.log(plan.isJson ? JSON.stringify({ run }) : run)
   }
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { EXIT } from '../command-error.js'
 
 /** Runs it in the foreground, with the signals that come here. @returns its exit code */
-export function stayWith([program = '', ...args]: readonly string[]): Promise<number> {
+export function runInForeground([program = '', ...args]: readonly string[]): Promise<number> {
   const child = spawn(program, args, { stdio: 'inherit' })
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
   const forward = (signal: NodeJS.Signals) => child.kill(signal)

@@ -4,8 +4,8 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { LinkRefusedError } from '../wire/challenge.js'
-import type { LowerEnd } from './lower-link.js'
-import { type HandshakeOptions, introduce } from './lower-link.js'
+import type { LowerLink } from './lower-link.js'
+import { type HandshakeOptions, performHandshake } from './lower-link.js'
 import { openWebSocket, type Upper } from './open-web-socket.js'
 
 /** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
@@ -17,7 +17,7 @@ export interface DialerOptions {
   /** Asked for each attempt, so that a renewed certificate or address counts at once. */
   readonly upper: () => Promise<Upper>
   readonly handshake: () => Promise<HandshakeOptions>
-  readonly end: LowerEnd
+  readonly end: LowerLink
   /** Chooses where the next attempt goes, which `upper` then gives. */
   readonly follower?: LinkFollower | undefined
   readonly logger: Logger
@@ -112,7 +112,7 @@ export class Dialer implements LinkToUpper {
     const { end } = this.options
     const handshake = await this.options.handshake()
     await openWebSocket(await this.options.upper(), this.#stopping.signal, opened =>
-      introduce(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket))
+      performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket))
     )
   }
 
@@ -140,7 +140,7 @@ export class Dialer implements LinkToUpper {
       const upper = await this.options.upper()
       const handshake = await this.options.handshake()
       const { socket, ended, secret } = await openWebSocket(upper, signal, opened =>
-        introduce(opened, handshake, { purpose: 'link' }, welcome => ({
+        performHandshake(opened, handshake, { purpose: 'link' }, welcome => ({
           socket: opened.socket,
           secret: welcome.secret,
           ended: end.serveLink(opened.socket, welcome) // in an object: alone, it would be awaited here

@@ -9,7 +9,7 @@ import {
 import type { WebSocket } from 'ws'
 import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
-import { nextText } from '../wire/await-message.js'
+import { awaitMessage } from '../wire/await-message.js'
 import {
   answerChallenge,
   ChallengeError,
@@ -21,7 +21,7 @@ import {
   parseWelcome,
   type Welcome
 } from '../wire/challenge.js'
-import { Pings } from '../wire/heartbeat.js'
+import { Heartbeat } from '../wire/heartbeat.js'
 import { LinkEnding } from '../wire/link-ending.js'
 import {
   HANDSHAKE_LIMIT_MS,
@@ -30,7 +30,7 @@ import {
   SESSION_WINDOW_BYTES,
   STREAM_WINDOW_BYTES
 } from '../wire/protocol.js'
-import { LinkLostError, SocketStream } from '../wire/web-socket-stream.js'
+import { LinkLostError, WebSocketStream } from '../wire/web-socket-stream.js'
 import type { OpenedSocket } from './open-web-socket.js'
 
 export interface HandshakeOptions {
@@ -40,14 +40,14 @@ export interface HandshakeOptions {
 }
 
 /** The lower side of the handshake. `take` is called in the turn of the welcome, so that it misses nothing. */
-export async function introduce<T>(
+export async function performHandshake<T>(
   { socket, seen }: OpenedSocket,
   options: HandshakeOptions,
   what: { readonly purpose: Purpose; readonly link?: string },
   take: (welcome: Welcome) => T
 ): Promise<T> {
   const versions = options.versions ?? LINK_VERSIONS
-  const challenge = await nextText(socket, HANDSHAKE_LIMIT_MS, parseChallenge)
+  const challenge = await awaitMessage(socket, HANDSHAKE_LIMIT_MS, parseChallenge)
   const version = commonVersion(versions, challenge.versions)
   if (version === undefined) {
     await new Promise<void>(resolve => socket.send(formatNoVersion(versions), () => resolve()))
@@ -56,10 +56,10 @@ export async function introduce<T>(
   checkUpper(challenge, seen)
   const { credentials, program } = options
   socket.send(JSON.stringify(answerChallenge(challenge, credentials, seen, { version, program, ...what })))
-  return nextText(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
+  return awaitMessage(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
 }
 
-export interface LowerEndOptions {
+export interface LowerLinkOptions {
   /** Serves what comes over links, HTTP/2 and HTTP/1.1 alike. */
   readonly routing: RequestListener
   /** Opens one more lane of the link that asked. */
@@ -67,7 +67,7 @@ export interface LowerEndOptions {
 }
 
 /** Serves the requests of the upper side: over links by HTTP/2, over lanes by HTTP/1.1, into the same routes. */
-export class LowerEnd {
+export class LowerLink {
   readonly #http2: Http2Server
   readonly #http1: Server
   readonly #links = new WeakMap<Http2Session, string>()
@@ -76,7 +76,7 @@ export class LowerEnd {
 
   #activeRequests = 0
 
-  constructor({ routing: route, openLane }: LowerEndOptions) {
+  constructor({ routing: route, openLane }: LowerLinkOptions) {
     const routing: RequestListener = (request, response) => {
       this.#activeRequests += 1
       response.once('close', () => {
@@ -126,7 +126,7 @@ export class LowerEnd {
   /** Serves a link until it ends. @returns when it has, with the reason; never rejects */
   serveLink(socket: WebSocket, welcome: Welcome): Promise<string> {
     let onFlood: (reason: string) => void = () => socket.terminate()
-    const stream = new SocketStream(socket, { framesOf: 'server', onFlood: reason => onFlood(reason) })
+    const stream = new WebSocketStream(socket, { framesOf: 'server', onFlood: reason => onFlood(reason) })
     const ending = new LinkEnding(socket)
     return new Promise(resolve => {
       this.#http2.once('session', (session: ServerHttp2Session) => {
@@ -140,11 +140,11 @@ export class LowerEnd {
         }
         onFlood = breakOff
         session.on('stream', request => request.once('close', () => stream.idle.requestEnded()))
-        const pings = new Pings(
+        const heartbeat = new Heartbeat(
           { socket, stream, everyMs: welcome.pingMs, asksAlways: true },
           { ask: () => socket.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }
         )
-        session.once('close', () => pings.stop())
+        session.once('close', () => heartbeat.stop())
         resolve(ending.of(session))
       })
       this.#http2.emit('connection', stream)
@@ -152,7 +152,7 @@ export class LowerEnd {
   }
 
   serveLane(socket: WebSocket): void {
-    const stream = new SocketStream(socket, { isBulk: true })
+    const stream = new WebSocketStream(socket, { isBulk: true })
     this.#trusted.add(stream)
     stream.on('error', () => undefined)
     this.#http1.emit('connection', stream)

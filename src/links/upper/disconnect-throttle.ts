@@ -19,7 +19,7 @@ interface ReadHandle {
  * at once: requests would wait for the whole of that. So when many have ended, the others are not read for a moment, and
  * then again a few at a time. Their ends come then, one after another, and what else they have to say as well.
  */
-export class EndSpreader {
+export class DisconnectThrottle {
   readonly #heard = new Set<Duplex>()
   readonly #held: Duplex[] = []
   #endsOfTurn = 0

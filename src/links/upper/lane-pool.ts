@@ -1,15 +1,15 @@
-import { LinkLostError, type SocketStream } from '../wire/web-socket-stream.js'
+import { LinkLostError, type WebSocketStream } from '../wire/web-socket-stream.js'
 
 interface Waiter {
-  readonly resolve: (lane: SocketStream) => void
+  readonly resolve: (lane: WebSocketStream) => void
   readonly reject: (error: Error) => void
   readonly timer: NodeJS.Timeout
 }
 
 /** The lanes of one link: those that nobody uses, and those who wait for one. */
-export class LaneQueue {
-  readonly #open = new Set<SocketStream>()
-  readonly #idle: SocketStream[] = []
+export class LanePool {
+  readonly #open = new Set<WebSocketStream>()
+  readonly #idle: WebSocketStream[] = []
   readonly #waiting = new Set<Waiter>()
   #endedRead = 0
   #endedWritten = 0
@@ -30,7 +30,7 @@ export class LaneQueue {
   }
 
   /** @returns false when there are too many */
-  add(lane: SocketStream): boolean {
+  add(lane: WebSocketStream): boolean {
     if (this.#open.size >= this.max) return false
     this.#open.add(lane)
     lane.on('error', () => undefined) // whoever uses it is told
@@ -47,11 +47,11 @@ export class LaneQueue {
   }
 
   /** @returns whether one was idle, and the promise of it; it rejects when none comes within `limitMs` */
-  take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<SocketStream> } {
+  take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<WebSocketStream> } {
     const idle = this.#idle.pop()
     if (idle !== undefined) return { isReady: true, lane: Promise.resolve(idle) }
     if (this.#isClosed) return { isReady: true, lane: Promise.reject(new LinkLostError('the link was closed')) }
-    const lane = new Promise<SocketStream>((resolve, reject) => {
+    const lane = new Promise<WebSocketStream>((resolve, reject) => {
       const waiter: Waiter = {
         resolve,
         reject,
@@ -75,7 +75,7 @@ export class LaneQueue {
     for (const lane of this.#open) lane.destroy()
   }
 
-  #forget(lane: SocketStream): void {
+  #forget(lane: WebSocketStream): void {
     this.#open.delete(lane)
     this.#endedRead += lane.readBytes
     this.#endedWritten += lane.writtenBytes

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { asksForLink } from './is-link-upgrade.js'
+import { isLinkUpgrade } from './is-link-upgrade.js'
 import type { LinkAcceptor, LinkAcceptorOptions } from './link-acceptor.js'
 
 interface Asked {
@@ -13,7 +13,7 @@ interface Asked {
  * An acceptor that is loaded when somebody first asks for a link: many relays have none, and are smaller without.
  * Whoever asks meanwhile waits, in the order of asking; what they send stays in their sockets.
  */
-export function createLateAcceptor(
+export function createLazyLinkAcceptor(
   options: LinkAcceptorOptions,
   load = async () => (await import('./link-acceptor.js')).createLinkAcceptor
 ): LinkAcceptor {
@@ -41,7 +41,7 @@ export function createLateAcceptor(
   }
 
   return {
-    takes: asksForLink,
+    takes: isLinkUpgrade,
     upgrade(request, socket, head) {
       if (acceptor !== undefined) return acceptor.upgrade(request, socket, head)
       socket.on('error', () => undefined)

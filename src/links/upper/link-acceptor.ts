@@ -7,7 +7,7 @@ import type { Logger } from '../../values/logger.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
 import { sourceOf } from '../../values/network/source-address.js'
 import { LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
-import { nextText } from '../wire/await-message.js'
+import { awaitMessage } from '../wire/await-message.js'
 import {
   type Challenge,
   ChallengeError,
@@ -27,17 +27,17 @@ import {
   PING_EVERY_MS,
   WEB_SOCKET_LIMITS
 } from '../wire/protocol.js'
-import { createTurns } from '../wire/work-queue.js'
-import { EndSpreader } from './disconnect-throttle.js'
-import { asksForLink } from './is-link-upgrade.js'
+import { createWorkQueue } from '../wire/work-queue.js'
+import { DisconnectThrottle } from './disconnect-throttle.js'
+import { isLinkUpgrade } from './is-link-upgrade.js'
 import { nextLinkId } from './link-id.js'
 import type { LinkObserver } from './link-observer.js'
 import type { LinkRegistry } from './link-registry.js'
-import { Handshakes } from './pending-handshakes.js'
+import { PendingHandshakes } from './pending-handshakes.js'
 import { type LinkOwner, UpperLink } from './upper-link.js'
 
 /** A certificate and a signature take about a millisecond, and thousands may come at once. */
-const inProofTurns = createTurns(4)
+const queueProof = createWorkQueue(4)
 
 /** The owner of a new link, or the reason for refusing it. */
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
@@ -89,10 +89,10 @@ export function createLinkAcceptor(options: LinkAcceptorOptions): LinkAcceptor {
 }
 
 class Acceptor implements LinkAcceptor {
-  readonly takes = asksForLink
+  readonly takes = isLinkUpgrade
   readonly #server = new WebSocketServer({ ...WEB_SOCKET_LIMITS, noServer: true, clientTracking: false })
-  readonly #handshakes = new Handshakes(() => performance.now())
-  readonly #spreader = new EndSpreader()
+  readonly #handshakes = new PendingHandshakes(() => performance.now())
+  readonly #throttle = new DisconnectThrottle()
   readonly #refusals: LogLimit
   readonly #versions: VersionRange
   readonly #pingMs: number
@@ -114,7 +114,7 @@ class Acceptor implements LinkAcceptor {
       refuseUpgrade(socket, status)
       return
     }
-    this.#spreader.watch(socket)
+    this.#throttle.watch(socket)
     const remoteAddress = addressOf(request)
     this.#server.handleUpgrade(request, socket, head, webSocket => {
       void this.#handshake(webSocket, { source, remoteAddress, below: socket })
@@ -122,7 +122,7 @@ class Acceptor implements LinkAcceptor {
   }
 
   #statusFor(request: IncomingMessage, source: string): string | undefined {
-    if (!asksForLink(request)) return '404 Not Found'
+    if (!isLinkUpgrade(request)) return '404 Not Found'
     // Whoever is refused comes again after its backoff.
     return this.#isClosed || !this.#handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
   }
@@ -152,13 +152,13 @@ class Acceptor implements LinkAcceptor {
   async #identify(socket: WebSocket): Promise<{ readonly challenge: Challenge; readonly identity: Identity }> {
     const challenge = makeChallenge(this.options.selfId, this.#versions)
     // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
-    const answer = nextText(socket, HANDSHAKE_LIMIT_MS, text => {
+    const answer = awaitMessage(socket, HANDSHAKE_LIMIT_MS, text => {
       socket.pause()
       return text
     })
     socket.send(JSON.stringify(challenge))
     const text = await answer
-    await new Promise<void>(resolve => inProofTurns(resolve))
+    await new Promise<void>(resolve => queueProof(resolve))
     socket.resume() // nothing comes within this turn; one that is refused has to hear of it
     // A link whose socket has ended already would never hear of its end.
     if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')

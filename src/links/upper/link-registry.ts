@@ -1,7 +1,7 @@
 import type { Logger } from '../../values/logger.js'
 import { CLOSE, MAX_REPLICAS } from '../wire/protocol.js'
 import type { LinkObserver } from './link-observer.js'
-import { LinkSecrets } from './link-secret.js'
+import { LinkSecrets } from './link-secrets.js'
 import type { LinkOwner, UpperLink } from './upper-link.js'
 
 /** More replacements of one link within a minute are two machines with one identity. */

@@ -9,7 +9,7 @@ import {
 import { PassThrough, pipeline, type Readable } from 'node:stream'
 import { asError } from '../../values/failures/system-error.js'
 import { MAX_STREAMS, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from '../wire/protocol.js'
-import { LinkLostError, type SocketStream } from '../wire/web-socket-stream.js'
+import { LinkLostError, type WebSocketStream } from '../wire/web-socket-stream.js'
 import { LinkRequestError } from './link-request-error.js'
 
 const [MAJOR = 0] = process.versions.node.split('.').map(Number)
@@ -23,7 +23,7 @@ export interface LinkRequest {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface LinkAnswer {
+export interface LinkResponse {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   /** Ends with an error when the link breaks. Destroying it cancels the request. */
@@ -31,7 +31,7 @@ export interface LinkAnswer {
 }
 
 /** The client of HTTP/2 over a connection that the other side opened. */
-export function openSession(stream: SocketStream): ClientHttp2Session {
+export function openSession(stream: WebSocketStream): ClientHttp2Session {
   const session = connect('http://link', {
     createConnection: () => stream,
     settings: {
@@ -69,7 +69,7 @@ function readable(stream: ClientHttp2Stream): Readable {
  * Resolves when the answer begins.
  * @throws {LinkRequestError} when none came; the signal's reason, once it aborts
  */
-export function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: LinkRequest): Promise<LinkAnswer> {
+export function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: LinkRequest): Promise<LinkResponse> {
   return new Promise((resolve, reject) => {
     let begun = false
     const onAbort = () => stream.destroy(asError(signal?.reason))

@@ -15,7 +15,7 @@ interface Begun {
 type Endable = Pick<WebSocket, 'terminate' | 'close'>
 
 /** The WebSockets of which it is not known yet who opened them. */
-export class Handshakes {
+export class PendingHandshakes {
   readonly #bySource = new SourceQueue<Endable>()
   readonly #begun = new Map<Endable, Begun>()
 

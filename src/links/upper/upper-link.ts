@@ -2,12 +2,12 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
-import { type Pinged, Pings } from '../wire/heartbeat.js'
+import { Heartbeat, type WatchedConnection } from '../wire/heartbeat.js'
 import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '../wire/protocol.js'
-import { describeClose, endSocket, LinkLostError, SocketStream } from '../wire/web-socket-stream.js'
-import { inTurns } from '../wire/work-queue.js'
-import { LaneQueue } from './lane-pool.js'
-import { answerOf, type LinkAnswer, type LinkRequest, openSession, sendBody } from './link-request.js'
+import { describeClose, endSocket, LinkLostError, WebSocketStream } from '../wire/web-socket-stream.js'
+import { queueCleanUp } from '../wire/work-queue.js'
+import { LanePool } from './lane-pool.js'
+import { answerOf, type LinkRequest, type LinkResponse, openSession, sendBody } from './link-request.js'
 import { LinkRequestError } from './link-request-error.js'
 
 /** The owner of a link. A client's key is a name of its own, never a node's. */
@@ -29,7 +29,7 @@ export interface UpperLinkOptions {
 }
 
 /** The policy server's end of a link: the client of HTTP/2, whose connection the other side opened. */
-export class UpperLink implements Pinged {
+export class UpperLink implements WatchedConnection {
   readonly id: string
   readonly owner: LinkOwner
   readonly remoteAddress: string
@@ -40,12 +40,12 @@ export class UpperLink implements Pinged {
   readonly closed: Promise<string>
   rttMs: number | undefined
   readonly #socket: WebSocket
-  readonly #stream: SocketStream
+  readonly #stream: WebSocketStream
   readonly #session: ClientHttp2Session
-  readonly #pings: Pings
+  readonly #heartbeat: Heartbeat
   readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
   /** Made when the first lane is wanted, or comes: most links never have one. */
-  #lanes: LaneQueue | undefined
+  #lanes: LanePool | undefined
   #pool: Promise<Pool> | undefined
   #streams = 0
   #isUsed = false
@@ -61,23 +61,23 @@ export class UpperLink implements Pinged {
     this.version = options.version
     this.connectedAtMs = options.connectedAtMs
     this.#socket = options.socket
-    this.#stream = new SocketStream(options.socket, {
+    this.#stream = new WebSocketStream(options.socket, {
       framesOf: 'client',
       onFlood: reason => this.#break(new LinkLostError(reason))
     })
     this.#session = openSession(this.#stream)
     this.#onRoundTrip = options.onRoundTrip
     const { pingMs: everyMs, socket } = options
-    this.#pings = new Pings({ socket, stream: this.#stream, everyMs, asksAlways: false }, this)
+    this.#heartbeat = new Heartbeat({ socket, stream: this.#stream, everyMs, asksAlways: false }, this)
     this.#session.on('error', error => {
       this.#reason ??= error.message
     })
     this.#socket.once('close', (code, reason) => {
-      inTurns(() => this.#break(new LinkLostError(describeClose(code, reason))))
+      queueCleanUp(() => this.#break(new LinkLostError(describeClose(code, reason))))
     })
     this.closed = new Promise(resolve => {
       this.#session.once('close', () => {
-        this.#pings.stop()
+        this.#heartbeat.stop()
         this.#isClosed = true
         this.#lanes?.close()
         endSocket(this.#socket)
@@ -137,7 +137,7 @@ export class UpperLink implements Pinged {
   }
 
   /** @throws {LinkRequestError}; the signal's reason, once it aborts */
-  request(request: LinkRequest): Promise<LinkAnswer> {
+  request(request: LinkRequest): Promise<LinkResponse> {
     request.signal?.throwIfAborted()
     if (!this.isOpen) throw new LinkRequestError('the link is closed', false)
     if (this.#streams >= MAX_STREAMS) {
@@ -174,7 +174,7 @@ export class UpperLink implements Pinged {
 
   /** Takes a lane that the other side opened. */
   addLane(socket: WebSocket): void {
-    if (!this.isOpen || !this.#laneQueue().add(new SocketStream(socket, { isBulk: true })))
+    if (!this.isOpen || !this.#lanePool().add(new WebSocketStream(socket, { isBulk: true })))
       socket.close(CLOSE.full, 'too many lanes')
   }
 
@@ -203,16 +203,16 @@ export class UpperLink implements Pinged {
     })
   }
 
-  #laneQueue(): LaneQueue {
+  #lanePool(): LanePool {
     if (this.#lanes === undefined) {
-      this.#lanes = new LaneQueue(MAX_LANES)
+      this.#lanes = new LanePool(MAX_LANES)
       if (this.#isClosed) this.#lanes.close()
     }
     return this.#lanes
   }
 
-  async #takeLane(): Promise<SocketStream> {
-    const waiting = this.#laneQueue().take(LANE_WAIT_MS)
+  async #takeLane(): Promise<WebSocketStream> {
+    const waiting = this.#lanePool().take(LANE_WAIT_MS)
     if (waiting.isReady) return waiting.lane
     this.#askForLane().catch(() => undefined) // no lane comes then, which the wait for it reports to the caller
     return waiting.lane

@@ -6,7 +6,7 @@ import { ChallengeError } from './challenge.js'
  * @param receive called at once, in the same turn, so that whatever listens afterwards misses no message
  * @throws whatever `receive` throws; {@link ChallengeError} when none comes in time, or something else does
  */
-export function nextText<T>(socket: WebSocket, limitMs: number, receive: (text: string) => T): Promise<T> {
+export function awaitMessage<T>(socket: WebSocket, limitMs: number, receive: (text: string) => T): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => settle(() => fail(`nothing came within ${limitMs} ms`)), limitMs)
     function settle(then: () => void): void {

@@ -1,13 +1,13 @@
 import type { WebSocket } from 'ws'
-import type { SocketStream } from './web-socket-stream.js'
+import type { WebSocketStream } from './web-socket-stream.js'
 
 /** Looks between two questions of a side that has no need to ask: a few minutes. */
 const ROUND_TRIP_EVERY = 20
 
-export interface PingOptions {
+export interface HeartbeatOptions {
   readonly socket: WebSocket
   /** The stream whose bytes are signs of life as well. */
-  readonly stream: SocketStream
+  readonly stream: WebSocketStream
   /** A side that heard nothing for so long asks, and takes the other for dead when nothing came in as long again. */
   readonly everyMs: number
   /**
@@ -17,7 +17,7 @@ export interface PingOptions {
 }
 
 /** A connection that the heartbeat watches. */
-export interface Pinged {
+export interface WatchedConnection {
   /** Asks the other side for a sign of life. */
   ask(): void
   /** Called when there was no sign of life; never twice. */
@@ -30,7 +30,7 @@ export interface Pinged {
  * upper side, which asks little, asks by HTTP/2: so a lower side that is stuck in it is noticed as well. Begins at a
  * random moment, so that thousands of links do not all ask at once.
  */
-export class Pings {
+export class Heartbeat {
   /** Pings and pongs that came. */
   #heard = 0
   #seenSigns = -1
@@ -39,8 +39,8 @@ export class Pings {
   #timer: NodeJS.Timeout
 
   constructor(
-    private readonly options: PingOptions,
-    private readonly told: Pinged
+    private readonly options: HeartbeatOptions,
+    private readonly told: WatchedConnection
   ) {
     const noteSign = () => {
       this.#heard += 1
@@ -80,11 +80,11 @@ export class Pings {
   }
 }
 
-// One function for all, with the pings as its argument.
-function begin(pings: Pings): void {
-  pings.begin()
+// One function for all, with the heartbeat as its argument.
+function begin(heartbeat: Heartbeat): void {
+  heartbeat.begin()
 }
 
-function look(pings: Pings): void {
-  pings.look()
+function look(heartbeat: Heartbeat): void {
+  heartbeat.look()
 }

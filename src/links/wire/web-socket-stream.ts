@@ -5,7 +5,7 @@ import { bulkPauseMs } from '../../process/bulk-pacing.js'
 import { FrameWatch } from './frame-watch.js'
 import { FLOOD, IdleBudget } from './idle-budget.js'
 import { WEB_SOCKET_LIMITS } from './protocol.js'
-import { inTurns } from './work-queue.js'
+import { queueCleanUp } from './work-queue.js'
 
 /** Written at once. The other side holds a message in memory until all of it is there. */
 const PIECE_BYTES = 64 * 1024
@@ -49,7 +49,7 @@ function limitClosing(socket: WebSocket): void {
   socket.once('close', () => clearTimeout(limit))
 }
 
-export interface SocketStreamOptions {
+export interface WebSocketStreamOptions {
   /** Whether it gives way to orders. */
   readonly isBulk?: boolean
   /** Our side of HTTP/2, if that is what comes over the stream. */
@@ -62,13 +62,13 @@ export interface SocketStreamOptions {
  * A WebSocket as a plain byte stream that passes for a socket: HTTP/2 sessions, HTTP/1 servers and undici take it for
  * one. To be made before the first message may come. Lighter than ws' own `createWebSocketStream`, and it counts.
  */
-export class SocketStream extends Duplex {
+export class WebSocketStream extends Duplex {
   readBytes = 0
   writtenBytes = 0
   /** The budget of the other side for frames that carry nothing. */
   readonly idle = new IdleBudget(() => this.writtenBytes + (this.#frames?.dataBytes ?? this.readBytes))
   readonly #frames: FrameWatch | undefined
-  readonly #onFlood: SocketStreamOptions['onFlood']
+  readonly #onFlood: WebSocketStreamOptions['onFlood']
   readonly #socket: WebSocket
   readonly #isBulk: boolean
   #isReadWanted = true
@@ -76,7 +76,7 @@ export class SocketStream extends Duplex {
   #timer: NodeJS.Timeout | undefined
   #timeoutMs = 0
 
-  constructor(socket: WebSocket, { isBulk = false, framesOf, onFlood }: SocketStreamOptions = {}) {
+  constructor(socket: WebSocket, { isBulk = false, framesOf, onFlood }: WebSocketStreamOptions = {}) {
     super({ highWaterMark: PIECE_BYTES, allowHalfOpen: false })
     this.#socket = socket
     this.#isBulk = isBulk
@@ -98,7 +98,7 @@ export class SocketStream extends Duplex {
       this.#restAfter(data.length)
       if (!this.#isReadWanted || this.#rest !== undefined) socket.pause()
     })
-    socket.on('close', (code, reason) => inTurns(() => this.#lost(code, reason)))
+    socket.on('close', (code, reason) => queueCleanUp(() => this.#lost(code, reason)))
     socket.on('error', error => this.destroy(error))
   }
 

@@ -4,7 +4,7 @@
  *   thousands of connections break or come in the same moment, what has to be done for them would hold up every request
  *   for seconds.
  */
-export function createTurns(perTurn: number): (work: () => void) => void {
+export function createWorkQueue(perTurn: number): (work: () => void) => void {
   const waiting: (() => void)[] = []
   let isScheduled = false
 
@@ -23,4 +23,4 @@ export function createTurns(perTurn: number): (work: () => void) => void {
 }
 
 /** The turns for cleaning up after a connection. */
-export const inTurns = createTurns(16)
+export const queueCleanUp = createWorkQueue(16)
