@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
 const MAX_LINES = 300
 /** Besides its rooms. */
-const MAX_FILES = 19
+const MAX_FILES = 17
 
 /** Leaves, that all may use, though not one another but as listed. */
 const LEAVES: Readonly<Record<string, readonly string[]>> = {

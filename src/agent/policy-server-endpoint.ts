@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { AgentConfig } from '../config/agent/agent-config.js'
-import { identityCheck } from '../hops/peer-identity.js'
+import { identityCheck } from '../hops/peers/peer-identity.js'
 import type { HandshakeOptions } from '../links/lower/lower-link.js'
 import type { Upper } from '../links/lower/open-web-socket.js'
 import { readCredentials } from '../links/wire/credentials.js'

@@ -1,3 +1,4 @@
+import type { LogLevel } from '../values/logger.js'
 import type { NetworkSet } from '../values/network/network-set.js'
 
 export interface ListenAddress {
@@ -170,7 +171,7 @@ export interface Config {
     readonly clientsFile: string | undefined
   }
   readonly logging: {
-    readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+    readonly level: LogLevel
   }
   /** Notices for the operator that stop nothing: unknown keys, sections of the existing relay that are not ours. */
   readonly notices: readonly ConfigNotice[]

@@ -6,14 +6,14 @@ import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
 import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
 import type { KnownNeighbours } from './known-neighbours.js'
-import { type NeighboursConfig, readPeerFiles } from './peer-files.js'
-import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peer-pools.js'
-import { createPeerTargets } from './peer-targets.js'
+import { type NeighboursConfig, readPeerFiles } from './peers/peer-files.js'
+import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peers/peer-pools.js'
+import { createPeerTargets } from './peers/peer-targets.js'
+import { NO_REVOCATIONS, type Revocations } from './peers/revocations.js'
 import { preferLink } from './prefer-link.js'
-import { NO_REVOCATIONS, type Revocations } from './revocations.js'
 
 export type { HopObserver } from './direct-hop.js'
-export type { NeighboursConfig } from './peer-files.js'
+export type { NeighboursConfig } from './peers/peer-files.js'
 
 export interface NeighboursOptions {
   readonly config: NeighboursConfig
@@ -66,7 +66,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
 
   /** Loaded when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
   async function loadPools(): Promise<PeerPools> {
-    const { PeerPools } = await import('./peer-pools.js')
+    const { PeerPools } = await import('./peers/peer-pools.js')
     return new PeerPools(poolsOptions())
   }
 

@@ -1,4 +1,4 @@
-import type { Revocations } from '../hops/revocations.js'
+import type { Revocations } from '../hops/peers/revocations.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
 import { readIfThere, writeFileAtOnce } from './atomic-files.js'

@@ -6,6 +6,9 @@ export interface Logger {
   debug(details: object, message: string): void
 }
 
+/** From which severity on lines are logged. */
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+
 /** Drops everything. For tests, and for commands that speak to the terminal themselves. */
 export const silentLogger: Logger = {
   error: () => undefined,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { JoinAdmission } from '../../src/membership/root/join-admission.js'
+import { JoinAdmission } from '../../src/membership/root/joining/join-admission.js'
 import type { Caller } from '../../src/values/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 

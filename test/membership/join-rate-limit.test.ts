@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RateLimit } from '../../src/membership/root/join-rate-limit.js'
+import { RateLimit } from '../../src/membership/root/joining/join-rate-limit.js'
 
 test('what happened too often is refused until its window is over, with the time to wait; other names are not', () => {
   let nowMs = 0

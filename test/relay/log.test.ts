@@ -10,7 +10,7 @@ import { eventually } from '../support/eventually.js'
 import { mountSmallDisk } from '../support/small-disk.js'
 import { startProcess } from '../support/treeline-command.js'
 
-const LOG = new URL('../../src/relay/log.ts', import.meta.url).href
+const LOG = new URL('../../src/process/log.ts', import.meta.url).href
 
 /** What a relay writes to its standard output. */
 async function written(isTerminal: boolean): Promise<string[]> {

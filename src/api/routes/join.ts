@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { answerToJson, fromFields, MAX_JOIN_BYTES, readBytes } from '../../membership/join-form.js'
-import { JoinAdmission } from '../../membership/root/join-admission.js'
+import { JoinAdmission } from '../../membership/root/joining/join-admission.js'
 import type { Joining } from '../../membership/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { FORM, PASSED_HEADER } from '../../values/network/header-names.js'

@@ -1,4 +1,4 @@
-import { MAX_USES } from '../../membership/root/join-tokens.js'
+import { MAX_USES } from '../../membership/root/joining/join-tokens.js'
 import type { RootMembership } from '../../membership/root/root-membership.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'

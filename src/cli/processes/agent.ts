@@ -70,7 +70,7 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
 async function serve(config: AgentConfig): Promise<number> {
   const [{ startAgent }, { createLog }, { storageFolder }, { holdFolders, serveUntilStopped }] = await Promise.all([
     import('../../agent/agent.js'),
-    import('../../relay/log.js'),
+    import('../../process/log.js'),
     import('../../storage/folders/folder-kinds.js'),
     import('./serve-until-stopped.js')
   ])

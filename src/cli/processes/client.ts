@@ -87,7 +87,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
   }
   const [{ startClient }, { createLog }] = await Promise.all([
     import('../../client/client.js'),
-    import('../../relay/log.js')
+    import('../../process/log.js')
   ])
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })
   const manager = findServiceManager(logger)

@@ -1,5 +1,5 @@
 import { createHash, type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
-import { nodesIn } from '../../hops/peer-identity.js'
+import { nodesIn } from '../../hops/peers/peer-identity.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { tooCostly } from '../../values/keys/key-cost.js'
 import { describeMismatch, type VersionRange } from '../../values/protocol-version.js'

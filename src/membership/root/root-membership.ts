@@ -10,12 +10,12 @@ import type { Member, MemberCertificate } from '../members.js'
 import { isDue } from '../renewal-time.js'
 import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenAsked, TokenMade, Way } from '../types.js'
 import type { CertificateAuthority } from './certificate-authority.js'
-import { readHostname } from './host-names.js'
-import { checkJoin, checkKind } from './join-checks.js'
-import { checkUsable, makeToken, readToken, relayCalled } from './join-tokens.js'
+import { readHostname } from './joining/host-names.js'
+import { checkJoin, checkKind } from './joining/join-checks.js'
+import { checkUsable, makeToken, readToken, relayCalled } from './joining/join-tokens.js'
+import { checkFits } from './joining/tree-constraints.js'
 import type { JoinToken, MemberRepository } from './member-repository.js'
 import { OrderlyChanges } from './orderly-changes.js'
-import { checkFits } from './tree-constraints.js'
 
 export interface RootMembershipOptions {
   readonly repository: MemberRepository

@@ -1,8 +1,8 @@
 import { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
-import { fingerprint } from '../values/keys/fingerprint.js'
-import { throughProxy } from '../values/network/proxy-tunnel.js'
-import { WrongCertificateError } from './connection-errors.js'
+import { fingerprint } from '../../values/keys/fingerprint.js'
+import { throughProxy } from '../../values/network/proxy-tunnel.js'
+import { WrongCertificateError } from '../connection-errors.js'
 import { type ClientCertificate, type PeerTrust, verification } from './peer-trust.js'
 import type { Revocations } from './revocations.js'
 

@@ -1,4 +1,4 @@
-import { RelayError } from '../../values/failures/relay-error.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
 
 const MAX_NAMES = 10_000
 

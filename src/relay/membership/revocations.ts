@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path'
-import type { Config } from '../config/config.js'
-import { NO_REVOCATIONS, type Revocations } from '../hops/revocations.js'
-import { RevocationBook } from '../membership/revocation-book.js'
-import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
-import { readRegularFile } from '../values/files/regular-file.js'
-import type { Logger } from '../values/logger.js'
+import type { Config } from '../../config/config.js'
+import { NO_REVOCATIONS, type Revocations } from '../../hops/peers/revocations.js'
+import { RevocationBook } from '../../membership/revocation-book.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
+import type { Logger } from '../../values/logger.js'
 
 const NAME = 'revocations'
 

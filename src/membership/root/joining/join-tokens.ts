@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { RelayError } from '../../values/failures/relay-error.js'
-import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../values/keys/join-token.js'
-import type { Member } from '../members.js'
-import type { NewToken, TokenMade } from '../types.js'
-import type { JoinToken, MemberRepository } from './member-repository.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
+import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../../values/keys/join-token.js'
+import type { Member } from '../../members.js'
+import type { NewToken, TokenMade } from '../../types.js'
+import type { JoinToken, MemberRepository } from '../member-repository.js'
 
 export const MAX_TOKENS = 10_000
 export const MAX_USES = 100_000

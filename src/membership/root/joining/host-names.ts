@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { RelayError } from '../../values/failures/relay-error.js'
-import { ROOT_ID } from '../../values/ids.js'
-import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js'
-import type { MemberKind } from '../members.js'
-import type { MemberRepository } from './member-repository.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
+import { ROOT_ID } from '../../../values/ids.js'
+import { canonicalHost, HOST_NAME_RULE } from '../../../values/network/host-name.js'
+import type { MemberKind } from '../../members.js'
+import type { MemberRepository } from '../member-repository.js'
 
 /**
  * A host name in its one form, so that it is compared with the names of others whatever way it was spelt.

@@ -1,6 +1,6 @@
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { readIdentity } from '../tree/import/certificate-identity.js'
-import { WrongCertificateError } from './connection-errors.js'
+import { readIdentity } from '../../tree/import/certificate-identity.js'
+import { WrongCertificateError } from '../connection-errors.js'
 
 /**
  * Checks for TLS whether a certificate, which an issuer that we trust vouches for, is one of the host and of the node

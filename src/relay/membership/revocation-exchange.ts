@@ -1,9 +1,9 @@
-import type { Neighbours } from '../hops/hop.js'
-import type { LinkRegistry } from '../links/upper/link-registry.js'
-import { askForRevocations, listForm, REVOCATIONS_PATH } from '../membership/member/revocation-inquiry.js'
-import type { RevocationBook } from '../membership/revocation-book.js'
-import type { Logger } from '../values/logger.js'
-import { FORM } from '../values/network/header-names.js'
+import type { Neighbours } from '../../hops/hop.js'
+import type { LinkRegistry } from '../../links/upper/link-registry.js'
+import { askForRevocations, listForm, REVOCATIONS_PATH } from '../../membership/member/revocation-inquiry.js'
+import type { RevocationBook } from '../../membership/revocation-book.js'
+import type { Logger } from '../../values/logger.js'
+import { FORM } from '../../values/network/header-names.js'
 
 /** Relays and nodes that are handed the list at once. */
 export const HANDED_AT_ONCE = 16

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
-import type { Config } from '../config/config.js'
-import { Following, keepUpstreamHost, type UpperAddress } from '../membership/member/policy-server-failover.js'
-import type { JoinAnswer } from '../membership/types.js'
-import type { Logger } from '../values/logger.js'
+import type { Config } from '../../config/config.js'
+import { Following, keepUpstreamHost, type UpperAddress } from '../../membership/member/policy-server-failover.js'
+import type { JoinAnswer } from '../../membership/types.js'
+import type { Logger } from '../../values/logger.js'
+import type { RelaySystemControl } from '../system-control.js'
 import { rememberPolicyServer } from './membership.js'
-import type { RelaySystemControl } from './system-control.js'
 
 export interface PolicyServerFailoverOptions {
   readonly config: () => Config

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
-import type { PeerConnection } from './direct-hop.js'
+import type { PeerConnection } from '../direct-hop.js'
 import { createPeerConnector } from './peer-connector.js'
 import type { ClientCertificate, PeerTrust } from './peer-trust.js'
 import type { Revocations } from './revocations.js'

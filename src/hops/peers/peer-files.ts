@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import type { Config } from '../config/config.js'
-import { whyNotRead } from '../values/failures/file-failure.js'
-import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
-import { readRegularFile } from '../values/files/regular-file.js'
-import { certificateBlocks } from '../values/keys/pem.js'
+import type { Config } from '../../config/config.js'
+import { whyNotRead } from '../../values/failures/file-failure.js'
+import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
+import { certificateBlocks } from '../../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
 
 /** The part of the configuration that reaching the neighbours needs. */

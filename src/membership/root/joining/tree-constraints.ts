@@ -1,6 +1,6 @@
-import { MAX_CHAIN_LENGTH } from '../../tree/import/chain-check.js'
-import { RelayError } from '../../values/failures/relay-error.js'
-import type { MemberRepository } from './member-repository.js'
+import { MAX_CHAIN_LENGTH } from '../../../tree/import/chain-check.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
+import type { MemberRepository } from '../member-repository.js'
 
 const PAGE = 1_000
 

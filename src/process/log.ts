@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino'
-import type { Config } from '../config/config.js'
+import type { LogLevel } from '../values/logger.js'
 import { LogOutput } from './log-output.js'
 
 /** Never written out, wherever in a logged object it stands. */
@@ -12,7 +12,7 @@ export interface Log {
 }
 
 export interface LogOptions {
-  readonly level: Config['logging']['level']
+  readonly level: LogLevel
   /** Members of each line. */
   readonly base: Readonly<Record<string, string>>
 }
