@@ -12,7 +12,7 @@ import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { type Database, openDatabase } from '../storage/database.js'
-import { createNeighbourRepository } from '../storage/sqlite/neighbour-repository.js'
+import { createRepositories, type Repositories } from '../storage/sqlite/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
 import { MIN_TOKEN_LENGTH } from '../values/keys/admin-token.js'
 import { sourceOf } from '../values/network/source-address.js'
@@ -45,6 +45,7 @@ export interface RelayParts {
   readonly system: RelaySystemControl
   readonly neighbours: DirectNeighbours
   readonly database: Database
+  readonly repositories: Repositories
   readonly links: Links
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
@@ -58,21 +59,22 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const { config, tree, logger, lostLogLines = () => 0, versions } = options
   const inForce = new ConfigInForce(config)
   const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
+  const repositories = createRepositories(database)
   const metrics = createMetrics()
   const { book, ...revoked } = await openRevocations(inForce.get, logger)
   const certificates = createCertificateBook({ tree, ...revoked })
   const registry = createRegistry(config, logger, metrics.links)
   /** A link upward carries requests to the policy server, and who comes over one is known by it. */
   const links = new Late<Links>('the links of this relay')
-  const neighbours = await openNeighbours({ ...options, database, registry, metrics, links, ...revoked })
-  const features = createFeatures({ config, tree, logger, neighbours, database, metrics })
+  const neighbours = await openNeighbours({ ...options, repositories, registry, metrics, links, ...revoked })
+  const features = createFeatures({ config, tree, logger, neighbours, repositories, metrics })
   registry.onChange((event, { owner }) => {
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
   const { treeSync } = features
   const system = createSystemControl({ inForce, tree, certificates, neighbours, database, treeSync, logger })
   const { certificatesChanged } = system
-  const common = { config: inForce.get, tree, neighbours, database, logger }
+  const common = { config: inForce.get, tree, neighbours, repositories, logger }
   const membership = createMembership({ ...common, revocations: book, certificatesChanged })
   const hasUpper = config.upstream !== undefined
   const revocationExchange = book && new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
@@ -120,11 +122,21 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
       versions
     })
   )
-  return { services, system, neighbours, database, links: ownLinks, membership, revocationExchange, stopping }
+  return {
+    services,
+    system,
+    neighbours,
+    database,
+    repositories,
+    links: ownLinks,
+    membership,
+    revocationExchange,
+    stopping
+  }
 }
 
 interface NeighboursUse extends RelayPartsOptions {
-  readonly database: Database
+  readonly repositories: Pick<Repositories, 'neighbours'>
   readonly registry: LinkRegistry
   readonly metrics: Metrics
   readonly links: Late<Links>
@@ -132,8 +144,8 @@ interface NeighboursUse extends RelayPartsOptions {
 }
 
 async function openNeighbours(options: NeighboursUse): Promise<DirectNeighbours> {
-  const { config, tree, database, registry, metrics, links, revocations, versions, logger } = options
-  const known = await KnownNeighbours.load(createNeighbourRepository(database))
+  const { config, tree, repositories, registry, metrics, links, revocations, versions, logger } = options
+  const known = await KnownNeighbours.load(repositories.neighbours)
   rememberLinks(registry, known, logger)
   return createNeighbours({
     config,

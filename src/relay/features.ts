@@ -5,10 +5,7 @@ import type { Config } from '../config/config.js'
 import type { DirectNeighbours } from '../hops/neighbours.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
-import type { Database } from '../storage/database.js'
-import { createFileRepository } from '../storage/sqlite/file-repository.js'
-import { createOutboxRepository } from '../storage/sqlite/outbox-repository.js'
-import { createRunRepository } from '../storage/sqlite/run-repository.js'
+import type { Repositories } from '../storage/sqlite/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
 import { createTreeSource } from '../tree-sync/tree-source.js'
 import { TreeSync } from '../tree-sync/tree-sync.js'
@@ -20,13 +17,13 @@ export interface FeaturesOptions {
   readonly tree: Tree
   readonly logger: Logger
   readonly neighbours: DirectNeighbours
-  readonly database: Database
+  readonly repositories: Pick<Repositories, 'files' | 'outbox' | 'runs'>
   readonly metrics: Metrics
 }
 
 /** Runs, shared files, and both ends of handing the tree down: to relays below, and from the policy server. */
 export function createFeatures(options: FeaturesOptions) {
-  const { config, tree, neighbours, database, metrics, logger } = options
+  const { config, tree, neighbours, repositories, metrics, logger } = options
   const treeParts = createTreeParts(options)
   const { treeSync } = treeParts
   const common = { selfId: config.general.nodeId, topology: () => tree.current(), neighbours, logger }
@@ -36,8 +33,8 @@ export function createFeatures(options: FeaturesOptions) {
     sharedFiles: createSharedFiles({
       ...common,
       config: config.sharedFiles,
-      fileRepository: createFileRepository(database),
-      outboxRepository: createOutboxRepository(database),
+      fileRepository: repositories.files,
+      outboxRepository: repositories.outbox,
       storagePath: config.storage.path,
       pace: paceLimits(config.limits),
       maxUploads: config.limits.maxUploads,
@@ -56,7 +53,7 @@ export function createFeatures(options: FeaturesOptions) {
     remoteRuns: createRemoteRuns({
       ...common,
       config: config.remoteRun,
-      repository: createRunRepository(database),
+      repository: repositories.runs,
       storagePath: config.storage.path,
       observer: { nodeRan: metrics.nodeRan },
       refreshTree: treeSync && (() => treeSync.ask())

@@ -1,7 +1,6 @@
 import { buildApp } from '../api/app.js'
 import { POLICY_SERVER } from '../hops/hop.js'
 import { startJobs } from '../jobs/jobs.js'
-import { createLeaseRepository } from '../storage/sqlite/lease-repository.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { composeRelay, type RelayParts, type RelayPartsOptions } from './composition.js'
@@ -46,7 +45,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     sharedFiles,
     remoteRuns,
     cleanupFrequency: config.sharedFiles.cleanupFrequency,
-    leases: createLeaseRepository(),
+    leases: parts.repositories.leases,
     ...(revocationExchange === undefined
       ? {}
       : { revocations: { look: () => revocationExchange.look(), everyMs: config.tree.refreshMs } }),

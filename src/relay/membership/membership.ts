@@ -11,8 +11,7 @@ import { Publication } from '../../membership/root/publication.js'
 import { RevocationPublication } from '../../membership/root/revocation-publication.js'
 import { RootMembership } from '../../membership/root/root-membership.js'
 import type { JoinAnswer, Joining } from '../../membership/types.js'
-import type { Database } from '../../storage/database.js'
-import { createMemberRepository } from '../../storage/sqlite/member-repository.js'
+import type { Repositories } from '../../storage/sqlite/repositories.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
@@ -25,7 +24,7 @@ export interface MembershipOptions {
   readonly config: () => Config
   readonly tree: Tree
   readonly neighbours: Neighbours
-  readonly database: Database
+  readonly repositories: Pick<Repositories, 'members'>
   /** Undefined where no list of revoked certificates counts. */
   readonly revocations: RevocationBook | undefined
   /** Called when certificates that this relay uses have changed on disk. */
@@ -68,11 +67,11 @@ const NOTHING = {
 }
 
 function createAtRoot(options: MembershipOptions): Membership {
-  const { config, tree, database, revocations: book, logger } = options
+  const { config, tree, repositories, revocations: book, logger } = options
   const { nodesListFile, nodesCertsFile } = config().general
   const { caFile, caKeyFile } = config().tree
   const now = Date.now
-  const repository = createMemberRepository(database)
+  const repository = repositories.members()
   const reload = async () => (await tree.reload()).details
   const authority = openAuthority({
     certificate: readNamed(caFile, 'tree.ca_file'),

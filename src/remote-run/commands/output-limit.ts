@@ -25,7 +25,7 @@ export class OutputLimit {
   }
 }
 
-/** What to tell when output was dropped. */
+/** The message for output that was dropped. */
 export function outputDropped(maxBytes: number): string {
   return `output beyond ${maxBytes} bytes was dropped; see max_output`
 }

@@ -8,6 +8,19 @@ export function selectList<Row>(columns: Columns<Row>): string {
     .join(', ')
 }
 
+/**
+ * `a = @a, b = coalesce(@b, b)`, to be run with a row.
+ * @param once names whose value stays where the row has none
+ */
+export function setList<Row>(columns: Columns<Row>, once: readonly (keyof Row)[]): string {
+  return Object.entries<string>(columns)
+    .map(([name, column]) => {
+      const stays = once.some(one => one === name)
+      return `${column} = ${stays ? `coalesce(@${name}, ${column})` : `@${name}`}`
+    })
+    .join(', ')
+}
+
 /** `INSERT INTO table (a, asked_by) VALUES (@a, @askedBy)`, to be run with a row. */
 export function insertInto<Row>(table: string, columns: Columns<Row>): string {
   const names = Object.keys(columns).map(name => `@${name}`)

@@ -1,8 +1,11 @@
 import type { Database } from '../database.js'
-import { insertInto, selectList } from './columns.js'
+import { insertInto, selectList, setList } from './columns.js'
 import { NODE_COLUMNS, type OutcomeCount, RUN_COLUMNS, type RunNodeRow, type RunRow } from './run-rows.js'
 
 type NodeWrite = RunNodeRow & { readonly runId: string }
+
+/** All but the node and the sub-relay above it, which stay as the plan has them. */
+const { node: _node, via: _via, ...CHANGING_COLUMNS } = NODE_COLUMNS
 
 const OPEN = "outcome IN ('queued', 'running')"
 
@@ -27,9 +30,7 @@ function nodeWrites(db: Database) {
   return {
     insertNode: db.prepare<[NodeWrite]>(insertInto('run_nodes', { runId: 'run_id', ...NODE_COLUMNS })),
     updateNode: db.prepare<[NodeWrite]>(
-      `UPDATE run_nodes SET outcome = @outcome, reached = coalesce(@reached, reached), exit_code = @exitCode,
-         started_at = coalesce(@startedAtMs, started_at), duration_ms = @durationMs, message = @message,
-         unreached_from = @unreachedFrom, unreached_to = @unreachedTo, unreached_reason = @unreachedReason
+      `UPDATE run_nodes SET ${setList(CHANGING_COLUMNS, ['reached', 'startedAtMs'])}
        WHERE run_id = @runId AND node = @node`
     ),
     interruptOpenNodes: db.prepare<[string, string]>(

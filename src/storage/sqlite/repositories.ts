@@ -1,0 +1,36 @@
+import type { NeighbourRepository } from '../../hops/neighbour-repository.js'
+import type { LeaseRepository } from '../../jobs/lease-repository.js'
+import type { MemberRepository } from '../../membership/root/member-repository.js'
+import type { RunRepository } from '../../remote-run/run-repository.js'
+import type { OutboxRepository } from '../../shared-files/forwarding/outbox-repository.js'
+import type { FileRepository } from '../../shared-files/keeping/file-repository.js'
+import type { Database } from '../database.js'
+import { createFileRepository } from './file-repository.js'
+import { createLeaseRepository } from './lease-repository.js'
+import { createMemberRepository } from './member-repository.js'
+import { createNeighbourRepository } from './neighbour-repository.js'
+import { createOutboxRepository } from './outbox-repository.js'
+import { createRunRepository } from './run-repository.js'
+
+/** The records of one relay. Another storage implements these. */
+export interface Repositories {
+  readonly files: FileRepository
+  readonly outbox: OutboxRepository
+  readonly runs: RunRepository
+  readonly neighbours: NeighbourRepository
+  readonly leases: LeaseRepository
+  /** Creates the repository of members, which the root alone needs. */
+  readonly members: () => MemberRepository
+}
+
+/** @param db a relay's state database; closed by the caller */
+export function createRepositories(db: Database): Repositories {
+  return {
+    files: createFileRepository(db),
+    outbox: createOutboxRepository(db),
+    runs: createRunRepository(db),
+    neighbours: createNeighbourRepository(db),
+    leases: createLeaseRepository(),
+    members: () => createMemberRepository(db)
+  }
+}
