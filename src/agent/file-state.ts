@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../file-exchange/atomic-write.js'
-import { errorCode, errorMessage } from '../values/failures/system-error.js'
+import { errorMessage, isMissing } from '../values/failures/system-error.js'
 
 /** The properties by which the system tells one file from another, besides its content. */
 export interface FileIdentity {
@@ -99,7 +99,7 @@ async function read(path: string): Promise<Content> {
       throw new SyntaxError('signed has a time in it that is none')
     return { received: { ...received }, shared: { ...shared }, signed: { ...signed } }
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { received: {}, shared: {}, signed: {} }
+    if (isMissing(error)) return { received: {}, shared: {}, signed: {} }
     const advice = 'restore it, or remove it: then files are fetched and shared once more, and older ones may be taken'
     throw new Error(`${path} cannot be used (${errorMessage(error)}): ${advice}`, { cause: error })
   }

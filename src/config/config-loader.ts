@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
-import { errorCode } from '../values/failures/system-error.js'
+import { isMissing } from '../values/failures/system-error.js'
 import { utf16Problem } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
 import { type Config, ConfigError } from './config.js'
@@ -43,7 +43,7 @@ export function readIfPresent(directory: string, name: string, problems: string[
   try {
     return readText(join(directory, name))
   } catch (error) {
-    const isAbsent = errorCode(error) === 'ENOENT'
+    const isAbsent = isMissing(error)
     if (!isAbsent) problems.push(`${name}: cannot be read: ${whyNotRead(error)}`)
     return undefined
   }

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import { asObject } from '../relay-client/json-answer.js'
 import { type ClientAnswer, pathOf, type RelayClient } from '../relay-client/relay-client.js'
-import { errorCode } from '../values/failures/system-error.js'
+import { isMissing } from '../values/failures/system-error.js'
 import type { FileKey } from '../values/ids.js'
 import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm, parseMetadata } from '../values/keys/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../values/keys/file-signature.js'
@@ -133,7 +133,7 @@ async function openIfThere(path: string): Promise<RegularFile | undefined> {
   try {
     return await openRegularFile(path)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }

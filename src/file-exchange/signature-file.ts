@@ -1,5 +1,5 @@
 import { RelayError } from '../values/failures/relay-error.js'
-import { errorCode } from '../values/failures/system-error.js'
+import { isMissing } from '../values/failures/system-error.js'
 import type { FileKey } from '../values/ids.js'
 import {
   type FileMetadata,
@@ -74,7 +74,7 @@ async function readKept(path: string): Promise<Kept | undefined> {
       await handle.close()
     }
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || error instanceof RelayError) return undefined
+    if (isMissing(error) || error instanceof RelayError) return undefined
     throw error
   }
 }

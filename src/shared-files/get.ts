@@ -3,6 +3,7 @@ import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
 import { asDiskFailure } from '../values/failures/disk-failure.js'
 import { HopRefusedError, RelayError } from '../values/failures/relay-error.js'
+import { isMissing } from '../values/failures/system-error.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
@@ -14,7 +15,6 @@ import type { StoredFile } from './keeping/file-record.js'
 import type { FileRepository } from './keeping/file-repository.js'
 import type { KeyLock } from './keeping/key-lock.js'
 import type { OwnFolders } from './keeping/own-folders.js'
-import { isMissing } from './keeping/storage-errors.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
@@ -117,7 +117,7 @@ export function keptFile(layout: FileLayout, kept: StoredFile): KeptFile {
   return { kind: 'kept', path: pathOf(layout, kept), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
 }
 
-/** A version is told by its `spool` as well; that it was settled meanwhile, and has none any more, changes no byte. */
+/** A version is told by its `spool` as well; that it was marked as durable meanwhile, and has none any more, changes no byte. */
 function isSame(kept: StoredFile, after: StoredFile | undefined): boolean {
   if (after === undefined || after.hash !== kept.hash || after.storedAtMs !== kept.storedAtMs) return false
   return after.spool === kept.spool || after.spool === undefined

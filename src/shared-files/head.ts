@@ -5,9 +5,9 @@ import { HopRefusedError } from '../values/failures/relay-error.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
-import type { HopHealth } from './forwarding/hop-backoff.js'
+import type { HopBackoff } from './forwarding/hop-backoff.js'
 import { readStart } from './forwarding/hop-transfer.js'
-import type { HandedDown } from './forwarding/legacy-loop-guard.js'
+import type { LegacyLoopGuard } from './forwarding/legacy-loop-guard.js'
 import { checkNotBack, type NextStep, nextStep } from './forwarding/next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
 import type { Outbox } from './forwarding/outbox.js'
@@ -22,8 +22,8 @@ export interface HeadParts {
   readonly files: FileRepository
   readonly cache: HeadCache
   readonly outbox: Outbox
-  readonly health: HopHealth
-  readonly handedDown: HandedDown
+  readonly backoff: HopBackoff
+  readonly legacyLoopGuard: LegacyLoopGuard
   readonly wakeOutbox: () => void
   readonly now: () => number
 }
@@ -58,11 +58,11 @@ function createKeptLookup({ files, cache, now }: Pick<HeadParts, 'files' | 'cach
 }
 
 export function createHead(parts: HeadParts) {
-  const { selfId, topology, outbox, health, handedDown } = parts
+  const { selfId, topology, outbox, backoff, legacyLoopGuard } = parts
   const isKept = createKeptLookup(parts)
 
   async function ask(hop: Hop, key: FileKey, hash: string, origin: Origin, passed: string[]): Promise<boolean> {
-    if (health.hasJustFailed(hop.id)) return false
+    if (backoff.hasJustFailed(hop.id)) return false
     const outcome = await hop.request({
       method: 'HEAD',
       path: `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`,
@@ -71,11 +71,11 @@ export function createHead(parts: HeadParts) {
     })
     if (outcome.kind === 'unreachable') {
       // One that answers, but with an error, may still take files: that a PUT finds out.
-      if (outcome.status === undefined) health.failed(hop.id)
+      if (outcome.status === undefined) backoff.failed(hop.id)
       return false
     }
     await readStart(outcome.body)
-    if (health.succeeded(hop.id)) parts.wakeOutbox()
+    if (backoff.succeeded(hop.id)) parts.wakeOutbox()
     if (outcome.kind === 'answered') return true
     if (outcome.status === 404) return false
     throw new HopRefusedError(hop.id, outcome.status, `${hop.id} answered ${outcome.status}`)
@@ -87,8 +87,8 @@ export function createHead(parts: HeadParts) {
     if (waiting !== undefined) return waiting.hash === hash.toLowerCase()
     const isOnBehalf = isKeptOnBehalf(step, parts.neighbours)
     if (isOnBehalf && (await isKept(key, hash, relaysOnTheWay(key.target, topology())))) return true
-    if (handedDown.isBack('HEAD', key, hash, origin.caller)) return false
-    return handedDown.during('HEAD', step.hop, key, hash, () => ask(step.hop, key, hash, origin, passed))
+    if (legacyLoopGuard.isBack('HEAD', key, hash, origin.caller)) return false
+    return legacyLoopGuard.during('HEAD', step.hop, key, hash, () => ask(step.hop, key, hash, origin, passed))
   }
 
   return (key: FileKey, hash: string, origin: Origin): boolean | Promise<boolean> => {

@@ -54,7 +54,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
   const keeping = createKeeping({ config, files, logger, now, onStored })
-  const { layout, folders, lock, cache, quota, placement, settler, nextSpoolName } = keeping
+  const { layout, folders, lock, cache, quota, placement, deferredFsync, nextSpoolName } = keeping
   const lost = createLostCounter(layout, quota, logger)
   const monotonicNow = options.monotonicNow ?? (() => performance.now())
   const way = { selfId, topology, neighbours, now, logger, observer }
@@ -65,7 +65,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     monotonicNow,
     random
   })
-  const { outbox, health, handedDown, worker, forwarder } = forwarding
+  const { outbox, backoff, legacyLoopGuard, worker, forwarder } = forwarding
   const acceptance = new AcceptanceClock({
     now,
     readMark: () => files.acceptanceMark(),
@@ -91,13 +91,13 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     outbox,
     placement,
     forwarder,
-    handedDown,
+    legacyLoopGuard,
     lock,
     quota,
     nextSpoolName,
     acceptance
   })
-  const head = createHead({ ...way, files, cache, outbox, health, handedDown, wakeOutbox: worker.pump })
+  const head = createHead({ ...way, files, cache, outbox, backoff, legacyLoopGuard, wakeOutbox: worker.pump })
   const purgeParts = { layout, folders, files, outboxRepository, outbox, lock, cache, quota, now, logger }
   const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), files, lock })
   const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: worker.pump })
@@ -139,7 +139,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       countByTarget: () => outboxRepository.countByTarget(),
       async retry(id) {
         const count = await outboxRepository.makeDue(now(), id)
-        health.reset()
+        backoff.reset()
         worker.pump()
         return count
       },
@@ -173,7 +173,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
       stopping.abort(new RelayError('STOPPING', 'the relay is stopping; try again in a moment'))
       await worker.stop()
       await Promise.allSettled(underWay)
-      await settler.idle()
+      await deferredFsync.idle()
     }
   }
 }

@@ -188,7 +188,7 @@ test('that a file reached the disk meanwhile does not make it another version', 
   let lookUps = 0
   const { relay, read } = await startReading(t, () => async found => {
     lookUps += 1
-    await createFileRepository(relay.db).settle(['a name'])
+    await createFileRepository(relay.db).markDurable(['a name'])
     return found
   })
   const repository = createFileRepository(relay.db)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { errorCode } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import { UsageError } from '../command-error.js'
 import { readAgentFolder } from './agent-folder.js'
@@ -29,7 +29,7 @@ async function readAgentId(): Promise<string | undefined> {
   try {
     return (await readFile(AGENT_ID_FILE, 'utf8')).trim()
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }

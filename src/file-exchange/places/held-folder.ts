@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000
@@ -49,7 +49,7 @@ export class HeldFolder {
     try {
       return await lstat(this.at(name))
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return undefined
+      if (isMissing(error)) return undefined
       throw error
     }
   }

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from './held-folder.js'
 import { type FoundLink, type FoundName, walkPath } from './path-walk.js'
 
@@ -67,7 +67,7 @@ async function followLink(path: string, euid: number | undefined): Promise<strin
   try {
     return await realpath(path)
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
+    if (!isMissing(error)) throw error
     throw leadsNowhere(path, target)
   }
 }

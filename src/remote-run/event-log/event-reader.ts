@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { errorCode } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { EventCursor, NodeOutcome, RunEvent } from '../types.js'
 import type { LogSource } from './event-log.js'
 
@@ -165,8 +165,4 @@ function change(source: LogSource, limitMs: number, signal: AbortSignal): Promis
     const off = source.onChange(() => settle(() => resolve('change')))
     signal.addEventListener('abort', onAbort)
   })
-}
-
-function isMissing(error: unknown): boolean {
-  return errorCode(error) === 'ENOENT'
 }

@@ -3,7 +3,7 @@ import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
 import { isRunId } from '../../values/runs/run-id.js'
@@ -37,7 +37,7 @@ export class LogFiles {
   async createLog(runId: string, logger: Logger): Promise<EventLog> {
     const create = () => EventLog.create(this.path(runId), runId, logger)
     return create().catch(async (error: unknown) => {
-      if (errorCode(error) !== 'ENOENT') throw error
+      if (!isMissing(error)) throw error
       await this.makeFolder()
       return await create()
     })
@@ -46,7 +46,7 @@ export class LogFiles {
   /** Does nothing when there is none. */
   async remove(runId: string): Promise<void> {
     await unlink(this.path(runId)).catch((error: unknown) => {
-      if (errorCode(error) !== 'ENOENT') throw error
+      if (!isMissing(error)) throw error
     })
   }
 

@@ -5,17 +5,17 @@ import type { Placement } from '../keeping/placement.js'
 import type { PlaceableFile } from '../keeping/spool-file.js'
 import type { SharedFilesObserver } from '../observer.js'
 import type { PutOutcome } from '../types.js'
-import type { HopHealth } from './hop-backoff.js'
+import type { HopBackoff } from './hop-backoff.js'
 import { transfer } from './hop-transfer.js'
-import type { HandedDown } from './legacy-loop-guard.js'
+import type { LegacyLoopGuard } from './legacy-loop-guard.js'
 import type { NextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
 
 export interface ForwarderParts {
   readonly outbox: Outbox
   readonly placement: Pick<Placement, 'removeKept'>
-  readonly health: HopHealth
-  readonly handedDown: HandedDown
+  readonly backoff: HopBackoff
+  readonly legacyLoopGuard: LegacyLoopGuard
   readonly takesLinks: boolean
   readonly now: () => number
   readonly observer: SharedFilesObserver
@@ -41,7 +41,7 @@ export interface Forwarder {
 }
 
 export function createForwarder(parts: ForwarderParts): Forwarder {
-  const { outbox, placement, health, handedDown, now, observer, wakeOutbox } = parts
+  const { outbox, placement, backoff, legacyLoopGuard, now, observer, wakeOutbox } = parts
 
   async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
@@ -54,8 +54,8 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
 
   return {
     async forward({ kind, hop }, record, bytes, how, signal) {
-      if (health.hasJustFailed(hop.id)) {
-        return putOff(record, bytes, how, health.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
+      if (backoff.hasJustFailed(hop.id)) {
+        return putOff(record, bytes, how, backoff.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
       }
       const shipment = {
         record,
@@ -64,14 +64,14 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
         requestId: how.requestId,
         keyHash: how.keyHash
       }
-      const result = await handedDown.during('PUT', hop, record, record.hash, () =>
+      const result = await legacyLoopGuard.during('PUT', hop, record, record.hash, () =>
         transfer(hop, kind, shipment, { nowMs: now(), takesLinks: parts.takesLinks, signal })
       )
       if (result.kind === 'unreachable') {
         observer.onForwarded?.(hop.id, 'unreachable', false)
-        return putOff(record, bytes, how, health.failed(hop.id), result.reason)
+        return putOff(record, bytes, how, backoff.failed(hop.id), result.reason)
       }
-      if (health.succeeded(hop.id)) wakeOutbox()
+      if (backoff.succeeded(hop.id)) wakeOutbox()
       observer.onForwarded?.(hop.id, result.kind === 'refused' ? 'refused' : 'delivered', false)
       if (result.kind === 'refused') throw new HopRefusedError(hop.id, result.status, result.message)
       if (result.kind === 'keep-here') return 'keep-here'

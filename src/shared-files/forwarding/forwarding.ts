@@ -3,11 +3,11 @@ import type { CurrentTopology } from '../../tree/topology.js'
 import type { Logger } from '../../values/logger.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
-import { IncomingFile } from '../keeping/spool-file.js'
+import { SpoolFile } from '../keeping/spool-file.js'
 import type { SharedFilesObserver } from '../observer.js'
 import { createForwarder, type Forwarder } from './forwarder.js'
-import { createHopHealth, type HopHealth } from './hop-backoff.js'
-import { createHandedDown, type HandedDown } from './legacy-loop-guard.js'
+import { createHopBackoff, type HopBackoff } from './hop-backoff.js'
+import { createLegacyLoopGuard, type LegacyLoopGuard } from './legacy-loop-guard.js'
 import { relaysOnTheWay } from './on-behalf.js'
 import { createOutbox, type Outbox } from './outbox.js'
 import type { OutboxRepository } from './outbox-repository.js'
@@ -31,8 +31,8 @@ export interface ForwardingOptions {
 /** What hands files on, and keeps them until they can be. */
 export interface Forwarding {
   readonly outbox: Outbox
-  readonly health: HopHealth
-  readonly handedDown: HandedDown
+  readonly backoff: HopBackoff
+  readonly legacyLoopGuard: LegacyLoopGuard
   readonly worker: OutboxWorker
   readonly forwarder: Forwarder
 }
@@ -42,12 +42,12 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
   const { topology, repository, monotonicNow, random } = options
   const { layout, folders, syncFolder, lock, quota, placement, nextSpoolName, now } = keeping
   const outbox = createOutbox({ layout, folders, repository, syncFolder, lock, quota, now })
-  const health = createHopHealth(monotonicNow, random)
-  const handedDown = createHandedDown()
+  const backoff = createHopBackoff(monotonicNow, random)
+  const legacyLoopGuard = createLegacyLoopGuard()
 
   /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
   async function keepHere(entry: QueuedFile): Promise<void> {
-    const file = new IncomingFile(layout, folders, nextSpoolName(), true)
+    const file = new SpoolFile(layout, folders, nextSpoolName(), true)
     try {
       await folders.enter(layout.outbox, at => file.linkTo(`${at}/${entry.id}`))
       const via = relaysOnTheWay(entry.target, topology())
@@ -59,9 +59,9 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
     }
   }
 
-  const shared = { ...options, outbox, health, handedDown, now }
+  const shared = { ...options, outbox, backoff, legacyLoopGuard, now }
   const { removeKept } = placement
   const worker = createOutboxWorker({ ...shared, lock, keepHere, removeKept })
   const forwarder = createForwarder({ ...shared, placement, wakeOutbox: worker.pump })
-  return { outbox, health, handedDown, worker, forwarder }
+  return { outbox, backoff, legacyLoopGuard, worker, forwarder }
 }

@@ -10,7 +10,7 @@ const IS_WELL = 0
 const FRESH_FAILURE_MS = 1_000
 
 /** How the hops are, as far as requests to them have shown. Kept in memory: after a restart every hop is worth a try. */
-export interface HopHealth {
+export interface HopBackoff {
   /** @returns whether it had been failing */
   succeeded(hop: string): boolean
   /**
@@ -31,7 +31,7 @@ export interface HopHealth {
 }
 
 /** @param now ms of a clock that only goes forward */
-export function createHopHealth(now: () => number, random: () => number): HopHealth {
+export function createHopBackoff(now: () => number, random: () => number): HopBackoff {
   const failing = new Map<string, { failures: number; failedAtMs: number; nextTryAtMs: number }>()
   return {
     succeeded: hop => failing.delete(hop),

@@ -9,7 +9,7 @@ type Method = 'HEAD' | 'PUT'
  * What existing relays below are being asked right now. One that does not know a node yet, since its nodes list is
  * behind ours, sends the question back up, and without the list of relays that it passed: it would go round for ever.
  */
-export interface HandedDown {
+export interface LegacyLoopGuard {
   /** Does `work`, which asks `hop` for or about a file with this hash. */
   during<T>(method: Method, hop: Hop, key: FileKey, hash: string, work: () => Promise<T>): Promise<T>
   /**
@@ -19,7 +19,7 @@ export interface HandedDown {
   isBack(method: Method, key: FileKey, hash: string, caller: Caller): boolean
 }
 
-export function createHandedDown(): HandedDown {
+export function createLegacyLoopGuard(): LegacyLoopGuard {
   const underWay = new Map<string, number>()
 
   return {

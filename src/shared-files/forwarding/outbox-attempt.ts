@@ -8,9 +8,9 @@ import { backoffMs } from '../../values/time/backoff.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { SharedFilesObserver } from '../observer.js'
-import { BACKOFF, type HopHealth } from './hop-backoff.js'
+import { BACKOFF, type HopBackoff } from './hop-backoff.js'
 import { type TransferResult, transfer } from './hop-transfer.js'
-import type { HandedDown } from './legacy-loop-guard.js'
+import type { LegacyLoopGuard } from './legacy-loop-guard.js'
 import { type NextStep, nextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
 import type { OutboxAttempt, OutboxRepository } from './outbox-repository.js'
@@ -21,8 +21,8 @@ export interface OutboxAttemptParts {
   readonly outbox: Outbox
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  readonly health: HopHealth
-  readonly handedDown: HandedDown
+  readonly backoff: HopBackoff
+  readonly legacyLoopGuard: LegacyLoopGuard
   /** Puts an entry's file in place here, and removes the entry. The key's lock is held. */
   readonly keepHere: (entry: QueuedFile) => Promise<void>
   /** Removes an older copy that is kept here on the hop's behalf. The key's lock is held. */
@@ -41,7 +41,7 @@ export type AttemptResult = 'over' | 'unreachable'
 export function createOutboxAttempt(
   parts: OutboxAttemptParts
 ): (hop: string, entry: QueuedFile, signal: AbortSignal) => Promise<AttemptResult> {
-  const { repository, outbox, health, now, logger } = parts
+  const { repository, outbox, backoff, now, logger } = parts
 
   async function attemptEntry(hop: string, entry: QueuedFile, signal: AbortSignal): Promise<AttemptResult> {
     if (entry.expiresAtMs <= now()) {
@@ -67,7 +67,7 @@ export function createOutboxAttempt(
     if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
     const { hop: next, kind } = step
     const send = () => transfer(next, kind, shipmentOf(entry), { nowMs: now(), takesLinks: parts.takesLinks, signal })
-    return await settle(entry, next.id, await parts.handedDown.during('PUT', next, entry, entry.hash, send))
+    return await recordResult(entry, next.id, await parts.legacyLoopGuard.during('PUT', next, entry, entry.hash, send))
   }
 
   function shipmentOf(entry: QueuedFile) {
@@ -80,16 +80,16 @@ export function createOutboxAttempt(
     }
   }
 
-  async function settle(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
+  async function recordResult(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
     if (result.kind === 'unreachable') {
-      const waitMs = Math.max(health.failed(hop), backoffMs(entry.attempts, BACKOFF, parts.random))
+      const waitMs = Math.max(backoff.failed(hop), backoffMs(entry.attempts, BACKOFF, parts.random))
       const nextAttemptAtMs = now() + waitMs
       const { reason: lastError, status } = result
       await record(entry, { state: 'pending', nextAttemptAtMs, lastStatus: status, lastError })
       parts.observer.onForwarded?.(hop, 'unreachable', true)
       return 'unreachable'
     }
-    health.succeeded(hop)
+    backoff.succeeded(hop)
     if (result.kind === 'refused') await fail(entry, result.message, result.status)
     else if (result.kind === 'keep-here') await parts.keepHere(entry)
     else {

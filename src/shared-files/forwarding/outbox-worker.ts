@@ -50,7 +50,7 @@ export interface OutboxWorker {
 }
 
 export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
-  const { repository, health, now, logger } = parts
+  const { repository, backoff, now, logger } = parts
   const runs = new Map<string, Promise<void>>()
   const attempts = new Map<string, AbortController>()
   /** Entries that this worker has claimed; what came of them is known to the repository. */
@@ -109,7 +109,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     for (const [hop, targets] of await targetsByHop()) {
       if (runs.has(hop)) continue
       const nextDueMs = (await repository.nextDue(targets, now() + FARTHEST_ATTEMPT_MS)) ?? Number.POSITIVE_INFINITY
-      const dueAtMs = Math.max(now() + health.waitMs(hop), nextDueMs)
+      const dueAtMs = Math.max(now() + backoff.waitMs(hop), nextDueMs)
       if (dueAtMs <= now()) begin(hop, targets)
       else wakeAtMs = Math.min(wakeAtMs, dueAtMs)
     }
@@ -121,7 +121,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
     if (runs.has(hop) || !isRunning) return
     const run = drain(hop, targets)
       .catch(error => {
-        health.failed(hop) // or it would be tried again at once
+        backoff.failed(hop) // or it would be tried again at once
         logger.error({ err: error, hop }, 'cannot process the outbox')
       })
       .finally(() => {
@@ -135,7 +135,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
   function hopIsBack(hop: string): void {
     takeUp(hop)
       .catch(error => {
-        health.succeeded(hop)
+        backoff.succeeded(hop)
         if (isRunning) logger.error({ err: error, hop }, 'cannot process the outbox')
       })
       .finally(pump)
@@ -144,8 +144,8 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
   async function takeUp(hop: string): Promise<void> {
     const isKnown = isRunning && parts.topology().version > 0
     const targets = isKnown ? (await targetsByHop()).get(hop) : undefined
-    if (!isRunning || targets === undefined) return void health.succeeded(hop)
-    health.revive(hop)
+    if (!isRunning || targets === undefined) return void backoff.succeeded(hop)
+    backoff.revive(hop)
     if (runs.has(hop)) cameBack.add(hop)
     else begin(hop, targets)
   }
@@ -170,7 +170,7 @@ export function createOutboxWorker(parts: OutboxWorkerParts): OutboxWorker {
   }
 
   async function handOnAll(hop: string, claim: Claim): Promise<void> {
-    const isProbing = health.isDoubtful(hop)
+    const isProbing = backoff.isDoubtful(hop)
     if (isProbing) {
       const [probe] = await claim(ANY_TIME, 1) // the one that was tried least lately
       if (probe === undefined || (await attempt(hop, probe)) === 'unreachable') return

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { FileLayout } from '../keeping/file-layout.js'
 import { keyName } from '../keeping/file-layout.js'
@@ -9,8 +10,7 @@ import { type FileRecord, isOlder, type Provenance, type QueuedFile } from '../k
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import { type Quota, tooManyFiles } from '../keeping/quota.js'
-import { type PlaceableFile, writeIncoming } from '../keeping/spool-file.js'
-import { isMissing } from '../keeping/storage-errors.js'
+import { type PlaceableFile, writeSpoolFile } from '../keeping/spool-file.js'
 import type { OutboxEntry } from '../types.js'
 import type { EntryCounts, OutboxRepository } from './outbox-repository.js'
 
@@ -112,7 +112,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
     pending,
     async add(received, { file, inMemory }, how, nextAttemptAtMs, error) {
       const id = ulid(now())
-      await writeIncoming(file, inMemory)
+      await writeSpoolFile(file, inMemory)
       await folders.within(layout.outbox, at => file.moveTo(join(at, id)))
       quota.add(received.sizeBytes)
       const entry = newEntry(id, received, how, nextAttemptAtMs, error)

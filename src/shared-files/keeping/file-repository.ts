@@ -33,7 +33,7 @@ export interface SourceLimit {
  * is durable.
  *
  * There is one version under a key at a time, and a change names the version that it is for. So of several processes
- * that share the repository none undoes what another did in between. A version that was settled meanwhile is still the
+ * that share the repository none undoes what another did in between. A version that was marked as durable meanwhile is still the
  * same one.
  */
 export interface FileRepository {
@@ -46,7 +46,7 @@ export interface FileRepository {
   /** Puts back what {@link keep} replaced, and the outbox entry. @returns whether `file` was still the version that is kept */
   undo(file: StoredFile, instead: Replacement): Promise<boolean>
   /** Notes that files are in place, durably, whose names in `.incoming~` were these. Versions replaced since stay. */
-  settle(spools: readonly string[]): Promise<void>
+  markDurable(spools: readonly string[]): Promise<void>
   /** Changes the times of a version. @returns whether it was still the version that is kept */
   redate(file: StoredFile, times: Pick<StoredFile, 'storedAtMs' | 'expiresAtMs'>): Promise<boolean>
   /** Removes these very versions. @returns those that were still kept */

@@ -12,9 +12,8 @@ import {
 import { mkdir } from 'node:fs/promises'
 import { dirname, relative } from 'node:path'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { whoElseMayChange } from '../../values/files/closed-folder.js'
-import { isMissing } from './storage-errors.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000

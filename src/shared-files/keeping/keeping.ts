@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
-import { createSettler, type Settler } from './deferred-fsync.js'
+import { createDeferredFsync, type DeferredFsync } from './deferred-fsync.js'
 import { createFileLayout, type FileLayout } from './file-layout.js'
 import type { FileRepository } from './file-repository.js'
 import { createFolderSync } from './folder-sync.js'
@@ -30,7 +30,7 @@ export interface Keeping {
   readonly lock: KeyLock
   readonly cache: HeadCache
   readonly quota: Quota
-  readonly settler: Settler
+  readonly deferredFsync: DeferredFsync
   readonly placement: Placement
   readonly nextSpoolName: () => string
   readonly now: () => number
@@ -43,8 +43,8 @@ export function createKeeping({ config, files, logger, now, onStored }: KeepingO
   const folders = createOwnFolders(config.path, syncFolder)
   const cache = createHeadCache()
   const quota = createQuota(config)
-  const settler = createSettler({ layout, files, syncFolder, logger })
-  const shared = { layout, folders, files, syncFolder, settler, cache, quota, now }
+  const deferredFsync = createDeferredFsync({ layout, files, syncFolder, logger })
+  const shared = { layout, folders, files, syncFolder, deferredFsync, cache, quota, now }
   const placement = createPlacement({ ...shared, onStored })
   return { ...shared, placement, lock: createKeyLock(), nextSpoolName: createSpoolNames() }
 }

@@ -3,12 +3,11 @@ import { opendir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { MAX_RELAYS, ON_BEHALF } from '../../storage/folders/folder-kinds.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { isFileId, isNodeId } from '../../values/ids.js'
 import { type FileLayout, folderOf, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
 import type { FileRecord } from './file-record.js'
 import type { OwnFolders } from './own-folders.js'
-import { isMissing } from './storage-errors.js'
 
 /**
  * Walks `<target>/files/<source>/<file-id>`, a folder at a time, and the same below `<relay>/shared-files`.

@@ -1,8 +1,8 @@
 import { rememberPlace } from '../../storage/folders/same-place.js'
 import { vanished } from '../../values/failures/disk-failure.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { createFolderGuard, type FolderGuard } from './folder-guard.js'
-import { isMissing } from './storage-errors.js'
 
 /**
  * Folders of the relay's own that somebody removes while it runs. Those within `shared_files.path` are made again; that

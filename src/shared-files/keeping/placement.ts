@@ -1,8 +1,9 @@
 import { rename } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
-import type { Settler } from './deferred-fsync.js'
+import type { DeferredFsync } from './deferred-fsync.js'
 import type { FileLayout } from './file-layout.js'
 import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
 import { type FileRecord, isOlder, type KeptRecord, type QueuedFile, type StoredFile } from './file-record.js'
@@ -11,8 +12,7 @@ import type { HeadCache } from './head-cache.js'
 import { removeKeptFile } from './kept-files.js'
 import type { OwnFolders } from './own-folders.js'
 import { type Quota, tooManyFiles } from './quota.js'
-import { type IncomingFile, type PlaceableFile, writeIncoming, writeShortFile } from './spool-file.js'
-import { isMissing } from './storage-errors.js'
+import { type PlaceableFile, type SpoolFile, writeShortFile, writeSpoolFile } from './spool-file.js'
 
 const renameFile = promisify(rename)
 
@@ -24,7 +24,7 @@ export interface PlacementParts {
   readonly folders: OwnFolders
   readonly files: FileRepository
   readonly syncFolder: (folder: string) => Promise<void>
-  readonly settler: Settler
+  readonly deferredFsync: DeferredFsync
   readonly cache: HeadCache
   readonly quota: Quota
   readonly now: () => number
@@ -55,22 +55,22 @@ export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtM
  * A file and its metadata are two names, which no file system changes at once. So the record is a redo log: it is
  * committed, naming the incoming file and holding the metadata, when the bytes are on disk and before either name
  * changes. From then on a crash loses nothing: start-up repeats the renames (see `recovery.ts`). That is why the answer
- * need not wait for the folder's fsync: the {@link Settler} does that for many files at once, and only then strikes
+ * need not wait for the folder's fsync: the {@link DeferredFsync} does that for many files at once, and only then strikes
  * `spool` from their records. The metadata file is never synced at all, since the record can always write it again.
  */
 export function createPlacement(parts: PlacementParts): Placement {
-  const { layout, folders, files, settler, cache, quota, now } = parts
+  const { layout, folders, files, deferredFsync, cache, quota, now } = parts
   const known = new Set<string>()
 
   async function makeFolder(key: PlacedKey): Promise<void> {
     const folder = folderOf(layout, key)
     if (known.has(folder)) return
-    if (await folders.make(folder)) settler.addNewFolder(key)
+    if (await folders.make(folder)) deferredFsync.addNewFolder(key)
     if (known.size >= MAX_KNOWN_FOLDERS) known.clear()
     known.add(folder)
   }
 
-  async function moveFile(key: PlacedKey, file: IncomingFile): Promise<void> {
+  async function moveFile(key: PlacedKey, file: SpoolFile): Promise<void> {
     const folder = folderOf(layout, key)
     const move = () => folders.enter(folder, at => file.moveTo(`${at}/${key.fileId}`))
     try {
@@ -86,7 +86,7 @@ export function createPlacement(parts: PlacementParts): Placement {
   /** All that a full disk can stop. */
   async function prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
     await Promise.all([
-      writeIncoming(file, inMemory),
+      writeSpoolFile(file, inMemory),
       folders.within(layout.incoming, at => writeShortFile(metadataOf(at, file), storedMetadata(record))),
       makeFolder(record)
     ])
@@ -142,7 +142,7 @@ export function createPlacement(parts: PlacementParts): Placement {
     }
   }
 
-  async function discardMetadata(file: IncomingFile): Promise<void> {
+  async function discardMetadata(file: SpoolFile): Promise<void> {
     await folders.enter(layout.incoming, at => rm(metadataOf(at, file), { force: true })).catch(() => undefined)
   }
 
@@ -167,7 +167,7 @@ export function createPlacement(parts: PlacementParts): Placement {
       cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
       quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
       parts.onStored(record.sizeBytes, record)
-      await settler.add(file.name, folderOf(layout, record))
+      await deferredFsync.add(file.name, folderOf(layout, record))
       return 'stored'
     },
 
@@ -189,11 +189,11 @@ export function createPlacement(parts: PlacementParts): Placement {
       const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(kept))
       await folders.enter(layout.incoming, write)
       await putBeside(kept, spool, METADATA_SUFFIX)
-      await settler.add(spool, folderOf(layout, kept))
+      await deferredFsync.add(spool, folderOf(layout, kept))
     }
   }
 }
 
-function metadataOf(at: string, { name }: IncomingFile): string {
+function metadataOf(at: string, { name }: SpoolFile): string {
   return `${at}/${name}${METADATA_SUFFIX}`
 }

@@ -3,9 +3,9 @@ import { closeSync, constants, fdatasync, fsync, link, open, rename, unlink, wri
 import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { FileLayout } from './file-layout.js'
 import type { OwnFolders } from './own-folders.js'
-import { isMissing } from './storage-errors.js'
 
 // The callback functions of node:fs cost about half of what file handles do, and a small PUT is made of them. Only
 // `close` is done at once: anything that makes or moves a name may have to wait for the file system's journal.
@@ -30,7 +30,7 @@ export function createSpoolNames(): () => string {
 }
 
 /** A file in `.incoming~`, from its first byte until it is moved to where it belongs, or discarded. */
-export class IncomingFile {
+export class SpoolFile {
   readonly #incoming: string
   #fd: number | undefined
   #writtenBytes = 0
@@ -124,12 +124,12 @@ export class IncomingFile {
 
 /** Bytes that have been received: still in memory, or in the incoming file. */
 export interface PlaceableFile {
-  readonly file: IncomingFile
+  readonly file: SpoolFile
   readonly inMemory: Buffer | undefined
 }
 
 /** Brings all of a received file to the disk. */
-export async function writeIncoming(file: IncomingFile, inMemory: Buffer | undefined): Promise<void> {
+export async function writeSpoolFile(file: SpoolFile, inMemory: Buffer | undefined): Promise<void> {
   if (inMemory !== undefined) await file.append([inMemory])
   await file.finish()
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { countStreamed } from '../../process/buffer-collection.js'
 import type { Reservation } from '../keeping/quota.js'
-import type { IncomingFile } from '../keeping/spool-file.js'
+import type { SpoolFile } from '../keeping/spool-file.js'
 import type { BodyReader } from './body-reader.js'
 
 /** A body up to here stays in memory until it is known to be good: a forged one costs no disk, a good one one write. */
@@ -22,11 +22,11 @@ export interface ReceivedBytes {
  * Reads a body to its end into `file`, hashing it on the way. Memory does not grow with its size.
  * @param first what came with the metadata
  */
-export async function receiveBytes(
+export async function hashBody(
   reader: BodyReader,
   first: Buffer | undefined,
   algorithm: string,
-  file: IncomingFile,
+  file: SpoolFile,
   room: Reservation
 ): Promise<ReceivedBytes> {
   const hash = createHash(algorithm)

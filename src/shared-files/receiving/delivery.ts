@@ -3,7 +3,7 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
 import { formatPassed } from '../../values/passed-relays.js'
 import type { Forwarder } from '../forwarding/forwarder.js'
-import type { HandedDown } from '../forwarding/legacy-loop-guard.js'
+import type { LegacyLoopGuard } from '../forwarding/legacy-loop-guard.js'
 import type { NextStep } from '../forwarding/next-step.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import type { Outbox } from '../forwarding/outbox.js'
@@ -13,7 +13,7 @@ import { type FileRecord, isOlder, type QueuedFile } from '../keeping/file-recor
 import type { FileRepository } from '../keeping/file-repository.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { Placement } from '../keeping/placement.js'
-import type { IncomingFile, PlaceableFile } from '../keeping/spool-file.js'
+import type { PlaceableFile, SpoolFile } from '../keeping/spool-file.js'
 import type { PutRequest } from '../types.js'
 import type { AcceptanceClock } from './acceptance-clock.js'
 import type { AdmittedMetadata } from './admission.js'
@@ -26,7 +26,7 @@ export interface DeliveryParts {
   readonly outbox: Outbox
   readonly placement: Placement
   readonly forwarder: Forwarder
-  readonly handedDown: HandedDown
+  readonly legacyLoopGuard: LegacyLoopGuard
   readonly lock: KeyLock
   readonly acceptance: AcceptanceClock
   readonly now: () => number
@@ -59,10 +59,10 @@ export function createDelivery(parts: DeliveryParts) {
     arrival: Arrival,
     received: Omit<FileRecord, 'acceptedAtMs'>,
     bytes: ReceivedBytes,
-    file: IncomingFile
+    file: SpoolFile
   ) {
     const { origin } = arrival.request
-    if (parts.handedDown.isBack('PUT', received, received.hash, origin.caller)) {
+    if (parts.legacyLoopGuard.isBack('PUT', received, received.hash, origin.caller)) {
       throw new RelayError(
         'UNKNOWN_NODE',
         `unknown target: ${received.target} is not known below yet, and this came back`

@@ -16,7 +16,7 @@ import type { FileLayout } from '../keeping/file-layout.js'
 import type { FileRecord } from '../keeping/file-record.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Quota } from '../keeping/quota.js'
-import { IncomingFile } from '../keeping/spool-file.js'
+import { SpoolFile } from '../keeping/spool-file.js'
 import type { PutOutcome, PutRequest } from '../types.js'
 import {
   type AdmittedMetadata,
@@ -26,7 +26,7 @@ import {
   notRecognized,
   sourceKeyHash
 } from './admission.js'
-import { type ReceivedBytes, receiveBytes } from './body-hashing.js'
+import { hashBody, type ReceivedBytes } from './body-hashing.js'
 import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
 import { type Arrival, createDelivery, type DeliveryParts } from './delivery.js'
 import { readMetadataBlock } from './metadata-block.js'
@@ -101,7 +101,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
   async function receive(
     arrival: Arrival,
     upload: Upload,
-    file: IncomingFile
+    file: SpoolFile
   ): Promise<[Omit<FileRecord, 'acceptedAtMs'>, ReceivedBytes]> {
     const { request, keyHash } = arrival
     const reader = createBodyReader(request.body, {
@@ -115,7 +115,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
       const { admitted, first } = await readMetadata(reader, arrival, keyHash)
       const room = await upload.begin()
       reader.expectPace()
-      const bytes = await receiveBytes(reader, first, admitted.metadata.algorithm, file, room)
+      const bytes = await hashBody(reader, first, admitted.metadata.algorithm, file, room)
       if (bytes.sizeBytes > rules.maxBodyBytes) throw bodyTooLarge(rules.maxBodyBytes)
       verifyFileSignature(admitted.metadata, admitted.publicKey, request.key, bytes.hash)
       const expiresAtMs = expiryOf(admitted.metadata, request.query.ttl, arrival.nowMs)
@@ -141,7 +141,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     const upload = await uploads.open(origin.caller, async () =>
       quota.reserve(key.source, contentLength, await storedOfSource(key))
     )
-    const file = new IncomingFile(parts.layout, parts.ownFolders, parts.nextSpoolName(), arrival.step.kind === 'here')
+    const file = new SpoolFile(parts.layout, parts.ownFolders, parts.nextSpoolName(), arrival.step.kind === 'here')
     try {
       const [record, bytes] = await receive(arrival, upload, file)
       return await deliver(arrival, record, bytes, file)

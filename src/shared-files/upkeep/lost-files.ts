@@ -1,9 +1,9 @@
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import type { FileLayout } from '../keeping/file-layout.js'
 import type { Quota } from '../keeping/quota.js'
-import { isMissing } from '../keeping/storage-errors.js'
 
 /** What lies in `lost~`, as it was when it was counted last. */
 export interface LostFiles {

@@ -37,8 +37,8 @@ export async function dropRowsWithoutFile(
     const rows = await files.page(last, STEP)
     looked += rows.length
     last = rows.at(-1)
-    const settled = rows.filter(row => row.spool === undefined)
-    const { there, gone, other } = await sort(layout, settled)
+    const durable = rows.filter(row => row.spool === undefined)
+    const { there, gone, other } = await sort(layout, durable)
     if (gone.length > 0) parts.folders.check() // all seem to have gone while their disk is not mounted
     // A file may have come since: only the very version that was looked at is dropped.
     const seen = new Map(gone.map(row => [keyName(row), row.storedAtMs]))

@@ -1,12 +1,12 @@
 import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../../values/keys/file-metadata.js'
 import { keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import { isAsKept, keptFiles, statIfThere } from '../keeping/kept-files.js'
 import { storedMetadata } from '../keeping/placement.js'
-import { isMissing } from '../keeping/storage-errors.js'
 import { isStoredAhead, writeMetadata } from './clock-set-back.js'
 import { forgetRows, type PurgeParts, removeFiles } from './purge.js'
 

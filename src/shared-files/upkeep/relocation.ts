@@ -2,6 +2,7 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import type { Neighbours } from '../../hops/hop.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
@@ -12,8 +13,7 @@ import type { FileRepository } from '../keeping/file-repository.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import type { Placement } from '../keeping/placement.js'
-import { IncomingFile } from '../keeping/spool-file.js'
-import { isMissing } from '../keeping/storage-errors.js'
+import { SpoolFile } from '../keeping/spool-file.js'
 import { sourceKeyHash } from '../receiving/admission.js'
 
 /** Rows of one step, see `purge.ts`. */
@@ -66,7 +66,7 @@ export function createRelocation(parts: RelocationParts): Relocation {
     if (belongs === undefined || (belongs.kind === 'at' && belongs.via === seen.via)) return false
     const release = lock.tryAcquire(keyName(seen))
     if (release === undefined) return false // it is being replaced: the next look sees it
-    const file = new IncomingFile(layout, parts.folders, parts.nextSpoolName(), true)
+    const file = new SpoolFile(layout, parts.folders, parts.nextSpoolName(), true)
     try {
       const row = await files.find(seen)
       if (row === undefined || row.storedAtMs !== seen.storedAtMs) return false

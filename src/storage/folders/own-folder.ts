@@ -1,7 +1,7 @@
 import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 import type { OwnFolder } from './folder-kinds.js'
 import { keepLocked } from './kept-lock.js'
@@ -57,7 +57,7 @@ function readIfThere(setting: string, file: string): string {
   try {
     return readRegularFileSync(file).toString('utf8')
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return ''
+    if (isMissing(error)) return ''
     throw new Error(`${setting}: ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
   }
 }

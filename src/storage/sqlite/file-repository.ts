@@ -62,9 +62,9 @@ class SqliteFiles implements FileRepository {
     return isUndone
   }
 
-  async settle(spools: readonly string[]): Promise<void> {
+  async markDurable(spools: readonly string[]): Promise<void> {
     await this.commit(() => {
-      for (const spool of spools) this.sql.settle.run(spool)
+      for (const spool of spools) this.sql.markDurable.run(spool)
     })
   }
 

@@ -5,7 +5,7 @@ import { FILE_COLUMNS, type FileRow, type VersionRow } from './file-rows.js'
 
 const KEY = 'target = @target AND source = @source AND file_id = @fileId'
 
-/** A row loses its spool once it is settled, which makes it no other version. */
+/** A row loses its spool once it is durable, which makes it no other version. */
 const VERSION = `${KEY} AND hash = @seenHash AND via = @seenVia AND accepted_at = @seenAcceptedAtMs
   AND stored_at = @seenStoredAtMs AND (spool IS NULL OR spool IS @seenSpool)`
 
@@ -37,7 +37,7 @@ function writes(db: Database) {
     redate: db.prepare<[VersionRow & { readonly storedAtMs: number; readonly expiresAtMs: number }]>(
       `UPDATE shared_files SET stored_at = @storedAtMs, expires_at = @expiresAtMs WHERE ${VERSION}`
     ),
-    settle: db.prepare<[string]>('UPDATE shared_files SET spool = NULL WHERE spool = ?'),
+    markDurable: db.prepare<[string]>('UPDATE shared_files SET spool = NULL WHERE spool = ?'),
     remove: db.prepare<[VersionRow]>(`DELETE FROM shared_files WHERE ${VERSION}`)
   }
 }

@@ -118,11 +118,11 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
     await files.keep(first, NEW)
     await files.keep(third, NEW)
     assert.deepEqual((await files.unsettled()).map(({ spool }) => spool).sort(), ['a-1', 'a-3'])
-    await files.settle(['a-1', 'unknown'])
+    await files.markDurable(['a-1', 'unknown'])
     assert.deepEqual(await files.find(first), { ...first, spool: undefined })
     assert.deepEqual(await files.unsettled(), [third])
     assert.equal(await files.keep(second, { replacing: first }), 'kept')
-    await files.settle(['a-1'])
+    await files.markDurable(['a-1'])
     assert.equal((await files.find(first))?.spool, 'a-2')
   })
 
@@ -189,7 +189,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
       fileOf('n1/s/h', { spool: 'a-3' })
     ]
     for (const file of [settled, replaced, stays]) await files.keep(file, NEW)
-    await files.settle(['a-1'])
+    await files.markDurable(['a-1'])
     await files.keep({ ...replaced, storedAtMs: 3 }, { replacing: replaced })
     assert.deepEqual(await files.remove([settled, replaced, fileOf('n1/s/none')]), [settled])
     assert.deepEqual(paths(await files.page(BEFORE_ALL, 10)), ['n1/s/g', 'n1/s/h'])
