@@ -20,7 +20,10 @@ export function sayContinue(request: IncomingMessage, response: ServerResponse):
   delete request.headers.expect // from here on the body comes
 }
 
-/** One of HTTP/1.0 does not, whatever it says: it knows no answer before the answer (RFC 9110, section 10.1.1). */
+/**
+ * Whether the sender waits for `100 Continue`. A sender of HTTP/1.0 does not, whatever it says: it knows no answer
+ * before the answer (RFC 9110, section 10.1.1).
+ */
 function waitsForContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return headers.expect !== undefined && httpVersion !== '1.0'
 }

@@ -71,7 +71,7 @@ export interface Services {
   readonly proxySockets: WeakSet<object>
   /** The links that others opened to this relay. */
   readonly links: LinkAdministration
-  /** This relay's own link to its policy server; undefined where it holds none. */
+  /** The relay's own link to its policy server; undefined where it holds none. */
   readonly ownLink: () => { readonly isConnected: boolean } | undefined
   readonly sharedFiles: SharedFiles
   readonly remoteRuns: RemoteRuns

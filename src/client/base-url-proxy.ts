@@ -10,7 +10,7 @@ import { endToEndHeaders } from './end-to-end-headers.js'
 
 export interface BaseUrlProxyOptions {
   readonly baseUrl: URL
-  /** Whom to believe, for https. */
+  /** The trust in the server, for https. */
   readonly tls: Trust
   readonly logger: Logger
   /** @param status of the answer; undefined when the base URL gave none */

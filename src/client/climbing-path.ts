@@ -16,7 +16,7 @@ const END_OF_SEGMENT = /[;?#\0].*$/s
 /** Characters that programs leave out: controls, blanks, and bytes that are no character of theirs. */
 const LEFT_OUT = /[^\x21-\x7e]/g
 
-/** Two dots; and more of them, which some systems take for the same. */
+/** Two or more dots: some systems take more of them for two. */
 const DOTS = /^\.{2,}$/
 
 /**
@@ -49,7 +49,7 @@ function hasClimbingSegment(text: string): boolean {
   })
 }
 
-/** One layer, to bytes. `%u002e` as well, which some servers know. */
+/** Decodes one layer, to bytes. `%u002e` as well, which some servers know. */
 function decodePercent(bytes: string): string {
   return bytes
     .replace(/%u([0-9a-f]{4})/gi, (_all, hex: string) => toBytes(String.fromCharCode(Number.parseInt(hex, 16))))

@@ -35,7 +35,10 @@ const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1']
 const MAX_OUTPUT_BYTES = 1024 ** 3
 
-/** Shorter waits for callers and neighbours would end before anyone looks, which is done once a second. */
+/**
+ * The shortest limit for callers and neighbours: a shorter wait would end before anyone looks, which is done once a
+ * second.
+ */
 const SHORTEST_LIMIT_MS = 1_000
 
 /** The largest batch that keeps a command's arguments under 128 KiB, with host names of 255 characters. */

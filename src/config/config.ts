@@ -21,37 +21,43 @@ export interface Config {
     readonly nodesCertsFile: string
     /** Plain HTTP, for local clients. */
     readonly listen: ListenAddress
-    /** Ours. Plain HTTP for a web server or load balancer in front: nobody there is local. */
+    /** Plain HTTP for a web server or load balancer in front: nobody there is local. Treeline only. */
     readonly proxyListen: ListenAddress | undefined
-    /** Ours. Whether a web server or load balancer passes on all that comes to `listen`: then none of it is local. */
+    /**
+     * Whether a web server or load balancer passes on all that comes to `listen`: then none of it is local. Treeline
+     * only.
+     */
     readonly behindProxy: boolean
-    /** Ours. A Unix socket for callers that may do everything. */
+    /** A Unix socket for callers that may do everything. Treeline only. */
     readonly socket: string | undefined
-    /** Ours. Names by which this relay is asked over plain HTTP, besides its host name in the nodes list. */
+    /** Names by which this relay is asked over plain HTTP, besides its host name in the nodes list. Treeline only. */
     readonly hostnames: readonly string[]
-    /** Ours. HTTPS for agents and other relays; undefined while httpd stands in front. */
+    /** HTTPS for agents and other relays; undefined while httpd stands in front. Treeline only. */
     readonly httpsListen: ListenAddress | undefined
-    /** Ours. PEM files of the certificate that is presented to callers and to neighbours; both or none. */
+    /** PEM files of the certificate that is presented to callers and to neighbours; both or none. Treeline only. */
     readonly httpsCertificateFile: string | undefined
     readonly httpsKeyFile: string | undefined
     /** The port at which neighbours are reached. */
     readonly httpsPort: number
     /** How long an unused connection to a neighbour is kept. */
     readonly httpsIdleTimeoutMs: number
-    /** Ours. */
+    /** The limit for opening a connection to a neighbour. Treeline only. */
     readonly connectTimeoutMs: number
-    /** Ours. How long a neighbour may be silent before its answer, or within it. Runs have limits of their own. */
+    /**
+     * How long a neighbour may be silent before its answer, or within it. Runs have limits of their own. Treeline
+     * only.
+     */
     readonly responseTimeoutMs: number
     readonly peerAuthentication: PeerAuthentication
     readonly caPath: string | undefined
-    /** Ours. Proxies whose `X-Forwarded-For` counts. */
+    /** Proxies whose `X-Forwarded-For` counts. Treeline only. */
     readonly trustedProxies: NetworkSet
-    /** Ours. Connections at once; further ones are closed. */
+    /** Connections at once; further ones are closed. Treeline only. */
     readonly maxConnections: number
-    /** Ours. How long requests under way may take to finish once the relay is told to stop. */
+    /** How long requests under way may take to finish once the relay is told to stop. Treeline only. */
     readonly stopTimeoutMs: number
   }
-  /** Ours. */
+  /** The source of the tree, and the certificates of its members. Treeline only. */
   readonly tree: {
     /**
      * The source of the tree: the two files of `general` as others write them, the members that joined (the root
@@ -82,7 +88,7 @@ export interface Config {
         readonly password: string | undefined
       }
     | undefined
-  /** Ours. */
+  /** Addresses of neighbours. Treeline only. */
   readonly neighbours: {
     /**
      * `[neighbours.addresses]`, `"<node-id>" = "host:port"`: where a sub-relay is reached, when that is not its host
@@ -90,7 +96,7 @@ export interface Config {
      */
     readonly addresses: ReadonlyMap<string, ListenAddress>
   }
-  /** Ours. Connections that the lower side opened. */
+  /** Connections that the lower side opened. Treeline only. */
   readonly links: {
     /** Whether nodes and relays below may open links to this relay. */
     readonly accept: boolean
@@ -109,7 +115,7 @@ export interface Config {
     readonly enabled: boolean
     readonly command: string
     readonly useSudo: boolean
-    /** Ours, as all that follow in this section. Hosts per started command. */
+    /** Hosts per started command. Treeline only, as all that follow in this section. */
     readonly batchSize: number
     /** Commands running at once. */
     readonly concurrency: number
@@ -132,7 +138,7 @@ export interface Config {
     readonly maxBodyBytes: number
     /** A period in ms, or a cron expression. */
     readonly cleanupFrequency: { readonly everyMs: number } | { readonly cron: string }
-    /** Ours, as all that follow in this section. Undefined: no limit. */
+    /** The limit of all files together; undefined: none. Treeline only, as all that follow in this section. */
     readonly maxTotalBytes: number | undefined
     readonly maxFilesPerSource: number | undefined
     readonly allowedNetworks: NetworkSet
@@ -141,12 +147,12 @@ export interface Config {
   }
   readonly sharedFolder: {
     readonly path: string
-    /** Ours. Whether symbolic links in it may lead out of it. */
+    /** Whether symbolic links in it may lead out of it. Treeline only. */
     readonly followLinks: boolean
-    /** Ours. */
+    /** Networks whose callers may read the folder. Treeline only. */
     readonly allowedNetworks: NetworkSet
   }
-  /** Ours. How slow and how many callers may be. */
+  /** Limits for slow and for many callers. Treeline only. */
   readonly limits: {
     /** A caller that has not sent its headers by then gets 408, one in its TLS handshake is dropped. */
     readonly headersTimeoutMs: number
@@ -159,11 +165,11 @@ export interface Config {
     /** Shared files being received at once; further ones get 503. */
     readonly maxUploads: number
   }
-  /** Ours. */
+  /** The folder of the relay's own data. Treeline only. */
   readonly storage: { readonly path: string }
-  /** Ours. */
+  /** Who may read the metrics. Treeline only. */
   readonly metrics: { readonly allowedNetworks: NetworkSet }
-  /** Ours. */
+  /** Files with tokens. Treeline only. */
   readonly tokens: {
     /** A file with the token that makes its bearer an `admin` caller. */
     readonly adminFile: string | undefined

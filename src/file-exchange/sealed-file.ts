@@ -69,7 +69,7 @@ function openHeader(header: Buffer, privateKey: Uint8Array): Uint8Array {
 }
 
 interface ChunkSteps {
-  /** Written before anything else. */
+  /** The bytes that are written before anything else. */
   readonly start?: Buffer
   /** Read before the first chunk. */
   readonly headerBytes?: number

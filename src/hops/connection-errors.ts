@@ -17,7 +17,7 @@ export class WrongCertificateError extends Error {
   override name = 'WrongCertificateError'
 }
 
-/** One line, for a user: what went wrong. */
+/** Describes what went wrong, in one line for a user. */
 export function describeFailure(error: unknown): string {
   if (error instanceof WrongCertificateError || error instanceof StartTimeoutError) return error.message
   return describeConnectionFailure(error)

@@ -34,18 +34,18 @@ export interface NoConnection {
   readonly unreachable: string
 }
 
-/** Told of every outcome. `durationMs`: until the answer began, or until it was clear that none comes. */
+/** Called with every outcome. `durationMs`: until the answer began, or until it was clear that none comes. */
 export type HopObserver = (hopId: string, outcomeKind: HopOutcome['kind'], durationMs: number) => void
 
 export interface DirectHopOptions extends KnownPeer {
   readonly id: string
-  /** Asked for each attempt, so that new certificates and addresses count at once. */
+  /** Finds the connection, anew for each attempt, so that new certificates and addresses count at once. */
   readonly connection: () => Promise<PeerConnection | NoConnection>
   /** How long a request may wait for a connection, in ms: opening one, and the queue before it. */
   readonly startLimitMs: number
   /** The limit for requests that name none, in ms. @default 60_000 */
   readonly silenceLimitMs?: number | undefined
-  /** Sent as `authorization` with each request. */
+  /** The value of `authorization` in each request. */
   readonly authorization: string | undefined
   /** The link to the policy server, for the hop to it alone, where this relay holds a link. */
   readonly link?: LinkToUpper | undefined

@@ -15,9 +15,9 @@ export interface AnswerStart {
 }
 
 /**
- * One request and its answer on one connection: undici's handler, as a promise of the answer's beginning. Unlike
- * undici's own `request`, it knows whether anything was sent, and a request that still waits for a connection ends
- * at once when it is aborted.
+ * A request and its answer on one connection: undici's handler, as a promise of the answer's beginning. Unlike
+ * undici's own `request`, it knows whether anything was sent, and a request that still waits for a connection ends at
+ * once when it is aborted.
  */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly answer: Promise<AnswerStart>

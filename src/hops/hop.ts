@@ -42,7 +42,7 @@ export type HopOutcome =
   | { readonly kind: 'refused'; readonly status: number; readonly headers: HopHeaders; readonly body: Readable }
   | {
       readonly kind: 'unreachable'
-      /** One line for a user: which address, and what went wrong. */
+      /** The reason in one line for a user: which address, and what went wrong. */
       readonly reason: string
       readonly status?: number
       /** False when nothing of the request had been sent, so that it is safe to ask again. */

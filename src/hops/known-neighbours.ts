@@ -1,6 +1,6 @@
 import type { NeighbourRepository } from './neighbour-repository.js'
 
-/** Longer versions are cut: the value comes from another machine. */
+/** The longest version that is kept; a longer one is cut, since it comes from another machine. */
 const MAX_VERSION_LENGTH = 64
 /** A neighbour that shows another version all the time (two of them behind one name) costs no more than this. */
 const MIN_UPDATE_INTERVAL_MS = 60_000

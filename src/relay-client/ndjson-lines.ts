@@ -1,6 +1,6 @@
 import { ClientError } from './client-error.js'
 
-/** Longer than any event of a relay. */
+/** The longest line: longer than any event of a relay. */
 const MAX_LINE_LENGTH = 16 * 1024 * 1024
 
 /** The lines of a stream of UTF-8, without their line feeds; empty ones are left out. */

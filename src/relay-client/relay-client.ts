@@ -30,7 +30,7 @@ export interface ClientRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
   /** The path below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
   readonly path: string
-  /** Instead of the API's prefix: with a slash at both ends. */
+  /** The prefix in place of the API's, with a slash at both ends. */
   readonly root?: string
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
@@ -85,7 +85,7 @@ export function createRelayClient(options: {
   readonly tls: ServerTls
   /** Makes the connections another way. */
   readonly through?: (connect: Connector) => Connector
-  /** Sent with each request. */
+  /** The headers of each request. */
   readonly headers?: () => Readonly<Record<string, string>>
 }): RelayClient {
   const socketPath = socketPathOf(options.server)

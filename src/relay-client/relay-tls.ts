@@ -11,7 +11,7 @@ export interface ServerTls {
   readonly key: string | undefined
   /** SHA-256 of the relay's certificate: hex with or without colons, `sha256:<hex>` or `sha256//<base64>`; one of several. */
   readonly pin: string | readonly string[] | undefined
-  /** Instead of the host name alone, where there is no pin. */
+  /** The check of the server's identity where there is no pin, in place of the host name alone. */
   readonly checkServerIdentity?: ConnectionOptions['checkServerIdentity']
   readonly revocations?: Revocations
 }

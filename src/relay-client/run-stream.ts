@@ -4,7 +4,7 @@ import { ClientError } from './client-error.js'
 import { readLines } from './ndjson-lines.js'
 import { pathOf, type RelayClient } from './relay-client.js'
 
-/** One order to a relay. */
+/** An order to a relay. */
 export interface RunRequest {
   readonly nodes: 'all' | readonly string[]
   readonly conditions: readonly string[]

@@ -10,7 +10,7 @@ export interface FileArrivalNoticesOptions {
   readonly logger: Logger
 }
 
-/** Further ones are dropped: an agent also looks by itself. */
+/** The number of notices under way. Further ones are dropped: an agent also looks by itself. */
 const MAX_UNDER_WAY = 1_000
 const LIMIT_MS = 10_000
 

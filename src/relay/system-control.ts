@@ -133,7 +133,7 @@ function part(problem: string | undefined): { status: 'success' | 'error'; detai
   return problem === undefined ? { status: 'success' } : { status: 'error', details: problem }
 }
 
-/** Being cut off is no error: the last tree stays. How old it is shows. */
+/** The state of the sync; a relay that is cut off reports no error: its last tree stays. How old it is shows. */
 function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'], 'sync'> {
   if (sync === undefined) return {}
   const { version, syncedAtMs, syncedAtUptimeMs, problem } = sync

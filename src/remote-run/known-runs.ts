@@ -48,7 +48,10 @@ export class KnownRuns {
     )
   }
 
-  /** One that waits for nodes may take days, and goes on after a restart: those who follow it would hold a stop up. */
+  /**
+   * Leaves a run to the next process. A run that waits for nodes may take days, and goes on after a restart: callers
+   * that follow it would hold a stop up.
+   */
   async leaveToNextProcess(run: ActiveRun): Promise<void> {
     this.#left.add(run.id)
     await run.suspendIdle(this.stoppingText)

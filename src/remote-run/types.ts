@@ -7,7 +7,10 @@ export type RunState = 'running' | 'done' | 'cancelled' | 'interrupted'
 
 export interface RunOrder {
   readonly nodes: 'all' | readonly string[]
-  /** One node was asked for by itself: if it is not below, that is an error. In a list it is only an outcome. */
+  /**
+   * Whether one node was asked for by itself: then it is an error if it is not below. In a list it is only an
+   * outcome.
+   */
   readonly isSingle?: boolean
   readonly keepOutput: boolean
   readonly asynchronous: boolean

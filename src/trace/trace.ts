@@ -12,7 +12,7 @@ const LIMIT_MS = 10_000
 /** 41 hops of a few hundred bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024
 
-/** One step of the way to a node. */
+/** A step of the path to a node. */
 export interface TraceHop {
   readonly from: string
   /** `policy-server` where the one above is meant, whose id a relay is not told. */

@@ -12,7 +12,7 @@ import { type TreeEntry, TreeLinesError } from './tree-lines.js'
 const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
 const LIST = 'nodeslist.json'
 const CERTIFICATES = 'allnodescerts.pem'
-/** Being written. */
+/** The ending of a file that is being written. */
 const PART = '.part'
 /** Whole and on disk, and to be put in place. */
 const NEW = '.new'

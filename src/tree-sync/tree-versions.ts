@@ -11,7 +11,7 @@ const MAX_KNOWN_VERSIONS = 16
 /** Relays for which versions are remembered. */
 const MAX_KNOWN_RELAYS = 20_000
 
-/** One state of the tree, with the digest of every node and its certificates. */
+/** A state of the tree, with the digest of every node and its certificates. */
 export interface TreeVersion {
   readonly topology: PlacedTopology
   /** Grows with every state that was looked at. */

@@ -14,7 +14,7 @@ export interface TreeNode {
 }
 
 /**
- * One immutable state of the tree below a relay. A new nodes list makes a new `Topology`; whoever holds one goes on
+ * An immutable state of the tree below a relay. A new nodes list makes a new `Topology`; whoever holds one goes on
  * seeing the old tree, whole.
  */
 export interface Topology {

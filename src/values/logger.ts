@@ -6,7 +6,7 @@ export interface Logger {
   debug(details: object, message: string): void
 }
 
-/** From which severity on lines are logged. */
+/** The severity from which on lines are logged. */
 export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
 /** Drops everything. For tests, and for commands that speak to the terminal themselves. */

@@ -4,7 +4,7 @@ import { isNodeId } from './ids.js'
 /** A tree of height 20, up and down: whatever passed more relays goes in circles. */
 export const MAX_PASSED_RELAYS = 40
 
-/** Longer than 40 ids of 128 characters, with commas and spaces. */
+/** The longest header: longer than 40 ids of 128 characters, with commas and spaces. */
 const MAX_HEADER_LENGTH = 8 * 1024
 
 /**

@@ -4,7 +4,10 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const COLOUR_OR_CONTROL = /\x1b\[[0-9;]{0,40}m|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g
 
-/** One line in which nothing can move the cursor: what a relay or a node says is not to be trusted with a terminal. */
+/**
+ * The text as one line in which nothing can move the cursor: what a relay or a node says is not to be trusted with a
+ * terminal.
+ */
 export function printable(text: string): string {
   return text.replace(CONTROL, '?')
 }

@@ -7,7 +7,7 @@ declare module 'fastify' {
   }
 }
 
-/** Something that is done after each answer. It must not throw. */
+/** A function that is called after each answer. It must not throw. */
 export type AfterAnswer = (request: FastifyRequest, reply: FastifyReply) => void
 
 /**

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../../remote-run/types.js'
 
-/** One JSON event a line, as `application/x-ndjson`. */
+/** The events as lines of JSON, as `application/x-ndjson`. */
 export async function* eventLines(events: AsyncIterable<RunEvent>): AsyncGenerator<string> {
   for await (const event of events) yield `${JSON.stringify(event)}\n`
 }

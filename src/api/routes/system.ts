@@ -98,7 +98,7 @@ export const systemRoutes: Routes<{ services: Pick<Services, 'sharedFiles' | 'sy
   )
 }
 
-/** Left out while there are none. */
+/** The lost files, left out while there are none. */
 function lostFiles({ sharedFiles }: Pick<Services, 'sharedFiles'>) {
   const found = sharedFiles.lost()
   return found.files === 0 ? {} : { lost_files: found }

@@ -13,7 +13,10 @@ interface CertificateFile {
   /** The setting that names it. */
   readonly key: string
   readonly path: string
-  /** This machine's own: the first one in the file counts, the others are its chain. Else one good one is enough. */
+  /**
+   * Whether it is this machine's own: then the first one in the file counts, and the others are its chain. Else one
+   * good one is enough.
+   */
   readonly isOwn?: boolean
 }
 

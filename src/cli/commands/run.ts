@@ -20,7 +20,7 @@ import { type BatchSize, parseBatchSize, splitIntoBatches } from '../output/run-
 import { RunDisplay } from '../output/run-display.js'
 import { RunTally } from '../output/run-tally.js'
 
-/** More than any tree has. */
+/** A number above that of any tree's nodes. */
 const MAX_NODES = 999_999_999
 
 /** The exit code that a shell reports for a program that was interrupted. */

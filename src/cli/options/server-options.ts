@@ -30,7 +30,7 @@ export interface ServerOptions {
   readonly pin?: string
 }
 
-/** Of a command that shows something. */
+/** The option of a command that shows something. */
 export const JSON_OPTION = ['--json', 'print JSON'] as const
 
 /** The options of a command that shows something of a relay. */

@@ -1,4 +1,4 @@
-/** Longer words are not compared. */
+/** The longest word that is compared. */
 const MAX_WORD_LENGTH = 64
 
 /** The one of `words` that `typed` was probably meant to be: at most two letters, and a third of it, differ. */

@@ -75,7 +75,10 @@ export class NewFile {
   }
 }
 
-/** Another user could have put the former file there, in a folder such as /tmp, to choose who may write the new one. */
+/**
+ * Whether the former file's mode is to be trusted. Another user could have put that file there, in a folder such as
+ * /tmp, to choose who may write the new one.
+ */
 function isTrusted({ uid }: Stats, owner?: Owner): boolean {
   return uid === ROOT || uid === process.geteuid?.() || uid === owner?.uid
 }

@@ -14,7 +14,10 @@ export interface Owner {
 export interface FolderTrust {
   /** The user that is trusted besides root. */
   readonly uid: number
-  /** Whom the file is for: folders of theirs are as good, from the first one on, since the file will be theirs as well. */
+  /**
+   * The user that the file is for: folders of theirs are as good, from the first one on, since the file will be
+   * theirs as well.
+   */
   readonly owner?: Owner | undefined
 }
 

@@ -68,7 +68,9 @@ export class PeerPools {
     return made
   }
 
-  /** Further requests get new connections, made with `options`; those under way end on the old ones. */
+  /**
+   * Renews the connections: further requests get new ones, made with `options`; those under way end on the old ones.
+   */
   renew(options: PeerPoolsOptions): void {
     this.#options = options
     for (const hopId of [...this.#entries.keys()]) this.#retire(hopId)

@@ -14,7 +14,7 @@ export const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
 const SETTLED_MS = 60_000
 
 export interface DialerOptions {
-  /** Asked for each attempt, so that a renewed certificate or address counts at once. */
+  /** Finds the upper side, anew for each attempt, so that a renewed certificate or address counts at once. */
   readonly upper: () => Promise<Upper>
   readonly handshake: () => Promise<HandshakeOptions>
   readonly end: LowerLink
@@ -28,7 +28,7 @@ export interface DialerOptions {
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
-/** Told of each attempt, and waited for. Does not reject. */
+/** Follows the dialer: it is told of each attempt, and waited for. Does not reject. */
 export interface LinkFollower {
   opened(): Promise<void>
   /**

@@ -14,7 +14,7 @@ export interface Upper {
   readonly tls: ConnectionOptions
   /** SHA-256 of the leaf certificates that are accepted, lower-case hex; undefined: `tls` decides alone. */
   readonly pins: ReadonlySet<string> | undefined
-  /** Left out: nobody says what was revoked. */
+  /** The known revocations; left out: nobody says what was revoked. */
   readonly revocations?: Revocations
 }
 

@@ -6,7 +6,7 @@ import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { type ClientTokenRule, parseClientTokens } from '../../values/keys/client-token-rules.js'
 import type { Logger } from '../../values/logger.js'
 
-/** Shorter ones can be guessed. */
+/** The shortest token; shorter ones can be guessed. */
 export const MIN_CLIENT_TOKEN_LENGTH = 16
 const MAX_FILE_BYTES = 1024 * 1024
 

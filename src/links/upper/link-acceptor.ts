@@ -43,7 +43,7 @@ const queueProof = createWorkQueue(4)
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
 
 interface Refusal {
-  /** One of {@link CLOSE}. */
+  /** The close code, one of {@link CLOSE}. */
   readonly code: number
   readonly reason: string
 }
@@ -265,7 +265,7 @@ function limitPings(socket: WebSocket): () => void {
   return () => void socket.off('ping', note).off('pong', note)
 }
 
-/** One for all, since there are thousands. */
+/** The listener for all sockets, since there are thousands. */
 function ignore(): void {}
 
 function sourceOfConnection({ socket }: IncomingMessage): string {

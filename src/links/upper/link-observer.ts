@@ -8,7 +8,7 @@ export interface LinkObserver {
   /** Called for each link that closed, also one that a newer one replaced. */
   closed(kind: LinkKind): void
   replaced(kind: LinkKind): void
-  /** Someone asked for a link, or a lane of one, and got none. */
+  /** Called when someone asked for a link, or a lane of one, and got none. */
   refused(): void
   answeredPing(kind: LinkKind, rttMs: number): void
 }

@@ -4,7 +4,7 @@ import type { LinkObserver } from './link-observer.js'
 import { LinkSecrets } from './link-secrets.js'
 import type { LinkOwner, UpperLink } from './upper-link.js'
 
-/** More replacements of one link within a minute are two machines with one identity. */
+/** The number of replacements of one link within a minute. More of them are two machines with one identity. */
 const MAX_REPLACEMENTS = 3
 const MINUTE_MS = 60_000
 

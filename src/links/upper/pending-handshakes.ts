@@ -3,7 +3,7 @@ import { SourceQueue } from '../../values/network/source-queue.js'
 
 /** Handshakes under way at once. */
 export const MAX_HANDSHAKES = 512
-/** One that takes longer makes room for another when there are too many. */
+/** The time after which a handshake makes room for another when there are too many. */
 const SLOW_AFTER_MS = 2_000
 
 interface Begun {

@@ -24,7 +24,7 @@ export interface UpperLinkOptions {
   readonly version: number
   readonly connectedAtMs: number
   readonly pingMs: number
-  /** Told of each answered ping. */
+  /** Called for each answered ping. */
   readonly onRoundTrip?: (rttMs: number) => void
 }
 

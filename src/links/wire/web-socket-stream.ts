@@ -7,7 +7,7 @@ import { FLOOD, IdleBudget } from './idle-budget.js'
 import { WEB_SOCKET_LIMITS } from './protocol.js'
 import { queueCleanUp } from './work-queue.js'
 
-/** Written at once. The other side holds a message in memory until all of it is there. */
+/** The bytes of one message. The other side holds a message in memory until all of it is there. */
 const PIECE_BYTES = 64 * 1024
 /** Waiting in ws and the socket below it before the writer is held back. */
 const HIGH_WATER_BYTES = 256 * 1024

@@ -107,7 +107,10 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     return slow
   }
 
-  /** One that becomes a link is bounded by what bounds links. Where it becomes none, it is handed in anew. */
+  /**
+   * Exempts a connection that becomes a link, which is bounded by what bounds links. Where it becomes none, it is
+   * handed in anew.
+   */
   function take(connection: Duplex): void {
     const place = placeOf(connection)
     if (place !== undefined) strangers.delete(place.source, place)

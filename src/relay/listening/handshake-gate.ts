@@ -16,12 +16,12 @@ import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from '
 const MAX_HANDSHAKES = 16
 /** A handshake that takes longer keeps nobody else out: it is the event loop that is shared here. */
 const TURN_MS = 25
-/** One that takes longer is given up when others of the same source wait for it. */
+/** The time after which a handshake is given up when others of the same source wait for it. */
 const PATIENCE_MS = 2_000
 /** The factor by which a handshake is given up sooner when more of its source wait than may be under way. */
 const HASTE = 4
 const MANY_WAITING = 16
-/** One whose caller keeps silent for so long no longer keeps others of its source from beginning theirs. */
+/** The silence after which a handshake no longer keeps others of its source from beginning theirs. */
 const SILENT_HANDSHAKE_MS = 125
 /** The time by which timers may be early. */
 const TIMER_ERROR_MS = 1

@@ -6,11 +6,11 @@ import type { TLSSocket } from 'node:tls'
  * at most, and 256 around them (RFC 8446, section 5.2), after a header of five.
  */
 const MAX_RECORD_BYTES = 16_384 + 256 + 5
-/** Taken off a connection each second: pings of a link are shorter than the records around them. */
+/** The bytes that a connection is forgiven each second: pings of a link are shorter than the records around them. */
 const FORGIVEN_OF_CONNECTION = 64
 /** The bytes that the connections of one source may bring in vain; beyond, those that still do are closed. */
 export const MAX_IDLE_BYTES = 64 * 1024
-/** Taken off a source each second. */
+/** The bytes that a source is forgiven each second. */
 const FORGIVEN_OF_SOURCE = 8 * 1024
 const INTERVAL_MS = 1_000
 /**

@@ -29,7 +29,10 @@ export class AgentDispatch implements CommandSource {
   readonly #orderFor: ReturnType<typeof makeNodeOrders>
   #next = 0
   #asking = 0
-  /** One each: a signal that thousands listen to takes longer for every further listener. */
+  /**
+   * The signals of cancellation, one for each node: a signal that thousands listen to takes longer for every further
+   * listener.
+   */
   readonly #cancels = new Set<AbortController>()
   #resolveEnded: () => void = () => undefined
   #rejectEnded: (fault: unknown) => void = () => undefined

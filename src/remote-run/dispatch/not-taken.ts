@@ -11,7 +11,10 @@ export const WHY_NOT_TAKEN: Readonly<Record<NotTaken, string>> = {
   refused: 'it does not run itself'
 }
 
-/** Something is wrong there that may be over soon: it stops, is overloaded, or has no tree; or so its web server. */
+/**
+ * The statuses of a problem that may be over soon: the hop stops, is overloaded, or has no tree; or so its web
+ * server.
+ */
 const PASSING = new Set([408, 429, 502, 503, 504])
 
 /** Whether the same order can be given once more, later: nothing of it was sent, or the hop takes a run id once only. */

@@ -16,7 +16,7 @@ export interface DispatchOrder {
   readonly requestId: string
 }
 
-/** One request to a sub-relay, and the nodes that it is about. */
+/** A request to a sub-relay, and the nodes that it is about. */
 export interface OrderPart {
   readonly runId: string
   readonly path: string

@@ -3,7 +3,10 @@ import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'
 
-/** Longer than any event that we write: 128 KiB of output, each byte escaped in six characters. */
+/**
+ * The longest line: longer than any event that we write, which is 128 KiB of output, each byte escaped in six
+ * characters.
+ */
 const MAX_EVENT_LINE_BYTES = 2 * 1024 * 1024
 
 const LINE_FEED = 0x0a

@@ -70,7 +70,7 @@ export class EventLog implements LogSource {
     return new EventLog(path, runId, await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600), logger)
   }
 
-  /** Goes on with the log of a run that a former process began: `end` is the number and the end of its last event. */
+  /** Continues the log of a run that a former process began: `end` is the number and the end of its last event. */
   static async reopen(path: string, runId: string, logger: Logger, end: LogEnd): Promise<EventLog> {
     const log = new EventLog(path, runId, await open(path, O_RDWR | O_NOFOLLOW), logger)
     log.#seq = end.seq

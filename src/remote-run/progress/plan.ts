@@ -99,7 +99,7 @@ export function append(lists: Map<string, string[]>, key: string, value: string)
   else list.push(value)
 }
 
-/** One line for a user. */
+/** Describes a plan in one line for a user. */
 export function describePlan({ here, down, unknown }: RunPlan): string {
   const relays = [...down].map(([relay, nodes]) => `${nodes.length} below ${relay}`).slice(0, 10)
   const more = down.size > relays.length ? [`and ${down.size - relays.length} more relays`] : []

@@ -7,7 +7,7 @@ import type { NodeTable } from './node-table.js'
 
 /** The observer of ended nodes, for metrics. */
 export interface RunObserver {
-  /** One more node has its final outcome. */
+  /** Called when one more node has its final outcome. */
   nodeRan(outcome: CountedOutcome): void
 }
 

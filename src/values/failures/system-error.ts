@@ -8,7 +8,7 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT'
 }
 
-/** Whatever was thrown, as an error. */
+/** The thrown value as an error. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }

@@ -24,8 +24,8 @@ const OVERHEAD_MS = 0.05
 const UNKNOWN_MS = 20
 
 /**
- * About how long verifying one signature by this key takes, in ms: an RSA key whose exponent is as long as its modulus
- * takes a hundred times as long as a usual one.
+ * The time, in ms, that verifying one signature by this key takes, roughly: an RSA key whose exponent is as long as
+ * its modulus takes a hundred times as long as a usual one.
  */
 export function verificationMs(key: KeyObject): number {
   const { asymmetricKeyType: kind = '', asymmetricKeyDetails: details } = key

@@ -11,7 +11,7 @@ const HASH_BYTES: Readonly<Record<KeyHashAlgorithm, number>> = { sha1: 20, sha25
 const BASE64_FORM = /^(sha1|sha256|sha512)\/\/([A-Za-z0-9+/]+={0,2})$/
 const HEX_FORM = /^(sha1|sha256|sha512):([0-9a-fA-F]+)$/
 
-/** Longer than any hash in either form. */
+/** The longest text: longer than any hash in either form. */
 const MAX_TEXT_LENGTH = 256
 
 /**

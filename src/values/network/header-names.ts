@@ -41,7 +41,7 @@ export const RUN_ID_HEADER = 'treeline-run-id'
  */
 export const ORDER_ID_HEADER = 'treeline-order-id'
 
-/** Goes along through every hop, so that one request can be found in all logs. */
+/** The id of a request, passed on through every hop, so that the request can be found in all logs. */
 export const REQUEST_ID_HEADER = 'x-request-id'
 
 /** The media type in which our relays speak of runs: one JSON event a line. */

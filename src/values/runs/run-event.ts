@@ -35,7 +35,7 @@ export interface BrokenHop {
 const EVENTS = ['start', 'output', 'node', 'error', 'alive', 'end'] as const
 const STREAMS = ['stdout', 'stderr'] as const
 
-/** One line of a run's NDJSON stream. Members that do not apply are left out. */
+/** A line of a run's NDJSON stream. Members that do not apply are left out. */
 export interface RunEvent {
   /** 1, 2, 3, … within this relay's record of the run. */
   readonly seq: number
