@@ -97,10 +97,10 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     nextSpoolName,
     acceptance
   })
-  const head = createHead({ ...way, files, cache, outbox, backoff, legacyLoopGuard, wakeOutbox: worker.pump })
+  const head = createHead({ ...way, files, cache, outbox, backoff, legacyLoopGuard, wakeOutbox: () => worker.pump() })
   const purgeParts = { layout, folders, files, outboxRepository, outbox, lock, cache, quota, now, logger }
   const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), files, lock })
-  const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: worker.pump })
+  const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: () => worker.pump() })
 
   /** Remembers what has to end before the relay may stop. */
   function track<T>(work: Promise<T>): Promise<T> {

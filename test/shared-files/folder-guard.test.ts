@@ -12,7 +12,7 @@ import {
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { createFolderGuard } from '../../src/shared-files/keeping/folder-guard.js'
+import { FolderGuard } from '../../src/shared-files/keeping/folder-guard.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { temporaryFolder } from '../support/neighbours.js'
 import { LOCAL, originOf, sign, startSharedFiles, type TestRelay } from '../support/shared-file-relays.js'
@@ -101,7 +101,7 @@ test('where others may write, what is entered stays that folder, whatever takes 
   const root = await makeFolder(t)
   chmodSync(root, OPEN_TO_ALL)
   mkdirSync(join(root, 'elsewhere/files'), { recursive: true })
-  const guard = createFolderGuard(root)
+  const guard = new FolderGuard(root)
   await guard.enter(join(root, 'n1/files'), async at => {
     renameSync(join(root, 'n1'), join(root, 'away'))
     symlinkSync('elsewhere', join(root, 'n1'))
@@ -116,7 +116,7 @@ test('root enters no folder of somebody else, nor one that others may write in',
   const root = await makeFolder(t)
   // Any other user has folders of their own, which are somebody else's for root.
   if (process.geteuid?.() === ROOT) chownSync(join(root, 'n1/files'), SOMEBODY, SOMEBODY)
-  const guard = createFolderGuard(root, ROOT)
+  const guard = new FolderGuard(root, ROOT)
   await assert.rejects(guard.make(join(root, 'n1/files/n2')), unusable(/n1\S* belongs to user \d+/))
   assert.deepEqual(readdirSync(join(root, 'n1/files')), [])
   if (process.geteuid?.() !== ROOT) return
@@ -130,7 +130,7 @@ test('root enters no folder of somebody else, nor one that others may write in',
 test('an error names the folder, not the descriptor that it was used by', async t => {
   const root = await makeFolder(t)
   chmodSync(root, OPEN_TO_ALL)
-  const guard = createFolderGuard(root)
+  const guard = new FolderGuard(root)
   const reads = guard.enter(join(root, 'n1'), async at => readdirSync(`${at}/missing`))
   await assert.rejects(reads, { code: 'ENOENT', path: join(root, 'n1/missing') })
   await assert.rejects(

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createBodyReader, PACE_LIMITS } from '../../src/shared-files/receiving/body-reader.js'
+import { BodyReader, PACE_LIMITS } from '../../src/shared-files/receiving/body-reader.js'
 import { readMetadataBlock } from '../../src/shared-files/receiving/metadata-block.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 
 async function split(pieces: Buffer[]): Promise<{ text: string; file: Buffer }> {
-  const reader = createBodyReader(Readable.from(pieces, { objectMode: false }), {
+  const reader = new BodyReader(Readable.from(pieces, { objectMode: false }), {
     maxBytes: 1_000_000,
     signals: [new AbortController().signal],
     pace: PACE_LIMITS

@@ -1,5 +1,6 @@
 import type { Neighbours } from '../../hops/hop.js'
 import type { CurrentTopology } from '../../tree/topology.js'
+import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
@@ -11,7 +12,7 @@ import { createLegacyLoopGuard, type LegacyLoopGuard } from './legacy-loop-guard
 import { relaysOnTheWay } from './on-behalf.js'
 import { createOutbox, type Outbox } from './outbox.js'
 import type { OutboxRepository } from './outbox-repository.js'
-import { createOutboxWorker, type OutboxWorker } from './outbox-worker.js'
+import { OutboxWorker } from './outbox-worker.js'
 
 export interface ForwardingOptions {
   readonly selfId: string
@@ -60,8 +61,8 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
   }
 
   const shared = { ...options, outbox, backoff, legacyLoopGuard, now }
-  const { removeKept } = placement
-  const worker = createOutboxWorker({ ...shared, lock, keepHere, removeKept })
-  const forwarder = createForwarder({ ...shared, placement, wakeOutbox: worker.pump })
+  const removeKept = (key: FileKey) => placement.removeKept(key)
+  const worker = new OutboxWorker({ ...shared, lock, keepHere, removeKept })
+  const forwarder = createForwarder({ ...shared, placement, wakeOutbox: () => worker.pump() })
   return { outbox, backoff, legacyLoopGuard, worker, forwarder }
 }

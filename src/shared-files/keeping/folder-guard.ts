@@ -28,84 +28,88 @@ const MAX_CLOSED_FOLDERS = 20_000
  * Keeps the relay in `shared_files.path`: whoever else may write there could have it write, and remove, elsewhere. No
  * symbolic link below it is followed, and root enters no folder there that others could replace.
  */
-export interface FolderGuard {
+export class FolderGuard {
+  readonly #closed = new Set<string>()
+  readonly #identity: string
+  readonly #canHold = process.platform === 'linux' && existsSync(DESCRIPTORS)
+  readonly #usualMode: number
+
+  /** @param root `shared_files.path`, which is there */
+  constructor(
+    private readonly root: string,
+    private readonly euid = process.geteuid?.()
+  ) {
+    this.#identity = identityOf(statSync(root))
+    this.#usualMode = euid === ROOT ? 0o755 : 0o777
+  }
+
   /**
    * Does `work` with the path by which names in a folder are to be used.
    * @param folder `shared_files.path`, or one below it
    * @throws {RelayError} STORAGE_UNUSABLE that names what is not to be trusted
    * @throws {Error} ENOENT where the folder is not there, and all that `work` throws
    */
-  enter<T>(folder: string, work: (at: string) => Promise<T>): Promise<T>
+  async enter<T>(folder: string, work: (at: string) => Promise<T>): Promise<T> {
+    if (this.#closed.has(folder)) return work(folder)
+    const names = namesBelow(this.root, folder)
+    if (!this.#isClosed(names)) return this.#canHold ? this.#enterHeld(folder, names, work) : work(folder)
+    if (this.#closed.size >= MAX_CLOSED_FOLDERS) this.#closed.clear()
+    this.#closed.add(folder)
+    return work(folder)
+  }
+
   /**
    * Makes a folder, and those above it, below `shared_files.path`. @returns whether any of them is new
    * @param mode of each that is made
    */
-  make(folder: string, mode?: number): Promise<boolean>
-  /** Looks again at each folder that is entered from now on. */
-  forget(): void
-}
-
-/** @param root `shared_files.path`, which is there */
-export function createFolderGuard(root: string, euid = process.geteuid?.()): FolderGuard {
-  const closed = new Set<string>()
-  const identity = identityOf(statSync(root))
-  const canHold = process.platform === 'linux' && existsSync(DESCRIPTORS)
-  const usualMode = euid === ROOT ? 0o755 : 0o777
-
-  /** @throws {RelayError} where `found`, below `shared_files.path`, is not to be entered */
-  function judge(path: string, found: Stats): void {
-    if (found.isSymbolicLink())
-      throw refused(path, 'is a symbolic link, and has to be a folder: remove the link, or move the folder back')
-    if (!found.isDirectory()) throw failure('ENOTDIR', path)
-    const who = euid === ROOT ? whoElseMayChange(found, euid) : undefined
-    if (who === undefined) return
-    throw refused(path, `${who}, who could lead a relay of root's elsewhere; chown root and chmod go-w what is root's`)
+  async make(folder: string, mode = this.#usualMode): Promise<boolean> {
+    const names = namesBelow(this.root, folder)
+    for (const [index] of names.entries()) this.#closed.delete([this.root, ...names.slice(0, index + 1)].join('/'))
+    if (await this.#isThere(folder)) return false
+    let above = this.root
+    for (const name of names) {
+      await this.enter(above, at => makeOne(`${at}/${name}`, mode))
+      above = `${above}/${name}`
+    }
+    await this.enter(folder, async () => undefined)
+    return true
   }
 
-  function refused(path: string, why: string): RelayError {
-    return new RelayError('STORAGE_UNUSABLE', `shared_files.path (${root}): ${path} ${why}`)
+  /** Looks again at each folder that is entered from now on. */
+  forget(): void {
+    this.#closed.clear()
+  }
+
+  async #isThere(folder: string): Promise<boolean> {
+    try {
+      await this.enter(folder, async () => undefined)
+      return true
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
   }
 
   /** Whether nobody else can replace any folder on the way: then what was looked at stays what it is. */
-  function isClosed(names: readonly string[]): boolean {
-    let isAlone = isAloneAbove(realpathSync(root))
-    let path = root
+  #isClosed(names: readonly string[]): boolean {
+    let isAlone = this.#isAloneAbove(realpathSync(this.root))
+    let path = this.root
     for (const name of names) {
       path = `${path}/${name}`
       const found = lstatSync(path)
-      judge(path, found)
-      isAlone &&= whoElseMayChange(found, euid) === undefined
+      this.#judge(path, found)
+      isAlone &&= whoElseMayChange(found, this.euid) === undefined
     }
     return isAlone
   }
 
-  function isAloneAbove(path: string): boolean {
-    if (whoElseMayChange(lstatSync(path), euid) !== undefined) return false
-    return path === dirname(path) || isAloneAbove(dirname(path))
+  #isAloneAbove(path: string): boolean {
+    if (whoElseMayChange(lstatSync(path), this.euid) !== undefined) return false
+    return path === dirname(path) || this.#isAloneAbove(dirname(path))
   }
 
-  /** Opens a folder one name after the other, so that what is looked at is what is used. @returns to be closed */
-  function hold(names: readonly string[]): number {
-    let fd = openSync(root, O_PATH | O_DIRECTORY)
-    let path = root
-    try {
-      if (identityOf(fstatSync(fd)) !== identity) throw failure('ENOENT', root)
-      for (const name of names) {
-        path = `${path}/${name}`
-        const next = openSync(`${DESCRIPTORS}/${fd}/${name}`, O_PATH | O_DIRECTORY | O_NOFOLLOW)
-        closeSync(fd)
-        fd = next
-        judge(path, fstatSync(fd))
-      }
-      return fd
-    } catch (error) {
-      closeSync(fd)
-      throw error instanceof RelayError ? error : failure(errorCode(error) ?? '', path, error)
-    }
-  }
-
-  async function enterHeld<T>(folder: string, names: readonly string[], work: (at: string) => Promise<T>): Promise<T> {
-    const fd = hold(names)
+  async #enterHeld<T>(folder: string, names: readonly string[], work: (at: string) => Promise<T>): Promise<T> {
+    const fd = this.#hold(names)
     const at = `${DESCRIPTORS}/${fd}`
     try {
       return await work(at)
@@ -116,40 +120,39 @@ export function createFolderGuard(root: string, euid = process.geteuid?.()): Fol
     }
   }
 
-  async function enter<T>(folder: string, work: (at: string) => Promise<T>): Promise<T> {
-    if (closed.has(folder)) return work(folder)
-    const names = namesBelow(root, folder)
-    if (!isClosed(names)) return canHold ? enterHeld(folder, names, work) : work(folder)
-    if (closed.size >= MAX_CLOSED_FOLDERS) closed.clear()
-    closed.add(folder)
-    return work(folder)
-  }
-
-  async function isThere(folder: string): Promise<boolean> {
+  /** Opens a folder one name after the other, so that what is looked at is what is used. @returns to be closed */
+  #hold(names: readonly string[]): number {
+    let fd = openSync(this.root, O_PATH | O_DIRECTORY)
+    let path = this.root
     try {
-      await enter(folder, async () => undefined)
-      return true
+      if (identityOf(fstatSync(fd)) !== this.#identity) throw failure('ENOENT', this.root)
+      for (const name of names) {
+        path = `${path}/${name}`
+        const next = openSync(`${DESCRIPTORS}/${fd}/${name}`, O_PATH | O_DIRECTORY | O_NOFOLLOW)
+        closeSync(fd)
+        fd = next
+        this.#judge(path, fstatSync(fd))
+      }
+      return fd
     } catch (error) {
-      if (isMissing(error)) return false
-      throw error
+      closeSync(fd)
+      throw error instanceof RelayError ? error : failure(errorCode(error) ?? '', path, error)
     }
   }
 
-  return {
-    enter,
-    async make(folder, mode = usualMode) {
-      const names = namesBelow(root, folder)
-      for (const [index] of names.entries()) closed.delete([root, ...names.slice(0, index + 1)].join('/'))
-      if (await isThere(folder)) return false
-      let above = root
-      for (const name of names) {
-        await enter(above, at => makeOne(`${at}/${name}`, mode))
-        above = `${above}/${name}`
-      }
-      await enter(folder, async () => undefined)
-      return true
-    },
-    forget: () => closed.clear()
+  /** @throws {RelayError} where `found`, below `shared_files.path`, is not to be entered */
+  #judge(path: string, found: Stats): void {
+    if (found.isSymbolicLink())
+      throw this.#refused(path, 'is a symbolic link, and has to be a folder: remove the link, or move the folder back')
+    if (!found.isDirectory()) throw failure('ENOTDIR', path)
+    const who = this.euid === ROOT ? whoElseMayChange(found, this.euid) : undefined
+    if (who === undefined) return
+    const why = `${who}, who could lead a relay of root's elsewhere; chown root and chmod go-w what is root's`
+    throw this.#refused(path, why)
+  }
+
+  #refused(path: string, why: string): RelayError {
+    return new RelayError('STORAGE_UNUSABLE', `shared_files.path (${this.root}): ${path} ${why}`)
   }
 }
 

@@ -8,7 +8,7 @@ import { createFolderSync } from './folder-sync.js'
 import { createHeadCache, type HeadCache } from './head-cache.js'
 import { createKeyLock, type KeyLock } from './key-lock.js'
 import { createOwnFolders, type OwnFolders } from './own-folders.js'
-import { createPlacement, type Placement } from './placement.js'
+import { Placement } from './placement.js'
 import { createQuota, type Quota } from './quota.js'
 import { createSpoolNames } from './spool-file.js'
 
@@ -45,6 +45,6 @@ export function createKeeping({ config, files, logger, now, onStored }: KeepingO
   const quota = createQuota(config)
   const deferredFsync = createDeferredFsync({ layout, files, syncFolder, logger })
   const shared = { layout, folders, files, syncFolder, deferredFsync, cache, quota, now }
-  const placement = createPlacement({ ...shared, onStored })
+  const placement = new Placement({ ...shared, onStored })
   return { ...shared, placement, lock: createKeyLock(), nextSpoolName: createSpoolNames() }
 }

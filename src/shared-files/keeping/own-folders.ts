@@ -2,13 +2,13 @@ import { rememberPlace } from '../../storage/folders/same-place.js'
 import { vanished } from '../../values/failures/disk-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
-import { createFolderGuard, type FolderGuard } from './folder-guard.js'
+import { FolderGuard } from './folder-guard.js'
 
 /**
  * Folders of the relay's own that somebody removes while it runs. Those within `shared_files.path` are made again; that
  * one itself never is: its disk may be unmounted, and what is stored below it then would be gone once it is back.
  */
-export interface OwnFolders extends FolderGuard {
+export interface OwnFolders extends Pick<FolderGuard, 'enter' | 'make' | 'forget'> {
   /** @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` is not the folder any more that it was at the start */
   check(): void
   /** As `enter`; where the folder is missing, or `work` finds no such file or folder, it is made, and all is done once more. */
@@ -19,7 +19,7 @@ export interface OwnFolders extends FolderGuard {
 export function createOwnFolders(root: string, syncFolder: (folder: string) => Promise<void>): OwnFolders {
   makeFolder(root, 0o777)
   const isSame = rememberPlace(root)
-  const guard = createFolderGuard(root)
+  const guard = new FolderGuard(root)
 
   function check(): void {
     if (!isSame()) throw vanished(root, { setting: 'shared_files.path', path: root })
@@ -31,7 +31,8 @@ export function createOwnFolders(root: string, syncFolder: (folder: string) => P
   }
 
   return {
-    ...guard,
+    enter: (folder, work) => guard.enter(folder, work),
+    forget: () => guard.forget(),
     check,
     make,
     async within(folder, work) {

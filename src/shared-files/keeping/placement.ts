@@ -31,82 +31,128 @@ export interface PlacementParts {
   readonly onStored: (sizeBytes: number, key: FileKey) => void
 }
 
-/** Puts files where agents find them. */
-export interface Placement {
-  /**
-   * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
-   * incoming file is the caller's to discard.
-   * @param insteadOf an outbox entry whose record goes in the same step
-   * @throws {RelayError} STORAGE_FULL when its source has too many
-   */
-  place(record: KeptRecord, bytes: PlaceableFile, insteadOf?: QueuedFile): Promise<'stored' | 'superseded'>
-  /** Removes what is kept under a key, since a newer copy is where it belongs. The caller holds the lock of the key. */
-  removeKept(key: FileKey): Promise<void>
-  /** Puts in place what the record says, as far as that has not been done: for start-up after a crash. */
-  redo(file: StoredFile): Promise<void>
-}
-
 /** The metadata beside a file: the block, and when it expires (contract, "What is stored"). */
 export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtMs'>): string {
   return `${record.metadata}expires=${Math.ceil(record.expiresAtMs / 1_000)}\n`
 }
 
 /**
+ * Puts files where agents find them.
+ *
  * A file and its metadata are two names, which no file system changes at once. So the record is a redo log: it is
  * committed, naming the incoming file and holding the metadata, when the bytes are on disk and before either name
  * changes. From then on a crash loses nothing: start-up repeats the renames (see `recovery.ts`). That is why the answer
  * need not wait for the folder's fsync: the {@link DeferredFsync} does that for many files at once, and only then strikes
  * `spool` from their records. The metadata file is never synced at all, since the record can always write it again.
  */
-export function createPlacement(parts: PlacementParts): Placement {
-  const { layout, folders, files, deferredFsync, cache, quota, now } = parts
-  const known = new Set<string>()
+export class Placement {
+  readonly #known = new Set<string>()
 
-  async function makeFolder(key: PlacedKey): Promise<void> {
-    const folder = folderOf(layout, key)
-    if (known.has(folder)) return
-    if (await folders.make(folder)) deferredFsync.addNewFolder(key)
-    if (known.size >= MAX_KNOWN_FOLDERS) known.clear()
-    known.add(folder)
+  constructor(private readonly parts: PlacementParts) {}
+
+  /**
+   * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
+   * incoming file is the caller's to discard.
+   * @param insteadOf an outbox entry whose record goes in the same step
+   * @throws {RelayError} STORAGE_FULL when its source has too many
+   */
+  async place(record: KeptRecord, bytes: PlaceableFile, insteadOf?: QueuedFile): Promise<'stored' | 'superseded'> {
+    const { layout, folders, files, deferredFsync, cache, quota, now } = this.parts
+    const { file } = bytes
+    const seen = await files.find(record)
+    if (seen !== undefined && isOlder(record, seen, now())) return 'superseded'
+    const instead = await this.#keepAndMove(record, bytes, seen, insteadOf).catch(async error => {
+      await this.#discardMetadata(file)
+      throw error
+    })
+    if (instead === 'superseded') {
+      await this.#discardMetadata(file)
+      return 'superseded'
+    }
+    const before = instead.replacing
+    // From here on the record stands for the file; were this to fail, the next start would repeat it.
+    await this.#putBeside(record, file.name, METADATA_SUFFIX)
+    // Left there by a crash, reconciliation finds that its record says another place.
+    if (before !== undefined && before.via !== record.via) await removeKeptFile(folders, layout, before)
+    cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
+    quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
+    this.parts.onStored(record.sizeBytes, record)
+    await deferredFsync.add(file.name, folderOf(layout, record))
+    return 'stored'
   }
 
-  async function moveFile(key: PlacedKey, file: SpoolFile): Promise<void> {
-    const folder = folderOf(layout, key)
-    const move = () => folders.enter(folder, at => file.moveTo(`${at}/${key.fileId}`))
+  /** Removes what is kept under a key, since a newer copy is where it belongs. The caller holds the lock of the key. */
+  async removeKept(key: FileKey): Promise<void> {
+    const { layout, folders, files, cache, quota } = this.parts
+    const kept = await files.find(key)
+    if (kept === undefined) return
+    await removeKeptFile(folders, layout, kept)
+    const removed = await files.remove([kept])
+    cache.forget(keyName(kept))
+    for (const { sizeBytes } of removed) quota.add(-sizeBytes)
+  }
+
+  /** Puts in place what the record says, as far as that has not been done: for start-up after a crash. */
+  async redo(kept: StoredFile): Promise<void> {
+    const { layout, folders, deferredFsync } = this.parts
+    await this.#makeFolder(kept)
+    const spool = kept.spool ?? ''
+    await this.#putBeside(kept, spool, '').catch(error => {
+      if (!isMissing(error)) throw error // it was moved before the crash
+    })
+    const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(kept))
+    await folders.enter(layout.incoming, write)
+    await this.#putBeside(kept, spool, METADATA_SUFFIX)
+    await deferredFsync.add(spool, folderOf(layout, kept))
+  }
+
+  /** Records a file, and moves it to where it belongs, or does neither. @returns what it took the place of */
+  async #keepAndMove(
+    record: KeptRecord,
+    bytes: PlaceableFile,
+    seen: StoredFile | undefined,
+    insteadOf: QueuedFile | undefined
+  ): Promise<Replacement | 'superseded'> {
+    await this.#prepare(record, bytes)
+    const stored = { ...record, storedAtMs: this.parts.now(), spool: bytes.file.name }
+    const instead = await this.#keep(stored, seen, insteadOf)
+    if (instead === 'superseded') return 'superseded'
     try {
-      await move()
+      await this.#moveFile(record, bytes.file)
+      return instead
     } catch (error) {
-      if (!isMissing(error)) throw error
-      known.delete(folder) // someone removed it
-      await makeFolder(key)
-      await move()
+      await this.#undo(stored, instead)
+      throw error
     }
   }
 
   /** All that a full disk can stop. */
-  async function prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
+  async #prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
+    const { layout, folders } = this.parts
     await Promise.all([
       writeSpoolFile(file, inMemory),
       folders.within(layout.incoming, at => writeShortFile(metadataOf(at, file), storedMetadata(record))),
-      makeFolder(record)
+      this.#makeFolder(record)
     ])
-    await parts.syncFolder(layout.incoming)
+    await this.parts.syncFolder(layout.incoming)
   }
 
-  /** Brings a file from `.incoming~` to a name beside a kept one. */
-  async function putBeside(key: PlacedKey, name: string, suffix: string): Promise<void> {
-    const to = (at: string) => `${at}/${key.fileId}${suffix}`
-    await folders.enter(folderOf(layout, key), at =>
-      folders.enter(layout.incoming, from => renameFile(`${from}/${name}${suffix}`, to(at)))
-    )
+  async #makeFolder(key: PlacedKey): Promise<void> {
+    const { layout, folders, deferredFsync } = this.parts
+    const folder = folderOf(layout, key)
+    if (this.#known.has(folder)) return
+    if (await folders.make(folder)) deferredFsync.addNewFolder(key)
+    if (this.#known.size >= MAX_KNOWN_FOLDERS) this.#known.clear()
+    this.#known.add(folder)
   }
 
   /** Records a file. Where another process has replaced what was seen, it looks again: the newer one stays. */
-  async function keep(
+  async #keep(
     file: StoredFile,
     seen: StoredFile | undefined,
     insteadOf: QueuedFile | undefined
   ): Promise<Replacement | 'superseded'> {
+    const { files, quota, now } = this.parts
     for (let replacing = seen; ; replacing = await files.find(file)) {
       if (replacing !== undefined && isOlder(file, replacing, now())) return 'superseded'
       const instead = { replacing, insteadOf }
@@ -116,81 +162,38 @@ export function createPlacement(parts: PlacementParts): Placement {
     }
   }
 
-  async function undo(file: StoredFile, instead: Replacement): Promise<void> {
+  async #moveFile(key: PlacedKey, file: SpoolFile): Promise<void> {
+    const folder = folderOf(this.parts.layout, key)
+    const move = () => this.parts.folders.enter(folder, at => file.moveTo(`${at}/${key.fileId}`))
+    try {
+      await move()
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      this.#known.delete(folder) // someone removed it
+      await this.#makeFolder(key)
+      await move()
+    }
+  }
+
+  async #undo(file: StoredFile, instead: Replacement): Promise<void> {
+    const { files, cache } = this.parts
     cache.forget(keyName(file))
     await files.undo(file, instead)
     cache.forget(keyName(file))
   }
 
-  /** Records a file, and moves it to where it belongs, or does neither. @returns what it took the place of */
-  async function keepAndMove(
-    record: KeptRecord,
-    bytes: PlaceableFile,
-    seen: StoredFile | undefined,
-    insteadOf: QueuedFile | undefined
-  ): Promise<Replacement | 'superseded'> {
-    await prepare(record, bytes)
-    const stored = { ...record, storedAtMs: now(), spool: bytes.file.name }
-    const instead = await keep(stored, seen, insteadOf)
-    if (instead === 'superseded') return 'superseded'
-    try {
-      await moveFile(record, bytes.file)
-      return instead
-    } catch (error) {
-      await undo(stored, instead)
-      throw error
-    }
+  /** Brings a file from `.incoming~` to a name beside a kept one. */
+  async #putBeside(key: PlacedKey, name: string, suffix: string): Promise<void> {
+    const { layout, folders } = this.parts
+    const to = (at: string) => `${at}/${key.fileId}${suffix}`
+    await folders.enter(folderOf(layout, key), at =>
+      folders.enter(layout.incoming, from => renameFile(`${from}/${name}${suffix}`, to(at)))
+    )
   }
 
-  async function discardMetadata(file: SpoolFile): Promise<void> {
+  async #discardMetadata(file: SpoolFile): Promise<void> {
+    const { layout, folders } = this.parts
     await folders.enter(layout.incoming, at => rm(metadataOf(at, file), { force: true })).catch(() => undefined)
-  }
-
-  return {
-    async place(record, bytes, insteadOf) {
-      const { file } = bytes
-      const seen = await files.find(record)
-      if (seen !== undefined && isOlder(record, seen, now())) return 'superseded'
-      const instead = await keepAndMove(record, bytes, seen, insteadOf).catch(async error => {
-        await discardMetadata(file)
-        throw error
-      })
-      if (instead === 'superseded') {
-        await discardMetadata(file)
-        return 'superseded'
-      }
-      const before = instead.replacing
-      // From here on the record stands for the file; were this to fail, the next start would repeat it.
-      await putBeside(record, file.name, METADATA_SUFFIX)
-      // Left there by a crash, reconciliation finds that its record says another place.
-      if (before !== undefined && before.via !== record.via) await removeKeptFile(folders, layout, before)
-      cache.set(keyName(record), { hash: record.hash, expiresAtMs: record.expiresAtMs, via: record.via })
-      quota.add(record.sizeBytes - (before?.sizeBytes ?? 0))
-      parts.onStored(record.sizeBytes, record)
-      await deferredFsync.add(file.name, folderOf(layout, record))
-      return 'stored'
-    },
-
-    async removeKept(key) {
-      const kept = await files.find(key)
-      if (kept === undefined) return
-      await removeKeptFile(folders, layout, kept)
-      const removed = await files.remove([kept])
-      cache.forget(keyName(kept))
-      for (const { sizeBytes } of removed) quota.add(-sizeBytes)
-    },
-
-    async redo(kept) {
-      await makeFolder(kept)
-      const spool = kept.spool ?? ''
-      await putBeside(kept, spool, '').catch(error => {
-        if (!isMissing(error)) throw error // it was moved before the crash
-      })
-      const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(kept))
-      await folders.enter(layout.incoming, write)
-      await putBeside(kept, spool, METADATA_SUFFIX)
-      await deferredFsync.add(spool, folderOf(layout, kept))
-    }
   }
 }
 

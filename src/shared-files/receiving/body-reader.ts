@@ -15,22 +15,6 @@ export const PACE_LIMITS: PaceLimits = { metadataMs: 30_000, windowMs: 10_000, m
 /** Above this the sender is held back until something was taken. */
 const HIGH_WATER_BYTES = 128 * 1024
 
-/**
- * Pulls a request's body piece by piece. It never destroys the stream: the answer still has to go out on the same
- * connection, so after a failure the stream is left paused to its owner.
- */
-export interface BodyReader {
-  /**
-   * @returns the next bytes, undefined at the end
-   * @throws {RelayError} what a signal says, CLIENT_GONE, CLIENT_TOO_SLOW, BODY_TOO_LARGE
-   */
-  next(): Promise<Buffer | undefined>
-  /** The metadata is complete: from now on the rate counts. */
-  expectPace(): void
-  /** Lets go of the stream and all timers. */
-  close(): void
-}
-
 export interface BodyReaderOptions {
   readonly maxBytes: number
   /** What may come beyond that. @default 0 */
@@ -40,103 +24,128 @@ export interface BodyReaderOptions {
   readonly pace: PaceLimits
 }
 
-/** @param body not read by anyone else, now or later, until `close` */
-export function createBodyReader(body: Readable, options: BodyReaderOptions): BodyReader {
-  const { maxBytes, spareBytes = 0, signals, pace } = options
-  const queue: Buffer[] = []
-  let queuedBytes = 0
-  let receivedBytes = 0
-  let isEnded = body.readableEnded
-  let failure: unknown
-  let wake: (() => void) | undefined
-  let windowBytes = 0
-  let wasHeldBack = false
-  let rateTimer: NodeJS.Timeout | undefined
-  const metadataTimer = setTimeout(
-    () => fail(tooSlow(`no whole metadata block within ${pace.metadataMs} ms`)),
-    pace.metadataMs
-  )
+/**
+ * Pulls a request's body piece by piece. It never destroys the stream: the answer still has to go out on the same
+ * connection, so after a failure the stream is left paused to its owner.
+ */
+export class BodyReader {
+  readonly #queue: Buffer[] = []
+  readonly #metadataTimer: NodeJS.Timeout
+  #rateTimer: NodeJS.Timeout | undefined
+  #queuedBytes = 0
+  #receivedBytes = 0
+  #windowBytes = 0
+  #wasHeldBack = false
+  #isEnded: boolean
+  #failure: unknown
+  #wake: (() => void) | undefined
 
-  function fail(error: unknown): void {
-    failure ??= error
-    body.pause()
-    notify()
+  /** @param body not read by anyone else, now or later, until `close` */
+  constructor(
+    private readonly body: Readable,
+    private readonly options: BodyReaderOptions
+  ) {
+    const { signals, pace } = options
+    this.#isEnded = body.readableEnded
+    this.#metadataTimer = setTimeout(
+      () => this.#fail(tooSlow(`no whole metadata block within ${pace.metadataMs} ms`)),
+      pace.metadataMs
+    )
+    body.on('data', this.#onData)
+    body.on('end', this.#onEnd)
+    body.on('error', this.#onGone)
+    body.on('close', this.#onGone)
+    if (signals.some(signal => signal.aborted)) this.#onAbort()
+    else for (const signal of signals) signal.addEventListener('abort', this.#onAbort)
+    if (body.destroyed) this.#onGone()
+    body.resume()
   }
-  function notify(): void {
-    wake?.()
-    wake = undefined
+
+  /**
+   * @returns the next bytes, undefined at the end
+   * @throws {RelayError} what a signal says, CLIENT_GONE, CLIENT_TOO_SLOW, BODY_TOO_LARGE
+   */
+  async next(): Promise<Buffer | undefined> {
+    while (this.#queue.length === 0 && this.#failure === undefined && !this.#isEnded) {
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+    if (this.#failure !== undefined) throw this.#failure
+    const chunk = this.#queue.shift()
+    if (chunk === undefined) return undefined
+    this.#queuedBytes -= chunk.length
+    if (this.#queue.length === 0 && this.body.isPaused()) this.body.resume()
+    return chunk
   }
-  function onData(chunk: Buffer): void {
-    receivedBytes += chunk.length
-    windowBytes += chunk.length
-    if (receivedBytes > maxBytes + spareBytes) {
-      fail(bodyTooLarge(maxBytes))
+
+  /** The metadata is complete: from now on the rate counts. */
+  expectPace(): void {
+    clearTimeout(this.#metadataTimer)
+    this.#windowBytes = 0
+    if (!this.#isEnded) this.#rateTimer ??= setInterval(() => this.#checkRate(), this.options.pace.windowMs)
+  }
+
+  /** Lets go of the stream and all timers. */
+  close(): void {
+    clearTimeout(this.#metadataTimer)
+    clearInterval(this.#rateTimer)
+    for (const signal of this.options.signals) signal.removeEventListener('abort', this.#onAbort)
+    this.body.off('data', this.#onData)
+    this.body.off('end', this.#onEnd)
+    this.body.off('close', this.#onGone)
+    this.body.pause() // its `error` listener stays: nobody else may be there to hear of a reset
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    const { maxBytes, spareBytes = 0 } = this.options
+    this.#receivedBytes += chunk.length
+    this.#windowBytes += chunk.length
+    if (this.#receivedBytes > maxBytes + spareBytes) {
+      this.#fail(bodyTooLarge(maxBytes))
       return
     }
-    queue.push(chunk)
-    queuedBytes += chunk.length
-    if (queuedBytes > HIGH_WATER_BYTES) {
-      wasHeldBack = true
-      body.pause()
+    this.#queue.push(chunk)
+    this.#queuedBytes += chunk.length
+    if (this.#queuedBytes > HIGH_WATER_BYTES) {
+      this.#wasHeldBack = true
+      this.body.pause()
     }
-    notify()
-  }
-  function onEnd(): void {
-    isEnded = true
-    notify()
-  }
-  function onGone(): void {
-    if (!isEnded) fail(clientGone())
-  }
-  function onAbort(): void {
-    const reason: unknown = signals.find(signal => signal.aborted)?.reason
-    fail(reason instanceof RelayError ? reason : clientGone())
-  }
-  function checkRate(): void {
-    if (!wasHeldBack && windowBytes * 1_000 < pace.minBytesPerSecond * pace.windowMs) {
-      fail(tooSlow(`${windowBytes} bytes came within ${pace.windowMs} ms`))
-    }
-    windowBytes = 0
-    wasHeldBack = body.isPaused()
+    this.#notify()
   }
 
-  body.on('data', onData)
-  body.on('end', onEnd)
-  body.on('error', onGone)
-  body.on('close', onGone)
-  if (signals.some(signal => signal.aborted)) onAbort()
-  else for (const signal of signals) signal.addEventListener('abort', onAbort)
-  if (body.destroyed) onGone()
-  body.resume()
+  readonly #onEnd = (): void => {
+    this.#isEnded = true
+    this.#notify()
+  }
 
-  return {
-    async next() {
-      while (queue.length === 0 && failure === undefined && !isEnded) {
-        await new Promise<void>(resolve => {
-          wake = resolve
-        })
-      }
-      if (failure !== undefined) throw failure
-      const chunk = queue.shift()
-      if (chunk === undefined) return undefined
-      queuedBytes -= chunk.length
-      if (queue.length === 0 && body.isPaused()) body.resume()
-      return chunk
-    },
-    expectPace() {
-      clearTimeout(metadataTimer)
-      windowBytes = 0
-      if (!isEnded) rateTimer ??= setInterval(checkRate, pace.windowMs)
-    },
-    close() {
-      clearTimeout(metadataTimer)
-      clearInterval(rateTimer)
-      for (const signal of signals) signal.removeEventListener('abort', onAbort)
-      body.off('data', onData)
-      body.off('end', onEnd)
-      body.off('close', onGone)
-      body.pause() // its `error` listener stays: nobody else may be there to hear of a reset
+  readonly #onGone = (): void => {
+    if (!this.#isEnded) this.#fail(clientGone())
+  }
+
+  readonly #onAbort = (): void => {
+    const reason: unknown = this.options.signals.find(signal => signal.aborted)?.reason
+    this.#fail(reason instanceof RelayError ? reason : clientGone())
+  }
+
+  #checkRate(): void {
+    const { minBytesPerSecond, windowMs } = this.options.pace
+    if (!this.#wasHeldBack && this.#windowBytes * 1_000 < minBytesPerSecond * windowMs) {
+      this.#fail(tooSlow(`${this.#windowBytes} bytes came within ${windowMs} ms`))
     }
+    this.#windowBytes = 0
+    this.#wasHeldBack = this.body.isPaused()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    this.body.pause()
+    this.#notify()
+  }
+
+  #notify(): void {
+    this.#wake?.()
+    this.#wake = undefined
   }
 }
 

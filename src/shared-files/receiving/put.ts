@@ -27,7 +27,7 @@ import {
   sourceKeyHash
 } from './admission.js'
 import { hashBody, type ReceivedBytes } from './body-hashing.js'
-import { type BodyReader, bodyTooLarge, createBodyReader, type PaceLimits } from './body-reader.js'
+import { BodyReader, bodyTooLarge, type PaceLimits } from './body-reader.js'
 import { type Arrival, createDelivery, type DeliveryParts } from './delivery.js'
 import { readMetadataBlock } from './metadata-block.js'
 import { type Upload, UploadAdmission } from './upload-admission.js'
@@ -104,7 +104,7 @@ export function createPut(parts: PutParts): (request: PutRequest) => Promise<Put
     file: SpoolFile
   ): Promise<[Omit<FileRecord, 'acceptedAtMs'>, ReceivedBytes]> {
     const { request, keyHash } = arrival
-    const reader = createBodyReader(request.body, {
+    const reader = new BodyReader(request.body, {
       maxBytes: rules.maxBodyBytes,
       spareBytes: spareBytes(request),
       signals: [request.origin.signal, upload.evicted],
