@@ -11,6 +11,9 @@ export class KnownNeighbours {
   /** When this process last wrote each of them. */
   readonly #writtenAtMs = new Map<string, number>()
 
+  /** Settles when the writes under way have. */
+  #writing: Promise<unknown> = Promise.resolve()
+
   private constructor(
     private readonly repository: NeighbourRepository,
     private readonly clock: () => number,
@@ -39,7 +42,7 @@ export class KnownNeighbours {
     if (before !== undefined && (before === kept || this.#isWrittenNow(id))) return
     this.#versions.set(id, kept)
     this.#writtenAtMs.set(id, this.clock())
-    await this.repository.remember(id, kept, nowMs)
+    await this.#write(() => this.repository.remember(id, kept, nowMs))
   }
 
   /**
@@ -51,8 +54,19 @@ export class KnownNeighbours {
     if (!this.#versions.has(id) || this.#isWrittenNow(id)) return false
     this.#versions.delete(id)
     this.#writtenAtMs.delete(id)
-    await this.repository.forget(id)
+    await this.#write(() => this.repository.forget(id))
     return true
+  }
+
+  /** Resolves when everything is written; to be awaited before the repository is closed. */
+  async flush(): Promise<void> {
+    await this.#writing
+  }
+
+  #write(work: () => Promise<void>): Promise<void> {
+    const written = work()
+    this.#writing = Promise.allSettled([this.#writing, written]) // each caller hears of its own
+    return written
   }
 
   #isWrittenNow(id: string): boolean {

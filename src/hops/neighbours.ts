@@ -171,6 +171,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     async close() {
       isClosed = true
       await (await pools)?.close()
+      await known.flush()
     }
   }
 }
