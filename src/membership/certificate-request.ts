@@ -2,9 +2,9 @@ import { createHash, type KeyObject } from 'node:crypto'
 import { RelayError } from '../values/failures/relay-error.js'
 import { SIGNING, toWebKeys, USER_ID_OID, x509 } from './x509.js'
 
-/** What a certificate request says, its signature checked. */
+/** The content of a certificate request, its signature checked. */
 export interface CertificateRequest {
-  /** Of the subject. */
+  /** The id in the subject. */
   readonly id: string
   /** SubjectPublicKeyInfo of an EC P-256 key, DER. */
   readonly publicKey: Buffer
@@ -16,7 +16,7 @@ export interface CertificateRequest {
 const P256_SPKI_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
 const P256_SPKI_BYTES = P256_SPKI_PREFIX.length + 64
 
-/** Of a request as we make it: some 200 bytes. */
+/** The size of a request; one as we make it has some 200 bytes. */
 const MAX_REQUEST_BYTES = 2_048
 
 /** @param key EC P-256 @returns DER, PKCS #10 */
@@ -30,7 +30,11 @@ export async function makeRequest(id: string, key: KeyObject): Promise<Buffer> {
   return Buffer.from(request.rawData)
 }
 
-/** Who made it has the private key: that is all it proves. @throws {RelayError} INVALID_INPUT */
+/**
+ * Reads a request and checks its signature. The signature proves that the sender has the private key, and nothing
+ * else.
+ * @throws {RelayError} INVALID_INPUT
+ */
 export async function readRequest(der: Buffer): Promise<CertificateRequest> {
   if (der.length === 0 || der.length > MAX_REQUEST_BYTES) throw unusable(`it has ${der.length} bytes`)
   const { Pkcs10CertificateRequest } = await x509()
@@ -51,7 +55,7 @@ export async function readRequest(der: Buffer): Promise<CertificateRequest> {
   return { id, publicKey, keyHash: createHash('sha256').update(publicKey).digest() }
 }
 
-/** By its bytes, before anything is computed with it: a curve can be given by parameters of its own. */
+/** Checks the key by its bytes, before anything is computed with it: a curve can be given by parameters of its own. */
 function checkKey(spki: Buffer): void {
   if (spki.length === P256_SPKI_BYTES && spki.subarray(0, P256_SPKI_PREFIX.length).equals(P256_SPKI_PREFIX)) return
   throw unusable('its key is none on EC P-256, which is needed')

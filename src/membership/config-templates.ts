@@ -2,7 +2,7 @@ import { hostAndPort } from '../values/network/host-and-port.js'
 import type { DataFolders } from './data-folders.js'
 import { FILES } from './member-folder.js'
 
-/** Where a relay takes connections. */
+/** The address at which a relay takes connections. */
 export interface PublicAddress {
   readonly hostname: string
   readonly port: number
@@ -15,14 +15,14 @@ export interface UpstreamText extends PublicAddress {
 
 export interface RelayText {
   readonly id: string
-  /** For callers on this machine, `host:port`. */
+  /** The address for callers on this machine, `host:port`. */
   readonly listen: string
   /** The port for all others. */
   readonly port: number
   /** Undefined at the root. */
   readonly upstream: UpstreamText | undefined
   readonly data: DataFolders
-  /** What runs the agent of its machine. */
+  /** The command that runs the agent of its machine. */
   readonly command: string
   /** Whether its nodes are those of a tree that existed before: they have no agents that hold links. */
   readonly isTakenOver?: boolean

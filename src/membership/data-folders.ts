@@ -1,15 +1,15 @@
 import { join, relative } from 'node:path'
 
-/** Where a relay or agent keeps what is not its configuration. */
+/** The folders in which a relay or agent keeps all but its configuration. */
 export interface DataFolders {
-  /** What holds all of them; absolute, as the next three. */
+  /** The folder that holds all of them; absolute, as the next three. */
   readonly path: string
   readonly storage: string
   readonly sharedFiles: string
   readonly sharedFolder: string
-  /** As a configuration has one of them: relative where that goes with its folder when it is moved. */
+  /** A path as a configuration states it: relative where it moves with the configuration's folder. */
   readonly setting: (path: string) => string
-  /** Below `/var/lib`, where the service manager makes it; undefined elsewhere. */
+  /** The name below `/var/lib`, where the service manager makes the folder; undefined elsewhere. */
   readonly stateName: string | undefined
 }
 

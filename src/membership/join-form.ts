@@ -3,7 +3,7 @@ import { isNodeId } from '../values/ids.js'
 import { canonicalHost } from '../values/network/host-name.js'
 import type { JoinAnswer, JoinRequest } from './types.js'
 
-/** Of the fields of a join: three of them are keys and signatures of some hundred bytes. */
+/** The size of the fields of a join: three of them are keys and signatures of some hundred bytes. */
 export const MAX_JOIN_BYTES = 16 * 1024
 const BASE64URL = /^[\w-]*$/
 
@@ -18,7 +18,7 @@ export interface JoinFields {
   readonly signing_proof: string
 }
 
-/** What `POST v1/join` and `POST v1/join/renew` answer with. */
+/** The answer of `POST v1/join` and `POST v1/join/renew`. */
 export interface JoinAnswerJson {
   readonly id: string
   readonly kind: string

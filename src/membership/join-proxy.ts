@@ -7,7 +7,7 @@ import { formatPassed, passOn } from '../values/passed-relays.js'
 import { answerFromJson, toFields } from './join-form.js'
 import type { JoinAnswer, Joining, Way } from './types.js'
 
-/** Two certificates, and those of the policy server. */
+/** The size of an answer: two certificates, and those of the policy server. */
 const MAX_ANSWER_BYTES = 256 * 1024
 const ANSWER_LIMIT_MS = 30_000
 

@@ -5,10 +5,10 @@ import { makeFolder } from '../values/files/make-folder.js'
 import { syncFolder } from '../values/files/sync-folder.js'
 import { readIfThere, writeFileAtOnce } from './atomic-files.js'
 
-/** What is in the folder of a relay or node that joined, or of a root. */
+/** The files in the folder of a relay or node that joined, or of a root. */
 export const FILES = {
   ca: 'ca.pem',
-  /** At the root alone. */
+  /** The CA's key, at the root alone. */
   caKey: 'ca.key',
   certificate: 'certificate.pem',
   tlsKey: 'tls.key',
@@ -56,7 +56,7 @@ export async function writeSecret(path: string, content: string): Promise<void> 
   }
 }
 
-/** Further files of a folder, by name. Those that have the same content stay. */
+/** Writes further files of a folder, by name. Those that have the same content stay. */
 export async function writeFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) await writeFileAtOnce(join(folder, name), content)
 }

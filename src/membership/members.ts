@@ -4,12 +4,12 @@ export type MemberKind = 'relay' | 'node'
 export interface Member {
   readonly id: string
   readonly kind: MemberKind
-  /** Its own id at the root. */
+  /** The id of its policy server; at the root, its own id. */
   readonly policyServer: string
   readonly hostname: string
-  /** Where a relay takes connections. */
+  /** The port at which a relay takes connections. */
   readonly port: number | undefined
-  /** As in the nodes list; empty for none. */
+  /** The hash as in the nodes list; empty for none. */
   readonly keyHash: string
   /** SHA-256 of the TLS key's SubjectPublicKeyInfo; undefined for a member that was taken over. */
   readonly tlsKeyHash: Buffer | undefined

@@ -7,7 +7,7 @@ import { parseList, type RevocationList, type RevokedCertificate, readList } fro
 const MODE = 0o640
 
 export interface RevocationBookOptions {
-  /** Where the newest list is kept. */
+  /** The file of the newest list. */
   readonly file: string
   /** PEM, as it is now. @throws {Error} when it cannot be read */
   readonly ca: () => Promise<string>
@@ -31,12 +31,12 @@ export class RevocationBook implements Revocations {
 
   constructor(private readonly options: RevocationBookOptions) {}
 
-  /** With number 0 while there is none. */
+  /** The newest list; one with number 0 while there is none. */
   get list(): RevocationList {
     return this.#list
   }
 
-  /** As it came; empty while there is none. */
+  /** The list as it came; empty while there is none. */
   get text(): string {
     return this.#text
   }

@@ -4,7 +4,7 @@ import { certificateBlocks } from '../values/keys/pem.js'
 
 /** A certificate that was revoked before its end. */
 export interface RevokedCertificate {
-  /** Whose it was. */
+  /** The id of the certificate's owner. */
   readonly id: string
   /** SHA-256 of its DER form, lower-case hex. */
   readonly fingerprint: string
@@ -16,7 +16,7 @@ export interface RevokedCertificate {
 export interface RevocationList {
   /** Rises with each list of a tree. */
   readonly number: number
-  /** In the order of their fingerprints, each once. */
+  /** The revoked certificates in the order of their fingerprints, each once. */
   readonly entries: readonly RevokedCertificate[]
 }
 
@@ -26,7 +26,7 @@ export class RevocationListError extends Error {
 }
 
 export const MAX_REVOKED = 2_000
-/** More than so many entries take. */
+/** The size of a list, more than so many entries take. */
 export const MAX_LIST_LENGTH = 512 * 1024
 
 /** The first line: what the CA's key signs for something else never begins with it. */
@@ -54,7 +54,7 @@ export function readList(text: string, ca: string): RevocationList {
   throw new RevocationListError('the list of revoked certificates is not signed by the CA of this tree')
 }
 
-/** What a list says, whoever made it. @throws {RevocationListError} */
+/** Parses a list, without checking who made it. @throws {RevocationListError} */
 export function parseList(text: string): { list: RevocationList; signed: Buffer; signature: Buffer } {
   if (text.length > MAX_LIST_LENGTH) throw malformed(`it is longer than ${MAX_LIST_LENGTH} characters`)
   const lines = text.split('\n')

@@ -5,7 +5,7 @@ export interface UnitText {
   /** `serve` for a relay, `agent` for a node. */
   readonly command: 'serve' | 'agent'
   readonly program: readonly string[]
-  /** That of the configuration. */
+  /** The folder of the configuration. */
   readonly folder: string
   readonly data: DataFolders
   readonly user: string
@@ -55,7 +55,10 @@ const ROOT = [
   '# a user without rights.'
 ]
 
-/** As little as it needs: its certificates and `host` are renewed in the folder, all else is written to the data. */
+/**
+ * The sandbox of the service, as narrow as possible: its certificates and `host` are renewed in the folder, all else
+ * is written to the data.
+ */
 function sandbox({ command, program, folder, data, user }: UnitText): string[] {
   const capabilities = command === 'serve' ? 'CAP_NET_BIND_SERVICE' : ''
   const service = command === 'serve' ? 'treeline' : 'treeline-agent'
@@ -93,12 +96,12 @@ function sandbox({ command, program, folder, data, user }: UnitText): string[] {
   ]
 }
 
-/** Of a command line: `$` stands for itself. */
+/** Quotes an argument of a command line: `$` stands for itself. */
 function quoteArgument(word: string): string {
   return quoteWord(word.replaceAll('$', '$$$$'))
 }
 
-/** As systemd reads a list: quoted where need be, and `%` stands for itself. */
+/** Quotes a word of a list as systemd reads it: quoted where need be, and `%` stands for itself. */
 function quoteWord(word: string): string {
   const text = word.replaceAll('%', '%%')
   return /^[\w./@:=+,%$-]+$/.test(text) ? text : `"${text.replaceAll(/[\\"]/g, '\\$&')}"`

@@ -1,22 +1,22 @@
 import type { MemberKind } from './members.js'
 
-/** What a machine asks to join with. */
+/** The request with which a machine joins. */
 export interface JoinRequest {
   /** `<id>.<secret>` of the token. */
   readonly token: string
   readonly id: string
   readonly hostname: string
-  /** Where a relay takes connections. */
+  /** The port at which a relay takes connections. */
   readonly port: number | undefined
   /** PKCS #10, DER: signed by the TLS key. */
   readonly request: Buffer
   /** SubjectPublicKeyInfo of the Ed25519 key that signs files, DER. */
   readonly signingKey: Buffer
-  /** By that key, over `request`. */
+  /** The signature of `request` by that key. */
   readonly signingProof: Buffer
 }
 
-/** What a machine that joined, or whose certificate was renewed, needs to know. */
+/** The answer to a machine that joined, or whose certificate was renewed. */
 export interface JoinAnswer {
   readonly id: string
   readonly kind: MemberKind
@@ -35,13 +35,16 @@ export interface JoinAnswer {
 export interface NewToken {
   readonly kind: MemberKind
   readonly policyServer: string
-  /** For this id alone, which may be a member already: it then gets a new certificate, and its old ones are revoked. */
+  /**
+   * The id for which alone the token holds, and which may be a member already: it then gets a new certificate, and
+   * its old ones are revoked.
+   */
   readonly memberId: string | undefined
   readonly uses: number
   readonly lifetimeMs: number
 }
 
-/** What is asked of the root; without a policy server, that of the member, or the root itself. */
+/** The token that the root is asked for; without a policy server, that of the member, or the root itself. */
 export interface TokenAsked extends Omit<NewToken, 'policyServer'> {
   readonly policyServer: string | undefined
 }
@@ -51,12 +54,12 @@ export interface TokenMade extends NewToken {
   readonly token: string
   readonly id: string
   readonly expiresAtMs: number
-  /** Where its policy server takes connections. */
+  /** The host name at which its policy server takes connections. */
   readonly hostname: string
   readonly port: number | undefined
 }
 
-/** Where a relay passes joins on to, or at the root, where they end. */
+/** The place to which a relay passes joins on, or at the root, where they end. */
 export interface Joining {
   /** The CA's certificate, PEM. */
   ca(way: Way): Promise<string>
@@ -65,7 +68,7 @@ export interface Joining {
   renew(request: Buffer, way: Way): Promise<JoinAnswer>
 }
 
-/** How a request came here. */
+/** The way on which a request came here. */
 export interface Way {
   /** Ids of the relays passed, oldest first, as they came. */
   readonly passed: readonly string[]

@@ -17,10 +17,10 @@ export interface CertificateRecord {
   readonly der: Buffer
 }
 
-/** What is known of a certificate without reading its bytes. */
+/** The facts about a certificate that need no look at its bytes. */
 export type CertificateSummary = Omit<CertificateRecord, 'der'>
 
-/** Where the tree in the database came from. */
+/** The origin of the tree in the database. */
 export interface ImportRecord {
   /** Grows by one with every import; the first is 1. */
   readonly generation: number
@@ -37,12 +37,12 @@ export type NewImport = Pick<ImportRecord, 'nodesListDigest' | 'certificatesDige
 
 /** A form of the tree that is quick to load: byte arrays by name. */
 export interface TreeCache {
-  /** For which reader it was made; another one does not find it. */
+  /** The reader for which it was made; another one does not find it. */
   readonly key: string
   readonly parts: ReadonlyMap<string, Uint8Array>
 }
 
-/** What an import knows once it has been through all certificates. */
+/** The facts that an import knows once it has been through all certificates. */
 export interface ImportEnd {
   readonly warnings: readonly string[]
   readonly cache: TreeCache

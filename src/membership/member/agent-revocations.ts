@@ -5,7 +5,10 @@ import { readRegularFile } from '../../values/files/regular-file.js'
 import type { Logger } from '../../values/logger.js'
 import { RevocationBook } from '../revocation-book.js'
 
-/** What was revoked, as an agent's policy server handed it down last. Undefined where no CA of its own says whom to trust. */
+/**
+ * Opens the list of revocations that an agent's policy server handed down last. Undefined where no CA of its own says
+ * whom to trust.
+ */
 export async function openAgentRevocations(config: AgentConfig, logger: Logger): Promise<RevocationBook | undefined> {
   const { caFile, serverCertificateFile } = config.upstream
   if (caFile === undefined || serverCertificateFile !== undefined) return undefined

@@ -24,7 +24,7 @@ export interface CertificateKeeperOptions {
   readonly keyFile: string
   /** Asks the root, by way of the policy server. */
   readonly renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>
-  /** Told of each answer, after a new certificate was put in place. */
+  /** Called with each answer, after a new certificate was put in place. */
   readonly onAnswer?: (answer: JoinAnswer, isNew: boolean) => Promise<void>
   /** Asks at least this often, for what else the answer says. @default never before the certificate is due */
   readonly askEveryMs?: number
@@ -64,7 +64,8 @@ export class CertificateKeeper {
   }
 
   /**
-   * What the root says of this machine now. A certificate that it gives is fetched again when it is due.
+   * Asks the root for its present answer about this machine. A certificate that it gives is fetched again when it is
+   * due.
    * @returns undefined for one whose certificate is not ours to renew
    */
   async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {

@@ -13,10 +13,10 @@ import type { MemberKind } from '../members.js'
 import { systemdUnit, unitName } from '../systemd-unit.js'
 import type { JoinAnswer } from '../types.js'
 
-/** What joined before, and has its configuration in a folder. */
+/** A relay or node that joined before, and has its configuration in a folder. */
 export interface Joined {
   readonly id: string
-  /** What others reach a relay by; undefined where its certificate does not say. */
+  /** The host name by which others reach a relay; undefined where its certificate does not say. */
   readonly hostname: string | undefined
   readonly port: number | undefined
   readonly conf: 'main.conf' | 'agent.conf'
@@ -31,7 +31,7 @@ export async function configurationIn(folder: string): Promise<Joined['conf'] | 
 }
 
 /**
- * Who joined with what is in a folder.
+ * Reads from a folder who joined, and with which addresses.
  * @throws {Error} when its configuration cannot be read, or is not of one that joined with this folder
  */
 export async function readJoined(folder: string, conf: Joined['conf']): Promise<Joined> {
@@ -89,11 +89,11 @@ export interface JoinedText {
   readonly agentCommand: string
   readonly program: readonly string[]
   readonly user: string
-  /** What the folder has of an earlier join: it stays, but for the policy server. */
+  /** The configuration of an earlier join in the folder: it stays, but for the policy server. */
   readonly former: Joined['conf'] | undefined
 }
 
-/** What starts one that joined. */
+/** The command that starts a machine that joined. */
 export function commandOf(kind: MemberKind): 'serve' | 'agent' {
   return kind === 'relay' ? 'serve' : 'agent'
 }

@@ -6,11 +6,11 @@ import { replaceContent } from '../atomic-files.js'
 import { formatAddress } from '../config-templates.js'
 import type { JoinAnswer } from '../types.js'
 
-/** Where the policy server takes connections. */
+/** The address at which the policy server takes connections. */
 export interface UpperAddress {
   readonly host: string
   readonly port: number
-  /** Its node id, where that is known. */
+  /** The node id of the policy server, where it is known. */
   readonly nodeId?: string | undefined
 }
 
@@ -38,19 +38,19 @@ export class Following {
   #candidate: { readonly address: UpperAddress; readonly answer: JoinAnswer } | undefined
   #isAtCandidate = false
   #askedAtMs = Number.NEGATIVE_INFINITY
-  /** As it was logged last. */
+  /** The problem that was logged last. */
   #problem: string | undefined
 
   constructor(private readonly options: FollowingOptions) {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** Where the link stands, or is to be opened next. */
+  /** The address of the standing link, or of the next attempt. */
   get address(): UpperAddress {
     return (this.#isAtCandidate ? this.#candidate?.address : undefined) ?? this.options.configured()
   }
 
-  /** To be called when a link has been opened. */
+  /** Called when a link has been opened. */
   async opened(): Promise<void> {
     const candidate = this.#isAtCandidate ? this.#candidate : undefined
     if (candidate !== undefined) {
@@ -63,7 +63,7 @@ export class Following {
   }
 
   /**
-   * To be called when there was no link, or is none any more.
+   * Called when there was no link, or is none any more.
    * @param refusedBy id of the relay that refused it
    * @returns whether there is an address now that was not there before
    */

@@ -5,7 +5,7 @@ import { readRegularFile } from '../../values/files/regular-file.js'
 import { fingerprintOfPem } from '../../values/keys/fingerprint.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 
-/** How an agent's policy server has to prove who it is. */
+/** The proof of identity that an agent's policy server owes. */
 export interface PolicyServerTrust {
   /** PEM of the certificates that are trusted; undefined: the system's. */
   readonly ca: string | undefined
@@ -13,7 +13,10 @@ export interface PolicyServerTrust {
   readonly pins: readonly string[] | undefined
 }
 
-/** By the files that agent.conf names. @throws {Error} naming the setting and the file when one cannot be used */
+/**
+ * Reads an agent's trust from the files that agent.conf names.
+ * @throws {Error} naming the setting and the file when one cannot be used
+ */
 export async function readPolicyServerTrust({ upstream }: AgentConfig): Promise<PolicyServerTrust> {
   const { serverCertificateFile, caFile } = upstream
   if (serverCertificateFile === undefined) {

@@ -7,7 +7,7 @@ import { MAX_LIST_LENGTH } from '../revocation-list.js'
 
 const LIMIT_MS = 30_000
 
-/** Where lists are asked for, and handed down, as a `HopRequest` has it. */
+/** The path at which lists are asked for, and handed down, as a `HopRequest` has it. */
 export const REVOCATIONS_PATH = 'v1/revocations'
 
 /**
@@ -58,7 +58,7 @@ async function handUp(
   if (outcome.kind !== 'unreachable') outcome.body.on('error', () => undefined).resume()
 }
 
-/** As `POST v1/revocations` takes it. */
+/** The form that `POST v1/revocations` takes. */
 export function listForm(list: string): Buffer {
   return Buffer.from(new URLSearchParams({ list }).toString())
 }

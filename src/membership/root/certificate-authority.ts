@@ -14,7 +14,7 @@ import { canonicalHost } from '../../values/network/host-name.js'
 import { digestFor } from '../revocation-list.js'
 import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from '../x509.js'
 
-/** What a certificate is for. The root's own is a relay's. */
+/** The purpose of a certificate. The root's own is a relay's. */
 export type Purpose = 'relay' | 'node'
 
 export interface IssueRequest {

@@ -19,14 +19,14 @@ import { writeTreeFiles } from './publication.js'
 
 export interface NewRoot {
   readonly folder: string
-  /** What others reach it by; the first one is told to those who join. */
+  /** The addresses at which others reach it; the first one is told to those who join. */
   readonly addresses: readonly [PublicAddress, ...PublicAddress[]]
   readonly listen: string
   readonly lifetimeMs: number
   /** A tree that exists already. */
   readonly takenOver: TakenOver | undefined
   readonly data: DataFolders
-  /** What runs the agent of this machine. */
+  /** The command that runs the agent of this machine. */
   readonly command: string
   readonly program: readonly string[]
   readonly user: string

@@ -15,10 +15,10 @@ export interface JoinToken {
   readonly revokedAtMs: number | undefined
 }
 
-/** Where a page of certificates ended. Only the repository knows how to read it. */
+/** The place at which a page of certificates ended. Only the repository knows how to read it. */
 export type CertificateCursor = number | string
 
-/** Some certificates, and where to go on. */
+/** A page of certificates, and the cursor of the next one. */
 export interface CertificatePage {
   readonly certificates: readonly MemberCertificate[]
   /** Undefined after the last page. */
@@ -48,7 +48,7 @@ export interface MemberRepository {
   member(id: string): Promise<Member | undefined>
   /** A relay with this host name, in any case of letters, other than `exceptId`. */
   relayByHostname(hostname: string, exceptId: string): Promise<Member | undefined>
-  /** In the order of their ids. @param afterId only members whose id is greater */
+  /** The members in the order of their ids. @param afterId only members whose id is greater */
   members(afterId: string, limit: number): Promise<Member[]>
   memberCount(): Promise<number>
   /** How many members have `id` as their policy server, apart from itself. */

@@ -5,7 +5,10 @@ import type { MemberRepository } from './member-repository.js'
 const NAME = 'published.json'
 const MODE = 0o640
 
-/** Which state of its members a root handed down last, beside the nodes list. A copy of `state.db` that is put back does not change it. */
+/**
+ * The file, beside the nodes list, that records which state of its members a root handed down last. A copy of
+ * `state.db` that is put back does not change it.
+ */
 export function publishedFile(nodesListFile: string): string {
   return join(dirname(nodesListFile), NAME)
 }
@@ -33,7 +36,7 @@ function changesIn(text: string): number | undefined {
   }
 }
 
-/** Before the tree is written: nothing newer is ever handed down than this says. */
+/** Writes the record before the tree is written: nothing newer is ever handed down than this says. */
 export async function writePublished(nodesListFile: string, changes: number): Promise<void> {
   await writeFileAtOnce(publishedFile(nodesListFile), `${JSON.stringify({ changes })}\n`, MODE)
 }

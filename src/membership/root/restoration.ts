@@ -50,7 +50,7 @@ export async function readFormerMembers(files: FormerTree): Promise<TakenOver> {
   }
 }
 
-/** Those that the root of the tree issued: the holder of its key may renew it. */
+/** The newest certificates that the root of the tree issued: the holder of such a key may renew it. */
 function newestIssued(certificates: readonly MemberCertificate[]): ReadonlyMap<string, MemberCertificate> {
   const newest = new Map<string, MemberCertificate>()
   for (const certificate of certificates) {
@@ -67,7 +67,7 @@ function keyHashOf(der: Buffer): Buffer {
   return createHash('sha256').update(spki).digest()
 }
 
-/** Of relays, as the root writes them into its list. */
+/** The ports of relays, as the root writes them into its list. */
 function portsIn(text: string): ReadonlyMap<string, number> {
   const list: unknown = JSON.parse(text)
   const entries = typeof list === 'object' && list !== null ? Object.entries(list) : []

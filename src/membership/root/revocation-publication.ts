@@ -9,7 +9,7 @@ import type { CertificateAuthority } from './certificate-authority.js'
 import type { CertificateCursor, MemberRepository } from './member-repository.js'
 
 const PAGE = 500
-/** For members whose clocks are behind. */
+/** The time for which ended certificates stay on the list, for members whose clocks are behind. */
 const REMEMBERED_MS = 24 * 3_600_000
 
 export interface RevocationPublicationOptions {
@@ -31,7 +31,7 @@ export class RevocationPublication {
 
   constructor(private readonly options: RevocationPublicationOptions) {}
 
-  /** One at a time, so that no two lists have one number. @throws {Error} when it cannot be kept */
+  /** Publishes one list at a time, so that no two lists have one number. @throws {Error} when it cannot be kept */
   publish(): Promise<void> {
     const published = this.#running.then(() => this.#publish())
     this.#running = published.catch(() => undefined) // its own caller hears of it
@@ -62,7 +62,7 @@ export class RevocationPublication {
     await book.take(formatList({ number, entries }, text => authority.sign(text)))
   }
 
-  /** Those that end last come first. */
+  /** The entries of the list, with the certificates that end last first. */
   async #entries(former: readonly RevokedCertificate[]): Promise<RevokedCertificate[]> {
     const { repository, now } = this.options
     const endedMs = now() - REMEMBERED_MS

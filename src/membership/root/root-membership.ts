@@ -29,7 +29,7 @@ export interface RootMembershipOptions {
   readonly now: () => number
 }
 
-/** Everything that changes who is in the tree. At the root alone. */
+/** Changes the members of the tree. At the root alone. */
 export class RootMembership implements Joining {
   readonly #changes: OrderlyChanges
 
@@ -145,7 +145,10 @@ export class RootMembership implements Joining {
     return this.#answer(id)
   }
 
-  /** Its certificates are revoked for good, and its links closed. @throws {RelayError} UNKNOWN_NODE, CONFLICT */
+  /**
+   * Removes a member: its certificates are revoked for good, and its links closed.
+   * @throws {RelayError} UNKNOWN_NODE, CONFLICT
+   */
   async remove(id: string): Promise<void> {
     const { repository, now, publish, logger } = this.options
     if (id === ROOT_ID) throw new RelayError('CONFLICT', 'the root cannot be removed')
@@ -238,7 +241,7 @@ export class RootMembership implements Joining {
   }
 }
 
-/** What ends a join or renewal that is not recorded yet. */
+/** The signal that ends a join or renewal that is not recorded yet. */
 type Ending = Partial<Pick<Way, 'signal'>>
 
 /** The same machine asks again with the same token: the answer to its join did not reach it. */

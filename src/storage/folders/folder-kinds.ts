@@ -1,19 +1,22 @@
 /** A folder in which one node alone keeps what it has. */
 export interface OwnFolder {
-  /** That names it. */
+  /** The setting that names the folder. */
   readonly setting: string
   readonly path: string
-  /** Of the folder, when it has to be made. */
+  /** The mode of the folder, when it has to be made. */
   readonly mode: number
   /** The names of the two files that are made in it. */
   readonly lockName: string
   readonly nodeIdName: string
 }
 
-/** What a relay makes in `storage.path`, besides files: the outputs of runs, and the tree of its members or from above. */
+/** The folders that a relay makes in `storage.path`: the outputs of runs, and the tree of its members or from above. */
 export const STORAGE_SUBFOLDERS: readonly string[] = ['runs', 'tree']
 
-/** Within the folder of a relay in `shared_files.path`: what is kept on its behalf. Its agent fetches all that is below. */
+/**
+ * The folder, within that of a relay in `shared_files.path`, of the files kept on its behalf. Its agent fetches all
+ * that is below.
+ */
 export const ON_BEHALF = 'shared-files'
 
 /** No tree is higher: what lies deeper was not put there by a relay. */

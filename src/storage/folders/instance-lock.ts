@@ -7,10 +7,10 @@ import { makeFolder } from '../../values/files/make-folder.js'
 import { isFolder } from '../is-folder.js'
 import { Sqlite } from '../sqlite.js'
 
-/** Whoever may open a lock file, if only to read it, can lock it, and keep a relay from starting. */
+/** The mode of a lock file. Whoever may open it, if only to read it, can lock it, and keep a relay from starting. */
 const LOCK_MODE = 0o600
 
-/** Another process works in the folder. */
+/** The error when another process works in the folder. */
 export class FolderInUseError extends Error {
   override name = 'FolderInUseError'
 }
@@ -93,7 +93,7 @@ function setMode(file: string): void {
   }
 }
 
-/** What stands where the lock belongs, if it is none: nothing is ever kept in it. */
+/** The obstacle in the place of the lock, if it is no lock: nothing is ever kept in it. */
 function obstacleToLock(file: string, error: unknown): string | undefined {
   const what = isLink(file)
     ? 'is a symbolic link'
@@ -109,7 +109,10 @@ function isLink(file: string): boolean {
   return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
 
-/** What a disk refuses is told in the words for disks; what else is in the way is told by who makes the folder. */
+/**
+ * Makes the folder. A disk that refuses is reported in the words for disks; other obstacles are reported by the code
+ * that makes the folder.
+ */
 function make(folder: string, setting: string, mode: number): void {
   try {
     makeFolder(folder, mode)

@@ -4,9 +4,12 @@ import type { OwnFolder } from './folder-kinds.js'
 import { FolderInUseError, lockFolder } from './instance-lock.js'
 import { rememberPlace } from './same-place.js'
 
-/** Where the system does not tell of it. */
+/** The time between two looks, where the system reports no changes. */
 const LOOK_EVERY_MS = 10_000
-/** Whoever removes the whole folder removes the lock on the way: a new one would be in the way of that. */
+/**
+ * The time before a lock is made anew. A command that removes the whole folder removes the lock on the way: a new one
+ * would be in the way of that.
+ */
 const SETTLE_MS = 200
 
 /**

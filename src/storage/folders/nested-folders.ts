@@ -8,8 +8,8 @@ import { MAX_RELAYS, ON_BEHALF } from './folder-kinds.js'
 export const MAX_NESTED_FOLDERS = 100_000
 
 /**
- * Where another relay's folder can be below this relay's shared files: in the folder of a node, and in its folder on
- * behalf, again and again. This relay would take the files there for its own. Links are not followed.
+ * The places in which another relay's folder can be below this relay's shared files: in the folder of a node, and in
+ * its folder on behalf, again and again. This relay would take the files there for its own. Links are not followed.
  * @param path of this relay's shared files
  */
 export function* nestedFolders(path: string): Generator<string> {
@@ -33,7 +33,10 @@ export function* nestedFolders(path: string): Generator<string> {
   }
 }
 
-/** What this process may not read it cannot take for its own either. */
+/**
+ * The error codes of a folder in which nothing is found: what this process may not read it cannot take for its own
+ * either.
+ */
 const NOTHING_THERE = ['ENOENT', 'ENOTDIR', 'EACCES']
 
 function foldersIn(path: string): Dirent[] {

@@ -1,6 +1,6 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
 
-/** What SQLite keeps beside a database. */
+/** The endings of the files that SQLite keeps beside a database. */
 const BESIDE = ['-wal', '-shm']
 
 /**

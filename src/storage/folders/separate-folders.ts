@@ -6,11 +6,11 @@ import { nestedFolders, unlessMissing } from './nested-folders.js'
 
 interface Place {
   readonly setting: string
-  /** Without symbolic links. */
+  /** The path without symbolic links. */
   readonly path: string
 }
 
-/** What marks a folder, and who uses it. */
+/** The marks of a folder, by which its user is known. */
 type Kind = Pick<OwnFolder, 'setting' | 'nodeIdName' | 'lockName'>
 
 const ROOT = '/'
@@ -19,8 +19,9 @@ const SHARED_FILES = sharedFilesFolder(ROOT)
 const KINDS = [STORAGE, SHARED_FILES]
 
 /**
- * What keeps a node's folders from being told apart: one that is, or lies in, another one of them, or another relay's, or
- * that has such a one in it. A relay takes what it knows nothing of in these for leftovers, and agents read in them.
+ * Checks that a node's folders can be told apart: none of them is, or lies in, another one of them, or another
+ * relay's, or has such a one in it. A relay takes what it knows nothing of in these for leftovers, and agents read in
+ * them.
  * @param nodeId whose folders they are: what it left where it had others before does not count, unless it is in use
  * @param folders that need not be there yet
  * @returns what is wrong, naming both settings; undefined when all is well
@@ -50,7 +51,7 @@ function isApartIn(outer: Place, inner: Place): boolean {
   return outer.setting === STORAGE.setting && first !== '' && first !== '..' && !STORAGE_SUBFOLDERS.includes(first)
 }
 
-/** By the files that a relay leaves in each of its folders. */
+/** Finds the folders of other relays by the files that a relay leaves in each of them. */
 function overlapWithOthers(place: Place, places: readonly Place[], nodeId: string): string | undefined {
   const find = (folder: string, kinds: readonly Kind[]) => {
     for (const kind of kinds) {
@@ -77,12 +78,12 @@ function overlapWithOthers(place: Place, places: readonly Place[], nodeId: strin
   return undefined
 }
 
-/** Where a relay looks for what is its own. */
+/** The places at which a relay looks for its own files. */
 function foldersBelow({ setting, path }: Place): Iterable<string> {
   return setting === SHARED_FILES.setting ? nestedFolders(path) : STORAGE_SUBFOLDERS.map(name => join(path, name))
 }
 
-/** Another relay's folder. */
+/** The claim of another relay to a folder. */
 interface Claim {
   readonly setting: string
   readonly owner: string
@@ -106,7 +107,7 @@ function foldersAbove(path: string): string[] {
   return above === path ? [] : [above, ...foldersAbove(above)]
 }
 
-/** Where it leads to now, and the rest of it as it will be made. */
+/** The real path of what exists, and the rest of it as it will be made. */
 function realPath(path: string): string {
   try {
     return realpathSync(path)

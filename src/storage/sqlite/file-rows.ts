@@ -18,7 +18,7 @@ export function toFileRow(file: StoredFile): FileRow {
   return { ...file, signedAtMs: file.signedAtMs ?? null, spool: file.spool ?? null }
 }
 
-/** What tells a version from others under its key. */
+/** The values that tell a version from others under its key. */
 export interface VersionRow {
   readonly target: string
   readonly source: string

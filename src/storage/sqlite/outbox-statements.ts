@@ -29,7 +29,7 @@ export function outboxStatements(db: Database) {
 
 export type OutboxWrites = ReturnType<typeof outboxWrites>
 
-/** What changes an entry as a whole. */
+/** The statements that change an entry as a whole. */
 export function outboxWrites(db: Database) {
   return {
     insert: db.prepare<[OutboxRow]>(

@@ -6,12 +6,15 @@ import { RateLimit } from './join-rate-limit.js'
 
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
 const MAX_AT_ONCE = 256
-/** With one token, or for one certificate, from one source within a minute. What succeeds does not count. */
+/**
+ * The number of refusals with one token, or for one certificate, from one source within a minute. What succeeds does
+ * not count.
+ */
 const MAX_REFUSED_PER_MINUTE = 600
 const MINUTE_MS = 60_000
 
 /**
- * Who may join now. Many machines behind one address (NAT, a web server) join with tokens of their own, so what one of
+ * Admits joins. Many machines behind one address (NAT, a web server) join with tokens of their own, so what one of
  * them does wrong is counted with its token, and none of them can take all places.
  */
 export class JoinAdmission {

@@ -26,7 +26,7 @@ export async function checkFits(
   }
 }
 
-/** From `id` up to the root. A chain that has no end is cut off, since it is too long in any case. */
+/** The chain from `id` up to the root. A chain that has no end is cut off, since it is too long in any case. */
 async function chainOf(repository: MemberRepository, id: string): Promise<string[]> {
   const chain = [id]
   for (let member = await repository.member(id); member !== undefined && member.policyServer !== member.id; ) {
@@ -48,7 +48,7 @@ async function heightBelow(repository: MemberRepository, id: string): Promise<nu
   }
 }
 
-/** Those under it that may have others below them, and one in place of all that have none. */
+/** The relays under it, which may have others below them, and one node in place of all that have none. */
 async function relaysAndOthersUnder(repository: MemberRepository, id: string): Promise<string[]> {
   const relays: string[] = []
   for (let after = ''; ; ) {
