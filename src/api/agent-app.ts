@@ -1,10 +1,8 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
-import { VERSION } from '../process/version.js'
 import type { StorageFolder } from '../values/failures/disk-failure.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { API_PREFIX } from '../values/network/api-prefix.js'
-import { RELAY_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 import type { NodeState } from '../values/runs/node-state.js'
 import { installAfterAnswer } from './answers/after-answer.js'
@@ -12,6 +10,7 @@ import { installErrorHandler } from './answers/error-handler.js'
 import { commonOptions } from './app-options.js'
 import { installFormRules } from './form-rules.js'
 import { createRequestLog } from './request-log.js'
+import { decorateRequests, startRequest } from './request-start.js'
 import { nodeStateRoutes } from './routes/node-state.js'
 import { noticeRoutes } from './routes/notice.js'
 import { remoteRunRoutes } from './routes/remote-run.js'
@@ -64,12 +63,9 @@ const agentApi: FastifyPluginAsync<Omit<AgentAppOptions, 'storage'>> = async (ap
 }
 
 function admitPolicyServer(app: FastifyInstance, { isFromAbove, takesOrders }: AgentServices): void {
-  app.decorateRequest('caller')
-  app.decorateRequest('begunAt', 0)
+  decorateRequests(app)
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header(RELAY_HEADER, VERSION)
-    reply.header(REQUEST_ID_HEADER, request.id)
-    request.begunAt = performance.now()
+    startRequest(request, reply)
     if (!isFromAbove(request.raw)) {
       done(new RelayError('FORBIDDEN', 'an agent is asked by its policy server, over its link'))
       return

@@ -1,9 +1,8 @@
 import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { storageFolders } from '../config/storage-folders.js'
-import { VERSION } from '../process/version.js'
 import { API_PREFIX } from '../values/network/api-prefix.js'
-import { LINK_SECRET_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
+import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { type AfterAnswer, installAfterAnswer } from './answers/after-answer.js'
 import { createDraining } from './answers/draining.js'
@@ -18,6 +17,7 @@ import { installFormRules } from './form-rules.js'
 import { createRequestObserver } from './metrics/request-metrics.js'
 import { checkProtocol } from './protocol-check.js'
 import { createRequestLog } from './request-log.js'
+import { decorateRequests, startRequest } from './request-start.js'
 import { healthRoutes } from './routes/health.js'
 import { joinRoutes } from './routes/join.js'
 import { linkRoutes } from './routes/links.js'
@@ -103,12 +103,9 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
   const { config, topology } = services
   const identify = createIdentification(services)
-  app.decorateRequest('caller')
-  app.decorateRequest('begunAt', 0)
+  decorateRequests(app)
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header(RELAY_HEADER, VERSION)
-    reply.header(REQUEST_ID_HEADER, request.id)
-    request.begunAt = performance.now()
+    startRequest(request, reply)
     checkHead(request.raw, request.originalUrl)
     request.caller = identify(request.raw)
     const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)

@@ -15,13 +15,7 @@ const MAX_FILE_BYTES = 1024 * 1024
  * @throws {ConfigError} naming all that is wrong
  */
 export function loadConfig(directory: string): Config {
-  const problems: string[] = []
-  const main = readIfPresent(directory, 'main.conf', problems)
-  const logging = readIfPresent(directory, 'logging.conf', problems)
-  if (main === undefined && problems.length === 0) {
-    problems.push(`main.conf: there is none in ${directory}; give its directory with --config`)
-  }
-  if (main === undefined || problems.length > 0) throw new ConfigError(problems)
+  const { main, logging } = readConfigFiles(directory, 'main.conf')
   const config = parseConfig(main, logging, directory, readText)
   const problem = caFileProblem(config.general)
   if (problem !== undefined) throw new ConfigError([problem], config.notices)
@@ -38,8 +32,26 @@ function caFileProblem({ caPath, peerAuthentication }: Config['general']): strin
   return stats.size === 0 ? `${where} is empty; expected CA certificates, PEM` : undefined
 }
 
+/**
+ * The texts of `main.conf` or `agent.conf`, and of `logging.conf`, which may be absent.
+ * @throws {ConfigError} naming each that cannot be read
+ */
+export function readConfigFiles(
+  directory: string,
+  name: 'main.conf' | 'agent.conf'
+): { readonly main: string; readonly logging: string | undefined } {
+  const problems: string[] = []
+  const main = readIfPresent(directory, name, problems)
+  const logging = readIfPresent(directory, 'logging.conf', problems)
+  if (main === undefined && problems.length === 0) {
+    problems.push(`${name}: there is none in ${directory}; give its directory with --config`)
+  }
+  if (main === undefined || problems.length > 0) throw new ConfigError(problems)
+  return { main, logging }
+}
+
 /** @returns undefined when there is none, or when it cannot be read, which is a problem then */
-export function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {
+function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {
   try {
     return readText(join(directory, name))
   } catch (error) {

@@ -16,7 +16,7 @@ import { RELAYD, TREELINE } from './dialect.js'
 import { type AnswerStart, Exchange } from './exchange.js'
 import type { Hop, HopOutcome, HopRequest, LinkToUpper } from './hop.js'
 import { relayableRequestHeaders } from './hop-by-hop-headers.js'
-import { type KnownPeer, outcomeOf } from './hop-response.js'
+import { type KnownPeer, outcomeOfResponse } from './hop-response.js'
 
 const DEFAULT_SILENCE_LIMIT_MS = 60_000
 /** Requests that wait for one of a neighbour's connections; beyond, it counts as not reached. */
@@ -116,7 +116,7 @@ async function attempt(options: DirectHopOptions, request: HopRequest): Promise<
       return { outcome: { kind: 'unreachable', reason, status: answer.status, sent: true }, retry: false }
     }
     const notFinal = whyNotFinal(options, answer, secret)
-    const outcome = await outcomeOf(options, address, answer, isSent, notFinal)
+    const outcome = await outcomeOfResponse(options, address, answer, isSent, notFinal)
     const newer = options.link?.secretFor(address)
     return { outcome, retry: notFinal !== undefined && newer !== undefined && newer !== secret }
   } catch (error) {

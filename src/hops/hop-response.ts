@@ -29,7 +29,7 @@ const FIRST_REFUSAL = 400
  * @param isSent whether all of the request's body has gone out
  * @param notFinal why a refusal is none yet, for a user; the same may be granted in a moment
  */
-export async function outcomeOf(
+export async function outcomeOfResponse(
   peer: KnownPeer,
   address: string,
   answer: AnswerStart,

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { ConfigError } from '../../config/config.js'
-import { printableLines } from '../../values/printable.js'
+import { printDiagnostic } from '../output/diagnostic.js'
 
 interface Noticed {
   readonly notices: readonly { readonly level: string; readonly text: string }[]
@@ -11,19 +11,19 @@ interface Noticed {
  * @param directory that of `--config`
  * @returns undefined once the problems of a configuration that cannot be used are told
  */
-export function readOrTell<T extends Noticed>(directory: string, read: () => T): T | undefined {
+export function readOrPrintProblems<T extends Noticed>(directory: string, read: () => T): T | undefined {
   if (statSync(directory, { throwIfNoEntry: false })?.isFile() === true) {
-    tell(`--config ${directory} is a file; name the folder that it is in`)
+    printDiagnostic(`--config ${directory} is a file; name the folder that it is in`)
     return undefined
   }
   try {
     const config = read()
-    for (const { level, text } of config.notices) tell(`${level}: ${text}`)
+    for (const { level, text } of config.notices) printDiagnostic(`${level}: ${text}`)
     return config
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    for (const { level, text } of error.notices) tell(`${level}: ${text}`)
-    for (const problem of error.problems) tell(problem)
+    for (const { level, text } of error.notices) printDiagnostic(`${level}: ${text}`)
+    for (const problem of error.problems) printDiagnostic(problem)
     return undefined
   }
 }
@@ -31,16 +31,11 @@ export function readOrTell<T extends Noticed>(directory: string, read: () => T):
 /** `--strict` alone would be ignored: it says so. @returns whether that was the case */
 export function refusesStrictAlone({ test, strict }: { readonly test: boolean; readonly strict: boolean }): boolean {
   if (!strict || test) return false
-  tell('--strict goes with --test: a start tells its warnings, and goes on')
+  printDiagnostic('--strict goes with --test: a start tells its warnings, and goes on')
   return true
 }
 
 /** The last line where nothing but `--strict` makes a check fail. */
-export function tellStrict(directory: string): void {
-  tell(`${directory}: --strict takes the warnings above for errors`)
-}
-
-/** A line on standard error. */
-export function tell(line: string): void {
-  process.stderr.write(`treeline: ${printableLines(line)}\n`)
+export function printStrictFailure(directory: string): void {
+  printDiagnostic(`${directory}: --strict takes the warnings above for errors`)
 }

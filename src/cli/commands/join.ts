@@ -86,7 +86,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
   const who = await readWho(folder, options)
   try {
     const joined = await joinFrom(url, token, folder, who)
-    const command = await settle(joined, who, folder, options)
+    const command = await installMember(joined, who, folder, options)
     if (who.former === undefined && options.start) {
       process.exitCode = await runInForeground([...ownProgram(), command, '--config', folder])
     }
@@ -164,7 +164,12 @@ async function joinFrom(url: URL, token: JoinToken, folder: string, { id, addres
 }
 
 /** Writes what was given into the folder, and says what to do next. @returns the command that starts it */
-async function settle(joined: JoinedNow, who: Who, folder: string, options: JoinOptions): Promise<'serve' | 'agent'> {
+async function installMember(
+  joined: JoinedNow,
+  who: Who,
+  folder: string,
+  options: JoinOptions
+): Promise<'serve' | 'agent'> {
   const { commandOf, writeJoined } = await import('../../membership/member/joined-folder.js')
   const { dataFolders } = await import('../../membership/data-folders.js')
   const { unitName } = await import('../../membership/systemd-unit.js')

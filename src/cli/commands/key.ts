@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import nacl from 'tweetnacl'
 import { formatPrivateKey, formatSealKey } from '../../file-exchange/key-files.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
+import { writeNewFile } from '../../values/files/write-new-file.js'
 import { signingKeySpki } from '../../values/keys/file-signing.js'
 import { refuseForeign } from '../checks/foreign-folder.js'
 import { UsageError } from '../command-error.js'
@@ -65,13 +65,7 @@ async function generateSealingKey(folder: string): Promise<void> {
 
 async function writeNew(path: string, content: string, mode: number): Promise<void> {
   try {
-    const file = await open(path, 'wx', mode)
-    try {
-      await file.writeFile(content)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeNewFile(path, content, mode)
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error
     throw new UsageError(`${path} is there already: move it away, or choose another --out`)

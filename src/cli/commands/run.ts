@@ -6,7 +6,6 @@ import { retryOrder } from '../../relay-client/order-retry.js'
 import type { RelayClient } from '../../relay-client/relay-client.js'
 import { type RunRequest, streamRun } from '../../relay-client/run-stream.js'
 import { checkNodeId } from '../../values/ids.js'
-import { printableLines } from '../../values/printable.js'
 import { parseConditions } from '../../values/runs/conditions.js'
 import type { RunEvent } from '../../values/runs/run-event.js'
 import { makeRunId } from '../../values/runs/run-id.js'
@@ -16,6 +15,7 @@ import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { readDuration } from '../options/time-option.js'
+import { printDiagnostic } from '../output/diagnostic.js'
 import { type BatchSize, parseBatchSize, splitIntoBatches } from '../output/run-batches.js'
 import { RunDisplay } from '../output/run-display.js'
 import { RunTally } from '../output/run-tally.js'
@@ -112,8 +112,7 @@ async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
   for (const nodes of plan.nodes === 'all' ? (['all'] as const) : splitIntoBatches(plan.nodes, undefined)) {
     const orderId = makeRunId() // so that an order whose answer was lost is not carried out twice
     const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds, orderId })
-    const tell = (line: string) => void process.stderr.write(`treeline: ${printableLines(line)}\n`)
-    const run = plan.waitSeconds === 0 ? await order(0) : await retryOrder(order, plan.waitSeconds, tell)
+    const run = plan.waitSeconds === 0 ? await order(0) : await retryOrder(order, plan.waitSeconds, printDiagnostic)
     console.log(plan.isJson ? JSON.stringify({ run }) : run)
   }
 }
@@ -171,7 +170,7 @@ async function watchBatches(
       left -= nodes.length
     }
     await watchBatch(streamRun(client, { ...plan, nodes }, stop.signal), plan, tally, display, stop)
-    tally.settle(stop.signal.aborted ? 'cancelled' : 'unknown')
+    tally.endOpen(stop.signal.aborted ? 'cancelled' : 'unknown')
     // a batch whose answer broke off has failed only now, and the next one must not begin
     stopAtTooManyFailures(plan, tally, stop)
   }

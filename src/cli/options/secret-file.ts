@@ -1,12 +1,12 @@
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
-import { tell } from '../checks/config-problems.js'
 import { exposureWarnings } from '../checks/exposed-files.js'
 import { UsageError } from '../command-error.js'
+import { printDiagnostic } from '../output/diagnostic.js'
 
 /** Reads a file with a secret as {@link readNamedFile} does, and warns on standard error if other users may read it. */
 export async function readSecretFile(name: string, path: string): Promise<string> {
   const text = await readNamedFile(name, path)
-  for (const warning of await exposureWarnings([{ key: name, path }])) tell(`warning: ${warning}`)
+  for (const warning of await exposureWarnings([{ key: name, path }])) printDiagnostic(`warning: ${warning}`)
   return text
 }
 

@@ -38,7 +38,7 @@ export class RunTally {
   }
 
   /** Gives this outcome to each node that was still under way when the stream ended. */
-  settle(outcome: 'cancelled' | 'unknown'): void {
+  endOpen(outcome: 'cancelled' | 'unknown'): void {
     for (const [node, state] of this.#nodes) {
       if (UNDER_WAY.has(state.outcome)) this.#set(node, { outcome, exitCode: undefined })
     }

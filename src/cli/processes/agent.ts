@@ -4,9 +4,11 @@ import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
-import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
+import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
+import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
 import { example } from '../options/example.js'
+import { printDiagnostic } from '../output/diagnostic.js'
 import { findServiceManager } from './service-manager.js'
 
 const DEFAULT_DIRECTORY = '/etc/treeline-agent'
@@ -29,8 +31,8 @@ export function register(program: Command): void {
     .command('agent')
     .description('Run the agent of a node, until SIGTERM: hold a link to the policy server, and run on request')
     .option('-c, --config <dir>', 'directory of agent.conf and logging.conf', DEFAULT_DIRECTORY)
-    .option('-t, --test', 'check the configuration, print each problem, and exit')
-    .option('--strict', 'with --test: treat warnings as errors')
+    .option(...TEST_OPTION)
+    .option(...STRICT_OPTION)
     .addHelpText('after', example('treeline agent --config /etc/treeline-agent --test'))
     .action(async (options: AgentCommandOptions) => {
       process.exitCode = await runAgent(options)
@@ -48,7 +50,7 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
     return await serve(config)
   } catch (error) {
     const named = asDiskFailure(error, [{ setting: 'storage.path', path: config.storage.path }])
-    tell(`cannot start: ${errorMessage(named)}`)
+    printDiagnostic(`cannot start: ${errorMessage(named)}`)
     return CANNOT_START
   }
 }
@@ -56,11 +58,11 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
 async function testConfig(directory: string, config: AgentConfig, strict: boolean): Promise<number> {
   const { checkAgentStart } = await import('../checks/start-files-check.js')
   const { problems, warnings } = await checkAgentStart(config)
-  for (const problem of problems) tell(problem)
-  for (const warning of warnings) tell(`warning: ${warning}`)
+  for (const problem of problems) printDiagnostic(problem)
+  for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
   if (problems.length > 0) return BAD_CONFIGURATION
   if (strict && (warnings.length > 0 || config.notices.some(({ level }) => level !== 'note'))) {
-    tellStrict(directory)
+    printStrictFailure(directory)
     return BAD_CONFIGURATION
   }
   process.stdout.write(`${directory}: the configuration is in order\n`)
@@ -106,5 +108,5 @@ async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise
 
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {
   const { loadAgentConfig } = await import('../../config/agent/agent-loader.js')
-  return readOrTell(directory, () => loadAgentConfig(directory))
+  return readOrPrintProblems(directory, () => loadAgentConfig(directory))
 }

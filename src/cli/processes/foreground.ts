@@ -7,11 +7,11 @@ export function runInForeground([program = '', ...args]: readonly string[]): Pro
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   for (const signal of signals) process.on(signal, forward)
-  return new Promise((settle, reject) => {
+  return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', code => {
       for (const signal of signals) process.off(signal, forward)
-      settle(code ?? EXIT.failure)
+      resolve(code ?? EXIT.failure)
     })
   })
 }

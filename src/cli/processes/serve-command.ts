@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
 import { example } from '../options/example.js'
 import { DEFAULT_CONFIG_DIRECTORY, type ServeOptions } from '../options/serve-options.js'
 
@@ -8,8 +9,8 @@ export function register(program: Command): void {
     .command('serve')
     .description('Run a relay, until SIGTERM. `treeline -c <dir>` does the same.')
     .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_CONFIG_DIRECTORY)
-    .option('-t, --test', 'check the configuration, print each problem, and exit')
-    .option('--strict', 'with --test: treat warnings as errors')
+    .option(...TEST_OPTION)
+    .option(...STRICT_OPTION)
     .addHelpText('after', example('treeline serve --config /etc/treeline --test'))
     .action(async ({ config, test = false, strict = false }: Pick<ServeOptions, 'config'> & Partial<ServeOptions>) => {
       const { runServe } = await import('./serve.js')

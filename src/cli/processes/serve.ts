@@ -13,8 +13,9 @@ import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
-import { readOrTell, refusesStrictAlone, tell, tellStrict } from '../checks/config-problems.js'
+import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
+import { printDiagnostic } from '../output/diagnostic.js'
 import { holdFolders, serveUntilStopped } from './serve-until-stopped.js'
 import { findServiceManager } from './service-manager.js'
 
@@ -44,7 +45,7 @@ export async function runServe({ config: directory, test = false, strict = false
     return await serve(config)
   } catch (error) {
     const named = await startFailure(error, config)
-    tell(`cannot start: ${errorMessage(named)}`)
+    printDiagnostic(`cannot start: ${errorMessage(named)}`)
     return CANNOT_START
   }
 }
@@ -65,14 +66,14 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
   const { problems: found, warnings } = await checkRelayStart(config)
   const overlap = overlapOf(config.general.nodeId, writtenFolders(config))
   const problems = overlap === undefined ? found : [...found, overlap]
-  for (const problem of problems) tell(problem)
-  for (const warning of warnings) tell(`warning: ${warning}`)
+  for (const problem of problems) printDiagnostic(problem)
+  for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
   const unusable = await nodesProblems(config)
-  for (const problem of unusable) tell(`error: ${problem}`)
+  for (const problem of unusable) printDiagnostic(`error: ${problem}`)
   if (problems.length > 0) return BAD_CONFIGURATION
   const isNoticed = warnings.length > 0 || unusable.length > 0 || config.notices.some(({ level }) => level !== 'note')
   if (strict && isNoticed) {
-    tellStrict(directory)
+    printStrictFailure(directory)
     return BAD_CONFIGURATION
   }
   const hasErrors = unusable.length > 0 || config.notices.some(({ level }) => level === 'error')
@@ -112,7 +113,7 @@ async function nodesProblems({ general, tree }: Config): Promise<string[]> {
 }
 
 function readConfig(directory: string): Config | undefined {
-  return readOrTell(directory, () => loadConfig(directory))
+  return readOrPrintProblems(directory, () => loadConfig(directory))
 }
 
 async function serve(config: Config): Promise<number> {

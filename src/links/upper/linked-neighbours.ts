@@ -3,7 +3,7 @@ import { TREELINE } from '../../hops/dialect.js'
 import { createDirectHop, type HopObserver } from '../../hops/direct-hop.js'
 import type { Hop, HopOutcome, HopRequest, LinkedNeighbours } from '../../hops/hop.js'
 import { relayableRequestHeaders } from '../../hops/hop-by-hop-headers.js'
-import { type KnownPeer, outcomeOf } from '../../hops/hop-response.js'
+import { type KnownPeer, outcomeOfResponse } from '../../hops/hop-response.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { API_PREFIX } from '../../values/network/api-prefix.js'
 import { LANE_WAIT_MS } from '../wire/protocol.js'
@@ -98,7 +98,7 @@ async function askOverLink(
       signal: request.signal
     })
     const isSent = !(body instanceof Readable) || body.readableEnded
-    return await outcomeOf(LINK_HOLDER, address, answer, isSent)
+    return await outcomeOfResponse(LINK_HOLDER, address, answer, isSent)
   } catch (error) {
     if (body instanceof Readable) body.destroy()
     request.signal?.throwIfAborted()
