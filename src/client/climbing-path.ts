@@ -16,7 +16,7 @@ const END_OF_SEGMENT = /[;?#\0].*$/s
 /** Characters that programs leave out: controls, blanks, and bytes that are no character of theirs. */
 const LEFT_OUT = /[^\x21-\x7e]/g
 
-/** Two or more dots: some systems take more of them for two. */
+/** Dots, two or more: some systems take more of them for two. */
 const DOTS = /^\.{2,}$/
 
 /**

@@ -167,7 +167,7 @@ export interface Config {
   }
   /** The folder of the relay's own data. Treeline only. */
   readonly storage: { readonly path: string }
-  /** Who may read the metrics. Treeline only. */
+  /** Networks that may read the metrics. Treeline only. */
   readonly metrics: { readonly allowedNetworks: NetworkSet }
   /** Files with tokens. Treeline only. */
   readonly tokens: {

@@ -39,14 +39,17 @@ const RANGE_NOT_SATISFIABLE = 416
 export function createGet(parts: GetParts) {
   const { topology, files, now } = parts
 
-  /** While a newer copy is being put in place, the record is ahead of the file. */
+  /** Finds a file that is kept here. While a newer copy is being put in place, the record is ahead of the file. */
   async function findKept(key: FileKey): Promise<StoredFile | undefined> {
     if (parts.lock.isHeld(keyName(key))) (await parts.lock.acquire(keyName(key)))()
     const kept = await files.find(key)
     return kept !== undefined && kept.expiresAtMs > now() ? kept : undefined
   }
 
-  /** That it leads elsewhere is told; that it is gone is found when the file is opened. */
+  /**
+   * Checks the file's folder. A folder that leads elsewhere is reported; a missing one is found when the file is
+   * opened.
+   */
   async function checkFolder(kept: StoredFile): Promise<void> {
     await parts.folders
       .enter(folderOf(parts.layout, kept), async () => undefined)

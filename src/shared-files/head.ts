@@ -30,7 +30,7 @@ export interface HeadParts {
 
 type Elsewhere = Exclude<NextStep, { readonly kind: 'here' }>
 
-/** Where files of this relay's own nodes lie: no relay is between. */
+/** The relay below which the files of this relay's own nodes are: none. */
 const HERE = ''
 
 /**
@@ -81,7 +81,7 @@ export function createHead(parts: HeadParts) {
     throw new HopRefusedError(hop.id, outcome.status, `${hop.id} answered ${outcome.status}`)
   }
 
-  /** Of a file for below or above: where it is on its way, or whether the next relay has it. */
+  /** Looks for a file for a node below or above: on its way here, or at the next relay. */
   async function lookElsewhere(step: Elsewhere, key: FileKey, hash: string, origin: Origin, passed: string[]) {
     const waiting = await outbox.pending(key)
     if (waiting !== undefined) return waiting.hash === hash.toLowerCase()

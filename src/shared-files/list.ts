@@ -17,7 +17,7 @@ export interface ListParts {
   readonly now: () => number
 }
 
-/** What is kept here for a node, whoever sent it. */
+/** Lists the files that are kept here for a node, whoever sent them. */
 export function createList({ layout, topology, files, now }: ListParts) {
   return async (
     target: string,

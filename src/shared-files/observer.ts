@@ -1,6 +1,6 @@
 import type { FileKey } from '../values/ids.js'
 
-/** Told what happens to shared files; for metrics. Its functions must not throw. */
+/** Observes shared files, for metrics. Its functions must not throw. */
 export interface SharedFilesObserver {
   /** A file was put in place here. */
   readonly onStored?: (sizeBytes: number, key: FileKey) => void

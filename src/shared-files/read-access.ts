@@ -3,8 +3,8 @@ import type { Caller } from '../values/caller.js'
 import { RelayError } from '../values/failures/relay-error.js'
 
 /**
- * Who may GET a file: its target, a relay that the target is below, our policy server, and local callers for files kept
- * here (contract, "The PUT body").
+ * Checks who may GET a file: its target, a relay that the target is below, our policy server, and local callers for
+ * files kept here (contract, "The PUT body").
  * @throws {RelayError} FORBIDDEN saying what would allow it
  */
 export function checkMayRead(target: string, caller: Caller, isKeptHere: boolean, topology: Topology): void {

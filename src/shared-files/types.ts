@@ -8,7 +8,7 @@ export interface PutRequest {
   readonly key: FileKey
   /** Decoded query parameters: `ttl`, and perhaps the metadata fields (contract, "The PUT body"). */
   readonly query: Readonly<Record<string, string>>
-  /** Of the whole body, undefined when it is chunked. */
+  /** The length of the whole body, undefined when it is chunked. */
   readonly contentLength: number | undefined
   /**
    * A relay passes it on, or says so: metadata that came in the query stands in the body by then, so only the file
@@ -17,10 +17,13 @@ export interface PutRequest {
   readonly isPassedOn: boolean
   readonly body: Readable
   readonly origin: Origin
-  /** From a policy server alone, as is `acceptedAtMs` from a known relay alone; the API drops them from anyone else. */
+  /**
+   * The key hash of the source, from a policy server alone, as `acceptedAtMs` is from a known relay alone; the API
+   * drops them from anyone else.
+   */
   readonly sourceKeyHash: string | undefined
   readonly acceptedAtMs: number | undefined
-  /** Someone whom nothing identifies vouches for the source: perhaps our policy server, where we cannot recognize it. */
+  /** Whether an unidentified caller vouches for the source: perhaps our policy server, where we cannot recognize it. */
   readonly isVouchedByStranger?: boolean
   /** Called once, when all that can be checked before the body was (time to say `100 Continue`). */
   readonly onContinue: () => void
@@ -57,8 +60,9 @@ export interface FoundFile extends KeptFile {
    */
   isCurrent(): Promise<boolean>
   /**
-   * For when it cannot be opened, or is not a file of its size: looks at it once more, and forgets it unless it is as it
-   * was kept, or another version. @returns whether it is as it was kept; else it is to be looked up again
+   * Looks at the file once more, when it cannot be opened, or is not a file of its size, and forgets it unless it is
+   * as it was kept, or another version.
+   * @returns whether it is as it was kept; else it is to be looked up again
    * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
    */
   lookAgain(): Promise<boolean>
@@ -110,7 +114,7 @@ export interface SharedFiles {
   get(key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>): Promise<FoundFile | RelayedFile>
 
   /**
-   * What is kept here for a node, 1,000 at most, from whichever source; `fileId` undefined: under any name.
+   * The files that are kept here for a node, 1,000 at most, from any source; `fileId` undefined: under any name.
    * @throws {RelayError} FORBIDDEN for callers that may not read that node's files
    */
   list(target: string, fileId: string | undefined, origin: Origin): Promise<(KeptFile & { readonly key: FileKey })[]>

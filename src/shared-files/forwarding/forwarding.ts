@@ -29,7 +29,7 @@ export interface ForwardingOptions {
   readonly observer: SharedFilesObserver
 }
 
-/** What hands files on, and keeps them until they can be. */
+/** Passes files on, and keeps them until they can be passed on. */
 export interface Forwarding {
   readonly outbox: Outbox
   readonly backoff: HopBackoff

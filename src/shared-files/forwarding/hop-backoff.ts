@@ -3,13 +3,16 @@ import { backoffMs } from '../../values/time/backoff.js'
 /** The waits before a hop that could not be reached, or a file that it did not take, is tried again. */
 export const BACKOFF = { firstMs: 1_000, maxMs: 60_000 } as const
 
-/** Of a hop that everything is tried with. */
+/** The time of the next try for a hop that works. */
 const IS_WELL = 0
 
-/** For so long after a failure a hop is not asked again on anyone's behalf: it would only make them wait. */
+/** The time after a failure in which a hop is not asked on anyone's behalf: it would only make them wait. */
 const FRESH_FAILURE_MS = 1_000
 
-/** How the hops are, as far as requests to them have shown. Kept in memory: after a restart every hop is worth a try. */
+/**
+ * The health of hops, as far as requests to them have shown it. Kept in memory: after a restart every hop is worth a
+ * try.
+ */
 export interface HopBackoff {
   /** @returns whether it had been failing */
   succeeded(hop: string): boolean
@@ -24,7 +27,7 @@ export interface HopBackoff {
   waitMs(hop: string): number
   /** Whether it could not be reached a moment ago. */
   hasJustFailed(hop: string): boolean
-  /** Something has changed for the better: it is worth a try now. */
+  /** Makes a try worth it now, since something has changed for the better. */
   revive(hop: string): void
   /** Every hop is worth a try now. */
   reset(): void

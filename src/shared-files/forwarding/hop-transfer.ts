@@ -15,7 +15,7 @@ import { formatPassed } from '../../values/passed-relays.js'
 import type { FileRecord } from '../keeping/file-record.js'
 import type { PutOutcome } from '../types.js'
 
-/** Of a refusal's body, which is one line for a user. */
+/** The size of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048
 
 /** "Misdirected Request": what a relay of ours says that cannot know the source, see `notRecognized`. */
@@ -31,7 +31,7 @@ export interface Shipment {
   /** Relays passed, this one included. */
   readonly passed: readonly string[]
   readonly requestId: string
-  /** Of the source, in the form of the nodes list; sent downwards alone. */
+  /** The key hash of the source, in the form of the nodes list; sent downwards alone. */
   readonly keyHash: string
 }
 

@@ -6,8 +6,9 @@ import { keyName } from '../keeping/file-layout.js'
 type Method = 'HEAD' | 'PUT'
 
 /**
- * What existing relays below are being asked right now. One that does not know a node yet, since its nodes list is
- * behind ours, sends the question back up, and without the list of relays that it passed: it would go round for ever.
+ * The questions that existing relays below are being asked now. One that does not know a node yet, since its nodes
+ * list is behind ours, sends the question back up, and without the list of relays that it passed: it would go round
+ * for ever.
  */
 export interface LegacyLoopGuard {
   /** Does `work`, which asks `hop` for or about a file with this hash. */

@@ -3,7 +3,7 @@ import type { CurrentTopology } from '../../tree/topology.js'
 import type { Origin } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 
-/** Where a file goes from here. */
+/** The next step of a file from here. */
 export type NextStep =
   | { readonly kind: 'here' }
   | { readonly kind: 'down'; readonly hop: Hop }

@@ -37,7 +37,9 @@ export interface OutboxAttemptParts {
 /** `over` when the entry needs nothing more, for now or ever; `unreachable` when its hop does. */
 export type AttemptResult = 'over' | 'unreachable'
 
-/** One try of one entry, whose key is locked: it is handed to its hop, kept here, or given up; what came of it is recorded. */
+/**
+ * Tries one entry, whose key is locked: it is handed to its hop, kept here, or given up, and the result is recorded.
+ */
 export function createOutboxAttempt(
   parts: OutboxAttemptParts
 ): (hop: string, entry: QueuedFile, signal: AbortSignal) => Promise<AttemptResult> {

@@ -2,14 +2,17 @@ import type { FileKey } from '../../values/ids.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { SourceLimit, Totals } from '../keeping/file-repository.js'
 
-/** What one attempt to hand an entry on came to. */
+/** The result of one attempt to pass an entry on. */
 export type OutboxAttempt = Pick<QueuedFile, 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>
 
-/** Which entries are due; times in ms since 1970. */
+/** The bounds that decide which entries are due; times in ms since 1970. */
 export interface DueEntries {
   /** Entries are due whose next attempt is not later than this. */
   readonly nowMs: number
-  /** One that is put off to after this time is due as well: the clock was set back since. */
+  /**
+   * The latest time of a next attempt: an entry that is put off to after it is due as well, since the clock was set
+   * back.
+   */
   readonly latestMs: number
   /** Whether entries are due, too, that were put off because the hop gave no answer at all. */
   readonly withUnreached: boolean

@@ -19,7 +19,7 @@ const FARTHEST_ATTEMPT_MS = 2 * LONGEST_WAIT_MS
 const LEASE_MS = 60_000
 const RENEWAL_MS = 20_000
 
-/** Where entries wait that go to no hop: the tree has changed since they were accepted. */
+/** The hop of entries that have none: the tree has changed since they were accepted. */
 const NO_HOP = ''
 
 const ANY_TIME: DueEntries = {
@@ -168,7 +168,7 @@ export class OutboxWorker {
     else this.#begin(hop, targets)
   }
 
-  /** What is claimed stays so until its end: what came to nothing is not tried twice. */
+  /** Passes on all due entries of a hop. Claims last until the end, so that a failed entry is not tried twice. */
   async #drain(hop: string, targets: readonly string[]): Promise<void> {
     const { repository } = this.parts
     const mine: string[] = []

@@ -52,7 +52,10 @@ export interface Outbox {
   removeOlder(key: FileKey): Promise<void>
   /** Removes the file of an entry whose record went in the step that put the file elsewhere. */
   removeFile(entry: Entry): Promise<void>
-  /** As {@link remove}, waiting for the key's lock first. @returns whether there was such an entry */
+  /**
+   * Removes an entry as {@link remove} does, waiting for the key's lock first.
+   * @returns whether there was such an entry
+   */
   drop(id: string): Promise<boolean>
   list(): Promise<OutboxEntry[]>
   /** The same of those alone that a node is the source or the target of, and how many of them there are. */
@@ -100,7 +103,7 @@ export function createOutbox(parts: OutboxParts): Outbox {
     }
   }
 
-  /** Where that cannot be told, the file is left: the next start looks at it. */
+  /** Whether an entry may be recorded. Where that cannot be told, the file is left: the next start looks at it. */
   async function mayBeRecorded(id: string): Promise<boolean> {
     return repository.find(id).then(
       found => found !== undefined,

@@ -2,7 +2,10 @@ import { join } from 'node:path'
 import { ON_BEHALF } from '../../storage/folders/folder-kinds.js'
 import type { FileKey } from '../../values/ids.js'
 
-/** Where shared files lie on disk (contract, "What is stored"). `~` cannot occur in an id, so ours never meet a target's. */
+/**
+ * The places of shared files on disk (contract, "What is stored"). `~` cannot occur in an id, so ours never meet a
+ * target's.
+ */
 export interface FileLayout {
   readonly root: string
   /** Files that are being received. */
@@ -53,7 +56,7 @@ function relaysOf(via: string): string[] {
   return via === '' ? [] : via.split('/')
 }
 
-/** One string per file: no id has a slash. */
+/** The name of a file's key, one string per file: no id has a slash. */
 export function keyName(key: FileKey): string {
   return `${key.target}/${key.source}/${key.fileId}`
 }

@@ -1,6 +1,6 @@
 import type { FileKey } from '../../values/ids.js'
 
-/** What is known of a file, wherever it is on its way. Times are ms since 1970. */
+/** The record of a file, wherever it is on its way. Times are ms since 1970. */
 export interface FileRecord extends FileKey {
   readonly sizeBytes: number
   readonly algorithm: string
@@ -17,20 +17,20 @@ export interface FileRecord extends FileKey {
 
 /** A file that is kept here. */
 export interface KeptRecord extends FileRecord {
-  /** Where it lies, see `PlacedKey` in `file-layout.ts`. */
+  /** The relay on whose behalf it is kept, see `PlacedKey` in `file-layout.ts`. */
   readonly via: string
 }
 
-/** One version of a file that is kept here, as it is recorded. */
+/** A version of a file that is kept here, as it is recorded. */
 export interface StoredFile extends KeptRecord {
   readonly storedAtMs: number
-  /** While the file is being put in place: its name in `.incoming~`. */
+  /** The name in `.incoming~`, while the file is being put in place. */
   readonly spool: string | undefined
 }
 
-/** How a file came here, for those who get it next. */
+/** The way on which a file came here, for those who get it next. */
 export interface Provenance {
-  /** Of the source, in the form of the nodes list. */
+  /** The key hash of the source, in the form of the nodes list. */
   readonly keyHash: string
   /** Relays passed before this one, as in the header. */
   readonly passed: string
@@ -45,7 +45,7 @@ export interface QueuedFile extends FileRecord, Provenance {
   readonly state: 'pending' | 'failed'
   readonly attempts: number
   readonly nextAttemptAtMs: number
-  /** Of the hop's last answer; undefined when it gave none. */
+  /** The status of the hop's last answer; undefined when it gave none. */
   readonly lastStatus: number | undefined
   /** Why it is still here, for a user. */
   readonly lastError: string | undefined

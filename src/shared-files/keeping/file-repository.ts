@@ -1,7 +1,7 @@
 import type { FileKey } from '../../values/ids.js'
 import type { QueuedFile, StoredFile } from './file-record.js'
 
-/** What HEAD needs of a file. */
+/** The part of a file's record that HEAD needs. */
 export interface FileHash {
   readonly hash: string
   readonly expiresAtMs: number
@@ -14,7 +14,7 @@ export interface Totals {
   readonly bytes: number
 }
 
-/** What a file that is to be kept takes the place of. */
+/** The records that a file which is to be kept replaces. */
 export interface Replacement {
   /** The version that the caller has seen under its key; undefined: there was none. */
   readonly replacing: StoredFile | undefined
@@ -58,7 +58,7 @@ export interface FileRepository {
   unsettled(): Promise<StoredFile[]>
   /** Files that follow `after` in the order of keys. */
   page(after: FileKey, limit: number): Promise<StoredFile[]>
-  /** As {@link page}, of the files alone that are kept on behalf of a relay below. */
+  /** The {@link page} of files that are kept on behalf of a relay below. */
   pageOnBehalf(relay: string, after: FileKey, limit: number): Promise<StoredFile[]>
   /** Files for a node that have not expired; `fileId` undefined: under any name. */
   forTarget(target: string, fileId: string | undefined, nowMs: number, limit: number): Promise<StoredFile[]>
@@ -68,7 +68,7 @@ export interface FileRepository {
   /** How many files of a source there are, kept and waiting. */
   countOfSource(source: string): Promise<number>
 
-  /** Before when all files were accepted that were ever taken, in ms since 1970; 0 at the first start. */
+  /** A time before which all files were accepted that were ever taken, in ms since 1970; 0 at the first start. */
   acceptanceMark(): Promise<number>
   /** Never lowers it. */
   raiseAcceptanceMark(ms: number): Promise<void>

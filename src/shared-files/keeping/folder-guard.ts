@@ -172,7 +172,7 @@ function identityOf({ dev, ino }: Stats): string {
   return `${dev}:${ino}`
 }
 
-/** As a system call fails. */
+/** The error with which a system call would fail. */
 function failure(code: string, path: string, cause?: unknown): Error {
   return Object.assign(new Error(`${code}: ${path}`, { cause }), { code, path, syscall: 'open' })
 }

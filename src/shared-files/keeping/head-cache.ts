@@ -1,6 +1,6 @@
 import type { FileHash } from './file-repository.js'
 
-/** About 15 MB at most. */
+/** The number of entries, about 15 MB at most. */
 const MAX_ENTRIES = 50_000
 
 /**

@@ -21,7 +21,7 @@ export interface KeepingOptions {
   readonly onStored: (sizeBytes: number, key: FileKey) => void
 }
 
-/** What keeps files durably in their places, and within the quota. */
+/** Keeps files durably in their places, and within the quota. */
 export interface Keeping {
   readonly layout: FileLayout
   readonly folders: OwnFolders

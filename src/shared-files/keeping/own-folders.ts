@@ -11,7 +11,10 @@ import { FolderGuard } from './folder-guard.js'
 export interface OwnFolders extends Pick<FolderGuard, 'enter' | 'make' | 'forget'> {
   /** @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` is not the folder any more that it was at the start */
   check(): void
-  /** As `enter`; where the folder is missing, or `work` finds no such file or folder, it is made, and all is done once more. */
+  /**
+   * Works in a folder as `enter` does; where the folder is missing, or `work` finds no such file or folder, it is
+   * made, and all is done once more.
+   */
   within<T>(folder: string, work: (at: string) => Promise<T>): Promise<T>
 }
 

@@ -96,7 +96,7 @@ export function createQuota(limits: QuotaLimits): Quota {
   }
 }
 
-/** What the sender of one file too many is told. */
+/** The error for the sender of one file too many. */
 export function tooManyFiles(source: string, limit: number | undefined): RelayError {
   return new RelayError(
     'STORAGE_FULL',

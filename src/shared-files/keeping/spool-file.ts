@@ -58,7 +58,7 @@ export class SpoolFile {
     if (this.#writtenBytes >= this.#earlySyncAtBytes && this.#earlySync === undefined) this.#syncEarly(this.#fd)
   }
 
-  /** Everything appended is on disk when this resolves. Nothing is appended after. */
+  /** Finishes the file: everything appended is on disk when this resolves. Nothing is appended after. */
   async finish(): Promise<void> {
     if (this.#isLinked) return
     this.#fd ??= await this.#open()
@@ -68,7 +68,7 @@ export class SpoolFile {
     this.#close()
   }
 
-  /** To read it again, while it is here. To be closed. */
+  /** Opens the file for reading again, while it is here. To be closed. */
   read(): Promise<FileHandle> {
     return this.folders.enter(this.#incoming, at => openHandle(join(at, this.name), O_RDONLY | O_NOFOLLOW))
   }
@@ -166,7 +166,7 @@ function writeSome(fd: number, chunks: readonly Buffer[]): Promise<number> {
   })
 }
 
-/** What is left after a short write. */
+/** The rest after a short write. */
 function skip(chunks: readonly Buffer[], bytes: number): Buffer[] {
   const left: Buffer[] = []
   let toSkip = bytes

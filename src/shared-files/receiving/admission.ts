@@ -10,7 +10,7 @@ import { parseTtl } from '../../values/time/ttl.js'
 const MAX_READ_KEYS = 256
 const readKeys = new Map<string, FilePublicKey>()
 
-/** What was found right about a file before its bytes were read. */
+/** The facts about a file that were checked before its bytes were read. */
 export interface AdmittedMetadata {
   readonly metadata: FileMetadata
   readonly text: string
@@ -18,7 +18,7 @@ export interface AdmittedMetadata {
 }
 
 export interface AdmissionRules {
-  /** Of the source, see {@link sourceKeyHash}. */
+  /** The key hash of the source, see {@link sourceKeyHash}. */
   readonly keyHash: string
   readonly source: string
   readonly allowSha1: boolean

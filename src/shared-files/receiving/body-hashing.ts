@@ -7,14 +7,14 @@ import type { BodyReader } from './body-reader.js'
 /** A body up to here stays in memory until it is known to be good: a forged one costs no disk, a good one one write. */
 const IN_MEMORY_BYTES = 64 * 1024
 
-/** What is written at once. While one such piece is being written, the next is received. */
+/** The bytes that are written at once. While one such piece is being written, the next is received. */
 const WRITE_BYTES = 256 * 1024
 
 /** A file's bytes, all of them received. */
 export interface ReceivedBytes {
   readonly sizeBytes: number
   readonly hash: Buffer
-  /** Everything, when it is small and not written yet; undefined when it is in the incoming file. */
+  /** The whole file, when it is small and not written yet; undefined when it is in the incoming file. */
   readonly inMemory: Buffer | undefined
 }
 

@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
 import { RelayError } from '../../values/failures/relay-error.js'
 
-/** How slow a sender may be, `[limits]` of the configuration. */
+/** The limits for slow senders, `[limits]` of the configuration. */
 export interface PaceLimits {
-  /** From the first wait for the body until the metadata block is complete. */
+  /** The time from the first wait for the body until the metadata block is complete. */
   readonly metadataMs: number
   /** The rate is averaged over windows of this length. */
   readonly windowMs: number
@@ -12,12 +12,12 @@ export interface PaceLimits {
 
 export const PACE_LIMITS: PaceLimits = { metadataMs: 30_000, windowMs: 10_000, minBytesPerSecond: 1_024 }
 
-/** Above this the sender is held back until something was taken. */
+/** The bytes above which the sender is held back until something was taken. */
 const HIGH_WATER_BYTES = 128 * 1024
 
 export interface BodyReaderOptions {
   readonly maxBytes: number
-  /** What may come beyond that. @default 0 */
+  /** The bytes that may come beyond that. @default 0 */
   readonly spareBytes?: number
   /** Each of them ends the reading: with its reason, if that is a `RelayError`. */
   readonly signals: readonly AbortSignal[]

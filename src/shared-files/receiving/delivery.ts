@@ -32,7 +32,7 @@ export interface DeliveryParts {
   readonly now: () => number
 }
 
-/** What is settled about a PUT before its body is read. */
+/** The facts that are settled about a PUT before its body is read. */
 export interface Arrival {
   readonly request: PutRequest
   readonly step: NextStep
@@ -44,7 +44,7 @@ export interface Arrival {
   readonly nowMs: number
 }
 
-/** What happens to a file that was received and verified: it is put in place here, or handed on. */
+/** Delivers a file that was received and verified: puts it in place here, or passes it on. */
 export function createDelivery(parts: DeliveryParts) {
   const { now, outbox, placement } = parts
 

@@ -4,13 +4,13 @@ import type { BodyReader } from './body-reader.js'
 
 const LF = 0x0a
 const CR = 0x0d
-/** What ends a block may reach this far back into what came before: LF CR of `LF CR LF`. */
+/** The bytes by which the end of a block may reach back into what came before: LF CR of `LF CR LF`. */
 const OVERLAP_BYTES = 2
 
 interface BlockEnd {
   /** Bytes of the block, its last line feed included. */
   readonly blockBytes: number
-  /** Where the file begins. */
+  /** The offset at which the file begins. */
   readonly fileStart: number
 }
 

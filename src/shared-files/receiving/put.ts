@@ -32,7 +32,7 @@ import { type Arrival, createDelivery, type DeliveryParts } from './delivery.js'
 import { readMetadataBlock } from './metadata-block.js'
 import { type Upload, UploadAdmission } from './upload-admission.js'
 
-/** What ends a metadata block: a line feed, perhaps with a carriage return. */
+/** The size of the end of a metadata block: a line feed, perhaps with a carriage return. */
 const EMPTY_LINE_BYTES = 2
 
 export interface PutRules {
@@ -49,7 +49,7 @@ export interface PutParts extends DeliveryParts {
   readonly maxUploads: number
   readonly layout: FileLayout
   readonly ownFolders: OwnFolders
-  /** That a full or broken disk is told of. */
+  /** The folders that a message about a full or broken disk names. */
   readonly folders: readonly StorageFolder[]
   readonly neighbours: Neighbours
   readonly quota: Quota

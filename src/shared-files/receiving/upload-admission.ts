@@ -12,7 +12,7 @@ export interface Upload {
   /** Aborted, with a BUSY, when its place goes to another source while its metadata is still awaited. */
   readonly evicted: AbortSignal
   /**
-   * Its metadata is admitted: from now on it holds a slot, and room on the disk.
+   * Begins once its metadata is admitted: from now on it holds a slot, and room on the disk.
    * @throws {RelayError} BUSY, STORAGE_FULL
    */
   begin(): Promise<Reservation>
@@ -21,9 +21,9 @@ export interface Upload {
 }
 
 /**
- * Who may upload now. A stranger who only opens connections, or sends a few bytes, takes nothing from others but one of
- * the places for those whose metadata is awaited, and of these no more than a fair share: it yields one to a source that
- * has fewer.
+ * Admits uploads. A stranger who only opens connections, or sends a few bytes, takes nothing from others but one of
+ * the places for those whose metadata is awaited, and of these no more than a fair share: it yields one to a source
+ * that has fewer.
  */
 export class UploadAdmission {
   readonly #awaited: FairSlots

@@ -5,7 +5,7 @@ import type { Logger } from '../../values/logger.js'
 import type { FileLayout } from '../keeping/file-layout.js'
 import type { Quota } from '../keeping/quota.js'
 
-/** What lies in `lost~`, as it was when it was counted last. */
+/** The content of `lost~`, as it was counted last. */
 export interface LostFiles {
   readonly folder: string
   readonly files: number
@@ -42,7 +42,7 @@ export function createLostCounter({ lost: folder }: FileLayout, quota: Quota, lo
   }
 }
 
-/** Of all files; while it is read, the operator may remove them. */
+/** The sizes of all files below a folder; while it is read, the operator may remove them. */
 async function* sizesBelow(folder: string): AsyncGenerator<number> {
   try {
     for await (const entry of await opendir(folder)) {

@@ -52,7 +52,10 @@ export async function dropRowsWithoutFile(
   return signal.aborted ? undefined : last
 }
 
-/** Those that cannot be looked at now, as their disk has a fault, count as there. */
+/**
+ * Sorts rows by whether their files are there. Files that cannot be looked at now, as their disk has a fault, count
+ * as there.
+ */
 async function sort(layout: FileLayout, rows: readonly StoredFile[]) {
   const sorted: Record<'there' | 'gone' | 'other', StoredFile[]> = { there: [], gone: [], other: [] }
   const judge = async (row: StoredFile) => {

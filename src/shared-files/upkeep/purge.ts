@@ -75,7 +75,7 @@ export async function removeIf(
   }
 }
 
-/** Of files whose keys the caller has locked. */
+/** Forgets the rows of files whose keys the caller has locked. */
 export async function forgetRows({ files, cache, quota }: PurgeParts, rows: readonly StoredFile[]) {
   const removed = await files.remove(rows)
   for (const row of rows) cache.forget(keyName(row))

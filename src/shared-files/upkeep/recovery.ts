@@ -23,10 +23,10 @@ export interface RecoveryParts {
 }
 
 /**
- * After a crash: files whose row says that they are being put in place are put there. What else lies in `.incoming~` was
- * never acknowledged, since a file leaves it before its sender is answered, and goes; but where there is no row at all,
- * the database may have been lost, and with it the rows of whole files there. Those, and all in `.outbox~` without a row,
- * are moved to `lost~`, and never deleted. Then the quota is counted.
+ * Recovers after a crash: files whose row says that they are being put in place are put there. What else lies in
+ * `.incoming~` was never acknowledged, since a file leaves it before its sender is answered, and goes; but where
+ * there is no row at all, the database may have been lost, and with it the rows of whole files there. Those, and all
+ * in `.outbox~` without a row, are moved to `lost~`, and never deleted. Then the quota is counted.
  * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
@@ -83,7 +83,7 @@ async function sortIncoming(incoming: string, mayBeLost: boolean): Promise<{ who
   return { whole: left.filter(isWhole), torn: left.filter(name => !isWhole(name)) }
 }
 
-/** Under the name that it had; one that is there from before stays. */
+/** Moves lost files to `lost~` under the names that they had; a file that is there from before stays. */
 async function keepLost({ layout, folders }: RecoveryParts, folder: string, names: readonly string[]): Promise<void> {
   if (names.length === 0) return
   await folders.make(layout.lost, 0o750)

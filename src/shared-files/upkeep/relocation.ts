@@ -42,7 +42,7 @@ export interface RelocationParts {
 export interface Relocation {
   /** Looks at all of them, in small steps. */
   moveAll(signal: AbortSignal): Promise<void>
-  /** Those that are kept on behalf of a relay that can take them itself now: it has opened a link. */
+  /** Hands over the files that are kept on behalf of a relay that can take them itself now: it has opened a link. */
   handOver(relay: string, signal: AbortSignal): Promise<void>
 }
 
