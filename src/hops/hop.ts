@@ -89,7 +89,7 @@ export interface Neighbours {
   /** A node that holds a link, were it a relay or not; undefined: it can only be reached directly, if at all. */
   linked(id: string): Hop | undefined
   /** Whether it holds one when it can: it held one before, remembered through restarts, or joined with a token. */
-  isToHoldLink?(id: string): boolean
+  shouldHoldLink?(id: string): boolean
   /** Whether it joined as a relay, and so answers our API also where it holds no link and nothing is below it. */
   hasJoinedAsRelay?(id: string): boolean
   /** @param listener is told of each link that opens */

@@ -159,7 +159,7 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
       return hop(POLICY_SERVER, targets.above, { authorization: basicCredentials(config), link: options.linkUp?.() })
     },
     linked: id => options.links?.find(id),
-    isToHoldLink: id => known.version(id) !== undefined || targets.hasJoined(id),
+    shouldHoldLink: id => known.version(id) !== undefined || targets.hasJoined(id),
     hasJoinedAsRelay: id => targets.hasJoined(id, 'relay'),
     onLinked: listener => options.links?.onOpen(listener),
     async reload(newConfig = config) {

@@ -45,7 +45,7 @@ export class LocalDispatch {
 
   #canWaitFor({ id }: PlannedNode): boolean {
     const { reachability, canRunItself, selfId } = this.context
-    return this.underWay.wait !== undefined && id !== selfId && canRunItself(id) && reachability.isToHoldLink(id)
+    return this.underWay.wait !== undefined && id !== selfId && canRunItself(id) && reachability.shouldHoldLink(id)
   }
 
   async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
@@ -60,7 +60,7 @@ export class LocalDispatch {
     try {
       // a link says when it is there again, where it needs one
       if (wait !== undefined && (isBusy || isAskedDirectly(node.id))) {
-        await reachability.worthTrying(node.id, wait.signal, isBusy)
+        await reachability.untilWorthTrying(node.id, wait.signal, isBusy)
       } else if (wait !== undefined) await reachability.linked(node.id, wait.signal)
     } catch {
       const reason = isBusy ? 'it took no runs' : 'it held no link'
@@ -111,7 +111,7 @@ export class LocalDispatch {
     const { canRunItself, reachability, neighbours, slots } = this.context
     const { signal } = this.underWay
     const isAway = (id: string) =>
-      canRunItself(id) && reachability.isToHoldLink(id) && neighbours.linked(id) === undefined
+      canRunItself(id) && reachability.shouldHoldLink(id) && neighbours.linked(id) === undefined
     const execution = new CommandExecution(this.context, this.underWay, { nodes, commandLine, isAway })
     this.#executions.add(execution)
     if (signal.aborted) await execution.cancel(String(signal.reason))

@@ -22,7 +22,7 @@ export interface GetParts {
   readonly selfId: string
   readonly layout: FileLayout
   readonly folders: OwnFolders
-  readonly lookAgain: (key: FileKey) => Promise<boolean>
+  readonly recheckFile: (key: FileKey) => Promise<boolean>
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
   readonly files: FileRepository
@@ -107,7 +107,7 @@ export function createGet(parts: GetParts) {
       const isCurrent = async () => isSame(kept, await files.find(key))
       const folder = folderOf(parts.layout, kept)
       const within: FoundFile['within'] = work => parts.folders.enter(folder, at => work(`${at}/${kept.fileId}`))
-      return { ...keptFile(parts.layout, kept), within, isCurrent, lookAgain: () => parts.lookAgain(kept) }
+      return { ...keptFile(parts.layout, kept), within, isCurrent, recheck: () => parts.recheckFile(kept) }
     }
     if (step.kind === 'here') throw notFound(key)
     checkNotBack(step, origin, key.target)

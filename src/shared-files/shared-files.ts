@@ -17,7 +17,7 @@ import { PACE_LIMITS, type PaceLimits } from './receiving/body-reader.js'
 import { createPut } from './receiving/put.js'
 import type { SharedFiles } from './types.js'
 import { createLostCounter } from './upkeep/lost-files.js'
-import { lookAgain } from './upkeep/reconciliation.js'
+import { recheckFile } from './upkeep/reconciliation.js'
 import { recoverSharedFiles } from './upkeep/recovery.js'
 import { createRelocation } from './upkeep/relocation.js'
 import { createUpkeep } from './upkeep/upkeep.js'
@@ -99,7 +99,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   })
   const head = createHead({ ...way, files, cache, outbox, backoff, legacyLoopGuard, wakeOutbox: () => worker.pump() })
   const purgeParts = { layout, folders, files, outboxRepository, outbox, lock, cache, quota, now, logger }
-  const get = createGet({ ...way, layout, folders, lookAgain: key => lookAgain(purgeParts, key), files, lock })
+  const get = createGet({ ...way, layout, folders, recheckFile: key => recheckFile(purgeParts, key), files, lock })
   const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: () => worker.pump() })
 
   /** Remembers what has to end before the relay may stop. */

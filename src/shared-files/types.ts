@@ -65,7 +65,7 @@ export interface FoundFile extends KeptFile {
    * @returns whether it is as it was kept; else it is to be looked up again
    * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
    */
-  lookAgain(): Promise<boolean>
+  recheck(): Promise<boolean>
 }
 
 /** A file that the next hop gives. */

@@ -98,7 +98,7 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
     }
     if (link === undefined) {
       const trace = { target, hops: [{ ...step, way: 'command' }], reached: selfId, took_ms: 0 } as const
-      if (neighbours.isToHoldLink?.(target) !== true) return trace
+      if (neighbours.shouldHoldLink?.(target) !== true) return trace
       const problem = `${target} holds no link now: a run that does not wait is given to the command`
       return { ...trace, problem }
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
-import { ACCESS, type Access, checkAccess, seenBy } from '../../src/api/callers/access.js'
+import { ACCESS, type Access, checkAccess, scopeOf } from '../../src/api/callers/access.js'
 import type { CallerKind } from '../../src/values/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
@@ -111,12 +111,12 @@ test('a refusal names the setting that would allow the call', async t => {
 test('a node sees what is its own where it sees anything, and only by an id that was proven', () => {
   const address = '10.2.0.1'
   for (const access of ['trace', 'outbox'] as const) {
-    assert.deepEqual(seenBy(access, { kind: 'node', id: 'n1', address }), { kind: 'own', id: 'n1' })
-    assert.deepEqual(seenBy(access, { kind: 'node', id: 'n1', address, isAdmin: true }), { kind: 'all' })
-    assert.deepEqual(seenBy(access, { kind: 'local', address }), { kind: 'all' })
+    assert.deepEqual(scopeOf(access, { kind: 'node', id: 'n1', address }), { kind: 'own', id: 'n1' })
+    assert.deepEqual(scopeOf(access, { kind: 'node', id: 'n1', address, isAdmin: true }), { kind: 'all' })
+    assert.deepEqual(scopeOf(access, { kind: 'local', address }), { kind: 'all' })
     for (const kind of ['node', 'network', 'proxied', 'web-page'] as const) {
-      assert.throws(() => seenBy(access, { kind, address }), { code: 'FORBIDDEN' }, `${access}: ${kind} without an id`)
+      assert.throws(() => scopeOf(access, { kind, address }), { code: 'FORBIDDEN' }, `${access}: ${kind} without an id`)
     }
   }
-  assert.throws(() => seenBy('administration', { kind: 'node', id: 'n1', address }), { code: 'FORBIDDEN' })
+  assert.throws(() => scopeOf('administration', { kind: 'node', id: 'n1', address }), { code: 'FORBIDDEN' })
 })

@@ -65,7 +65,7 @@ for (const [what, outcome] of [
 
 test('where the command cannot be started for a node that should hold a link, that is told too', async t => {
   const config = { command: '/nonexistent/command' }
-  const { runs } = await startRuns(t, { topology: TOPOLOGY, config, isToHoldLink: id => id !== 'two' })
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, config, shouldHoldLink: id => id !== 'two' })
   const run = await runs.start(orderOf({ nodes: ['one', 'two', 'relay'] }))
   await run.ended
   const why = 'cannot start /nonexistent/command: there is no such command; check the setting of command'
@@ -81,14 +81,14 @@ test('where the command cannot be started for a node that should hold a link, th
 
 test('a run that waits does not wait for a node that is linked and does not run itself, nor ask it again', async t => {
   const one = hopOf('one', () => refused(404, 'unknown node'))
-  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one), isToHoldLink: () => true })
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, linked: linkOf(one), shouldHoldLink: () => true })
   const run = await runs.start(orderOf({ nodes: ['one'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
   assert.deepEqual(outcomesOf(await allEvents(run)), { one: 'done 0' })
   assert.equal(one.requests.length, 1)
 })
 
 test('a run that waits runs a sub-relay itself by the command at once, with or without its link', async t => {
-  const { runs } = await startRuns(t, { topology: TOPOLOGY, isToHoldLink: () => true })
+  const { runs } = await startRuns(t, { topology: TOPOLOGY, shouldHoldLink: () => true })
   const run = await runs.start(orderOf({ nodes: ['relay'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
   assert.deepEqual(outcomesOf(await allEvents(run)), { relay: 'done 0' })
   assert.equal((await runs.nodeRecords(run.id, 1))[0]?.reached, 'command')
@@ -189,7 +189,7 @@ test('a run that waits gives its order again to who took nothing: a sub-relay, a
     topology: TOPOLOGY,
     linked: linkOf(one, relay),
     hops: [relay],
-    isToHoldLink: () => true,
+    shouldHoldLink: () => true,
     onLinked: listener => links.push(listener)
   })
   const run = await runs.start(

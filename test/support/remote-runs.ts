@@ -48,7 +48,7 @@ export interface TestRunsOptions {
   readonly hops?: readonly Hop[]
   /** Nodes that hold links, as hops; asked anew each time. */
   readonly linked?: (id: string) => Hop | undefined
-  readonly isToHoldLink?: (id: string) => boolean
+  readonly shouldHoldLink?: (id: string) => boolean
   readonly onLinked?: (listener: (id: string) => void) => void
   readonly observer?: RunObserver
   readonly timing?: Partial<RunTiming>
@@ -106,7 +106,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     neighbours: {
       ...neighboursOf(options.hops ?? []),
       linked: options.linked ?? (() => undefined),
-      isToHoldLink: options.isToHoldLink ?? (() => false),
+      shouldHoldLink: options.shouldHoldLink ?? (() => false),
       onLinked: options.onLinked ?? (() => undefined)
     },
     repository: createRunRepository(db),

@@ -79,9 +79,9 @@ async function openVersion(
     })
     if (isAsKept && isCurrent) return opened
     opened.stream.destroy()
-    if (isCurrent) await file.lookAgain()
+    if (isCurrent) await file.recheck()
   } catch (error) {
-    if ((await file.isCurrent()) && (await file.lookAgain())) throw error
+    if ((await file.isCurrent()) && (await file.recheck())) throw error
     reply.removeHeader('content-range')
   }
   // Those that named this version do not name the next one.

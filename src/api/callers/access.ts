@@ -22,7 +22,7 @@ export type Access =
 
 interface Rule {
   readonly kinds: readonly CallerKind[]
-  /** Kinds that are admitted too, and see only what belongs to them: the route asks {@link seenBy}. */
+  /** Kinds that are admitted too, and see only what belongs to them: the route asks {@link scopeOf}. */
   readonly own?: readonly CallerKind[]
   /** Callers known by address alone are admitted from these networks. */
   readonly networks?: (config: Config) => NetworkSet
@@ -129,13 +129,13 @@ export function checkAccess(access: Access, caller: Caller, config: Config): voi
 }
 
 /** The part of a group of routes that a caller sees: everything, or what belongs to one node. */
-export type Seen = { readonly kind: 'all' } | { readonly kind: 'own'; readonly id: string }
+export type AccessScope = { readonly kind: 'all' } | { readonly kind: 'own'; readonly id: string }
 
 /**
  * How much of a group with `own` callers one sees that {@link checkAccess} has admitted.
  * @throws {RelayError} FORBIDDEN
  */
-export function seenBy(access: Access, caller: Caller): Seen {
+export function scopeOf(access: Access, caller: Caller): AccessScope {
   const rule = ACCESS[access]
   if (seesAll(rule, caller)) return { kind: 'all' }
   if (isOwner(rule, caller)) return { kind: 'own', id: caller.id }
@@ -143,7 +143,7 @@ export function seenBy(access: Access, caller: Caller): Seen {
 }
 
 /** The refusal of what a caller may not see in a group that it may use. */
-export function notSeen(access: Access, caller: Caller): RelayError {
+export function outOfScope(access: Access, caller: Caller): RelayError {
   return refusal(ACCESS[access], caller)
 }
 

@@ -1,7 +1,7 @@
 import type { OutboxEntry } from '../../shared-files/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isoTime } from '../../values/time/iso-time.js'
-import { seenBy } from '../callers/access.js'
+import { scopeOf } from '../callers/access.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -43,9 +43,9 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
       }
     },
     async ({ caller }) => {
-      const seen = seenBy('outbox', caller)
+      const scope = scopeOf('outbox', caller)
       const { entries, ...counts } =
-        seen.kind === 'all' ? { entries: await outbox.list(), ...(await outbox.counts()) } : await outbox.of(seen.id)
+        scope.kind === 'all' ? { entries: await outbox.list(), ...(await outbox.counts()) } : await outbox.of(scope.id)
       return { entries: entries.map(showEntry), ...counts }
     }
   )

@@ -3,7 +3,7 @@ import type { Topology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { checkNodeId } from '../../values/ids.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../../values/protocol-version.js'
-import { notSeen, seenBy } from '../callers/access.js'
+import { outOfScope, scopeOf } from '../callers/access.js'
 import { originOf } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -73,7 +73,7 @@ export const traceRoutes: Routes<{ services: TraceServices }> = async (app, { se
 
 /** A node sees its own last step alone: the others tell of what waits for its neighbours. @throws {RelayError} FORBIDDEN */
 function checkSeen(nodeId: string, caller: Caller, topology: Topology): void {
-  const seen = seenBy('trace', caller)
-  if (seen.kind === 'all') return
-  if (nodeId !== seen.id || topology.route(nodeId).kind !== 'here') throw notSeen('trace', caller)
+  const scope = scopeOf('trace', caller)
+  if (scope.kind === 'all') return
+  if (nodeId !== scope.id || topology.route(nodeId).kind !== 'here') throw outOfScope('trace', caller)
 }

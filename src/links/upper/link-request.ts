@@ -69,7 +69,10 @@ function readable(stream: ClientHttp2Stream): Readable {
  * Resolves when the answer begins.
  * @throws {LinkRequestError} when none came; the signal's reason, once it aborts
  */
-export function answerOf(stream: ClientHttp2Stream, { signal, silenceLimitMs }: LinkRequest): Promise<LinkResponse> {
+export function awaitResponse(
+  stream: ClientHttp2Stream,
+  { signal, silenceLimitMs }: LinkRequest
+): Promise<LinkResponse> {
   return new Promise((resolve, reject) => {
     let begun = false
     const onAbort = () => stream.destroy(asError(signal?.reason))

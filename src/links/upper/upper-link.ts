@@ -7,7 +7,7 @@ import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '
 import { describeClose, endSocket, LinkLostError, WebSocketStream } from '../wire/web-socket-stream.js'
 import { queueCleanUp } from '../wire/work-queue.js'
 import { LanePool } from './lane-pool.js'
-import { answerOf, type LinkRequest, type LinkResponse, openSession, sendBody } from './link-request.js'
+import { awaitResponse, type LinkRequest, type LinkResponse, openSession, sendBody } from './link-request.js'
 import { LinkRequestError } from './link-request-error.js'
 
 /** The owner of a link. A client's key is a name of its own, never a node's. */
@@ -152,7 +152,7 @@ export class UpperLink implements WatchedConnection {
       this.#stream.idle.requestEnded()
     })
     if (hasBody) sendBody(stream, body)
-    return answerOf(stream, request)
+    return awaitResponse(stream, request)
   }
 
   #open({ headers, method, path }: LinkRequest, endStream: boolean): ClientHttp2Stream {

@@ -15,8 +15,8 @@ export class Reachability {
   }
 
   /** Whether a node holds a link when it can, so that it is worth waiting for. */
-  isToHoldLink(node: string): boolean {
-    return this.neighbours.isToHoldLink?.(node) === true
+  shouldHoldLink(node: string): boolean {
+    return this.neighbours.shouldHoldLink?.(node) === true
   }
 
   /** Resolves when `node` holds a link. @throws the signal's reason */
@@ -45,7 +45,7 @@ export class Reachability {
    * @param wasSent it was there and took nothing: the link that it has says nothing of when it will
    * @throws as {@link linked}
    */
-  async worthTrying(id: string, signal: AbortSignal, wasSent: boolean): Promise<void> {
+  async untilWorthTrying(id: string, signal: AbortSignal, wasSent: boolean): Promise<void> {
     const over = new AbortController()
     const either = AbortSignal.any([signal, over.signal])
     const linked = wasSent ? this.#nextLink(id, either) : this.linked(id, either)

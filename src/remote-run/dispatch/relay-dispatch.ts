@@ -49,7 +49,7 @@ async function forwardLater(
 ): Promise<void> {
   const { wait } = run
   try {
-    await context.reachability.worthTrying(relay, wait.signal, wasSent)
+    await context.reachability.untilWorthTrying(relay, wait.signal, wasSent)
   } catch {
     return wait.expire(part.nodes, relay, { from: context.selfId, to: relay, reason })
   }

@@ -11,7 +11,7 @@ import { writeShortFile } from '../keeping/spool-file.js'
 /** A file that was stored so much later than now was stored before the clock was set back. */
 const AHEAD_MS = 60_000
 
-export interface DatingParts {
+export interface StoredTimesParts {
   readonly layout: FileLayout
   readonly folders: OwnFolders
   readonly files: FileRepository
@@ -24,7 +24,7 @@ export interface DatingParts {
  * The time to live of files that were stored by a clock that was ahead counts from now, by the clock as it is: else they
  * would stay for as long as it was ahead. Files that are being replaced are left out.
  */
-export async function dateAgain(parts: DatingParts, rows: readonly StoredFile[]): Promise<void> {
+export async function correctStoredTimes(parts: StoredTimesParts, rows: readonly StoredFile[]): Promise<void> {
   for (const row of rows) {
     if (!isStoredAhead(row, parts.now())) continue
     const release = parts.lock.tryAcquire(keyName(row))
@@ -44,7 +44,7 @@ export function isStoredAhead({ storedAtMs }: StoredFile, nowMs: number): boolea
   return storedAtMs > nowMs + AHEAD_MS
 }
 
-async function dateRow(parts: DatingParts, row: StoredFile): Promise<void> {
+async function dateRow(parts: StoredTimesParts, row: StoredFile): Promise<void> {
   const { files, cache, now } = parts
   const storedAtMs = now()
   const ttlMs = row.expiresAtMs - row.storedAtMs
@@ -57,7 +57,7 @@ async function dateRow(parts: DatingParts, row: StoredFile): Promise<void> {
 
 /** Puts the metadata of a row in place, beside its file. */
 export async function writeMetadata(
-  { layout, folders }: Pick<DatingParts, 'layout' | 'folders'>,
+  { layout, folders }: Pick<StoredTimesParts, 'layout' | 'folders'>,
   row: StoredFile
 ): Promise<void> {
   const temporary = `repair-${row.storedAtMs}-${row.fileId.slice(0, 100)}`

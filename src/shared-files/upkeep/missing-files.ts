@@ -3,9 +3,9 @@ import type { FileKey } from '../../values/ids.js'
 import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import { isAsKept, statIfThere } from '../keeping/kept-files.js'
-import { dateAgain } from './clock-set-back.js'
+import { correctStoredTimes } from './clock-set-back.js'
 import { type PurgeParts, removeIf } from './purge.js'
-import { lookAgain } from './reconciliation.js'
+import { recheckFile } from './reconciliation.js'
 
 /** Rows of one step: what SQLite does for so many takes about a millisecond. */
 const STEP = 64
@@ -43,8 +43,8 @@ export async function dropRowsWithoutFile(
     // A file may have come since: only the very version that was looked at is dropped.
     const seen = new Map(gone.map(row => [keyName(row), row.storedAtMs]))
     if (gone.length > 0) removed += await removeIf(parts, gone, row => seen.get(keyName(row)) === row.storedAtMs)
-    for (const row of other) await lookAgain(parts, row)
-    if (isCompared) await dateAgain(parts, there)
+    for (const row of other) await recheckFile(parts, row)
+    if (isCompared) await correctStoredTimes(parts, there)
     await breathe()
   }
   if (removed > 0)

@@ -123,7 +123,7 @@ async function lookAtAnotherPlace(parts: PurgeParts, key: PlacedKey, row: Stored
  * @returns whether it is as its row says
  * @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` itself is gone
  */
-export async function lookAgain(parts: PurgeParts, key: FileKey): Promise<boolean> {
+export async function recheckFile(parts: PurgeParts, key: FileKey): Promise<boolean> {
   const release = await parts.lock.acquire(keyName(key))
   try {
     const row = await parts.files.find(key)
