@@ -12,22 +12,15 @@ import { checkNotBack, nextStep } from './forwarding/next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
 import { type FileLayout, folderOf, keyName, pathOf } from './keeping/file-layout.js'
 import type { StoredFile } from './keeping/file-record.js'
-import type { FileRepository } from './keeping/file-repository.js'
-import type { KeyLock } from './keeping/key-lock.js'
-import type { OwnFolders } from './keeping/own-folders.js'
+import type { Keeping } from './keeping/keeping.js'
 import { checkMayRead } from './read-access.js'
 import type { FoundFile, KeptFile, RelayedFile } from './types.js'
 
-export interface GetParts {
+export interface GetParts extends Pick<Keeping, 'layout' | 'folders' | 'files' | 'lock' | 'now'> {
   readonly selfId: string
-  readonly layout: FileLayout
-  readonly folders: OwnFolders
-  readonly recheckFile: (key: FileKey) => Promise<boolean>
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  readonly files: FileRepository
-  readonly lock: KeyLock
-  readonly now: () => number
+  readonly recheckFile: (key: FileKey) => Promise<boolean>
 }
 
 /** Request headers that the hop which has the file acts upon. */

@@ -5,27 +5,21 @@ import { HopRefusedError } from '../values/failures/relay-error.js'
 import { checkFileKey, type FileKey } from '../values/ids.js'
 import { PASSED_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
-import type { HopBackoff } from './forwarding/hop-backoff.js'
+import type { Forwarding } from './forwarding/forwarding.js'
 import { readStart } from './forwarding/hop-transfer.js'
-import type { LegacyLoopGuard } from './forwarding/legacy-loop-guard.js'
 import { checkNotBack, type NextStep, nextStep } from './forwarding/next-step.js'
 import { isKeptOnBehalf, relaysOnTheWay } from './forwarding/on-behalf.js'
-import type { Outbox } from './forwarding/outbox.js'
 import { keyName } from './keeping/file-layout.js'
-import type { FileHash, FileRepository } from './keeping/file-repository.js'
-import type { HeadCache } from './keeping/head-cache.js'
+import type { FileHash } from './keeping/file-repository.js'
+import type { Keeping } from './keeping/keeping.js'
 
-export interface HeadParts {
+export interface HeadParts
+  extends Pick<Keeping, 'files' | 'cache' | 'now'>,
+    Pick<Forwarding, 'outbox' | 'backoff' | 'legacyLoopGuard'> {
   readonly selfId: string
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  readonly files: FileRepository
-  readonly cache: HeadCache
-  readonly outbox: Outbox
-  readonly backoff: HopBackoff
-  readonly legacyLoopGuard: LegacyLoopGuard
   readonly wakeOutbox: () => void
-  readonly now: () => number
 }
 
 type Elsewhere = Exclude<NextStep, { readonly kind: 'here' }>

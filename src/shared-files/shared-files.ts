@@ -4,23 +4,21 @@ import type { CurrentTopology } from '../tree/topology.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logger.js'
-import { createForwarding } from './forwarding/forwarding.js'
+import { createForwarding, type Forwarding } from './forwarding/forwarding.js'
+import { createOutboxControl } from './forwarding/outbox-control.js'
 import type { OutboxRepository } from './forwarding/outbox-repository.js'
 import { createGet } from './get.js'
 import { createHead } from './head.js'
 import type { FileRepository } from './keeping/file-repository.js'
-import { createKeeping } from './keeping/keeping.js'
+import { createKeeping, type Keeping } from './keeping/keeping.js'
 import { createList } from './list.js'
 import type { SharedFilesObserver } from './observer.js'
-import { AcceptanceClock } from './receiving/acceptance-clock.js'
 import { PACE_LIMITS, type PaceLimits } from './receiving/body-reader.js'
-import { createPut } from './receiving/put.js'
-import type { SharedFiles } from './types.js'
-import { createLostCounter } from './upkeep/lost-files.js'
-import { recheckFile } from './upkeep/reconciliation.js'
-import { recoverSharedFiles } from './upkeep/recovery.js'
-import { createRelocation } from './upkeep/relocation.js'
-import { createUpkeep } from './upkeep/upkeep.js'
+import type { Put } from './receiving/put.js'
+import { createReceiving } from './receiving/receiving.js'
+import type { PutOutcome, PutRequest, SharedFiles, SharedFilesStatus } from './types.js'
+import type { LostFiles } from './upkeep/lost-files.js'
+import { Upkeep } from './upkeep/upkeep.js'
 
 export interface SharedFilesOptions {
   readonly config: Config['sharedFiles']
@@ -47,133 +45,113 @@ export interface SharedFilesOptions {
   readonly maxUploads?: number
 }
 
-/** Puts the parts of this folder together. `recover` comes before the first request, `start` after it may have come. */
+interface Rooms extends Pick<SharedFiles, 'head' | 'get' | 'list'> {
+  readonly keeping: Keeping
+  readonly forwarding: Forwarding
+  readonly upkeep: Upkeep
+  readonly put: Put
+  /** Ends what is under way. */
+  readonly stopping: AbortController
+}
+
+/** Puts the rooms of this folder together. `recover` comes before the first request, `start` after it may have come. */
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
-  const { config, selfId, topology, neighbours, fileRepository: files, outboxRepository, logger } = options
-  const { now = Date.now, random = Math.random, observer = {} } = options
+  const { config, selfId, topology, neighbours, fileRepository: files, outboxRepository, storagePath, logger } = options
+  const { now = Date.now, monotonicNow = () => performance.now(), random = Math.random, observer = {} } = options
   const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
+  const way = { selfId, topology, neighbours }
+  const stopping = new AbortController()
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
   const keeping = createKeeping({ config, files, logger, now, onStored })
-  const { layout, folders, lock, cache, quota, placement, deferredFsync, nextSpoolName } = keeping
-  const lost = createLostCounter(layout, quota, logger)
-  const monotonicNow = options.monotonicNow ?? (() => performance.now())
-  const way = { selfId, topology, neighbours, now, logger, observer }
-  const forwarding = createForwarding(keeping, {
-    ...way,
-    repository: outboxRepository,
-    takesLinks,
-    monotonicNow,
-    random
+  const handingOn = { takesLinks, monotonicNow, random }
+  const forwarding = createForwarding(keeping, { ...way, ...handingOn, repository: outboxRepository, logger, observer })
+  const upkeep = new Upkeep(keeping, forwarding, { ...way, logger, observer, stopping: stopping.signal })
+  return new ConnectedRooms({
+    keeping,
+    forwarding,
+    upkeep,
+    put: createReceiving(keeping, forwarding, { ...way, config, storagePath, pace, maxUploads }),
+    head: createHead({ ...way, ...keeping, ...forwarding, wakeOutbox: () => forwarding.worker.pump() }),
+    get: createGet({ ...way, ...keeping, recheckFile: key => upkeep.recheckFile(key) }),
+    list: createList({ ...keeping, topology }),
+    stopping
   })
-  const { outbox, backoff, legacyLoopGuard, worker, forwarder } = forwarding
-  const acceptance = new AcceptanceClock({
-    now,
-    readMark: () => files.acceptanceMark(),
-    writeMark: ms => files.raiseAcceptanceMark(ms)
-  })
-  const stopping = new AbortController()
-  const underWay = new Set<Promise<unknown>>()
-  let purging: Promise<number> | undefined
+}
 
-  const put = createPut({
-    ...way,
-    folders: [
-      { setting: 'storage.path', path: options.storagePath },
-      { setting: 'shared_files.path', path: config.path }
-    ],
-    rules: config,
-    pace,
-    maxUploads,
-    layout,
-    ownFolders: folders,
-    files,
-    outboxRepository,
-    outbox,
-    placement,
-    forwarder,
-    legacyLoopGuard,
-    lock,
-    quota,
-    nextSpoolName,
-    acceptance
-  })
-  const head = createHead({ ...way, files, cache, outbox, backoff, legacyLoopGuard, wakeOutbox: () => worker.pump() })
-  const purgeParts = { layout, folders, files, outboxRepository, outbox, lock, cache, quota, now, logger }
-  const get = createGet({ ...way, layout, folders, recheckFile: key => recheckFile(purgeParts, key), files, lock })
-  const relocation = createRelocation({ ...way, ...keeping, outbox, wakeOutbox: () => worker.pump() })
+class ConnectedRooms implements SharedFiles {
+  readonly head: SharedFiles['head']
+  readonly get: SharedFiles['get']
+  readonly list: SharedFiles['list']
+  readonly outbox: SharedFiles['outbox']
+  readonly #underWay = new Set<Promise<unknown>>()
+  #purging: Promise<number> | undefined
+
+  constructor(private readonly rooms: Rooms) {
+    this.head = rooms.head
+    this.get = rooms.get
+    this.list = rooms.list
+    const outbox = createOutboxControl(rooms.forwarding, rooms.keeping.now)
+    this.outbox = { ...outbox, drop: id => this.#track(outbox.drop(id)) }
+  }
+
+  async put(request: PutRequest): Promise<PutOutcome> {
+    if (this.#isStopping) throw stopped()
+    return this.#track(this.rooms.put.accept(request))
+  }
+
+  hopIsBack(hop: string): void {
+    this.rooms.forwarding.worker.hopIsBack(hop)
+    if (!this.#isStopping) void this.#track(this.rooms.upkeep.handOver(hop)) // never rejects
+  }
+
+  async status(): Promise<SharedFilesStatus> {
+    const { keeping, forwarding } = this.rooms
+    const kept = await keeping.files.totals()
+    const { pending, failed } = await forwarding.outboxRepository.counts()
+    const { bytes: outboxBytes } = await forwarding.outboxRepository.totals()
+    return { files: kept.count, bytes: kept.bytes, outboxPending: pending, outboxFailed: failed, outboxBytes }
+  }
+
+  lost(): LostFiles {
+    return this.rooms.upkeep.lost
+  }
+
+  purgeExpired(signal: AbortSignal): Promise<number> {
+    this.#purging ??= this.#track(this.rooms.upkeep.purge(signal)).finally(() => {
+      this.#purging = undefined
+    })
+    return this.#purging
+  }
+
+  recover(): Promise<void> {
+    return this.rooms.upkeep.recover()
+  }
+
+  start(): void {
+    this.rooms.forwarding.worker.start()
+    void this.#track(this.rooms.upkeep.compare()) // never rejects
+  }
+
+  async stop(): Promise<void> {
+    this.rooms.stopping.abort(stopped())
+    await this.rooms.forwarding.worker.stop()
+    await Promise.allSettled(this.#underWay)
+    await this.rooms.keeping.deferredFsync.idle()
+  }
+
+  get #isStopping(): boolean {
+    return this.rooms.stopping.signal.aborted
+  }
 
   /** Remembers what has to end before the relay may stop. */
-  function track<T>(work: Promise<T>): Promise<T> {
-    underWay.add(work)
-    const forget = () => void underWay.delete(work)
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    const forget = () => void this.#underWay.delete(work)
     work.then(forget, forget)
     return work
   }
+}
 
-  async function handOver(hop: string): Promise<void> {
-    try {
-      await relocation.handOver(hop, stopping.signal)
-    } catch (error) {
-      logger.error({ err: error, hop }, 'cannot hand over files kept for a relay')
-    }
-  }
-
-  const upkeep = createUpkeep({ ...purgeParts, relocation, lost, stopping: stopping.signal, observer })
-
-  return {
-    async put(request) {
-      if (stopping.signal.aborted) throw new RelayError('STOPPING', 'the relay is stopping; try again in a moment')
-      return track(put(request))
-    },
-    head,
-    get,
-    list: createList({ layout, topology, files, now }),
-    hopIsBack(hop) {
-      worker.hopIsBack(hop)
-      if (!stopping.signal.aborted) void track(handOver(hop))
-    },
-    outbox: {
-      list: outbox.list,
-      of: outbox.of,
-      counts: () => outboxRepository.counts(),
-      countByTarget: () => outboxRepository.countByTarget(),
-      async retry(id) {
-        const count = await outboxRepository.makeDue(now(), id)
-        backoff.reset()
-        worker.pump()
-        return count
-      },
-      async drop(id) {
-        worker.interrupt(id)
-        return track(outbox.drop(id))
-      }
-    },
-    async status() {
-      const kept = await files.totals()
-      const { pending, failed } = await outboxRepository.counts()
-      const { bytes: outboxBytes } = await outboxRepository.totals()
-      return { files: kept.count, bytes: kept.bytes, outboxPending: pending, outboxFailed: failed, outboxBytes }
-    },
-    lost: () => lost.found,
-    purgeExpired(signal) {
-      purging ??= track(upkeep.purge(signal)).finally(() => {
-        purging = undefined
-      })
-      return purging
-    },
-    async recover() {
-      await recoverSharedFiles({ layout, folders, files, outbox: outboxRepository, placement, quota, lost, logger })
-      await upkeep.lookAtFirst()
-    },
-    start() {
-      worker.start()
-      void track(upkeep.compare()) // never rejects
-    },
-    async stop() {
-      stopping.abort(new RelayError('STOPPING', 'the relay is stopping; try again in a moment'))
-      await worker.stop()
-      await Promise.allSettled(underWay)
-      await deferredFsync.idle()
-    }
-  }
+function stopped(): RelayError {
+  return new RelayError('STOPPING', 'the relay is stopping; try again in a moment')
 }

@@ -31,6 +31,7 @@ export interface ForwardingOptions {
 
 /** Passes files on, and keeps them until they can be passed on. */
 export interface Forwarding {
+  readonly outboxRepository: OutboxRepository
   readonly outbox: Outbox
   readonly backoff: HopBackoff
   readonly legacyLoopGuard: LegacyLoopGuard
@@ -64,5 +65,5 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
   const removeKept = (key: FileKey) => placement.removeKept(key)
   const worker = new OutboxWorker({ ...shared, lock, keepHere, removeKept })
   const forwarder = createForwarder({ ...shared, placement, wakeOutbox: () => worker.pump() })
-  return { outbox, backoff, legacyLoopGuard, worker, forwarder }
+  return { outboxRepository: repository, outbox, backoff, legacyLoopGuard, worker, forwarder }
 }

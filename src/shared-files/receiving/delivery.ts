@@ -2,34 +2,23 @@ import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { FileKey } from '../../values/ids.js'
 import { formatPassed } from '../../values/passed-relays.js'
-import type { Forwarder } from '../forwarding/forwarder.js'
-import type { LegacyLoopGuard } from '../forwarding/legacy-loop-guard.js'
+import type { Forwarding } from '../forwarding/forwarding.js'
 import type { NextStep } from '../forwarding/next-step.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
-import type { Outbox } from '../forwarding/outbox.js'
-import type { OutboxRepository } from '../forwarding/outbox-repository.js'
 import { keyName } from '../keeping/file-layout.js'
 import { type FileRecord, isOlder, type QueuedFile } from '../keeping/file-record.js'
-import type { FileRepository } from '../keeping/file-repository.js'
-import type { KeyLock } from '../keeping/key-lock.js'
-import type { Placement } from '../keeping/placement.js'
+import type { Keeping } from '../keeping/keeping.js'
 import type { PlaceableFile, SpoolFile } from '../keeping/spool-file.js'
 import type { PutRequest } from '../types.js'
 import type { AcceptanceClock } from './acceptance-clock.js'
 import type { AdmittedMetadata } from './admission.js'
 import type { ReceivedBytes } from './body-hashing.js'
 
-export interface DeliveryParts {
+export interface DeliveryParts
+  extends Pick<Keeping, 'files' | 'placement' | 'lock' | 'now'>,
+    Pick<Forwarding, 'outbox' | 'outboxRepository' | 'forwarder' | 'legacyLoopGuard'> {
   readonly topology: CurrentTopology
-  readonly files: FileRepository
-  readonly outboxRepository: OutboxRepository
-  readonly outbox: Outbox
-  readonly placement: Placement
-  readonly forwarder: Forwarder
-  readonly legacyLoopGuard: LegacyLoopGuard
-  readonly lock: KeyLock
   readonly acceptance: AcceptanceClock
-  readonly now: () => number
 }
 
 /** The facts that are settled about a PUT before its body is read. */
@@ -43,6 +32,8 @@ export interface Arrival {
   /** The ttl counts from here. */
   readonly nowMs: number
 }
+
+export type Delivery = ReturnType<typeof createDelivery>
 
 /** Delivers a file that was received and verified: puts it in place here, or passes it on. */
 export function createDelivery(parts: DeliveryParts) {

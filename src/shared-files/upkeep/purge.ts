@@ -1,30 +1,18 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
-import type { Outbox } from '../forwarding/outbox.js'
-import type { OutboxRepository } from '../forwarding/outbox-repository.js'
-import { type FileLayout, keyName, type PlacedKey, pathOf } from '../keeping/file-layout.js'
+import type { Forwarding } from '../forwarding/forwarding.js'
+import { keyName, type PlacedKey, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
-import type { FileRepository } from '../keeping/file-repository.js'
-import type { HeadCache } from '../keeping/head-cache.js'
+import type { Keeping } from '../keeping/keeping.js'
 import { removeKeptFile } from '../keeping/kept-files.js'
-import type { KeyLock } from '../keeping/key-lock.js'
-import type { OwnFolders } from '../keeping/own-folders.js'
-import type { Quota } from '../keeping/quota.js'
 
 /** Rows of one step: what SQLite does for so many takes about a millisecond. */
 const STEP = 64
 
-export interface PurgeParts {
-  readonly layout: FileLayout
-  readonly folders: OwnFolders
-  readonly files: FileRepository
-  readonly outboxRepository: OutboxRepository
-  readonly outbox: Outbox
-  readonly lock: KeyLock
-  readonly cache: HeadCache
-  readonly quota: Quota
-  readonly now: () => number
+export interface PurgeParts
+  extends Pick<Keeping, 'layout' | 'folders' | 'files' | 'lock' | 'cache' | 'quota' | 'now'>,
+    Pick<Forwarding, 'outbox' | 'outboxRepository'> {
   readonly logger: Logger
 }
 

@@ -1,23 +1,16 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Logger } from '../../values/logger.js'
-import type { OutboxRepository } from '../forwarding/outbox-repository.js'
+import type { Forwarding } from '../forwarding/forwarding.js'
 import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
-import type { FileRepository } from '../keeping/file-repository.js'
-import type { OwnFolders } from '../keeping/own-folders.js'
-import type { Placement } from '../keeping/placement.js'
-import type { Quota } from '../keeping/quota.js'
+import type { Keeping } from '../keeping/keeping.js'
 import type { LostCounter } from './lost-files.js'
 
 const MAX_NAMED = 20
 
-export interface RecoveryParts {
-  readonly layout: FileLayout
-  readonly folders: OwnFolders
-  readonly files: FileRepository
-  readonly outbox: OutboxRepository
-  readonly placement: Placement
-  readonly quota: Quota
+export interface RecoveryParts
+  extends Pick<Keeping, 'layout' | 'folders' | 'files' | 'placement' | 'quota'>,
+    Pick<Forwarding, 'outboxRepository'> {
   readonly lost: LostCounter
   readonly logger: Logger
 }
@@ -30,8 +23,8 @@ export interface RecoveryParts {
  * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
-  const { layout, folders, files, outbox, logger } = parts
-  const recorded = (await files.totals()).count + (await outbox.totals()).count
+  const { layout, folders, files, outboxRepository, logger } = parts
+  const recorded = (await files.totals()).count + (await outboxRepository.totals()).count
   if (recorded > 0) await checkHasFolders(layout, recorded)
   // Not through a link that somebody has put there: what is left over in these folders is removed.
   await folders.make(layout.incoming)
@@ -43,11 +36,11 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
     for (const name of sorted.torn) await rm(join(at, name), { recursive: true, force: true })
     return sorted
   })
-  const waiting = new Set(await outbox.ids())
+  const waiting = new Set(await outboxRepository.ids())
   const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
   await keepLost(parts, layout.incoming, whole)
   await keepLost(parts, layout.outbox, unknown)
-  parts.quota.add((await files.totals()).bytes + (await outbox.totals()).bytes)
+  parts.quota.add((await files.totals()).bytes + (await outboxRepository.totals()).bytes)
   if (placing.length + torn.length > 0) {
     logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
   }

@@ -5,14 +5,11 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
+import type { Forwarding } from '../forwarding/forwarding.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
-import type { Outbox } from '../forwarding/outbox.js'
-import { type FileLayout, folderOf, keyName } from '../keeping/file-layout.js'
+import { folderOf, keyName } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
-import type { FileRepository } from '../keeping/file-repository.js'
-import type { KeyLock } from '../keeping/key-lock.js'
-import type { OwnFolders } from '../keeping/own-folders.js'
-import type { Placement } from '../keeping/placement.js'
+import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
 import { sourceKeyHash } from '../receiving/admission.js'
 
@@ -22,19 +19,13 @@ const STEP = 64
 const HANDED_OVER = 'handed-over'
 const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
 
-export interface RelocationParts {
-  readonly layout: FileLayout
-  readonly folders: OwnFolders
-  readonly files: FileRepository
+export interface RelocationParts
+  extends Pick<Keeping, 'layout' | 'folders' | 'files' | 'placement' | 'lock' | 'nextSpoolName' | 'now'>,
+    Pick<Forwarding, 'outbox'> {
   readonly topology: CurrentTopology
   readonly neighbours: Neighbours
-  readonly placement: Placement
-  readonly outbox: Outbox
-  readonly lock: KeyLock
-  readonly nextSpoolName: () => string
   /** The outbox may have something that can be tried now. */
   readonly wakeOutbox: () => void
-  readonly now: () => number
   readonly logger: Logger
 }
 
