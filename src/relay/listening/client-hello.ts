@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+
 /** RFC 8446, section 5.1: type, version and length come before what a record holds. */
 const RECORD_HEADER_BYTES = 5
 const HANDSHAKE_RECORD = 22
@@ -13,6 +15,35 @@ export const MAX_HELLO_BYTES = 16 * 1024
  * once, or one that is `too-long`.
  */
 export type FirstBytes = 'whole' | 'part' | 'other' | 'too-long'
+
+/** Calls `onHello` once the whole ClientHello is there; it stays in the socket, for TLS to read. */
+export function awaitHello(socket: Socket, limitMs: number, onHello: () => void): void {
+  let seen = Buffer.alloc(0)
+  const timer = setTimeout(() => socket.destroy(), limitMs).unref()
+  const stop = () => {
+    clearTimeout(timer)
+    socket.off('readable', read)
+    socket.off('end', end)
+  }
+  const read = () => {
+    for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+      seen = Buffer.concat([seen, chunk])
+    }
+    const first = judgeFirstBytes(seen)
+    if (first === 'part') return
+    stop()
+    if (first === 'too-long') {
+      socket.destroy()
+      return
+    }
+    socket.unshift(seen)
+    onHello()
+  }
+  const end = () => socket.destroy()
+  socket.on('readable', read)
+  socket.once('end', end)
+  socket.once('close', stop)
+}
 
 /** The message may be spread over several records: the length that it names counts, not that of a record. */
 export function judgeFirstBytes(bytes: Buffer): FirstBytes {

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { sourceOf } from '../../values/network/source-address.js'
 import { SourceQueue } from '../../values/network/source-queue.js'
 import { SourceRest } from '../../values/network/source-rest.js'
-import { judgeFirstBytes } from './client-hello.js'
+import { awaitHello } from './client-hello.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
 import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from './unjudged-handshakes.js'
@@ -65,6 +65,16 @@ export interface HandshakeGateOptions {
   readonly onIdle?: (source: string) => void
 }
 
+const DEFAULTS = {
+  helloLimitMs: 10_000,
+  turnMs: TURN_MS,
+  patienceMs: PATIENCE_MS,
+  silentMs: SILENT_HANDSHAKE_MS,
+  graceMs: SILENT_GRACE_MS,
+  judge: (): PresentedCertificate => 'usual',
+  restMs: usualRestMs
+}
+
 /**
  * A TCP server in front of a TLS one that lets connections begin their handshake a few at a time: once they have sent
  * a whole ClientHello, and in turn among the sources that they come from. So neither silence nor a crowd from one
@@ -72,172 +82,169 @@ export interface HandshakeGateOptions {
  * many may share it. It is this one that listens and is closed; what waits at its closing is dropped.
  */
 export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
-  const { helloLimitMs = 10_000, turnMs = TURN_MS, patienceMs = PATIENCE_MS, graceMs = SILENT_GRACE_MS } = options
-  const { judge = () => 'usual', restMs = usualRestMs, silentMs = SILENT_HANDSHAKE_MS } = options
-  const idleBytes = new IdleBytes(endIdle, options.idleBytes)
-  const silent = new SourceQueue<Socket>()
-  const waiting = new SourceQueue<Socket>()
-  /** The handshakes of sources that rest, or have as many under way as they may. */
-  const held = new SourceQueue<Socket>()
-  const unjudged = new UnjudgedHandshakes(silentMs - TIMER_ERROR_MS)
-  const rest = new SourceRest(goOn)
-  const since = new WeakMap<Socket, number>()
-  /** The handshakes under way, by the caller's address and port. */
-  const shaking = new Map<string, Socket>()
+  const gate = new HandshakeGate(tls, options)
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => gate.take(socket))
+  // Only then does Node begin to look for requests whose headers do not come (`headersTimeout`).
+  server.on('listening', () => tls.emit('listening'))
+  server.on('close', () => gate.close())
+  return server
+}
 
-  const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => {
+class HandshakeGate {
+  readonly #silent = new SourceQueue<Socket>()
+  readonly #waiting = new SourceQueue<Socket>()
+  /** The handshakes of sources that rest, or have as many under way as they may. */
+  readonly #held = new SourceQueue<Socket>()
+  readonly #since = new WeakMap<Socket, number>()
+  /** The handshakes under way, by the caller's address and port. */
+  readonly #shaking = new Map<string, Socket>()
+  readonly #unjudged: UnjudgedHandshakes
+  readonly #rest: SourceRest
+  readonly #idleBytes: IdleBytes
+  readonly #options: Required<Omit<HandshakeGateOptions, 'idleBytes' | 'onIdle'>>
+
+  constructor(
+    private readonly tls: HttpsServer,
+    { idleBytes, onIdle, ...options }: HandshakeGateOptions
+  ) {
+    this.#options = { ...DEFAULTS, ...options }
+    this.#unjudged = new UnjudgedHandshakes(this.#options.silentMs - TIMER_ERROR_MS)
+    this.#rest = new SourceRest(this.#goOn)
+    this.#idleBytes = new IdleBytes(source => {
+      this.#endIdle(source)
+      onIdle?.(source)
+    }, idleBytes)
+    tls.on('secureConnection', (socket: TLSSocket) => this.#shaken(socket))
+    // Before the server destroys it: then it has no address any more.
+    tls.prependListener('tlsClientError', (_error: Error, socket: TLSSocket) => this.#end(nameOf(socket), 'failed'))
+  }
+
+  /** Takes a connection in, which has sent nothing yet. */
+  take(socket: Socket): void {
     const source = sourceOf(socket.remoteAddress ?? '')
     const name = nameOf(socket)
     socket.once('error', () => socket.destroy())
-    socket.once('close', () => {
-      silent.delete(source, socket)
-      waiting.delete(source, socket)
-      held.delete(source, socket)
-      if (unjudged.get(name)?.socket === socket) end(name, 'failed')
-      if (shaking.get(name) === socket) leave(name)
+    socket.once('close', () => this.#forget(source, name, socket))
+    this.#silent.add(source, socket)
+    this.#since.set(socket, performance.now())
+    this.#makeRoom()
+    awaitHello(socket, this.#options.helloLimitMs, () => {
+      this.#silent.delete(source, socket)
+      this.#held.add(source, socket)
+      this.#goOn(source)
     })
-    silent.add(source, socket)
-    since.set(socket, performance.now())
-    makeRoom()
-    awaitHello(socket, helloLimitMs, () => {
-      silent.delete(source, socket)
-      held.add(source, socket)
-      goOn(source)
-    })
-  })
-
-  function makeRoom(): void {
-    if (silent.size <= MAX_SILENT) return
-    const oldest = silent.oldestOfLargest()
-    if (oldest !== undefined && performance.now() - (since.get(oldest) ?? 0) >= graceMs) oldest.destroy()
   }
 
-  function mayBegin(source: string): boolean {
-    return !rest.has(source) && !unjudged.isFull(source)
+  /** Drops the connections that wait. */
+  close(): void {
+    this.#idleBytes.close()
+    for (const socket of [...this.#silent, ...this.#waiting, ...this.#held]) socket.destroy()
   }
 
-  function release(source: string): void {
-    if (mayBegin(source)) held.moveAll(source, waiting)
+  #forget(source: string, name: string, socket: Socket): void {
+    this.#silent.delete(source, socket)
+    this.#waiting.delete(source, socket)
+    this.#held.delete(source, socket)
+    if (this.#unjudged.get(name)?.socket === socket) this.#end(name, 'failed')
+    if (this.#shaking.get(name) === socket) this.#leave(name)
   }
 
-  function goOn(source: string): void {
-    release(source)
-    giveUpOldest(source)
-    admit()
+  #makeRoom(): void {
+    if (this.#silent.size <= MAX_SILENT) return
+    const oldest = this.#silent.oldestOfLargest()
+    if (oldest === undefined) return
+    if (performance.now() - (this.#since.get(oldest) ?? 0) >= this.#options.graceMs) oldest.destroy()
   }
 
-  function admit(): void {
-    while (shaking.size < MAX_HANDSHAKES) {
-      const socket = waiting.next()
+  #mayBegin(source: string): boolean {
+    return !this.#rest.has(source) && !this.#unjudged.isFull(source)
+  }
+
+  #release(source: string): void {
+    if (this.#mayBegin(source)) this.#held.moveAll(source, this.#waiting)
+  }
+
+  readonly #goOn = (source: string): void => {
+    this.#release(source)
+    this.#giveUpOldest(source)
+    this.#admit()
+  }
+
+  readonly #admit = (): void => {
+    while (this.#shaking.size < MAX_HANDSHAKES) {
+      const socket = this.#waiting.next()
       if (socket === undefined) return
-      begin(sourceOf(socket.remoteAddress ?? ''), nameOf(socket), socket)
+      this.#begin(sourceOf(socket.remoteAddress ?? ''), nameOf(socket), socket)
     }
   }
 
-  function begin(source: string, name: string, socket: Socket): void {
-    shaking.set(name, socket)
+  #begin(source: string, name: string, socket: Socket): void {
+    const { turnMs, silentMs, patienceMs } = this.#options
+    this.#shaking.set(name, socket)
     const bytesBefore = socket.bytesRead
-    unjudged.begin(name, { socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
-    if (!mayBegin(source)) waiting.moveAll(source, held)
+    this.#unjudged.begin(name, { socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
+    if (!this.#mayBegin(source)) this.#waiting.moveAll(source, this.#held)
     setTimeout(() => {
-      if (shaking.get(name) === socket) leave(name)
+      if (this.#shaking.get(name) === socket) this.#leave(name)
     }, turnMs).unref()
     // What came meanwhile is read before the next immediate: the event loop may have been late itself.
     for (const ms of [silentMs, patienceMs / HASTE, patienceMs])
-      setTimeout(() => setImmediate(goOn, source), ms).unref()
+      setTimeout(() => setImmediate(this.#goOn, source), ms).unref()
     // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
     socket.allowHalfOpen = false
-    tls.emit('connection', socket)
+    this.tls.emit('connection', socket)
   }
 
   /**
    * Gives up the oldest handshake of a source, or one device that went away amid its handshake would keep all those
    * waiting that share its address.
    */
-  function giveUpOldest(source: string): void {
-    if (rest.has(source) || held.countOf(source) === 0) return
-    const oldest = unjudged.oldestOf(source)
-    const limitMs = held.countOf(source) > MANY_WAITING ? patienceMs / HASTE : patienceMs
+  #giveUpOldest(source: string): void {
+    const { patienceMs } = this.#options
+    if (this.#rest.has(source) || this.#held.countOf(source) === 0) return
+    const oldest = this.#unjudged.oldestOf(source)
+    const limitMs = this.#held.countOf(source) > MANY_WAITING ? patienceMs / HASTE : patienceMs
     if (oldest === undefined || performance.now() - oldest.atMs < limitMs - TIMER_ERROR_MS) return
     // It is no fault of the source's others, and has cost next to nothing.
-    if (isSilent(oldest)) end(nameOf(oldest.socket), 'given-up')
+    if (isSilent(oldest)) this.#end(nameOf(oldest.socket), 'given-up')
     oldest.socket.destroy()
   }
 
-  function leave(name: string): void {
-    if (shaking.delete(name)) setImmediate(admit) // others have their turn first
+  #leave(name: string): void {
+    if (this.#shaking.delete(name)) setImmediate(this.#admit) // others have their turn first
+  }
+
+  #shaken(socket: TLSSocket): void {
+    socket.allowHalfOpen = true
+    const handshake = this.#unjudged.get(nameOf(socket))
+    if (handshake !== undefined) this.#idleBytes.watch(handshake.source, handshake.socket, socket)
+    this.#end(nameOf(socket), this.#options.judge(socket) === 'costly' ? 'costly' : 'cheap')
   }
 
   /** Ends a handshake. After one that did not cost little its source rests. */
-  function end(name: string, outcome: Outcome): void {
-    const handshake = unjudged.get(name)
-    leave(name)
+  #end(name: string, outcome: Outcome): void {
+    const handshake = this.#unjudged.get(name)
+    this.#leave(name)
     if (handshake === undefined) return
     const { source, socket, busyBeforeMs, bytesBefore } = handshake
     const sentBytes = socket.bytesRead - bytesBefore
     const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
-    unjudged.end(name, isCostly ? 'costly' : outcome)
+    this.#unjudged.end(name, isCostly ? 'costly' : outcome)
     // At once: what they sent may be there as well, and TLS would verify it next.
-    if (isCostly) for (const other of unjudged.of(source)) other.socket.destroy()
-    if (isCostly || outcome === 'failed') rest.begin(source, restMs(busyMs() - busyBeforeMs, sentBytes))
-    if (mayBegin(source)) release(source)
-    else waiting.moveAll(source, held)
-    setImmediate(admit)
+    if (isCostly) for (const other of this.#unjudged.of(source)) other.socket.destroy()
+    if (isCostly || outcome === 'failed') {
+      this.#rest.begin(source, this.#options.restMs(busyMs() - busyBeforeMs, sentBytes))
+    }
+    if (this.#mayBegin(source)) this.#release(source)
+    else this.#waiting.moveAll(source, this.#held)
+    setImmediate(this.#admit)
   }
 
   /** Makes a source rest that sent bytes in vain: they used the event loop as handshakes would. */
-  function endIdle(source: string): void {
-    rest.begin(source, MAX_REST_MS)
-    waiting.moveAll(source, held)
-    options.onIdle?.(source)
+  #endIdle(source: string): void {
+    this.#rest.begin(source, MAX_REST_MS)
+    this.#waiting.moveAll(source, this.#held)
   }
-
-  function shaken(socket: TLSSocket): void {
-    socket.allowHalfOpen = true
-    const handshake = unjudged.get(nameOf(socket))
-    if (handshake !== undefined) idleBytes.watch(handshake.source, handshake.socket, socket)
-    end(nameOf(socket), judge(socket) === 'costly' ? 'costly' : 'cheap')
-  }
-
-  // Only then does Node begin to look for requests whose headers do not come (`headersTimeout`).
-  server.on('listening', () => tls.emit('listening'))
-  tls.on('secureConnection', shaken)
-  // Before the server destroys it: then it has no address any more.
-  tls.prependListener('tlsClientError', (_error: Error, socket: TLSSocket) => end(nameOf(socket), 'failed'))
-  server.on('close', () => {
-    idleBytes.close()
-    for (const socket of [...silent, ...waiting, ...held]) socket.destroy()
-  })
-  return server
-}
-
-/** Calls `onHello` once the whole ClientHello is there; it stays in the socket, for TLS to read. */
-function awaitHello(socket: Socket, limitMs: number, onHello: () => void): void {
-  let seen = Buffer.alloc(0)
-  const timer = setTimeout(() => socket.destroy(), limitMs).unref()
-  const stop = () => {
-    clearTimeout(timer)
-    socket.off('readable', read)
-    socket.off('end', end)
-  }
-  const read = () => {
-    for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
-      seen = Buffer.concat([seen, chunk])
-    }
-    const first = judgeFirstBytes(seen)
-    if (first === 'part') return
-    stop()
-    if (first === 'too-long') {
-      socket.destroy()
-      return
-    }
-    socket.unshift(seen)
-    onHello()
-  }
-  const end = () => socket.destroy()
-  socket.on('readable', read)
-  socket.once('end', end)
-  socket.once('close', stop)
 }
 
 /** How long a source rests after a handshake that failed or was costly. */
