@@ -42,8 +42,8 @@ export class StableFile {
   }
 
   /**
-   * The content once more. What it hashes to is compared before the last piece is given away, so that whoever waits
-   * for `sizeBytes` bytes never gets a whole file that is not the hashed one.
+   * The content once more. Its hash is compared before the last piece is given away, so that a reader of `sizeBytes`
+   * bytes never gets a whole file that is not the hashed one.
    * @throws {ClientError} when it is no longer the content that had `hashValue`
    */
   async *content(algorithm: HashAlgorithm, hashValue: string): AsyncGenerator<Buffer, void> {

@@ -29,7 +29,10 @@ export function isHopByHop(name: string): boolean {
   return HOP_BY_HOP.has(name)
 }
 
-/** The headers of a request that may be relayed, names in lower case. Those that `Connection` names go as well. */
+/**
+ * The headers of a request that may be relayed, names in lower case. The headers that `Connection` names are left out
+ * too.
+ */
 export function relayableRequestHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
   return relayable(headers, name => !OF_ONE_REQUEST.has(name))
 }

@@ -56,7 +56,7 @@ export async function writeSecret(path: string, content: string): Promise<void> 
   }
 }
 
-/** Writes further files of a folder, by name. Those that have the same content stay. */
+/** Writes further files of a folder, by name. Files that have the same content stay. */
 export async function writeFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) await writeFileAtOnce(join(folder, name), content)
 }

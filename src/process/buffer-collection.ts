@@ -2,9 +2,9 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /**
- * How much may pass through buffers, of all streams together, before those that are done with are collected. What one
- * collection found is free at the next, so three times as much is on V8's books; from some 20 MiB on it begins with full
- * collections, ten a second, in steps of up to 10 ms.
+ * How much may pass through buffers, of all streams together, before those that are done with are collected. Memory
+ * that one collection found is free at the next, so three times as much is on V8's books; from some 20 MiB on it
+ * begins with full collections, ten a second, in steps of up to 10 ms.
  */
 const BYTES_BETWEEN = 4 * 1024 * 1024
 

@@ -14,8 +14,8 @@ process.on('SIGHUP', () => {
 })
 
 /**
- * Says what SIGHUP is to do from now on. What came before is done at once; what comes while it is being done leads to one
- * more of it.
+ * Sets the work that SIGHUP does from now on. For a signal that came before, the work is done at once; for one that
+ * comes during the work, it is done once more.
  * @param work never rejects
  */
 export function onHangup(work: () => Promise<void>): void {

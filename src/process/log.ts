@@ -17,7 +17,10 @@ export interface LogOptions {
   readonly base: Readonly<Record<string, string>>
 }
 
-/** Structured lines on standard output; readable ones when that is a terminal. Whatever becomes of it, the process goes on. */
+/**
+ * Structured lines on standard output; readable ones when that is a terminal. The process goes on even where they
+ * cannot be written.
+ */
 export async function createLog({ level, base }: LogOptions): Promise<Log> {
   const output = new LogOutput()
   const options = {

@@ -19,9 +19,9 @@ export interface Unfinished {
 }
 
 /**
- * Ends what a former process left under way, as interrupted: the logs, then the records. A crash in between is made up
- * for by the next start. What the database had not yet been told of is taken from the end of the log. Runs that can be
- * taken up again stay as they are.
+ * Ends the runs that a former process left under way, as interrupted: the logs, then the records. The next start
+ * makes up for a crash in between. Outcomes that the database lacks are taken from the end of the log. Runs that can
+ * be taken up again stay as they are.
  */
 export async function interruptUnfinished({ repository, files, now }: RecoveryOptions): Promise<Unfinished> {
   const resumable: string[] = []

@@ -62,8 +62,8 @@ export interface RunRepository {
   /** Nodes of a run, in the order of their ids. @param afterNode only nodes whose id is greater */
   nodes(runId: string, limit: number, afterNode?: string): Promise<NodeRecord[]>
   /**
-   * Nodes for which nothing was started, or which a sub-relay says that it has at hand. Those that are queued and asked
-   * directly are among {@link openLinkedNodes} too: a relay takes a run id once, and can be asked again.
+   * Nodes for which nothing was started, or which a sub-relay says that it has at hand. Nodes that are queued and
+   * asked directly are among {@link openLinkedNodes} too: a relay takes a run id once, and can be asked again.
    */
   waitingNodes(runId: string): Promise<OpenNode[]>
   /** Nodes without an outcome that were to be reached over their own links, or directly. */

@@ -112,8 +112,8 @@ export interface RemoteRuns {
   /** Removes records and outputs past the retention. @returns how many runs went */
   purgeExpired(signal: AbortSignal): Promise<number>
   /**
-   * Drains before a stop: resolves once no run is under way. Those that wait for nodes are left to the next process
-   * as soon as their commands here have ended; who follows one sees its answer break off.
+   * Drains before a stop: resolves once no run is under way. Runs that wait for nodes are left to the next process as
+   * soon as their commands here have ended; a caller that follows one sees its answer break off.
    */
   drain(): Promise<void>
   /** Takes no new orders, cancels what runs, waits until no process is left. */

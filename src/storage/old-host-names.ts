@@ -3,8 +3,9 @@ import { canonicalHost } from '../values/network/host-name.js'
 const PORT = /^(.*):\d{1,5}$/
 
 /**
- * A member's host name as it was taken once, in the form in which names are taken now. What cannot be a host name (`127.1`) was
- * never any use, and would keep the whole tree from being read: a name stands for it that nobody has (RFC 2606).
+ * A member's host name as it was taken once, in the form in which names are taken now. A name that cannot be a host
+ * name (`127.1`) was never of any use, and would keep the whole tree from being read: it becomes a name that nobody
+ * has (RFC 2606).
  */
 export function oldHostName(hostname: string, memberId: string): string {
   const withoutPort = PORT.exec(hostname)?.[1] ?? ''

@@ -146,7 +146,7 @@ function ask(hop: Hop, target: string, passed: readonly string[], origin: Origin
   })
 }
 
-/** @returns undefined for what is no trace. What a relay below says is shown, not believed. */
+/** @returns undefined for anything that is no trace. Statements of a relay below are shown, not believed */
 async function readTrace(outcome: Answer): Promise<Trace | undefined> {
   const value = await readJson(outcome)
   if (!isTrace(value)) return undefined

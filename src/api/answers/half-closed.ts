@@ -6,10 +6,10 @@ import { isHttp2 } from '../callers/http-version.js'
 const HALF_CLOSED_MS = 2_000
 
 /**
- * Aborts when the caller of an answer that lasts (the output of a run, its events) has shut down its sending side and a
- * moment has passed. A caller that has gone looks the same as one that only said that it sends nothing more, until
- * something is written to it twice; an answer that is silent would be kept for nobody, and a run with it. What ends
- * within that moment is answered in full.
+ * Aborts when the caller of an answer that lasts (the output of a run, its events) has shut down its sending side and
+ * a moment has passed. A caller that has gone looks the same as one that only said that it sends nothing more, until
+ * something is written to it twice; an answer that is silent would be kept for nobody, and a run with it. An answer
+ * that ends within that moment is sent in full.
  */
 export function leftHalfClosed(request: IncomingMessage, response: ServerResponse): AbortSignal {
   const left = new AbortController()

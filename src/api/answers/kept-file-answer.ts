@@ -12,8 +12,9 @@ import { limitStalledReader } from './reader-limit.js'
 const MAX_TRIES = 5
 
 /**
- * Answers with a shared file, or the part of it that was asked for. What is known of a kept file is looked up before it
- * is opened; when another copy took its place in between, both are done again, so that headers and bytes belong together.
+ * Answers with a shared file, or the part of it that was asked for. The record of a kept file is looked up before the
+ * file is opened; when another copy took its place in between, both are done again, so that headers and bytes belong
+ * together.
  * @param find looks the file up, as it is at that moment
  * @throws {RelayError} what `find` throws; NOT_FOUND, NO_SUCH_RANGE, CONDITION_FAILED; BUSY when it never holds still
  */

@@ -11,9 +11,9 @@ const STALLED_READER_MS = 600_000
 const LOOKS = 10
 
 /**
- * Ends the connection of a reader that takes nothing, for as long as `response` is under way. What counts is what was
- * waiting for it: an answer whose own bytes are slow to come is left alone. A write counts once all of it was taken, so
- * the answer is to come in pieces, as files do. No timeout stays on the connection.
+ * Ends the connection of a reader that takes nothing, for as long as `response` is under way. Only bytes that were
+ * waiting for it count: an answer whose own bytes are slow to come is left alone. A write counts once all of it was
+ * taken, so the answer is to come in pieces, as files do. No timeout stays on the connection.
  */
 export function limitStalledReader(response: ServerResponse, socket: Socket, limitMs = STALLED_READER_MS): void {
   let takenBytes = -1

@@ -33,8 +33,8 @@ interface Identity {
 
 const BEARER = /^Bearer +(\S+)$/i
 /**
- * Tells who is calling from the connection (design, "Trust"; contract, "Remote run"). What the connection proves is
- * kept with it, and looked up again once certificates or the tree change, so that a removal acts on open connections.
+ * Identifies the caller by the connection (design, "Trust"; contract, "Remote run"). The proof is kept with the
+ * connection, and looked up again once certificates or the tree change, so that a removal acts on open connections.
  */
 export function createCallerIdentification(settings: CallerSettings): (request: IncomingMessage) => Caller {
   const identities = new WeakMap<object, Identity>()

@@ -21,8 +21,9 @@ interface CertificateFile {
 }
 
 /**
- * Warnings of certificates that others refuse, or that let nobody in: ended, not valid yet, or not of the CA that is trusted.
- * A relay starts with them nevertheless, since some are renewed then. What cannot be read is told elsewhere.
+ * Warnings of certificates that others refuse, or that let nobody in: ended, not valid yet, or not of the CA that is
+ * trusted. A relay starts with them nevertheless, since some are renewed then. Unreadable files are reported
+ * elsewhere.
  */
 export async function relayCertificateWarnings(config: Config, nowMs = Date.now()): Promise<string[]> {
   const { general, upstream, tree } = config

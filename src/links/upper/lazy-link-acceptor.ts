@@ -11,7 +11,7 @@ interface Asked {
 
 /**
  * An acceptor that is loaded when somebody first asks for a link: many relays have none, and are smaller without.
- * Whoever asks meanwhile waits, in the order of asking; what they send stays in their sockets.
+ * Callers that ask meanwhile wait, in the order of asking; the bytes that they send stay in their sockets.
  */
 export function createLazyLinkAcceptor(
   options: LinkAcceptorOptions,

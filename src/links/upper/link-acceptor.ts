@@ -78,7 +78,7 @@ export interface LinkAcceptorOptions {
 export interface LinkAcceptor {
   /** Whether a request to upgrade is for a link. */
   takes(request: IncomingMessage): boolean
-  /** Handles the `upgrade` event of a server. Whatever does not ask for a link is refused. */
+  /** Handles the `upgrade` event of a server. A request that does not ask for a link is refused. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   close(): void
 }

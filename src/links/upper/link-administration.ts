@@ -26,7 +26,9 @@ export interface LinkView {
 /** How many links of each kind stand. */
 export type LinkCounts = Readonly<Record<LinkOwner['kind'], number>>
 
-/** Looks at links and closes them, for administrators. Whoever is closed out comes again, after its backoff. */
+/**
+ * Looks at links and closes them, for administrators. The lower side of a closed link comes again, after its backoff.
+ */
 export interface LinkAdministration {
   /** The oldest first, which is the order of their ids. @param after an id of a link, which may have ended meanwhile */
   list(after: string | undefined, limit: number): LinkView[]

@@ -5,9 +5,9 @@ import { describeClose, endSocket } from './web-socket-stream.js'
 const NORMAL_CLOSE = 1000
 
 /**
- * Why a link has ended, at its lower side. What this side noticed itself counts first, then what the other side gave as the reason when it
- * closed the WebSocket. That may come after the HTTP/2 session has failed, as when a write meets a connection that is being closed: so the
- * end is told when both have ended.
+ * The reason why a link has ended, at its lower side. This side's own finding counts first, then the reason that the
+ * other side gave when it closed the WebSocket. That reason may come after the HTTP/2 session has failed, as when a
+ * write meets a connection that is being closed: so the end is told when both have ended.
  */
 export class LinkEnding {
   #noticed: string | undefined

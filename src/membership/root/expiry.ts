@@ -5,8 +5,8 @@ import type { MemberRepository } from './member-repository.js'
 const LOOK_EVERY_MS = 5_000
 
 /**
- * Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown. Those
- * that ended by a clock that was ahead come back when it is set right.
+ * Takes certificates out of the tree when their life ends, since nobody looks at their dates when they are shown.
+ * Certificates that ended by a clock that was ahead come back when it is set right.
  */
 export class ExpiryWatch {
   readonly #stopping = new AbortController()

@@ -30,7 +30,7 @@ export class Publication {
   constructor(private readonly options: PublicationOptions) {}
 
   /**
-   * Resolves once all that is in the repository now is the tree. Who asks while another one is under way shares the next.
+   * Resolves once all that is in the repository now is the tree. Calls while another one is under way share the next.
    * @throws {Error} when a file cannot be written, or the tree does not take it; it is whole in any case
    */
   publish(): Promise<void> {

@@ -114,9 +114,9 @@ export class RootMembership implements Joining {
   }
 
   /**
-   * A certificate for the same key, when the newest one is two thirds through its life, or ended not too long ago; else
-   * that one. The request's signature proves who asks: so it matters neither which relays passed it on nor what they may
-   * have changed. Who was removed, or joined again with another key, is refused.
+   * Issues a certificate for the same key, when the newest one is two thirds through its life, or ended not too long
+   * ago; else that one. The request's signature proves who asks: so it matters neither which relays passed it on nor
+   * what they may have changed. A member that was removed, or joined again with another key, is refused.
    */
   async renew(der: Buffer, { signal }: Ending = {}): Promise<JoinAnswer> {
     const { repository, now, publish, graceMs, logger } = this.options

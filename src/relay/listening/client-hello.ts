@@ -7,7 +7,7 @@ const MAX_RECORD_BYTES = 1 << 14
 /** RFC 8446, section 4: type and length come before what a message of the handshake holds. */
 const MESSAGE_HEADER_BYTES = 4
 const CLIENT_HELLO = 1
-/** A ClientHello with the headers of its records. Those with post-quantum keys and a session ticket have about 5 KiB. */
+/** A ClientHello with the headers of its records. One with post-quantum keys and a session ticket has about 5 KiB. */
 export const MAX_HELLO_BYTES = 16 * 1024
 
 /**

@@ -11,7 +11,7 @@ import { serveUpgrades } from './upgrades.js'
 const SOCKET_UMASK = 0o117
 
 /**
- * Serves the routes at `general.socket`. What a process that has gone left there is replaced; anything else is not.
+ * Serves the routes at `general.socket`. A socket that a former process left there is replaced; anything else is not.
  * @param note called with each connection: their callers are local
  * @throws {Error} that names the setting, when it cannot listen there
  */

@@ -31,8 +31,8 @@ export function isSilent({ socket, bytesBefore }: Unjudged): boolean {
 }
 
 /**
- * The handshakes that have begun and not ended. What a handshake costs shows only afterwards, so that a source may
- * begin one meanwhile, and some more once one has cost little. One whose caller keeps silent does not count for long:
+ * The handshakes that have begun and not ended. The cost of a handshake shows only afterwards, so a source may begin
+ * one meanwhile, and some more once one has cost little. One whose caller keeps silent does not count for long:
  * whoever shares its address would wait for it.
  */
 export class UnjudgedHandshakes {

@@ -4,8 +4,8 @@ export const MAX_LINE_BYTES = 64 * 1024
 const LINE_FEED = 0x0a
 
 /**
- * Makes whole lines of text of a stream's bytes. What comes out does not depend on how the bytes were chunked: a
- * character is never torn, and a line beyond {@link MAX_LINE_BYTES} is cut there (at a character's edge).
+ * Makes whole lines of text of a stream's bytes. The lines do not depend on how the bytes were chunked: a character
+ * is never torn, and a line beyond {@link MAX_LINE_BYTES} is cut there (at a character's edge).
  */
 export class LineSplitter {
   #pending: Buffer[] = []

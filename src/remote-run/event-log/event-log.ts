@@ -65,7 +65,7 @@ export class EventLog implements LogSource {
     this.#file = file
   }
 
-  /** Makes the file, for the relay's own user alone. What a crash left under that name is overwritten. */
+  /** Makes the file, for the relay's own user alone. A file that a crash left under that name is overwritten. */
   static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
     return new EventLog(path, runId, await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600), logger)
   }

@@ -1,8 +1,8 @@
 import type { RunEvent } from '../types.js'
 
 /**
- * The events of open nodes that the log has already, for a run that is taken up again. Whoever is asked after it
- * tells it from its beginning, so each of these is left out once.
+ * The events of open nodes that the log has already, for a run that is taken up again. A neighbour that is asked
+ * about the run reports it from its beginning, so each of these is left out once.
  */
 export class LoggedEvents {
   readonly #counts = new Map<string, number>()

@@ -4,8 +4,8 @@ import type { EventCursor, Run, RunEvent } from '../types.js'
  * A run as the plain text of the contract, for callers that do not read events.
  *
  * - asynchronous, with output: lines as they come; a line is never torn by another node's
- * - synchronous, with output: what one node said stands together, given out when that node has ended; what came through
- *   a relay that only speaks text is one block at the end. What waits, waits on disk.
+ * - synchronous, with output: the output of a node stands together, given out when that node has ended; output that
+ *   came through a relay that only speaks text is one block at the end. Waiting output waits on disk.
  * - without output: nothing of what was said
  *
  * Of the output, standard error is left out unless `withStderr`, as existing relays do.

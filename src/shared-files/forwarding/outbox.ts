@@ -29,7 +29,7 @@ export interface OutboxParts {
 
 type Entry = Pick<QueuedFile, 'id' | 'sizeBytes'>
 
-/** Files on disk that wait for their next hop: at most one per key, the newest. Who tries them is `outbox-worker.ts`. */
+/** Files on disk that wait for their next hop: at most one per key, the newest. `outbox-worker.ts` tries them. */
 export interface Outbox {
   /** The entry that is under way for a key; one that failed is not. */
   pending(key: FileKey): Promise<QueuedFile | undefined>

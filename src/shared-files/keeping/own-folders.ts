@@ -5,8 +5,8 @@ import { makeFolder } from '../../values/files/make-folder.js'
 import { FolderGuard } from './folder-guard.js'
 
 /**
- * Folders of the relay's own that somebody removes while it runs. Those within `shared_files.path` are made again; that
- * one itself never is: its disk may be unmounted, and what is stored below it then would be gone once it is back.
+ * Folders of the relay's own that somebody removes while it runs. Folders within `shared_files.path` are made again;
+ * that one itself never is: its disk may be unmounted, and files stored below it then would be gone once it is back.
  */
 export interface OwnFolders extends Pick<FolderGuard, 'enter' | 'make' | 'forget'> {
   /** @throws {RelayError} STORAGE_UNUSABLE when `shared_files.path` is not the folder any more that it was at the start */

@@ -16,10 +16,10 @@ export interface RecoveryParts
 }
 
 /**
- * Recovers after a crash: files whose row says that they are being put in place are put there. What else lies in
- * `.incoming~` was never acknowledged, since a file leaves it before its sender is answered, and goes; but where
- * there is no row at all, the database may have been lost, and with it the rows of whole files there. Those, and all
- * in `.outbox~` without a row, are moved to `lost~`, and never deleted. Then the quota is counted.
+ * Recovers after a crash: files whose row says that they are being put in place are put there. Other files in
+ * `.incoming~` were never acknowledged, since a file leaves it before its sender is answered, and are removed; but
+ * where there is no row at all, the database may have been lost, and with it the rows of whole files there. These
+ * files, and all in `.outbox~` without a row, are moved to `lost~`, and never deleted. Then the quota is counted.
  * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {

@@ -9,7 +9,7 @@ export const STICKY = 0o1000
 const ROOT = 0
 
 /**
- * The others, besides a user and root, who can remove or replace the content of a folder. Whoever is not root has
+ * The others, besides a user and root, who can remove or replace the content of a folder. A user other than root has
  * given the folder to its group themselves; a group of root's folder may stand for the users of an access control
  * list.
  * @returns as a message says it of the folder; undefined where nobody can

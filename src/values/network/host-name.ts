@@ -54,8 +54,8 @@ function canonicalName(text: string): string | undefined {
 }
 
 /**
- * Several spellings of a label would be decoded to the same text: only what this is encoded to again is one. What
- * cannot be decoded becomes an empty text with some versions of Node, and stays as it is with others.
+ * Several spellings of a label would be decoded to the same text: only the one that this text is encoded to is taken.
+ * A label that cannot be decoded becomes an empty text with some versions of Node, and stays as it is with others.
  */
 function isEncodedLabel(label: string): boolean {
   const decoded = domainToUnicode(label)

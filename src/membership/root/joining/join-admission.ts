@@ -7,8 +7,8 @@ import { RateLimit } from './join-rate-limit.js'
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
 const MAX_AT_ONCE = 256
 /**
- * The number of refusals with one token, or for one certificate, from one source within a minute. What succeeds does
- * not count.
+ * The number of refusals with one token, or for one certificate, from one source within a minute. Successes do not
+ * count.
  */
 const MAX_REFUSED_PER_MINUTE = 600
 const MINUTE_MS = 60_000
