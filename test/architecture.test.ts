@@ -187,6 +187,14 @@ test('a folder has few files', () => {
     assert.ok(count <= MAX_FILES, `src/${folder} has ${count} files: make rooms by role`)
 })
 
+test('a doc comment begins with the thing, or with what it does', () => {
+  const riddle =
+    /\/\*\*[\s*]*(?:What|Whatever|Who|Whoever|Whose|Where|Which|Those|These|They|It|Of|By|As|One that|To be|How(?! (?:long|often|many|much|far|old)))\b[^\n]*/
+  for (const { path, text } of sources) {
+    assert.equal(riddle.exec(text)?.[0], undefined, `src/${path}: name the value, or begin with a verb`)
+  }
+})
+
 test('no files import one another in a circle, not even for types', () => {
   const graph = new Map(
     sources.map(file => [file.path, file.imports.flatMap(({ specifier }) => resolveImport(file, specifier) ?? [])])
