@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -21,7 +21,7 @@ import { settledWithin } from '../values/time/settled-within.js'
 import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificate } from './certificate.js'
 import { FileScheduler } from './file-scheduler.js'
-import { liveConfig } from './live-config.js'
+import { type LiveConfig, liveConfig } from './live-config.js'
 import { endpointOf, handshakeOf } from './policy-server-endpoint.js'
 import { createPolicyServerFailover, movedTo } from './policy-server-failover.js'
 
@@ -46,74 +46,81 @@ const LOOK_EVERY_MS = 20
 /** Starts an agent. The caller holds the lock of `storage.path`. */
 export async function startAgent({ config: read, logger }: AgentOptions): Promise<Agent> {
   const live = liveConfig(read)
-  const { config, moveUpstream } = live
+  const { config } = live
   await endpointOf(config) // what cannot be read is told at the start
   await handshakeOf(config)
   await warnWithoutMaskingAddon(logger)
   const book = await openAgentRevocations(config, logger)
-  const revocations = book ?? NO_REVOCATIONS
   const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
-  const stopping = new AbortController()
-  const startedAtMs = Date.now()
-  let isStopping = false
   const remoteRuns = createAgentRuns({ config, repository: createRunRepository(db), logger })
   await remoteRuns.recover()
+  const agent = new RunningAgent({ live, book, db, remoteRuns, logger })
+  await agent.start()
+  return agent
+}
 
-  let routing: RequestListener = (_request, response) => response.destroy()
-  const end = new LowerLink({
-    routing: (request, response) => routing(request, response),
-    openLane: linkId => dialer.openLane(linkId)
-  })
-  const following = createPolicyServerFailover(config, moveUpstream, signal => keeper.ask(signal), logger)
-  const dialer: Dialer = new Dialer({
-    upper: async () => ({ ...(await endpointOf(movedTo(config, following?.address))), revocations }),
-    handshake: () => handshakeOf(config),
-    end,
-    follower: following,
-    logger
-  })
-  const files = new FileScheduler({ config, link: dialer, revocations, logger })
-  const keeper = keepCertificate(config, dialer, revocations, logger)
-  const app = await buildAgentApp({
-    storage: { setting: 'storage.path', path: config.storage.path },
-    services: {
-      remoteRuns,
-      revocations: book,
-      stopping: stopping.signal,
-      isFromAbove: request => end.isFromAbove(request),
-      takesOrders: () => !isStopping,
-      onFile: (source, fileId) => files.look(source, fileId),
-      state: () => {
-        const { running, commandsRunning } = remoteRuns.status()
-        return {
-          started_at: isoTime(startedAtMs),
-          runs_running: commandsRunning,
-          runs_waiting: running - commandsRunning,
-          file_problems: files.problems,
-          ...certificateEnd(config.certificateFile),
-          protocol: formatVersions(PROTOCOL_VERSIONS)
-        }
-      }
-    },
-    logger
-  })
-  routing = (request, response) => app.routing(request, response)
-  dialer.onChange(({ isConnected }) => {
-    if (isConnected) files.lookAtAll()
-  })
-  dialer.start()
-  files.start()
-  keeper.start()
-  const purge = setInterval(() => purgeOld(remoteRuns, stopping.signal, logger), PURGE_EVERY_MS)
+interface AgentParts {
+  readonly live: LiveConfig
+  /** Undefined: no certificate is revoked for this agent. */
+  readonly book: Awaited<ReturnType<typeof openAgentRevocations>>
+  readonly db: ReturnType<typeof openDatabase>
+  readonly remoteRuns: RemoteRuns
+  readonly logger: Logger
+}
 
-  async function reload(): Promise<void> {
+class RunningAgent implements Agent {
+  readonly #stopping = new AbortController()
+  readonly #startedAtMs = Date.now()
+  readonly #end: LowerLink
+  readonly #dialer: Dialer
+  readonly #files: FileScheduler
+  readonly #keeper: ReturnType<typeof keepCertificate>
+  #app: Awaited<ReturnType<typeof buildAgentApp>> | undefined
+  #purge: NodeJS.Timeout | undefined
+  #isStopping = false
+  #stopped: Promise<void> | undefined
+
+  constructor(private readonly parts: AgentParts) {
+    const { live, book, logger } = parts
+    const { config, moveUpstream } = live
+    const revocations = book ?? NO_REVOCATIONS
+    this.#end = new LowerLink({
+      routing: (request, response) => this.#route(request, response),
+      openLane: linkId => this.#dialer.openLane(linkId)
+    })
+    const following = createPolicyServerFailover(config, moveUpstream, signal => this.#keeper.ask(signal), logger)
+    this.#dialer = new Dialer({
+      upper: async () => ({ ...(await endpointOf(movedTo(config, following?.address))), revocations }),
+      handshake: () => handshakeOf(config),
+      end: this.#end,
+      follower: following,
+      logger
+    })
+    this.#files = new FileScheduler({ config, link: this.#dialer, revocations, logger })
+    this.#keeper = keepCertificate(config, this.#dialer, revocations, logger)
+  }
+
+  async start(): Promise<void> {
+    const { remoteRuns, logger } = this.parts
+    this.#app = await this.#buildApp()
+    this.#dialer.onChange(({ isConnected }) => {
+      if (isConnected) this.#files.lookAtAll()
+    })
+    this.#dialer.start()
+    this.#files.start()
+    this.#keeper.start()
+    this.#purge = setInterval(() => purgeOld(remoteRuns, this.#stopping.signal, logger), PURGE_EVERY_MS)
+  }
+
+  async reload(): Promise<void> {
+    const { live, logger } = this.parts
     try {
-      const again = loadAgentConfig(config.directory)
+      const again = loadAgentConfig(live.config.directory)
       await endpointOf(again)
-      const { waiting, upstream, files: otherFiles } = live.take(again)
+      const { waiting, upstream, files } = live.take(again)
       logger.level = again.logging.level
-      if (otherFiles) files.restart()
-      if (upstream) dialer.redial('the policy server is another one in agent.conf')
+      if (files) this.#files.restart()
+      if (upstream) this.#dialer.redial('the policy server is another one in agent.conf')
       if (waiting.length > 0) logger.warn({ settings: waiting }, 'settings changed; restart to apply them')
       logger.info({}, 'reloaded')
     } catch (error) {
@@ -122,24 +129,57 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
     }
   }
 
-  async function stop(): Promise<void> {
-    isStopping = true
-    clearInterval(purge)
-    await Promise.all([files.stop(), keeper.stop(), settledWithin(remoteRuns.drain(), config.agent.stopTimeoutMs)])
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    const { db, remoteRuns } = this.parts
+    const { stopTimeoutMs } = this.parts.live.config.agent
+    this.#isStopping = true
+    clearInterval(this.#purge)
+    await Promise.all([this.#files.stop(), this.#keeper.stop(), settledWithin(remoteRuns.drain(), stopTimeoutMs)])
     await remoteRuns.stop()
-    await settledWithin(drained(end), LAST_ANSWERS_MS) // how runs ended is still to be told
-    stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
-    await dialer.stop()
-    end.close()
-    await app.close()
+    await settledWithin(drained(this.#end), LAST_ANSWERS_MS) // how runs ended is still to be told
+    this.#stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
+    await this.#dialer.stop()
+    this.#end.close()
+    await this.#app?.close()
     db.close()
   }
-  let stopped: Promise<void> | undefined
-  return {
-    reload,
-    stop: () => {
-      stopped ??= stop()
-      return stopped
+
+  #route(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#app === undefined) response.destroy()
+    else this.#app.routing(request, response)
+  }
+
+  #buildApp() {
+    const { live, book, remoteRuns, logger } = this.parts
+    return buildAgentApp({
+      storage: { setting: 'storage.path', path: live.config.storage.path },
+      services: {
+        remoteRuns,
+        revocations: book,
+        stopping: this.#stopping.signal,
+        isFromAbove: request => this.#end.isFromAbove(request),
+        takesOrders: () => !this.#isStopping,
+        onFile: (source, fileId) => this.#files.look(source, fileId),
+        state: () => this.#state()
+      },
+      logger
+    })
+  }
+
+  #state() {
+    const { running, commandsRunning } = this.parts.remoteRuns.status()
+    return {
+      started_at: isoTime(this.#startedAtMs),
+      runs_running: commandsRunning,
+      runs_waiting: running - commandsRunning,
+      file_problems: this.#files.problems,
+      ...certificateEnd(this.parts.live.config.certificateFile),
+      protocol: formatVersions(PROTOCOL_VERSIONS)
     }
   }
 }

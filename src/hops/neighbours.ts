@@ -6,11 +6,12 @@ import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
 import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
 import type { KnownNeighbours } from './known-neighbours.js'
-import { type NeighboursConfig, readPeerFiles } from './peers/peer-files.js'
+import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peers/peer-files.js'
 import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peers/peer-pools.js'
-import { createPeerTargets } from './peers/peer-targets.js'
+import { createPeerTargets, type PeerTargets } from './peers/peer-targets.js'
 import { NO_REVOCATIONS, type Revocations } from './peers/revocations.js'
 import { preferLink } from './prefer-link.js'
+import { RelayRecognition } from './relay-recognition.js'
 
 export type { HopObserver } from './direct-hop.js'
 export type { NeighboursConfig } from './peers/peer-files.js'
@@ -35,9 +36,6 @@ export interface NeighboursOptions {
   readonly versions?: VersionRange | undefined
 }
 
-/** How often a neighbour of which it is not clear what it is now is asked, at most. */
-const PROBE_EVERY_MS = 60_000
-
 /** Neighbours whose certificates and addresses can be read again. */
 export interface DirectNeighbours extends Neighbours {
   /**
@@ -52,34 +50,110 @@ export interface DirectNeighbours extends Neighbours {
  * @throws {Error} naming the file, when our own certificate or the CA file cannot be read
  */
 export async function createNeighbours(options: NeighboursOptions): Promise<DirectNeighbours> {
-  const { topology, certificatesOf, known, logger } = options
-  const now = options.now ?? Date.now
-  const probeClock = options.now ?? (() => performance.now())
-  let config = options.config
-  let files = await readPeerFiles(config)
-  let isClosed = false
-  let pools: Promise<PeerPools> | undefined
-  const targets = createPeerTargets({ topology, certificatesOf, current: () => ({ config, files }) })
+  const { config, logger } = options
+  const files = await readPeerFiles(config)
   if (config.general.peerAuthentication === 'dangerous_none') {
     logger.warn({ setting: 'general.peer_authentication' }, 'neighbours are not authenticated: dangerous_none')
   }
+  return new HttpsNeighbours(options, files)
+}
 
-  /** Loaded when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
-  async function loadPools(): Promise<PeerPools> {
-    const { PeerPools } = await import('./peers/peer-pools.js')
-    return new PeerPools(poolsOptions())
+class HttpsNeighbours implements DirectNeighbours {
+  readonly #targets: PeerTargets
+  readonly #recognition: RelayRecognition
+  #config: NeighboursConfig
+  #files: PeerFiles
+  #pools: Promise<PeerPools> | undefined
+  #isClosed = false
+
+  constructor(
+    private readonly options: NeighboursOptions,
+    files: PeerFiles
+  ) {
+    this.#files = files
+    const { config, topology, certificatesOf } = options
+    this.#config = config
+    const current = () => ({ config: this.#config, files: this.#files })
+    this.#targets = createPeerTargets({ topology, certificatesOf, current })
+    this.#recognition = new RelayRecognition(options)
   }
 
-  function poolsOptions(): PeerPoolsOptions {
-    const { connectTimeoutMs, httpsIdleTimeoutMs: idleTimeoutMs } = config.general
-    const { clientCertificate } = files
-    return { clientCertificate, revocations: options.revocations ?? NO_REVOCATIONS, connectTimeoutMs, idleTimeoutMs }
+  down(id: string): Hop {
+    const current = this.options.topology()
+    if (id === current.selfId || current.route(id).kind !== 'here') {
+      throw new RelayError('UNKNOWN_NODE', `not a node managed by this relay: ${JSON.stringify(id)}`)
+    }
+    return preferLink(
+      () => this.linked(id),
+      this.#hop(id, () => this.#targets.below(id))
+    )
   }
 
-  async function connect(id: string, target: () => PeerTarget | NoConnection): Promise<PeerConnection | NoConnection> {
-    pools ??= loadPools()
-    const loaded = await pools
-    if (isClosed) return { unreachable: `${id}: this relay is stopping` }
+  up(): Hop {
+    if (this.#config.upstream === undefined) {
+      throw new RelayError('UNKNOWN_NODE', 'this relay is the root: it has no policy server')
+    }
+    const own = { authorization: basicCredentials(this.#config), link: this.options.linkUp?.() }
+    return this.#hop(POLICY_SERVER, () => this.#targets.above(), own)
+  }
+
+  linked(id: string): Hop | undefined {
+    return this.options.links?.find(id)
+  }
+
+  shouldHoldLink(id: string): boolean {
+    return this.#recognition.isTreeline(id) || this.#targets.hasJoined(id)
+  }
+
+  hasJoinedAsRelay(id: string): boolean {
+    return this.#targets.hasJoined(id, 'relay')
+  }
+
+  onLinked(listener: (id: string) => void): void {
+    this.options.links?.onOpen(listener)
+  }
+
+  async reload(config = this.#config): Promise<void> {
+    const files = await readPeerFiles(config)
+    this.#config = config
+    this.#files = files
+    ;(await this.#pools)?.renew(this.#poolsOptions())
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await (await this.#pools)?.close()
+    await this.options.known.flush()
+  }
+
+  #hop(
+    id: string,
+    target: () => PeerTarget | NoConnection,
+    own: { authorization?: string | undefined; link?: LinkToUpper | undefined } = {}
+  ): Hop {
+    const { connectTimeoutMs, responseTimeoutMs } = this.#config.general
+    const direct: Hop = createDirectHop({
+      id,
+      connection: () => this.#connect(id, target),
+      // An opening connection that fails makes room for the next try.
+      startLimitMs: 2 * connectTimeoutMs,
+      silenceLimitMs: responseTimeoutMs,
+      authorization: own.authorization,
+      link: own.link,
+      isTreeline: () => this.#recognition.isTreeline(id),
+      onTreeline: version => this.#recognition.remember(id, version),
+      onStranger: () => this.#recognition.forget(id),
+      onDoubt: () => this.#recognition.probe(direct),
+      observer: this.options.observer,
+      versions: this.options.versions ?? PROTOCOL_VERSIONS
+    })
+    return direct
+  }
+
+  async #connect(id: string, target: () => PeerTarget | NoConnection): Promise<PeerConnection | NoConnection> {
+    this.#pools ??= this.#loadPools()
+    const loaded = await this.#pools
+    if (this.#isClosed) return { unreachable: `${id}: this relay is stopping` }
     const found = target()
     if ('unreachable' in found) return found
     try {
@@ -89,90 +163,17 @@ export async function createNeighbours(options: NeighboursOptions): Promise<Dire
     }
   }
 
-  function remember(id: string, version: string): void {
-    known.remember(id, version, now()).catch((err: unknown) => {
-      logger.error({ err, hop: id }, 'cannot record that a neighbour is a Treeline relay')
-    })
+  /** Loads them when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
+  async #loadPools(): Promise<PeerPools> {
+    const { PeerPools } = await import('./peers/peer-pools.js')
+    return new PeerPools(this.#poolsOptions())
   }
 
-  function forget(id: string): void {
-    known.forget(id).then(
-      isForgotten => {
-        if (isForgotten) logger.warn({ hop: id }, 'neighbour is no longer a Treeline relay')
-      },
-      (err: unknown) => logger.error({ err, hop: id }, 'cannot record that a neighbour is no longer a Treeline relay')
-    )
-  }
-
-  /**
-   * The times of the last probes. Only an action tells a relay that was put back from a proxy in front of one that is
-   * down: it is asked for something harmless.
-   */
-  const lastProbes = new Map<string, number>()
-  function probe(hop: Hop): void {
-    if (probeClock() - (lastProbes.get(hop.id) ?? Number.NEGATIVE_INFINITY) < PROBE_EVERY_MS) return
-    lastProbes.set(hop.id, probeClock())
-    hop.request({ method: 'GET', path: 'system/info', headers: {} }).then(
-      answer => answer.kind !== 'unreachable' && answer.body.destroy(),
-      (err: unknown) => logger.error({ err, hop: hop.id }, 'cannot ask a neighbour for its version')
-    )
-  }
-
-  function hop(
-    id: string,
-    target: () => PeerTarget | NoConnection,
-    own: { authorization?: string | undefined; link?: LinkToUpper | undefined } = {}
-  ): Hop {
-    const direct: Hop = createDirectHop({
-      id,
-      connection: () => connect(id, target),
-      // An opening connection that fails makes room for the next try.
-      startLimitMs: 2 * config.general.connectTimeoutMs,
-      silenceLimitMs: config.general.responseTimeoutMs,
-      authorization: own.authorization,
-      link: own.link,
-      isTreeline: () => known.version(id) !== undefined,
-      onTreeline: version => remember(id, version),
-      onStranger: () => forget(id),
-      onDoubt: () => probe(direct),
-      observer: options.observer,
-      versions: options.versions ?? PROTOCOL_VERSIONS
-    })
-    return direct
-  }
-
-  return {
-    down(id) {
-      const current = topology()
-      if (id === current.selfId || current.route(id).kind !== 'here') {
-        throw new RelayError('UNKNOWN_NODE', `not a node managed by this relay: ${JSON.stringify(id)}`)
-      }
-      return preferLink(
-        () => options.links?.find(id),
-        hop(id, () => targets.below(id))
-      )
-    },
-    up() {
-      if (config.upstream === undefined) {
-        throw new RelayError('UNKNOWN_NODE', 'this relay is the root: it has no policy server')
-      }
-      return hop(POLICY_SERVER, targets.above, { authorization: basicCredentials(config), link: options.linkUp?.() })
-    },
-    linked: id => options.links?.find(id),
-    shouldHoldLink: id => known.version(id) !== undefined || targets.hasJoined(id),
-    hasJoinedAsRelay: id => targets.hasJoined(id, 'relay'),
-    onLinked: listener => options.links?.onOpen(listener),
-    async reload(newConfig = config) {
-      const newFiles = await readPeerFiles(newConfig)
-      config = newConfig
-      files = newFiles
-      ;(await pools)?.renew(poolsOptions())
-    },
-    async close() {
-      isClosed = true
-      await (await pools)?.close()
-      await known.flush()
-    }
+  #poolsOptions(): PeerPoolsOptions {
+    const { connectTimeoutMs, httpsIdleTimeoutMs: idleTimeoutMs } = this.#config.general
+    const { clientCertificate } = this.#files
+    const revocations = this.options.revocations ?? NO_REVOCATIONS
+    return { clientCertificate, revocations, connectTimeoutMs, idleTimeoutMs }
   }
 }
 
