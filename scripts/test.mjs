@@ -13,8 +13,8 @@ import { stripVTControlCharacters } from 'node:util'
 const TEST_TIMEOUT_MS = 600_000
 /** Folders whose tests start relays, agents and commands, and wait for them: each file has a process of its own. */
 const BY_FILE = ['scenarios', 'crash', 'hostile', 'demo', 'agent', 'integration', 'cli']
-/** What is slow by nature: kills, crowds and full disks, the demo, whole trees that are cut, moved and started anew. */
-const LONG = ['crash', 'hostile', 'demo', 'scenarios']
+/** What is slow by nature: whole relays and trees that are started, cut, killed and moved; crowds, full disks, the demo. */
+const LONG = ['crash', 'hostile', 'demo', 'scenarios', 'integration']
 /** So many files of the other folders share a process: it takes longer to load what they test than to test it. */
 const FILES_PER_PROCESS = 12
 
