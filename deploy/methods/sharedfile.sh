@@ -1,5 +1,5 @@
 # Agents' generic methods for shared files, as shell functions over a relay's API.
-# For any POSIX sh; needs curl, openssl and mktemp. Source it:  . /path/to/sharedfile.sh
+# For any POSIX sh; needs curl, openssl, and mktemp, readlink and mv -T of coreutils or busybox. Source it:  . /path/to/sharedfile.sh
 #
 #   sharedfile_to_node   <target> <file-id> <path> <ttl>   share a file with a node
 #   sharedfile_from_node <source> <file-id> <path>         have a file that a node shared with this one
@@ -153,16 +153,76 @@ _treeline_is_shareable() {
   _treeline_may_use "${1:-}" "${3:-}" '???????r*' || { echo 'others could make its path lead to it, and it is not open to everyone'; return 1; }
 }
 
-# Puts what comes on standard input at a path, at once: <path>. Says on standard output what is wrong.
-# With noclobber the new file is opened with O_EXCL: never through a link that another user has put there.
-_treeline_put() {
-  if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then
-    echo "$1 is no regular file; name the file itself"
-    return 1
-  fi
-  rm -f "$1.$$~"
-  (set -C && cat >"$1.$$~") && mv "$1.$$~" "$1" || { rm -f "$1.$$~"; echo "$1 cannot be written"; return 1; }
+# Whether root alone can have put a name into the working folder: <name>
+_treeline_is_roots() {
+  # shellcheck disable=SC2046 # mode, links, uid
+  set -- $(ls -ldn .) -- $(ls -ldn "./$1" 2>/dev/null)
+  case $1 in ?????w* | ????????w*) case $1 in ?????????[tT]*) ;; *) return 1 ;; esac ;; esac
+  [ "$3" = 0 ] || return 1
+  while [ "$1" != -- ]; do shift; done
+  [ "${4:-}" = 0 ]
 }
+
+# Goes into the folder of a path: <path> [make]; with make, folders that are missing are made. Sets _name. To be called in a
+# subshell. What follows is done in that folder, whatever is put in the place of a part of the path. As root no link is
+# followed that another user can have put there. Says on standard output what is wrong.
+_treeline_enter() {
+  _uid=$(id -u) _rest=$1 _links=0
+  case $_rest in /*) cd -P / ;; esac
+  while :; do
+    while [ "${_rest#/}" != "$_rest" ]; do _rest=${_rest#/}; done
+    case $_rest in */*) ;; *) break ;; esac
+    _step=${_rest%%/*} _rest=${_rest#*/}
+    case $_step in
+      .) continue ;;
+      ..) cd -P .. || return 1; continue ;;
+    esac
+    # Not the shell's own pwd: some say what they worked out before they went there.
+    _here=$(env pwd -P) && _here=${_here%/} || return 1
+    if [ "$_uid" = 0 ] && [ -L "./$_step" ]; then
+      _treeline_is_roots "$_step" || { echo "$1: $_here/$_step is a link that is not root's alone, and is not followed"; return 1; }
+      _links=$((_links + 1))
+      [ "$_links" -le 40 ] && _to=$(readlink "./$_step") || { echo "$1: $_here/$_step leads through too many links"; return 1; }
+      case $_to in /*) cd -P / ;; esac
+      _rest=$_to/$_rest
+      continue
+    fi
+    if [ "${2:-}" = make ] && [ ! -e "./$_step" ] && ! mkdir "./$_step" 2>/dev/null && [ ! -d "./$_step" ]; then
+      echo "the folder $_here/$_step cannot be made"
+      return 1
+    fi
+    cd -P "./$_step" 2>/dev/null || { echo "there is no folder $_here/$_step"; return 1; }
+    # A link may have taken its place since.
+    [ "$_uid" != 0 ] || [ "$(env pwd -P)" = "$_here/$_step" ] || { echo "$1: $_here/$_step was replaced meanwhile"; return 1; }
+  done
+  _name=$_rest
+  case $_name in '' | . | ..) echo "$1 names no file"; return 1 ;; esac
+}
+
+# Puts what comes on standard input at a path, at once: <path>. Says on standard output what is wrong.
+# It is written in a folder that this user alone may use, so that nobody can put anything in its place, and renamed from there.
+_treeline_put() (
+  _treeline_enter "$1" || exit 1
+  if [ -L "./$_name" ] || { [ -e "./$_name" ] && [ ! -f "./$_name" ]; }; then
+    echo "$1 is no regular file; name the file itself"
+    exit 1
+  fi
+  _own=$(mktemp -d ./.treeline.XXXXXX 2>/dev/null) && _own=${_own##*/} || { echo "$1 cannot be written"; exit 1; }
+  _here=$(env pwd -P) || exit 1
+  cd -P "./$_own" 2>/dev/null || { echo "$1 cannot be written: $_own was replaced meanwhile"; exit 1; }
+  # shellcheck disable=SC2046 # mode, links, uid
+  set -- "$1" $(ls -ldn .)
+  case $2 in drwx--[-S]---*) ;; *) false ;; esac && [ "$4" = "$_uid" ] && [ "$(env pwd -P)" = "${_here%/}/$_own" ] \
+    || { echo "$1 cannot be written: $_own was replaced meanwhile"; exit 1; }
+  trap 'rm -f ./new; rmdir "../$_own" 2>/dev/null' EXIT
+  trap 'exit 1' HUP INT TERM
+  cat >./new && mv -fT ./new "../$_name" || { echo "$1 cannot be written"; exit 1; }
+)
+
+# The hash of the file at a path: <algorithm> <path>
+_treeline_hash_at() (
+  _treeline_enter "$2" >/dev/null && _treeline_hash "$1" "./$_name"
+)
 
 sharedfile_to_node() {
   [ $# -eq 4 ] || { _treeline_error 'usage: sharedfile_to_node <target> <file-id> <path> <ttl>'; return; }
@@ -194,7 +254,7 @@ _treeline_send_open() {
     "$TREELINE_RELAY/shared-files/$_target/$TREELINE_NODE_ID/$_file_id?ttl=$_ttl") || { _treeline_error 'not sent'; return; }
   case $_answer in
     *2[0-9][0-9] | *3[0-9][0-9]) _treeline_repaired ;;
-    *) rm -f "$_signature"; _treeline_error "the relay refuses: $(printf %s "$_answer" | tr '\n' ' ')" ;;
+    *) (_treeline_enter "$_signature" >/dev/null && rm -f "./$_name"); _treeline_error "the relay refuses: $(printf %s "$_answer" | tr '\n' ' ')" ;;
   esac
 }
 
@@ -203,9 +263,10 @@ sharedfile_from_node() {
   _treeline_settings
   _source=$1 _file_id=$2 _path=$3
   _treeline_are_ids "$_source" "$_file_id" "$TREELINE_NODE_ID" || { _treeline_error "invalid id: $1, $2 or ${TREELINE_NODE_ID:-none}"; return; }
+  _problem=$(_treeline_enter "$_path") || { _treeline_error "$_problem"; return; }
   if [ -f "$_path" ]; then
     for _algorithm in sha512 sha256; do
-      _hash=$(_treeline_hash "$_algorithm" "$_path")
+      _hash=$(_treeline_hash_at "$_algorithm" "$_path")
       _status=$(_treeline_head "$TREELINE_NODE_ID" "$_source" "$_file_id" "$_hash") || { _treeline_error "$TREELINE_RELAY cannot be reached"; return; }
       [ "$_status" != 200 ] || { _treeline_kept; return; }
     done
@@ -229,7 +290,8 @@ sharedfile_from_any() {
   _result=0
   # Ids have no quotes, so that their members can be cut out of the JSON.
   for _one in $(printf %s "$_list" | tr ',{' '\n\n' | sed -n 's/^ *"source" *: *"\([A-Za-z0-9._-]*\)".*/\1/p'); do
-    _treeline_are_ids "$_one" && mkdir -p "$_dir" || { _result=1; break; }
+    _treeline_are_ids "$_one" || { _result=1; break; }
+    _said=$(_treeline_enter "$_dir/$_one" make) || { _result=1; break; }
     _line=$(sharedfile_from_node "$_one" "$_file_id" "$_dir/$_one")
     case $? in
       0) ;;

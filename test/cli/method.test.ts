@@ -178,6 +178,54 @@ test('as root: links of another user are shared by no command', AS_ROOT, async t
   ends(await toNode(shell, 'of-root'), 'kept')
 })
 
+test('as root: nothing is written or made beyond a link of another user', AS_ROOT, async t => {
+  const node = await setUp(t)
+  await chmod(node.folder, 0o755)
+  for (const name of ['of-root', 'home']) await mkdir(node.path(name), { mode: 0o755 })
+  await writeFile(node.path('of-root/file'), 'of root')
+  await symlink('../of-root', node.path('home/link'))
+  for (const name of ['home', 'home/link']) await lchown(node.path(name), 4_242, 4_242)
+  await symlink('home/link', node.path('by-root')) // leads on through that of the user
+  await mkdir(node.path('open'))
+  await chmod(node.path('open'), 0o777)
+  await symlink('../of-root', node.path('open/link'))
+  await writeFile(node.path('data'), 'fetched')
+  ends(await shell(t, node, 'a', 'sharedfile_to_node', 'b', 'id', node.path('data'), '60'), 'repaired')
+  for (const call of [command, shell]) {
+    for (const way of ['home/link', 'by-root']) {
+      const refused = /home\/link is a (symbolic )?link (of user 4242|that is not root's alone),? and is not followed/
+      fails(await call(t, node, 'b', 'sharedfile_from_node', 'a', 'id', node.path(`${way}/file`)), refused)
+      fails(await call(t, node, 'b', 'sharedfile_from_any', 'id', node.path(`${way}/made`)), refused)
+    }
+  }
+  fails(await shell(t, node, 'b', 'sharedfile_from_any', 'id', node.path('open/link/made')), /open\/link is a link/)
+  assert.deepEqual(await readdir(node.path('of-root')), ['file'])
+  assert.equal(await readFile(node.path('of-root/file'), 'utf8'), 'of root')
+
+  await symlink('home', node.path('to-home'))
+  ends(await shell(t, node, 'b', 'sharedfile_from_any', 'id', node.path('to-home/made')), 'repaired')
+  assert.equal(await readFile(node.path('home/made/a'), 'utf8'), 'fetched')
+})
+
+for (const sh of ['sh', 'bash']) {
+  test(`${sh}: a link that someone puts in the place of the file meanwhile is replaced, not entered`, async t => {
+    const node = await setUp(t)
+    await mkdir(node.path('bin'))
+    await mkdir(node.path('elsewhere'))
+    await mkdir(node.path('folder'))
+    const cat = `#!/bin/sh\n[ $# -gt 0 ] || ln -s ../elsewhere '${node.path('folder/x')}'\nPATH=$USUAL_PATH exec cat "$@"\n`
+    await writeFile(node.path('bin/cat'), cat, { mode: 0o755 })
+    const usual = process.env.PATH ?? ''
+    const env = { USUAL_PATH: usual, PATH: `${node.path('bin')}:${usual}` }
+    const script = `. '${FUNCTIONS}'; echo good | _treeline_put '${node.path('folder/x')}'`
+    const put = await startProcess(t, sh, ['-uc', script], env).ended
+    assert.equal(put.code, 0, put.stdout + put.stderr)
+    assert.equal(await readFile(node.path('folder/x'), 'utf8'), 'good\n')
+    assert.deepEqual(await readdir(node.path('elsewhere')), [])
+    assert.deepEqual(await readdir(node.path('folder')), ['x'])
+  })
+}
+
 test('shell: a file that treeline shared with an Ed25519 key is verified, and a forged one refused', async t => {
   const node = await setUp(t)
   await writeFile(node.path('data'), 'good')

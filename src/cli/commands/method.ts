@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { downloadFile, hashesOf } from '../../file-exchange/download.js'
 import { checkSourceKeyHash } from '../../file-exchange/key-files.js'
+import { makeFoldersTo } from '../../file-exchange/places/named-place.js'
 import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { signatureFor } from '../../file-exchange/signature-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
@@ -9,7 +10,6 @@ import { isThere, uploadFile } from '../../file-exchange/upload.js'
 import { asObject, objectsOf, textOf } from '../../relay-client/json-answer.js'
 import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { makeFolder } from '../../values/files/make-folder.js'
 import { checkFileKey, checkNodeId, type FileKey, isFileId } from '../../values/ids.js'
 import type { HashAlgorithm } from '../../values/keys/file-metadata.js'
 import { printable } from '../../values/printable.js'
@@ -140,8 +140,9 @@ async function fromAny(fileId: string, folder: string, options: FromOptions): Pr
     for (const file of objectsOf(asObject(answer, 'an object'), 'files')) {
       const source = textOf(file, 'source')
       checkNodeId(source) // it becomes a file's name
-      makeFolder(folder, 0o777)
-      const one = await haveFile(client, { target, source, fileId }, join(folder, source), options.sourceKeyHash)
+      const path = join(folder, source)
+      await makeFoldersTo(path)
+      const one = await haveFile(client, { target, source, fileId }, path, options.sourceKeyHash)
       if (one === 'repaired') result = 'repaired'
     }
     return result

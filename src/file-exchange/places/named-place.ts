@@ -3,6 +3,7 @@ import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
+import { makeFolder } from '../../values/files/make-folder.js'
 import { HeldFolder } from './held-folder.js'
 import { type FoundLink, type FoundName, walkPath } from './path-walk.js'
 
@@ -15,6 +16,15 @@ const ROOT = 0
  */
 export async function findPlace(path: string, euid = process.geteuid?.()): Promise<FoundName> {
   return euid === ROOT && process.platform === 'linux' ? walkAsRoot(resolve(path)) : followToEnd(resolve(path), euid)
+}
+
+/**
+ * Makes the folders that are missing on the way to a place that a user names, where {@link findPlace} would go.
+ * @throws {InputError} when a link is not followed; nothing was made beyond it
+ */
+export async function makeFoldersTo(path: string, euid = process.geteuid?.()): Promise<void> {
+  if (euid === ROOT && process.platform === 'linux') await (await walkWithLinks(resolve(path), 0o777)).folder.close()
+  else makeFolder(dirname(resolve(path)), 0o777)
 }
 
 /**
@@ -40,14 +50,18 @@ async function walkAsRoot(path: string): Promise<FoundName> {
 }
 
 /** @returns the last link as well */
-async function walkWithLinks(path: string): Promise<FoundName & { readonly last: FoundLink | undefined }> {
+async function walkWithLinks(
+  path: string,
+  makeMode?: number
+): Promise<FoundName & { readonly last: FoundLink | undefined }> {
   let last: FoundLink | undefined
   const place = await walkPath(path, {
     checkLink: link => {
       refuseForeign(path, link, ROOT)
       last = link
     },
-    noFolder: missing => noFolder(path, missing)
+    noFolder: missing => noFolder(path, missing),
+    ...(makeMode === undefined ? {} : { makeMode })
   })
   return { ...place, last }
 }

@@ -1,6 +1,7 @@
-import { readlink } from 'node:fs/promises'
+import { mkdir, readlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import type { ClientError } from '../../relay-client/client-error.js'
+import { errorCode } from '../../values/failures/system-error.js'
 import { HeldFolder } from './held-folder.js'
 
 /** A name, and the folder that it is in. The folder is to be closed. */
@@ -27,6 +28,8 @@ export interface WalkRules {
   readonly checkLink: (link: FoundLink) => void
   /** @returns what is thrown where there is no folder `missing` */
   readonly noFolder: (missing: string) => ClientError
+  /** The mode with which folders on the way are made that are missing; undefined: none is made. */
+  readonly makeMode?: number
 }
 
 const MAX_SYMBOLIC_LINKS = 40
@@ -58,6 +61,8 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
       } else if (found?.isDirectory() === true) {
         names = rest
         folder = await exchange(folder, folder.openFolder(name))
+      } else if (found === undefined && rules.makeMode !== undefined) {
+        await makeIn(folder, name, rules.makeMode) // and looked at in the next round, as any other
       } else {
         throw rules.noFolder(join(folder.path, name))
       }
@@ -71,6 +76,14 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
 /** The error with which a system call would fail. */
 function tooManyLinks(): Error {
   return Object.assign(new Error('too many levels of symbolic links'), { code: 'ELOOP' })
+}
+
+async function makeIn(folder: HeldFolder, name: string, mode: number): Promise<void> {
+  try {
+    await mkdir(folder.at(name), mode)
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error // someone else has just made it
+  }
 }
 
 async function exchange(former: HeldFolder, next: Promise<HeldFolder>): Promise<HeldFolder> {
