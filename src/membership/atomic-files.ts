@@ -1,41 +1,66 @@
 import { randomBytes } from 'node:crypto'
-import { open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, lstat, open, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { syncFolder } from '../values/files/sync-folder.js'
+import { errorCode } from '../values/failures/system-error.js'
+import { whoElseMayChange } from '../values/files/closed-folder.js'
+import { giveToOwnerOf } from '../values/files/folder-owner.js'
+import { HeldFolder } from '../values/files/held-folder.js'
+import { kindOf } from '../values/files/regular-file.js'
+
+const { O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+const PERMISSIONS = 0o777
+const ROOT = 0
+
+type Owner = Pick<Stats, 'uid' | 'gid'>
 
 /**
  * Replaces the content of a file that a user may have changed: its mode and owner stay (there may be a password in it),
- * and a symbolic link stays one.
+ * and a symbolic link stays one. What is read is what is replaced: as root, no link is followed in a folder that
+ * another user could put it in.
+ * @param edit makes the new content of the former one
  */
-export async function replaceContent(file: string, content: string): Promise<void> {
-  const path = await realpath(file)
-  const { mode, uid, gid } = await stat(path)
-  await writeFileAtOnce(path, content, mode & 0o777, { uid, gid })
+export async function editFile(file: string, edit: (former: string) => string): Promise<void> {
+  const path = await placeOf(file)
+  const handle = await openItself(path)
+  try {
+    const found = await handle.stat()
+    if (!found.isFile()) throw new Error(`${path} is ${kindOf(found)}, where a file belongs`)
+    const { mode, uid, gid } = found
+    await writeFileAtOnce(path, edit(await handle.readFile('utf8')), mode & PERMISSIONS, { uid, gid })
+  } finally {
+    await handle.close()
+  }
 }
 
-/** Replaces a file at once and durably, unless it has that content. @returns whether it did not */
-export async function writeFileAtOnce(
-  path: string,
-  content: string,
-  mode = 0o644,
-  owner?: { readonly uid: number; readonly gid: number }
-): Promise<boolean> {
+/**
+ * Replaces a file at once and durably, unless it has that content.
+ * @param owner undefined: this process; for root, the owner of the folder, as whom the program will run
+ * @returns whether it did not
+ */
+export async function writeFileAtOnce(path: string, content: string, mode = 0o644, owner?: Owner): Promise<boolean> {
   if ((await readIfThere(path)) === content) return false
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}~`)
+  const folder = await HeldFolder.open(dirname(path))
+  const name = basename(path)
+  const temporary = `.${name}.${randomBytes(6).toString('hex')}~`
   try {
-    const file = await open(temporary, 'wx', mode)
+    const file = await open(folder.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     try {
-      if (owner !== undefined && process.geteuid?.() === 0) await file.chown(owner.uid, owner.gid)
+      if (owner === undefined) await giveToOwnerOf(folder, file)
+      else if (process.geteuid?.() === ROOT) await file.chown(owner.uid, owner.gid)
       await file.writeFile(content)
       await file.sync()
     } finally {
       await file.close()
     }
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
+    await rename(folder.at(temporary), folder.at(name))
+    await folder.sync()
     return true
+  } catch (error) {
+    throw folder.named(error)
   } finally {
-    await rm(temporary, { force: true })
+    await rm(folder.at(temporary), { force: true })
+    await folder.close()
   }
 }
 
@@ -46,5 +71,24 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
+  }
+}
+
+/** The path of the file itself: what a link leads to, unless another user may have put the link there. */
+async function placeOf(file: string): Promise<string> {
+  const folder = await realpath(dirname(file))
+  const isOthers = process.geteuid?.() === ROOT && whoElseMayChange(await lstat(folder), ROOT) !== undefined
+  return isOthers ? join(folder, basename(file)) : realpath(file)
+}
+
+async function openItself(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+  } catch (error) {
+    if (errorCode(error) !== 'ELOOP') throw error
+    throw new Error(
+      `${path} is a symbolic link that is not followed, since others may change what is in its folder: put the file there itself, or run this as the owner of the folder`,
+      { cause: error }
+    )
   }
 }

@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorMessage } from '../values/failures/system-error.js'
 import { makeFolder } from '../values/files/make-folder.js'
-import { syncFolder } from '../values/files/sync-folder.js'
+import { writeNewFile } from '../values/files/write-new-file.js'
 import { readIfThere, writeFileAtOnce } from './atomic-files.js'
 
 /** The files in the folder of a relay or node that joined, or of a root. */
@@ -34,7 +34,6 @@ export async function openKeys(folder: string): Promise<Keys> {
     tls: await openKey(join(folder, FILES.tlsKey), tls),
     signing: await openKey(join(folder, FILES.signingKey), signing)
   }
-  await syncFolder(folder)
   if (keys.tls.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw wrongKey(folder, FILES.tlsKey, 'EC P-256')
   if (keys.signing.asymmetricKeyType !== 'ed25519') throw wrongKey(folder, FILES.signingKey, 'Ed25519')
   return keys
@@ -45,28 +44,38 @@ export function publicKeyOf(key: KeyObject): Buffer {
   return createPublicKey(key).export({ type: 'spki', format: 'der' })
 }
 
-/** @throws {Error} when the file exists */
-export async function writeSecret(path: string, content: string): Promise<void> {
-  const file = await open(path, 'wx', SECRET)
-  try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+/** @throws {Error} when the file exists, or cannot be written: then there is none */
+export function writeSecret(path: string, content: string): Promise<void> {
+  return writeNewFile(path, content, SECRET)
 }
 
 /** Writes further files of a folder, by name. Files that have the same content stay. */
 export async function writeFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
-  for (const [name, content] of Object.entries(files)) await writeFileAtOnce(join(folder, name), content)
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(folder, name)
+    await writeFileAtOnce(path, content).catch((cause: unknown) => {
+      throw new Error(`${path} cannot be written: ${errorMessage(cause)}`, { cause })
+    })
+  }
 }
 
 async function openKey(path: string, make: () => KeyObject): Promise<KeyObject> {
   const pem = await readIfThere(path)
-  if (pem !== undefined) return createPrivateKey(pem)
+  if (pem !== undefined) return readKey(path, pem)
   const key = make()
   await writeSecret(path, String(key.export({ type: 'pkcs8', format: 'pem' })))
   return key
+}
+
+function readKey(path: string, pem: string): KeyObject {
+  if (pem.trim() === '') {
+    throw new Error(`${path} is empty: the command that made it was interrupted. Remove it, and run this again`)
+  }
+  try {
+    return createPrivateKey(pem)
+  } catch (cause) {
+    throw new Error(`${path} is no private key in PEM: move it away, or choose another folder`, { cause })
+  }
 }
 
 function wrongKey(folder: string, name: string, expected: string): Error {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { chown, cp, lchown, lstat, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isoTime } from '../../src/values/time/iso-time.js'
@@ -7,6 +7,10 @@ import { eventually } from '../support/eventually.js'
 import { certificateOf, getJson, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
 import { steppingClock } from '../support/stepping-clock.js'
 import { treeline } from '../support/treeline-command.js'
+
+const isRoot = process.geteuid?.() === 0
+/** The user nobody. */
+const SOMEBODY = 65_534
 
 test('certificates renew themselves, in use, and no link is lost by it', async t => {
   const tree = await startJoinedTree(t, 'certificate_lifetime = "24s"')
@@ -126,6 +130,32 @@ test('a machine joins again: with what is in its folder, or without; its former 
     } else tree.agent(node)
     await untilLinked(above, machine.id)
   }
+
+  await t.test('as root, in the folder of the user that it runs as', { skip: !isRoot && 'it needs root' }, async () => {
+    const theirs = { ...node, folder: join(tree.folder, 'theirs') }
+    await cp(node.folder, theirs.folder, { recursive: true })
+    for (const key of ['tls.key', 'sign.key']) await rm(join(theirs.folder, key))
+    const names = async () => [theirs.folder, ...(await readdir(theirs.folder)).map(name => join(theirs.folder, name))]
+    for (const path of await names()) await chown(path, SOMEBODY, SOMEBODY)
+    const again = async () => [
+      ...(await tree.token('--node', '--id', 'node-1')),
+      ...['--dir', theirs.folder, '--user', 'nobody']
+    ]
+    await succeed(treeline(t, await again()))
+    for (const path of await names()) assert.equal((await lstat(path)).uid, SOMEBODY, path)
+
+    const conf = join(theirs.folder, 'agent.conf')
+    const ours = join(tree.folder, 'of-root.conf')
+    const text = (await readFile(conf, 'utf8')).replace(/\nhost = "[^"]*"/, '\nhost = "127.0.0.99:1"')
+    await writeFile(ours, text)
+    await rm(conf)
+    await symlink(ours, conf)
+    await lchown(conf, SOMEBODY, SOMEBODY)
+    const { code, stderr } = await treeline(t, await again())
+    assert.equal(code, 1)
+    assert.match(stderr, /agent\.conf is a symbolic link that is not followed/)
+    assert.equal(await readFile(ours, 'utf8'), text)
+  })
 
   await t.test('its folder is lost: new keys, the same place in the tree', async () => {
     const before = await listed(node)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import nacl from 'tweetnacl'
@@ -8,7 +9,7 @@ import { makeFolder } from '../../values/files/make-folder.js'
 import { writeNewFile } from '../../values/files/write-new-file.js'
 import { signingKeySpki } from '../../values/keys/file-signing.js'
 import { refuseForeign } from '../checks/foreign-folder.js'
-import { UsageError } from '../command-error.js'
+import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
 
 /** `treeline key generate`. */
@@ -67,7 +68,12 @@ async function writeNew(path: string, content: string, mode: number): Promise<vo
   try {
     await writeNewFile(path, content, mode)
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error
-    throw new UsageError(`${path} is there already: move it away, or choose another --out`)
+    if (errorCode(error) !== 'EEXIST') throw new CommandError(errorMessage(error), undefined, { cause: error })
+    const isEmpty = (await stat(path).catch(() => undefined))?.size === 0
+    throw new UsageError(
+      isEmpty
+        ? `${path} is there already, and empty, as after an interruption: remove it, and run this again`
+        : `${path} is there already: move it away, or choose another --out`
+    )
   }
 }

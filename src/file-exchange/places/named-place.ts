@@ -3,8 +3,8 @@ import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
+import { HeldFolder } from '../../values/files/held-folder.js'
 import { makeFolder } from '../../values/files/make-folder.js'
-import { HeldFolder } from './held-folder.js'
 import { type FoundLink, type FoundName, walkPath } from './path-walk.js'
 
 const ROOT = 0

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { ClientError } from '../../relay-client/client-error.js'
+import type { HeldFolder } from '../../values/files/held-folder.js'
 import { cannotBeWritten, type FilePlace } from './file-place.js'
-import type { HeldFolder } from './held-folder.js'
 import type { Owner } from './trusted-folder.js'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants

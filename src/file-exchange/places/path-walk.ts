@@ -2,7 +2,7 @@ import { mkdir, readlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 import type { ClientError } from '../../relay-client/client-error.js'
 import { errorCode } from '../../values/failures/system-error.js'
-import { HeldFolder } from './held-folder.js'
+import { HeldFolder } from '../../values/files/held-folder.js'
 
 /** A name, and the folder that it is in. The folder is to be closed. */
 export interface FoundName {

@@ -1,8 +1,8 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { HeldFolder } from '../../values/files/held-folder.js'
 import { notAFile } from './file-kind.js'
-import type { HeldFolder } from './held-folder.js'
 
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 

@@ -2,7 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { STICKY } from '../../values/files/closed-folder.js'
-import type { HeldFolder } from './held-folder.js'
+import type { HeldFolder } from '../../values/files/held-folder.js'
 import { walkPath } from './path-walk.js'
 import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file.js'
 

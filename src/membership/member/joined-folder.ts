@@ -4,7 +4,7 @@ import { loadAgentConfig } from '../../config/agent/agent-loader.js'
 import { loadConfig } from '../../config/config-loader.js'
 import { replaceUpstreamHost } from '../../config/upstream-host.js'
 import { makeFolder } from '../../values/files/make-folder.js'
-import { readIfThere, replaceContent } from '../atomic-files.js'
+import { editFile, readIfThere } from '../atomic-files.js'
 import { hostnamesOf } from '../certificates.js'
 import { agentConf, formatAddress, LOGGING_CONF, mainConf, type UpstreamText } from '../config-templates.js'
 import type { DataFolders } from '../data-folders.js'
@@ -104,17 +104,16 @@ export async function writeJoined(answer: JoinAnswer, text: JoinedText): Promise
   const { id, kind, ca, certificate, policyServer } = answer
   const conf = kind === 'relay' ? 'main.conf' : 'agent.conf'
   const command = commandOf(kind)
-  const before = former === conf ? await readIfThere(join(folder, conf)) : undefined
   const inFolder = {
     [FILES.ca]: ca,
     [FILES.certificate]: certificate,
     [FILES.policyServer]: policyServer.certificates
   }
-  if (before !== undefined) {
+  if (former === conf) {
     await writeFiles(folder, inFolder)
     const section = kind === 'relay' ? 'output.upstream' : 'upstream'
     const upstream = { host: formatAddress(above), nodeId: above.nodeId }
-    await replaceContent(join(folder, conf), replaceUpstreamHost(before, section, upstream))
+    await editFile(join(folder, conf), before => replaceUpstreamHost(before, section, upstream))
     return
   }
   makeFolder(text.data.path)

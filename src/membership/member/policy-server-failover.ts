@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { replaceUpstreamHost, type UpstreamSection } from '../../config/upstream-host.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
-import { replaceContent } from '../atomic-files.js'
+import { editFile } from '../atomic-files.js'
 import { formatAddress } from '../config-templates.js'
 import type { JoinAnswer } from '../types.js'
 
@@ -108,7 +107,7 @@ export async function keepUpstreamHost(
 ): Promise<void> {
   const host = formatAddress({ hostname, port })
   try {
-    await replaceContent(file, replaceUpstreamHost(await readFile(file, 'utf8'), section, { host, nodeId }))
+    await editFile(file, former => replaceUpstreamHost(former, section, { host, nodeId }))
   } catch (error) {
     const reason = errorMessage(error)
     logger.error(

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isMissing } from '../../values/failures/system-error.js'
+import { isMissing } from '../failures/system-error.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000
@@ -52,6 +52,17 @@ export class HeldFolder {
       if (isMissing(error)) return undefined
       throw error
     }
+  }
+
+  /** An error of the system that names the folder by its path, not by the descriptor that it was used by. */
+  named(error: unknown): unknown {
+    if (!(error instanceof Error) || this.base === this.path) return error
+    for (const member of ['path', 'dest', 'message']) {
+      const text: unknown = Object.getOwnPropertyDescriptor(error, member)?.value
+      if (typeof text === 'string')
+        Object.assign(error, { [member]: text.replaceAll(`${this.base}/`, `${this.path}/`) })
+    }
+    return error
   }
 
   /** Makes the names in it survive a power cut. */
