@@ -88,12 +88,12 @@ class RunningAgent implements Agent {
       routing: (request, response) => this.#route(request, response),
       openLane: linkId => this.#dialer.openLane(linkId)
     })
-    const following = createPolicyServerFailover(config, moveUpstream, signal => this.#keeper.ask(signal), logger)
+    const failover = createPolicyServerFailover(config, moveUpstream, signal => this.#keeper.ask(signal), logger)
     this.#dialer = new Dialer({
-      upper: async () => ({ ...(await endpointOf(movedTo(config, following?.address))), revocations }),
+      upper: async () => ({ ...(await endpointOf(movedTo(config, failover?.address))), revocations }),
       handshake: () => handshakeOf(config),
       end: this.#end,
-      follower: following,
+      follower: failover,
       logger
     })
     this.#files = new FileScheduler({ config, link: this.#dialer, revocations, logger })

@@ -3,7 +3,7 @@ import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import type { Revocations } from '../hops/peers/revocations.js'
 import { answerFromJson } from '../membership/join-form.js'
-import { CertificateKeeper } from '../membership/member/certificate-renewal.js'
+import { CertificateRenewal } from '../membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../membership/types.js'
 import type { RelayClient } from '../relay-client/relay-client.js'
 import { withoutByteOrderMark } from '../values/files/byte-order-mark.js'
@@ -19,9 +19,9 @@ export function keepCertificate(
   link: LinkToUpper,
   revocations: Revocations,
   logger: Logger
-): CertificateKeeper {
+): CertificateRenewal {
   const { certificateFile, keyFile } = config
-  return new CertificateKeeper({
+  return new CertificateRenewal({
     certificateFile,
     keyFile,
     renew: async (request, signal) => renew(await connectPolicyServer(config, link, revocations), request, signal),

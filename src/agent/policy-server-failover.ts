@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import type { AgentConfig } from '../config/agent/agent-config.js'
-import { Following, keepUpstreamHost, type UpperAddress } from '../membership/member/policy-server-failover.js'
+import {
+  keepUpstreamHost,
+  PolicyServerFailover,
+  type UpperAddress
+} from '../membership/member/policy-server-failover.js'
 import type { JoinAnswer } from '../membership/types.js'
 import type { Logger } from '../values/logger.js'
 
@@ -15,9 +19,9 @@ export function createPolicyServerFailover(
   moveUpstream: (address: UpperAddress) => void,
   ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>,
   logger: Logger
-): Following | undefined {
+): PolicyServerFailover | undefined {
   if (config.upstream.caFile === undefined) return undefined
-  return new Following({
+  return new PolicyServerFailover({
     configured: () => config.upstream,
     ask,
     adopt: async address => {

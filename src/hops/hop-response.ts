@@ -3,7 +3,7 @@ import { RELAY_HEADER } from '../values/network/header-names.js'
 import type { AnswerStart } from './exchange.js'
 import type { HopHeaders, HopOutcome } from './hop.js'
 import { relayableAnswerHeaders } from './hop-by-hop-headers.js'
-import { readBeginning } from './read-prefix.js'
+import { readPrefix } from './read-prefix.js'
 
 /** The size of an answer that explains an error. */
 const MAX_EXPLANATION_BYTES = 64 * 1024
@@ -68,13 +68,13 @@ export async function outcomeOfResponse(
 
 /** The beginning of an answer, read at once, so that its connection can be closed and the sending ends with it. */
 async function detached(body: Readable): Promise<Readable> {
-  const bytes = await readBeginning(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
+  const bytes = await readPrefix(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
   return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
 }
 
 /** The first line of an error's text, as far as it is fit to be shown. */
 async function explanation(body: Readable): Promise<string> {
-  const bytes = await readBeginning(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
+  const bytes = await readPrefix(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
   const line =
     bytes
       .toString('utf8')

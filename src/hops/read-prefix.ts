@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
  * The bytes that `body` gives until it ends, breaks, exceeds `maxBytes` or takes longer than `limitMs`; never
  * rejects. The body is destroyed unless it came to its end.
  */
-export async function readBeginning(body: Readable, maxBytes: number, limitMs: number): Promise<Buffer> {
+export async function readPrefix(body: Readable, maxBytes: number, limitMs: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   const timer = setTimeout(() => body.destroy(), limitMs)

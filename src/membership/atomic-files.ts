@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { errorCode } from '../values/failures/system-error.js'
+import { errorCode, isMissing } from '../values/failures/system-error.js'
 import { whoElseMayChange } from '../values/files/closed-folder.js'
 import { giveToOwnerOf } from '../values/files/folder-owner.js'
 import { HeldFolder } from '../values/files/held-folder.js'
@@ -27,7 +27,7 @@ export async function editFile(file: string, edit: (former: string) => string): 
     const found = await handle.stat()
     if (!found.isFile()) throw new Error(`${path} is ${kindOf(found)}, where a file belongs`)
     const { mode, uid, gid } = found
-    await writeFileAtOnce(path, edit(await handle.readFile('utf8')), mode & PERMISSIONS, { uid, gid })
+    await writeAtomically(path, edit(await handle.readFile('utf8')), mode & PERMISSIONS, { uid, gid })
   } finally {
     await handle.close()
   }
@@ -38,17 +38,33 @@ export async function editFile(file: string, edit: (former: string) => string): 
  * @param owner undefined: this process; for root, the owner of the folder, as whom the program will run
  * @returns whether it did not
  */
-export async function writeFileAtOnce(path: string, content: string, mode = 0o644, owner?: Owner): Promise<boolean> {
+export async function writeAtomically(path: string, content: string, mode = 0o644, owner?: Owner): Promise<boolean> {
   if ((await readIfThere(path)) === content) return false
+  return replaceFile(path, mode, async (file, folder) => {
+    if (owner === undefined) await giveToOwnerOf(folder, file)
+    else if (process.geteuid?.() === ROOT) await file.chown(owner.uid, owner.gid)
+    await file.writeFile(content)
+    return true
+  })
+}
+
+/**
+ * Replaces a file at once and durably: readers see the old content or the new, also after a power failure.
+ * @param write writes the new content beside the file, and says whether the file is to have it
+ * @returns what `write` said
+ */
+export async function replaceFile(
+  path: string,
+  mode: number,
+  write: (file: FileHandle, folder: HeldFolder) => Promise<boolean>
+): Promise<boolean> {
   const folder = await HeldFolder.open(dirname(path))
   const name = basename(path)
   const temporary = `.${name}.${randomBytes(6).toString('hex')}~`
   try {
     const file = await open(folder.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     try {
-      if (owner === undefined) await giveToOwnerOf(folder, file)
-      else if (process.geteuid?.() === ROOT) await file.chown(owner.uid, owner.gid)
-      await file.writeFile(content)
+      if (!(await write(file, folder))) return false
       await file.sync()
     } finally {
       await file.close()
@@ -69,7 +85,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }

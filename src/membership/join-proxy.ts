@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
 import { type HopOutcome, type Neighbours, POLICY_SERVER } from '../hops/hop.js'
-import { readBeginning } from '../hops/read-prefix.js'
+import { readPrefix } from '../hops/read-prefix.js'
 import { HopRefusedError, RelayError } from '../values/failures/relay-error.js'
-import { PASSED_HEADER } from '../values/network/header-names.js'
+import { membersOf, parseJson } from '../values/json.js'
+import { FORM, PASSED_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { answerFromJson, toFields } from './join-form.js'
 import type { JoinAnswer, Joining, Way } from './types.js'
@@ -12,7 +13,7 @@ const MAX_ANSWER_BYTES = 256 * 1024
 const ANSWER_LIMIT_MS = 30_000
 
 /** A relay that is not the root knows no tokens: it hands joins to its policy server, and the answers back. */
-export function createPassingUp(neighbours: Pick<Neighbours, 'up'>, selfId: string): Joining {
+export function createJoinProxy(neighbours: Pick<Neighbours, 'up'>, selfId: string): Joining {
   async function ask(
     path: string,
     form: Record<string, string> | undefined,
@@ -26,9 +27,7 @@ export function createPassingUp(neighbours: Pick<Neighbours, 'up'>, selfId: stri
       headers: {
         accept: 'application/json',
         [PASSED_HEADER]: way,
-        ...(body === undefined
-          ? {}
-          : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) })
+        ...(body === undefined ? {} : { 'content-type': FORM, 'content-length': String(body.length) })
       },
       ...(body === undefined ? {} : { body: () => body }),
       signal
@@ -44,10 +43,8 @@ export function createPassingUp(neighbours: Pick<Neighbours, 'up'>, selfId: stri
 
   return {
     async ca(way) {
-      const answer = await ask('v1/join/ca', undefined, way)
-      if (typeof answer === 'object' && answer !== null && 'ca' in answer && typeof answer.ca === 'string') {
-        return answer.ca
-      }
+      const certificate = membersOf(await ask('v1/join/ca', undefined, way))?.ca
+      if (typeof certificate === 'string') return certificate
       throw unreachable('the policy server did not answer with a certificate')
     },
     join: (request, way) => askToJoin('v1/join', { ...toFields(request) }, way),
@@ -57,27 +54,19 @@ export function createPassingUp(neighbours: Pick<Neighbours, 'up'>, selfId: stri
 
 async function readAnswer(outcome: HopOutcome): Promise<unknown> {
   if (outcome.kind === 'unreachable') throw unreachable(outcome.reason)
-  const value = parse(await readText(outcome.body))
+  const value = parseJson(await readText(outcome.body))
   if (outcome.kind === 'answered') return value
   const text = messageIn(value)?.replaceAll(/\p{C}/gu, ' ').slice(0, 500) ?? 'the policy server does not say why'
   throw new HopRefusedError(POLICY_SERVER, outcome.status, text)
 }
 
 function messageIn(value: unknown): string | undefined {
-  const isSaid = typeof value === 'object' && value !== null && 'message' in value
-  return isSaid && typeof value.message === 'string' ? value.message : undefined
+  const message = membersOf(value)?.message
+  return typeof message === 'string' ? message : undefined
 }
 
 async function readText(body: Readable): Promise<string> {
-  return (await readBeginning(body, MAX_ANSWER_BYTES, ANSWER_LIMIT_MS)).toString('utf8')
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
+  return (await readPrefix(body, MAX_ANSWER_BYTES, ANSWER_LIMIT_MS)).toString('utf8')
 }
 
 function unreachable(reason: string): RelayError {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { errorMessage } from '../values/failures/system-error.js'
 import { makeFolder } from '../values/files/make-folder.js'
 import { writeNewFile } from '../values/files/write-new-file.js'
-import { readIfThere, writeFileAtOnce } from './atomic-files.js'
+import { readIfThere, writeAtomically } from './atomic-files.js'
 
 /** The files in the folder of a relay or node that joined, or of a root. */
 export const FILES = {
@@ -53,7 +53,7 @@ export function writeSecret(path: string, content: string): Promise<void> {
 export async function writeFiles(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
   for (const [name, content] of Object.entries(files)) {
     const path = join(folder, name)
-    await writeFileAtOnce(path, content).catch((cause: unknown) => {
+    await writeAtomically(path, content).catch((cause: unknown) => {
       throw new Error(`${path} cannot be written: ${errorMessage(cause)}`, { cause })
     })
   }

@@ -1,7 +1,7 @@
 import type { Revocations } from '../hops/peers/revocations.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
-import { readIfThere, writeFileAtOnce } from './atomic-files.js'
+import { readIfThere, writeAtomically } from './atomic-files.js'
 import { parseList, type RevocationList, type RevokedCertificate, readList } from './revocation-list.js'
 
 const MODE = 0o640
@@ -99,7 +99,7 @@ export class RevocationBook implements Revocations {
       logger.info({ number, revoked: this.#revoked.size }, 'a newer list of revoked certificates is in force')
     }
     this.#isKept = false // a full disk must not keep a revoked certificate good: it is written when it is given again
-    await writeFileAtOnce(file, text, MODE)
+    await writeAtomically(file, text, MODE)
     this.#isKept = true
     return isNewer
   }

@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
+import { membersOf, parseJson } from '../values/json.js'
 import { API_PREFIX } from '../values/network/api-prefix.js'
 import {
   connectionErrorCode,
@@ -186,17 +187,11 @@ async function refusal(answer: ClientAnswer, serverName: string): Promise<Refuse
   return new RefusedError(`the relay refused (${answer.status}): ${why}`, answer.status)
 }
 
+/** The API answers with plain text by default. */
 function messageIn(text: string): string {
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null) {
-      if ('errorDetails' in value && typeof value.errorDetails === 'string') return value.errorDetails
-      if ('message' in value && typeof value.message === 'string') return value.message
-    }
-  } catch {
-    // plain text, as the API answers by default
-  }
-  return text
+  const { errorDetails, message } = membersOf(parseJson(text)) ?? {}
+  if (typeof errorDetails === 'string') return errorDetails
+  return typeof message === 'string' ? message : text
 }
 
 async function readText(body: Readable, maxBytes: number): Promise<string> {

@@ -111,7 +111,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
       ...revoked,
       sourceOfCaller: request => sourceOf(identify(request).address),
       registry,
-      following: createPolicyServerFailover({
+      failover: createPolicyServerFailover({
         config: inForce.get,
         system,
         ask: signal => membership.ask(signal),

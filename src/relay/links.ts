@@ -16,7 +16,7 @@ import type { Admission, LinkAcceptor } from '../links/upper/link-acceptor.js'
 import type { LinkObserver } from '../links/upper/link-observer.js'
 import { LinkRegistry } from '../links/upper/link-registry.js'
 import { readCredentials } from '../links/wire/credentials.js'
-import type { Following, UpperAddress } from '../membership/member/policy-server-failover.js'
+import type { PolicyServerFailover, UpperAddress } from '../membership/member/policy-server-failover.js'
 import { VERSION } from '../process/version.js'
 import type { Topology } from '../tree/topology.js'
 import { purposeOf } from '../values/keys/certificate-purpose.js'
@@ -40,7 +40,7 @@ export interface LinksOptions {
   readonly sourceOfCaller: (request: IncomingMessage) => string
   readonly registry: LinkRegistry
   /** Undefined where the address of the policy server is the operator's alone. */
-  readonly following: Following | undefined
+  readonly failover: PolicyServerFailover | undefined
   readonly observer: LinkObserver
   readonly logger: Logger
   readonly versions: VersionRange | undefined
@@ -119,7 +119,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
 
 /** The link that this relay holds; loaded only where it is to hold one. */
 async function makeOwnLink(
-  { config, following, revocations, versions, logger }: LinksOptions,
+  { config, failover, revocations, versions, logger }: LinksOptions,
   routing: RequestListener
 ): Promise<{ readonly end: LowerLink; readonly dialer: Dialer }> {
   const [{ BACKOFF, Dialer }, { LowerLink }] = await Promise.all([
@@ -129,8 +129,8 @@ async function makeOwnLink(
   const { longestWaitMs } = config().links
   const end = new LowerLink({ routing, openLane: linkId => dialer.openLane(linkId) })
   const dialer = new Dialer({
-    upper: async () => ({ ...(await endpointOf(config(), following?.address)), revocations }),
-    follower: following,
+    upper: async () => ({ ...(await endpointOf(config(), failover?.address)), revocations }),
+    follower: failover,
     handshake: async () => ({
       credentials: readCredentials(await ownCertificate(config())),
       program: VERSION,

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { Hop, HopOutcome, Neighbours } from '../hops/hop.js'
-import { readBeginning } from '../hops/read-prefix.js'
+import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
+import { parseJson } from '../values/json.js'
 import { PASSED_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { type NodeState, parseNodeState } from '../values/runs/node-state.js'
@@ -162,13 +163,9 @@ interface Answer {
 
 /** @returns undefined for an answer that is none, or no JSON */
 async function readJson({ body, status }: Answer): Promise<unknown> {
-  const bytes = await readBeginning(body, MAX_ANSWER_BYTES, LIMIT_MS)
+  const bytes = await readPrefix(body, MAX_ANSWER_BYTES, LIMIT_MS)
   if (status !== 200) return undefined
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    return undefined
-  }
+  return parseJson(bytes.toString('utf8'))
 }
 
 function isTrace(value: unknown): value is Trace {

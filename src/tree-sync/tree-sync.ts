@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Hop, HopRequest } from '../hops/hop.js'
-import { readBeginning } from '../hops/read-prefix.js'
+import { readPrefix } from '../hops/read-prefix.js'
 import { readIdentity } from '../tree/import/certificate-identity.js'
 import type { Tree } from '../tree/tree-service.js'
 import { errorMessage } from '../values/failures/system-error.js'
@@ -170,7 +170,7 @@ export class TreeSync {
       outcome.body.resume()
       return undefined
     }
-    const text = (await readBeginning(outcome.body, MAX_REASON_BYTES, REASON_LIMIT_MS)).toString('utf8')
+    const text = (await readPrefix(outcome.body, MAX_REASON_BYTES, REASON_LIMIT_MS)).toString('utf8')
     const reason = text
       .replaceAll(/\p{C}+/gu, ' ')
       .trim()

@@ -8,7 +8,7 @@ import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
 import { agentConf } from '../../src/membership/config-templates.js'
 import { dataFolders } from '../../src/membership/data-folders.js'
-import { makeRoot } from '../../src/membership/root/create-root.js'
+import { createRoot } from '../../src/membership/root/create-root.js'
 import { openMembers } from '../support/members.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
@@ -19,7 +19,7 @@ const CLIENTS = `register:client-1 ${'0'.repeat(64)}\n`
 async function makeRelayFolder(t: TestContext, nowMs = Date.now()): Promise<string> {
   const folder = join(await temporaryFolder(t), 'root')
   const command = await makeCommand(t)
-  await makeRoot({
+  await createRoot({
     folder,
     addresses: [{ hostname: 'root.example', port: 443 }],
     listen: '127.0.0.1:3030',

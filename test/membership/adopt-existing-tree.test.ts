@@ -6,7 +6,7 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { loadConfig } from '../../src/config/config-loader.js'
 import { dataFolders } from '../../src/membership/data-folders.js'
 import { readExistingTree } from '../../src/membership/root/adopt-existing-tree.js'
-import { makeRoot } from '../../src/membership/root/create-root.js'
+import { createRoot } from '../../src/membership/root/create-root.js'
 import { parseNodesList } from '../../src/tree/import/nodes-list.js'
 import { openMembers } from '../support/members.js'
 import { temporaryFolder } from '../support/neighbours.js'
@@ -28,7 +28,7 @@ test('an existing tree goes on under a new root, with the certificates that it h
   const kinds = takenOver.members.map(({ id, kind }) => `${id} ${kind}`)
   assert.deepEqual(kinds.sort(), ['node-1 node', 'relay-1 relay'])
   const root = join(folder, 'root')
-  await makeRoot({
+  await createRoot({
     folder: root,
     addresses: [{ hostname: 'root.example', port: 443 }],
     listen: '127.0.0.1:3030',

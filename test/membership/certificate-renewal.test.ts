@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
-import { CertificateKeeper } from '../../src/membership/member/certificate-renewal.js'
+import { CertificateRenewal } from '../../src/membership/member/certificate-renewal.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 import { formatCertificate } from '../../src/values/keys/pem.js'
 import { isIsoTime } from '../../src/values/time/iso-time.js'
@@ -48,7 +48,7 @@ async function setUp(t: TestContext, lifetimeMs = 90 * DAY_MS): Promise<Setting>
 async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
   const { certificateFile, keyFile, nowMs } = await setUp(t)
   const line = await new Promise<string>(resolve => {
-    const keeper = new CertificateKeeper({
+    const keeper = new CertificateRenewal({
       certificateFile,
       keyFile,
       renew: () => Promise.reject(new Error('nothing listens there')),
@@ -83,7 +83,7 @@ test('a certificate that was issued while the clocks were ahead is not put in pl
   let aheadMs = DAY_MS
   const lines: string[] = []
   const isNew = await new Promise<boolean>(resolve => {
-    const keeper = new CertificateKeeper({
+    const keeper = new CertificateRenewal({
       certificateFile,
       keyFile,
       renew: async () => {

@@ -3,13 +3,13 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { dataFolders } from '../../src/membership/data-folders.js'
-import { makeRoot } from '../../src/membership/root/create-root.js'
+import { createRoot } from '../../src/membership/root/create-root.js'
 import { lockFolder } from '../../src/storage/folders/instance-lock.js'
 import { openMembers } from '../support/members.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 function make(folder: string, data: string): Promise<void> {
-  return makeRoot({
+  return createRoot({
     folder,
     addresses: [{ hostname: 'root.example', port: 443 }],
     listen: '127.0.0.1:3030',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RateLimit } from '../../src/membership/root/joining/join-rate-limit.js'
+import { JoinRateLimit } from '../../src/membership/root/joining/join-rate-limit.js'
 
 test('what happened too often is refused until its window is over, with the time to wait; other names are not', () => {
   let nowMs = 0
-  const limit = new RateLimit(3, 1_000, () => nowMs)
+  const limit = new JoinRateLimit(3, 1_000, () => nowMs)
   for (let count = 0; count < 3; count++) {
     limit.check('one')
     limit.count('one')

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Following, keepUpstreamHost, type UpperAddress } from '../../src/membership/member/policy-server-failover.js'
+import {
+  keepUpstreamHost,
+  PolicyServerFailover,
+  type UpperAddress
+} from '../../src/membership/member/policy-server-failover.js'
 import type { JoinAnswer } from '../../src/membership/types.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
 import { temporaryFolder } from '../support/treeline-command.js'
@@ -18,7 +22,7 @@ function answerNaming(id: string, hostname: string, port?: number): JoinAnswer {
 function start(answer: () => Promise<JoinAnswer | undefined>) {
   const warnings: unknown[] = []
   const state: { configured: UpperAddress; asked: number; nowMs: number } = { configured: OLD, asked: 0, nowMs: 0 }
-  const following = new Following({
+  const failover = new PolicyServerFailover({
     configured: () => state.configured,
     ask: () => {
       state.asked += 1
@@ -30,58 +34,58 @@ function start(answer: () => Promise<JoinAnswer | undefined>) {
     logger: { ...silentLogger, warn: details => warnings.push(details) },
     now: () => state.nowMs
   })
-  return { following, state, warnings }
+  return { failover, state, warnings }
 }
 
 test('refused, it asks where it belongs, tries that in turn with the old one, and adopts it once a link stands', async () => {
-  const { following, state } = start(async () => answerNaming('new', NEW.host, NEW.port))
-  assert.deepEqual(following.address, OLD)
-  await following.ended(undefined, signal)
-  assert.deepEqual([following.address, state.asked], [OLD, 0], 'lost or not reached is no reason to ask')
-  assert.equal(await following.ended('old', signal), true, 'soon')
-  assert.deepEqual([following.address, state.asked], [NEW, 1])
-  assert.equal(await following.ended('new', signal), false, 'it has not heard of it yet')
-  assert.deepEqual(following.address, OLD)
-  await following.ended('old', signal)
-  assert.deepEqual([following.address, state.asked], [NEW, 1])
+  const { failover, state } = start(async () => answerNaming('new', NEW.host, NEW.port))
+  assert.deepEqual(failover.address, OLD)
+  await failover.ended(undefined, signal)
+  assert.deepEqual([failover.address, state.asked], [OLD, 0], 'lost or not reached is no reason to ask')
+  assert.equal(await failover.ended('old', signal), true, 'soon')
+  assert.deepEqual([failover.address, state.asked], [NEW, 1])
+  assert.equal(await failover.ended('new', signal), false, 'it has not heard of it yet')
+  assert.deepEqual(failover.address, OLD)
+  await failover.ended('old', signal)
+  assert.deepEqual([failover.address, state.asked], [NEW, 1])
   assert.deepEqual(state.configured, OLD)
-  await following.opened()
-  assert.deepEqual([following.address, state.configured], [NEW, NEW])
-  await following.ended(undefined, signal)
-  assert.deepEqual(following.address, NEW)
-  await following.ended('new', signal)
+  await failover.opened()
+  assert.deepEqual([failover.address, state.configured], [NEW, NEW])
+  await failover.ended(undefined, signal)
+  assert.deepEqual(failover.address, NEW)
+  await failover.ended('new', signal)
   assert.equal(state.asked, 2, 'refused by the new one, it asks at once')
 })
 
 test('taken back by the old one, it stays', async () => {
-  const { following, state } = start(async () => answerNaming('new', NEW.host, NEW.port))
-  await following.ended('old', signal)
-  await following.ended(undefined, signal)
-  assert.deepEqual(following.address, OLD)
-  await following.opened()
-  await following.ended(undefined, signal)
-  assert.deepEqual([following.address, state.configured], [OLD, OLD])
+  const { failover, state } = start(async () => answerNaming('new', NEW.host, NEW.port))
+  await failover.ended('old', signal)
+  await failover.ended(undefined, signal)
+  assert.deepEqual(failover.address, OLD)
+  await failover.opened()
+  await failover.ended(undefined, signal)
+  assert.deepEqual([failover.address, state.configured], [OLD, OLD])
 })
 
 test('an answer that names who refused, or none, moves nothing; it is asked again after a while', async () => {
   let answer = async (): Promise<JoinAnswer | undefined> => answerNaming('old', 'another-name.example')
-  const { following, state, warnings } = start(() => answer())
-  await following.ended('old', signal)
-  await following.ended('old', signal)
-  assert.deepEqual([following.address, state.asked], [OLD, 1])
+  const { failover, state, warnings } = start(() => answer())
+  await failover.ended('old', signal)
+  await failover.ended('old', signal)
+  assert.deepEqual([failover.address, state.asked], [OLD, 1])
   const noAnswer = () => Promise.reject(new Error('nobody there'))
   for (const next of [async () => undefined, noAnswer, noAnswer]) {
     answer = next
     state.nowMs += 15_000
-    await following.ended('old', signal)
-    assert.deepEqual(following.address, OLD)
+    await failover.ended('old', signal)
+    assert.deepEqual(failover.address, OLD)
   }
   assert.equal(state.asked, 4)
   assert.deepEqual(warnings, [{ reason: 'nobody there' }], 'the same is told once')
   answer = async () => answerNaming('new', 'new.example')
   state.nowMs += 15_000
-  await following.ended('old', signal)
-  assert.deepEqual(following.address, { host: 'new.example', port: 443, nodeId: 'new' })
+  await failover.ended('old', signal)
+  assert.deepEqual(failover.address, { host: 'new.example', port: 443, nodeId: 'new' })
 })
 
 test('the address is kept in the file, whose mode stays; where it cannot be, the log says what to do', async t => {

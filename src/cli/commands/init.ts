@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../../config/readers/address-readers.js'
 import { whyUnreadable } from '../../file-exchange/places/named-file.js'
 import type { PublicAddress } from '../../membership/config-templates.js'
-import type { TakenOver } from '../../membership/root/adopt-existing-tree.js'
+import type { ExistingTree } from '../../membership/root/adopt-existing-tree.js'
 import type { OpenRepository } from '../../membership/root/create-root.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
@@ -54,7 +54,7 @@ export function register(program: Command): void {
 }
 
 async function init(options: InitOptions): Promise<void> {
-  const { formerRoot, makeRoot } = await import('../../membership/root/create-root.js')
+  const { formerRoot, createRoot } = await import('../../membership/root/create-root.js')
   const { dataFolders } = await import('../../membership/data-folders.js')
   const { unitName } = await import('../../membership/systemd-unit.js')
   const folder = resolve(options.dir)
@@ -81,7 +81,7 @@ async function init(options: InitOptions): Promise<void> {
   const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
   const takenOver = await readTakenOver(options, nowMs)
   try {
-    await makeRoot({
+    await createRoot({
       folder,
       addresses: [first, ...others],
       listen: options.listen,
@@ -107,7 +107,7 @@ then, to add a relay:  treeline token create --relay --config ${folder}${await c
 }
 
 /** The tree in the files that are named. @throws {UsageError} when one cannot be read or used */
-async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): Promise<TakenOver | undefined> {
+async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): Promise<ExistingTree | undefined> {
   if (nodesList === undefined) return undefined
   const { readExistingTree } = await import('../../membership/root/adopt-existing-tree.js')
   const named = [['--nodes-list', nodesList] as const, ...(certs === undefined ? [] : [['--certs', certs] as const])]

@@ -6,7 +6,7 @@ import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
 import type { Logger } from '../../values/logger.js'
 import { isoTime } from '../../values/time/iso-time.js'
-import { writeFileAtOnce } from '../atomic-files.js'
+import { writeAtomically } from '../atomic-files.js'
 import { makeRequest } from '../certificate-request.js'
 import { isIssued } from '../certificates.js'
 import { isDue, type Life, renewalTime } from '../renewal-time.js'
@@ -19,7 +19,7 @@ const ASK_LIMIT_MS = 30_000
 /** A new certificate is not used before the relays that must know it had time to hear of it. */
 const LONGEST_SETTLING_MS = 60_000
 
-export interface CertificateKeeperOptions {
+export interface CertificateRenewalOptions {
   readonly certificateFile: string
   readonly keyFile: string
   /** Asks the root, by way of the policy server. */
@@ -42,12 +42,12 @@ interface Held {
  * Renews a certificate that the root of the tree issued, in its file, when two thirds of its life are over. One that
  * comes from elsewhere is left alone.
  */
-export class CertificateKeeper {
+export class CertificateRenewal {
   readonly #stopping = new AbortController()
   readonly #now: () => number
   #ended: Promise<void> | undefined
 
-  constructor(private readonly options: CertificateKeeperOptions) {
+  constructor(private readonly options: CertificateRenewalOptions) {
     this.#now = options.now ?? Date.now
   }
 
@@ -153,7 +153,7 @@ export class CertificateKeeper {
       logger.warn({ ...details, from }, 'new certificate is not valid yet; the former one stays: check the clocks')
       return false
     }
-    await writeFileAtOnce(certificateFile, pem)
+    await writeAtomically(certificateFile, pem)
     logger.info(details, 'certificate renewed')
     return true
   }

@@ -4,8 +4,11 @@ import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { identityCheck } from '../../hops/peers/peer-identity.js'
+import { membersOf, parseJson } from '../../values/json.js'
 import type { JoinToken } from '../../values/keys/join-token.js'
 import { describeConnectionFailure } from '../../values/network/connection-failure.js'
+import { FORM } from '../../values/network/header-names.js'
+import { unbracketed } from '../../values/network/host-and-port.js'
 import { answerFromJson, toFields } from '../join-form.js'
 import type { JoinAnswer, JoinRequest } from '../types.js'
 
@@ -39,7 +42,7 @@ export interface TrustedCa {
  */
 export async function fetchCa(entrance: Entrance, token: Pick<JoinToken, 'caHash'>): Promise<TrustedCa> {
   const answer = await ask(entrance, 'v1/join/ca', undefined, { rejectUnauthorized: false })
-  const { ca, relay } = { ca: undefined, relay: undefined, ...asObject(answer) } as Record<string, unknown>
+  const { ca, relay } = membersOf(answer) ?? {}
   if (typeof ca !== 'string' || typeof relay !== 'string') {
     throw new JoinError(`${entrance.url.origin} did not answer with a CA's certificate; is it a Treeline relay?`)
   }
@@ -57,7 +60,7 @@ export async function fetchCa(entrance: Entrance, token: Pick<JoinToken, 'caHash
 /** Connects again, trusting that CA alone, and joins. @throws {JoinError} also with the reason of a refusal */
 export async function join(entrance: Entrance, ca: TrustedCa, request: JoinRequest): Promise<JoinAnswer> {
   const form = new URLSearchParams({ ...toFields(request) }).toString()
-  const checked = identityCheck(hostOf(entrance.url), ca.relay)
+  const checked = identityCheck(unbracketed(entrance.url.hostname), ca.relay)
   const value = await ask(entrance, 'v1/join', form, { ca: ca.certificate, checkServerIdentity: checked })
   const answer = answerFromJson(value)
   if (answer === undefined || answer.id !== request.id) throw new JoinError('the answer is none to this join')
@@ -74,21 +77,20 @@ async function ask(
   form: string | undefined,
   trust: Pick<ConnectionOptions, 'ca' | 'checkServerIdentity' | 'rejectUnauthorized'>
 ): Promise<unknown> {
+  const host = unbracketed(url.hostname)
   const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
     const request = httpsRequest(
       new URL(path, url.origin),
       {
         ...trust,
         ...(agent === undefined ? { agent: false } : { agent }),
-        ...(isIP(hostOf(url)) === 0 ? { servername: hostOf(url) } : {}),
+        ...(isIP(host) === 0 ? { servername: host } : {}),
         method: form === undefined ? 'GET' : 'POST',
         minVersion: 'TLSv1.3',
         signal: AbortSignal.timeout(LIMIT_MS),
         headers: {
           accept: 'application/json',
-          ...(form === undefined
-            ? {}
-            : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': Buffer.byteLength(form) })
+          ...(form === undefined ? {} : { 'content-type': FORM, 'content-length': Buffer.byteLength(form) })
         }
       },
       response => {
@@ -100,9 +102,9 @@ async function ask(
   }).catch((cause: unknown) => {
     throw new JoinError(`${url.origin} cannot be asked: ${describeConnectionFailure(cause)}`, { cause })
   })
-  const value = parse(text)
+  const value = parseJson(text)
   if (status < 400) return value
-  const { message } = { message: undefined, ...asObject(value) } as Record<string, unknown>
+  const message = membersOf(value)?.message
   const why = typeof message === 'string' ? message : text
   throw new JoinError(`refused (${status}): ${why.replaceAll(/\p{C}/gu, ' ').trim().slice(0, 500)}`)
 }
@@ -125,20 +127,4 @@ function readCertificate(pem: string): X509Certificate {
   } catch (cause) {
     throw new JoinError('what was given as the CA is no certificate', { cause })
   }
-}
-
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[|\]$/g, '')
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
-}
-
-function asObject(value: unknown): object {
-  return typeof value === 'object' && value !== null ? value : {}
 }

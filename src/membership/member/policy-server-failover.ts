@@ -13,7 +13,7 @@ export interface UpperAddress {
   readonly nodeId?: string | undefined
 }
 
-export interface FollowingOptions {
+export interface PolicyServerFailoverOptions {
   /** The address in force. */
   readonly configured: () => UpperAddress
   /** Asks the root, by way of the present policy server. @returns undefined where it knows nothing of this machine */
@@ -32,7 +32,7 @@ const DEFAULT_PORT = 443
  * Follows this machine to another policy server. When the present one refuses its link, the root is asked where it
  * belongs; the address that it names is tried in turn with the present one, and adopted once a link stands there.
  */
-export class Following {
+export class PolicyServerFailover {
   readonly #now: () => number
   #candidate: { readonly address: UpperAddress; readonly answer: JoinAnswer } | undefined
   #isAtCandidate = false
@@ -40,7 +40,7 @@ export class Following {
   /** The problem that was logged last. */
   #problem: string | undefined
 
-  constructor(private readonly options: FollowingOptions) {
+  constructor(private readonly options: PolicyServerFailoverOptions) {
     this.#now = options.now ?? (() => performance.now())
   }
 

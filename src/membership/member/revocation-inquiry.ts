@@ -1,7 +1,8 @@
 import type { Neighbours } from '../../hops/hop.js'
-import { readBeginning } from '../../hops/read-prefix.js'
+import { readPrefix } from '../../hops/read-prefix.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
+import { FORM } from '../../values/network/header-names.js'
 import type { RevocationBook } from '../revocation-book.js'
 import { MAX_LIST_LENGTH } from '../revocation-list.js'
 
@@ -28,7 +29,7 @@ export async function askForRevocations(
     if (outcome.kind === 'unreachable') throw new Error(outcome.reason)
     outcome.body.on('error', () => undefined) // whoever reads it is told
     if (outcome.status === 200) {
-      const text = (await readBeginning(outcome.body, MAX_LIST_LENGTH + 1, LIMIT_MS)).toString('utf8')
+      const text = (await readPrefix(outcome.body, MAX_LIST_LENGTH + 1, LIMIT_MS)).toString('utf8')
       if (await book.take(text)) return true
       if (text !== book.text) await handUp(neighbours, book, signal)
       return false
@@ -51,7 +52,7 @@ async function handUp(
   const outcome = await neighbours.up().request({
     method: 'POST',
     path: REVOCATIONS_PATH,
-    headers: { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(form.length) },
+    headers: { 'content-type': FORM, 'content-length': String(form.length) },
     body: () => form,
     signal
   })

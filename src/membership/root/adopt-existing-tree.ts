@@ -7,7 +7,7 @@ import { memberCertificate } from '../certificates.js'
 import type { Member, MemberCertificate } from '../members.js'
 
 /** Members of a tree that existed before, with the certificates that they have. */
-export interface TakenOver {
+export interface ExistingTree {
   readonly members: readonly Member[]
   readonly certificates: readonly MemberCertificate[]
 }
@@ -20,7 +20,7 @@ export async function readExistingTree(
   nodesListFile: string,
   nodesCertsFile: string | undefined,
   nowMs: number
-): Promise<TakenOver> {
+): Promise<ExistingTree> {
   const { nodes } = parseNodesList(await readFile(nodesListFile, 'utf8'), nodesListFile)
   const ids = new Set(nodes.map(({ id }) => id))
   const relays = new Set(nodes.map(({ policyServer }) => policyServer))

@@ -12,7 +12,7 @@ import type { DataFolders } from '../data-folders.js'
 import { FILES, openKeys, publicKeyOf, writeFiles, writeSecret } from '../member-folder.js'
 import type { Member } from '../members.js'
 import { systemdUnit, unitName } from '../systemd-unit.js'
-import type { TakenOver } from './adopt-existing-tree.js'
+import type { ExistingTree } from './adopt-existing-tree.js'
 import { makeAuthority, openAuthority } from './certificate-authority.js'
 import type { MemberRepository } from './member-repository.js'
 import { writeTreeFiles } from './publication.js'
@@ -24,7 +24,7 @@ export interface NewRoot {
   readonly listen: string
   readonly lifetimeMs: number
   /** A tree that exists already. */
-  readonly takenOver: TakenOver | undefined
+  readonly takenOver: ExistingTree | undefined
   readonly data: DataFolders
   /** The command that runs the agent of this machine. */
   readonly command: string
@@ -52,7 +52,7 @@ const UNIT = { command: 'serve', id: ROOT_ID } as const
  * one is complete.
  * @throws {Error} when there is one already
  */
-export async function makeRoot(root: NewRoot): Promise<void> {
+export async function createRoot(root: NewRoot): Promise<void> {
   const { folder, addresses, listen, lifetimeMs, takenOver, data, command, nowMs } = root
   const [{ hostname, port }] = addresses
   makeFolder(folder)

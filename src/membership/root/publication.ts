@@ -1,15 +1,16 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
-import { syncFolder } from '../../values/files/sync-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatCertificate } from '../../values/keys/pem.js'
+import { replaceFile } from '../atomic-files.js'
 import type { CertificateCursor, MemberRepository } from './member-repository.js'
 import { checkNotOlder, writePublished } from './published-tree.js'
 
 const PAGE = 500
+const MODE = 0o640
 
 export interface PublicationOptions {
   readonly repository: MemberRepository
@@ -82,8 +83,8 @@ export async function writeTreeFiles(
 ): Promise<void> {
   await makeSubfolder(dirname(files.nodesListFile), 0o750)
   await writePublished(files.nodesListFile, await repository.version())
-  await replaceFile(files.nodesListFile, nodesList(repository))
-  await replaceFile(files.nodesCertsFile, certificates(repository, nowMs))
+  await writePieces(files.nodesListFile, nodesList(repository))
+  await writePieces(files.nodesCertsFile, certificates(repository, nowMs))
 }
 
 async function* nodesList(repository: MemberRepository): AsyncGenerator<string> {
@@ -115,23 +116,10 @@ async function* certificates(repository: MemberRepository, nowMs: number): Async
   } while (cursor !== undefined)
 }
 
-/** Writes beside the file, and renames only what differs: a file that stays the same need not be read again. */
-async function replaceFile(path: string, pieces: AsyncIterable<string>): Promise<void> {
-  const temporary = join(dirname(path), `.new-${randomBytes(6).toString('hex')}~`)
-  try {
-    const written = await writePieces(temporary, pieces)
-    if (written === (await digestOf(path))) return
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
-  } finally {
-    await rm(temporary, { force: true })
-  }
-}
-
-async function writePieces(path: string, pieces: AsyncIterable<string>): Promise<string> {
-  const digest = createHash('sha256')
-  const file = await open(path, 'wx', 0o640)
-  try {
+/** Writes a file anew. One that would stay the same is left alone: it need not be read again. */
+async function writePieces(path: string, pieces: AsyncIterable<string>): Promise<void> {
+  await replaceFile(path, MODE, async file => {
+    const digest = createHash('sha256')
     let chunk: string[] = []
     const write = async () => {
       const text = chunk.join('')
@@ -142,11 +130,8 @@ async function writePieces(path: string, pieces: AsyncIterable<string>): Promise
     }
     for await (const piece of pieces) if (chunk.push(piece) === PAGE) await write()
     await write()
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  return digest.digest('hex')
+    return digest.digest('hex') !== (await digestOf(path))
+  })
 }
 
 async function digestOf(path: string): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path'
-import { readIfThere, writeFileAtOnce } from '../atomic-files.js'
+import { membersOf, parseJson } from '../../values/json.js'
+import { readIfThere, writeAtomically } from '../atomic-files.js'
 import type { MemberRepository } from './member-repository.js'
 
 const NAME = 'published.json'
@@ -27,18 +28,13 @@ export async function readPublished(nodesListFile: string): Promise<number> {
 }
 
 function changesIn(text: string): number | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    const changes = typeof value === 'object' && value !== null && 'changes' in value ? value.changes : undefined
-    return typeof changes === 'number' && Number.isSafeInteger(changes) && changes >= 0 ? changes : undefined
-  } catch {
-    return undefined
-  }
+  const changes = membersOf(parseJson(text))?.changes
+  return typeof changes === 'number' && Number.isSafeInteger(changes) && changes >= 0 ? changes : undefined
 }
 
 /** Writes the record before the tree is written: nothing newer is ever handed down than this says. */
 export async function writePublished(nodesListFile: string, changes: number): Promise<void> {
-  await writeFileAtOnce(publishedFile(nodesListFile), `${JSON.stringify({ changes })}\n`, MODE)
+  await writeAtomically(publishedFile(nodesListFile), `${JSON.stringify({ changes })}\n`, MODE)
 }
 
 /** @throws {Error} when the database was put back from a backup, so that no older tree is handed down than before */

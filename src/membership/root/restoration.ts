@@ -6,7 +6,7 @@ import { purposeOf } from '../../values/keys/certificate-purpose.js'
 import { readIfThere } from '../atomic-files.js'
 import { memberCertificate } from '../certificates.js'
 import type { Member, MemberCertificate } from '../members.js'
-import { readExistingTree, type TakenOver } from './adopt-existing-tree.js'
+import { type ExistingTree, readExistingTree } from './adopt-existing-tree.js'
 
 export interface FormerTree {
   readonly nodesListFile: string
@@ -20,7 +20,7 @@ export interface FormerTree {
  * The members of a root whose database is gone, as its nodes list and certificates have them: the root too.
  * @throws {Error} saying what is wrong with which file
  */
-export async function readFormerMembers(files: FormerTree): Promise<TakenOver> {
+export async function readFormerMembers(files: FormerTree): Promise<ExistingTree> {
   const { nodesListFile, certificateFile, nowMs } = files
   const nodesCertsFile = (await readIfThere(files.nodesCertsFile)) === undefined ? undefined : files.nodesCertsFile
   const { members, certificates } = await readExistingTree(nodesListFile, nodesCertsFile, nowMs)

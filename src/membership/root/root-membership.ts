@@ -13,7 +13,7 @@ import type { CertificateAuthority } from './certificate-authority.js'
 import { readHostname } from './joining/host-names.js'
 import { checkJoin, checkKind } from './joining/join-checks.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './joining/join-tokens.js'
-import { checkFits } from './joining/tree-constraints.js'
+import { checkTreeConstraints } from './joining/tree-constraints.js'
 import type { JoinToken, MemberRepository } from './member-repository.js'
 import { OrderlyChanges } from './orderly-changes.js'
 
@@ -173,7 +173,7 @@ export class RootMembership implements Joining {
     const above = await relayCalled(repository, policyServer)
     await this.#changes.make(async seen => {
       await relayCalled(repository, policyServer)
-      await checkFits(repository, id, policyServer)
+      await checkTreeConstraints(repository, id, policyServer)
       return repository.setPolicyServer(seen, id, policyServer)
     })
     logger.info({ id, from: member.policyServer, to: policyServer }, 'moved')

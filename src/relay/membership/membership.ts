@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { Config } from '../../config/config.js'
 import type { Neighbours } from '../../hops/hop.js'
-import { writeFileAtOnce } from '../../membership/atomic-files.js'
-import { createPassingUp } from '../../membership/join-proxy.js'
-import { CertificateKeeper } from '../../membership/member/certificate-renewal.js'
+import { writeAtomically } from '../../membership/atomic-files.js'
+import { createJoinProxy } from '../../membership/join-proxy.js'
+import { CertificateRenewal } from '../../membership/member/certificate-renewal.js'
 import type { RevocationBook } from '../../membership/revocation-book.js'
 import { openAuthority } from '../../membership/root/certificate-authority.js'
 import { ExpiryWatch } from '../../membership/root/expiry.js'
@@ -51,7 +51,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const { tree, upstream, general } = config()
   if (tree.source === 'members') return createAtRoot(options)
   if (upstream === undefined) return { joining: undefined, members: undefined, ...NOTHING }
-  const joining = createPassingUp(neighbours, general.nodeId)
+  const joining = createJoinProxy(neighbours, general.nodeId)
   const keeper = keeperOf(options, (request, signal) => joining.renew(request, { passed: [], signal }), {
     askEveryMs: ASK_EVERY_MS,
     onAnswer: answer => rememberPolicyServer(config(), answer)
@@ -111,7 +111,7 @@ function keeperOf(
 ): Pick<Membership, 'ask' | 'start' | 'stop'> | undefined {
   const { httpsCertificateFile: certificateFile, httpsKeyFile: keyFile } = config().general
   if (certificateFile === undefined || keyFile === undefined) return undefined
-  const keeper = new CertificateKeeper({
+  const keeper = new CertificateRenewal({
     certificateFile,
     keyFile,
     renew,
@@ -130,7 +130,7 @@ export async function rememberPolicyServer({ upstream, general }: Config, answer
   const file = upstream?.serverCertificateFile
   if (file === undefined || general.peerAuthentication !== 'cert_validation') return false
   if (answer.policyServer.certificates === '') return false
-  return writeFileAtOnce(file, answer.policyServer.certificates)
+  return writeAtomically(file, answer.policyServer.certificates)
 }
 
 function readNamed(file: string, setting: string): string {

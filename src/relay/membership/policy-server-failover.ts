@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import type { Config } from '../../config/config.js'
-import { Following, keepUpstreamHost, type UpperAddress } from '../../membership/member/policy-server-failover.js'
+import {
+  keepUpstreamHost,
+  PolicyServerFailover,
+  type UpperAddress
+} from '../../membership/member/policy-server-failover.js'
 import type { JoinAnswer } from '../../membership/types.js'
 import type { Logger } from '../../values/logger.js'
 import type { RelaySystemControl } from '../system-control.js'
@@ -19,11 +23,11 @@ export function createPolicyServerFailover({
   system,
   ask,
   logger
-}: PolicyServerFailoverOptions): Following | undefined {
+}: PolicyServerFailoverOptions): PolicyServerFailover | undefined {
   const { upstream, general } = config()
   const hasCa = general.peerAuthentication === 'cert_validation' && general.caPath !== undefined
   if (upstream === undefined || !hasCa) return undefined
-  return new Following({
+  return new PolicyServerFailover({
     configured: () => addressIn(config()),
     ask,
     adopt: async (address, answer) => {

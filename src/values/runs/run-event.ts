@@ -1,3 +1,5 @@
+import { membersOf, parseJson } from '../json.js'
+
 /**
  * The outcomes of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or
  * that never said.
@@ -63,7 +65,7 @@ export interface RunEvent {
  * @returns undefined when the line is not an event: no JSON object, or without `event`, `run` or a whole `seq`
  */
 export function parseRunEvent(line: string): RunEvent | undefined {
-  const members = readObject(line)
+  const members = membersOf(parseJson(line))
   if (members === undefined) return undefined
   const event = oneOf(EVENTS, members.event)
   const { seq, run } = members
@@ -87,20 +89,8 @@ export function parseRunEvent(line: string): RunEvent | undefined {
   }
 }
 
-function readObject(line: string): Record<string, unknown> | undefined {
-  try {
-    return asMembers(JSON.parse(line))
-  } catch {
-    return undefined
-  }
-}
-
-function asMembers(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
-}
-
 function brokenHop(value: unknown): BrokenHop | undefined {
-  const { from, to, reason } = asMembers(value) ?? {}
+  const { from, to, reason } = membersOf(value) ?? {}
   if (typeof from !== 'string' || typeof to !== 'string' || typeof reason !== 'string') return undefined
   return { from, to, reason }
 }

@@ -2,7 +2,7 @@ import type { Caller } from '../../../values/caller.js'
 import { HopRefusedError, RelayError } from '../../../values/failures/relay-error.js'
 import { FairSlots } from '../../../values/fair-slots.js'
 import { sourceOf } from '../../../values/network/source-address.js'
-import { RateLimit } from './join-rate-limit.js'
+import { JoinRateLimit } from './join-rate-limit.js'
 
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
 const MAX_AT_ONCE = 256
@@ -19,10 +19,10 @@ const MINUTE_MS = 60_000
  */
 export class JoinAdmission {
   readonly #slots = new FairSlots(MAX_AT_ONCE)
-  readonly #refused: RateLimit
+  readonly #refused: JoinRateLimit
 
   constructor(now?: () => number) {
-    this.#refused = new RateLimit(MAX_REFUSED_PER_MINUTE, MINUTE_MS, now)
+    this.#refused = new JoinRateLimit(MAX_REFUSED_PER_MINUTE, MINUTE_MS, now)
   }
 
   /**

@@ -9,7 +9,7 @@ import type { JoinRequest } from '../../types.js'
 import type { JoinToken, MemberRepository } from '../member-repository.js'
 import { checkHostnameFree } from './host-names.js'
 import { relayCalled } from './join-tokens.js'
-import { checkFits } from './tree-constraints.js'
+import { checkTreeConstraints } from './tree-constraints.js'
 
 /**
  * Whether a machine may join with a token as it asks to, by the members as they are now.
@@ -43,7 +43,7 @@ export async function checkJoin(
     throw new RelayError('BUSY', `there are ${MAX_NODE_COUNT} members`)
   const above = known?.policyServer ?? token.policyServer
   await relayCalled(repository, above)
-  await checkFits(repository, known?.id, above)
+  await checkTreeConstraints(repository, known?.id, above)
 }
 
 /** @throws {RelayError} CONFLICT: what it is stays, and with it who may be under it */

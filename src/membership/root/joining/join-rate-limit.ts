@@ -3,7 +3,7 @@ import { RelayError } from '../../../values/failures/relay-error.js'
 const MAX_NAMES = 10_000
 
 /** How often something may happen within a window, for each name; so many names are counted, the oldest forgotten first. */
-export class RateLimit {
+export class JoinRateLimit {
   readonly #counts = new Map<string, { sinceMs: number; count: number }>()
 
   /** @param now in ms, of a clock that only goes forward */

@@ -9,7 +9,7 @@ const PAGE = 1_000
  * @param id a member with all that is below it; undefined for a new one
  * @throws {RelayError} CONFLICT, saying which it is
  */
-export async function checkFits(
+export async function checkTreeConstraints(
   repository: MemberRepository,
   id: string | undefined,
   policyServer: string
