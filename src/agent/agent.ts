@@ -19,7 +19,7 @@ import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js
 import { isoTime } from '../values/time/iso-time.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { createAgentRuns } from './agent-runs.js'
-import { certificateEnd, keepCertificate } from './certificate.js'
+import { certificateEnd, keepCertificateRenewed } from './certificate.js'
 import { FileScheduler } from './file-scheduler.js'
 import { type LiveConfig, liveConfig } from './live-config.js'
 import { endpointOf, handshakeOf } from './policy-server-endpoint.js'
@@ -74,7 +74,7 @@ class RunningAgent implements Agent {
   readonly #end: LowerLink
   readonly #dialer: Dialer
   readonly #files: FileScheduler
-  readonly #keeper: ReturnType<typeof keepCertificate>
+  readonly #renewal: ReturnType<typeof keepCertificateRenewed>
   #app: Awaited<ReturnType<typeof buildAgentApp>> | undefined
   #purge: NodeJS.Timeout | undefined
   #isStopping = false
@@ -88,7 +88,7 @@ class RunningAgent implements Agent {
       routing: (request, response) => this.#route(request, response),
       openLane: linkId => this.#dialer.openLane(linkId)
     })
-    const failover = createPolicyServerFailover(config, moveUpstream, signal => this.#keeper.ask(signal), logger)
+    const failover = createPolicyServerFailover(config, moveUpstream, signal => this.#renewal.ask(signal), logger)
     this.#dialer = new Dialer({
       upper: async () => ({ ...(await endpointOf(movedTo(config, failover?.address))), revocations }),
       handshake: () => handshakeOf(config),
@@ -97,7 +97,7 @@ class RunningAgent implements Agent {
       logger
     })
     this.#files = new FileScheduler({ config, link: this.#dialer, revocations, logger })
-    this.#keeper = keepCertificate(config, this.#dialer, revocations, logger)
+    this.#renewal = keepCertificateRenewed(config, this.#dialer, revocations, logger)
   }
 
   async start(): Promise<void> {
@@ -108,7 +108,7 @@ class RunningAgent implements Agent {
     })
     this.#dialer.start()
     this.#files.start()
-    this.#keeper.start()
+    this.#renewal.start()
     this.#purge = setInterval(() => purgeOld(remoteRuns, this.#stopping.signal, logger), PURGE_EVERY_MS)
   }
 
@@ -139,7 +139,7 @@ class RunningAgent implements Agent {
     const { stopTimeoutMs } = this.parts.live.config.agent
     this.#isStopping = true
     clearInterval(this.#purge)
-    await Promise.all([this.#files.stop(), this.#keeper.stop(), settledWithin(remoteRuns.drain(), stopTimeoutMs)])
+    await Promise.all([this.#files.stop(), this.#renewal.stop(), settledWithin(remoteRuns.drain(), stopTimeoutMs)])
     await remoteRuns.stop()
     await settledWithin(drained(this.#end), LAST_ANSWERS_MS) // how runs ended is still to be told
     this.#stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))

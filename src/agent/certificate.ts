@@ -14,7 +14,7 @@ import { isoTime } from '../values/time/iso-time.js'
 import { connectPolicyServer } from './policy-server-client.js'
 
 /** Renews the agent's certificate, if it came from the root of the tree. Links read it from its file as they open. */
-export function keepCertificate(
+export function keepCertificateRenewed(
   config: AgentConfig,
   link: LinkToUpper,
   revocations: Revocations,
@@ -35,7 +35,7 @@ export function certificateEnd(certificateFile: string): { readonly certificate_
     const { validTo } = new X509Certificate(withoutByteOrderMark(readRegularFileSync(certificateFile).toString('utf8')))
     return { certificate_ends_at: isoTime(Date.parse(validTo)) }
   } catch {
-    return {} // the keeper and the link tell of such a file
+    return {} // the renewal and the link tell of such a file
   }
 }
 

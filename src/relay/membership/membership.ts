@@ -52,11 +52,11 @@ export function createMembership(options: MembershipOptions): Membership {
   if (tree.source === 'members') return createAtRoot(options)
   if (upstream === undefined) return { joining: undefined, members: undefined, ...NOTHING }
   const joining = createJoinProxy(neighbours, general.nodeId)
-  const keeper = keeperOf(options, (request, signal) => joining.renew(request, { passed: [], signal }), {
+  const renewal = renewalOf(options, (request, signal) => joining.renew(request, { passed: [], signal }), {
     askEveryMs: ASK_EVERY_MS,
     onAnswer: answer => rememberPolicyServer(config(), answer)
   })
-  return { joining, members: undefined, ...NOTHING, ...(keeper ?? {}) }
+  return { joining, members: undefined, ...NOTHING, ...(renewal ?? {}) }
 }
 
 const NOTHING = {
@@ -86,7 +86,7 @@ function createAtRoot(options: MembershipOptions): Membership {
   const lifetimeMs = () => config().tree.certificateLifetimeMs
   const graceMs = () => config().tree.renewalGraceMs
   const members = new RootMembership({ repository, authority, publish, lifetimeMs, graceMs, logger, now })
-  const keeper = keeperOf(options, request => members.renew(request), {})
+  const renewal = renewalOf(options, request => members.renew(request), {})
   const expiry = new ExpiryWatch({ repository, publish, logger, now })
   return {
     joining: members,
@@ -94,24 +94,24 @@ function createAtRoot(options: MembershipOptions): Membership {
     ask: NOTHING.ask,
     recover: publish,
     start: () => {
-      keeper?.start()
+      renewal?.start()
       expiry.start()
     },
     stop: async () => {
-      await Promise.all([keeper?.stop(), expiry.stop()])
+      await Promise.all([renewal?.stop(), expiry.stop()])
     }
   }
 }
 
 /** Undefined where this relay has no certificate. */
-function keeperOf(
+function renewalOf(
   { config, certificatesChanged, logger }: MembershipOptions,
   renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>,
   more: { readonly askEveryMs?: number; readonly onAnswer?: (answer: JoinAnswer) => Promise<boolean> }
 ): Pick<Membership, 'ask' | 'start' | 'stop'> | undefined {
   const { httpsCertificateFile: certificateFile, httpsKeyFile: keyFile } = config().general
   if (certificateFile === undefined || keyFile === undefined) return undefined
-  const keeper = new CertificateRenewal({
+  const renewal = new CertificateRenewal({
     certificateFile,
     keyFile,
     renew,
@@ -122,7 +122,7 @@ function keeperOf(
     ...(more.askEveryMs === undefined ? {} : { askEveryMs: more.askEveryMs }),
     logger
   })
-  return { ask: signal => keeper.ask(signal), start: () => keeper.start(), stop: () => keeper.stop() }
+  return { ask: signal => renewal.ask(signal), start: () => renewal.start(), stop: () => renewal.stop() }
 }
 
 /** Writes the policy server's certificate. With pinning, the file is the operator's own. @returns whether it changed */
