@@ -3,6 +3,7 @@ import type { LogFiles } from './event-log/log-files.js'
 import type { RunRepository } from './run-repository.js'
 
 const RUNS_PER_LOOK = 100
+const ORDERS_PER_STEP = 500
 /** Runs whose ids are from the future are kept so much longer, for the once-only rule. */
 const AHEAD_MS = 30 * 24 * 3_600_000
 
@@ -11,6 +12,8 @@ export interface PurgeOptions {
   readonly files: LogFiles
   /** Runs that ended before, in ms since 1970, go. */
   readonly endedBeforeMs: number
+  /** Orders given before, in ms since 1970, are forgotten once the record of their run is gone. */
+  readonly orderedBeforeMs: number
   readonly signal: AbortSignal
 }
 
@@ -19,7 +22,8 @@ export interface PurgeOptions {
  * record, which a crash can leave as well, go too.
  * @returns how many runs went
  */
-export async function purgeRuns({ repository, files, endedBeforeMs, signal }: PurgeOptions): Promise<number> {
+export async function purgeRuns({ repository, files, signal, ...times }: PurgeOptions): Promise<number> {
+  const { endedBeforeMs, orderedBeforeMs } = times
   const retention = {
     endedBeforeMs,
     idBefore: firstRunId(endedBeforeMs),
@@ -35,6 +39,9 @@ export async function purgeRuns({ repository, files, endedBeforeMs, signal }: Pu
       count += 1
     }
     if (ids.length < RUNS_PER_LOOK) break
+  }
+  for (let forgotten = ORDERS_PER_STEP; forgotten === ORDERS_PER_STEP && !signal.aborted; ) {
+    forgotten = await repository.forgetOrders({ orderedBeforeMs }, ORDERS_PER_STEP)
   }
   for await (const id of files.unchangedSince(endedBeforeMs)) {
     if (signal.aborted) return count

@@ -15,6 +15,7 @@ import { Reachability } from './dispatch/reachability.js'
 import type { EventLog } from './event-log/event-log.js'
 import { LogFiles } from './event-log/log-files.js'
 import { KnownRuns } from './known-runs.js'
+import { OrderedRuns } from './ordered-runs.js'
 import { newRun } from './progress/new-run.js'
 import { NodeTable } from './progress/node-table.js'
 import { planRun, type RunPlan } from './progress/plan.js'
@@ -23,7 +24,7 @@ import { RUN_TIMING, type RunTiming } from './progress/timing.js'
 import { purgeRuns } from './purge.js'
 import { interruptUnfinished } from './recovery.js'
 import { resumeRun } from './resumption.js'
-import { checkAge } from './run-age.js'
+import { checkAge, ONCE_ONLY_MS } from './run-age.js'
 import type { RunContext } from './run-context.js'
 import type { RunRepository } from './run-repository.js'
 import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './types.js'
@@ -71,6 +72,7 @@ class RunRegistry implements RemoteRuns {
   readonly #context: RunContext
   readonly #files: LogFiles
   readonly #known: KnownRuns
+  readonly #ordered: OrderedRuns
   readonly #starting = new Map<string, Promise<Run>>()
   /** How many of {@link #starting} are new runs. */
   #beginning = 0
@@ -80,6 +82,7 @@ class RunRegistry implements RemoteRuns {
     const { config, selfId, topology, neighbours, repository, logger, now = Date.now } = options
     this.#files = new LogFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText)
+    this.#ordered = new OrderedRuns(repository, id => this.find(id))
     const reachability = new Reachability(neighbours)
     const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
     const isRelay = (id: string) => topology().isRelay(id)
@@ -114,6 +117,11 @@ class RunRegistry implements RemoteRuns {
     if (!this.options.config.enabled) {
       throw new RelayError('DISABLED', 'remote runs are switched off here; see remote_run.enabled')
     }
+    const { orderKey } = order
+    return orderKey === undefined ? this.#begin(order) : this.#ordered.start(orderKey, () => this.#begin(order))
+  }
+
+  async #begin(order: RunOrder): Promise<Run> {
     const id = order.runId ?? makeRunId(this.#context.now())
     checkAge(id, this.#context.now(), this.options.config.retentionMs)
     const known = this.#starting.get(id) ?? this.#known.getActive(id)
@@ -209,7 +217,8 @@ class RunRegistry implements RemoteRuns {
     const table = new NodeTable({ runId, repository, logger, recordDelayMs: timing.recordDelayMs })
     await table.addPlan(plan, wayTo)
     try {
-      if ((await repository.begin(newRun(runId, order, now()), table.records())) === 'known') return undefined
+      const begun = await repository.begin(newRun(runId, order, now()), table.records(), order.orderKey)
+      if (begun === 'known') return undefined
       return { table, log: await this.#files.createLog(runId, logger) }
     } catch (error) {
       await repository.end(runId, { state: 'interrupted', endedAtMs: now(), counts: {} }, [])
@@ -260,7 +269,8 @@ class RunRegistry implements RemoteRuns {
   async purgeExpired(signal: AbortSignal): Promise<number> {
     const { repository, now, config } = this.#context
     const endedBeforeMs = now() - config.retentionMs - CLOCK_SKEW_MS
-    return purgeRuns({ repository, files: this.#files, endedBeforeMs, signal })
+    const orderedBeforeMs = now() - ONCE_ONLY_MS - CLOCK_SKEW_MS
+    return purgeRuns({ repository, files: this.#files, endedBeforeMs, orderedBeforeMs, signal })
   }
 
   async drain(): Promise<void> {

@@ -3,6 +3,12 @@ import type { NodeRecord, RunRecord, RunState } from './types.js'
 /** A run that is about to start. */
 export type NewRun = Omit<RunRecord, 'state' | 'endedAtMs' | 'counts'>
 
+/** The bounds that decide which orders may be forgotten. */
+export interface OrderRetention {
+  /** Orders that were given before this time, in ms since 1970, are forgotten once the record of their run is gone. */
+  readonly orderedBeforeMs: number
+}
+
 /** The end of a run. */
 export interface RunEnd {
   readonly state: Exclude<RunState, 'running'>
@@ -39,9 +45,14 @@ export interface RunRepository {
   /**
    * Records a run and all its nodes, and makes the caller its owner.
    * @param nodes may be a hundred thousand; a crash in between leaves a run that {@link claimAbandoned} gives
-   * @returns `known` when there is a run with this id; then nothing has changed
+   * @param orderKey recorded in the same step: {@link orderedRunId} then gives this run
+   * @returns `known` when there is a run with this id, or one of this order; then nothing has changed
    */
-  begin(run: NewRun, nodes: Iterable<NodeRecord>): Promise<'begun' | 'known'>
+  begin(run: NewRun, nodes: Iterable<NodeRecord>, orderKey?: string): Promise<'begun' | 'known'>
+  /** The id of the run that an order began, also when the run itself has been removed. */
+  orderedRunId(orderKey: string): Promise<string | undefined>
+  /** Forgets the oldest orders that may be forgotten. @returns how many, no more than `limit` */
+  forgetOrders(retention: OrderRetention, limit: number): Promise<number>
   /** Records the state of nodes. A time of start or a way that is undefined leaves the recorded one as it is. */
   note(runId: string, nodes: Iterable<NodeRecord>): Promise<void>
   /** Records nodes as {@link note} does, and ends the run in the same step as the last of `nodes`. */

@@ -19,6 +19,8 @@ export interface RunOrder {
   readonly waitUntilMs?: number | undefined
   /** Given by a known relay or policy server; made here otherwise. */
   readonly runId: string | undefined
+  /** What tells the order from all others, where the caller may give it again; undefined: it is given once. */
+  readonly orderKey?: string | undefined
   readonly origin: Origin
 }
 
@@ -92,8 +94,9 @@ export interface Run {
 /** Makes the agents of nodes below this relay run. */
 export interface RemoteRuns {
   /**
-   * Records the order, fsynced, and starts it. An order whose id is known already gives that run as it stands.
-   * @throws {RelayError} UNKNOWN_NODE (a single node asked for, and not below), DISABLED, BUSY, LOOP_DETECTED, STOPPING
+   * Records the order, fsynced, and starts it. An order whose run id or order key is known already gives that run as it stands.
+   * @throws {RelayError} UNKNOWN_NODE (a single node asked for, and not below), DISABLED, BUSY, LOOP_DETECTED, STOPPING,
+   * CONFLICT (an order whose run has been removed since)
    */
   start(order: RunOrder): Promise<Run>
   /** @throws {RelayError} STOPPING for a run that goes on in the next process */

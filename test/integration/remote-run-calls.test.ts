@@ -140,6 +140,12 @@ test('the three calls of remote-run, in text', async t => {
       const first = await order(id, 'true')
       assert.notEqual(first, id)
       assert.equal(await order(id, 'true'), first)
+      for (const days of [-400, -8, 8, 30]) {
+        const ofOtherClock = makeRunId(Date.now() + days * 86_400_000)
+        const given = [await order(ofOtherClock, 'true'), await order(ofOtherClock, 'true')]
+        assert.match(String(given[0]), /^[0-9A-Z]{26}$/)
+        assert.equal(given[1], given[0], `a clock that is ${days} days off`)
+      }
       const others = [
         await order(id, 'false'),
         await order(makeRunId(), 'true'),

@@ -6,16 +6,13 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId, isNodeId } from '../../values/ids.js'
 import { FORM, NDJSON, ORDER_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
 import { parseConditions } from '../../values/runs/conditions.js'
-import { isUlid, orderedRunId, runIdTimeMs } from '../../values/runs/run-id.js'
+import { isUlid, orderKeyOf } from '../../values/runs/run-id.js'
 import { LONGEST_WAIT_S } from '../../values/runs/run-wait-limit.js'
 import { showOnOneLine } from '../../values/shown-text.js'
 import { eventLines } from '../answers/run-event-lines.js'
 import { headerText, originOf } from '../callers/request-origin.js'
 import { Type } from '../schema.js'
 import type { Services } from '../services.js'
-
-/** How old an order can be that is given again: as long as a run can wait. */
-const LONGEST_ORDER_MS = LONGEST_WAIT_S * 1_000
 
 type Form = Readonly<Record<string, unknown>>
 
@@ -78,7 +75,8 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
       asynchronous,
       conditions: readConditions(form),
       waitUntilMs: waitMs === 0 ? undefined : Date.now() + waitMs,
-      runId: readRunId(request, asynchronous),
+      runId: request.caller.kind === 'policy-server' ? headerText(request, RUN_ID_HEADER) : undefined,
+      orderKey: readOrderKey(request, asynchronous),
       origin
     })
     reply.header(RUN_ID_HEADER, run.id)
@@ -156,18 +154,16 @@ function readFlag(form: Form, name: string): boolean {
   throw new RelayError('INVALID_INPUT', `invalid ${name}: ${text.slice(0, 80)}, should be true or false`)
 }
 
-/** The policy server's own, or one that follows from what the caller calls this order; undefined: a new one. */
-function readRunId(request: FastifyRequest, asynchronous: boolean): string | undefined {
+/** Undefined: an order that its caller cannot give again. */
+function readOrderKey(request: FastifyRequest, asynchronous: boolean): string | undefined {
   const { kind, id, address } = request.caller
-  if (kind === 'policy-server') return headerText(request, RUN_ID_HEADER)
+  if (kind === 'policy-server') return undefined
   const orderId = headerText(request, ORDER_ID_HEADER)
   if (orderId === undefined || !asynchronous) return undefined
   if (!isUlid(orderId)) {
     throw new RelayError('INVALID_INPUT', `invalid ${ORDER_ID_HEADER}: ${orderId.slice(0, 80)}, should be a ULID`)
   }
-  // one of a clock that is far off would stand among the runs at another time, and be forgotten at another time
-  if (Math.abs(runIdTimeMs(orderId) - Date.now()) > LONGEST_ORDER_MS) return undefined
-  return orderedRunId(orderId, `${kind} ${id ?? address}`)
+  return orderKeyOf(orderId, `${kind} ${id ?? address}`)
 }
 
 /** The older name counts where the newer one says nothing, and has to be right in any case. */

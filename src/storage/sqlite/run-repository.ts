@@ -1,5 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { NewRun, OpenNode, Retention, RunEnd, RunRepository } from '../../remote-run/run-repository.js'
+import type {
+  NewRun,
+  OpenNode,
+  OrderRetention,
+  Retention,
+  RunEnd,
+  RunRepository
+} from '../../remote-run/run-repository.js'
 import type { NodeRecord, RunRecord } from '../../remote-run/types.js'
 import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
@@ -26,18 +33,32 @@ class SqliteRuns implements RunRepository {
     private readonly commit: Commit
   ) {}
 
-  async begin(run: NewRun, nodes: Iterable<NodeRecord>): Promise<'begun' | 'known'> {
+  async begin(run: NewRun, nodes: Iterable<NodeRecord>, orderKey?: string): Promise<'begun' | 'known'> {
     const groups = inGroups(nodes)
     const first = groups.next()
     let isNew = false
     await this.commit(() => {
+      if (orderKey !== undefined && this.sql.findOrder.get(orderKey) !== undefined) return
       isNew = this.sql.insertRun.run(newRunRow(run)).changes === 1
+      if (isNew && orderKey !== undefined) this.sql.insertOrder.run(orderKey, run.id, run.startedAtMs)
       if (isNew && first.done !== true) this.#insert(run.id, first.value)
     })
     if (!isNew) return 'known'
     this.#owned.add(run.id)
     for (const group of groups) await this.commit(() => this.#insert(run.id, group))
     return 'begun'
+  }
+
+  async orderedRunId(orderKey: string): Promise<string | undefined> {
+    return this.sql.findOrder.get(orderKey)
+  }
+
+  async forgetOrders({ orderedBeforeMs }: OrderRetention, limit: number): Promise<number> {
+    let count = 0
+    await this.commit(() => {
+      count = this.sql.deleteOrders.run(orderedBeforeMs, limit).changes
+    })
+    return count
   }
 
   #insert(runId: string, nodes: readonly NodeRecord[]): void {

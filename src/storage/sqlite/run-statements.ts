@@ -13,7 +13,7 @@ export type RunStatements = ReturnType<typeof runStatements>
 
 /** The statements of the run repository, prepared once. */
 export function runStatements(db: Database) {
-  return { ...writes(db), ...nodeWrites(db), ...runReads(db), ...nodeReads(db) }
+  return { ...writes(db), ...nodeWrites(db), ...orders(db), ...runReads(db), ...nodeReads(db) }
 }
 
 function writes(db: Database) {
@@ -23,6 +23,21 @@ function writes(db: Database) {
       'UPDATE runs SET state = ?, ended_at = ?, counts = ? WHERE id = ?'
     ),
     deleteRun: db.prepare<[string]>('DELETE FROM runs WHERE id = ?')
+  }
+}
+
+function orders(db: Database) {
+  return {
+    insertOrder: db.prepare<[string, string, number]>(
+      'INSERT INTO run_orders (order_key, run_id, ordered_at) VALUES (?, ?, ?)'
+    ),
+    findOrder: db.prepare<[string], string>('SELECT run_id FROM run_orders WHERE order_key = ?').pluck(),
+    deleteOrders: db.prepare<[number, number]>(
+      `DELETE FROM run_orders WHERE order_key IN (
+         SELECT order_key FROM run_orders
+         WHERE ordered_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE id = run_id)
+         ORDER BY ordered_at LIMIT ?)`
+    )
   }
 }
 

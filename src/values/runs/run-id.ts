@@ -27,22 +27,18 @@ export function makeRunId(nowMs: number = Date.now()): string {
  * @param runId a run id @param part from 0
  */
 export function partRunId(runId: string, part: number): string {
-  return derivedId(runId, String(part))
+  const digest = createHash('sha256').update(`${runId}/${part}`).digest()
+  const chars = Array.from({ length: runId.length - TIME_CHARS }, (_, at) => DIGITS[(digest[at] ?? 0) % DIGITS.length])
+  return runId.slice(0, TIME_CHARS) + chars.join('')
 }
 
 /**
- * The id of the run that somebody orders under an id of their own. It follows from both, so that an order given again is
- * known, and nobody comes upon the run of somebody else.
- * @param orderId a ULID, whose time the run's id has @param caller what tells callers apart
+ * What tells the order of a caller, who names it by an id of their own, from all others: nobody comes upon the run of
+ * somebody else.
+ * @param orderId a ULID @param caller what tells callers apart
  */
-export function orderedRunId(orderId: string, caller: string): string {
-  return derivedId(orderId, caller)
-}
-
-function derivedId(id: string, what: string): string {
-  const digest = createHash('sha256').update(`${id}/${what}`).digest()
-  const chars = Array.from({ length: id.length - TIME_CHARS }, (_, at) => DIGITS[(digest[at] ?? 0) % DIGITS.length])
-  return id.slice(0, TIME_CHARS) + chars.join('')
+export function orderKeyOf(orderId: string, caller: string): string {
+  return createHash('sha256').update(`${orderId}/${caller}`).digest('hex')
 }
 
 /** Whether `text` is a ULID in its canonical, upper-case form: two spellings of one id would be two runs. */

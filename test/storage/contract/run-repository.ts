@@ -71,6 +71,27 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
     assert.equal(await factory.open().begin(RUN, []), 'known')
   })
 
+  check('an order begins one run, and is known for longer than its record', async (factory, runs) => {
+    assert.equal(await runs.orderedRunId('order'), undefined)
+    const begun = await Promise.all([
+      runs.begin(RUN, [nodeOf('a')], 'order'),
+      runs.begin({ ...RUN, id: 'R2' }, [nodeOf('a')], 'order')
+    ])
+    assert.deepEqual(begun, ['begun', 'known'])
+    assert.equal(await runs.find('R2'), undefined)
+    await runs.begin({ ...RUN, id: 'R3', startedAtMs: 2_000 }, [], 'later')
+    for (const repository of [runs, factory.open()]) assert.equal(await repository.orderedRunId('order'), 'R1')
+    assert.equal(await runs.forgetOrders({ orderedBeforeMs: 9_000 }, 10), 0, 'their runs are there')
+    for (const id of ['R1', 'R3']) await runs.remove(id)
+    assert.equal(await runs.orderedRunId('order'), 'R1')
+    assert.equal(await runs.begin({ ...RUN, id: 'R4' }, [], 'order'), 'known')
+    assert.equal(await runs.forgetOrders({ orderedBeforeMs: 1_000 }, 10), 0)
+    assert.equal(await runs.forgetOrders({ orderedBeforeMs: 9_000 }, 1), 1, 'the oldest')
+    assert.equal(await runs.orderedRunId('order'), undefined)
+    assert.equal(await runs.orderedRunId('later'), 'R3')
+    assert.equal(await runs.begin({ ...RUN, id: 'R4' }, [], 'order'), 'begun')
+  })
+
   check('pages: runs from the newest, nodes by their ids', async (_factory, runs) => {
     for (const id of ['R1', 'R3', 'R2']) await runs.begin({ ...RUN, id }, manyNodes(id === 'R1' ? 1_203 : 0))
     const ids = async (limit: number, before?: string) => (await runs.page(limit, before)).map(({ id }) => id)
