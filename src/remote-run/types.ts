@@ -19,7 +19,7 @@ export interface RunOrder {
   readonly waitUntilMs?: number | undefined
   /** Given by a known relay or policy server; made here otherwise. */
   readonly runId: string | undefined
-  /** What tells the order from all others, where the caller may give it again; undefined: it is given once. */
+  /** The key that tells the order from all others, where the caller may give it again; undefined: it is given once. */
   readonly orderKey?: string | undefined
   readonly origin: Origin
 }

@@ -33,7 +33,7 @@ export function partRunId(runId: string, part: number): string {
 }
 
 /**
- * What tells the order of a caller, who names it by an id of their own, from all others: nobody comes upon the run of
+ * The key that tells the order of a caller, who names it by an id of their own, from all others: nobody comes upon the run of
  * somebody else.
  * @param orderId a ULID @param caller what tells callers apart
  */
