@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
+const TESTS = fileURLToPath(new URL('.', import.meta.url))
 const MAX_LINES = 300
 /** Besides its rooms. */
 const MAX_FILES = 17
@@ -53,6 +54,12 @@ function readSources(): SourceFile[] {
       const layer = path.includes('/') ? path.slice(0, path.indexOf('/')) : ''
       return { path, layer, text, imports: findImports(text) }
     })
+}
+
+function readTests(): { readonly path: string; readonly text: string }[] {
+  return readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith('.ts'))
+    .map(name => ({ path: `test/${name.split(sep).join('/')}`, text: readFileSync(join(TESTS, name), 'utf8') }))
 }
 
 function findImports(text: string): Import[] {
@@ -265,11 +272,11 @@ test('exports have names', () => {
   }
 })
 
-test('files are named in kebab-case and stay small', () => {
-  for (const file of sources) {
-    assert.match(file.path, /^([a-z0-9-]+\/)*[a-z0-9-]+\.ts$/)
-    const lines = file.text.split('\n').length - 1
-    assert.ok(lines <= MAX_LINES, `src/${file.path} has ${lines} lines: split it along a noun`)
+test('files are named in kebab-case and stay small, those of tests too', () => {
+  for (const { path, text } of [...sources.map(file => ({ ...file, path: `src/${file.path}` })), ...readTests()]) {
+    assert.match(path, /^([a-z0-9-]+\/)*[a-z0-9-]+(\.test)?\.ts$/)
+    const lines = text.split('\n').length - 1
+    assert.ok(lines <= MAX_LINES, `${path} has ${lines} lines: split it along a noun`)
   }
 })
 

@@ -5,26 +5,7 @@ import { makeRequest } from '../../src/membership/certificate-request.js'
 import { publicKeyOf } from '../../src/membership/member-folder.js'
 import { USER_ID_OID, x509 } from '../../src/membership/x509.js'
 import { MAX_CHAIN_LENGTH } from '../../src/tree/import/chain-check.js'
-import { RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
-import {
-  DAY_MS,
-  GRACE_MS,
-  joinRequest,
-  LIFETIME_MS,
-  type Members,
-  makeMachine,
-  startMembers
-} from '../support/members.js'
-
-function refused(code: RelayErrorCode, message: RegExp) {
-  return (error: unknown) => error instanceof RelayError && error.code === code && message.test(error.message)
-}
-
-async function joinAs(root: Members, id: string, asked: Parameters<Members['token']>[0] = {}) {
-  const machine = makeMachine()
-  const answer = await root.members.join(await joinRequest(await root.token(asked), id, machine))
-  return { ...answer, machine, serial: new X509Certificate(answer.certificate).serialNumber }
-}
+import { joinAs, joinRequest, makeMachine, refused, startMembers } from '../support/members.js'
 
 async function requestOnP384(id: string): Promise<Buffer> {
   const { Pkcs10CertificateRequestGenerator } = await x509()
@@ -133,168 +114,12 @@ test('an id that exists, a reserved one, a malformed one, a host name of another
   assert.equal((await root.repository.token(token.split('.')[0] ?? ''))?.usesLeft, 20, 'no use is lost by it')
 })
 
-test('the name of a node keeps no relay away, and a node gets the name of neither a relay nor the root', async t => {
-  const root = await startMembers(t)
-  const tokens = { node: await root.token({ kind: 'node', uses: 20 }), relay: await root.token({ uses: 20 }) }
-  const attempt = async (kind: 'node' | 'relay', id: string, hostname: string, token = tokens[kind]) =>
-    root.members.join(await joinRequest(token, id, makeMachine(), { hostname }))
-  await attempt('node', 'a-node', 'future.example')
-  await attempt('node', 'b-node', 'future.example')
-  await attempt('relay', 'relay-1', 'future.example')
-  await assert.rejects(attempt('relay', 'relay-2', 'future.example'), refused('CONFLICT', /that of relay-1; a relay/))
-  const again = await root.token({ memberId: 'relay-1', uses: 2 })
-  assert.equal((await attempt('relay', 'relay-1', 'future.example', again)).id, 'relay-1')
-  for (const [hostname, owner] of [
-    ['FUTURE.example.', 'relay-1'],
-    ['root.example', 'the root'],
-    ['Other.Example', 'the root']
-  ] as const) {
-    const taken = refused('CONFLICT', new RegExp(`that of ${owner}; join with another --host`))
-    await assert.rejects(attempt('node', 'c-node', hostname), taken, hostname)
-  }
-  // a relay that joined as what a node was called already does not lock that node out either
-  const nodeAgain = await root.token({ memberId: 'a-node', kind: 'node' })
-  assert.equal((await attempt('node', 'a-node', 'future.example', nodeAgain)).id, 'a-node')
-  const other = await root.token({ memberId: 'b-node', kind: 'node' })
-  await assert.rejects(attempt('node', 'b-node', 'root.example', other), refused('CONFLICT', /that of the root/))
-})
-
-test('another spelling of a name or address of another relay is that name', async t => {
-  const root = await startMembers(t)
-  const token = await root.token({ uses: 20 })
-  const attempt = async (id: string, hostname: string) =>
-    root.members.join(await joinRequest(token, id, makeMachine(), { hostname }))
-  await attempt('r4', '192.0.2.1')
-  await attempt('r6', '2001:DB8:0::1')
-  await attempt('r8', 'Bücher.example.')
-  assert.deepEqual(
-    await Promise.all(['r4', 'r6', 'r8'].map(async id => (await root.repository.member(id))?.hostname)),
-    ['192.0.2.1', '2001:db8::1', 'xn--bcher-kva.example']
-  )
-  for (const name of ['root.example.', 'ROOT.Example.', 'Other.example.', 'ｒｏｏｔ.example']) {
-    await assert.rejects(attempt('r2', name), refused('CONFLICT', /that of (the )?root/), name)
-  }
-  for (const [name, owner] of [
-    ['::ffff:192.0.2.1', 'r4'],
-    ['::ffff:c000:0201', 'r4'],
-    ['2001:db8:0:0:0:0:0:1', 'r6'],
-    ['2001:0DB8::0001', 'r6'],
-    ['XN--BCHER-KVA.example', 'r8']
-  ] as const) {
-    await assert.rejects(attempt('r2', name), refused('CONFLICT', new RegExp(`that of ${owner};`)), name)
-  }
-  for (const name of ['192.0.513', '0xc0.0.2.1', '0300.0.2.1', '3221225985', 'root.example:443', '[2001:db8::1]']) {
-    await assert.rejects(attempt('r2', name), refused('INVALID_INPUT', /invalid hostname/), name)
-  }
-  const renewed = await root.authority.issue({
-    id: 'r2',
-    purpose: 'relay',
-    hostnames: ['127.0.0.1'],
-    publicKey: publicKeyOf(makeMachine().tls),
-    nowMs: root.clock.nowMs,
-    lifetimeMs: LIFETIME_MS
-  })
-  assert.equal(new X509Certificate(renewed).checkIP('127.0.0.1'), '127.0.0.1')
-  const odd = {
-    id: 'r2',
-    purpose: 'relay',
-    hostnames: ['root.example.'],
-    publicKey: publicKeyOf(root.rootKey)
-  } as const
-  await assert.rejects(
-    root.authority.issue({ ...odd, nowMs: root.clock.nowMs, lifetimeMs: LIFETIME_MS }),
-    refused('CONFLICT', /no certificate is issued for the host name "root.example."/)
-  )
-})
-
-test('a relay that is reached by an IPv6 address keeps it when its certificate is renewed', async t => {
-  const root = await startMembers(t)
-  const machine = makeMachine()
-  const asked = await joinRequest(await root.token(), 'r6', machine, { hostname: '2001:db8:0:0::A' })
-  await root.members.join(asked)
-  root.clock.nowMs += (LIFETIME_MS * 3) / 4
-  const { certificate } = await root.members.renew(asked.request)
-  assert.notEqual(new X509Certificate(certificate).checkIP('2001:db8::a'), undefined)
-})
-
 test('a join whose answer was lost is answered again, without a further use', async t => {
   const root = await startMembers(t)
   const asked = await joinRequest(await root.token(), 'relay-1')
   const first = await root.members.join(asked)
   assert.deepEqual(await root.members.join(asked), first)
   assert.equal((await root.repository.certificatesOf('relay-1', root.clock.nowMs)).length, 1)
-})
-
-test('a certificate is renewed for its own key once it is two thirds through, and not before', async t => {
-  const root = await startMembers(t)
-  const { machine, serial } = await joinAs(root, 'relay-1')
-  const renew = async () => new X509Certificate((await root.members.renew(request)).certificate)
-  const request = await makeRequest('relay-1', machine.tls)
-  assert.equal((await renew()).serialNumber, serial)
-  root.clock.nowMs += (LIFETIME_MS * 2) / 3
-  const renewed = await renew()
-  assert.notEqual(renewed.serialNumber, serial)
-  assert.equal(renewed.subjectAltName, 'DNS:relay-1.example, URI:urn:treeline:purpose:relay')
-  assert.equal((await renew()).serialNumber, renewed.serialNumber, 'asked again, it is the same one')
-  const listed = async () => (await root.repository.certificatesOf('relay-1', root.clock.nowMs)).map(row => row.serial)
-  assert.deepEqual(await listed(), [renewed.serialNumber, serial], 'both are good until the old one ends')
-  root.clock.nowMs += LIFETIME_MS / 3 + DAY_MS
-  assert.deepEqual(await listed(), [renewed.serialNumber])
-})
-
-test('a certificate that ended is renewed for its key within the grace, and the error says what to do after it', async t => {
-  const root = await startMembers(t)
-  const { machine, serial } = await joinAs(root, 'relay-1')
-  const request = await makeRequest('relay-1', machine.tls)
-  root.clock.nowMs += LIFETIME_MS + GRACE_MS - 1_000
-  assert.deepEqual(await root.repository.certificatesOf('relay-1', root.clock.nowMs), [])
-  await root.token() // what ended long ago is forgotten now
-  const renewed = new X509Certificate((await root.members.renew(request)).certificate)
-  assert.notEqual(renewed.serialNumber, serial)
-  assert.ok(renewed.checkPrivateKey(machine.tls))
-  root.clock.nowMs += LIFETIME_MS + GRACE_MS
-  await assert.rejects(
-    root.members.renew(request),
-    refused('FORBIDDEN', /ended at 2026-.*tree\.renewal_grace: run `treeline token create --relay --id relay-1`/)
-  )
-  const again = await joinAs(root, 'relay-1', { memberId: 'relay-1' })
-  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
-  root.clock.nowMs += LIFETIME_MS + DAY_MS
-  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /not a member with this key/))
-  await root.members.renew(await makeRequest('relay-1', again.machine.tls))
-})
-
-test('a certificate that was issued while the clock of the root was ahead is replaced once it is right', async t => {
-  const root = await startMembers(t)
-  root.clock.nowMs += 10 * DAY_MS
-  const { machine, serial } = await joinAs(root, 'relay-1')
-  const request = await makeRequest('relay-1', machine.tls)
-  root.clock.nowMs -= 10 * DAY_MS
-  const valid = new X509Certificate((await root.members.renew(request)).certificate)
-  assert.notEqual(valid.serialNumber, serial)
-  assert.ok(Date.parse(valid.validFrom) <= root.clock.nowMs)
-  const again = new X509Certificate((await root.members.renew(request)).certificate)
-  assert.equal(again.serialNumber, valid.serialNumber, 'asked again, it is the same one')
-})
-
-test("the root's own certificate can always be renewed: nobody could let it in again", async t => {
-  const root = await startMembers(t)
-  root.clock.nowMs += 10 * LIFETIME_MS
-  await root.token()
-  const { certificate } = await root.members.renew(await makeRequest('root', root.rootKey))
-  assert.ok(Date.parse(new X509Certificate(certificate).validTo) > root.clock.nowMs)
-})
-
-test('nobody renews with another key, long after the end, or once removed', async t => {
-  const root = await startMembers(t)
-  const { machine } = await joinAs(root, 'relay-1')
-  const request = await makeRequest('relay-1', machine.tls)
-  const forged = await makeRequest('relay-1', makeMachine().tls)
-  await assert.rejects(root.members.renew(forged), refused('FORBIDDEN', /not a member with this key/))
-  root.clock.nowMs += LIFETIME_MS + GRACE_MS
-  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /ended at/))
-  await root.members.remove('relay-1')
-  await assert.rejects(root.members.renew(request), refused('FORBIDDEN', /removed/))
 })
 
 test('what is removed stays revoked when its id joins again', async t => {

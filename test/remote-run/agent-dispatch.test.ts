@@ -1,30 +1,16 @@
 import assert from 'node:assert/strict'
-import { PassThrough, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import test from 'node:test'
-import type { Hop, HopOutcome } from '../../src/hops/hop.js'
+import type { HopOutcome } from '../../src/hops/hop.js'
 import { NDJSON } from '../../src/values/network/header-names.js'
 import { eventually } from '../support/eventually.js'
 import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/remote-runs.js'
-import { answered, hopOf, ndjson, refused } from '../support/run-hops.js'
+import { answered, done, hopOf, linkOf, ndjson, refused } from '../support/run-hops.js'
 
 const TOPOLOGY = topologyOf('self', { one: 'self', two: 'self', relay: 'self', below: 'relay' })
 
-function done(node: string): HopOutcome {
-  const events = [
-    { event: 'node', node, outcome: 'running' },
-    { event: 'output', node, stream: 'stdout', data: `said ${node}\n` },
-    { event: 'node', node, outcome: 'done', exit_code: 0 },
-    { event: 'end', outcome: 'done' }
-  ] as const
-  return answered(NDJSON, Readable.from([Buffer.from(ndjson(events))]))
-}
-
 function gone(sent: boolean): HopOutcome {
   return { kind: 'unreachable', reason: 'the link was closed', sent }
-}
-
-function linkOf(...hops: readonly Hop[]) {
-  return (id: string) => hops.find(hop => hop.id === id)
 }
 
 test('a linked node runs itself, under the name of this relay', async t => {
@@ -236,51 +222,6 @@ test('a node speaks for itself alone', async t => {
   const events = await allEvents(await runs.start(orderOf({ nodes: ['one', 'two'] })))
   assert.deepEqual(outcomesOf(events), { one: 'unknown', two: 'done 5' })
   assert.equal(events.filter(({ data, message }) => `${data}${message}`.includes('as two')).length, 0)
-})
-
-const MANY = 5_000
-
-function manyNodes() {
-  const ids = Array.from({ length: MANY }, (_, index) => `n${index}`)
-  return topologyOf('self', Object.fromEntries(ids.map(id => [id, 'self'])))
-}
-
-test('of thousands of linked nodes, 2,000 are asked at once, and all in the end', async t => {
-  let open = 0
-  let most = 0
-  const linked = (id: string) =>
-    hopOf(id, async () => {
-      open += 1
-      most = Math.max(most, open)
-      await new Promise(resolve => setImmediate(resolve))
-      open -= 1
-      return done(id)
-    })
-  const { runs } = await startRuns(t, { topology: manyNodes(), linked })
-  const run = await runs.start(orderOf({ keepOutput: false }))
-  await run.ended
-  assert.deepEqual((await runs.record(run.id))?.counts, { done: MANY })
-  assert.ok(most <= 2_000, `${most} at once`)
-})
-
-test('cancelled, those that were asked are told, and those that were not have that outcome too', async t => {
-  let asked = 0
-  let told = 0
-  const linked = (id: string) =>
-    hopOf(id, request => {
-      if (request.path.endsWith('/cancel')) {
-        told += 1
-        return answered('application/json', Readable.from([]))
-      }
-      asked += 1
-      return answered(NDJSON, new PassThrough())
-    })
-  const { runs } = await startRuns(t, { topology: manyNodes(), linked })
-  const run = await runs.start(orderOf())
-  await eventually('the most that are asked at once', () => asked === 2_000)
-  await run.cancel('no longer wanted')
-  assert.deepEqual((await runs.record(run.id))?.counts, { cancelled: MANY })
-  assert.deepEqual([asked, told], [2_000, 2_000])
 })
 
 test('without a command to stand in: a node that holds no link is unreachable, and the own one runs', async t => {

@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as breathe } from 'node:timers/promises'
 import { RELAYD } from '../../src/hops/dialect.js'
 import type { Topology } from '../../src/tree/topology.js'
-import { HopRefusedError } from '../../src/values/failures/relay-error.js'
-import { LINK_HEADER, RELAY_HEADER } from '../../src/values/network/header-names.js'
+import { AT_OLD, content, isThere, node, SIGNAL, shared, TREE, until } from '../support/existing-relays.js'
 import {
-  keyHashOf,
   originOf,
   outcome,
-  rsaKey,
   type SignedBytes,
   sign,
   startSharedFiles,
@@ -20,22 +15,6 @@ import {
   topologyOf
 } from '../support/shared-file-relays.js'
 
-const SIGNAL = new AbortController().signal
-const keyHash = keyHashOf(rsaKey)
-
-/** root – n1, old (– n2, deep (– n3)), other */
-const node = (id: string, policyServer: string) => ({ id, policyServer, keyHash })
-const TREE = [
-  node('root', 'root'),
-  node('n1', 'root'),
-  node('old', 'root'),
-  node('other', 'root'),
-  node('o1', 'other'),
-  node('n2', 'old'),
-  node('deep', 'old'),
-  node('n3', 'deep')
-]
-const AT_OLD = 'old/shared-files/n2/files/n1/f'
 const AT_DEEP = 'old/shared-files/deep/shared-files/n3/files/n1/f'
 
 function existingRelay(id: string): TestHop {
@@ -62,18 +41,9 @@ async function startAbove(
   return { relay, old, other, move }
 }
 
-const shared = (relay: Pick<TestRelay, 'folder'>, path = '') => join(relay.folder, 'shared-files', path)
-const content = (relay: Pick<TestRelay, 'folder'>, path: string) => readFileSync(shared(relay, path), 'utf8')
-const isThere = (relay: Pick<TestRelay, 'folder'>, path: string) =>
-  existsSync(shared(relay, path)) || existsSync(`${shared(relay, path)}.metadata`)
-
 async function countOf(relay: TestRelay): Promise<number[]> {
   const { files, bytes } = await relay.files.status()
   return [files, bytes]
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await breathe()
 }
 
 test('what is kept for an existing relay lies where its agent fetches it, and for one below that within', async t => {
@@ -251,73 +221,6 @@ test('of two copies, one at a place that the file has left, the newer one stays'
   await start('UPDATE shared_files SET stored_at = stored_at + 10')
   cpSync(shared(first, 'old'), shared(first, 'other'), { recursive: true })
   await start('UPDATE shared_files SET stored_at = stored_at - 100000')
-})
-
-test('a relay of ours that does not recognize this one: the file is kept for it, until it holds a link', async t => {
-  const down = new TestHop('old')
-  down.answer = () => outcome(421, 'unknown source', { [RELAY_HEADER]: '1' })
-  const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
-  relay.files.start()
-  const [file, next] = [sign('n2/n1/f', 'hello'), sign('n2/n1/next', 'x')]
-  assert.equal(await relay.put(file), 'stored')
-  assert.equal(content(relay, AT_OLD), 'hello')
-  assert.equal(await relay.head(file), true)
-  await relay.files.purgeExpired(SIGNAL)
-  assert.equal(content(relay, AT_OLD), 'hello')
-
-  const received: string[] = []
-  down.isLinked = true
-  down.answer = (_, body) => {
-    received.push(String(body.subarray(-5)))
-    return outcome(200, '', { [RELAY_HEADER]: '1' })
-  }
-  relay.files.hopIsBack('old')
-  await until(async () => received.length === 1 && (await relay.files.status()).outboxPending === 0)
-  assert.deepEqual(received, ['hello'])
-  assert.deepEqual([isThere(relay, AT_OLD), (await relay.files.status()).bytes], [false, 0])
-  assert.equal(await relay.put(next), 'stored')
-  assert.equal((await relay.files.status()).files, 0)
-})
-
-test('one that says that it will hold a link: the file waits for that, unless this relay takes none', async t => {
-  for (const takesLinks of [true, false]) {
-    const down = new TestHop('old')
-    down.answer = () => outcome(421, 'unknown source', { [RELAY_HEADER]: '1', [LINK_HEADER]: 'expected' })
-    const relay = await startSharedFiles(t, { nodes: TREE, hops: [down], more: { takesLinks } })
-    relay.files.start()
-    const [file, more] = [sign('n2/n1/f', 'hello'), sign('n2/n1/more', 'x')]
-    assert.equal(await relay.put(file), takesLinks ? 'pending' : 'stored')
-    assert.equal(await relay.head(file), true)
-    if (!takesLinks) continue
-    assert.equal(await relay.put(more), 'pending')
-    const why = (await relay.files.outbox.list()).find(({ key }) => key.fileId === 'f')?.lastError
-    assert.match(why ?? '', /old does not recognize this relay/)
-    down.isLinked = true
-    down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
-    relay.files.hopIsBack('old')
-    await until(async () => (await relay.files.status()).outboxPending === 0)
-    assert.equal((await relay.files.status()).files, 0)
-  }
-})
-
-test('what was answered 202 and is refused later is failed, and stays until its ttl ends', async t => {
-  const down = new TestHop('old')
-  const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
-  relay.files.start()
-  const file = sign('n2/n1/f', 'hello')
-  assert.equal(await relay.put(file, { query: { ttl: '1h' } }), 'pending')
-  down.answer = ({ method }) => outcome(method === 'PUT' ? 403 : 404, 'bad signature', { [RELAY_HEADER]: '1' })
-  await relay.files.outbox.retry()
-  await until(async () => (await relay.files.status()).outboxFailed === 1)
-  assert.equal(await relay.head(file), false)
-  relay.clock.nowMs += 3_599_000
-  await relay.files.purgeExpired(SIGNAL)
-  const [entry] = await relay.files.outbox.list()
-  assert.deepEqual([entry?.state, entry?.lastError], ['failed', 'bad signature'])
-  await assert.rejects(relay.put(file), HopRefusedError)
-  assert.equal((await relay.files.status()).outboxFailed, 1)
-  relay.clock.nowMs += 1_000
-  assert.equal(await relay.files.purgeExpired(SIGNAL), 1)
 })
 
 test('what an unknown caller says of the relays passed is good for refusing alone', async t => {

@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
@@ -15,6 +15,7 @@ import { RootMembership } from '../../src/membership/root/root-membership.js'
 import type { JoinRequest, TokenAsked } from '../../src/membership/types.js'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberRepository } from '../../src/storage/sqlite/member-repository.js'
+import { RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
 import { temporaryFolder } from './treeline-command.js'
 
 export const DAY_MS = 24 * 3_600_000
@@ -125,4 +126,15 @@ export async function joinRequest(
     signingProof: sign(null, request, machine.signing),
     ...changes
   }
+}
+
+export function refused(code: RelayErrorCode, message: RegExp) {
+  return (error: unknown) => error instanceof RelayError && error.code === code && message.test(error.message)
+}
+
+/** Lets a new machine join with a token of its own. */
+export async function joinAs(root: Members, id: string, asked: Parameters<Members['token']>[0] = {}) {
+  const machine = makeMachine()
+  const answer = await root.members.join(await joinRequest(await root.token(asked), id, machine))
+  return { ...answer, machine, serial: new X509Certificate(answer.certificate).serialNumber }
 }

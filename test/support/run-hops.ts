@@ -108,3 +108,19 @@ async function startBelow(runs: RemoteRuns, request: HopRequest): Promise<Run> {
   const passed = parsePassed(request.headers[PASSED_HEADER])
   return runs.start({ ...order, origin: { ...order.origin, passed } })
 }
+
+/** The answer of a linked node that has run. */
+export function done(node: string): HopOutcome {
+  const events = [
+    { event: 'node', node, outcome: 'running' },
+    { event: 'output', node, stream: 'stdout', data: `said ${node}\n` },
+    { event: 'node', node, outcome: 'done', exit_code: 0 },
+    { event: 'end', outcome: 'done' }
+  ] as const
+  return answered(NDJSON, Readable.from([Buffer.from(ndjson(events))]))
+}
+
+/** The links of these hops, by their ids. */
+export function linkOf(...hops: readonly Hop[]) {
+  return (id: string) => hops.find(hop => hop.id === id)
+}

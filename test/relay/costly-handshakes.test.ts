@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
+import { usualRestMs } from '../../src/relay/listening/handshake-gate.js'
+import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
+import { clientHello, connectFrom, FOR_EVER_MS, isAnswered, openGate, startTls } from '../support/handshake-gates.js'
+import { temporaryFolder } from '../support/neighbours.js'
+import { makeChain } from '../support/openssl-certificate.js'
+
+test('a source with a costly handshake is a usual one again after some that cost little', async t => {
+  const judgements: PresentedCertificate[] = ['costly']
+  const judge = () => judgements.shift() ?? 'usual'
+  const never = { silentMs: FOR_EVER_MS, patienceMs: FOR_EVER_MS }
+  const gate = await openGate(t, { judge, restMs: () => 0, ...never })
+  for (let count = 0; count < 17; count += 1) await isAnswered(startTls(t, gate, '127.0.0.2'))
+  const hello = await clientHello(t)
+  for (let count = 0; count < 2; count += 1) {
+    const socket = await connectFrom(t, gate, '127.0.0.2')
+    socket.write(hello)
+    await once(socket, 'data')
+  }
+})
+
+test('a costly handshake, also one that fails, ends the others of its source before they cost anything', async t => {
+  const judgements = ['usual', 'costly'] as PresentedCertificate[]
+  const judge = ({ remoteAddress }: Socket) => (remoteAddress === '127.0.0.2' && judgements.shift()) || 'usual'
+  const rests: number[] = []
+  const restMs = (_busyMs: number, sentBytes: number) => rests.push(sentBytes) && 0
+  const gate = await openGate(t, { judge, restMs, helloLimitMs: FOR_EVER_MS })
+  const hello = await clientHello(t)
+  const underWay = async (address: string) => {
+    await isAnswered(startTls(t, gate, address)) // from then on several are
+    const socket = await connectFrom(t, gate, address)
+    socket.write(hello)
+    await once(socket, 'data')
+    return { closed: once(socket, 'close') }
+  }
+  const besideCostly = await underWay('127.0.0.2')
+  startTls(t, gate, '127.0.0.2')
+  await besideCostly.closed
+
+  const besideFailed = await underWay('127.0.0.3')
+  const failed = await connectFrom(t, gate, '127.0.0.3')
+  failed.write(hello)
+  await once(failed, 'data')
+  rests.length = 0
+  failed.write(Buffer.concat([Buffer.of(23, 3, 3, 0x20, 0), Buffer.alloc(0x2000)]))
+  await besideFailed.closed
+  assert.equal(rests[0], 5 + 0x2000)
+  assert.equal(usualRestMs(1_000, 0x2000), 4_000)
+  assert.equal(usualRestMs(9_000, 0x2000), 10_000)
+  assert.equal(usualRestMs(1_000, 30), 100, 'it cannot have been costly')
+})
+
+test('after a handshake that failed or was costly its source rests, also where a neighbour came from; others do not', async t => {
+  const judgements = new Map<string, PresentedCertificate[]>([
+    ['127.0.0.4', ['costly']],
+    ['127.0.0.5', ['known', 'known', 'costly']]
+  ])
+  const judge = ({ remoteAddress = '' }: Socket) => judgements.get(remoteAddress)?.shift() ?? 'usual'
+  const gate = await openGate(t, { judge, restMs: () => FOR_EVER_MS })
+  const isServed = async (address: string) => {
+    const socket = startTls(t, gate, address)
+    let isSecure = false
+    socket.once('secureConnect', () => {
+      isSecure = true
+    })
+    await once(socket, 'connect')
+    for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9')) // which came later
+    return isSecure
+  }
+  await isAnswered(startTls(t, gate, '127.0.0.2'))
+  assert.equal(await isServed('127.0.0.2'), true, 'a usual one changes nothing')
+
+  const failed = await connectFrom(t, gate, '127.0.0.3')
+  failed.resume().write('GET / HTTP/1.1\r\n\r\n')
+  await once(failed, 'close')
+  assert.equal(await isServed('127.0.0.3'), false)
+
+  await isAnswered(startTls(t, gate, '127.0.0.4'))
+  assert.equal(await isServed('127.0.0.4'), false)
+
+  await isAnswered(startTls(t, gate, '127.0.0.5'))
+  assert.equal(await isServed('127.0.0.5'), true, 'nor does that of a neighbour')
+  await isAnswered(startTls(t, gate, '127.0.0.5'))
+  assert.equal(await isServed('127.0.0.5'), false)
+})
+
+test('a long chain of certificates is costly, a short one is not, and that of a neighbour is known', async t => {
+  const judged: PresentedCertificate[] = []
+  let known = ''
+  const nodeOf = (fingerprint: string) => (fingerprint === known ? 'node-1' : undefined)
+  const certificates = { nodeOf, isPolicyServer: () => false }
+  const judge = (socket: TLSSocket) => {
+    const found = judgeCertificate(socket, certificates)
+    judged.push(found)
+    return found
+  }
+  const gate = await openGate(t, { judge, restMs: () => FOR_EVER_MS }, { requestCert: true, rejectUnauthorized: false })
+  const { cert, key } = await makeChain(await temporaryFolder(t), 12)
+  const leaf = new X509Certificate(cert)
+  const [own, issuer] = cert.split(/(?=-----BEGIN)/)
+  for (const [index, chain] of [`${own}${issuer}`, cert, cert].entries()) {
+    if (index === 2) known = createHash('sha256').update(leaf.raw).digest('hex')
+    const socket = startTls(t, gate, `127.0.0.${10 + index}`, { cert: chain, key })
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    await once(socket, 'data')
+  }
+  assert.deepEqual(judged, ['usual', 'costly', 'known'])
+})
