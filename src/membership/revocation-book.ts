@@ -1,5 +1,5 @@
 import type { Revocations } from '../hops/peers/revocations.js'
-import { errorMessage } from '../values/failures/system-error.js'
+import { errorCode, errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'
 import { parseList, type RevocationList, type RevokedCertificate, readList } from './revocation-list.js'
@@ -41,13 +41,14 @@ export class RevocationBook implements Revocations {
     return this.#text
   }
 
-  /** Reads what was kept. A list that is damaged is not used, and logged. */
+  /** Reads what was kept. A list that is damaged is not used, and logged. @throws {Error} for a fault of the program */
   async load(): Promise<void> {
     const { file, ca, logger } = this.options
     try {
       const text = await readIfThere(file)
       if (text !== undefined) this.#putInForce(readList(text, await ca()), text)
     } catch (error) {
+      if (isProgramFault(error)) throw error
       const reason = errorMessage(error)
       logger.error(
         { file, reason },
@@ -116,4 +117,9 @@ export class RevocationBook implements Revocations {
       for (const end of ends) end(why)
     }
   }
+}
+
+/** Whether the file is not to blame. Node's own errors of these kinds have a code. */
+function isProgramFault(error: unknown): boolean {
+  return (error instanceof ReferenceError || error instanceof TypeError) && errorCode(error) === undefined
 }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { cp, readFile, rename } from 'node:fs/promises'
+import { cp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { certificateOf, linksOf, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
+import { steppingClock } from '../support/stepping-clock.js'
 import { treeline } from '../support/treeline-command.js'
 
 test('the former certificate of a relay that joined again is of no use with those below it', async t => {
@@ -55,4 +56,40 @@ test('the former certificate of a relay that joined again is of no use with thos
   const asked = await tree.ask(node, 'trace', 'node-1')
   assert.equal(asked.code, 1)
   assert.match(asked.stderr, /the certificate of rel-2 .* was revoked/)
+})
+
+test('what was revoked stays so: restarted without the root, and at a root that lost its database and an hour', async t => {
+  const tree = await startJoinedTree(t)
+  const { root, rootProcess } = tree
+  const [gone, witness, later] = await Promise.all(['rel-2', 'rel-3', 'rel-4'].map(id => tree.machine(id)))
+  assert.ok(gone !== undefined && witness !== undefined && later !== undefined)
+  for (const relay of [gone, witness, later]) await succeed(tree.join(relay, await tree.token('--relay')))
+  const first = await tree.serve(witness)
+  await untilLinked(root, 'rel-3')
+  const fingerprint = async (machine: Machine) =>
+    (await certificateOf(machine)).fingerprint256.replaceAll(':', '').toLowerCase()
+  const listAt = async ({ local }: Machine) => {
+    const text = await (await fetch(`http://${local}/rudder/relay-api/v1/revocations`)).text()
+    return { number: Number(/^number (\d+)$/m.exec(text)?.[1] ?? 0), text }
+  }
+  await succeed(tree.ask(root, 'nodes', 'remove', 'rel-2'))
+  const before = await listAt(root)
+  assert.ok(before.text.includes(`\n${await fingerprint(gone)} `))
+  await eventually('the list at rel-3', async () => (await listAt(witness)).text === before.text)
+
+  await first.stop()
+  await rootProcess.stop()
+  const again = await tree.serve(witness)
+  assert.equal((await listAt(witness)).text, before.text, 'in force before the root can be asked')
+  assert.ok(!again.log.some(line => line.includes('stored list of revoked certificates')))
+
+  for (const suffix of ['', '-wal', '-shm']) await rm(join(root.folder, `data/state.db${suffix}`), { force: true })
+  await succeed(tree.ask(root, 'nodes', 'restore'))
+  const clock = steppingClock(join(tree.folder, 'clock'), { offsetSeconds: -3_600 })
+  await tree.serve(root, clock.environment)
+  await succeed(tree.ask(root, 'nodes', 'remove', 'rel-4'))
+  const after = await listAt(root)
+  assert.ok(after.number > before.number, 'else the members would not take it')
+  for (const machine of [gone, later]) assert.ok(after.text.includes(`\n${await fingerprint(machine)} `))
+  await eventually('the newer list at rel-3', async () => (await listAt(witness)).text === after.text)
 })
