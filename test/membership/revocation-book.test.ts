@@ -60,6 +60,15 @@ test('what is forged or damaged changes nothing, whatever its number', async t =
   assert.equal(again.list.number, 0)
 })
 
+test('a fault of the program is not taken for a damaged list', async t => {
+  const { book, file, sign } = await startBook(t)
+  await book.take(formatList({ number: 5, entries }, sign))
+  const ca = async () => {
+    throw new ReferenceError("Cannot access 'x' before initialization")
+  }
+  await assert.rejects(new RevocationBook({ file, ca, logger: silentLogger }).load(), ReferenceError)
+})
+
 test('a list that cannot be kept is in force all the same, and is kept when it is given again', async t => {
   const { book, file, sign } = await startBook(t)
   await mkdir(file)
@@ -147,6 +156,27 @@ test('a relay that joined again, or was removed, is on the list until its former
   assert.equal(root.book.whyRevoked(node), undefined, 'nobody connects to a node')
   root.clock.nowMs += LIFETIME_MS + 3 * DAY_MS
   assert.deepEqual(await root.revoked(), [])
+})
+
+test('a clock that was ahead when a token was made forgets no revocation for good', async t => {
+  const root = await startRoot(t)
+  const first = await joinAs(root, 'rel-2', makeMachine())
+  await root.members.remove('rel-2')
+  const { clock, repository } = root
+  const pass = async (days: number, uptimeDays: number) => {
+    clock.nowMs += days * DAY_MS
+    clock.uptimeMs += uptimeDays * DAY_MS
+    await root.token()
+    return root.revoked()
+  }
+  assert.deepEqual(await pass(0, 0), [first])
+  assert.deepEqual(await pass(200, 1), [], 'it has ended, by that clock')
+  assert.deepEqual(await pass(-200, 0.01), [first])
+  assert.deepEqual(await pass(2, 2), [first])
+  await pass(200, 200)
+  assert.equal(await repository.certificateState(Buffer.from(first, 'hex')), 'revoked')
+  await pass(1, 1)
+  assert.equal(await repository.certificateState(Buffer.from(first, 'hex')), undefined, 'it has ended for good')
 })
 
 test('a store that was made anew from the nodes list forgets nothing that was revoked', async t => {

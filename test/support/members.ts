@@ -33,7 +33,7 @@ export interface Members {
   /** How often the tree was made anew. */
   readonly published: () => number
   /** To be moved by the test. */
-  readonly clock: { nowMs: number }
+  readonly clock: { nowMs: number; uptimeMs: number }
   /** A token's proof: what is sent. */
   token(asked?: Partial<TokenAsked>): Promise<string>
 }
@@ -49,7 +49,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
   const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
   t.after(() => db.close())
   const repository = createMemberRepository(db)
-  const clock = { nowMs: Date.parse('2026-01-01T00:00:00Z') }
+  const clock = { nowMs: Date.parse('2026-01-01T00:00:00Z'), uptimeMs: 0 }
   const now = () => clock.nowMs
   const authority = openAuthority(await makeAuthority('Test CA', now()))
   let published = 0
@@ -62,7 +62,8 @@ export async function startMembers(t: TestContext): Promise<Members> {
     lifetimeMs: () => LIFETIME_MS,
     graceMs: () => GRACE_MS,
     logger: pino({ level: 'silent' }),
-    now
+    now,
+    uptime: () => clock.uptimeMs
   })
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const publicKey = publicKeyOf(privateKey)

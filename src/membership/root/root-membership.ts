@@ -10,6 +10,7 @@ import type { Member, MemberCertificate } from '../members.js'
 import { isDue } from '../renewal-time.js'
 import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenAsked, TokenMade, Way } from '../types.js'
 import type { CertificateAuthority } from './certificate-authority.js'
+import { Forgetting } from './forgetting.js'
 import { readHostname } from './joining/host-names.js'
 import { checkJoin, checkKind } from './joining/join-checks.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './joining/join-tokens.js'
@@ -27,14 +28,18 @@ export interface RootMembershipOptions {
   readonly graceMs: () => number
   readonly logger: Logger
   readonly now: () => number
+  /** In ms, of a clock that only goes forward. */
+  readonly uptime?: () => number
 }
 
 /** Changes the members of the tree. At the root alone. */
 export class RootMembership implements Joining {
   readonly #changes: OrderlyChanges
+  readonly #forgetting: Forgetting
 
   constructor(private readonly options: RootMembershipOptions) {
     this.#changes = new OrderlyChanges(options.repository)
+    this.#forgetting = new Forgetting(options.repository, options.now, options.uptime)
   }
 
   async ca(): Promise<string> {
@@ -44,8 +49,9 @@ export class RootMembership implements Joining {
   /** @throws {RelayError} INVALID_INPUT, UNKNOWN_NODE, CONFLICT, BUSY */
   async createToken(asked: TokenAsked): Promise<TokenMade> {
     const { repository, authority, now, logger } = this.options
+    const records = { repository, forgetting: this.#forgetting }
     if (asked.policyServer !== undefined) checkNodeId(asked.policyServer)
-    const made = await makeToken(repository, await this.#asMember(asked), authority.hash, now())
+    const made = await makeToken(records, await this.#asMember(asked), authority.hash, now())
     const { id, kind, policyServer, uses, expiresAtMs } = made
     logger.info({ tokenId: id, kind, policyServer, uses, expiresAt: isoTime(expiresAtMs) }, 'join token made')
     return made

@@ -234,4 +234,14 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     assert.equal(await members.certificateState(first.fingerprint), undefined)
     assert.equal(await members.certificateState(last.fingerprint), 'good')
   })
+
+  check('what was revoked is remembered until it has ended', async members => {
+    const certificate = certificateOf('relay-1', 'AA', 0, 50)
+    await members.addMembers({ members: [MEMBER], certificates: [certificate] })
+    await members.remove(await members.version(), 'relay-1', 30)
+    await members.forgetEnded(50)
+    assert.equal(await members.certificateState(certificate.fingerprint), 'revoked')
+    await members.forgetEnded(51)
+    assert.equal(await members.certificateState(certificate.fingerprint), undefined)
+  })
 }

@@ -3,18 +3,17 @@ import { RelayError } from '../../../values/failures/relay-error.js'
 import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../../values/keys/join-token.js'
 import type { Member } from '../../members.js'
 import type { NewToken, TokenMade } from '../../types.js'
+import type { Forgetting } from '../forgetting.js'
 import type { JoinToken, MemberRepository } from '../member-repository.js'
 
 export const MAX_TOKENS = 10_000
 export const MAX_USES = 100_000
 export const MAX_TOKEN_LIFETIME_MS = 365 * 24 * 3_600_000
-/** Tokens that ended are still known this long, so that a refusal can say so. */
-const REMEMBERED_MS = 30 * 24 * 3_600_000
 const NO_HASH = Buffer.alloc(32)
 
 /** @throws {RelayError} INVALID_INPUT, UNKNOWN_NODE, BUSY */
 export async function makeToken(
-  repository: MemberRepository,
+  { repository, forgetting }: { readonly repository: MemberRepository; readonly forgetting: Forgetting },
   asked: NewToken,
   caHash: Buffer,
   nowMs: number
@@ -23,7 +22,7 @@ export async function makeToken(
   if (!(uses >= 1 && uses <= MAX_USES)) throw invalid(`uses: ${uses}; 1 to ${MAX_USES} are allowed`)
   if (!(lifetimeMs >= 1 && lifetimeMs <= MAX_TOKEN_LIFETIME_MS)) throw invalid('expires: from now on, a year at most')
   const above = await relayCalled(repository, policyServer)
-  await repository.forgetEnded(nowMs - REMEMBERED_MS)
+  await forgetting.forget()
   const secret = randomBytes(32)
   // not base64url, which may begin with a dash: a command line would take it for an option
   const id = randomBytes(TOKEN_ID_LENGTH / 2).toString('hex')
@@ -31,7 +30,12 @@ export async function makeToken(
   const secretHash = sha256(secret)
   const times = { createdAtMs: nowMs, expiresAtMs, revokedAtMs: undefined }
   const token = { id, secretHash, kind, policyServer, memberId, usesLeft: uses, ...times }
-  if ((await repository.addToken(token, MAX_TOKENS)) === 'full') {
+  let outcome = await repository.addToken(token, MAX_TOKENS)
+  if (outcome === 'full') {
+    await forgetting.forgetNow()
+    outcome = await repository.addToken(token, MAX_TOKENS)
+  }
+  if (outcome === 'full') {
     throw new RelayError('BUSY', `there are ${MAX_TOKENS} tokens; they are forgotten 30 days after they expire`)
   }
   const { hostname, port } = above
