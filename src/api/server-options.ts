@@ -4,6 +4,8 @@ import type { Config } from '../config/config.js'
 import { answerHalfClosed } from '../values/network/half-open.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 import { answerUnderWay } from './answer-under-way.js'
+import { BodyPieces } from './connections/body-pieces.js'
+import { COSTLY_SOURCE, type CostlySource } from './connections/costly-source.js'
 import { takeTurns } from './request-turns.js'
 
 /** Longest request line and headers; beyond: 431. */
@@ -36,12 +38,19 @@ export function createPlainServer(
 
 /** The rules that are no options: for each server, whatever it was made by, without a listener of its own. */
 export function completeServer(server: Server, listener: RequestListener): void {
+  const pieces = new BodyPieces((source, isOver) => {
+    server.emit(COSTLY_SOURCE, { source, of: 'small pieces of request bodies', isOver } satisfies CostlySource)
+  })
   const inTurn = takeTurns(listener)
-  server.on('request', inTurn)
+  const take: RequestListener = (request, response) => {
+    pieces.watch(request)
+    inTurn(request, response)
+  }
+  server.on('request', take)
   server.maxHeadersCount = MAX_HEADERS_OFF
   answerHalfClosed(server) // where an answer lasts, half-closed.ts has a rule of its own
   // The routes say `continue` once all that comes before the body is in order.
-  server.on('checkContinue', inTurn)
+  server.on('checkContinue', take)
   server.on('clientError', answerClientError)
 }
 

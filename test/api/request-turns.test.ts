@@ -1,64 +1,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import type { RequestListener, Server } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { connect as connectTls } from 'node:tls'
-import { makeAgentCertificate } from '../../demo/pki.js'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
 import { MAX_BEGUN_IN_TURN, MAX_UNANSWERED } from '../../src/api/request-turns.js'
-import { completeServer, createPlainServer, serverOptions } from '../../src/api/server-options.js'
 import { eventually } from '../support/eventually.js'
+import { openHttp, WAYS } from '../support/open-http.js'
 import { head } from '../support/raw-client.js'
-
-const LIMITS = { headersTimeoutMs: 60_000 }
-const WAYS = ['TCP', 'TLS', 'a Unix socket'] as const
 
 /** What libuv reads at once. */
 const READ_BYTES = 65_536
-
-interface Opened {
-  readonly server: Server
-  connect(): Promise<Socket>
-}
-
-async function open(t: TestContext, way: (typeof WAYS)[number], listener: RequestListener): Promise<Opened> {
-  const server = way === 'TLS' ? await createTls(listener) : createPlainServer(LIMITS, listener)
-  const folder = mkdtempSync(join(tmpdir(), 'turns-'))
-  const path = join(folder, 'socket')
-  if (way === 'a Unix socket') server.listen(path)
-  else server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    server.closeAllConnections()
-    rmSync(folder, { recursive: true })
-  })
-  return {
-    server,
-    connect: async () => {
-      const port = way === 'a Unix socket' ? 0 : (server.address() as AddressInfo).port
-      const came = once(server, way === 'TLS' ? 'secureConnection' : 'connection')
-      const socket =
-        way === 'TLS'
-          ? connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
-          : connect(way === 'a Unix socket' ? { path } : { host: '127.0.0.1', port })
-      t.after(() => socket.destroy())
-      await Promise.all([once(socket, way === 'TLS' ? 'secureConnect' : 'connect'), came])
-      return socket
-    }
-  }
-}
-
-async function createTls(listener: RequestListener): Promise<Server> {
-  const { certificatePem, privateKeyPem } = await makeAgentCertificate({ nodeId: 'n1', hostname: 'localhost' })
-  const server = createHttpsServer({ ...serverOptions(LIMITS), cert: certificatePem, key: privateKeyPem })
-  completeServer(server, listener)
-  return server
-}
 
 const get = (path: string) => head(`GET ${path} HTTP/1.1`, 'Host: localhost')
 const post = (path: string, body: string) =>
@@ -72,7 +22,7 @@ function textsIn(answers: string): string[] {
 for (const way of WAYS) {
   test(`over ${way}: a request that comes after a thousand of another connection is begun before most of them`, async t => {
     const begun: string[] = []
-    const server = await open(t, way, ({ url = '' }, response) => {
+    const server = await openHttp(t, way, ({ url = '' }, response) => {
       begun.push(url)
       setImmediate(() => response.end())
     })
@@ -88,7 +38,7 @@ for (const way of WAYS) {
   test(`over ${way}: a connection that sends without a pause gets all answers, in order, and few are under way`, async t => {
     let underWay = 0
     let most = 0
-    const server = await open(t, way, async (request, response) => {
+    const server = await openHttp(t, way, async (request, response) => {
       underWay += 1
       most = Math.max(most, underWay)
       const { method, url = '' } = request
@@ -123,7 +73,7 @@ for (const way of WAYS) {
 
 test('connections of which requests wait take turns with one another', async t => {
   const begun: string[] = []
-  const server = await open(t, 'TCP', ({ url = '' }, response) => {
+  const server = await openHttp(t, 'TCP', ({ url = '' }, response) => {
     begun.push(url)
     setImmediate(() => response.end())
   })
@@ -139,7 +89,7 @@ test('connections of which requests wait take turns with one another', async t =
 
 test('what waits is not begun for a caller that has gone', async t => {
   const begun: string[] = []
-  const server = await open(t, 'TCP', ({ url = '', socket }, response) => {
+  const server = await openHttp(t, 'TCP', ({ url = '', socket }, response) => {
     begun.push(url)
     if (begun.length === 3) socket.destroy()
     setImmediate(() => response.end())
@@ -155,7 +105,7 @@ test('what waits does not grow while a caller sends on and takes its answers', a
   let begun = 0
   let read = 0
   let most = 0
-  const opened = await open(t, 'TCP', (_request, response) => {
+  const opened = await openHttp(t, 'TCP', (_request, response) => {
     begun += 1
     setImmediate(() => response.end('a'.repeat(4_096)))
   })
@@ -173,7 +123,7 @@ test('what waits does not grow while a caller sends on and takes its answers', a
 
 test('over TLS, what waits for a caller that takes nothing is answered once it does', async t => {
   let begun = 0
-  const server = await open(t, 'TLS', ({ url = '' }, response) => {
+  const server = await openHttp(t, 'TLS', ({ url = '' }, response) => {
     begun += 1
     response.end(`[${url.slice(1)}${'a'.repeat(100_000)}]`)
   })

@@ -1,6 +1,7 @@
 import type { Server as HttpsServer } from 'node:https'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { onCostlySource } from '../../api/connections/costly-source.js'
 import { sourceOf } from '../../values/network/source-address.js'
 import { SourceQueue } from '../../values/network/source-queue.js'
 import { SourceRest } from '../../values/network/source-rest.js'
@@ -114,6 +115,7 @@ class HandshakeGate {
       this.#endIdle(source)
       onIdle?.(source)
     }, idleBytes)
+    onCostlySource(tls, ({ source, isOver }) => isOver && this.#endIdle(source))
     tls.on('secureConnection', (socket: TLSSocket) => this.#shaken(socket))
     // Before the server destroys it: then it has no address any more.
     tls.prependListener('tlsClientError', (_error: Error, socket: TLSSocket) => this.#end(nameOf(socket), 'failed'))

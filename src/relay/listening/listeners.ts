@@ -2,6 +2,7 @@ import type { Server as PlainServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket, Server as TcpServer } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { onCostlySource } from '../../api/connections/costly-source.js'
 import { completeServer, createPlainServer, serverOptions } from '../../api/server-options.js'
 import type { KnownCertificates } from '../../api/services.js'
 import type { Config, ListenAddress } from '../../config/config.js'
@@ -35,8 +36,6 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine does not have that address (EADDRNOTAVAIL)',
   EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
 }
-
-const IDLE_MESSAGE = 'connections closed: too many TLS records that bring nothing on, such as renewed keys'
 
 /** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
 export interface Arrivals {
@@ -72,7 +71,12 @@ export async function openListeners(
   const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
   shareConnections(app.server, app.server, forPlain)
   serveUpgrades(app.server, 'connection', upgrades)
-  const idle = new LogLimit(logger)
+  const limited = new LogLimit(logger)
+  const logClosed = (source: string, of: string) => {
+    limited.warn(source, { source }, `connections closed: too many ${of}`)
+  }
+  const logCostly = (server: Server | PlainServer) => onCostlySource(server, ({ source, of }) => logClosed(source, of))
+  logCostly(app.server)
   const opened: OpenServer[] = []
   const addresses: string[] = []
 
@@ -86,6 +90,7 @@ export async function openListeners(
     if (note !== undefined) http.prependListener('connection', note)
     serveUpgrades(http, 'connection', upgrades)
     await bound(setting, address, bind(http, address))
+    logCostly(http)
     opened.push({ http, listening: http })
     return http
   }
@@ -95,7 +100,7 @@ export async function openListeners(
     const gate = createHandshakeGate(tls, {
       helloLimitMs: config.limits.headersTimeoutMs,
       judge: connection => judgeCertificate(connection, certificates),
-      onIdle: source => idle.warn(source, { source }, IDLE_MESSAGE)
+      onIdle: source => logClosed(source, 'TLS records that bring nothing on, such as renewed keys')
     })
     shareConnections(gate, tls, {
       max: maxConnections,
@@ -104,6 +109,7 @@ export async function openListeners(
     })
     serveUpgrades(tls, 'secureConnection', upgrades)
     await bound('general.https_listen', address, bind(gate, address))
+    logCostly(tls)
     opened.push({ http: tls, listening: gate })
     addresses.push(`https://${show(gate.address())}`)
     return tls
@@ -124,6 +130,7 @@ export async function openListeners(
     const tls = httpsListen === undefined ? undefined : await openTls(httpsListen)
     if (socket !== undefined) {
       const local = await openLocalSocket(app, config, socket, connection => void localSockets.add(connection))
+      logCostly(local)
       opened.push({ http: local, listening: local })
       addresses.push(`unix:${socket}`)
     }

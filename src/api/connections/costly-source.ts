@@ -1,0 +1,18 @@
+import type { Server } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+
+/** An HTTP server emits it with a `CostlySource` when it has ended connections that cost much and brought little. */
+export const COSTLY_SOURCE = 'costlySource'
+
+export interface CostlySource {
+  readonly source: string
+  /** What the connections sent. */
+  readonly of: 'small pieces of request bodies'
+  /** Whether the source has sent too much of it in all, not one connection alone. */
+  readonly isOver: boolean
+}
+
+/** Calls back for each event of a server. */
+export function onCostlySource(server: Server | HttpsServer, act: (event: CostlySource) => void): void {
+  server.on(COSTLY_SOURCE, act)
+}
