@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.js'
 import { createTls, openHttp, WAYS } from '../support/open-http.js'
 import { head } from '../support/raw-client.js'
 
-/** What costs nothing at the beginning of a body, and what is forgiven while a slow machine reads some. */
+/** The pieces that cost nothing at the beginning of a body, and what is forgiven while a slow machine reads some. */
 const SPARE = 100
 
 const put = head('PUT / HTTP/1.1', 'Host: localhost', 'Transfer-Encoding: chunked')

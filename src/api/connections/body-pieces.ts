@@ -27,7 +27,7 @@ interface Debt {
 
 interface Source extends Debt {
   readonly name: string
-  /** Those with a debt. */
+  /** The connections with a debt. */
   readonly connections: Set<Connection>
   isOver: boolean
 }

@@ -6,7 +6,7 @@ export const COSTLY_SOURCE = 'costlySource'
 
 export interface CostlySource {
   readonly source: string
-  /** What the connections sent. */
+  /** The thing that the connections sent. */
   readonly of: 'small pieces of request bodies'
   /** Whether the source has sent too much of it in all, not one connection alone. */
   readonly isOver: boolean
