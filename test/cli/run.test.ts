@@ -34,6 +34,28 @@ async function run(t: TestContext, handlers: Record<string, Handler>, ...args: s
   return { relay, ...(await treeline(t, ['run', '--server', relay.url, ...args])) }
 }
 
+test('with --wait, an order whose answer was cut off is given again under its id', async t => {
+  let orders = 0
+  const cutOffTwice: Handler = (_, response) => {
+    orders += 1
+    if (orders === 1) response.destroy()
+    else if (orders === 2)
+      response.writeHead(200, { 'content-type': NDJSON, 'content-length': '100' }).write('{', () => response.destroy())
+    else sendEvents(response, [START])
+  }
+  const { code, stdout, stderr, relay } = await run(t, { 'POST remote-run/all': cutOffTwice }, '--all', '--wait', '1h')
+  assert.deepEqual([code, stdout], [0, 'R1\n'], stderr)
+  assert.equal(new Set(relay.requests.map(({ headers }) => headers['treeline-order-id'])).size, 1)
+  const [first, second] = stderr.split('\n')
+  assert.match(first ?? '', /ended before its answer: it may have taken the order.*\(tried again until /)
+  assert.doesNotMatch(first ?? '', /TLS/)
+  assert.match(second ?? '', /broke off/)
+  orders = 0
+  const once = await treeline(t, ['run', '--all', '--async', '--server', relay.url])
+  assert.equal(once.code, 1)
+  assert.match(once.stderr, /may have taken the order: see treeline runs list/)
+})
+
 test('output comes with the name of its node, and all done is exit code 0', async t => {
   const handlers: Record<string, Handler> = {
     'POST remote-run/all': (_, response) =>

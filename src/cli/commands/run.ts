@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { BrokenAnswerError } from '../../relay-client/answer-body.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { listNodesBelow } from '../../relay-client/node-pages.js'
-import { retryOrder } from '../../relay-client/order-retry.js'
+import { mayHaveBeenTaken, retryOrder } from '../../relay-client/order-retry.js'
 import type { RelayClient } from '../../relay-client/relay-client.js'
 import { type RunRequest, streamRun } from '../../relay-client/run-stream.js'
 import { checkNodeId } from '../../values/ids.js'
@@ -112,9 +112,18 @@ async function startOnly(client: RelayClient, plan: RunPlan): Promise<void> {
   for (const nodes of plan.nodes === 'all' ? (['all'] as const) : splitIntoBatches(plan.nodes, undefined)) {
     const orderId = makeRunId() // so that an order whose answer was lost is not carried out twice
     const order = (waitSeconds: number) => startOne(client, { ...plan, nodes, waitSeconds, orderId })
-    const run = plan.waitSeconds === 0 ? await order(0) : await retryOrder(order, plan.waitSeconds, printDiagnostic)
+    const run =
+      plan.waitSeconds === 0
+        ? await order(0).catch(adviseLostAnswer)
+        : await retryOrder(order, plan.waitSeconds, printDiagnostic)
     console.log(plan.isJson ? JSON.stringify({ run }) : run)
   }
+}
+
+function adviseLostAnswer(error: unknown): never {
+  if (!(error instanceof Error) || !mayHaveBeenTaken(error)) throw error
+  const advice = 'the relay may have taken the order: see treeline runs list before you give it anew'
+  throw new ClientError(`${error.message}; ${advice}`, { cause: error })
 }
 
 function nothingRun(): CommandError {
