@@ -10,7 +10,7 @@ import { createForwarder, type Forwarder } from './forwarder.js'
 import { createHopBackoff, type HopBackoff } from './hop-backoff.js'
 import { createLegacyLoopGuard, type LegacyLoopGuard } from './legacy-loop-guard.js'
 import { relaysOnTheWay } from './on-behalf.js'
-import { createOutbox, type Outbox } from './outbox.js'
+import { Outbox } from './outbox.js'
 import type { OutboxRepository } from './outbox-repository.js'
 import { OutboxWorker } from './outbox-worker.js'
 
@@ -43,7 +43,7 @@ export interface Forwarding {
 export function createForwarding(keeping: Keeping, options: ForwardingOptions): Forwarding {
   const { topology, repository, monotonicNow, random } = options
   const { layout, folders, syncFolder, lock, quota, placement, nextSpoolName, now } = keeping
-  const outbox = createOutbox({ layout, folders, repository, syncFolder, lock, quota, now })
+  const outbox = new Outbox({ layout, folders, repository, syncFolder, lock, quota, now })
   const backoff = createHopBackoff(monotonicNow, random)
   const legacyLoopGuard = createLegacyLoopGuard()
 

@@ -5,8 +5,8 @@ import type { Forwarding } from './forwarding.js'
 export function createOutboxControl(forwarding: Forwarding, now: () => number): SharedFiles['outbox'] {
   const { outbox, outboxRepository, backoff, worker } = forwarding
   return {
-    list: outbox.list,
-    of: outbox.of,
+    list: () => outbox.list(),
+    of: nodeId => outbox.of(nodeId),
     counts: () => outboxRepository.counts(),
     countByTarget: () => outboxRepository.countByTarget(),
     async retry(id) {

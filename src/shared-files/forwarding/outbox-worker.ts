@@ -2,7 +2,7 @@ import { POLICY_SERVER } from '../../hops/hop.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { KeyLock } from '../keeping/key-lock.js'
-import { type AttemptResult, createOutboxAttempt, type OutboxAttemptParts } from './outbox-attempt.js'
+import { type AttemptResult, type OutboxAttemptParts, OutboxAttempts } from './outbox-attempts.js'
 import type { DueEntries } from './outbox-repository.js'
 
 /** Entries handed to one hop at once. */
@@ -45,7 +45,7 @@ export class OutboxWorker {
   readonly #claimed = new Set<string>()
   /** Hops that came back while entries were still handed to them, the old way maybe. */
   readonly #cameBack = new Set<string>()
-  readonly #attemptEntry: ReturnType<typeof createOutboxAttempt>
+  readonly #entryAttempts: OutboxAttempts
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -53,7 +53,7 @@ export class OutboxWorker {
   #isRunning = false
 
   constructor(private readonly parts: OutboxWorkerParts) {
-    this.#attemptEntry = createOutboxAttempt(parts)
+    this.#entryAttempts = new OutboxAttempts(parts)
   }
 
   start(): void {
@@ -216,7 +216,7 @@ export class OutboxWorker {
     try {
       const entry = await this.parts.repository.find(id)
       if (!this.#isRunning || entry === undefined || entry.state !== 'pending') return 'over'
-      return await this.#attemptEntry(hop, entry, controller.signal)
+      return await this.#entryAttempts.attempt(hop, entry, controller.signal)
     } catch (error) {
       if (controller.signal.aborted) return 'over'
       throw error

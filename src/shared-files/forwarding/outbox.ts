@@ -30,49 +30,60 @@ export interface OutboxParts {
 type Entry = Pick<QueuedFile, 'id' | 'sizeBytes'>
 
 /** Files on disk that wait for their next hop: at most one per key, the newest. `outbox-worker.ts` tries them. */
-export interface Outbox {
+export class Outbox {
+  constructor(private readonly parts: OutboxParts) {}
+
   /** The entry that is under way for a key; one that failed is not. */
-  pending(key: FileKey): Promise<QueuedFile | undefined>
+  async pending(key: FileKey): Promise<QueuedFile | undefined> {
+    const entry = await this.parts.repository.findByKey(key)
+    return entry !== undefined && entry.state === 'pending' && entry.expiresAtMs > this.parts.now() ? entry : undefined
+  }
+
   /**
    * The caller holds the lock of the key. Durable once it resolves; an older entry of the key is gone then.
    * @param nextAttemptAtMs when to try first
    * @returns `superseded` when a newer one waits already
    * @throws {RelayError} STORAGE_FULL when its source has too many files
    */
-  add(
-    record: FileRecord,
-    bytes: PlaceableFile,
+  async add(
+    received: FileRecord,
+    { file, inMemory }: PlaceableFile,
     how: Provenance,
     nextAttemptAtMs: number,
     error: string
-  ): Promise<'pending' | 'superseded'>
+  ): Promise<'pending' | 'superseded'> {
+    const { layout, folders, syncFolder, quota, now } = this.parts
+    const id = ulid(now())
+    await writeSpoolFile(file, inMemory)
+    await folders.within(layout.outbox, at => file.moveTo(join(at, id)))
+    quota.add(received.sizeBytes)
+    const entry = newEntry(id, received, how, nextAttemptAtMs, error)
+    try {
+      await syncFolder(layout.outbox)
+      const replaced = await this.#record(entry)
+      for (const other of replaced === 'superseded' ? [entry] : replaced) await this.removeFile(other)
+      return replaced === 'superseded' ? 'superseded' : 'pending'
+    } catch (failure) {
+      if (!(await this.#mayBeRecorded(id))) await this.removeFile(entry)
+      throw failure
+    }
+  }
+
   /** Removes an entry, file and all. The caller holds the lock of its key. */
-  remove(entry: Entry): Promise<void>
+  async remove(entry: Entry): Promise<void> {
+    await this.parts.repository.remove(entry.id)
+    await this.removeFile(entry)
+  }
+
   /** Removes what waited for a key, since a newer copy has arrived. The caller holds the lock. */
-  removeOlder(key: FileKey): Promise<void>
+  async removeOlder(key: FileKey): Promise<void> {
+    const entry = await this.parts.repository.findByKey(key)
+    if (entry !== undefined) await this.remove(entry)
+  }
+
   /** Removes the file of an entry whose record went in the step that put the file elsewhere. */
-  removeFile(entry: Entry): Promise<void>
-  /**
-   * Removes an entry as {@link remove} does, waiting for the key's lock first.
-   * @returns whether there was such an entry
-   */
-  drop(id: string): Promise<boolean>
-  list(): Promise<OutboxEntry[]>
-  /** The same of those alone that a node is the source or the target of, and how many of them there are. */
-  of(nodeId: string): Promise<{ readonly entries: OutboxEntry[] } & EntryCounts>
-  /**
-   * Whether an entry's file is there.
-   * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
-   */
-  hasFile(entry: Entry): Promise<boolean>
-  /** The bytes of an entry, to be closed. */
-  open(id: string): Promise<FileHandle>
-}
-
-export function createOutbox(parts: OutboxParts): Outbox {
-  const { layout, folders, repository, syncFolder, lock, quota, now } = parts
-
-  async function removeFile(entry: Entry): Promise<void> {
+  async removeFile(entry: Entry): Promise<void> {
+    const { layout, folders, quota } = this.parts
     quota.add(-entry.sizeBytes)
     await folders
       .enter(layout.outbox, at => unlink(join(at, entry.id)))
@@ -81,18 +92,58 @@ export function createOutbox(parts: OutboxParts): Outbox {
       })
   }
 
-  async function remove(entry: Entry): Promise<void> {
-    await repository.remove(entry.id)
-    await removeFile(entry)
+  /**
+   * Removes an entry as {@link remove} does, waiting for the key's lock first.
+   * @returns whether there was such an entry
+   */
+  async drop(id: string): Promise<boolean> {
+    const { repository, lock } = this.parts
+    const entry = await repository.find(id)
+    if (entry === undefined) return false
+    const release = await lock.acquire(keyName(entry))
+    try {
+      if ((await repository.find(id)) === undefined) return false
+      await this.remove(entry)
+      return true
+    } finally {
+      release()
+    }
   }
 
-  async function pending(key: FileKey): Promise<QueuedFile | undefined> {
-    const entry = await repository.findByKey(key)
-    return entry !== undefined && entry.state === 'pending' && entry.expiresAtMs > now() ? entry : undefined
+  async list(): Promise<OutboxEntry[]> {
+    return (await this.parts.repository.page(MAX_LISTED)).map(toEntry)
+  }
+
+  /** The same of those alone that a node is the source or the target of, and how many of them there are. */
+  async of(nodeId: string): Promise<{ readonly entries: OutboxEntry[] } & EntryCounts> {
+    const { repository } = this.parts
+    const entries = (await repository.page(MAX_LISTED, nodeId)).map(toEntry)
+    return { entries, ...(await repository.counts(nodeId)) }
+  }
+
+  /**
+   * Whether an entry's file is there.
+   * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
+   */
+  async hasFile({ id }: Entry): Promise<boolean> {
+    const { layout, folders } = this.parts
+    const there = folders.enter(layout.outbox, at => stat(join(at, id)))
+    const found = await there.catch(error => {
+      if (!isMissing(error)) throw error
+    })
+    if (found === undefined) folders.check()
+    return found !== undefined
+  }
+
+  /** The bytes of an entry, to be closed. */
+  open(id: string): Promise<FileHandle> {
+    const { layout, folders } = this.parts
+    return folders.enter(layout.outbox, at => open(join(at, id), O_RDONLY | O_NOFOLLOW))
   }
 
   /** Records an entry in place of one that is not newer. @returns what it took the place of, in a list */
-  async function record(entry: QueuedFile): Promise<QueuedFile[] | 'superseded'> {
+  async #record(entry: QueuedFile): Promise<QueuedFile[] | 'superseded'> {
+    const { repository, quota, now } = this.parts
     const maxOfSource = quota.maxFilesPerSource
     for (;;) {
       const replacing = await repository.findByKey(entry)
@@ -104,63 +155,11 @@ export function createOutbox(parts: OutboxParts): Outbox {
   }
 
   /** Whether an entry may be recorded. Where that cannot be told, the file is left: the next start looks at it. */
-  async function mayBeRecorded(id: string): Promise<boolean> {
-    return repository.find(id).then(
+  async #mayBeRecorded(id: string): Promise<boolean> {
+    return this.parts.repository.find(id).then(
       found => found !== undefined,
       () => true
     )
-  }
-
-  return {
-    pending,
-    async add(received, { file, inMemory }, how, nextAttemptAtMs, error) {
-      const id = ulid(now())
-      await writeSpoolFile(file, inMemory)
-      await folders.within(layout.outbox, at => file.moveTo(join(at, id)))
-      quota.add(received.sizeBytes)
-      const entry = newEntry(id, received, how, nextAttemptAtMs, error)
-      try {
-        await syncFolder(layout.outbox)
-        const replaced = await record(entry)
-        for (const other of replaced === 'superseded' ? [entry] : replaced) await removeFile(other)
-        return replaced === 'superseded' ? 'superseded' : 'pending'
-      } catch (failure) {
-        if (!(await mayBeRecorded(id))) await removeFile(entry)
-        throw failure
-      }
-    },
-    remove,
-    async removeOlder(key) {
-      const entry = await repository.findByKey(key)
-      if (entry !== undefined) await remove(entry)
-    },
-    removeFile,
-    async drop(id) {
-      const entry = await repository.find(id)
-      if (entry === undefined) return false
-      const release = await lock.acquire(keyName(entry))
-      try {
-        if ((await repository.find(id)) === undefined) return false
-        await remove(entry)
-        return true
-      } finally {
-        release()
-      }
-    },
-    async hasFile({ id }) {
-      const there = folders.enter(layout.outbox, at => stat(join(at, id)))
-      const found = await there.catch(error => {
-        if (!isMissing(error)) throw error
-      })
-      if (found === undefined) folders.check()
-      return found !== undefined
-    },
-    list: async () => (await repository.page(MAX_LISTED)).map(toEntry),
-    of: async nodeId => ({
-      entries: (await repository.page(MAX_LISTED, nodeId)).map(toEntry),
-      ...(await repository.counts(nodeId))
-    }),
-    open: id => folders.enter(layout.outbox, at => open(join(at, id), O_RDONLY | O_NOFOLLOW))
   }
 }
 

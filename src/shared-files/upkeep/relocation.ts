@@ -29,39 +29,62 @@ export interface RelocationParts
   readonly logger: Logger
 }
 
-/** Brings kept files to where they belong since the tree has changed, or a relay below has. */
-export interface Relocation {
-  /** Looks at all of them, in small steps. */
-  moveAll(signal: AbortSignal): Promise<void>
-  /** Hands over the files that are kept on behalf of a relay that can take them itself now: it has opened a link. */
-  handOver(relay: string, signal: AbortSignal): Promise<void>
-}
-
 type Belongs = { readonly kind: 'at'; readonly via: string } | { readonly kind: 'outbox' } | undefined
 
-export function createRelocation(parts: RelocationParts): Relocation {
-  const { layout, files, topology, neighbours, placement, outbox, lock, now, logger } = parts
+/** Brings kept files to where they belong since the tree has changed, or a relay below has. */
+export class Relocation {
+  constructor(private readonly parts: RelocationParts) {}
 
-  /** @returns undefined when it can stay where it is until it expires */
-  function placeFor(row: StoredFile): Belongs {
-    const route = topology().route(row.target)
-    if (route.kind === 'here') return { kind: 'at', via: '' }
-    if (route.kind !== 'down') return undefined
-    if (row.via !== '' && neighbours.linked(route.hop) !== undefined) return { kind: 'outbox' }
-    if (neighbours.down(route.hop).dialect.keepsFilesForNodesBelow) return undefined
-    return { kind: 'at', via: relaysOnTheWay(row.target, topology()) }
+  /** Looks at all of them, in small steps. */
+  moveAll(signal: AbortSignal): Promise<void> {
+    return this.#moveThose(key => this.parts.files.page(key, STEP), signal)
   }
 
-  async function moveRow(seen: StoredFile): Promise<boolean> {
-    const belongs = placeFor(seen)
+  /** Hands over the files that are kept on behalf of a relay that can take them itself now: it has opened a link. */
+  handOver(relay: string, signal: AbortSignal): Promise<void> {
+    return this.#moveThose(key => this.parts.files.pageOnBehalf(relay, key, STEP), signal)
+  }
+
+  async #moveThose(rowsAfter: (key: FileKey) => Promise<readonly StoredFile[]>, signal: AbortSignal): Promise<void> {
+    let moved = 0
+    for (let last: FileKey | undefined = BEFORE_ALL; last !== undefined && !signal.aborted; ) {
+      const rows = await rowsAfter(last)
+      last = rows.at(-1)
+      moved += await this.#move(rows)
+      await breathe()
+    }
+    if (moved === 0) return
+    this.parts.logger.info({ files: moved }, 'moved shared files to their new places')
+    this.parts.wakeOutbox()
+  }
+
+  async #move(rows: readonly StoredFile[]): Promise<number> {
+    const { now, logger } = this.parts
+    let moved = 0
+    for (const row of rows) {
+      if (row.expiresAtMs <= now()) continue
+      try {
+        if (await this.#moveRow(row)) moved += 1
+      } catch (error) {
+        // The tree changes meanwhile, its source is not known here, or someone removed it.
+        if (error instanceof RelayError || isMissing(error)) continue
+        logger.warn({ err: error, file: keyName(row) }, 'cannot move a shared file to its new place')
+      }
+    }
+    return moved
+  }
+
+  async #moveRow(seen: StoredFile): Promise<boolean> {
+    const { layout, folders, files, topology, placement, outbox, lock, nextSpoolName, now } = this.parts
+    const belongs = this.#placeFor(seen)
     if (belongs === undefined || (belongs.kind === 'at' && belongs.via === seen.via)) return false
     const release = lock.tryAcquire(keyName(seen))
     if (release === undefined) return false // it is being replaced: the next look sees it
-    const file = new SpoolFile(layout, parts.folders, parts.nextSpoolName(), true)
+    const file = new SpoolFile(layout, folders, nextSpoolName(), true)
     try {
       const row = await files.find(seen)
       if (row === undefined || row.storedAtMs !== seen.storedAtMs) return false
-      await parts.folders.enter(folderOf(layout, row), at => file.linkTo(`${at}/${row.fileId}`))
+      await folders.enter(folderOf(layout, row), at => file.linkTo(`${at}/${row.fileId}`))
       const bytes = { file, inMemory: undefined }
       if (belongs.kind === 'at') return (await placement.place({ ...row, via: belongs.via }, bytes)) === 'stored'
       const keyHash = sourceKeyHash(row.source, topology(), undefined)
@@ -74,39 +97,14 @@ export function createRelocation(parts: RelocationParts): Relocation {
     }
   }
 
-  async function move(rows: readonly StoredFile[]): Promise<number> {
-    let moved = 0
-    for (const row of rows) {
-      if (row.expiresAtMs <= now()) continue
-      try {
-        if (await moveRow(row)) moved += 1
-      } catch (error) {
-        // The tree changes meanwhile, its source is not known here, or someone removed it.
-        if (error instanceof RelayError || isMissing(error)) continue
-        logger.warn({ err: error, file: keyName(row) }, 'cannot move a shared file to its new place')
-      }
-    }
-    return moved
-  }
-
-  async function moveThose(
-    rowsAfter: (key: FileKey) => Promise<readonly StoredFile[]>,
-    signal: AbortSignal
-  ): Promise<void> {
-    let moved = 0
-    for (let last: FileKey | undefined = BEFORE_ALL; last !== undefined && !signal.aborted; ) {
-      const rows = await rowsAfter(last)
-      last = rows.at(-1)
-      moved += await move(rows)
-      await breathe()
-    }
-    if (moved === 0) return
-    logger.info({ files: moved }, 'moved shared files to their new places')
-    parts.wakeOutbox()
-  }
-
-  return {
-    moveAll: signal => moveThose(key => files.page(key, STEP), signal),
-    handOver: (relay, signal) => moveThose(key => files.pageOnBehalf(relay, key, STEP), signal)
+  /** @returns undefined when it can stay where it is until it expires */
+  #placeFor(row: StoredFile): Belongs {
+    const { topology, neighbours } = this.parts
+    const route = topology().route(row.target)
+    if (route.kind === 'here') return { kind: 'at', via: '' }
+    if (route.kind !== 'down') return undefined
+    if (row.via !== '' && neighbours.linked(route.hop) !== undefined) return { kind: 'outbox' }
+    if (neighbours.down(route.hop).dialect.keepsFilesForNodesBelow) return undefined
+    return { kind: 'at', via: relaysOnTheWay(row.target, topology()) }
   }
 }

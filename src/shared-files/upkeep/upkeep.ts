@@ -10,7 +10,7 @@ import { dropRowsWithoutFile } from './missing-files.js'
 import { type PurgeParts, purgeExpired } from './purge.js'
 import { recheckFile, reconcile } from './reconciliation.js'
 import { recoverSharedFiles } from './recovery.js'
-import { createRelocation, type Relocation } from './relocation.js'
+import { Relocation } from './relocation.js'
 
 /** Rows whose files are looked for before the first request: well below 100 ms. The rest follows beside requests. */
 const ROWS_BEFORE_START = 2_048
@@ -41,7 +41,7 @@ export class Upkeep {
     const { outbox, outboxRepository, worker } = forwarding
     this.#parts = { ...keeping, outbox, outboxRepository, logger }
     this.#lost = createLostCounter(keeping.layout, keeping.quota, logger)
-    this.#relocation = createRelocation({
+    this.#relocation = new Relocation({
       ...this.#parts,
       ...keeping,
       topology,

@@ -34,82 +34,88 @@ export interface OutboxAttemptParts {
   readonly observer: SharedFilesObserver
 }
 
+type Elsewhere = Exclude<NextStep, { readonly kind: 'here' }>
+
 /** `over` when the entry needs nothing more, for now or ever; `unreachable` when its hop does. */
 export type AttemptResult = 'over' | 'unreachable'
 
-/**
- * Tries one entry, whose key is locked: it is handed to its hop, kept here, or given up, and the result is recorded.
- */
-export function createOutboxAttempt(
-  parts: OutboxAttemptParts
-): (hop: string, entry: QueuedFile, signal: AbortSignal) => Promise<AttemptResult> {
-  const { repository, outbox, backoff, now, logger } = parts
+/** Tries one entry at a time: it is handed to its hop, kept here, or given up, and the result is recorded. */
+export class OutboxAttempts {
+  constructor(private readonly parts: OutboxAttemptParts) {}
 
-  async function attemptEntry(hop: string, entry: QueuedFile, signal: AbortSignal): Promise<AttemptResult> {
+  /** Tries an entry, whose key is locked. */
+  async attempt(hop: string, entry: QueuedFile, signal: AbortSignal): Promise<AttemptResult> {
+    const { outbox, now } = this.parts
     if (entry.expiresAtMs <= now()) {
       await outbox.remove(entry)
       return 'over'
     }
     if (!(await outbox.hasFile(entry))) {
-      await fail(entry, 'its file was removed from .outbox~ in shared_files.path', undefined)
+      await this.#fail(entry, 'its file was removed from .outbox~ in shared_files.path', undefined)
       return 'over'
     }
     let step: NextStep
     try {
-      step = nextStep(entry.target, parts.topology, parts.neighbours)
+      step = nextStep(entry.target, this.parts.topology, this.parts.neighbours)
     } catch (error) {
       if (!(error instanceof RelayError)) throw error
-      await fail(entry, error.message, undefined)
+      await this.#fail(entry, error.message, undefined)
       return 'over'
     }
     if (step.kind === 'here') {
-      await parts.keepHere(entry)
+      await this.parts.keepHere(entry)
       return 'over'
     }
     if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
-    const { hop: next, kind } = step
-    const send = () => transfer(next, kind, shipmentOf(entry), { nowMs: now(), takesLinks: parts.takesLinks, signal })
-    return await recordResult(entry, next.id, await parts.legacyLoopGuard.during('PUT', next, entry, entry.hash, send))
+    return this.#recordResult(entry, step.hop.id, await this.#handOn(step, entry, signal))
   }
 
-  function shipmentOf(entry: QueuedFile) {
+  #handOn({ hop, kind }: Elsewhere, entry: QueuedFile, signal: AbortSignal): Promise<TransferResult> {
+    const { legacyLoopGuard, now, takesLinks } = this.parts
+    return legacyLoopGuard.during('PUT', hop, entry, entry.hash, () =>
+      transfer(hop, kind, this.#shipmentOf(entry), { nowMs: now(), takesLinks, signal })
+    )
+  }
+
+  #shipmentOf(entry: QueuedFile) {
+    const { outbox, selfId } = this.parts
     return {
       record: entry,
       bytes: entry.sizeBytes === 0 ? Buffer.alloc(0) : () => outbox.open(entry.id),
-      passed: [...parsePassed(entry.passed), parts.selfId],
+      passed: [...parsePassed(entry.passed), selfId],
       requestId: entry.requestId,
       keyHash: entry.keyHash
     }
   }
 
-  async function recordResult(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
+  async #recordResult(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
+    const { outbox, backoff, keepHere, removeKept, observer, now, random } = this.parts
     if (result.kind === 'unreachable') {
-      const waitMs = Math.max(backoff.failed(hop), backoffMs(entry.attempts, BACKOFF, parts.random))
+      const waitMs = Math.max(backoff.failed(hop), backoffMs(entry.attempts, BACKOFF, random))
       const nextAttemptAtMs = now() + waitMs
       const { reason: lastError, status } = result
-      await record(entry, { state: 'pending', nextAttemptAtMs, lastStatus: status, lastError })
-      parts.observer.onForwarded?.(hop, 'unreachable', true)
+      await this.#record(entry, { state: 'pending', nextAttemptAtMs, lastStatus: status, lastError })
+      observer.onForwarded?.(hop, 'unreachable', true)
       return 'unreachable'
     }
     backoff.succeeded(hop)
-    if (result.kind === 'refused') await fail(entry, result.message, result.status)
-    else if (result.kind === 'keep-here') await parts.keepHere(entry)
+    if (result.kind === 'refused') await this.#fail(entry, result.message, result.status)
+    else if (result.kind === 'keep-here') await keepHere(entry)
     else {
-      await parts.removeKept(entry)
+      await removeKept(entry)
       await outbox.remove(entry)
     }
-    parts.observer.onForwarded?.(hop, result.kind === 'refused' ? 'refused' : 'delivered', true)
+    observer.onForwarded?.(hop, result.kind === 'refused' ? 'refused' : 'delivered', true)
     return 'over'
   }
 
-  async function fail(entry: QueuedFile, lastError: string, lastStatus: number | undefined): Promise<void> {
-    logger.warn({ file: keyName(entry), outboxId: entry.id, lastStatus, lastError }, 'next relay refused a shared file')
-    await record(entry, { state: 'failed', nextAttemptAtMs: entry.nextAttemptAtMs, lastStatus, lastError })
+  async #fail(entry: QueuedFile, lastError: string, lastStatus: number | undefined): Promise<void> {
+    const file = { file: keyName(entry), outboxId: entry.id, lastStatus, lastError }
+    this.parts.logger.warn(file, 'next relay refused a shared file')
+    await this.#record(entry, { state: 'failed', nextAttemptAtMs: entry.nextAttemptAtMs, lastStatus, lastError })
   }
 
-  function record({ id }: QueuedFile, attempt: OutboxAttempt): Promise<void> {
-    return repository.recordAttempt(id, attempt)
+  #record({ id }: QueuedFile, attempt: OutboxAttempt): Promise<void> {
+    return this.parts.repository.recordAttempt(id, attempt)
   }
-
-  return attemptEntry
 }
