@@ -259,7 +259,7 @@ test('only src/storage knows better-sqlite3 and SQL', () => {
 test('only src/api decides the status of a relay’s answer', () => {
   const deciding = /\b(?:reply|response|res)(?:\.raw)?\s*\.\s*(?:code|status|writeHead)\s*\(|\bstatusCode\s*=[^=]/
   for (const file of sources) {
-    if (file.layer === 'api' || file.layer === 'client') continue // the client is a server of its own
+    if (file.layer === 'api' || file.layer === 'client-proxy') continue // the client is a server of its own
     assert.doesNotMatch(withoutComments(file.text), deciding, `src/${file.path} decides an HTTP status`)
     const isFastifyKnown = file.imports.some(({ specifier, isTypeOnly }) => specifier === 'fastify' && !isTypeOnly)
     assert.ok(!isFastifyKnown, `src/${file.path} imports fastify`)

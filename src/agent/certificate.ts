@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
-import type { Revocations } from '../hops/peers/revocations.js'
+import type { Revocations } from '../hops/peers/peer-revocations.js'
 import { answerFromJson } from '../membership/join-form.js'
 import { CertificateRenewal } from '../membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../membership/types.js'

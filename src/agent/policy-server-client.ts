@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import { identityCheck } from '../hops/peers/peer-identity.js'
-import type { Revocations } from '../hops/peers/revocations.js'
+import type { Revocations } from '../hops/peers/peer-revocations.js'
 import { createRelayClient, type RelayClient } from '../relay-client/relay-client.js'
 import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
 import { httpProxyFor } from '../values/network/http-proxy.js'

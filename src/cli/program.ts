@@ -6,8 +6,8 @@ import { errorCode, errorMessage } from '../values/failures/system-error.js'
 import { printableLines } from '../values/printable.js'
 import { CommandError, EXIT } from './command-error.js'
 import { COMMANDS } from './commands.js'
+import { SERVER_OPTIONS_HEADING } from './options/connection-options.js'
 import { withoutCommand } from './options/serve-options.js'
-import { SERVER_OPTIONS_HEADING } from './options/server-options.js'
 
 /** The exit code that a shell reports for a program that SIGPIPE ended. */
 const EXIT_SIGPIPE = 141

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { isNodeId, ROOT_ID } from '../values/ids.js'
-import { cleanupSchedule } from './cleanup-schedule.js'
+import { cleanupSchedule } from './cleanup-frequency.js'
 import { type Config, ConfigError, type ListenAddress } from './config.js'
 import { parseLogging } from './logging-parser.js'
 import { hostAddress, hostNames, listenAddress, neighbourAddress } from './readers/address-readers.js'

@@ -8,8 +8,8 @@ import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POL
 import type { KnownNeighbours } from './known-neighbours.js'
 import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peers/peer-files.js'
 import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peers/peer-pools.js'
+import { NO_REVOCATIONS, type Revocations } from './peers/peer-revocations.js'
 import { createPeerTargets, type PeerTargets } from './peers/peer-targets.js'
-import { NO_REVOCATIONS, type Revocations } from './peers/revocations.js'
 import { preferLink } from './prefer-link.js'
 import { RelayRecognition } from './relay-recognition.js'
 

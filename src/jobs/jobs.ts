@@ -3,7 +3,7 @@ import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { Logger } from '../values/logger.js'
 import type { LeaseRepository } from './lease-repository.js'
-import { type Frequency, scheduleOf } from './purge-schedule.js'
+import { type Frequency, scheduleOf } from './schedule.js'
 
 /** Records of runs live for days: looking once an hour is often enough. */
 const RUN_RETENTION_EVERY_MS = 3_600_000

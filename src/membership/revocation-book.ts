@@ -1,4 +1,4 @@
-import type { Revocations } from '../hops/peers/revocations.js'
+import type { Revocations } from '../hops/peers/peer-revocations.js'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'

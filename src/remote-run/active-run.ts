@@ -1,16 +1,16 @@
 import { noteOrder } from '../process/bulk-pacing.js'
 import { RelayError } from '../values/failures/relay-error.js'
+import { LocalDispatch } from './dispatch/local-dispatch.js'
 import type { DispatchOrder } from './dispatch/order.js'
 import { dispatchToRelays } from './dispatch/relay-dispatch.js'
 import type { EventLog } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
-import { LocalDispatch } from './local-dispatch.js'
 import type { NodeTable } from './progress/node-table.js'
 import { allNodes, countNodes, describePlan, type RunPlan } from './progress/plan.js'
 import type { RunProgress } from './progress/run-progress.js'
 import { WaitDeadline } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
-import type { RunUnderWay } from './run-under-way.js'
+import type { RunScope } from './run-scope.js'
 import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
 
 export interface ActiveRunParts {
@@ -44,7 +44,7 @@ export class ActiveRun implements Run {
   readonly #cancelled = new AbortController()
   readonly #suspended = new AbortController()
   readonly #wait: WaitDeadline | undefined
-  readonly #underWay: RunUnderWay
+  readonly #scope: RunScope
   readonly #local: LocalDispatch
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
@@ -65,7 +65,7 @@ export class ActiveRun implements Run {
       const startedAtMs = parts.resumed?.startedAtMs ?? nowMs
       this.#wait = new WaitDeadline(parts.waitUntilMs, nowMs, startedAtMs, parts.progress, ended)
     }
-    this.#underWay = {
+    this.#scope = {
       order,
       progress: parts.progress,
       wait: this.#wait,
@@ -73,7 +73,7 @@ export class ActiveRun implements Run {
       suspended: this.#suspended.signal,
       onStarted: () => this.#tellStarted(true)
     }
-    this.#local = new LocalDispatch(context, this.#underWay)
+    this.#local = new LocalDispatch(context, this.#scope)
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'cannot finish run')
@@ -142,7 +142,7 @@ export class ActiveRun implements Run {
     log.append({ event: 'start', relay: selfId, message: describePlan(plan), node_count: countNodes(plan) })
     await this.#untilEnded([
       this.#local.run(plan.here),
-      ...dispatchToRelays(this.context, this.#underWay, plan.down),
+      ...dispatchToRelays(this.context, this.#scope, plan.down),
       this.#refuseUnknown()
     ])
     if (this.#suspended.signal.aborted) return this.#leave()
@@ -165,7 +165,7 @@ export class ActiveRun implements Run {
     await this.#untilEnded([
       this.#local.resume(asked, INTERRUPTED),
       this.#local.run(this.parts.plan.here),
-      ...dispatchToRelays(this.context, this.#underWay, this.parts.plan.down)
+      ...dispatchToRelays(this.context, this.#scope, this.parts.plan.down)
     ])
     if (this.#suspended.signal.aborted) return this.#leave()
     const isWhole = table.counts().interrupted === undefined

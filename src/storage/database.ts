@@ -5,10 +5,10 @@ import { PACKAGE_ROOT } from '../process/package-root.js'
 import { diskFailure, isDamage } from '../values/failures/disk-failure.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
-import { checkInPlace } from './in-place.js'
+import { checkInPlace } from './database-file-check.js'
 import { isFolder } from './is-folder.js'
 import { oldHostName } from './old-host-names.js'
-import { Sqlite } from './sqlite.js'
+import { Sqlite } from './sqlite-driver.js'
 
 export type { Database } from 'better-sqlite3'
 

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { checkInPlace } from './in-place.js'
+import { checkInPlace } from './database-file-check.js'
 
 /** Writes that waited together are committed together, at most this many in one transaction. */
 const MAX_GROUP = 256

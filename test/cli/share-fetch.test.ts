@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { treelineCommand } from '../../demo/relay-process.js'
-import { readPublicKey } from '../../src/values/keys/file-signature.js'
+import { readPublicKey } from '../../src/values/keys/verify-file.js'
 import { startSmallRelay } from '../support/small-relay.js'
 import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
 

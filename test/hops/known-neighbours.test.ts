@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KnownNeighbours } from '../../src/hops/known-neighbours.js'
-import { createNeighbourRepository } from '../../src/storage/sqlite/neighbour-repository.js'
+import { createNeighbourRepository } from '../../src/storage/sqlite/sqlite-neighbours.js'
 import { stateDatabases } from '../support/state-databases.js'
 
 test('what a neighbour showed is known again after a restart, and long versions are cut', async t => {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { startJobs } from '../../src/jobs/jobs.js'
-import type { Frequency } from '../../src/jobs/purge-schedule.js'
-import { createLeaseRepository } from '../../src/storage/sqlite/lease-repository.js'
+import type { Frequency } from '../../src/jobs/schedule.js'
+import { createLeaseRepository } from '../../src/storage/sqlite/sqlite-leases.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
 

@@ -14,7 +14,7 @@ import type { MemberRepository } from '../../src/membership/root/member-reposito
 import { RootMembership } from '../../src/membership/root/root-membership.js'
 import type { JoinRequest, TokenAsked } from '../../src/membership/types.js'
 import { openDatabase } from '../../src/storage/database.js'
-import { createMemberRepository } from '../../src/storage/sqlite/member-repository.js'
+import { createMemberRepository } from '../../src/storage/sqlite/sqlite-members.js'
 import { RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
 import { temporaryFolder } from './treeline-command.js'
 

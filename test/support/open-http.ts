@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { completeServer, createPlainServer, serverOptions } from '../../src/api/server-options.js'
+import { completeServer, createPlainServer, serverOptions } from '../../src/api/http-server-options.js'
 
 const LIMITS = { headersTimeoutMs: 60_000 }
 export const WAYS = ['TCP', 'TLS', 'a Unix socket'] as const

@@ -1,6 +1,6 @@
 import { createRemoteRuns } from '../../src/remote-run/remote-runs.js'
 import { openDatabase } from '../../src/storage/database.js'
-import { createRunRepository } from '../../src/storage/sqlite/run-repository.js'
+import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { NetworkSet } from '../../src/values/network/network-set.js'
 import { orderOf, topologyOf, waitForEvent, writeCommand } from './remote-runs.js'

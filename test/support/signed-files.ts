@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { formatMetadata, type HashAlgorithm } from '../../src/values/keys/file-metadata.js'
-import { signFile } from '../../src/values/keys/file-signing.js'
+import { signFile } from '../../src/values/keys/sign-file.js'
 
 /** A file as it is put: the metadata block, an empty line, the bytes. */
 export interface SignedFile {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { type FileMetadata, formatMetadata, parseMetadata } from '../../src/values/keys/file-metadata.js'
-import { readPublicKey, verifyFileSignature } from '../../src/values/keys/file-signature.js'
+import { readPublicKey, verifyFileSignature } from '../../src/values/keys/verify-file.js'
 
 export interface SmallFile {
   readonly metadata: FileMetadata

@@ -4,10 +4,10 @@ import { checkSourceKeyHash, parseOpenKey } from '../../file-exchange/key-files.
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { checkFileKey } from '../../values/ids.js'
 import { UsageError } from '../command-error.js'
+import { addServerOptions, type ServerOptions, withClient } from '../options/connection-options.js'
 import { withDownloadAdvice } from '../options/download-advice.js'
 import { example } from '../options/example.js'
 import { ownNodeId } from '../options/node-identity.js'
-import { addServerOptions, type ServerOptions, withClient } from '../options/server-options.js'
 import { ProgressBar } from '../output/progress-bar.js'
 import { showBytes } from '../output/table.js'
 

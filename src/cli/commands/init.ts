@@ -127,7 +127,7 @@ async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): 
 async function memberOpener(): Promise<OpenRepository> {
   const [{ openDatabase }, { createMemberRepository }] = await Promise.all([
     import('../../storage/database.js'),
-    import('../../storage/sqlite/member-repository.js')
+    import('../../storage/sqlite/sqlite-members.js')
   ])
   return storagePath => {
     const database = openDatabase(join(storagePath, 'state.db'), 'state')

@@ -7,7 +7,7 @@ import { formatPrivateKey, formatSealKey } from '../../file-exchange/key-files.j
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { writeNewFile } from '../../values/files/write-new-file.js'
-import { signingKeySpki } from '../../values/keys/file-signing.js'
+import { signingKeySpki } from '../../values/keys/sign-file.js'
 import { refuseForeign } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'

@@ -5,14 +5,14 @@ import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
-import { example } from '../options/example.js'
 import {
   addServerOptions,
   JSON_OPTION,
   type ServerOptions,
   type ShowOptions,
   withClient
-} from '../options/server-options.js'
+} from '../options/connection-options.js'
+import { example } from '../options/example.js'
 import { type Columns, cell, printList, showBytes, showMs, showTime } from '../output/table.js'
 
 interface CloseOptions extends ServerOptions {

@@ -9,7 +9,7 @@ import { isNodeId } from '../../values/ids.js'
 import { BEGIN_CERTIFICATE, certificateBlocks } from '../../values/keys/pem.js'
 import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js'
 import { CommandError, UsageError } from '../command-error.js'
-import { openClient, readConfig, type ServerOptions } from '../options/server-options.js'
+import { openClient, readConfig, type ServerOptions } from '../options/connection-options.js'
 
 /** The number of problems of a nodes list that are printed. */
 const MAX_PROBLEMS = 10

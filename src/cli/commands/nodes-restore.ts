@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { CommandError, UsageError } from '../command-error.js'
-import { readConfig, type ServerOptions } from '../options/server-options.js'
+import { readConfig, type ServerOptions } from '../options/connection-options.js'
 
 const MAX_NAMED = 20
 
@@ -35,7 +35,7 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
 async function restore({ general, storage }: Config, certificateFile: string): Promise<void> {
   const [{ openDatabase }, { createMemberRepository }, { readFormerMembers }, { readPublished }] = await Promise.all([
     import('../../storage/database.js'),
-    import('../../storage/sqlite/member-repository.js'),
+    import('../../storage/sqlite/sqlite-members.js'),
     import('../../membership/root/restoration.js'),
     import('../../membership/root/published-tree.js')
   ])

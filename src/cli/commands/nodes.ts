@@ -4,14 +4,14 @@ import { listNodes } from '../../relay-client/node-pages.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { FORM } from '../../values/network/header-names.js'
-import { example } from '../options/example.js'
 import {
   addServerOptions,
   JSON_OPTION,
   type ServerOptions,
   type ShowOptions,
   withClient
-} from '../options/server-options.js'
+} from '../options/connection-options.js'
+import { example } from '../options/example.js'
 import { type Columns, cell, formatRecord, printJson, printList, showTime } from '../output/table.js'
 
 const COLUMNS: Columns = {

@@ -3,8 +3,8 @@ import { asObject, objectsOf } from '../../relay-client/json-answer.js'
 import { pathOf } from '../../relay-client/relay-client.js'
 import { isUlid } from '../../values/runs/run-id.js'
 import { UsageError } from '../command-error.js'
+import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/connection-options.js'
 import { example } from '../options/example.js'
-import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
 import { type Columns, cell, printList, showBytes, showTime } from '../output/table.js'
 
 const COLUMNS: Columns = {

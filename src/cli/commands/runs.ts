@@ -8,9 +8,9 @@ import { printable } from '../../values/printable.js'
 import { parseRunEvent } from '../../values/runs/run-event.js'
 import { checkRunId } from '../../values/runs/run-id.js'
 import { CommandError } from '../command-error.js'
+import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/connection-options.js'
 import { readCount } from '../options/count-option.js'
 import { example } from '../options/example.js'
-import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
 import { type Columns, cell, formatList, formatRecord, printJson, printList, showTime } from '../output/table.js'
 
 /** The largest page of runs that a relay shows. */

@@ -6,15 +6,15 @@ import { isTokenId } from '../../values/keys/join-token.js'
 import { FORM } from '../../values/network/header-names.js'
 import { bracketed } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
-import { readCount } from '../options/count-option.js'
-import { example } from '../options/example.js'
 import {
   addServerOptions,
   JSON_OPTION,
   type ServerOptions,
   type ShowOptions,
   withClient
-} from '../options/server-options.js'
+} from '../options/connection-options.js'
+import { readCount } from '../options/count-option.js'
+import { example } from '../options/example.js'
 import { readDuration } from '../options/time-option.js'
 import { type Columns, cell, printJson, printList, showTime } from '../output/table.js'
 

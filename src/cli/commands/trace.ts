@@ -4,8 +4,8 @@ import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { printable } from '../../values/printable.js'
 import { type NodeState, parseNodeState } from '../../values/runs/node-state.js'
+import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/connection-options.js'
 import { example } from '../options/example.js'
-import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/server-options.js'
 import { type Columns, cell, printJson, printList, showMs, showTime } from '../output/table.js'
 
 const COLUMNS: Columns = {

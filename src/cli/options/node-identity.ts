@@ -3,7 +3,7 @@ import { isMissing } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import { UsageError } from '../command-error.js'
 import { readAgentFolder } from './agent-folder.js'
-import { configIn, configName, readConfig, type ServerOptions } from './server-options.js'
+import { configIn, configName, readConfig, type ServerOptions } from './connection-options.js'
 
 /** The file in which an existing agent keeps its node id. */
 const AGENT_ID_FILE = '/opt/rudder/etc/uuid.hive'

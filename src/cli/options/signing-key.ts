@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { AGENT_KEY_FILE, type PrivateKeyFile, parseSigningKey } from '../../file-exchange/key-files.js'
 import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
 import { environmentPassphrase, PASSPHRASE_VARIABLE } from '../../process/passphrase.js'
-import type { SigningKey } from '../../values/keys/file-signing.js'
+import type { SigningKey } from '../../values/keys/sign-file.js'
 import { readAgentFolder } from './agent-folder.js'
-import { configIn, configName, type ServerOptions } from './server-options.js'
+import { configIn, configName, type ServerOptions } from './connection-options.js'
 
 /** The name of the key in a folder of a relay that `init` or `join` made. */
 const RELAY_KEY_NAME = 'sign.key'

@@ -86,7 +86,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
     return
   }
   const [{ startClient }, { createLog }] = await Promise.all([
-    import('../../client/client.js'),
+    import('../../client-proxy/client.js'),
     import('../../process/log.js')
   ])
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })

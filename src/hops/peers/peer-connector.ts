@@ -3,8 +3,8 @@ import { buildConnector } from 'undici'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { throughProxy } from '../../values/network/proxy-tunnel.js'
 import { WrongCertificateError } from '../connection-errors.js'
+import type { Revocations } from './peer-revocations.js'
 import { type ClientCertificate, type PeerTrust, verification } from './peer-trust.js'
-import type { Revocations } from './revocations.js'
 
 export interface PeerConnectorOptions {
   readonly trust: PeerTrust

@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
 import type { PeerConnection } from '../direct-hop.js'
 import { createPeerConnector } from './peer-connector.js'
+import type { Revocations } from './peer-revocations.js'
 import type { ClientCertificate, PeerTrust } from './peer-trust.js'
-import type { Revocations } from './revocations.js'
 
 // undici's parser is one WebAssembly function, for which the optimizing compiler takes 36 MB; without, it is 2 % slower.
 for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)

@@ -6,7 +6,7 @@ import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { LinkRefusedError } from '../wire/challenge.js'
 import type { LowerLink } from './lower-link.js'
 import { type HandshakeOptions, performHandshake } from './lower-link.js'
-import { openWebSocket, type Upper } from './open-web-socket.js'
+import { openWebSocket, type Upper } from './open-transport.js'
 
 /** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
 export const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const

@@ -30,8 +30,8 @@ import {
   SESSION_WINDOW_BYTES,
   STREAM_WINDOW_BYTES
 } from '../wire/protocol.js'
-import { LinkLostError, WebSocketStream } from '../wire/web-socket-stream.js'
-import type { OpenedSocket } from './open-web-socket.js'
+import { LinkLostError, WebSocketStream } from '../wire/web-socket-transport.js'
+import type { OpenedSocket } from './open-transport.js'
 
 export interface HandshakeOptions {
   readonly credentials: Credentials

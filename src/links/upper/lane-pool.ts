@@ -1,4 +1,4 @@
-import { LinkLostError, type WebSocketStream } from '../wire/web-socket-stream.js'
+import { LinkLostError, type WebSocketStream } from '../wire/web-socket-transport.js'
 
 interface Waiter {
   readonly resolve: (lane: WebSocketStream) => void

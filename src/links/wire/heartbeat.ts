@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { WebSocketStream } from './web-socket-stream.js'
+import type { WebSocketStream } from './web-socket-transport.js'
 
 /** Looks between two questions of a side that has no need to ask: a few minutes. */
 const ROUND_TRIP_EVERY = 20

@@ -1,6 +1,6 @@
 import type { Http2Session } from 'node:http2'
 import type { WebSocket } from 'ws'
-import { describeClose, endSocket } from './web-socket-stream.js'
+import { describeClose, endSocket } from './web-socket-transport.js'
 
 const NORMAL_CLOSE = 1000
 

@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { onCostlySource } from '../../api/connections/costly-source.js'
 import { sourceOf } from '../../values/network/source-address.js'
+import { SourceCooldown } from '../../values/network/source-cooldown.js'
 import { SourceQueue } from '../../values/network/source-queue.js'
-import { SourceRest } from '../../values/network/source-rest.js'
 import { awaitHello } from './client-hello.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
@@ -100,7 +100,7 @@ class HandshakeGate {
   /** The handshakes under way, by the caller's address and port. */
   readonly #shaking = new Map<string, Socket>()
   readonly #unjudged: UnjudgedHandshakes
-  readonly #rest: SourceRest
+  readonly #rest: SourceCooldown
   readonly #idleBytes: IdleBytes
   readonly #options: Required<Omit<HandshakeGateOptions, 'idleBytes' | 'onIdle'>>
 
@@ -110,7 +110,7 @@ class HandshakeGate {
   ) {
     this.#options = { ...DEFAULTS, ...options }
     this.#unjudged = new UnjudgedHandshakes(this.#options.silentMs - TIMER_ERROR_MS)
-    this.#rest = new SourceRest(this.#goOn)
+    this.#rest = new SourceCooldown(this.#goOn)
     this.#idleBytes = new IdleBytes(source => {
       this.#endIdle(source)
       onIdle?.(source)

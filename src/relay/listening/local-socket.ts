@@ -3,7 +3,7 @@ import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { createPlainServer } from '../../api/server-options.js'
+import { createPlainServer } from '../../api/http-server-options.js'
 import type { Config } from '../../config/config.js'
 import { serveUpgrades } from './upgrades.js'
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../../api/services.js'
-import type { Revocations } from '../../hops/peers/revocations.js'
+import type { Revocations } from '../../hops/peers/peer-revocations.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'

@@ -1,7 +1,7 @@
 import type { PlannedNode } from '../progress/plan.js'
 import type { NodeEnd } from '../progress/run-progress.js'
 import type { RunContext } from '../run-context.js'
-import type { RunUnderWay } from '../run-under-way.js'
+import type { RunScope } from '../run-scope.js'
 import { type Batch, isUsableHostname, makeBatches } from './batches.js'
 import type { CommandEnd, CommandLine, OutputStream } from './command.js'
 import type { RunningCommand } from './command-host.js'
@@ -28,7 +28,7 @@ export class CommandExecution implements CommandSource {
 
   constructor(
     private readonly context: Pick<RunContext, 'config' | 'hosts' | 'selfId' | 'timing' | 'now'>,
-    private readonly underWay: Pick<RunUnderWay, 'order' | 'progress' | 'onStarted'>,
+    private readonly scope: Pick<RunScope, 'order' | 'progress' | 'onStarted'>,
     private readonly part: NodesByCommand
   ) {
     this.#batches = makeBatches(this.#usableNodes(), context.config.batchSize)
@@ -53,14 +53,14 @@ export class CommandExecution implements CommandSource {
     this.#cancelReason = reason
     this.#allStarted = true
     for (const command of this.#running) command.stop()
-    const { progress } = this.underWay
+    const { progress } = this.scope
     const queued = this.part.nodes.filter(({ id }) => progress.table.get(id)?.outcome === 'queued').map(({ id }) => id)
     await progress.endOpen(queued, this.context.selfId, { outcome: 'cancelled', message: reason })
     this.#endWhenDone()
   }
 
   *#usableNodes(): Generator<PlannedNode> {
-    const { progress } = this.underWay
+    const { progress } = this.scope
     for (const node of this.part.nodes) {
       if (isUsableHostname(node.hostname)) {
         yield node
@@ -73,7 +73,7 @@ export class CommandExecution implements CommandSource {
 
   async #run(batch: Batch): Promise<void> {
     const { config, selfId, timing, now, hosts } = this.context
-    const { order, progress, onStarted } = this.underWay
+    const { order, progress, onStarted } = this.scope
     const startedAtMs = now()
     const began = performance.now()
     for (const { id } of batch) {
@@ -99,7 +99,7 @@ export class CommandExecution implements CommandSource {
 
   /** Output of a batch of several can't be told apart: it stands under the first, and says so. */
   #output(command: RunningCommand, batch: Batch, limit: OutputLimit, stream: OutputStream, lines: string): void {
-    const { progress } = this.underWay
+    const { progress } = this.scope
     const { selfId } = this.context
     const node = batch[0].id
     const { kept, justExceeded } = limit.take(lines)

@@ -3,7 +3,7 @@ import type { Hop, HopOutcome, HopRequest, Neighbours } from '../../hops/hop.js'
 import type { CommandSource } from '../commands/concurrency-limiter.js'
 import type { PlannedNode } from '../progress/plan.js'
 import type { RunContext } from '../run-context.js'
-import type { RunUnderWay } from '../run-under-way.js'
+import type { RunScope } from '../run-scope.js'
 import { findHop } from './find-hop.js'
 import type { NotTaken } from './not-taken.js'
 import { makeNodeOrders } from './order.js'
@@ -39,15 +39,15 @@ export class AgentDispatch implements CommandSource {
 
   constructor(
     private readonly context: Context,
-    private readonly underWay: RunUnderWay,
+    private readonly scope: RunScope,
     private readonly part: NodesByLink
   ) {
-    const { signal } = underWay
+    const { signal } = scope
     const cancelAll = () => {
       for (const cancel of this.#cancels) cancel.abort(signal.reason)
     }
     signal.addEventListener('abort', cancelAll, { once: true })
-    this.#orderFor = makeNodeOrders(underWay.order, context.isRelay)
+    this.#orderFor = makeNodeOrders(scope.order, context.isRelay)
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = resolve
       this.#rejectEnded = reject
@@ -55,7 +55,7 @@ export class AgentDispatch implements CommandSource {
   }
 
   startNext(): Promise<void> | undefined {
-    const node = this.underWay.signal.aborted ? undefined : this.part.nodes[this.#next]
+    const node = this.scope.signal.aborted ? undefined : this.part.nodes[this.#next]
     if (node === undefined) {
       this.#cancelRest().catch(this.#rejectEnded)
       return undefined
@@ -77,7 +77,7 @@ export class AgentDispatch implements CommandSource {
     const { onNotLinked } = this.part
     const way = this.context.wayTo(node.id)
     if (way === undefined) return onNotLinked(node, 'away')
-    this.underWay.progress.reachedBy(node.id, way)
+    this.scope.progress.reachedBy(node.id, way)
     return this.#cancellably(signal =>
       this.#partFor(node, signal, (why, reason) => onNotLinked(node, why, reason)).run()
     )
@@ -86,7 +86,7 @@ export class AgentDispatch implements CommandSource {
   async #cancellably(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const cancel = new AbortController()
     this.#cancels.add(cancel)
-    const { signal } = this.underWay
+    const { signal } = this.scope
     if (signal.aborted) cancel.abort(signal.reason)
     try {
       await work(cancel.signal)
@@ -99,7 +99,7 @@ export class AgentDispatch implements CommandSource {
     const { neighbours, wayTo } = this.context
     return new RemoteExecution(
       this.context,
-      { ...this.underWay, signal },
+      { ...this.scope, signal },
       {
         hop: new NodeHop(id, neighbours, wayTo),
         part: this.#orderFor(id),
@@ -111,7 +111,7 @@ export class AgentDispatch implements CommandSource {
 
   /** Settles the nodes that were never asked, after a cancellation. */
   async #cancelRest(): Promise<void> {
-    const { signal, progress } = this.underWay
+    const { signal, progress } = this.scope
     const { nodes } = this.part
     const rest = nodes.slice(this.#next)
     this.#next = nodes.length

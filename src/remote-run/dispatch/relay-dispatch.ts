@@ -1,7 +1,7 @@
 import type { RunPlan } from '../progress/plan.js'
 import type { WaitDeadline } from '../progress/wait-deadline.js'
 import type { RunContext } from '../run-context.js'
-import type { RunUnderWay } from '../run-under-way.js'
+import type { RunScope } from '../run-scope.js'
 import { findHop } from './find-hop.js'
 import { LegacyDispatchRecord } from './legacy-dispatch-record.js'
 import { makeOrderParts, type OrderPart, renewOrderPart } from './order.js'
@@ -11,13 +11,13 @@ import type { ExecutionContext } from './remote-part.js'
 type Context = ExecutionContext & Pick<RunContext, 'neighbours' | 'reachability'>
 
 /** The parts of a run that sub-relays do, all at once. Each resolves when its nodes have their outcome. */
-export function dispatchToRelays(context: Context, run: RunUnderWay, down: RunPlan['down']): Promise<void>[] {
+export function dispatchToRelays(context: Context, run: RunScope, down: RunPlan['down']): Promise<void>[] {
   return [...down].flatMap(([relay, nodes]) =>
     makeOrderParts(run.order, nodes).map(part => forward(context, run, relay, part))
   )
 }
 
-async function forward(context: Context, run: RunUnderWay, relay: string, part: OrderPart): Promise<void> {
+async function forward(context: Context, run: RunScope, relay: string, part: OrderPart): Promise<void> {
   const { progress, wait, signal } = run
   const hop = findHop(context.neighbours, relay)
   if (hop instanceof Error) {
@@ -42,7 +42,7 @@ async function forward(context: Context, run: RunUnderWay, relay: string, part: 
 /** A sub-relay that is away: its part of the run waits here. */
 async function forwardLater(
   context: Context,
-  run: RunUnderWay & { readonly wait: WaitDeadline },
+  run: RunScope & { readonly wait: WaitDeadline },
   relay: string,
   part: OrderPart,
   { reason, wasSent }: { readonly reason: string; readonly wasSent: boolean }

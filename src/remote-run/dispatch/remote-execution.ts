@@ -5,7 +5,7 @@ import { NDJSON } from '../../values/network/header-names.js'
 import { type BrokenHop, parseRunEvent } from '../../values/runs/run-event.js'
 import { jittered } from '../../values/time/backoff.js'
 import type { NodeEnd } from '../progress/run-progress.js'
-import type { RunUnderWay } from '../run-under-way.js'
+import type { RunScope } from '../run-scope.js'
 import { cancelDownstream } from './cancel-downstream.js'
 import { forwardTextResponse } from './legacy-text-response.js'
 import { canRetryOrder } from './not-taken.js'
@@ -27,10 +27,10 @@ export class RemoteExecution {
 
   constructor(
     private readonly context: ExecutionContext,
-    private readonly underWay: RunUnderWay,
+    private readonly scope: RunScope,
     private readonly options: RemotePart
   ) {
-    this.#reported = new ReportedEvents(context, underWay, options)
+    this.#reported = new ReportedEvents(context, scope, options)
   }
 
   /** Resolves, and never rejects, when every node of the part has its outcome. */
@@ -49,22 +49,22 @@ export class RemoteExecution {
   }
 
   async #toItsEnd(work: () => Promise<void>): Promise<void> {
-    const { signal } = this.underWay
+    const { signal } = this.scope
     try {
       await work()
     } catch (error) {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
     }
-    if (!signal.aborted || this.underWay.suspended.aborted) return
+    if (!signal.aborted || this.scope.suspended.aborted) return
     await cancelDownstream(this.options.hop, this.options.part.runId)
     await this.#endOpen({ outcome: 'cancelled', message: String(signal.reason) })
   }
 
   async #ask(): Promise<void> {
     const { hop, part, onNotTaken, onAway } = this.options
-    const { signal, onStarted } = this.underWay
+    const { signal, onStarted } = this.scope
     const { timing } = this.context
-    const { asynchronous } = this.underWay.order
+    const { asynchronous } = this.scope.order
     const answer = await hop.request({
       method: 'POST',
       weight: 'stream',
@@ -103,7 +103,7 @@ export class RemoteExecution {
   /** Takes a lost stream up again where that can be done, until the run below has ended. */
   async #follow(first: Followed): Promise<void> {
     const { hop } = this.options
-    const isResumable = this.underWay.order.asynchronous || this.#lostMessage !== undefined
+    const isResumable = this.scope.order.asynchronous || this.#lostMessage !== undefined
     let followed = first
     while (followed.kind === 'lost') {
       const { reason } = followed
@@ -129,7 +129,7 @@ export class RemoteExecution {
   /** @returns undefined when it is given up */
   async #resume(reason: string): Promise<Followed | undefined> {
     const { hop, part } = this.options
-    const { signal, onStarted } = this.underWay
+    const { signal, onStarted } = this.scope
     const { timing } = this.context
     let delayMs = timing.resumeDelayMs
     for (let waitedMs = 0; waitedMs < timing.resumeLimitMs; waitedMs += delayMs) {
@@ -155,13 +155,13 @@ export class RemoteExecution {
       delayMs = Math.min(delayMs * 2, timing.resumeMaxDelayMs)
     }
     const { node } = this.options
-    const { progress } = this.underWay
+    const { progress } = this.scope
     progress.error(this.#relay, `${hop.id} stays away: ${reason}`, node)
     return undefined
   }
 
   async #readEvents(body: Readable): Promise<Followed> {
-    const { signal, progress } = this.underWay
+    const { signal, progress } = this.scope
     const { timing } = this.context
     let ended: Followed | undefined
     try {
@@ -189,7 +189,7 @@ export class RemoteExecution {
   /** An existing relay: its lines are passed on, and what became of each node nobody knows. */
   async #readText(body: Readable): Promise<void> {
     const { hop } = this.options
-    const { progress, signal } = this.underWay
+    const { progress, signal } = this.scope
     const lost = await forwardTextResponse(body, { signal, progress }, data => {
       this.#reported.takeText(data)
     })
@@ -201,7 +201,7 @@ export class RemoteExecution {
   /** Says it once about the relay, and ends what is open. */
   async #giveUp(end: NodeEnd | ((wasRunning: boolean) => NodeEnd), message?: string): Promise<void> {
     const { hop, node } = this.options
-    const { progress } = this.underWay
+    const { progress } = this.scope
     // of a node its outcome says all there is
     if (node === undefined) progress.error(hop.id, message ?? (typeof end === 'function' ? '' : (end.message ?? '')))
     await this.#endOpen(end)
@@ -209,7 +209,7 @@ export class RemoteExecution {
 
   #endOpen(end: NodeEnd | ((wasRunning: boolean) => NodeEnd)): Promise<void> {
     const { part } = this.options
-    const { progress } = this.underWay
+    const { progress } = this.scope
     return progress.endOpen(part.nodes, this.#relay, end)
   }
 

@@ -1,6 +1,6 @@
 import { isNodeId } from '../../values/ids.js'
 import type { RunEvent } from '../../values/runs/run-event.js'
-import type { RunUnderWay } from '../run-under-way.js'
+import type { RunScope } from '../run-scope.js'
 import { ForwardedOutput } from './forwarded-output.js'
 import type { ExecutionContext, RemotePart } from './remote-part.js'
 import { validBrokenHop } from './response-lines.js'
@@ -15,12 +15,12 @@ export class ReportedEvents {
 
   constructor(
     private readonly context: ExecutionContext,
-    private readonly underWay: RunUnderWay,
+    private readonly scope: RunScope,
     private readonly part: RemotePart
   ) {
     const nodeCount = part.part.nodes.length
     this.#errorsLeft = MAX_ERRORS + nodeCount
-    this.#output = new ForwardedOutput(underWay.progress, context.config.maxOutputBytes, nodeCount)
+    this.#output = new ForwardedOutput(scope.progress, context.config.maxOutputBytes, nodeCount)
   }
 
   take(event: RunEvent): void {
@@ -40,11 +40,11 @@ export class ReportedEvents {
   #takeError({ node, message = '', ...event }: RunEvent): void {
     this.#errorsLeft -= 1
     if (this.#errorsLeft < 0 || (node !== undefined && !this.#isBelieved(node))) return
-    this.underWay.progress.error(this.#relayOf(event), message, node ?? this.part.node)
+    this.scope.progress.error(this.#relayOf(event), message, node ?? this.part.node)
   }
 
   #takeNode({ node, outcome, exit_code: exitCode, duration_ms: durationMs, message, ...event }: RunEvent): void {
-    const { progress } = this.underWay
+    const { progress } = this.scope
     const unreached = validBrokenHop(event.unreached)
     if (node === undefined || outcome === undefined || outcome === 'queued' || !this.#isBelieved(node)) return
     if (outcome === 'running') {
@@ -57,20 +57,20 @@ export class ReportedEvents {
 
   #takeOutput(event: RunEvent): void {
     const { node, data } = event
-    if (data === undefined || !this.underWay.order.keepOutput) return
+    if (data === undefined || !this.scope.order.keepOutput) return
     if (node !== undefined && !this.#isBelieved(node)) return
     this.#output.pass({ ...event, data, relay: this.#relayOf(event) })
   }
 
   /** Output of a hop that tells no events. */
   takeText(data: string): void {
-    if (this.underWay.order.keepOutput) this.#output.pass({ relay: this.part.hop.id, data })
+    if (this.scope.order.keepOutput) this.#output.pass({ relay: this.part.hop.id, data })
   }
 
   /** Whether the hop is believed about a node: only about nodes that our own nodes list has below it, and once. */
   #isBelieved(node: string): boolean {
     const { hop, node: only } = this.part
-    const { progress } = this.underWay
+    const { progress } = this.scope
     const isBelow = only === undefined ? progress.table.get(node)?.via === hop.id : node === only
     return isBelow && progress.table.isOpen(node)
   }

@@ -2,8 +2,8 @@ import type { Topology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { type FileMetadata, formatMetadata } from '../../values/keys/file-metadata.js'
-import { type FilePublicKey, readPublicKey } from '../../values/keys/file-signature.js'
 import { keyHashMatches } from '../../values/keys/key-hash.js'
+import { type FilePublicKey, readPublicKey } from '../../values/keys/verify-file.js'
 import { parseTtl } from '../../values/time/ttl.js'
 
 /** Keys that were read lately: reading one takes longer than checking what it signed. */

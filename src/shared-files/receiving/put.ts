@@ -9,7 +9,7 @@ import {
   metadataFromQuery,
   parseMetadata
 } from '../../values/keys/file-metadata.js'
-import { verifyFileSignature } from '../../values/keys/file-signature.js'
+import { verifyFileSignature } from '../../values/keys/verify-file.js'
 import { passOn } from '../../values/passed-relays.js'
 import type { Forwarding } from '../forwarding/forwarding.js'
 import { checkNotBack, nextStep } from '../forwarding/next-step.js'

@@ -5,7 +5,7 @@ import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
 import { asError, errorCode } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { isFolder } from '../is-folder.js'
-import { Sqlite } from '../sqlite.js'
+import { Sqlite } from '../sqlite-driver.js'
 
 /** The mode of a lock file. Whoever may open it, if only to read it, can lock it, and keep a relay from starting. */
 const LOCK_MODE = 0o600

@@ -5,12 +5,12 @@ import type { RunRepository } from '../../remote-run/run-repository.js'
 import type { OutboxRepository } from '../../shared-files/forwarding/outbox-repository.js'
 import type { FileRepository } from '../../shared-files/keeping/file-repository.js'
 import type { Database } from '../database.js'
-import { createFileRepository } from './file-repository.js'
-import { createLeaseRepository } from './lease-repository.js'
-import { createMemberRepository } from './member-repository.js'
-import { createNeighbourRepository } from './neighbour-repository.js'
-import { createOutboxRepository } from './outbox-repository.js'
-import { createRunRepository } from './run-repository.js'
+import { createFileRepository } from './sqlite-files.js'
+import { createLeaseRepository } from './sqlite-leases.js'
+import { createMemberRepository } from './sqlite-members.js'
+import { createNeighbourRepository } from './sqlite-neighbours.js'
+import { createOutboxRepository } from './sqlite-outbox.js'
+import { createRunRepository } from './sqlite-runs.js'
 
 /** The records of one relay. Another storage implements these. */
 export interface Repositories {

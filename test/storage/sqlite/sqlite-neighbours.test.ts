@@ -1,4 +1,4 @@
-import { createNeighbourRepository } from '../../../src/storage/sqlite/neighbour-repository.js'
+import { createNeighbourRepository } from '../../../src/storage/sqlite/sqlite-neighbours.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testNeighbourRepository } from '../contract/neighbour-repository.js'
 

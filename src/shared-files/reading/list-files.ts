@@ -1,11 +1,11 @@
-import type { CurrentTopology } from '../tree/topology.js'
-import type { Origin } from '../values/caller.js'
-import { checkNodeId, type FileKey } from '../values/ids.js'
-import { keptFile } from './get.js'
-import type { FileLayout } from './keeping/file-layout.js'
-import type { FileRepository } from './keeping/file-repository.js'
+import type { CurrentTopology } from '../../tree/topology.js'
+import type { Origin } from '../../values/caller.js'
+import { checkNodeId, type FileKey } from '../../values/ids.js'
+import type { FileLayout } from '../keeping/file-layout.js'
+import type { FileRepository } from '../keeping/file-repository.js'
+import type { KeptFile } from '../types.js'
+import { keptFile } from './get-file.js'
 import { checkMayRead } from './read-access.js'
-import type { KeptFile } from './types.js'
 
 /** Files listed at once; a node that has more asks for them by name. */
 const MAX_LISTED = 1_000

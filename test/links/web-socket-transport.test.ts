@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
-import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
+import { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
 import { noteOrder } from '../../src/process/bulk-pacing.js'
 
 const PIECE = Buffer.alloc(64 * 1024, 7)

@@ -8,7 +8,7 @@ import {
   METADATA_HEADER,
   parseMetadata
 } from './file-metadata.js'
-import { digestInfo, ed25519Message, ed25519Spki, type SignedParts } from './file-signature.js'
+import { digestInfo, ed25519Message, ed25519Spki, type SignedParts } from './verify-file.js'
 
 /** A key that signs shared files: an existing agent's RSA key, or our Ed25519 one. */
 export type SigningKey =

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { atTimes, everySoOften } from '../../src/jobs/purge-schedule.js'
+import { atTimes, everySoOften } from '../../src/jobs/schedule.js'
 
 const MINUTE_MS = 60_000
 

@@ -1,6 +1,6 @@
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import type { Revocations } from '../../hops/peers/revocations.js'
+import type { Revocations } from '../../hops/peers/peer-revocations.js'
 import { describeConnectionFailure } from '../../values/network/connection-failure.js'
 import { type SeenUpper, seenUpper } from '../wire/challenge.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'

@@ -1,6 +1,6 @@
-import type { Topology } from '../tree/topology.js'
-import type { Caller } from '../values/caller.js'
-import { RelayError } from '../values/failures/relay-error.js'
+import type { Topology } from '../../tree/topology.js'
+import type { Caller } from '../../values/caller.js'
+import { RelayError } from '../../values/failures/relay-error.js'
 
 /**
  * Checks who may GET a file: its target, a relay that the target is below, our policy server, and local callers for

@@ -3,10 +3,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { signatureFor } from '../../src/file-exchange/signature-file.js'
+import { signatureFor } from '../../src/file-exchange/detached-signature.js'
 import { StableFile } from '../../src/file-exchange/stable-file.js'
 import { formatMetadata } from '../../src/values/keys/file-metadata.js'
-import { signFile } from '../../src/values/keys/file-signing.js'
+import { signFile } from '../../src/values/keys/sign-file.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
 const DAY_MS = 86_400_000

@@ -1,4 +1,4 @@
-import { createMemberRepository } from '../../../src/storage/sqlite/member-repository.js'
+import { createMemberRepository } from '../../../src/storage/sqlite/sqlite-members.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testMemberRepository } from '../contract/member-repository.js'
 

@@ -1,5 +1,5 @@
-import { createFileRepository } from '../../../src/storage/sqlite/file-repository.js'
-import { createOutboxRepository } from '../../../src/storage/sqlite/outbox-repository.js'
+import { createFileRepository } from '../../../src/storage/sqlite/sqlite-files.js'
+import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testFileRepository } from '../contract/file-repository.js'
 

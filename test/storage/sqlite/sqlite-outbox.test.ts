@@ -1,4 +1,4 @@
-import { createOutboxRepository } from '../../../src/storage/sqlite/outbox-repository.js'
+import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testOutboxRepository } from '../contract/outbox-repository.js'
 

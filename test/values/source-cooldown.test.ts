@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { SourceCooldown } from '../../src/values/network/source-cooldown.js'
 import { SourceQueue } from '../../src/values/network/source-queue.js'
-import { SourceRest } from '../../src/values/network/source-rest.js'
 
 test('a source rests for the longest time that it was told to, and then no more; each end is told once', t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   fc.assert(
     fc.property(fc.array(fc.record({ source: fc.constantFrom('a', 'b'), ms: fc.nat(50) })), rests => {
       const ended: string[] = []
-      const rest = new SourceRest(source => ended.push(source))
+      const rest = new SourceCooldown(source => ended.push(source))
       for (const { source, ms } of rests) rest.begin(source, ms)
       const longest = (source: string) => rests.filter(found => found.source === source).map(({ ms }) => ms)
       for (const source of ['a', 'b']) assert.equal(rest.has(source), longest(source).length > 0)

@@ -1,5 +1,5 @@
 /** Sources that have to wait a while. Each has a timer while it rests, and nothing afterwards. */
-export class SourceRest {
+export class SourceCooldown {
   readonly #ends = new Map<string, { readonly atMs: number; readonly timer: NodeJS.Timeout }>()
 
   /** @param onEnd called when a source has rested */

@@ -18,13 +18,8 @@ import nacl from 'tweetnacl'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import type { FileKey } from '../../src/values/ids.js'
 import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm } from '../../src/values/keys/file-metadata.js'
-import {
-  ed25519Message,
-  ed25519Spki,
-  readPublicKey,
-  verifyFileSignature
-} from '../../src/values/keys/file-signature.js'
-import { type SigningKey, signFile, signingKeySpki, signRsa } from '../../src/values/keys/file-signing.js'
+import { type SigningKey, signFile, signingKeySpki, signRsa } from '../../src/values/keys/sign-file.js'
+import { ed25519Message, ed25519Spki, readPublicKey, verifyFileSignature } from '../../src/values/keys/verify-file.js'
 
 const FILE_KEY: FileKey = { target: 'node-b', source: 'node-a', fileId: 'report.txt' }
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -1,4 +1,4 @@
-import { createRunRepository } from '../../../src/storage/sqlite/run-repository.js'
+import { createRunRepository } from '../../../src/storage/sqlite/sqlite-runs.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testRunRepository } from '../contract/run-repository.js'
 

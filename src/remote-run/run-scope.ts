@@ -3,7 +3,7 @@ import type { RunProgress } from './progress/run-progress.js'
 import type { WaitDeadline } from './progress/wait-deadline.js'
 
 /** The data that the parts of one run share, whoever carries them out. */
-export interface RunUnderWay {
+export interface RunScope {
   readonly order: DispatchOrder
   readonly progress: RunProgress
   /** Undefined: nodes and sub-relays that are away are not waited for. */

@@ -1,10 +1,10 @@
-import { type CommandLine, ownCommandLine } from './commands/command.js'
-import { CommandExecution } from './commands/command-execution.js'
-import { AgentDispatch, type NodesByLink } from './dispatch/agent-dispatch.js'
-import { type NotTaken, WHY_NOT_TAKEN } from './dispatch/not-taken.js'
-import type { PlannedNode } from './progress/plan.js'
-import type { RunContext } from './run-context.js'
-import type { RunUnderWay } from './run-under-way.js'
+import { type CommandLine, ownCommandLine } from '../commands/command.js'
+import { CommandExecution } from '../commands/command-execution.js'
+import type { PlannedNode } from '../progress/plan.js'
+import type { RunContext } from '../run-context.js'
+import type { RunScope } from '../run-scope.js'
+import { AgentDispatch, type NodesByLink } from './agent-dispatch.js'
+import { type NotTaken, WHY_NOT_TAKEN } from './not-taken.js'
 
 /** The part of a run that this relay does itself: each node over its link where there is one, by the command otherwise. */
 export class LocalDispatch {
@@ -12,12 +12,12 @@ export class LocalDispatch {
 
   constructor(
     private readonly context: RunContext,
-    private readonly underWay: RunUnderWay
+    private readonly scope: RunScope
   ) {}
 
   /** Resolves when each node has its outcome, or is left to the next process. */
   async run(nodes: readonly PlannedNode[]): Promise<void> {
-    const { progress } = this.underWay
+    const { progress } = this.scope
     const linked: PlannedNode[] = []
     const others: PlannedNode[] = []
     const waiting: PlannedNode[] = []
@@ -45,13 +45,13 @@ export class LocalDispatch {
 
   #canWaitFor({ id }: PlannedNode): boolean {
     const { reachability, canRunItself, selfId } = this.context
-    return this.underWay.wait !== undefined && id !== selfId && canRunItself(id) && reachability.shouldHoldLink(id)
+    return this.scope.wait !== undefined && id !== selfId && canRunItself(id) && reachability.shouldHoldLink(id)
   }
 
   async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
-    const { table } = this.underWay.progress
+    const { table } = this.scope.progress
     const { selfId: from, reachability, isAskedDirectly } = this.context
-    const { wait } = this.underWay
+    const { wait } = this.scope
     const isBusy = why === 'busy'
     table.set(node.id, {
       outcome: 'queued',
@@ -71,7 +71,7 @@ export class LocalDispatch {
   }
 
   #linkedPart(nodes: readonly PlannedNode[], onNotLinked: NodesByLink['onNotLinked'] = () => undefined): AgentDispatch {
-    return new AgentDispatch(this.context, this.underWay, { nodes, onNotLinked })
+    return new AgentDispatch(this.context, this.scope, { nodes, onNotLinked })
   }
 
   /**
@@ -102,17 +102,17 @@ export class LocalDispatch {
       const more = found !== '' && isAskedDirectly(id) ? ` (${found})` : ''
       const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false${more}`
       const unreached = { from: selfId, to: id, reason }
-      await this.underWay.progress.endOpen([id], selfId, { outcome: 'unreachable', message: reason, unreached })
+      await this.scope.progress.endOpen([id], selfId, { outcome: 'unreachable', message: reason, unreached })
     }
   }
 
   async #startCommands(nodes: readonly PlannedNode[], commandLine: CommandLine): Promise<void> {
     if (nodes.length === 0) return
     const { canRunItself, reachability, neighbours, slots } = this.context
-    const { signal } = this.underWay
+    const { signal } = this.scope
     const isAway = (id: string) =>
       canRunItself(id) && reachability.shouldHoldLink(id) && neighbours.linked(id) === undefined
-    const execution = new CommandExecution(this.context, this.underWay, { nodes, commandLine, isAway })
+    const execution = new CommandExecution(this.context, this.scope, { nodes, commandLine, isAway })
     this.#executions.add(execution)
     if (signal.aborted) await execution.cancel(String(signal.reason))
     else slots.add(execution)

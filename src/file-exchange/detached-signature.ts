@@ -8,8 +8,8 @@ import {
   MAX_METADATA_BYTES,
   parseMetadata
 } from '../values/keys/file-metadata.js'
-import { readPublicKey, verifyFileSignature } from '../values/keys/file-signature.js'
-import { type SigningKey, signFile, signingKeySpki } from '../values/keys/file-signing.js'
+import { type SigningKey, signFile, signingKeySpki } from '../values/keys/sign-file.js'
+import { readPublicKey, verifyFileSignature } from '../values/keys/verify-file.js'
 import { agentFields } from './agent-fields.js'
 import { writeAtomically } from './atomic-write.js'
 import { openRegularFile } from './places/regular-file.js'
