@@ -17,12 +17,15 @@ export function endParsing(socket: Socket): void {
 
 function silence(socket: Socket, parser: unknown): void {
   if (typeof parser !== 'object' || parser === null) return
+  const callbacks = new Map<number, unknown>()
   for (const name of CALLBACKS) {
     const index: unknown = Reflect.get(parser.constructor, name)
     if (typeof index !== 'number') continue
-    const callback: unknown = Reflect.get(parser, index)
+    callbacks.set(index, Reflect.get(parser, index))
     Reflect.set(parser, index, undefined)
-    // First of all: Node gives the parser to another connection then.
-    socket.prependOnceListener('close', () => Reflect.set(parser, index, callback))
   }
+  // First of all: Node gives the parser to another connection then.
+  socket.prependOnceListener('close', () => {
+    for (const [index, callback] of callbacks) Reflect.set(parser, index, callback)
+  })
 }
