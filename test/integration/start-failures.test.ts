@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -64,6 +64,43 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
     const checked = await treeline(t, ['serve', '--config', copy, '--test'])
     assert.equal(checked.code, 2)
     assert.match(checked.stderr, /shared_files.path = .*files lies in storage.path = .*: give each a folder/)
+  })
+
+  await t.test('a shared folder that would give away what the relay keeps to itself', async () => {
+    const text = await readFile(join(root.directory, 'main.conf'), 'utf8')
+    const copy = await mkdtemp(join(tree.folder, 'shared-'))
+    const keys = await mkdtemp(join(tree.folder, 'keys-'))
+    const link = join(tree.folder, 'link-to-copy')
+    await symlink(copy, link)
+    await cp(root.keyFile, join(keys, 'tls.key'))
+    const check = async (path: string, changed: string, ...more: string[]) => {
+      const place = /^\[shared_folder\]\npath = .*$/m
+      const section = `[shared_folder]\npath = ${JSON.stringify(path)}`
+      const conf = place.test(changed) ? changed.replace(place, section) : `${changed}\n${section}\n`
+      await writeFile(join(copy, 'main.conf'), conf)
+      return treeline(t, ['serve', '--config', copy, ...more])
+    }
+    const ofConfiguration = /shared_folder.path = .* contains the configuration in /
+    const elsewhere = text.replace(root.keyFile, join(keys, 'tls.key'))
+    assert.notEqual(elsewhere, text)
+    for (const [path, conf, why] of [
+      [copy, text, ofConfiguration],
+      [link, text, ofConfiguration],
+      [tree.folder, text, ofConfiguration],
+      [keys, elsewhere, /shared_folder.path = .* contains general.https_key_file .*tls.key, which whoever/],
+      [root.storagePath, text, /storage.path = .* is shared_folder.path as well|shared_folder.path = .* storage.path/],
+      [join(root.sharedFilesPath, 'in-it'), text, /shared_folder.path = .* lies in shared_files.path = /]
+    ] as const) {
+      const checked = await check(path, conf, '--test')
+      assert.match(checked.stderr, why)
+      assert.equal(checked.code, 2)
+    }
+    const start = await check(link, text)
+    assert.match(start.stderr, /cannot start: shared_folder.path = .* contains the configuration in /)
+    assert.equal(start.code, 3)
+    const within = await check(join(copy, 'shared-folder'), text, '--test')
+    assert.doesNotMatch(within.stderr, /shared_folder.path = /)
+    assert.equal(within.code, 0)
   })
 
   await t.test('a folder that cannot be made is named, with its setting and what is in the way', async () => {

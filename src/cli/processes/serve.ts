@@ -6,7 +6,6 @@ import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
 import { createLog } from '../../process/log.js'
 import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
 import { sharedFilesFolder, storageFolder } from '../../storage/folders/folder-kinds.js'
-import { overlapOf } from '../../storage/folders/separate-folders.js'
 import { createTree } from '../../tree/tree-service.js'
 import { finishPlacing } from '../../tree-sync/tree-files.js'
 import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
@@ -15,6 +14,7 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
+import { misplacedFolder } from '../checks/shared-folder-place.js'
 import { printDiagnostic } from '../output/diagnostic.js'
 import { holdFolders, serveUntilStopped } from './serve-until-stopped.js'
 import { findServiceManager } from './service-manager.js'
@@ -64,8 +64,8 @@ async function startFailure(error: unknown, config: Config): Promise<unknown> {
 async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
   const { checkRelayStart } = await import('../checks/start-files-check.js')
   const { problems: found, warnings } = await checkRelayStart(config)
-  const overlap = overlapOf(config.general.nodeId, writtenFolders(config))
-  const problems = overlap === undefined ? found : [...found, overlap]
+  const misplaced = misplacedFolder(config)
+  const problems = misplaced === undefined ? found : [...found, misplaced]
   for (const problem of problems) printDiagnostic(problem)
   for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
   const unusable = await nodesProblems(config)
@@ -118,6 +118,8 @@ function readConfig(directory: string): Config | undefined {
 
 async function serve(config: Config): Promise<number> {
   const { nodeId } = config.general
+  const misplaced = misplacedFolder(config)
+  if (misplaced !== undefined) throw new Error(misplaced)
   const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
   const held = holdFolders(nodeId, folders)
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })

@@ -107,8 +107,8 @@ function foldersAbove(path: string): string[] {
   return above === path ? [] : [above, ...foldersAbove(above)]
 }
 
-/** The real path of what exists, and the rest of it as it will be made. */
-function realPath(path: string): string {
+/** The real path of what exists, and the rest of it as it will be made. @param path absolute */
+export function realPath(path: string): string {
   try {
     return realpathSync(path)
   } catch {
