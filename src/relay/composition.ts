@@ -76,6 +76,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const { certificatesChanged } = system
   const common = { config: inForce.get, tree, neighbours, repositories, logger }
   const membership = createMembership({ ...common, revocations: book, certificatesChanged })
+  system.showTreeProblem(() => membership.problem())
   const hasUpper = config.upstream !== undefined
   const revocationExchange = book && new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
   const stopping = new AbortController()

@@ -28,6 +28,8 @@ export interface SystemControlOptions {
 
 export interface RelaySystemControl extends SystemControl {
   onCertificateRenewal(renew: (config: Config) => void): void
+  /** Shows in the status of the nodes why the tree is not what it should be. @param problem undefined while there is none */
+  showTreeProblem(problem: () => string | undefined): void
   /** Takes another address of the policy server for that of the configuration. */
   moveUpstream(address: { readonly host: string; readonly port: number }): Promise<void>
   /** Reads this relay's certificate, and its policy server's, again, and nothing else. */
@@ -43,6 +45,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
    * restart.
    */
   let reloadProblem: string | undefined
+  let treeProblem: () => string | undefined = () => undefined
   let renewCertificate: (config: Config) => void = () => undefined
   certificates.readPolicyServer(inForce.get().upstream?.serverCertificateFile)
 
@@ -99,7 +102,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       database: part(databaseProblem(database)),
       storage: part(await disks.problem()),
       nodes: {
-        ...part(nodes.details),
+        ...part(nodes.details ?? treeProblem()),
         count: nodes.nodeCount,
         certificates: nodes.certificateCount,
         ...syncPart(treeSync?.status)
@@ -122,6 +125,9 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
       certificates.readPolicyServer(config.upstream?.serverCertificateFile)
       renewCertificate(config)
       await neighbours.reload(config)
+    },
+    showTreeProblem: problem => {
+      treeProblem = problem
     },
     onCertificateRenewal: renew => {
       renewCertificate = renew

@@ -7,17 +7,18 @@ import { eventually } from '../support/eventually.js'
 const END_MS = 1_000
 
 /** Watches one certificate, which ends at {@link END_MS}. */
-function startWatch(t: TestContext, publish: () => Promise<void> = () => Promise.resolve()) {
-  const clock = { nowMs: 0, looks: 0 }
+function startWatch(t: TestContext, publish: () => Promise<void> = () => Promise.resolve(), lines: string[] = []) {
+  const clock = { nowMs: 0, looks: 0, isBehind: false }
   let published = 0
   const watch = new ExpiryWatch(
     {
       repository: { nextEnd: async afterMs => (afterMs < END_MS ? END_MS : undefined) },
+      isBehind: async () => clock.isBehind,
       publish: async () => {
         published += 1
         await publish()
       },
-      logger: silentLogger,
+      logger: { ...silentLogger, error: (_details, message) => void lines.push(message) },
       now: () => {
         clock.looks += 1
         return clock.nowMs
@@ -58,4 +59,22 @@ test('a tree that could not be made anew is tried again', async t => {
   await eventually('the third try', () => published() === 3)
   await looked()
   assert.equal(published(), 3)
+})
+
+test('what could not be made the tree is made so later, and its fault is logged once', async t => {
+  const lines: string[] = []
+  let isBroken = true
+  const publish = async () => {
+    if (isBroken) throw new Error('the disk is full')
+    clock.isBehind = false
+  }
+  const { clock, looked, published } = startWatch(t, publish, lines)
+  clock.isBehind = true
+  await eventually('three tries', () => published() >= 3)
+  assert.equal(lines.length, 1)
+  isBroken = false
+  await eventually('the tree', () => !clock.isBehind)
+  const tries = published()
+  await looked()
+  assert.equal(published(), tries)
 })

@@ -208,3 +208,15 @@ test('moving refuses cycles, policy servers that are nodes, and chains that woul
     refused('CONFLICT', /21 policy servers/)
   )
 })
+
+test('a member that was removed when the tree could not be written can be removed again, until it is out of the tree', async t => {
+  const root = await startMembers(t)
+  await joinAs(root, 'relay-1')
+  root.inTree.add('relay-1')
+  await root.members.remove('relay-1')
+  const before = root.published()
+  await root.members.remove('relay-1')
+  assert.equal(root.published(), before + 1)
+  root.inTree.delete('relay-1')
+  await assert.rejects(root.members.remove('relay-1'), refused('UNKNOWN_NODE', /relay-1 is not a member/))
+})

@@ -32,6 +32,8 @@ export interface Members {
   readonly rootKey: KeyObject
   /** How often the tree was made anew. */
   readonly published: () => number
+  /** Ids that are said to be in the tree; for the test to fill. */
+  readonly inTree: Set<string>
   /** To be moved by the test. */
   readonly clock: { nowMs: number; uptimeMs: number }
   /** A token's proof: what is sent. */
@@ -53,9 +55,12 @@ export async function startMembers(t: TestContext): Promise<Members> {
   const now = () => clock.nowMs
   const authority = openAuthority(await makeAuthority('Test CA', now()))
   let published = 0
+  const inTree = new Set<string>()
   const members = new RootMembership({
     repository,
     authority,
+    catchUp: async () => undefined,
+    isInTree: id => inTree.has(id),
     publish: async () => {
       published += 1
     },
@@ -89,6 +94,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
     members,
     rootKey: privateKey,
     published: () => published,
+    inTree,
     clock,
     token: async asked => {
       const { token } = await members.createToken({ ...defaults, ...asked })

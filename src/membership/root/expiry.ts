@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import type { MemberRepository } from './member-repository.js'
 
@@ -17,6 +18,8 @@ export class ExpiryWatch {
     private readonly options: {
       readonly repository: Pick<MemberRepository, 'nextEnd'>
       readonly publish: () => Promise<void>
+      /** Whether a change of the members is not in the tree yet: a disk was full, or could not be written. */
+      readonly isBehind: () => Promise<boolean>
       readonly logger: Logger
       readonly now: () => number
     },
@@ -33,9 +36,10 @@ export class ExpiryWatch {
   }
 
   async #watch(): Promise<void> {
-    const { repository, publish, logger, now } = this.options
+    const { repository, publish, isBehind, logger, now } = this.options
     const { signal } = this.#stopping
     let lookedAtMs = now()
+    let told: string | undefined
     while (!signal.aborted) {
       await sleep(this.lookEveryMs, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
       if (signal.aborted) return
@@ -44,10 +48,13 @@ export class ExpiryWatch {
       try {
         const endMs = await repository.nextEnd(lookedAtMs)
         const hasEnded = endMs !== undefined && endMs <= nowMs
-        if (hasEnded || wasSetBack) await publish()
+        if (hasEnded || wasSetBack || (await isBehind())) await publish()
         lookedAtMs = nowMs
+        told = undefined
       } catch (err) {
-        logger.error({ err }, 'cannot publish the tree; trying again')
+        // a disk may be full for hours: once for each reason
+        if (errorMessage(err) !== told) logger.error({ err }, 'cannot publish the tree; trying again')
+        told = errorMessage(err)
       }
     }
   }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import { errorMessage } from '../../values/failures/system-error.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatCertificate } from '../../values/keys/pem.js'
 import { replaceFile } from '../atomic-files.js'
@@ -27,8 +28,26 @@ export interface PublicationOptions {
 export class Publication {
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
+  /** The version of the members that is the tree. */
+  #published: number | undefined
+  #problem: string | undefined
 
   constructor(private readonly options: PublicationOptions) {}
+
+  /** Why the members are not the tree; undefined where they are, or nothing was tried yet. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  /** Whether there are members, or changes of them, that are not in the tree. */
+  async isBehind(): Promise<boolean> {
+    return this.#problem !== undefined || (await this.options.repository.version()) !== this.#published
+  }
+
+  /** Publishes where something is not in the tree yet. @throws {Error} as {@link publish} */
+  async catchUp(): Promise<void> {
+    if (await this.isBehind()) await this.publish()
+  }
 
   /**
    * Resolves once all that is in the repository now is the tree. Calls while another one is under way share the next.
@@ -46,13 +65,26 @@ export class Publication {
   }
 
   #start(): Promise<void> {
-    this.#running = this.#publish().finally(() => {
-      this.#running = undefined
-    })
+    this.#running = this.#publish()
+      .then(
+        version => {
+          this.#published = version
+          this.#problem = undefined
+        },
+        (error: unknown) => {
+          this.#problem = errorMessage(error)
+          throw error
+        }
+      )
+      .finally(() => {
+        this.#running = undefined
+      })
     return this.#running
   }
 
-  async #publish(): Promise<void> {
+  /** @returns the version that the tree is now, or an older one of a change that came meanwhile */
+  async #publish(): Promise<number> {
+    const version = await this.options.repository.version()
     const { repository, nodesListFile, nodesCertsFile, reload, now } = this.options
     await checkHasRoot(repository, nodesListFile)
     await checkNotOlder(repository, nodesListFile)
@@ -61,6 +93,7 @@ export class Publication {
     await writeTreeFiles(repository, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()
     if (problem !== undefined) throw new Error(problem)
+    return version
   }
 }
 

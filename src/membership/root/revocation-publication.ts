@@ -56,7 +56,10 @@ export class RevocationPublication {
         `list of revoked certificates is full (${MAX_REVOKED} entries): the certificates that end first are left out`
       )
     }
-    if (isSame(entries, former.entries)) return
+    if (isSame(entries, former.entries)) {
+      if (former.number > 0) await book.take(book.text) // it is written now where it could not be before
+      return
+    }
     // a restored root, or one whose clock was set back, must not fall behind what its members have
     const number = Math.max(now(), former.number + 1)
     await book.take(formatList({ number, entries }, text => authority.sign(text)))

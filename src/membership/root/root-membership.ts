@@ -23,6 +23,10 @@ export interface RootMembershipOptions {
   readonly authority: CertificateAuthority
   /** Makes what is in the repository the tree. */
   readonly publish: () => Promise<void>
+  /** Publishes where something is not in the tree yet. */
+  readonly catchUp: () => Promise<void>
+  /** Whether the tree as it is has a node. */
+  readonly isInTree: (id: string) => boolean
   readonly lifetimeMs: () => number
   /** How long after its end a certificate can still be renewed. */
   readonly graceMs: () => number
@@ -96,11 +100,11 @@ export class RootMembership implements Joining {
   }
 
   async #joinWith(token: JoinToken, asked: JoinRequest, signal?: AbortSignal): Promise<JoinAnswer> {
-    const { repository, now, publish, logger } = this.options
+    const { repository, now, publish, catchUp, logger } = this.options
     const request = await readRequest(asked.request)
     if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
     if (answerLost(await repository.member(asked.id), token, request)) {
-      await publish()
+      await catchUp()
       return this.#answer(asked.id)
     }
     checkUsable(token, now())
@@ -156,7 +160,7 @@ export class RootMembership implements Joining {
    * @throws {RelayError} UNKNOWN_NODE, CONFLICT
    */
   async remove(id: string): Promise<void> {
-    const { repository, now, publish, logger } = this.options
+    const { repository, now, publish, isInTree, logger } = this.options
     if (id === ROOT_ID) throw new RelayError('CONFLICT', 'the root cannot be removed')
     const outcome = await this.#changes.make(async seen => {
       const below = await repository.countUnder(id)
@@ -165,7 +169,10 @@ export class RootMembership implements Joining {
       }
       return repository.remove(seen, id, now())
     })
-    if (outcome === 'unknown') throw new RelayError('UNKNOWN_NODE', `${id} is not a member of the tree`)
+    // removed before, when the tree could not be written: what is left is to write it
+    if (outcome === 'unknown' && !isInTree(id)) {
+      throw new RelayError('UNKNOWN_NODE', `${id} is not a member of the tree`)
+    }
     logger.info({ id }, 'removed; its certificates are revoked')
     await publish()
   }

@@ -41,6 +41,8 @@ export interface Membership {
   ask(signal: AbortSignal): Promise<JoinAnswer | undefined>
   /** Makes the tree what the members are: after a crash it may be one step behind. */
   recover(): Promise<void>
+  /** Why changes of the members are not in the tree; undefined while they are. */
+  problem(): string | undefined
   start(): void
   stop(): Promise<void>
 }
@@ -62,6 +64,7 @@ export function createMembership(options: MembershipOptions): Membership {
 const NOTHING = {
   ask: async () => undefined,
   recover: async () => undefined,
+  problem: () => undefined,
   start: () => undefined,
   stop: async () => undefined
 }
@@ -85,14 +88,26 @@ function createAtRoot(options: MembershipOptions): Membership {
   const publish = () => publication.publish()
   const lifetimeMs = () => config().tree.certificateLifetimeMs
   const graceMs = () => config().tree.renewalGraceMs
-  const members = new RootMembership({ repository, authority, publish, lifetimeMs, graceMs, logger, now })
+  const members = new RootMembership({
+    repository,
+    authority,
+    publish,
+    catchUp: () => publication.catchUp(),
+    isInTree: id => tree.current().find(id) !== undefined,
+    lifetimeMs,
+    graceMs,
+    logger,
+    now
+  })
   const renewal = renewalOf(options, request => members.renew(request), {})
-  const expiry = new ExpiryWatch({ repository, publish, logger, now })
+  const isBehind = () => publication.isBehind()
+  const expiry = new ExpiryWatch({ repository, publish, isBehind, logger, now })
   return {
     joining: members,
     members,
     ask: NOTHING.ask,
     recover: publish,
+    problem: () => publication.problem,
     start: () => {
       renewal?.start()
       expiry.start()
