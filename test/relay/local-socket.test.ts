@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -78,6 +78,24 @@ test('one that a process left behind is replaced; a live one, a file, a link and
   await symlink(path, join(folder, 'link'))
   await assert.rejects(open(join(folder, 'link')), /is no socket: choose another path/)
   await assert.rejects(open(join(folder, 'none', 'relay.sock')), /the folder of .* is not there/)
+})
+
+test('root removes no socket that a link of another user leads to', async t => {
+  if (process.geteuid?.() !== 0 || process.platform !== 'linux') return // only root is led anywhere
+  const { open, folder } = await opener(t)
+  const [links, of] = [join(folder, 'links'), join(folder, 'of-another')]
+  await Promise.all([mkdir(links), mkdir(of)])
+  await leaveSocket(join(of, 'relay.sock'))
+  await symlink(of, join(links, 'way'))
+  await lchown(join(links, 'way'), 12_345, 12_345)
+  await assert.rejects(
+    open(join(links, 'way', 'relay.sock')),
+    /^Error: general\.socket: .*way is a symbolic link of user 12345, which root does not follow: name the folder/
+  )
+  assert.ok((await stat(join(of, 'relay.sock'))).isSocket(), 'it is still there')
+  await lchown(join(links, 'way'), 0, 0)
+  await open(join(links, 'way', 'relay.sock'))
+  assert.equal(await get(join(of, 'relay.sock')), '2', 'a link of its own is followed')
 })
 
 /** As a process that was killed leaves it: closing a socket removes the name that it was bound to, and no other. */

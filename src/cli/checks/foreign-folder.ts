@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process'
 import { constants, type Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { walkPath } from '../../file-exchange/places/path-walk.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { STICKY } from '../../values/files/closed-folder.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
 import { obstacleTo } from '../../values/files/make-folder.js'
+import { walkPath } from '../../values/files/path-walk.js'
 import { UsageError } from '../command-error.js'
 
 const { S_IWGRP, S_IWOTH } = constants

@@ -5,7 +5,7 @@ import { type ClientError, InputError } from '../../relay-client/client-error.js
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from '../../values/files/held-folder.js'
 import { makeFolder } from '../../values/files/make-folder.js'
-import { type FoundLink, type FoundName, walkPath } from './path-walk.js'
+import { type FoundLink, type FoundName, walkPath } from '../../values/files/path-walk.js'
 
 const ROOT = 0
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { STICKY } from '../../values/files/closed-folder.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
-import { walkPath } from './path-walk.js'
+import { walkPath } from '../../values/files/path-walk.js'
 import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file.js'
 
 const { S_IROTH, S_IWGRP, S_IWOTH, S_IXOTH } = constants

@@ -1,14 +1,18 @@
-import { existsSync, lstatSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createPlainServer } from '../../api/http-server-options.js'
 import type { Config } from '../../config/config.js'
+import { isMissing } from '../../values/failures/system-error.js'
+import { HeldFolder } from '../../values/files/held-folder.js'
+import { type FoundLink, walkPath } from '../../values/files/path-walk.js'
 import { serveUpgrades } from './upgrades.js'
 
 /** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
 const SOCKET_UMASK = 0o117
+const ROOT = 0
 
 /**
  * Serves the routes at `general.socket`. A socket that a former process left there is replaced; anything else is not.
@@ -30,20 +34,51 @@ export async function openLocalSocket(
   return server
 }
 
+/** Removes it through a folder that is held open, so that what was looked at is what goes. */
 async function removeStale(path: string): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false })
-  if (found === undefined) {
-    if (existsSync(dirname(path))) return
-    throw new Error(`general.socket: the folder of ${path} is not there: make it, for the user of the relay`)
+  const folder = await openFolder(path)
+  const name = basename(path)
+  try {
+    const found = await folder.find(name)
+    if (found === undefined) return
+    if (!found.isSocket())
+      throw new Error(`general.socket: ${path} is there already, and is no socket: choose another path`)
+    const code = await connectionError(folder.at(name))
+    if (code === undefined || code === 'EAGAIN')
+      throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
+    if (code === 'ECONNREFUSED') rmSync(folder.at(name))
+    else if (code !== 'ENOENT')
+      throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
+  } finally {
+    await folder.close()
   }
-  if (!found.isSocket())
-    throw new Error(`general.socket: ${path} is there already, and is no socket: choose another path`)
-  const code = await connectionError(path)
-  if (code === undefined || code === 'EAGAIN')
-    throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
-  if (code === 'ECONNREFUSED') rmSync(path)
-  else if (code !== 'ENOENT')
-    throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
+}
+
+/** The folder of the socket. Root follows no link there of another user, who could lead it elsewhere. */
+async function openFolder(path: string): Promise<HeldFolder> {
+  try {
+    if (process.geteuid?.() !== ROOT || process.platform !== 'linux') return await HeldFolder.open(dirname(path))
+    const noFolder = () => missingFolder(path)
+    const { folder, name } = await walkPath(resolve(dirname(path)), { checkLink: refuseForeign, noFolder })
+    try {
+      return await folder.openFolder(name)
+    } finally {
+      await folder.close()
+    }
+  } catch (error) {
+    throw isMissing(error) ? missingFolder(path) : error
+  }
+}
+
+function refuseForeign({ at, uid, target }: FoundLink): void {
+  if (uid === ROOT) return
+  throw new Error(
+    `general.socket: ${at} is a symbolic link of user ${uid}, which root does not follow: name the folder that it leads to (${target}), or one of root's`
+  )
+}
+
+function missingFolder(path: string): Error {
+  return new Error(`general.socket: the folder of ${path} is not there: make it, for the user of the relay`)
 }
 
 /**

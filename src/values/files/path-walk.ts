@@ -1,8 +1,7 @@
 import { mkdir, readlink } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
-import type { ClientError } from '../../relay-client/client-error.js'
-import { errorCode } from '../../values/failures/system-error.js'
-import { HeldFolder } from '../../values/files/held-folder.js'
+import { errorCode } from '../failures/system-error.js'
+import { HeldFolder } from './held-folder.js'
 
 /** A name, and the folder that it is in. The folder is to be closed. */
 export interface FoundName {
@@ -27,7 +26,7 @@ export interface WalkRules {
   /** Called before a symbolic link is followed. */
   readonly checkLink: (link: FoundLink) => void
   /** @returns what is thrown where there is no folder `missing` */
-  readonly noFolder: (missing: string) => ClientError
+  readonly noFolder: (missing: string) => Error
   /** The mode with which folders on the way are made that are missing; undefined: none is made. */
   readonly makeMode?: number
 }
@@ -37,7 +36,7 @@ const MAX_SYMBOLIC_LINKS = 40
 /**
  * Walks down a path name by name, each folder held open before the next one, so that what was looked at is what is used.
  * Symbolic links are followed, at the end of the path as well.
- * @param path absolute @throws {ClientError} of the rules @throws {Error} of the system (ELOOP as well), or where folders cannot be held
+ * @param path absolute @throws {Error} of the rules @throws {Error} of the system (ELOOP as well), or where folders cannot be held
  */
 export async function walkPath(path: string, rules: WalkRules): Promise<FoundName> {
   let names = namesOf(path)
