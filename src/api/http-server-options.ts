@@ -6,6 +6,7 @@ import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 import { answerUnderWay } from './answer-under-way.js'
 import { BodyPieces } from './connections/body-pieces.js'
 import { COSTLY_SOURCE, type CostlySource } from './connections/costly-source.js'
+import { OpenRequests } from './connections/open-requests.js'
 import { takeTurns } from './request-turns.js'
 
 /** Longest request line and headers; beyond: 431. */
@@ -38,10 +39,11 @@ export function createPlainServer(
 
 /** The rules that are no options: for each server, whatever it was made by, without a listener of its own. */
 export function completeServer(server: Server, listener: RequestListener): void {
-  const pieces = new BodyPieces((source, isOver) => {
-    server.emit(COSTLY_SOURCE, { source, of: 'small pieces of request bodies', isOver } satisfies CostlySource)
-  })
-  const inTurn = takeTurns(listener)
+  const tellOf = (of: CostlySource['of']) => (source: string, isOver: boolean) => {
+    server.emit(COSTLY_SOURCE, { source, of, isOver } satisfies CostlySource)
+  }
+  const pieces = new BodyPieces(tellOf('small pieces of request bodies'))
+  const inTurn = takeTurns(listener, new OpenRequests(tellOf('pipelined requests')))
   const take: RequestListener = (request, response) => {
     pieces.watch(request)
     inTurn(request, response)

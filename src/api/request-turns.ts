@@ -2,6 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { answerUnderWay } from './answer-under-way.js'
+import { endParsing } from './connections/end-parsing.js'
+import type { OpenCount, OpenRequests } from './connections/open-requests.js'
 
 /**
  * Requests that are begun in one turn of the event loop while earlier ones of their connection wait for answers: of all
@@ -17,8 +19,9 @@ type Pair = readonly [request: IncomingMessage, response: ServerResponse]
  * Has connections take turns: a caller may send requests without waiting for answers, and Node hands over all that it
  * has read at once, some 1,700 of the shortest, while everyone else waits. Beyond a few in a turn, they are begun in the
  * next ones, one of each connection at a time, and nothing more is read of the connection meanwhile.
+ * @param open has the bound of those that are begun or wait
  */
-export function takeTurns(listener: RequestListener): RequestListener {
+export function takeTurns(listener: RequestListener, open: OpenRequests): RequestListener {
   const pipelines = new WeakMap<Socket, Pipeline>()
   const turns = new Turns()
   return (request, response) => {
@@ -27,9 +30,10 @@ export function takeTurns(listener: RequestListener): RequestListener {
       void listener(request, response) // it waits for no other: so it is with nearly all
       return
     }
+    if (socket.destroyed) return // amid what was read of it
     let pipeline = pipelines.get(socket)
     if (pipeline === undefined) {
-      pipeline = new Pipeline(socket, listener, turns)
+      pipeline = new Pipeline(socket, listener, turns, open)
       pipelines.set(socket, pipeline)
     }
     pipeline.add(request, response)
@@ -78,14 +82,20 @@ class Turns {
 /** The requests of a connection that came before earlier ones were answered. */
 class Pipeline {
   readonly #waiting: Pair[] = []
+  readonly #open: OpenCount
   #unanswered = 0
   #isHeld = false
 
   constructor(
     private readonly socket: Socket,
     private readonly listener: RequestListener,
-    private readonly turns: Turns
+    private readonly turns: Turns,
+    open: OpenRequests
   ) {
+    this.#open = open.of(socket, () => {
+      this.#waiting.length = 0
+      endParsing(socket)
+    })
     if (socket instanceof TLSSocket) readAsStream(socket)
     // Node resumes it as well, for bodies and after drains.
     socket.on('resume', () => {
@@ -94,6 +104,8 @@ class Pipeline {
   }
 
   add(request: IncomingMessage, response: ServerResponse): void {
+    if (!this.#open.add()) return
+    response.once('close', () => this.#open.remove())
     if (this.#waiting.length === 0 && this.#unanswered < MAX_UNANSWERED && this.turns.take()) {
       this.#begin([request, response])
       return

@@ -20,7 +20,7 @@ function textsIn(answers: string): string[] {
 }
 
 for (const way of WAYS) {
-  test(`over ${way}: a request that comes after a thousand of another connection is begun before most of them`, async t => {
+  test(`over ${way}: a request that comes after hundreds of another connection is begun before most of them`, async t => {
     const begun: string[] = []
     const server = await openHttp(t, way, ({ url = '' }, response) => {
       begun.push(url)
@@ -29,10 +29,10 @@ for (const way of WAYS) {
     const [flood, other] = [await server.connect(), await server.connect()]
     flood.resume()
     other.resume()
-    flood.write(get('/flood').repeat(1_000))
+    flood.write(get('/flood').repeat(500))
     other.write(get('/other'))
-    await eventually('all to be begun', () => begun.length === 1_001)
-    assert.ok(begun.indexOf('/other') <= 10 * MAX_BEGUN_IN_TURN, `${begun.indexOf('/other')} were before it`)
+    await eventually('all to be begun', () => begun.length === 501)
+    assert.ok(begun.indexOf('/other') <= 5 * MAX_BEGUN_IN_TURN, `${begun.indexOf('/other')} were before it`)
   })
 
   test(`over ${way}: a connection that sends without a pause gets all answers, in order, and few are under way`, async t => {
@@ -56,14 +56,15 @@ for (const way of WAYS) {
       answers += chunk.replaceAll(/a{100,}/g, 'a')
     })
     const expected: string[] = []
-    for (let batch = 0; batch < 20; batch += 1) {
+    for (let batch = 0; batch < 50; batch += 1) {
       let text = ''
-      for (let index = 0; index < 250; index += 1) {
-        const number = batch * 250 + index
+      for (let index = 0; index < 100; index += 1) {
+        const number = batch * 100 + index
         text += number % 10 === 0 ? post(`/${number}`, 'b'.repeat(number)) : get(`/${number}`)
         expected.push(String(number))
       }
-      if (!client.write(text)) await once(client, 'drain')
+      client.write(text)
+      await eventually('most answers', () => textsIn(answers).length > expected.length - 50 || client.closed)
     }
     await eventually('all answers', () => textsIn(answers).length === expected.length || client.closed)
     assert.deepEqual(textsIn(answers), expected)
@@ -80,9 +81,9 @@ test('connections of which requests wait take turns with one another', async t =
   const floods: Socket[] = []
   while (floods.length < 20) floods.push(await server.connect())
   const other = await server.connect()
-  for (const flood of floods) flood.resume().write(get('/flood').repeat(200))
+  for (const flood of floods) flood.resume().write(get('/flood').repeat(80))
   other.resume().write(get('/other').repeat(5))
-  await eventually('all to be begun', () => begun.length === 4_005)
+  await eventually('all to be begun', () => begun.length === 1_605)
   const before = begun.lastIndexOf('/other')
   assert.ok(before < 20 * 5 + 10 * MAX_BEGUN_IN_TURN, `${before} were before its last one`)
 })
@@ -95,7 +96,7 @@ test('what waits is not begun for a caller that has gone', async t => {
     setImmediate(() => response.end())
   })
   const client = await server.connect()
-  client.write(get('/').repeat(500))
+  client.write(get('/').repeat(400))
   await once(client.resume(), 'close')
   await new Promise(setImmediate)
   assert.ok(begun.length <= MAX_BEGUN_IN_TURN + 1, String(begun.length))
@@ -114,10 +115,11 @@ test('what waits does not grow while a caller sends on and takes its answers', a
     most = Math.max(most, read - begun)
   })
   const client = (await opened.connect()).resume()
-  const few = get('/').repeat(100)
+  const long = get(`/${'a'.repeat(200)}`)
+  const few = long.repeat(100)
   for (let sent = 0; sent < 200; sent += 1) if (!client.write(few)) await once(client, 'drain')
   await eventually('all to be begun', () => begun === 20_000)
-  const perRead = READ_BYTES / get('/').length
+  const perRead = READ_BYTES / long.length
   assert.ok(most < 1.5 * perRead, `${most} waited`)
 })
 
@@ -129,7 +131,7 @@ test('over TLS, what waits for a caller that takes nothing is answered once it d
   })
   const client = await server.connect()
   const expected: string[] = []
-  for (let record = 0; record < 20; record += 1) {
+  for (let record = 0; record < 12; record += 1) {
     const paths = Array.from({ length: MAX_BEGUN_IN_TURN + 4 }, (_, index) => String(record * 100 + index))
     client.write(paths.map(path => get(`/${path}`)).join(''))
     expected.push(...paths)

@@ -7,7 +7,7 @@ export const COSTLY_SOURCE = 'costlySource'
 export interface CostlySource {
   readonly source: string
   /** The thing that the connections sent. */
-  readonly of: 'small pieces of request bodies'
+  readonly of: 'small pieces of request bodies' | 'pipelined requests'
   /** Whether the source has sent too much of it in all, not one connection alone. */
   readonly isOver: boolean
 }
