@@ -29,7 +29,7 @@ interface OpenOfConnection {
 export interface OpenCount {
   /** @returns whether there may be one more; when not, the connection has ended */
   add(): boolean
-  /** To be called with each answer. */
+  /** Takes off one that was answered. */
   remove(): void
 }
 
