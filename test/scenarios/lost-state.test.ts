@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, readFile, rm, writeFile } from 'node:fs/promises'
+import { chown, copyFile, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
@@ -134,6 +134,16 @@ test('a root whose database is damaged or gone says so, and gets its members bac
     const lost = join(root.folder, 'shared-files/lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV')
     const there = await Promise.any([readFile(lost, 'utf8'), readFile(waiting, 'utf8')])
     assert.equal(there, 'waited')
+  })
+
+  await t.test('as root, nothing is restored in a folder of somebody else', async () => {
+    if (process.geteuid?.() !== 0) return
+    const data = join(root.folder, 'data')
+    await chown(data, 65_534, 65_534)
+    const refused = await tree.ask(root, 'nodes', 'restore')
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, /data belongs to user 65534, .*run this as the user of the relay/)
+    await chown(data, 0, 0)
   })
 
   await t.test('restored: the same members, who are linked as before, and what waited is in lost~', async () => {

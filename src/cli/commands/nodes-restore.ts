@@ -1,7 +1,8 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { refuseForeign } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { readConfig, type ServerOptions } from '../options/connection-options.js'
 
@@ -18,6 +19,8 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
   if (config.tree.source !== 'members' || httpsCertificateFile === undefined) {
     throw new UsageError('only the root of a tree of members has some to restore (tree.source = "members")')
   }
+  const folders = [config.storage.path, dirname(config.general.nodesListFile)]
+  await refuseForeign(folders, [], 'run this as the user of the relay')
   const { lockFolder } = await import('../../storage/folders/instance-lock.js')
   try {
     const unlock = lockFolder(config.storage.path)
