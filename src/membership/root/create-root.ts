@@ -103,7 +103,9 @@ async function writeMembers({ data, takenOver, openRepository, nowMs }: NewRoot,
     try {
       const present = await repository.memberCount()
       if (present > 0) {
-        throw new Error(`${storage} has members of another root (${present}): choose another --data, or move it away`)
+        throw new Error(
+          `${storage} has members of another root, or of an init that was interrupted (${present}): choose another --data, or move it away`
+        )
       }
       const { members = [], certificates = [] } = takenOver ?? {}
       const own = memberCertificate(ROOT_ID, der)
