@@ -1,6 +1,9 @@
-import { link, rename } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { link, readdir, rename } from 'node:fs/promises'
+import { errorCode } from '../values/failures/system-error.js'
+import type { HeldFolder } from '../values/files/held-folder.js'
 import { FilePlace } from './places/file-place.js'
-import { NewFile, removeIfThere, temporaryName } from './places/new-file.js'
+import { NewFile, removeIfThere } from './places/new-file.js'
 
 const DEFAULT_MODE = 0o644
 
@@ -13,13 +16,17 @@ export interface AtomicWrite {
   undo(): Promise<void>
 }
 
-/** Replaces a file at once and durably, with the mode of the former one: readers see the old content or the new. */
+/**
+ * Replaces a file at once and durably, with the mode of the former one: readers see the old content or the new. What
+ * processes left beside it that were killed at this is removed.
+ */
 export async function writeAtomically(path: string, content: string): Promise<AtomicWrite> {
   const place = await FilePlace.open(path)
   const { folder, name } = place
-  const former = place.former === undefined ? undefined : temporaryName(name)
+  const former = place.former === undefined ? undefined : nameOfThisProcess(name)
   try {
-    const file = await NewFile.create(place, true)
+    await removeLeftovers(folder, name)
+    const file = await NewFile.create(place, true, nameOfThisProcess(name))
     try {
       await file.append(Buffer.from(content))
       if (former !== undefined) await link(folder.at(name), folder.at(former))
@@ -44,4 +51,33 @@ export async function writeAtomically(path: string, content: string): Promise<At
     await place.close()
   }
   return { path, keep, undo }
+}
+
+/** A name beside a file that says which process uses it. */
+function nameOfThisProcess(name: string): string {
+  return `${beginOf(name)}${process.pid}-${randomBytes(6).toString('hex')}~`
+}
+
+function beginOf(name: string): string {
+  return `.${name.slice(0, 200)}.`
+}
+
+/** Removes the names of processes that have ended. One that cannot be removed is in nobody's way. */
+async function removeLeftovers(folder: HeldFolder, name: string): Promise<void> {
+  const begin = beginOf(name)
+  const entries = await readdir(folder.at('.'), { withFileTypes: true }).catch(() => [])
+  for (const entry of entries) {
+    if (!entry.isFile() || !entry.name.startsWith(begin)) continue
+    const pid = /^(\d{1,10})-[0-9a-f]{12}~$/.exec(entry.name.slice(begin.length))?.[1]
+    if (pid !== undefined && hasEnded(Number(pid))) await removeIfThere(folder, entry.name).catch(() => undefined)
+  }
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return errorCode(error) === 'ESRCH'
+  }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { type Handler, listen, startSmallRelay } from '../support/small-relay.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
 
 const ENTRY = '01K9ZT5R9C8YQ2W7C0M3V6X1AC'
 
@@ -138,6 +138,52 @@ test('over TLS: a pin, a CA, a client certificate, a token; and nothing else is 
   assert.equal((await route('--pin', 'rubbish')).code, 2)
   assert.equal((await route('--cert', client.certFile)).code, 2)
   assert.deepEqual(shown, [])
+})
+
+test('nodes import that is ended puts the former file back, and leaves nothing that the next one keeps', async t => {
+  const folder = await temporaryFolder(t)
+  const list = join(folder, 'nodeslist.json')
+  const asked: (() => void)[] = []
+  let isStuck = true
+  const relay = await startSmallRelay(t, {
+    'POST system/reload': () => {
+      asked.shift()?.()
+      return isStuck ? new Promise(() => undefined) : { result: 'success' }
+    }
+  })
+  await writeFile(list, '{}')
+  await writeFile(join(folder, 'new.json'), '{"root":{"hostname":"root.example","policy-server":"root"}}')
+  await writeFile(
+    join(folder, 'main.conf'),
+    `[general]\nnode_id = "root"\nnodes_list_file = "${list}"\nnodes_certs_file = "${join(folder, 'certs.pem')}"\n`
+  )
+  await writeFile(join(folder, 'logging.conf'), '')
+  const before = (await readdir(folder)).sort()
+  const args = ['nodes', 'import', join(folder, 'new.json'), '--config', folder, '--server', relay.url]
+  const ended = async (signal: NodeJS.Signals) => {
+    const isAsked = new Promise<void>(resolve => asked.push(resolve))
+    const { child, ended } = startTreeline(t, args)
+    await isAsked
+    child.kill(signal)
+    return await ended
+  }
+  for (const [signal, code] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130]
+  ] as const) {
+    const { code: found, stderr } = await ended(signal)
+    assert.equal(found, code, stderr)
+    assert.match(stderr, /^treeline: interrupted: no new file stays in place/)
+    assert.equal(await readFile(list, 'utf8'), '{}')
+    assert.deepEqual((await readdir(folder)).sort(), before)
+  }
+  await ended('SIGKILL')
+  assert.equal((await readdir(folder)).length, before.length + 1, 'the former list')
+  const living = `.nodeslist.json.${process.pid}-0123456789ab~`
+  await writeFile(join(folder, living), '{}')
+  isStuck = false
+  assert.equal((await treeline(t, args)).code, 0)
+  assert.deepEqual((await readdir(folder)).sort(), [living, ...before].sort(), 'what a living process has stays')
 })
 
 test('nodes import puts files in place, and the former ones back when the relay refuses', async t => {

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { constants } from 'node:os'
 import { type AtomicWrite, writeAtomically } from '../../file-exchange/atomic-write.js'
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { NotReachedError } from '../../relay-client/client-error.js'
@@ -13,6 +14,8 @@ import { openClient, readConfig, type ServerOptions } from '../options/connectio
 
 /** The number of problems of a nodes list that are printed. */
 const MAX_PROBLEMS = 10
+/** Added to the number of a signal: the exit code that a shell reports for a program that it ended. */
+const EXIT_OF_SIGNALS = 128
 
 /**
  * Puts a nodes list, and certificates, where the configuration says, and has the relay read them. When the relay
@@ -28,6 +31,7 @@ export async function importNodes(
     throw new UsageError('--config <dir> is needed: it says where the nodes list belongs')
   }
   const placed: AtomicWrite[] = []
+  const interrupt = catchInterrupts()
   const client = await openClient(options)
   try {
     // Both are read and checked before either is put in place.
@@ -38,11 +42,11 @@ export async function importNodes(
       placed.push(await writeAtomically(config.general.nodesListFile, nodes))
     if (config !== undefined && certs !== undefined)
       placed.push(await writeAtomically(config.general.nodesCertsFile, certs))
-    const problem = await reloadProblem(client, await reload(client))
+    const problem = await reloadProblem(client, await reload(client, interrupt.signal))
     if (problem !== undefined) {
       if (placed.length === 0) throw new CommandError(problem)
       await undo(placed)
-      await readFormerAgain(client)
+      await readFormerAgain(client, interrupt.signal)
       throw new CommandError(`${problem}\nThe former files are in place again.`)
     }
     await Promise.all(placed.map(file => file.keep()))
@@ -55,7 +59,23 @@ export async function importNodes(
     await undo(placed)
     throw error
   } finally {
+    interrupt.release()
     await client.close()
+  }
+}
+
+/** Lets SIGINT and SIGTERM end the wait for the relay, so that the former files come back. */
+function catchInterrupts(): { readonly signal: AbortSignal; readonly release: () => void } {
+  const stop = new AbortController()
+  const interrupt = (signal: NodeJS.Signals) => {
+    const advice =
+      'no new file stays in place; if the relay has read one by now, have it read again: treeline nodes import'
+    stop.abort(new CommandError(`interrupted: ${advice}`, EXIT_OF_SIGNALS + constants.signals[signal]))
+  }
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  return {
+    signal: stop.signal,
+    release: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   }
 }
 
@@ -63,16 +83,16 @@ export async function importNodes(
  * Has the relay read the former files again. The relay may have taken over the list and refused another part of what
  * it read, and until it reads again its status reports an error in files that are gone.
  */
-async function readFormerAgain(client: RelayClient): Promise<void> {
+async function readFormerAgain(client: RelayClient, signal: AbortSignal): Promise<void> {
   try {
-    await reloadProblem(client, await reload(client))
+    await reloadProblem(client, await reload(client, signal))
   } catch {
     // what was wrong at first is what the user is told
   }
 }
 
-function reload(client: RelayClient): Promise<ClientAnswer> {
-  return client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' } })
+function reload(client: RelayClient, signal: AbortSignal): Promise<ClientAnswer> {
+  return client.send({ method: 'POST', path: 'system/reload', headers: { accept: 'application/json' }, signal })
 }
 
 async function undo(placed: AtomicWrite[]): Promise<void> {
