@@ -51,7 +51,7 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await handshakeOf(config)
   await warnWithoutMaskingAddon(logger)
   const book = await openAgentRevocations(config, logger)
-  const db = openDatabase(join(config.storage.path, 'state.db'), 'state')
+  const db = openDatabase(join(config.storage.path, 'state.db'), 'state', 'agent')
   const remoteRuns = createAgentRuns({ config, repository: createRunRepository(db), logger })
   await remoteRuns.recover()
   const agent = new RunningAgent({ live, book, db, remoteRuns, logger })

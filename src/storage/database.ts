@@ -18,17 +18,25 @@ export type { Database } from 'better-sqlite3'
  */
 export type Schema = 'topology' | 'state'
 
+/** What a database is for; an agent has runs alone in its state. */
+export type Use = Schema | 'agent'
+
 const MIGRATION_NAME = /^(\d{4})_[a-z0-9_-]+\.sql$/
 
-const ADVICE = `it is damaged, or no database. Keep it and what is beside it (-wal, -shm) elsewhere, and put a copy from a \
+const DAMAGED = 'it is damaged, or no database. Keep it and what is beside it (-wal, -shm) elsewhere'
+const ADVICE = `${DAMAGED}, and put a copy from a \
 backup in its place. Started without one, the relay finds shared files again by their folder, and moves what waited for \
 other relays to lost~; records of runs are gone. At the root of a tree of members, run \
 "treeline nodes restore --config <folder>" before that start: it makes the members from the nodes list`
+const ADVICE_OF_AGENT = `${DAMAGED}, and start the agent again: it makes a new one, and only the records of runs are gone`
+
+const DAMAGE_ADVICE: Readonly<Partial<Record<Use, string>>> = { state: ADVICE, agent: ADVICE_OF_AGENT }
 
 const FOLDER = 'it is a folder, and should be a file: move it away'
-const FOLDER_ADVICE: Readonly<Record<Schema, string>> = {
+const FOLDER_ADVICE: Readonly<Record<Use, string>> = {
   topology: `${FOLDER}, and it is made anew from the nodes list`,
-  state: `${FOLDER}, and put a copy from a backup in its place`
+  state: `${FOLDER}, and put a copy from a backup in its place`,
+  agent: `${FOLDER}, and the agent makes a new one; only the records of runs are gone`
 }
 
 /** How long a write waits for another process or thread that is writing, in ms. */
@@ -37,9 +45,10 @@ const BUSY_TIMEOUT_MS = 5_000
 /**
  * Opens (or makes) a database and brings it to the newest schema. Durable: every commit is on disk before it returns.
  * The caller closes it.
+ * @param use what it is for, for the advice where it cannot be opened
  * @throws {Error} when the file was written by a newer Treeline, or is no database
  */
-export function openDatabase(file: string, schema: Schema): Database {
+export function openDatabase(file: string, schema: Schema, use: Use = schema): Database {
   let db: Database | undefined
   try {
     db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
@@ -53,15 +62,15 @@ export function openDatabase(file: string, schema: Schema): Database {
     return db
   } catch (error) {
     db?.close()
-    throw unusable(file, schema, error)
+    throw unusable(file, use, error)
   }
 }
 
 /** Says what to do about a database that cannot be used. @param error may come from any use of it */
-export function unusable(file: string, schema: Schema, error: unknown): Error {
+export function unusable(file: string, use: Use, error: unknown): Error {
   const failure = diskFailure(error, [{ setting: 'storage.path', path: dirname(file) }])
-  const advice = schema === 'state' && isDamage(error) ? ADVICE : undefined
-  const reason = (isFolder(file) ? FOLDER_ADVICE[schema] : advice) ?? failure?.message ?? errorMessage(error)
+  const advice = isDamage(error) ? DAMAGE_ADVICE[use] : undefined
+  const reason = (isFolder(file) ? FOLDER_ADVICE[use] : advice) ?? failure?.message ?? errorMessage(error)
   return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })
 }
 

@@ -39,13 +39,13 @@ export function serviceSteps({ command, unit, folder, data, user, program }: Ser
   const needsUser = user !== 'root' && user !== current
   const home = program.find(word => /^\/(root|home)\//.test(word))
   const lines = [
+    `install -m 644 ${quote(`${folder}/${unit}`)} /etc/systemd/system/`, // before its user can change it
     ...(needsUser
       ? [
           `id ${user} || useradd --system --home-dir ${quote(data)} --no-create-home --shell /usr/sbin/nologin ${user}`,
           `chown -R ${user}: ${places}`
         ]
       : []),
-    `install -m 644 ${quote(`${folder}/${unit}`)} /etc/systemd/system/`,
     `systemctl enable --now ${unit}`
   ]
   const note =
