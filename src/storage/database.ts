@@ -18,7 +18,7 @@ export type { Database } from 'better-sqlite3'
  */
 export type Schema = 'topology' | 'state'
 
-/** What a database is for; an agent has runs alone in its state. */
+/** The use of a database: the state of an agent has runs alone. */
 export type Use = Schema | 'agent'
 
 const MIGRATION_NAME = /^(\d{4})_[a-z0-9_-]+\.sql$/
