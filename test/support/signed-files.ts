@@ -34,3 +34,8 @@ export function signContent(
     content: bytes
   }
 }
+
+/** The metadata with another digest: its first digit differs, whatever the signature begins with. */
+export function withOtherDigest(metadata: string): string {
+  return metadata.replace(/digest=(.)/, (_, digit: string) => `digest=${digit === '0' ? '1' : '0'}`)
+}
