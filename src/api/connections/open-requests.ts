@@ -9,7 +9,7 @@ export const MAX_OPEN_REQUESTS_OF_SOURCE = 2_048
 /** The same for all connections of a listener; beyond, those of the source with the most are closed. */
 export const MAX_OPEN_REQUESTS_OF_LISTENER = 16_384
 /** The bound of each connection for a while after one of its source was closed. */
-export const FEW_OPEN_REQUESTS = 32
+export const FEW_OPEN_REQUESTS = 4
 const OVER_MS = 10_000
 
 interface Source {
