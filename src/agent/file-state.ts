@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeAtomically } from '../file-exchange/atomic-write.js'
 import { errorMessage, isMissing } from '../values/failures/system-error.js'
+import { readRegularFile } from '../values/files/regular-file.js'
 
 /** The properties by which the system tells one file from another, besides its content. */
 export interface FileIdentity {
@@ -93,7 +93,7 @@ export class FileState {
 
 async function read(path: string): Promise<Content> {
   try {
-    const value: unknown = JSON.parse(await readFile(path, 'utf8'))
+    const value: unknown = JSON.parse((await readRegularFile(path)).toString('utf8'))
     const { received, shared, signed } = { ...(value as Partial<Content> | null) }
     if (!Object.values({ ...signed }).every(Number.isSafeInteger))
       throw new SyntaxError('signed has a time in it that is none')

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, open, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { whyNotRead } from '../values/failures/file-failure.js'
 import { errorCode, isMissing } from '../values/failures/system-error.js'
 import { whoElseMayChange } from '../values/files/closed-folder.js'
 import { giveToOwnerOf } from '../values/files/folder-owner.js'
 import { HeldFolder } from '../values/files/held-folder.js'
-import { kindOf } from '../values/files/regular-file.js'
+import { kindOf, readRegularFile } from '../values/files/regular-file.js'
 
 const { O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
 const PERMISSIONS = 0o777
@@ -39,7 +40,8 @@ export async function editFile(file: string, edit: (former: string) => string): 
  * @returns whether it did not
  */
 export async function writeAtomically(path: string, content: string, mode = 0o644, owner?: Owner): Promise<boolean> {
-  if ((await readIfThere(path)) === content) return false
+  // what cannot be read is replaced, a link that root does not follow as well
+  if ((await readIfThere(path).catch(() => undefined)) === content) return false
   return replaceFile(path, mode, async (file, folder) => {
     if (owner === undefined) await giveToOwnerOf(folder, file)
     else if (process.geteuid?.() === ROOT) await file.chown(owner.uid, owner.gid)
@@ -80,13 +82,23 @@ export async function replaceFile(
   }
 }
 
-/** Undefined when there is no such file. */
-export async function readIfThere(path: string): Promise<string | undefined> {
+/** The entry of that name, whatever it is: itself, and not what a symbolic link leads to. */
+export async function findItself(path: string): Promise<Stats | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    return await lstat(path)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
+  }
+}
+
+/** Undefined when there is no such file. @throws {Error} naming one that cannot be read */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return (await readRegularFile(path)).toString('utf8')
+  } catch (cause) {
+    if (isMissing(cause)) return undefined
+    throw new Error(`${path} cannot be read: ${whyNotRead(cause)}`, { cause })
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
 import { UsageError } from '../../src/cli/command-error.js'
+import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/keys/join-token.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
 const ROOT = 0
@@ -73,6 +74,53 @@ test('keys are made in no folder of somebody else', async t => {
     assert.match(stderr, /theirs belongs to user 65534, who could change what is kept there/)
     assert.deepEqual(await readdir(join(theirs, 'ours')), [])
   }
+})
+
+test('in the folder of whom it will be run as root reads no file that a link of theirs leads to', async t => {
+  if (!isRoot) return
+  const folder = await temporaryFolder(t)
+  await chmod(folder, 0o755)
+  const secret = join(folder, 'secret')
+  await writeFile(secret, 'a secret of root\n', { mode: 0o600 })
+  const bytes = Buffer.alloc(32)
+  const token = formatJoinToken({ id: 'a'.repeat(TOKEN_ID_LENGTH), secret: bytes, caHash: bytes })
+  const joining = [
+    'join',
+    'https://127.0.0.1:1',
+    '--token',
+    token,
+    '--host',
+    'localhost',
+    '--id',
+    'n',
+    '--user',
+    'nobody'
+  ]
+  const cases = [
+    ['tls.key', [...joining, '--dir']],
+    ['sign.key', [...joining, '--dir']],
+    ['main.conf', [...joining, '--again', '--dir']],
+    ['agent.conf', [...joining, '--again', '--dir']],
+    ['main.conf', ['token', 'list', '--config']],
+    ['agent.conf', ['fetch', 'a', 'file', join(folder, 'fetched'), '--config']],
+    ['main.conf', ['nodes', 'restore', '--config']],
+    ['sign.key', ['share', 'b', 'file', secret, '--ttl', '1h', '--source', 'a', '--config']]
+  ] as const
+  await Promise.all(
+    cases.map(async ([name, command], index) => {
+      const theirs = join(folder, String(index))
+      await mkdir(theirs)
+      await symlink(secret, join(theirs, name))
+      await lchown(join(theirs, name), SOMEBODY, SOMEBODY)
+      await giveAway(theirs)
+      const { code, stdout, stderr } = await treeline(t, [...command, theirs])
+      assert.ok(code === 1 || code === 2, stderr)
+      assert.ok(!`${stdout}${stderr}`.includes('a secret of root'))
+      const refusal = new RegExp(`${name} is a symbolic link of user 65534 to what they may not read`)
+      assert.match(stderr, refusal, command.join(' '))
+      assert.doesNotMatch(stderr, /^ +at /m, 'no stack')
+    })
+  )
 })
 
 test('folders of whom it will be run as are as good, and so are those that are not there yet', async t => {

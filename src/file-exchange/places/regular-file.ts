@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HeldFolder } from '../../values/files/held-folder.js'
+import { readRegularFile as readBytes } from '../../values/files/regular-file.js'
 import { notAFile } from './file-kind.js'
 
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
@@ -32,14 +33,11 @@ export async function openRegularFileIn(folder: HeldFolder, name: string): Promi
   return heldRegular(await open(folder.at(name), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW), path)
 }
 
-/** Reads a text as {@link openRegularFile} opens it. */
+/** Reads a text that {@link openRegularFile} would open. Root is not led by links of others to what they may not read. */
 export async function readRegularFile(path: string, named = path): Promise<string> {
-  const { handle } = await openRegularFile(path, named)
-  try {
-    return await handle.readFile('utf8')
-  } finally {
-    await handle.close()
-  }
+  const found = await stat(path)
+  if (!found.isFile()) throw notAFile(named, found)
+  return (await readBytes(path)).toString('utf8')
 }
 
 async function heldRegular(handle: FileHandle, named: string): Promise<RegularFile> {

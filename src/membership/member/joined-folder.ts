@@ -4,7 +4,7 @@ import { loadAgentConfig } from '../../config/agent/agent-loader.js'
 import { loadConfig } from '../../config/config-loader.js'
 import { replaceUpstreamHost } from '../../config/upstream-host.js'
 import { makeFolder } from '../../values/files/make-folder.js'
-import { editFile, readIfThere } from '../atomic-files.js'
+import { editFile, findItself, readIfThere } from '../atomic-files.js'
 import { hostnamesOf } from '../certificates.js'
 import { agentConf, formatAddress, LOGGING_CONF, mainConf, type UpstreamText } from '../config-templates.js'
 import type { DataFolders } from '../data-folders.js'
@@ -25,7 +25,7 @@ export interface Joined {
 /** The configuration that is in a folder. */
 export async function configurationIn(folder: string): Promise<Joined['conf'] | undefined> {
   for (const name of ['main.conf', 'agent.conf'] as const) {
-    if ((await readIfThere(join(folder, name))) !== undefined) return name
+    if ((await findItself(join(folder, name))) !== undefined) return name
   }
   return undefined
 }

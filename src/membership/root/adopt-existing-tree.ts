@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { parseCertificates } from '../../tree/import/certificates-list.js'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
+import { readFileOrPipe } from '../../values/files/regular-file.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { memberCertificate } from '../certificates.js'
 import type { Member, MemberCertificate } from '../members.js'
@@ -21,7 +21,7 @@ export async function readExistingTree(
   nodesCertsFile: string | undefined,
   nowMs: number
 ): Promise<ExistingTree> {
-  const { nodes } = parseNodesList(await readFile(nodesListFile, 'utf8'), nodesListFile)
+  const { nodes } = parseNodesList((await readFileOrPipe(nodesListFile)).toString('utf8'), nodesListFile)
   const ids = new Set(nodes.map(({ id }) => id))
   const relays = new Set(nodes.map(({ policyServer }) => policyServer))
   for (const { id, policyServer } of nodes) {
@@ -35,7 +35,7 @@ export async function readExistingTree(
       const joined = { port: undefined, tlsKeyHash: undefined, tokenId: undefined, joinedAtMs: nowMs }
       return { id, kind, policyServer, hostname, keyHash: keyHash ?? '', ...joined }
     })
-  const pem = nodesCertsFile === undefined ? Buffer.alloc(0) : await readFile(nodesCertsFile)
+  const pem = nodesCertsFile === undefined ? Buffer.alloc(0) : await readFileOrPipe(nodesCertsFile)
   const known = new Map<string, MemberCertificate>()
   for (const { der, fingerprint } of parseCertificates(pem, nodesCertsFile ?? '')) {
     const [id, ...others] = readIdentity(der).userIds

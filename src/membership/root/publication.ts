@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatCertificate } from '../../values/keys/pem.js'
 import { replaceFile } from '../atomic-files.js'
@@ -170,7 +170,7 @@ async function writePieces(path: string, pieces: AsyncIterable<string>): Promise
 async function digestOf(path: string): Promise<string | undefined> {
   try {
     return createHash('sha256')
-      .update(await readFile(path))
+      .update(await readRegularFile(path))
       .digest('hex')
   } catch {
     return undefined // absent or unreadable: written anew

@@ -1,6 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
+import { readRegularFile } from '../../values/files/regular-file.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
 import { readIfThere } from '../atomic-files.js'
@@ -24,12 +24,12 @@ export async function readFormerMembers(files: FormerTree): Promise<ExistingTree
   const { nodesListFile, certificateFile, nowMs } = files
   const nodesCertsFile = (await readIfThere(files.nodesCertsFile)) === undefined ? undefined : files.nodesCertsFile
   const { members, certificates } = await readExistingTree(nodesListFile, nodesCertsFile, nowMs)
-  const text = await readFile(nodesListFile, 'utf8')
+  const text = (await readRegularFile(nodesListFile)).toString('utf8')
   const ports = portsIn(text)
   const root = parseNodesList(text, nodesListFile).nodes.find(({ id }) => id === ROOT_ID)
   if (root === undefined)
     throw new Error(`${nodesListFile}: it has no ${ROOT_ID}, so it is not that of a tree of members`)
-  const own = memberCertificate(ROOT_ID, new X509Certificate(await readFile(certificateFile)).raw)
+  const own = memberCertificate(ROOT_ID, new X509Certificate(await readRegularFile(certificateFile)).raw)
   const newest = newestIssued([...certificates, own])
   const { hostname, keyHash = '' } = root
   const bare = { id: ROOT_ID, policyServer: ROOT_ID, hostname, keyHash, tokenId: undefined, joinedAtMs: nowMs } as const

@@ -1,5 +1,6 @@
-import { lstatSync, readFileSync, realpathSync } from 'node:fs'
+import { lstatSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
 import { isLocked } from './instance-lock.js'
 import { nestedFolders, unlessMissing } from './nested-folders.js'
@@ -95,7 +96,7 @@ interface Claim {
 function claimOf(folder: string, { setting, nodeIdName, lockName }: Kind, nodeId: string): Claim | undefined {
   const mark = join(folder, nodeIdName)
   if (unlessMissing(() => lstatSync(mark))?.isFile() !== true) return undefined
-  const owner = readFileSync(mark, 'utf8').trim()
+  const owner = readRegularFileSync(mark).toString('utf8').trim()
   if (owner === '') return undefined
   if (owner !== nodeId) return { setting, owner: `of the node ${owner}`, mark }
   if (!isLocked(join(folder, lockName))) return undefined

@@ -1,31 +1,41 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { closeSync, constants, fstatSync, readFile, readFileSync, type Stats, statSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { openUnmisled } from './links-of-others.js'
 
 const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants
 
 /** The flags for opening. Opening a FIFO for reading waits for its writer; a file has nothing to wait for. */
 const FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY
 
+const readWhole = promisify(readFile)
+
 /**
  * Reads a file that the configuration names, or that a relay made: a regular one alone. A FIFO in its place would stop
- * the process, or keep one of its few threads for files, until someone writes to it.
+ * the process, or keep one of its few threads for files, until someone writes to it. Root is not led by a link of
+ * another user to what they may not read.
  * @throws {Error} of the system when it cannot be read, or saying what it is instead, for `whyNotRead`
  */
 export async function readRegularFile(path: string): Promise<Buffer> {
   refuseOther(await stat(path)) // a device may do something when it is opened
-  const handle = await open(path, FLAGS)
+  const fd = openUnmisled(path, FLAGS)
   try {
-    refuseOther(await handle.stat()) // it may have been replaced meanwhile
-    return await handle.readFile()
+    refuseOther(fstatSync(fd)) // it may have been replaced meanwhile
+    return await readWhole(fd)
   } finally {
-    await handle.close()
+    closeSync(fd)
   }
+}
+
+/** Reads a file as {@link readRegularFile} does, or a pipe to its end, as a shell names one for `<(…)`. */
+export async function readFileOrPipe(path: string): Promise<Buffer> {
+  return (await stat(path)).isFile() ? readRegularFile(path) : readWhole(path)
 }
 
 /** Reads a regular file as {@link readRegularFile} does, synchronously. */
 export function readRegularFileSync(path: string): Buffer {
   refuseOther(statSync(path))
-  const fd = openSync(path, FLAGS)
+  const fd = openUnmisled(path, FLAGS)
   try {
     refuseOther(fstatSync(fd))
     return readFileSync(fd)
