@@ -95,7 +95,9 @@ function parsePrivateKey({ pem, path }: PrivateKeyFile, passphrase: Passphrase |
     const isLocked = errorCode(error) === 'ERR_MISSING_PASSPHRASE' || /decrypt/i.test(errorMessage(error))
     const why = isLocked
       ? `its passphrase is wrong${passphrase === undefined ? '' : `: ${passphrase.givenBy}`}`
-      : 'it is no private key (PEM)'
+      : pem.trim() === ''
+        ? 'it is empty, as after an interruption: remove it, and make the key anew'
+        : 'it is no private key (PEM)'
     throw new InputError(`${path} cannot be used: ${why}`, { cause: error })
   }
 }

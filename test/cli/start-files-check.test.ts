@@ -120,6 +120,9 @@ test('what a relay would not start with is found: junk for tokens of clients, a 
   const { problems } = await checkRelayStart(loadConfig(folder))
   assert.match(problems.join('\n'), /^tokens.clients_file .*clients: line 2: expected/m)
   assert.match(problems.join('\n'), /^tree.ca_key_file .*ca.key is not the key of tree.ca_file/m)
+  await writeFile(join(folder, 'ca.key'), '\n')
+  const { problems: empty } = await checkRelayStart(loadConfig(folder))
+  assert.match(empty.join('\n'), /^tree.ca_key_file .*ca.key is empty: restore it from a backup/m)
 })
 
 test('a folder that cannot be made is found: a problem where the start makes it, else a warning', async t => {
@@ -175,6 +178,9 @@ test('what an agent cannot use is found: a signing key that is none, an owner an
   assert.match(problems.join('\n'), /^signing_key_file .*sign.key/m)
   assert.match(problems.join('\n'), /knows no user no-such-user/)
   assert.match(warnings.join('\n'), /^agent.receive: command \/nope\/x is not there/m)
+  await writeFile(join(folder, 'sign.key'), '')
+  const { problems: empty } = await checkAgentStart(loadAgentConfig(folder))
+  assert.match(empty.join('\n'), /^signing_key_file .*sign.key cannot be used: it is empty, as after an interruption/m)
 })
 
 test('certificates that have ended, are not valid yet, or are of another CA than ca_path are warned of', async t => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { dataFolders } from '../../src/membership/data-folders.js'
@@ -43,4 +43,25 @@ test('a new root takes no data of another node, of a relay at work, or of anothe
   )
   const list = await readFile(join(folder, 'root', 'data', 'tree', 'nodeslist.json'), 'utf8')
   assert.deepEqual(Object.keys(JSON.parse(list)), ['root'])
+})
+
+test('files of an init that was interrupted are named, with what to do about them', async t => {
+  const folder = await temporaryFolder(t)
+  const begin = (name: string) => mkdir(join(folder, name), { recursive: true })
+  for (const [name, message] of [
+    ['ca.key', /ca\.key is there already, and empty, as after an interruption: remove it, and run this again$/],
+    ['main.conf', /main\.conf is there already, and empty, as after an interruption: remove it/],
+    ['tls.key', /tls\.key is empty: the command that made it was interrupted\. Remove it, and run this again$/],
+    ['sign.key', /sign\.key is empty: the command that made it was interrupted\. Remove it, and run this again$/]
+  ] as const) {
+    await begin(name)
+    await writeFile(join(folder, name, name), '')
+    await assert.rejects(make(join(folder, name), join(folder, name, 'data')), message)
+    await rm(join(folder, name, name))
+    await make(join(folder, name), join(folder, name, 'data'))
+  }
+  await assert.rejects(
+    make(join(folder, 'ca.key'), join(folder, 'other')),
+    /main\.conf is there already: choose another --dir/
+  )
 })

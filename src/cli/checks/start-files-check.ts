@@ -155,7 +155,11 @@ async function checkPair(problems: string[], certificate: NamedFile | undefined,
   if (text === undefined || key === undefined) return
   const privateKey = privateKeyIn(text)
   if (privateKey === undefined) {
-    problems.push(`${key.key} ${key.path} is no private key in PEM form without a passphrase`)
+    const found =
+      text.trim() === ''
+        ? 'empty: restore it from a backup, or join again'
+        : 'no private key in PEM form without a passphrase'
+    problems.push(`${key.key} ${key.path} is ${found}`)
   } else if (x509 !== undefined && certificate !== undefined && !x509.checkPrivateKey(privateKey)) {
     problems.push(`${key.key} ${key.path} is not the key of ${certificate.key} ${certificate.path}: they go together`)
   }

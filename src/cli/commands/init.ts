@@ -74,9 +74,7 @@ async function init(options: InitOptions): Promise<void> {
   ])
   await refuseForeign([folder, data.path, data.storage], [user])
   const former = await formerRoot(folder)
-  if (former !== undefined) {
-    throw new UsageError(`${former} is there already: choose another --dir, or move away what is in it`)
-  }
+  if (former !== undefined) throw new UsageError(former)
   const nowMs = Date.now()
   const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
   const takenOver = await readTakenOver(options, nowMs)

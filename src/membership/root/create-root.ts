@@ -5,7 +5,7 @@ import { takeFolders } from '../../storage/folders/own-folder.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatCertificate } from '../../values/keys/pem.js'
-import { readIfThere } from '../atomic-files.js'
+import { findItself } from '../atomic-files.js'
 import { memberCertificate } from '../certificates.js'
 import { LOGGING_CONF, mainConf, type PublicAddress } from '../config-templates.js'
 import type { DataFolders } from '../data-folders.js'
@@ -37,10 +37,15 @@ export interface NewRoot {
 /** Opens the members in the folder `storage.path`. To be closed. @throws {Error} when that cannot be done */
 export type OpenRepository = (storagePath: string) => { readonly repository: MemberRepository; close(): void }
 
-/** A file in `folder` that a new root would replace. */
+/** The problem of a file in `folder` that a new root would replace; undefined where there is none. */
 export async function formerRoot(folder: string): Promise<string | undefined> {
   for (const name of ['main.conf', FILES.caKey, FILES.ca]) {
-    if ((await readIfThere(join(folder, name))) !== undefined) return join(folder, name)
+    const path = join(folder, name)
+    const found = await findItself(path)
+    if (found === undefined) continue
+    return found.isFile() && found.size === 0
+      ? `${path} is there already, and empty, as after an interruption: remove it, and run this again`
+      : `${path} is there already: choose another --dir, or move away what is in it`
   }
   return undefined
 }
@@ -57,7 +62,7 @@ export async function createRoot(root: NewRoot): Promise<void> {
   const [{ hostname, port }] = addresses
   makeFolder(folder)
   const former = await formerRoot(folder)
-  if (former !== undefined) throw new Error(`${former} is there already`)
+  if (former !== undefined) throw new Error(former)
   const pem = await makeAuthority('Treeline CA', nowMs)
   const authority = openAuthority(pem)
   const keys = await openKeys(folder)

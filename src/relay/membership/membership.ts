@@ -5,7 +5,7 @@ import { writeAtomically } from '../../membership/atomic-files.js'
 import { createJoinProxy } from '../../membership/join-proxy.js'
 import { CertificateRenewal } from '../../membership/member/certificate-renewal.js'
 import type { RevocationBook } from '../../membership/revocation-book.js'
-import { openAuthority } from '../../membership/root/certificate-authority.js'
+import { type CertificateAuthority, openAuthority } from '../../membership/root/certificate-authority.js'
 import { ExpiryWatch } from '../../membership/root/expiry.js'
 import { Publication } from '../../membership/root/publication.js'
 import { RevocationPublication } from '../../membership/root/revocation-publication.js'
@@ -14,6 +14,7 @@ import type { JoinAnswer, Joining } from '../../membership/types.js'
 import type { Repositories } from '../../storage/sqlite/repositories.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
+import { errorMessage } from '../../values/failures/system-error.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 
@@ -76,10 +77,7 @@ function createAtRoot(options: MembershipOptions): Membership {
   const now = Date.now
   const repository = repositories.members()
   const reload = async () => (await tree.reload()).details
-  const authority = openAuthority({
-    certificate: readNamed(caFile, 'tree.ca_file'),
-    key: readNamed(caKeyFile, 'tree.ca_key_file')
-  })
+  const authority = openNamed(caFile, caKeyFile)
   const revocations =
     book === undefined ? undefined : new RevocationPublication({ repository, authority, book, logger, now })
   book?.onChange(() => revocations?.correct())
@@ -148,9 +146,21 @@ export async function rememberPolicyServer({ upstream, general }: Config, answer
   return writeAtomically(file, answer.policyServer.certificates)
 }
 
+function openNamed(caFile: string, caKeyFile: string): CertificateAuthority {
+  const pem = { certificate: readNamed(caFile, 'tree.ca_file'), key: readNamed(caKeyFile, 'tree.ca_key_file') }
+  try {
+    return openAuthority(pem)
+  } catch (cause) {
+    const why = errorMessage(cause)
+    throw new Error(`tree.ca_file ${caFile} and tree.ca_key_file ${caKeyFile} cannot be used: ${why}`, { cause })
+  }
+}
+
 function readNamed(file: string, setting: string): string {
   try {
-    return withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))
+    const text = withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))
+    if (text.trim() === '') throw new Error('it is empty, restore it from a backup')
+    return text
   } catch (error) {
     const why = whyNotRead(error)
     throw new Error(`${setting} ${file} cannot be read (treeline init makes it): ${why}`, { cause: error })
