@@ -93,7 +93,7 @@ function refuse(links: readonly ForeignLink[], path: string, isOpenTo: (uid: num
   )
 }
 
-/** Where the system lets anyone make a further name of a file that they may not read. */
+/** Refuses a further name (hard link) that another user made of a file that they may not read, where the system lets them. */
 function refuseFurtherName({ uid: owner, nlink, mode }: Stats, folder: Step, path: string): void {
   const { uid } = fstatSync(folder.fd)
   if (uid === ROOT || nlink < 2 || owner === uid || (mode & S_IROTH) !== 0) return
