@@ -135,7 +135,7 @@ class RunningAgent implements Agent {
   }
 
   async #stop(): Promise<void> {
-    const { db, remoteRuns } = this.parts
+    const { book, db, remoteRuns } = this.parts
     const { stopTimeoutMs } = this.parts.live.config.agent
     this.#isStopping = true
     clearInterval(this.#purge)
@@ -146,6 +146,7 @@ class RunningAgent implements Agent {
     await this.#dialer.stop()
     this.#end.close()
     await this.#app?.close()
+    await book?.stop()
     db.close()
   }
 

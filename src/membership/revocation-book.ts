@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Revocations } from '../hops/peers/peer-revocations.js'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
+import { type Backoff, backoffMs } from '../values/time/backoff.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'
 import { parseList, type RevocationList, type RevokedCertificate, readList } from './revocation-list.js'
 
 const MODE = 0o640
+/** Between two attempts to write a list: a disk may be full for hours. */
+const WRITE_AGAIN: Backoff = { firstMs: 1_000, maxMs: 60_000 }
 
 export interface RevocationBookOptions {
   /** The file of the newest list. */
@@ -12,6 +16,8 @@ export interface RevocationBookOptions {
   /** PEM, as it is now. @throws {Error} when it cannot be read */
   readonly ca: () => Promise<string>
   readonly logger: Logger
+  /** @default from a second to a minute */
+  readonly writeAgain?: Backoff
 }
 
 type End = (why: string) => void
@@ -26,6 +32,11 @@ export class RevocationBook implements Revocations {
   #revoked: ReadonlyMap<string, RevokedCertificate> = new Map()
   #isKept = true
   #taking: Promise<unknown> = Promise.resolve()
+  /** Undefined while there is nothing to write again. */
+  #writingAgain: Promise<void> | undefined
+  /** Why the list could not be written, as the log has it. */
+  #told: string | undefined
+  readonly #stopping = new AbortController()
   readonly #watched = new Map<string, Set<End>>()
   readonly #listeners = new Set<() => void>()
 
@@ -39,6 +50,11 @@ export class RevocationBook implements Revocations {
   /** The list as it came; empty while there is none. */
   get text(): string {
     return this.#text
+  }
+
+  /** Whether the list is on disk. Where it is not, it is written again until it is. */
+  get isKept(): boolean {
+    return this.#isKept
   }
 
   /** Reads what was kept. A list that is damaged is not used, and logged. @throws {Error} for a fault of the program */
@@ -61,12 +77,18 @@ export class RevocationBook implements Revocations {
    * Puts a list in force, and keeps it, unless a newer one is here.
    * @returns whether it was newer
    * @throws {RevocationListError} for one that is none of this tree
-   * @throws {Error} when it cannot be kept; it is in force all the same
+   * @throws {Error} when it cannot be kept; it is in force all the same, and is written again until it is
    */
   take(text: string): Promise<boolean> {
     const taken = this.#taking.then(() => this.#take(text))
     this.#taking = taken.catch(() => undefined) // its own caller hears of it
     return taken
+  }
+
+  /** Ends the attempts to write a list. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#writingAgain
   }
 
   /** @param listener is told when another list is in force */
@@ -94,15 +116,44 @@ export class RevocationBook implements Revocations {
     const { number } = parseList(text).list
     const isNewer = number > this.#list.number
     if (!isNewer && (this.#isKept || text !== this.#text)) return false
-    const { file, ca, logger } = this.options
+    const { ca, logger } = this.options
     if (isNewer) {
       this.#putInForce(readList(text, await ca()), text)
       logger.info({ number, revoked: this.#revoked.size }, 'a newer list of revoked certificates is in force')
     }
-    this.#isKept = false // a full disk must not keep a revoked certificate good: it is written when it is given again
-    await writeAtomically(file, text, MODE)
-    this.#isKept = true
+    this.#isKept = false // a full disk must not keep a revoked certificate good
+    await this.#keep(text)
     return isNewer
+  }
+
+  async #keep(text: string): Promise<void> {
+    const { file, logger } = this.options
+    try {
+      await writeAtomically(file, text, MODE)
+    } catch (error) {
+      const reason = errorMessage(error)
+      if (reason !== this.#told) {
+        logger.error({ file, reason }, 'cannot write the list of revoked certificates; it is in force; trying again')
+      }
+      this.#told = reason
+      this.#writingAgain ??= this.#writeAgain().finally(() => {
+        this.#writingAgain = undefined
+      })
+      throw error
+    }
+    this.#isKept = true
+    if (this.#told !== undefined) logger.info({ file }, 'the list of revoked certificates is written')
+    this.#told = undefined
+  }
+
+  /** Never rejects. */
+  async #writeAgain(): Promise<void> {
+    const { writeAgain = WRITE_AGAIN } = this.options
+    const { signal } = this.#stopping
+    for (let failures = 1; !this.#isKept && !signal.aborted; failures += 1) {
+      await sleep(backoffMs(failures, writeAgain), undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
+      if (!signal.aborted) await this.take(this.#text).catch(() => undefined) // the log has it
+    }
   }
 
   #putInForce(list: RevocationList, text: string): void {

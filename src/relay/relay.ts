@@ -92,7 +92,8 @@ async function stop(
     sharedFiles.stop(),
     treeSource.stop(),
     treeSync?.stop(),
-    parts.revocationExchange?.stop()
+    parts.revocationExchange?.stop(),
+    parts.services.revocations?.stop()
   ])
   await parts.links.stop()
   listeners.cut()

@@ -29,7 +29,7 @@ async function startBook(t: TestContext) {
   const file = join(await temporaryFolder(t), 'revocations')
   const open = () => new RevocationBook({ file, ca: async () => authority.certificate, logger: silentLogger })
   const sign = (text: Buffer) => authority.sign(text)
-  return { book: open(), open, file, sign }
+  return { book: open(), open, file, sign, authority }
 }
 
 test('the list with the highest number stays, through a restart as well', async t => {
@@ -69,15 +69,41 @@ test('a fault of the program is not taken for a damaged list', async t => {
   await assert.rejects(new RevocationBook({ file, ca, logger: silentLogger }).load(), ReferenceError)
 })
 
-test('a list that cannot be kept is in force all the same, and is kept when it is given again', async t => {
-  const { book, file, sign } = await startBook(t)
+test('a list that cannot be kept is in force all the same; it is written until it is kept, which the log says once', async t => {
+  const { file, sign, authority } = await startBook(t)
+  const lines: string[] = []
+  const note = (_details: unknown, message: string) => void lines.push(message)
+  const logger = { ...silentLogger, error: note, info: note }
+  const writeAgain = { firstMs: 1, maxMs: 1 }
+  const book = new RevocationBook({ file, ca: async () => authority.certificate, logger, writeAgain })
+  t.after(() => book.stop())
+  const told = () => lines.filter(line => !line.includes('newer list'))
   await mkdir(file)
   const text = formatList({ number: 5, entries }, sign)
   await assert.rejects(book.take(text), /EISDIR/)
   assert.ok(book.whyRevoked(FINGERPRINT))
+  await assert.rejects(book.take(text), /EISDIR/, 'whoever gives it again hears of it')
+  const newest = formatList({ number: 6, entries }, sign)
+  await assert.rejects(book.take(newest), /EISDIR/)
+  assert.equal(book.isKept, false)
   await rm(file, { recursive: true })
-  assert.equal(await book.take(text), false)
-  assert.equal(await readFile(file, 'utf8'), text)
+  await eventually('the newest list on disk', () => book.isKept)
+  assert.equal(await readFile(file, 'utf8'), newest)
+  assert.deepEqual(told(), [
+    'cannot write the list of revoked certificates; it is in force; trying again',
+    'the list of revoked certificates is written'
+  ])
+  assert.equal(await book.take(newest), false)
+})
+
+test('a book that stops writes nothing any more', async t => {
+  const { file, sign, authority } = await startBook(t)
+  const ca = async () => authority.certificate
+  const book = new RevocationBook({ file, ca, logger: silentLogger, writeAgain: { firstMs: 60_000, maxMs: 60_000 } })
+  await mkdir(file)
+  await assert.rejects(book.take(formatList({ number: 5, entries }, sign)), /EISDIR/)
+  await book.stop()
+  assert.equal(book.isKept, false)
 })
 
 test('what stands by a certificate is ended once, when that certificate is revoked', async t => {

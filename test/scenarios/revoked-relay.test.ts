@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cp, readFile, rename, rm } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
@@ -32,7 +32,13 @@ test('the former certificate of a relay that joined again is of no use with thos
   assert.equal((await listAt(root)).status, 204, 'there is nothing to tell')
   for (const key of ['tls.key', 'sign.key']) await rename(join(relay.folder, key), join(tree.folder, `former-${key}`))
   await succeed(treeline(t, [...(await tree.token('--relay', '--id', 'rel-2')), '--dir', relay.folder]))
+  const blocked = [below, node].map(({ folder }) => join(folder, 'data', 'revocations'))
+  for (const place of blocked) await mkdir(place) // no list can be written there
   const renewed = await tree.serve(relay)
+  const notWritten = 'cannot write the list of revoked certificates'
+  await agent.printed(notWritten)
+  await eventually('the fault at rel-3', () => belowProcess.log.some(line => line.includes(notWritten)))
+  for (const place of blocked) await rmdir(place)
   const listOf = ({ folder }: Machine) => readFile(join(folder, 'data', 'revocations'), 'utf8').catch(() => '')
   for (const machine of [node, below]) {
     await eventually(`the list at ${machine.id}`, async () => (await listOf(machine)).includes(`\n${stolen} `))

@@ -41,6 +41,7 @@ export class RevocationPublication {
   /** Makes one of a list of this CA that members had and the root had not, as it is in force: what the store says counts. */
   correct(): void {
     this.publish().catch((err: unknown) => {
+      if (!this.options.book.isKept) return // it tells of that, and tries again
       this.options.logger.error({ err }, 'cannot renew the list of revoked certificates; the next change tries again')
     })
   }
