@@ -5,7 +5,7 @@ import { makeRequest } from '../../src/membership/certificate-request.js'
 import { publicKeyOf } from '../../src/membership/member-folder.js'
 import { USER_ID_OID, x509 } from '../../src/membership/x509.js'
 import { MAX_CHAIN_LENGTH } from '../../src/tree/import/chain-check.js'
-import { joinAs, joinRequest, makeMachine, refused, startMembers } from '../support/members.js'
+import { joinAs, joinRequest, LIFETIME_MS, makeMachine, refused, startMembers } from '../support/members.js'
 
 async function requestOnP384(id: string): Promise<Buffer> {
   const { Pkcs10CertificateRequestGenerator } = await x509()
@@ -120,6 +120,26 @@ test('a join whose answer was lost is answered again, without a further use', as
   const first = await root.members.join(asked)
   assert.deepEqual(await root.members.join(asked), first)
   assert.equal((await root.repository.certificatesOf('relay-1', root.clock.nowMs)).length, 1)
+})
+
+test('a member that asks for one answer again and again is told to wait, and no other one is', async t => {
+  const root = await startMembers(t)
+  const token = await root.token({ uses: 2 })
+  const machine = makeMachine()
+  const asked = await joinRequest(token, 'relay-1', machine)
+  const renewal = await makeRequest('relay-1', machine.tls)
+  const first = await root.members.join(asked)
+  for (const again of [() => root.members.join(asked), () => root.members.renew(renewal)]) {
+    for (let count = 0; count < 60; count += 1) assert.deepEqual(await again(), first)
+    await assert.rejects(again(), refused('BUSY', /answered 60 times already; wait 60 s/))
+  }
+  const other = await joinRequest(token, 'relay-2')
+  assert.equal((await root.members.join(other)).id, 'relay-2')
+  assert.equal((await root.members.join(other)).id, 'relay-2', 'one that lost its answer')
+  root.clock.uptimeMs += 60_000
+  assert.deepEqual(await root.members.join(asked), first)
+  root.clock.nowMs += LIFETIME_MS * 0.9
+  for (let count = 0; count < 60; count += 1) await root.members.renew(renewal)
 })
 
 test('what is removed stays revoked when its id joins again', async t => {

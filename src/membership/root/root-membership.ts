@@ -13,7 +13,9 @@ import type { CertificateAuthority } from './certificate-authority.js'
 import { Forgetting } from './forgetting.js'
 import { readHostname } from './joining/host-names.js'
 import { checkJoin, checkKind } from './joining/join-checks.js'
+import type { JoinRateLimit } from './joining/join-rate-limit.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './joining/join-tokens.js'
+import { makeRepeatLimit } from './joining/repeat-limit.js'
 import { checkTreeConstraints } from './joining/tree-constraints.js'
 import type { JoinToken, MemberRepository } from './member-repository.js'
 import { OrderlyChanges } from './orderly-changes.js'
@@ -40,10 +42,12 @@ export interface RootMembershipOptions {
 export class RootMembership implements Joining {
   readonly #changes: OrderlyChanges
   readonly #forgetting: Forgetting
+  readonly #repeats: JoinRateLimit
 
   constructor(private readonly options: RootMembershipOptions) {
     this.#changes = new OrderlyChanges(options.repository)
     this.#forgetting = new Forgetting(options.repository, options.now, options.uptime)
+    this.#repeats = makeRepeatLimit(options.uptime)
   }
 
   async ca(): Promise<string> {
@@ -91,11 +95,12 @@ export class RootMembership implements Joining {
     logger.info({ token: id }, 'join token revoked')
   }
 
-  /** @throws {RelayError} FORBIDDEN for the token; INVALID_INPUT, CONFLICT for what is asked */
+  /** @throws {RelayError} FORBIDDEN for the token; INVALID_INPUT, CONFLICT for what is asked; BUSY for too many repeats */
   async join(request: JoinRequest, { signal }: Ending = {}): Promise<JoinAnswer> {
     // before anything that takes time
     const token = await readToken(this.options.repository, request.token)
     checkNodeId(request.id)
+    this.#repeats.check(repeatName(token, request.id))
     return this.#joinWith(token, { ...request, hostname: readHostname(request.hostname) }, signal)
   }
 
@@ -104,6 +109,7 @@ export class RootMembership implements Joining {
     const request = await readRequest(asked.request)
     if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
     if (answerLost(await repository.member(asked.id), token, request)) {
+      this.#repeats.count(repeatName(token, asked.id))
       await catchUp()
       return this.#answer(asked.id)
     }
@@ -151,6 +157,9 @@ export class RootMembership implements Joining {
       const { serial, notAfterMs } = certificate
       logger.info({ id, serial, notAfter: isoTime(notAfterMs) }, 'certificate renewed')
       await publish()
+    } else {
+      this.#repeats.check(id)
+      this.#repeats.count(id)
     }
     return this.#answer(id)
   }
@@ -260,6 +269,11 @@ type Ending = Partial<Pick<Way, 'signal'>>
 /** The same machine asks again with the same token: the answer to its join did not reach it. */
 function answerLost(member: Member | undefined, token: JoinToken, { keyHash }: CertificateRequest): boolean {
   return member?.tokenId === token.id && member.tlsKeyHash?.equals(keyHash) === true
+}
+
+/** The name under which repeats of a join are counted: nobody without the token can use it up. */
+function repeatName({ id: tokenId }: JoinToken, id: string): string {
+  return `${tokenId} ${id}`
 }
 
 function endedFor({ id, kind }: Member, endMs: number | undefined): RelayError {

@@ -6,11 +6,16 @@ const MAX_NAMES = 10_000
 export class JoinRateLimit {
   readonly #counts = new Map<string, { sinceMs: number; count: number }>()
 
-  /** @param now in ms, of a clock that only goes forward */
+  /**
+   * @param now in ms, of a clock that only goes forward
+   * @param refusal what a caller is told beyond `max`
+   */
   constructor(
     private readonly max: number,
     private readonly windowMs: number,
-    private readonly now: () => number = () => performance.now()
+    private readonly now: () => number = () => performance.now(),
+    private readonly refusal = (seconds: number) =>
+      `refused ${max} times already; wait ${seconds} s, and check the token`
   ) {}
 
   /** @throws {RelayError} BUSY when it has happened too often */
@@ -18,7 +23,7 @@ export class JoinRateLimit {
     const known = this.#counts.get(name)
     if (known === undefined || this.#isOver(known) || known.count < this.max) return
     const seconds = Math.ceil((known.sinceMs + this.windowMs - this.now()) / 1_000)
-    throw new RelayError('BUSY', `refused ${this.max} times already; wait ${seconds} s, and check the token`)
+    throw new RelayError('BUSY', this.refusal(seconds))
   }
 
   count(name: string): void {
