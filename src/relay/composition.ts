@@ -102,7 +102,8 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     stopping: stopping.signal
   }
   const identify = createIdentification(services)
-  metrics.observe({ ...services, lostLogLines })
+  const revocationState = () => book && { list: book.list, answeredAtMs: revocationExchange?.answeredAtMs }
+  metrics.observe({ ...services, lostLogLines, revocationState })
   const ownLinks = links.set(
     await createLinks({
       config: inForce.get,

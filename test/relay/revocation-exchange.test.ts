@@ -16,7 +16,12 @@ const taken = (): HopOutcome => ({ kind: 'answered', status: 204, headers: {}, b
 const link = (id: string, kind: 'node' | 'client' = 'node') => ({ owner: { kind, id } }) as UpperLink
 
 /** An exchange of a relay that holds these links. `answers` says how who is handed a list answers. */
-async function start(t: TestContext, ids: readonly string[], answers: (id: string) => Promise<HopOutcome>) {
+async function start(
+  t: TestContext,
+  ids: readonly string[],
+  answers: (id: string) => Promise<HopOutcome>,
+  { hasUpper = true, now = Date.now } = {}
+) {
   const { revocations: book, revoke } = await makeRevocations(join(await temporaryFolder(t), 'revocations'))
   const handed: string[] = []
   const asked: HopRequest[] = []
@@ -34,7 +39,7 @@ async function start(t: TestContext, ids: readonly string[], answers: (id: strin
       up: () =>
         hop('above', async request => {
           asked.push(request)
-          return { kind: 'unreachable', reason: 'away', sent: false }
+          return answers('above')
         })
     },
     registry: {
@@ -44,8 +49,9 @@ async function start(t: TestContext, ids: readonly string[], answers: (id: strin
         return () => undefined
       }
     },
-    hasUpper: true,
-    logger: silentLogger
+    hasUpper,
+    logger: silentLogger,
+    now
   })
   t.after(() => exchange.stop())
   const tell = (event: LinkEvent, of: UpperLink) => {
@@ -76,7 +82,7 @@ test('every relay and node with a link is handed each list once, and whoever ope
 
 test('who could not be reached is tried again at the next look; who refused is not', async t => {
   const { exchange, handed, asked, revoke } = await start(t, ['away', 'older'], async id => {
-    if (id === 'away') return { kind: 'unreachable', reason: 'silent', sent: true }
+    if (id !== 'older') return { kind: 'unreachable', reason: 'silent', sent: true }
     return { kind: 'refused', status: 404, headers: {}, body: Readable.from([]) }
   })
   await revoke('rel-2', 'ab'.repeat(32))
@@ -88,4 +94,25 @@ test('who could not be reached is tried again at the next look; who refused is n
     asked.map(({ method, path, headers }) => [method, path, headers['if-none-match']]),
     [['GET', 'v1/revocations', '"1"']]
   )
+})
+
+test('when the policy server last answered is known, and stays when it does not; at the root nobody is asked', async t => {
+  const clock = { nowMs: 5_000 }
+  const answers: HopOutcome[] = [
+    { kind: 'unreachable', reason: 'away', sent: false },
+    { kind: 'answered', status: 304, headers: {}, body: Readable.from([]) },
+    { kind: 'refused', status: 404, headers: {}, body: Readable.from([]) }
+  ]
+  const answer = async () => answers.shift() ?? taken()
+  const { exchange } = await start(t, [], answer, { now: () => clock.nowMs })
+  const after: (number | undefined)[] = [exchange.answeredAtMs]
+  for (const _ of [...answers]) {
+    await exchange.look()
+    after.push(exchange.answeredAtMs)
+    clock.nowMs += 1_000
+  }
+  assert.deepEqual(after, [0, 0, 6_000, 6_000])
+  const root = await start(t, [], answer, { hasUpper: false })
+  await root.exchange.look()
+  assert.equal(root.exchange.answeredAtMs, undefined)
 })

@@ -82,6 +82,23 @@ test('what was revoked stays so: restarted without the root, and at a root that 
   const before = await listAt(root)
   assert.ok(before.text.includes(`\n${await fingerprint(gone)} `))
   await eventually('the list at rel-3', async () => (await listAt(witness)).text === before.text)
+  const metricsAt = async ({ local }: Machine) => {
+    const text = await (await fetch(`http://${local}/metrics`)).text()
+    return new Map(
+      [...text.matchAll(/^treeline_revocation_list_(\w+) (.*)$/gm)].map(([, name, value]) => [name, Number(value)])
+    )
+  }
+  const known = [
+    ['number', before.number],
+    ['entries', 1]
+  ]
+  assert.deepEqual([...(await metricsAt(root))], known)
+  const confirmed = 'confirmed_timestamp_seconds'
+  await eventually(
+    'an answer of the root',
+    async () => ((await metricsAt(witness)).get(confirmed) ?? 0) > 1_600_000_000
+  )
+  assert.deepEqual([...(await metricsAt(witness))].slice(0, 2), known)
 
   await first.stop()
   await rootProcess.stop()

@@ -9,6 +9,7 @@ import { HopMetrics } from './hop-metrics.js'
 import { LinkMetrics, linkGauges } from './link-metrics.js'
 import { CounterFamily, header } from './metric-families.js'
 import { RequestMetrics } from './request-metrics.js'
+import { type RevocationState, revocationGauges } from './revocation-metrics.js'
 import { syncedAtGauge, TreeMetrics } from './tree-metrics.js'
 
 /** The metrics to which the features report; shown at `/metrics` (docs/metrics.md lists every name). */
@@ -36,6 +37,7 @@ export interface MetricSources {
   /** Lines of the log that could not be written. */
   readonly lostLogLines: () => number
   readonly ownLink: () => { readonly isConnected: boolean } | undefined
+  readonly revocationState: () => RevocationState | undefined
 }
 
 /** The Prometheus text format. */
@@ -89,7 +91,8 @@ async function gaugesText({
   links,
   lostLogLines,
   ownLink,
-  treeSync
+  treeSync,
+  revocationState
 }: MetricSources): Promise<string> {
   const files = await sharedFiles.status()
   const lost = sharedFiles.lost()
@@ -114,6 +117,7 @@ async function gaugesText({
     gauge('rudder_relayd_managed_nodes_total', 'Nodes managed by this relay itself', topology().managedCount),
     gauge('rudder_relayd_sub_nodes_total', 'Nodes in the list, as existing relays call them', topology().size),
     syncedAtGauge(treeSync?.status.syncedAtMs),
+    revocationGauges(revocationState()),
     linkGauges(links, ownLink()?.isConnected)
   ]
     .flat()

@@ -11,17 +11,19 @@ const LIMIT_MS = 30_000
 /** The path at which lists are asked for, and handed down, as a `HopRequest` has it. */
 export const REVOCATIONS_PATH = 'v1/revocations'
 
+/** The outcome of an inquiry. `failed`: there was no answer, or none that could be used. */
+export type InquiryOutcome = 'newer' | 'unchanged' | 'failed'
+
 /**
  * Asks the policy server for a newer list, and hands it ours where that is the newer one: a root whose state came from a
  * backup, or whose clock was ahead once, finds out by this what its members have. Never rejects: the next time will do.
- * @returns whether one came
  */
 export async function askForRevocations(
   neighbours: Pick<Neighbours, 'up'>,
   book: RevocationBook,
   logger: Logger,
   stopping: AbortSignal
-): Promise<boolean> {
+): Promise<InquiryOutcome> {
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(LIMIT_MS)])
   try {
     const headers = { 'if-none-match': `"${book.list.number}"` }
@@ -30,17 +32,18 @@ export async function askForRevocations(
     outcome.body.on('error', () => undefined) // whoever reads it is told
     if (outcome.status === 200) {
       const text = (await readPrefix(outcome.body, MAX_LIST_LENGTH + 1, LIMIT_MS)).toString('utf8')
-      if (await book.take(text)) return true
+      if (await book.take(text)) return 'newer'
       if (text !== book.text) await handUp(neighbours, book, signal)
-      return false
+      return 'unchanged'
     }
     outcome.body.resume()
     if (outcome.status === 204 && book.text !== '') await handUp(neighbours, book, signal)
+    if (outcome.status === 204 || outcome.status === 304) return 'unchanged'
   } catch (error) {
     if (!stopping.aborted)
       logger.debug({ reason: errorMessage(error) }, 'no list of revoked certificates from the policy server')
   }
-  return false
+  return 'failed'
 }
 
 async function handUp(

@@ -16,6 +16,7 @@ export interface RevocationExchangeOptions {
   /** False at the root, which makes the list. */
   readonly hasUpper: boolean
   readonly logger: Logger
+  readonly now?: () => number
 }
 
 /**
@@ -30,7 +31,8 @@ export class RevocationExchange {
   readonly #failed = new Set<string>()
   #formOf: { readonly text: string; readonly form: Buffer } = { text: '', form: Buffer.alloc(0) }
   readonly #workers = new Set<Promise<void>>()
-  #asking: Promise<unknown> | undefined
+  #asking: Promise<void> | undefined
+  #answeredAtMs = 0
 
   constructor(private readonly options: RevocationExchangeOptions) {
     const { book, registry } = options
@@ -45,17 +47,27 @@ export class RevocationExchange {
     })
   }
 
+  /** When the policy server last answered which list is the newest; 0 for never, undefined where nobody is asked. */
+  get answeredAtMs(): number | undefined {
+    return this.options.hasUpper ? this.#answeredAtMs : undefined
+  }
+
   /** Asks the policy server, and tries again what failed. Never rejects. */
   async look(): Promise<void> {
-    const { book, neighbours, hasUpper, logger } = this.options
     const failed = [...this.#failed]
     this.#failed.clear()
     this.#handDown(failed)
-    if (!hasUpper || this.#stopping.signal.aborted) return
-    this.#asking ??= askForRevocations(neighbours, book, logger, this.#stopping.signal).finally(() => {
+    if (!this.options.hasUpper || this.#stopping.signal.aborted) return
+    this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined
     })
     await this.#asking
+  }
+
+  async #ask(): Promise<void> {
+    const { book, neighbours, logger, now = Date.now } = this.options
+    const outcome = await askForRevocations(neighbours, book, logger, this.#stopping.signal)
+    if (outcome !== 'failed') this.#answeredAtMs = now()
   }
 
   async stop(): Promise<void> {
