@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { lchown, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test'
 import fastify from 'fastify'
 import { parseConfig } from '../../src/config/config-parser.js'
 import { openLocalSocket } from '../../src/relay/listening/local-socket.js'
+import { HeldFolder } from '../../src/values/files/held-folder.js'
 
 const CONFIG = parseConfig('[general]\nnode_id = "root"', '', '/', () => '')
 
@@ -96,6 +97,27 @@ test('root removes no socket that a link of another user leads to', async t => {
   await lchown(join(links, 'way'), 0, 0)
   await open(join(links, 'way', 'relay.sock'))
   assert.equal(await get(join(of, 'relay.sock')), '2', 'a link of its own is followed')
+})
+
+test('root listens in the folder that was looked at, whatever has its path by then', async t => {
+  if (process.geteuid?.() !== 0 || process.platform !== 'linux') return // only root is led anywhere
+  const { open, folder } = await opener(t)
+  const [named, former, other] = [join(folder, 'named'), join(folder, 'former'), join(folder, 'other')]
+  await Promise.all([mkdir(named), mkdir(other)])
+  const find = HeldFolder.prototype.find
+  t.mock.method(HeldFolder.prototype, 'find', async function (this: HeldFolder, name: string) {
+    const found = await find.call(this, name)
+    if (name !== 'relay.sock') return found
+    await rename(named, former)
+    await symlink(other, named)
+    return found
+  })
+  const server = await open(join(named, 'relay.sock'))
+  assert.deepEqual(await readdir(other), [])
+  assert.equal(await get(join(former, 'relay.sock')), '2')
+  server.close()
+  await once(server, 'close')
+  assert.deepEqual(await readdir(former), [], 'it is gone from there')
 })
 
 /** As a process that was killed leaves it: closing a socket removes the name that it was bound to, and no other. */

@@ -25,39 +25,41 @@ export async function openLocalSocket(
   path: string,
   note: (socket: object) => void
 ): Promise<Server> {
-  await removeStale(path)
-  const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
-  server.maxConnections = config.general.maxConnections
-  server.on('connection', note)
-  serveUpgrades(server, 'connection', undefined)
-  await listen(server, path)
-  return server
+  const folder = await openFolder(path)
+  try {
+    await removeStale(folder, path)
+    const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
+    server.maxConnections = config.general.maxConnections
+    server.on('connection', note)
+    serveUpgrades(server, 'connection', undefined)
+    await listen(server, folder, path)
+    server.once('close', () => void folder.close().catch(() => undefined)) // by then the socket is gone from it
+    return server
+  } catch (error) {
+    await folder.close()
+    throw error
+  }
 }
 
 /** Removes it through a folder that is held open, so that what was looked at is what goes. */
-async function removeStale(path: string): Promise<void> {
-  const folder = await openFolder(path)
+async function removeStale(folder: HeldFolder, path: string): Promise<void> {
   const name = basename(path)
-  try {
-    const found = await folder.find(name)
-    if (found === undefined) return
-    if (!found.isSocket())
-      throw new Error(`general.socket: ${path} is there already, and is no socket: choose another path`)
-    const code = await connectionError(folder.at(name))
-    if (code === undefined || code === 'EAGAIN')
-      throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
-    if (code === 'ECONNREFUSED') rmSync(folder.at(name))
-    else if (code !== 'ENOENT')
-      throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
-  } finally {
-    await folder.close()
-  }
+  const found = await folder.find(name)
+  if (found === undefined) return
+  if (!found.isSocket())
+    throw new Error(`general.socket: ${path} is there already, and is no socket: choose another path`)
+  const code = await connectionError(folder.at(name))
+  if (code === undefined || code === 'EAGAIN')
+    throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
+  if (code === 'ECONNREFUSED') rmSync(folder.at(name))
+  else if (code !== 'ENOENT')
+    throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
 }
 
 /** The folder of the socket. Root follows no link there of another user, who could lead it elsewhere. */
 async function openFolder(path: string): Promise<HeldFolder> {
   try {
-    if (process.geteuid?.() !== ROOT || process.platform !== 'linux') return await HeldFolder.open(dirname(path))
+    if (!isRootOnLinux()) return await HeldFolder.open(dirname(path))
     const noFolder = () => missingFolder(path)
     const { folder, name } = await walkPath(resolve(dirname(path)), { checkLink: refuseForeign, noFolder })
     try {
@@ -96,14 +98,22 @@ function connectionError(path: string): Promise<string | undefined> {
   })
 }
 
-/** The socket is bound within this call, with its mode: a `chmod` afterwards could change what someone else put there. */
-function listen(server: Server, path: string): Promise<void> {
+/**
+ * Binds the socket within this call, with its mode: a `chmod` afterwards could change what someone else put there. Root
+ * binds it in the folder that was looked at, whatever has its path now. Others bind the path itself, which tools such as
+ * `ss` then show.
+ */
+function listen(server: Server, folder: HeldFolder, path: string): Promise<void> {
+  const place = isRootOnLinux() ? folder.at(basename(path)) : path
   return new Promise((resolve, reject) => {
-    const failed = (error: Error) => reject(new Error(`general.socket: cannot listen at ${path}: ${error.message}`))
+    const failed = (error: Error) => {
+      const why = error.message.replaceAll(place, path)
+      reject(new Error(`general.socket: cannot listen at ${path}: ${why}`, { cause: error }))
+    }
     server.once('error', failed)
     const before = process.umask(SOCKET_UMASK)
     try {
-      server.listen(path, () => {
+      server.listen(place, () => {
         server.off('error', failed)
         resolve()
       })
@@ -111,4 +121,8 @@ function listen(server: Server, path: string): Promise<void> {
       process.umask(before)
     }
   })
+}
+
+function isRootOnLinux(): boolean {
+  return process.geteuid?.() === ROOT && process.platform === 'linux'
 }
