@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, realpath, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { errorCode, isMissing } from '../values/failures/system-error.js'
 import { whoElseMayChange } from '../values/files/closed-folder.js'
@@ -22,7 +22,18 @@ type Owner = Pick<Stats, 'uid' | 'gid'>
  * @param edit makes the new content of the former one
  */
 export async function editFile(file: string, edit: (former: string) => string): Promise<void> {
-  const path = await placeOf(file)
+  const folder = await HeldFolder.open(dirname(file))
+  try {
+    await editIn(folder, basename(file), edit)
+  } catch (error) {
+    throw folder.named(error)
+  } finally {
+    await folder.close()
+  }
+}
+
+async function editIn(folder: HeldFolder, name: string, edit: (former: string) => string): Promise<void> {
+  const path = await placeOf(folder, name)
   const handle = await openItself(path)
   try {
     const found = await handle.stat()
@@ -103,10 +114,9 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /** The path of the file itself: what a link leads to, unless another user may have put the link there. */
-async function placeOf(file: string): Promise<string> {
-  const folder = await realpath(dirname(file))
-  const isOthers = process.geteuid?.() === ROOT && whoElseMayChange(await lstat(folder), ROOT) !== undefined
-  return isOthers ? join(folder, basename(file)) : realpath(file)
+async function placeOf(folder: HeldFolder, name: string): Promise<string> {
+  const isOthers = process.geteuid?.() === ROOT && whoElseMayChange(await folder.stat(), ROOT) !== undefined
+  return isOthers ? folder.at(name) : realpath(folder.at(name))
 }
 
 async function openItself(path: string): Promise<FileHandle> {

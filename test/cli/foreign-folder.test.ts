@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, lchown, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
 import { UsageError } from '../../src/cli/command-error.js'
+import { openKeys, writeFiles } from '../../src/membership/member-folder.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/keys/join-token.js'
 import { temporaryFolder, treeline } from '../support/treeline-command.js'
 
@@ -121,6 +122,22 @@ test('in the folder of whom it will be run as root reads no file that a link of 
       assert.doesNotMatch(stderr, /^ +at /m, 'no stack')
     })
   )
+})
+
+test('nothing is written into a folder that has taken the place of the one that was looked at', async t => {
+  const path = join(await temporaryFolder(t), 'folder')
+  await mkdir(path)
+  await refuse(path, [userInfo().username])
+  await writeFiles(path, { 'main.conf': 'ours' })
+  await rename(path, `${path}.former`)
+  await mkdir(path)
+  const refusal = /another folder has taken the place of \S+folder since this command began/
+  await assert.rejects(writeFiles(path, { 'main.conf': 'theirs' }), refusal)
+  await assert.rejects(openKeys(path), refusal)
+  await rm(path, { recursive: true })
+  await symlink(`${path}.former`, path)
+  await openKeys(path) // by whatever way it is the same
+  assert.deepEqual((await readdir(`${path}.former`)).sort(), ['main.conf', 'sign.key', 'tls.key'])
 })
 
 test('folders of whom it will be run as are as good, and so are those that are not there yet', async t => {

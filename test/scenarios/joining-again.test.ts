@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { chown, cp, lchown, lstat, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chown, cp, lchown, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isoTime } from '../../src/values/time/iso-time.js'
 import { eventually } from '../support/eventually.js'
 import { certificateOf, getJson, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
 import { steppingClock } from '../support/stepping-clock.js'
+import { startTcpProxy } from '../support/tcp-proxy.js'
 import { treeline } from '../support/treeline-command.js'
 
 const isRoot = process.geteuid?.() === 0
@@ -152,9 +153,28 @@ test('a machine joins again: with what is in its folder, or without; its former 
     await symlink(ours, conf)
     await lchown(conf, SOMEBODY, SOMEBODY)
     const { code, stderr } = await treeline(t, await again())
-    assert.equal(code, 1)
-    assert.match(stderr, /agent\.conf is a symbolic link that is not followed/)
+    assert.equal(code, 2)
+    assert.match(stderr, /agent\.conf is a symbolic link of user 65534 to what they may not read/)
     assert.equal(await readFile(ours, 'utf8'), text)
+
+    await rm(conf)
+    await writeFile(conf, text)
+    await chown(conf, SOMEBODY, SOMEBODY)
+    const proxy = await startTcpProxy(t, root.port)
+    proxy.silence()
+    const url = `https://${root.host}:${proxy.port}`
+    const joining = treeline(
+      t,
+      (await again()).map(word => (word.startsWith('https:') ? url : word))
+    )
+    await eventually('the join to ask the root', () => proxy.open > 0)
+    await rename(theirs.folder, `${theirs.folder}.former`)
+    await mkdir(theirs.folder)
+    proxy.heal()
+    const refused = await joining
+    assert.equal(refused.code, 1)
+    assert.match(refused.stderr, /another folder has taken the place of \S+theirs since this command began/)
+    assert.deepEqual(await readdir(theirs.folder), [])
   })
 
   await t.test('its folder is lost: new keys, the same place in the tree', async () => {

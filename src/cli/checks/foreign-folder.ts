@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { ClientError } from '../../relay-client/client-error.js'
 import { STICKY } from '../../values/files/closed-folder.js'
-import type { HeldFolder } from '../../values/files/held-folder.js'
-import { obstacleTo } from '../../values/files/make-folder.js'
+import { type HeldFolder, settleOn } from '../../values/files/held-folder.js'
+import { makeFolder, obstacleTo } from '../../values/files/make-folder.js'
 import { walkPath } from '../../values/files/path-walk.js'
 import { UsageError } from '../command-error.js'
 
@@ -30,7 +30,8 @@ const TO_BE_MADE = new ClientError('a folder is to be made')
 
 /**
  * Lets root set something up only in folders that belong to root, or to the users that it will be run as, and that nobody
- * else could put others in the place of: each one above them is looked at, and each link on the way.
+ * else could put others in the place of: each one above them is looked at, and each link on the way. This process writes
+ * into none that takes the place of one of them later, as its user could have it.
  * @param users names of them; one that the system does not know is nobody yet
  * @param advice what to do, besides choosing a folder of root's
  * @throws {UsageError} names what belongs to somebody else, or could be changed by them
@@ -56,6 +57,15 @@ export async function refuseForeign(
   }
 }
 
+/**
+ * Makes a folder that {@link refuseForeign} found nothing against, and looks at it again once it is there.
+ * @throws {Error} naming the folder that cannot be made
+ */
+export async function makeOwnFolder(folder: string, users: readonly string[], advice?: string): Promise<void> {
+  makeFolder(folder)
+  await refuseForeign([folder], users, advice)
+}
+
 /** @returns what is not to be trusted on the way to a folder, in it, or of it */
 async function foreignIn(path: string, trusted: Trusted): Promise<string | undefined> {
   let problem: string | undefined
@@ -72,6 +82,7 @@ async function foreignIn(path: string, trusted: Trusted): Promise<string | undef
     })
     try {
       note(await foreignFile(folder, trusted))
+      settleOn(path, await folder.stat())
     } finally {
       await folder.close()
     }

@@ -9,7 +9,7 @@ import type { ExistingTree } from '../../membership/root/adopt-existing-tree.js'
 import type { OpenRepository } from '../../membership/root/create-root.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
+import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
 import { ownProgram } from '../options/own-program.js'
@@ -79,6 +79,7 @@ async function init(options: InitOptions): Promise<void> {
   const lifetimeMs = readDuration('--lifetime', options.lifetime, 1_000)
   const takenOver = await readTakenOver(options, nowMs)
   try {
+    await makeOwnFolder(folder, [user])
     await createRoot({
       folder,
       addresses: [first, ...others],

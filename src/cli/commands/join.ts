@@ -12,7 +12,7 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../../values/keys/join-token.js'
 import { unbracketed } from '../../values/network/host-and-port.js'
-import { refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
+import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
 import { ownProgram } from '../options/own-program.js'
@@ -85,6 +85,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
   await refuseForeignFolders(folder, options, current)
   const who = await readWho(folder, options)
   try {
+    await makeOwnFolder(folder, usersOf(options.user, current))
     const joined = await joinFrom(url, token, folder, who)
     const command = await installMember(joined, who, folder, options)
     if (who.former === undefined && options.start) {
@@ -101,8 +102,12 @@ async function refuseForeignFolders(folder: string, { data, user }: JoinOptions,
   const { dataFolders } = await import('../../membership/data-folders.js')
   const { path, storage } = dataFolders(folder, data === undefined ? undefined : resolve(data))
   refuseObstructed([['--dir', folder], ...[path, storage].map(each => ['--data', each] as const)])
-  const users = (['serve', 'agent'] as const).map(command => readUser(user, command, current))
-  await refuseForeign([folder, path, storage], users)
+  await refuseForeign([folder, path, storage], usersOf(user, current))
+}
+
+/** The users as whom it may be run, whichever it joins as. */
+function usersOf(user: string | undefined, current: string): string[] {
+  return (['serve', 'agent'] as const).map(command => readUser(user, command, current))
 }
 
 /** @throws {UsageError} when the folder has a configuration, and is not to join again with it */

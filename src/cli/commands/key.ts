@@ -12,6 +12,8 @@ import { refuseForeign } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
 
+const AS_OWNER = 'run this as its owner'
+
 /** `treeline key generate`. */
 export function register(program: Command): void {
   program
@@ -27,8 +29,9 @@ export function register(program: Command): void {
     )
     .addHelpText('after', example('treeline key generate --out /etc/treeline'))
     .action(async (options: { readonly out: string; readonly type: string }) => {
-      await refuseForeign([options.out], [], 'run this as its owner')
+      await refuseForeign([options.out], [], AS_OWNER)
       makeOut(options.out)
+      await refuseForeign([options.out], [], AS_OWNER)
       if (options.type !== 'seal') await generateSigningKey(options.out)
       if (options.type !== 'ed25519') await generateSealingKey(options.out)
     })

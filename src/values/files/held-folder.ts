@@ -1,12 +1,23 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isMissing } from '../failures/system-error.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const IS_LINUX = process.platform === 'linux'
+
+/** The folders that this process settled on, by path: device and number of each. */
+const settled = new Map<string, string>()
+
+/**
+ * Settles on the folder that was found at a path, until this process ends: nothing is written by that path into another one
+ * that takes its place.
+ */
+export function settleOn(path: string, found: Stats): void {
+  settled.set(resolve(path), identity(found))
+}
 
 /**
  * A folder that is held open: names in it mean this folder, also when someone renames it, or puts another one or a
@@ -20,9 +31,16 @@ export class HeldFolder {
     private readonly base: string
   ) {}
 
-  /** Follows symbolic links, as any program does with a path that it is given. */
+  /**
+   * Follows symbolic links, as any program does with a path that it is given.
+   * @throws {Error} when this process settled on another folder of that path
+   */
   static async open(path: string): Promise<HeldFolder> {
-    return HeldFolder.#hold(path, path, 0, false)
+    const held = await HeldFolder.#hold(path, path, 0, false)
+    const expected = settled.get(resolve(path))
+    if (expected === undefined || expected === identity(await held.stat())) return held
+    await held.close()
+    throw new Error(`another folder has taken the place of ${path} since this command began: nothing was written there`)
   }
 
   /** The topmost folder, from where a path is walked down. @throws {Error} where folders cannot be held */
@@ -93,8 +111,11 @@ export class HeldFolder {
   }
 }
 
+function identity({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`
+}
+
 async function isSame(handle: FileHandle, path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined)
-  const { dev, ino } = await handle.stat()
-  return found?.dev === dev && found.ino === ino
+  return found !== undefined && identity(found) === identity(await handle.stat())
 }
