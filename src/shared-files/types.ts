@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Origin } from '../values/caller.js'
 import type { FileKey } from '../values/ids.js'
+import type { ListedKeptFile } from './keeping/file-record.js'
 import type { LostFiles } from './upkeep/lost-files.js'
 
 /** A file being handed in. The ids were not checked yet. */
@@ -117,17 +118,18 @@ export interface SharedFiles {
    * The files that are kept here for a node, 1,000 at most, from any source; `fileId` undefined: under any name.
    * @throws {RelayError} FORBIDDEN for callers that may not read that node's files
    */
-  list(target: string, fileId: string | undefined, origin: Origin): Promise<(KeptFile & { readonly key: FileKey })[]>
+  list(target: string, fileId: string | undefined, origin: Origin): Promise<ListedKeptFile[]>
 
   /** A link with this neighbour (or POLICY_SERVER) has opened: what waits for it in the outbox goes now. */
   hopIsBack(hop: string): void
   readonly outbox: {
-    /** The oldest 10,000 at most. */
-    list(): Promise<OutboxEntry[]>
-    /** All that there are. */
-    counts(): Promise<{ readonly pending: number; readonly failed: number }>
-    /** The same of the entries alone that a node is the source or the target of. */
-    of(nodeId: string): Promise<{ readonly entries: OutboxEntry[]; readonly pending: number; readonly failed: number }>
+    /**
+     * A page of entries, the oldest first; the next one follows `after`, the id of the last entry.
+     * @param nodeId only those that this node is the source or the target of
+     */
+    list(after?: string, nodeId?: string): Promise<OutboxEntry[]>
+    /** All that there are. @param nodeId as for `list` */
+    counts(nodeId?: string): Promise<{ readonly pending: number; readonly failed: number }>
     /** How many pending ones there are for each target. */
     countByTarget(): Promise<readonly { readonly target: string; readonly count: number }[]>
     /** Tries an entry (failed ones too), or all, now. @returns how many */

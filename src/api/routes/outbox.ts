@@ -1,6 +1,8 @@
-import type { OutboxEntry } from '../../shared-files/types.js'
+import { Readable } from 'node:stream'
+import type { OutboxEntry, SharedFiles } from '../../shared-files/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isoTime } from '../../values/time/iso-time.js'
+import { listingTurn } from '../answers/listing-turns.js'
 import { scopeOf } from '../callers/access.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -22,6 +24,9 @@ const EntrySchema = Type.Object({
 const EntryId = Type.Object({ entryId: Type.String() })
 const Retried = Type.Object({ retried: Type.Integer() })
 
+/** Entries that are shown. */
+const MAX_LISTED = 10_000
+
 /** Files that wait for a hop: `GET outbox`, `POST outbox/retry`, `POST outbox/<id>/retry`, `DELETE outbox/<id>`. */
 export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> = async (app, { services }) => {
   const { outbox } = services.sharedFiles
@@ -42,11 +47,13 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
         }
       }
     },
-    async ({ caller }) => {
+    async ({ caller }, reply) => {
       const scope = scopeOf('outbox', caller)
-      const { entries, ...counts } =
-        scope.kind === 'all' ? { entries: await outbox.list(), ...(await outbox.counts()) } : await outbox.of(scope.id)
-      return { entries: entries.map(showEntry), ...counts }
+      const nodeId = scope.kind === 'all' ? undefined : scope.id
+      await listingTurn()
+      const first = await outbox.list('', nodeId) // where it fails, an answer can say so
+      const list = Readable.from(listInPieces(outbox, first, nodeId), { objectMode: false })
+      return reply.type('application/json; charset=utf-8').send(list as never) // in the form of the schema
     }
   )
   app.post(
@@ -76,6 +83,32 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
       return reply.code(204).send(null)
     }
   )
+}
+
+/**
+ * The list as JSON, page by page as the caller takes it: the whole of it for each caller that asks, and reads nothing,
+ * would fill the memory.
+ */
+async function* listInPieces(
+  outbox: SharedFiles['outbox'],
+  first: readonly OutboxEntry[],
+  nodeId: string | undefined
+): AsyncGenerator<string> {
+  let text = '{"entries":['
+  let shown = 0
+  for (let page = first; page.length > 0 && shown < MAX_LISTED; ) {
+    const entries = page.slice(0, MAX_LISTED - shown)
+    text += entries
+      .map((entry, index) => `${shown + index === 0 ? '' : ','}${JSON.stringify(showEntry(entry))}`)
+      .join('')
+    shown += entries.length
+    yield text
+    text = ''
+    await listingTurn()
+    page = await outbox.list(page.at(-1)?.id, nodeId)
+  }
+  const { pending, failed } = await outbox.counts(nodeId)
+  yield `${text}],"pending":${pending},"failed":${failed}}`
 }
 
 function unknownEntry(id: string): RelayError {

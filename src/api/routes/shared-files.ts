@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { VERSION } from '../../process/version.js'
-import type { KeptFile } from '../../shared-files/types.js'
+import type { ListedKeptFile } from '../../shared-files/keeping/file-record.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import {
@@ -14,6 +14,7 @@ import {
 import { isoTime } from '../../values/time/iso-time.js'
 import type { AfterAnswer } from '../answers/after-answer.js'
 import { sendSharedFile } from '../answers/kept-file-answer.js'
+import { listingTurn } from '../answers/listing-turns.js'
 import { headerText, isKnownRelay, mayBeRelay, originOf } from '../callers/request-origin.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
 import { type Routes, Type } from '../schema.js'
@@ -127,6 +128,7 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
     },
     async (request, reply) => {
       const origin = originOf(request, reply, stopping)
+      await listingTurn()
       const files = await sharedFiles.list(request.params.target, request.query.file_id, origin)
       return { files: files.map(showListed) }
     }
@@ -150,8 +152,8 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
   )
 }
 
-function showListed({ key, sizeBytes, algorithm, hash, expiresAtMs }: KeptFile & { key: FileKey }) {
-  return { source: key.source, file_id: key.fileId, size: sizeBytes, algorithm, hash, expires_at: isoTime(expiresAtMs) }
+function showListed({ source, fileId, sizeBytes, algorithm, hash, expiresAtMs }: ListedKeptFile) {
+  return { source, file_id: fileId, size: sizeBytes, algorithm, hash, expires_at: isoTime(expiresAtMs) }
 }
 
 const putRoute: Routes<{ services: FileServices }> = async (app, { services }) => {

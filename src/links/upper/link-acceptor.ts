@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { createWorkQueue } from '../../process/work-queue.js'
 import { LogLimit } from '../../values/log-limit.js'
 import type { Logger } from '../../values/logger.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
@@ -27,7 +28,6 @@ import {
   PING_EVERY_MS,
   WEB_SOCKET_LIMITS
 } from '../wire/protocol.js'
-import { createWorkQueue } from '../wire/work-queue.js'
 import { DisconnectThrottle } from './disconnect-throttle.js'
 import { isLinkUpgrade } from './is-link-upgrade.js'
 import { nextLinkId } from './link-id.js'

@@ -2,10 +2,10 @@ import { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { countStreamed } from '../../process/buffer-collection.js'
 import { bulkPauseMs } from '../../process/bulk-pacing.js'
+import { queueCleanUp } from '../../process/work-queue.js'
 import { FrameWatch } from './frame-watch.js'
 import { FLOOD, IdleBudget } from './idle-budget.js'
 import { WEB_SOCKET_LIMITS } from './protocol.js'
-import { queueCleanUp } from './work-queue.js'
 
 /** The bytes of one message. The other side holds a message in memory until all of it is there. */
 const PIECE_BYTES = 64 * 1024

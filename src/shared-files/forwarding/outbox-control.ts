@@ -5,9 +5,8 @@ import type { Forwarding } from './forwarding.js'
 export function createOutboxControl(forwarding: Forwarding, now: () => number): SharedFiles['outbox'] {
   const { outbox, outboxRepository, backoff, worker } = forwarding
   return {
-    list: () => outbox.list(),
-    of: nodeId => outbox.of(nodeId),
-    counts: () => outboxRepository.counts(),
+    list: (after, nodeId) => outbox.list(after, nodeId),
+    counts: nodeId => outboxRepository.counts(nodeId),
     countByTarget: () => outboxRepository.countByTarget(),
     async retry(id) {
       const count = await outboxRepository.makeDue(now(), id)

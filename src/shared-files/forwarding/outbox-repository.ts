@@ -1,5 +1,5 @@
 import type { FileKey } from '../../values/ids.js'
-import type { QueuedFile } from '../keeping/file-record.js'
+import type { ListedFile, QueuedFile } from '../keeping/file-record.js'
 import type { SourceLimit, Totals } from '../keeping/file-repository.js'
 
 /** The result of one attempt to pass an entry on. */
@@ -64,8 +64,12 @@ export interface OutboxRepository {
 
   find(id: string): Promise<QueuedFile | undefined>
   findByKey(key: FileKey): Promise<QueuedFile | undefined>
-  /** The oldest first. @param nodeId only entries that this node is the source or the target of */
-  page(limit: number, nodeId?: string): Promise<QueuedFile[]>
+  /**
+   * Entries as they are listed, the oldest first.
+   * @param after the id of the last one seen; empty: from the first one on
+   * @param nodeId only entries that this node is the source or the target of
+   */
+  page(after: string, limit: number, nodeId?: string): Promise<ListedFile[]>
   /** @param nodeId as for {@link page} */
   counts(nodeId?: string): Promise<EntryCounts>
   /** How many pending entries there are for each target. */

@@ -6,16 +6,16 @@ import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { FileLayout } from '../keeping/file-layout.js'
 import { keyName } from '../keeping/file-layout.js'
-import { type FileRecord, isOlder, type Provenance, type QueuedFile } from '../keeping/file-record.js'
+import { type FileRecord, isOlder, type ListedFile, type Provenance, type QueuedFile } from '../keeping/file-record.js'
 import type { KeyLock } from '../keeping/key-lock.js'
 import type { OwnFolders } from '../keeping/own-folders.js'
 import { type Quota, tooManyFiles } from '../keeping/quota.js'
 import { type PlaceableFile, writeSpoolFile } from '../keeping/spool-file.js'
 import type { OutboxEntry } from '../types.js'
-import type { EntryCounts, OutboxRepository } from './outbox-repository.js'
+import type { OutboxRepository } from './outbox-repository.js'
 
 const { O_NOFOLLOW, O_RDONLY } = constants
-const MAX_LISTED = 10_000
+const LISTED_AT_ONCE = 250
 
 export interface OutboxParts {
   readonly layout: FileLayout
@@ -110,15 +110,9 @@ export class Outbox {
     }
   }
 
-  async list(): Promise<OutboxEntry[]> {
-    return (await this.parts.repository.page(MAX_LISTED)).map(toEntry)
-  }
-
-  /** The same of those alone that a node is the source or the target of, and how many of them there are. */
-  async of(nodeId: string): Promise<{ readonly entries: OutboxEntry[] } & EntryCounts> {
-    const { repository } = this.parts
-    const entries = (await repository.page(MAX_LISTED, nodeId)).map(toEntry)
-    return { entries, ...(await repository.counts(nodeId)) }
+  /** A page of entries, the oldest first. @param nodeId only those that this node is the source or the target of */
+  async list(after = '', nodeId?: string): Promise<OutboxEntry[]> {
+    return (await this.parts.repository.page(after, LISTED_AT_ONCE, nodeId)).map(toEntry)
   }
 
   /**
@@ -174,7 +168,7 @@ function newEntry(
   return { ...record, ...how, id, state: 'pending', attempts: 1, nextAttemptAtMs, lastStatus: undefined, lastError }
 }
 
-function toEntry(entry: QueuedFile): OutboxEntry {
+function toEntry(entry: ListedFile): OutboxEntry {
   const { id, state, target, source, fileId, sizeBytes, acceptedAtMs, expiresAtMs, attempts } = entry
   return {
     id,

@@ -51,6 +51,16 @@ export interface QueuedFile extends FileRecord, Provenance {
   readonly lastError: string | undefined
 }
 
+/** A kept file as it is listed, without its metadata block as well. */
+export type ListedKeptFile = FileKey & Pick<StoredFile, 'sizeBytes' | 'algorithm' | 'hash' | 'expiresAtMs'>
+
+/** An entry of the outbox as it is listed: without the metadata block, which may have 64 KiB. */
+export type ListedFile = FileKey &
+  Pick<
+    QueuedFile,
+    'id' | 'state' | 'sizeBytes' | 'acceptedAtMs' | 'expiresAtMs' | 'attempts' | 'nextAttemptAtMs' | 'lastError'
+  >
+
 type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
 /**

@@ -1,5 +1,5 @@
 import type { FileKey } from '../../values/ids.js'
-import type { QueuedFile, StoredFile } from './file-record.js'
+import type { ListedKeptFile, QueuedFile, StoredFile } from './file-record.js'
 
 /** The part of a file's record that HEAD needs. */
 export interface FileHash {
@@ -61,7 +61,7 @@ export interface FileRepository {
   /** The {@link page} of files that are kept on behalf of a relay below. */
   pageOnBehalf(relay: string, after: FileKey, limit: number): Promise<StoredFile[]>
   /** Files for a node that have not expired; `fileId` undefined: under any name. */
-  forTarget(target: string, fileId: string | undefined, nowMs: number, limit: number): Promise<StoredFile[]>
+  forTarget(target: string, fileId: string | undefined, nowMs: number, limit: number): Promise<ListedKeptFile[]>
   /** Keys of files that have expired, the oldest first. @param skip so many of them are left out */
   expired(nowMs: number, limit: number, skip: number): Promise<FileKey[]>
   totals(): Promise<Totals>

@@ -108,7 +108,7 @@ export function createGet(parts: GetParts) {
   }
 }
 
-export function keptFile(layout: FileLayout, kept: StoredFile): KeptFile {
+function keptFile(layout: FileLayout, kept: StoredFile): KeptFile {
   const { sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata } = kept
   return { kind: 'kept', path: pathOf(layout, kept), sizeBytes, hash, algorithm, storedAtMs, expiresAtMs, metadata }
 }

@@ -1,3 +1,4 @@
+import type { ListedKeptFile } from '../../shared-files/keeping/file-record.js'
 import type { FileHash, Totals } from '../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Database } from '../database.js'
@@ -49,8 +50,9 @@ function reads(db: Database) {
       'SELECT hash, expires_at AS expiresAtMs, via FROM shared_files WHERE target = ? AND source = ? AND file_id = ?'
     ),
     unsettled: db.prepare<[], FileRow>(`SELECT ${FILE_COLUMNS} FROM shared_files WHERE spool IS NOT NULL`),
-    forTarget: db.prepare<[{ target: string; fileId: string | null; nowMs: number; limit: number }], FileRow>(
-      `SELECT ${FILE_COLUMNS} FROM shared_files
+    forTarget: db.prepare<[{ target: string; fileId: string | null; nowMs: number; limit: number }], ListedKeptFile>(
+      `SELECT target, source, file_id AS fileId, size_bytes AS sizeBytes, algorithm, hash, expires_at AS expiresAtMs
+       FROM shared_files
        WHERE target = @target AND (@fileId IS NULL OR file_id = @fileId) AND expires_at > @nowMs
        ORDER BY source, file_id LIMIT @limit`
     )

@@ -1,4 +1,4 @@
-import type { QueuedFile } from '../../shared-files/keeping/file-record.js'
+import type { ListedFile, QueuedFile } from '../../shared-files/keeping/file-record.js'
 import type { Columns } from './columns.js'
 
 /** A row of `outbox`. */
@@ -28,6 +28,29 @@ export const OUTBOX_COLUMNS: Columns<OutboxRow> = {
   nextAttemptAtMs: 'next_attempt_at',
   lastStatus: 'last_status',
   lastError: 'last_error'
+}
+
+/** A row of `outbox` as it is listed. */
+export interface ListedRow extends Omit<ListedFile, 'lastError'> {
+  readonly lastError: string | null
+}
+
+export const LISTED_OUTBOX_COLUMNS: Columns<ListedRow> = {
+  id: 'id',
+  target: 'target',
+  source: 'source',
+  fileId: 'file_id',
+  state: 'state',
+  sizeBytes: 'size_bytes',
+  acceptedAtMs: 'accepted_at',
+  expiresAtMs: 'expires_at',
+  attempts: 'attempts',
+  nextAttemptAtMs: 'next_attempt_at',
+  lastError: 'last_error'
+}
+
+export function toListedFile(row: ListedRow): ListedFile {
+  return { ...row, lastError: row.lastError ?? undefined }
 }
 
 export function toQueuedFile(row: OutboxRow): QueuedFile {

@@ -2,7 +2,7 @@ import type { Totals } from '../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Database } from '../database.js'
 import { insertInto, selectList } from './columns.js'
-import { OUTBOX_COLUMNS, type OutboxRow } from './outbox-rows.js'
+import { LISTED_OUTBOX_COLUMNS, type ListedRow, OUTBOX_COLUMNS, type OutboxRow } from './outbox-rows.js'
 
 type AttemptRow = Pick<OutboxRow, 'id' | 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>
 
@@ -17,8 +17,14 @@ interface DueRow {
 }
 
 const COLUMNS = selectList(OUTBOX_COLUMNS)
+/** Without the metadata block, which may have 64 KiB. */
+const LISTED_COLUMNS = selectList(LISTED_OUTBOX_COLUMNS)
 const FREE_FOR_TARGETS = `state = 'pending' AND target IN (SELECT value FROM json_each(@targets))
   AND id NOT IN (SELECT value FROM json_each(@claimed))`
+
+/** Selects the ids of entries with a node as source or target. Each half has an index, which an OR of both would not use. */
+const IDS_OF_NODE = `SELECT id FROM outbox WHERE source = @nodeId
+  UNION SELECT id FROM outbox WHERE target = @nodeId`
 
 export type OutboxStatements = ReturnType<typeof outboxStatements>
 
@@ -67,9 +73,11 @@ function reads(db: Database) {
     findByKey: db.prepare<[FileKey], OutboxRow>(
       `SELECT ${COLUMNS} FROM outbox WHERE target = @target AND source = @source AND file_id = @fileId`
     ),
-    page: db.prepare<[number], OutboxRow>(`SELECT ${COLUMNS} FROM outbox ORDER BY id LIMIT ?`),
-    pageOf: db.prepare<[string, string, number], OutboxRow>(
-      `SELECT ${COLUMNS} FROM outbox WHERE source = ? OR target = ? ORDER BY id LIMIT ?`
+    page: db.prepare<[string, number], ListedRow>(
+      `SELECT ${LISTED_COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?`
+    ),
+    pageOf: db.prepare<[{ nodeId: string; after: string; limit: number }], ListedRow>(
+      `SELECT ${LISTED_COLUMNS} FROM outbox WHERE id IN (${IDS_OF_NODE}) AND id > @after ORDER BY id LIMIT @limit`
     ),
     ids: db.prepare<[], string>('SELECT id FROM outbox').pluck(),
     expired: db.prepare<[number], string>('SELECT id FROM outbox WHERE expires_at <= ? ORDER BY expires_at').pluck()
@@ -81,8 +89,8 @@ function counts(db: Database) {
     totals: db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM outbox'),
     count: db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE state = ?').pluck(),
     countOf: db
-      .prepare<[string, string, string], number>(
-        'SELECT count(*) FROM outbox WHERE (source = ? OR target = ?) AND state = ?'
+      .prepare<[{ nodeId: string; state: string }], number>(
+        `SELECT count(*) FROM outbox WHERE id IN (${IDS_OF_NODE}) AND state = @state`
       )
       .pluck(),
     countByTarget: db.prepare<[], { readonly target: string; readonly count: number }>(

@@ -1,4 +1,4 @@
-import type { StoredFile } from '../../shared-files/keeping/file-record.js'
+import type { ListedKeptFile, StoredFile } from '../../shared-files/keeping/file-record.js'
 import type {
   FileHash,
   FileRepository,
@@ -106,8 +106,8 @@ class SqliteFiles implements FileRepository {
     return this.sql.pageOnBehalf.all({ target, source, fileId, relay, limit }).map(toStoredFile)
   }
 
-  async forTarget(target: string, fileId: string | undefined, nowMs: number, limit: number): Promise<StoredFile[]> {
-    return this.sql.forTarget.all({ target, fileId: fileId ?? null, nowMs, limit }).map(toStoredFile)
+  async forTarget(target: string, fileId: string | undefined, nowMs: number, limit: number): Promise<ListedKeptFile[]> {
+    return this.sql.forTarget.all({ target, fileId: fileId ?? null, nowMs, limit })
   }
 
   async expired(nowMs: number, limit: number, skip: number): Promise<FileKey[]> {

@@ -4,12 +4,12 @@ import type {
   OutboxAttempt,
   OutboxRepository
 } from '../../shared-files/forwarding/outbox-repository.js'
-import type { QueuedFile } from '../../shared-files/keeping/file-record.js'
+import type { ListedFile, QueuedFile } from '../../shared-files/keeping/file-record.js'
 import type { SourceLimit, Totals } from '../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
-import { toOutboxRow, toQueuedFile } from './outbox-rows.js'
+import { toListedFile, toOutboxRow, toQueuedFile } from './outbox-rows.js'
 import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
 
@@ -118,14 +118,15 @@ class SqliteOutbox implements OutboxRepository {
     return row && toQueuedFile(row)
   }
 
-  async page(limit: number, nodeId?: string): Promise<QueuedFile[]> {
-    const rows = nodeId === undefined ? this.sql.page.all(limit) : this.sql.pageOf.all(nodeId, nodeId, limit)
-    return rows.map(toQueuedFile)
+  async page(after: string, limit: number, nodeId?: string): Promise<ListedFile[]> {
+    const { page, pageOf } = this.sql
+    const rows = nodeId === undefined ? page.all(after, limit) : pageOf.all({ nodeId, after, limit })
+    return rows.map(toListedFile)
   }
 
   async counts(nodeId?: string): Promise<EntryCounts> {
     const count = (state: QueuedFile['state']) =>
-      (nodeId === undefined ? this.sql.count.get(state) : this.sql.countOf.get(nodeId, nodeId, state)) ?? 0
+      (nodeId === undefined ? this.sql.count.get(state) : this.sql.countOf.get({ nodeId, state })) ?? 0
     return { pending: count('pending'), failed: count('failed') }
   }
 

@@ -129,15 +129,16 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   check('an entry of the outbox goes in the step that keeps its file, or not at all', async (factory, files) => {
     const outbox = factory.openOutbox()
     const [file, insteadOf, other] = [fileOf('n1/s/f'), entryOf('n1/s/f'), entryOf('n1/s/g')]
+    const waiting = async () => Promise.all((await outbox.page('', 10)).map(({ id }) => outbox.find(id)))
     for (const entry of [insteadOf, other]) await outbox.add(entry, NEW)
     assert.equal(await files.keep(file, { replacing: file, insteadOf }), 'changed')
-    assert.deepEqual(await outbox.page(10), [insteadOf, other])
+    assert.deepEqual(await waiting(), [insteadOf, other])
     assert.equal(await files.keep(file, { replacing: undefined, insteadOf }), 'kept')
-    assert.deepEqual(await outbox.page(10), [other])
+    assert.deepEqual(await waiting(), [other])
     assert.equal(await files.undo(file, { replacing: undefined, insteadOf }), true)
-    assert.deepEqual(await outbox.page(10), [insteadOf, other], 'it is undone with the file')
+    assert.deepEqual(await waiting(), [insteadOf, other], 'it is undone with the file')
     assert.equal(await files.undo(file, { replacing: undefined, insteadOf: entryOf('n1/s/h') }), false)
-    assert.deepEqual(await outbox.page(10), [insteadOf, other])
+    assert.deepEqual(await waiting(), [insteadOf, other])
   })
 
   check('what was kept is undone: the former version is back, unless another one came', async (factory, files) => {

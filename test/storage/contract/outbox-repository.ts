@@ -44,7 +44,7 @@ function due(nowMs: number, change: Partial<DueEntries> = {}): DueEntries {
   return { nowMs, latestMs: 1_000_000, withUnreached: false, ...change }
 }
 
-function idsOf(entries: readonly QueuedFile[]): string[] {
+function idsOf(entries: readonly Pick<QueuedFile, 'id'>[]): string[] {
   return entries.map(({ id }) => id)
 }
 
@@ -98,7 +98,7 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
     )
     assert.deepEqual([...outcomes].sort(), ['added', 'added', 'too-many'])
     assert.equal(await outbox.add(entryOf('n1/t/f'), limit), 'added', 'another source')
-    const [replacing] = await outbox.page(1)
+    const replacing = await outbox.find('n1/s/f0')
     assert.ok(replacing !== undefined)
     const next = { ...replacing, id: 'next' }
     assert.equal(await outbox.add(next, { replacing, maxOfSource: 1 }), 'added', 'it takes the place of one')
@@ -196,15 +196,18 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
       for (let index = 0; index < 12; index++) await add(`a${index}`, 'node-a', 'pending')
       await add('b', 'node-b', 'pending')
       await add('c', 'node-b', 'failed')
-      assert.deepEqual(idsOf(await outbox.page(3)), ['a0', 'a1', 'a10'])
+      assert.deepEqual(idsOf(await outbox.page('', 3)), ['a0', 'a1', 'a10'])
       assert.deepEqual(await outbox.countByTarget(), [
         { target: 'node-a', count: 12 },
         { target: 'node-b', count: 1 }
       ])
       assert.deepEqual(await outbox.counts(), { pending: 13, failed: 1 })
-      assert.deepEqual(idsOf(await outbox.page(10, 'node-b')), ['b', 'c'])
+      assert.deepEqual(idsOf(await outbox.page('', 10, 'node-b')), ['b', 'c'])
       assert.deepEqual(await outbox.counts('node-b'), { pending: 1, failed: 1 })
-      assert.equal((await outbox.page(10, 'node-1')).length, 10)
+      assert.equal((await outbox.page('', 10, 'node-1')).length, 10)
+      assert.deepEqual(idsOf(await outbox.page('a10', 2)), ['a11', 'a2'], 'the next page')
+      assert.deepEqual(idsOf(await outbox.page('a9', 10, 'node-1')), ['b', 'c'])
+      assert.deepEqual(await outbox.page('b', 10, 'nobody'), [])
       assert.deepEqual(await outbox.counts('node-1'), { pending: 13, failed: 1 })
       assert.deepEqual(await outbox.counts('node'), { pending: 0, failed: 0 })
       assert.deepEqual(await outbox.totals(), { count: 14, bytes: 70 })

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import pino from 'pino'
+import { buildApp } from '../../src/api/app.js'
+import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.js'
+import { API_PREFIX } from '../../src/values/network/api-prefix.js'
+import { makeRelayParts } from '../support/relay-parts.js'
+import { startSharedFiles } from '../support/shared-file-relays.js'
+
+const ENTRIES = 600
+const CALLERS = 20
+const idOf = (index: number) => `01M8KKHZ15H5H64BK2T${String(index).padStart(7, '0')}`
+
+test('the list of the outbox is whole, and made a page in each turn of the event loop, however many ask', async t => {
+  const relay = await startSharedFiles(t)
+  const repository = createOutboxRepository(relay.db)
+  const entry = { target: 'n2', source: 'n1', algorithm: 'sha512', hash: 'aa', signedAtMs: undefined, keyHash: 'k' }
+  const state = {
+    attempts: 1,
+    nextAttemptAtMs: 1,
+    lastStatus: undefined,
+    lastError: 'away',
+    passed: '',
+    requestId: 'r'
+  }
+  const file = { sizeBytes: 5, acceptedAtMs: 1_000, expiresAtMs: 9_000, metadata: 'header=x\n' }
+  const add = (index: number) =>
+    repository.add(
+      { ...entry, ...file, ...state, id: idOf(index), fileId: `f${index}`, state: index === 7 ? 'failed' : 'pending' },
+      { replacing: undefined }
+    )
+  await Promise.all(Array.from({ length: ENTRIES }, (_, index) => add(index)))
+
+  const parts = await makeRelayParts()
+  t.after(() => parts.close())
+  let pagesOfTurn = 0
+  let mostPages = 0
+  let longestPage = 0
+  const { outbox } = relay.files
+  const counted: typeof outbox = {
+    ...outbox,
+    async list(...asked) {
+      pagesOfTurn += 1
+      mostPages = Math.max(mostPages, pagesOfTurn)
+      setImmediate(() => {
+        pagesOfTurn = 0
+      })
+      const page = await outbox.list(...asked)
+      longestPage = Math.max(longestPage, page.length)
+      return page
+    }
+  }
+  const sharedFiles = { ...relay.files, outbox: counted }
+  const app = await buildApp({ services: { ...parts.services, sharedFiles }, logger: pino({ level: 'silent' }) })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  t.after(() => app.close())
+  const answers = await Promise.all(
+    Array.from({ length: CALLERS }, async () => {
+      const answer = await fetch(`${url}${API_PREFIX}/outbox`)
+      assert.equal(answer.status, 200)
+      assert.equal(answer.headers.get('content-type'), 'application/json; charset=utf-8')
+      return (await answer.json()) as { entries: { id: string; file_id: string }[]; pending: number; failed: number }
+    })
+  )
+  const expected = Array.from({ length: ENTRIES }, (_, index) => idOf(index))
+  for (const { entries, pending, failed } of answers) {
+    assert.deepEqual(
+      entries.map(({ id }) => id),
+      expected
+    )
+    assert.deepEqual({ pending, failed }, { pending: ENTRIES - 1, failed: 1 })
+  }
+  // the count may begin anew only after the next page
+  assert.ok(mostPages <= 2, `${mostPages} pages in one turn`)
+  assert.ok(longestPage <= 250, `${longestPage} entries at once`)
+})
