@@ -11,7 +11,7 @@ import {
   openAuthority
 } from '../../src/membership/root/certificate-authority.js'
 import type { MemberRepository } from '../../src/membership/root/member-repository.js'
-import { RootMembership } from '../../src/membership/root/root-membership.js'
+import { RootMembership, type RootMembershipOptions } from '../../src/membership/root/root-membership.js'
 import type { JoinRequest, TokenAsked } from '../../src/membership/types.js'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberRepository } from '../../src/storage/sqlite/sqlite-members.js'
@@ -34,6 +34,8 @@ export interface Members {
   readonly published: () => number
   /** Ids that are said to be in the tree; for the test to fill. */
   readonly inTree: Set<string>
+  /** The membership after another start of the root, with the same database. */
+  startAgain(): RootMembership
   /** To be moved by the test. */
   readonly clock: { nowMs: number; uptimeMs: number }
   /** A token's proof: what is sent. */
@@ -56,7 +58,8 @@ export async function startMembers(t: TestContext): Promise<Members> {
   const authority = openAuthority(await makeAuthority('Test CA', now()))
   let published = 0
   const inTree = new Set<string>()
-  const members = new RootMembership({
+  const startAgain = () => new RootMembership(options)
+  const options: RootMembershipOptions = {
     repository,
     authority,
     catchUp: async () => undefined,
@@ -69,7 +72,8 @@ export async function startMembers(t: TestContext): Promise<Members> {
     logger: pino({ level: 'silent' }),
     now,
     uptime: () => clock.uptimeMs
-  })
+  }
+  const members = startAgain()
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const publicKey = publicKeyOf(privateKey)
   const hostnames = ['root.example', 'other.example']
@@ -95,6 +99,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
     rootKey: privateKey,
     published: () => published,
     inTree,
+    startAgain,
     clock,
     token: async asked => {
       const { token } = await members.createToken({ ...defaults, ...asked })

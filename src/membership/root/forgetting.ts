@@ -1,36 +1,59 @@
-import type { MemberRepository } from './member-repository.js'
+import { uptime as machineUptime } from 'node:os'
+import type { ClockReading, MemberRepository } from './member-repository.js'
 
 /** How long tokens and certificates that ended are still known, so that a refusal can say so. */
 const REMEMBERED_MS = 30 * 24 * 3_600_000
 const APART_MS = 24 * 3_600_000
 
+type Records = Pick<MemberRepository, 'forgetEnded' | 'forgetRevokedTokens' | 'clockReading' | 'noteClock'>
+
 /**
- * Forgets what ended long ago, by two readings of the clock with a day of running between them: what a clock that was
- * ahead for a while took for ended, revocations above all, has to be there again when it is set right.
+ * Forgets what ended long ago, by a clock that is believed only as far as the machine has run: what one that was ahead
+ * for a while took for ended, tokens and revocations above all, has to be there again when it is set right.
  */
 export class Forgetting {
-  #former: { readonly atMs: number; readonly uptimeMs: number } | undefined
-
-  /** @param uptime in ms, of a clock that only goes forward */
+  /** @param uptime in ms, since the machine started */
   constructor(
-    private readonly repository: Pick<MemberRepository, 'forgetEnded'>,
+    private readonly repository: Records,
     private readonly now: () => number,
-    private readonly uptime: () => number = () => performance.now()
+    private readonly uptime: () => number = () => machineUptime() * 1_000
   ) {}
 
   /** Forgets nothing more often than once a day. */
   async forget(): Promise<void> {
-    const reading = { atMs: this.now(), uptimeMs: this.uptime() }
-    const former = this.#former
-    if (former !== undefined && reading.uptimeMs - former.uptimeMs < APART_MS) return
-    if (former !== undefined) {
-      await this.repository.forgetEnded(Math.min(former.atMs, reading.atMs) - REMEMBERED_MS)
-    }
-    this.#former = reading
+    const former = await this.repository.clockReading()
+    if (former === undefined) return this.repository.noteClock(this.#reading())
+    if (ranMs(former, this.#reading()) >= APART_MS) await this.#forgetAfter(former)
   }
 
-  /** Forgets by the clock as it is, where there is no room left. */
-  forgetNow(): Promise<void> {
-    return this.repository.forgetEnded(this.now() - REMEMBERED_MS)
+  /** Forgets what it can, where there is no room left: revoked tokens as well, which are known only for their refusal. */
+  async makeRoom(): Promise<void> {
+    const former = await this.repository.clockReading()
+    if (former !== undefined) await this.#forgetAfter(former)
+    await this.repository.forgetRevokedTokens()
   }
+
+  async #forgetAfter(former: ClockReading): Promise<void> {
+    const reading = believed(former, this.#reading())
+    await this.repository.noteClock(reading)
+    await this.repository.forgetEnded(reading.atMs - REMEMBERED_MS)
+  }
+
+  #reading(): ClockReading {
+    return { atMs: Math.floor(this.now()), uptimeMs: Math.floor(this.uptime()) }
+  }
+}
+
+/**
+ * The time that is certain to have come. The clock is believed as far as the machine has run since the former reading,
+ * and a day more at most, by which it comes up again with a machine that was off.
+ */
+function believed(former: ClockReading, reading: ClockReading): ClockReading {
+  const ran = ranMs(former, reading)
+  return { ...reading, atMs: Math.min(reading.atMs, former.atMs + ran + Math.min(ran, APART_MS)) }
+}
+
+/** The time that has passed at least. A lower uptime: the machine has started since. */
+function ranMs(former: ClockReading, { uptimeMs }: ClockReading): number {
+  return uptimeMs >= former.uptimeMs ? uptimeMs - former.uptimeMs : uptimeMs
 }

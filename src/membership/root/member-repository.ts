@@ -15,6 +15,14 @@ export interface JoinToken {
   readonly revokedAtMs: number | undefined
 }
 
+/** A reading of two clocks at one moment. */
+export interface ClockReading {
+  /** Time of day, ms since 1970. */
+  readonly atMs: number
+  /** ms since the machine started. */
+  readonly uptimeMs: number
+}
+
 /** The place at which a page of certificates ended. Only the repository knows how to read it. */
 export type CertificateCursor = number | string
 
@@ -99,4 +107,10 @@ export interface MemberRepository {
    * certificate of a member is kept.
    */
   forgetEnded(beforeMs: number): Promise<void>
+  /** Forgets tokens that were revoked. */
+  forgetRevokedTokens(): Promise<void>
+
+  /** The last reading that was noted. */
+  clockReading(): Promise<ClockReading | undefined>
+  noteClock(reading: ClockReading): Promise<void>
 }

@@ -34,7 +34,7 @@ export interface RootMembershipOptions {
   readonly graceMs: () => number
   readonly logger: Logger
   readonly now: () => number
-  /** In ms, of a clock that only goes forward. */
+  /** In ms, since the machine started. */
   readonly uptime?: () => number
 }
 

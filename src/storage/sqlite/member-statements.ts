@@ -1,3 +1,4 @@
+import type { ClockReading } from '../../membership/root/member-repository.js'
 import type { Database } from '../database.js'
 import { insertInto, selectList } from './columns.js'
 import {
@@ -29,7 +30,8 @@ export function memberStatements(db: Database) {
     ...certificateReads(db),
     ...certificateWrites(db),
     ...tokens(db),
-    ...versions(db)
+    ...versions(db),
+    ...clock(db)
   }
 }
 
@@ -123,7 +125,8 @@ function tokens(db: Database) {
       'UPDATE join_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
     ),
     revokeAllTokens: db.prepare<[number]>('UPDATE join_tokens SET revoked_at = ? WHERE revoked_at IS NULL'),
-    deleteEndedTokens: db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?')
+    deleteEndedTokens: db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?'),
+    deleteRevokedTokens: db.prepare<[]>('DELETE FROM join_tokens WHERE revoked_at IS NOT NULL')
   }
 }
 
@@ -132,5 +135,14 @@ function versions(db: Database) {
     version: db.prepare<[], number>('SELECT changes FROM membership').pluck(),
     countChange: db.prepare<[]>('UPDATE membership SET changes = changes + 1'),
     continueFrom: db.prepare<[number]>('UPDATE membership SET changes = max(changes, ?) + 1')
+  }
+}
+
+function clock(db: Database) {
+  return {
+    clockReading: db.prepare<[], ClockReading>('SELECT at AS atMs, uptime AS uptimeMs FROM clock_reading'),
+    noteClock: db.prepare<[number, number]>(
+      'INSERT OR REPLACE INTO clock_reading (only_row, at, uptime) VALUES (1, ?, ?)'
+    )
   }
 }

@@ -3,6 +3,7 @@ import type {
   CertificateCursor,
   CertificatePage,
   Changed,
+  ClockReading,
   JoinToken,
   MemberRepository,
   MembersWithCertificates
@@ -186,6 +187,18 @@ class SqliteMembers implements MemberRepository {
       this.sql.deleteEndedTokens.run(beforeMs)
       this.sql.deleteEndedCertificates.run(beforeMs)
     })
+  }
+
+  forgetRevokedTokens(): Promise<void> {
+    return this.commit(() => void this.sql.deleteRevokedTokens.run())
+  }
+
+  async clockReading(): Promise<ClockReading | undefined> {
+    return this.sql.clockReading.get()
+  }
+
+  noteClock({ atMs, uptimeMs }: ClockReading): Promise<void> {
+    return this.commit(() => void this.sql.noteClock.run(atMs, uptimeMs))
   }
 }
 

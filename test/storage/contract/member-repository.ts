@@ -235,6 +235,23 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     assert.equal(await members.certificateState(last.fingerprint), 'good')
   })
 
+  check('revoked tokens are forgotten, and no others', async members => {
+    for (const id of ['token-1', 'revoked']) await members.addToken({ ...TOKEN, id }, 10)
+    await members.revokeToken('revoked', 5)
+    await members.forgetRevokedTokens()
+    assert.deepEqual(
+      (await members.tokens()).map(({ id }) => id),
+      ['token-1']
+    )
+  })
+
+  check('the reading of the clock is there for the next process', async (members, factory) => {
+    assert.equal(await members.clockReading(), undefined)
+    await members.noteClock({ atMs: 5, uptimeMs: 1 })
+    await members.noteClock({ atMs: 9, uptimeMs: 0 })
+    assert.deepEqual(await factory.open().clockReading(), { atMs: 9, uptimeMs: 0 })
+  })
+
   check('what was revoked is remembered until it has ended', async members => {
     const certificate = certificateOf('relay-1', 'AA', 0, 50)
     await members.addMembers({ members: [MEMBER], certificates: [certificate] })

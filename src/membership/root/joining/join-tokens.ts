@@ -32,11 +32,14 @@ export async function makeToken(
   const token = { id, secretHash, kind, policyServer, memberId, usesLeft: uses, ...times }
   let outcome = await repository.addToken(token, MAX_TOKENS)
   if (outcome === 'full') {
-    await forgetting.forgetNow()
+    await forgetting.makeRoom()
     outcome = await repository.addToken(token, MAX_TOKENS)
   }
   if (outcome === 'full') {
-    throw new RelayError('BUSY', `there are ${MAX_TOKENS} tokens; they are forgotten 30 days after they expire`)
+    throw new RelayError(
+      'BUSY',
+      `there are ${MAX_TOKENS} tokens, which are forgotten 30 days after they expire: make room with \`treeline token revoke <id>\``
+    )
   }
   const { hostname, port } = above
   return {
