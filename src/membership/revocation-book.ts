@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Revocations } from '../hops/peers/peer-revocations.js'
-import { errorCode, errorMessage } from '../values/failures/system-error.js'
+import { errorCode, errorMessage, failureKind } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
 import { type Backoff, backoffMs } from '../values/time/backoff.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'
@@ -34,7 +34,7 @@ export class RevocationBook implements Revocations {
   #taking: Promise<unknown> = Promise.resolve()
   /** Undefined while there is nothing to write again. */
   #writingAgain: Promise<void> | undefined
-  /** Why the list could not be written, as the log has it. */
+  /** The kind of failure to write the list that the log has. */
   #told: string | undefined
   readonly #stopping = new AbortController()
   readonly #watched = new Map<string, Set<End>>()
@@ -131,11 +131,12 @@ export class RevocationBook implements Revocations {
     try {
       await writeAtomically(file, text, MODE)
     } catch (error) {
-      const reason = errorMessage(error)
-      if (reason !== this.#told) {
+      const kind = failureKind(error)
+      if (kind !== this.#told) {
+        const reason = errorMessage(error)
         logger.error({ file, reason }, 'cannot write the list of revoked certificates; it is in force; trying again')
       }
-      this.#told = reason
+      this.#told = kind
       this.#writingAgain ??= this.#writeAgain().finally(() => {
         this.#writingAgain = undefined
       })

@@ -64,8 +64,12 @@ test('a tree that could not be made anew is tried again', async t => {
 test('what could not be made the tree is made so later, and its fault is logged once', async t => {
   const lines: string[] = []
   let isBroken = true
+  let tried = 0
   const publish = async () => {
-    if (isBroken) throw new Error('the disk is full')
+    tried += 1
+    // the temporary file has another name each time
+    if (isBroken)
+      throw Object.assign(new Error(`ENOSPC: no space left on device, open '.${tried}~'`), { code: 'ENOSPC' })
     clock.isBehind = false
   }
   const { clock, looked, published } = startWatch(t, publish, lines)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errorMessage } from '../../values/failures/system-error.js'
+import { failureKind } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import type { MemberRepository } from './member-repository.js'
 
@@ -53,8 +53,8 @@ export class ExpiryWatch {
         told = undefined
       } catch (err) {
         // a disk may be full for hours: once for each reason
-        if (errorMessage(err) !== told) logger.error({ err }, 'cannot publish the tree; trying again')
-        told = errorMessage(err)
+        if (failureKind(err) !== told) logger.error({ err }, 'cannot publish the tree; trying again')
+        told = failureKind(err)
       }
     }
   }

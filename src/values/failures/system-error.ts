@@ -17,3 +17,8 @@ export function asError(thrown: unknown): Error {
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** What tells one failure from another one where each is logged once: messages of one kind may name other files. */
+export function failureKind(error: unknown): string {
+  return errorCode(error) ?? errorMessage(error)
+}
