@@ -18,7 +18,7 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** What tells one failure from another one where each is logged once: messages of one kind may name other files. */
+/** The kind of a failure, by which it is logged once: messages of one kind may name other files. */
 export function failureKind(error: unknown): string {
   return errorCode(error) ?? errorMessage(error)
 }
