@@ -58,7 +58,7 @@ export class FilePublisher {
         const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
         const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl)
         await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
-        logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'shared')
+        logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'file shared')
       }
       this.#seen.set(entry, { sizeBytes, modifiedAtMs })
       return !isKnown

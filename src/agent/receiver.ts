@@ -43,7 +43,7 @@ export class Receiver {
     let file = former?.hash === hash ? await stillPlaced(destination, former) : undefined
     if (former !== undefined && file !== undefined) {
       if (former.isDone) {
-        logger.debug({ source, fileId, destination }, 'in place already')
+        logger.debug({ source, fileId, destination }, 'file in place already')
         if (file.identity?.statusChangedAtMs !== former.identity?.statusChangedAtMs)
           await state.setReceived(key, { ...file, isDone: true })
         return false
@@ -63,7 +63,7 @@ export class Receiver {
         ...(await rulesFor(entry))
       })
       file = placedFile(hash, stats)
-      logger.info({ source, fileId, destination, bytes, voucher }, 'received')
+      logger.info({ source, fileId, destination, bytes, voucher }, 'file received')
     }
     await state.setReceived(key, { ...file, isDone: entry.command === undefined })
     if (entry.command === undefined) return true

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { Logger } from '../values/logger.js'
+import { anyWaitUpTo } from '../values/time/backoff.js'
 import type { LeaseRepository } from './lease-repository.js'
 import { type Frequency, scheduleOf } from './schedule.js'
 
@@ -49,7 +50,7 @@ export function startJobs(options: JobOptions): Jobs {
 
   function askUpper(everyMs: number, ask: () => Promise<void>): () => Promise<void> {
     return schedule({ everyMs }, async () => {
-      await sleep(Math.random() * JITTER * everyMs, undefined, { signal: stopping.signal })
+      await sleep(anyWaitUpTo(JITTER * everyMs), undefined, { signal: stopping.signal })
       await ask()
     })
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { rememberPlace } from '../storage/folders/same-place.js'
 import { diskFailure, type StorageFolder, vanished } from '../values/failures/disk-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
+import { settledWithin } from '../values/time/settled-within.js'
 
 /** The time for which a result holds. Anyone may ask whether the relay is ready, so the disk is not asked each time. */
 const GOOD_FOR_MS = 5_000
@@ -88,18 +89,11 @@ async function fileInPlaceOf({ setting, path }: WatchedFolder): Promise<string |
   return undefined
 }
 
-function withinLimit(work: Promise<string | undefined>, { setting, path }: StorageFolder): Promise<string | undefined> {
-  return new Promise(resolve => {
-    const limit = setTimeout(
-      () => resolve(`the disk that holds ${setting} (${path}) does not answer`),
-      ANSWER_LIMIT_MS
-    ).unref()
-    work.then(
-      problem => {
-        clearTimeout(limit)
-        resolve(problem)
-      },
-      () => undefined // it never rejects
-    )
-  })
+/** @param work never rejects */
+async function withinLimit(
+  work: Promise<string | undefined>,
+  { setting, path }: StorageFolder
+): Promise<string | undefined> {
+  if (await settledWithin(work, ANSWER_LIMIT_MS)) return work
+  return `the disk that holds ${setting} (${path}) does not answer`
 }

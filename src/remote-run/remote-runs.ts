@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
 import { noteOrder } from '../process/bulk-pacing.js'
@@ -7,6 +6,7 @@ import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { makeRunId } from '../values/runs/run-id.js'
+import { settledWithin } from '../values/time/settled-within.js'
 import { ActiveRun } from './active-run.js'
 import { type CommandLine, commandLine } from './commands/command.js'
 import { CommandHostPool } from './commands/command-host-pool.js'
@@ -196,7 +196,7 @@ class RunRegistry implements RemoteRuns {
     if (refreshTree !== undefined && order.nodes !== 'all' && order.origin.caller.kind === 'policy-server') {
       const tree = topology()
       const isNew = (id: string) => id !== selfId && !tree.isBelow(id)
-      if (order.nodes.some(isNew)) await Promise.race([refreshTree(), sleep(TREE_LIMIT_MS, undefined, { ref: false })])
+      if (order.nodes.some(isNew)) await settledWithin(refreshTree(), TREE_LIMIT_MS)
     }
     if (topology().version === 0) {
       throw new RelayError('NO_TREE', `${selfId} has no tree yet, and so knows no node; ask again in a minute`)

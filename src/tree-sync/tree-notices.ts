@@ -105,9 +105,9 @@ export class TreeNotices {
       if (outcome.kind !== 'unreachable') outcome.body.resume().on('error', () => undefined)
       // it will ask by itself; one that does not want to know is left alone until it asks again
       if (outcome.kind === 'refused') this.#subscribers.delete(relay)
-      logger.debug({ relay, outcome: outcome.kind }, 'told that its tree has changed')
+      logger.debug({ relay, outcome: outcome.kind }, 'notified relay of its new tree')
     } catch (error) {
-      if (!signal.aborted) logger.debug({ relay, err: error }, 'could not be told that its tree has changed')
+      if (!signal.aborted) logger.debug({ relay, err: error }, 'cannot notify relay of its new tree')
     }
   }
 }

@@ -9,6 +9,7 @@ import type { ExistingTree } from '../../membership/root/adopt-existing-tree.js'
 import type { OpenRepository } from '../../membership/root/create-root.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { ROOT_ID } from '../../values/ids.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
@@ -93,7 +94,7 @@ async function init(options: InitOptions): Promise<void> {
       openRepository: await memberOpener(),
       nowMs
     })
-    const unit = unitName({ command: 'serve', id: 'root' })
+    const unit = unitName({ command: 'serve', id: ROOT_ID })
     const taken = takenOver === undefined ? '' : `, with ${takenOver.members.length} members taken over`
     console.log(`root created in ${folder}${taken}; keep ${folder}/ca.key secret: it issues the certificates of this tree
 start it:              treeline serve --config ${folder}

@@ -6,7 +6,7 @@ import { NotReachedError } from '../../relay-client/client-error.js'
 import { type ClientAnswer, isRefusal, type RelayClient } from '../../relay-client/relay-client.js'
 import { jsonProblem } from '../../values/failures/json-problem.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { isNodeId } from '../../values/ids.js'
+import { isNodeId, ROOT_ID } from '../../values/ids.js'
 import { BEGIN_CERTIFICATE, certificateBlocks } from '../../values/keys/pem.js'
 import { canonicalHost, HOST_NAME_RULE } from '../../values/network/host-name.js'
 import { CommandError, UsageError } from '../command-error.js'
@@ -139,7 +139,7 @@ function checkNode(id: string, node: unknown): string[] {
   const policyServer = members.get('policy-server')
   if (typeof policyServer !== 'string' || !isNodeId(policyServer))
     problems.push(`${id}: policy-server is not a node id`)
-  if (policyServer === id && id !== 'root') problems.push(`${id}: is its own policy server, which only root is`)
+  if (policyServer === id && id !== ROOT_ID) problems.push(`${id}: is its own policy server, which only root is`)
   const hostname = members.get('hostname')
   if (typeof hostname !== 'string' || hostname === '') problems.push(`${id}: hostname is missing`)
   else if (canonicalHost(hostname) === undefined) {

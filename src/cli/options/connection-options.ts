@@ -5,6 +5,7 @@ import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/na
 import type { createRelayClient, RelayClient } from '../../relay-client/relay-client.js'
 import { socketPathOf, UNIX_SOCKET } from '../../relay-client/unix-socket.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { hasCertificate } from '../../values/keys/pem.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
 import { checkCertificatePair } from '../checks/certificate-pair.js'
 import { UsageError } from '../command-error.js'
@@ -104,7 +105,7 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
 async function proxyTo(server: string): Promise<Pick<Parameters<typeof createRelayClient>[0], 'through'>> {
   const isSet = PROXY_VARIABLES.some(name => (process.env[name] ?? '') !== '')
   if (!isSet || socketPathOf(server) !== undefined) return {}
-  const { environmentProxy } = await import('../../relay-client/relay-proxy.js')
+  const { environmentProxy } = await import('./environment-proxy.js')
   const through = environmentProxy(server)
   return through === undefined ? {} : { through }
 }
@@ -182,6 +183,6 @@ async function readOptional(path: string | undefined, option: string): Promise<s
 
 async function readCertificates(path: string | undefined, option: string): Promise<string | undefined> {
   const text = await readOptional(path, option)
-  if (text === undefined || /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/.test(text)) return text
+  if (text === undefined || hasCertificate(text)) return text
   throw new UsageError(`${option} ${path} holds no certificate in PEM form: name the file that holds one`)
 }

@@ -17,7 +17,7 @@ export interface RegularFile {
  * Opens a regular file, and nothing else: not a FIFO, which would keep one of the few threads for files waiting until
  * someone writes to it, and not a device, which may do something when it is opened.
  * @param named the path in messages, with the setting that names it where there is one
- * @throws {UsageError} when it is something else @throws {Error} of the system when it cannot be read
+ * @throws {InputError} when it is something else @throws {Error} of the system when it cannot be read
  */
 export async function openRegularFile(path: string, named = path): Promise<RegularFile> {
   const found = await stat(path)

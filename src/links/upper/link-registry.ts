@@ -176,7 +176,7 @@ export class LinkRegistry {
     if (recent.length === MAX_REPLACEMENTS + 1) {
       this.options.logger.error(
         { id: owner.id, remoteAddress },
-        'link replaced more than three times within a minute: are there two machines with one identity?'
+        'link replaced more than three times within a minute; two machines may have one identity'
       )
     }
     if (this.#replacedAtMs.size > this.options.max) this.#forgetOldReplacements(nowMs)

@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws'
+import { anyWaitUpTo } from '../../values/time/backoff.js'
 import type { WebSocketStream } from './web-socket-transport.js'
 
 /** Looks between two questions of a side that has no need to ask: a few minutes. */
@@ -47,7 +48,7 @@ export class Heartbeat {
     }
     options.socket.on('ping', noteSign)
     options.socket.on('pong', noteSign)
-    this.#timer = setTimeout(begin, Math.random() * options.everyMs, this).unref()
+    this.#timer = setTimeout(begin, anyWaitUpTo(options.everyMs), this).unref()
   }
 
   stop(): void {

@@ -124,7 +124,7 @@ export class RootMembership implements Joining {
     })
     if (outcome === 'unusable') await this.#refuseUnusable(token.id)
     const { id, serial } = { id: asked.id, serial: certificate.serial }
-    logger.info({ id, kind: token.kind, policyServer: token.policyServer, tokenId: token.id, serial }, 'joined')
+    logger.info({ id, kind: token.kind, policyServer: token.policyServer, tokenId: token.id, serial }, 'member joined')
     await publish()
     return this.#answer(asked.id)
   }
@@ -198,7 +198,7 @@ export class RootMembership implements Joining {
       await checkTreeConstraints(repository, id, policyServer)
       return repository.setPolicyServer(seen, id, policyServer)
     })
-    logger.info({ id, from: member.policyServer, to: policyServer }, 'moved')
+    logger.info({ id, from: member.policyServer, to: policyServer }, 'member moved')
     await publish()
     return { hostname: above.hostname, port: above.port }
   }

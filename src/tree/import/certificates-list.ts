@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { byteOrderMarkLength, utf16Problem } from '../../values/files/byte-order-mark.js'
-import { BEGIN_CERTIFICATE } from '../../values/keys/pem.js'
+import { BEGIN_CERTIFICATE, CERTIFICATE_LABELS, labelOf } from '../../values/keys/pem.js'
 
 /** Bound of a certificates file: 100,000 nodes with two certificates of 4096-bit keys each. */
 export const MAX_CERTIFICATES_BYTES = 512 * 1024 * 1024
@@ -8,9 +8,6 @@ export const MAX_CERTIFICATES_BYTES = 512 * 1024 * 1024
 /** A certificate of 100 kB is not one. */
 const MAX_BLOCK_BYTES = 100_000
 
-const BEGIN_ANY = /^-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,40})-----$/
-/** The older one is in files of OpenSSL. */
-const CERTIFICATE_LABELS: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE']
 const DASH = 0x2d
 const LINE_FEED = 0x0a
 const BASE64 =
@@ -59,7 +56,7 @@ export function* parseCertificates(
     if (file[start] !== DASH) continue
     const marker = file.toString('latin1', start, Math.min(end, start + 80)).trimEnd()
     if (!begun) {
-      const [, label] = BEGIN_ANY.exec(marker) ?? []
+      const label = labelOf(marker)
       if (label === undefined) throw fail(line, `expected ${BEGIN_CERTIFICATE}, found ${JSON.stringify(marker)}`)
       begun = { label, line, offset: end }
       continue

@@ -13,6 +13,14 @@ export function backoffMs(failures: number, { firstMs, maxMs }: Backoff, random:
 }
 
 /**
+ * A wait at random, from none to `ms`, so that callers that began at the same moment do not ask at the same moment.
+ * @param random from 0 up to 1
+ */
+export function anyWaitUpTo(ms: number, random: () => number = Math.random): number {
+  return ms * random()
+}
+
+/**
  * Shortens a wait at random, to between half of `ms` and all of it, so that callers that failed at the same moment do
  * not come back at the same moment.
  * @param random from 0 up to 1
