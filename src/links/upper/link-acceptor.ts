@@ -19,7 +19,7 @@ import {
   parseIdentity,
   type Welcome
 } from '../wire/challenge.js'
-import { IdleBudget } from '../wire/idle-budget.js'
+import { type MessageFrames, watchFrames } from '../wire/message-frames.js'
 import {
   CLOSE,
   HANDSHAKE_LIMIT_MS,
@@ -54,6 +54,7 @@ interface Opened {
   readonly source: string
   readonly remoteAddress: string
   readonly below: Duplex
+  readonly frames: MessageFrames
 }
 
 export interface LinkAcceptorOptions {
@@ -116,8 +117,10 @@ class Acceptor implements LinkAcceptor {
     }
     this.#throttle.watch(socket)
     const remoteAddress = addressOf(request)
+    const frames = watchFrames(socket, head)
+    if (frames === undefined) return void socket.destroy()
     this.#server.handleUpgrade(request, socket, head, webSocket => {
-      void this.#handshake(webSocket, { source, remoteAddress, below: socket })
+      void this.#handshake(webSocket, { source, remoteAddress, below: socket, frames })
     }) // where it is no WebSocket that was asked for, ws has answered
   }
 
@@ -131,20 +134,19 @@ class Acceptor implements LinkAcceptor {
   async #handshake(socket: WebSocket, opened: Opened): Promise<void> {
     socket.on('error', ignore) // `close` follows
     this.#handshakes.add(socket, opened.source)
-    const stopLimiting = limitPings(socket)
     try {
       const { challenge, identity } = await this.#identify(socket)
       const admission =
         versionRefusal(identity.version, this.#versions) ?? admissionOf(challenge, identity, opened.below, this.options)
       const refusal = this.#take(socket, opened.remoteAddress, identity, admission)
-      if (refusal !== undefined) this.#refuse(socket, opened, refusal)
+      if (refusal === undefined) opened.frames.admit()
+      else this.#refuse(socket, opened, refusal)
     } catch (error) {
       const isExpected = error instanceof ChallengeError
       const reason = isExpected ? error.message : 'the handshake failed'
       this.#refuse(socket, opened, { code: CLOSE.refused, reason }, isExpected ? undefined : error)
     } finally {
       this.#handshakes.remove(socket)
-      stopLimiting()
     }
   }
 
@@ -253,16 +255,6 @@ function ownFingerprint(below: Duplex): string | undefined {
 function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {
   if (a.kind === 'client') return b.kind === 'client' && a.id === b.id && a.clientId === b.clientId
   return a.kind === b.kind && a.id === b.id
-}
-
-/** Limits pings until the WebSocket is a link, which limits them itself. @returns a function that ends this */
-function limitPings(socket: WebSocket): () => void {
-  const idle = new IdleBudget(() => 0)
-  const note = () => {
-    if (!idle.spend()) socket.terminate()
-  }
-  socket.on('ping', note).on('pong', note)
-  return () => void socket.off('ping', note).off('pong', note)
 }
 
 /** The listener for all sockets, since there are thousands. */
