@@ -15,6 +15,15 @@ import { temporaryFolder } from '../support/treeline-command.js'
 const taken = (): HopOutcome => ({ kind: 'answered', status: 204, headers: {}, body: Readable.from([]) })
 const link = (id: string, kind: 'node' | 'client' = 'node') => ({ owner: { kind, id } }) as UpperLink
 
+async function bodyOf({ body }: HopRequest): Promise<Buffer> {
+  const given = body?.()
+  if (Buffer.isBuffer(given)) {
+    assert.ok(given.length <= 16 * 1024, 'its connection would keep memory for all of it')
+    return given
+  }
+  return Buffer.concat(await (given ?? Readable.from([])).toArray())
+}
+
 /** An exchange of a relay that holds these links. `answers` says how who is handed a list answers. */
 async function start(
   t: TestContext,
@@ -31,8 +40,10 @@ async function start(
     book,
     neighbours: {
       linked: id =>
-        hop(id, request => {
-          const list = new URLSearchParams(String(request.body?.())).get('list')
+        hop(id, async request => {
+          const body = await bodyOf(request)
+          const list = new URLSearchParams(body.toString()).get('list')
+          assert.equal(request.headers['content-length'], String(body.length))
           handed.push(`${id} ${list === book.text}`)
           return answers(id)
         }),
@@ -94,6 +105,36 @@ test('who could not be reached is tried again at the next look; who refused is n
     asked.map(({ method, path, headers }) => [method, path, headers['if-none-match']]),
     [['GET', 'v1/revocations', '"1"']]
   )
+})
+
+test('a list of thousands is handed in pieces', async t => {
+  const { handed, revoke } = await start(t, ['n-1', 'n-2'], async () => taken())
+  await revoke('rel-2', ...Array.from({ length: 1_000 }, (_, at) => at.toString(16).padStart(64, '0')))
+  await eventually('both', () => handed.length === 2)
+  assert.deepEqual([...handed].sort(), ['n-1 true', 'n-2 true'])
+})
+
+test('members that were silent keep the next list from nobody else', async t => {
+  const silent = Array.from({ length: 2 * HANDED_AT_ONCE }, (_, at) => `silent-${at}`)
+  let release: () => void = () => undefined
+  const stuck = new Promise<void>(resolve => {
+    release = resolve
+  })
+  let isSecond = false
+  const answers = async (id: string): Promise<HopOutcome> => {
+    if (!id.startsWith('silent')) return taken()
+    return isSecond ? stuck.then(taken) : { kind: 'unreachable', reason: 'it was silent for too long', sent: true }
+  }
+  const { exchange, handed, revoke, tell } = await start(t, [...silent, 'n-1'], answers)
+  await revoke('rel-2', 'ab'.repeat(32))
+  await eventually('the first list everywhere', () => handed.length === silent.length + 1)
+  isSecond = true
+  await exchange.look()
+  await revoke('rel-3', 'cd'.repeat(32))
+  await eventually('the second list', () => handed.filter(line => line === 'n-1 true').length === 2)
+  tell('opened', link('late'))
+  await eventually('the list at a new link', () => handed.at(-1) === 'late true')
+  release()
 })
 
 test('when the policy server last answered is known, and stays when it does not; at the root nobody is asked', async t => {

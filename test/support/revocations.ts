@@ -6,7 +6,7 @@ import { silentLogger } from '../../src/values/logger.js'
 /** A list of revoked certificates that grows. @param file where it is kept */
 export async function makeRevocations(file: string): Promise<{
   readonly revocations: RevocationBook
-  revoke(id: string, fingerprint: string): Promise<void>
+  revoke(id: string, ...fingerprints: string[]): Promise<void>
   /** A book of another machine of that tree. */
   another(at: string): RevocationBook
 }> {
@@ -17,8 +17,9 @@ export async function makeRevocations(file: string): Promise<{
   return {
     revocations: book,
     another,
-    revoke: async (id, fingerprint) => {
-      const entries = [...book.list.entries, { id, fingerprint, untilMs: 1 }]
+    revoke: async (id, ...fingerprints) => {
+      const added = fingerprints.map(fingerprint => ({ id, fingerprint, untilMs: 1 }))
+      const entries = [...book.list.entries, ...added]
       entries.sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
       await book.take(formatList({ number: book.list.number + 1, entries }, text => authority.sign(text)))
     }

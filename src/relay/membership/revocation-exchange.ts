@@ -1,13 +1,19 @@
+import { Readable } from 'node:stream'
 import type { Neighbours } from '../../hops/hop.js'
 import type { LinkRegistry } from '../../links/upper/link-registry.js'
 import { askForRevocations, listForm, REVOCATIONS_PATH } from '../../membership/member/revocation-inquiry.js'
 import type { RevocationBook } from '../../membership/revocation-book.js'
 import type { Logger } from '../../values/logger.js'
 import { FORM } from '../../values/network/header-names.js'
+import { IdQueue } from './id-queue.js'
 
 /** Relays and nodes that are handed the list at once. */
 export const HANDED_AT_ONCE = 16
+/** The same of those that did not answer last time: they must not hold up all others. */
+export const SILENT_AT_ONCE = 4
 const SILENCE_MS = 10_000
+/** Each connection keeps, outside the heap, what was written into it at once, for as long as it stands. */
+const PIECE_BYTES = 16 * 1024
 
 export interface RevocationExchangeOptions {
   readonly book: RevocationBook
@@ -25,25 +31,26 @@ export interface RevocationExchangeOptions {
  */
 export class RevocationExchange {
   readonly #stopping = new AbortController()
-  /** The relays that have yet to get the present list. */
-  readonly #waiting = new Set<string>()
-  /** The relays that could not get it, until the next {@link look}. */
+  readonly #answering = new IdQueue(HANDED_AT_ONCE, id => this.#hand(id))
+  readonly #silent = new IdQueue(SILENT_AT_ONCE, id => this.#hand(id))
+  /** The relays and nodes that could not get the list last time, until they are handed it again. */
   readonly #failed = new Set<string>()
   #formOf: { readonly text: string; readonly form: Buffer } = { text: '', form: Buffer.alloc(0) }
-  readonly #workers = new Set<Promise<void>>()
   #asking: Promise<void> | undefined
   #answeredAtMs = 0
 
   constructor(private readonly options: RevocationExchangeOptions) {
     const { book, registry } = options
     book.onChange(() => {
-      this.#failed.clear()
-      this.#handDown(registry.all().flatMap(({ owner }) => (owner.kind === 'client' ? [] : [owner.id])))
+      const ids = registry.all().flatMap(({ owner }) => (owner.kind === 'client' ? [] : [owner.id]))
+      this.#silent.add(ids.filter(id => this.#failed.has(id)))
+      this.#answering.add(ids.filter(id => !this.#failed.has(id)))
     })
     registry.onChange((event, { owner }) => {
       if (owner.kind === 'client') return
-      if (event === 'opened') this.#handDown([owner.id])
-      else this.#failed.delete(owner.id)
+      this.#failed.delete(owner.id)
+      this.#silent.delete(owner.id)
+      if (event === 'opened' && book.text !== '') this.#answering.add([owner.id])
     })
   }
 
@@ -54,9 +61,7 @@ export class RevocationExchange {
 
   /** Asks the policy server, and tries again what failed. Never rejects. */
   async look(): Promise<void> {
-    const failed = [...this.#failed]
-    this.#failed.clear()
-    this.#handDown(failed)
+    this.#silent.add(this.#failed)
     if (!this.options.hasUpper || this.#stopping.signal.aborted) return
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined
@@ -72,27 +77,7 @@ export class RevocationExchange {
 
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the relay stops'))
-    await Promise.all([...this.#workers, this.#asking])
-  }
-
-  #handDown(ids: readonly string[]): void {
-    if (this.options.book.text === '' || this.#stopping.signal.aborted) return
-    for (const id of ids) this.#waiting.add(id)
-    const missing = Math.min(HANDED_AT_ONCE - this.#workers.size, this.#waiting.size)
-    for (let started = 0; started < missing; started += 1) {
-      const worker = this.#work().finally(() => {
-        this.#workers.delete(worker)
-        this.#handDown([]) // who came as it ended
-      })
-      this.#workers.add(worker)
-    }
-  }
-
-  async #work(): Promise<void> {
-    for (const id of this.#waiting) {
-      this.#waiting.delete(id)
-      await this.#hand(id)
-    }
+    await Promise.all([this.#answering.close(), this.#silent.close(), this.#asking])
   }
 
   /** The form of the present list, made once for all. */
@@ -107,12 +92,13 @@ export class RevocationExchange {
   async #hand(id: string): Promise<void> {
     const { neighbours, logger } = this.options
     const form = this.#form()
+    this.#failed.delete(id)
     try {
       const outcome = await neighbours.linked(id)?.request({
         method: 'POST',
         path: REVOCATIONS_PATH,
-        headers: { 'content-type': FORM },
-        body: () => form,
+        headers: { 'content-type': FORM, 'content-length': String(form.length) },
+        body: () => inPieces(form),
         silenceLimitMs: SILENCE_MS,
         signal: this.#stopping.signal
       })
@@ -125,4 +111,13 @@ export class RevocationExchange {
       if (!this.#stopping.signal.aborted) logger.error({ err, id }, 'cannot hand down the list of revoked certificates')
     }
   }
+}
+
+function inPieces(form: Buffer): Readable | Buffer {
+  if (form.length <= PIECE_BYTES) return form
+  return Readable.from(pieces(form), { objectMode: false, highWaterMark: PIECE_BYTES })
+}
+
+function* pieces(form: Buffer): Generator<Buffer> {
+  for (let start = 0; start < form.length; start += PIECE_BYTES) yield form.subarray(start, start + PIECE_BYTES)
 }
