@@ -158,7 +158,7 @@ class RunningAgent implements Agent {
   #buildApp() {
     const { live, book, remoteRuns, logger } = this.parts
     return buildAgentApp({
-      storage: { setting: 'storage.path', path: live.config.storage.path },
+      storage: { setting: 'storage.path', path: live.config.storage.path, keeper: 'agent' },
       services: {
         remoteRuns,
         revocations: book,

@@ -68,7 +68,9 @@ export function openDatabase(file: string, schema: Schema, use: Use = schema): D
 
 /** Says what to do about a database that cannot be used. @param error may come from any use of it */
 export function unusable(file: string, use: Use, error: unknown): Error {
-  const failure = diskFailure(error, [{ setting: 'storage.path', path: dirname(file) }])
+  const failure = diskFailure(error, [
+    { setting: 'storage.path', path: dirname(file), keeper: use === 'agent' ? 'agent' : 'relay' }
+  ])
   const advice = isDamage(error) ? DAMAGE_ADVICE[use] : undefined
   const reason = (isFolder(file) ? FOLDER_ADVICE[use] : advice) ?? failure?.message ?? errorMessage(error)
   return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })

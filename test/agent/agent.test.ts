@@ -9,6 +9,7 @@ import { startAgent } from '../../src/agent/agent.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import type { Hop, HopOutcome } from '../../src/hops/hop.js'
 import { createLinkedNeighbours } from '../../src/links/upper/linked-neighbours.js'
+import { openDatabase } from '../../src/storage/database.js'
 import { NDJSON, RUN_ID_HEADER } from '../../src/values/network/header-names.js'
 import { parseRunEvent, type RunEvent } from '../../src/values/runs/run-event.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
@@ -180,6 +181,28 @@ test('an order for another node is unknown, and nothing starts', async t => {
   assert.equal(outcome.kind === 'refused' && outcome.status, 404)
   await textOf(outcome)
   assert.equal(agent.starts(), 0)
+})
+
+test('an agent whose database is damaged while it runs says what to do about an agent', async t => {
+  const agent = await makeAgent(t)
+  await agent.start()
+  await eventsOf(await order(agent.hop(), makeRunId(Date.now())))
+  const database = join(dirname(agent.command), 'state', 'state.db')
+  const other = openDatabase(database, 'state')
+  other.exec('VACUUM') // the agent reads all pages anew
+  other.close()
+  for (const file of [database, `${database}-wal`]) {
+    const { length } = readFileSync(file)
+    writeFileSync(file, Buffer.alloc(length, 'damaged '), { flag: 'r+' }) // in the file that the agent has open
+  }
+  const answer = await order(agent.hop(), makeRunId(Date.now() + 1))
+  assert.equal(answer.kind, 'unreachable')
+  const { reason } = answer
+  assert.match(
+    reason,
+    /answered 503: state\.db in storage\.path \(\S+\) is damaged; stop the agent, .* start the agent again: /
+  )
+  assert.doesNotMatch(reason, /relay|root/)
 })
 
 test('a stopping agent lets its run end, and tells how', async t => {

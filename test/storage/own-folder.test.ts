@@ -12,6 +12,7 @@ import {
   watch,
   writeFileSync
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder } from '../../src/storage/folders/folder-kinds.js'
@@ -214,6 +215,18 @@ test('a lock file that is removed is made and locked again; where another was fa
   release()
   assert.throws(() => takeFolders('root', [files]), /another Treeline is running/, 'the other one holds it still')
   other()
+})
+
+test('what is in the place of a lock, and cannot be opened, is named', async t => {
+  const path = join(await temporaryFolder(t), 'storage')
+  mkdirSync(path)
+  const server = createServer().listen(join(path, 'lock.db'))
+  await once(server, 'listening')
+  t.after(() => server.close())
+  assert.throws(
+    () => takeFolders('root', [storageFolder(path, 0o700)]),
+    /^Error: storage\.path: \S+lock\.db cannot be opened; see that owner and permissions allow it, or remove it/
+  )
 })
 
 test('no lock is made in a folder that took the place of the one that was locked', async t => {

@@ -46,6 +46,25 @@ test('each way in which a disk refuses is told apart, with the folder and what t
   }
 })
 
+test('an agent is told of itself, and what to do about its own database', () => {
+  const ofAgent = [{ setting: 'storage.path', path: '/srv/agent', keeper: 'agent' }] as const
+  for (const [code, path, says] of [
+    [
+      'SQLITE_CORRUPT',
+      '',
+      /^state\.db in storage\.path \(\/srv\/agent\) is damaged; stop the agent, .* start the agent again/
+    ],
+    ['EDQUOT', '', /the agent's user/],
+    ['EACCES', '/srv/agent/runs', /^the agent's user may not use/],
+    ['ENOENT', '/srv/agent/runs', /restart the agent$/],
+    ['EMFILE', '', /^the agent, or its machine/]
+  ] as const) {
+    const found = diskFailure(Object.assign(new Error(code), { code, ...(path === '' ? {} : { path }) }), ofAgent)
+    assert.match(found?.message ?? '', says)
+    assert.doesNotMatch(found?.message ?? '', /relay|root|restore/)
+  }
+})
+
 test('what is no matter of a disk stays what it is', () => {
   for (const error of [new Error('other'), Object.assign(new Error(), { code: 'ENOENT' }), 'text', undefined]) {
     assert.equal(asDiskFailure(error, FOLDERS), error)

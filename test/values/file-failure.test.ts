@@ -7,5 +7,7 @@ test('what fails for want of files says so, and what to do', () => {
     const why = whyNotRead(Object.assign(new Error(`${code}: too many open files, open 'main.conf'`), { code }))
     assert.match(why, /as many files open as it may: raise its limit/)
   }
+  const noFolder = Object.assign(new Error('ENOTDIR: not a directory'), { code: 'ENOTDIR' })
+  assert.match(whyNotRead(noFolder), /^what its path has for a folder is none/)
   assert.equal(whyNotRead(new Error('of no system call')), 'of no system call')
 })

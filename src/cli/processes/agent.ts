@@ -49,7 +49,7 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
   try {
     return await serve(config)
   } catch (error) {
-    const named = asDiskFailure(error, [{ setting: 'storage.path', path: config.storage.path }])
+    const named = asDiskFailure(error, [{ setting: 'storage.path', path: config.storage.path, keeper: 'agent' }])
     printDiagnostic(`cannot start: ${errorMessage(named)}`)
     return CANNOT_START
   }

@@ -35,6 +35,7 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
   } catch (error) {
     const obstacle = obstacleToLock(join(folder, name), error)
     if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
+    if (errorCode(error)?.startsWith('SQLITE_CANTOPEN') === true) throw cannotOpen(join(folder, name), setting, error)
     if (!isBusy(error)) throw asDiskFailure(error, [{ setting, path: folder }])
     throw new FolderInUseError(
       `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
@@ -91,6 +92,14 @@ function setMode(file: string): void {
   } catch (error) {
     if (errorCode(error) !== 'EPERM') throw error // another user's: SQLite says whether it can be locked
   }
+}
+
+/** Names the file, as SQLite does not. */
+function cannotOpen(file: string, setting: string, cause: unknown): Error {
+  return new Error(
+    `${setting}: ${file} cannot be opened; see that owner and permissions allow it, or remove it: it is made anew at the start`,
+    { cause }
+  )
 }
 
 /** The obstacle in the place of the lock, if it is no lock: nothing is ever kept in it. */

@@ -1,36 +1,45 @@
 import { RelayError } from './relay-error.js'
 import { errorCode } from './system-error.js'
 
-/** A folder of the relay, and the setting that names it. */
+/** The program that keeps a folder. */
+type Keeper = 'relay' | 'agent'
+
+/** A folder of the relay or agent, and the setting that names it. */
 export interface StorageFolder {
   readonly setting: string
   readonly path: string
+  /** Whose folder it is, for what a message advises. @default relay */
+  readonly keeper?: Keeper
 }
 
-type Describe = (folder: string, path: string) => string
+type Describe = (folder: string, path: string, keeper: Keeper) => string
 
 const FULL: Describe = folder =>
   `the disk that holds ${folder} is full; nothing was stored, free some space or try again later`
-const QUOTA: Describe = folder =>
-  `the disk quota of the relay's user is used up where ${folder} is; nothing was stored, raise it or free some space`
+const QUOTA: Describe = (folder, _path, keeper) =>
+  `the disk quota of the ${keeper}'s user is used up where ${folder} is; nothing was stored, raise it or free some space`
 const READ_ONLY: Describe = folder =>
   `${folder} is on a file system that is read-only now; mount it for writing again (a disk with errors? see the kernel's log)`
-const FORBIDDEN: Describe = (folder, path) =>
-  `the relay's user may not use ${path === '' ? folder : `${path} in ${folder}`}; correct its owner and permissions`
+const FORBIDDEN: Describe = (folder, path, keeper) =>
+  `the ${keeper}'s user may not use ${path === '' ? folder : `${path} in ${folder}`}; correct its owner and permissions`
 const MISPLACED: Describe = (folder, path) =>
   `a folder is where a file belongs, or the other way round, in ${folder}${path === '' ? '' : `: ${path}`}; move it away`
 const SPLIT: Describe = folder => `parts of ${folder} are on different file systems; everything in it has to be on one`
 const BROKEN: Describe = folder => `the disk that holds ${folder} reports errors; see the kernel's log`
-const NO_FILES: Describe = () =>
-  'the relay, or its machine, has as many files open as it may (LimitNOFILE of the unit); try again in a moment'
-const DAMAGED: Describe = folder =>
+const NO_FILES: Describe = (_folder, _path, keeper) =>
+  `the ${keeper}, or its machine, has as many files open as it may (LimitNOFILE of the unit); try again in a moment`
+const DAMAGED: Describe = (folder, _path, keeper) =>
+  keeper === 'agent' ? DAMAGED_OF_AGENT(folder) : DAMAGED_OF_RELAY(folder)
+const DAMAGED_OF_AGENT = (folder: string) =>
+  `state.db in ${folder} is damaged; stop the agent, move it and its -wal and -shm away, and start the agent again: only records of runs are gone`
+const DAMAGED_OF_RELAY = (folder: string) =>
   `state.db in ${folder} is damaged; stop the relay, and put a copy from a backup in its place, or, at the root of a tree of members, make it anew with "treeline nodes restore" (docs/operations.md)`
 const LOCKED: Describe = folder => `another program is using a database in ${folder}; try again in a moment`
 const CANNOT_OPEN: Describe = folder =>
   `a database in ${folder} cannot be opened; see that it is a file, that owner and permissions allow it, and that its file system is mounted for writing`
 
-const MISSING: Describe = (folder, path) =>
-  `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the relay`
+const MISSING: Describe = (folder, path, keeper) =>
+  `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the ${keeper}`
 
 /** The failures by the code of the system call, or of SQLite, without its extension. */
 const FAILURES: ReadonlyMap<string, Describe> = new Map([
@@ -89,9 +98,13 @@ export function diskFailure(error: unknown, folders: readonly StorageFolder[]): 
   if (describe === MISSING && (folder === undefined || path === '')) return undefined // any file may be absent
   const name = folder === undefined ? (path === '' ? 'its data' : path) : `${folder.setting} (${folder.path})`
   const shown = folder === undefined || path === folder.path ? '' : path
-  return new RelayError(IS_FULL.has(describe) ? 'STORAGE_FULL' : 'STORAGE_UNUSABLE', describe(name, shown), {
-    cause: error
-  })
+  return new RelayError(
+    IS_FULL.has(describe) ? 'STORAGE_FULL' : 'STORAGE_UNUSABLE',
+    describe(name, shown, folder?.keeper ?? folders[0]?.keeper ?? 'relay'),
+    {
+      cause: error
+    }
+  )
 }
 
 /**
@@ -100,7 +113,7 @@ export function diskFailure(error: unknown, folders: readonly StorageFolder[]): 
  */
 export function vanished(path: string, folder: StorageFolder): RelayError {
   const name = `${folder.setting} (${folder.path})`
-  return new RelayError('STORAGE_UNUSABLE', MISSING(name, path === folder.path ? '' : path))
+  return new RelayError('STORAGE_UNUSABLE', MISSING(name, path === folder.path ? '' : path, folder.keeper ?? 'relay'))
 }
 
 /** @returns what to throw in the place of `error` */
