@@ -8,7 +8,7 @@ type Keeper = 'relay' | 'agent'
 export interface StorageFolder {
   readonly setting: string
   readonly path: string
-  /** Whose folder it is, for what a message advises. @default relay */
+  /** The program that a message gives its advice for. @default relay */
   readonly keeper?: Keeper
 }
 
