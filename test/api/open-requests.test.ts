@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type CostlySource, onCostlySource } from '../../src/api/connections/costly-source.js'
 import {
   FEW_OPEN_REQUESTS,
   MAX_OPEN_REQUESTS,
   MAX_OPEN_REQUESTS_OF_LISTENER,
-  MAX_OPEN_REQUESTS_OF_SOURCE
+  MAX_OPEN_REQUESTS_OF_SOURCE,
+  OpenRequests
 } from '../../src/api/connections/open-requests.js'
 import { eventually } from '../support/eventually.js'
 import { type OpenedHttp, openHttp, WAYS, type Way } from '../support/open-http.js'
@@ -158,4 +159,25 @@ test('when a listener has too many, the source with the most loses its connectio
   silent.answerAll()
   await Promise.all(rest.map(socket => answersTo(socket, 441)))
   await answersTo(another, 2)
+})
+
+test('a source that had too many may have as many as others again ten seconds after the last time', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const events: boolean[] = []
+  const requests = new OpenRequests((_source, isOver) => events.push(isOver))
+  /** Opens a connection. @returns how many requests it may have, at most as many as are asked for */
+  const allowed = (most: number) => {
+    const count = requests.of(new Socket(), () => undefined)
+    let added = 0
+    while (added < most && count.add()) added += 1
+    return added
+  }
+  assert.equal(allowed(MAX_OPEN_REQUESTS + 1), MAX_OPEN_REQUESTS)
+  t.mock.timers.tick(9_999)
+  assert.equal(allowed(MAX_OPEN_REQUESTS), FEW_OPEN_REQUESTS, 'the ten seconds begin again')
+  t.mock.timers.tick(9_999)
+  assert.equal(allowed(FEW_OPEN_REQUESTS), FEW_OPEN_REQUESTS)
+  t.mock.timers.tick(1)
+  assert.equal(allowed(MAX_OPEN_REQUESTS), MAX_OPEN_REQUESTS)
+  assert.deepEqual(events, [false, true])
 })
