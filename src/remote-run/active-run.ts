@@ -98,11 +98,12 @@ export class ActiveRun implements Run {
 
   located(after: number, signal: AbortSignal): AsyncGenerator<LocatedEvent> {
     const { aliveMs } = this.context.timing
-    return followRun(this.parts.log, { after, signal, aliveMs }, () => {
+    const outcome = () => {
       // its end is for the next process to tell
       if (this.#suspended.signal.aborted) throw new RelayError('STOPPING', String(this.#suspended.signal.reason))
       return this.#outcome === 'running' ? 'done' : this.#outcome
-    })
+    }
+    return followRun(this.parts.log, { after, signal, aliveMs }, { outcome, nodes: () => this.parts.table.records() })
   }
 
   reread(cursors: Iterable<EventCursor>): AsyncGenerator<RunEvent> {

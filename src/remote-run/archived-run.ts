@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { LogSource } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
-import type { EventCursor, Run, RunEvent, RunRecord } from './types.js'
+import type { EventCursor, NodeRecord, Run, RunEvent, RunRecord } from './types.js'
 
 /** A closed log never falls silent. */
 const NO_SILENCE_MS = 2 ** 30
@@ -13,10 +13,14 @@ export class ArchivedRun implements Run {
   readonly anyStarted = Promise.resolve(true)
   readonly ended = Promise.resolve()
 
-  /** @param path of its log, which may be gone */
+  /**
+   * @param path of its log, which may be gone
+   * @param nodes its nodes as they are recorded
+   */
   constructor(
     private readonly record: Pick<RunRecord, 'id' | 'keepOutput' | 'asynchronous' | 'state'>,
-    private readonly path: string
+    private readonly path: string,
+    private readonly nodes: () => AsyncIterable<NodeRecord>
   ) {
     this.id = record.id
     this.order = { keepOutput: record.keepOutput, asynchronous: record.asynchronous }
@@ -29,7 +33,14 @@ export class ArchivedRun implements Run {
   located(after: number, signal: AbortSignal): AsyncGenerator<LocatedEvent> {
     const { state } = this.record
     const outcome = state === 'running' ? 'interrupted' : state
-    return followRun(closedLog(this.path, this.id), { after, signal, aliveMs: NO_SILENCE_MS }, () => outcome)
+    return followRun(
+      closedLog(this.path, this.id),
+      { after, signal, aliveMs: NO_SILENCE_MS },
+      {
+        outcome: () => outcome,
+        nodes: this.nodes
+      }
+    )
   }
 
   reread(cursors: Iterable<EventCursor>): AsyncGenerator<RunEvent> {
@@ -43,5 +54,13 @@ export class ArchivedRun implements Run {
 
 function closedLog(path: string, runId: string): LogSource {
   const writtenBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  return { path, runId, writtenBytes, closed: true, tail: () => undefined, onChange: () => () => undefined }
+  return {
+    path,
+    runId,
+    writtenBytes,
+    closed: true,
+    unwritten: [],
+    tail: () => undefined,
+    onChange: () => () => undefined
+  }
 }

@@ -64,7 +64,10 @@ export class KnownRuns {
     if (this.#active.has(id)) return this.#active.get(id)
     if (this.#left.has(id)) throw new RelayError('STOPPING', this.stoppingText)
     const record = await this.repository.find(id)
-    return this.#active.get(id) ?? (record && new ArchivedRun(record, this.files.path(id)))
+    return (
+      this.#active.get(id) ??
+      (record && new ArchivedRun(record, this.files.path(id), () => allNodes(this.repository, id)))
+    )
   }
 
   async record(id: string): Promise<RunRecord | undefined> {
@@ -88,6 +91,15 @@ export class KnownRuns {
   #asItStands(record: RunRecord): RunRecord {
     const live = this.#active.get(record.id)
     return live === undefined || record.state !== 'running' ? record : { ...record, counts: live.counts() }
+  }
+}
+
+async function* allNodes(repository: Pick<RunRepository, 'nodes'>, runId: string): AsyncGenerator<NodeRecord> {
+  for (let after: string | undefined; ; ) {
+    const records = await repository.nodes(runId, MAX_PAGE, after)
+    yield* records
+    after = records.at(-1)?.node
+    if (after === undefined) return
   }
 }
 

@@ -55,6 +55,8 @@ export interface TestRunsOptions {
   readonly now?: () => number
   /** Of an earlier call, to start again on the same files. */
   readonly folder?: string
+  /** The logs of runs are below it. @default the folder */
+  readonly storagePath?: string
 }
 
 export interface TestRuns {
@@ -99,7 +101,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
       allowedNetworks: NetworkSet.none(),
       ...options.config
     },
-    storagePath: folder,
+    storagePath: options.storagePath ?? folder,
     selfId: topology().selfId,
     topology,
     refreshTree: options.refreshTree,

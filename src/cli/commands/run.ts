@@ -150,6 +150,8 @@ async function watch(client: RelayClient, plan: RunPlan): Promise<void> {
   const display = new RunDisplay(tally, plan.isJson)
   try {
     const notStarted = await watchBatches(client, plan, tally, display, stop)
+    const unheard = stop.signal.aborted ? undefined : tally.unheard()
+    if (unheard !== undefined) display.fail(unheard)
     display.finish(notStarted)
     if (stop.signal.aborted) throw stop.signal.reason
     if (tally.isEmpty) throw nothingRun()

@@ -13,6 +13,10 @@ export class RunTally {
   /** Nodes under each name of {@link counts}. */
   readonly #counts = new Map<string, number>()
   #errors = 0
+  /** The number of nodes that relays say their runs are for. */
+  #announced = 0
+  #hasStarted = false
+  #run: string | undefined
 
   /** Nodes that are asked for by name: each of them must be heard of. */
   expect(nodes: readonly string[]): void {
@@ -21,6 +25,11 @@ export class RunTally {
 
   /** @returns a line that tells of a failure, if the event is one */
   take(event: RunEvent): string | undefined {
+    this.#run = event.run
+    if (event.event === 'start') {
+      this.#hasStarted = true
+      this.#announced += event.node_count ?? 0
+    }
     if (event.event === 'error') return this.fail(event.message ?? 'no reason given', event.node ?? event.relay)
     if (event.event === 'end' && event.outcome !== undefined && event.outcome !== 'done') {
       return this.fail(event.message ?? `the run is ${event.outcome}`, event.relay)
@@ -56,8 +65,18 @@ export class RunTally {
     return this.#nodes.size > 0 && this.#errors === 0 && (this.#counts.get('done') ?? 0) === this.#nodes.size
   }
 
+  /** A run has begun, and was for no node. */
   get isEmpty(): boolean {
     return this.#nodes.size === 0 && this.#errors === 0
+  }
+
+  /** A failure to note where a relay has not told of each node, as with a disk that takes no events. */
+  unheard(): string | undefined {
+    if (this.#run === undefined || this.#errors > 0) return undefined
+    const count = this.#announced - this.#nodes.size
+    if (this.#hasStarted && count <= 0) return undefined
+    const whom = count <= 0 ? 'all nodes' : `${count} ${count === 1 ? 'node' : 'nodes'}`
+    return `the relay did not tell what became of ${whom}: see treeline runs show ${this.#run}`
   }
 
   /** How many nodes have each outcome; `failed` are those that are done with an exit code other than 0. */

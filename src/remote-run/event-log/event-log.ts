@@ -16,6 +16,15 @@ const HIGH_WATER_BYTES = 1024 * 1024
 /** The least time between two writes: what comes meanwhile is gathered, and a busy run writes a tenth as often. */
 const REST_MS = 5
 
+/** The least time between two writes when the last one failed. */
+const REST_AFTER_FAILURE_MS = 250
+
+/** Characters of events that a failed write leaves in memory; beyond that, the records of the nodes have to do. */
+const MAX_UNWRITTEN_CHARS = 4 * 1024 * 1024
+
+/** The begin of a line with output, which a full disk may cost. */
+const OUTPUT_LINE = /^\{"seq":\d+,"event":"output"/
+
 /** The end of a log that is kept in memory: whoever follows a run of a few nodes never waits for the disk. */
 const MAX_TAIL_BYTES = 16 * 1024
 
@@ -34,6 +43,8 @@ export interface LogSource {
   readonly writtenBytes: number
   /** Whether nothing will follow. */
   readonly closed: boolean
+  /** The last events of a closed log, where the disk did not take them: lines as in the file. */
+  readonly unwritten: readonly string[]
   /** The bytes of the file from `offset` to its end, where they are in memory still. */
   tail(offset: number): Buffer | undefined
   /** Calls `listener` whenever one of the above has changed. @returns what takes it off again */
@@ -47,6 +58,11 @@ export interface LogSource {
 export class EventLog implements LogSource {
   #queue: string[] = []
   #queuedChars = 0
+  /** The lines, but output, that a failed write has left: they go ahead of the next write, so that the order stays. */
+  #unwritten: string[] = []
+  /** Whether too much was left: then the log ends, and readers take the rest from the records. */
+  #isCut = false
+  #isFailing = false
   #seq = 0
   #writtenBytes = 0
   #tail: Buffer = Buffer.alloc(0)
@@ -86,6 +102,10 @@ export class EventLog implements LogSource {
     return this.#closed
   }
 
+  get unwritten(): readonly string[] {
+    return this.#unwritten
+  }
+
   tail(offset: number): Buffer | undefined {
     const from = offset - (this.#writtenBytes - this.#tail.length)
     return from < 0 ? undefined : this.#tail.subarray(from)
@@ -99,6 +119,7 @@ export class EventLog implements LogSource {
   append(event: NewEvent): void {
     noteOrder()
     this.#seq += 1
+    if (this.#isCut) return
     const { event: kind, ...rest } = event
     const line = `${JSON.stringify({ seq: this.#seq, event: kind, run: this.runId, ...rest })}\n`
     this.#queue.push(line)
@@ -118,10 +139,9 @@ export class EventLog implements LogSource {
 
   /** Writes what is left, and to the disk itself. */
   async close(): Promise<void> {
-    await this.#writing
+    while (this.#writing !== undefined) await this.#writing
     try {
-      await this.#file.sync()
-      await this.#file.close()
+      await this.#file.sync().finally(() => this.#file.close())
     } catch (err) {
       this.logger.error({ err, path: this.path }, 'cannot fsync the log of a run')
     }
@@ -134,18 +154,20 @@ export class EventLog implements LogSource {
     if (restMs > 0) await new Promise(resolve => setTimeout(resolve, restMs))
     else await nextTurn() // what this turn still appends goes along
     while (this.#queue.length > 0) {
-      const bytes = Buffer.from(this.#queue.join(''))
+      const lines = this.#unwritten.length === 0 ? this.#queue : [...this.#unwritten, ...this.#queue]
       this.#queue = []
       this.#queuedChars = 0
-      await this.#write(bytes)
+      this.#unwritten = (await this.#write(Buffer.from(lines.join('')))) ? [] : this.#toKeep(lines)
       this.#tell()
+      if (this.#isFailing) break
     }
-    this.#restUntilMs = performance.now() + REST_MS
+    this.#restUntilMs = performance.now() + (this.#isFailing ? REST_AFTER_FAILURE_MS : REST_MS)
     this.#writing = undefined
+    if (this.#queue.length > 0) this.#writing = this.#writeAll()
   }
 
-  /** A full disk costs events, never the run: outcomes are in the database. */
-  async #write(bytes: Buffer): Promise<void> {
+  /** A full disk costs output, never the run, nor what became of its nodes. @returns whether it was written */
+  async #write(bytes: Buffer): Promise<boolean> {
     let done = 0
     try {
       while (done < bytes.length) {
@@ -154,16 +176,32 @@ export class EventLog implements LogSource {
       }
       this.#writtenBytes += done
       this.#tail = lastOf(this.#tail, bytes)
+      this.#isFailing = false
+      return true
     } catch (err) {
-      this.logger.error({ err, path: this.path }, 'lost events of a run: cannot write its log')
-      await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
-        // readers stop before it, the next write covers it, and after a crash `LogFiles.mend` cuts it off
-        this.logger.warn(
-          { err: fault, path: this.path },
-          'cannot cut an incomplete event off the log of a run; the next event overwrites it'
-        )
-      })
+      if (!this.#isFailing) this.logger.error({ err, path: this.path }, 'lost output of a run: cannot write its log')
+      await this.#cutOff()
+      this.#isFailing = true
+      return false
     }
+  }
+
+  /** Cuts off what a failed write has left of an event. */
+  async #cutOff(): Promise<void> {
+    await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
+      if (this.#isFailing) return
+      // readers stop before it, the next write covers it, and after a crash `LogFiles.mend` cuts it off
+      this.logger.warn(
+        { err: fault, path: this.path },
+        'cannot cut an incomplete event off the log of a run; the next event overwrites it'
+      )
+    })
+  }
+
+  #toKeep(lines: readonly string[]): string[] {
+    const kept = lines.filter(line => !OUTPUT_LINE.test(line))
+    this.#isCut ||= kept.reduce((sum, line) => sum + line.length, 0) > MAX_UNWRITTEN_CHARS
+    return this.#isCut ? [] : kept
   }
 
   #tell(): void {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { isMissing } from '../../values/failures/system-error.js'
-import type { EventCursor, NodeOutcome, RunEvent } from '../types.js'
+import type { EventCursor, NodeRecord, RunEvent, RunState } from '../types.js'
 import type { LogSource } from './event-log.js'
 
 /** An event and its cursor. */
@@ -52,7 +52,10 @@ async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowO
       signal.throwIfAborted()
       const closed = source.closed // asked before the length: what was written before the end is still read
       if (source.writtenBytes <= readFrom) {
-        if (closed) return
+        if (closed) {
+          yield* unwrittenOf(source, lastSeq)
+          return
+        }
         if ((await change(source, aliveMs, signal)) === 'silence') yield alive(source.runId, lastSeq)
         continue
       }
@@ -80,6 +83,13 @@ async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowO
   }
 }
 
+function* unwrittenOf(source: LogSource, after: number): Generator<LocatedEvent> {
+  for (const line of source.unwritten) {
+    const event = JSON.parse(line) as RunEvent
+    if (event.seq > after) yield { event, cursor: NO_PLACE }
+  }
+}
+
 /** The bytes of a log, from memory where they are there, and from the file otherwise. */
 class LogReader {
   #file: FileHandle | undefined
@@ -103,15 +113,21 @@ class LogReader {
   }
 }
 
+/** A run as its record has it, for what its log lacks. */
+export interface RecordedRun {
+  /** The end of the run, asked for once the log is closed. @throws {RelayError} when it is for another process to tell */
+  outcome(): Exclude<RunState, 'running'>
+  nodes(): AsyncIterable<NodeRecord> | Iterable<NodeRecord>
+}
+
 /**
  * Follows a log as {@link followLog} does, and always gives an `end`: where the log has none (a full disk, a purge, a
- * kill between the record and the log), one is made of what the record says.
- * @param outcome of the run, asked for once the log is closed
+ * kill between the record and the log), what the log does not tell is made of what the record says.
  */
 export async function* followRun(
   source: LogSource,
   options: FollowOptions,
-  outcome: () => NodeOutcome
+  recorded: RecordedRun
 ): AsyncGenerator<LocatedEvent> {
   let lastSeq = options.after
   try {
@@ -123,7 +139,48 @@ export async function* followRun(
   } catch (error) {
     if (!isMissing(error)) throw error
   }
-  yield { event: { seq: lastSeq + 1, event: 'end', run: source.runId, outcome: outcome() }, cursor: NO_PLACE }
+  const outcome = recorded.outcome()
+  const run = source.runId
+  const told = await nodesToldBy(source, options)
+  for await (const node of recorded.nodes()) {
+    if (told.has(node.node) || node.outcome === 'queued' || node.outcome === 'running') continue
+    options.signal.throwIfAborted()
+    lastSeq += 1
+    yield { event: { seq: lastSeq, event: 'node', run, ...endOf(node) }, cursor: NO_PLACE }
+  }
+  yield { event: { seq: lastSeq + 1, event: 'end', run, outcome }, cursor: NO_PLACE }
+}
+
+/** The nodes whose outcome a closed log tells. */
+async function nodesToldBy(source: LogSource, options: FollowOptions): Promise<ReadonlySet<string>> {
+  const told = new Set<string>()
+  try {
+    for await (const { event } of followLog(source, { ...options, after: 0 })) {
+      if (event.event === 'node' && event.node !== undefined && event.outcome !== 'running') told.add(event.node)
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  return told
+}
+
+/** The members of the event that tells the end of a node. */
+export function endOf({
+  node,
+  outcome,
+  exitCode,
+  durationMs,
+  message,
+  unreached
+}: NodeRecord): Omit<RunEvent, 'seq' | 'event' | 'run'> {
+  return {
+    node,
+    outcome,
+    ...(exitCode === undefined ? {} : { exit_code: exitCode }),
+    ...(durationMs === undefined ? {} : { duration_ms: durationMs }),
+    ...(message === undefined ? {} : { message }),
+    ...(unreached === undefined ? {} : { unreached })
+  }
 }
 
 /** Reads lines that {@link followLog} gave again. */

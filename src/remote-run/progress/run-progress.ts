@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
 import type { EventLog, NewEvent } from '../event-log/event-log.js'
+import { endOf } from '../event-log/event-reader.js'
 import type { LoggedEvents } from '../event-log/logged-events.js'
 import type { BrokenHop, NodeOutcome, Reached, RunEvent } from '../types.js'
 import type { NodeTable } from './node-table.js'
@@ -58,16 +59,7 @@ export class RunProgress {
     const unreached = shortened(end.unreached)
     this.table.set(node, { outcome, exitCode, durationMs, message, unreached })
     this.observer?.nodeRan(countedOutcome(outcome, exitCode))
-    this.log.append({
-      event: 'node',
-      node,
-      relay,
-      outcome,
-      ...(exitCode === undefined ? {} : { exit_code: exitCode }),
-      ...(durationMs === undefined ? {} : { duration_ms: durationMs }),
-      ...(message === undefined ? {} : { message }),
-      ...(unreached === undefined ? {} : { unreached })
-    })
+    this.log.append({ event: 'node', relay, ...endOf({ node, outcome, exitCode, durationMs, message, unreached }) })
   }
 
   output(output: Output): void {
