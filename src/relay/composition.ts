@@ -11,6 +11,7 @@ import { createLinkAdministration } from '../links/upper/link-administration.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
+import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { type Database, openDatabase } from '../storage/database.js'
 import { createRepositories, type Repositories } from '../storage/sqlite/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
@@ -95,7 +96,10 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     proxySockets: new WeakSet(),
     links: createLinkAdministration(registry),
     ownLink: () => links.get().dialer?.status,
-    sharedFolder: createSharedFolder(config.sharedFolder.path, () => inForce.get().sharedFolder.followLinks),
+    sharedFolder: createSharedFolder(config.sharedFolder.path, {
+      followLinks: () => inForce.get().sharedFolder.followLinks,
+      withheld: new WithheldFiles(inForce.get)
+    }),
     system,
     metrics,
     adminToken: readToken(config.tokens.adminFile),

@@ -3,6 +3,7 @@ import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorCode } from '../values/failures/system-error.js'
+import type { WithheldFiles } from './withheld-files.js'
 
 const { O_NONBLOCK, O_RDONLY } = constants
 
@@ -14,6 +15,13 @@ export interface FolderFile {
   readonly stats: BigIntStats
 }
 
+/** The files that a shared folder gives. */
+export interface FolderRules {
+  /** Whether symbolic links may lead out of the folder. */
+  readonly followLinks: () => boolean
+  readonly withheld: Pick<WithheldFiles, 'has'>
+}
+
 /** The error codes for a file that does not exist; one with a name that is too long cannot exist either. */
 const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP'])
 
@@ -21,21 +29,21 @@ const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'
 const MAX_LOOKS = 5
 
 /**
- * Opens a file, which lies in `root` itself unless `followLinks`: where a symbolic link leads out, or is exchanged
+ * Opens a file, which lies in `root` itself unless links are followed: where a symbolic link leads out, or is exchanged
  * for one meanwhile, nothing of what it leads to is read.
  * @throws {RelayError} NOT_FOUND, FORBIDDEN
  */
-export async function openInside(root: string, file: string, followLinks: boolean): Promise<FolderFile> {
+export async function openInside(root: string, file: string, rules: FolderRules): Promise<FolderFile> {
   try {
     for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const path = await realPathOf(root, file, followLinks)
+      const path = await realPathOf(root, file, rules)
       if (!(await stat(path)).isFile()) throw notFound() // to open a device may do something
       const handle = await open(path, O_RDONLY | O_NONBLOCK)
       try {
         const stats = await handle.stat({ bigint: true })
         if (!stats.isFile()) throw notFound()
         // What is open is what lies there, by a path that had no links when the file was open already.
-        if (await isStill(stats, await realPathOf(root, file, followLinks))) return { path, handle, stats }
+        if (await isStill(stats, await realPathOf(root, file, rules))) return { path, handle, stats }
       } catch (error) {
         await handle.close()
         throw error
@@ -52,9 +60,12 @@ export function notFound(): RelayError {
   return new RelayError('NOT_FOUND', 'NOT FOUND')
 }
 
-async function realPathOf(root: string, file: string, followLinks: boolean): Promise<string> {
+async function realPathOf(root: string, file: string, { followLinks, withheld }: FolderRules): Promise<string> {
   const path = await realpath(file)
-  if (followLinks) return path
+  if (withheld.has(path)) {
+    throw new RelayError('FORBIDDEN', 'this is a file of the relay itself, which the shared folder gives to nobody')
+  }
+  if (followLinks()) return path
   const top = await realpath(root)
   if (path.startsWith(top.endsWith(sep) ? top : top + sep)) return path
   const text = 'a symbolic link leads out of the shared folder; shared_folder.follow_links = true serves such files'

@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { RelayError } from '../values/failures/relay-error.js'
-import { type FolderFile, openInside } from './folder-file.js'
+import { type FolderFile, type FolderRules, openInside } from './folder-file.js'
 
 export type FolderHashType = 'sha256' | 'sha512'
 
@@ -17,7 +17,7 @@ export interface SharedFolder {
    * @param path below the folder, decoded
    * @returns the file, open, which the caller closes
    * @throws {RelayError} INVALID_INPUT for a path that could leave the folder, NOT_FOUND for anything but a file,
-   * FORBIDDEN for one to which a symbolic link leads out
+   * FORBIDDEN for one to which a symbolic link leads out, or that the relay keeps to itself
    */
   open(path: string): Promise<FolderFile>
   /** Whether {@link open} would give a file. @throws {RelayError} as it does */
@@ -26,8 +26,7 @@ export interface SharedFolder {
   hash(path: string, type: FolderHashType): Promise<string>
 }
 
-/** @param followLinks whether symbolic links may lead out of the folder */
-export function createSharedFolder(root: string, followLinks: () => boolean): SharedFolder {
+export function createSharedFolder(root: string, rules: FolderRules): SharedFolder {
   const hashes = new Map<string, string>()
   /** The hashes that are being computed, of files that all nodes ask for at once when they have changed. */
   const underWay = new Map<string, Promise<string>>()
@@ -46,7 +45,7 @@ export function createSharedFolder(root: string, followLinks: () => boolean): Sh
 
   function openAt(path: string): Promise<FolderFile> {
     checkPath(path)
-    return openInside(root, join(root, path), followLinks())
+    return openInside(root, join(root, path), rules)
   }
 
   return {

@@ -3,11 +3,13 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { lockFolder } from '../../src/storage/folders/instance-lock.js'
 import { eventually } from '../support/eventually.js'
+import { ask } from '../support/http.js'
 import { startTree } from '../support/relay-tree.js'
+import { editConfig } from '../support/tree-files.js'
 import { treeline } from '../support/treeline-command.js'
 
 test('a relay whose port is taken ends, and says which setting it is', async t => {
@@ -66,7 +68,7 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
     assert.match(checked.stderr, /shared_files.path = .*files lies in storage.path = .*: give each a folder/)
   })
 
-  await t.test('a shared folder that would give away what the relay keeps to itself', async () => {
+  await t.test('a shared folder with what the relay keeps to itself', async () => {
     const text = await readFile(join(root.directory, 'main.conf'), 'utf8')
     const copy = await mkdtemp(join(tree.folder, 'shared-'))
     const keys = await mkdtemp(join(tree.folder, 'keys-'))
@@ -80,23 +82,25 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
       await writeFile(join(copy, 'main.conf'), conf)
       return treeline(t, ['serve', '--config', copy, ...more])
     }
-    const ofConfiguration = /shared_folder.path = .* contains the configuration in /
+    const ofConfiguration = /warning: shared_folder.path = .* contains the configuration in .* gives to nobody/
     const elsewhere = text.replace(root.keyFile, join(keys, 'tls.key'))
     assert.notEqual(elsewhere, text)
-    for (const [path, conf, why] of [
-      [copy, text, ofConfiguration],
-      [link, text, ofConfiguration],
-      [tree.folder, text, ofConfiguration],
-      [keys, elsewhere, /shared_folder.path = .* contains general.https_key_file .*tls.key, which whoever/],
-      [root.storagePath, text, /storage.path = .* is shared_folder.path as well|shared_folder.path = .* storage.path/],
-      [join(root.sharedFilesPath, 'in-it'), text, /shared_folder.path = .* lies in shared_files.path = /]
+    const isStorage = /storage.path = .* is shared_folder.path as well|shared_folder.path = .* storage.path/
+    for (const [path, conf, why, code] of [
+      [copy, text, ofConfiguration, 0],
+      [link, text, ofConfiguration, 0],
+      [tree.folder, text, ofConfiguration, 0],
+      [keys, elsewhere, /warning: shared_folder.path = .* contains general.https_key_file .*tls.key, which it/, 0],
+      [root.storagePath, text, isStorage, 2],
+      [join(root.sharedFilesPath, 'in-it'), text, /shared_folder.path = .* lies in shared_files.path = /, 2]
     ] as const) {
       const checked = await check(path, conf, '--test')
       assert.match(checked.stderr, why)
-      assert.equal(checked.code, 2)
+      assert.equal(checked.code, code)
     }
-    const start = await check(link, text)
-    assert.match(start.stderr, /cannot start: shared_folder.path = .* contains the configuration in /)
+    assert.equal((await check(link, text, '--test', '--strict')).code, 2)
+    const start = await check(root.storagePath, text)
+    assert.match(start.stderr, /cannot start: .*shared_folder.path/)
     assert.equal(start.code, 3)
     const within = await check(join(copy, 'shared-folder'), text, '--test')
     assert.doesNotMatch(within.stderr, /shared_folder.path = /)
@@ -158,6 +162,29 @@ test('a relay whose port is taken ends, and says which setting it is', async t =
         stderr,
         /^treeline: warning: --token-file .*token has mode 0644: every user of this machine may read it/
       )
+    }
+  })
+
+  await t.test('a shared folder that contains the relay gives its other files alone', async () => {
+    await editConfig(root, text =>
+      text.replace(/^\[shared_folder\]\npath = .*$/m, `[shared_folder]\npath = "${tree.folder}"`)
+    )
+    await tree.restart('root')
+    await writeFile(join(tree.folder, 'open'), 'for all')
+    const get = async (path: string) => {
+      const { status, text } = await ask(root, `/rudder/relay-api/shared-folder/${relative(tree.folder, path)}`)
+      return [status, status === 200 ? text : '']
+    }
+    assert.deepEqual(await get(join(tree.folder, 'open')), [200, 'for all'])
+    const own = ['main.conf', 'logging.conf'].map(name => join(root.directory, name))
+    for (const path of [
+      ...own,
+      root.keyFile,
+      join(root.storagePath, 'state.db'),
+      join(root.sharedFilesPath, '.lock~')
+    ]) {
+      assert.ok(existsSync(path), path)
+      assert.deepEqual(await get(path), [403, ''], path)
     }
   })
 })

@@ -1,17 +1,31 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import fs, { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import fs, {
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import promises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { FolderRules } from '../../src/shared-folder/folder-file.js'
 import { createSharedFolder } from '../../src/shared-folder/shared-folder.js'
 
 const HOUR_AGO = new Date(Date.now() - 3_600_000)
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
+}
+
+function rulesOf(followsLinks: boolean, ...withheld: string[]): FolderRules {
+  return { followLinks: () => followsLinks, withheld: { has: path => withheld.includes(path) } }
 }
 
 function setUp(t: TestContext) {
@@ -23,7 +37,12 @@ function setUp(t: TestContext) {
     syncBuiltinESMExports()
     rmSync(root, { recursive: true })
   })
-  return { root, folder: createSharedFolder(root, () => false), file: join(root, 'f'), reads: () => opened.callCount() }
+  return {
+    root,
+    folder: createSharedFolder(root, rulesOf(false)),
+    file: join(root, 'f'),
+    reads: () => opened.callCount()
+  }
 }
 
 test('a file is read once, whoever asks and however often, and again when it is another one', async t => {
@@ -77,7 +96,7 @@ test('links that lead out are refused unless the setting allows them, others are
 
   assert.equal(await folder.hash('sub/inside', 'sha256'), sha256('public'))
   await assert.rejects(folder.hash('dangling', 'sha256'), { code: 'NOT_FOUND' })
-  const following = createSharedFolder(root, () => true)
+  const following = createSharedFolder(root, rulesOf(true))
   for (const path of ['out', 'away/secret', 'beside/secret']) {
     await assert.rejects(folder.hash(path, 'sha256'), {
       code: 'FORBIDDEN',
@@ -86,6 +105,21 @@ test('links that lead out are refused unless the setting allows them, others are
     await assert.rejects(folder.check(path), { code: 'FORBIDDEN' })
     await assert.rejects(folder.open(path), { code: 'FORBIDDEN' })
     assert.equal(await following.hash(path, 'sha256'), sha256('secret'))
+  }
+})
+
+test('a file that the relay keeps to itself is given to nobody, by no link either', async t => {
+  const { root, file } = setUp(t)
+  writeFileSync(file, 'secret')
+  writeFileSync(join(root, 'other'), 'public')
+  symlinkSync('f', join(root, 'link'))
+  for (const follows of [false, true]) {
+    const folder = createSharedFolder(root, rulesOf(follows, realpathSync(file)))
+    for (const path of ['f', './f', 'link']) {
+      await assert.rejects(folder.open(path), { code: 'FORBIDDEN', message: /a file of the relay itself/ })
+      await assert.rejects(folder.hash(path, 'sha256'), { code: 'FORBIDDEN' })
+    }
+    assert.equal(await folder.hash('other', 'sha256'), sha256('public'))
   }
 })
 

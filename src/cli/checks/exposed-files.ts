@@ -1,13 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-
-/** A file that others must not read, or at least not write, by the setting that names it. */
-export interface PrivateFile {
-  readonly key: string
-  readonly path: string
-  /** Whether anyone may read it: it is what is written there that counts. */
-  readonly isReadable?: boolean
-}
+import type { PrivateFile } from '../../config/private-files.js'
 
 const ROOT = 0
 const OF_OTHERS = 0o007

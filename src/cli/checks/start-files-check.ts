@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
+import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-files.js'
 import { parseSigningKey } from '../../file-exchange/key-files.js'
 import { whyUnreadable } from '../../file-exchange/places/named-file.js'
 import { findOwner } from '../../file-exchange/places/owner.js'
 import { signingPassphrase } from '../../process/passphrase.js'
+import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { obstacleTo } from '../../values/files/make-folder.js'
@@ -15,7 +17,6 @@ import { privateKeyIn } from './certificate-pair.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
 import { openStorageWarnings } from './open-folders.js'
-import { privateFilesOfAgent, privateFilesOfRelay } from './private-files.js'
 import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
 
 /**
@@ -59,6 +60,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
+    ...withheldWarnings(config),
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config))),

@@ -5,6 +5,7 @@ import { loadConfig } from '../../config/config-loader.js'
 import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
 import { createLog } from '../../process/log.js'
 import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
+import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { sharedFilesFolder, storageFolder } from '../../storage/folders/folder-kinds.js'
 import { createTree } from '../../tree/tree-service.js'
 import { finishPlacing } from '../../tree-sync/tree-files.js'
@@ -169,4 +170,5 @@ async function warnOfConfiguration(config: Config, logger: Logger): Promise<void
   for (const problem of openFolderWarnings(writtenFolders(config))) {
     logger.warn({ problem }, 'other users may write to a folder')
   }
+  for (const problem of withheldWarnings(config)) logger.warn({ problem }, 'shared folder contains files of the relay')
 }

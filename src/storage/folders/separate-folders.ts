@@ -1,5 +1,6 @@
-import { lstatSync, realpathSync } from 'node:fs'
-import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { lstatSync } from 'node:fs'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { realPath } from '../../values/files/real-path.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
 import { isLocked } from './instance-lock.js'
@@ -9,6 +10,13 @@ interface Place {
   readonly setting: string
   /** The path without symbolic links. */
   readonly path: string
+  readonly mayHoldOthers?: boolean
+}
+
+/** A folder of a node, which need not be there yet. */
+export type ApartFolder = Pick<OwnFolder, 'setting' | 'path'> & {
+  /** Whether the others may lie in it: it is only read, and gives away nothing of them. */
+  readonly mayHoldOthers?: boolean
 }
 
 /** The marks of a folder, by which its user is known. */
@@ -27,8 +35,8 @@ const KINDS = [STORAGE, SHARED_FILES]
  * @param folders that need not be there yet
  * @returns what is wrong, naming both settings; undefined when all is well
  */
-export function overlapOf(nodeId: string, folders: readonly Pick<OwnFolder, 'setting' | 'path'>[]): string | undefined {
-  const places = folders.map(({ setting, path }) => ({ setting, path: realPath(resolve(path)) }))
+export function overlapOf(nodeId: string, folders: readonly ApartFolder[]): string | undefined {
+  const places = folders.map(({ path, ...folder }) => ({ ...folder, path: realPath(resolve(path)) }))
   for (const place of places) {
     const problem = overlapWithin(place, places) ?? overlapWithOthers(place, places, nodeId)
     if (problem !== undefined) return problem
@@ -40,7 +48,7 @@ function overlapWithin(place: Place, places: readonly Place[]): string | undefin
   for (const other of places) {
     if (other.setting === place.setting) continue
     if (other.path === place.path) return refusal(place, `is ${other.setting} as well`)
-    if (isApartIn(other, place)) continue
+    if (other.mayHoldOthers === true || isApartIn(other, place)) continue
     if (foldersAbove(place.path).includes(other.path)) return refusal(place, `lies in ${other.setting} = ${other.path}`)
   }
   return undefined
@@ -106,16 +114,6 @@ function claimOf(folder: string, { setting, nodeIdName, lockName }: Kind, nodeId
 function foldersAbove(path: string): string[] {
   const above = dirname(path)
   return above === path ? [] : [above, ...foldersAbove(above)]
-}
-
-/** The real path of what exists, and the rest of it as it will be made. @param path absolute */
-export function realPath(path: string): string {
-  try {
-    return realpathSync(path)
-  } catch {
-    const above = dirname(path)
-    return above === path ? path : join(realPath(above), basename(path))
-  }
 }
 
 function refusal({ setting, path }: Place, how: string, mark?: string): string {

@@ -1,7 +1,14 @@
 import { join } from 'node:path'
-import type { AgentConfig } from '../../config/agent/agent-config.js'
-import type { Config } from '../../config/config.js'
-import type { PrivateFile } from './exposed-files.js'
+import type { AgentConfig } from './agent/agent-config.js'
+import type { Config } from './config.js'
+
+/** A file that others must not read, or at least not write, by the setting that names it. */
+export interface PrivateFile {
+  readonly key: string
+  readonly path: string
+  /** Whether anyone may read it: it is what is written there that counts. */
+  readonly isReadable?: boolean
+}
 
 type Listed = Omit<PrivateFile, 'path'> & { readonly path: string | undefined }
 
