@@ -217,6 +217,32 @@ test('a lock file that is removed is made and locked again; where another was fa
   other()
 })
 
+test('of two relays that start at once on folders within each other, none takes the other one for its own', async t => {
+  const folder = await temporaryFolder(t)
+  const outer = sharedFilesFolder(join(folder, 'files'))
+  const inner = sharedFilesFolder(join(outer.path, 'node-1'))
+  mkdirSync(inner.path, { recursive: true })
+  for (const [first, second, why] of [
+    [outer, inner, /shared_files\.path = \S+files contains shared_files\.path = \S+node-1 of the node two/],
+    [inner, outer, /shared_files\.path = \S+node-1 lies in shared_files\.path = \S+files of the node two/]
+  ] as const) {
+    let release: (() => void) | undefined
+    const whenLooked = {
+      ...first,
+      /** Is asked for once nothing was found in the way. */
+      get lockName() {
+        release ??= takeFolders('two', [second])
+        return first.lockName
+      }
+    }
+    assert.throws(() => takeFolders('one', [whenLooked]), why)
+    assert.ok(!existsSync(join(first.path, first.nodeIdName)), 'it leaves no mark')
+    assert.throws(() => takeFolders('two', [second]), /another Treeline is running/)
+    release?.()
+    rmSync(join(second.path, second.nodeIdName))
+  }
+})
+
 test('what is in the place of a lock, and cannot be opened, is named', async t => {
   const path = join(await temporaryFolder(t), 'storage')
   mkdirSync(path)

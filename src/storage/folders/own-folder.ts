@@ -1,4 +1,4 @@
-import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
@@ -20,32 +20,43 @@ export function takeFolders(
   folders: readonly OwnFolder[],
   onLost: (error: Error) => void = () => undefined
 ): () => void {
-  const overlap = overlapOf(nodeId, folders)
-  if (overlap !== undefined) throw new Error(overlap)
+  refuseOverlap(nodeId, folders) // before anything is made
   const taken: (() => void)[] = []
+  const claimed: string[] = []
   const giveBack = () => {
     for (const release of taken.splice(0)) release()
   }
   try {
     for (const folder of folders) {
       taken.push(keepLocked(folder, onLost))
-      claim(folder, nodeId)
+      if (claim(folder, nodeId)) claimed.push(join(folder.path, folder.nodeIdName))
     }
+    refuseOverlap(nodeId, folders) // again: of two that start at once, each sees the other's marks by now
     return giveBack
   } catch (error) {
+    for (const mark of claimed) rmSync(mark, { force: true }) // else what was never used would be in the way of others
     giveBack()
     throw error
   }
 }
 
-/** A node that found the files of another one would take them for its own, and remove what it knows nothing of. */
-function claim({ setting, path, nodeIdName }: OwnFolder, nodeId: string): void {
+function refuseOverlap(nodeId: string, folders: readonly OwnFolder[]): void {
+  const overlap = overlapOf(nodeId, folders)
+  if (overlap !== undefined) throw new Error(overlap)
+}
+
+/**
+ * Refuses the folder of another node: one that found the files of another would take them for its own, and remove what it
+ * knows nothing of.
+ * @returns whether it was nobody's before
+ */
+function claim({ setting, path, nodeIdName }: OwnFolder, nodeId: string): boolean {
   const file = join(path, nodeIdName)
   const owner = readIfThere(setting, file).trim()
-  if (owner === nodeId) return
+  if (owner === nodeId) return false
   if (owner === '') {
     writeDurably(file, `${nodeId}\n`)
-    return
+    return true
   }
   throw new Error(
     `${setting} = ${path} belongs to the node ${owner}, and this one is ${nodeId}: give this one another path (or, if it is the same node under a new id, remove ${file})`
