@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import type { TreeRelay } from '../../demo/relay-tree.js'
+import { connect as connectTls } from 'node:tls'
+import type { TreeMember, TreeRelay } from '../../demo/relay-tree.js'
 import { MAX_HANDSHAKES } from '../../src/links/upper/pending-handshakes.js'
 import { eventually } from '../support/eventually.js'
 import { head, statusesIn } from '../support/raw-client.js'
@@ -13,9 +14,14 @@ const PROXY = '127.0.0.9'
 const FEW = 10
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 
-/** Puts a file by a trusted proxy, and sends no more than the beginning of its metadata. @returns all that is answered */
-async function putSlowly(t: TestContext, relay: TreeRelay, caller: string): Promise<() => string> {
-  const socket = connect({ host: '127.0.0.1', port: Number(new URL(relay.localUrl).port), localAddress: PROXY })
+/**
+ * Puts a file, and sends no more than the beginning of its metadata.
+ * @param caller a member, by its certificate; an address: a stranger there, by a trusted proxy
+ * @returns all that is answered
+ */
+async function putSlowly(t: TestContext, relay: TreeRelay, caller: string | TreeMember): Promise<() => string> {
+  const isStranger = typeof caller === 'string'
+  const socket = isStranger ? connectByProxy(relay) : connectAs(relay, caller)
   socket.on('error', () => undefined)
   t.after(() => socket.destroy())
   let text = ''
@@ -23,16 +29,29 @@ async function putSlowly(t: TestContext, relay: TreeRelay, caller: string): Prom
     text += chunk.toString()
   })
   const put = 'PUT /rudder/relay-api/shared-files/n1/n1/f?ttl=1h HTTP/1.1'
-  const headers = ['Content-Length: 5000', 'Expect: 100-continue', `X-Forwarded-For: ${caller}`]
+  const headers = [
+    'Content-Length: 5000',
+    'Expect: 100-continue',
+    ...(isStranger ? [`X-Forwarded-For: ${caller}`] : [])
+  ]
   socket.write(head(put, 'Host: localhost', ...headers))
   await once(socket, 'data')
   socket.write('header=')
   return () => text
 }
 
+function connectByProxy(relay: TreeRelay): Socket {
+  return connect({ host: '127.0.0.1', port: Number(new URL(relay.localUrl).port), localAddress: PROXY })
+}
+
+function connectAs(relay: TreeRelay, { certificate }: TreeMember): Socket {
+  const identity = { cert: certificate.certificatePem, key: certificate.privateKeyPem, rejectUnauthorized: false }
+  return connectTls({ host: '127.0.0.1', port: Number(new URL(relay.url).port), ...identity })
+}
+
 /** Asks for a link by a trusted proxy, and says nothing more. @returns its connection and the status of the answer */
 async function askForLink(t: TestContext, relay: TreeRelay, caller: string, more = KEY): Promise<[Socket, string]> {
-  const socket = connect({ host: '127.0.0.1', port: Number(new URL(relay.localUrl).port), localAddress: PROXY })
+  const socket = connectByProxy(relay)
   socket.on('error', () => undefined)
   t.after(() => socket.destroy())
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', more]
@@ -78,5 +97,12 @@ test('links are asked for by the hundred through one proxy: who asks is told apa
     await eventually(ofPlaces, () => statuses().filter(each => each === '100').length === 23)
     const text = answers.find(answer => answer().startsWith('HTTP/1.1 100') && answer().includes('503 '))?.() ?? ''
     assert.match(text, /metadata had not come when another sender needed its place; try again in a moment\n$/)
+
+    const ofNode: (() => string)[] = []
+    for (let count = 0; count < 9; count++) ofNode.push(await putSlowly(t, relay, tree.member('n1')))
+    const places = ofNode.slice(0, 8).map(answer => statusesIn(answer()).join())
+    assert.deepEqual(new Set(places), new Set(['100']), 'the places that are kept for known neighbours')
+    assert.deepEqual(statusesIn(ofNode.at(8)?.() ?? ''), [503], 'all are taken')
+    assert.equal(statuses().filter(each => each === '100').length, 23, 'no stranger had to go')
   })
 })

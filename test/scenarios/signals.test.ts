@@ -51,7 +51,7 @@ function commandLineOf(pid: number): string {
   }
 }
 
-/** Tells a program to stop as soon as it listens for that. @param isLate where it was quicker: it is started again then */
+/** Tells a program to stop as soon as it listens for that, after signals that must do nothing by then. @param isLate where it was quicker: it is started again then */
 async function stopEarly(
   t: TestContext,
   args: readonly string[],
@@ -61,7 +61,7 @@ async function stopEarly(
   for (let attempt = 1; attempt < 20; attempt += 1) {
     const { child, ended } = startTreeline(t, args)
     await untilCatches(child.pid ?? 0, 'SIGALRM').catch(() => undefined) // it has ended by itself
-    for (const each of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', signal] as const) child.kill(each)
+    for (const each of ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', signal] as const) child.kill(each)
     const result = await ended
     if (!isLate(result)) return result
   }
