@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:os'
 import { test } from 'node:test'
 import { asDiskFailure, diskFailure, isDamage } from '../../src/values/failures/disk-failure.js'
+import { errorMessage } from '../../src/values/failures/system-error.js'
 
 const FOLDERS = [
   { setting: 'shared_files.path', path: '/srv/storage/files' },
@@ -35,6 +37,7 @@ test('each way in which a disk refuses is told apart, with the folder and what t
     ['SQLITE_FULL', '', 'STORAGE_FULL', /storage\.path/],
     ['SQLITE_READONLY_DBMOVED', '', 'STORAGE_UNUSABLE', /storage\.path .*read-only/],
     ['SQLITE_IOERR_FSYNC', '', 'STORAGE_UNUSABLE', /storage\.path .*reports errors/],
+    ['SQLITE_IOERR_WRITE', '', 'STORAGE_UNUSABLE', /storage\.path .*reports errors, or the disk quota/],
     ['SQLITE_CORRUPT_VTAB', '', 'STORAGE_UNUSABLE', /storage\.path .*damaged/],
     ['SQLITE_CANTOPEN', '', 'STORAGE_UNUSABLE', /storage\.path .*cannot be opened/],
     ['SQLITE_BUSY', '', 'STORAGE_UNUSABLE', /another program/]
@@ -44,6 +47,19 @@ test('each way in which a disk refuses is told apart, with the folder and what t
     assert.equal(found?.code, expected, code)
     assert.match(found.message, says)
   }
+})
+
+test('a disk quota is known by its number, for which Node has no name', () => {
+  const text = `Unknown system error -${constants.errno.EDQUOT}`
+  const error = Object.assign(new Error(`${text}: ${text}, open '/srv/storage/x'`), {
+    code: text,
+    errno: -constants.errno.EDQUOT,
+    path: '/srv/storage/x'
+  })
+  const found = diskFailure(error, FOLDERS)
+  assert.equal(found?.code, 'STORAGE_FULL')
+  assert.match(found.message, /quota/)
+  assert.equal(errorMessage(error), "EDQUOT: disk quota exceeded, open '/srv/storage/x'")
 })
 
 test('an agent is told of itself, and what to do about its own database', () => {

@@ -26,6 +26,8 @@ const MISPLACED: Describe = (folder, path) =>
   `a folder is where a file belongs, or the other way round, in ${folder}${path === '' ? '' : `: ${path}`}; move it away`
 const SPLIT: Describe = folder => `parts of ${folder} are on different file systems; everything in it has to be on one`
 const BROKEN: Describe = folder => `the disk that holds ${folder} reports errors; see the kernel's log`
+const BROKEN_OR_QUOTA: Describe = (folder, _path, keeper) =>
+  `the disk that holds ${folder} reports errors, or the disk quota of the ${keeper}'s user is used up; see the kernel's log, and the quota`
 const NO_FILES: Describe = (_folder, _path, keeper) =>
   `the ${keeper}, or its machine, has as many files open as it may (LimitNOFILE of the unit); try again in a moment`
 const DAMAGED: Describe = (folder, _path, keeper) =>
@@ -60,6 +62,7 @@ const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['ESTALE', BROKEN],
   ['ENXIO', BROKEN],
   ['SQLITE_IOERR', BROKEN],
+  ['SQLITE_IOERR_WRITE', BROKEN_OR_QUOTA], // SQLite does not say which
   ['SQLITE_IOERR_SHMSIZE', FULL], // the file beside the database could not grow
   ['EMFILE', NO_FILES],
   ['ENFILE', NO_FILES],

@@ -1,6 +1,21 @@
+import { constants } from 'node:os'
+
+/** Node has no name for this failure of system calls, and calls it unknown. */
+const QUOTA_EXCEEDED = { number: -constants.errno.EDQUOT, code: 'EDQUOT', text: 'EDQUOT: disk quota exceeded' }
+
 /** The `code` of a failed system call (`ENOENT`), or of an error of Node; undefined for anything else. */
 export function errorCode(error: unknown): string | undefined {
+  if (isQuotaExceeded(error)) return QUOTA_EXCEEDED.code
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+function isQuotaExceeded(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    'errno' in error &&
+    error.errno === QUOTA_EXCEEDED.number &&
+    /^Unknown/.test(error.message)
+  )
 }
 
 /** Whether a call of the system failed since there is no such file or folder. */
@@ -15,6 +30,9 @@ export function asError(thrown: unknown): Error {
 
 /** The message of an error, for a user or a log: whatever was thrown. */
 export function errorMessage(error: unknown): string {
+  if (isQuotaExceeded(error)) {
+    return error.message.replace(/^(?:Unknown system error -\d+(?:: )?)+/, QUOTA_EXCEEDED.text)
+  }
   return error instanceof Error ? error.message : String(error)
 }
 
