@@ -48,8 +48,22 @@ test('the addition to the unit of rudder-relayd starts it with its own configura
     execFileSync('/bin/sh', ['-c', here])
   }
   const { general, logging } = loadConfig(copy)
-  assert.deepEqual([general.listen.port, general.httpsPort, logging.level], [3031, 4443, 'debug'])
+  assert.deepEqual([general.listen.port, general.httpsPort, logging.level], [3035, 4443, 'debug'])
   assert.match(unit, /^RuntimeDirectory=rudder-relayd-beside$/m)
   assert.match(unit, /^ExecStart=\nExecStart=\S+ --config \/run\/rudder-relayd-beside$/m)
-  assert.match(unit, /^ExecReload=\nExecReload=.*127\.0\.0\.1:3031\//m)
+  assert.match(unit, /^ExecReload=\nExecReload=.*127\.0\.0\.1:3035\//m)
+})
+
+test('httpd sends nothing to the port that rudder-relayd gets beside Treeline', () => {
+  const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  const dropIn = read('deploy/systemd/rudder-relayd.service.d/beside-treeline.conf')
+  const portOfRelayd = /127\.0\.0\.1:(\d+)\//.exec(dropIn)?.[1]
+  for (const [file, ports] of [
+    ['docs/beside-rudder.md', ['3030']],
+    ['deploy/httpd/treeline.conf', ['3031', '3031']]
+  ] as const) {
+    const found = [...read(file).matchAll(/^ProxyPass .*127\.0\.0\.1:(\d+)\//gm)].map(([, port]) => port)
+    assert.deepEqual(found, ports, file)
+    assert.ok(!found.includes(portOfRelayd), file)
+  }
 })
