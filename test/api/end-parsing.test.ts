@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { endParsing } from '../../src/api/connections/end-parsing.js'
 import { eventually } from '../support/eventually.js'
-import { openHttp } from '../support/open-http.js'
+import { openHttp, WAYS } from '../support/open-http.js'
 import { head } from '../support/raw-client.js'
 
 const get = head('GET / HTTP/1.1', 'Host:a')
@@ -37,4 +37,20 @@ test('a connection that is ended by each of its requests is so once, and its par
 
 async function closed(socket: Socket): Promise<void> {
   if (!socket.closed) await once(socket.resume(), 'close')
+}
+
+for (const way of WAYS) {
+  test(`over ${way}: nothing more is read of a connection that was closed before it is ended`, async t => {
+    let read = 0
+    const { server, connect } = await openHttp(t, way, () => undefined)
+    server.prependListener('request', ({ socket }) => {
+      read += 1
+      socket.destroy()
+      endParsing(socket)
+    })
+    const client = await connect()
+    client.write(get.repeat(100))
+    await closed(client)
+    assert.equal(read, 1)
+  })
 }

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 /** The names of the callbacks of Node's parser, whose numbers its class knows. */
 const CALLBACKS = ['kOnHeaders', 'kOnHeadersComplete', 'kOnBody', 'kOnMessageComplete']
 
+/** Connections without callbacks. One that others destroyed has them still. */
 const ended = new WeakSet<Socket>()
 
 /**
@@ -10,7 +11,7 @@ const ended = new WeakSet<Socket>()
  * finds, also when the connection is destroyed meanwhile: it gets nobody to call.
  */
 export function endParsing(socket: Socket): void {
-  if (!ended.has(socket) && !socket.closed && 'parser' in socket) silence(socket, socket.parser)
+  if (!ended.has(socket) && 'parser' in socket) silence(socket, socket.parser)
   ended.add(socket)
   socket.destroy()
 }
