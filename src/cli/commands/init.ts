@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, stat } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -57,7 +57,7 @@ export function register(program: Command): void {
 async function init(options: InitOptions): Promise<void> {
   const { formerRoot, createRoot } = await import('../../membership/root/create-root.js')
   const { dataFolders } = await import('../../membership/data-folders.js')
-  const { unitName } = await import('../../membership/systemd-unit.js')
+  const { systemdUnit, unitName } = await import('../../membership/systemd-unit.js')
   const folder = resolve(options.dir)
   const [first = readHost('--host', hostname()), ...others] = (options.host ?? []).map(text => readHost('--host', text))
   if (options.certs !== undefined && options.nodesList === undefined) throw new UsageError('--certs needs --nodes-list')
@@ -94,11 +94,14 @@ async function init(options: InitOptions): Promise<void> {
       openRepository: await memberOpener(),
       nowMs
     })
-    const unit = unitName({ command: 'serve', id: ROOT_ID })
+    const service = { command: 'serve', id: ROOT_ID, folder, user, program } as const
+    const unit = unitName(service)
+    const text = systemdUnit({ ...service, data })
+    const { uid } = await stat(folder)
     const taken = takenOver === undefined ? '' : `, with ${takenOver.members.length} members taken over`
     console.log(`root created in ${folder}${taken}; keep ${folder}/ca.key secret: it issues the certificates of this tree
 start it:              treeline serve --config ${folder}
-${serviceSteps({ command: 'serve', unit, folder, data: data.path, user, program }, current)}
+${serviceSteps({ ...service, unit, text, data: data.path }, current, uid)}
 then, to add a relay:  treeline token create --relay --config ${folder}${await commandHint(command, 'relay', folder)}`)
   } catch (error) {
     if (error instanceof ClientError) throw error

@@ -1,4 +1,5 @@
 import { createHash, sign } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { hostname as machineName, userInfo } from 'node:os'
 import { join as joinPath, resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -177,7 +178,7 @@ async function installMember(
 ): Promise<'serve' | 'agent'> {
   const { commandOf, writeJoined } = await import('../../membership/member/joined-folder.js')
   const { dataFolders } = await import('../../membership/data-folders.js')
-  const { unitName } = await import('../../membership/systemd-unit.js')
+  const { systemdUnit, unitName } = await import('../../membership/systemd-unit.js')
   const { answer, above, keyHash } = joined
   const { id, kind } = answer
   const { former, address } = who
@@ -198,8 +199,11 @@ restart what runs there: systemctl restart ${unit}
 or start it:             ${started}`)
     return command
   }
+  const service = { command, id, folder, user, program } as const
+  const text = systemdUnit({ ...service, data })
+  const { uid } = await stat(folder)
   console.log(`${options.start ? 'it starts now; later:' : 'start it:            '}  ${started}
-${serviceSteps({ command, unit, folder, data: data.path, user, program }, current)}${await commandHint(agentCommand, kind, folder)}`)
+${serviceSteps({ ...service, unit, text, data: data.path }, current, uid)}${await commandHint(agentCommand, kind, folder)}`)
   return command
 }
 

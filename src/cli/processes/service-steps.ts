@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
 import { UsageError } from '../command-error.js'
+
+const ROOT = 0
 
 /** A service that is to be installed. */
 export interface Service {
@@ -10,6 +13,8 @@ export interface Service {
   readonly data: string
   readonly user: string
   readonly program: readonly string[]
+  /** The content of the unit. */
+  readonly text: string
 }
 
 export const DATA_OPTION = [
@@ -31,9 +36,15 @@ export function readUser(text: string | undefined, command: 'serve' | 'agent', c
 
 /**
  * The lines that have a service manager start it, to be run as root. The unit goes where its user cannot write: it says
- * as whom it is started.
+ * as whom it is started. Where root has written it into a folder of that user already, the copy is compared with what was
+ * written before it is used.
+ * @param folderOwner of `folder`, by number
  */
-export function serviceSteps({ command, unit, folder, data, user, program }: Service, current: string): string {
+export function serviceSteps(
+  { command, unit, folder, data, user, program, text }: Service,
+  current: string,
+  folderOwner: number
+): string {
   const what = command === 'serve' ? 'relay' : 'agent'
   const places = [...new Set([folder, data])].map(quote).join(' ')
   const needsUser = user !== 'root' && user !== current
@@ -46,13 +57,18 @@ export function serviceSteps({ command, unit, folder, data, user, program }: Ser
           `chown -R ${user}: ${places}`
         ]
       : []),
-    `systemctl enable --now ${unit}`
+    `${current === 'root' && folderOwner !== ROOT ? `${comparison(unit, text)} && ` : ''}systemctl enable --now ${unit}`
   ]
   const note =
     needsUser && home !== undefined
       ? `\nnote: ${user} may not be able to read ${home}: install treeline elsewhere, such as in /opt, and then run this command from there`
       : ''
   return `or, with systemd, as root (the ${what} runs as ${user}):\n${lines.map(line => `  ${line}`).join('\n')}${note}`
+}
+
+function comparison(unit: string, text: string): string {
+  const hash = createHash('sha256').update(text).digest('hex')
+  return `echo '${hash}  /etc/systemd/system/${unit}' | sha256sum --check`
 }
 
 function quote(path: string): string {
