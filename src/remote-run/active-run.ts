@@ -10,6 +10,7 @@ import { allNodes, countNodes, describePlan, type RunPlan } from './progress/pla
 import type { RunProgress } from './progress/run-progress.js'
 import { WaitDeadline } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
+import type { RunEnd } from './run-repository.js'
 import type { RunScope } from './run-scope.js'
 import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
 
@@ -48,6 +49,7 @@ export class ActiveRun implements Run {
   readonly #local: LocalDispatch
   #tellStarted: (started: boolean) => void = () => undefined
   #outcome: RunState = 'running'
+  #unrecorded: RunEnd | undefined
 
   constructor(
     private readonly context: RunContext,
@@ -82,6 +84,23 @@ export class ActiveRun implements Run {
 
   get state(): RunState {
     return this.#outcome
+  }
+
+  /** The end of the run where the database did not take it. */
+  get unrecordedEnd(): RunEnd | undefined {
+    return this.#unrecorded
+  }
+
+  /** Records the end again that could not be recorded. @returns whether it is recorded */
+  async recordEnd(): Promise<boolean> {
+    if (this.#unrecorded === undefined) return true
+    try {
+      await this.parts.table.finish(this.#unrecorded)
+      this.#unrecorded = undefined
+      return true
+    } catch {
+      return false // which the log has said once
+    }
   }
 
   counts(): RunRecord['counts'] {
@@ -200,10 +219,12 @@ export class ActiveRun implements Run {
     const { now, logger } = this.context
     this.#wait?.stop()
     const endedAtMs = now()
+    const end = { state, endedAtMs, counts: table.counts() }
     try {
-      await table.finish({ state, endedAtMs, counts: table.counts() })
+      await table.finish(end)
     } catch (err) {
       logger.error({ err, runId: this.id }, 'cannot record the end of a run')
+      this.#unrecorded = end
     }
     this.#outcome = state
     log.append({

@@ -1,4 +1,5 @@
 import { RelayError } from '../values/failures/relay-error.js'
+import { jittered } from '../values/time/backoff.js'
 import type { ActiveRun } from './active-run.js'
 import { ArchivedRun } from './archived-run.js'
 import type { LogFiles } from './event-log/log-files.js'
@@ -11,6 +12,9 @@ const MAX_PAGE = 1_000
 /** Runs under way in this process, and the records of all others. */
 export class KnownRuns {
   readonly #active = new Map<string, ActiveRun>()
+  /** Runs that have ended, which the database has not taken yet. */
+  readonly #unrecorded = new Map<string, ActiveRun>()
+  #recording: NodeJS.Timeout | undefined
   /** Runs that wait, and go on in the next process. */
   readonly #left = new Set<string>()
 
@@ -18,7 +22,9 @@ export class KnownRuns {
     private readonly repository: RunRepository,
     private readonly files: LogFiles,
     /** Tells who asks for a run that goes on in the next process. */
-    private readonly stoppingText: string
+    private readonly stoppingText: string,
+    /** The wait before an end that could not be recorded is recorded again. */
+    private readonly recordAgainMs: number
   ) {}
 
   active(): ActiveRun[] {
@@ -42,10 +48,34 @@ export class KnownRuns {
   /** Keeps `run` among the runs under way until it has ended. */
   follow(run: ActiveRun): void {
     this.#active.set(run.id, run)
-    run.ended.then(
-      () => this.#active.delete(run.id),
-      () => this.#active.delete(run.id)
-    )
+    const onEnd = () => {
+      this.#active.delete(run.id)
+      if (run.unrecordedEnd === undefined) return
+      this.#unrecorded.set(run.id, run)
+      this.#recordSoon()
+    }
+    run.ended.then(onEnd, onEnd)
+  }
+
+  /** Records no more ends: the next process takes those that are left from the logs. */
+  stop(): void {
+    this.#unrecorded.clear()
+    clearTimeout(this.#recording)
+  }
+
+  #recordSoon(): void {
+    this.#recording ??= setTimeout(() => void this.#record(), jittered(this.recordAgainMs)).unref() // never rejects
+  }
+
+  async #record(): Promise<void> {
+    for (const [id, run] of this.#unrecorded) if (await run.recordEnd()) this.#unrecorded.delete(id)
+    this.#recording = undefined
+    if (this.#unrecorded.size > 0) this.#recordSoon()
+  }
+
+  /** The run as it is in memory, which knows more than the record. */
+  #inMemory(id: string): ActiveRun | undefined {
+    return this.#active.get(id) ?? this.#unrecorded.get(id)
   }
 
   /**
@@ -61,7 +91,8 @@ export class KnownRuns {
 
   /** @throws {RelayError} STOPPING for a run that goes on in the next process */
   async find(id: string): Promise<Run | undefined> {
-    if (this.#active.has(id)) return this.#active.get(id)
+    const run = this.#inMemory(id)
+    if (run !== undefined) return run
     if (this.#left.has(id)) throw new RelayError('STOPPING', this.stoppingText)
     const record = await this.repository.find(id)
     return (
@@ -84,13 +115,14 @@ export class KnownRuns {
   /** @param limit is taken into 1 to 1,000 */
   async nodeRecords(id: string, limit: number, afterNode?: string): Promise<NodeRecord[]> {
     const records = await this.repository.nodes(id, page(limit), afterNode)
-    const table = this.#active.get(id)?.table
+    const table = this.#inMemory(id)?.table
     return table === undefined ? records : records.map(record => table.get(record.node) ?? record)
   }
 
   #asItStands(record: RunRecord): RunRecord {
-    const live = this.#active.get(record.id)
-    return live === undefined || record.state !== 'running' ? record : { ...record, counts: live.counts() }
+    const live = this.#inMemory(record.id)
+    if (live === undefined || record.state !== 'running') return record
+    return { ...record, counts: live.counts(), ...live.unrecordedEnd }
   }
 }
 

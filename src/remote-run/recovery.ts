@@ -1,8 +1,10 @@
 import type { RunEvent } from '../values/runs/run-event.js'
 import { INTERRUPTED } from './active-run.js'
 import type { LogFiles } from './event-log/log-files.js'
-import type { RunRepository } from './run-repository.js'
+import type { RunEnd, RunRepository } from './run-repository.js'
 import type { NodeRecord } from './types.js'
+
+const NODES_PER_PAGE = 1_000
 
 export interface RecoveryOptions {
   readonly repository: RunRepository
@@ -19,7 +21,7 @@ export interface Unfinished {
 }
 
 /**
- * Ends the runs that a former process left under way, as interrupted: the logs, then the records. The next start
+ * Ends the runs that a former process left under way, as their logs say, or as interrupted: the logs, then the records. The next start
  * makes up for a crash in between. Outcomes that the database lacks are taken from the end of the log. Runs that can
  * be taken up again stay as they are.
  */
@@ -34,11 +36,23 @@ export async function interruptUnfinished({ repository, files, now }: RecoveryOp
       continue
     }
     const last = (await files.finish(id, 'interrupted')).at(-1)
-    const state = last?.event === 'end' && last.outcome === 'cancelled' ? 'cancelled' : 'interrupted'
+    const state = last?.event === 'end' ? await stateAtEnd(repository, id, last) : 'interrupted'
     await repository.interrupt(id, { state, endedAtMs: now() }, INTERRUPTED)
-    interrupted += 1
+    if (state === 'interrupted') interrupted += 1
   }
   return { interrupted, resumable }
+}
+
+/** The state of a run whose log has an end, which the record may lack: done only where each node has an outcome. */
+async function stateAtEnd(repository: RunRepository, id: string, { outcome }: RunEvent): Promise<RunEnd['state']> {
+  if (outcome === 'cancelled') return 'cancelled'
+  if (outcome !== 'done') return 'interrupted'
+  for (let after: string | undefined; ; ) {
+    const nodes = await repository.nodes(id, NODES_PER_PAGE, after)
+    if (nodes.some(node => node.outcome === 'queued' || node.outcome === 'running')) return 'interrupted'
+    after = nodes.at(-1)?.node
+    if (after === undefined) return 'done'
+  }
 }
 
 /** Whether nodes are left that can be asked how it ended there, or that the run waits for. */

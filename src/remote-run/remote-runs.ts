@@ -80,8 +80,9 @@ class RunRegistry implements RemoteRuns {
 
   constructor(private readonly options: RemoteRunsOptions) {
     const { config, selfId, topology, neighbours, repository, logger, now = Date.now } = options
+    const timing = { ...RUN_TIMING, ...options.timing }
     this.#files = new LogFiles(options.storagePath)
-    this.#known = new KnownRuns(repository, this.#files, this.#stoppingText)
+    this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
     const reachability = new Reachability(neighbours)
     const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
@@ -106,7 +107,7 @@ class RunRegistry implements RemoteRuns {
       },
       repository,
       logger,
-      timing: { ...RUN_TIMING, ...options.timing },
+      timing,
       now
     }
   }
@@ -290,6 +291,7 @@ class RunRegistry implements RemoteRuns {
     await Promise.allSettled(this.#starting.values())
     const reason = `${this.options.selfId} is stopping`
     await Promise.all(this.#known.active().map(run => (run.isWaiting ? run.suspend(reason) : run.cancel(reason))))
+    this.#known.stop()
     await this.#context.hosts.close()
   }
 }

@@ -130,7 +130,7 @@ export class NodeTable {
   }
 
   /**
-   * Writes the last changes, and the end of the run in the same step.
+   * Writes the last changes, and the end of the run in the same step. Where that fails it can be called again.
    * @throws what the repository throws
    */
   async finish(end: RunEnd): Promise<void> {
@@ -138,7 +138,13 @@ export class NodeTable {
     this.#timer = undefined
     await this.#writing
     const { repository, runId } = this.options
-    await repository.end(runId, end, this.#takeDirty())
+    const changed = this.#takeDirty()
+    try {
+      await repository.end(runId, end, changed)
+    } catch (error) {
+      for (const { node } of changed) this.#dirty.add(node)
+      throw error
+    }
   }
 
   #writeSoon(): void {

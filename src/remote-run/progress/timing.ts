@@ -13,6 +13,8 @@ export interface RunTiming {
   readonly resumeLimitMs: number
   /** Outcomes of nodes reach the database within this time. */
   readonly recordDelayMs: number
+  /** The wait before the end of a run that the database refused is given to it again. */
+  readonly recordAgainMs: number
 }
 
 export const RUN_TIMING: RunTiming = {
@@ -22,5 +24,6 @@ export const RUN_TIMING: RunTiming = {
   resumeDelayMs: 1_000,
   resumeMaxDelayMs: 30_000,
   resumeLimitMs: 60 * 60_000,
-  recordDelayMs: 1_000
+  recordDelayMs: 1_000,
+  recordAgainMs: 5_000
 }

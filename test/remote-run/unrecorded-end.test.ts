@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
+import { eventually } from '../support/eventually.js'
+import { allEvents, orderOf, startRuns, topologyOf, waitForEvent, writeCommand } from '../support/remote-runs.js'
+
+const NODES = topologyOf('self', { ok: 'self', fails: 'self' })
+const UNTIL_TOLD = `#!/bin/sh
+for host; do :; done
+until [ -e "$(dirname "$0")/go" ]; do sleep 0.02; done
+if [ "$host" = fails.example ]; then exit 3; fi
+`
+const COUNTS = { done: 1, failed: 1 }
+
+/** A run that has ended while its database took no writes. */
+async function endUnrecorded(t: TestContext) {
+  const started = await startRuns(t, { topology: NODES, command: UNTIL_TOLD, timing: { recordAgainMs: 10 } })
+  const { runs, db, folder } = started
+  const run = await runs.start(orderOf({}))
+  await waitForEvent(run, ({ outcome }) => outcome === 'running')
+  db.pragma('query_only = ON')
+  writeCommand(folder, '', 'go')
+  const events = await allEvents(run)
+  assert.equal(events.at(-1)?.outcome, 'done')
+  await run.ended
+  return { ...started, run }
+}
+
+test('a run whose end cannot be recorded is shown as it ended, and recorded once that can be done', async t => {
+  const { runs, run, db } = await endUnrecorded(t)
+  const record = await runs.record(run.id)
+  assert.deepEqual([record?.state, record?.counts], ['done', COUNTS])
+  assert.deepEqual(
+    (await runs.nodeRecords(run.id, 10)).map(({ outcome }) => outcome),
+    ['done', 'done']
+  )
+  assert.equal((await createRunRepository(db).find(run.id))?.state, 'running')
+  db.pragma('query_only = OFF')
+  await eventually('the end is recorded', async () => (await createRunRepository(db).find(run.id))?.state === 'done')
+  assert.deepEqual((await createRunRepository(db).find(run.id))?.counts, COUNTS)
+})
+
+test('a process that stops before it can record the end leaves it to the log', async t => {
+  const { run, folder, close } = await endUnrecorded(t)
+  await close()
+  const { runs } = await startRuns(t, { topology: NODES, folder })
+  const record = await runs.record(run.id)
+  assert.deepEqual([record?.state, record?.counts], ['done', COUNTS])
+})
