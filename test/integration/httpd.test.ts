@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { ask } from '../support/http.js'
 import { startHttpd, whyNoHttpd } from '../support/httpd.js'
+import { addProxyListen, changeConfig } from '../support/relay-behind-proxy.js'
 import { startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
 import { editConfig } from '../support/tree-files.js'
@@ -40,11 +41,19 @@ async function call(url: string, { method = 'GET', from = '127.0.0.1', as, heade
 test('behind Apache httpd, with its shipped configuration and with that of an existing relay', {
   skip: whyNoHttpd
 }, async t => {
-  const tree = await startTree(t, { relays: [{ id: 'root', under: 'root', nodes: ['node-1', 'node-2'] }] })
+  const relays = [{ id: 'root', under: 'root', nodes: ['node-1', 'node-2'] }]
+  const tree = await startTree(t, { relays, absent: ['root'] })
   const [root, node] = [tree.relay('root'), tree.member('node-1')]
+  const proxied = await addProxyListen(root) // for the shipped page
+  const socket = `socket = "${join(tree.folder, 'socket')}"` // else nobody may administer it
+  await changeConfig(root, /\[general\]/, `[general]\nbehind_proxy = true\n${socket}`) // for that of an existing relay
+  const relay = await tree.restart('root')
   await mkdir(join(root.directory, 'shared-folder'))
   await writeFile(join(root.directory, 'shared-folder', 'file'), 'content')
-  const httpd = await startHttpd(t, join(tree.folder, 'httpd'), root, [node, tree.member('node-2'), root])
+  const httpd = await startHttpd(t, join(tree.folder, 'httpd'), root, [node, tree.member('node-2'), root], {
+    proxied,
+    plain: root.localUrl
+  })
   const both = [httpd.ours, httpd.packaged]
   const hash = createHash('sha256').update('content').digest('hex')
 
@@ -61,7 +70,8 @@ test('behind Apache httpd, with its shipped configuration and with that of an ex
       .replace('[general]', '[general]\ntrusted_proxies = ["127.0.0.1", "::1"]')
       .replace('[shared_folder]', `[shared_folder]\nallowed_networks = ["${NODE_ADDRESS}"]`)
   )
-  assert.equal((await ask(root, '/system/reload', { method: 'POST' })).status, 200)
+  relay.signal('SIGHUP')
+  await relay.logged(line => line.includes('"msg":"reloaded"'))
 
   await t.test('the shared folder is for agents with a certificate, in the networks that may', async () => {
     for (const url of both) {
@@ -91,6 +101,17 @@ test('behind Apache httpd, with its shipped configuration and with that of an ex
     for (const mark of ['forwarded', 'via', 'x-real-ip']) {
       const unnamed = await ask(root, FOLDER, { headers: { [mark]: '127.0.0.1' } })
       assert.equal(unnamed.status, 403, `${mark} names nobody`)
+    }
+  })
+
+  await t.test('who comes through it is never local, though it keeps silent about that', async () => {
+    for (const url of httpd.silent) {
+      assert.deepEqual(await call(`${url}/uuid`, {}), { status: 200, text: 'root' })
+      for (const path of ['runs', 'outbox', 'system/info']) {
+        const refused = await call(`${url}/rudder/relay-api/1/${path}`, {})
+        assert.equal(refused.status, 403, path)
+        assert.match(refused.text, /not allowed for /)
+      }
     }
   })
 

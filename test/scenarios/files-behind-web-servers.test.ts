@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { startHttpd, whyNoHttpd } from '../support/httpd.js'
 import { OWN, startReverseProxy, whyNot } from '../support/proxies.js'
-import { changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
+import { addProxyListen, changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { type SignedFile, signContent } from '../support/signed-files.js'
 
@@ -19,14 +19,16 @@ const RELAYS = [
 
 async function startNginx(t: TestContext, relay: TreeRelay, folder: string): Promise<number> {
   const name = whyNot('nginx') === false ? 'nginx' : OWN
-  const files = { cert: relay.certificateFile, key: relay.keyFile, plain: relay.localUrl }
+  const files = { cert: relay.certificateFile, key: relay.keyFile, plain: await addProxyListen(relay) }
   return (await startReverseProxy(t, name, folder, files)).port
 }
 
 /** Apache httpd where it is installed, with deploy/httpd/treeline.conf. */
 async function startWebServer(t: TestContext, relay: TreeRelay, above: TreeRelay, folder: string): Promise<number> {
   if (whyNoHttpd !== false) return startNginx(t, relay, folder)
-  return Number(new URL((await startHttpd(t, folder, relay, [relay, above])).ours).port)
+  const behind = { proxied: await addProxyListen(relay), plain: relay.localUrl }
+  const { ours } = await startHttpd(t, folder, relay, [relay, above], behind)
+  return Number(new URL(ours).port)
 }
 
 /** Relays that reach one another through a web server that ends the TLS, and by no link. */

@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
+import { startHttpdForLinks, whyNoHttpd } from '../support/httpd.js'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { HTTP_PROXIES, OWN, REVERSE_PROXIES, startHttpProxy, startReverseProxy, whyNot } from '../support/proxies.js'
-import { changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
+import { addProxyListen, changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { signContent } from '../support/signed-files.js'
 
@@ -56,24 +57,35 @@ for (const name of HTTP_PROXIES) {
   })
 }
 
-/** Has relay-a reach the root through a web server that ends the TLS. @returns the port of that */
-async function putFrontBefore(t: TestContext, tree: RunningTree, name: (typeof REVERSE_PROXIES)[number]) {
+const FRONTS = [...REVERSE_PROXIES, 'httpd'] as const
+type FrontName = (typeof FRONTS)[number]
+
+/**
+ * Has relay-a reach the root through a web server that ends the TLS, and that has an address of its own there. Neither
+ * may be started yet.
+ * @returns the port of the web server
+ */
+async function putFrontBefore(t: TestContext, tree: RunningTree, name: FrontName) {
   const folder = join(tree.folder, 'front')
   await mkdir(folder)
   const { certFile: cert, keyFile: key } = await makeCertificate(join(folder, 'front')) // a web server's: of no node
-  const { port } = await startReverseProxy(t, name, folder, { cert, key, plain: tree.relay('root').localUrl })
+  const front = { cert, key, plain: await addProxyListen(tree.relay('root')) }
+  const { port } = await (name === 'httpd'
+    ? startHttpdForLinks(t, folder, front)
+    : startReverseProxy(t, name, folder, front))
   const relayA = tree.relay('relay-a')
   await reachUpstreamAt(relayA, port)
   await changeConfig(relayA, /(server_certificate_file = ")[^"]*"/, `$1${cert}"`)
   return port
 }
 
-for (const name of REVERSE_PROXIES) {
-  test(`behind a reverse proxy that ends the TLS: ${name}`, { skip: whyNot(name) }, async t => {
-    const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings: SETTINGS })
+for (const name of FRONTS) {
+  const skip = name === 'httpd' ? whyNoHttpd : whyNot(name)
+  test(`behind a reverse proxy that ends the TLS: ${name}`, { skip }, async t => {
+    const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'relay-a'], settings: SETTINGS })
     const root = tree.relay('root')
     const port = await putFrontBefore(t, tree, name)
-    await tree.restart('relay-a')
+    await Promise.all(['root', 'relay-a'].map(id => tree.restart(id)))
     await assertAllWorks(tree)
 
     await t.test('nobody becomes a local caller by it', async () => {
@@ -94,10 +106,10 @@ for (const name of REVERSE_PROXIES) {
 
 test('what is refused while the link is away waits for it, and is taken then', async t => {
   const settings = { links: ['accept = false'], shared_files: ['require_sender = true'] }
-  const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings })
+  const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'relay-a'], settings })
   const [root, relayA] = [tree.relay('root'), tree.relay('relay-a')]
   await putFrontBefore(t, tree, OWN)
-  await tree.restart('relay-a')
+  await Promise.all(['root', 'relay-a'].map(id => tree.restart(id)))
   const file = signContent('node-r1', tree.member('node-a1'), 'early', 'before there was a link')
   const put = await ask(relayA, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body, as: tree.member('node-a1') })
   assert.deepEqual([put.status, put.headers['treeline-state']], [202, 'pending'], put.text)

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { freePorts } from '../../demo/free-ports.js'
 import type { TreeMember, TreeRelay } from '../../demo/relay-tree.js'
-import { untilListens } from './proxies.js'
+import { type Front, untilListens } from './proxies.js'
 
 const PROGRAMS = ['apache2', 'httpd'] as const
 const MODULE_FOLDERS = ['/usr/lib/apache2/modules', '/usr/lib64/httpd/modules', '/usr/lib/httpd/modules']
+/** `general.proxy_listen` in the pages. */
+const PAGE_ADDRESS = 'http://127.0.0.1:3031'
 const MODULES = ['mpm_event', 'unixd', 'authz_core', 'authz_host', 'headers', 'proxy', 'proxy_http', 'ssl']
 
 const program = PROGRAMS.find(name => spawnSync(name, ['-v']).error === undefined)
@@ -29,29 +31,46 @@ ProxyPass /rudder/relay-api/ ${plain}/rudder/relay-api/1/
 </Location>
 `
 
+const SILENT = (address: string) => `
+ProxyPass / ${address}/
+ProxyAddHeaders Off
+`
+
+/** Where httpd sends requests to. */
+export interface Behind {
+  /** `general.proxy_listen`. */
+  readonly proxied: string
+  /** `general.listen`. */
+  readonly plain: string
+}
+
 export interface Httpd {
-  /** With deploy/httpd/treeline.conf. */
+  /** With deploy/httpd/treeline.conf, to `proxied`. */
   readonly ours: string
-  /** With the rules that Rudder's packages have. */
+  /** With the rules that Rudder's packages have, to `plain`. */
   readonly packaged: string
+  /** Pass everything on and do not say for whom: to `proxied`, and to `plain`. */
+  readonly silent: readonly string[]
 }
 
 /**
- * The real Apache httpd before a relay, with two virtual hosts that take the certificates of `nodes`. In
+ * The real Apache httpd before a relay, with virtual hosts that take the certificates of `nodes`. In
  * deploy/httpd/treeline.conf nothing is changed but the address of the relay. Ended after the test.
  */
 export async function startHttpd(
   t: TestContext,
   folder: string,
   relay: TreeRelay,
-  nodes: readonly TreeMember[]
+  nodes: readonly TreeMember[],
+  { proxied, plain }: Behind
 ): Promise<Httpd> {
-  const [ours = 0, packaged = 0] = await freePorts(2)
+  const ports = await freePorts(4)
   await mkdir(folder, { recursive: true })
   const known = join(folder, 'nodescerts.pem')
   await writeFile(known, nodes.map(node => node.certificate.certificatePem).join(''))
   const page = await readFile(new URL('../../deploy/httpd/treeline.conf', import.meta.url), 'utf8')
-  const host = (port: number, rules: string) =>
+  const rules = [page.replaceAll(PAGE_ADDRESS, proxied), PACKAGED(plain), SILENT(proxied), SILENT(plain)]
+  const host = (port: number, index: number) =>
     [
       `<VirtualHost 127.0.0.1:${port}>`,
       'SSLEngine on',
@@ -60,9 +79,33 @@ export async function startHttpd(
       `SSLCertificateKeyFile "${relay.keyFile}"`,
       'SSLVerifyClient optional',
       `SSLCACertificateFile "${known}"`,
-      rules,
+      rules[index],
       '</VirtualHost>'
     ].join('\n')
+  await run(t, folder, ports, ports.map(host))
+  const [ours = '', packaged = '', ...silent] = ports.map(port => `https://127.0.0.1:${port}`)
+  return { ours, packaged, silent }
+}
+
+/** Httpd with its virtual host of docs/links.md, whose addresses and files alone are changed. Ended after the test. */
+export async function startHttpdForLinks(
+  t: TestContext,
+  folder: string,
+  { cert, key, plain }: Front
+): Promise<{ readonly port: number }> {
+  const [port = 0] = await freePorts(1)
+  const page = await readFile(new URL('../../docs/links.md', import.meta.url), 'utf8')
+  const [, snippet = ''] = /```apache\n([\s\S]*?)```/.exec(page) ?? []
+  const changed = snippet
+    .replace('*:443', `127.0.0.1:${port}`)
+    .replace('/etc/httpd/root.pem', `"${cert}"`)
+    .replace('/etc/httpd/root.key', `"${key}"`)
+    .replaceAll(PAGE_ADDRESS, plain)
+  await run(t, folder, [port], [changed])
+  return { port }
+}
+
+async function run(t: TestContext, folder: string, ports: readonly number[], hosts: readonly string[]): Promise<void> {
   const conf = join(folder, 'httpd.conf')
   const lines = [
     `ServerRoot "${folder}"`,
@@ -71,15 +114,13 @@ export async function startHttpd(
     `DefaultRuntimeDir "${folder}"`,
     `ErrorLog "${join(folder, 'error.log')}"`,
     ...(process.getuid?.() === 0 ? ['User #65534', 'Group #65534'] : []),
-    ...[ours, packaged].map(port => `Listen 127.0.0.1:${port}`),
-    host(ours, page.replaceAll('http://127.0.0.1:3031', relay.localUrl)),
-    host(packaged, PACKAGED(relay.localUrl))
+    ...ports.map(port => `Listen 127.0.0.1:${port}`),
+    ...hosts
   ]
   await writeFile(conf, `${[...loadModules(), ...lines].join('\n')}\n`)
   const child = spawn(program ?? '', ['-f', conf, '-D', 'FOREGROUND'], { stdio: ['ignore', 'inherit', 'inherit'] })
   t.after(() => child.kill('SIGTERM'))
-  await untilListens(ours)
-  return { ours: `https://127.0.0.1:${ours}`, packaged: `https://127.0.0.1:${packaged}` }
+  await untilListens(ports[0] ?? 0)
 }
 
 /** Some distributions have some of them built in. */

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { freePorts } from '../../demo/free-ports.js'
 import type { RelayTree, TreeRelay } from '../../demo/relay-tree.js'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js'
 
@@ -11,6 +12,13 @@ export async function changeConfig(relay: TreeRelay, what: RegExp, instead: stri
   const changed = text.replace(what, instead)
   if (changed === text) throw new Error(`${file} has no ${what}`)
   await writeFile(file, changed)
+}
+
+/** Gives a relay that is not started yet a `general.proxy_listen`, for the web server in front of it. @returns its address */
+export async function addProxyListen(relay: TreeRelay): Promise<string> {
+  const [port = 0] = await freePorts(1)
+  await changeConfig(relay, /\[general\]/, `[general]\nproxy_listen = "127.0.0.1:${port}"`)
+  return `http://127.0.0.1:${port}`
 }
 
 /** Has a relay that is not started yet reach its policy server at another port of loopback. */
