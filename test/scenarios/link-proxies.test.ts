@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { REVOCATIONS_PATH } from '../../src/membership/member/revocation-inquiry.js'
+import { TREE_PATH } from '../../src/tree-sync/tree-sync.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { startHttpdForLinks, whyNoHttpd } from '../support/httpd.js'
@@ -18,6 +21,12 @@ const SETTINGS = { shared_files: ['max_body_size = "1GiB"'] }
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },
   { id: 'relay-a', under: 'root', nodes: ['node-a1'], byLink: true }
+]
+
+/** Below the prefix of the API. */
+const UPWARD = [
+  ...['shared-files/node-a1/node-a1/f', 'shared-folder/f', 'trace/node-a1', TREE_PATH, REVOCATIONS_PATH],
+  ...['v1/join/ca', 'v1/join', 'v1/join/renew']
 ]
 
 async function linksOf(tree: RunningTree): Promise<{ id: string; lanes: number; received: number; sent: number }[]> {
@@ -96,6 +105,13 @@ for (const name of FRONTS) {
       assert.equal((await ask(root, '/v1/relay/links')).status, 200)
     })
 
+    await t.test('what members ask their policy server for comes to the relay', async () => {
+      for (const path of UPWARD) {
+        const { headers, statusCode } = await answerThrough(port, `/rudder/relay-api/${path}`)
+        assert.doesNotMatch(headers['content-type'] ?? '', /html/, `${path}: ${statusCode} of the web server`)
+      }
+    })
+
     await t.test('a file that goes up', async () => {
       const file = signContent('node-r1', tree.member('node-a1'), 'upward', randomBytes(300_000))
       const put = await ask(tree.relay('relay-a'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
@@ -125,12 +141,13 @@ test('what is refused while the link is away waits for it, and is taken then', a
   assert.equal(taken, 'before there was a link')
 })
 
-function statusThrough(port: number, path: string): Promise<number> {
+async function statusThrough(port: number, path: string): Promise<number> {
+  return (await answerThrough(port, path)).statusCode ?? 0
+}
+
+function answerThrough(port: number, path: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request({ host: '127.0.0.1', port, path, rejectUnauthorized: false }, response => {
-      response.resume()
-      resolve(response.statusCode ?? 0)
-    })
+    request({ host: '127.0.0.1', port, path, rejectUnauthorized: false }, response => resolve(response.resume()))
       .on('error', reject)
       .end()
   })
