@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Revocations } from '../hops/peers/peer-revocations.js'
 import { errorCode, errorMessage, failureKind } from '../values/failures/system-error.js'
+import type { Revocations } from '../values/keys/revocations.js'
 import type { Logger } from '../values/logger.js'
 import { type Backoff, backoffMs } from '../values/time/backoff.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'

@@ -1,7 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { parseKeyHash } from '../values/keys/key-hash.js'
+import type { Revocations } from '../values/keys/revocations.js'
+import { shownBy, whyRefused } from '../values/keys/shown-certificate.js'
 import { InputError } from './client-error.js'
 
 export interface ServerTls {
@@ -16,14 +17,6 @@ export interface ServerTls {
   readonly revocations?: Revocations
 }
 
-/** The known certificates that were revoked before their end. @param fingerprint SHA-256 of one, lower-case hex */
-interface Revocations {
-  /** Why it is not to be believed, whoever issued it; undefined: nothing speaks against it. */
-  whyRevoked(fingerprint: string): string | undefined
-  /** Calls `end` should it be revoked later. @returns a function that ends this */
-  watch(fingerprint: string, end: (why: string) => void): () => void
-}
-
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
@@ -31,7 +24,7 @@ const CONNECT_TIMEOUT_MS = 10_000
  * issuer (`ca`, where a certificate may also stand for itself, or the system's) and its host name do.
  */
 export function createServerConnector(tls: ServerTls, pinName: string, socketPath?: string): buildConnector.connector {
-  const pins = tls.pin === undefined ? undefined : [tls.pin].flat().map(pin => readPin(pinName, pin))
+  const pins = tls.pin === undefined ? undefined : new Set([tls.pin].flat().map(pin => readPin(pinName, pin)))
   const connect = buildConnector({
     minVersion: 'TLSv1.3',
     ...(socketPath === undefined ? {} : { socketPath }),
@@ -49,40 +42,25 @@ export function createServerConnector(tls: ServerTls, pinName: string, socketPat
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
       if (!(socket instanceof TLSSocket)) return callback(null, socket)
-      const refusal = notPinned(socket, pins, pinName) ?? endIfRevoked(socket, revocations)
-      if (refusal === undefined) return callback(null, socket)
-      socket.destroy()
-      callback(refusal, null)
+      const shown = shownBy(socket)
+      const why = whyRefused(shown, { pins, revocations }, () => {
+        return `the relay's certificate is not the one in ${pinName}, its SHA-256 is ${shown}`
+      })
+      if (why !== undefined) {
+        socket.destroy()
+        return callback(new Error(why), null)
+      }
+      if (shown !== undefined && revocations !== undefined) {
+        const unwatch = revocations.watch(shown, later => socket.destroy(new Error(later)))
+        socket.once('close', unwatch)
+      }
+      callback(null, socket)
     })
   }
 }
 
-function notPinned(socket: TLSSocket, pins: readonly Buffer[] | undefined, pinName: string): Error | undefined {
-  if (pins === undefined || hasCertificate(socket, pins)) return undefined
-  const shown = socket.getPeerCertificate().fingerprint256
-  return new Error(`the relay's certificate is not the one in ${pinName}, its SHA-256 is ${shown}`)
-}
-
-/** @returns why it is to end now; undefined: it ends when its certificate is revoked */
-function endIfRevoked(socket: TLSSocket, revocations: Revocations | undefined): Error | undefined {
-  const leaf = socket.getPeerX509Certificate()
-  if (revocations === undefined || leaf === undefined) return undefined
-  const shown = createHash('sha256').update(leaf.raw).digest('hex')
-  const why = revocations.whyRevoked(shown)
-  if (why !== undefined) return new Error(why)
-  socket.once(
-    'close',
-    revocations.watch(shown, later => socket.destroy(new Error(later)))
-  )
-  return undefined
-}
-
-function hasCertificate(socket: TLSSocket, pins: readonly Buffer[]): boolean {
-  const shown = Buffer.from(socket.getPeerCertificate().fingerprint256.replaceAll(':', ''), 'hex')
-  return pins.some(pin => shown.length === pin.length && timingSafeEqual(shown, pin))
-}
-
-function readPin(name: string, text: string): Buffer {
+/** @returns the SHA-256 of a certificate, lower-case hex */
+function readPin(name: string, text: string): string {
   const withPrefix = /^sha256[:/]/.test(text) ? text : `sha256:${text.replaceAll(':', '')}`
   const parsed = parseKeyHash(withPrefix)
   if (parsed?.algorithm !== 'sha256') {
@@ -90,5 +68,5 @@ function readPin(name: string, text: string): Buffer {
       `${name} should be a certificate's SHA-256, in hex or as sha256//<base64>, not ${JSON.stringify(text)}`
     )
   }
-  return parsed.hash
+  return parsed.hash.toString('hex')
 }

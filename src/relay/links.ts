@@ -5,8 +5,8 @@ import type { Logger } from 'pino'
 import type { KnownCertificates } from '../api/services.js'
 import type { Config } from '../config/config.js'
 import { readPeerFiles } from '../hops/peers/peer-files.js'
-import type { Revocations } from '../hops/peers/peer-revocations.js'
-import { type PeerTrust, verification } from '../hops/peers/peer-trust.js'
+import { policyServerTrust } from '../hops/peers/peer-targets.js'
+import { verification } from '../hops/peers/peer-trust.js'
 import type { Dialer } from '../links/lower/dialer.js'
 import type { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
@@ -21,6 +21,7 @@ import { VERSION } from '../process/version.js'
 import type { Topology } from '../tree/topology.js'
 import { purposeOf } from '../values/keys/certificate-purpose.js'
 import { fingerprint } from '../values/keys/fingerprint.js'
+import type { Revocations } from '../values/keys/revocations.js'
 import { hostAndPort } from '../values/network/host-and-port.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { createClientAdmission } from './client-admission.js'
@@ -161,16 +162,11 @@ function admit(certificate: Buffer, { certificates, revocations, topology }: Lin
 
 /** @param address in place of the one in the configuration */
 async function endpointOf(config: Config, address?: UpperAddress): Promise<Upper> {
-  const { general } = config
   const upstream = config.upstream === undefined ? undefined : { ...config.upstream, ...address }
   if (upstream === undefined) throw new Error('output.upstream.host is not set')
   const files = await readPeerFiles(config)
   if (files.upstreamProblem !== undefined) throw new Error(files.upstreamProblem)
-  const trust: PeerTrust = {
-    cert_pinning: { mode: 'cert_pinning', pins: files.upstreamPins, pinsFile: upstream.serverCertificateFile ?? '' },
-    cert_validation: { mode: 'cert_validation', ca: files.ca, hostname: upstream.host, nodeId: upstream.nodeId },
-    dangerous_none: { mode: 'dangerous_none' }
-  }[general.peerAuthentication] as PeerTrust
+  const trust = policyServerTrust({ ...config, upstream }, files)
   const tls: ConnectionOptions = {
     ...verification(trust),
     ...(config.links.tlsCertificate ? files.clientCertificate : {})

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { FileScheduler } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
-import { NO_REVOCATIONS } from '../../src/hops/peers/peer-revocations.js'
+import { NO_REVOCATIONS } from '../../src/values/keys/revocations.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 

@@ -1,9 +1,9 @@
-import { TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { fingerprint } from '../../values/keys/fingerprint.js'
+import type { Revocations } from '../../values/keys/revocations.js'
+import { shownBy, whyRefused } from '../../values/keys/shown-certificate.js'
 import { throughProxy } from '../../values/network/proxy-tunnel.js'
 import { WrongCertificateError } from '../connection-errors.js'
-import type { Revocations } from './peer-revocations.js'
 import { type ClientCertificate, type PeerTrust, verification } from './peer-trust.js'
 
 export interface PeerConnectorOptions {
@@ -31,44 +31,26 @@ export function createPeerConnector(options: PeerConnectorOptions): buildConnect
     ...verification(trust)
   })
   const connect = proxy === undefined ? direct : throughProxy(direct, new URL(proxy), connectTimeoutMs)
-  const pinned = trust.mode === 'cert_pinning' ? new Set(trust.pins.map(fingerprint)) : undefined
-  const pinsFile = trust.mode === 'cert_pinning' ? trust.pinsFile : ''
+  const isPinned = trust.mode === 'cert_pinning'
+  const rules = { pins: isPinned ? new Set(trust.pins.map(fingerprint)) : undefined, revocations }
+  const pinsFile = isPinned ? trust.pinsFile : ''
   return (target, callback) => {
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
       const shown = shownBy(socket)
-      const refusal = notPinned(shown, pinned, pinsFile) ?? revoked(shown, revocations)
-      if (refusal !== undefined) {
+      const why = whyRefused(shown, rules, () => {
+        const what = shown === undefined ? 'no certificate' : `a certificate (sha256:${shown})`
+        return `it presents ${what} that is not one of those known for it in ${pinsFile}`
+      })
+      if (why !== undefined) {
         socket.destroy()
-        return callback(refusal, null)
+        return callback(new WrongCertificateError(why), null)
       }
       if (shown !== undefined) {
-        const unwatch = revocations.watch(shown, why => socket.destroy(new WrongCertificateError(why)))
+        const unwatch = revocations.watch(shown, later => socket.destroy(new WrongCertificateError(later)))
         socket.once('close', unwatch)
       }
       callback(null, socket)
     })
   }
-}
-
-/** SHA-256 of the certificate that came with a connection. */
-function shownBy(socket: object): string | undefined {
-  const leaf = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
-  return leaf === undefined ? undefined : fingerprint(leaf.raw)
-}
-
-function revoked(shown: string | undefined, revocations: Revocations): Error | undefined {
-  const why = shown === undefined ? undefined : revocations.whyRevoked(shown)
-  return why === undefined ? undefined : new WrongCertificateError(why)
-}
-
-/** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
-function notPinned(
-  shown: string | undefined,
-  pinned: ReadonlySet<string> | undefined,
-  pinsFile: string
-): Error | undefined {
-  if (pinned === undefined || (shown !== undefined && pinned.has(shown))) return undefined
-  const what = shown === undefined ? 'no certificate' : `a certificate (sha256:${shown})`
-  return new WrongCertificateError(`it presents ${what} that is not one of those known for it in ${pinsFile}`)
 }

@@ -1,9 +1,9 @@
 import { isIPv6 } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
+import type { Revocations } from '../../values/keys/revocations.js'
 import type { PeerConnection } from '../direct-hop.js'
 import { createPeerConnector } from './peer-connector.js'
-import type { Revocations } from './peer-revocations.js'
 import type { ClientCertificate, PeerTrust } from './peer-trust.js'
 
 // undici's parser is one WebAssembly function, for which the optimizing compiler takes 36 MB; without, it is 2 % slower.

@@ -63,8 +63,7 @@ export function createPeerTargets({ topology, certificatesOf, current }: PeerTar
     const { config, files } = current()
     const { upstream } = config
     if (upstream === undefined) return { unreachable: `${POLICY_SERVER}: output.upstream.host is not set` }
-    const file = upstream.serverCertificateFile ?? 'output.upstream.server_certificate_file'
-    const trust = trustIn(config, files, { hostname: upstream.host, id: upstream.nodeId }, files.upstreamPins, file)
+    const trust = policyServerTrust({ ...config, upstream }, files)
     if (files.upstreamProblem !== undefined) return { unreachable: `${POLICY_SERVER}: ${files.upstreamProblem}` }
     const { host, port } = upstream
     try {
@@ -77,9 +76,19 @@ export function createPeerTargets({ topology, certificatesOf, current }: PeerTar
   return { below: targetBelow, above: targetAbove, hasJoined }
 }
 
+/** The proof that the policy server must present, over links as well as in requests. */
+export function policyServerTrust(
+  config: NeighboursConfig & { readonly upstream: NonNullable<NeighboursConfig['upstream']> },
+  files: Pick<PeerFiles, 'ca' | 'upstreamPins'>
+): PeerTrust {
+  const { host, nodeId, serverCertificateFile } = config.upstream
+  const pinsFile = serverCertificateFile ?? 'output.upstream.server_certificate_file'
+  return trustIn(config, files, { hostname: host, id: nodeId }, files.upstreamPins, pinsFile)
+}
+
 function trustIn(
   { general }: NeighboursConfig,
-  files: PeerFiles,
+  files: Pick<PeerFiles, 'ca'>,
   { hostname, id: nodeId }: { readonly hostname: string; readonly id: string | undefined },
   pins: readonly Buffer[],
   pinsFile: string

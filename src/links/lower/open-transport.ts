@@ -1,6 +1,7 @@
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import type { Revocations } from '../../hops/peers/peer-revocations.js'
+import type { Revocations } from '../../values/keys/revocations.js'
+import { whyRefused } from '../../values/keys/shown-certificate.js'
 import { describeConnectionFailure } from '../../values/network/connection-failure.js'
 import { type SeenUpper, seenUpper } from '../wire/challenge.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
@@ -68,7 +69,12 @@ export async function openWebSocket<T>(
     socket.once('upgrade', response => {
       const leaf = (response.socket as TLSSocket).getPeerX509Certificate?.()
       seen = seenUpper(leaf?.raw, upper.pins !== undefined)
-      wrong = refusalOf(seen, upper)
+      const why = whyRefused(
+        seen.fingerprint,
+        upper,
+        () => `it presents a certificate (sha256:${seen.fingerprint}) that is not the one of the policy server`
+      )
+      if (why !== undefined) wrong = new Error(`${upper.url}: ${why}`)
       if (wrong !== undefined) socket.terminate()
     })
     socket.once('open', () => {
@@ -81,12 +87,4 @@ export async function openWebSocket<T>(
     })
     socket.once('close', () => reject(wrong ?? new Error(`${upper.url} closed the connection`)))
   })
-}
-
-/** Agents' certificates are CA:TRUE, so one that is pinned could have signed the one presented: only itself counts. */
-function refusalOf({ fingerprint: shown }: SeenUpper, { pins, url, revocations }: Upper): Error | undefined {
-  const why = revocations?.whyRevoked(shown)
-  if (why !== undefined) return new Error(`${url}: ${why}`)
-  if (pins === undefined || pins.has(shown)) return undefined
-  return new Error(`${url} presents a certificate (sha256:${shown}) that is not the one of the policy server`)
 }

@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../../api/services.js'
-import type { Revocations } from '../../hops/peers/peer-revocations.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
+import type { Revocations } from '../../values/keys/revocations.js'
 
 const SETTING = 'output.upstream.server_certificate_file'
 export interface CertificateBook extends KnownCertificates {

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
-import { NO_REVOCATIONS, type Revocations } from '../../hops/peers/peer-revocations.js'
 import { RevocationBook } from '../../membership/revocation-book.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
+import { NO_REVOCATIONS, type Revocations } from '../../values/keys/revocations.js'
 import type { Logger } from '../../values/logger.js'
 
 const NAME = 'revocations'
