@@ -19,34 +19,66 @@ export interface SmallDisk {
   setReadOnly(isReadOnly: boolean): Promise<void>
 }
 
+/** Set in a test that was started again within a namespace of its own, where it may mount. */
+const INSIDE = 'TREELINE_TEST_OWN_MOUNTS'
+
+/** Calls mount(2) and umount2(2) as they are: the commands of these names want to be root. */
+const CALL = `
+import ctypes, os, sys
+text = lambda word: None if word == '' else word.encode()
+name, *given = sys.argv[1:]
+call = getattr(ctypes.CDLL(None, use_errno=True), name)
+if name == 'mount':
+    failed = call(*map(text, given[:3]), int(given[3]), text(given[4]))
+else:
+    failed = call(text(given[0]), int(given[1]))
+if failed:
+    sys.exit(f'{name}: {os.strerror(ctypes.get_errno())}')
+`
+const MS_RDONLY = 1
+const MS_REMOUNT = 32
+const MS_BIND = 4_096
+const MNT_DETACH = 2
+
+async function mount(source: string, path: string, type: string, flags: number, data: string): Promise<void> {
+  await run('python3', ['-c', CALL, 'mount', source, path, type, String(flags), data])
+}
+
+async function unmount(path: string): Promise<void> {
+  await run('python3', ['-c', CALL, 'umount2', path, String(MNT_DETACH)])
+}
+
 /**
- * A file system of its own, mounted for the test.
- * @returns undefined where that can't be done: it needs Linux and root
+ * Mounts a file system of its own for a test. Without root's rights the test is run by another process instead, in a
+ * namespace in which its user may mount.
+ * @returns undefined where the other process has run it; and off Linux, where it is skipped
  */
 export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise<SmallDisk | undefined> {
-  const path = await mkdtemp(join(tmpdir(), 'treeline-disk-'))
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path])
-  } catch (error) {
-    await rm(path, { recursive: true })
-    t.skip(`no real disk to fill, which needs Linux and root: ${error instanceof Error ? error.message : error}`)
+  if (process.platform !== 'linux') {
+    t.skip('a disk to fill is mounted on Linux alone')
     return undefined
   }
+  if (process.geteuid?.() !== 0 && process.env[INSIDE] === undefined) {
+    await runInNamespace(t)
+    return undefined
+  }
+  const path = await mkdtemp(join(tmpdir(), 'treeline-disk-'))
+  await mount('tmpfs', path, 'tmpfs', 0, `size=${mebibytes}m`)
   let isReadOnlyNow = false
   const setReadOnly = async (isReadOnly: boolean) => {
     if (isReadOnly === isReadOnlyNow) return
     isReadOnlyNow = isReadOnly
     if (!isReadOnly) {
-      await run('umount', ['--lazy', path])
+      await unmount(path)
       return
     }
     // On top of itself: the locks of the relay, which are open for writing, do not let the file system itself be read-only.
-    await run('mount', ['--bind', path, path])
-    await run('mount', ['-o', 'remount,bind,ro', path])
+    await mount(path, path, '', MS_BIND, '')
+    await mount('', path, '', MS_REMOUNT | MS_BIND | MS_RDONLY, '')
   }
   t.after(async () => {
     await setReadOnly(false)
-    await run('umount', ['--lazy', path])
+    await unmount(path)
     await rm(path, { recursive: true })
   })
   const filler = join(path, 'filler')
@@ -63,6 +95,27 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
     empty: () => rm(filler),
     setReadOnly
   }
+}
+
+/** Runs the test alone, in a process that keeps its user and may mount. @throws {Error} when it fails there */
+async function runInNamespace(t: TestContext): Promise<void> {
+  const namespace = ['--user', '--map-current-user', '--keep-caps', '--mount']
+  await run('unshare', [...namespace, 'true']).catch((cause: unknown) => {
+    throw new Error('this test mounts a disk to fill: run it as root, or let users make namespaces (unshare --user)', {
+      cause
+    })
+  })
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const pattern = `^${t.name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`
+  const flags = [...process.execArgv, '--test-reporter=tap', `--test-name-pattern=${pattern}`]
+  const { stdout } = await run('unshare', [...namespace, process.execPath, ...flags, process.argv[1] ?? ''], {
+    env: { ...env, [INSIDE]: '1' },
+    signal: t.signal
+  }).catch((error: unknown) => {
+    const output: unknown = error instanceof Error && 'stdout' in error ? error.stdout : error
+    throw new Error(`it failed in a namespace of its own:\n${output}`)
+  })
+  if (!/^# pass [1-9]/m.test(stdout)) throw new Error(`it did not run in a namespace of its own:\n${stdout}`)
 }
 
 function* zeros(mebibytes: number): Generator<Buffer> {
