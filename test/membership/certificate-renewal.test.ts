@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { CertificateRenewal } from '../../src/membership/member/certificate-renewal.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
+import type { JoinAnswer } from '../../src/membership/types.js'
 import { formatCertificate } from '../../src/values/keys/pem.js'
 import { isIsoTime } from '../../src/values/time/iso-time.js'
 
@@ -89,8 +90,7 @@ test('a certificate that was issued while the clocks were ahead is not put in pl
       renew: async () => {
         const certificate = await issue(nowMs + aheadMs, 90 * DAY_MS)
         aheadMs = 0
-        const policyServer = { id: 'root', hostname: 'root.example', port: undefined, certificates: '' }
-        return { id: 'relay-a', kind: 'relay', certificate, ca: '', policyServer }
+        return answerWith(certificate)
       },
       onAnswer: async (_, placed) => resolve(placed),
       logger: pino({}, { write: line => lines.push(line) }),
@@ -104,3 +104,60 @@ test('a certificate that was issued while the clocks were ahead is not put in pl
   const { level, msg } = JSON.parse(lines[0] ?? '')
   assert.deepEqual([level, msg], [40, 'new certificate is not valid yet; the former one stays: check the clocks'])
 })
+
+test('a certificate that cannot be read for a while is renewed when it can be read again', async t => {
+  const { certificateFile, keyFile, nowMs, issue } = await setUp(t)
+  const former = await readFile(certificateFile, 'utf8')
+  await writeFile(certificateFile, '')
+  const awake = setInterval(() => undefined, 1_000) // a keeper alone keeps no process alive
+  t.after(() => clearInterval(awake))
+  const lines: Line[] = []
+  const isNew = await new Promise<boolean>(resolve => {
+    const keeper = new CertificateRenewal({
+      certificateFile,
+      keyFile,
+      renew: async () => answerWith(await issue(nowMs + 70 * DAY_MS, 90 * DAY_MS)),
+      onAnswer: async (_, placed) => resolve(placed),
+      readAgainMs: 5,
+      logger: pino(
+        {},
+        {
+          write: line => {
+            lines.push(JSON.parse(line))
+            if (lines.length === 1) void writeFile(certificateFile, former)
+          }
+        }
+      ),
+      now: () => nowMs + 95 * DAY_MS // it has ended, so that it does not settle
+    })
+    t.after(() => keeper.stop())
+    keeper.start()
+  })
+  assert.ok(isNew)
+  assert.deepEqual([lines[0]?.level, lines[0]?.msg], [50, 'cannot read the own certificate; trying again'])
+})
+
+test('a certificate takes the place of one that has ended at once', async t => {
+  const { certificateFile, keyFile, nowMs, issue } = await setUp(t)
+  const awake = setInterval(() => undefined, 1_000)
+  t.after(() => clearInterval(awake))
+  const given = await issue(nowMs + 94 * DAY_MS, 90 * DAY_MS)
+  await new Promise<void>(resolve => {
+    const keeper = new CertificateRenewal({
+      certificateFile,
+      keyFile,
+      renew: async () => answerWith(given),
+      onAnswer: async () => resolve(),
+      logger: pino({}, { write: () => undefined }),
+      now: () => nowMs + 95 * DAY_MS
+    })
+    t.after(() => keeper.stop())
+    keeper.start()
+  })
+  assert.equal(await readFile(certificateFile, 'utf8'), given)
+})
+
+function answerWith(certificate: string): JoinAnswer {
+  const policyServer = { id: 'root', hostname: 'root.example', port: undefined, certificates: '' }
+  return { id: 'relay-a', kind: 'relay', certificate, ca: '', policyServer }
+}

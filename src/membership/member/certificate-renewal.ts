@@ -28,6 +28,8 @@ export interface CertificateRenewalOptions {
   readonly onAnswer?: (answer: JoinAnswer, isNew: boolean) => Promise<void>
   /** Asks at least this often, for what else the answer says. @default never before the certificate is due */
   readonly askEveryMs?: number
+  /** The wait before a certificate that could not be read is read again. @default a minute */
+  readonly readAgainMs?: number
   readonly logger: Logger
   readonly now?: () => number
 }
@@ -84,7 +86,7 @@ export class CertificateRenewal {
     // at the start, if ever before it is due
     let askAtMs = askEveryMs === undefined ? Number.POSITIVE_INFINITY : this.#now()
     while (!signal.aborted) {
-      const held = await this.#read()
+      const held = await this.#readAgain()
       if (held === undefined) return
       if (askEveryMs !== undefined) askAtMs = Math.min(askAtMs, this.#now() + askEveryMs) // the clock may be set back
       const dueAtMs = Math.min(renewalTime(held.life), askAtMs)
@@ -109,11 +111,28 @@ export class CertificateRenewal {
   }
 
   /** The less of its life is left, the sooner it is tried again. */
-  async #wait({ notBeforeMs, notAfterMs }: Life): Promise<void> {
-    const left = notAfterMs - this.#now()
-    const isValid = left > 0 && this.#now() >= notBeforeMs
-    const ms = !isValid ? RETRY.notValidMs : Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left / 10))
+  async #wait(life: Life): Promise<void> {
+    const left = life.notAfterMs - this.#now()
+    const ms = this.#isValid(life) ? Math.min(RETRY.longestMs, Math.max(RETRY.shortestMs, left / 10)) : RETRY.notValidMs
     await sleep(ms, undefined, { signal: this.#stopping.signal, ref: false })
+  }
+
+  #isValid({ notBeforeMs, notAfterMs }: Life): boolean {
+    return this.#now() >= notBeforeMs && this.#now() < notAfterMs
+  }
+
+  /** Reads the certificate, whenever that can be done: its file may just be written by hand, or a disk may be away. */
+  async #readAgain(): Promise<Held | undefined> {
+    const { certificateFile, logger, readAgainMs = LOOK_EVERY_MS } = this.options
+    for (let isTold = false; ; isTold = true) {
+      try {
+        return await this.#read()
+      } catch (error) {
+        const reason = errorMessage(error)
+        if (!isTold) logger.error({ file: certificateFile, reason }, 'cannot read the own certificate; trying again')
+        await sleep(readAgainMs, undefined, { signal: this.#stopping.signal, ref: false })
+      }
+    }
   }
 
   /** @returns undefined for one that is not ours to renew */
@@ -137,7 +156,8 @@ export class CertificateRenewal {
     if (given.fingerprint256 !== certificate.fingerprint256) {
       if (!given.checkPrivateKey(key)) throw new Error('the certificate that was given is for another key')
       const settlingMs = Math.min(LONGEST_SETTLING_MS, (life.notAfterMs - life.notBeforeMs) / 50)
-      await sleep(settlingMs, undefined, { signal, ref: false })
+      // whoever shows one that is not valid is refused anyway
+      if (this.#isValid(life)) await sleep(settlingMs, undefined, { signal, ref: false })
       isPlaced = await this.#place(id, given, answer.certificate)
     }
     await onAnswer?.(answer, isPlaced)
