@@ -13,7 +13,7 @@ import {
 } from '../values/protocol-version.js'
 import { describeFailure, isWorthRetrying, StartTimeoutError } from './connection-errors.js'
 import { RELAYD, TREELINE } from './dialect.js'
-import { type AnswerStart, Exchange } from './exchange.js'
+import { type AnswerStart, Exchange, piecesOf } from './exchange.js'
 import type { Hop, HopOutcome, HopRequest, LinkToUpper } from './hop.js'
 import { relayableRequestHeaders } from './hop-by-hop-headers.js'
 import { type KnownPeer, outcomeOfResponse } from './hop-response.js'
@@ -95,7 +95,7 @@ async function attempt(options: DirectHopOptions, request: HopRequest): Promise<
     return failed(`${address}: ${MAX_QUEUED_REQUESTS} requests are waiting for a connection already`, false)
   }
   const body = request.body?.()
-  const exchange = new Exchange(body instanceof Readable ? body : undefined)
+  const exchange = new Exchange(body instanceof Readable ? body : undefined, piecesOf(pool))
   const onAbort = () => exchange.abort(asError(signal?.reason))
   signal?.addEventListener('abort', onAbort, { once: true })
   try {

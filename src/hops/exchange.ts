@@ -1,11 +1,23 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { neighbourPieces, type PieceBudget } from '../values/network/piece-budget.js'
 
 /** How much of an answer waits in memory for a slow reader. */
 const BUFFERED_BYTES = 64 * 1024
 
 /** Answers of 1xx before the one that counts. Each begins the wait for that one anew. */
 export const MAX_INFORMATIONAL = 32
+
+const budgets = new WeakMap<object, PieceBudget>()
+
+/** Finds the budget for short pieces of answers, of all connections of a pool together. */
+export function piecesOf(pool: object): PieceBudget {
+  const known = budgets.get(pool)
+  if (known !== undefined) return known
+  const budget = neighbourPieces()
+  budgets.set(pool, budget)
+  return budget
+}
 
 /** An answer's beginning; the body ends with an error when the connection breaks. */
 export interface AnswerStart {
@@ -22,6 +34,9 @@ export interface AnswerStart {
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly answer: Promise<AnswerStart>
   readonly #requestBody: Readable | undefined
+  readonly #pieces: PieceBudget | undefined
+  /** While the answer is not read, since too much of it came in short pieces. */
+  #rest: NodeJS.Timeout | undefined
   #resolve: (answer: AnswerStart) => void = () => undefined
   #reject: (error: unknown) => void = () => undefined
   #controller: Dispatcher.DispatchController | undefined
@@ -31,9 +46,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #started = false
   #ended = false
 
-  /** @param requestBody destroyed when the exchange ends before it was sent entirely */
-  constructor(requestBody: Readable | undefined) {
+  /**
+   * @param requestBody destroyed when the exchange ends before it was sent entirely
+   * @param pieces the budget of the other side for short pieces of answers
+   */
+  constructor(requestBody: Readable | undefined, pieces?: PieceBudget) {
     this.#requestBody = requestBody
+    this.#pieces = pieces
     // undici destroys it with whatever ended the exchange, which the answer reports already.
     requestBody?.on('error', () => undefined)
     this.answer = new Promise((resolve, reject) => {
@@ -76,7 +95,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     const body = new Readable({
       highWaterMark: BUFFERED_BYTES,
-      read: () => controller.resume(),
+      read: () => {
+        if (this.#rest === undefined) controller.resume()
+      },
       destroy: (error, done) => {
         if (!this.#ended) this.abort(error ?? new Error('the answer was not read to its end'))
         done(error)
@@ -88,6 +109,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#answerBody?.push(chunk) === false) controller.pause()
+    if (this.#pieces?.take(chunk.length) === false) this.#restFrom(controller, this.#pieces.restMs)
+  }
+
+  #restFrom(controller: Dispatcher.DispatchController, ms: number): void {
+    if (this.#rest !== undefined || ms === 0) return
+    controller.pause()
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined
+      const body = this.#answerBody
+      if (body !== undefined && !this.#ended && body.readableLength < body.readableHighWaterMark) controller.resume()
+    }, ms)
   }
 
   onResponseEnd(): void {

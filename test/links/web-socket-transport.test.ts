@@ -5,8 +5,10 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
+import { LanePool } from '../../src/links/upper/lane-pool.js'
 import { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
 import { noteOrder } from '../../src/process/bulk-pacing.js'
+import { PieceBudget } from '../../src/values/network/piece-budget.js'
 
 const PIECE = Buffer.alloc(64 * 1024, 7)
 const PIECES = 128
@@ -68,4 +70,42 @@ test('what is no bulk does not wait for orders', async t => {
   writer.end(PIECE.subarray(0, 1_024))
   assert.equal((await buffer(reader)).length, 1_024)
   assert.equal(pauses, 0)
+})
+
+test('messages that are too short are not read for a while, and all of them come', async t => {
+  const [near, far] = await socketPair(t)
+  const budget = new PieceBudget({ ahead: 100, forgivenPerSecond: 10_000 })
+  const reader = new WebSocketStream(far, { pieces: budget })
+  let pauses = 0
+  const pause = far.pause.bind(far)
+  far.pause = () => {
+    pauses += 1
+    pause()
+  }
+  for (let index = 0; index < 2_000; index += 1) near.send(Buffer.from('a'))
+  near.close(1000)
+  assert.equal((await buffer(reader)).length, 2_000)
+  assert.ok(pauses > 0)
+})
+
+test('bytes that nobody waits for end the stream', async t => {
+  const [near, far] = await socketPair(t)
+  const lane = new WebSocketStream(far)
+  const lanes = new LanePool(1)
+  assert.ok(lanes.add(lane))
+  near.send(Buffer.from('HTTP/1.1 200 OK\r\n'))
+  const [error] = await once(lane, 'error')
+  assert.match(String(error), /nobody had asked for/)
+  assert.equal(lanes.count, 0)
+  await once(near, 'close')
+})
+
+test('bytes over a lane that somebody has taken are read', async t => {
+  const [near, far] = await socketPair(t)
+  const lanes = new LanePool(1)
+  assert.ok(lanes.add(new WebSocketStream(far)))
+  const lane = await lanes.take(1).lane
+  near.send(Buffer.from('answer'))
+  const [bytes] = await once(lane, 'data')
+  assert.equal(String(bytes), 'answer')
 })

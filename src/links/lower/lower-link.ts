@@ -8,6 +8,7 @@ import {
 } from 'node:http2'
 import type { WebSocket } from 'ws'
 import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
+import { neighbourPieces } from '../../values/network/piece-budget.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
 import { awaitMessage } from '../wire/await-message.js'
 import {
@@ -74,6 +75,8 @@ export class LowerLink {
   /** Connections that are links or lanes: whoever asks over them is the upper side. */
   readonly #trusted = new WeakSet<object>()
 
+  /** The budget of the upper side, whatever connection it uses. */
+  readonly #pieces = neighbourPieces()
   #activeRequests = 0
 
   constructor({ routing: route, openLane }: LowerLinkOptions) {
@@ -126,7 +129,11 @@ export class LowerLink {
   /** Serves a link until it ends. @returns when it has, with the reason; never rejects */
   serveLink(socket: WebSocket, welcome: Welcome): Promise<string> {
     let onFlood: (reason: string) => void = () => socket.terminate()
-    const stream = new WebSocketStream(socket, { framesOf: 'server', onFlood: reason => onFlood(reason) })
+    const stream = new WebSocketStream(socket, {
+      framesOf: 'server',
+      pieces: this.#pieces,
+      onFlood: reason => onFlood(reason)
+    })
     const ending = new LinkEnding(socket)
     return new Promise(resolve => {
       this.#http2.once('session', (session: ServerHttp2Session) => {
@@ -152,7 +159,7 @@ export class LowerLink {
   }
 
   serveLane(socket: WebSocket): void {
-    const stream = new WebSocketStream(socket, { isBulk: true })
+    const stream = new WebSocketStream(socket, { isBulk: true, pieces: this.#pieces })
     this.#trusted.add(stream)
     stream.on('error', () => undefined)
     this.#http1.emit('connection', stream)

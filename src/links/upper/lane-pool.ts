@@ -37,6 +37,7 @@ export class LanePool {
     lane.once('close', () => this.#forget(lane))
     const [waiter] = this.#waiting
     if (waiter === undefined) {
+      lane.isAwaited = false
       this.#idle.push(lane)
     } else {
       this.#waiting.delete(waiter)
@@ -49,7 +50,10 @@ export class LanePool {
   /** @returns whether one was idle, and the promise of it; it rejects when none comes within `limitMs` */
   take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<WebSocketStream> } {
     const idle = this.#idle.pop()
-    if (idle !== undefined) return { isReady: true, lane: Promise.resolve(idle) }
+    if (idle !== undefined) {
+      idle.isAwaited = true
+      return { isReady: true, lane: Promise.resolve(idle) }
+    }
     if (this.#isClosed) return { isReady: true, lane: Promise.reject(new LinkLostError('the link was closed')) }
     const lane = new Promise<WebSocketStream>((resolve, reject) => {
       const waiter: Waiter = {

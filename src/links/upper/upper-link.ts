@@ -3,6 +3,7 @@ import type { Pool } from 'undici'
 import type { WebSocket } from 'ws'
 import { queueCleanUp } from '../../process/work-queue.js'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
+import { neighbourPieces } from '../../values/network/piece-budget.js'
 import { Heartbeat, type WatchedConnection } from '../wire/heartbeat.js'
 import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '../wire/protocol.js'
 import { describeClose, endSocket, LinkLostError, WebSocketStream } from '../wire/web-socket-transport.js'
@@ -42,6 +43,7 @@ export class UpperLink implements WatchedConnection {
   readonly #socket: WebSocket
   readonly #stream: WebSocketStream
   readonly #session: ClientHttp2Session
+  readonly #pieces = neighbourPieces()
   readonly #heartbeat: Heartbeat
   readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
   /** Made when the first lane is wanted, or comes: most links never have one. */
@@ -63,6 +65,7 @@ export class UpperLink implements WatchedConnection {
     this.#socket = options.socket
     this.#stream = new WebSocketStream(options.socket, {
       framesOf: 'client',
+      pieces: this.#pieces,
       onFlood: reason => this.#break(new LinkLostError(reason))
     })
     this.#session = openSession(this.#stream)
@@ -174,7 +177,7 @@ export class UpperLink implements WatchedConnection {
 
   /** Takes a lane that the other side opened. */
   addLane(socket: WebSocket): void {
-    if (!this.isOpen || !this.#lanePool().add(new WebSocketStream(socket, { isBulk: true })))
+    if (!this.isOpen || !this.#lanePool().add(new WebSocketStream(socket, { isBulk: true, pieces: this.#pieces })))
       socket.close(CLOSE.full, 'too many lanes')
   }
 

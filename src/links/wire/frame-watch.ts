@@ -1,3 +1,4 @@
+import type { PieceBudget } from '../../values/network/piece-budget.js'
 import type { IdleBudget } from './idle-budget.js'
 
 /** The beginning of a frame of HTTP/2 (RFC 9113, section 4.1). */
@@ -22,10 +23,11 @@ export class FrameWatch {
   #pieces: Buffer | undefined
   #newestStream = 0
 
-  /** @param side of ours */
+  /** @param side of ours @param pieces counts frames of data, of which short ones cost as much as long ones */
   constructor(
     side: 'client' | 'server',
-    private readonly budget: IdleBudget
+    private readonly budget: IdleBudget,
+    private readonly pieces?: PieceBudget
   ) {
     this.#isServer = side === 'server'
     this.#toSkip = this.#isServer ? PREFACE_BYTES : 0
@@ -62,6 +64,7 @@ export class FrameWatch {
     this.#toSkip = length
     if (type === DATA && length > 0 && ((head[4] ?? 0) & PADDED) === 0) {
       this.dataBytes += length
+      this.pieces?.take(length)
       return true
     }
     if (type === HEADERS && this.#isServer) {

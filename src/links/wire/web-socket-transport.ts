@@ -3,6 +3,7 @@ import { WebSocket } from 'ws'
 import { countStreamed } from '../../process/buffer-collection.js'
 import { bulkPauseMs } from '../../process/bulk-pacing.js'
 import { queueCleanUp } from '../../process/work-queue.js'
+import { neighbourPieces, type PieceBudget } from '../../values/network/piece-budget.js'
 import { FrameWatch } from './frame-watch.js'
 import { FLOOD, IdleBudget } from './idle-budget.js'
 import { WEB_SOCKET_LIMITS } from './protocol.js'
@@ -54,6 +55,8 @@ export interface WebSocketStreamOptions {
   readonly isBulk?: boolean
   /** Our side of HTTP/2, if that is what comes over the stream. */
   readonly framesOf?: 'client' | 'server'
+  /** The budget for short messages, of the link and its lanes together. @default one of its own */
+  readonly pieces?: PieceBudget
   /** Called, instead of ending it, when the other side sends too much that brings nothing on. */
   readonly onFlood?: (reason: string) => void
 }
@@ -71,16 +74,22 @@ export class WebSocketStream extends Duplex {
   readonly #onFlood: WebSocketStreamOptions['onFlood']
   readonly #socket: WebSocket
   readonly #isBulk: boolean
+  readonly #pieces: PieceBudget
+  #isAwaited = true
   #isReadWanted = true
   #rest: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
   #timeoutMs = 0
 
-  constructor(socket: WebSocket, { isBulk = false, framesOf, onFlood }: WebSocketStreamOptions = {}) {
+  constructor(
+    socket: WebSocket,
+    { isBulk = false, framesOf, onFlood, pieces = neighbourPieces() }: WebSocketStreamOptions = {}
+  ) {
     super({ highWaterMark: PIECE_BYTES, allowHalfOpen: false })
     this.#socket = socket
     this.#isBulk = isBulk
-    this.#frames = framesOf === undefined ? undefined : new FrameWatch(framesOf, this.idle)
+    this.#pieces = pieces
+    this.#frames = framesOf === undefined ? undefined : new FrameWatch(framesOf, this.idle, pieces)
     this.#onFlood = onFlood
     const noteIdle = () => this.#noteIdle()
     socket.on('ping', noteIdle)
@@ -90,6 +99,8 @@ export class WebSocketStream extends Duplex {
       if (this.destroyed) return // it is read on for the close frame alone
       if (!isBinary) return void this.destroy(new Error('a text message on a byte stream'))
       if (data.length === 0) return this.#noteIdle()
+      if (!this.#isAwaited) return void this.destroy(new LinkLostError('bytes came that nobody had asked for'))
+      this.#pieces.take(data.length)
       if (this.#frames?.read(data) === false) return this.#flooded()
       this.readBytes += data.length
       countStreamed(2 * data.length) // the message, and the pieces in which TLS gave it
@@ -118,14 +129,19 @@ export class WebSocketStream extends Duplex {
     else this.#onFlood(FLOOD)
   }
 
+  /** Whether the other side has anything to send. Where it has not, what it sends ends the stream. */
+  set isAwaited(isAwaited: boolean) {
+    this.#isAwaited = isAwaited
+  }
+
   override _read(): void {
     this.#isReadWanted = true
     if (this.#rest === undefined && this.#socket.isPaused) this.#socket.resume()
   }
 
-  /** Reads no more for a while, where an order is under way. */
+  /** Reads no more for a while, where an order is under way, or where too much came in short pieces. */
   #restAfter(bytes: number): void {
-    const pauseMs = this.#isBulk ? bulkPauseMs(bytes) : 0
+    const pauseMs = Math.max(this.#isBulk ? bulkPauseMs(bytes) : 0, this.#pieces.restMs)
     if (pauseMs === 0 || this.#rest !== undefined) return
     this.#rest = setTimeout(() => {
       this.#rest = undefined

@@ -1,6 +1,9 @@
 /** A line longer than this is cut into several, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1024
 
+/** Pieces of a line that are kept one by one. */
+const MAX_GATHERED = 256
+
 const LINE_FEED = 0x0a
 
 /**
@@ -15,9 +18,11 @@ export class LineSplitter {
   push(chunk: Buffer): string {
     this.#pending.push(chunk)
     this.#pendingBytes += chunk.length
+    if (this.#pending.length === MAX_GATHERED) this.#pending = [Buffer.concat(this.#pending)]
     if (this.#pendingBytes <= MAX_LINE_BYTES && !chunk.includes(LINE_FEED)) return ''
 
-    const bytes = this.#pending.length === 1 ? chunk : Buffer.concat(this.#pending)
+    const [first] = this.#pending
+    const bytes = first !== undefined && this.#pending.length === 1 ? first : Buffer.concat(this.#pending)
     const { text, restFrom } = takeLines(bytes)
     const rest = bytes.subarray(restFrom)
     this.#pending = rest.length === 0 ? [] : [rest]

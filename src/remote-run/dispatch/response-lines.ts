@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { TurnLimit } from '../../process/turn-limit.js'
 import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'
@@ -8,6 +9,9 @@ import type { BrokenHop } from '../../values/runs/run-event.js'
  * characters.
  */
 const MAX_EVENT_LINE_BYTES = 2 * 1024 * 1024
+
+/** Pieces of a line that are kept one by one: each takes more memory than a short one has bytes. */
+const MAX_GATHERED = 256
 
 const LINE_FEED = 0x0a
 
@@ -22,12 +26,14 @@ export async function* responseChunks(body: Readable, silenceMs: number, signal:
     timer = setTimeout(() => body.destroy(new Error(`it was silent for ${silenceMs / 1000} s`)), silenceMs)
   }
   const onAbort = () => body.destroy()
+  const turn = new TurnLimit()
   signal.addEventListener('abort', onAbort)
   try {
     watch()
     for await (const chunk of body) {
       clearTimeout(timer)
       yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
+      if (turn.isOver) await turn.next()
       watch()
     }
   } finally {
@@ -44,6 +50,7 @@ export async function* responseChunks(body: Readable, silenceMs: number, signal:
 export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let rest: Buffer[] = []
   let restBytes = 0
+  const turn = new TurnLimit()
   for await (const chunk of chunks) {
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
@@ -51,8 +58,10 @@ export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenera
       rest = []
       restBytes = 0
       start = end + 1
+      if (turn.isOver) await turn.next()
     }
     rest.push(chunk.subarray(start))
+    if (rest.length === MAX_GATHERED) rest = [Buffer.concat(rest)]
     restBytes += chunk.length - start
     if (restBytes > MAX_EVENT_LINE_BYTES) throw new Error(`it sent a line of over ${MAX_EVENT_LINE_BYTES} bytes`)
   }

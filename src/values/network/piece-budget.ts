@@ -8,6 +8,15 @@ export interface PieceLimits {
   readonly forgivenPerSecond: number
 }
 
+/** Small pieces from a neighbour beyond what their bytes pay for; then it is not read for a while. Each takes some 7 us. */
+const MAX_NEIGHBOUR_PIECES = 4_096
+const NEIGHBOUR_PIECES_PER_SECOND = 5_000
+
+/** The budget of a neighbour, on all its connections together. */
+export function neighbourPieces(): PieceBudget {
+  return new PieceBudget({ ahead: MAX_NEIGHBOUR_PIECES, forgivenPerSecond: NEIGHBOUR_PIECES_PER_SECOND })
+}
+
 /** Counts pieces of any kind (messages, frames, chunks) against their bytes. Those that carry next to nothing are a debt. */
 export class PieceBudget {
   #debt = 0

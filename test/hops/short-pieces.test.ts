@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { test } from 'node:test'
+import { Pool } from 'undici'
+import { Exchange, piecesOf } from '../../src/hops/exchange.js'
+
+const PIECES = 9_000
+
+test('an answer in pieces of one byte comes whole, and no turn of the event loop takes more of them than are allowed', async t => {
+  const server = createServer(socket => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => {
+      const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+      socket.end(`${head}${'1\r\na\r\n'.repeat(PIECES)}0\r\n\r\n`)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const pool = new Pool(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.after(async () => {
+    await pool.destroy()
+    server.close()
+  })
+  const exchange = new Exchange(undefined, piecesOf(pool))
+  pool.dispatch({ path: '/', method: 'GET' }, exchange)
+  const { body } = await exchange.answer
+  let bytes = 0
+  let ofTurn = 0
+  let mostOfTurn = 0
+  body.on('data', (chunk: Buffer) => {
+    if (ofTurn === 0) {
+      setImmediate(() => {
+        ofTurn = 0
+      })
+    }
+    bytes += chunk.length
+    ofTurn += 1
+    mostOfTurn = Math.max(mostOfTurn, ofTurn)
+  })
+  await once(body, 'end')
+  assert.equal(bytes, PIECES)
+  assert.ok(mostOfTurn < 5_000, `${mostOfTurn} in one turn`)
+})
