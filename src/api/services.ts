@@ -8,6 +8,7 @@ import type { Joining } from '../membership/types.js'
 import type { RemoteRuns } from '../remote-run/types.js'
 import type { SharedFiles } from '../shared-files/types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
+import type { KnownCertificates } from '../tree/known-certificates.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { TreeSource } from '../tree-sync/tree-source.js'
 import type { TreeSync } from '../tree-sync/tree-sync.js'
@@ -41,17 +42,6 @@ export interface SystemStatus {
       readonly problem?: string
     }
   }
-}
-
-/** The owners of certificates. */
-export interface KnownCertificates {
-  /** @param fingerprint SHA-256 of the DER, lower-case hex */
-  nodeOf(fingerprint: string): string | undefined
-  isPolicyServer(fingerprint: string): boolean
-  /** Certificates listed for a node, as DER. */
-  of(nodeId: string): readonly Buffer[]
-  /** Changes whenever any of the answers above may have. */
-  version(): number
 }
 
 /** The services that the routes use. */

@@ -3,7 +3,7 @@ import { RELAY_HEADER } from '../values/network/header-names.js'
 import type { AnswerStart } from './exchange.js'
 import type { HopHeaders, HopOutcome } from './hop.js'
 import { relayableAnswerHeaders } from './hop-by-hop-headers.js'
-import { readPrefix } from './read-beginning.js'
+import { readPrefix } from './read-prefix.js'
 
 /** The size of an answer that explains an error. */
 const MAX_EXPLANATION_BYTES = 64 * 1024

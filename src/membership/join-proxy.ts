@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { type HopOutcome, type Neighbours, POLICY_SERVER } from '../hops/hop.js'
-import { readPrefix } from '../hops/read-beginning.js'
+import { readPrefix } from '../hops/read-prefix.js'
 import { HopRefusedError, RelayError } from '../values/failures/relay-error.js'
 import { membersOf, parseJson } from '../values/json.js'
 import { FORM, PASSED_HEADER } from '../values/network/header-names.js'

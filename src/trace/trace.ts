@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Hop, HopOutcome, Neighbours } from '../hops/hop.js'
-import { readPrefix } from '../hops/read-beginning.js'
+import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
 import { parseJson } from '../values/json.js'

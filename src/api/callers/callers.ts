@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
+import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { LINK_SECRET_HEADER } from '../../values/network/header-names.js'
 import { forwardedAddress } from '../../values/network/ip-address.js'
 import { isLoopback, type NetworkSet } from '../../values/network/network-set.js'
-import type { KnownCertificates } from '../services.js'
 import { hasProxyMark } from './proxy-marks.js'
 import { type IsOwnHost, isForeignPage, type Way } from './web-page.js'
 

@@ -1,5 +1,5 @@
 import type { Neighbours } from '../../hops/hop.js'
-import { readPrefix } from '../../hops/read-beginning.js'
+import { readPrefix } from '../../hops/read-prefix.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { FORM } from '../../values/network/header-names.js'

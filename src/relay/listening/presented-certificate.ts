@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import type { KnownCertificates } from '../../api/services.js'
+import type { KnownCertificates } from '../../tree/known-certificates.js'
 import { verificationMs } from '../../values/keys/key-cost.js'
 
 /** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */

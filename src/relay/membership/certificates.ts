@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import type { KnownCertificates } from '../../api/services.js'
+import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
