@@ -36,6 +36,7 @@ export class FilePublisher {
     const { config, state, logger } = this.options
     const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
     const key = `${entry.target}/${entry.fileId} ${entry.path}`
+    await state.catchUp()
     const file = await StableFile.open(entry.path, { name: 'path', openFile: openShareable })
     try {
       const { sizeBytes, modifiedAtMs } = file

@@ -44,6 +44,9 @@ interface Content {
 
 /** The record that an agent keeps of its files, in `<storage.path>/files.json`. */
 export class FileState {
+  /** Whether the file lacks something, since a disk refused it. */
+  #isBehind = false
+
   private constructor(
     private readonly path: string,
     private readonly content: Content
@@ -86,8 +89,15 @@ export class FileState {
     await this.#write()
   }
 
+  /** Writes what could not be written before: a restart would know nothing of it. */
+  async catchUp(): Promise<void> {
+    if (this.#isBehind) await this.#write()
+  }
+
   async #write(): Promise<void> {
+    this.#isBehind = true
     await (await writeAtomically(this.path, JSON.stringify(this.content))).keep()
+    this.#isBehind = false
   }
 }
 

@@ -36,6 +36,7 @@ export class Receiver {
   async receive(client: RelayClient, entry: ReceiveConfig): Promise<boolean> {
     const { state, config, logger } = this.options
     const { source, fileId, destination } = entry
+    await state.catchUp()
     const key = `${source}/${fileId} ${destination}`
     const hash = await hashOnServer(client, config.nodeId, entry)
     if (hash === undefined) return false

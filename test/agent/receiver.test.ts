@@ -11,6 +11,7 @@ import {
   readdir,
   readFile,
   rename,
+  rm,
   stat,
   symlink,
   writeFile
@@ -39,8 +40,15 @@ function put(relay: SmallRelay, content: string, signedAtMs: number, key = ED255
   relay.files.set('b/a/f', { metadata, content: Buffer.from(content), ttl: '1h' })
 }
 
-/** @param entries of the configuration, where `f` of `a` goes, and further lines of it */
-async function setUp(t: TestContext, entries: (folder: string) => readonly (readonly [string, string?])[]) {
+/**
+ * @param entries of the configuration, where `f` of `a` goes, and further lines of it
+ * @param stateIn the folder of the record; left out: that of the files
+ */
+async function setUp(
+  t: TestContext,
+  entries: (folder: string) => readonly (readonly [string, string?])[],
+  stateIn?: string
+) {
   const folder = await temporaryFolder(t)
   const relay = await startSmallRelay(t)
   const client = await createRelayClient({
@@ -56,7 +64,7 @@ async function setUp(t: TestContext, entries: (folder: string) => readonly (read
   const text = `node_id = "b"\ncertificate_file = "c"\nkey_file = "k"\n[upstream]\nhost = "x"\n${receive.join('\n')}`
   const config = parseAgentConfig(text, '', folder)
   const start = async () => {
-    const receiver = new Receiver({ config, state: await FileState.open(folder), logger: silentLogger })
+    const receiver = new Receiver({ config, state: await FileState.open(stateIn ?? folder), logger: silentLogger })
     return (index: number) => {
       const entry = config.receive[index]
       assert.ok(entry)
@@ -197,4 +205,28 @@ test('a file that finds no room at its destination fails with that, and its path
   )
   assert.equal(await readFile(destination, 'utf8'), 'former')
   assert.deepEqual(await readdir(disk.path), ['file'])
+})
+
+test('a command that has run does not run again after a restart where a full disk took no record of it', async t => {
+  const disk = await mountSmallDisk(t, 1)
+  if (disk === undefined) return
+  const filler = join(disk.path, 'filler')
+  const { folder, relay, start } = await setUp(
+    t,
+    own => [
+      [
+        join(own, 'one'),
+        `command = ["/bin/sh", "-c", "echo once >> ${join(own, 'runs')}; head -c 2000000 /dev/zero > ${filler}"]`
+      ]
+    ],
+    disk.path
+  )
+  put(relay, 'content', Date.now())
+  const receive = await start()
+  await assert.rejects(receive(0), /no space left on device/)
+  await rm(filler)
+  assert.equal(await receive(0), false)
+  const again = await start()
+  assert.equal(await again(0), false)
+  assert.equal(await readFile(join(folder, 'runs'), 'utf8'), 'once\n')
 })
