@@ -31,7 +31,7 @@ if (unknown.length > 0 || flags.list) {
 const baseFolder = process.env.TREELINE_BENCH_FOLDER ?? tmpdir()
 await warnOfMemoryDisk()
 
-/** Of the row that is being measured. */
+/** The cleanup of the row that is being measured. */
 let cleanup = new Cleanup()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {

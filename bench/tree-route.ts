@@ -5,7 +5,7 @@ import { ROOT_ID } from '../src/values/ids.js'
 import { generateNodesList } from './support/generate-nodes-list.js'
 
 export interface RouteMeasurement {
-  /** Of one call of `route`, over all nodes in random order; of the fastest round, since what else runs only adds to it. */
+  /** The time of one call of `route`, over all nodes in random order, in the fastest round: other processes only add to it. */
   readonly nsPerRoute: number
   readonly indexBytes: number
 }

@@ -35,12 +35,12 @@ export function readKey(privateKeyPem: string, passphrase?: string): KeyMaterial
   )
 }
 
-/** As existing agents keep their key: the traditional PEM form (PKCS#1), encrypted. RSA only. */
+/** The form in which existing agents keep their key: the traditional PEM form (PKCS#1), encrypted. RSA only. */
 export function encryptedPkcs1Pem(key: KeyMaterial, passphrase: string): string {
   return key.privateKey.export({ type: 'pkcs1', format: 'pem', cipher: 'aes-256-cbc', passphrase }).toString()
 }
 
-/** Where RSA keys are kept for other processes. Set by `npm test`: making them took a tenth of its time. */
+/** The folder in which RSA keys are kept for other processes. Set by `npm test`: making them took a tenth of its time. */
 const KEPT_KEYS = process.env.TREELINE_TEST_KEYS
 let keysTaken = 0
 

@@ -8,9 +8,9 @@ import type { Step } from './steps.js'
 import { heading, result } from './terminal.js'
 
 export interface NewTreeOptions {
-  /** Where the folders of the root and of the machine are made. */
+  /** The folder that gets those of the root and of the machine. */
   readonly folder: string
-  /** Of the root: for callers on this machine, and for all others. */
+  /** The ports of the root: for callers on this machine, and for all others. */
   readonly ports: readonly [number, number]
   readonly agentCommand: string
   /** Gets each process that is started. */

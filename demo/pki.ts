@@ -30,7 +30,7 @@ export interface CertificateMaterial extends KeyMaterial {
   readonly fingerprint: string
 }
 
-/** One that issues others. */
+/** A certificate that issues others. */
 export interface Ca extends CertificateMaterial {
   readonly kind: CertificateKeyKind
   readonly subject: JsonName

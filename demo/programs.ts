@@ -8,11 +8,11 @@ const HEARD_WITHIN_MS = 1_000
 const LONGEST_LINE = 120
 
 export interface ProgramOptions {
-  /** Where it runs: paths of its arguments count from there. */
+  /** The folder in which it runs: paths of its arguments count from there. */
   readonly folder: string
   /** Ends it. */
   readonly interruption: AbortSignal
-  /** What it reads on standard input; nothing by default. */
+  /** The text that it reads on standard input; nothing by default. */
   readonly input?: string
   /** Whether a line is shown; all are by default. */
   readonly isShown?: (line: string) => boolean

@@ -32,7 +32,7 @@ const PROGRAM = [new URL('../treeline/main.js', import.meta.url), new URL('../di
   .map(url => fileURLToPath(url))
   .find(file => existsSync(file))
 
-/** How `treeline` is started from this checkout: always the bundle, which is what ships. */
+/** The command that starts `treeline` from this checkout: always the bundle, which is what ships. */
 export function treelineCommand(args: readonly string[]): CommandLine {
   if (PROGRAM === undefined) throw new Error('dist/treeline/main.js is not there: run `npm run build`')
   return { program: process.execPath, args: [PROGRAM, ...args] }

@@ -19,7 +19,7 @@ export interface TreeOptions {
   /** Everything is written below it. */
   readonly folder: string
   readonly relays: readonly RelaySpec[]
-  /** What runs an agent: called with `remote run … -- <host>`. */
+  /** The command that runs an agent: called with `remote run … -- <host>`. */
   readonly agentCommand: string
   /** Lines for `main.conf`, by section: `{ shared_files: ['max_total_size = 1000'] }`. */
   readonly settings?: Readonly<Record<string, readonly string[]>>

@@ -13,7 +13,7 @@ import { stripVTControlCharacters } from 'node:util'
 const TEST_TIMEOUT_MS = 600_000
 /** Folders whose tests start relays, agents and commands, and wait for them: each file has a process of its own. */
 const BY_FILE = ['scenarios', 'crash', 'hostile', 'demo', 'agent', 'integration', 'cli']
-/** What is slow by nature: whole relays and trees that are started, cut, killed and moved; crowds, full disks, the demo. */
+/** Folders of tests that are slow by nature: whole relays and trees that are started, cut, killed and moved; crowds, full disks, the demo. */
 const LONG = ['crash', 'hostile', 'demo', 'scenarios', 'integration']
 /** So many files of the other folders share a process: it takes longer to load what they test than to test it. */
 const FILES_PER_PROCESS = 12
@@ -43,7 +43,7 @@ function testFiles() {
     .sort()
 }
 
-/** What node is given, the longest first: files, and for those that share a process a module that imports them. */
+/** The arguments for node, the longest first: files, and for those that share a process a module that imports them. */
 function entriesFor(files) {
   mkdirSync(groupsFolder, { recursive: true })
   const alone = files.filter(file => BY_FILE.includes(folderOf(file)))

@@ -5,7 +5,6 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
-const TESTS = fileURLToPath(new URL('.', import.meta.url))
 const MAX_LINES = 300
 /** Besides its rooms. */
 const MAX_FILES = 17
@@ -52,10 +51,22 @@ function readSources(): SourceFile[] {
     })
 }
 
-function readTests(): { readonly path: string; readonly text: string }[] {
-  return readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+function readTests(): readonly ReadFile[] {
+  return readFolder('test')
+}
+
+interface ReadFile {
+  /** Relative to the repository. */
+  readonly path: string
+  readonly text: string
+}
+
+function readFolder(folder: string): readonly ReadFile[] {
+  const root = new URL('..', import.meta.url).pathname
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts'))
-    .map(name => ({ path: `test/${name.split(sep).join('/')}`, text: readFileSync(join(TESTS, name), 'utf8') }))
+    .map(name => `${folder}/${name.split(sep).join('/')}`)
+    .map(path => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 }
 
 function findImports(text: string): Import[] {
@@ -193,8 +204,10 @@ test('a folder has few files', () => {
 test('a doc comment begins with the thing, or with what it does', () => {
   const riddle =
     /\/\*\*[\s*]*(?:What|Whatever|Who|Whoever|Whose|Where|Which|Those|These|They|It|Of|By|As|One that|To be|How(?! (?:long|often|many|much|far|old)))\b[^\n]*/
-  for (const { path, text } of sources) {
-    assert.equal(riddle.exec(text)?.[0], undefined, `src/${path}: name the value, or begin with a verb`)
+  for (const folder of ['src', 'demo', 'bench', 'test/support']) {
+    for (const { path, text } of readFolder(folder)) {
+      assert.equal(riddle.exec(text)?.[0], undefined, `${path}: name the value, or begin with a verb`)
+    }
   }
 })
 

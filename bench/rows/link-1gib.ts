@@ -23,7 +23,7 @@ export const link1Gib: Row = {
   run: context => measure(context, 'down')
 }
 
-/** What the lower end sends it masks (RFC 6455, section 5.3), which costs it more than sending does the upper end. */
+/** The lower end masks all that it sends (RFC 6455, section 5.3): sending costs it more than the upper end. */
 export const link1GibUp: Row = {
   name: 'link-1gib-up',
   what: 'one file of 1 GiB up a TLS link',

@@ -55,7 +55,7 @@ const dialers = nodes.map(({ certificate }) => {
   return dialer
 })
 
-/** As an agent whose command ends at once. */
+/** Answers as an agent whose command ends at once. */
 function answerOrder(request: IncomingMessage, response: Parameters<RequestListener>[1]): void {
   request.resume()
   request.on('end', () => {

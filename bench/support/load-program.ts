@@ -113,7 +113,7 @@ function makeRequest(number: number): Buffer {
   return body === undefined ? head : Buffer.concat([head, body])
 }
 
-/** What falls due while all connections are busy waits, and its wait counts. */
+/** Requests that fall due while all connections are busy wait, and their wait counts. */
 function pace(perSecond: number): void {
   let due = 0
   setInterval(() => {

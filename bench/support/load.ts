@@ -1,6 +1,6 @@
 import { runProgram } from './child.js'
 
-/** What to send; the generator runs in a process of its own. */
+/** The requests to send; the generator runs in a process of its own. */
 export interface LoadOptions {
   readonly port: number
   readonly method: 'HEAD' | 'PUT'
@@ -25,7 +25,7 @@ export interface LoadResult {
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
-  /** Of one core; near 1 the generator, not the server, is what limits. */
+  /** The part of one core that the generator used; near 1 it is the generator, not the server, that limits. */
   readonly generatorLoad: number
   /** The longest that the generator's own event loop was held up: its share of `maxMs`. */
   readonly generatorStallMs: number

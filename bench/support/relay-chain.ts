@@ -48,7 +48,7 @@ export async function startRelayChain(context: RowContext): Promise<RelayChain> 
   return { relays, httpsPorts, signer }
 }
 
-/** What the relay at `level` is told of: itself and what is below. */
+/** The nodes list of the relay at `level`: itself and everything below. */
 function nodesFrom(level: number, signer: Signer): Record<string, ListedNode> {
   const all: [number, string, ListedNode][] = [
     [0, 'source', listedNode('source.example.com', 'root', signer.keyHash)],

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { CertificateMaterial } from '../../demo/pki.js'
 import type { ListedNode } from './generate-nodes-list.js'
 
-/** What a relay of a benchmark is told; all else has its default. */
+/** The settings of a relay in a benchmark; all others have their defaults. */
 export interface RelaySetup {
   readonly folder: string
   readonly nodeId: string
@@ -15,9 +15,9 @@ export interface RelaySetup {
   readonly upstream?: { readonly port: number; readonly certificate: CertificateMaterial }
   /** Whether it holds a link to its policy server. */
   readonly dials?: boolean
-  /** Where sub-relays listen, by id. */
+  /** The addresses of sub-relays, by id. */
   readonly neighbours?: Readonly<Record<string, number>>
-  /** What is started to run agents. */
+  /** The command that runs agents. */
   readonly command?: string
   readonly cleanupFrequency?: string
 }
@@ -90,7 +90,7 @@ function upstreamKeys(setup: RelaySetup): Record<string, unknown> {
   return { host: `127.0.0.1:${setup.upstream.port}`, server_certificate_file: 'policy-server.pem' }
 }
 
-/** What JSON prints of a text or a number is TOML as well. */
+/** Prints a text or a number as JSON, which is TOML as well. */
 function keyLine([key, value]: [string, unknown]): string {
   return `${key} = ${JSON.stringify(value)}`
 }

@@ -12,7 +12,7 @@ import { type RelaySetup, writeRelayFolder } from './relay-folder.js'
 const MAIN = fileURLToPath(new URL('../../treeline/main.js', import.meta.url))
 const POLL_EVERY_MS = 2
 const READY_WITHIN_MS = 60_000
-/** What Node and SQLite still do after the start is over by then. */
+/** The time after which Node and SQLite have ended what they still do after the start. */
 const SETTLE_MS = 1_000
 const API = '/rudder/relay-api/1'
 
@@ -36,7 +36,7 @@ export class Relay {
     return Relay.startAgain(setup, cleanup)
   }
 
-  /** As {@link Relay.start}, with the folder as it is. */
+  /** Does the same as {@link Relay.start}, with the folder as it is. */
   static async startAgain(setup: RelaySetup, cleanup: Cleanup): Promise<Relay> {
     const logFile = join(setup.folder, 'relay.log')
     const log = openSync(logFile, 'a')

@@ -15,7 +15,7 @@ export interface Check {
 
 export interface Measurement {
   readonly checks: readonly Check[]
-  /** What a reader should know about how the numbers came about. */
+  /** Remarks for the reader on how the numbers came about. */
   readonly notes?: readonly string[]
 }
 
@@ -37,7 +37,7 @@ export interface Row {
   run(context: RowContext): Promise<Measurement>
 }
 
-/** What is compared with the bound. */
+/** The number that is compared with the bound. */
 export function comparedValue(check: Check): number {
   return check.ratio ?? check.value
 }

@@ -2,7 +2,7 @@ import { createHash, createSign, generateKeyPairSync, type KeyObject, randomFill
 import { createReadStream } from 'node:fs'
 import { open, writeFile } from 'node:fs/promises'
 
-/** What existing agents have. */
+/** The length of the keys of existing agents. */
 const MODULUS_BITS = 4_096
 const BLOCK_BYTES = 1024 * 1024
 
@@ -10,7 +10,7 @@ const BLOCK_BYTES = 1024 * 1024
 export interface Signer {
   readonly privateKey: KeyObject
   readonly publicKeyPem: string
-  /** As it stands in a nodes list. */
+  /** The form that it has in a nodes list. */
   readonly keyHash: string
   readonly shortPublicKey: string
 }

@@ -25,7 +25,7 @@ echo "end" >> "$0.started"
 export interface AgentProcess {
   readonly id: string
   readonly directory: string
-  /** Of the command; `<command>.started` has its pid for each start, and `end` where it came to its own end. */
+  /** The command that it runs; `<command>.started` has its pid for each start, and `end` where it came to its own end. */
   readonly command: string
   readonly log: readonly string[]
   readonly pid: number

@@ -114,7 +114,7 @@ export async function startCallerTree(t: TestContext) {
   const certificate = await makeAgentCertificate({ nodeId: 'node-a1', hostname: 'x', kind: 'ec' })
   const unknown: TreeMember = { ...member, certificate }
 
-  /** Those of `allowed` are answered, everything else is 403 and names a setting. */
+  /** Asserts that the routes of `allowed` are answered, and that everything else is 403 and names a setting. */
   async function assertMay(allowed: readonly Group[], options: AskOptions, setting: RegExp = /[a-z_]+\.[a-z_]+/) {
     for (const group of GROUPS) {
       for (const [method, path, expected] of CALLS[group] as readonly Call[]) {

@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 20
 const GIVE_UP_AFTER = { ms: 30_000, looks: 1_500 } as const
 
 /**
- * What `look` gives, as soon as that is neither undefined nor false.
+ * Waits until `look` gives something other than undefined and false, and returns it.
  * @param what for the message when it never comes
  */
 export async function eventually<T>(

@@ -1,9 +1,9 @@
 import type { TerminalStream } from '../../src/cli/output/terminal.js'
 
-/** What takes the changing line away. */
+/** The sequence that takes the changing line away. */
 export const CLEAR = '\r\x1b[2K'
 
-/** What a command writes, as text and as a terminal shows it. */
+/** The output of a command, as text and as a terminal shows it. */
 export class FakeStream implements TerminalStream {
   text = ''
   columns = 80

@@ -4,7 +4,7 @@ import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 
-/** Where a relay listens, and how. */
+/** A place at which a relay listens, and its kind. */
 export interface Way {
   readonly name: string
   readonly to: NetConnectOpts

@@ -5,7 +5,7 @@ import { createServer, type TLSSocket } from 'node:tls'
 import type { CertificateMaterial } from '../../demo/pki.js'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 
-/** What a hop does with a connection. */
+/** The behaviour of a hop on a connection. */
 export type HopBehaviour = (socket: TLSSocket) => void
 
 /** Stands where a relay of the tree should, and behaves badly. */

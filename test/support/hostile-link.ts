@@ -74,13 +74,13 @@ export async function openRawLink(t: TestContext, url: string): Promise<RawLink>
 
 export interface Greeting {
   readonly purpose?: Purpose
-  /** Of a lane. */
+  /** The link of a lane. */
   readonly link?: string
-  /** What is answered, instead of the truth. */
+  /** The answer that is given instead of the true one. */
   readonly change?: (identity: Identity, challenge: Challenge) => Identity
   /** SHA-256 of the certificate that it says it saw, instead of the one that it did. */
   readonly seen?: string
-  /** What is signed, instead of what was sent. */
+  /** The text that is signed instead of the one that was sent. */
   readonly challenge?: Partial<Challenge>
 }
 

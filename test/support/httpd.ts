@@ -20,7 +20,7 @@ const modules = MODULE_FOLDERS.find(folder => existsSync(join(folder, 'mod_ssl.s
 export const whyNoHttpd: string | false =
   program === undefined || modules === undefined ? 'Apache httpd is not installed' : false
 
-/** What an existing relay's virtual host has for the API, as its packages write it. */
+/** The part of an existing relay's virtual host for the API, as its packages write it. */
 const PACKAGED = (plain: string) => `
 ProxyPass /rudder/relay-api/ ${plain}/rudder/relay-api/1/
 <Location /rudder/relay-api/>
@@ -36,7 +36,7 @@ ProxyPass / ${address}/
 ProxyAddHeaders Off
 `
 
-/** Where httpd sends requests to. */
+/** The address to which httpd sends requests. */
 export interface Behind {
   /** `general.proxy_listen`. */
   readonly proxied: string

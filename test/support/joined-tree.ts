@@ -14,7 +14,7 @@ import { type Ended, type Running, startTreeline, treeline } from './treeline-co
 export interface Machine {
   readonly id: string
   readonly folder: string
-  /** What others reach it by: an address of loopback of its own. */
+  /** The address by which others reach it: an address of loopback of its own. */
   readonly host: string
   readonly port: number
   /** `general.listen`. */

@@ -19,7 +19,7 @@ import { RelayError, type RelayErrorCode } from '../../src/values/failures/relay
 import { temporaryFolder } from './treeline-command.js'
 
 export const DAY_MS = 24 * 3_600_000
-/** Of all certificates that {@link startMembers} issues. */
+/** The lifetime of all certificates that {@link startMembers} issues. */
 export const LIFETIME_MS = 90 * DAY_MS
 
 export const GRACE_MS = 30 * DAY_MS
@@ -36,7 +36,7 @@ export interface Members {
   readonly inTree: Set<string>
   /** The membership after another start of the root, with the same database. */
   startAgain(): RootMembership
-  /** To be moved by the test. */
+  /** A clock that the test moves. */
   readonly clock: { nowMs: number; uptimeMs: number }
   /** A token's proof: what is sent. */
   token(asked?: Partial<TokenAsked>): Promise<string>
@@ -120,7 +120,7 @@ export function makeMachine(): Machine {
   }
 }
 
-/** What `treeline join` would send. */
+/** The request that `treeline join` would send. */
 export async function joinRequest(
   token: string,
   id: string,

@@ -41,7 +41,7 @@ export interface TestNeighboursOptions {
   }
   readonly linkUp?: LinkToUpper
   readonly revocations?: Revocations
-  /** Of an earlier call, to start again on the same database. */
+  /** The folder of an earlier call, to start again on the same database. */
   readonly folder?: string
 }
 
@@ -51,7 +51,7 @@ export interface TestNeighbours {
   readonly config: NeighboursConfig
   /** Changes what the nodes list and the certificates file hold. */
   readonly change: (change: { pins?: readonly CertificateMaterial[]; hostname?: string }) => void
-  /** As a stop of the relay; done at the end of the test otherwise. */
+  /** Ends them as a stop of the relay does; done at the end of the test otherwise. */
   readonly stop: () => Promise<void>
 }
 

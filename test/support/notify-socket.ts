@@ -16,7 +16,7 @@ while True:
 `
 
 export interface NotifySocket {
-  /** As `NOTIFY_SOCKET`. */
+  /** The value of `NOTIFY_SOCKET`. */
   readonly path: string
   readonly messages: readonly string[]
   /** Resolves once a message that came after the first `skip` ones begins so. */

@@ -45,7 +45,7 @@ export async function describeApi(): Promise<object> {
   }
 }
 
-/** What is looked at of it. */
+/** The parts of it that are looked at. */
 interface Description {
   readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }

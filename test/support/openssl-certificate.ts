@@ -40,7 +40,7 @@ export async function makeCertificate(path: string, curve = 'prime256v1') {
     cert,
     key: await readFile(keyFile, 'utf8'),
     fingerprint: new X509Certificate(cert).fingerprint256,
-    /** Of the certificate that the other side presented, if it did. */
+    /** SHA-256 of the certificate that the other side presented, if it did. */
     fingerprintOf(socket: Socket): string | undefined {
       return socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.fingerprint256 : undefined
     }

@@ -8,9 +8,9 @@ import { startProcess, temporaryFolder } from './treeline-command.js'
 const ROOT = join(import.meta.dirname, '../..')
 
 export interface InstalledProgram {
-  /** Of the package. */
+  /** The folder of the package. */
   readonly folder: string
-  /** What is started. */
+  /** The file that is started. */
   readonly main: string
   /** The folder with the files of this version, and its name. */
   readonly version: string
@@ -63,7 +63,7 @@ function linkOrCopy(source: string, target: string): void {
   }
 }
 
-/** What our own sources take out of packages that they load when they are first needed. */
+/** The names that our own sources take out of packages that they load when they are first needed. */
 export async function readLateImports(): Promise<
   readonly { readonly from: string; readonly names: readonly string[] }[]
 > {

@@ -10,7 +10,7 @@ import { openServer } from './open-server.js'
 
 const OWN_PROXY = fileURLToPath(new URL('./proxy-process.ts', import.meta.url))
 
-/** What stands in where the real ones are not installed. */
+/** A proxy that stands in where the real ones are not installed. */
 export const OWN = 'the proxy of this test'
 export const HTTP_PROXIES = ['tinyproxy', OWN] as const
 export const REVERSE_PROXIES = ['nginx', OWN] as const

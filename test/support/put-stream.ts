@@ -2,7 +2,7 @@ import type { TreeRelay } from '../../demo/relay-tree.js'
 import { ask } from './http.js'
 import type { SignedFile } from './signed-files.js'
 
-/** What was sent under one name, in order, and how far the relay said yes. */
+/** The contents sent under one name, in order, and how many of them the relay acknowledged. */
 export interface SentFile {
   readonly target: string
   readonly source: string
@@ -21,7 +21,7 @@ export interface PutStream {
   readonly random: () => number
   /** Requests in flight. */
   readonly width: number
-  /** Of this stream alone. */
+  /** The names of this stream alone. */
   readonly prefix: string
   /** Told of each answer of success. @param count of them so far, in all lanes */
   readonly onAcknowledged: (count: number) => void

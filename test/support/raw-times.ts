@@ -1,6 +1,6 @@
 /** ms since 1970, from 2001 to 5138; nothing else that is told of is so great a number, but for bytes and ports of its own kind. */
 const EPOCH_MS = { least: 1e12, most: 1e14 } as const
-/** As OpenSSL and `Date` print them: `Feb 27 06:18:58 2027 GMT`, `Sun Nov 29 2026 08:47:21`. */
+/** The forms in which OpenSSL and `Date` print times: `Feb 27 06:18:58 2027 GMT`, `Sun Nov 29 2026 08:47:21`. */
 const PRINTED = /\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} (?:\d{4} )?\d\d:\d\d:\d\d\b/
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z$/
 

@@ -11,7 +11,7 @@ import { signContent } from './signed-files.js'
 const run = promisify(execFile)
 let fileCount = 0
 
-/** What the tests of this folder ask for after each attack: the relay takes and shows a file, and keeps no leftovers. */
+/** Asserts after each attack that the relay takes and shows a file, and keeps no leftovers. */
 export async function assertServes(tree: RelayTree, relay: TreeRelay, target: string, source: string): Promise<void> {
   fileCount += 1
   const file = signContent(target, tree.member(source), `health-${fileCount}`, `content ${fileCount}`)

@@ -53,7 +53,7 @@ export interface TestRunsOptions {
   readonly observer?: RunObserver
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
-  /** Of an earlier call, to start again on the same files. */
+  /** The folder of an earlier call, to start again on the same files. */
   readonly folder?: string
   /** The logs of runs are below it. @default the folder */
   readonly storagePath?: string
@@ -63,7 +63,7 @@ export interface TestRuns {
   readonly runs: RemoteRuns
   readonly folder: string
   readonly db: Database
-  /** As the end of the relay; done when the test ends otherwise. */
+  /** Ends them as the end of the relay does; done when the test ends otherwise. */
   readonly close: () => Promise<void>
 }
 

@@ -62,7 +62,7 @@ export const WHOLE_TREE: readonly TestNode[] = [
   { id: 'relay', policyServer: 'root', keyHash: keyHashOf(rsaKey) },
   { id: 'n2', policyServer: 'relay', keyHash: keyHashOf(rsaKey) }
 ]
-/** What `relay` knows of it. */
+/** The part of the tree that `relay` knows. */
 export const BELOW_RELAY: readonly TestNode[] = WHOLE_TREE.filter(({ id }) => id === 'n2' || id === 'relay')
 
 export interface SignedBytes {
@@ -119,18 +119,18 @@ export interface TestRelay {
   readonly clock: { nowMs: number }
   put(file: SignedBytes, changes?: Partial<PutRequest>): Promise<PutOutcome>
   head(file: SignedBytes, hash?: string): Promise<boolean>
-  /** As a stop of the process that leaves everything in order. */
+  /** Ends it as a stop of the process that leaves everything in order. */
   stop(): Promise<void>
 }
 
 export interface TestRelayOptions {
   readonly selfId?: string
   readonly nodes?: readonly TestNode[]
-  /** By the id of the hop. */
+  /** The hops, by id. */
   readonly hops?: readonly TestHop[]
   readonly config?: Partial<SharedFilesOptions['config']>
   readonly more?: Partial<SharedFilesOptions>
-  /** Of an earlier relay, to start again on what it left. */
+  /** The folder of an earlier relay, to start again on what it left. */
   readonly folder?: string
   readonly topology?: () => Topology
 }
@@ -145,7 +145,7 @@ export async function startSharedFiles(t: TestContext, options: TestRelayOptions
   return relay
 }
 
-/** As {@link startSharedFiles}; the caller stops it, or is killed. */
+/** Does the same as {@link startSharedFiles}; the caller stops it, or is killed. */
 export async function openSharedFiles(options: TestRelayOptions = {}): Promise<TestRelay> {
   const { selfId = 'root', nodes = WHOLE_TREE, hops = [], config = {}, more = {} } = options
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'treeline-files-')))

@@ -28,7 +28,7 @@ export interface SmallRelay {
   readonly url: string
   /** In the order in which they came. */
   readonly requests: SmallRequest[]
-  /** By `target/source/file-id`. */
+  /** The files, by `target/source/file-id`. */
   readonly files: Map<string, SmallFile>
   /** Shows what this server does with a request, for one over TLS. */
   readonly listener: RequestListener

@@ -1,6 +1,6 @@
 import { existsSync, renameSync, writeFileSync } from 'node:fs'
 
-/** Of Debian's package `faketime`, by the machine's architecture. */
+/** The library of Debian's package `faketime`, by the machine's architecture. */
 const FAKETIME = ['x86_64', 'aarch64']
   .map(machine => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
   .find(library => existsSync(library))
@@ -15,7 +15,7 @@ export interface SteppingClock {
 }
 
 /**
- * By libfaketime, all that the process sees; where that is not installed, its `Date` alone.
+ * Makes a clock by libfaketime, for all that the process sees; where that is not installed, for its `Date` alone.
  * @param file may not be there yet
  * @param isKilled whether the process is: libfaketime leaves shared memory of what is killed, so it is its `Date` alone
  */

@@ -17,7 +17,7 @@ echo "$*" >> "$(dirname "$0")/calls"
 `
 
 interface Name {
-  /** Where it has to be in the end, and for which node. */
+  /** The place at which it has to be in the end, and its node. */
   readonly keeper: string
   readonly target: string
   /** In the order in which they were put. */

@@ -4,7 +4,7 @@ import { startTextRelay, type TextRelay, type TextRelayOptions } from './text-re
 import { editConfig } from './tree-files.js'
 
 export interface MixedTreeOptions extends RunningTreeOptions {
-  /** Which relay of the tree the stand-in for an existing relay takes the place of. */
+  /** The relay of the tree that the stand-in for an existing relay takes the place of. */
   readonly textRelay: string
   readonly text?: Partial<TextRelayOptions>
 }

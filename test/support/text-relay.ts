@@ -9,7 +9,7 @@ import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.j
 import { checkFile, type FilePath, splitBody, type TextRelayFile } from './text-relay-files.js'
 import { startHttpsPeer } from './tls-peer.js'
 
-/** What the httpd in front of an existing relay maps; anything else is its own 404. */
+/** The paths that the httpd in front of an existing relay maps; anything else is its own 404. */
 const PREFIX = '/rudder/relay-api/'
 const MAX_BODY_BYTES = 50 * 1024 * 1024
 const CONDITION = /^[a-zA-Z0-9][a-zA-Z0-9_]*$/
@@ -22,7 +22,7 @@ export interface TextRelayOptions {
   readonly nodes: ReadonlyMap<string, string | undefined>
   /** The port (on loopback) of its policy server; at the root there is none. */
   readonly upperPort?: number
-  /** What a node's agent prints, in pieces as they come. @default one line that names the node */
+  /** The output of a node's agent, in pieces as they come. @default one line that names the node */
   readonly run?: (node: string, conditions: readonly string[]) => Iterable<string> | AsyncIterable<string>
 }
 
@@ -48,7 +48,7 @@ export interface TextRelay {
   readonly port: number
   readonly certificate: CertificateMaterial
   readonly requests: readonly RecordedRequest[]
-  /** By `<target>/<source>/<file-id>`. */
+  /** The files, by `<target>/<source>/<file-id>`. */
   readonly files: ReadonlyMap<string, TextRelayFile>
   /** Nodes that it ran, in order, with their conditions. */
   readonly runs: readonly { readonly node: string; readonly conditions: readonly string[] }[]
@@ -134,7 +134,7 @@ async function answerFile(
   return result
 }
 
-/** As seen on the wire: two slashes, no `/rudder`, and nothing but `Host`, `Accept` and the length. */
+/** The target as it is seen on the wire: two slashes, no `/rudder`, and nothing but `Host`, `Accept` and the length. */
 async function forward(
   port: number,
   method: string,

@@ -20,7 +20,7 @@ export interface Running {
   /** Resolves once standard output has the text. */
   printed(text: string): Promise<void>
   readonly ended: Promise<Ended>
-  /** What it has written to standard output by now. */
+  /** The standard output so far. */
   soFar(): string
 }
 

@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import type { TreeNode } from '../../src/tree/topology.js'
 
-/** What a test says of a node; the host name is `<id>.example.com` unless given. */
+/** The facts of a node that a test states; the host name is `<id>.example.com` unless given. */
 export interface TestNode {
   readonly id: string
   readonly policyServer: string
   readonly hostname?: string
-  /** As the list has it: `sha256//<base64>`, `sha256:<hex>`. */
+  /** The form in the list: `sha256//<base64>`, `sha256:<hex>`. */
   readonly keyHash?: string | undefined
 }
 
