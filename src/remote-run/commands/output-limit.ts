@@ -1,6 +1,12 @@
+/** The first pieces of a node's output, which count by their bytes alone. */
+const FREE_PIECES = 16_384
+/** What a further piece counts for at least: in the log of the run, an event is longer than that, whatever it brings. */
+const MIN_PIECE_BYTES = 64
+
 /** Lets so many bytes of output pass, in whole lines, and drops the rest. */
 export class OutputLimit {
   #leftBytes: number
+  #pieces = 0
   #exceeded = false
 
   /** @param maxBytes from `remote_run.max_output` */
@@ -14,9 +20,11 @@ export class OutputLimit {
    */
   take(text: string): { readonly kept: string; readonly justExceeded: boolean } {
     if (this.#exceeded) return { kept: '', justExceeded: false }
+    this.#pieces += 1
     const bytes = Buffer.byteLength(text)
-    if (bytes <= this.#leftBytes) {
-      this.#leftBytes -= bytes
+    const counted = this.#pieces > FREE_PIECES ? Math.max(bytes, MIN_PIECE_BYTES) : bytes
+    if (counted <= this.#leftBytes) {
+      this.#leftBytes -= counted
       return { kept: text, justExceeded: false }
     }
     this.#exceeded = true
