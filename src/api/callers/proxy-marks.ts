@@ -9,6 +9,9 @@ const MARKS: ReadonlySet<string> = new Set([
   'forwarded-for',
   'via',
   'client-ip',
+  'proxy-client-ip',
+  'wl-proxy-client-ip',
+  'wl-proxy-ssl',
   'true-client-ip',
   'x-client-ip',
   'x-cluster-client-ip',
@@ -25,14 +28,28 @@ const MARKS: ReadonlySet<string> = new Set([
   'fastly-client-ip',
   'fly-client-ip',
   'x-appengine-user-ip',
-  'x-azure-clientip'
+  'x-azure-clientip',
+  'x-azure-ref',
+  'x-sourceip',
+  'x-varnish',
+  'x-amzn-trace-id',
+  'x-nginx-proxy',
+  'x-original-url',
+  'x-rewrite-url',
+  'ali-cdn-real-ip',
+  'cdn-src-ip',
+  'cf-visitor',
+  'cf-worker',
+  'max-forwards',
+  'proxy-connection'
 ])
-/** All of a kind: `x-forwarded-for`, `x-forwarded-ssl`, …; `x-envoy-external-address`, `x-envoy-internal`, … */
-const PREFIXES = ['x-forwarded', 'x-envoy-']
+/** All of a kind: `x-forwarded-for`, `x-forwarded-ssl`, …; `x-envoy-external-address`, `x-envoy-internal`, …; `x-arr-ssl`, … */
+const PREFIXES = ['x-forwarded', 'x-envoy-', 'x-arr-', 'x-ssl-client-', 'ssl-client-', 'tailscale-']
 
 /** Whether a request seems to have been passed on by a proxy. With a mark, a connection from loopback is no local caller. */
 export function hasProxyMark(headers: IncomingHttpHeaders): boolean {
-  for (const name of Object.keys(headers)) {
+  for (const given of Object.keys(headers)) {
+    const name = given.includes('_') ? given.replaceAll('_', '-') : given // some programs write them so, and pass them on
     if (MARKS.has(name) || PREFIXES.some(prefix => name.startsWith(prefix))) return true
   }
   return false
