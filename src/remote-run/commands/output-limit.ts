@@ -1,6 +1,6 @@
 /** The first pieces of a node's output, which count by their bytes alone. */
 const FREE_PIECES = 16_384
-/** What a further piece counts for at least: in the log of the run, an event is longer than that, whatever it brings. */
+/** The least that a further piece counts for: its event in the log of the run is longer than that, whatever it brings. */
 const MIN_PIECE_BYTES = 64
 
 /** Lets so many bytes of output pass, in whole lines, and drops the rest. */
