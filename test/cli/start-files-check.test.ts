@@ -128,18 +128,19 @@ test('what a relay would not start with is found: junk for tokens of clients, a 
 test('a folder that cannot be made is found: a problem where the start makes it, else a warning', async t => {
   const folder = await makeRelayFolder(t)
   await symlink('nothing', join(folder, 'link'))
-  const [link, under] = [join(folder, 'link'), join(folder, 'link', 'a')]
+  const [link, under, beside] = ['link', 'link/a', 'link/b'].map(name => join(folder, name))
+  assert.ok(link !== undefined && under !== undefined && beside !== undefined)
   const config = loadConfig(folder)
   const { storage, sharedFiles, sharedFolder } = config
   const { problems, warnings } = await checkRelayStart({
     ...config,
     storage: { ...storage, path: link },
     sharedFiles: { ...sharedFiles, path: under },
-    sharedFolder: { ...sharedFolder, path: under }
+    sharedFolder: { ...sharedFolder, path: beside }
   })
   const says = `the folder ${link} cannot be made: it is a symbolic link to nothing, where there is no folder`
   assert.deepEqual(problems, [`storage.path ${link}: ${says}`, `shared_files.path ${under}: ${says}`])
-  assert.deepEqual(warnings, [`shared_folder.path ${under}: ${says}`])
+  assert.deepEqual(warnings, [`shared_folder.path ${beside}: ${says}`])
   const agent = loadAgentConfig(await makeAgentFolder(t))
   const ofAgent = await checkAgentStart({ ...agent, storage: { ...agent.storage, path: under } })
   assert.deepEqual(ofAgent.problems, [`storage.path ${under}: ${says}`])

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { closeSync, openSync } from 'node:fs'
 import { chmod, chown, lchown, link, mkdir, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { openUnmisled } from '../../src/values/files/links-of-others.js'
 import { readFileOrPipe, readRegularFile, readRegularFileSync } from '../../src/values/files/regular-file.js'
@@ -69,6 +69,12 @@ test('links of root, and of a user to their own files, lead on; errors name the 
   const path = join(folder, 'way/link')
   assert.equal(readRegularFileSync(path).toString(), 'content')
   closeSync(openUnmisled(path, 0, ROOT)) // as root it is found, whoever runs this
+  await mkdir(join(folder, 'of/deep'))
+  await symlink('of/deep', join(folder, 'deep'))
+  for (const given of [`${join(folder, 'deep')}/../file`, `${relative(process.cwd(), folder)}/deep/../file`]) {
+    closeSync(openUnmisled(given, 0, ROOT)) // where the system would find it, too
+    assert.equal(readRegularFileSync(given).toString(), 'content')
+  }
   await symlink('round', join(folder, 'round'))
   for (const [name, code] of [
     ['none', 'ENOENT'],

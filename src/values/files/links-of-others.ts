@@ -9,7 +9,7 @@ import {
   type Stats,
   statSync
 } from 'node:fs'
-import { isAbsolute, join, resolve } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IROTH, S_IXOTH } = constants
 const ROOT = 0
@@ -37,7 +37,7 @@ interface Step {
  */
 export function openUnmisled(path: string, flags: number, euid = process.geteuid?.()): number {
   if (euid !== ROOT || process.platform !== 'linux' || !existsSync(DESCRIPTORS)) return openSync(path, flags)
-  let names = namesOf(resolve(path))
+  let names = namesOf(isAbsolute(path) ? path : `${process.cwd()}/${path}`) // `..` is that of what a link leads to
   let folder: Step = { fd: openFolder('/'), path: '/' }
   const links: ForeignLink[] = []
   let followed = 0
