@@ -1,6 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { answerHalfClosed } from '../values/network/half-open.js'
+import { listenFailure } from '../values/network/listen-failure.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
 
 export interface HealthServerOptions {
@@ -58,9 +59,10 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
 
 function listening(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    const onError = (error: Error) => reject(listenFailure('--health-listen', { host, port }, error))
+    server.once('error', onError)
     server.listen(port, host, () => {
-      server.off('error', reject)
+      server.off('error', onError)
       resolve()
     })
   })

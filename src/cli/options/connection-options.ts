@@ -5,11 +5,11 @@ import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/na
 import type { createRelayClient, RelayClient } from '../../relay-client/relay-client.js'
 import { socketPathOf, UNIX_SOCKET } from '../../relay-client/unix-socket.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { hasCertificate } from '../../values/keys/pem.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
 import { checkCertificatePair } from '../checks/certificate-pair.js'
 import { UsageError } from '../command-error.js'
 import { policyServerOf, readAgentFolder } from './agent-folder.js'
+import { certificatesIn } from './certificate-file.js'
 import { readSecretFile } from './secret-file.js'
 
 const DEFAULT_SERVER = 'http://127.0.0.1:3030'
@@ -183,6 +183,5 @@ async function readOptional(path: string | undefined, option: string): Promise<s
 
 async function readCertificates(path: string | undefined, option: string): Promise<string | undefined> {
   const text = await readOptional(path, option)
-  if (text === undefined || hasCertificate(text)) return text
-  throw new UsageError(`${option} ${path} holds no certificate in PEM form: name the file that holds one`)
+  return text === undefined ? undefined : certificatesIn(option, path ?? '', text)
 }

@@ -3,9 +3,12 @@ import { exposureWarnings } from '../checks/exposed-files.js'
 import { UsageError } from '../command-error.js'
 import { printDiagnostic } from '../output/diagnostic.js'
 
-/** Reads a file with a secret as {@link readNamedFile} does, and warns on standard error if other users may read it. */
-export async function readSecretFile(name: string, path: string): Promise<string> {
-  const text = await readNamedFile(name, path)
+/**
+ * Reads a file with a secret, and warns on standard error if other users may read it.
+ * @param read reads the file
+ */
+export async function readSecretFile(name: string, path: string, read = readNamedFile): Promise<string> {
+  const text = await read(name, path)
   for (const warning of await exposureWarnings([{ key: name, path }])) printDiagnostic(`warning: ${warning}`)
   return text
 }

@@ -3,12 +3,13 @@ import { rootCertificates } from 'node:tls'
 import { type Command, Option } from 'commander'
 import type { ListenAddress } from '../../config/config.js'
 import { listenAddress } from '../../config/readers/address-readers.js'
-import { readNamedFile } from '../../file-exchange/places/named-file.js'
+import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
 import { hideArgument } from '../../process/hide-argument.js'
 import { leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
+import { certificatesIn } from '../options/certificate-file.js'
 import { example } from '../options/example.js'
 import { readSecretFile } from '../options/secret-file.js'
 import { serveUntilStopped } from './serve-until-stopped.js'
@@ -35,6 +36,12 @@ const NEEDED = [
   ['clientKey', '--client-key', 'TREELINE_CLIENT_KEY'],
   ['token', '--token', 'TREELINE_TOKEN']
 ] as const
+
+/**
+ * Reads a file that an option names. At the start a pipe will do; later one would hold the reload, and the stop, until
+ * someone writes to it.
+ */
+type ReadFile = (name: string, path: string) => Promise<string>
 
 /** The time after a signal for what is being read when it comes. */
 const READING_LIMIT_MS = 1_000
@@ -70,17 +77,12 @@ export function register(program: Command): void {
 async function run(options: ClientCommandOptions): Promise<void> {
   hideArgument(options.token ?? options.styraToken)
   const settings = readClientSettings(options, process.env)
-  const readSecrets = async () => ({
-    token:
-      settings.token === ''
-        ? await readTokenFile(
-            options.tokenFile === undefined ? 'TREELINE_TOKEN_FILE' : '--token-file',
-            settings.tokenFile
-          )
-        : settings.token,
-    ca: await readTrust(options.ca, process.env)
+  const tokenFileName = options.tokenFile === undefined ? 'TREELINE_TOKEN_FILE' : '--token-file'
+  const readSecrets = async (read: ReadFile) => ({
+    token: settings.token === '' ? await readTokenFile(read, tokenFileName, settings.tokenFile) : settings.token,
+    ca: await readTrust(read, options.ca, process.env)
   })
-  const secrets = await Promise.race([readSecrets(), stopAsked().then(() => undefined)])
+  const secrets = await Promise.race([readSecrets(readNamedFile), stopAsked().then(() => undefined)])
   if (secrets === undefined) {
     setTimeout(leaveStopSignals, READING_LIMIT_MS).unref() // a pipe that nobody writes to would hold the process
     return
@@ -95,7 +97,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
   const details = { clientId: settings.clientId, server: settings.serverUrl, health: client.healthAddress }
   const reload = async () => {
     try {
-      const isOther = client.replaceSecrets(await readSecrets())
+      const isOther = client.replaceSecrets(await readSecrets(readConfiguredFile))
       logger.info({}, isOther ? 'reloaded; opening a new link' : 'reloaded; nothing changed')
     } catch (error) {
       logger.error({ problem: errorMessage(error) }, 'cannot reload; the former token and certificates stay in force')
@@ -190,19 +192,19 @@ function readUrl(name: string, text: string, protocols: readonly string[]): URL 
  * `--ca` instead of everything else. `SSL_CERT_FILE` and `NODE_EXTRA_CA_CERTS` besides what Node trusts.
  * @returns undefined where Node's own trust is enough
  */
-async function readTrust(ca: string | undefined, env: Environment): Promise<string[] | undefined> {
-  if (ca !== undefined) return [await readNamedFile('--ca', ca)]
+async function readTrust(read: ReadFile, ca: string | undefined, env: Environment): Promise<string[] | undefined> {
+  if (ca !== undefined) return [certificatesIn('--ca', ca, await read('--ca', ca))]
   if (env.SSL_CERT_FILE === undefined || env.SSL_CERT_FILE === '') return undefined // Node reads the other one itself
   const extra = env.NODE_EXTRA_CA_CERTS ?? ''
   return [
     ...rootCertificates,
-    await readNamedFile('SSL_CERT_FILE', env.SSL_CERT_FILE),
-    ...(extra === '' ? [] : [await readNamedFile('NODE_EXTRA_CA_CERTS', extra)])
+    await read('SSL_CERT_FILE', env.SSL_CERT_FILE),
+    ...(extra === '' ? [] : [await read('NODE_EXTRA_CA_CERTS', extra)])
   ]
 }
 
-async function readTokenFile(name: string, file: string): Promise<string> {
-  const token = (await readSecretFile(name, file)).trim()
+async function readTokenFile(read: ReadFile, name: string, file: string): Promise<string> {
+  const token = (await readSecretFile(name, file, read)).trim()
   if (token === '') throw new UsageError(`${name} ${file}: it is empty`)
   return token
 }

@@ -6,9 +6,10 @@ import { onCostlySource } from '../../api/connections/costly-source.js'
 import { completeServer, createPlainServer, serverOptions } from '../../api/http-server-options.js'
 import type { Config, ListenAddress } from '../../config/config.js'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
-import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { errorCode } from '../../values/failures/system-error.js'
 import { LogLimit } from '../../values/log-limit.js'
 import type { Logger } from '../../values/logger.js'
+import { listenFailure } from '../../values/network/listen-failure.js'
 import { isLoopback } from '../../values/network/network-set.js'
 import { shareConnections } from './connection-slots.js'
 import { createHandshakeGate } from './handshake-gate.js'
@@ -30,12 +31,6 @@ export interface Listeners {
 
 /** The addresses of `localhost` (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
 const LOCALHOST = ['127.0.0.1', '::1']
-
-const LISTEN_ERRORS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program listens there already (EADDRINUSE)',
-  EADDRNOTAVAIL: 'this machine does not have that address (EADDRNOTAVAIL)',
-  EACCES: 'ports below 1024 need root, or the capability CAP_NET_BIND_SERVICE (EACCES)'
-}
 
 /** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
 export interface Arrivals {
@@ -184,13 +179,11 @@ function secureContext(config: Config): { cert: string; key: string } {
 }
 
 /** @throws {Error} that names the setting, when it cannot listen there */
-async function bound<T>(setting: string, { host, port }: ListenAddress, listening: Promise<T>): Promise<T> {
+async function bound<T>(setting: string, address: ListenAddress, listening: Promise<T>): Promise<T> {
   try {
     return await listening
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    const why = LISTEN_ERRORS[code] ?? errorMessage(error)
-    throw new Error(`${setting}: cannot listen on ${host}:${port}: ${why}`, { cause: error })
+    throw listenFailure(setting, address, error)
   }
 }
 
