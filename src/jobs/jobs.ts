@@ -5,11 +5,10 @@ import type { Logger } from '../values/logger.js'
 import { anyWaitUpTo } from '../values/time/backoff.js'
 import type { LeaseRepository } from './lease-repository.js'
 import { type Frequency, scheduleOf } from './schedule.js'
+import { underLease } from './under-lease.js'
 
 /** Records of runs live for days: looking once an hour is often enough. */
 const RUN_RETENTION_EVERY_MS = 3_600_000
-/** A purge goes in small steps, and what another process has removed meanwhile is no fault. */
-const PURGE_LEASE_MS = 3_600_000
 /** All relays that start at once would ask their policy server at once for ever. */
 const JITTER = 0.25
 
@@ -36,12 +35,12 @@ export function startJobs(options: JobOptions): Jobs {
   const { sharedFiles, remoteRuns, cleanupFrequency, leases, treeSync, revocations, logger } = options
   const stopping = new AbortController()
   const jobs = [
-    scheduleAlone('purge shared files', cleanupFrequency, async () => {
-      const files = await sharedFiles.purgeExpired(stopping.signal)
+    scheduleAlone('purge shared files', cleanupFrequency, async signal => {
+      const files = await sharedFiles.purgeExpired(signal)
       if (files > 0) logger.info({ files }, 'expired shared files removed')
     }),
-    scheduleAlone('purge runs', { everyMs: RUN_RETENTION_EVERY_MS }, async () => {
-      const runs = await remoteRuns.purgeExpired(stopping.signal)
+    scheduleAlone('purge runs', { everyMs: RUN_RETENTION_EVERY_MS }, async signal => {
+      const runs = await remoteRuns.purgeExpired(signal)
       if (runs > 0) logger.info({ runs }, 'old records of runs removed')
     })
   ]
@@ -55,16 +54,13 @@ export function startJobs(options: JobOptions): Jobs {
     })
   }
 
-  /** A job that another process may be at, under the same name. */
-  function scheduleAlone(name: string, frequency: Frequency, work: () => Promise<void>): () => Promise<void> {
-    return schedule(frequency, async () => {
-      const lease = await leases.claim(name, PURGE_LEASE_MS)
-      try {
-        if (lease !== undefined) await work()
-      } finally {
-        await lease?.release()
-      }
-    })
+  /** A job that another process may be at, under the same name. `work` is to end soon once its signal aborts. */
+  function scheduleAlone(
+    name: string,
+    frequency: Frequency,
+    work: (signal: AbortSignal) => Promise<void>
+  ): () => Promise<void> {
+    return schedule(frequency, () => underLease(leases, name, work, { signal: stopping.signal, logger }))
   }
 
   function schedule(frequency: Frequency, work: () => Promise<void>): () => Promise<void> {

@@ -1,6 +1,8 @@
 /** The right to do a job, for as long as the lease lasts. */
 export interface Lease {
-  /** Gives the job back before the lease ends. */
+  /** Makes the lease end so much later than now. @returns false when another holder has the job by now */
+  renew(leaseMs: number): Promise<boolean>
+  /** Gives the job back before the lease ends. Takes nothing from the next holder. */
   release(): Promise<void>
 }
 
@@ -8,7 +10,7 @@ export interface Lease {
 export interface LeaseRepository {
   /**
    * @param job its name
-   * @param leaseMs how long the job may take: a process that is gone holds it no longer
+   * @param leaseMs a process that is gone holds the job no longer than this
    * @returns undefined while another holder has it
    */
   claim(job: string, leaseMs: number): Promise<Lease | undefined>

@@ -76,6 +76,7 @@ export class ActiveRun implements Run {
       onStarted: () => this.#tellStarted(true)
     }
     this.#local = new LocalDispatch(context, this.#scope)
+    parts.table.lost.addEventListener('abort', () => this.leaveToOther(String(parts.table.lost.reason)), { once: true })
     const work = parts.resumed === undefined ? this.#execute() : this.#goOn(parts.resumed)
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'cannot finish run')
@@ -155,6 +156,14 @@ export class ActiveRun implements Run {
     await this.cancel(reason)
   }
 
+  /** Stops what runs here, of a run that another process has taken over: nothing more is recorded. */
+  leaveToOther(reason: string): void {
+    const { logger } = this.context
+    if (this.#suspended.signal.aborted) return
+    logger.warn({ runId: this.id }, 'run was taken over by another process of this relay')
+    this.suspend(reason).catch((err: unknown) => logger.error({ err, runId: this.id }, 'cannot stop a run'))
+  }
+
   async #execute(): Promise<void> {
     const { plan, progress, log } = this.parts
     const { selfId, now } = this.context
@@ -221,7 +230,7 @@ export class ActiveRun implements Run {
     const endedAtMs = now()
     const end = { state, endedAtMs, counts: table.counts() }
     try {
-      await table.finish(end)
+      if ((await table.finish(end)) === 'lost') return await log.close()
     } catch (err) {
       logger.error({ err, runId: this.id }, 'cannot record the end of a run')
       this.#unrecorded = end

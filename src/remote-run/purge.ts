@@ -1,19 +1,22 @@
 import { firstRunId } from '../values/runs/run-id.js'
 import type { LogFiles } from './event-log/log-files.js'
+import { ONCE_ONLY_MS } from './run-age.js'
 import type { RunRepository } from './run-repository.js'
 
 const RUNS_PER_LOOK = 100
 const ORDERS_PER_STEP = 500
 /** Runs whose ids are from the future are kept so much longer, for the once-only rule. */
 const AHEAD_MS = 30 * 24 * 3_600_000
+/** How far the clock of the relay above may be ahead of ours, in ms. */
+const CLOCK_SKEW_MS = 60 * 60_000
 
 export interface PurgeOptions {
   readonly repository: RunRepository
   readonly files: LogFiles
-  /** Runs that ended before, in ms since 1970, go. */
-  readonly endedBeforeMs: number
-  /** Orders given before, in ms since 1970, are forgotten once the record of their run is gone. */
-  readonly orderedBeforeMs: number
+  /** In ms since 1970. */
+  readonly nowMs: number
+  /** How long the records of ended runs are kept, in ms. */
+  readonly retentionMs: number
   readonly signal: AbortSignal
 }
 
@@ -23,7 +26,8 @@ export interface PurgeOptions {
  * @returns how many runs went
  */
 export async function purgeRuns({ repository, files, signal, ...times }: PurgeOptions): Promise<number> {
-  const { endedBeforeMs, orderedBeforeMs } = times
+  const endedBeforeMs = times.nowMs - times.retentionMs - CLOCK_SKEW_MS
+  const orderedBeforeMs = times.nowMs - ONCE_ONLY_MS - CLOCK_SKEW_MS
   const retention = {
     endedBeforeMs,
     idBefore: firstRunId(endedBeforeMs),

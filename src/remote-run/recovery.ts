@@ -1,4 +1,5 @@
 import type { RunEvent } from '../values/runs/run-event.js'
+import { LEASE_MS } from '../values/time/lease.js'
 import { INTERRUPTED } from './active-run.js'
 import type { LogFiles } from './event-log/log-files.js'
 import type { RunEnd, RunRepository } from './run-repository.js'
@@ -28,9 +29,9 @@ export interface Unfinished {
 export async function interruptUnfinished({ repository, files, now }: RecoveryOptions): Promise<Unfinished> {
   const resumable: string[] = []
   let interrupted = 0
-  for (const id of await repository.claimAbandoned()) {
+  for (const id of await repository.claimAbandoned(LEASE_MS)) {
     const known = await files.mend(id)
-    await repository.note(id, known.filter(isNodeEnd).map(toRecord))
+    if ((await repository.note(id, known.filter(isNodeEnd).map(toRecord))) === 'lost') continue
     if (known.at(-1)?.event !== 'end' && (await isResumable(repository, id, now()))) {
       resumable.push(id)
       continue

@@ -6,6 +6,7 @@ import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logger.js'
 import { passOn } from '../values/passed-relays.js'
 import { makeRunId } from '../values/runs/run-id.js'
+import { LEASE_MS } from '../values/time/lease.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { ActiveRun } from './active-run.js'
 import { type CommandLine, commandLine } from './commands/command.js'
@@ -24,8 +25,9 @@ import { RUN_TIMING, type RunTiming } from './progress/timing.js'
 import { purgeRuns } from './purge.js'
 import { interruptUnfinished } from './recovery.js'
 import { resumeRun } from './resumption.js'
-import { checkAge, ONCE_ONLY_MS } from './run-age.js'
+import { checkAge } from './run-age.js'
 import type { RunContext } from './run-context.js'
+import { RunLeases } from './run-leases.js'
 import type { RunRepository } from './run-repository.js'
 import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './types.js'
 
@@ -35,9 +37,6 @@ export const MAX_RUNS = 256
 /** Nodes asked over their links at once, by all runs together. */
 const MAX_ASKED_LINKS = 2_000
 const LINKS_PER_TURN = 32
-
-/** How far the clock of the relay above may be ahead of ours, in ms. */
-const CLOCK_SKEW_MS = 60 * 60_000
 
 /** How long an order waits for a newer tree. */
 const TREE_LIMIT_MS = 5_000
@@ -73,6 +72,7 @@ class RunRegistry implements RemoteRuns {
   readonly #files: LogFiles
   readonly #known: KnownRuns
   readonly #ordered: OrderedRuns
+  readonly #leases: RunLeases
   readonly #starting = new Map<string, Promise<Run>>()
   /** How many of {@link #starting} are new runs. */
   #beginning = 0
@@ -84,6 +84,7 @@ class RunRegistry implements RemoteRuns {
     this.#files = new LogFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
+    this.#leases = new RunLeases(repository, () => this.#known.active(), logger)
     const reachability = new Reachability(neighbours)
     const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
     const isRelay = (id: string) => topology().isRelay(id)
@@ -207,7 +208,7 @@ class RunRegistry implements RemoteRuns {
 
   /**
    * Durable before anything starts, so that the same order is never carried out twice.
-   * @returns undefined when another process began a run with this id meanwhile
+   * @returns undefined when another process began a run with this id meanwhile, or has taken it over
    */
   async #record(
     runId: string,
@@ -218,7 +219,7 @@ class RunRegistry implements RemoteRuns {
     const table = new NodeTable({ runId, repository, logger, recordDelayMs: timing.recordDelayMs })
     await table.addPlan(plan, wayTo)
     try {
-      const begun = await repository.begin(newRun(runId, order, now()), table.records(), order.orderKey)
+      const begun = await repository.begin(newRun(runId, order, now()), table.records(), LEASE_MS, order.orderKey)
       if (begun === 'known') return undefined
       return { table, log: await this.#files.createLog(runId, logger) }
     } catch (error) {
@@ -258,6 +259,7 @@ class RunRegistry implements RemoteRuns {
   async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {
     const { repository, now, logger } = this.#context
     await this.#files.makeFolder()
+    this.#leases.start()
     const { interrupted: count, resumable } = await interruptUnfinished({ repository, now, files: this.#files })
     if (count > 0) logger.warn({ count }, 'remote runs were interrupted by the end of the former process')
     if (resumable.length > 0) await treeLoaded
@@ -269,9 +271,7 @@ class RunRegistry implements RemoteRuns {
 
   async purgeExpired(signal: AbortSignal): Promise<number> {
     const { repository, now, config } = this.#context
-    const endedBeforeMs = now() - config.retentionMs - CLOCK_SKEW_MS
-    const orderedBeforeMs = now() - ONCE_ONLY_MS - CLOCK_SKEW_MS
-    return purgeRuns({ repository, files: this.#files, endedBeforeMs, orderedBeforeMs, signal })
+    return purgeRuns({ repository, files: this.#files, nowMs: now(), retentionMs: config.retentionMs, signal })
   }
 
   async drain(): Promise<void> {
@@ -292,6 +292,7 @@ class RunRegistry implements RemoteRuns {
     const reason = `${this.options.selfId} is stopping`
     await Promise.all(this.#known.active().map(run => (run.isWaiting ? run.suspend(reason) : run.cancel(reason))))
     this.#known.stop()
+    this.#leases.stop()
     await this.#context.hosts.close()
   }
 }

@@ -17,6 +17,7 @@ import { type TestContext, test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
 import type { FoundFile } from '../../src/shared-files/types.js'
+import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createFileRepository } from '../../src/storage/sqlite/sqlite-files.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { eventually } from '../support/eventually.js'
@@ -188,10 +189,10 @@ test('that a file reached the disk meanwhile does not make it another version', 
   let lookUps = 0
   const { relay, read } = await startReading(t, () => async found => {
     lookUps += 1
-    await createFileRepository(relay.db).markDurable(['a name'])
+    await createFileRepository(relay.db, new Claims()).markDurable(['a name'])
     return found
   })
-  const repository = createFileRepository(relay.db)
+  const repository = createFileRepository(relay.db, new Claims())
   const kept = await repository.find(FIRST.key)
   assert.ok(kept !== undefined)
   assert.equal(await repository.keep({ ...kept, spool: 'a name' }, { replacing: kept }), 'kept')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
+import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { makeRelayParts } from '../support/relay-parts.js'
@@ -13,7 +14,7 @@ const idOf = (index: number) => `01M8KKHZ15H5H64BK2T${String(index).padStart(7, 
 
 test('the list of the outbox is whole, and made a page in each turn of the event loop, however many ask', async t => {
   const relay = await startSharedFiles(t)
-  const repository = createOutboxRepository(relay.db)
+  const repository = createOutboxRepository(relay.db, new Claims())
   const entry = { target: 'n2', source: 'n1', algorithm: 'sha512', hash: 'aa', signedAtMs: undefined, keyHash: 'k' }
   const state = {
     attempts: 1,

@@ -9,6 +9,7 @@ import type { RunTiming } from '../../src/remote-run/progress/timing.js'
 import { createRemoteRuns } from '../../src/remote-run/remote-runs.js'
 import type { RemoteRuns, Run, RunEvent, RunOrder } from '../../src/remote-run/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
+import type { Claims } from '../../src/storage/sqlite/claims.js'
 import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../src/tree/index/packed-tree.js'
@@ -57,6 +58,8 @@ export interface TestRunsOptions {
   readonly folder?: string
   /** The logs of runs are below it. @default the folder */
   readonly storagePath?: string
+  /** Its claims on runs. */
+  readonly claims?: Claims
 }
 
 export interface TestRuns {
@@ -111,7 +114,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
       shouldHoldLink: options.shouldHoldLink ?? (() => false),
       onLinked: options.onLinked ?? (() => undefined)
     },
-    repository: createRunRepository(db),
+    repository: createRunRepository(db, options.claims),
     logger: silentLogger,
     timing: { killGraceMs: 200, resumeDelayMs: 5, resumeMaxDelayMs: 20, recordDelayMs: 10, ...options.timing },
     ...(options.observer === undefined ? {} : { observer: options.observer }),

@@ -9,6 +9,7 @@ import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SER
 import { createSharedFiles, type SharedFilesOptions } from '../../src/shared-files/shared-files.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../src/shared-files/types.js'
 import { type Database, openDatabase } from '../../src/storage/database.js'
+import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createFileRepository } from '../../src/storage/sqlite/sqlite-files.js'
 import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.js'
 import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
@@ -133,6 +134,8 @@ export interface TestRelayOptions {
   /** The folder of an earlier relay, to start again on what it left. */
   readonly folder?: string
   readonly topology?: () => Topology
+  /** Its claims on entries of the outbox. */
+  readonly claims?: Claims
 }
 
 /** A relay's shared files in a folder of their own. They are stopped, and the folder removed, at the end of the test. */
@@ -147,7 +150,7 @@ export async function startSharedFiles(t: TestContext, options: TestRelayOptions
 
 /** Does the same as {@link startSharedFiles}; the caller stops it, or is killed. */
 export async function openSharedFiles(options: TestRelayOptions = {}): Promise<TestRelay> {
-  const { selfId = 'root', nodes = WHOLE_TREE, hops = [], config = {}, more = {} } = options
+  const { selfId = 'root', nodes = WHOLE_TREE, hops = [], config = {}, more = {}, claims = new Claims() } = options
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'treeline-files-')))
   const db = openDatabase(join(folder, 'state.db'), 'state')
   const topology = topologyOf(selfId, nodes)
@@ -168,8 +171,8 @@ export async function openSharedFiles(options: TestRelayOptions = {}): Promise<T
     selfId,
     topology: options.topology ?? (() => topology),
     neighbours: neighboursOf(byId),
-    fileRepository: createFileRepository(db),
-    outboxRepository: createOutboxRepository(db),
+    fileRepository: createFileRepository(db, claims),
+    outboxRepository: createOutboxRepository(db, claims),
     storagePath: folder,
     logger: silentLogger,
     now: () => clock.nowMs,

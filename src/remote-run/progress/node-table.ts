@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { RelayError } from '../../values/failures/relay-error.js'
 import type { Logger } from '../../values/logger.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
 import type { RunEnd, RunRepository } from '../run-repository.js'
@@ -7,6 +8,9 @@ import type { RunPlan } from './plan.js'
 
 /** Nodes taken up before other requests get their turn. */
 const NODES_PER_TURN = 5_000
+
+/** The reason for who follows a run that went on in another process. */
+export const TAKEN_OVER = 'another process of this relay has taken the run over; ask again'
 
 const QUEUED = {
   reached: undefined,
@@ -32,6 +36,7 @@ export interface NodeTableOptions {
 export class NodeTable {
   readonly #nodes = new Map<string, NodeRecord>()
   readonly #dirty = new Set<string>()
+  readonly #lost = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
 
@@ -58,6 +63,11 @@ export class NodeTable {
       this.#nodes.set(record.node, record)
       if (this.#nodes.size % NODES_PER_TURN === 0) await nextTurn()
     }
+  }
+
+  /** Aborts when another process has taken the run over: nothing is written then, and nothing may happen for it here. */
+  get lost(): AbortSignal {
+    return this.#lost.signal
   }
 
   nodes(): IterableIterator<string> {
@@ -104,11 +114,11 @@ export class NodeTable {
   /**
    * Notes on disk alone that nodes are given to a relay that only speaks text, so that a later process does not give
    * them away again.
-   * @throws what the commit throws
+   * @throws what the commit throws; {RelayError} STOPPING when another process has taken the run over
    */
   async recordDispatch(nodes: readonly string[]): Promise<void> {
     const { repository, runId } = this.options
-    await repository.markGiven(runId, nodes)
+    if (this.#isLost(await repository.markGiven(runId, nodes))) throw new RelayError('STOPPING', TAKEN_OVER)
   }
 
   /**
@@ -117,7 +127,7 @@ export class NodeTable {
   async recordNotDispatched(nodes: readonly string[]): Promise<void> {
     const { repository, runId, logger } = this.options
     try {
-      await repository.unmarkGiven(runId, nodes)
+      this.#isLost(await repository.unmarkGiven(runId, nodes))
     } catch (err) {
       logger.error({ err, runId }, 'cannot record that an order was not taken')
     }
@@ -131,20 +141,28 @@ export class NodeTable {
 
   /**
    * Writes the last changes, and the end of the run in the same step. Where that fails it can be called again.
+   * @returns `lost` when another process has taken the run over
    * @throws what the repository throws
    */
-  async finish(end: RunEnd): Promise<void> {
+  async finish(end: RunEnd): Promise<'done' | 'lost'> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     await this.#writing
     const { repository, runId } = this.options
     const changed = this.#takeDirty()
     try {
-      await repository.end(runId, end, changed)
+      const outcome = await repository.end(runId, end, changed)
+      this.#isLost(outcome)
+      return outcome
     } catch (error) {
       for (const { node } of changed) this.#dirty.add(node)
       throw error
     }
+  }
+
+  #isLost(outcome: 'done' | 'lost'): boolean {
+    if (outcome === 'lost') this.#lost.abort(TAKEN_OVER)
+    return outcome === 'lost'
   }
 
   #writeSoon(): void {
@@ -158,7 +176,7 @@ export class NodeTable {
     const { repository, runId, logger } = this.options
     const changed = this.#takeDirty()
     try {
-      if (changed.length > 0) await repository.note(runId, changed)
+      if (changed.length > 0) this.#isLost(await repository.note(runId, changed))
     } catch (err) {
       for (const { node } of changed) this.#dirty.add(node)
       logger.error({ err, runId }, 'cannot record outcomes of a run')

@@ -48,14 +48,17 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
   const legacyLoopGuard = createLegacyLoopGuard()
 
   /** Gives an entry's file a name in `.incoming~` as well, so that a crash finds it in one place or the other. */
-  async function keepHere(entry: QueuedFile): Promise<void> {
+  async function keepHere(entry: QueuedFile): Promise<'done' | 'lost'> {
     const file = new SpoolFile(layout, folders, nextSpoolName(), true)
     try {
       await folders.enter(layout.outbox, at => file.linkTo(`${at}/${entry.id}`))
       const via = relaysOnTheWay(entry.target, topology())
-      const outcome = await placement.place({ ...entry, via }, { file, inMemory: undefined }, entry)
-      if (outcome === 'stored') await outbox.removeFile(entry)
-      else await outbox.remove(entry)
+      const waiting = { insteadOf: entry, isClaimed: true }
+      const outcome = await placement.place({ ...entry, via }, { file, inMemory: undefined }, waiting)
+      if (outcome === 'superseded') return await outbox.finish(entry)
+      if (outcome === 'lost') return outcome
+      await outbox.removeFile(entry)
+      return 'done'
     } finally {
       await file.discard()
     }

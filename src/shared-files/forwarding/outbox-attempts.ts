@@ -24,7 +24,7 @@ export interface OutboxAttemptParts {
   readonly backoff: HopBackoff
   readonly legacyLoopGuard: LegacyLoopGuard
   /** Puts an entry's file in place here, and removes the entry. The key's lock is held. */
-  readonly keepHere: (entry: QueuedFile) => Promise<void>
+  readonly keepHere: (entry: QueuedFile) => Promise<'done' | 'lost'>
   /** Removes an older copy that is kept here on the hop's behalf. The key's lock is held. */
   readonly removeKept: (key: FileKey) => Promise<void>
   readonly takesLinks: boolean
@@ -47,7 +47,7 @@ export class OutboxAttempts {
   async attempt(hop: string, entry: QueuedFile, signal: AbortSignal): Promise<AttemptResult> {
     const { outbox, now } = this.parts
     if (entry.expiresAtMs <= now()) {
-      await outbox.remove(entry)
+      this.#noteLoss(entry, await outbox.finish(entry))
       return 'over'
     }
     if (!(await outbox.hasFile(entry))) {
@@ -63,7 +63,7 @@ export class OutboxAttempts {
       return 'over'
     }
     if (step.kind === 'here') {
-      await this.parts.keepHere(entry)
+      this.#noteLoss(entry, await this.parts.keepHere(entry))
       return 'over'
     }
     if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
@@ -100,10 +100,10 @@ export class OutboxAttempts {
     }
     backoff.succeeded(hop)
     if (result.kind === 'refused') await this.#fail(entry, result.message, result.status)
-    else if (result.kind === 'keep-here') await keepHere(entry)
+    else if (result.kind === 'keep-here') this.#noteLoss(entry, await keepHere(entry))
     else {
       await removeKept(entry)
-      await outbox.remove(entry)
+      this.#noteLoss(entry, await outbox.finish(entry))
     }
     observer.onForwarded?.(hop, result.kind === 'refused' ? 'refused' : 'delivered', true)
     return 'over'
@@ -115,7 +115,13 @@ export class OutboxAttempts {
     await this.#record(entry, { state: 'failed', nextAttemptAtMs: entry.nextAttemptAtMs, lastStatus, lastError })
   }
 
-  #record({ id }: QueuedFile, attempt: OutboxAttempt): Promise<void> {
-    return this.parts.repository.recordAttempt(id, attempt)
+  async #record(entry: QueuedFile, attempt: OutboxAttempt): Promise<void> {
+    this.#noteLoss(entry, await this.parts.repository.recordAttempt(entry.id, attempt))
+  }
+
+  /** An entry that another process has claimed meanwhile is left to it, as it is. */
+  #noteLoss({ id }: QueuedFile, outcome: 'done' | 'lost'): void {
+    if (outcome === 'done') return
+    this.parts.logger.warn({ outboxId: id }, 'outbox entry was taken over by another process of this relay')
   }
 }

@@ -30,6 +30,8 @@ export interface EntryCounts {
  *
  * An entry that is claimed is nobody else's to hand on, until an attempt is recorded, it is given back or removed, or
  * its lease ends. So of several processes that share the repository one works on it, and when that one is gone, another.
+ * A process that was late, and whose entry another one has claimed by then or removed, changes nothing: it is told
+ * `lost`. Each process has one repository, which stands for it.
  */
 export interface OutboxRepository {
   /**
@@ -41,17 +43,22 @@ export interface OutboxRepository {
     entry: QueuedFile,
     instead: { readonly replacing: QueuedFile | undefined } & SourceLimit
   ): Promise<'added' | 'changed' | 'too-many'>
-  /** Counts an attempt, says what came of it, and gives the entry back. */
-  recordAttempt(id: string, attempt: OutboxAttempt): Promise<void>
+  /** Counts an attempt on an entry that the caller has claimed, says what came of it, and gives the entry back. */
+  recordAttempt(id: string, attempt: OutboxAttempt): Promise<'done' | 'lost'>
+  /** Removes an entry that the caller has claimed: nothing is left to do for it. */
+  finish(id: string): Promise<'done' | 'lost'>
   /** Makes an entry due, or all, failed ones too. @returns how many */
   makeDue(nowMs: number, id?: string): Promise<number>
-  /** @returns whether there was such an entry */
+  /** Removes an entry whoever works on it, who then has lost it. @returns whether there was such an entry */
   remove(id: string): Promise<boolean>
 
   /** Claims pending entries for `targets` that are due and that nobody works on, the longest waiting first. */
   claimDue(targets: readonly string[], due: DueEntries, limit: number, leaseMs: number): Promise<QueuedFile[]>
-  /** Makes the leases of entries that the caller has claimed end so much later than now. */
-  renew(ids: readonly string[], leaseMs: number): Promise<void>
+  /**
+   * Makes the leases of entries that the caller has claimed end so much later than now.
+   * @returns the ids of those that it has not, or not any more
+   */
+  renew(ids: readonly string[], leaseMs: number): Promise<string[]>
   /** Ends the caller's claims, whatever was claimed of these. */
   giveBack(ids: readonly string[]): Promise<void>
   /**

@@ -1,4 +1,5 @@
 import { POLICY_SERVER } from '../../hops/hop.js'
+import { LEASE_MS, RENEWAL_MS } from '../../values/time/lease.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { KeyLock } from '../keeping/key-lock.js'
@@ -14,10 +15,6 @@ const FAILED_LOOK_WAIT_MS = 1_000
 const LONGEST_WAIT_MS = 60_000
 /** No attempt is ever put off for longer: one that seems to be was put off before the clock was set back, and is due. */
 const FARTHEST_ATTEMPT_MS = 2 * LONGEST_WAIT_MS
-
-/** A claim on an entry ends by itself so long after it was renewed last, as when this process is gone. */
-const LEASE_MS = 60_000
-const RENEWAL_MS = 20_000
 
 /** The hop of entries that have none: the tree has changed since they were accepted. */
 const NO_HOP = ''
@@ -173,7 +170,8 @@ export class OutboxWorker {
     const { repository } = this.parts
     const mine: string[] = []
     const claim = async (due: DueEntries, limit: number): Promise<QueuedFile[]> => {
-      const entries = await repository.claimDue(targets, due, limit, LEASE_MS)
+      const claimed = await repository.claimDue(targets, due, limit, LEASE_MS)
+      const entries = claimed.filter(({ id }) => !this.#claimed.has(id)) // one whose lease has ended is at work still
       for (const { id } of entries) {
         mine.push(id)
         this.#claimed.add(id)
@@ -231,6 +229,9 @@ export class OutboxWorker {
     const { repository, logger } = this.parts
     repository
       .renew([...this.#claimed], LEASE_MS)
+      .then(lost => {
+        for (const id of lost) this.interrupt(id)
+      })
       .catch(error => logger.warn({ err: error }, 'cannot renew claims on outbox entries'))
   }
 }

@@ -69,7 +69,14 @@ export class Outbox {
     }
   }
 
-  /** Removes an entry, file and all. The caller holds the lock of its key. */
+  /** Removes an entry that the caller has claimed, file and all. The caller holds the lock of its key. */
+  async finish(entry: Entry): Promise<'done' | 'lost'> {
+    const outcome = await this.parts.repository.finish(entry.id)
+    if (outcome === 'done') await this.removeFile(entry)
+    return outcome
+  }
+
+  /** Removes an entry, file and all, whoever works on it. The caller holds the lock of its key. */
   async remove(entry: Entry): Promise<void> {
     await this.parts.repository.remove(entry.id)
     await this.removeFile(entry)

@@ -20,6 +20,8 @@ export interface Replacement {
   readonly replacing: StoredFile | undefined
   /** An outbox entry that goes in the same step: the file is where it belongs. */
   readonly insteadOf?: QueuedFile | undefined
+  /** Whether the caller works on that entry, having claimed it. */
+  readonly isClaimed?: boolean
 }
 
 /** The most files of one source, kept and waiting together. */
@@ -40,9 +42,10 @@ export interface FileRepository {
   /**
    * Records a version in place of the one that was seen.
    * @returns `changed` when another one is there by now; `too-many` when its source has so many files already, and none
-   * with this key, kept or waiting. Then nothing has changed
+   * with this key, kept or waiting; `lost` when the caller's claim on the entry is another process's by now, or the
+   * entry is gone. Then nothing has changed
    */
-  keep(file: StoredFile, instead: Replacement & SourceLimit): Promise<'kept' | 'changed' | 'too-many'>
+  keep(file: StoredFile, instead: Replacement & SourceLimit): Promise<'kept' | 'changed' | 'too-many' | 'lost'>
   /** Puts back what {@link keep} replaced, and the outbox entry. @returns whether `file` was still the version that is kept */
   undo(file: StoredFile, instead: Replacement): Promise<boolean>
   /** Notes that files are in place, durably, whose names in `.incoming~` were these. Versions replaced since stay. */

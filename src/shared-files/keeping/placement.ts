@@ -6,13 +6,18 @@ import type { FileKey } from '../../values/ids.js'
 import type { DeferredFsync } from './deferred-fsync.js'
 import type { FileLayout } from './file-layout.js'
 import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
-import { type FileRecord, isOlder, type KeptRecord, type QueuedFile, type StoredFile } from './file-record.js'
+import { type FileRecord, isOlder, type KeptRecord, type StoredFile } from './file-record.js'
 import type { FileRepository, Replacement } from './file-repository.js'
 import type { HeadCache } from './head-cache.js'
 import { removeKeptFile } from './kept-files.js'
 import type { OwnFolders } from './own-folders.js'
 import { type Quota, tooManyFiles } from './quota.js'
 import { type PlaceableFile, type SpoolFile, writeShortFile, writeSpoolFile } from './spool-file.js'
+
+type Placing = 'stored' | 'superseded' | 'lost'
+
+/** The outbox entry of a file, as {@link Replacement} has it. */
+type Waiting = Pick<Replacement, 'insteadOf' | 'isClaimed'>
 
 const renameFile = promisify(rename)
 
@@ -53,21 +58,22 @@ export class Placement {
   /**
    * The caller holds the lock of the file's key. Durable once it resolves; on failure nothing has changed, and the
    * incoming file is the caller's to discard.
-   * @param insteadOf an outbox entry whose record goes in the same step
+   * @param waiting an outbox entry whose record goes in the same step
+   * @returns `superseded` when a newer file is kept; `lost` when the claim on the entry was lost
    * @throws {RelayError} STORAGE_FULL when its source has too many
    */
-  async place(record: KeptRecord, bytes: PlaceableFile, insteadOf?: QueuedFile): Promise<'stored' | 'superseded'> {
+  async place(record: KeptRecord, bytes: PlaceableFile, waiting: Waiting = {}): Promise<Placing> {
     const { layout, folders, files, deferredFsync, cache, quota, now } = this.parts
     const { file } = bytes
     const seen = await files.find(record)
     if (seen !== undefined && isOlder(record, seen, now())) return 'superseded'
-    const instead = await this.#keepAndMove(record, bytes, seen, insteadOf).catch(async error => {
+    const instead = await this.#keepAndMove(record, bytes, seen, waiting).catch(async error => {
       await this.#discardMetadata(file)
       throw error
     })
-    if (instead === 'superseded') {
+    if (typeof instead === 'string') {
       await this.#discardMetadata(file)
-      return 'superseded'
+      return instead
     }
     const before = instead.replacing
     // From here on the record stands for the file; were this to fail, the next start would repeat it.
@@ -111,12 +117,12 @@ export class Placement {
     record: KeptRecord,
     bytes: PlaceableFile,
     seen: StoredFile | undefined,
-    insteadOf: QueuedFile | undefined
-  ): Promise<Replacement | 'superseded'> {
+    waiting: Waiting
+  ): Promise<Replacement | Exclude<Placing, 'stored'>> {
     await this.#prepare(record, bytes)
     const stored = { ...record, storedAtMs: this.parts.now(), spool: bytes.file.name }
-    const instead = await this.#keep(stored, seen, insteadOf)
-    if (instead === 'superseded') return 'superseded'
+    const instead = await this.#keep(stored, seen, waiting)
+    if (typeof instead === 'string') return instead
     try {
       await this.#moveFile(record, bytes.file)
       return instead
@@ -150,14 +156,15 @@ export class Placement {
   async #keep(
     file: StoredFile,
     seen: StoredFile | undefined,
-    insteadOf: QueuedFile | undefined
-  ): Promise<Replacement | 'superseded'> {
+    waiting: Waiting
+  ): Promise<Replacement | Exclude<Placing, 'stored'>> {
     const { files, quota, now } = this.parts
     for (let replacing = seen; ; replacing = await files.find(file)) {
       if (replacing !== undefined && isOlder(file, replacing, now())) return 'superseded'
-      const instead = { replacing, insteadOf }
+      const instead = { ...waiting, replacing }
       const outcome = await files.keep(file, { ...instead, maxOfSource: quota.maxFilesPerSource })
       if (outcome === 'too-many') throw tooManyFiles(file.source, quota.maxFilesPerSource)
+      if (outcome === 'lost') return outcome
       if (outcome === 'kept') return instead
     }
   }

@@ -87,9 +87,9 @@ export function createDelivery(parts: DeliveryParts) {
 
   /** @param waiting an entry from when the target was to be reached elsewhere; its record goes in the same step */
   async function keep(record: FileRecord, bytes: PlaceableFile, waiting: QueuedFile | undefined) {
-    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, waiting)
+    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, { insteadOf: waiting })
     if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
-    return outcome
+    return outcome === 'stored' ? outcome : 'superseded'
   }
 
   return deliver

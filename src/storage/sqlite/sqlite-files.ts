@@ -9,34 +9,43 @@ import type {
 import type { FileKey } from '../../values/ids.js'
 import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
+import type { Claims } from './claims.js'
 import { toFileRow, toStoredFile, toVersionRow } from './file-rows.js'
 import { type FileStatements, fileStatements } from './file-statements.js'
 import { toOutboxRow } from './outbox-rows.js'
 import { type OutboxWrites, outboxWrites } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
 
-/** @param db the state database; closed by the caller */
-export function createFileRepository(db: Database): FileRepository {
-  return new SqliteFiles(fileStatements(db), outboxWrites(db), createSourceCounter(db), groupCommitOf(db))
+/**
+ * @param db the state database; closed by the caller
+ * @param claims on entries of the outbox, of this process: those of its outbox repository
+ */
+export function createFileRepository(db: Database, claims: Claims): FileRepository {
+  return new SqliteFiles(fileStatements(db), outboxWrites(db), createSourceCounter(db), groupCommitOf(db), claims)
 }
+
+type Keeping = Awaited<ReturnType<FileRepository['keep']>>
 
 class SqliteFiles implements FileRepository {
   constructor(
     private readonly sql: FileStatements,
     private readonly outbox: OutboxWrites,
     private readonly sources: SourceCounter,
-    private readonly commit: Commit
+    private readonly commit: Commit,
+    private readonly claims: Claims
   ) {}
 
-  async keep(file: StoredFile, instead: Replacement & SourceLimit): Promise<'kept' | 'changed' | 'too-many'> {
-    let outcome: 'kept' | 'changed' | 'too-many' = 'changed'
+  async keep(file: StoredFile, instead: Replacement & SourceLimit): Promise<Keeping> {
+    let outcome = 'changed' as Keeping
     await this.commit(() => {
       outcome = this.#keep(file, instead)
     })
+    if (outcome === 'kept' && instead.insteadOf !== undefined) this.claims.forget(instead.insteadOf.id)
     return outcome
   }
 
-  #keep(file: StoredFile, { replacing, insteadOf, maxOfSource }: Replacement & SourceLimit) {
+  #keep(file: StoredFile, { replacing, insteadOf, isClaimed, maxOfSource }: Replacement & SourceLimit): Keeping {
+    if (insteadOf !== undefined && isClaimed === true && !this.claims.holds(insteadOf.id)) return 'lost'
     const isLimited = maxOfSource !== undefined && replacing === undefined
     if (isLimited && this.sources.isOneTooMany(file, maxOfSource)) return 'too-many'
     if (!this.#put(file, replacing)) return 'changed'

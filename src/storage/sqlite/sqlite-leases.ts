@@ -1,28 +1,20 @@
 import type { Lease, LeaseRepository } from '../../jobs/lease-repository.js'
+import { Claims } from './claims.js'
 
-/**
- * A state database belongs to one process at a time, so leases live in its memory and end with it.
- * @param now ms of a clock that only goes forward
- */
-export function createLeaseRepository(now = () => performance.now()): LeaseRepository {
-  return new MemoryLeases(now)
+/** @param claims on jobs, of this process */
+export function createLeaseRepository(claims = new Claims()): LeaseRepository {
+  return new ClaimedLeases(claims)
 }
 
-class MemoryLeases implements LeaseRepository {
-  /** When each lease ends, by the job's name. */
-  readonly #ends = new Map<string, { readonly atMs: number }>()
-
-  constructor(private readonly now: () => number) {}
+class ClaimedLeases implements LeaseRepository {
+  constructor(private readonly claims: Claims) {}
 
   async claim(job: string, leaseMs: number): Promise<Lease | undefined> {
-    const held = this.#ends.get(job)
-    if (held !== undefined && held.atMs > this.now()) return undefined
-    const end = { atMs: this.now() + leaseMs }
-    this.#ends.set(job, end)
+    const mine = this.claims.beside() // two leases of one process differ as much as those of two
+    if (!mine.take(job, leaseMs)) return undefined
     return {
-      release: async () => {
-        if (this.#ends.get(job) === end) this.#ends.delete(job)
-      }
+      renew: async ms => mine.renew(job, ms),
+      release: async () => mine.giveBack(job)
     }
   }
 }

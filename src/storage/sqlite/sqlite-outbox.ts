@@ -9,33 +9,35 @@ import type { SourceLimit, Totals } from '../../shared-files/keeping/file-reposi
 import type { FileKey } from '../../values/ids.js'
 import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
+import type { Claims } from './claims.js'
 import { toListedFile, toOutboxRow, toQueuedFile } from './outbox-rows.js'
 import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
 
 type Adding = { readonly replacing: QueuedFile | undefined } & SourceLimit
 
-/** @param db the state database; closed by the caller */
-export function createOutboxRepository(db: Database): OutboxRepository {
-  return new SqliteOutbox(outboxStatements(db), createSourceCounter(db), groupCommitOf(db))
+/**
+ * @param db the state database; closed by the caller
+ * @param claims on entries, of this process
+ */
+export function createOutboxRepository(db: Database, claims: Claims): OutboxRepository {
+  return new SqliteOutbox(outboxStatements(db), createSourceCounter(db), groupCommitOf(db), claims)
 }
 
-/** A state database belongs to one process at a time, so claims are kept in memory, and end with the process. */
 class SqliteOutbox implements OutboxRepository {
-  /** When the lease of an entry ends, by a clock that only goes forward. */
-  readonly #claims = new Map<string, number>()
-
   constructor(
     private readonly sql: OutboxStatements,
     private readonly sources: SourceCounter,
-    private readonly commit: Commit
+    private readonly commit: Commit,
+    private readonly claims: Claims
   ) {}
 
   async add(entry: QueuedFile, instead: Adding): Promise<'added' | 'changed' | 'too-many'> {
-    let outcome: 'added' | 'changed' | 'too-many' = 'changed'
+    let outcome = 'changed' as 'added' | 'changed' | 'too-many'
     await this.commit(() => {
       outcome = this.#add(entry, instead)
     })
+    if (outcome === 'added' && instead.replacing !== undefined) this.claims.forget(instead.replacing.id)
     return outcome
   }
 
@@ -46,10 +48,23 @@ class SqliteOutbox implements OutboxRepository {
     return this.sql.insert.run(toOutboxRow(entry)).changes === 1 ? 'added' : 'changed'
   }
 
-  async recordAttempt(id: string, attempt: OutboxAttempt): Promise<void> {
+  async recordAttempt(id: string, attempt: OutboxAttempt): Promise<'done' | 'lost'> {
     const { state, nextAttemptAtMs, lastStatus = null, lastError = null } = attempt
-    await this.commit(() => void this.sql.recordAttempt.run({ id, state, nextAttemptAtMs, lastStatus, lastError }))
-    this.#claims.delete(id)
+    return this.#settle(id, () => this.sql.recordAttempt.run({ id, state, nextAttemptAtMs, lastStatus, lastError }))
+  }
+
+  finish(id: string): Promise<'done' | 'lost'> {
+    return this.#settle(id, () => this.sql.remove.run(id))
+  }
+
+  /** Changes an entry that this process has claimed, and gives it back. */
+  async #settle(id: string, change: () => { readonly changes: number }): Promise<'done' | 'lost'> {
+    let changes = 0
+    await this.commit(() => {
+      if (this.claims.holds(id)) changes = change().changes
+    })
+    this.claims.giveBack(id)
+    return changes === 1 ? 'done' : 'lost'
   }
 
   async makeDue(nowMs: number, id?: string): Promise<number> {
@@ -66,7 +81,7 @@ class SqliteOutbox implements OutboxRepository {
     await this.commit(() => {
       changes = this.sql.remove.run(id).changes
     })
-    this.#claims.delete(id)
+    this.claims.forget(id)
     return changes === 1
   }
 
@@ -76,32 +91,23 @@ class SqliteOutbox implements OutboxRepository {
     limit: number,
     leaseMs: number
   ): Promise<QueuedFile[]> {
-    const claimed = this.#claimed()
+    const claimed = JSON.stringify(this.claims.lasting())
     const asked = { targets: JSON.stringify(targets), claimed, nowMs, latestMs }
     const entries = this.sql.due.all({ ...asked, withUnreached: Number(withUnreached), limit }).map(toQueuedFile)
-    const endsAtMs = performance.now() + leaseMs
-    for (const { id } of entries) this.#claims.set(id, endsAtMs)
-    return entries
+    return entries.filter(({ id }) => this.claims.take(id, leaseMs))
   }
 
-  /** Ids of what is claimed, as JSON. */
-  #claimed(): string {
-    const nowMs = performance.now()
-    for (const [id, endsAtMs] of this.#claims) if (endsAtMs <= nowMs) this.#claims.delete(id)
-    return JSON.stringify([...this.#claims.keys()])
-  }
-
-  async renew(ids: readonly string[], leaseMs: number): Promise<void> {
-    const endsAtMs = performance.now() + leaseMs
-    for (const id of ids) if (this.#claims.has(id)) this.#claims.set(id, endsAtMs)
+  async renew(ids: readonly string[], leaseMs: number): Promise<string[]> {
+    return ids.filter(id => !this.claims.renew(id, leaseMs))
   }
 
   async giveBack(ids: readonly string[]): Promise<void> {
-    for (const id of ids) this.#claims.delete(id)
+    for (const id of ids) this.claims.giveBack(id)
   }
 
   async nextDue(targets: readonly string[], latestMs: number): Promise<number | undefined> {
-    return this.sql.nextDue.get({ targets: JSON.stringify(targets), claimed: this.#claimed(), latestMs }) ?? undefined
+    const claimed = JSON.stringify(this.claims.lasting())
+    return this.sql.nextDue.get({ targets: JSON.stringify(targets), claimed, latestMs }) ?? undefined
   }
 
   async targets(): Promise<string[]> {

@@ -10,43 +10,77 @@ import type {
 import type { NodeRecord, RunRecord } from '../../remote-run/types.js'
 import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
+import { Claims } from './claims.js'
 import { newRunRow, toCounts, toNodeRecord, toNodeRow, toRunRecord } from './run-rows.js'
 import { type RunStatements, runStatements } from './run-statements.js'
+
+type Fenced = Awaited<ReturnType<RunRepository['note']>>
 
 /** Rows of nodes written in one transaction, so that none takes more than a few ms. */
 const ROWS_PER_COMMIT = 500
 
-/** @param db the state database; closed by the caller */
-export function createRunRepository(db: Database): RunRepository {
-  return new SqliteRuns(runStatements(db), groupCommitOf(db))
+/**
+ * @param db the state database; closed by the caller
+ * @param claims on runs, of this process
+ */
+export function createRunRepository(db: Database, claims = new Claims()): RunRepository {
+  return new SqliteRuns(runStatements(db), groupCommitOf(db), claims)
 }
 
-/**
- * A state database belongs to one process at a time (a lock on its folder sees to that). So this process owns the runs
- * that it began or claimed, and the owners of all others are gone.
- */
 class SqliteRuns implements RunRepository {
-  readonly #owned = new Set<string>()
-
   constructor(
     private readonly sql: RunStatements,
-    private readonly commit: Commit
+    private readonly commit: Commit,
+    private readonly claims: Claims
   ) {}
 
-  async begin(run: NewRun, nodes: Iterable<NodeRecord>, orderKey?: string): Promise<'begun' | 'known'> {
+  async begin(
+    run: NewRun,
+    nodes: Iterable<NodeRecord>,
+    leaseMs: number,
+    orderKey?: string
+  ): Promise<'begun' | 'known'> {
     const groups = inGroups(nodes)
     const first = groups.next()
     let isNew = false
-    await this.commit(() => {
-      if (orderKey !== undefined && this.sql.findOrder.get(orderKey) !== undefined) return
-      isNew = this.sql.insertRun.run(newRunRow(run)).changes === 1
-      if (isNew && orderKey !== undefined) this.sql.insertOrder.run(orderKey, run.id, run.startedAtMs)
-      if (isNew && first.done !== true) this.#insert(run.id, first.value)
-    })
+    try {
+      await this.commit(() => {
+        isNew = this.#insertRun(run, orderKey)
+        if (isNew) this.claims.take(run.id, leaseMs)
+        if (isNew && first.done !== true) this.#insert(run.id, first.value)
+      })
+    } catch (error) {
+      if (isNew) this.claims.giveBack(run.id)
+      throw error
+    }
     if (!isNew) return 'known'
-    this.#owned.add(run.id)
-    for (const group of groups) await this.commit(() => this.#insert(run.id, group))
-    return 'begun'
+    const outcome = await this.#eachGroup(run.id, groups, group => this.#insert(run.id, group))
+    return outcome === 'lost' ? 'known' : 'begun'
+  }
+
+  #insertRun(run: NewRun, orderKey: string | undefined): boolean {
+    if (orderKey !== undefined && this.sql.findOrder.get(orderKey) !== undefined) return false
+    const isNew = this.sql.insertRun.run(newRunRow(run)).changes === 1
+    if (isNew && orderKey !== undefined) this.sql.insertOrder.run(orderKey, run.id, run.startedAtMs)
+    return isNew
+  }
+
+  /** Writes in a step that changes nothing where the run is another process's by now. */
+  async #fenced(runId: string, work: () => void): Promise<Fenced> {
+    let outcome: Fenced = 'lost'
+    await this.commit(() => {
+      if (!this.claims.holds(runId)) return
+      work()
+      outcome = 'done'
+    })
+    return outcome
+  }
+
+  async #eachGroup<T>(runId: string, groups: Iterable<T[]>, work: (group: T[]) => void): Promise<Fenced> {
+    for (const group of groups) {
+      if ((await this.#fenced(runId, () => work(group))) === 'lost') return 'lost'
+    }
+    return 'done'
   }
 
   async orderedRunId(orderKey: string): Promise<string | undefined> {
@@ -65,48 +99,46 @@ class SqliteRuns implements RunRepository {
     for (const node of nodes) this.sql.insertNode.run({ ...toNodeRow(node), runId })
   }
 
-  async note(runId: string, nodes: Iterable<NodeRecord>): Promise<void> {
-    for (const group of inGroups(nodes)) await this.commit(() => this.#update(runId, group))
+  note(runId: string, nodes: Iterable<NodeRecord>): Promise<Fenced> {
+    return this.#eachGroup(runId, inGroups(nodes), group => this.#update(runId, group))
   }
 
   #update(runId: string, nodes: readonly NodeRecord[]): void {
     for (const node of nodes) this.sql.updateNode.run({ ...toNodeRow(node), runId })
   }
 
-  async end(runId: string, { state, endedAtMs, counts }: RunEnd, nodes: Iterable<NodeRecord>): Promise<void> {
+  async end(runId: string, { state, endedAtMs, counts }: RunEnd, nodes: Iterable<NodeRecord>): Promise<Fenced> {
     const groups = [...inGroups(nodes)]
     const last = groups.pop() ?? []
-    for (const group of groups) await this.commit(() => this.#update(runId, group))
-    await this.commit(() => {
+    if ((await this.#eachGroup(runId, groups, group => this.#update(runId, group))) === 'lost') return 'lost'
+    const outcome = await this.#fenced(runId, () => {
       this.#update(runId, last)
       this.sql.endRun.run(state, endedAtMs, JSON.stringify(counts), runId)
     })
-    this.#owned.delete(runId)
+    this.claims.giveBack(runId)
+    return outcome
   }
 
-  async interrupt(runId: string, { state, endedAtMs }: Omit<RunEnd, 'counts'>, message: string): Promise<void> {
-    await this.commit(() => {
+  async interrupt(runId: string, { state, endedAtMs }: Omit<RunEnd, 'counts'>, message: string): Promise<Fenced> {
+    const outcome = await this.#fenced(runId, () => {
       this.sql.interruptOpenNodes.run(message, runId)
       const counts = toCounts(this.sql.countOutcomes.all(runId))
       this.sql.endRun.run(state, endedAtMs, JSON.stringify(counts), runId)
     })
-    this.#owned.delete(runId)
+    this.claims.giveBack(runId)
+    return outcome
   }
 
-  async markGiven(runId: string, nodes: Iterable<string>): Promise<void> {
-    for (const group of inGroups(nodes)) {
-      await this.commit(() => {
-        for (const node of group) this.sql.markGiven.run(runId, node)
-      })
-    }
+  markGiven(runId: string, nodes: Iterable<string>): Promise<Fenced> {
+    return this.#eachGroup(runId, inGroups(nodes), group => {
+      for (const node of group) this.sql.markGiven.run(runId, node)
+    })
   }
 
-  async unmarkGiven(runId: string, nodes: Iterable<string>): Promise<void> {
-    for (const group of inGroups(nodes)) {
-      await this.commit(() => {
-        for (const node of group) this.sql.unmarkGiven.run(runId, node)
-      })
-    }
+  unmarkGiven(runId: string, nodes: Iterable<string>): Promise<Fenced> {
+    return this.#eachGroup(runId, inGroups(nodes), group => {
+      for (const node of group) this.sql.unmarkGiven.run(runId, node)
+    })
   }
 
   async find(runId: string): Promise<RunRecord | undefined> {
@@ -130,10 +162,12 @@ class SqliteRuns implements RunRepository {
     return this.sql.openLinkedNodes.all(runId)
   }
 
-  async claimAbandoned(): Promise<string[]> {
-    const ids = this.sql.unfinished.all().filter(id => !this.#owned.has(id))
-    for (const id of ids) this.#owned.add(id)
-    return ids
+  async claimAbandoned(leaseMs: number): Promise<string[]> {
+    return this.sql.unfinished.all().filter(id => !this.claims.holds(id) && this.claims.take(id, leaseMs))
+  }
+
+  async renew(runIds: readonly string[], leaseMs: number): Promise<string[]> {
+    return runIds.filter(id => !this.claims.renew(id, leaseMs))
   }
 
   async expired({ endedBeforeMs, idBefore, anywayBeforeMs }: Retention, limit: number): Promise<string[]> {
@@ -147,7 +181,7 @@ class SqliteRuns implements RunRepository {
       })
     }
     await this.commit(() => void this.sql.deleteRun.run(runId))
-    this.#owned.delete(runId)
+    this.claims.forget(runId)
   }
 }
 

@@ -4,13 +4,14 @@ import type { OutboxRepository } from '../../../src/shared-files/forwarding/outb
 import type { QueuedFile, StoredFile } from '../../../src/shared-files/keeping/file-record.js'
 import type { FileRepository } from '../../../src/shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../../src/values/ids.js'
+import { eventually } from '../../support/eventually.js'
 
 /** An implementation to check, on a place of its own. */
 export interface FileRepositoryFactory {
   /** The repository of a process. Opened again, without an end of the former: that process crashed. */
   open(): FileRepository
-  /** The outbox beside it. */
-  openOutbox(): OutboxRepository
+  /** One more process, which lives beside the others: its files and its outbox. */
+  openProcess(): { readonly files: FileRepository; readonly outbox: OutboxRepository }
 }
 
 const BEFORE_ALL: FileKey = { target: '', source: '', fileId: '' }
@@ -126,8 +127,27 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
     assert.equal((await files.find(first))?.spool, 'a-2')
   })
 
+  check('a claimed entry of the outbox goes with the file of its holder alone', async factory => {
+    const [late, next] = [factory.openProcess(), factory.openProcess()]
+    const [file, insteadOf] = [fileOf('n1/s/f'), entryOf('n1/s/f')]
+    const instead = { replacing: undefined, insteadOf, isClaimed: true }
+    const due = { nowMs: 1_000_000, latestMs: 1_000_000, withUnreached: true }
+    await late.outbox.add(insteadOf, NEW)
+    await late.outbox.claimDue(['n1'], due, 1, 1)
+    await eventually(
+      'the lease to end',
+      async () => (await next.outbox.claimDue(['n1'], due, 1, 3_600_000)).length === 1
+    )
+    assert.equal(await late.files.keep(file, instead), 'lost')
+    assert.equal(await late.files.find(file), undefined)
+    assert.deepEqual(await late.outbox.find(insteadOf.id), insteadOf)
+    assert.equal(await next.files.keep(file, instead), 'kept')
+    assert.equal(await next.outbox.find(insteadOf.id), undefined)
+    assert.equal(await next.files.keep(fileOf('n1/s/g'), instead), 'lost', 'the entry is gone')
+  })
+
   check('an entry of the outbox goes in the step that keeps its file, or not at all', async (factory, files) => {
-    const outbox = factory.openOutbox()
+    const outbox = factory.openProcess().outbox
     const [file, insteadOf, other] = [fileOf('n1/s/f'), entryOf('n1/s/f'), entryOf('n1/s/g')]
     const waiting = async () => Promise.all((await outbox.page('', 10)).map(({ id }) => outbox.find(id)))
     for (const entry of [insteadOf, other]) await outbox.add(entry, NEW)
@@ -155,7 +175,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   })
 
   check('a source has no more files than it may, however many come at once', async (factory, files) => {
-    await factory.openOutbox().add(entryOf('n9/s/waits'), NEW)
+    await factory.openProcess().outbox.add(entryOf('n9/s/waits'), NEW)
     const other = factory.open()
     const instead = { replacing: undefined, maxOfSource: 3 }
     const outcomes = await Promise.all(

@@ -8,6 +8,8 @@ import { eventually } from '../../support/eventually.js'
 export interface OutboxRepositoryFactory {
   /** The repository of a process. Opened again, without an end of the former: that process crashed. */
   open(): OutboxRepository
+  /** The repository of one more process, which lives beside the last one that was opened. */
+  openBeside(): OutboxRepository
 }
 
 const NEW = { replacing: undefined }
@@ -83,7 +85,7 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
       assert.equal(await outbox.add(second, NEW), 'changed', 'there is one')
       assert.deepEqual(await outbox.findByKey(first), first)
       const replacing = { replacing: first }
-      const outcomes = await Promise.all([outbox.add(second, replacing), factory.open().add(third, replacing)])
+      const outcomes = await Promise.all([outbox.add(second, replacing), factory.openBeside().add(third, replacing)])
       assert.deepEqual([...outcomes].sort(), ['added', 'changed'])
       assert.equal((await outbox.ids()).length, 1)
       assert.equal(await outbox.find(first.id), undefined)
@@ -91,7 +93,7 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
   )
 
   check('a source has no more files than it may, however many come at once', async (factory, outbox) => {
-    const other = factory.open()
+    const other = factory.openBeside()
     const limit = { replacing: undefined, maxOfSource: 2 }
     const outcomes = await Promise.all(
       [outbox, other, outbox].map((repository, index) => repository.add(entryOf(`n1/s/f${index}`), limit))
@@ -108,13 +110,17 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
   check('an attempt is counted, and what came of it is noted', async (factory, outbox) => {
     const entry = entryOf('n1/s/f')
     await outbox.add(entry, NEW)
-    const failed = { state: 'failed', nextAttemptAtMs: 7, lastStatus: 403, lastError: 'no' } as const
-    await outbox.recordAttempt(entry.id, failed)
-    assert.deepEqual(await factory.open().find(entry.id), { ...entry, ...failed, attempts: 2 })
-    await outbox.recordAttempt('none', failed)
+    const claim = () => outbox.claimDue(['n1'], due(1_000), 1, LEASE_MS)
+    await claim()
     const away = { state: 'pending', nextAttemptAtMs: 8, lastStatus: undefined, lastError: undefined } as const
-    await outbox.recordAttempt(entry.id, away)
-    assert.deepEqual(await outbox.find(entry.id), { ...entry, ...away, attempts: 3 })
+    assert.equal(await outbox.recordAttempt(entry.id, away), 'done')
+    assert.deepEqual(await outbox.find(entry.id), { ...entry, ...away, attempts: 2 })
+    await claim()
+    const failed = { state: 'failed', nextAttemptAtMs: 7, lastStatus: 403, lastError: 'no' } as const
+    assert.equal(await outbox.recordAttempt(entry.id, failed), 'done')
+    assert.equal(await outbox.recordAttempt('none', failed), 'lost')
+    assert.equal(await outbox.recordAttempt(entry.id, away), 'lost', 'it was given back')
+    assert.deepEqual(await factory.open().find(entry.id), { ...entry, ...failed, attempts: 3 })
   })
 
   check('entries are made due, failed ones too, one or all; and removed', async (_factory, outbox) => {
@@ -154,19 +160,72 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
     assert.equal(await outbox.nextDue(['n3'], 1_000_000), undefined)
   })
 
-  check('what is claimed is nobody else’s until it is recorded, given back or removed', async (_factory, outbox) => {
+  check('what is claimed is nobody else’s until it is recorded, given back or removed', async (factory, outbox) => {
+    const other = factory.openBeside()
     const ids = ['n1/s/a', 'n1/s/b', 'n1/s/c', 'n1/s/d']
     for (const id of ids) await outbox.add(entryOf(id), NEW)
-    const claim = async (limit = 10) => idsOf(await outbox.claimDue(['n1'], due(100), limit, LEASE_MS))
-    const [some, others] = await Promise.all([claim(2), claim(3)])
-    assert.deepEqual([...some, ...others].sort(), ids)
-    assert.deepEqual(await claim(), [])
+    const claim = async (limit = 10, repository = outbox) =>
+      idsOf(await repository.claimDue(['n1'], due(100), limit, LEASE_MS))
+    const some = await Promise.all([claim(1), claim(1), claim(1, other), claim(1, factory.openBeside())])
+    assert.deepEqual(some.flat().sort(), ids, 'each is claimed once')
+    for (const repository of [outbox, other]) assert.deepEqual(await claim(10, repository), [])
+    for (const repository of [outbox, other]) await repository.giveBack(ids)
+    const last = some[3] ?? []
+    assert.deepEqual(
+      (await claim()).sort(),
+      ids.filter(id => !last.includes(id)),
+      'a third process holds one'
+    )
+    assert.equal(await outbox.remove(last[0] ?? ''), true)
+    await outbox.add(entryOf(last[0] ?? ''), NEW)
+    assert.deepEqual(await claim(), last)
     assert.equal(await outbox.nextDue(['n1'], 1_000), undefined)
     await outbox.giveBack(['n1/s/a', 'none'])
     assert.equal(await outbox.nextDue(['n1'], 1_000), 100)
     await outbox.recordAttempt('n1/s/b', { state: 'pending', nextAttemptAtMs: 90, lastStatus: 503, lastError: 'busy' })
-    await outbox.remove('n1/s/c')
+    assert.equal(await outbox.finish('n1/s/c'), 'done')
+    assert.equal(await outbox.finish('n1/s/c'), 'lost')
+    assert.equal(await outbox.find('n1/s/c'), undefined)
     assert.deepEqual(await claim(), ['n1/s/b', 'n1/s/a'])
+  })
+
+  check('a process that was late changes nothing of what another one has claimed', async (factory, outbox) => {
+    const entries = ['n1/s/a', 'n1/s/b', 'n1/s/c'].map(id => entryOf(id))
+    for (const entry of entries) await outbox.add(entry, NEW)
+    const ids = idsOf(entries)
+    const attempt = { state: 'failed', nextAttemptAtMs: 7, lastStatus: 403, lastError: 'no' } as const
+    await outbox.claimDue(['n1'], due(100), 10, 1)
+    const next = factory.openBeside()
+    await eventually('the leases to end', async () => {
+      await next.claimDue(['n1'], due(100), 10, LEASE_MS)
+      return (await next.renew(ids, LEASE_MS)).length === 0
+    })
+    assert.deepEqual(await outbox.renew(ids, LEASE_MS), ids)
+    assert.equal(await outbox.recordAttempt('n1/s/a', attempt), 'lost')
+    assert.equal(await outbox.finish('n1/s/b'), 'lost')
+    await outbox.giveBack(ids)
+    assert.deepEqual(await outbox.claimDue(['n1'], due(100), 10, LEASE_MS), [])
+    assert.deepEqual(await outbox.page('', 10).then(idsOf), ids)
+    assert.deepEqual(await outbox.find('n1/s/a'), entries[0])
+    assert.equal(await next.recordAttempt('n1/s/a', attempt), 'done')
+    assert.equal(await next.finish('n1/s/b'), 'done')
+    assert.equal(await outbox.remove('n1/s/c'), true, 'an operator removes it whoever works on it')
+    assert.equal(await next.finish('n1/s/c'), 'lost')
+  })
+
+  check('an entry that a newer one replaced is lost to who works on it', async (factory, outbox) => {
+    const [first, second] = [entryOf('n1/s/f'), entryOf('n1/s/f', { id: '2' })]
+    await outbox.add(first, NEW)
+    await outbox.claimDue(['n1'], due(100), 1, LEASE_MS)
+    assert.equal(await factory.openBeside().add(second, { replacing: first }), 'added')
+    assert.equal(await outbox.finish(first.id), 'lost')
+    assert.deepEqual(await outbox.find('2'), second)
+  })
+
+  check('a lease that ended takes nothing from a process that nobody has replaced', async (_factory, outbox) => {
+    await outbox.add(entryOf('n1/s/a'), NEW)
+    await outbox.claimDue(['n1'], due(100), 1, 0)
+    assert.equal(await outbox.finish('n1/s/a'), 'done')
   })
 
   check(

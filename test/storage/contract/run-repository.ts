@@ -1,43 +1,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { NewRun, RunRepository } from '../../../src/remote-run/run-repository.js'
-import type { NodeRecord } from '../../../src/remote-run/types.js'
-
-/** An implementation to check, on a place of its own. */
-export interface RunRepositoryFactory {
-  /** The repository of a process. Opened again, without an end of the former: that process crashed. */
-  open(): RunRepository
-}
-
-const RUN: NewRun = {
-  id: 'R1',
-  askedBy: 'local 127.0.0.1',
-  nodes: 'list',
-  conditions: ['a', 'b'],
-  keepOutput: true,
-  asynchronous: false,
-  startedAtMs: 1_000,
-  waitUntilMs: 9_000
-}
-
-function nodeOf(node: string, change: Partial<NodeRecord> = {}): NodeRecord {
-  return {
-    node,
-    via: undefined,
-    reached: undefined,
-    outcome: 'queued',
-    exitCode: undefined,
-    startedAtMs: undefined,
-    durationMs: undefined,
-    message: undefined,
-    unreached: undefined,
-    ...change
-  }
-}
-
-function manyNodes(count: number): NodeRecord[] {
-  return Array.from({ length: count }, (_, index) => nodeOf(`n${String(index).padStart(5, '0')}`))
-}
+import type { RunRepository } from '../../../src/remote-run/run-repository.js'
+import { testRunOwnership } from './run-ownership.js'
+import { LEASE_MS, manyNodes, nodeOf, RUN, type RunRepositoryFactory } from './run-records.js'
 
 /** Everything that a {@link RunRepository} promises, as tests of the implementation that `create` makes. */
 export function testRunRepository(name: string, create: (t: TestContext) => RunRepositoryFactory): void {
@@ -50,7 +15,7 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
   check('a run is found as it was begun, with all its nodes, by the next process too', async (factory, runs) => {
     const unreached = { from: 'relay', to: 'b', reason: 'no route' }
     const nodes = [nodeOf('b', { via: 'relay', unreached }), nodeOf('a', { reached: 'link', startedAtMs: 3 })]
-    assert.equal(await runs.begin(RUN, nodes), 'begun')
+    assert.equal(await runs.begin(RUN, nodes, LEASE_MS), 'begun')
     for (const repository of [runs, factory.open()]) {
       assert.deepEqual(await repository.find('R1'), { ...RUN, state: 'running', endedAtMs: undefined, counts: {} })
       assert.deepEqual(await repository.nodes('R1', 10), [nodes[1], nodes[0]])
@@ -60,40 +25,40 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
   })
 
   check('an id is taken once, however many begin with it at once', async (factory, runs) => {
-    const other = factory.open()
+    const other = factory.openBeside()
     const begun = await Promise.all([
-      runs.begin(RUN, [nodeOf('a')]),
-      runs.begin({ ...RUN, askedBy: 'second' }, [nodeOf('b')]),
-      other.begin({ ...RUN, askedBy: 'third' }, [nodeOf('c')])
+      runs.begin(RUN, [nodeOf('a')], LEASE_MS),
+      runs.begin({ ...RUN, askedBy: 'second' }, [nodeOf('b')], LEASE_MS),
+      other.begin({ ...RUN, askedBy: 'third' }, [nodeOf('c')], LEASE_MS)
     ])
     assert.deepEqual([...begun].sort(), ['begun', 'known', 'known'])
     assert.equal((await runs.nodes('R1', 10)).length, 1)
-    assert.equal(await factory.open().begin(RUN, []), 'known')
+    assert.equal(await factory.open().begin(RUN, [], LEASE_MS), 'known')
   })
 
   check('an order begins one run, and is known for longer than its record', async (factory, runs) => {
     assert.equal(await runs.orderedRunId('order'), undefined)
     const begun = await Promise.all([
-      runs.begin(RUN, [nodeOf('a')], 'order'),
-      runs.begin({ ...RUN, id: 'R2' }, [nodeOf('a')], 'order')
+      runs.begin(RUN, [nodeOf('a')], LEASE_MS, 'order'),
+      factory.openBeside().begin({ ...RUN, id: 'R2' }, [nodeOf('a')], LEASE_MS, 'order')
     ])
     assert.deepEqual(begun, ['begun', 'known'])
     assert.equal(await runs.find('R2'), undefined)
-    await runs.begin({ ...RUN, id: 'R3', startedAtMs: 2_000 }, [], 'later')
+    await runs.begin({ ...RUN, id: 'R3', startedAtMs: 2_000 }, [], LEASE_MS, 'later')
     for (const repository of [runs, factory.open()]) assert.equal(await repository.orderedRunId('order'), 'R1')
     assert.equal(await runs.forgetOrders({ orderedBeforeMs: 9_000 }, 10), 0, 'their runs are there')
     for (const id of ['R1', 'R3']) await runs.remove(id)
     assert.equal(await runs.orderedRunId('order'), 'R1')
-    assert.equal(await runs.begin({ ...RUN, id: 'R4' }, [], 'order'), 'known')
+    assert.equal(await runs.begin({ ...RUN, id: 'R4' }, [], LEASE_MS, 'order'), 'known')
     assert.equal(await runs.forgetOrders({ orderedBeforeMs: 1_000 }, 10), 0)
     assert.equal(await runs.forgetOrders({ orderedBeforeMs: 9_000 }, 1), 1, 'the oldest')
     assert.equal(await runs.orderedRunId('order'), undefined)
     assert.equal(await runs.orderedRunId('later'), 'R3')
-    assert.equal(await runs.begin({ ...RUN, id: 'R4' }, [], 'order'), 'begun')
+    assert.equal(await runs.begin({ ...RUN, id: 'R4' }, [], LEASE_MS, 'order'), 'begun')
   })
 
   check('pages: runs from the newest, nodes by their ids', async (_factory, runs) => {
-    for (const id of ['R1', 'R3', 'R2']) await runs.begin({ ...RUN, id }, manyNodes(id === 'R1' ? 1_203 : 0))
+    for (const id of ['R1', 'R3', 'R2']) await runs.begin({ ...RUN, id }, manyNodes(id === 'R1' ? 1_203 : 0), LEASE_MS)
     const ids = async (limit: number, before?: string) => (await runs.page(limit, before)).map(({ id }) => id)
     assert.deepEqual(await ids(2), ['R3', 'R2'])
     assert.deepEqual(await ids(2, 'R2'), ['R1'])
@@ -104,7 +69,7 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
   })
 
   check('a note changes the nodes that it names, and keeps a known start and way', async (_factory, runs) => {
-    await runs.begin(RUN, manyNodes(1_500))
+    await runs.begin(RUN, manyNodes(1_500), LEASE_MS)
     const started = { reached: 'link', startedAtMs: 5 } as const
     await runs.note('R1', [nodeOf('n00001', { outcome: 'running', ...started })])
     await runs.note('R1', [nodeOf('n00001', { outcome: 'done', exitCode: 0, durationMs: 7 }), nodeOf('stranger')])
@@ -119,7 +84,7 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
   })
 
   check('an end has the last changes, its counts and its time', async (factory, runs) => {
-    await runs.begin(RUN, manyNodes(1_002))
+    await runs.begin(RUN, manyNodes(1_002), LEASE_MS)
     const counts = { done: 1_001, failed: 1 }
     const nodes = manyNodes(1_002).map(node => ({ ...node, outcome: 'done', exitCode: 0 }) as const)
     await runs.end('R1', { state: 'done', endedAtMs: 4_000, counts }, nodes)
@@ -129,17 +94,21 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
       (await next.nodes('R1', 2_000)).filter(({ outcome }) => outcome !== 'done'),
       []
     )
-    assert.deepEqual(await next.claimAbandoned(), [])
+    assert.deepEqual(await next.claimAbandoned(LEASE_MS), [])
   })
 
   check('what is without an outcome is interrupted, and counted with the others', async (_factory, runs) => {
     const message = 'the relay ended'
-    await runs.begin(RUN, [
-      nodeOf('done', { outcome: 'done', exitCode: 0 }),
-      nodeOf('failed', { outcome: 'done', exitCode: 3 }),
-      nodeOf('queued'),
-      nodeOf('running', { outcome: 'running', startedAtMs: 2 })
-    ])
+    await runs.begin(
+      RUN,
+      [
+        nodeOf('done', { outcome: 'done', exitCode: 0 }),
+        nodeOf('failed', { outcome: 'done', exitCode: 3 }),
+        nodeOf('queued'),
+        nodeOf('running', { outcome: 'running', startedAtMs: 2 })
+      ],
+      LEASE_MS
+    )
     await runs.interrupt('R1', { state: 'cancelled', endedAtMs: 6 }, message)
     const record = await runs.find('R1')
     assert.deepEqual([record?.state, record?.endedAtMs], ['cancelled', 6])
@@ -156,29 +125,24 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
     )
   })
 
-  check('a run belongs to the process that began or claimed it, until that process is gone', async (factory, runs) => {
-    await runs.begin(RUN, [])
-    await runs.begin({ ...RUN, id: 'R0' }, [])
-    assert.deepEqual(await runs.claimAbandoned(), [])
-    const next = factory.open()
-    assert.deepEqual(await next.claimAbandoned(), ['R0', 'R1'])
-    assert.deepEqual(await next.claimAbandoned(), [])
-    await next.interrupt('R0', { state: 'interrupted', endedAtMs: 1 }, '')
-    assert.deepEqual(await factory.open().claimAbandoned(), ['R1'])
-  })
+  testRunOwnership(check)
 
   check('nodes that wait, and nodes that were asked over their links, are told apart', async (_factory, runs) => {
-    await runs.begin(RUN, [
-      nodeOf('away'),
-      nodeOf('below', { via: 'relay' }),
-      nodeOf('asked', { reached: 'link' }),
-      nodeOf('relay', { reached: 'direct' }),
-      nodeOf('relay-at-it', { reached: 'direct', outcome: 'running', startedAtMs: 1 }),
-      nodeOf('at-it', { reached: 'link', outcome: 'running', startedAtMs: 1 }),
-      nodeOf('command', { reached: 'command', outcome: 'running', startedAtMs: 1 }),
-      nodeOf('at-relay', { via: 'relay', outcome: 'running', startedAtMs: 1 }),
-      nodeOf('ended', { reached: 'link', outcome: 'done', exitCode: 0 })
-    ])
+    await runs.begin(
+      RUN,
+      [
+        nodeOf('away'),
+        nodeOf('below', { via: 'relay' }),
+        nodeOf('asked', { reached: 'link' }),
+        nodeOf('relay', { reached: 'direct' }),
+        nodeOf('relay-at-it', { reached: 'direct', outcome: 'running', startedAtMs: 1 }),
+        nodeOf('at-it', { reached: 'link', outcome: 'running', startedAtMs: 1 }),
+        nodeOf('command', { reached: 'command', outcome: 'running', startedAtMs: 1 }),
+        nodeOf('at-relay', { via: 'relay', outcome: 'running', startedAtMs: 1 }),
+        nodeOf('ended', { reached: 'link', outcome: 'done', exitCode: 0 })
+      ],
+      LEASE_MS
+    )
     const waiting = (await runs.waitingNodes('R1')).map(({ node, via }) => [node, via])
     assert.deepEqual(waiting.sort(), [
       ['at-relay', 'relay'],
@@ -192,9 +156,14 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
   check('nodes that were given away do not wait any more, unless they did not get there', async (factory, runs) => {
     const via = 'relay'
     const nodes = ['a', 'b', 'c']
-    await runs.begin(RUN, [nodeOf('a', { via }), nodeOf('b', { via }), nodeOf('c', { via, outcome: 'refused' })])
+    await runs.begin(
+      RUN,
+      [nodeOf('a', { via }), nodeOf('b', { via }), nodeOf('c', { via, outcome: 'refused' })],
+      LEASE_MS
+    )
     await runs.markGiven('R1', nodes)
     const next = factory.open()
+    assert.deepEqual(await next.claimAbandoned(LEASE_MS), ['R1'])
     assert.deepEqual(await next.waitingNodes('R1'), [])
     assert.deepEqual(
       (await next.nodes('R1', 3)).map(({ outcome }) => outcome),
@@ -211,10 +180,10 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
   check('expired runs are found, the first that ended before the others, and removed whole', async (_factory, runs) => {
     const endedAt = { R1: 30, R2: 20, R3: 40, Z1: 10 }
     for (const [id, endedAtMs] of Object.entries(endedAt)) {
-      await runs.begin({ ...RUN, id }, manyNodes(id === 'R2' ? 1_000 : 1))
+      await runs.begin({ ...RUN, id }, manyNodes(id === 'R2' ? 1_000 : 1), LEASE_MS)
       await runs.end(id, { state: 'done', endedAtMs, counts: {} }, [])
     }
-    await runs.begin({ ...RUN, id: 'R4' }, [])
+    await runs.begin({ ...RUN, id: 'R4' }, [], LEASE_MS)
     const retention = { endedBeforeMs: 40, idBefore: 'S', anywayBeforeMs: 10 }
     assert.deepEqual(await runs.expired(retention, 10), ['R2', 'R1'])
     assert.deepEqual(await runs.expired(retention, 1), ['R2'])
@@ -222,6 +191,6 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
     await runs.remove('R2')
     assert.equal(await runs.find('R2'), undefined)
     assert.deepEqual(await runs.nodes('R2', 10), [])
-    assert.equal(await runs.begin({ ...RUN, id: 'R2' }, manyNodes(3)), 'begun')
+    assert.equal(await runs.begin({ ...RUN, id: 'R2' }, manyNodes(3), LEASE_MS), 'begun')
   })
 }

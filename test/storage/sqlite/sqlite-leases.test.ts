@@ -1,4 +1,11 @@
 import { createLeaseRepository } from '../../../src/storage/sqlite/sqlite-leases.js'
+import { ProcessClaims } from '../../support/process-claims.js'
 import { testLeaseRepository } from '../contract/lease-repository.js'
 
-testLeaseRepository('SQLite', () => ({ open: createLeaseRepository }))
+testLeaseRepository('SQLite', () => {
+  const claims = new ProcessClaims()
+  return {
+    open: () => createLeaseRepository(claims.next()),
+    openBeside: () => createLeaseRepository(claims.beside())
+  }
+})

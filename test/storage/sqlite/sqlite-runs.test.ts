@@ -1,8 +1,13 @@
 import { createRunRepository } from '../../../src/storage/sqlite/sqlite-runs.js'
+import { ProcessClaims } from '../../support/process-claims.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testRunRepository } from '../contract/run-repository.js'
 
 testRunRepository('SQLite', t => {
   const databases = stateDatabases(t)
-  return { open: () => createRunRepository(databases.open()) }
+  const claims = new ProcessClaims()
+  return {
+    open: () => createRunRepository(databases.open(), claims.next()),
+    openBeside: () => createRunRepository(databases.open(), claims.beside())
+  }
 })

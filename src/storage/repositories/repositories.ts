@@ -5,12 +5,13 @@ import type { RunRepository } from '../../remote-run/run-repository.js'
 import type { OutboxRepository } from '../../shared-files/forwarding/outbox-repository.js'
 import type { FileRepository } from '../../shared-files/keeping/file-repository.js'
 import type { Database } from '../database.js'
-import { createFileRepository } from './sqlite-files.js'
-import { createLeaseRepository } from './sqlite-leases.js'
-import { createMemberRepository } from './sqlite-members.js'
-import { createNeighbourRepository } from './sqlite-neighbours.js'
-import { createOutboxRepository } from './sqlite-outbox.js'
-import { createRunRepository } from './sqlite-runs.js'
+import { Claims } from '../sqlite/claims.js'
+import { createFileRepository } from '../sqlite/sqlite-files.js'
+import { createLeaseRepository } from '../sqlite/sqlite-leases.js'
+import { createMemberRepository } from '../sqlite/sqlite-members.js'
+import { createNeighbourRepository } from '../sqlite/sqlite-neighbours.js'
+import { createOutboxRepository } from '../sqlite/sqlite-outbox.js'
+import { createRunRepository } from '../sqlite/sqlite-runs.js'
 
 /** The records of one relay. Another storage implements these. */
 export interface Repositories {
@@ -25,9 +26,10 @@ export interface Repositories {
 
 /** @param db a relay's state database; closed by the caller */
 export function createRepositories(db: Database): Repositories {
+  const entries = new Claims()
   return {
-    files: createFileRepository(db),
-    outbox: createOutboxRepository(db),
+    files: createFileRepository(db, entries),
+    outbox: createOutboxRepository(db, entries),
     runs: createRunRepository(db),
     neighbours: createNeighbourRepository(db),
     leases: createLeaseRepository(),
