@@ -1,5 +1,6 @@
-import { createHash, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { RelayError } from '../values/failures/relay-error.js'
+import { keyHashOf } from '../values/keys/key-hash.js'
 import { SIGNING, toWebKeys, USER_ID_OID, x509 } from './x509.js'
 
 /** The content of a certificate request, its signature checked. */
@@ -52,7 +53,7 @@ export async function readRequest(der: Buffer): Promise<CertificateRequest> {
   const { id, publicKey, isSigned } = found
   if (!isSigned) throw unusable('it is not signed by its own key')
   if (id === undefined) throw unusable('its subject should have one user id (UID)')
-  return { id, publicKey, keyHash: createHash('sha256').update(publicKey).digest() }
+  return { id, publicKey, keyHash: keyHashOf(publicKey) }
 }
 
 /** Checks the key by its bytes, before anything is computed with it: a curve can be given by parameters of its own. */

@@ -1,10 +1,11 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import type { LinkOwner } from '../links/upper/upper-link.js'
 import { CLOSE } from '../links/wire/protocol.js'
 import type { KnownCertificates } from '../tree/known-certificates.js'
 import type { Topology } from '../tree/topology.js'
 import { fingerprint } from '../values/keys/fingerprint.js'
+import { keyHashOfCertificate } from '../values/keys/key-hash.js'
 import { isoTime } from '../values/time/iso-time.js'
 
 export interface RemovedLinksOptions {
@@ -63,7 +64,5 @@ function whyNotTheirs({ renewed }: Shown): string {
 }
 
 function keyAndEnd(certificate: Buffer): { readonly key: Buffer; readonly endMs: number } {
-  const { publicKey, validTo } = new X509Certificate(certificate)
-  const spki = publicKey.export({ type: 'spki', format: 'der' })
-  return { key: createHash('sha256').update(spki).digest(), endMs: Date.parse(validTo) }
+  return { key: keyHashOfCertificate(certificate), endMs: Date.parse(new X509Certificate(certificate).validTo) }
 }

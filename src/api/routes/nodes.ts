@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { TreeNode } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'
+import { fingerprint } from '../../values/keys/fingerprint.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -123,9 +124,8 @@ function showNode(node: TreeNode) {
 }
 
 function showCertificate(der: Buffer) {
-  const certificate = new X509Certificate(der)
   return {
-    fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-    not_after: isoTime(Date.parse(certificate.validTo))
+    fingerprint: fingerprint(der),
+    not_after: isoTime(Date.parse(new X509Certificate(der).validTo))
   }
 }

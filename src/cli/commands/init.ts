@@ -10,6 +10,7 @@ import type { OpenRepository } from '../../membership/root/create-root.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { ROOT_ID } from '../../values/ids.js'
+import { HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
@@ -17,8 +18,6 @@ import { ownProgram } from '../options/own-program.js'
 import { readDuration } from '../options/time-option.js'
 import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-command.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from '../processes/service-steps.js'
-
-const DEFAULT_PORT = 443
 
 interface InitOptions {
   readonly dir: string
@@ -143,8 +142,8 @@ export function readHost(option: string, text: string): PublicAddress {
   const address = hostAddress.parse(text)
   if (address === undefined || address.host === '') {
     throw new UsageError(
-      `${option} should be a host name or address, and a port if it is not ${DEFAULT_PORT}, not ${JSON.stringify(text)}`
+      `${option} should be a host name or address, and a port if it is not ${HTTPS_PORT}, not ${JSON.stringify(text)}`
     )
   }
-  return { hostname: address.host, port: address.port ?? DEFAULT_PORT }
+  return { hostname: address.host, port: address.port ?? HTTPS_PORT }
 }

@@ -1,4 +1,4 @@
-import { createHash, sign } from 'node:crypto'
+import { sign } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { hostname as machineName, userInfo } from 'node:os'
 import { join as joinPath, resolve } from 'node:path'
@@ -12,7 +12,8 @@ import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import { type JoinToken, parseJoinToken } from '../../values/keys/join-token.js'
-import { unbracketed } from '../../values/network/host-and-port.js'
+import { formatKeyHash } from '../../values/keys/key-hash.js'
+import { HTTPS_PORT, unbracketed } from '../../values/network/host-and-port.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
@@ -22,8 +23,6 @@ import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-com
 import { runInForeground } from '../processes/foreground.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from '../processes/service-steps.js'
 import { readHost } from './init.js'
-
-const DEFAULT_PORT = 443
 
 interface JoinOptions {
   readonly token?: string
@@ -136,7 +135,7 @@ async function readWho(folder: string, options: JoinOptions): Promise<Who> {
   const named = options.host === undefined ? undefined : readHost('--host', options.host)
   const address = {
     hostname: named?.hostname ?? joined?.hostname ?? readHost('--host', machineName()).hostname,
-    port: joined?.port ?? named?.port ?? DEFAULT_PORT
+    port: joined?.port ?? named?.port ?? HTTPS_PORT
   }
   return { id, address, former }
 }
@@ -165,8 +164,7 @@ async function joinFrom(url: URL, token: JoinToken, folder: string, { id, addres
     signingKey: publicKeyOf(keys.signing),
     signingProof: sign(null, request, keys.signing)
   })
-  const keyHash = createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')
-  return { answer, above: policyServerOf(answer, ca.relay, url), keyHash }
+  return { answer, above: policyServerOf(answer, ca.relay, url), keyHash: formatKeyHash(publicKeyOf(keys.signing)) }
 }
 
 /** Writes what was given into the folder, and says what to do next. @returns the command that starts it */
@@ -192,7 +190,7 @@ async function installMember(
   await writeJoined(answer, { folder, listen, port: address.port, above, data, agentCommand, program, user, former })
   const unit = unitName({ command, id })
   const started = `treeline ${command} --config ${folder}`
-  console.log(`${id} has joined as a ${kind} under ${answer.policyServer.id}; its key hash is sha256//${keyHash}`)
+  console.log(`${id} has joined as a ${kind} under ${answer.policyServer.id}; its key hash is ${keyHash}`)
   if (former !== undefined) {
     console.log(`${joinPath(folder, former)} stays as it is, but for its policy server
 restart what runs there: systemctl restart ${unit}

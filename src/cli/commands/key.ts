@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
@@ -7,6 +6,7 @@ import { formatPrivateKey, formatSealKey } from '../../file-exchange/key-files.j
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { writeNewFile } from '../../values/files/write-new-file.js'
+import { formatKeyHash } from '../../values/keys/key-hash.js'
 import { signingKeySpki } from '../../values/keys/sign-file.js'
 import { refuseForeign } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
@@ -51,8 +51,7 @@ async function generateSigningKey(folder: string): Promise<void> {
   const spki = signingKeySpki({ kind: 'ed25519', seed })
   const path = join(folder, 'treeline-sign.key')
   await writeNew(path, formatPrivateKey('ed25519', seed), 0o600)
-  const hash = createHash('sha256').update(spki).digest('base64')
-  console.log(`signing key: ${path}\nits line for nodeslist.json:\n  "key-hash": "sha256//${hash}"`)
+  console.log(`signing key: ${path}\nits line for nodeslist.json:\n  "key-hash": "${formatKeyHash(spki)}"`)
 }
 
 async function generateSealingKey(folder: string): Promise<void> {

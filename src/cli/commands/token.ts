@@ -4,7 +4,7 @@ import { pathOf } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { isTokenId } from '../../values/keys/join-token.js'
 import { FORM } from '../../values/network/header-names.js'
-import { bracketed } from '../../values/network/host-and-port.js'
+import { bracketed, HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 import {
   addServerOptions,
@@ -18,7 +18,6 @@ import { example } from '../options/example.js'
 import { readDuration } from '../options/time-option.js'
 import { type Columns, cell, printJson, printList, showTime } from '../output/table.js'
 
-const DEFAULT_PORT = 443
 const MAX_USES = 100_000
 
 interface CreateOptions extends ShowOptions {
@@ -84,7 +83,7 @@ async function create(options: CreateOptions): Promise<void> {
     })
     const made = asObject(answer, 'a token')
     if (options.json === true) return printJson(made)
-    const port = typeof made.port === 'number' && made.port !== DEFAULT_PORT ? `:${made.port}` : ''
+    const port = typeof made.port === 'number' && made.port !== HTTPS_PORT ? `:${made.port}` : ''
     const host = cell(made.hostname)
     const url = `https://${bracketed(host)}${port}`
     const id = options.id === undefined ? '' : ` --id ${options.id} --again`

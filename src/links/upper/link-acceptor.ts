@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { createWorkQueue } from '../../process/work-queue.js'
+import { fingerprint } from '../../values/keys/fingerprint.js'
 import { LogLimit } from '../../values/log-limit.js'
 import type { Logger } from '../../values/logger.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
@@ -249,7 +250,7 @@ function admissionOf(
  */
 function ownFingerprint(below: Duplex): string | undefined {
   const own = below instanceof TLSSocket ? below.getX509Certificate() : undefined
-  return own?.fingerprint256.replaceAll(':', '').toLowerCase()
+  return own && fingerprint(own.raw)
 }
 
 function isSameOwner(a: LinkOwner, b: LinkOwner): boolean {

@@ -1,6 +1,7 @@
-import { createHash, type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
+import { type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
 import { nodesIn } from '../../hops/peers/peer-identity.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
+import { fingerprint } from '../../values/keys/fingerprint.js'
 import { tooCostly } from '../../values/keys/key-cost.js'
 import { describeMismatch, type VersionRange } from '../../values/protocol-version.js'
 
@@ -115,7 +116,7 @@ export interface SeenUpper {
  */
 export function seenUpper(leaf: Buffer | undefined, isPinned: boolean): SeenUpper {
   if (leaf === undefined) return { fingerprint: '', nodes: [] }
-  return { fingerprint: createHash('sha256').update(leaf).digest('hex'), nodes: isPinned ? [] : nodesIn(leaf) }
+  return { fingerprint: fingerprint(leaf), nodes: isPinned ? [] : nodesIn(leaf) }
 }
 
 /**

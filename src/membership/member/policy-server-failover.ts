@@ -1,6 +1,7 @@
 import { replaceUpstreamHost, type UpstreamSection } from '../../config/upstream-host.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
+import { HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { editFile } from '../atomic-files.js'
 import { formatAddress } from '../config-templates.js'
 import type { JoinAnswer } from '../types.js'
@@ -26,7 +27,6 @@ export interface PolicyServerFailoverOptions {
 
 /** A refusal may have other reasons, such as a tree that is not up to date yet. */
 const ASK_EVERY_MS = 15_000
-const DEFAULT_PORT = 443
 
 /**
  * Follows this machine to another policy server. When the present one refuses its link, the root is asked where it
@@ -82,7 +82,7 @@ export class PolicyServerFailover {
       const answer = await ask(signal)
       this.#problem = undefined
       if (answer === undefined) return
-      const { id, hostname: host, port = DEFAULT_PORT } = answer.policyServer
+      const { id, hostname: host, port = HTTPS_PORT } = answer.policyServer
       this.#candidate = id === refusedBy ? undefined : { address: { host, port, nodeId: id }, answer }
       if (id !== refusedBy) logger.info({ policyServer: id, host, port }, 'the root names another policy server')
     } catch (error) {

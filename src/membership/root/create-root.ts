@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { storageFolder } from '../../storage/folders/folder-kinds.js'
 import { takeFolders } from '../../storage/folders/own-folder.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
+import { formatKeyHash, keyHashOf } from '../../values/keys/key-hash.js'
 import { formatCertificate } from '../../values/keys/pem.js'
 import { findItself } from '../atomic-files.js'
 import { memberCertificate } from '../certificates.js'
@@ -75,8 +75,8 @@ export async function createRoot(root: NewRoot): Promise<void> {
     policyServer: ROOT_ID,
     hostname,
     port,
-    keyHash: `sha256//${createHash('sha256').update(publicKeyOf(keys.signing)).digest('base64')}`,
-    tlsKeyHash: createHash('sha256').update(publicKey).digest(),
+    keyHash: formatKeyHash(publicKeyOf(keys.signing)),
+    tlsKeyHash: keyHashOf(publicKey),
     tokenId: undefined,
     joinedAtMs: nowMs
   } as const

@@ -1,8 +1,9 @@
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
+import { keyHashOfCertificate } from '../../values/keys/key-hash.js'
 import { readIfThere } from '../atomic-files.js'
 import { memberCertificate } from '../certificates.js'
 import type { Member, MemberCertificate } from '../members.js'
@@ -41,7 +42,7 @@ export async function readFormerMembers(files: FormerTree): Promise<ExistingTree
       ...member,
       kind: purpose ?? (port === undefined ? member.kind : 'relay'),
       port,
-      tlsKeyHash: certificate === undefined ? undefined : keyHashOf(certificate.der)
+      tlsKeyHash: certificate === undefined ? undefined : keyHashOfCertificate(certificate.der)
     }
   }
   return {
@@ -60,11 +61,6 @@ function newestIssued(certificates: readonly MemberCertificate[]): ReadonlyMap<s
       newest.set(memberId, certificate)
   }
   return newest
-}
-
-function keyHashOf(der: Buffer): Buffer {
-  const spki = new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' })
-  return createHash('sha256').update(spki).digest()
 }
 
 /** The ports of relays, as the root writes them into its list. */

@@ -1,6 +1,6 @@
-import { createHash, X509Certificate } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
+import { keyHashOfCertificate } from '../../values/keys/key-hash.js'
 import type { Logger } from '../../values/logger.js'
 import type { MemberCertificate } from '../members.js'
 import type { RevocationBook } from '../revocation-book.js'
@@ -92,17 +92,12 @@ export class RevocationPublication {
   async #isToBeTold({ memberId, der }: MemberCertificate): Promise<boolean> {
     if (purposeOf(der) !== 'relay') return false
     const present = (await this.options.repository.member(memberId))?.tlsKeyHash
-    return present?.equals(keyHashOf(der)) !== true
+    return present?.equals(keyHashOfCertificate(der)) !== true
   }
 }
 
 function entryOf({ memberId, fingerprint, notAfterMs }: MemberCertificate): RevokedCertificate {
   return { id: memberId, fingerprint: fingerprint.toString('hex'), untilMs: notAfterMs }
-}
-
-function keyHashOf(der: Buffer): Buffer {
-  const spki = new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' })
-  return createHash('sha256').update(spki).digest()
 }
 
 function isSame(a: readonly RevokedCertificate[], b: readonly RevokedCertificate[]): boolean {

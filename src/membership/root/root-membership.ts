@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId, ROOT_ID } from '../../values/ids.js'
+import { formatKeyHash } from '../../values/keys/key-hash.js'
 import { formatCertificate } from '../../values/keys/pem.js'
 import type { Logger } from '../../values/logger.js'
 import { isoTime } from '../../values/time/iso-time.js'
@@ -219,7 +219,7 @@ export class RootMembership implements Joining {
       policyServer: known?.policyServer ?? token.policyServer,
       hostname,
       port: token.kind === 'relay' ? port : undefined,
-      keyHash: `sha256//${createHash('sha256').update(signingKey).digest('base64')}`,
+      keyHash: formatKeyHash(signingKey),
       tlsKeyHash: request.keyHash,
       tokenId: token.id,
       joinedAtMs: this.options.now()

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
+import { fingerprint } from '../../values/keys/fingerprint.js'
 import { verificationMs } from '../../values/keys/key-cost.js'
 
 /** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
@@ -31,8 +32,8 @@ export function isNeighbourByCertificate(socket: TLSSocket, known: Known): boole
 }
 
 function isOfNeighbour(leaf: X509Certificate, known: Known): boolean {
-  const fingerprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase()
-  return known.isPolicyServer(fingerprint) || known.nodeOf(fingerprint) !== undefined
+  const shown = fingerprint(leaf.raw)
+  return known.isPolicyServer(shown) || known.nodeOf(shown) !== undefined
 }
 
 /** OpenSSL has verified all of it by then, also where nobody vouches for it. */

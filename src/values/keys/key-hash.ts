@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual, X509Certificate } from 'node:crypto'
 
 export type KeyHashAlgorithm = 'sha1' | 'sha256' | 'sha512'
 
@@ -22,6 +22,21 @@ const MAX_TEXT_LENGTH = 256
 export function parseKeyHash(text: string): KeyHash | undefined {
   if (text.length > MAX_TEXT_LENGTH) return undefined
   return readForm(text, BASE64_FORM, 'base64') ?? readForm(text, HEX_FORM, 'hex')
+}
+
+/** The SHA-256 of a public key, 32 bytes. @param spki the key as DER SubjectPublicKeyInfo */
+export function keyHashOf(spki: Buffer): Buffer {
+  return createHash('sha256').update(spki).digest()
+}
+
+/** Prints the SHA-256 of a public key as the nodes list has it: `sha256//<base64>`. */
+export function formatKeyHash(spki: Buffer): string {
+  return `sha256//${keyHashOf(spki).toString('base64')}`
+}
+
+/** The SHA-256 of the public key of a certificate, 32 bytes. @param der the certificate */
+export function keyHashOfCertificate(der: Buffer): Buffer {
+  return keyHashOf(new X509Certificate(der).publicKey.export({ type: 'spki', format: 'der' }))
 }
 
 function readForm(text: string, form: RegExp, encoding: 'base64' | 'hex'): KeyHash | undefined {

@@ -1,3 +1,6 @@
+/** The port of HTTPS where none is named. */
+export const HTTPS_PORT = 443
+
 /** `host:port` as a URL has it: an IPv6 address stands in brackets (RFC 3986, section 3.2.2). */
 export function hostAndPort(host: string, port: number | string): string {
   return `${bracketed(host)}:${port}`
