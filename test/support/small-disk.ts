@@ -63,7 +63,10 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
     return undefined
   }
   const path = await mkdtemp(join(tmpdir(), 'treeline-disk-'))
-  await mount('tmpfs', path, 'tmpfs', 0, `size=${mebibytes}m`)
+  await mount('tmpfs', path, 'tmpfs', 0, `size=${mebibytes}m`).catch(async (error: unknown) => {
+    await rm(path, { recursive: true })
+    throw error
+  })
   let isReadOnlyNow = false
   const setReadOnly = async (isReadOnly: boolean) => {
     if (isReadOnly === isReadOnlyNow) return
