@@ -26,6 +26,21 @@ const FREE_FOR_TARGETS = `state = 'pending' AND target IN (SELECT value FROM jso
 const IDS_OF_NODE = `SELECT id FROM outbox WHERE source = @nodeId
   UNION SELECT id FROM outbox WHERE target = @nodeId`
 
+const FREE_FOR_TARGET = `state = 'pending' AND target = asked.value
+  AND id NOT IN (SELECT value FROM json_each(@claimed))`
+/** Selects the time of the first entry that is due, 0 where one is put off to after the latest time: two looks at each target. */
+const NEXT_DUE = `SELECT min(coalesce(
+    (SELECT 0 FROM outbox WHERE ${FREE_FOR_TARGET} AND next_attempt_at > @latestMs LIMIT 1),
+    (SELECT next_attempt_at FROM outbox WHERE ${FREE_FOR_TARGET} ORDER BY next_attempt_at LIMIT 1)
+  )) FROM json_each(@targets) AS asked`
+/** Selects each target once, by a look for the next one: DISTINCT would read all entries. */
+const TARGETS = `WITH RECURSIVE found (target) AS (
+    SELECT min(target) FROM outbox WHERE state = 'pending'
+    UNION ALL
+    SELECT (SELECT min(target) FROM outbox WHERE state = 'pending' AND target > found.target)
+    FROM found WHERE found.target IS NOT NULL
+  ) SELECT target FROM found WHERE target IS NOT NULL`
+
 export type OutboxStatements = ReturnType<typeof outboxStatements>
 
 /** The statements of the outbox repository, prepared once. */
@@ -58,12 +73,8 @@ function work(db: Database) {
          AND (next_attempt_at <= @nowMs OR next_attempt_at > @latestMs OR (@withUnreached AND last_status IS NULL))
        ORDER BY next_attempt_at, id LIMIT @limit`
     ),
-    nextDue: db
-      .prepare<[Pick<DueRow, 'targets' | 'claimed' | 'latestMs'>], number | null>(
-        `SELECT min(iif(next_attempt_at > @latestMs, 0, next_attempt_at)) FROM outbox WHERE ${FREE_FOR_TARGETS}`
-      )
-      .pluck(),
-    targets: db.prepare<[], string>("SELECT DISTINCT target FROM outbox WHERE state = 'pending'").pluck()
+    nextDue: db.prepare<[Pick<DueRow, 'targets' | 'claimed' | 'latestMs'>], number | null>(NEXT_DUE).pluck(),
+    targets: db.prepare<[], string>(TARGETS).pluck()
   }
 }
 

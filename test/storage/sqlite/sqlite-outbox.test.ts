@@ -1,3 +1,6 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { outboxStatements } from '../../../src/storage/sqlite/outbox-statements.js'
 import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
 import { ProcessClaims } from '../../support/process-claims.js'
 import { stateDatabases } from '../../support/state-databases.js'
@@ -10,4 +13,25 @@ testOutboxRepository('SQLite', t => {
     open: () => createOutboxRepository(databases.open(), claims.next()),
     openBeside: () => createOutboxRepository(databases.open(), claims.beside())
   }
+})
+
+test('whoever looks for what is due reads the first entries of a target, not all', t => {
+  const db = stateDatabases(t).open()
+  const { due, nextDue, targets } = outboxStatements(db)
+  const stepsOf = ({ source }: { readonly source: string }) =>
+    db
+      .prepare<[object], { readonly detail: string }>(`EXPLAIN QUERY PLAN ${source}`)
+      .all({ targets: '[]', claimed: '[]', nowMs: 0, latestMs: 0, withUnreached: 0, limit: 1 })
+      .map(({ detail }) => detail)
+      .filter(detail => detail.includes('outbox'))
+  const ofTarget = 'INDEX outbox_in_time (state=? AND target=?'
+  assert.deepEqual(stepsOf(due), [`SEARCH outbox USING ${ofTarget})`])
+  assert.deepEqual(stepsOf(nextDue), [
+    `SEARCH outbox USING COVERING ${ofTarget} AND next_attempt_at>?)`,
+    `SEARCH outbox USING COVERING ${ofTarget})`
+  ])
+  assert.deepEqual(stepsOf(targets), [
+    'SEARCH outbox USING COVERING INDEX outbox_in_time (state=?)',
+    `SEARCH outbox USING COVERING ${ofTarget.replace('target=?', 'target>?')})`
+  ])
 })
