@@ -5,7 +5,8 @@ import { loadConfig } from '../config/config-loader.js'
 import { writtenFolders } from '../config/storage-folders.js'
 import type { DirectNeighbours } from '../hops/neighbours.js'
 import { readPeerFiles } from '../hops/peers/peer-files.js'
-import { type Database, databaseProblem } from '../storage/database.js'
+import type { Database } from '../storage/database.js'
+import { DatabaseWatch } from '../storage/database-watch.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import { errorMessage } from '../values/failures/system-error.js'
@@ -40,6 +41,7 @@ export interface RelaySystemControl extends SystemControl {
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
   const { inForce, tree, certificates, neighbours, database, treeSync, logger } = options
   const disks = new DiskWatch(writtenFolders(inForce.get()))
+  const state = new DatabaseWatch(database)
   /**
    * The problem that the last reload found beyond the configuration's own files, or the settings that wait for a
    * restart.
@@ -89,7 +91,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
 
   async function unreadiness(): Promise<string | undefined> {
     if (tree.current().version === 0) return 'there is no tree yet'
-    const problem = databaseProblem(database) ?? (await disks.problem())
+    const problem = state.problem() ?? (await disks.problem())
     return problem === undefined
       ? undefined
       : 'a disk is full, or a folder or database of the relay cannot be used: system/status says which'
@@ -99,7 +101,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     const nodes = tree.status()
     return {
       configuration: part(fileProblem(inForce.get().directory) ?? reloadProblem),
-      database: part(databaseProblem(database)),
+      database: part(state.problem()),
       storage: part(await disks.problem()),
       nodes: {
         ...part(nodes.details ?? treeProblem()),

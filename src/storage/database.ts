@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { PACKAGE_ROOT } from '../process/package-root.js'
 import { diskFailure, isDamage } from '../values/failures/disk-failure.js'
-import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
 import { isFolder } from './is-folder.js'
@@ -94,16 +93,5 @@ function migrate(db: Database, schema: Schema): void {
   })
   for (const [index, name] of names.entries()) {
     if (index >= done) apply.immediate(name, index + 1)
-  }
-}
-
-/** Why a database cannot be used any more, or undefined while it can. */
-export function databaseProblem(db: Database): string | undefined {
-  try {
-    db.pragma('user_version')
-    checkInPlace(db)
-    return undefined
-  } catch (error) {
-    return error instanceof RelayError ? error.message : String(error)
   }
 }

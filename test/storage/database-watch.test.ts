@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openDatabase } from '../../src/storage/database.js'
+import { DatabaseWatch } from '../../src/storage/database-watch.js'
+import { Sqlite } from '../../src/storage/sqlite-driver.js'
+import { temporaryFolder } from '../support/treeline-command.js'
+
+test('a database that takes no writes is a problem, one that another process writes to is none', async t => {
+  const folder = await temporaryFolder(t)
+  const db = openDatabase(join(folder, 'state.db'), 'state')
+  t.after(() => db.close())
+  const version = db.pragma('user_version', { simple: true })
+  const watch = new DatabaseWatch(db, 0)
+  assert.equal(watch.problem(), undefined)
+  db.pragma('query_only = ON')
+  assert.match(watch.problem() ?? '', /^storage\.path \(.*\) is on a file system that is read-only/)
+  db.pragma('query_only = OFF')
+  assert.equal(watch.problem(), undefined)
+  const other = new Sqlite(join(folder, 'state.db'))
+  t.after(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  assert.equal(watch.problem(), undefined)
+  other.exec('ROLLBACK')
+  assert.deepEqual(
+    ['user_version', 'busy_timeout'].map(name => db.pragma(name, { simple: true })),
+    [version, 5_000]
+  )
+})
+
+test('the database is not written for each question', async t => {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  const watch = new DatabaseWatch(db, 60_000)
+  assert.equal(watch.problem(), undefined)
+  db.pragma('query_only = ON')
+  assert.equal(watch.problem(), undefined)
+})
