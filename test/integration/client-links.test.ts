@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { appendFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
+import { startUpperSide } from '../support/links.js'
 import { makeFifo } from '../support/make-fifo.js'
+import { openServer } from '../support/open-server.js'
 import { startTree } from '../support/relay-tree.js'
-import { startTreeline, treeline } from '../support/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
 
 const TOKEN = 'a-token-that-is-long-enough'
 const OTHER = 'another-token-that-is-long-enough'
@@ -122,6 +126,35 @@ test('clients register under their keys, are listed and removed, and come again'
     await start('git', 'five')
     await until('git/five', 'git/two')
   })
+})
+
+test('a client passes requests on, and none whose path leads out of that of its base URL', async t => {
+  const upper = await startUpperSide(t, new Map(), {
+    admitClient: ({ key, id, token }) =>
+      token === TOKEN ? { owner: { kind: 'client', id: key, clientId: id } } : { refused: 'no' }
+  })
+  const reached: (string | undefined)[] = []
+  const base = createServer((request, response) => {
+    reached.push(request.url)
+    response.end('reached')
+  })
+  const baseUrl = `http://127.0.0.1:${await openServer(t, base)}/base`
+  const ca = join(await temporaryFolder(t), 'ca.pem')
+  await writeFile(ca, upper.certificate.certificatePem)
+  const options = ['--base-url', baseUrl, '--server-url', upper.url, '--client-key', 'git', '--ca', ca]
+  await startClient(t, [...options, '--health-listen', '127.0.0.1:0'], { TREELINE_TOKEN: TOKEN })
+  const link = await eventually('the link', () => upper.registry.ofClient('git'))
+  const get = async (path: string) => {
+    const { status, body } = await link.request({ method: 'GET', path, headers: {}, silenceLimitMs: 60_000 })
+    return [status, await text(body)]
+  }
+  assert.deepEqual(await get('/x'), [200, 'reached'])
+  for (const path of ['/..;/x', '/..%00/x', '/..%09/x', '/%252e%252e/x']) {
+    const [status, message] = await get(path)
+    assert.equal(status, 400, path)
+    assert.match(String(message), /must not contain \.\./)
+  }
+  assert.deepEqual(reached, ['/base/x'])
 })
 
 test('what is missing or wrong is named, with exit code 2', async t => {

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  chownSync,
+  existsSync,
+  lchownSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -9,25 +21,45 @@ import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { keyHashOf } from '../support/shared-file-relays.js'
+import { type SignedFile, signContent, signTimed } from '../support/signed-files.js'
+import { editNodesList } from '../support/tree-files.js'
 import { treeline } from '../support/treeline-command.js'
 
+const HOUR_MS = 3_600_000
 const RELAYS = [{ id: 'root', under: 'root', nodes: ['node-1', 'node-2'] }]
 
 async function put(tree: RunningTree, fileId: string, content: string, from = 'node-2'): Promise<void> {
-  const file = signContent('node-1', tree.member(from), fileId, content)
+  await putSigned(tree, signContent('node-1', tree.member(from), fileId, content))
+}
+
+async function putSigned(tree: RunningTree, file: SignedFile): Promise<void> {
   const answer = await ask(tree.relay('root'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
   assert.equal(answer.status, 200, answer.text)
 }
 
 test('an agent receives the files that it is told of, whole or not at all, and runs their commands', async t => {
-  const tree = await startTree(t, { relays: RELAYS })
+  const key = { kind: 'ed25519', seed: randomBytes(32) } as const
+  const tree = await startTree(t, {
+    relays: [{ id: 'root', under: 'root', nodes: ['node-1', 'node-2', 'timed'] }],
+    absent: ['root']
+  })
+  await editNodesList(tree.relay('root'), ({ timed }) => {
+    if (timed !== undefined) timed['key-hash'] = keyHashOf(key)
+  })
+  await tree.restart('root')
   const folder = join(tree.folder, 'received')
   await mkdir(folder)
   const destination = join(folder, 'policy.conf')
   const [uid = 0, gid = 0] = [process.getuid?.(), process.getgid?.()]
   // only root can give files away
   const owner = uid === 0 ? { uid: 4_242, gid: 4_243 } : { uid, gid }
+  const foreign = join(tree.folder, 'foreign')
+  const linked = join(folder, 'linked')
+  await mkdir(foreign)
+  symlinkSync(destination, linked)
+  if (uid === 0) chownSync(foreign, owner.uid, owner.gid)
+  if (uid === 0) lchownSync(linked, owner.uid, owner.gid)
   const after = join(folder, 'after')
   writeFileSync(after, '#!/bin/sh\ncat "$1" >> "$0.seen"; echo >> "$0.seen"\n', { mode: 0o755 })
   await put(tree, 'policy.conf', 'before the agent was there')
@@ -44,7 +76,19 @@ command = ["${after}", "${destination}"]
 source = "node-2"
 file_id = "stranger"
 destination = "${join(folder, 'stranger')}"
-source_key_hash = "${tree.member('root').certificate.keyHash}"`
+source_key_hash = "${tree.member('root').certificate.keyHash}"
+[[agent.receive]]
+source = "node-2"
+file_id = "misplaced"
+destination = "${join(foreign, 'file')}"
+[[agent.receive]]
+source = "node-2"
+file_id = "misled"
+destination = "${linked}"
+[[agent.receive]]
+source = "timed"
+file_id = "timed"
+destination = "${join(folder, 'timed')}"`
   })
   const seen = () => (existsSync(`${after}.seen`) ? readFileSync(`${after}.seen`, 'utf8').trim().split('\n') : [])
 
@@ -63,6 +107,42 @@ source_key_hash = "${tree.member('root').certificate.keyHash}"`
     await put(tree, 'stranger', 'signed by node-2')
     await eventually('the refusal', () => agent.log.some(line => line.includes('is not signed by node-2')))
     assert.equal(existsSync(join(folder, 'stranger')), false)
+  })
+
+  await t.test('nothing is written into a folder of somebody else, nor through a link of theirs', async () => {
+    if (uid !== 0) return // where nobody else has folders
+    await put(tree, 'misplaced', 'x')
+    await put(tree, 'misled', 'x')
+    const refusals = [`the folder ${foreign} belongs to user 4242`, `${linked} is a link of user 4242`]
+    const problems = await eventually('both refusals', async () => {
+      const { node } = JSON.parse((await ask(tree.relay('root'), '/trace/node-1')).text)
+      const shown = (node.file_problems as string[]).join('\n')
+      return refusals.every(refusal => shown.includes(refusal)) && shown
+    })
+    for (const refusal of refusals)
+      assert.ok(
+        agent.log.some(line => line.includes(refusal)),
+        problems
+      )
+    assert.deepEqual(readdirSync(foreign), [])
+    assert.equal(readFileSync(destination, 'utf8'), 'a new one')
+  })
+
+  await t.test('one that was signed before the one in place is not taken from a relay that forgot', async () => {
+    const nowMs = Date.now()
+    const make = (content: string, signedAtMs: number) =>
+      signTimed(key, tree.member('timed'), 'node-1', 'timed', content, signedAtMs)
+    const inPlace = () => existsSync(join(folder, 'timed')) && readFileSync(join(folder, 'timed'), 'utf8')
+    await putSigned(tree, make('the newest', nowMs))
+    await eventually('the newest', () => inPlace() === 'the newest')
+    const { sharedFilesPath, storagePath } = tree.relay('root')
+    await tree.processes.get('root')?.stop()
+    for (const path of [sharedFilesPath, storagePath]) rmSync(path, { recursive: true })
+    await tree.restart('root')
+    await putSigned(tree, make('one from before', nowMs - HOUR_MS))
+    await eventually('the refusal', () => agent.log.some(line => line.includes('an older file is not taken again')))
+    assert.equal(inPlace(), 'the newest')
+    await put(tree, 'policy.conf', 'a new one') // as before
   })
 
   await t.test('after a restart, what is in place is left alone', async () => {

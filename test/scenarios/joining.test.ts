@@ -185,6 +185,12 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
       assert.equal(code, 1)
       assert.match(stderr, /refused \(409\): the host name 127\.0\.0\.1 is that of the root/)
     }
+    await succeed(tree.join({ ...(await tree.machine('named')), host: 'named.example' }, line))
+    const namesake = { ...(await tree.machine('namesake')), host: 'Named.EXAMPLE.' }
+    const { code, stderr } = await tree.join(namesake, await tree.token('--relay'))
+    assert.equal(code, 1)
+    assert.match(stderr, /refused \(409\): the host name named\.example is that of named/)
+    await succeed(tree.ask(root, 'nodes', 'remove', 'named'))
   })
 
   await t.test('a node joins through the relay, which passes it up', async () => {

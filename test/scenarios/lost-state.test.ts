@@ -150,9 +150,14 @@ test('a root whose database is damaged or gone says so, and gets its members bac
     const restored = await succeed(tree.ask(root, 'nodes', 'restore'))
     assert.match(restored.stdout, /^3 members are restored/)
     assert.deepEqual(await membersIn(state), before)
-    await tree.serve(root)
+    const stored = join(root.folder, 'data/topology.db')
+    await writeFile(stored, (await readFile(stored)).fill(0xff)) // only a copy
+    const serving = await tree.serve(root)
     assert.equal(await readFile(list, 'utf8'), listBefore)
     await untilLinked(root, 'relay-a')
+    const { nodes } = (await getJson(root, '/nodes')) as { nodes: { id: string }[] }
+    assert.deepEqual(nodes.map(({ id }) => id).sort(), ['node-1', 'relay-a', 'root'])
+    assert.ok(serving.log.some(line => line.includes('stored tree was damaged; imported again from the nodes list')))
     assert.equal(await readFile(join(root.folder, 'shared-files/lost~/01ARZ3NDEKTSV4RRFFQ69G5FAV'), 'utf8'), 'waited')
     const { data } = (await getJson(root, '/system/status')) as { data: { lost_files: object } }
     assert.deepEqual(data.lost_files, { folder: join(root.folder, 'shared-files/lost~'), files: 1, bytes: 6 })

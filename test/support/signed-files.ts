@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { formatMetadata, type HashAlgorithm } from '../../src/values/keys/file-metadata.js'
-import { signFile } from '../../src/values/keys/sign-file.js'
+import { type SigningKey, signFile } from '../../src/values/keys/sign-file.js'
 
 /** A file as it is put: the metadata block, an empty line, the bytes. */
 export interface SignedFile {
@@ -19,12 +19,36 @@ export function signContent(
   content: Buffer | string,
   algorithm: HashAlgorithm = 'sha512'
 ): SignedFile {
+  return sign({ kind: 'rsa', key: source.certificate.privateKey }, source, target, fileId, content, algorithm)
+}
+
+/** Signs `content` with an Ed25519 key, whose signature covers the time. */
+export function signTimed(
+  key: SigningKey & { readonly kind: 'ed25519' },
+  source: TreeMember,
+  target: string,
+  fileId: string,
+  content: string,
+  signedAtMs: number
+): SignedFile {
+  return sign(key, source, target, fileId, content, 'sha512', signedAtMs)
+}
+
+function sign(
+  key: SigningKey,
+  source: TreeMember,
+  target: string,
+  fileId: string,
+  content: Buffer | string,
+  algorithm: HashAlgorithm,
+  signedAtMs = Date.now()
+): SignedFile {
   const bytes = Buffer.from(content)
   const hash = createHash(algorithm).update(bytes).digest('hex')
   const metadata = signFile(
-    { kind: 'rsa', key: source.certificate.privateKey },
+    key,
     { target, source: source.id, fileId },
-    { algorithm, hashValue: hash, signedAtMs: Date.now() },
+    { algorithm, hashValue: hash, signedAtMs },
     { hostname: source.hostname, keydate: '2026-01-01 12:00:00.000000000 +0000', keyid: 'B29D02BB' }
   )
   return {
