@@ -295,3 +295,16 @@ test('nothing switches the checks of the compiler off', () => {
     assert.doesNotMatch(withoutComments(file.text), /\bas any\b|: any\b|<any>/, `src/${file.path}`)
   }
 })
+
+test('an exported name stands for one thing', () => {
+  const declared = /^export (?:abstract )?(?:async )?(?:function\*?|class|interface|type|const) (\w+)/gm
+  const files = new Map<string, string>()
+  for (const { path, text } of sources) {
+    for (const [, name = ''] of text.matchAll(declared)) {
+      const other = files.get(name) ?? path
+      const isCommand = name === 'register' // each command has one
+      assert.ok(other === path || isCommand, `src/${path} and src/${other} both export ${name}`)
+      files.set(name, path)
+    }
+  }
+})

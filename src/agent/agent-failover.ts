@@ -14,7 +14,7 @@ export function movedTo(config: AgentConfig, address: UpperAddress | undefined):
 }
 
 /** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
-export function createPolicyServerFailover(
+export function createAgentFailover(
   config: AgentConfig,
   moveUpstream: (address: UpperAddress) => void,
   ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>,

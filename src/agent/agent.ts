@@ -18,7 +18,7 @@ import { NO_REVOCATIONS } from '../values/keys/revocations.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../values/protocol-version.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { settledWithin } from '../values/time/settled-within.js'
-import { createPolicyServerFailover, movedTo } from './agent-failover.js'
+import { createAgentFailover, movedTo } from './agent-failover.js'
 import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificateRenewed } from './certificate.js'
 import { FileScheduler } from './file-scheduler.js'
@@ -88,7 +88,7 @@ class RunningAgent implements Agent {
       routing: (request, response) => this.#route(request, response),
       openLane: linkId => this.#dialer.openLane(linkId)
     })
-    const failover = createPolicyServerFailover(config, moveUpstream, signal => this.#renewal.ask(signal), logger)
+    const failover = createAgentFailover(config, moveUpstream, signal => this.#renewal.ask(signal), logger)
     this.#dialer = new Dialer({
       upper: async () => ({ ...(await endpointOf(movedTo(config, failover?.address))), revocations }),
       handshake: () => handshakeOf(config),

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { writeAtomically } from '../file-exchange/atomic-write.js'
+import { replaceWithUndo } from '../file-exchange/atomic-write.js'
 import { errorMessage, isMissing } from '../values/failures/system-error.js'
 import { readRegularFile } from '../values/files/regular-file.js'
 
@@ -96,7 +96,7 @@ export class FileState {
 
   async #write(): Promise<void> {
     this.#isBehind = true
-    await (await writeAtomically(this.path, JSON.stringify(this.content))).keep()
+    await (await replaceWithUndo(this.path, JSON.stringify(this.content))).keep()
     this.#isBehind = false
   }
 }

@@ -3,7 +3,7 @@ import { type Download, downloadFile } from '../file-exchange/download.js'
 import { statIfThere } from '../file-exchange/places/file-place.js'
 import { findOwner } from '../file-exchange/places/owner.js'
 import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
-import { pathOf, type RelayClient } from '../relay-client/relay-client.js'
+import { apiPath, type RelayClient } from '../relay-client/relay-client.js'
 import { Command, type CommandEnd } from '../remote-run/commands/command.js'
 import type { Logger } from '../values/logger.js'
 import type { FileState } from './file-state.js'
@@ -106,7 +106,7 @@ export class Receiver {
 /** Undefined where the policy server has no such file for us. */
 async function hashOnServer(client: RelayClient, nodeId: string, entry: ReceiveConfig): Promise<string | undefined> {
   const query = { file_id: entry.fileId }
-  const answer = asObject(await client.json({ method: 'GET', path: pathOf('shared-files', nodeId), query }), 'a list')
+  const answer = asObject(await client.json({ method: 'GET', path: apiPath('shared-files', nodeId), query }), 'a list')
   const listed = objectsOf(answer, 'files').find(file => file.source === entry.source && file.file_id === entry.fileId)
   return listed === undefined ? undefined : textOf(listed, 'hash')
 }

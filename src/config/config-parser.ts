@@ -14,12 +14,12 @@ import {
   byteSize,
   commandPath,
   duration,
-  filePath,
   flag,
   MAX_TIMER_MS,
   networks,
   nodeIdText,
   oneOf,
+  pathFrom,
   plainText,
   secretText,
   socketPath,
@@ -83,7 +83,7 @@ export function parseConfig(
 function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Config, 'logging' | 'notices'> {
   const general = readGeneral(main.section('general'), directory, readFile)
   const tree = readTree(main.section('tree'), general.nodeId, directory)
-  const storage = { path: main.section('storage').read('path', filePath(directory), '/var/lib/treeline') }
+  const storage = { path: main.section('storage').read('path', pathFrom(directory), '/var/lib/treeline') }
   return {
     directory: resolve(directory),
     general: placeTreeFiles(main.section('general'), general, tree.source, storage.path),
@@ -102,7 +102,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
 }
 
 function readGeneral(section: Section, directory: string, readFile: ReadFile): Config['general'] {
-  const path = filePath(directory)
+  const path = pathFrom(directory)
   const general: Config['general'] = {
     nodeId: readNodeId(section, directory, readFile),
     nodesListFile: section.read('nodes_list_file', path, '/var/rudder/lib/relay/nodeslist.json'),
@@ -170,7 +170,7 @@ function noticeProxies(section: Section, general: Config['general']): void {
 
 /** `node_id`, or else the content of `node_id_file`. */
 function readNodeId(section: Section, directory: string, readFile: ReadFile): string {
-  const file = section.read('node_id_file', filePath(directory), '/opt/rudder/etc/uuid.hive')
+  const file = section.read('node_id_file', pathFrom(directory), '/opt/rudder/etc/uuid.hive')
   const isWritten = section.raw('node_id') !== undefined
   const id = isWritten ? section.optional('node_id', plainText) : readIdFile(section, file, readFile)
   if (id === undefined || isNodeId(id)) return id ?? ''
@@ -193,7 +193,7 @@ function readUpstream(section: Section, general: Config['general'], directory: s
   // An existing relay's file may have an empty host at the root.
   const isHostAbsent = section.raw('host') === undefined || section.raw('host') === ''
   const address = isHostAbsent ? undefined : section.optional('host', hostAddress)
-  const pinned = section.optional('server_certificate_file', filePath(directory))
+  const pinned = section.optional('server_certificate_file', pathFrom(directory))
   const password = section.optional('password', secretText)
   // Without a password there is nothing to log in with, so the existing relay's default name says nothing either.
   const user = section.optional('user', secretText) ?? (password === undefined ? undefined : 'rudder')
@@ -263,7 +263,7 @@ function readRemoteRun(section: Section, directory: string): Config['remoteRun']
 
 function readSharedFiles(section: Section, directory: string): Config['sharedFiles'] {
   return {
-    path: section.read('path', filePath(directory), '/var/rudder/shared-files/'),
+    path: section.read('path', pathFrom(directory), '/var/rudder/shared-files/'),
     maxBodyBytes: section.read('max_body_size', byteSize(1), 52_428_800),
     cleanupFrequency: section.section('cleanup').read('frequency', cleanupSchedule, '10min'),
     maxTotalBytes: section.optional('max_total_size', byteSize(1)),
@@ -286,14 +286,14 @@ function readLimits(section: Section): Config['limits'] {
 
 function readTokens(section: Section, directory: string): Config['tokens'] {
   return {
-    adminFile: section.optional('admin_file', filePath(directory)),
-    clientsFile: section.optional('clients_file', filePath(directory))
+    adminFile: section.optional('admin_file', pathFrom(directory)),
+    clientsFile: section.optional('clients_file', pathFrom(directory))
   }
 }
 
 function readSharedFolder(section: Section, directory: string): Config['sharedFolder'] {
   return {
-    path: section.read('path', filePath(directory), '/var/rudder/configuration-repository/shared-files/'),
+    path: section.read('path', pathFrom(directory), '/var/rudder/configuration-repository/shared-files/'),
     followLinks: section.read('follow_links', flag, false),
     allowedNetworks: section.read('allowed_networks', networks, [])
   }

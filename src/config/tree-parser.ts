@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { ROOT_ID } from '../values/ids.js'
 import type { Config } from './config.js'
 import type { Section } from './readers/section.js'
-import { duration, filePath, MAX_TIMER_MS, oneOf } from './readers/value-readers.js'
+import { duration, MAX_TIMER_MS, oneOf, pathFrom } from './readers/value-readers.js'
 
 /** Renewing must be possible in what is left when two thirds are over. */
 const SHORTEST_LIFE_MS = 3_000
@@ -24,8 +24,8 @@ export function readTree(section: Section, nodeId: string, directory: string): C
   return {
     source,
     refreshMs: section.read('refresh', duration(1_000, MAX_TIMER_MS), '1min'),
-    caFile: section.read('ca_file', filePath(directory), 'ca.pem'),
-    caKeyFile: section.read('ca_key_file', filePath(directory), 'ca.key'),
+    caFile: section.read('ca_file', pathFrom(directory), 'ca.pem'),
+    caKeyFile: section.read('ca_key_file', pathFrom(directory), 'ca.key'),
     certificateLifetimeMs: section.read('certificate_lifetime', duration(SHORTEST_LIFE_MS, LONGEST_LIFE_MS), '90days'),
     renewalGraceMs: section.read('renewal_grace', duration(0, LONGEST_GRACE_MS), '30days')
   }

@@ -20,7 +20,7 @@ export interface AtomicWrite {
  * Replaces a file at once and durably, with the mode of the former one: readers see the old content or the new. What
  * processes left beside it that were killed at this is removed.
  */
-export async function writeAtomically(path: string, content: string): Promise<AtomicWrite> {
+export async function replaceWithUndo(path: string, content: string): Promise<AtomicWrite> {
   const place = await FilePlace.open(path)
   const { folder, name } = place
   const former = place.former === undefined ? undefined : nameOfThisProcess(name)

@@ -4,7 +4,7 @@ import { PassThrough, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import { asObject } from '../relay-client/json-answer.js'
-import { type ClientAnswer, pathOf, type RelayClient } from '../relay-client/relay-client.js'
+import { apiPath, type ClientAnswer, type RelayClient } from '../relay-client/relay-client.js'
 import { isMissing } from '../values/failures/system-error.js'
 import type { FileKey } from '../values/ids.js'
 import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm, parseMetadata } from '../values/keys/file-metadata.js'
@@ -17,7 +17,7 @@ import { statIfThere } from './places/file-place.js'
 import type { Attributes, NewFile } from './places/new-file.js'
 import { openRegularFile, type RegularFile } from './places/regular-file.js'
 import { refuseSealed } from './sealed-magic.js'
-import { filePath } from './upload.js'
+import { sharedFilePath } from './upload.js'
 
 /** The relay gives the file without its metadata: it may be anybody's. */
 export class UnverifiableError extends ClientError {
@@ -74,7 +74,7 @@ export interface Downloaded {
 export async function downloadFile(client: RelayClient, download: Download): Promise<Downloaded> {
   const destination = await openDestination(download.destination, download)
   try {
-    const answer = await client.request({ method: 'GET', path: filePath(download.fileKey), isPatient: true })
+    const answer = await client.request({ method: 'GET', path: sharedFilePath(download.fileKey), isPatient: true })
     try {
       return await takeAnswer(client, answer, download, destination)
     } catch (error) {
@@ -205,7 +205,7 @@ async function verify(
 
 /** The source's key hash in the relay's nodes list, where we may ask. */
 async function listedKeyHash(client: RelayClient, source: string): Promise<string | undefined> {
-  const answer = await client.send({ method: 'GET', path: pathOf('nodes', source) })
+  const answer = await client.send({ method: 'GET', path: apiPath('nodes', source) })
   let text = ''
   for await (const chunk of answer.body) text += String(chunk)
   if (answer.status !== 200) return undefined

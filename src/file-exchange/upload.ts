@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { ClientError } from '../relay-client/client-error.js'
-import { type ClientAnswer, isRefusal, pathOf, type RelayClient } from '../relay-client/relay-client.js'
+import { apiPath, type ClientAnswer, isRefusal, type RelayClient } from '../relay-client/relay-client.js'
 import type { FileKey } from '../values/ids.js'
 import { type FileMetadata, formatMetadata, type HashAlgorithm } from '../values/keys/file-metadata.js'
 import { STATE_HEADER } from '../values/network/header-names.js'
@@ -15,7 +15,7 @@ export type UploadOutcome = 'stored' | 'pending'
  * @throws {ClientError} when what answers is no relay
  */
 export async function isThere(client: RelayClient, fileKey: FileKey, hash: string): Promise<boolean> {
-  const answer = await client.send({ method: 'HEAD', path: filePath(fileKey), query: { hash } })
+  const answer = await client.send({ method: 'HEAD', path: sharedFilePath(fileKey), query: { hash } })
   if (isRefusal(answer) && answer.status < 400) throw await client.refusal(answer)
   answer.body.resume()
   return answer.status === 200
@@ -39,7 +39,7 @@ export async function uploadFile(
   const body = Readable.from(bodyOf(block, file, metadata, onProgress), { objectMode: false })
   const answer = await client.request({
     method: 'PUT',
-    path: filePath(fileKey),
+    path: sharedFilePath(fileKey),
     query: { ttl },
     headers: {
       'content-type': 'application/octet-stream',
@@ -60,8 +60,8 @@ export async function uploadFile(
 }
 
 /** The path of a shared file in the API. */
-export function filePath({ target, source, fileId }: FileKey): string {
-  return pathOf('shared-files', target, source, fileId)
+export function sharedFilePath({ target, source, fileId }: FileKey): string {
+  return apiPath('shared-files', target, source, fileId)
 }
 
 async function* bodyOf(

@@ -6,7 +6,7 @@ import { membersOf, parseJson } from '../values/json.js'
 import { FORM, PASSED_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { answerFromJson, toFields } from './join-form.js'
-import type { JoinAnswer, Joining, Way } from './types.js'
+import type { JoinAnswer, Joining, RequestWay } from './types.js'
 
 /** The size of an answer: two certificates, and those of the policy server. */
 const MAX_ANSWER_BYTES = 256 * 1024
@@ -17,7 +17,7 @@ export function createJoinProxy(neighbours: Pick<Neighbours, 'up'>, selfId: stri
   async function ask(
     path: string,
     form: Record<string, string> | undefined,
-    { passed, signal }: Way
+    { passed, signal }: RequestWay
   ): Promise<unknown> {
     const way = formatPassed(passOn(passed, selfId))
     const body = form === undefined ? undefined : Buffer.from(new URLSearchParams(form).toString())
@@ -35,7 +35,7 @@ export function createJoinProxy(neighbours: Pick<Neighbours, 'up'>, selfId: stri
     return readAnswer(outcome)
   }
 
-  async function askToJoin(path: string, form: Record<string, string>, way: Way): Promise<JoinAnswer> {
+  async function askToJoin(path: string, form: Record<string, string>, way: RequestWay): Promise<JoinAnswer> {
     const answer = answerFromJson(await ask(path, form, way))
     if (answer === undefined) throw unreachable('the answer of the policy server is none to a join')
     return answer

@@ -36,7 +36,7 @@ const ENTRY = /^([0-9a-f]{64}) (0|[1-9]\d{0,15}) (\S{1,128})$/
 const SIGNATURE = /^signature ([A-Za-z0-9+/]{1,1368}={0,2})$/
 
 /** @returns the whole list as text, to be kept and handed on as it is */
-export function formatList({ number, entries }: RevocationList, sign: (text: Buffer) => Buffer): string {
+export function formatRevocationList({ number, entries }: RevocationList, sign: (text: Buffer) => Buffer): string {
   const lines = entries.map(({ fingerprint, untilMs, id }) => `${fingerprint} ${untilMs} ${id}\n`)
   const signed = `${TITLE}\nnumber ${number}\n${lines.join('')}`
   return `${signed}signature ${sign(Buffer.from(signed)).toString('base64')}\n`

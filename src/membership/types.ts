@@ -62,14 +62,14 @@ export interface TokenMade extends NewToken {
 /** The place to which a relay passes joins on, or at the root, where they end. */
 export interface Joining {
   /** The CA's certificate, PEM. */
-  ca(way: Way): Promise<string>
-  join(request: JoinRequest, way: Way): Promise<JoinAnswer>
+  ca(way: RequestWay): Promise<string>
+  join(request: JoinRequest, way: RequestWay): Promise<JoinAnswer>
   /** @param request PKCS #10, DER, by the key of a certificate that the root listed */
-  renew(request: Buffer, way: Way): Promise<JoinAnswer>
+  renew(request: Buffer, way: RequestWay): Promise<JoinAnswer>
 }
 
 /** The way on which a request came here. */
-export interface Way {
+export interface RequestWay {
   /** Ids of the relays passed, oldest first, as they came. */
   readonly passed: readonly string[]
   readonly signal: AbortSignal

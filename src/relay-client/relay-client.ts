@@ -29,7 +29,7 @@ const PATIENCE_MS = 300_000
 
 export interface ClientRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE'
-  /** The path below the API's prefix, without a slash in front, already encoded: see {@link pathOf}. */
+  /** The path below the API's prefix, without a slash in front, already encoded: see {@link apiPath}. */
   readonly path: string
   /** The prefix in place of the API's, with a slash at both ends. */
   readonly root?: string
@@ -165,7 +165,7 @@ export function createRelayClient(options: {
 }
 
 /** A path of the API, its parts percent-encoded. */
-export function pathOf(...parts: readonly string[]): string {
+export function apiPath(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
 }
 

@@ -2,7 +2,7 @@ import { FORM, NDJSON, ORDER_ID_HEADER } from '../values/network/header-names.js
 import { parseRunEvent, type RunEvent } from '../values/runs/run-event.js'
 import { ClientError } from './client-error.js'
 import { readLines } from './ndjson-lines.js'
-import { pathOf, type RelayClient } from './relay-client.js'
+import { apiPath, type RelayClient } from './relay-client.js'
 
 /** An order to a relay. */
 export interface RunRequest {
@@ -28,7 +28,7 @@ export async function* streamRun(
 ): AsyncGenerator<RunEvent, void> {
   const answer = await client.request({
     method: 'POST',
-    path: order.nodes === 'all' ? pathOf('remote-run', 'all') : pathOf('remote-run', 'nodes'),
+    path: order.nodes === 'all' ? apiPath('remote-run', 'all') : apiPath('remote-run', 'nodes'),
     headers: {
       accept: NDJSON,
       'content-type': FORM,

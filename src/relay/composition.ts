@@ -26,7 +26,7 @@ import { readTextFile } from './listening/text-file.js'
 import { createCertificateBook } from './membership/certificates.js'
 import { createMembership, type Membership } from './membership/membership.js'
 import { openRevocations } from './membership/open-revocations.js'
-import { createPolicyServerFailover } from './membership/relay-failover.js'
+import { createRelayFailover } from './membership/relay-failover.js'
 import { RevocationExchange } from './membership/revocation-exchange.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
@@ -117,7 +117,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
       ...revoked,
       sourceOfCaller: request => sourceOf(identify(request).address),
       registry,
-      failover: createPolicyServerFailover({
+      failover: createRelayFailover({
         config: inForce.get,
         system,
         ask: signal => membership.ask(signal),

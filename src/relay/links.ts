@@ -123,7 +123,7 @@ async function makeOwnLink(
   { config, failover, revocations, versions, logger }: LinksOptions,
   routing: RequestListener
 ): Promise<{ readonly end: LowerLink; readonly dialer: Dialer }> {
-  const [{ BACKOFF, Dialer }, { LowerLink }] = await Promise.all([
+  const [{ LINK_BACKOFF, Dialer }, { LowerLink }] = await Promise.all([
     import('../links/lower/dialer.js'),
     import('../links/lower/lower-link.js')
   ])
@@ -138,7 +138,7 @@ async function makeOwnLink(
       versions
     }),
     end,
-    backoff: { firstMs: Math.min(BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
+    backoff: { firstMs: Math.min(LINK_BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
     logger
   })
   return { end, dialer }

@@ -15,10 +15,10 @@ export type { Database } from 'better-sqlite3'
  * The two database files of a relay. The topology is a file of its own, because a worker writes a whole tree into it
  * in one transaction, and requests that record files and runs must not wait for that.
  */
-export type Schema = 'topology' | 'state'
+export type DatabaseKind = 'topology' | 'state'
 
 /** The use of a database: the state of an agent has runs alone. */
-export type Use = Schema | 'agent'
+export type Use = DatabaseKind | 'agent'
 
 const MIGRATION_NAME = /^(\d{4})_[a-z0-9_-]+\.sql$/
 
@@ -47,7 +47,7 @@ const BUSY_TIMEOUT_MS = 5_000
  * @param use what it is for, for the advice where it cannot be opened
  * @throws {Error} when the file was written by a newer Treeline, or is no database
  */
-export function openDatabase(file: string, schema: Schema, use: Use = schema): Database {
+export function openDatabase(file: string, schema: DatabaseKind, use: Use = schema): Database {
   let db: Database | undefined
   try {
     db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
@@ -75,7 +75,7 @@ export function unusable(file: string, use: Use, error: unknown): Error {
   return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })
 }
 
-function migrate(db: Database, schema: Schema): void {
+function migrate(db: Database, schema: DatabaseKind): void {
   const folder = join(PACKAGE_ROOT, 'migrations', schema)
   const names = readdirSync(folder)
     .filter(name => MIGRATION_NAME.test(name))

@@ -1,7 +1,7 @@
 import type { Database } from './database.js'
 
 /** A node, as its row has it. */
-export interface NodeRecord {
+export interface StoredNode {
   readonly id: string
   readonly hostname: string
   readonly policyServer: string
@@ -53,7 +53,7 @@ export interface TopologyStore {
   /** Undefined before the first import. */
   lastImport(): ImportRecord | undefined
   /** All nodes, in the order in which they were put. */
-  nodes(): Iterable<NodeRecord>
+  nodes(): Iterable<StoredNode>
   certificates(): Iterable<CertificateSummary>
   /** DER. */
   certificatesOf(nodeId: string): Buffer[]
@@ -66,7 +66,7 @@ export interface TopologyStore {
    */
   replace(
     source: NewImport,
-    nodes: readonly NodeRecord[],
+    nodes: readonly StoredNode[],
     certificates: Iterable<CertificateRecord>,
     end: () => ImportEnd
   ): ImportRecord
@@ -114,7 +114,7 @@ export function createTopologyStore(db: Database): TopologyStore {
     return row && { ...row, warnings: JSON.parse(row.warnings) as string[] }
   }
 
-  function putNodes(nodes: readonly NodeRecord[]): void {
+  function putNodes(nodes: readonly StoredNode[]): void {
     const inGroups = nodes.length - (nodes.length % ROWS_PER_INSERT)
     for (let start = 0; start < inGroups; start += ROWS_PER_INSERT) {
       const values: (string | number | null)[] = []
@@ -166,6 +166,6 @@ function nodeInsert(rows: number): string {
   return `INSERT INTO nodes (position, id, hostname, policy_server, key_hash) VALUES ${places}`
 }
 
-function pushNode(values: (string | number | null)[], position: number, node: NodeRecord | undefined): void {
+function pushNode(values: (string | number | null)[], position: number, node: StoredNode | undefined): void {
   if (node) values.push(position, node.id, node.hostname, node.policyServer, node.keyHash ?? null)
 }

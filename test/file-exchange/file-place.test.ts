@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { writeAtomically } from '../../src/file-exchange/atomic-write.js'
+import { replaceWithUndo } from '../../src/file-exchange/atomic-write.js'
 import { FilePlace } from '../../src/file-exchange/places/file-place.js'
 import { findPlace } from '../../src/file-exchange/places/named-place.js'
 import { type Attributes, NewFile } from '../../src/file-exchange/places/new-file.js'
@@ -245,12 +245,12 @@ test('what is put in place can be undone, through a link as well', async t => {
   const path = join(own, 'list')
   await symlink('real/list', path)
   await writeFile(join(own, 'real', 'list'), 'former', { mode: 0o600 })
-  await (await writeAtomically(path, 'new')).undo()
+  await (await replaceWithUndo(path, 'new')).undo()
   assert.equal(await readFile(path, 'utf8'), 'former')
-  await (await writeAtomically(path, 'new')).keep()
+  await (await replaceWithUndo(path, 'new')).keep()
   assert.equal(await readFile(path, 'utf8'), 'new')
   assert.equal((await stat(path)).mode & 0o777, 0o600)
   assert.equal((await lstat(path)).isSymbolicLink(), true)
   assert.deepEqual(await readdir(join(own, 'real')), ['list'])
-  await assert.rejects(writeAtomically(own, 'x'), /is a folder; name a file in it/)
+  await assert.rejects(replaceWithUndo(own, 'x'), /is a folder; name a file in it/)
 })

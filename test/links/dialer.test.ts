@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import { BACKOFF } from '../../src/links/lower/dialer.js'
+import { LINK_BACKOFF } from '../../src/links/lower/dialer.js'
 import { makeChallenge } from '../../src/links/wire/challenge.js'
 import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
@@ -33,7 +33,11 @@ async function waitsOf(t: TestContext, random: number, count: number): Promise<n
       await new Promise(() => undefined)
     }
     const url = 'wss://127.0.0.1:1'
-    const { dialer } = makeLowerSide(t, { ...upper, url }, own, serve, { random: () => random, wait, backoff: BACKOFF })
+    const { dialer } = makeLowerSide(t, { ...upper, url }, own, serve, {
+      random: () => random,
+      wait,
+      backoff: LINK_BACKOFF
+    })
     t.mock.method(dialer, 'stop', async () => undefined) // it waits for ever
     dialer.start()
   })

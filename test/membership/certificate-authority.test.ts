@@ -7,11 +7,15 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { hostnamesOf, isIssued } from '../../src/membership/certificates.js'
 import { publicKeyOf } from '../../src/membership/member-folder.js'
-import { makeAuthority, openAuthority, type Purpose } from '../../src/membership/root/certificate-authority.js'
+import {
+  type CertificatePurpose,
+  makeAuthority,
+  openAuthority
+} from '../../src/membership/root/certificate-authority.js'
 import { readIdentity } from '../../src/tree/import/certificate-identity.js'
 import { formatCertificate } from '../../src/values/keys/pem.js'
 
-async function issue(purpose: Purpose, hostnames: readonly string[], lifetimeMs = 3_600_000) {
+async function issue(purpose: CertificatePurpose, hostnames: readonly string[], lifetimeMs = 3_600_000) {
   const pem = await makeAuthority('Test CA', Date.now())
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const publicKey = publicKeyOf(privateKey)

@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { RevocationBook } from '../../src/membership/revocation-book.js'
-import { formatList } from '../../src/membership/revocation-list.js'
+import { formatRevocationList } from '../../src/membership/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 import { Publication } from '../../src/membership/root/publication.js'
 import { RevocationPublication } from '../../src/membership/root/revocation-publication.js'
@@ -34,24 +34,26 @@ async function startBook(t: TestContext) {
 
 test('the list with the highest number stays, through a restart as well', async t => {
   const { book, open, sign } = await startBook(t)
-  const newer = formatList({ number: 5, entries }, sign)
+  const newer = formatRevocationList({ number: 5, entries }, sign)
   assert.deepEqual(
-    await Promise.all([newer, newer, formatList({ number: 4, entries: [] }, sign)].map(text => book.take(text))),
+    await Promise.all(
+      [newer, newer, formatRevocationList({ number: 4, entries: [] }, sign)].map(text => book.take(text))
+    ),
     [true, false, false]
   )
   const again = open()
   await again.load()
   assert.equal(again.text, newer)
   assert.match(again.whyRevoked(FINGERPRINT) ?? '', /^the certificate of rel-2 .* was revoked, as rel-2 joined again/)
-  assert.equal(await again.take(formatList({ number: 6, entries: [] }, sign)), true)
+  assert.equal(await again.take(formatRevocationList({ number: 6, entries: [] }, sign)), true)
   assert.equal(again.whyRevoked(FINGERPRINT), undefined)
 })
 
 test('what is forged or damaged changes nothing, whatever its number', async t => {
   const { book, open, file, sign } = await startBook(t)
-  await book.take(formatList({ number: 5, entries }, sign))
+  await book.take(formatRevocationList({ number: 5, entries }, sign))
   const forger = openAuthority(await makeAuthority('Test CA', Date.now()))
-  const forged = formatList({ number: 6, entries: [] }, text => forger.sign(text))
+  const forged = formatRevocationList({ number: 6, entries: [] }, text => forger.sign(text))
   await assert.rejects(book.take(forged), /not signed by the CA/)
   assert.ok(book.whyRevoked(FINGERPRINT))
   await writeFile(file, forged)
@@ -62,7 +64,7 @@ test('what is forged or damaged changes nothing, whatever its number', async t =
 
 test('a fault of the program is not taken for a damaged list', async t => {
   const { book, file, sign } = await startBook(t)
-  await book.take(formatList({ number: 5, entries }, sign))
+  await book.take(formatRevocationList({ number: 5, entries }, sign))
   const ca = async () => {
     throw new ReferenceError("Cannot access 'x' before initialization")
   }
@@ -79,11 +81,11 @@ test('a list that cannot be kept is in force all the same; it is written until i
   t.after(() => book.stop())
   const told = () => lines.filter(line => !line.includes('newer list'))
   await mkdir(file)
-  const text = formatList({ number: 5, entries }, sign)
+  const text = formatRevocationList({ number: 5, entries }, sign)
   await assert.rejects(book.take(text), /EISDIR/)
   assert.ok(book.whyRevoked(FINGERPRINT))
   await assert.rejects(book.take(text), /EISDIR/, 'whoever gives it again hears of it')
-  const newest = formatList({ number: 6, entries }, sign)
+  const newest = formatRevocationList({ number: 6, entries }, sign)
   await assert.rejects(book.take(newest), /EISDIR/)
   assert.equal(book.isKept, false)
   await rm(file, { recursive: true })
@@ -101,7 +103,7 @@ test('a book that stops writes nothing any more', async t => {
   const ca = async () => authority.certificate
   const book = new RevocationBook({ file, ca, logger: silentLogger, writeAgain: { firstMs: 60_000, maxMs: 60_000 } })
   await mkdir(file)
-  await assert.rejects(book.take(formatList({ number: 5, entries }, sign)), /EISDIR/)
+  await assert.rejects(book.take(formatRevocationList({ number: 5, entries }, sign)), /EISDIR/)
   await book.stop()
   assert.equal(book.isKept, false)
 })
@@ -112,10 +114,10 @@ test('what stands by a certificate is ended once, when that certificate is revok
   book.watch(FINGERPRINT, why => ended.push(why))
   book.watch(FINGERPRINT, () => ended.push('gone'))()
   book.watch('cd'.repeat(32), () => ended.push('other'))
-  await book.take(formatList({ number: 1, entries: [] }, sign))
+  await book.take(formatRevocationList({ number: 1, entries: [] }, sign))
   assert.deepEqual(ended, [])
-  await book.take(formatList({ number: 2, entries }, sign))
-  await book.take(formatList({ number: 3, entries }, sign))
+  await book.take(formatRevocationList({ number: 2, entries }, sign))
+  await book.take(formatRevocationList({ number: 3, entries }, sign))
   assert.deepEqual(ended, [book.whyRevoked(FINGERPRINT)])
 })
 
@@ -234,7 +236,7 @@ test('a root that is given a newer list of its own, which its state does not kno
     { id: 'rel-3', fingerprint: FINGERPRINT, untilMs: root.clock.nowMs + DAY_MS }
   ].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
   root.book.onChange(() => root.list.correct())
-  await root.book.take(formatList({ number, entries: lost }, text => root.authority.sign(text)))
+  await root.book.take(formatRevocationList({ number, entries: lost }, text => root.authority.sign(text)))
   await eventually('a list of what the store says', () => root.book.list.number === number + 1)
   assert.equal(root.book.whyRevoked(certificate), undefined, 'it is good again, and nobody is locked out')
   assert.ok(root.book.whyRevoked(FINGERPRINT))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  formatList,
+  formatRevocationList,
   MAX_LIST_LENGTH,
   MAX_REVOKED,
   parseList,
@@ -35,7 +35,7 @@ test('a list parses back to what was signed, and to nothing else where a charact
   const authority = await authorityOf()
   fc.assert(
     fc.property(list, fc.nat(), fc.string({ unit: 'grapheme', maxLength: 3 }), (given, at, other) => {
-      const text = formatList(given, signed => authority.sign(signed))
+      const text = formatRevocationList(given, signed => authority.sign(signed))
       assert.deepEqual(readList(text, authority.certificate), given)
       const place = at % text.length
       const changed = text.slice(0, place) + other + text.slice(place + 1)
@@ -77,16 +77,16 @@ test('a list of another CA, one with too much in it, and one out of order are re
       fingerprint: at.toString(16).padStart(64, '0'),
       untilMs: Number.MAX_SAFE_INTEGER
     }))
-  const full = formatList({ number: Number.MAX_SAFE_INTEGER, entries: numbered(MAX_REVOKED) }, sign)
+  const full = formatRevocationList({ number: Number.MAX_SAFE_INTEGER, entries: numbered(MAX_REVOKED) }, sign)
   assert.ok(full.length < MAX_LIST_LENGTH, 'the bounds agree')
   assert.equal(readList(full, authority.certificate + other.certificate).entries.length, MAX_REVOKED)
   assert.throws(() => readList(full, other.certificate), /not signed by the CA of this tree/)
   assert.throws(() => readList(full, 'no certificate'), /not signed by the CA of this tree/)
-  const more = formatList({ number: 1, entries: numbered(MAX_REVOKED + 1) }, sign)
+  const more = formatRevocationList({ number: 1, entries: numbered(MAX_REVOKED + 1) }, sign)
   assert.throws(() => readList(more, authority.certificate), /more than 2000 entries/)
   assert.throws(() => readList(`${full}${' '.repeat(MAX_LIST_LENGTH)}`, authority.certificate), /longer than/)
-  const reversed = formatList({ number: 1, entries: numbered(2).reverse() }, sign)
+  const reversed = formatRevocationList({ number: 1, entries: numbered(2).reverse() }, sign)
   assert.throws(() => readList(reversed, authority.certificate), /not in order/)
-  const twice = formatList({ number: 1, entries: [...numbered(1), ...numbered(1)] }, sign)
+  const twice = formatRevocationList({ number: 1, entries: [...numbered(1), ...numbered(1)] }, sign)
   assert.throws(() => readList(twice, authority.certificate), /not in order/)
 })

@@ -6,8 +6,8 @@ import type { TreeMember, TreeRelay } from '../../demo/relay-tree.js'
 import {
   answerChallenge,
   type Challenge,
+  type ConnectionPurpose,
   type Identity,
-  type Purpose,
   parseChallenge
 } from '../../src/links/wire/challenge.js'
 import { readCredentials } from '../../src/links/wire/credentials.js'
@@ -73,7 +73,7 @@ export async function openRawLink(t: TestContext, url: string): Promise<RawLink>
 }
 
 export interface Greeting {
-  readonly purpose?: Purpose
+  readonly purpose?: ConnectionPurpose
   /** The link of a lane. */
   readonly link?: string
   /** The answer that is given instead of the true one. */

@@ -1,5 +1,5 @@
 import { RevocationBook } from '../../src/membership/revocation-book.js'
-import { formatList } from '../../src/membership/revocation-list.js'
+import { formatRevocationList } from '../../src/membership/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 import { silentLogger } from '../../src/values/logger.js'
 
@@ -21,7 +21,7 @@ export async function makeRevocations(file: string): Promise<{
       const added = fingerprints.map(fingerprint => ({ id, fingerprint, untilMs: 1 }))
       const entries = [...book.list.entries, ...added]
       entries.sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
-      await book.take(formatList({ number: book.list.number + 1, entries }, text => authority.sign(text)))
+      await book.take(formatRevocationList({ number: book.list.number + 1, entries }, text => authority.sign(text)))
     }
   }
 }

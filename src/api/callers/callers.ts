@@ -8,7 +8,7 @@ import { LINK_SECRET_HEADER } from '../../values/network/header-names.js'
 import { forwardedAddress } from '../../values/network/ip-address.js'
 import { isLoopback, type NetworkSet } from '../../values/network/network-set.js'
 import { hasProxyMark } from './proxy-marks.js'
-import { type IsOwnHost, isForeignPage, type Way } from './web-page.js'
+import { type IsOwnHost, isForeignPage, type Passage } from './web-page.js'
 
 export interface CallerSettings {
   readonly trustedProxies: () => NetworkSet
@@ -78,7 +78,7 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
   }
 
   /** A name proves nothing on a connection without TLS or link; a script in a page can add the marks of a proxy, too. */
-  function wayOf(request: IncomingMessage, { kind }: Caller): Way {
+  function wayOf(request: IncomingMessage, { kind }: Caller): Passage {
     const { socket } = request
     if (socket instanceof TLSSocket || settings.isLocalSocket(socket)) return 'proven'
     if (settings.isFromAbove(request)) return 'proven' // by its connection: anyone can write another version of HTTP

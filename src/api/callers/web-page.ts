@@ -10,7 +10,7 @@ export type IsOwnHost = (host: string, request: IncomingMessage) => boolean
  * The way on which a request came: over plain HTTP, by any name; passed on by a proxy, or so it seems; or over a
  * connection that proves that no name was made to lead here.
  */
-export type Way = 'plain' | 'passed-on' | 'proven'
+export type Passage = 'plain' | 'passed-on' | 'proven'
 
 /** The values of `Sec-Fetch-Site` for requests caused by a page of the same origin, or by the user alone. */
 const OWN_SITES = new Set(['same-origin', 'none'])
@@ -24,7 +24,7 @@ const LOOPBACK = /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/
  * host name that was made to lead here (DNS rebinding), which a page may call from its own origin. A browser sends
  * such a request from wherever it runs, with the network, the certificate and the loopback of its user.
  */
-export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
+export function isForeignPage(request: IncomingMessage, isOwnHost: IsOwnHost, way: Passage): boolean {
   const { origin, host, referer, 'sec-fetch-site': site } = request.headers
   if (site !== undefined && !OWN_SITES.has(String(site))) return true
   if (way !== 'proven' && host !== undefined && !mayBeAskedFor(hostIn(host), request, isOwnHost, way)) return true
@@ -43,7 +43,7 @@ function isForeignReferer(request: IncomingMessage, referer: string, isPlain: bo
 }
 
 /** A proxy may have been asked by an address of its own, which we don't know; none can be made to lead elsewhere. */
-function mayBeAskedFor(host: string, request: IncomingMessage, isOwnHost: IsOwnHost, way: Way): boolean {
+function mayBeAskedFor(host: string, request: IncomingMessage, isOwnHost: IsOwnHost, way: Passage): boolean {
   return isOwnHost(host, request) || (way === 'passed-on' && isIP(host) !== 0)
 }
 

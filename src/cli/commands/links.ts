@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
 import { readPages } from '../../relay-client/pages.js'
-import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
+import { apiPath, type RelayClient } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
@@ -60,7 +60,7 @@ async function close(id: string, options: CloseOptions): Promise<void> {
     throw new UsageError(`invalid client: ${JSON.stringify(id.slice(0, 80))}; a client key has ${CLIENT_KEY_RULE}`)
   }
   await withClient(options, async client => {
-    const path = pathOf(options.client === true ? 'clients' : 'links', id)
+    const path = apiPath(options.client === true ? 'clients' : 'links', id)
     const answer = asObject(await client.json({ method: 'DELETE', path, root: LINKS_ROOT }), 'an object')
     for (const { client_key: key, client_id: clientId, remote_address: address } of objectsOf(answer, 'result')) {
       const who = key === undefined ? id : `${cell(key)} ${cell(clientId)}`

@@ -8,7 +8,7 @@ import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../../file-exchange/upload.js'
 import { asObject, objectsOf, textOf } from '../../relay-client/json-answer.js'
-import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
+import { apiPath, type RelayClient } from '../../relay-client/relay-client.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkFileKey, checkNodeId, type FileKey, isFileId } from '../../values/ids.js'
 import type { HashAlgorithm } from '../../values/keys/file-metadata.js'
@@ -133,7 +133,7 @@ async function fromAny(fileId: string, folder: string, options: FromOptions): Pr
   return withClient(options, async client => {
     const answer = await client.json({
       method: 'GET',
-      path: pathOf('shared-files', target),
+      path: apiPath('shared-files', target),
       query: { file_id: fileId }
     })
     let result: Result = 'kept'

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { constants } from 'node:os'
-import { type AtomicWrite, writeAtomically } from '../../file-exchange/atomic-write.js'
+import { type AtomicWrite, replaceWithUndo } from '../../file-exchange/atomic-write.js'
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { NotReachedError } from '../../relay-client/client-error.js'
 import { type ClientAnswer, isRefusal, type RelayClient } from '../../relay-client/relay-client.js'
@@ -39,9 +39,9 @@ export async function importNodes(
     const certs =
       options.certs === undefined ? undefined : await readChecked('--certs', options.certs, checkCertificates)
     if (config !== undefined && nodes !== undefined)
-      placed.push(await writeAtomically(config.general.nodesListFile, nodes))
+      placed.push(await replaceWithUndo(config.general.nodesListFile, nodes))
     if (config !== undefined && certs !== undefined)
-      placed.push(await writeAtomically(config.general.nodesCertsFile, certs))
+      placed.push(await replaceWithUndo(config.general.nodesCertsFile, certs))
     const problem = await reloadProblem(client, await reload(client, interrupt.signal))
     if (problem !== undefined) {
       if (placed.length === 0) throw new CommandError(problem)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { asObject, type JsonObject } from '../../relay-client/json-answer.js'
 import { listNodes } from '../../relay-client/node-pages.js'
-import { pathOf } from '../../relay-client/relay-client.js'
+import { apiPath } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { FORM } from '../../values/network/header-names.js'
 import {
@@ -73,7 +73,7 @@ export function register(program: Command): void {
 async function remove(id: string, options: ServerOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
-    await client.text({ method: 'DELETE', path: pathOf('v1', 'members', id) })
+    await client.text({ method: 'DELETE', path: apiPath('v1', 'members', id) })
     console.log(`${id} is removed, and its certificates are revoked`)
   })
 }
@@ -83,7 +83,7 @@ async function move(id: string, options: ServerOptions & { readonly under: strin
   await withClient(options, async client => {
     const answer = await client.json({
       method: 'POST',
-      path: pathOf('v1', 'members', id, 'move'),
+      path: apiPath('v1', 'members', id, 'move'),
       headers: { 'content-type': FORM },
       body: new URLSearchParams({ policy_server: options.under }).toString()
     })
@@ -108,7 +108,7 @@ async function list(options: ShowOptions): Promise<void> {
 async function show(id: string, options: ShowOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
-    const node = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id) }), 'a node')
+    const node = asObject(await client.json({ method: 'GET', path: apiPath('nodes', id) }), 'a node')
     if (options.json === true) return printJson(node)
     const { certificates, ...rest } = node
     process.stdout.write(formatRecord(rest))
@@ -122,7 +122,7 @@ async function show(id: string, options: ShowOptions): Promise<void> {
 async function route(id: string, options: ShowOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
-    const answer = asObject(await client.json({ method: 'GET', path: pathOf('nodes', id, 'route') }), 'a route')
+    const answer = asObject(await client.json({ method: 'GET', path: apiPath('nodes', id, 'route') }), 'a route')
     if (options.json === true) return printJson(answer)
     const hop = typeof answer.hop === 'string' ? ` to ${answer.hop}` : ''
     process.stdout.write(formatRecord({ [id]: `${cell(answer.route)}${hop}` }))

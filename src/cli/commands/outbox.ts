@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { asObject, objectsOf } from '../../relay-client/json-answer.js'
-import { pathOf } from '../../relay-client/relay-client.js'
+import { apiPath } from '../../relay-client/relay-client.js'
 import { isUlid } from '../../values/runs/run-id.js'
 import { UsageError } from '../command-error.js'
 import { addServerOptions, JSON_OPTION, type ShowOptions, withClient } from '../options/connection-options.js'
@@ -51,7 +51,7 @@ async function list(options: ShowOptions): Promise<void> {
 async function retry(id: string | undefined, options: ShowOptions): Promise<void> {
   if (id !== undefined) checkEntryId(id)
   await withClient(options, async client => {
-    const path = id === undefined ? pathOf('outbox', 'retry') : pathOf('outbox', id, 'retry')
+    const path = id === undefined ? apiPath('outbox', 'retry') : apiPath('outbox', id, 'retry')
     const { retried } = asObject(await client.json({ method: 'POST', path }), 'an object')
     console.log(`${cell(retried)} tried now; treeline outbox list shows what came of it`)
   })
@@ -60,7 +60,7 @@ async function retry(id: string | undefined, options: ShowOptions): Promise<void
 async function drop(id: string, options: ShowOptions): Promise<void> {
   checkEntryId(id)
   await withClient(options, async client => {
-    await client.text({ method: 'DELETE', path: pathOf('outbox', id) })
+    await client.text({ method: 'DELETE', path: apiPath('outbox', id) })
     console.log(`${id} is dropped`)
   })
 }

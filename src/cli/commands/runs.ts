@@ -3,7 +3,7 @@ import { BrokenAnswerError } from '../../relay-client/answer-body.js'
 import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
 import { readLines } from '../../relay-client/ndjson-lines.js'
 import { readPages } from '../../relay-client/pages.js'
-import { pathOf, type RelayClient } from '../../relay-client/relay-client.js'
+import { apiPath, type RelayClient } from '../../relay-client/relay-client.js'
 import { printable } from '../../values/printable.js'
 import { parseRunEvent } from '../../values/runs/run-event.js'
 import { checkRunId } from '../../values/runs/run-id.js'
@@ -84,7 +84,7 @@ async function show(id: string, options: ShowOptions): Promise<void> {
 async function cancel(id: string, options: ShowOptions): Promise<void> {
   checkRunId(id)
   await withClient(options, async client => {
-    const answer = await client.json({ method: 'POST', path: pathOf('runs', id, 'cancel') })
+    const answer = await client.json({ method: 'POST', path: apiPath('runs', id, 'cancel') })
     if (options.json === true) return printJson(answer)
     process.stdout.write(formatRecord(describe(asObject(answer, 'a run'))))
   })
@@ -94,7 +94,7 @@ async function events(id: string, options: ShowOptions & { readonly after: strin
   checkRunId(id)
   const after = readCount('--after', options.after, { min: 0, max: Number.MAX_SAFE_INTEGER })
   await withClient(options, async client => {
-    const path = pathOf('runs', id, 'events')
+    const path = apiPath('runs', id, 'events')
     const answer = await client.request({ method: 'GET', path, query: { after: String(after) }, isPatient: true })
     let seen = after
     try {
@@ -114,7 +114,7 @@ async function events(id: string, options: ShowOptions & { readonly after: strin
 async function readRun(client: RelayClient, id: string): Promise<{ record: JsonObject; nodes: JsonObject[] }> {
   const nodes: JsonObject[] = []
   let record: JsonObject = {}
-  for await (const page of readPages(client, { path: pathOf('runs', id), query: { limit: '1000' } })) {
+  for await (const page of readPages(client, { path: apiPath('runs', id), query: { limit: '1000' } })) {
     nodes.push(...objectsOf(page, 'node_records'))
     const { node_records: _, next: __, ...rest } = page
     record = rest

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { asObject } from '../../relay-client/json-answer.js'
-import { pathOf } from '../../relay-client/relay-client.js'
+import { apiPath } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { isTokenId } from '../../values/keys/join-token.js'
 import { FORM } from '../../values/network/header-names.js'
@@ -109,6 +109,6 @@ async function revoke(given: string, options: ServerOptions): Promise<void> {
     throw new UsageError(`invalid token id: ${JSON.stringify(id.slice(0, 80))}; \`treeline token list\` shows them`)
   }
   await withClient(options, async client => {
-    await client.text({ method: 'DELETE', path: pathOf('v1', 'tokens', id) })
+    await client.text({ method: 'DELETE', path: apiPath('v1', 'tokens', id) })
   })
 }

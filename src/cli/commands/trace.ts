@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
-import { pathOf } from '../../relay-client/relay-client.js'
+import { apiPath } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
 import { printable } from '../../values/printable.js'
 import { type NodeState, parseNodeState } from '../../values/runs/node-state.js'
@@ -32,7 +32,7 @@ export function register(program: Command): void {
 async function trace(node: string, options: ShowOptions): Promise<void> {
   checkNodeId(node)
   await withClient(options, async client => {
-    const answer = asObject(await client.json({ method: 'GET', path: pathOf('trace', node) }), 'an object')
+    const answer = asObject(await client.json({ method: 'GET', path: apiPath('trace', node) }), 'an object')
     if (answer.problem !== undefined) process.exitCode = 1
     if (options.json === true) return printJson(answer)
     const hops = objectsOf(answer, 'hops')

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 /** The folder in which an existing relay has its `main.conf`. */
 export const DEFAULT_CONFIG_DIRECTORY = '/opt/rudder/etc/relayd/'
 
-export interface ServeOptions {
+export interface ServeArguments {
   /** Directory of `main.conf` and `logging.conf`. */
   readonly config: string
   /** Whether to check the configuration only. */
@@ -17,7 +17,7 @@ export interface ServeOptions {
  * @param args without the interpreter and the script
  * @returns undefined when it is another command, a call for help, or wrong: the whole command line knows what to say
  */
-export function readServeOptions(args: readonly string[]): ServeOptions | undefined {
+export function readServeOptions(args: readonly string[]): ServeArguments | undefined {
   const rest = withoutCommand(args)
   if (rest === undefined) return undefined
   try {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
 import { example } from '../options/example.js'
-import { DEFAULT_CONFIG_DIRECTORY, type ServeOptions } from '../options/serve-options.js'
+import { DEFAULT_CONFIG_DIRECTORY, type ServeArguments } from '../options/serve-options.js'
 
 /** Registers `serve` for help and for mistakes: a correct call never comes this far (src/main.ts). */
 export function register(program: Command): void {
@@ -12,8 +12,10 @@ export function register(program: Command): void {
     .option(...TEST_OPTION)
     .option(...STRICT_OPTION)
     .addHelpText('after', example('treeline serve --config /etc/treeline --test'))
-    .action(async ({ config, test = false, strict = false }: Pick<ServeOptions, 'config'> & Partial<ServeOptions>) => {
-      const { runServe } = await import('./serve.js')
-      process.exitCode = await runServe({ config, test, strict })
-    })
+    .action(
+      async ({ config, test = false, strict = false }: Pick<ServeArguments, 'config'> & Partial<ServeArguments>) => {
+        const { runServe } = await import('./serve.js')
+        process.exitCode = await runServe({ config, test, strict })
+      }
+    )
 }

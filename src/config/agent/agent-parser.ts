@@ -12,11 +12,11 @@ import {
   byteSize,
   commandPath,
   duration,
-  filePath,
   flag,
   MAX_TIMER_MS,
   nodeIdText,
   oneOf,
+  pathFrom,
   textReader,
   texts,
   type ValueReader,
@@ -42,7 +42,7 @@ export function parseAgentConfig(agentToml: string, loggingToml: string | undefi
   const logging = new Section('logging.conf', '', findings, parseTomlTable('logging.conf', loggingToml ?? '', findings))
   if (findings.problems.length > 0) throw new ConfigError(findings.problems)
   const agent = file.section('agent')
-  const path = filePath(directory)
+  const path = pathFrom(directory)
   const keyFile = file.required('key_file', path)
   const config: AgentConfig = {
     directory: resolve(directory),
@@ -66,8 +66,8 @@ export function parseAgentConfig(agentToml: string, loggingToml: string | undefi
 
 function readUpstream(section: Section, directory: string): AgentConfig['upstream'] {
   const address = section.required('host', hostAddress)
-  const serverCertificateFile = section.optional('server_certificate_file', filePath(directory))
-  const caFile = section.optional('ca_file', filePath(directory))
+  const serverCertificateFile = section.optional('server_certificate_file', pathFrom(directory))
+  const caFile = section.optional('ca_file', pathFrom(directory))
   if (serverCertificateFile !== undefined && caFile !== undefined) {
     section.problem('ca_file', 'give this or server_certificate_file, not both: a pinned certificate needs no issuer')
   }

@@ -64,22 +64,22 @@ export const secretText: ValueReader<string> = {
 }
 
 /** A path; relative ones count from `directory`. */
-export function filePath(directory: string): ValueReader<string> {
+export function pathFrom(directory: string): ValueReader<string> {
   return { expected: 'a path', parse: raw => (isPlainText(raw) ? resolve(directory, raw) : undefined) }
 }
 
-/** A path as {@link filePath} that can be the address of a Unix socket: a longer one would be cut off in silence. */
+/** A path as {@link pathFrom} that can be the address of a Unix socket: a longer one would be cut off in silence. */
 export function socketPath(directory: string): ValueReader<string> {
   return {
     expected: `a path that has, as an absolute one, ${MAX_SOCKET_PATH_BYTES} bytes at most`,
     parse: raw => {
-      const path = filePath(directory).parse(raw)
+      const path = pathFrom(directory).parse(raw)
       return path !== undefined && Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES ? path : undefined
     }
   }
 }
 
-/** A path as {@link filePath}, or a bare name that the system looks up in `PATH`. */
+/** A path as {@link pathFrom}, or a bare name that the system looks up in `PATH`. */
 export function commandPath(directory: string): ValueReader<string> {
   return {
     expected: 'a path of a command, or its name',

@@ -2,7 +2,7 @@ import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readFileOrPipe } from '../../values/files/regular-file.js'
-import { readRegularFile } from './regular-file.js'
+import { readNamedText } from './regular-file.js'
 
 /**
  * The message for a file of a command line that cannot be read: which one, why, and what to do.
@@ -27,7 +27,7 @@ export async function readNamedFile(name: string, path: string): Promise<string>
 /** Reads a file that a configuration names, as {@link readNamedFile} does: a regular one. @throws {InputError} */
 export async function readConfiguredFile(setting: string, path: string): Promise<string> {
   try {
-    return withoutByteOrderMark(await readRegularFile(path, `${setting} ${path}`))
+    return withoutByteOrderMark(await readNamedText(path, `${setting} ${path}`))
   } catch (error) {
     if (error instanceof ClientError) throw error
     throw new InputError(whyUnreadable(setting, path, error), { cause: error })

@@ -34,7 +34,7 @@ export async function openRegularFileIn(folder: HeldFolder, name: string): Promi
 }
 
 /** Reads a text that {@link openRegularFile} would open. Root is not led by links of others to what they may not read. */
-export async function readRegularFile(path: string, named = path): Promise<string> {
+export async function readNamedText(path: string, named = path): Promise<string> {
   const found = await stat(path)
   if (!found.isFile()) throw notAFile(named, found)
   return (await readBytes(path)).toString('utf8')

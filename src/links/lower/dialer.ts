@@ -9,7 +9,7 @@ import { type HandshakeOptions, performHandshake } from './lower-link.js'
 import { openWebSocket, type Upper } from './open-transport.js'
 
 /** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
-export const BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
+export const LINK_BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
 /** A link that stood this long was a good one: the waits begin anew. */
 const SETTLED_MS = 60_000
 
@@ -118,7 +118,7 @@ export class Dialer implements LinkToUpper {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping
-    const { backoff = BACKOFF, random, wait = sleepUntilAborted } = this.options
+    const { backoff = LINK_BACKOFF, random, wait = sleepUntilAborted } = this.options
     let attempts = 0
     while (!signal.aborted) {
       const triedAtMs = this.#now()

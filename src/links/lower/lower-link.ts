@@ -14,10 +14,10 @@ import { awaitMessage } from '../wire/await-message.js'
 import {
   answerChallenge,
   ChallengeError,
+  type ConnectionPurpose,
   type Credentials,
   checkUpper,
   formatNoVersion,
-  type Purpose,
   parseChallenge,
   parseWelcome,
   type Welcome
@@ -44,7 +44,7 @@ export interface HandshakeOptions {
 export async function performHandshake<T>(
   { socket, seen }: OpenedSocket,
   options: HandshakeOptions,
-  what: { readonly purpose: Purpose; readonly link?: string },
+  what: { readonly purpose: ConnectionPurpose; readonly link?: string },
   take: (welcome: Welcome) => T
 ): Promise<T> {
   const versions = options.versions ?? LINK_VERSIONS

@@ -19,7 +19,7 @@ export interface Challenge {
 }
 
 /** The purpose of a WebSocket: a link, or a lane of a link that stands. */
-export type Purpose = 'link' | 'lane'
+export type ConnectionPurpose = 'link' | 'lane'
 
 /** The proof of a client's identity: it has no certificate, and its key is a name of its own, never a node's. */
 export interface ClientProof {
@@ -47,7 +47,7 @@ interface IdentityMembers {
   readonly version: number
   /** The version of the program, for `treeline links`. */
   readonly program: string
-  readonly purpose: Purpose
+  readonly purpose: ConnectionPurpose
   /** The id of the link that a lane belongs to. */
   readonly link?: string
 }
@@ -97,7 +97,7 @@ function signedText(challenge: Pick<Challenge, 'nonce' | 'relay'>, { purpose, li
 }
 
 interface Signed {
-  readonly purpose: Purpose
+  readonly purpose: ConnectionPurpose
   readonly link?: string
   readonly seen: string
 }
@@ -143,7 +143,12 @@ export function answerChallenge(
   challenge: Challenge,
   credentials: Credentials,
   { fingerprint: seen }: Pick<SeenUpper, 'fingerprint'>,
-  what: { readonly version: number; readonly program: string; readonly purpose: Purpose; readonly link?: string }
+  what: {
+    readonly version: number
+    readonly program: string
+    readonly purpose: ConnectionPurpose
+    readonly link?: string
+  }
 ): Identity {
   if ('client' in credentials) return { treeline: 'identity', ...what, client: credentials.client }
   const text = signedText(challenge, { ...what, seen })

@@ -15,11 +15,11 @@ import { digestFor } from '../revocation-list.js'
 import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from '../x509.js'
 
 /** The purpose of a certificate. The root's own is a relay's. */
-export type Purpose = 'relay' | 'node'
+export type CertificatePurpose = 'relay' | 'node'
 
 export interface IssueRequest {
   readonly id: string
-  readonly purpose: Purpose
+  readonly purpose: CertificatePurpose
   /** A relay's, in canonical form: what others reach it by. A node's certificate has none: nobody connects to it. */
   readonly hostnames: readonly string[]
   /** SubjectPublicKeyInfo of an EC P-256 key, DER. */

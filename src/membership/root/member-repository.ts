@@ -1,7 +1,7 @@
 import type { Member, MemberCertificate, MemberKind } from '../members.js'
 
 /** A token that machines join with. Times are ms since 1970. */
-export interface JoinToken {
+export interface JoinTokenRecord {
   readonly id: string
   /** SHA-256 of its secret part. */
   readonly secretHash: Buffer
@@ -95,11 +95,11 @@ export interface MemberRepository {
   /** Removes a member, and revokes its certificates. */
   remove(seen: number, id: string, nowMs: number): Promise<'removed' | 'unknown' | Changed>
 
-  token(id: string): Promise<JoinToken | undefined>
+  token(id: string): Promise<JoinTokenRecord | undefined>
   /** The oldest first. */
-  tokens(): Promise<JoinToken[]>
+  tokens(): Promise<JoinTokenRecord[]>
   /** @returns `full` when there are `maxTokens` already; then nothing has changed */
-  addToken(token: JoinToken, maxTokens: number): Promise<'added' | 'full'>
+  addToken(token: JoinTokenRecord, maxTokens: number): Promise<'added' | 'full'>
   /** @returns false when there is none to revoke */
   revokeToken(id: string, nowMs: number): Promise<boolean>
   /**

@@ -4,7 +4,7 @@ import { keyHashOfCertificate } from '../../values/keys/key-hash.js'
 import type { Logger } from '../../values/logger.js'
 import type { MemberCertificate } from '../members.js'
 import type { RevocationBook } from '../revocation-book.js'
-import { formatList, MAX_REVOKED, type RevokedCertificate } from '../revocation-list.js'
+import { formatRevocationList, MAX_REVOKED, type RevokedCertificate } from '../revocation-list.js'
 import type { CertificateAuthority } from './certificate-authority.js'
 import type { CertificateCursor, MemberRepository } from './member-repository.js'
 
@@ -63,7 +63,7 @@ export class RevocationPublication {
     }
     // a restored root, or one whose clock was set back, must not fall behind what its members have
     const number = Math.max(now(), former.number + 1)
-    await book.take(formatList({ number, entries }, text => authority.sign(text)))
+    await book.take(formatRevocationList({ number, entries }, text => authority.sign(text)))
   }
 
   /** The entries of the list, with the certificates that end last first. */

@@ -8,7 +8,7 @@ import { type CertificateRequest, readRequest } from '../certificate-request.js'
 import { hostnamesOf, memberCertificate } from '../certificates.js'
 import type { Member, MemberCertificate } from '../members.js'
 import { isDue } from '../renewal-time.js'
-import type { JoinAnswer, Joining, JoinRequest, NewToken, TokenAsked, TokenMade, Way } from '../types.js'
+import type { JoinAnswer, Joining, JoinRequest, NewToken, RequestWay, TokenAsked, TokenMade } from '../types.js'
 import type { CertificateAuthority } from './certificate-authority.js'
 import { Forgetting } from './forgetting.js'
 import { readHostname } from './joining/host-names.js'
@@ -17,7 +17,7 @@ import type { JoinRateLimit } from './joining/join-rate-limit.js'
 import { checkUsable, makeToken, readToken, relayCalled } from './joining/join-tokens.js'
 import { makeRepeatLimit } from './joining/repeat-limit.js'
 import { checkTreeConstraints } from './joining/tree-constraints.js'
-import type { JoinToken, MemberRepository } from './member-repository.js'
+import type { JoinTokenRecord, MemberRepository } from './member-repository.js'
 import { OrderlyChanges } from './orderly-changes.js'
 
 export interface RootMembershipOptions {
@@ -83,7 +83,7 @@ export class RootMembership implements Joining {
     return { ...asked, policyServer: member.policyServer }
   }
 
-  tokens(): Promise<JoinToken[]> {
+  tokens(): Promise<JoinTokenRecord[]> {
     return this.options.repository.tokens()
   }
 
@@ -104,7 +104,7 @@ export class RootMembership implements Joining {
     return this.#joinWith(token, { ...request, hostname: readHostname(request.hostname) }, signal)
   }
 
-  async #joinWith(token: JoinToken, asked: JoinRequest, signal?: AbortSignal): Promise<JoinAnswer> {
+  async #joinWith(token: JoinTokenRecord, asked: JoinRequest, signal?: AbortSignal): Promise<JoinAnswer> {
     const { repository, now, publish, catchUp, logger } = this.options
     const request = await readRequest(asked.request)
     if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
@@ -210,7 +210,7 @@ export class RootMembership implements Joining {
     throw new RelayError('FORBIDDEN', 'the join token is gone')
   }
 
-  async #member(asked: JoinRequest, token: JoinToken, request: CertificateRequest): Promise<Member> {
+  async #member(asked: JoinRequest, token: JoinTokenRecord, request: CertificateRequest): Promise<Member> {
     const { id, hostname, port, signingKey } = asked
     const known = await this.options.repository.member(id)
     return {
@@ -264,15 +264,15 @@ export class RootMembership implements Joining {
 }
 
 /** The signal that ends a join or renewal that is not recorded yet. */
-type Ending = Partial<Pick<Way, 'signal'>>
+type Ending = Partial<Pick<RequestWay, 'signal'>>
 
 /** The same machine asks again with the same token: the answer to its join did not reach it. */
-function answerLost(member: Member | undefined, token: JoinToken, { keyHash }: CertificateRequest): boolean {
+function answerLost(member: Member | undefined, token: JoinTokenRecord, { keyHash }: CertificateRequest): boolean {
   return member?.tokenId === token.id && member.tlsKeyHash?.equals(keyHash) === true
 }
 
 /** The name under which repeats of a join are counted: nobody without the token can use it up. */
-function repeatName({ id: tokenId }: JoinToken, id: string): string {
+function repeatName({ id: tokenId }: JoinTokenRecord, id: string): string {
   return `${tokenId} ${id}`
 }
 

@@ -10,7 +10,7 @@ import type { Logger } from '../../values/logger.js'
 import type { RelaySystemControl } from '../system-control.js'
 import { rememberPolicyServer } from './membership.js'
 
-export interface PolicyServerFailoverOptions {
+export interface RelayFailoverOptions {
   readonly config: () => Config
   readonly system: Pick<RelaySystemControl, 'moveUpstream' | 'certificatesChanged'>
   readonly ask: (signal: AbortSignal) => Promise<JoinAnswer | undefined>
@@ -18,12 +18,12 @@ export interface PolicyServerFailoverOptions {
 }
 
 /** Undefined unless a CA of its own proves who a policy server is: else where it is, is the operator's to say. */
-export function createPolicyServerFailover({
+export function createRelayFailover({
   config,
   system,
   ask,
   logger
-}: PolicyServerFailoverOptions): PolicyServerFailover | undefined {
+}: RelayFailoverOptions): PolicyServerFailover | undefined {
   const { upstream, general } = config()
   const hasCa = general.peerAuthentication === 'cert_validation' && general.caPath !== undefined
   if (upstream === undefined || !hasCa) return undefined

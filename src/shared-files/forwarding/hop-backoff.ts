@@ -1,7 +1,7 @@
 import { backoffMs } from '../../values/time/backoff.js'
 
 /** The waits before a hop that could not be reached, or a file that it did not take, is tried again. */
-export const BACKOFF = { firstMs: 1_000, maxMs: 60_000 } as const
+export const FORWARDING_BACKOFF = { firstMs: 1_000, maxMs: 60_000 } as const
 
 /** The time of the next try for a hop that works. */
 const IS_WELL = 0
@@ -47,7 +47,7 @@ export function createHopBackoff(now: () => number, random: () => number): HopBa
         return Math.ceil(before.nextTryAtMs - failedAtMs)
       }
       const failures = (before?.failures ?? 0) + 1
-      const nextTryAtMs = failedAtMs + backoffMs(failures, BACKOFF, random)
+      const nextTryAtMs = failedAtMs + backoffMs(failures, FORWARDING_BACKOFF, random)
       failing.set(hop, { failures, failedAtMs, nextTryAtMs })
       return Math.ceil(nextTryAtMs - failedAtMs)
     },

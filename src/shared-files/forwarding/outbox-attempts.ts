@@ -8,7 +8,7 @@ import { backoffMs } from '../../values/time/backoff.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { SharedFilesObserver } from '../observer.js'
-import { BACKOFF, type HopBackoff } from './hop-backoff.js'
+import { FORWARDING_BACKOFF, type HopBackoff } from './hop-backoff.js'
 import { type TransferResult, transfer } from './hop-transfer.js'
 import type { LegacyLoopGuard } from './legacy-loop-guard.js'
 import { type NextStep, nextStep } from './next-step.js'
@@ -91,7 +91,7 @@ export class OutboxAttempts {
   async #recordResult(entry: QueuedFile, hop: string, result: TransferResult): Promise<AttemptResult> {
     const { outbox, backoff, keepHere, removeKept, observer, now, random } = this.parts
     if (result.kind === 'unreachable') {
-      const waitMs = Math.max(backoff.failed(hop), backoffMs(entry.attempts, BACKOFF, random))
+      const waitMs = Math.max(backoff.failed(hop), backoffMs(entry.attempts, FORWARDING_BACKOFF, random))
       const nextAttemptAtMs = now() + waitMs
       const { reason: lastError, status } = result
       await this.#record(entry, { state: 'pending', nextAttemptAtMs, lastStatus: status, lastError })

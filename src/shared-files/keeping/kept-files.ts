@@ -59,7 +59,7 @@ async function* entries(folder: string, signal: AbortSignal): AsyncGenerator<Dir
 }
 
 /** @returns undefined where nothing of that name is */
-export async function statIfThere(path: string): Promise<Stats | undefined> {
+export async function findKept(path: string): Promise<Stats | undefined> {
   return stat(path).catch(error => {
     if (isMissing(error) || errorCode(error) === 'ENOTDIR') return undefined
     throw error

@@ -1,6 +1,6 @@
 import type { Member, MemberKind } from '../../membership/members.js'
-import type { JoinToken } from '../../membership/root/member-repository.js'
-import type { Columns } from './columns.js'
+import type { JoinTokenRecord } from '../../membership/root/member-repository.js'
+import type { TableColumns } from './columns.js'
 
 /** A row of `members`. Times are ms since 1970. */
 export interface MemberRow {
@@ -38,7 +38,7 @@ export interface TokenRow {
   readonly revokedAtMs: number | null
 }
 
-export const MEMBER_COLUMNS: Columns<MemberRow> = {
+export const MEMBER_COLUMNS: TableColumns<MemberRow> = {
   id: 'id',
   kind: 'kind',
   policyServer: 'policy_server',
@@ -50,7 +50,7 @@ export const MEMBER_COLUMNS: Columns<MemberRow> = {
   joinedAtMs: 'joined_at'
 }
 
-export const CERTIFICATE_COLUMNS: Columns<CertificateRow> = {
+export const CERTIFICATE_COLUMNS: TableColumns<CertificateRow> = {
   fingerprint: 'fingerprint',
   memberId: 'member_id',
   serial: 'serial',
@@ -59,7 +59,7 @@ export const CERTIFICATE_COLUMNS: Columns<CertificateRow> = {
   notAfterMs: 'not_after'
 }
 
-export const TOKEN_COLUMNS: Columns<TokenRow> = {
+export const TOKEN_COLUMNS: TableColumns<TokenRow> = {
   id: 'id',
   secretHash: 'secret_hash',
   kind: 'kind',
@@ -86,10 +86,10 @@ export function toMemberRow(member: Member): MemberRow {
   return { ...member, port, tlsKeyHash, tokenId }
 }
 
-export function toToken(row: TokenRow): JoinToken {
+export function toToken(row: TokenRow): JoinTokenRecord {
   return { ...row, memberId: row.memberId ?? undefined, revokedAtMs: row.revokedAtMs ?? undefined }
 }
 
-export function toTokenRow(token: JoinToken): TokenRow {
+export function toTokenRow(token: JoinTokenRecord): TokenRow {
   return { ...token, memberId: token.memberId ?? null, revokedAtMs: token.revokedAtMs ?? null }
 }

@@ -1,5 +1,5 @@
 import type { ListedFile, QueuedFile } from '../../shared-files/keeping/file-record.js'
-import type { Columns } from './columns.js'
+import type { TableColumns } from './columns.js'
 
 /** A row of `outbox`. */
 export interface OutboxRow extends Omit<QueuedFile, 'signedAtMs' | 'lastStatus' | 'lastError'> {
@@ -8,7 +8,7 @@ export interface OutboxRow extends Omit<QueuedFile, 'signedAtMs' | 'lastStatus' 
   readonly lastError: string | null
 }
 
-export const OUTBOX_COLUMNS: Columns<OutboxRow> = {
+export const OUTBOX_COLUMNS: TableColumns<OutboxRow> = {
   id: 'id',
   target: 'target',
   source: 'source',
@@ -35,7 +35,7 @@ export interface ListedRow extends Omit<ListedFile, 'lastError'> {
   readonly lastError: string | null
 }
 
-export const LISTED_OUTBOX_COLUMNS: Columns<ListedRow> = {
+export const LISTED_OUTBOX_COLUMNS: TableColumns<ListedRow> = {
   id: 'id',
   target: 'target',
   source: 'source',

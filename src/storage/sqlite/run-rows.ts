@@ -1,7 +1,7 @@
 import type { NewRun } from '../../remote-run/run-repository.js'
 import type { NodeRecord, Reached, RunRecord, RunState } from '../../remote-run/types.js'
 import { type CountedOutcome, countedOutcome, NODE_OUTCOMES } from '../../values/runs/run-event.js'
-import type { Columns } from './columns.js'
+import type { TableColumns } from './columns.js'
 
 const REACHED: readonly Reached[] = ['link', 'direct', 'command']
 const STATES: readonly RunState[] = ['running', 'done', 'cancelled', 'interrupted']
@@ -46,7 +46,7 @@ export interface OutcomeCount {
   readonly count: number
 }
 
-export const RUN_COLUMNS: Columns<RunRow> = {
+export const RUN_COLUMNS: TableColumns<RunRow> = {
   id: 'id',
   state: 'state',
   askedBy: 'asked_by',
@@ -60,7 +60,7 @@ export const RUN_COLUMNS: Columns<RunRow> = {
   counts: 'counts'
 }
 
-export const NODE_COLUMNS: Columns<RunNodeRow> = {
+export const NODE_COLUMNS: TableColumns<RunNodeRow> = {
   node: 'node',
   via: 'via',
   reached: 'reached',

@@ -4,7 +4,7 @@ import type {
   CertificatePage,
   Changed,
   ClockReading,
-  JoinToken,
+  JoinTokenRecord,
   MemberRepository,
   MembersWithCertificates
 } from '../../membership/root/member-repository.js'
@@ -155,16 +155,16 @@ class SqliteMembers implements MemberRepository {
     return outcome
   }
 
-  async token(id: string): Promise<JoinToken | undefined> {
+  async token(id: string): Promise<JoinTokenRecord | undefined> {
     const row = this.sql.token.get(id)
     return row && toToken(row)
   }
 
-  async tokens(): Promise<JoinToken[]> {
+  async tokens(): Promise<JoinTokenRecord[]> {
     return this.sql.tokens.all().map(toToken)
   }
 
-  async addToken(token: JoinToken, maxTokens: number): Promise<'added' | 'full'> {
+  async addToken(token: JoinTokenRecord, maxTokens: number): Promise<'added' | 'full'> {
     let isAdded = false
     await this.commit(() => {
       if ((this.sql.tokenCount.get() ?? 0) >= maxTokens) return

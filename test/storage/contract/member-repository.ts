@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import type { Member, MemberCertificate } from '../../../src/membership/members.js'
-import type { CertificateCursor, JoinToken, MemberRepository } from '../../../src/membership/root/member-repository.js'
+import type {
+  CertificateCursor,
+  JoinTokenRecord,
+  MemberRepository
+} from '../../../src/membership/root/member-repository.js'
 
 /** An implementation to check, on a place of its own. */
 export interface MemberRepositoryFactory {
@@ -22,7 +26,7 @@ const MEMBER: Member = {
   joinedAtMs: 10
 }
 
-const TOKEN: JoinToken = {
+const TOKEN: JoinTokenRecord = {
   id: 'token-1',
   secretHash: randomBytes(32),
   kind: 'relay',

@@ -6,7 +6,7 @@ import { ROOT_ID } from '../../../values/ids.js'
 import { isEd25519 } from '../../../values/keys/verify-file.js'
 import type { Member } from '../../members.js'
 import type { JoinRequest } from '../../types.js'
-import type { JoinToken, MemberRepository } from '../member-repository.js'
+import type { JoinTokenRecord, MemberRepository } from '../member-repository.js'
 import { checkHostnameFree } from './host-names.js'
 import { relayCalled } from './join-tokens.js'
 import { checkTreeConstraints } from './tree-constraints.js'
@@ -18,7 +18,7 @@ import { checkTreeConstraints } from './tree-constraints.js'
 export async function checkJoin(
   repository: MemberRepository,
   { id, hostname, port, request, signingKey, signingProof }: JoinRequest,
-  token: JoinToken,
+  token: JoinTokenRecord,
   nowMs: number
 ): Promise<void> {
   if (id === ROOT_ID || id === POLICY_SERVER) throw new RelayError('CONFLICT', `the id ${id} is reserved`)

@@ -4,7 +4,7 @@ import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../../valu
 import type { Member } from '../../members.js'
 import type { NewToken, TokenMade } from '../../types.js'
 import type { Forgetting } from '../forgetting.js'
-import type { JoinToken, MemberRepository } from '../member-repository.js'
+import type { JoinTokenRecord, MemberRepository } from '../member-repository.js'
 
 export const MAX_TOKENS = 10_000
 export const MAX_USES = 100_000
@@ -53,7 +53,7 @@ export async function makeToken(
 }
 
 /** @throws {RelayError} FORBIDDEN when it is none of ours. Whether it can still be used, {@link checkUsable} says */
-export async function readToken(repository: MemberRepository, proof: string): Promise<JoinToken> {
+export async function readToken(repository: MemberRepository, proof: string): Promise<JoinTokenRecord> {
   const given = parseTokenProof(proof)
   const token = given === undefined ? undefined : await repository.token(given.id)
   const isRight = timingSafeEqual(sha256(given?.secret ?? NO_HASH), token?.secretHash ?? NO_HASH)
@@ -64,7 +64,7 @@ export async function readToken(repository: MemberRepository, proof: string): Pr
 }
 
 /** @throws {RelayError} FORBIDDEN, with the reason */
-export function checkUsable(token: JoinToken, nowMs: number): void {
+export function checkUsable(token: JoinTokenRecord, nowMs: number): void {
   const why =
     token.revokedAtMs !== undefined
       ? 'was revoked'
