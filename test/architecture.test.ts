@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type ReadFile, readFolder } from './support/source-files.js'
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
 const MAX_LINES = 300
@@ -53,20 +54,6 @@ function readSources(): SourceFile[] {
 
 function readTests(): readonly ReadFile[] {
   return readFolder('test')
-}
-
-interface ReadFile {
-  /** Relative to the repository. */
-  readonly path: string
-  readonly text: string
-}
-
-function readFolder(folder: string): readonly ReadFile[] {
-  const root = new URL('..', import.meta.url).pathname
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter(name => name.endsWith('.ts'))
-    .map(name => `${folder}/${name.split(sep).join('/')}`)
-    .map(path => ({ path, text: readFileSync(join(root, path), 'utf8') }))
 }
 
 function findImports(text: string): Import[] {
@@ -201,16 +188,6 @@ test('a folder has few files', () => {
     assert.ok(count <= MAX_FILES, `src/${folder} has ${count} files: make rooms by role`)
 })
 
-test('a doc comment begins with the thing, or with what it does', () => {
-  const riddle =
-    /\/\*\*[\s*]*(?:What|Whatever|Who|Whoever|Whose|Where|Which|Those|These|They|It|Of|By|As|One that|To be|How(?! (?:long|often|many|much|far|old)))\b[^\n]*/
-  for (const folder of ['src', 'demo', 'bench', 'test/support']) {
-    for (const { path, text } of readFolder(folder)) {
-      assert.equal(riddle.exec(text)?.[0], undefined, `${path}: name the value, or begin with a verb`)
-    }
-  }
-})
-
 test('no files import one another in a circle, not even for types', () => {
   const graph = new Map(
     sources.map(file => [file.path, file.imports.flatMap(({ specifier }) => resolveImport(file, specifier) ?? [])])
@@ -293,18 +270,5 @@ test('nothing switches the checks of the compiler off', () => {
   for (const file of sources) {
     assert.doesNotMatch(file.text, /@ts-(ignore|nocheck|expect-error)/, `src/${file.path}`)
     assert.doesNotMatch(withoutComments(file.text), /\bas any\b|: any\b|<any>/, `src/${file.path}`)
-  }
-})
-
-test('an exported name stands for one thing', () => {
-  const declared = /^export (?:abstract )?(?:async )?(?:function\*?|class|interface|type|const) (\w+)/gm
-  const files = new Map<string, string>()
-  for (const { path, text } of sources) {
-    for (const [, name = ''] of text.matchAll(declared)) {
-      const other = files.get(name) ?? path
-      const isCommand = name === 'register' // each command has one
-      assert.ok(other === path || isCommand, `src/${path} and src/${other} both export ${name}`)
-      files.set(name, path)
-    }
   }
 })
