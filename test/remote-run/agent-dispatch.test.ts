@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import test from 'node:test'
 import type { HopOutcome } from '../../src/hops/hop.js'
+import type { RunOrder } from '../../src/remote-run/types.js'
 import { NDJSON } from '../../src/values/network/header-names.js'
 import { eventually } from '../support/eventually.js'
 import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/remote-runs.js'
@@ -205,6 +206,25 @@ test('what is wrong for longer is not waited for, and a node that takes nothing 
   const waiting = await runs.start(orderOf({ nodes: ['below'], asynchronous: true, waitUntilMs: Date.now() + 60_000 }))
   assert.deepEqual(outcomesOf(await allEvents(waiting)), { below: 'unreachable' })
   assert.deepEqual(outcomesOf(await allEvents(await runs.start(orderOf({ nodes: ['one'] })))), { one: 'done 0' })
+})
+
+test('why a node takes no runs is told where no command stands in', async t => {
+  const reason = 'it answered 503: the disk that holds storage.path (/data) reports errors'
+  const one = hopOf('one', () => ({ kind: 'unreachable', reason, status: 503, sent: true }))
+  const { runs } = await startRuns(t, {
+    topology: TOPOLOGY,
+    linked: linkOf(one),
+    config: { fallbackCommand: false },
+    shouldHoldLink: () => true
+  })
+  const messageOf = async (order: Partial<RunOrder>) => {
+    const run = await runs.start(orderOf({ nodes: ['one'], ...order }))
+    const message = async () => (await runs.nodeRecords(run.id, 1))[0]?.message
+    return eventually('a message', message)
+  }
+  assert.equal(await messageOf({}), `it takes no runs now, and remote_run.fallback_command is false (${reason})`)
+  const waits = await messageOf({ asynchronous: true, waitUntilMs: Date.now() + 60_000 })
+  assert.equal(waits, `waits until it takes runs again (${reason})`)
 })
 
 test('a node speaks for itself alone', async t => {

@@ -36,7 +36,7 @@ export class LocalDispatch {
     const byCommand: Promise<void>[] = []
     const part = this.#linkedPart(nodes, (node, why, reason) => {
       const waits = why !== 'refused' && this.#canWaitFor(node)
-      byCommand.push(waits ? this.#waitFor(node, why) : this.#runByCommand([node], why, reason))
+      byCommand.push(waits ? this.#waitFor(node, why, reason) : this.#runByCommand([node], why, reason))
     })
     this.context.linkSlots.add(part)
     await part.ended
@@ -48,14 +48,15 @@ export class LocalDispatch {
     return this.scope.wait !== undefined && id !== selfId && canRunItself(id) && reachability.shouldHoldLink(id)
   }
 
-  async #waitFor(node: PlannedNode, why: NotTaken = 'away'): Promise<void> {
+  async #waitFor(node: PlannedNode, why: NotTaken = 'away', found = ''): Promise<void> {
     const { table } = this.scope.progress
     const { selfId: from, reachability, isAskedDirectly } = this.context
     const { wait } = this.scope
     const isBusy = why === 'busy'
+    const more = isBusy && found !== '' ? ` (${found})` : ''
     table.set(node.id, {
       outcome: 'queued',
-      message: isBusy ? 'waits until it takes runs again' : 'waits for its link'
+      message: isBusy ? `waits until it takes runs again${more}` : 'waits for its link'
     })
     try {
       // a link says when it is there again, where it needs one
@@ -63,7 +64,7 @@ export class LocalDispatch {
         await reachability.untilWorthTrying(node.id, wait.signal, isBusy)
       } else if (wait !== undefined) await reachability.linked(node.id, wait.signal)
     } catch {
-      const reason = isBusy ? 'it took no runs' : 'it held no link'
+      const reason = isBusy ? `it took no runs${more}` : 'it held no link'
       return wait?.expire([node.id], from, { from, to: node.id, reason })
     }
     table.set(node.id, { outcome: 'queued', message: undefined })
@@ -95,11 +96,11 @@ export class LocalDispatch {
     ])
   }
 
-  /** @param found why a sub-relay could not be asked directly either */
+  /** @param found why a node takes no runs, or why a sub-relay could not be asked directly either */
   async #tellUnreachable(nodes: readonly PlannedNode[], why: NotTaken, found: string): Promise<void> {
     const { selfId, isAskedDirectly } = this.context
     for (const { id } of nodes) {
-      const more = found !== '' && isAskedDirectly(id) ? ` (${found})` : ''
+      const more = found !== '' && (why === 'busy' || isAskedDirectly(id)) ? ` (${found})` : ''
       const reason = `${WHY_NOT_TAKEN[why]}, and remote_run.fallback_command is false${more}`
       const unreached = { from: selfId, to: id, reason }
       await this.scope.progress.endOpen([id], selfId, { outcome: 'unreachable', message: reason, unreached })
