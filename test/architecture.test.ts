@@ -238,6 +238,7 @@ test('only src/storage knows better-sqlite3 and SQL', () => {
     [],
     'take the type from storage/database.ts'
   )
+  assert.deepEqual(holding(/SQLITE_/), [], 'decide by the kind of a StorageFailure')
   assert.deepEqual(holding(sql), [], 'put the SQL into a file of src/storage')
   assert.deepEqual(holding(call), [], 'make what they do to the database a function of src/storage')
 })

@@ -2,12 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { PACKAGE_ROOT } from '../process/package-root.js'
-import { diskFailure, isDamage } from '../values/failures/disk-failure.js'
+import { diskFailure } from '../values/failures/disk-failure.js'
+import { isDamage } from '../values/failures/storage-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
 import { isFolder } from './is-folder.js'
 import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite-driver.js'
+import { translated } from './sqlite-failure.js'
 
 export type { Database } from 'better-sqlite3'
 
@@ -92,6 +94,6 @@ function migrate(db: Database, schema: DatabaseKind): void {
     db.pragma(`user_version = ${version}`)
   })
   for (const [index, name] of names.entries()) {
-    if (index >= done) apply.immediate(name, index + 1)
+    if (index >= done) translated(() => apply.immediate(name, index + 1))
   }
 }

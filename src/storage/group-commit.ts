@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { checkInPlace } from './database-file-check.js'
+import { translated } from './sqlite-failure.js'
 
 /** Writes that waited together are committed together, at most this many in one transaction. */
 const MAX_GROUP = 256
@@ -23,7 +24,7 @@ const commits = new WeakMap<Database, Commit>()
  * one fsync serves all that came while the event loop was busy.
  *
  * @returns the same function for the same database. When a `work` throws, only its own writes are undone, and its
- * promise rejects.
+ * promise rejects; where the disk refuses, those of the whole group are, and all their promises reject.
  */
 export function groupCommitOf(db: Database): Commit {
   let commit = commits.get(db)
@@ -44,9 +45,10 @@ function createGroupCommit(db: Database): Commit {
   const commitAll = db.transaction((group: Waiting[]) =>
     group.map(waiting => {
       try {
-        attempt(waiting.work)
+        translated(() => attempt(waiting.work))
         return waiting.resolve
       } catch (error) {
+        if (!db.inTransaction) throw error // SQLite has undone all of them, as where the disk is full
         return () => waiting.reject(error)
       }
     })
@@ -59,7 +61,7 @@ function createGroupCommit(db: Database): Commit {
     const startedAtMs = performance.now()
     try {
       checkInPlace(db)
-      for (const settle of commitAll.immediate(group)) settle()
+      for (const settle of translated(() => commitAll.immediate(group))) settle()
     } catch (error) {
       for (const waiting of group) waiting.reject(error)
     }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type BetterSqlite from 'better-sqlite3'
+import { asStorageFailure, translated } from './sqlite-failure.js'
 
 /**
  * better-sqlite3 13 needs the Node-API of Node 22. Version 12 is for Node 20 alone: on Node 24 the process ends
@@ -8,5 +9,47 @@ import type BetterSqlite from 'better-sqlite3'
  */
 const PACKAGE = Number(process.versions.node.split('.')[0]) >= 22 ? 'better-sqlite3' : 'better-sqlite3-node20'
 
-/** The class that opens a database file: better-sqlite3, in the version that this Node can run. */
-export const Sqlite = createRequire(import.meta.url)(PACKAGE) as typeof BetterSqlite
+const Driver = createRequire(import.meta.url)(PACKAGE) as typeof BetterSqlite
+
+/**
+ * The class that opens a database file: better-sqlite3, in the version that this Node can run. Whatever SQLite refuses
+ * as any storage can is thrown as a StorageFailure, so that nobody else knows its codes. A transaction is to be begun
+ * within `translated`, since it is no statement.
+ */
+export class Sqlite extends Driver {
+  constructor(file: string, options?: BetterSqlite.Options) {
+    try {
+      super(file, options)
+    } catch (error) {
+      throw asStorageFailure(error)
+    }
+  }
+
+  override prepare<Given extends unknown[] | object = unknown[], Result = unknown>(source: string) {
+    return translating(translated(() => super.prepare<Given, Result>(source)))
+  }
+
+  override exec(source: string): this {
+    return translated(() => super.exec(source))
+  }
+
+  override pragma(source: string, options?: BetterSqlite.PragmaOptions): unknown {
+    return translated(() => super.pragma(source, options))
+  }
+}
+
+/** Gives a statement methods of its own, which call those of its class. */
+function translating<Prepared extends object>(statement: Prepared): Prepared {
+  for (const name of ['run', 'get', 'all', 'iterate']) {
+    const method: unknown = Reflect.get(statement, name)
+    if (typeof method !== 'function') continue
+    Reflect.set(statement, name, (...given: unknown[]): unknown => {
+      try {
+        return Reflect.apply(method, statement, given)
+      } catch (error) {
+        throw asStorageFailure(error)
+      }
+    })
+  }
+  return statement
+}

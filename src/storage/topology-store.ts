@@ -1,4 +1,5 @@
 import type { Database } from './database.js'
+import { translated, translatedRows } from './sqlite-failure.js'
 
 /** A node, as its row has it. */
 export interface StoredNode {
@@ -130,34 +131,37 @@ export function createTopologyStore(db: Database): TopologyStore {
     }
   }
 
+  const replace = db.transaction<TopologyStore['replace']>((source, nodes, certificates, end) => {
+    const generation = (lastImport()?.generation ?? 0) + 1
+    // without WHERE or RETURNING, SQLite drops all pages at once
+    db.exec('DELETE FROM nodes; DELETE FROM certificates; DELETE FROM tree_cache')
+    putNodes(nodes)
+    let certificateCount = 0
+    for (const { fingerprint, nodeId, serial, der } of certificates) {
+      insertCertificate.run(fingerprint, nodeId, serial, der)
+      certificateCount++
+    }
+    const { warnings, cache } = end()
+    for (const [name, bytes] of cache.parts) insertPart.run(cache.key, name, bytes)
+    const record = { ...source, generation, nodeCount: nodes.length, certificateCount, warnings: [...warnings] }
+    replaceImport.run({ ...record, warnings: JSON.stringify(record.warnings) })
+    return record
+  })
+
   return {
     lastImport,
     *nodes() {
-      for (const [id, hostname, policyServer, keyHash] of selectNodes.iterate()) {
+      for (const [id, hostname, policyServer, keyHash] of translatedRows(selectNodes.iterate())) {
         yield { id, hostname, policyServer, keyHash: keyHash ?? undefined }
       }
     },
     *certificates() {
-      for (const [fingerprint, nodeId, serial] of selectCertificates.iterate()) yield { fingerprint, nodeId, serial }
+      for (const [fingerprint, nodeId, serial] of translatedRows(selectCertificates.iterate()))
+        yield { fingerprint, nodeId, serial }
     },
     certificatesOf: nodeId => selectDer.all(nodeId),
     cached: key => new Map(selectParts.all(key)),
-    replace: db.transaction((source, nodes, certificates, end) => {
-      const generation = (lastImport()?.generation ?? 0) + 1
-      // without WHERE or RETURNING, SQLite drops all pages at once
-      db.exec('DELETE FROM nodes; DELETE FROM certificates; DELETE FROM tree_cache')
-      putNodes(nodes)
-      let certificateCount = 0
-      for (const { fingerprint, nodeId, serial, der } of certificates) {
-        insertCertificate.run(fingerprint, nodeId, serial, der)
-        certificateCount++
-      }
-      const { warnings, cache } = end()
-      for (const [name, bytes] of cache.parts) insertPart.run(cache.key, name, bytes)
-      const record = { ...source, generation, nodeCount: nodes.length, certificateCount, warnings: [...warnings] }
-      replaceImport.run({ ...record, warnings: JSON.stringify(record.warnings) })
-      return record
-    }).immediate
+    replace: (...tree) => translated(() => replace.immediate(...tree))
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { groupCommitOf } from '../../src/storage/group-commit.js'
+import { storageFailureKind } from '../../src/values/failures/storage-failure.js'
 import { temporaryFolder } from '../support/neighbours.js'
 
 async function open(t: TestContext): Promise<Database> {
@@ -33,6 +34,20 @@ test('what a work that fails has written is undone, and the others of its group 
     ['fulfilled', 'rejected', 'fulfilled']
   )
   assert.deepEqual(words(db), ['one', 'three'])
+})
+
+test('where the disk refuses in the middle of a group, nothing of it is written, and each is told why', async t => {
+  const db = await open(t)
+  const insert = db.prepare('INSERT INTO words (word) VALUES (?)')
+  const commit = groupCommitOf(db)
+  db.pragma(`max_page_count = ${Number(db.pragma('page_count', { simple: true }))}`)
+  const given = ['one', 'x'.repeat(100_000), 'three'].map(word => commit(() => void insert.run(word)))
+  for (const outcome of await Promise.allSettled(given)) {
+    assert.equal(outcome.status === 'rejected' && storageFailureKind(outcome.reason), 'full')
+  }
+  assert.deepEqual(words(db), [])
+  await commit(() => void insert.run('four'))
+  assert.deepEqual(words(db), ['four'])
 })
 
 test('works are done in the order in which they were given, also those given while others are written', async t => {

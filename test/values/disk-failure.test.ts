@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import { test } from 'node:test'
-import { asDiskFailure, diskFailure, isDamage } from '../../src/values/failures/disk-failure.js'
+import { asDiskFailure, diskFailure } from '../../src/values/failures/disk-failure.js'
+import { isDamage, StorageFailure, type StorageFailureKind } from '../../src/values/failures/storage-failure.js'
 import { errorMessage } from '../../src/values/failures/system-error.js'
 
 const FOLDERS = [
@@ -11,6 +12,11 @@ const FOLDERS = [
 
 function failure(code: string, more: { path?: string; syscall?: string } = {}) {
   return diskFailure(Object.assign(new Error(code), { code, ...more }), FOLDERS)
+}
+
+/** A failure as it comes from another thread: without its class. */
+function structuredCloneOf({ name, message, kind }: StorageFailure): Error {
+  return Object.assign(new Error(message), { name, kind })
 }
 
 test('each way in which a disk refuses is told apart, with the folder and what to do', () => {
@@ -33,19 +39,32 @@ test('each way in which a disk refuses is told apart, with the folder and what t
     ['EXDEV', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /different file systems/],
     ['EMFILE', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /as many files open as it may/],
     ['ENFILE', '', 'STORAGE_UNUSABLE', /as many files open as it may/],
-    ['EIO', '/elsewhere/x', 'STORAGE_UNUSABLE', /^the disk that holds \/elsewhere\/x reports errors/],
-    ['SQLITE_FULL', '', 'STORAGE_FULL', /storage\.path/],
-    ['SQLITE_READONLY_DBMOVED', '', 'STORAGE_UNUSABLE', /storage\.path .*read-only/],
-    ['SQLITE_IOERR_FSYNC', '', 'STORAGE_UNUSABLE', /storage\.path .*reports errors/],
-    ['SQLITE_IOERR_WRITE', '', 'STORAGE_UNUSABLE', /storage\.path .*reports errors, or the disk quota/],
-    ['SQLITE_CORRUPT_VTAB', '', 'STORAGE_UNUSABLE', /storage\.path .*damaged/],
-    ['SQLITE_CANTOPEN', '', 'STORAGE_UNUSABLE', /storage\.path .*cannot be opened/],
-    ['SQLITE_BUSY', '', 'STORAGE_UNUSABLE', /another program/]
+    ['EIO', '/elsewhere/x', 'STORAGE_UNUSABLE', /^the disk that holds \/elsewhere\/x reports errors/]
   ]
   for (const [code, path, expected, says] of cases) {
     const found = failure(code, path === '' ? {} : { path })
     assert.equal(found?.code, expected, code)
     assert.match(found.message, says)
+  }
+})
+
+test('a storage of records is named by the setting of its folder, whatever it is', () => {
+  const cases: readonly [kind: StorageFailureKind, expected: string, says: RegExp][] = [
+    ['full', 'STORAGE_FULL', /storage\.path/],
+    ['read-only', 'STORAGE_UNUSABLE', /storage\.path .*read-only/],
+    ['broken', 'STORAGE_UNUSABLE', /storage\.path .*reports errors/],
+    ['broken-or-quota', 'STORAGE_UNUSABLE', /storage\.path .*reports errors, or the disk quota/],
+    ['damaged', 'STORAGE_UNUSABLE', /storage\.path .*damaged/],
+    ['cannot-open', 'STORAGE_UNUSABLE', /storage\.path .*cannot be opened/],
+    ['locked', 'STORAGE_UNUSABLE', /another program/]
+  ]
+  for (const [kind, expected, says] of cases) {
+    for (const error of [new StorageFailure(kind, 'no'), structuredCloneOf(new StorageFailure(kind, 'no'))]) {
+      const found = diskFailure(error, FOLDERS)
+      assert.equal(found?.code, expected, kind)
+      assert.match(found.message, says)
+      assert.equal(isDamage(error), kind === 'damaged')
+    }
   }
 })
 
@@ -64,12 +83,11 @@ test('a disk quota is known by its number, for which Node has no name', () => {
 
 test('an agent is told of itself, and what to do about its own database', () => {
   const ofAgent = [{ setting: 'storage.path', path: '/srv/agent', keeper: 'agent' }] as const
+  assert.match(
+    diskFailure(new StorageFailure('damaged', 'no'), ofAgent)?.message ?? '',
+    /^state\.db in storage\.path \(\/srv\/agent\) is damaged; stop the agent, .* start the agent again/
+  )
   for (const [code, path, says] of [
-    [
-      'SQLITE_CORRUPT',
-      '',
-      /^state\.db in storage\.path \(\/srv\/agent\) is damaged; stop the agent, .* start the agent again/
-    ],
     ['EDQUOT', '', /the agent's user/],
     ['EACCES', '/srv/agent/runs', /^the agent's user may not use/],
     ['ENOENT', '/srv/agent/runs', /restart the agent$/],
@@ -88,7 +106,6 @@ test('what is no matter of a disk stays what it is', () => {
   for (const syscall of ['connect', 'spawn /bin/x', 'listen']) {
     for (const code of ['EACCES', 'EMFILE']) assert.equal(failure(code, { syscall }), undefined)
   }
-  assert.equal(failure('SQLITE_CONSTRAINT_UNIQUE'), undefined)
-  assert.ok(isDamage(Object.assign(new Error(), { code: 'SQLITE_NOTADB' })))
-  assert.ok(!isDamage(Object.assign(new Error(), { code: 'SQLITE_FULL' })))
+  assert.equal(failure('ERR_OTHER'), undefined)
+  assert.ok(!isDamage(Object.assign(new Error(), { kind: 'damaged' })))
 })

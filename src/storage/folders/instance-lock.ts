@@ -1,7 +1,8 @@
 import { chmodSync, closeSync, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { asDiskFailure, isDamage } from '../../values/failures/disk-failure.js'
+import { asDiskFailure } from '../../values/failures/disk-failure.js'
+import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { asError, errorCode } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { isFolder } from '../is-folder.js'
@@ -35,7 +36,7 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
   } catch (error) {
     const obstacle = obstacleToLock(join(folder, name), error)
     if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
-    if (errorCode(error)?.startsWith('SQLITE_CANTOPEN') === true) throw cannotOpen(join(folder, name), setting, error)
+    if (storageFailureKind(error) === 'cannot-open') throw cannotOpen(join(folder, name), setting, error)
     if (!isBusy(error)) throw asDiskFailure(error, [{ setting, path: folder }])
     throw new FolderInUseError(
       `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
@@ -69,7 +70,7 @@ function lockFile(file: string): Database {
 }
 
 function isBusy(error: unknown): boolean {
-  return errorCode(error)?.startsWith('SQLITE_BUSY') === true
+  return storageFailureKind(error) === 'locked'
 }
 
 /** Makes the lock file, or takes away what others may do with one that is there. */

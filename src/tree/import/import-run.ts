@@ -2,7 +2,7 @@ import { checkpoint, holdBackCheckpoints } from '../../storage/checkpoint.js'
 import { openDatabase } from '../../storage/database.js'
 import { putAside } from '../../storage/folders/put-aside.js'
 import { createTopologyStore } from '../../storage/topology-store.js'
-import { diskFailure, isDamage } from '../../values/failures/disk-failure.js'
+import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { type ImportRequest, importTree, readStoredTree, type StoredTree } from './import-tree.js'
 
@@ -93,10 +93,8 @@ function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) =
 
 /** The message for an error of the database that is not about its content; undefined for all others. */
 function failureOfDisk(error: unknown): string | undefined {
-  const cause = causeOf(error)
-  const isOfDatabase = cause instanceof Error && 'code' in cause && String(cause.code).startsWith('SQLITE_')
-  if (!isOfDatabase || isDamage(cause) || diskFailure(cause, []) === undefined) return undefined
-  return errorMessage(error)
+  const kind = storageFailureKind(causeOf(error))
+  return kind === undefined || kind === 'damaged' ? undefined : errorMessage(error)
 }
 
 function causeOf(error: unknown): unknown {

@@ -1,4 +1,5 @@
 import { RelayError } from './relay-error.js'
+import { type StorageFailureKind, storageFailureKind } from './storage-failure.js'
 import { errorCode } from './system-error.js'
 
 /** The program that keeps a folder. */
@@ -43,13 +44,11 @@ const CANNOT_OPEN: Describe = folder =>
 const MISSING: Describe = (folder, path, keeper) =>
   `${path === '' ? folder : `${path} in ${folder}`} is not there any more; put it back, or mount its disk again. If it is to be gone, restart the ${keeper}`
 
-/** The failures by the code of the system call, or of SQLite, without its extension. */
+/** The failures by the code of the system call. */
 const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['ENOSPC', FULL],
-  ['SQLITE_FULL', FULL],
   ['EDQUOT', QUOTA],
   ['EROFS', READ_ONLY],
-  ['SQLITE_READONLY', READ_ONLY],
   ['EACCES', FORBIDDEN],
   ['EPERM', FORBIDDEN],
   ['EISDIR', MISPLACED],
@@ -61,43 +60,43 @@ const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['EIO', BROKEN],
   ['ESTALE', BROKEN],
   ['ENXIO', BROKEN],
-  ['SQLITE_IOERR', BROKEN],
-  ['SQLITE_IOERR_WRITE', BROKEN_OR_QUOTA], // SQLite does not say which
-  ['SQLITE_IOERR_SHMSIZE', FULL], // the file beside the database could not grow
   ['EMFILE', NO_FILES],
-  ['ENFILE', NO_FILES],
-  ['SQLITE_CORRUPT', DAMAGED],
-  ['SQLITE_NOTADB', DAMAGED],
-  ['SQLITE_BUSY', LOCKED],
-  ['SQLITE_CANTOPEN', CANNOT_OPEN]
+  ['ENFILE', NO_FILES]
 ])
+
+/** The failures of the storage of records. */
+const STORAGE_FAILURES: Readonly<Record<StorageFailureKind, Describe>> = {
+  full: FULL,
+  'read-only': READ_ONLY,
+  broken: BROKEN,
+  'broken-or-quota': BROKEN_OR_QUOTA,
+  damaged: DAMAGED,
+  locked: LOCKED,
+  'cannot-open': CANNOT_OPEN
+}
 
 const IS_FULL: ReadonlySet<Describe> = new Set([FULL, QUOTA])
 
 /** System calls of sockets and processes fail with the same codes, and say nothing of a disk. */
 const OTHER_CALLS = /^(?:connect|bind|listen|accept|socket|getaddrinfo|spawn|kill)/
 
-/** Whether a database is damaged, or is none. */
-export function isDamage(error: unknown): boolean {
-  return /^SQLITE_(?:CORRUPT|NOTADB)/.test(errorCode(error) ?? '')
-}
-
 /**
- * The one place that knows what a disk, a file system or a database can refuse: an expected failure, which names the
+ * The one place with words for what a disk, a file system or the storage of records refuses: an expected failure, which names the
  * folder and what to do. `STORAGE_FULL` where room is missing, else `STORAGE_UNUSABLE`.
  * @param folders that it may be about: the one that holds the failed path is named, or the last one where no path is known
  * @returns undefined when `error` is nothing of the kind
  */
 export function diskFailure(error: unknown, folders: readonly StorageFolder[]): RelayError | undefined {
-  const code = errorCode(error) ?? ''
-  const describe = FAILURES.get(code) ?? FAILURES.get(code.split('_', 2).join('_'))
+  const kind = storageFailureKind(error)
+  const describe = kind === undefined ? FAILURES.get(errorCode(error) ?? '') : STORAGE_FAILURES[kind]
   if (describe === undefined || OTHER_CALLS.test(textOf(error, 'syscall'))) return undefined
   const path = textOf(error, 'dest') || textOf(error, 'path')
-  const folder = code.startsWith('SQLITE_')
-    ? (folders.find(({ setting }) => setting === 'storage.path') ?? folders.at(-1))
-    : path === ''
-      ? folders.at(-1)
-      : folderOf(path, folders)
+  const folder =
+    kind !== undefined
+      ? (folders.find(({ setting }) => setting === 'storage.path') ?? folders.at(-1))
+      : path === ''
+        ? folders.at(-1)
+        : folderOf(path, folders)
   if (describe === MISSING && (folder === undefined || path === '')) return undefined // any file may be absent
   const name = folder === undefined ? (path === '' ? 'its data' : path) : `${folder.setting} (${folder.path})`
   const shown = folder === undefined || path === folder.path ? '' : path
