@@ -41,7 +41,8 @@ export function checkNotEncoded({ headers }: IncomingMessage): void {
 }
 
 function isNoCoding(coding: string): boolean {
-  return /^\s*(?:identity)?\s*$/i.test(coding)
+  const name = coding.trim().toLowerCase() // no regular expression: two of `\s*` try each way to share many blanks
+  return name === '' || name === 'identity'
 }
 
 /**

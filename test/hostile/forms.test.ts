@@ -48,6 +48,12 @@ test('forms that are huge, doubled or no forms', async t => {
     assert.deepEqual([answer.status, answer.text], [400, 'Missing nodes\n'])
   })
 
+  await t.test('a MiB of blanks within an id: an answer, soon', async () => {
+    const { status, text } = await post(`nodes=x${'+'.repeat(MIB - 100)}x`)
+    assert.equal(status, 400)
+    assert.match(text, /^invalid node id: "x /)
+  })
+
   await t.test('a field twice: 400 that names it', async () => {
     for (const name of ['nodes', 'keep_output', 'asynchronous', 'conditions', 'classes']) {
       const value = name === 'nodes' ? 'n1' : name.startsWith('c') ? 'a' : 'false'

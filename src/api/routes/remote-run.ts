@@ -9,6 +9,7 @@ import { parseConditions } from '../../values/runs/conditions.js'
 import { isUlid, orderKeyOf } from '../../values/runs/run-id.js'
 import { LONGEST_WAIT_S } from '../../values/runs/run-wait-limit.js'
 import { showOnOneLine } from '../../values/shown-text.js'
+import { trimBlanks } from '../../values/trim-blanks.js'
 import { eventLines } from '../answers/run-event-lines.js'
 import { headerText, originOf } from '../callers/request-origin.js'
 import { Type } from '../schema.js'
@@ -195,7 +196,7 @@ function readWait(form: Form, asynchronous: boolean): number {
  * @throws {RelayError} INVALID_INPUT where there is none, or none that can be an id
  */
 function readNodes(form: Form): string[] {
-  const list = (readText(form, 'nodes') ?? '').split(',').map(id => id.replace(/^[ \t]+|[ \t]+$/g, ''))
+  const list = (readText(form, 'nodes') ?? '').split(',').map(trimBlanks)
   const ids = list.filter(id => id !== '')
   const [first] = ids
   if (first === undefined) throw new RelayError('INVALID_INPUT', 'Missing nodes')
