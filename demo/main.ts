@@ -11,7 +11,7 @@ import { type RelayProcess, treelineCommand } from './relay-process.js'
 import { makeRelayTree, type RelaySpec, type RelayTree } from './relay-tree.js'
 import { shellLine } from './shell-line.js'
 import { mainJob, type Step, writeNodeFolders } from './steps.js'
-import { result, say } from './terminal.js'
+import { goOn, result, say } from './terminal.js'
 
 const RELAYS: readonly RelaySpec[] = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },
@@ -51,10 +51,6 @@ async function main(exitAfterSteps: boolean): Promise<number> {
   try {
     say(`A tree of four relays and ${RELAYS.flatMap(relay => relay.nodes).length} nodes on loopback, in ${folder}`)
     say(PICTURE)
-    const { program, args } = treelineCommand([])
-    say('To try the lines below in another shell, begin with these:')
-    say(`   $ treeline() { ${shellLine([program, ...args])} "$@"; }`)
-    say(`   $ cd ${shellLine([folder])}\n`)
     const ports = await usualPorts(FIRST_PORT, RELAYS.length * 2 + 2)
     const [localPort = 0, port = 0] = ports.slice(RELAYS.length * 2)
     const tree = await makeRelayTree({
@@ -65,6 +61,7 @@ async function main(exitAfterSteps: boolean): Promise<number> {
       settings: { 'shared_files.cleanup': ['frequency = "1s"'] }
     })
     await writeNodeFolders(tree, folder)
+    explainLines(tree, folder)
     await startAll(tree, running, interruption)
     const steps = [
       ...mainJob(tree, folder, interruption),
@@ -92,6 +89,15 @@ async function main(exitAfterSteps: boolean): Promise<number> {
     await rm(folder, { recursive: true, force: true })
     if (interruption.aborted) say('The relays are stopped, and the folder is removed.')
   }
+}
+
+/** Says what the lines of the steps need in a shell of the user. */
+function explainLines(tree: RelayTree, folder: string): void {
+  const { program, args } = treelineCommand([])
+  say('To try the lines below in another shell, begin with these; api is where the root takes orders:')
+  say(`   $ ${goOn(`treeline() { ${shellLine([program])}`, `${shellLine(args)} "$@"; }`)}`)
+  say(`   $ cd ${shellLine([folder])}`)
+  say(`   $ api=${tree.relay('root').localUrl}/rudder/relay-api/1\n`)
 }
 
 async function startAll(tree: RelayTree, running: RelayProcess[], interruption: AbortSignal): Promise<void> {

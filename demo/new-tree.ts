@@ -5,7 +5,7 @@ import { runTreeline } from './programs.js'
 import { type RelayProcess, startRelayProcess } from './relay-process.js'
 import { shellLine } from './shell-line.js'
 import type { Step } from './steps.js'
-import { heading, result } from './terminal.js'
+import { goOn, heading, result } from './terminal.js'
 
 export interface NewTreeOptions {
   /** The folder that gets those of the root and of the machine. */
@@ -31,6 +31,8 @@ export function newTree({ folder, ports, agentCommand, running, interruption }: 
       isShown: isAboutTheTree,
       ...(input === undefined ? {} : { input })
     })
+  const untilEnd = (runId: string) =>
+    runTreeline(['runs', 'events', runId, '-c', ROOT], { folder, interruption, isShown: () => false })
   const start = async (command: 'serve' | 'agent', name: string) => {
     const started = await startRelayProcess(join(folder, name), {}, command)
     running.push(started)
@@ -43,10 +45,10 @@ export function newTree({ folder, ports, agentCommand, running, interruption }: 
   return [
     async number => {
       heading(number, 'Make a new tree: a root, and a machine that joins with a token', [
-        `treeline ${init} \\\n       ${command}`,
+        goOn(`treeline ${init}`, command),
         `treeline serve -c ${ROOT} &`,
         `treeline token create --node -c ${ROOT}`,
-        `echo <token> | treeline join https://127.0.0.1:${port} ${joining} \\\n       ${command}`
+        goOn(`echo <token> | treeline join https://127.0.0.1:${port}`, joining, command)
       ])
       const made = await run([...init.split(' '), '--command', agentCommand])
       await listenOnLoopback(join(folder, ROOT, 'main.conf'))
@@ -62,17 +64,22 @@ export function newTree({ folder, ports, agentCommand, running, interruption }: 
     async number => {
       heading(number, `Order a run with --wait: it starts when ${MACHINE} connects`, [
         `treeline run ${MACHINE} --wait 10min -c ${ROOT}`,
+        `treeline runs show <id> -c ${ROOT}`,
         `treeline agent -c ${MACHINE} &`,
-        `treeline runs events <id> -c ${ROOT}`
+        `treeline runs show <id> -c ${ROOT}`
       ])
       const ordered = await run(['run', MACHINE, '--wait', '10min', '-c', ROOT])
       const id = ordered.output.trim()
+      const waits = (await run(['runs', 'show', id, '-c', ROOT])).output.includes('queued')
+      result(waits, `the run ${waits ? 'waits' : 'does not wait'}`)
       const agent = await start('agent', MACHINE)
       result(ordered.code === 0, `the agent runs, process ${agent.pid}`)
-      const { code, output } = await run(['runs', 'events', id, '-c', ROOT])
-      const ran = code === 0 && output.includes(hostname()) && output.includes('"outcome":"done"')
+      const followed = await untilEnd(id)
+      await run(['runs', 'show', id, '-c', ROOT])
+      const ran =
+        followed.code === 0 && /"outcome":"done"/.test(followed.output) && followed.output.includes(hostname())
       result(ran, `${MACHINE} ${ran ? 'ran' : 'did not run'}`)
-      return ordered.code === 0 && ran
+      return ordered.code === 0 && waits && ran
     },
     async number => {
       heading(number, `Trace the way to ${MACHINE}`, [`treeline trace ${MACHINE} -c ${ROOT}`])

@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { treelineCommand } from './relay-process.js'
-import { shortened } from './terminal.js'
+import { printed } from './terminal.js'
 
 const HEARD_WITHIN_MS = 1_000
-const LONGEST_LINE = 120
 
 export interface ProgramOptions {
   /** The folder in which it runs: paths of its arguments count from there. */
@@ -19,7 +18,7 @@ export interface ProgramOptions {
 }
 
 /**
- * Runs `treeline` as a user would, and shows its output as it comes.
+ * Runs `treeline` as a user would, and shows its output as it comes, with the paths that count from its folder.
  * @returns exit code and all that it printed
  */
 export async function runTreeline(
@@ -35,7 +34,7 @@ export async function runTreeline(
     createInterface({ input: stream }).on('line', line => {
       lines.push(line)
       if (interruption.aborted || !isShown(line)) return
-      process.stdout.write(`   │ ${cut(shortened(line))}\n`)
+      printed(line.replaceAll(`${folder}/`, ''))
     })
   }
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -46,8 +45,4 @@ export async function runTreeline(
   if (code === null) await delay(HEARD_WITHIN_MS, undefined, { signal: interruption })
   interruption.throwIfAborted()
   return { code: code ?? 1, output: lines.join('\n') }
-}
-
-function cut(line: string): string {
-  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line
 }

@@ -9,7 +9,7 @@ import { ask } from './https.js'
 import { runTreeline } from './programs.js'
 import type { RelayTree } from './relay-tree.js'
 import { shellLine } from './shell-line.js'
-import { heading, result } from './terminal.js'
+import { goOn, heading, result } from './terminal.js'
 
 /** The file goes from a node of one branch to a node three levels down in the other. */
 const SOURCE = 'node-b1'
@@ -28,7 +28,6 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
   const sourceRelay = tree.relay(SOURCE_RELAY)
   const targetRelay = tree.relay(TARGET_RELAY)
   const source = tree.member(SOURCE)
-  const rootApi = `${tree.relay('root').localUrl}/rudder/relay-api/1`
   const filesApi = `${sourceRelay.url}/rudder/relay-api/shared-files/${TARGET}/${SOURCE}`
   const run = (args: readonly string[]) => runTreeline(args, { folder, interruption })
   const asSource = `-k --cert ${SOURCE}.cert --key ${SOURCE}.key`
@@ -50,7 +49,7 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
     async number => {
       heading(number, 'Run every agent, with the output of every level as it comes', [
         'treeline run --all -c root',
-        `curl -N -d keep_output=true -d asynchronous=true ${rootApi}/remote-run/all`
+        'curl -N -d keep_output=true -d asynchronous=true $api/remote-run/all'
       ])
       const { code, output } = await run(['run', '--all', '-c', 'root'])
       const seen = [...tree.members.keys()].filter(id => output.includes(tree.member(id).hostname))
@@ -61,7 +60,7 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
     async number => {
       heading(number, `Run one agent three levels down (${TARGET}), by an order to the root`, [
         `treeline run ${TARGET} --conditions urgent -c root`,
-        `curl -d keep_output=true -d classes=urgent ${rootApi}/remote-run/nodes/${TARGET}`
+        `curl -d keep_output=true -d classes=urgent $api/remote-run/nodes/${TARGET}`
       ])
       const { code, output } = await run(['run', TARGET, '--conditions', 'urgent', '-c', 'root'])
       const ran = code === 0 && output.includes('urgent')
@@ -99,7 +98,7 @@ export function mainJob(tree: RelayTree, folder: string, interruption: AbortSign
       const body = Buffer.concat([Buffer.from(`${formatMetadata(metadata)}\n`), Buffer.from('what was not\n')])
       await writeFile(join(folder, 'forged.body'), body)
       heading(number, 'Send a forged file: signed by the right node, changed on its way', [
-        `curl -X PUT --data-binary @forged.body ${asSource} "$files/forged?ttl=1h"`
+        goOn('curl -X PUT --data-binary @forged.body', `${asSource} "$files/forged?ttl=1h"`)
       ])
       const answer = await ask(sourceRelay, source, 'PUT', `shared-files/${TARGET}/${SOURCE}/forged?ttl=1h`, body)
       result(answer.status === 403, `PUT: ${answer.status} ${answer.text.trim()}`)
