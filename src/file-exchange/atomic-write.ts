@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { link, readdir, rename } from 'node:fs/promises'
+import { link, readdir } from 'node:fs/promises'
 import { errorCode } from '../values/failures/system-error.js'
+import { renameDurably } from '../values/files/durable-file.js'
 import type { HeldFolder } from '../values/files/held-folder.js'
 import { FilePlace } from './places/file-place.js'
 import { NewFile, removeIfThere } from './places/new-file.js'
@@ -45,9 +46,11 @@ export async function replaceWithUndo(path: string, content: string): Promise<At
     await place.close()
   }
   const undo = async () => {
-    if (former === undefined) await removeIfThere(folder, name)
-    else await rename(folder.at(former), folder.at(name))
-    await folder.sync()
+    if (former !== undefined) await renameDurably(folder, former, name)
+    else {
+      await removeIfThere(folder, name)
+      await folder.sync()
+    }
     await place.close()
   }
   return { path, keep, undo }

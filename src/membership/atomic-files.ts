@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, realpath, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, open, realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { errorCode, isMissing } from '../values/failures/system-error.js'
 import { whoElseMayChange } from '../values/files/closed-folder.js'
+import { replaceFile } from '../values/files/durable-file.js'
 import { giveToOwnerOf } from '../values/files/folder-owner.js'
 import { HeldFolder } from '../values/files/held-folder.js'
 import { kindOf, readRegularFile } from '../values/files/regular-file.js'
 
-const { O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const PERMISSIONS = 0o777
 const ROOT = 0
 
@@ -59,38 +59,6 @@ export async function writeAtomically(path: string, content: string, mode = 0o64
     await file.writeFile(content)
     return true
   })
-}
-
-/**
- * Replaces a file at once and durably: readers see the old content or the new, also after a power failure.
- * @param write writes the new content beside the file, and says whether the file is to have it
- * @returns what `write` said
- */
-export async function replaceFile(
-  path: string,
-  mode: number,
-  write: (file: FileHandle, folder: HeldFolder) => Promise<boolean>
-): Promise<boolean> {
-  const folder = await HeldFolder.open(dirname(path))
-  const name = basename(path)
-  const temporary = `.${name}.${randomBytes(6).toString('hex')}~`
-  try {
-    const file = await open(folder.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
-    try {
-      if (!(await write(file, folder))) return false
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(folder.at(temporary), folder.at(name))
-    await folder.sync()
-    return true
-  } catch (error) {
-    throw folder.named(error)
-  } finally {
-    await rm(folder.at(temporary), { force: true })
-    await folder.close()
-  }
 }
 
 /** The entry of that name, whatever it is: itself, and not what a symbolic link leads to. */

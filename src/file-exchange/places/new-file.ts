@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rm } from 'node:fs/promises'
 import { ClientError } from '../../relay-client/client-error.js'
+import { renameDurably, temporaryName } from '../../values/files/durable-file.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
 import { cannotBeWritten, type FilePlace } from './file-place.js'
 import type { Owner } from './trusted-folder.js'
@@ -54,8 +54,7 @@ export class NewFile {
     if (owner !== undefined) await this.handle.chown(owner.uid, owner.gid)
     if (mode !== undefined) await this.handle.chmod(mode & PERMISSIONS)
     await this.handle.sync()
-    await rename(folder.at(this.name), folder.at(name))
-    await folder.sync()
+    await renameDurably(folder, this.name, name)
     const stats = await this.handle.stat()
     const placed = await folder.find(name)
     await this.handle.close()
@@ -86,11 +85,6 @@ function isTrusted({ uid }: Stats, owner?: Owner): boolean {
 /** A mode without what a former file kept from others. */
 function atMost<Mode extends number | undefined>(former: Stats | undefined, mode: Mode): Mode | number {
   return former === undefined || mode === undefined ? mode : mode & (former.mode | PRIVATE)
-}
-
-/** A name that no one else uses in the same folder. */
-export function temporaryName(name: string): string {
-  return `.${name.slice(0, 200)}.${randomBytes(6).toString('hex')}~`
 }
 
 export async function removeIfThere(folder: HeldFolder, name: string): Promise<void> {

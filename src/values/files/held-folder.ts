@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isMissing } from '../failures/system-error.js'
+import { syncFolder } from './sync-folder.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000
@@ -84,13 +85,8 @@ export class HeldFolder {
   }
 
   /** Makes the names in it survive a power cut. */
-  async sync(): Promise<void> {
-    const folder = await open(this.at('.'), O_RDONLY | O_DIRECTORY)
-    try {
-      await folder.sync()
-    } finally {
-      await folder.close()
-    }
+  sync(): Promise<void> {
+    return syncFolder(this.at('.'))
   }
 
   async close(): Promise<void> {
