@@ -233,6 +233,14 @@ test('the httpd lines of docs/beside-rudder.md are those that are shipped', () =
   for (const line of lines.trim().split('\n')) assert.ok(shipped.includes(line.replace(':3030/', ':3031/')), line)
 })
 
+test('each page with rules for Apache httpd names the version that keeps X-Forwarded-For', () => {
+  const pages = [...markdownFiles('docs'), 'deploy/httpd/treeline.conf'].filter(path =>
+    /ProxyPass|mod_proxy/.test(read(path))
+  )
+  assert.ok(pages.length >= 3, pages.join())
+  for (const page of pages) assert.match(read(page), /2\.4\.54/, page)
+})
+
 test('the shipped httpd opens single routes alone: the API answers under further prefixes', () => {
   const shipped = read('deploy/httpd/treeline.conf')
   const sections = [...shipped.matchAll(/<Location "([^"]+)">\n([\s\S]*?)<\/Location>/g)].map(([, path, rules]) => ({

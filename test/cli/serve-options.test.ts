@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/options/serve-options.js'
@@ -170,7 +170,16 @@ test('serve --test and agent --test name what cannot work: files of another kind
     )
     return treeline(t, ['agent', '--config', folder, '--test'])
   }
-  assert.equal((await agent(one.keyFile)).code, 0)
+  await write('marked.key', `\uFEFF${await readFile(one.keyFile, 'utf8')}`)
+  for (const key of [one.keyFile, join(folder, 'marked.key')]) assert.equal((await agent(key)).code, 0, key)
+  const absentFiles = ['certificate_file', 'key_file', 'signing_key_file'].map(key => `${key} = "no-${key}"\n`).join('')
+  await write('agent.conf', `node_id = "n"\n${absentFiles}[upstream]\nhost = "x"\nserver_certificate_file = "none"\n`)
+  const missing = await treeline(t, ['agent', '--config', folder, '--test'])
+  assert.equal(missing.code, 2)
+  assert.deepEqual(
+    [...missing.stderr.matchAll(/^treeline: (\S+) \S+ cannot be read: there is no such file/gm)].map(([, key]) => key),
+    ['certificate_file', 'key_file', 'signing_key_file', 'upstream.server_certificate_file']
+  )
   const wrong = await agent(other.keyFile)
   assert.deepEqual(
     [wrong.code, /key_file .*other\.key is not the key of certificate_file/.test(wrong.stderr)],

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { ConfigError } from '../../src/config/config.js'
 
@@ -84,6 +87,22 @@ ttl = "1day 2hours"`)
     { ...rest, source: 'root', fileId: 'b', destination: '/etc/b', command: ['/bin/echo', 'b c'] }
   ])
   assert.deepEqual(share, [{ target: 'root', fileId: 'c', path: '/var/c', ttl: '1day 2hours' }])
+})
+
+test('the host of the policy server has one form, whatever its spelling', () => {
+  const upstreamAt = (host: string) => parse(LEAST.replace('relay.example.com', host)).upstream
+  assert.equal(upstreamAt('Relay.Example.com.:8443').host, 'relay.example.com')
+  assert.equal(upstreamAt('[::FFFF:192.0.2.1]:1').host, '192.0.2.1')
+  assert.match(problemsOf(LEAST.replace('relay.example.com', '127.1')).join(), /upstream\.host: expected a host name/)
+})
+
+test('a byte order mark does no harm', t => {
+  const directory = mkdtempSync(join(tmpdir(), 'agent-config-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  writeFileSync(join(directory, 'agent.conf'), `\uFEFF${LEAST}`)
+  writeFileSync(join(directory, 'logging.conf'), '\uFEFF[general]\nlevel = "debug"\n')
+  const { nodeId, logging } = loadAgentConfig(directory)
+  assert.deepEqual([nodeId, logging.level], ['node-1', 'debug'])
 })
 
 test('all that is wrong is told at once, by its place', () => {

@@ -247,6 +247,25 @@ test('what stands before general.listen is asked for where it matters', () => {
   assert.deepEqual(noticesOf('trusted_proxies = ["127.0.0.1"]\nbehind_proxy = true\nsocket = "s"'), [])
 })
 
+test('hosts of other relays have one form, whatever their spelling, and what is none is refused', () => {
+  for (const [written, host, port] of [
+    ['Root.Example.com.:8443', 'root.example.com', 8_443],
+    ['[::FFFF:192.0.2.1]:1', '192.0.2.1', 1],
+    ['[2001:DB8:0:0::1]:443', '2001:db8::1', 443]
+  ] as const) {
+    const { upstream, neighbours } = parse(
+      `[general]\nnode_id = "a"\n[output.upstream]\nhost = "${written}"\n[neighbours.addresses]\nb = "${written}"`
+    )
+    assert.deepEqual([upstream?.host, upstream?.port], [host, port])
+    assert.deepEqual([...neighbours.addresses], [['b', { host, port }]])
+  }
+  const [upstream, neighbour] = problemsOf(
+    `${ROOT}[output.upstream]\nhost = "127.1"\n[neighbours.addresses]\nb = "127.1:443"`
+  )
+  assert.match(upstream ?? '', /output\.upstream\.host: expected a host name/)
+  assert.match(neighbour ?? '', /neighbours\.addresses\.b: expected host:port/)
+})
+
 test('a socket whose path would be cut off, and names that are none, are refused', () => {
   const general = (line: string) => () => parse(`[general]\nnode_id = "root"\n${line}`)
   assert.throws(general(`socket = "/run/${'a'.repeat(99)}"`), /general\.socket: expected a path that has.* 103 bytes/)
