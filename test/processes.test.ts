@@ -6,12 +6,11 @@ import { test } from 'node:test'
 /**
  * Files that start a process from source: helpers of theirs, and parts of the program in processes that may be killed
  * or limited. Whatever stands for a relay, an agent, a client or a command is the bundle, by `treelineCommand` of
- * demo/relay-process.ts.
+ * demo/relay-process.ts. The demo runs from source by itself.
  */
 const FROM_SOURCE = [
   'bench/load.test.ts',
   'crash/shared-files.test.ts',
-  'demo/interruption.test.ts',
   'hostile/connections.test.ts',
   'integration/namespaces.test.ts',
   'relay/log.test.ts',
@@ -28,7 +27,10 @@ const ENTRY = /src\/(?:main|cli\/processes\/[a-z-]+)\.[jt]s/
 
 function readTests(): { readonly path: string; readonly text: string }[] {
   return readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
-    .filter(name => /\.m?ts$/.test(name) && join(import.meta.dirname, name) !== import.meta.filename)
+    .filter(
+      name =>
+        !name.startsWith('demo') && /\.m?ts$/.test(name) && join(import.meta.dirname, name) !== import.meta.filename
+    )
     .map(name => ({
       path: name.split(sep).join('/'),
       text: readFileSync(join(import.meta.dirname, name), 'utf8')
