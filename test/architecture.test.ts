@@ -238,6 +238,13 @@ test('only src/storage knows better-sqlite3 and SQL', () => {
     [],
     'take the type from storage/database.ts'
   )
+  const isChosen = /storage\/sqlite\/|better-sqlite3/
+  const choosing = others.filter(file => file.imports.some(({ specifier }) => isChosen.test(specifier)))
+  assert.deepEqual(
+    choosing.map(({ path }) => path),
+    [],
+    'storage/repositories/open-storage.ts alone chooses a storage'
+  )
   assert.deepEqual(holding(/SQLITE_/), [], 'decide by the kind of a StorageFailure')
   assert.deepEqual(holding(sql), [], 'put the SQL into a file of src/storage')
   assert.deepEqual(holding(call), [], 'make what they do to the database a function of src/storage')

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildAgentApp } from '../api/agent-app.js'
@@ -10,8 +9,8 @@ import { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import { openAgentRevocations } from '../membership/member/agent-revocations.js'
 import type { RemoteRuns } from '../remote-run/types.js'
-import { openDatabase } from '../storage/database.js'
-import { createRunRepository } from '../storage/sqlite/sqlite-runs.js'
+import { openStorage } from '../storage/repositories/open-storage.js'
+import type { RecordStorage } from '../storage/repositories/repositories.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { NO_REVOCATIONS } from '../values/keys/revocations.js'
@@ -51,10 +50,10 @@ export async function startAgent({ config: read, logger }: AgentOptions): Promis
   await handshakeOf(config)
   await warnWithoutMaskingAddon(logger)
   const book = await openAgentRevocations(config, logger)
-  const db = openDatabase(join(config.storage.path, 'state.db'), 'state', 'agent')
-  const remoteRuns = createAgentRuns({ config, repository: createRunRepository(db), logger })
+  const storage = openStorage(config.storage.path, 'agent')
+  const remoteRuns = createAgentRuns({ config, repository: storage.repositories.runs, logger })
   await remoteRuns.recover()
-  const agent = new RunningAgent({ live, book, db, remoteRuns, logger })
+  const agent = new RunningAgent({ live, book, storage, remoteRuns, logger })
   await agent.start()
   return agent
 }
@@ -63,7 +62,7 @@ interface AgentParts {
   readonly live: LiveConfig
   /** Undefined: no certificate is revoked for this agent. */
   readonly book: Awaited<ReturnType<typeof openAgentRevocations>>
-  readonly db: ReturnType<typeof openDatabase>
+  readonly storage: Pick<RecordStorage, 'close'>
   readonly remoteRuns: RemoteRuns
   readonly logger: Logger
 }
@@ -135,7 +134,7 @@ class RunningAgent implements Agent {
   }
 
   async #stop(): Promise<void> {
-    const { book, db, remoteRuns } = this.parts
+    const { book, storage, remoteRuns } = this.parts
     const { stopTimeoutMs } = this.parts.live.config.agent
     this.#isStopping = true
     clearInterval(this.#purge)
@@ -147,7 +146,7 @@ class RunningAgent implements Agent {
     this.#end.close()
     await this.#app?.close()
     await book?.stop()
-    db.close()
+    storage.close()
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {

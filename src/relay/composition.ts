@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { createIdentification } from '../api/callers/identification.js'
 import { createMetrics, type Metrics } from '../api/metrics/metrics.js'
@@ -11,8 +10,8 @@ import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { WithheldFiles } from '../shared-folder/withheld-files.js'
-import { type Database, openDatabase } from '../storage/database.js'
-import { createRepositories, type Repositories } from '../storage/repositories/repositories.js'
+import { openStorage } from '../storage/repositories/open-storage.js'
+import type { RecordStorage, Repositories } from '../storage/repositories/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
 import { MIN_TOKEN_LENGTH } from '../values/keys/admin-token.js'
 import type { Revocations } from '../values/keys/revocations.js'
@@ -45,8 +44,7 @@ export interface RelayParts {
   readonly services: Services
   readonly system: RelaySystemControl
   readonly neighbours: DirectNeighbours
-  readonly database: Database
-  readonly repositories: Repositories
+  readonly storage: RecordStorage
   readonly links: Links
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
@@ -55,12 +53,12 @@ export interface RelayParts {
   readonly stopping: AbortController
 }
 
-/** Opens the storage and makes the parts, each after the ones that it needs. The caller closes neighbours, then the database. */
+/** Opens the storage and makes the parts, each after the ones that it needs. The caller closes neighbours, then the storage. */
 export async function composeRelay(options: RelayPartsOptions): Promise<RelayParts> {
   const { config, tree, logger, lostLogLines = () => 0, versions } = options
   const inForce = new ConfigInForce(config)
-  const database = openDatabase(join(config.storage.path, 'state.db'), 'state')
-  const repositories = createRepositories(database)
+  const storage = openStorage(config.storage.path)
+  const { repositories } = storage
   const metrics = createMetrics()
   const { book, ...revoked } = await openRevocations(inForce.get, logger)
   const certificates = createCertificateBook({ tree, ...revoked })
@@ -73,7 +71,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     if (event === 'opened' && owner.kind !== 'client') features.sharedFiles.hopIsBack(owner.id)
   })
   const { treeSync } = features
-  const system = createSystemControl({ inForce, tree, certificates, neighbours, database, treeSync, logger })
+  const system = createSystemControl({ inForce, tree, certificates, neighbours, storage, treeSync, logger })
   const { certificatesChanged } = system
   const common = { config: inForce.get, tree, neighbours, repositories, logger }
   const membership = createMembership({ ...common, revocations: book, certificatesChanged })
@@ -132,8 +130,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     services,
     system,
     neighbours,
-    database,
-    repositories,
+    storage,
     links: ownLinks,
     membership,
     revocationExchange,

@@ -45,7 +45,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     sharedFiles,
     remoteRuns,
     cleanupFrequency: config.sharedFiles.cleanupFrequency,
-    leases: parts.repositories.leases,
+    leases: parts.storage.repositories.leases,
     ...(revocationExchange === undefined
       ? {}
       : { revocations: { look: () => revocationExchange.look(), everyMs: config.tree.refreshMs } }),
@@ -99,5 +99,5 @@ async function stop(
   listeners.cut()
   await drained
   await parts.neighbours.close()
-  parts.database.close()
+  parts.storage.close()
 }

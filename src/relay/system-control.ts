@@ -5,8 +5,7 @@ import { loadConfig } from '../config/config-loader.js'
 import { writtenFolders } from '../config/storage-folders.js'
 import type { DirectNeighbours } from '../hops/neighbours.js'
 import { readPeerFiles } from '../hops/peers/peer-files.js'
-import type { Database } from '../storage/database.js'
-import { DatabaseWatch } from '../storage/database-watch.js'
+import type { RecordStorage } from '../storage/repositories/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import { errorMessage } from '../values/failures/system-error.js'
@@ -21,7 +20,7 @@ export interface SystemControlOptions {
   readonly tree: Tree
   readonly certificates: CertificateBook
   readonly neighbours: DirectNeighbours
-  readonly database: Database
+  readonly storage: Pick<RecordStorage, 'problem'>
   /** Undefined unless the tree is the policy server's. */
   readonly treeSync: { readonly status: TreeSyncStatus } | undefined
   readonly logger: Logger
@@ -39,9 +38,8 @@ export interface RelaySystemControl extends SystemControl {
 
 /** Reloading, and what `system/status` says. */
 export function createSystemControl(options: SystemControlOptions): RelaySystemControl {
-  const { inForce, tree, certificates, neighbours, database, treeSync, logger } = options
+  const { inForce, tree, certificates, neighbours, storage, treeSync, logger } = options
   const disks = new DiskWatch(writtenFolders(inForce.get()))
-  const state = new DatabaseWatch(database)
   /**
    * The problem that the last reload found beyond the configuration's own files, or the settings that wait for a
    * restart.
@@ -91,7 +89,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
 
   async function unreadiness(): Promise<string | undefined> {
     if (tree.current().version === 0) return 'there is no tree yet'
-    const problem = state.problem() ?? (await disks.problem())
+    const problem = storage.problem() ?? (await disks.problem())
     return problem === undefined
       ? undefined
       : 'a disk is full, or a folder or database of the relay cannot be used: system/status says which'
@@ -101,7 +99,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     const nodes = tree.status()
     return {
       configuration: part(fileProblem(inForce.get().directory) ?? reloadProblem),
-      database: part(state.problem()),
+      database: part(storage.problem()),
       storage: part(await disks.problem()),
       nodes: {
         ...part(nodes.details ?? treeProblem()),

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { diskFailure } from '../values/failures/disk-failure.js'
-import { errorCode, errorMessage } from '../values/failures/system-error.js'
+import { storageFailureKind } from '../values/failures/storage-failure.js'
+import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
 
 /** The time for which a result holds: each look is a write to the disk, and anyone may ask whether the relay is ready. */
@@ -51,7 +52,7 @@ function problemOf(db: Database, use: (db: Database) => void): string | undefine
     use(db)
     return undefined
   } catch (error) {
-    if (errorCode(error)?.startsWith('SQLITE_BUSY') === true) return undefined
+    if (storageFailureKind(error) === 'locked') return undefined
     const known = diskFailure(error, [{ setting: 'storage.path', path: dirname(db.name) }])
     return known?.message ?? errorMessage(error)
   }

@@ -9,7 +9,6 @@ import { checkInPlace } from './database-file-check.js'
 import { isFolder } from './is-folder.js'
 import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite-driver.js'
-import { translated } from './sqlite-failure.js'
 
 export type { Database } from 'better-sqlite3'
 
@@ -94,6 +93,6 @@ function migrate(db: Database, schema: DatabaseKind): void {
     db.pragma(`user_version = ${version}`)
   })
   for (const [index, name] of names.entries()) {
-    if (index >= done) translated(() => apply.immediate(name, index + 1))
+    if (index >= done) apply.immediate(name, index + 1)
   }
 }

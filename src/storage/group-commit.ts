@@ -1,6 +1,5 @@
 import type { Database } from 'better-sqlite3'
 import { checkInPlace } from './database-file-check.js'
-import { translated } from './sqlite-failure.js'
 
 /** Writes that waited together are committed together, at most this many in one transaction. */
 const MAX_GROUP = 256
@@ -45,7 +44,7 @@ function createGroupCommit(db: Database): Commit {
   const commitAll = db.transaction((group: Waiting[]) =>
     group.map(waiting => {
       try {
-        translated(() => attempt(waiting.work))
+        attempt(waiting.work)
         return waiting.resolve
       } catch (error) {
         if (!db.inTransaction) throw error // SQLite has undone all of them, as where the disk is full
@@ -61,7 +60,7 @@ function createGroupCommit(db: Database): Commit {
     const startedAtMs = performance.now()
     try {
       checkInPlace(db)
-      for (const settle of translated(() => commitAll.immediate(group))) settle()
+      for (const settle of commitAll.immediate(group)) settle()
     } catch (error) {
       for (const waiting of group) waiting.reject(error)
     }

@@ -11,10 +11,11 @@ const PACKAGE = Number(process.versions.node.split('.')[0]) >= 22 ? 'better-sqli
 
 const Driver = createRequire(import.meta.url)(PACKAGE) as typeof BetterSqlite
 
+type AnyWork = Parameters<BetterSqlite.Database['transaction']>[0]
+
 /**
  * The class that opens a database file: better-sqlite3, in the version that this Node can run. Whatever SQLite refuses
- * as any storage can is thrown as a StorageFailure, so that nobody else knows its codes. A transaction is to be begun
- * within `translated`, since it is no statement.
+ * as any storage can is thrown as a StorageFailure, so that nobody else knows its codes.
  */
 export class Sqlite extends Driver {
   constructor(file: string, options?: BetterSqlite.Options) {
@@ -27,6 +28,21 @@ export class Sqlite extends Driver {
 
   override prepare<Given extends unknown[] | object = unknown[], Result = unknown>(source: string) {
     return translating(translated(() => super.prepare<Given, Result>(source)))
+  }
+
+  override transaction<Work extends AnyWork>(work: Work): BetterSqlite.Transaction<Work> {
+    const begun = super.transaction(work)
+    const translatedRun =
+      (run: (...given: never[]) => unknown) =>
+      (...given: unknown[]) =>
+        translated((): unknown => Reflect.apply(run, undefined, given))
+    const { deferred, immediate, exclusive } = begun
+    return Object.assign(translatedRun(begun), {
+      default: translatedRun(begun),
+      deferred: translatedRun(deferred),
+      immediate: translatedRun(immediate),
+      exclusive: translatedRun(exclusive)
+    }) as BetterSqlite.Transaction<Work>
   }
 
   override exec(source: string): this {

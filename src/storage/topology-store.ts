@@ -1,5 +1,5 @@
 import type { Database } from './database.js'
-import { translated, translatedRows } from './sqlite-failure.js'
+import { translatedRows } from './sqlite-failure.js'
 
 /** A node, as its row has it. */
 export interface StoredNode {
@@ -161,7 +161,7 @@ export function createTopologyStore(db: Database): TopologyStore {
     },
     certificatesOf: nodeId => selectDer.all(nodeId),
     cached: key => new Map(selectParts.all(key)),
-    replace: (...tree) => translated(() => replace.immediate(...tree))
+    replace: replace.immediate
   }
 }
 

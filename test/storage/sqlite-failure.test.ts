@@ -72,6 +72,8 @@ test('whatever SQLite is asked, its refusal is a failure of the storage', async 
     get: () => select.get(),
     all: () => select.all(),
     iterate: () => [...translatedRows(select.iterate())],
+    transaction: () => db.transaction(() => insert.run('x'))(),
+    'transaction, immediate': () => db.transaction(() => 1).immediate(),
     exec: () => db.exec("INSERT INTO t VALUES ('x')"),
     pragma: () => db.pragma('user_version = 1'),
     prepare: () => new Sqlite(file, { timeout: 0 }).prepare('SELECT * FROM t')

@@ -49,7 +49,7 @@ export async function makeRelayParts(
       parts.stopping.abort()
       await Promise.all([parts.services.sharedFiles.stop(), parts.services.remoteRuns.stop()])
       await parts.neighbours.close()
-      parts.database.close()
+      parts.storage.close()
       await tree.close()
       await removeFolder(folder)
     }

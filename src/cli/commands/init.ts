@@ -1,6 +1,6 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../../config/readers/address-readers.js'
 import { whyUnreadable } from '../../file-exchange/places/named-file.js'
@@ -127,13 +127,10 @@ async function readTakenOver({ nodesList, certs }: InitOptions, nowMs: number): 
 
 /** Loaded when a root is made, which is rare. */
 async function memberOpener(): Promise<OpenRepository> {
-  const [{ openDatabase }, { createMemberRepository }] = await Promise.all([
-    import('../../storage/database.js'),
-    import('../../storage/sqlite/sqlite-members.js')
-  ])
+  const { openStorage } = await import('../../storage/repositories/open-storage.js')
   return storagePath => {
-    const database = openDatabase(join(storagePath, 'state.db'), 'state')
-    return { repository: createMemberRepository(database), close: () => void database.close() }
+    const { repositories, close } = openStorage(storagePath)
+    return { repository: repositories.members, close }
   }
 }
 

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
@@ -36,16 +36,15 @@ export async function restoreMembers(options: ServerOptions): Promise<void> {
 }
 
 async function restore({ general, storage }: Config, certificateFile: string): Promise<void> {
-  const [{ openDatabase }, { createMemberRepository }, { readFormerMembers }, { readPublished }] = await Promise.all([
-    import('../../storage/database.js'),
-    import('../../storage/sqlite/sqlite-members.js'),
+  const [{ openStorage }, { readFormerMembers }, { readPublished }] = await Promise.all([
+    import('../../storage/repositories/open-storage.js'),
     import('../../membership/root/restoration.js'),
     import('../../membership/root/published-tree.js')
   ])
   const { nodesListFile, nodesCertsFile } = general
-  const database = openDatabase(join(storage.path, 'state.db'), 'state')
+  const opened = openStorage(storage.path)
   try {
-    const repository = createMemberRepository(database)
+    const repository = opened.repositories.members
     const present = await repository.memberCount()
     const published = await readPublished(nodesListFile)
     if (present > 0 && (await repository.version()) >= published) {
@@ -60,7 +59,7 @@ Tokens to join with are gone: make new ones.`)
     if (withoutKey.length === 0) return
     console.log(`These have no certificate there, and join again with a token made with --id: ${shorten(withoutKey)}`)
   } finally {
-    database.close()
+    opened.close()
   }
 }
 

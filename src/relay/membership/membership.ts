@@ -75,7 +75,7 @@ function createAtRoot(options: MembershipOptions): Membership {
   const { nodesListFile, nodesCertsFile } = config().general
   const { caFile, caKeyFile } = config().tree
   const now = Date.now
-  const repository = repositories.members()
+  const repository = repositories.members
   const reload = async () => (await tree.reload()).details
   const authority = openNamed(caFile, caKeyFile)
   const revocations =

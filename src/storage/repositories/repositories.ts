@@ -4,35 +4,23 @@ import type { MemberRepository } from '../../membership/root/member-repository.j
 import type { RunRepository } from '../../remote-run/run-repository.js'
 import type { OutboxRepository } from '../../shared-files/forwarding/outbox-repository.js'
 import type { FileRepository } from '../../shared-files/keeping/file-repository.js'
-import type { Database } from '../database.js'
-import { Claims } from '../sqlite/claims.js'
-import { createFileRepository } from '../sqlite/sqlite-files.js'
-import { createLeaseRepository } from '../sqlite/sqlite-leases.js'
-import { createMemberRepository } from '../sqlite/sqlite-members.js'
-import { createNeighbourRepository } from '../sqlite/sqlite-neighbours.js'
-import { createOutboxRepository } from '../sqlite/sqlite-outbox.js'
-import { createRunRepository } from '../sqlite/sqlite-runs.js'
 
-/** The records of one relay. Another storage implements these. */
+/** The records of one relay, by the features that own their interfaces. */
 export interface Repositories {
   readonly files: FileRepository
   readonly outbox: OutboxRepository
   readonly runs: RunRepository
   readonly neighbours: NeighbourRepository
   readonly leases: LeaseRepository
-  /** Creates the repository of members, which the root alone needs. */
-  readonly members: () => MemberRepository
+  /** The members of the tree, at its root alone. */
+  readonly members: MemberRepository
 }
 
-/** @param db a relay's state database; closed by the caller */
-export function createRepositories(db: Database): Repositories {
-  const entries = new Claims()
-  return {
-    files: createFileRepository(db, entries),
-    outbox: createOutboxRepository(db, entries),
-    runs: createRunRepository(db),
-    neighbours: createNeighbourRepository(db),
-    leases: createLeaseRepository(),
-    members: () => createMemberRepository(db)
-  }
+/** The storage of all records, as one process uses it. */
+export interface RecordStorage {
+  readonly repositories: Repositories
+  /** Why it cannot be used now, or could not a moment ago; undefined where it can. */
+  problem(): string | undefined
+  /** Ends all use of it. What was to be written is written, or has been refused. */
+  close(): void
 }

@@ -1,4 +1,4 @@
-import { createRepositories } from '../../../src/storage/repositories/repositories.js'
+import { sqliteStorage } from '../../../src/storage/repositories/open-storage.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testStorageFailure } from '../contract/storage-failure.js'
 
@@ -8,7 +8,7 @@ testStorageFailure('SQLite', t => {
     open() {
       const db = databases.open()
       return {
-        repositories: createRepositories(db),
+        repositories: sqliteStorage(db).repositories,
         fill: () => void db.pragma(`max_page_count = ${Number(db.pragma('page_count', { simple: true }))}`),
         makeRoom: () => void db.pragma('max_page_count = 1000000')
       }
