@@ -1,12 +1,12 @@
-import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
 import { agentFields } from '../../file-exchange/agent-fields.js'
 import { AGENT_KEY_FILE, readSealKey } from '../../file-exchange/key-files.js'
-import { openRegularFile, type RegularFile } from '../../file-exchange/places/regular-file.js'
+import { cannotBeWritten } from '../../file-exchange/places/file-place.js'
+import type { RegularFile } from '../../file-exchange/places/regular-file.js'
 import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../../file-exchange/upload.js'
@@ -67,13 +67,26 @@ async function share(target: string, fileId: string, path: string, options: Shar
   if (options.seal === undefined) return shareFile(fileKey, path, options, openShareable)
   const publicKey = await readSealKey('--seal', options.seal)
   await (await StableFile.open(path, { name: '<path>', openFile: openShareable })).close() // tells of a wrong path before anything is written
-  const folder = await mkdtemp(join(tmpdir(), 'treeline-seal-'))
+  const sealed = await openNameless()
   try {
-    const sealed = join(folder, 'sealed')
     await seal(path, sealed, publicKey)
-    await shareFile(fileKey, sealed, options, openRegularFile)
+    await shareFile(fileKey, path, options, async () => ({ handle: sealed, stats: await sealed.stat() }))
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await sealed.close()
+  }
+}
+
+/** A file in the folder for temporary files whose name is gone at once: whatever ends this process, nothing is left. */
+async function openNameless(): Promise<FileHandle> {
+  try {
+    const folder = await mkdtemp(join(tmpdir(), 'treeline-seal-'))
+    try {
+      return await open(join(folder, 'sealed'), 'wx+', 0o600)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  } catch (error) {
+    throw cannotBeWritten(tmpdir(), error)
   }
 }
 
@@ -106,12 +119,18 @@ async function shareFile(
   }
 }
 
-async function seal(path: string, sealed: string, publicKey: Uint8Array): Promise<void> {
+async function seal(path: string, sealed: FileHandle, publicKey: Uint8Array): Promise<void> {
   const { createSealStream } = await import('../../file-exchange/sealed-file.js')
   const { handle } = await openShareable(path)
-  await pipeline(
-    handle.createReadStream(),
-    createSealStream(publicKey),
-    createWriteStream(sealed, { mode: 0o600, flags: 'wx' })
-  )
+  await pipeline(handle.createReadStream(), createSealStream(publicKey), async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) await writeTemporary(sealed, chunk)
+  })
+}
+
+async function writeTemporary(file: FileHandle, bytes: Buffer): Promise<void> {
+  try {
+    await file.appendFile(bytes)
+  } catch (error) {
+    throw cannotBeWritten(tmpdir(), error)
+  }
 }
