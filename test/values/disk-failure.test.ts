@@ -51,7 +51,7 @@ test('each way in which a disk refuses is told apart, with the folder and what t
 test('a storage of records is named by the setting of its folder, whatever it is', () => {
   const cases: readonly [kind: StorageFailureKind, expected: string, says: RegExp][] = [
     ['full', 'STORAGE_FULL', /storage\.path/],
-    ['read-only', 'STORAGE_UNUSABLE', /storage\.path .*read-only/],
+    ['read-only', 'STORAGE_UNUSABLE', /storage\.path .*read-only now, or the relay's user may not write state\.db/],
     ['broken', 'STORAGE_UNUSABLE', /storage\.path .*reports errors/],
     ['broken-or-quota', 'STORAGE_UNUSABLE', /storage\.path .*reports errors, or the disk quota/],
     ['damaged', 'STORAGE_UNUSABLE', /storage\.path .*damaged/],

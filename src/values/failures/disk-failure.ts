@@ -21,6 +21,9 @@ const QUOTA: Describe = (folder, _path, keeper) =>
   `the disk quota of the ${keeper}'s user is used up where ${folder} is; nothing was stored, raise it or free some space`
 const READ_ONLY: Describe = folder =>
   `${folder} is on a file system that is read-only now; mount it for writing again (a disk with errors? see the kernel's log)`
+/** The storage says no more than that it may not write. */
+const READ_ONLY_OR_FORBIDDEN: Describe = (folder, _path, keeper) =>
+  `${folder} is on a file system that is read-only now, or the ${keeper}'s user may not write state.db in it; mount it for writing again (a disk with errors? see the kernel's log), or correct its owner and permissions`
 const FORBIDDEN: Describe = (folder, path, keeper) =>
   `the ${keeper}'s user may not use ${path === '' ? folder : `${path} in ${folder}`}; correct its owner and permissions`
 const MISPLACED: Describe = (folder, path) =>
@@ -67,7 +70,7 @@ const FAILURES: ReadonlyMap<string, Describe> = new Map([
 /** The failures of the storage of records. */
 const STORAGE_FAILURES: Readonly<Record<StorageFailureKind, Describe>> = {
   full: FULL,
-  'read-only': READ_ONLY,
+  'read-only': READ_ONLY_OR_FORBIDDEN,
   broken: BROKEN,
   'broken-or-quota': BROKEN_OR_QUOTA,
   damaged: DAMAGED,
