@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import './process/hangup.js' // before all that takes time: until then SIGHUP ends the process
+import './process/lost-terminal.js'
 import { readServeOptions } from './cli/options/serve-options.js'
 import { ignoreSignals } from './process/ignored-signals.js'
 import { catchStopSignals } from './process/stop-signal.js'
