@@ -101,7 +101,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
 
   check('of many that replace the same version at once, one does', async (factory, files) => {
     const first = fileOf('n1/s/f')
-    const other = factory.open()
+    const other = factory.openProcess().files
     for (const replacing of [undefined, first]) {
       const outcomes = await Promise.all(
         [files, files, other].map((repository, index) =>
@@ -176,7 +176,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
 
   check('a source has no more files than it may, however many come at once', async (factory, files) => {
     await factory.openProcess().outbox.add(entryOf('n9/s/waits'), NEW)
-    const other = factory.open()
+    const other = factory.openProcess().files
     const instead = { replacing: undefined, maxOfSource: 3 }
     const outcomes = await Promise.all(
       [files, other, files, other].map((repository, index) => repository.keep(fileOf(`n1/s/f${index}`), instead))
@@ -248,7 +248,7 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
 
   check('the mark of acceptance outlives the process, and is never lowered', async (factory, files) => {
     assert.equal(await files.acceptanceMark(), 0)
-    await Promise.all([files.raiseAcceptanceMark(5_000), factory.open().raiseAcceptanceMark(4_000)])
+    await Promise.all([files.raiseAcceptanceMark(5_000), factory.openProcess().files.raiseAcceptanceMark(4_000)])
     await files.raiseAcceptanceMark(3_000)
     assert.equal(await factory.open().acceptanceMark(), 5_000)
   })

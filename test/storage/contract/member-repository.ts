@@ -12,6 +12,8 @@ import type {
 export interface MemberRepositoryFactory {
   /** The repository of a process. Opened again, without an end of the former: that process crashed. */
   open(): MemberRepository
+  /** The repository of one more process, which lives beside the last one that was opened. */
+  openBeside(): MemberRepository
 }
 
 const MEMBER: Member = {
@@ -102,7 +104,7 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     'a change that was decided by what is no longer so is not made, in whatever process',
     async (members, factory) => {
       await members.addToken({ ...TOKEN, usesLeft: 9 }, 10)
-      const other = factory.open()
+      const other = factory.openBeside()
       const seen = await members.version()
       const outcomes = await Promise.all([
         members.join(seen, MEMBER, certificateOf('relay-1', 'AA')),

@@ -6,6 +6,8 @@ import type { NeighbourRepository } from '../../../src/hops/neighbour-repository
 export interface NeighbourRepositoryFactory {
   /** The repository of a process. Opened again, without an end of the former: that process crashed. */
   open(): NeighbourRepository
+  /** The repository of one more process, which lives beside the last one that was opened. */
+  openBeside(): NeighbourRepository
 }
 
 /** Everything that a {@link NeighbourRepository} promises, as tests of the implementation that `create` makes. */
@@ -31,5 +33,27 @@ export function testNeighbourRepository(name: string, create: (t: TestContext) =
     assert.deepEqual(await factory.open().versions(), new Map())
     await first.remember('relay1', '1.0.1', 2_000)
     assert.deepEqual(await factory.open().versions(), new Map([['relay1', '1.0.1']]))
+  })
+
+  test(`${name}: thousands of neighbours are remembered at once, by processes that live beside one another`, async t => {
+    const factory = create(t)
+    const processes = [factory.open(), factory.openBeside()]
+    const ids = Array.from({ length: 2_000 }, (_, index) => `relay${index}`)
+    const version = '9'.repeat(64)
+    await Promise.all(
+      processes.flatMap((process, own) =>
+        ids.filter((_, index) => index % 3 <= 1 + own).map(id => process.remember(id, version, own))
+      )
+    )
+    const expected = new Map(ids.map(id => [id, version]))
+    for (const process of [...processes, factory.open()]) {
+      const found = await process.versions()
+      assert.equal(found.size, ids.length)
+      assert.deepEqual(new Map([...found].sort()), new Map([...expected].sort()))
+    }
+    const [first, second] = processes
+    await Promise.all([...ids.slice(1).map(id => second?.forget(id)), first?.remember('relay1999', '2.0.0', 9)])
+    assert.equal((await factory.open().versions()).get('relay0'), version)
+    assert.ok((await factory.open().versions()).size <= 2, 'one may have been remembered after it was forgotten')
   })
 }

@@ -4,5 +4,6 @@ import { testMemberRepository } from '../contract/member-repository.js'
 
 testMemberRepository('SQLite', t => {
   const databases = stateDatabases(t)
-  return { open: () => createMemberRepository(databases.open()) }
+  const open = () => createMemberRepository(databases.open())
+  return { open, openBeside: open }
 })

@@ -4,5 +4,6 @@ import { testNeighbourRepository } from '../contract/neighbour-repository.js'
 
 testNeighbourRepository('SQLite', t => {
   const databases = stateDatabases(t)
-  return { open: () => createNeighbourRepository(databases.open()) }
+  const open = () => createNeighbourRepository(databases.open())
+  return { open, openBeside: open }
 })
