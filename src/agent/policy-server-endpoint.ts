@@ -38,7 +38,8 @@ export async function endpointOf(config: AgentConfig): Promise<Upper> {
 }
 
 export async function handshakeOf(config: AgentConfig): Promise<HandshakeOptions> {
-  return { credentials: readCredentials(await readPolicyServerFiles(config)), program: VERSION }
+  const names = { cert: `certificate_file ${config.certificateFile}`, key: `key_file ${config.keyFile}` }
+  return { credentials: readCredentials(await readPolicyServerFiles(config), names), program: VERSION }
 }
 
 /** `host:port`, for a URL. */

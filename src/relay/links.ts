@@ -133,7 +133,7 @@ async function makeOwnLink(
     upper: async () => ({ ...(await endpointOf(config(), failover?.address)), revocations }),
     follower: failover,
     handshake: async () => ({
-      credentials: readCredentials(await ownCertificate(config())),
+      credentials: readCredentials(await ownCertificate(config()), namesIn(config())),
       program: VERSION,
       versions
     }),
@@ -173,6 +173,13 @@ async function endpointOf(config: Config, address?: UpperAddress): Promise<Upper
   }
   const pins = trust.mode === 'cert_pinning' ? new Set(trust.pins.map(fingerprint)) : undefined
   return { url: `wss://${hostAndPort(upstream.host, upstream.port)}`, tls, pins }
+}
+
+function namesIn({ general: { httpsCertificateFile = '', httpsKeyFile = '' } }: Config) {
+  return {
+    cert: `general.https_certificate_file ${httpsCertificateFile}`,
+    key: `general.https_key_file ${httpsKeyFile}`
+  }
 }
 
 async function ownCertificate(config: Config): Promise<{ cert: string; key: string }> {

@@ -59,7 +59,12 @@ export class RunProgress {
     const unreached = shortened(end.unreached)
     this.table.set(node, { outcome, exitCode, durationMs, message, unreached })
     this.observer?.nodeRan(countedOutcome(outcome, exitCode))
-    this.log.append({ event: 'node', relay, ...endOf({ node, outcome, exitCode, durationMs, message, unreached }) })
+    this.log.append({
+      event: 'node',
+      node,
+      relay,
+      ...endOf({ node, outcome, exitCode, durationMs, message, unreached })
+    })
   }
 
   output(output: Output): void {
