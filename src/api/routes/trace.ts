@@ -3,6 +3,7 @@ import type { Topology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { checkNodeId } from '../../values/ids.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../../values/protocol-version.js'
+import { listingTurn } from '../answers/listing-turns.js'
 import { outOfScope, scopeOf } from '../callers/access.js'
 import { originOf } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
@@ -31,11 +32,11 @@ export const traceRoutes: Routes<{ services: TraceServices }> = async (app, { se
     topology,
     neighbours,
     hasCommand: remoteRun.fallbackCommand,
-    waitingFiles: async matches =>
-      (await sharedFiles.outbox.countByTarget()).reduce(
-        (sum, { target, count }) => sum + (matches(target) ? count : 0),
-        0
-      )
+    waitingFiles: async matches => {
+      await listingTurn()
+      const counts = await sharedFiles.outbox.countByTarget()
+      return counts.reduce((sum, { target, count }) => sum + (matches(target) ? count : 0), 0)
+    }
   })
   app.get(
     '/trace/:nodeId',

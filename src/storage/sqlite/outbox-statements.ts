@@ -22,10 +22,17 @@ const LISTED_COLUMNS = selectList(LISTED_OUTBOX_COLUMNS)
 const FREE_FOR_TARGETS = `state = 'pending' AND target IN (SELECT value FROM json_each(@targets))
   AND id NOT IN (SELECT value FROM json_each(@claimed))`
 
-/** Selects the ids of entries with a node as source or target. Each half has an index, which an OR of both would not use. */
-const IDS_OF_NODE = `SELECT id FROM outbox WHERE source = @nodeId
-  UNION SELECT id FROM outbox WHERE target = @nodeId`
-
+/** Selects the ids of a page of entries with a node as source or target: as many of each side as the page may have. */
+const IDS_OF_NODE = ['source', 'target']
+  .map(
+    side => `SELECT id FROM (SELECT id FROM outbox WHERE ${side} = @nodeId AND id > @after ORDER BY id LIMIT @limit)`
+  )
+  .join(' UNION ')
+/** Counts both sides, less what is on both. */
+const COUNT_OF_NODE = `SELECT
+  (SELECT count(*) FROM outbox INDEXED BY outbox_of_source WHERE source = @nodeId AND state = @state)
+  + (SELECT count(*) FROM outbox INDEXED BY outbox_in_time WHERE state = @state AND target = @nodeId)
+  - (SELECT count(*) FROM outbox WHERE target = @nodeId AND source = @nodeId AND state = @state)`
 const FREE_FOR_TARGET = `state = 'pending' AND target = asked.value
   AND id NOT IN (SELECT value FROM json_each(@claimed))`
 /** Selects the time of the first entry that is due, 0 where one is put off to after the latest time: two looks at each target. */
@@ -88,7 +95,7 @@ function reads(db: Database) {
       `SELECT ${LISTED_COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?`
     ),
     pageOf: db.prepare<[{ nodeId: string; after: string; limit: number }], ListedRow>(
-      `SELECT ${LISTED_COLUMNS} FROM outbox WHERE id IN (${IDS_OF_NODE}) AND id > @after ORDER BY id LIMIT @limit`
+      `SELECT ${LISTED_COLUMNS} FROM outbox WHERE id IN (${IDS_OF_NODE}) ORDER BY id LIMIT @limit`
     ),
     ids: db.prepare<[], string>('SELECT id FROM outbox').pluck(),
     expired: db.prepare<[number], string>('SELECT id FROM outbox WHERE expires_at <= ? ORDER BY expires_at').pluck()
@@ -99,11 +106,7 @@ function counts(db: Database) {
   return {
     totals: db.prepare<[], Totals>('SELECT count(*) AS count, coalesce(sum(size_bytes), 0) AS bytes FROM outbox'),
     count: db.prepare<[string], number>('SELECT count(*) FROM outbox WHERE state = ?').pluck(),
-    countOf: db
-      .prepare<[{ nodeId: string; state: string }], number>(
-        `SELECT count(*) FROM outbox WHERE id IN (${IDS_OF_NODE}) AND state = @state`
-      )
-      .pluck(),
+    countOf: db.prepare<[{ nodeId: string; state: string }], number>(COUNT_OF_NODE).pluck(),
     countByTarget: db.prepare<[], { readonly target: string; readonly count: number }>(
       "SELECT target, count(*) AS count FROM outbox WHERE state = 'pending' GROUP BY target ORDER BY target"
     )

@@ -269,6 +269,10 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
       assert.deepEqual(await outbox.page('b', 10, 'nobody'), [])
       assert.deepEqual(await outbox.counts('node-1'), { pending: 13, failed: 1 })
       assert.deepEqual(await outbox.counts('node'), { pending: 0, failed: 0 })
+      await outbox.add(entryOf('node-9/node-9/own', { id: 'own' }), NEW)
+      assert.deepEqual(await outbox.counts('node-9'), { pending: 1, failed: 0 }, 'it is its own target')
+      assert.deepEqual(idsOf(await outbox.page('', 10, 'node-9')), ['own'])
+      await outbox.remove('own')
       assert.deepEqual(await outbox.totals(), { count: 14, bytes: 70 })
     }
   )

@@ -15,6 +15,21 @@ testOutboxRepository('SQLite', t => {
   }
 })
 
+test('a page of the entries of a node is read without the others', t => {
+  const db = stateDatabases(t).open()
+  const { pageOf } = outboxStatements(db)
+  const steps = db
+    .prepare<[object], { readonly detail: string }>(`EXPLAIN QUERY PLAN ${pageOf.source}`)
+    .all({ nodeId: 'n', after: '', limit: 1 })
+    .map(({ detail }) => detail)
+  for (const side of ['source', 'target']) {
+    assert.ok(
+      steps.includes(`SEARCH outbox USING COVERING INDEX outbox_of_${side} (${side}=? AND id>?)`),
+      steps.join('\n')
+    )
+  }
+})
+
 test('whoever looks for what is due reads the first entries of a target, not all', t => {
   const db = stateDatabases(t).open()
   const { due, nextDue, targets } = outboxStatements(db)
