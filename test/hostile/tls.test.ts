@@ -69,7 +69,8 @@ test('TLS where there is none, none where there is, and old TLS', async t => {
     assert.equal(await sendTo(t, relay, relay.url, ''), '')
   })
 
-  await t.test('TLS 1.2 and older are refused', async () => {
+  await t.test('TLS 1.2 and older are refused, after a reload as well', async () => {
+    assert.equal((await ask(relay, '/system/reload', { method: 'POST' })).status, 200)
     for (const version of ['-tls1_2', '-tls1_1', '-tls1']) {
       assert.doesNotMatch(await handshake(relay, version), /Cipher is [A-Z]/)
     }

@@ -158,7 +158,6 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
   const server = createServer({
     ...serverOptions(config.limits),
     ...secureContext(config),
-    minVersion: 'TLSv1.3',
     handshakeTimeout: config.limits.headersTimeoutMs,
     requestCert: true,
     rejectUnauthorized: false // who it is, src/api/callers/callers.ts decides: agents' certificates have no CA
@@ -167,15 +166,17 @@ function createTlsServer(app: FastifyInstance, config: Config): Server {
   return server
 }
 
-function secureContext(config: Config): { cert: string; key: string } {
+/** All that makes up a context: a renewed one keeps nothing of the former. */
+function secureContext(config: Config) {
   const { httpsCertificateFile, httpsKeyFile } = config.general
   if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
     throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
   }
   return {
+    minVersion: 'TLSv1.3',
     cert: readTextFile('general.https_certificate_file', httpsCertificateFile),
     key: readTextFile('general.https_key_file', httpsKeyFile)
-  }
+  } as const
 }
 
 /** @throws {Error} that names the setting, when it cannot listen there */
