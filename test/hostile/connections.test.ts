@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import type { TreeRelay } from '../../demo/relay-tree.js'
+import { MAX_IDLE_PIECES } from '../../src/api/connections/body-pieces.js'
 import { eventually } from '../support/eventually.js'
 import { ask } from '../support/http.js'
 import { orLong } from '../support/long.js'
@@ -110,4 +112,25 @@ test('beyond max_connections: closed at once, and those that are there are serve
       () => false
     )
   )
+})
+
+test('60 connections that cost much are closed, and 30 lines say so', async t => {
+  const tree = await startTree(t, { relays: ROOT_ALONE })
+  const relay = tree.relay('root')
+  const { port } = new URL(relay.localUrl)
+  const put = 'PUT /uuid HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const spend = async () => {
+    const socket = connect({ host: '127.0.0.1', port: Number(port), localAddress: '127.0.0.40' })
+    t.after(() => socket.destroy())
+    socket.on('error', () => undefined)
+    const closed = once(socket.resume(), 'close')
+    socket.write(put + '1\r\nx\r\n'.repeat(2 * MAX_IDLE_PIECES))
+    await closed
+  }
+  await Promise.all(Array.from({ length: 60 }, spend))
+  const process = tree.processes.get('root')
+  process?.signal('SIGHUP')
+  await process?.logged(line => line.includes('"msg":"reloaded"')) // after all that was to be said before
+  const lines = process?.log.filter(line => line.includes('connections closed: too many small pieces')) ?? []
+  assert.equal(lines.length, 30)
 })

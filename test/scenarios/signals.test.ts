@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { TreeRelay } from '../../demo/relay-tree.js'
 import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { openNotifySocket, untilCatches } from '../support/notify-socket.js'
 import { makeCertificate } from '../support/openssl-certificate.js'
 import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { mountSmallDisk } from '../support/small-disk.js'
 import { editConfig } from '../support/tree-files.js'
 import { type Ended, type Running, startTreeline } from '../support/treeline-command.js'
 
@@ -221,16 +225,8 @@ test('told to stop before they are ready, a relay, an agent and a client end in 
   assert.equal((await relay.ended).code, 0)
 })
 
-test('a relay that cannot write its log goes on, and ends when it is told to', async t => {
-  const tree = await oneRelay(t, 'debug')
-  await editConfig(tree.relay('root'), text => text.replace('clients_file = "clients"', ''))
-  const root = tree.relay('root')
-  const { child } = startTreeline(t, ['serve', '--config', root.directory], {}, '/dev/full')
-  await eventually('the relay', async () => {
-    const answer = await ask(root, '/uuid').catch(() => undefined)
-    return answer?.status === 200
-  })
-  // more than is kept until it can be written
+/** Serves requests, more of which are logged than is kept until it can be written, and counts the lines that are lost. */
+async function assertServesWithoutLog(root: TreeRelay): Promise<void> {
   for (let round = 0; round < 40; round += 1) {
     await Promise.all(Array.from({ length: 50 }, () => ask(root, '/uuid')))
   }
@@ -238,7 +234,52 @@ test('a relay that cannot write its log goes on, and ends when it is told to', a
   assert.match(run.text, /agent of node-1/)
   const [, lost = ''] = /^treeline_log_lines_lost_total (\d+)$/m.exec((await ask(root, '/metrics')).text) ?? []
   assert.ok(Number(lost) > 0, lost)
+}
+
+/** A relay with one node, whose log tells of each request; `start` starts it, and waits until it serves. */
+async function talkativeRelay(t: TestContext) {
+  const tree = await oneRelay(t, 'debug')
+  const root = tree.relay('root')
+  await editConfig(root, text => text.replace('clients_file = "clients"', ''))
+  const start = async (output?: string) => {
+    const { child } = startTreeline(t, ['serve', '--config', root.directory], {}, output)
+    await eventually('the relay', async () => {
+      const answer = await ask(root, '/uuid').catch(() => undefined)
+      return answer?.status === 200
+    })
+    return child
+  }
+  return { root, start }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit')
   child.kill('SIGTERM')
-  const code = await new Promise(resolve => child.once('exit', resolve))
-  assert.equal(code, 0)
+  assert.deepEqual(await ended, [0, null])
+}
+
+test('a relay that cannot write its log goes on, and ends when it is told to', async t => {
+  const { root, start } = await talkativeRelay(t)
+  for (const output of ['/dev/full', undefined]) {
+    const child = await start(output)
+    child.stdout?.destroy() // whoever read the log has gone
+    await assertServesWithoutLog(root)
+    await stop(child)
+  }
+})
+
+test('a relay whose disk for the log was full says what is missing as soon as there is room', async t => {
+  const disk = await mountSmallDisk(t, 1)
+  if (disk === undefined) return
+  const { root, start } = await talkativeRelay(t)
+  const file = join(disk.path, 'log')
+  const child = await start(file)
+  await disk.fill()
+  await assertServesWithoutLog(root)
+  await disk.empty()
+  await eventually('the line about it', async () => {
+    const lines = (await readFile(file, 'utf8')).split('\n')
+    return lines.some(line => /"lines":[1-9]\d*,.*"msg":"log lines lost: cannot write the log"/.test(line))
+  })
+  await stop(child)
 })
