@@ -48,7 +48,7 @@ async function makeAgentFolder(t: TestContext, more = ''): Promise<string> {
     await copyFile(join(root, name), join(folder, name))
   }
   const upstream = { hostname: 'root.example', port: 443, nodeId: 'root' }
-  const text = agentConf({ id: 'node-1', upstream, data: dataFolders(folder), command: await makeCommand(t) })
+  const text = agentConf({ id: 'root', upstream, data: dataFolders(folder), command: await makeCommand(t) })
   await writeFile(join(folder, 'agent.conf'), `${text}${more}`)
   return folder
 }
@@ -200,7 +200,10 @@ test('certificates that have ended, are not valid yet, or are of another CA than
     (await check(ended)).join('\n'),
     /^general\.https_certificate_file \S+: the certificate ended at \d{4}-\d\d-\S+Z, and is refused; [^\n]*tree\.renewal_grace[^\n]*$/
   )
-  assert.match((await check(future)).join('\n'), /^general\.ca_path \S+: the certificate is not valid before \d{4}-/m)
+  assert.match(
+    (await check(future)).join('\n'),
+    /^tree\.ca_file \S+: the certificate is not valid before \d{4}-[^\n]*make the tree anew/m
+  )
   assert.match(
     (await check(now, join(ended, 'ca.pem'))).join('\n'),
     /^general\.https_certificate_file \S+: the certificate was not issued by one in general\.ca_path /
@@ -216,6 +219,25 @@ test('certificates that have ended, are not valid yet, or are of another CA than
   await copyFile(join(ended, 'tls.key'), join(agent, 'tls.key'))
   const ofAgent = await checkAgentStart(loadAgentConfig(agent))
   assert.match(ofAgent.warnings.join('\n'), /^certificate_file \S+: the certificate ended at /)
+})
+
+test('a certificate that names another node than node_id is warned of', async t => {
+  const relay = await makeRelayFolder(t)
+  const config = loadConfig(relay)
+  const { general } = config
+  const warnings = await relayCertificateWarnings({ ...config, general: { ...general, nodeId: 'r00t' } })
+  assert.match(
+    warnings.join('\n'),
+    /^general\.https_certificate_file \S+: the certificate is that of root, and general\.node_id is r00t: [^\n]*$/
+  )
+  const agent = await makeAgentFolder(t)
+  const file = join(agent, 'agent.conf')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('node_id = "root"', 'node_id = "r00t"'))
+  const ofAgent = await checkAgentStart(loadAgentConfig(agent))
+  assert.match(
+    ofAgent.warnings.join('\n'),
+    /^certificate_file \S+: the certificate is that of root, and node_id is r00t/
+  )
 })
 
 test('places that cannot be are found: a socket, ports that are the same, commands that are folders', async t => {

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
 import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
+import { printable } from '../../values/printable.js'
 import { isoTime } from '../../values/time/iso-time.js'
 
 /** The longest chain that is followed: the certificates may issue each other in a circle. */
@@ -18,7 +19,11 @@ interface CertificateFile {
    * good one is enough.
    */
   readonly isOwn?: boolean
+  /** The remedy for one that is not valid, where another one cannot just take its place. */
+  readonly remedy?: string
 }
+
+const NEW_TREE = 'the clock was wrong at `treeline init`, or its time is over: make the tree anew in another folder'
 
 /**
  * Warnings of certificates that others refuse, or that let nobody in: ended, not valid yet, or not of the CA that is
@@ -34,20 +39,26 @@ export async function relayCertificateWarnings(config: Config, nowMs = Date.now(
     peerAuthentication === 'cert_pinning'
       ? fileOf('output.upstream.server_certificate_file', upstream?.serverCertificateFile)
       : []
-  const treeCa = tree.source === 'members' ? fileOf('tree.ca_file', tree.caFile) : []
-  const validity = await validityWarnings([...own, ...ca, ...pins, ...treeCa], nowMs)
-  return [...validity, ...(await issuerWarnings(own, ca))]
+  const treeCa = tree.source === 'members' ? [{ key: 'tree.ca_file', path: tree.caFile, remedy: NEW_TREE }] : []
+  const others = ca.filter(({ path }) => path !== treeCa[0]?.path)
+  const validity = await validityWarnings([...own, ...others, ...pins, ...treeCa], nowMs)
+  return [
+    ...validity,
+    ...(await identityWarnings(own, 'general.node_id', general.nodeId)),
+    ...(await issuerWarnings(own, ca))
+  ]
 }
 
 /** Warnings about the certificates of an agent, as {@link relayCertificateWarnings} gives them for a relay. */
-export function agentCertificateWarnings(config: AgentConfig, nowMs = Date.now()): Promise<string[]> {
-  const { certificateFile, upstream } = config
+export async function agentCertificateWarnings(config: AgentConfig, nowMs = Date.now()): Promise<string[]> {
+  const { certificateFile, upstream, nodeId } = config
+  const own = fileOf('certificate_file', certificateFile, true)
   const files = [
-    ...fileOf('certificate_file', certificateFile, true),
+    ...own,
     ...fileOf('upstream.server_certificate_file', upstream.serverCertificateFile),
     ...fileOf('upstream.ca_file', upstream.serverCertificateFile === undefined ? upstream.caFile : undefined)
   ]
-  return validityWarnings(files, nowMs)
+  return [...(await validityWarnings(files, nowMs)), ...(await identityWarnings(own, 'node_id', nodeId))]
 }
 
 function fileOf(key: string, path: string | undefined, isOwn = false): CertificateFile[] {
@@ -68,7 +79,7 @@ async function validityWarning(file: CertificateFile, nowMs: number): Promise<st
   const isRenewed = file.isOwn && counted[0]?.subjectAltName?.includes(PURPOSE_URN) === true
   const remedy = isRenewed
     ? 'it is renewed at the start while the root still allows that (tree.renewal_grace); after that, join again'
-    : 'put one in its place that is valid'
+    : (file.remedy ?? 'put one in its place that is valid')
   return `${file.key} ${file.path}: the certificate ${reason}, and is refused; if the clock of this machine is right, ${remedy}`
 }
 
@@ -77,6 +88,22 @@ function whyNotValid({ validFrom, validTo }: X509Certificate, nowMs: number): st
   if (endMs <= nowMs) return `ended at ${isoTime(endMs)}`
   if (startMs > nowMs) return `is not valid before ${isoTime(startMs)}`
   return undefined
+}
+
+/** Others know a machine by its certificate, whatever it calls itself. One that names no node, as a web server's, is left alone. */
+async function identityWarnings([own]: readonly CertificateFile[], setting: string, nodeId: string): Promise<string[]> {
+  const [certificate] = own === undefined ? [] : await readCertificates(own.path)
+  const ids = certificate === undefined ? [] : userIdsOf(certificate)
+  if (own === undefined || ids.length === 0 || ids.includes(nodeId)) return []
+  const names = ids.map(printable).join(', ')
+  return [
+    `${own.key} ${own.path}: the certificate is that of ${names}, and ${setting} is ${nodeId}: others take this machine for ${names}; correct one of both`
+  ]
+}
+
+function userIdsOf(certificate: X509Certificate): string[] {
+  const ids: unknown = Object.getOwnPropertyDescriptor(certificate.toLegacyObject().subject, 'UID')?.value
+  return [ids].flat().filter(id => typeof id === 'string')
 }
 
 async function issuerWarnings([own]: readonly CertificateFile[], [ca]: readonly CertificateFile[]): Promise<string[]> {
