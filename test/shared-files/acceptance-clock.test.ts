@@ -10,15 +10,17 @@ function setUp(nowMs = 0) {
   const start = () =>
     new AcceptanceClock({
       now: () => clock.nowMs,
-      readMark: async () => clock.markMs,
-      writeMark: async ms => {
+      raiseMark: async ms => {
+        const before = clock.markMs
         clock.writes += 1
-        clock.markMs = ms
+        clock.markMs = Math.max(before, ms)
+        return before
       }
     })
   let acceptance = start()
   return {
     clock,
+    start,
     restart: () => {
       acceptance = start()
     },
@@ -38,6 +40,20 @@ test('the later of two files counts as accepted later, also when the clock was s
   relay.clock.nowMs = 50_000
   relay.restart()
   assert.ok((await relay.next()) > 100_900)
+})
+
+test('processes that share the mark never give the same time, wherever their clock is set', async () => {
+  const relay = setUp(100_000)
+  const processes = [relay.start(), relay.start(), relay.start()]
+  const given: number[] = []
+  for (const stepMs of [0, 400, 5_000, -3_000, 0, 1_000]) {
+    relay.clock.nowMs += stepMs
+    const asked = processes.flatMap(process => Array.from({ length: 5 }, () => process.next([])))
+    given.push(...(await Promise.all(asked)))
+  }
+  assert.equal(new Set(given).size, given.length)
+  for (const ms of given) assert.ok(ms < relay.clock.markMs)
+  assert.ok(relay.clock.markMs < 110_000, 'they do not drive one another on')
 })
 
 test('it is later than the copies that are here; one from the future moves no other file there', async () => {

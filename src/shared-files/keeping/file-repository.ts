@@ -71,8 +71,9 @@ export interface FileRepository {
   /** How many files of a source there are, kept and waiting. */
   countOfSource(source: string): Promise<number>
 
-  /** A time before which all files were accepted that were ever taken, in ms since 1970; 0 at the first start. */
-  acceptanceMark(): Promise<number>
-  /** Never lowers it. */
-  raiseAcceptanceMark(ms: number): Promise<void>
+  /**
+   * Raises the time, in ms since 1970, before which all files were accepted that were ever taken. Never lowers it.
+   * @returns the time before, 0 at the first start: no process gives times between the two but the caller
+   */
+  raiseAcceptanceMark(ms: number): Promise<number>
 }

@@ -27,8 +27,7 @@ export function createReceiving(keeping: Keeping, forwarding: Forwarding, option
   const { files, now } = keeping
   const acceptance = new AcceptanceClock({
     now,
-    readMark: () => files.acceptanceMark(),
-    writeMark: ms => files.raiseAcceptanceMark(ms)
+    raiseMark: ms => files.raiseAcceptanceMark(ms)
   })
   return new Put({
     ...keeping,

@@ -84,9 +84,6 @@ function counts(db: Database) {
 function acceptance(db: Database) {
   return {
     acceptanceMark: db.prepare<[], number>('SELECT before FROM acceptance').pluck(),
-    raiseAcceptanceMark: db.prepare<[number]>(
-      `INSERT INTO acceptance (id, before) VALUES (1, ?)
-       ON CONFLICT (id) DO UPDATE SET before = max(before, excluded.before)`
-    )
+    raiseAcceptanceMark: db.prepare<[number]>('INSERT OR REPLACE INTO acceptance (id, before) VALUES (1, ?)')
   }
 }

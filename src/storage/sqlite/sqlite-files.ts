@@ -131,11 +131,12 @@ class SqliteFiles implements FileRepository {
     return this.sources.count(source)
   }
 
-  async acceptanceMark(): Promise<number> {
-    return this.sql.acceptanceMark.get() ?? 0
-  }
-
-  async raiseAcceptanceMark(ms: number): Promise<void> {
-    await this.commit(() => void this.sql.raiseAcceptanceMark.run(ms))
+  async raiseAcceptanceMark(ms: number): Promise<number> {
+    let before = 0
+    await this.commit(() => {
+      before = this.sql.acceptanceMark.get() ?? 0
+      if (ms > before) this.sql.raiseAcceptanceMark.run(ms)
+    })
+    return before
   }
 }

@@ -246,10 +246,15 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
     assert.deepEqual(await files.totals(), { count: 2, bytes: 5_000_000_007 })
   })
 
-  check('the mark of acceptance outlives the process, and is never lowered', async (factory, files) => {
-    assert.equal(await files.acceptanceMark(), 0)
-    await Promise.all([files.raiseAcceptanceMark(5_000), factory.openProcess().files.raiseAcceptanceMark(4_000)])
-    await files.raiseAcceptanceMark(3_000)
-    assert.equal(await factory.open().acceptanceMark(), 5_000)
-  })
+  check(
+    'the mark of acceptance outlives the process, is never lowered, and each raise learns what it was',
+    async (factory, files) => {
+      assert.equal(await files.raiseAcceptanceMark(1_000), 0)
+      const processes = [files, factory.openProcess().files, factory.openProcess().files]
+      const before = await Promise.all(processes.map(process => process.raiseAcceptanceMark(5_000)))
+      assert.deepEqual(before.sort(), [1_000, 5_000, 5_000], 'one alone has the times in between')
+      assert.equal(await files.raiseAcceptanceMark(3_000), 5_000)
+      assert.equal(await factory.open().raiseAcceptanceMark(0), 5_000)
+    }
+  )
 }
