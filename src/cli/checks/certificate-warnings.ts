@@ -23,6 +23,8 @@ interface CertificateFile {
   readonly remedy?: string
 }
 
+const USER_ID = 'UID='
+
 const NEW_TREE = 'the clock was wrong at `treeline init`, or its time is over: make the tree anew in another folder'
 
 /**
@@ -101,9 +103,12 @@ async function identityWarnings([own]: readonly CertificateFile[], setting: stri
   ]
 }
 
-function userIdsOf(certificate: X509Certificate): string[] {
-  const ids: unknown = Object.getOwnPropertyDescriptor(certificate.toLegacyObject().subject, 'UID')?.value
-  return [ids].flat().filter(id => typeof id === 'string')
+/** Reads them from the subject as text: `toLegacyObject` loads parts of Node in an order in which TLS servers fail. */
+function userIdsOf({ subject }: X509Certificate): string[] {
+  return subject
+    .split(/\n|(?<!\\) \+ /)
+    .filter(part => part.startsWith(USER_ID))
+    .map(part => part.slice(USER_ID.length))
 }
 
 async function issuerWarnings([own]: readonly CertificateFile[], [ca]: readonly CertificateFile[]): Promise<string[]> {
