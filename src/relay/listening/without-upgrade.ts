@@ -1,6 +1,12 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 
+/**
+ * Bytes behind a request that offers a protocol. While requests that do so are handed in one after another, Node reads on; a
+ * client that waits for the answer to its offer has sent no more than a body's beginning.
+ */
+export const MAX_BYTES_BEHIND_OFFER = 256 * 1024
+
 interface Offer {
   readonly request: IncomingMessage
   /** The target of the request, as it came. */
@@ -20,6 +26,7 @@ export function serveWithoutUpgrade(
   event: 'connection' | 'secureConnection',
   { request, target, socket, head }: Offer
 ): void {
+  if (head.length + socket.readableLength > MAX_BYTES_BEHIND_OFFER) return void socket.destroy()
   const lines = [`${request.method} ${target} HTTP/${request.httpVersion}`]
   for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
     const name = request.rawHeaders[at] ?? ''
