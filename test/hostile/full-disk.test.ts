@@ -220,6 +220,14 @@ test('the disk of the databases is full: 507, and what is there can be read', as
   for (const file of refused) assert.ok((await put(tree, file)).status < 300)
   assert.equal((await postForm(relay, '/remote-run/nodes/n1', {})).status, 200)
   await assertServes(tree, relay, 'n1', 'n2')
+
+  await disk.setReadOnly(true)
+  const readOnly = await postForm(relay, '/remote-run/nodes/n1', {})
+  assert.equal(readOnly.status, 503, readOnly.text)
+  assert.match(readOnly.text, /^storage\.path \(\S+\) is on a file system that is read-only now; /)
+  await assertStorage(tree, /^storage\.path \(\S+\) is on a file system that is read-only now; /)
+  await disk.setReadOnly(false)
+  assert.equal((await postForm(relay, '/remote-run/nodes/n1', {})).status, 200)
 })
 
 test('max_total_size, the bound that needs no disk of its own: 507 in the same way', async t => {

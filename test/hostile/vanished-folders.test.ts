@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { treelineCommand } from '../../demo/relay-process.js'
 import { eventually } from '../support/eventually.js'
 import { ask, postForm } from '../support/http.js'
 import { assertServes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
+import { type RunningTree, startTree } from '../support/relay-tree.js'
 import { type SignedFile, signContent } from '../support/signed-files.js'
+import { type Running, startProcess } from '../support/treeline-command.js'
 
 /** `sub` is away, so what is for `s1` goes to the outbox. */
 const RELAYS = [
@@ -146,4 +148,77 @@ test('folders of the relay that vanish while it runs are made again, or named in
     assert.equal((await ask(root, kept.path)).text, 'was there before')
     assert.equal(await readFile(join(sharedFilesPath, 'n1/files/n2/kept'), 'utf8'), 'was there before')
   })
+})
+
+/** Starts root as a process that may do no more to files than their modes allow, as that of any other user. */
+async function restartWithoutPrivileges(t: TestContext, tree: RunningTree): Promise<Running> {
+  const { program, args } = treelineCommand(['serve', '--config', tree.relay('root').directory])
+  const relay =
+    process.geteuid?.() === 0
+      ? startProcess(t, 'setpriv', ['--bounding-set=-dac_override,-dac_read_search', program, ...args], {})
+      : startProcess(t, program, args, {})
+  await relay.printed('"msg":"ready"')
+  return relay
+}
+
+test('what the user of the relay may not write to is named in a 503, in the status and at a start', async t => {
+  const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'sub'] })
+  const root = tree.relay('root')
+  const { sharedFilesPath, storagePath } = root
+  const relay = await restartWithoutPrivileges(t, tree)
+  const put = (name: string) => {
+    const file = signContent('n1', tree.member('n2'), name, 'content')
+    return ask(root, `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })
+  }
+  const run = () => postForm(root, '/remote-run/nodes/n1', {})
+  assert.equal((await put('kept')).status, 200)
+  assert.equal((await run()).status, 200)
+  const cases = [
+    [
+      join(sharedFilesPath, 'n1/files/n2'),
+      () => put('one'),
+      /may not use \S*n1\/files\/n2\S* in shared_files\.path \(/
+    ],
+    [join(sharedFilesPath, '.incoming~'), () => put('two'), /may not use \S*\.incoming~\S* in shared_files\.path \(/],
+    [join(storagePath, 'runs'), run, /may not use \S*runs\S* in storage\.path \(/]
+  ] as const
+  for (const [path, request, message] of cases) {
+    await chmod(path, 0o500)
+    const refused = await request()
+    assert.equal(refused.status, 503, `${path}: ${refused.text}`)
+    assert.ok(Number(refused.headers['retry-after']) > 0)
+    assert.match(refused.text, message)
+    await chmod(path, 0o700)
+    assert.ok((await request()).status < 300, path)
+  }
+  for (const [setting, path] of [
+    ['shared_files.path', sharedFilesPath],
+    ['storage.path', storagePath]
+  ] as const) {
+    await chmod(path, 0o500)
+    await eventually(`${setting} in the status`, async () => {
+      const { storage } = JSON.parse((await ask(root, '/system/status')).text).data
+      const { status } = await ask(root, '/v1/system/ready')
+      return (
+        status === 500 &&
+        /may not use \S+ in /.test(storage.details ?? '') &&
+        storage.details.includes(` in ${setting} (`)
+      )
+    })
+    await chmod(path, 0o700)
+  }
+  assert.equal((await put('three')).status, 200)
+  relay.child.kill('SIGTERM')
+  assert.equal((await relay.ended).code, 0)
+
+  await chmod(join(storagePath, 'state.db'), 0o400)
+  await restartWithoutPrivileges(t, tree)
+  for (const refused of [await put('four'), await run()]) {
+    assert.equal(refused.status, 503, refused.text)
+    assert.match(refused.text, /^storage\.path \(\S+\) is on a file system that is read-only .*or correct its owner/)
+  }
+  const { database } = JSON.parse((await ask(root, '/system/status')).text).data
+  assert.match(database.details, /may not write state\.db in it/)
+  assert.equal((await ask(root, '/v1/system/ready')).status, 500)
+  assert.equal((await ask(root, '/shared-files/n1/n2/kept')).text, 'content')
 })
