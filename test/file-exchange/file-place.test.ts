@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { replaceWithUndo } from '../../src/file-exchange/atomic-write.js'
-import { FilePlace } from '../../src/file-exchange/places/file-place.js'
+import { cannotBeWritten, FilePlace } from '../../src/file-exchange/places/file-place.js'
 import { findPlace } from '../../src/file-exchange/places/named-place.js'
 import { type Attributes, NewFile } from '../../src/file-exchange/places/new-file.js'
 import type { FolderTrust } from '../../src/file-exchange/places/trusted-folder.js'
@@ -253,4 +253,10 @@ test('what is put in place can be undone, through a link as well', async t => {
   assert.equal((await lstat(path)).isSymbolicLink(), true)
   assert.deepEqual(await readdir(join(own, 'real')), ['list'])
   await assert.rejects(replaceWithUndo(own, 'x'), /is a folder; name a file in it/)
+})
+
+test('a path that cannot be written is named as it was given, and by no name of a held folder', () => {
+  const text = "EIO: i/o error, rename '/proc/self/fd/21/.got.5ae5~' -> '/proc/self/fd/21/got'"
+  const error = cannotBeWritten('/srv/got', Object.assign(new Error(text), { code: 'EIO' }))
+  assert.equal(error.message, '/srv/got cannot be written: EIO: i/o error, rename')
 })

@@ -57,10 +57,13 @@ const WHY: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'its name is too long'
 }
 
+/** The names by which a file was called meanwhile, in a folder that is held: they help nobody. */
+const OWN_NAMES = / '\/proc\/self\/fd\/.*$/s
+
 export function cannotBeWritten(path: string, cause: unknown): ClientError {
   const why = WHY[errorCode(cause) ?? '']
   return why === undefined
-    ? new ClientError(`${path} cannot be written: ${errorMessage(cause)}`, { cause })
+    ? new ClientError(`${path} cannot be written: ${errorMessage(cause).replace(OWN_NAMES, '')}`, { cause })
     : new InputError(`${path} cannot be written: ${why}`, { cause })
 }
 
