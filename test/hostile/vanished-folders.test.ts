@@ -212,13 +212,18 @@ test('what the user of the relay may not write to is named in a 503, in the stat
   assert.equal((await relay.ended).code, 0)
 
   await chmod(join(storagePath, 'state.db'), 0o400)
-  await restartWithoutPrivileges(t, tree)
+  const reading = await restartWithoutPrivileges(t, tree)
   for (const refused of [await put('four'), await run()]) {
     assert.equal(refused.status, 503, refused.text)
     assert.match(refused.text, /^storage\.path \(\S+\) is on a file system that is read-only .*or correct its owner/)
   }
   const { database } = JSON.parse((await ask(root, '/system/status')).text).data
-  assert.match(database.details, /may not write state\.db in it/)
+  assert.match(database.details, /may not write state\.db, or the files state\.db-wal and state\.db-shm beside it/)
   assert.equal((await ask(root, '/v1/system/ready')).status, 500)
   assert.equal((await ask(root, '/shared-files/n1/n2/kept')).text, 'content')
+  reading.child.kill('SIGTERM')
+  await reading.ended
+  for (const end of ['', '-wal', '-shm']) await chmod(join(storagePath, `state.db${end}`), 0o600) // made like state.db
+  await restartWithoutPrivileges(t, tree)
+  assert.equal((await put('four')).status, 200)
 })

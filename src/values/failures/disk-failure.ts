@@ -23,7 +23,7 @@ const READ_ONLY: Describe = folder =>
   `${folder} is on a file system that is read-only now; mount it for writing again (a disk with errors? see the kernel's log)`
 /** The storage says no more than that it may not write. */
 const READ_ONLY_OR_FORBIDDEN: Describe = (folder, _path, keeper) =>
-  `${folder} is on a file system that is read-only now, or the ${keeper}'s user may not write state.db in it; mount it for writing again (a disk with errors? see the kernel's log), or correct its owner and permissions`
+  `${folder} is on a file system that is read-only now, or the ${keeper}'s user may not write state.db, or the files state.db-wal and state.db-shm beside it; mount it for writing again (a disk with errors? see the kernel's log), or correct its owner and permissions`
 const FORBIDDEN: Describe = (folder, path, keeper) =>
   `the ${keeper}'s user may not use ${path === '' ? folder : `${path} in ${folder}`}; correct its owner and permissions`
 const MISPLACED: Describe = (folder, path) =>
