@@ -96,7 +96,7 @@ function parsePrivateKey({ pem, path }: PrivateKeyFile, passphrase: Passphrase |
     const why = isLocked
       ? `its passphrase is wrong${passphrase === undefined ? '' : `: ${passphrase.givenBy}`}`
       : pem.trim() === ''
-        ? 'it is empty, as after an interruption: remove it, and make the key anew'
+        ? 'it is empty, as after an interruption: restore it from a backup, or remove it and make the key anew'
         : 'it is no private key (PEM)'
     throw new InputError(`${path} cannot be used: ${why}`, { cause: error })
   }

@@ -96,7 +96,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     ownLink: () => links.get().dialer?.status,
     sharedFolder: createSharedFolder(config.sharedFolder.path, {
       followLinks: () => inForce.get().sharedFolder.followLinks,
-      withheld: new WithheldFiles(inForce.get)
+      withheld: new WithheldFiles(config, inForce.get)
     }),
     system,
     metrics,

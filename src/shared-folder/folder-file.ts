@@ -42,6 +42,7 @@ export async function openInside(root: string, file: string, rules: FolderRules)
       try {
         const stats = await handle.stat({ bigint: true })
         if (!stats.isFile()) throw notFound()
+        if (rules.withheld.has(path, stats)) throw withheld()
         // What is open is what lies there, by a path that had no links when the file was open already.
         if (await isStill(stats, await realPathOf(root, file, rules))) return { path, handle, stats }
       } catch (error) {
@@ -60,11 +61,13 @@ export function notFound(): RelayError {
   return new RelayError('NOT_FOUND', 'NOT FOUND')
 }
 
-async function realPathOf(root: string, file: string, { followLinks, withheld }: FolderRules): Promise<string> {
+function withheld(): RelayError {
+  return new RelayError('FORBIDDEN', 'this is a file of the relay itself, which the shared folder gives to nobody')
+}
+
+async function realPathOf(root: string, file: string, { followLinks, withheld: files }: FolderRules): Promise<string> {
   const path = await realpath(file)
-  if (withheld.has(path)) {
-    throw new RelayError('FORBIDDEN', 'this is a file of the relay itself, which the shared folder gives to nobody')
-  }
+  if (files.has(path)) throw withheld()
   if (followLinks()) return path
   const top = await realpath(root)
   if (path.startsWith(top.endsWith(sep) ? top : top + sep)) return path

@@ -1,42 +1,52 @@
+import { type BigIntStats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Config } from '../config/config.js'
 import { privateFilesOfRelay } from '../config/private-files.js'
 import { writtenFolders } from '../config/storage-folders.js'
 import { isWithin, realPath } from '../values/files/real-path.js'
 
+/** Hashes of tokens: others may read them, but have no use for them. */
+const CLIENT_TOKENS = 'tokens.clients_file'
+
 /** A file or folder that the relay keeps to itself. */
 interface Place {
   readonly what: string
   /** Without symbolic links. */
   readonly path: string
+  readonly isFile?: boolean
 }
+
+type FileIdentity = Pick<BigIntStats, 'dev' | 'ino'>
 
 /**
  * Files that the shared folder gives to nobody, wherever it lies and whatever links lead to: the configuration, keys and
- * tokens, `storage.path` and `shared_files.path`.
+ * tokens, `storage.path` and `shared_files.path`. They are looked for at each question: a link may lead elsewhere by now.
  */
 export class WithheldFiles {
-  #found: { readonly config: Config; readonly shared: string; readonly places: readonly Place[] } | undefined
+  /**
+   * @param start the configuration at the start, whose folders are in use until the relay ends
+   * @param current the one in force, whose keys may be others
+   */
+  constructor(
+    private readonly start: Config,
+    private readonly current: () => Config
+  ) {}
 
-  /** @param config the one in force */
-  constructor(private readonly config: () => Config) {}
-
-  /** @param path without symbolic links */
-  has(path: string): boolean {
-    const { shared, places } = this.#look()
-    return places.some(place => {
+  /** @param path without symbolic links @param file the file there: a hard link has another path */
+  has(path: string, file?: FileIdentity): boolean {
+    const configs = new Set([this.start, this.current()])
+    const shared = realPath(this.start.sharedFolder.path)
+    return [...configs].flatMap(ownPlaces).some(place => {
+      if (file !== undefined && place.isFile && isSame(place.path, file)) return true
       const isApart = isInside(place.path, shared) && isWithin(shared, path) // a folder of its own in that place
       return isWithin(place.path, path) && !isApart
     })
   }
+}
 
-  #look() {
-    const config = this.config()
-    if (this.#found?.config !== config) {
-      this.#found = { config, shared: realPath(config.sharedFolder.path), places: ownPlaces(config) }
-    }
-    return this.#found
-  }
+function isSame(path: string, { dev, ino }: FileIdentity): boolean {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return found?.dev === dev && found.ino === ino
 }
 
 /** A warning for each file or folder of the relay's own that lies in the shared folder. */
@@ -55,14 +65,16 @@ function ownPlaces(config: Config): Place[] {
     { what: `the configuration in ${config.directory}`, path: realPath(config.directory) },
     ...writtenFolders(config).map(({ setting, path }) => ({ what: `${setting} = ${path}`, path: realPath(path) }))
   ]
-  // What others may read is given away: a command, the certificate of a CA.
-  const files = privateFilesOfRelay(config).filter(({ isReadable }) => isReadable !== true)
+  // A command and the certificate of a CA may be read by others, and so here.
+  const files = privateFilesOfRelay(config).filter(
+    ({ key, isReadable }) => isReadable !== true || key === CLIENT_TOKENS
+  )
   return [
     ...folders,
     ...files.flatMap(({ key, path }) => {
       const what = `${key} ${path}`
       const [named, real] = [join(realPath(dirname(path)), basename(path)), realPath(path)]
-      return named === real ? [{ what, path: real }] : [named, real].map(place => ({ what, path: place }))
+      return [...new Set([named, real])].map(place => ({ what, path: place, isFile: true }))
     })
   ]
 }

@@ -23,6 +23,6 @@ test('nodes of which a relay tells nothing are no success, and the run is named'
   assert.match(two.stderr, /did not tell what became of 1 node: see treeline runs show R1/)
   const none = await runTold(t, [END])
   assert.equal(none.code, 1)
-  assert.match(none.stderr, /did not tell what became of all nodes: see treeline runs show R1/)
+  assert.match(none.stderr, /did not tell what became of each node: see treeline runs show R1/)
   assert.doesNotMatch(none.stderr, /nothing was run/)
 })

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import fs, {
+  linkSync,
   mkdirSync,
   mkdtempSync,
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync
@@ -15,8 +17,10 @@ import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { parseConfig } from '../../src/config/config-parser.js'
 import type { FolderRules } from '../../src/shared-folder/folder-file.js'
 import { createSharedFolder } from '../../src/shared-folder/shared-folder.js'
+import { WithheldFiles } from '../../src/shared-folder/withheld-files.js'
 
 const HOUR_AGO = new Date(Date.now() - 3_600_000)
 
@@ -121,6 +125,38 @@ test('a file that the relay keeps to itself is given to nobody, by no link eithe
     }
     assert.equal(await folder.hash('other', 'sha256'), sha256('public'))
   }
+})
+
+test('files of the relay are withheld by what they are now, and by what they were at the start', t => {
+  const top = realpathSync(mkdtempSync(join(tmpdir(), 'treeline-withheld-')))
+  t.after(() => rmSync(top, { recursive: true }))
+  const file = (name: string) => {
+    mkdirSync(join(top, name, '..'), { recursive: true })
+    writeFileSync(join(top, name), name)
+    return join(top, name)
+  }
+  const configOf = (key: string, storage: string) =>
+    parseConfig(
+      `[general]\nnode_id = "root"\nhttps_key_file = "${key}"\nhttps_certificate_file = "cert.pem"\n[shared_folder]\npath = "${top}"\n` +
+        `[storage]\npath = "${storage}"\n[shared_files]\npath = "${join(top, 'files')}"\n`,
+      '',
+      join(top, 'etc'),
+      () => ''
+    )
+  const [old, renewed] = [file('keys/1/tls.key'), file('keys/2/tls.key')]
+  symlinkSync('1', join(top, 'keys/live'))
+  const start = configOf(join(top, 'keys/live/tls.key'), join(top, 'data'))
+  let current = start
+  const withheld = new WithheldFiles(start, () => current)
+  assert.deepEqual([withheld.has(old), withheld.has(renewed), withheld.has(file('other'))], [true, false, false])
+  assert.ok(withheld.has(file('etc/main.conf')) && withheld.has(file('data/state.db')))
+  linkSync(old, join(top, 'hard'))
+  assert.equal(withheld.has(join(top, 'hard'), statSync(join(top, 'hard'), { bigint: true })), true)
+  rmSync(join(top, 'keys/live'))
+  symlinkSync('2', join(top, 'keys/live'))
+  assert.equal(withheld.has(renewed), true)
+  current = configOf(old, join(top, 'elsewhere'))
+  assert.ok(withheld.has(file('data/state.db')) && withheld.has(file('elsewhere/state.db')) && withheld.has(old))
 })
 
 test('a file that becomes a link after it was looked at is not read', async t => {

@@ -8,6 +8,6 @@ test('what fails for want of files says so, and what to do', () => {
     assert.match(why, /as many files open as it may: raise its limit/)
   }
   const noFolder = Object.assign(new Error('ENOTDIR: not a directory'), { code: 'ENOTDIR' })
-  assert.match(whyNotRead(noFolder), /^what its path has for a folder is none/)
+  assert.match(whyNotRead(noFolder), /^a part of its path is a file, not a folder/)
   assert.equal(whyNotRead(new Error('of no system call')), 'of no system call')
 })

@@ -159,7 +159,7 @@ async function checkPair(problems: string[], certificate: NamedFile | undefined,
   if (privateKey === undefined) {
     const found =
       text.trim() === ''
-        ? 'empty: restore it from a backup, or join again'
+        ? 'empty: restore it from a backup (a member of a tree can join again)'
         : 'no private key in PEM form without a passphrase'
     problems.push(`${key.key} ${key.path} is ${found}`)
   } else if (x509 !== undefined && certificate !== undefined && !x509.checkPrivateKey(privateKey)) {

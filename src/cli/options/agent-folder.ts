@@ -24,7 +24,10 @@ export async function readAgentFolder(directory: string | undefined, name: strin
   }
 }
 
-/** The address and identity of the agent's policy server, read as the agent itself reads them. */
+/**
+ * The address and identity of the agent's policy server, read as the agent itself reads them.
+ * @throws {UsageError} naming the setting and the file that cannot be used
+ */
 export async function policyServerOf(
   agent: AgentConfig
 ): Promise<PolicyServerTrust & { readonly server: string; readonly revocations: ServerTls['revocations'] }> {
@@ -35,7 +38,9 @@ export async function policyServerOf(
   const { host, port } = agent.upstream
   return {
     server: `https://${hostAndPort(host, port)}`,
-    ...(await readPolicyServerTrust(agent)),
+    ...(await readPolicyServerTrust(agent).catch((cause: unknown) => {
+      throw new UsageError(`${agent.directory}: ${errorMessage(cause)}`, { cause })
+    })),
     revocations: await openAgentRevocations(agent, silentLogger)
   }
 }

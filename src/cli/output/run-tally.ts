@@ -75,7 +75,7 @@ export class RunTally {
     if (this.#run === undefined || this.#errors > 0) return undefined
     const count = this.#announced - this.#nodes.size
     if (this.#hasStarted && count <= 0) return undefined
-    const whom = count <= 0 ? 'all nodes' : `${count} ${count === 1 ? 'node' : 'nodes'}`
+    const whom = count <= 0 ? 'each node' : `${count} ${count === 1 ? 'node' : 'nodes'}`
     return `the relay did not tell what became of ${whom}: see treeline runs show ${this.#run}`
   }
 

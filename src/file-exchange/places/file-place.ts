@@ -52,7 +52,7 @@ const NOT_ALLOWED = 'this user may not write there; change the mode of its folde
 const WHY: Readonly<Record<string, string>> = {
   EACCES: NOT_ALLOWED,
   EPERM: NOT_ALLOWED,
-  ENOTDIR: 'what its path has for a folder is none',
+  ENOTDIR: 'a part of its path is a file, not a folder',
   ELOOP: 'its symbolic links lead round in a circle',
   ENAMETOOLONG: 'its name is too long'
 }

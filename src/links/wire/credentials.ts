@@ -8,6 +8,12 @@ interface Pair {
   readonly key: string
 }
 
+/** The names of a certificate and its key, for messages. */
+interface Names {
+  readonly cert: string
+  readonly key: string
+}
+
 /**
  * Reads the certificate and key by which a link proves who opens it.
  * @param names the names of both for messages, such as the setting and its file
@@ -15,7 +21,7 @@ interface Pair {
  */
 export function readCredentials(
   { cert, key }: Pair,
-  names: Pair = { cert: 'the certificate', key: 'the private key' }
+  names: Names = { cert: 'the certificate', key: 'the private key' }
 ): CertificateCredentials {
   const certificate = readAs(names.cert, 'certificate', () => new X509Certificate(cert))
   const privateKey = readAs(names.key, 'private key', () => createPrivateKey(key))
@@ -29,6 +35,6 @@ function readAs<T>(name: string, kind: string, read: () => T): T {
   try {
     return read()
   } catch (cause) {
-    throw new Error(`${name} holds no ${kind} that can be read, PEM (${errorMessage(cause)})`, { cause })
+    throw new Error(`${name} holds no readable ${kind} in PEM form (${errorMessage(cause)})`, { cause })
   }
 }

@@ -10,7 +10,7 @@ export const NO_FILES =
 /** Failed system calls in the words of whoever named the file. */
 const WHY: Readonly<Record<string, string>> = {
   ENOENT: ABSENT,
-  ENOTDIR: 'what its path has for a folder is none; check the path',
+  ENOTDIR: 'a part of its path is a file, not a folder; check the path',
   EISDIR: 'it is a folder; name a file',
   ELOOP: 'it is a symbolic link that leads to itself; name the file',
   EACCES: NOT_ALLOWED,
