@@ -40,6 +40,20 @@ test('a certificate is renewed for its own key once it is two thirds through, an
   assert.deepEqual(await listed(), [renewed.serialNumber])
 })
 
+test('a renewed certificate is not handed out before it is in the tree', async t => {
+  const root = await startMembers(t)
+  const { machine, serial } = await joinAs(root, 'relay-1')
+  const request = await makeRequest('relay-1', machine.tls)
+  root.clock.nowMs += (LIFETIME_MS * 2) / 3
+  root.disk.isFull = true
+  for (const time of ['first', 'again']) await assert.rejects(root.members.renew(request), /the disk is full/, time)
+  root.disk.isFull = false
+  const published = root.published()
+  const { certificate } = await root.members.renew(request)
+  assert.notEqual(new X509Certificate(certificate).serialNumber, serial)
+  assert.equal(root.published(), published + 1)
+})
+
 test('a certificate that ended is renewed for its key within the grace, and the error says what to do after it', async t => {
   const root = await startMembers(t)
   const { machine, serial } = await joinAs(root, 'relay-1')

@@ -32,6 +32,8 @@ export interface Members {
   readonly rootKey: KeyObject
   /** How often the tree was made anew. */
   readonly published: () => number
+  /** Whether the tree cannot be written; for the test to set. */
+  readonly disk: { isFull: boolean }
   /** Ids that are said to be in the tree; for the test to fill. */
   readonly inTree: Set<string>
   /** The membership after another start of the root, with the same database. */
@@ -57,16 +59,21 @@ export async function startMembers(t: TestContext): Promise<Members> {
   const now = () => clock.nowMs
   const authority = openAuthority(await makeAuthority('Test CA', now()))
   let published = 0
+  let isBehind = false
+  const disk = { isFull: false }
+  const publish = async () => {
+    isBehind = disk.isFull
+    if (disk.isFull) throw new Error('the disk is full')
+    published += 1
+  }
   const inTree = new Set<string>()
   const startAgain = () => new RootMembership(options)
   const options: RootMembershipOptions = {
     repository,
     authority,
-    catchUp: async () => undefined,
+    catchUp: () => (isBehind ? publish() : Promise.resolve()),
     isInTree: id => inTree.has(id),
-    publish: async () => {
-      published += 1
-    },
+    publish,
     lifetimeMs: () => LIFETIME_MS,
     graceMs: () => GRACE_MS,
     logger: pino({ level: 'silent' }),
@@ -98,6 +105,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
     members,
     rootKey: privateKey,
     published: () => published,
+    disk,
     inTree,
     startAgain,
     clock,

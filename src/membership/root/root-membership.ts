@@ -135,7 +135,7 @@ export class RootMembership implements Joining {
    * what they may have changed. A member that was removed, or joined again with another key, is refused.
    */
   async renew(der: Buffer, { signal }: Ending = {}): Promise<JoinAnswer> {
-    const { repository, now, publish, graceMs, logger } = this.options
+    const { repository, now, publish, catchUp, graceMs, logger } = this.options
     const { id, keyHash, publicKey } = await readRequest(der)
     signal?.throwIfAborted()
     const member = await repository.member(id)
@@ -160,6 +160,7 @@ export class RootMembership implements Joining {
     } else {
       this.#repeats.check(id)
       this.#repeats.count(id)
+      await catchUp() // nobody would know the machine by a certificate that is not in the tree
     }
     return this.#answer(id)
   }
