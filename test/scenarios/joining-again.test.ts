@@ -154,7 +154,7 @@ test('a machine joins again: with what is in its folder, or without; its former 
     await lchown(conf, SOMEBODY, SOMEBODY)
     const { code, stderr } = await treeline(t, await again())
     assert.equal(code, 2)
-    assert.match(stderr, /agent\.conf is a symbolic link of user 65534 to what they may not read/)
+    assert.match(stderr, /agent\.conf is a symbolic link of user 65534, and leads to a file that is neither theirs/)
     assert.equal(await readFile(ours, 'utf8'), text)
 
     await rm(conf)

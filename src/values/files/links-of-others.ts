@@ -11,7 +11,9 @@ import {
 } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 
-const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IROTH, S_IXOTH } = constants
+const { O_DIRECTORY, O_NOFOLLOW, S_IROTH, S_IXOTH } = constants
+/** Linux: a descriptor that only stands for a folder; no right to read it is needed. Node has no name for it. */
+const O_PATH = 0o10000000
 const ROOT = 0
 const MAX_SYMBOLIC_LINKS = 40
 const DESCRIPTORS = '/proc/self/fd'
@@ -60,7 +62,7 @@ export function openUnmisled(path: string, flags: number, euid = process.geteuid
       } else {
         folder = exchange(folder, at, shown)
         const { uid, mode } = fstatSync(folder.fd)
-        refuse(links, path, user => user === uid || (mode & S_IXOTH) !== 0)
+        refuse(links, user => user === uid || (mode & S_IXOTH) !== 0)
         names = rest
       }
     }
@@ -75,7 +77,7 @@ export function openUnmisled(path: string, flags: number, euid = process.geteuid
 function checked(fd: number, path: string, links: readonly ForeignLink[], folder?: Step): number {
   try {
     const found = fstatSync(fd)
-    refuse(links, path, user => user === found.uid || (found.mode & S_IROTH) !== 0)
+    refuse(links, user => user === found.uid || (found.mode & S_IROTH) !== 0)
     if (folder !== undefined) refuseFurtherName(found, folder, path)
     return fd
   } catch (error) {
@@ -84,12 +86,12 @@ function checked(fd: number, path: string, links: readonly ForeignLink[], folder
   }
 }
 
-function refuse(links: readonly ForeignLink[], path: string, isOpenTo: (uid: number) => boolean): void {
+function refuse(links: readonly ForeignLink[], isOpenTo: (uid: number) => boolean): void {
   const link = links.find(({ uid }) => !isOpenTo(uid))
   if (link === undefined) return
   const { at, uid } = link
   throw new Error(
-    `${at} is a symbolic link of user ${uid} to what they may not read, and root does not follow it${at === path ? '' : ` to ${path}`}: put the file itself there, or run this as that user`
+    `${at} is a symbolic link of user ${uid}, and leads to a file that is neither theirs nor readable by everyone: root does not follow it. Put the file itself there, let root own the link (chown -h root ${at}), or run this as that user`
   )
 }
 
@@ -107,7 +109,7 @@ function isOfKernel({ dev }: Stats): boolean {
 }
 
 function openFolder(path: string, flags = 0): number {
-  return openSync(path, O_RDONLY | O_DIRECTORY | flags)
+  return openSync(path, O_PATH | O_DIRECTORY | flags)
 }
 
 function exchange(former: Step, by: string, path: string): Step {
