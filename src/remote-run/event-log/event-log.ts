@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { noteOrder } from '../../process/bulk-pacing.js'
 import type { Logger } from '../../values/logger.js'
 import type { RunEvent } from '../types.js'
+import { UnwrittenLines } from './unwritten-lines.js'
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC, O_WRONLY } = constants
 
@@ -16,14 +17,9 @@ const HIGH_WATER_BYTES = 1024 * 1024
 /** The least time between two writes: what comes meanwhile is gathered, and a busy run writes a tenth as often. */
 const REST_MS = 5
 
-/** The least time between two writes when the last one failed. */
+/** The time before a failed write is tried again; doubles up to the longest one. */
 const REST_AFTER_FAILURE_MS = 250
-
-/** Characters of events that a failed write leaves in memory; beyond that, the records of the nodes have to do. */
-const MAX_UNWRITTEN_CHARS = 4 * 1024 * 1024
-
-/** The begin of a line with output, which a full disk may cost. */
-const OUTPUT_LINE = /^\{"seq":\d+,"event":"output"/
+const LONGEST_REST_MS = 4_000
 
 /** The end of a log that is kept in memory: whoever follows a run of a few nodes never waits for the disk. */
 const MAX_TAIL_BYTES = 16 * 1024
@@ -43,7 +39,7 @@ export interface LogSource {
   readonly writtenBytes: number
   /** Whether nothing will follow. */
   readonly closed: boolean
-  /** The last events of a closed log, where the disk did not take them: lines as in the file. */
+  /** The last events of a log, where the disk has not taken them: lines as in the file. */
   readonly unwritten: readonly string[]
   /** The bytes of the file from `offset` to its end, where they are in memory still. */
   tail(offset: number): Buffer | undefined
@@ -58,11 +54,14 @@ export interface LogSource {
 export class EventLog implements LogSource {
   #queue: string[] = []
   #queuedChars = 0
-  /** The lines, but output, that a failed write has left: they go ahead of the next write, so that the order stays. */
-  #unwritten: string[] = []
-  /** Whether too much was left: then the log ends, and readers take the rest from the records. */
-  #isCut = false
+  /** The lines that failed writes have left: written before anything else, so that the order stays. */
+  readonly #unwritten = new UnwrittenLines()
+  /** Whether a write failed, and what it left is to be tried again first. */
   #isFailing = false
+  /** Whether the failure has been logged. */
+  #isLogged = false
+  #restAfterFailureMs = REST_AFTER_FAILURE_MS
+  #retry: NodeJS.Timeout | undefined
   #seq = 0
   #writtenBytes = 0
   #tail: Buffer = Buffer.alloc(0)
@@ -103,7 +102,7 @@ export class EventLog implements LogSource {
   }
 
   get unwritten(): readonly string[] {
-    return this.#unwritten
+    return this.#unwritten.lines
   }
 
   tail(offset: number): Buffer | undefined {
@@ -119,15 +118,19 @@ export class EventLog implements LogSource {
   append(event: NewEvent): void {
     noteOrder()
     this.#seq += 1
-    if (this.#isCut) return
+    if (this.#unwritten.isCut) return
     const { event: kind, ...rest } = event
     const line = `${JSON.stringify({ seq: this.#seq, event: kind, run: this.runId, ...rest })}\n`
+    if (this.#isFailing) {
+      this.#unwritten.add([line])
+      return
+    }
     this.#queue.push(line)
     this.#queuedChars += line.length
     this.#writing ??= this.#writeAll()
   }
 
-  /** Resolves when everything appended so far has been written. */
+  /** Resolves when everything appended so far has been written, or the disk has refused it. */
   async drained(): Promise<void> {
     await this.#writing
   }
@@ -140,6 +143,8 @@ export class EventLog implements LogSource {
   /** Writes what is left, and to the disk itself. */
   async close(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
+    clearTimeout(this.#retry)
+    await this.#writeUnwritten()
     try {
       await this.#file.sync().finally(() => this.#file.close())
     } catch (err) {
@@ -153,21 +158,45 @@ export class EventLog implements LogSource {
     const restMs = this.#restUntilMs - performance.now()
     if (restMs > 0) await new Promise(resolve => setTimeout(resolve, restMs))
     else await nextTurn() // what this turn still appends goes along
-    while (this.#queue.length > 0) {
-      const lines = this.#unwritten.length === 0 ? this.#queue : [...this.#unwritten, ...this.#queue]
+    await this.#writeUnwritten()
+    while (this.#queue.length > 0 && !this.#isFailing) {
+      const lines = this.#queue
       this.#queue = []
       this.#queuedChars = 0
-      this.#unwritten = (await this.#write(Buffer.from(lines.join('')))) ? [] : this.#toKeep(lines)
+      if (!(await this.#write(lines))) this.#unwritten.add(lines)
       this.#tell()
-      if (this.#isFailing) break
     }
-    this.#restUntilMs = performance.now() + (this.#isFailing ? REST_AFTER_FAILURE_MS : REST_MS)
+    this.#restUntilMs = performance.now() + REST_MS
     this.#writing = undefined
-    if (this.#queue.length > 0) this.#writing = this.#writeAll()
+    if (this.#isFailing) this.#writeLater()
+    else if (this.#queue.length > 0) this.#writing = this.#writeAll()
+  }
+
+  /** A log to which nothing is appended for days is written as well, once there is room. */
+  #writeLater(): void {
+    this.#unwritten.add(this.#queue)
+    this.#queue = []
+    this.#queuedChars = 0
+    this.#retry = setTimeout(() => {
+      this.#writing ??= this.#writeAll()
+    }, this.#restAfterFailureMs).unref()
+    this.#restAfterFailureMs = Math.min(2 * this.#restAfterFailureMs, LONGEST_REST_MS)
+  }
+
+  /** Writes what failed writes have left, until the disk refuses again. */
+  async #writeUnwritten(): Promise<void> {
+    while (this.#isFailing) {
+      const lines = this.#unwritten.first()
+      if (!(await this.#write(lines))) return
+      this.#unwritten.removeFirst(lines.length)
+      this.#tell()
+      this.#isFailing = this.#unwritten.lines.length > 0
+    }
   }
 
   /** A full disk costs output, never the run, nor what became of its nodes. @returns whether it was written */
-  async #write(bytes: Buffer): Promise<boolean> {
+  async #write(lines: readonly string[]): Promise<boolean> {
+    const bytes = Buffer.from(lines.join(''))
     let done = 0
     try {
       while (done < bytes.length) {
@@ -176,12 +205,16 @@ export class EventLog implements LogSource {
       }
       this.#writtenBytes += done
       this.#tail = lastOf(this.#tail, bytes)
-      this.#isFailing = false
+      if (done > 0) {
+        this.#isLogged = false
+        this.#restAfterFailureMs = REST_AFTER_FAILURE_MS
+      }
       return true
     } catch (err) {
-      if (!this.#isFailing) this.logger.error({ err, path: this.path }, 'lost output of a run: cannot write its log')
+      if (!this.#isLogged) this.logger.error({ err, path: this.path }, 'lost output of a run: cannot write its log')
       await this.#cutOff()
       this.#isFailing = true
+      this.#isLogged = true
       return false
     }
   }
@@ -189,19 +222,13 @@ export class EventLog implements LogSource {
   /** Cuts off what a failed write has left of an event. */
   async #cutOff(): Promise<void> {
     await this.#file.truncate(this.#writtenBytes).catch((fault: unknown) => {
-      if (this.#isFailing) return
+      if (this.#isLogged) return
       // readers stop before it, the next write covers it, and after a crash `LogFiles.mend` cuts it off
       this.logger.warn(
         { err: fault, path: this.path },
         'cannot cut an incomplete event off the log of a run; the next event overwrites it'
       )
     })
-  }
-
-  #toKeep(lines: readonly string[]): string[] {
-    const kept = lines.filter(line => !OUTPUT_LINE.test(line))
-    this.#isCut ||= kept.reduce((sum, line) => sum + line.length, 0) > MAX_UNWRITTEN_CHARS
-    return this.#isCut ? [] : kept
   }
 
   #tell(): void {
