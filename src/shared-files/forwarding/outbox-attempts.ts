@@ -36,8 +36,11 @@ export interface OutboxAttemptParts {
 
 type Elsewhere = Exclude<NextStep, { readonly kind: 'here' }>
 
-/** `over` when the entry needs nothing more, for now or ever; `unreachable` when its hop does. */
-export type AttemptResult = 'over' | 'unreachable'
+/**
+ * `over` when what came of the entry is recorded; `unreachable` when that is of its hop. Nothing is recorded, and the entry is claimed
+ * still, when it is `moved`, to another hop in the tree, or `left` as it is.
+ */
+export type AttemptResult = 'over' | 'unreachable' | 'moved' | 'left'
 
 /** Tries one entry at a time: it is handed to its hop, kept here, or given up, and the result is recorded. */
 export class OutboxAttempts {
@@ -66,7 +69,7 @@ export class OutboxAttempts {
       this.#noteLoss(entry, await this.parts.keepHere(entry))
       return 'over'
     }
-    if (step.hop.id !== hop) return 'over' // the tree has just changed: the next look sends it elsewhere
+    if (step.hop.id !== hop) return 'moved' // the tree has just changed: the next look sends it elsewhere
     return this.#recordResult(entry, step.hop.id, await this.#handOn(step, entry, signal))
   }
 

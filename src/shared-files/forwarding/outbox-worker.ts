@@ -25,7 +25,13 @@ const ANY_TIME: DueEntries = {
   withUnreached: false
 }
 
-type Claim = (due: DueEntries, limit: number) => Promise<QueuedFile[]>
+/** The handing on of all entries of one hop. */
+interface Drain {
+  readonly hop: string
+  readonly targets: Set<string>
+  /** Entries that it has claimed, and not handed on yet. */
+  readonly claimed: Set<string>
+}
 
 export interface OutboxWorkerParts extends OutboxAttemptParts {
   readonly lock: KeyLock
@@ -38,7 +44,7 @@ export interface OutboxWorkerParts extends OutboxAttemptParts {
 export class OutboxWorker {
   readonly #runs = new Map<string, Promise<void>>()
   readonly #attempts = new Map<string, AbortController>()
-  /** Entries that this worker has claimed; what came of them is known to the repository. */
+  /** Entries that this worker has claimed, and is not done with. */
   readonly #claimed = new Set<string>()
   /** Hops that came back while entries were still handed to them, the old way maybe. */
   readonly #cameBack = new Set<string>()
@@ -165,46 +171,64 @@ export class OutboxWorker {
     else this.#begin(hop, targets)
   }
 
-  /** Passes on all due entries of a hop. Claims last until the end, so that a failed entry is not tried twice. */
+  /** Passes on all due entries of a hop. */
   async #drain(hop: string, targets: readonly string[]): Promise<void> {
-    const { repository } = this.parts
-    const mine: string[] = []
-    const claim = async (due: DueEntries, limit: number): Promise<QueuedFile[]> => {
-      const claimed = await repository.claimDue(targets, due, limit, LEASE_MS)
-      const entries = claimed.filter(({ id }) => !this.#claimed.has(id)) // one whose lease has ended is at work still
-      for (const { id } of entries) {
-        mine.push(id)
-        this.#claimed.add(id)
-      }
-      return entries
-    }
+    const drain = { hop, targets: new Set(targets), claimed: new Set<string>() }
     try {
-      await this.#handOnAll(hop, claim)
+      await this.#handOnAll(drain)
     } finally {
-      for (const id of mine) this.#claimed.delete(id)
-      await repository.giveBack(mine)
+      for (const id of drain.claimed) this.#claimed.delete(id)
+      await this.parts.repository.giveBack([...drain.claimed])
     }
   }
 
-  async #handOnAll(hop: string, claim: Claim): Promise<void> {
-    const { backoff, now } = this.parts
-    const isProbing = backoff.isDoubtful(hop)
-    if (isProbing) {
-      const [probe] = await claim(ANY_TIME, 1) // the one that was tried least lately
-      if (probe === undefined || (await this.#attempt(hop, probe)) === 'unreachable') return
+  async #claim(drain: Drain, due: DueEntries, limit: number): Promise<QueuedFile[]> {
+    const claimed = await this.parts.repository.claimDue([...drain.targets], due, limit, LEASE_MS)
+    const entries = claimed.filter(({ id }) => !this.#claimed.has(id)) // one whose lease has ended is at work still
+    for (const { id } of entries) {
+      drain.claimed.add(id)
+      this.#claimed.add(id)
     }
-    let isReachable = true
-    while (this.#isRunning && isReachable) {
+    return entries
+  }
+
+  async #handOnAll(drain: Drain): Promise<void> {
+    const { backoff, now } = this.parts
+    const isProbing = backoff.isDoubtful(drain.hop)
+    if (isProbing) {
+      const [probe] = await this.#claim(drain, ANY_TIME, 1) // the one that was tried least lately
+      if (probe === undefined || (await this.#handOn(drain, probe)) === 'unreachable') return
+    }
+    let goesOn = true
+    while (this.#isRunning && goesOn) {
       const due = { nowMs: now(), latestMs: now() + FARTHEST_ATTEMPT_MS, withUnreached: isProbing }
-      const page = await claim(due, PAGE)
+      const page = await this.#claim(drain, due, PAGE)
       if (page.length === 0) return
       const work = async () => {
-        for (let entry = page.shift(); entry !== undefined && isReachable && this.#isRunning; entry = page.shift()) {
-          if ((await this.#attempt(hop, entry)) === 'unreachable') isReachable = false
+        for (let entry = page.shift(); entry !== undefined && goesOn && this.#isRunning; entry = page.shift()) {
+          try {
+            if ((await this.#handOn(drain, entry)) === 'unreachable') goesOn = false
+          } catch (error) {
+            goesOn = false
+            throw error
+          }
         }
       }
-      await Promise.all(Array.from({ length: PARALLEL }, work))
+      // All of them: the claims are given back next, and an entry that is still under way would be delivered again.
+      const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, work))
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
     }
+  }
+
+  /** Tries an entry, which is claimed no longer than that: it may be retried, or its target moved, long before a drain is over. */
+  async #handOn(drain: Drain, entry: QueuedFile): Promise<AttemptResult> {
+    const result = await this.#attempt(drain.hop, entry)
+    drain.claimed.delete(entry.id)
+    this.#claimed.delete(entry.id)
+    if (result === 'moved') drain.targets.delete(entry.target) // or it would be claimed again at once
+    if (result === 'moved' || result === 'left') await this.parts.repository.giveBack([entry.id])
+    if (result === 'moved') this.pump()
+    return result
   }
 
   async #attempt(hop: string, { id, ...claimedAs }: QueuedFile): Promise<AttemptResult> {
@@ -213,10 +237,10 @@ export class OutboxWorker {
     this.#attempts.set(id, controller)
     try {
       const entry = await this.parts.repository.find(id)
-      if (!this.#isRunning || entry === undefined || entry.state !== 'pending') return 'over'
+      if (!this.#isRunning || entry === undefined || entry.state !== 'pending') return 'left'
       return await this.#entryAttempts.attempt(hop, entry, controller.signal)
     } catch (error) {
-      if (controller.signal.aborted) return 'over'
+      if (controller.signal.aborted) return 'left'
       throw error
     } finally {
       this.#attempts.delete(id)
