@@ -1,25 +1,62 @@
-import { createWorkQueue } from './work-queue.js'
-
-/** How long work on what one neighbour sends may go on before others have their turn. */
+/** How long work on what neighbours send may go on in one turn of the event loop before others have theirs. */
 const MAX_TURN_MS = 4
 
-/** Stretches of work are resumed one in each turn of the event loop, however many there are. */
-const resume = createWorkQueue(1)
+/** How many loops go on again in one turn, as far as the time suffices. */
+const MAX_RESUMED = 256
 
 /**
- * Limits how long a loop over what is there already works on without a pause: as long as there is more, awaiting it takes no
- * turn of the event loop.
+ * Limits how long loops over what is there already work in one turn of the event loop, all of them together: as long as
+ * there is more, awaiting it takes no turn. Time in which nothing was there to work on does not count.
  */
 export class TurnLimit {
-  #begunMs = performance.now()
+  /** When this turn's work began; undefined before it does. */
+  #begunMs: number | undefined
+  readonly #waiting: (() => void)[] = []
+  /** How many of those that wait are called in the next turn. */
+  #called = 0
+  #isNextScheduled = false
 
+  constructor(private readonly now: () => number = () => performance.now()) {}
+
+  /** Whether to await {@link next} before more is done. To be asked after each piece of work. */
   get isOver(): boolean {
-    return performance.now() - this.#begunMs >= MAX_TURN_MS
+    if (this.#begunMs === undefined) {
+      this.#begunMs = this.now()
+      this.#scheduleNext()
+    }
+    return this.now() - this.#begunMs >= MAX_TURN_MS
   }
 
-  /** Resolves once others have had their turn. */
-  async next(): Promise<void> {
-    await new Promise<void>(resolve => resume(resolve))
-    this.#begunMs = performance.now()
+  /** Resolves once others have had their turn, and the loops that waited before this one theirs. */
+  next(): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve)
+      this.#callOne()
+    })
+  }
+
+  /** The next turn begins before any loop is called in it. */
+  #scheduleNext(): void {
+    if (this.#isNextScheduled) return
+    this.#isNextScheduled = true
+    setImmediate(() => {
+      this.#isNextScheduled = false
+      this.#begunMs = undefined
+    })
+  }
+
+  /** Each loop has a call of its own, so that its work is done, and counts, before another is resumed. */
+  #callOne(): void {
+    if (this.#called >= Math.min(this.#waiting.length, MAX_RESUMED)) return
+    this.#scheduleNext()
+    this.#called += 1
+    setImmediate(() => {
+      this.#called -= 1
+      if (!this.isOver) this.#waiting.shift()?.()
+      this.#callOne()
+    })
   }
 }
+
+/** The limit for all that neighbours send in answer to our requests. */
+export const neighbourTurns = new TurnLimit()

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { TurnLimit } from '../../process/turn-limit.js'
+import { neighbourTurns } from '../../process/turn-limit.js'
 import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'
@@ -26,14 +26,13 @@ export async function* responseChunks(body: Readable, silenceMs: number, signal:
     timer = setTimeout(() => body.destroy(new Error(`it was silent for ${silenceMs / 1000} s`)), silenceMs)
   }
   const onAbort = () => body.destroy()
-  const turn = new TurnLimit()
   signal.addEventListener('abort', onAbort)
   try {
     watch()
     for await (const chunk of body) {
       clearTimeout(timer)
       yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
-      if (turn.isOver) await turn.next()
+      if (neighbourTurns.isOver) await neighbourTurns.next()
       watch()
     }
   } finally {
@@ -50,7 +49,6 @@ export async function* responseChunks(body: Readable, silenceMs: number, signal:
 export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let rest: Buffer[] = []
   let restBytes = 0
-  const turn = new TurnLimit()
   for await (const chunk of chunks) {
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
@@ -58,7 +56,7 @@ export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenera
       rest = []
       restBytes = 0
       start = end + 1
-      if (turn.isOver) await turn.next()
+      if (neighbourTurns.isOver) await neighbourTurns.next()
     }
     rest.push(chunk.subarray(start))
     if (rest.length === MAX_GATHERED) rest = [Buffer.concat(rest)]
