@@ -2,8 +2,8 @@ import type { RunEvent } from '../values/runs/run-event.js'
 import { LEASE_MS } from '../values/time/lease.js'
 import { INTERRUPTED } from './active-run.js'
 import type { LogFiles } from './event-log/log-files.js'
+import { isNodeEnd, recordOf } from './event-log/node-end.js'
 import type { RunEnd, RunRepository } from './run-repository.js'
-import type { NodeRecord } from './types.js'
 
 const NODES_PER_PAGE = 1_000
 
@@ -31,7 +31,7 @@ export async function interruptUnfinished({ repository, files, now }: RecoveryOp
   let interrupted = 0
   for (const id of await repository.claimAbandoned(LEASE_MS)) {
     const known = await files.mend(id)
-    if ((await repository.note(id, known.filter(isNodeEnd).map(toRecord))) === 'lost') continue
+    if ((await repository.note(id, known.filter(isNodeEnd).map(recordOf))) === 'lost') continue
     if (known.at(-1)?.event !== 'end' && (await isResumable(repository, id, now()))) {
       resumable.push(id)
       continue
@@ -61,24 +61,4 @@ async function isResumable(repository: RunRepository, id: string, nowMs: number)
   const waits = ((await repository.find(id))?.waitUntilMs ?? 0) > nowMs
   if (waits && (await repository.waitingNodes(id)).length > 0) return true
   return (await repository.openLinkedNodes(id)).length > 0
-}
-
-type NodeEnd = RunEvent & { readonly node: string; readonly outcome: NonNullable<RunEvent['outcome']> }
-
-function isNodeEnd(event: RunEvent): event is NodeEnd {
-  return (
-    event.event === 'node' && event.node !== undefined && event.outcome !== undefined && event.outcome !== 'running'
-  )
-}
-
-function toRecord(event: NodeEnd): NodeRecord {
-  const { node, outcome, exit_code, duration_ms, message, unreached } = event
-  return {
-    node,
-    outcome,
-    exitCode: exit_code,
-    durationMs: duration_ms,
-    message,
-    unreached
-  }
 }

@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { isMissing } from '../../values/failures/system-error.js'
 import type { EventCursor, NodeRecord, RunEvent, RunState } from '../types.js'
 import type { LogSource } from './event-log.js'
+import { endOf, hasEnded, isNodeEnd } from './node-end.js'
 
 /** An event and its cursor. */
 export interface LocatedEvent {
@@ -143,7 +144,7 @@ export async function* followRun(
   const run = source.runId
   const told = await nodesToldBy(source, options)
   for await (const node of recorded.nodes()) {
-    if (told.has(node.node) || node.outcome === 'queued' || node.outcome === 'running') continue
+    if (told.has(node.node) || !hasEnded(node)) continue
     options.signal.throwIfAborted()
     lastSeq += 1
     yield { event: { seq: lastSeq, event: 'node', run, ...endOf(node) }, cursor: NO_PLACE }
@@ -156,31 +157,12 @@ async function nodesToldBy(source: LogSource, options: FollowOptions): Promise<R
   const told = new Set<string>()
   try {
     for await (const { event } of followLog(source, { ...options, after: 0 })) {
-      if (event.event === 'node' && event.node !== undefined && event.outcome !== 'running') told.add(event.node)
+      if (isNodeEnd(event)) told.add(event.node)
     }
   } catch (error) {
     if (!isMissing(error)) throw error
   }
   return told
-}
-
-/** The members of the event that tells the end of a node. */
-export function endOf({
-  node,
-  outcome,
-  exitCode,
-  durationMs,
-  message,
-  unreached
-}: NodeRecord): Omit<RunEvent, 'seq' | 'event' | 'run'> {
-  return {
-    node,
-    outcome,
-    ...(exitCode === undefined ? {} : { exit_code: exitCode }),
-    ...(durationMs === undefined ? {} : { duration_ms: durationMs }),
-    ...(message === undefined ? {} : { message }),
-    ...(unreached === undefined ? {} : { unreached })
-  }
 }
 
 /** Reads lines that {@link followLog} gave again. */

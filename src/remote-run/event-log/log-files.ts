@@ -9,7 +9,6 @@ import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
 import { isRunId } from '../../values/runs/run-id.js'
 import type { RunState } from '../types.js'
 import { EventLog, type LogEnd } from './event-log.js'
-import type { LoggedEvents } from './logged-events.js'
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
 const SUFFIX = '.ndjson'
@@ -70,15 +69,15 @@ export class LogFiles {
     }
   }
 
-  /** The end of a whole log; notes its content in `logged`. */
-  async summarize(runId: string, logged: LoggedEvents): Promise<LogEnd> {
+  /** Reads a whole log, and tells `note` its events. @returns its end */
+  async summarize(runId: string, note: (event: RunEvent) => void): Promise<LogEnd> {
     const path = this.path(runId)
     let seq = 0
     for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
       const event = parseRunEvent(line)
       if (event === undefined) continue
       seq = event.seq
-      logged.note(event)
+      note(event)
     }
     return { seq, bytes: (await stat(path)).size }
   }

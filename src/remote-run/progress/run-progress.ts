@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
 import type { EventLog, NewEvent } from '../event-log/event-log.js'
-import { endOf } from '../event-log/event-reader.js'
 import type { LoggedEvents } from '../event-log/logged-events.js'
+import { endOf } from '../event-log/node-end.js'
 import type { BrokenHop, NodeOutcome, Reached, RunEvent } from '../types.js'
 import type { NodeTable } from './node-table.js'
 
