@@ -3,6 +3,7 @@ import { jittered } from '../values/time/backoff.js'
 import type { ActiveRun } from './active-run.js'
 import { ArchivedRun } from './archived-run.js'
 import type { LogFiles } from './event-log/log-files.js'
+import { nodePages } from './node-pages.js'
 import type { RunRepository } from './run-repository.js'
 import type { NodeRecord, Run, RunRecord } from './types.js'
 
@@ -97,7 +98,7 @@ export class KnownRuns {
     const record = await this.repository.find(id)
     return (
       this.#active.get(id) ??
-      (record && new ArchivedRun(record, this.files.path(id), () => allNodes(this.repository, id)))
+      (record && new ArchivedRun(record, this.files.path(id), () => recordsOf(this.repository, id)))
     )
   }
 
@@ -126,13 +127,8 @@ export class KnownRuns {
   }
 }
 
-async function* allNodes(repository: Pick<RunRepository, 'nodes'>, runId: string): AsyncGenerator<NodeRecord> {
-  for (let after: string | undefined; ; ) {
-    const records = await repository.nodes(runId, MAX_PAGE, after)
-    yield* records
-    after = records.at(-1)?.node
-    if (after === undefined) return
-  }
+async function* recordsOf(repository: RunRepository, runId: string): AsyncGenerator<NodeRecord> {
+  for await (const records of nodePages(repository, runId)) yield* records
 }
 
 function page(limit: number): number {

@@ -1,11 +1,10 @@
 import type { RunEvent } from '../values/runs/run-event.js'
 import { LEASE_MS } from '../values/time/lease.js'
 import { INTERRUPTED } from './active-run.js'
-import type { LogFiles } from './event-log/log-files.js'
-import { isNodeEnd, recordOf } from './event-log/node-end.js'
+import type { LogFiles, LogTail } from './event-log/log-files.js'
+import { hasEnded, isNodeEnd, recordOf } from './event-log/node-end.js'
+import { nodePages } from './node-pages.js'
 import type { RunEnd, RunRepository } from './run-repository.js'
-
-const NODES_PER_PAGE = 1_000
 
 export interface RecoveryOptions {
   readonly repository: RunRepository
@@ -23,22 +22,25 @@ export interface Unfinished {
 
 /**
  * Ends the runs that a former process left under way, as their logs say, or as interrupted: the logs, then the records. The next start
- * makes up for a crash in between. Outcomes that the database lacks are taken from the end of the log. Runs that can
+ * makes up for a crash in between. Outcomes that the database lacks are taken from the log. Runs that can
  * be taken up again stay as they are.
  */
 export async function interruptUnfinished({ repository, files, now }: RecoveryOptions): Promise<Unfinished> {
   const resumable: string[] = []
   let interrupted = 0
   for (const id of await repository.claimAbandoned(LEASE_MS)) {
-    const known = await files.mend(id)
-    if ((await repository.note(id, known.filter(isNodeEnd).map(recordOf))) === 'lost') continue
-    if (known.at(-1)?.event !== 'end' && (await isResumable(repository, id, now()))) {
+    const tail = await files.mend(id)
+    if ((await noteEnds(repository, files, id, tail)) === 'lost') continue
+    const last = tail.events.at(-1)
+    const end = last?.event === 'end' ? last : undefined
+    if (end === undefined && (await isResumable(repository, id, now()))) {
       resumable.push(id)
       continue
     }
-    const last = (await files.finish(id, 'interrupted')).at(-1)
-    const state = last?.event === 'end' ? await stateAtEnd(repository, id, last) : 'interrupted'
-    await repository.interrupt(id, { state, endedAtMs: now() }, INTERRUPTED)
+    if (end === undefined) await files.finish(id, 'interrupted')
+    const state = end === undefined ? 'interrupted' : await stateAtEnd(repository, id, end)
+    const endedAtMs = (await loggedEndMs(repository, id, end)) ?? now()
+    await repository.interrupt(id, { state, endedAtMs }, INTERRUPTED)
     if (state === 'interrupted') interrupted += 1
   }
   return { interrupted, resumable }
@@ -48,12 +50,38 @@ export async function interruptUnfinished({ repository, files, now }: RecoveryOp
 async function stateAtEnd(repository: RunRepository, id: string, { outcome }: RunEvent): Promise<RunEnd['state']> {
   if (outcome === 'cancelled') return 'cancelled'
   if (outcome !== 'done') return 'interrupted'
-  for (let after: string | undefined; ; ) {
-    const nodes = await repository.nodes(id, NODES_PER_PAGE, after)
-    if (nodes.some(node => node.outcome === 'queued' || node.outcome === 'running')) return 'interrupted'
-    after = nodes.at(-1)?.node
-    if (after === undefined) return 'done'
+  return (await hasOpenNodes(repository, id)) ? 'interrupted' : 'done'
+}
+
+/** The time at which a run ended, where its log has the end; in ms since 1970. */
+async function loggedEndMs(
+  repository: RunRepository,
+  id: string,
+  end: RunEvent | undefined
+): Promise<number | undefined> {
+  if (end?.duration_ms === undefined) return undefined
+  const record = await repository.find(id)
+  return record && record.startedAtMs + end.duration_ms
+}
+
+/** Records the ends of nodes that the log tells. The whole of a long log is read only where nodes are open without it. */
+async function noteEnds(
+  repository: RunRepository,
+  files: LogFiles,
+  id: string,
+  { events, isWhole }: LogTail
+): Promise<'done' | 'lost'> {
+  const noted = await repository.note(id, events.filter(isNodeEnd).map(recordOf))
+  if (noted === 'lost' || isWhole || !(await hasOpenNodes(repository, id))) return noted
+  for await (const ends of files.nodeEnds(id)) {
+    if ((await repository.note(id, ends.map(recordOf))) === 'lost') return 'lost'
   }
+  return 'done'
+}
+
+async function hasOpenNodes(repository: RunRepository, id: string): Promise<boolean> {
+  for await (const nodes of nodePages(repository, id)) if (!nodes.every(hasEnded)) return true
+  return false
 }
 
 /** Whether nodes are left that can be asked how it ended there, or that the run waits for. */

@@ -5,13 +5,12 @@ import { EventLog } from './event-log/event-log.js'
 import type { LogFiles } from './event-log/log-files.js'
 import { LoggedEvents } from './event-log/logged-events.js'
 import { endOf, hasEnded, isNodeEnd } from './event-log/node-end.js'
+import { nodePages } from './node-pages.js'
 import { NodeTable } from './progress/node-table.js'
 import { append, type PlannedNode, type RunPlan } from './progress/plan.js'
 import { type RunObserver, RunProgress } from './progress/run-progress.js'
 import type { RunContext } from './run-context.js'
-import type { NodeRecord, RunRecord } from './types.js'
-
-const RECORDS_PER_PAGE = 1_000
+import type { RunRecord } from './types.js'
 
 /**
  * Takes up a run of a former process: asks the nodes that run themselves how it ended there, and goes on with what
@@ -31,7 +30,7 @@ export async function resumeRun(
   const linked = new Set(await repository.openLinkedNodes(runId))
   for (const { id } of plan.here) linked.delete(id)
   const table = new NodeTable({ runId, repository, logger, recordDelayMs: timing.recordDelayMs })
-  for await (const page of nodePages(context, runId)) await table.addRecords(page)
+  for await (const page of nodePages(repository, runId)) await table.addRecords(page)
   const logged = new LoggedEvents(node => table.isOpen(node))
   const told = new Set<string>()
   const end = await files.summarize(runId, event => {
@@ -92,13 +91,4 @@ async function waitingPlan(
     else append(down, via, node)
   }
   return { here, down, unknown: [] }
-}
-
-async function* nodePages({ repository }: RunContext, runId: string): AsyncGenerator<NodeRecord[]> {
-  for (let after: string | undefined; ; ) {
-    const records = await repository.nodes(runId, RECORDS_PER_PAGE, after)
-    after = records.at(-1)?.node
-    if (after === undefined) return
-    yield records
-  }
 }

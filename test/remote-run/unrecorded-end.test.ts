@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
 import { eventually } from '../support/eventually.js'
@@ -40,10 +42,22 @@ test('a run whose end cannot be recorded is shown as it ended, and recorded once
   assert.deepEqual((await createRunRepository(db).find(run.id))?.counts, COUNTS)
 })
 
-test('a process that stops before it can record the end leaves it to the log', async t => {
+test('a process that stops before it can record the end leaves it to the log, however long it is', async t => {
   const { run, folder, close } = await endUnrecorded(t)
   await close()
-  const { runs } = await startRuns(t, { topology: NODES, folder })
+  const log = join(folder, 'runs', `${run.id}.ndjson`)
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+  const end = lines.pop() ?? ''
+  const output = JSON.stringify({
+    seq: lines.length,
+    event: 'output',
+    run: run.id,
+    node: 'ok',
+    data: 'x'.repeat(60_000)
+  })
+  writeFileSync(log, `${[...lines, ...Array(100).fill(output), end].join('\n')}\n`)
+  const { runs } = await startRuns(t, { topology: NODES, folder, now: () => Date.now() + 3_600_000 })
   const record = await runs.record(run.id)
   assert.deepEqual([record?.state, record?.counts], ['done', COUNTS])
+  assert.equal(record?.endedAtMs, record?.startedAtMs + JSON.parse(end).duration_ms, 'not the time of the restart')
 })

@@ -9,12 +9,27 @@ import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
 import { isRunId } from '../../values/runs/run-id.js'
 import type { RunState } from '../types.js'
 import { EventLog, type LogEnd } from './event-log.js'
+import { isNodeEnd, type NodeEndEvent } from './node-end.js'
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
 const SUFFIX = '.ndjson'
 
 /** How much of a log's end is read after a crash. */
 const TAIL_BYTES = 4 * 1024 * 1024
+
+/** Ends of nodes given at once. */
+const ENDS_PER_PAGE = 1_000
+
+/** The begin of a line about a node, so that others need not be parsed. */
+const NODE_LINE = /^\{"seq":\d+,"event":"node"/
+
+/** The end of a log after a crash. */
+export interface LogTail {
+  /** The oldest first. */
+  readonly events: readonly RunEvent[]
+  /** Whether these are all events of the log. */
+  readonly isWhole: boolean
+}
 
 /** The folder of the logs of runs, `<storage.path>/runs`. */
 export class LogFiles {
@@ -60,7 +75,7 @@ export class LogFiles {
   }
 
   /** Mends a log as {@link finish} does, without the `end`: what a crash tore goes, and no more. */
-  async mend(runId: string): Promise<RunEvent[]> {
+  async mend(runId: string): Promise<LogTail> {
     const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
     try {
       return await mendTail(file)
@@ -71,47 +86,62 @@ export class LogFiles {
 
   /** Reads a whole log, and tells `note` its events. @returns its end */
   async summarize(runId: string, note: (event: RunEvent) => void): Promise<LogEnd> {
-    const path = this.path(runId)
     let seq = 0
-    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const line of this.#lines(runId)) {
       const event = parseRunEvent(line)
       if (event === undefined) continue
       seq = event.seq
       note(event)
     }
-    return { seq, bytes: (await stat(path)).size }
+    return { seq, bytes: (await stat(this.path(runId))).size }
+  }
+
+  /** The events of a whole log that tell the end of a node, a page at a time. */
+  async *nodeEnds(runId: string): AsyncGenerator<NodeEndEvent[]> {
+    let page: NodeEndEvent[] = []
+    for await (const line of this.#lines(runId)) {
+      const event = NODE_LINE.test(line) ? parseRunEvent(line) : undefined
+      if (event === undefined || !isNodeEnd(event)) continue
+      page.push(event)
+      if (page.length < ENDS_PER_PAGE) continue
+      yield page
+      page = []
+    }
+    yield page
+  }
+
+  #lines(runId: string): AsyncIterable<string> {
+    return createInterface({ input: createReadStream(this.path(runId)), crlfDelay: Number.POSITIVE_INFINITY })
   }
 
   /**
    * Brings the log of a run that a crash broke off to its end: a torn last line goes, and `end` is appended where it is
    * missing. The same again changes nothing.
-   * @returns the events near the end of the log, oldest first
    */
-  async finish(runId: string, outcome: RunState & RunEvent['outcome']): Promise<RunEvent[]> {
+  async finish(runId: string, outcome: RunState & RunEvent['outcome']): Promise<void> {
     const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
     try {
-      const events = await mendTail(file)
+      const { events } = await mendTail(file)
       const last = events.at(-1)
       if (last?.event !== 'end') {
         const end: RunEvent = { seq: (last?.seq ?? 0) + 1, event: 'end', run: runId, outcome }
         await file.appendFile(`${JSON.stringify(end)}\n`)
         await file.sync()
       }
-      return events
     } finally {
       await file.close()
     }
   }
 }
 
-/** Cuts off what follows the last whole event. @returns the events near the end, oldest first */
-async function mendTail(file: FileHandle): Promise<RunEvent[]> {
+/** Cuts off what follows the last whole event. */
+async function mendTail(file: FileHandle): Promise<LogTail> {
   const { size } = await file.stat()
   const tailFrom = Math.max(0, size - TAIL_BYTES)
   const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size - tailFrom), 0, size - tailFrom, tailFrom)
   const { events, wholeBytes } = readWhole(buffer.subarray(0, bytesRead), tailFrom > 0)
   if (tailFrom + wholeBytes < size) await file.truncate(tailFrom + wholeBytes)
-  return events
+  return { events, isWhole: tailFrom === 0 }
 }
 
 /** The events of `tail`, up to the first line that is none (a power cut can leave zeros). */
