@@ -1,10 +1,11 @@
 import { RelayError } from '../values/failures/relay-error.js'
+import type { Logger } from '../values/logger.js'
 import { jittered } from '../values/time/backoff.js'
 import type { ActiveRun } from './active-run.js'
 import { ArchivedRun } from './archived-run.js'
 import type { LogFiles } from './event-log/log-files.js'
 import { nodePages } from './node-pages.js'
-import type { RunRepository } from './run-repository.js'
+import type { RunEnd, RunRepository } from './run-repository.js'
 import type { NodeRecord, Run, RunRecord } from './types.js'
 
 /** Longest page of records. */
@@ -15,6 +16,8 @@ export class KnownRuns {
   readonly #active = new Map<string, ActiveRun>()
   /** Runs that have ended, which the database has not taken yet. */
   readonly #unrecorded = new Map<string, ActiveRun>()
+  /** The ends of runs that could not begin, which the database has not taken yet. */
+  readonly #unbegun = new Map<string, RunEnd>()
   #recording: NodeJS.Timeout | undefined
   /** Runs that wait, and go on in the next process. */
   readonly #left = new Set<string>()
@@ -25,7 +28,8 @@ export class KnownRuns {
     /** Tells who asks for a run that goes on in the next process. */
     private readonly stoppingText: string,
     /** The wait before an end that could not be recorded is recorded again. */
-    private readonly recordAgainMs: number
+    private readonly recordAgainMs: number,
+    private readonly logger: Logger
   ) {}
 
   active(): ActiveRun[] {
@@ -61,7 +65,25 @@ export class KnownRuns {
   /** Records no more ends: the next process takes those that are left from the logs. */
   stop(): void {
     this.#unrecorded.clear()
+    this.#unbegun.clear()
     clearTimeout(this.#recording)
+  }
+
+  /** Ends a run that could not begin; later, where the database refuses that. Never rejects. */
+  async endUnbegun(id: string, end: RunEnd): Promise<void> {
+    try {
+      await this.#recordUnbegun(id, end)
+    } catch (err) {
+      this.logger.error({ err, runId: id }, 'cannot record the end of a run')
+      this.#unbegun.set(id, end)
+      this.#recordSoon()
+    }
+  }
+
+  async #recordUnbegun(id: string, end: RunEnd): Promise<void> {
+    // without a record there is nothing to end, and the same order may begin it at any time
+    if (this.#active.has(id) || (await this.repository.find(id)) === undefined) return
+    await this.repository.end(id, end, [])
   }
 
   #recordSoon(): void {
@@ -70,8 +92,15 @@ export class KnownRuns {
 
   async #record(): Promise<void> {
     for (const [id, run] of this.#unrecorded) if (await run.recordEnd()) this.#unrecorded.delete(id)
+    for (const [id, end] of this.#unbegun) {
+      const isRecorded = await this.#recordUnbegun(id, end).then(
+        () => true,
+        () => false // which the log has said once
+      )
+      if (isRecorded) this.#unbegun.delete(id)
+    }
     this.#recording = undefined
-    if (this.#unrecorded.size > 0) this.#recordSoon()
+    if (this.#unrecorded.size + this.#unbegun.size > 0) this.#recordSoon()
   }
 
   /** The run as it is in memory, which knows more than the record. */
@@ -121,8 +150,9 @@ export class KnownRuns {
   }
 
   #asItStands(record: RunRecord): RunRecord {
+    if (record.state !== 'running') return record
     const live = this.#inMemory(record.id)
-    if (live === undefined || record.state !== 'running') return record
+    if (live === undefined) return { ...record, ...this.#unbegun.get(record.id) }
     return { ...record, counts: live.counts(), ...live.unrecordedEnd }
   }
 }

@@ -82,7 +82,7 @@ class RunRegistry implements RemoteRuns {
     const { config, selfId, topology, neighbours, repository, logger, now = Date.now } = options
     const timing = { ...RUN_TIMING, ...options.timing }
     this.#files = new LogFiles(options.storagePath)
-    this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs)
+    this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs, logger)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
     this.#leases = new RunLeases(repository, () => this.#known.active(), logger)
     const reachability = new Reachability(neighbours)
@@ -223,7 +223,7 @@ class RunRegistry implements RemoteRuns {
       if (begun === 'known') return undefined
       return { table, log: await this.#files.createLog(runId, logger) }
     } catch (error) {
-      await repository.end(runId, { state: 'interrupted', endedAtMs: now(), counts: {} }, [])
+      await this.#known.endUnbegun(runId, { state: 'interrupted', endedAtMs: now(), counts: {} })
       throw error
     }
   }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
+import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
 import { allEvents, orderOf, startRuns, topologyOf, waitForEvent, writeCommand } from '../support/remote-runs.js'
 
@@ -60,4 +61,16 @@ test('a process that stops before it can record the end leaves it to the log, ho
   const record = await runs.record(run.id)
   assert.deepEqual([record?.state, record?.counts], ['done', COUNTS])
   assert.equal(record?.endedAtMs, record?.startedAtMs + JSON.parse(end).duration_ms, 'not the time of the restart')
+})
+
+test('a run that cannot begin on a disk that refuses both log and record says why, and is ended later', async t => {
+  const { runs, db, folder } = await startRuns(t, { topology: NODES, timing: { recordAgainMs: 10 } })
+  const runId = makeRunId(Date.now())
+  mkdirSync(join(folder, 'runs', `${runId}.ndjson`))
+  db.exec(`CREATE TRIGGER refuse BEFORE UPDATE ON runs BEGIN SELECT RAISE(FAIL, 'no room for the record'); END`)
+  await assert.rejects(runs.start(orderOf({ runId })), { code: 'EISDIR' })
+  assert.equal((await runs.record(runId))?.state, 'interrupted')
+  assert.equal((await createRunRepository(db).find(runId))?.state, 'running')
+  db.exec('DROP TRIGGER refuse')
+  await eventually('the end is recorded', async () => (await createRunRepository(db).find(runId))?.state !== 'running')
 })
