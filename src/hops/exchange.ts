@@ -113,7 +113,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #restFrom(controller: Dispatcher.DispatchController, ms: number): void {
-    if (this.#rest !== undefined || ms === 0) return
+    if (this.#rest !== undefined || this.#ended || ms === 0) return
     controller.pause()
     this.#rest = setTimeout(() => {
       this.#rest = undefined
@@ -124,6 +124,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#ended = true
+    clearTimeout(this.#rest)
     this.#answerBody?.push(null)
     this.#dropRequestBody()
   }
@@ -143,6 +144,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #fail(error: Error): void {
     if (this.#ended) return
     this.#ended = true
+    clearTimeout(this.#rest)
     this.#dropRequestBody()
     this.#answerBody?.destroy(error)
     this.#reject(error)

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { Pool } from 'undici'
 import { Exchange, piecesOf } from '../../src/hops/exchange.js'
+import { PieceBudget } from '../../src/values/network/piece-budget.js'
 
 const PIECES = 9_000
 
@@ -42,3 +43,28 @@ test('an answer in pieces of one byte comes whole, and no turn of the event loop
   assert.equal(bytes, PIECES)
   assert.ok(mostOfTurn < 5_000, `${mostOfTurn} in one turn`)
 })
+
+for (const end of ['its end', 'a failure'] as const) {
+  test(`an answer that is not read for a while keeps no timer after ${end}`, async () => {
+    const timers = () => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
+    const controller = {
+      aborted: false,
+      paused: false,
+      reason: null,
+      abort: () => undefined,
+      pause: () => undefined,
+      resume: () => undefined
+    }
+    const before = timers()
+    const exchange = new Exchange(undefined, new PieceBudget({ ahead: 0, forgivenPerSecond: 0.01 }))
+    exchange.onRequestStart(controller)
+    exchange.onResponseStart(controller, 200, {})
+    const { body } = await exchange.answer
+    body.on('error', () => undefined)
+    exchange.onResponseData(controller, Buffer.from('a'))
+    assert.equal(timers(), before + 1)
+    if (end === 'its end') exchange.onResponseEnd()
+    else exchange.abort(new Error('enough'))
+    assert.equal(timers(), before)
+  })
+}
