@@ -6,7 +6,7 @@ import { type Batch, isUsableHostname, makeBatches } from './batches.js'
 import type { CommandEnd, CommandLine, OutputStream } from './command.js'
 import type { RunningCommand } from './command-host.js'
 import type { CommandSource } from './concurrency-limiter.js'
-import { OutputLimit, outputDropped } from './output-limit.js'
+import { OutputLimit } from './output-limit.js'
 
 /** Nodes that commands run, and how. */
 export interface NodesByCommand {
@@ -80,7 +80,7 @@ export class CommandExecution implements CommandSource {
       progress.reachedBy(id, 'command')
       progress.nodeRunning(id, selfId, startedAtMs)
     }
-    const limit = new OutputLimit(config.maxOutputBytes * batch.length)
+    const limit = new OutputLimit(config.maxOutputBytes, batch.length)
     const hostnames = batch.map(node => node.hostname)
     const command: RunningCommand = hosts.start({
       ...this.part.commandLine(config, order.conditions, hostnames),
@@ -102,12 +102,12 @@ export class CommandExecution implements CommandSource {
     const { progress } = this.scope
     const { selfId } = this.context
     const node = batch[0].id
-    const { kept, justExceeded } = limit.take(lines)
+    const { kept, dropped } = limit.take(lines)
     if (kept !== '') {
       const shared = batch.length === 1 ? {} : { message: `output of a batch of ${batch.length} nodes` }
       progress.output({ node, relay: selfId, stream, data: kept, ...shared })
     }
-    if (justExceeded) progress.error(selfId, outputDropped(limit.maxBytes), node)
+    if (dropped !== undefined) progress.error(selfId, dropped, node)
     if (progress.isBehind) {
       command.pause()
       progress.ready().then(

@@ -1,4 +1,4 @@
-import { OutputLimit, outputDropped } from '../commands/output-limit.js'
+import { OutputLimit } from '../commands/output-limit.js'
 import type { Output, RunProgress } from '../progress/run-progress.js'
 
 const MAX_NOTE_LENGTH = 200
@@ -18,8 +18,7 @@ export class ForwardedOutput {
   ) {}
 
   pass({ node, relay = '', stream = 'stdout', data, message }: Output): void {
-    const limit = this.#limitOf(node)
-    const { kept, justExceeded } = limit.take(data)
+    const { kept, dropped } = this.#limitOf(node).take(data)
     if (kept !== '') {
       this.progress.output({
         ...(node === undefined ? {} : { node }),
@@ -29,7 +28,7 @@ export class ForwardedOutput {
         ...(message === undefined ? {} : { message: message.slice(0, MAX_NOTE_LENGTH) })
       })
     }
-    if (justExceeded) this.progress.error(relay, outputDropped(limit.maxBytes), node)
+    if (dropped !== undefined) this.progress.error(relay, dropped, node)
   }
 
   /** Forgets `node`, of which nothing more will come. */
@@ -40,7 +39,7 @@ export class ForwardedOutput {
   #limitOf(node: string | undefined): OutputLimit {
     let limit = this.#limits.get(node)
     if (limit === undefined) {
-      limit = new OutputLimit(this.maxNodeBytes * (node === undefined ? Math.max(1, this.nodeCount) : 1))
+      limit = new OutputLimit(this.maxNodeBytes, node === undefined ? Math.max(1, this.nodeCount) : 1)
       this.#limits.set(node, limit)
     }
     return limit
