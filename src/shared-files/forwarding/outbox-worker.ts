@@ -200,10 +200,10 @@ export class OutboxWorker {
       if (probe === undefined || (await this.#handOn(drain, probe)) === 'unreachable') return
     }
     let goesOn = true
-    while (this.#isRunning && goesOn) {
+    for (let isMore = true; isMore && goesOn && this.#isRunning; ) {
       const due = { nowMs: now(), latestMs: now() + FARTHEST_ATTEMPT_MS, withUnreached: isProbing }
       const page = await this.#claim(drain, due, PAGE)
-      if (page.length === 0) return
+      isMore = page.length === PAGE // a look that finds nothing costs as much
       const work = async () => {
         for (let entry = page.shift(); entry !== undefined && goesOn && this.#isRunning; entry = page.shift()) {
           try {

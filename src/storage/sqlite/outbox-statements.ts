@@ -6,9 +6,8 @@ import { LISTED_OUTBOX_COLUMNS, type ListedRow, OUTBOX_COLUMNS, type OutboxRow }
 
 type AttemptRow = Pick<OutboxRow, 'id' | 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>
 
-/** `targets` and `claimed` are lists in JSON. */
-interface DueRow {
-  readonly targets: string
+/** What is asked of the entries that are due; lists in JSON. */
+interface DueBounds {
   readonly claimed: string
   readonly nowMs: number
   readonly latestMs: number
@@ -19,9 +18,6 @@ interface DueRow {
 const COLUMNS = selectList(OUTBOX_COLUMNS)
 /** Without the metadata block, which may have 64 KiB. */
 const LISTED_COLUMNS = selectList(LISTED_OUTBOX_COLUMNS)
-const FREE_FOR_TARGETS = `state = 'pending' AND target IN (SELECT value FROM json_each(@targets))
-  AND id NOT IN (SELECT value FROM json_each(@claimed))`
-
 /** Selects the ids of a page of entries with a node as source or target: as many of each side as the page may have. */
 const IDS_OF_NODE = ['source', 'target']
   .map(
@@ -35,6 +31,20 @@ const COUNT_OF_NODE = `SELECT
   - (SELECT count(*) FROM outbox WHERE target = @nodeId AND source = @nodeId AND state = @state)`
 const FREE_FOR_TARGET = `state = 'pending' AND target = asked.value
   AND id NOT IN (SELECT value FROM json_each(@claimed))`
+/** The three ranges of times in which entries are due, the earliest first: an OR of them would read all that is between. */
+const DUE_RANGES = [
+  'next_attempt_at <= @nowMs',
+  '@withUnreached AND last_status IS NULL AND next_attempt_at > @nowMs AND next_attempt_at <= @latestMs',
+  'next_attempt_at > max(@nowMs, @latestMs)'
+]
+/** Selects the targets whose first due entries have waited longest, those without any last. */
+const DUE_TARGETS = `SELECT asked.value AS target, coalesce(${DUE_RANGES.map(
+  range => `(SELECT next_attempt_at FROM outbox WHERE ${FREE_FOR_TARGET} AND ${range} ORDER BY next_attempt_at LIMIT 1)`
+).join(', ')}) AS atMs FROM json_each(@targets) AS asked ORDER BY atMs NULLS LAST LIMIT @limit`
+const DUE_OF_TARGET = `${DUE_RANGES.map(
+  range => `SELECT * FROM (SELECT id, next_attempt_at AS atMs FROM outbox WHERE state = 'pending' AND target = @target
+    AND id NOT IN (SELECT value FROM json_each(@claimed)) AND ${range} ORDER BY next_attempt_at, id LIMIT @limit)`
+).join(' UNION ALL ')} LIMIT @limit`
 /** Selects the time of the first entry that is due, 0 where one is put off to after the latest time: two looks at each target. */
 const NEXT_DUE = `SELECT min(coalesce(
     (SELECT 0 FROM outbox WHERE ${FREE_FOR_TARGET} AND next_attempt_at > @latestMs LIMIT 1),
@@ -47,6 +57,31 @@ const TARGETS = `WITH RECURSIVE found (target) AS (
     SELECT (SELECT min(target) FROM outbox WHERE state = 'pending' AND target > found.target)
     FROM found WHERE found.target IS NOT NULL
   ) SELECT target FROM found WHERE target IS NOT NULL`
+
+interface DueEntry {
+  readonly id: string
+  readonly atMs: number
+}
+
+/**
+ * The ids of due entries, the longest waiting first. It reads the first due one of each target, and then the entries of
+ * as few targets as it can.
+ */
+export function dueIds(
+  { dueTargets, dueOfTarget }: Pick<OutboxStatements, 'dueTargets' | 'dueOfTarget'>,
+  targets: readonly string[],
+  bounds: DueBounds
+): string[] {
+  let found: DueEntry[] = []
+  for (const { target, atMs } of dueTargets.all({ targets: JSON.stringify(targets), ...bounds })) {
+    const last = found[bounds.limit - 1]
+    if (atMs === null || (last !== undefined && last.atMs <= atMs)) break
+    found = [...found, ...dueOfTarget.all({ target, ...bounds })]
+      .sort((a, b) => a.atMs - b.atMs || (a.id < b.id ? -1 : 1))
+      .slice(0, bounds.limit)
+  }
+  return found.map(({ id }) => id)
+}
 
 export type OutboxStatements = ReturnType<typeof outboxStatements>
 
@@ -75,12 +110,14 @@ function work(db: Database) {
     ),
     makeDue: db.prepare<[number, string]>("UPDATE outbox SET state = 'pending', next_attempt_at = ? WHERE id = ?"),
     makeAllDue: db.prepare<[number]>("UPDATE outbox SET state = 'pending', next_attempt_at = ?"),
-    due: db.prepare<[DueRow], OutboxRow>(
-      `SELECT ${COLUMNS} FROM outbox WHERE ${FREE_FOR_TARGETS}
-         AND (next_attempt_at <= @nowMs OR next_attempt_at > @latestMs OR (@withUnreached AND last_status IS NULL))
-       ORDER BY next_attempt_at, id LIMIT @limit`
-    ),
-    nextDue: db.prepare<[Pick<DueRow, 'targets' | 'claimed' | 'latestMs'>], number | null>(NEXT_DUE).pluck(),
+    dueTargets: db.prepare<
+      [DueBounds & { targets: string }],
+      { readonly target: string; readonly atMs: number | null }
+    >(DUE_TARGETS),
+    dueOfTarget: db.prepare<[DueBounds & { target: string }], DueEntry>(DUE_OF_TARGET),
+    nextDue: db
+      .prepare<[Pick<DueBounds, 'claimed' | 'latestMs'> & { targets: string }], number | null>(NEXT_DUE)
+      .pluck(),
     targets: db.prepare<[], string>(TARGETS).pluck()
   }
 }

@@ -11,7 +11,7 @@ import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
 import type { Claims } from './claims.js'
 import { toListedFile, toOutboxRow, toQueuedFile } from './outbox-rows.js'
-import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
+import { dueIds, type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
 
 type Adding = { readonly replacing: QueuedFile | undefined } & SourceLimit
@@ -92,9 +92,11 @@ class SqliteOutbox implements OutboxRepository {
     leaseMs: number
   ): Promise<QueuedFile[]> {
     const claimed = JSON.stringify(this.claims.lasting())
-    const asked = { targets: JSON.stringify(targets), claimed, nowMs, latestMs }
-    const entries = this.sql.due.all({ ...asked, withUnreached: Number(withUnreached), limit }).map(toQueuedFile)
-    return entries.filter(({ id }) => this.claims.take(id, leaseMs))
+    const bounds = { claimed, nowMs, latestMs, withUnreached: Number(withUnreached), limit }
+    return dueIds(this.sql, targets, bounds).flatMap(id => {
+      const row = this.sql.find.get(id)
+      return row !== undefined && this.claims.take(id, leaseMs) ? [toQueuedFile(row)] : []
+    })
   }
 
   async renew(ids: readonly string[], leaseMs: number): Promise<string[]> {

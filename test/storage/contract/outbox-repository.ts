@@ -160,6 +160,20 @@ export function testOutboxRepository(name: string, create: (t: TestContext) => O
     assert.equal(await outbox.nextDue(['n3'], 1_000_000), undefined)
   })
 
+  check('a page of what is due has the longest waiting ones of all targets', async (_factory, outbox) => {
+    const times = { n1: [10, 40, 70], n2: [20, 50], n3: [30, 60, 2_000_000], n4: [900], n5: [] as number[] }
+    for (const [target, all] of Object.entries(times)) {
+      for (const nextAttemptAtMs of all)
+        await outbox.add(entryOf(`${target}/s/f${nextAttemptAtMs}`, { nextAttemptAtMs }), NEW)
+    }
+    const claim = async (limit: number, asked = due(100)) =>
+      (await outbox.claimDue(Object.keys(times), asked, limit, LEASE_MS)).map(entry => entry.nextAttemptAtMs)
+    assert.deepEqual(await claim(2), [10, 20])
+    assert.deepEqual(await claim(3), [30, 40, 50])
+    assert.deepEqual(await claim(10, due(65, { withUnreached: true })), [60, 70, 900, 2_000_000])
+    assert.deepEqual(await claim(10), [])
+  })
+
   check('what is claimed is nobody else’s until it is recorded, given back or removed', async (factory, outbox) => {
     const other = factory.openBeside()
     const ids = ['n1/s/a', 'n1/s/b', 'n1/s/c', 'n1/s/d']

@@ -32,15 +32,21 @@ test('a page of the entries of a node is read without the others', t => {
 
 test('whoever looks for what is due reads the first entries of a target, not all', t => {
   const db = stateDatabases(t).open()
-  const { due, nextDue, targets } = outboxStatements(db)
+  const { dueTargets, dueOfTarget, nextDue, targets } = outboxStatements(db)
   const stepsOf = ({ source }: { readonly source: string }) =>
     db
       .prepare<[object], { readonly detail: string }>(`EXPLAIN QUERY PLAN ${source}`)
-      .all({ targets: '[]', claimed: '[]', nowMs: 0, latestMs: 0, withUnreached: 0, limit: 1 })
+      .all({ target: '', targets: '[]', claimed: '[]', nowMs: 0, latestMs: 0, withUnreached: 0, limit: 1 })
       .map(({ detail }) => detail)
       .filter(detail => detail.includes('outbox'))
   const ofTarget = 'INDEX outbox_in_time (state=? AND target=?'
-  assert.deepEqual(stepsOf(due), [`SEARCH outbox USING ${ofTarget})`])
+  const ranges = ['<?', '>? AND next_attempt_at<?', '>?']
+  for (const statement of [dueTargets, dueOfTarget]) {
+    assert.deepEqual(
+      stepsOf(statement),
+      ranges.map(range => `SEARCH outbox USING COVERING ${ofTarget} AND next_attempt_at${range})`)
+    )
+  }
   assert.deepEqual(stepsOf(nextDue), [
     `SEARCH outbox USING COVERING ${ofTarget} AND next_attempt_at>?)`,
     `SEARCH outbox USING COVERING ${ofTarget})`
