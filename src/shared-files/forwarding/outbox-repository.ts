@@ -26,7 +26,7 @@ export interface EntryCounts {
 
 /**
  * The records of files that wait for their next hop: at most one under a key. Each method that changes something is one
- * step, and resolves once the change is durable.
+ * step, unless it says otherwise, and resolves once the change is durable.
  *
  * An entry that is claimed is nobody else's to hand on, until an attempt is recorded, it is given back or removed, or
  * its lease ends. So of several processes that share the repository one works on it, and when that one is gone, another.
@@ -47,7 +47,7 @@ export interface OutboxRepository {
   recordAttempt(id: string, attempt: OutboxAttempt): Promise<'done' | 'lost'>
   /** Removes an entry that the caller has claimed: nothing is left to do for it. */
   finish(id: string): Promise<'done' | 'lost'>
-  /** Makes an entry due, or all, failed ones too. @returns how many */
+  /** Makes an entry due, or all, failed ones too; all of them in several steps. @returns how many there are */
   makeDue(nowMs: number, id?: string): Promise<number>
   /** Removes an entry whoever works on it, who then has lost it. @returns whether there was such an entry */
   remove(id: string): Promise<boolean>

@@ -109,7 +109,11 @@ function work(db: Database) {
          last_status = @lastStatus, last_error = @lastError WHERE id = @id`
     ),
     makeDue: db.prepare<[number, string]>("UPDATE outbox SET state = 'pending', next_attempt_at = ? WHERE id = ?"),
-    makeAllDue: db.prepare<[number]>("UPDATE outbox SET state = 'pending', next_attempt_at = ?"),
+    idsAfter: db.prepare<[string, number], string>('SELECT id FROM outbox WHERE id > ? ORDER BY id LIMIT ?').pluck(),
+    makeSomeDue: db.prepare<[{ nowMs: number; after: string; last: string }]>(
+      `UPDATE outbox SET state = 'pending', next_attempt_at = @nowMs
+       WHERE id > @after AND id <= @last AND (state = 'failed' OR next_attempt_at > @nowMs)`
+    ),
     dueTargets: db.prepare<
       [DueBounds & { targets: string }],
       { readonly target: string; readonly atMs: number | null }

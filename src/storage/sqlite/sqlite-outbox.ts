@@ -14,6 +14,9 @@ import { toListedFile, toOutboxRow, toQueuedFile } from './outbox-rows.js'
 import { dueIds, type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
 
+/** Entries that one step of a retry of all makes due. */
+const MADE_DUE_AT_ONCE = 500
+
 type Adding = { readonly replacing: QueuedFile | undefined } & SourceLimit
 
 /**
@@ -68,12 +71,29 @@ class SqliteOutbox implements OutboxRepository {
   }
 
   async makeDue(nowMs: number, id?: string): Promise<number> {
+    if (id === undefined) return this.#makeAllDue(nowMs)
     let changes = 0
     await this.commit(() => {
-      const { makeDue, makeAllDue } = this.sql
-      changes = (id === undefined ? makeAllDue.run(nowMs) : makeDue.run(nowMs, id)).changes
+      changes = this.sql.makeDue.run(nowMs, id).changes
     })
     return changes
+  }
+
+  /** Goes through all entries in steps: one step over hundreds of thousands would hold up everything else for seconds. */
+  async #makeAllDue(nowMs: number): Promise<number> {
+    let count = 0
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const ids = this.sql.idsAfter.all(after, MADE_DUE_AT_ONCE)
+      const last = ids.at(-1)
+      if (last !== undefined) await this.#makeSomeDue(nowMs, after, last)
+      count += ids.length
+      after = last
+    }
+    return count
+  }
+
+  async #makeSomeDue(nowMs: number, after: string, last: string): Promise<void> {
+    await this.commit(() => void this.sql.makeSomeDue.run({ nowMs, after, last }))
   }
 
   async remove(id: string): Promise<boolean> {

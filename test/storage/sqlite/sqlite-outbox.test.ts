@@ -1,10 +1,34 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { QueuedFile } from '../../../src/shared-files/keeping/file-record.js'
+import { toOutboxRow } from '../../../src/storage/sqlite/outbox-rows.js'
 import { outboxStatements } from '../../../src/storage/sqlite/outbox-statements.js'
 import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
 import { ProcessClaims } from '../../support/process-claims.js'
 import { stateDatabases } from '../../support/state-databases.js'
 import { testOutboxRepository } from '../contract/outbox-repository.js'
+
+const ENTRY: QueuedFile = {
+  id: '',
+  target: 'n2',
+  source: 'n1',
+  fileId: '',
+  state: 'failed',
+  sizeBytes: 5,
+  algorithm: 'sha512',
+  hash: 'aa',
+  acceptedAtMs: 1_000,
+  expiresAtMs: 9_000,
+  signedAtMs: undefined,
+  metadata: 'header=x',
+  keyHash: 'k',
+  passed: '',
+  requestId: 'r',
+  attempts: 1,
+  nextAttemptAtMs: 50,
+  lastStatus: 403,
+  lastError: 'no'
+}
 
 testOutboxRepository('SQLite', t => {
   const databases = stateDatabases(t)
@@ -55,4 +79,39 @@ test('whoever looks for what is due reads the first entries of a target, not all
     'SEARCH outbox USING COVERING INDEX outbox_in_time (state=?)',
     `SEARCH outbox USING COVERING ${ofTarget.replace('target=?', 'target>?')})`
   ])
+})
+
+test('all entries are made due in steps, between which others have their turn', async t => {
+  const db = stateDatabases(t).open()
+  const outbox = createOutboxRepository(db, new ProcessClaims().next())
+  const { insert } = outboxStatements(db)
+  const addAll = db.transaction(() => {
+    for (let index = 0; index < 2_000; index += 1)
+      insert.run(toOutboxRow({ ...ENTRY, id: `${index}`, fileId: `f${index}` }))
+    insert.run(toOutboxRow({ ...ENTRY, id: 'due', fileId: 'due', state: 'pending', nextAttemptAtMs: 5 }))
+  })
+  addAll()
+  let changed = 0
+  let changedInTurn = 0
+  let most = 0
+  db.function('changed', () => {
+    if (changedInTurn === 0)
+      setImmediate(() =>
+        setImmediate(() => {
+          changedInTurn = 0
+        })
+      )
+    changed += 1
+    changedInTurn += 1
+    most = Math.max(most, changedInTurn)
+    return null
+  })
+  db.exec('CREATE TEMP TRIGGER changes AFTER UPDATE ON outbox BEGIN SELECT changed(); END')
+  assert.equal(await outbox.makeDue(10), 2_001)
+  assert.equal(changed, 2_000, 'one was due')
+  assert.ok(most <= 1_000, `${most} in one turn`)
+  assert.equal(
+    (await outbox.claimDue(['n2'], { nowMs: 10, latestMs: 100, withUnreached: false }, 9_000, 1)).length,
+    2_001
+  )
 })
