@@ -6,7 +6,7 @@ import { LISTED_OUTBOX_COLUMNS, type ListedRow, OUTBOX_COLUMNS, type OutboxRow }
 
 type AttemptRow = Pick<OutboxRow, 'id' | 'state' | 'nextAttemptAtMs' | 'lastStatus' | 'lastError'>
 
-/** What is asked of the entries that are due; lists in JSON. */
+/** Bounds of the entries that are due; `claimed` is a list in JSON. */
 interface DueBounds {
   readonly claimed: string
   readonly nowMs: number
