@@ -89,7 +89,8 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
 
   async function unreadiness(): Promise<string | undefined> {
     if (tree.current().version === 0) return 'there is no tree yet'
-    const problem = storage.problem() ?? (await disks.problem())
+    // in this order: a disk that hangs is found without being waited for, which a write to the database would be
+    const problem = (await disks.problem()) ?? storage.problem()
     return problem === undefined
       ? undefined
       : 'a disk is full, or a folder or database of the relay cannot be used: system/status says which'

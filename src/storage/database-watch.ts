@@ -4,14 +4,18 @@ import { diskFailure } from '../values/failures/disk-failure.js'
 import { storageFailureKind } from '../values/failures/storage-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
+import { lastOutcomeOf } from './group-commit.js'
 
 /** The time for which a result holds: each look is a write to the disk, and anyone may ask whether the relay is ready. */
 const GOOD_FOR_MS = 5_000
 
-/** Looks whether a database can be written to, by writing to it: a disk may refuse its pages, and take other files. */
+/**
+ * Looks whether a database can be written to: a disk may refuse its pages, and take other files. The commits of others
+ * show it; the watch writes itself, which holds up everything else, only where there was none for a while.
+ */
 export class DatabaseWatch {
   #problem: string | undefined
-  #goodUntilMs = 0
+  #knownAtMs = Number.NEGATIVE_INFINITY
 
   /** @param db whose writes never last beyond a turn of the event loop */
   constructor(
@@ -23,9 +27,14 @@ export class DatabaseWatch {
   problem(): string | undefined {
     const whyUnreadable = problemOf(this.db, read)
     if (whyUnreadable !== undefined) return whyUnreadable
-    if (performance.now() >= this.#goodUntilMs) {
+    const last = lastOutcomeOf(this.db)
+    if (last !== undefined && last.atMs > this.#knownAtMs) {
+      this.#problem = last.error === undefined ? undefined : told(this.db, last.error)
+      this.#knownAtMs = last.atMs
+    }
+    if (performance.now() - this.#knownAtMs >= this.goodForMs) {
       this.#problem = problemOf(this.db, write)
-      this.#goodUntilMs = performance.now() + this.goodForMs
+      this.#knownAtMs = performance.now()
     }
     return this.#problem
   }
@@ -52,8 +61,12 @@ function problemOf(db: Database, use: (db: Database) => void): string | undefine
     use(db)
     return undefined
   } catch (error) {
-    if (storageFailureKind(error) === 'locked') return undefined
-    const known = diskFailure(error, [{ setting: 'storage.path', path: dirname(db.name) }])
-    return known?.message ?? errorMessage(error)
+    return told(db, error)
   }
+}
+
+function told(db: Database, error: unknown): string | undefined {
+  if (storageFailureKind(error) === 'locked') return undefined
+  const known = diskFailure(error, [{ setting: 'storage.path', path: dirname(db.name) }])
+  return known?.message ?? errorMessage(error)
 }

@@ -18,6 +18,20 @@ export type Commit = (work: () => void) => Promise<void>
 
 const commits = new WeakMap<Database, Commit>()
 
+/** The outcome of a commit: whether the disk took it, or what refused it. */
+export interface CommitOutcome {
+  /** The time by `performance.now()`. */
+  readonly atMs: number
+  readonly error?: unknown
+}
+
+const lastOutcomes = new WeakMap<Database, CommitOutcome>()
+
+/** Finds the outcome of the last group of writes; undefined before the first one. A group that wrote nothing has none. */
+export function lastOutcomeOf(db: Database): CommitOutcome | undefined {
+  return lastOutcomes.get(db)
+}
+
 /**
  * The small writes of many requests, in common transactions: with `synchronous = FULL` every commit is an fsync, and
  * one fsync serves all that came while the event loop was busy.
@@ -40,9 +54,11 @@ function createGroupCommit(db: Database): Commit {
   /** A commit holds up everything else, so it may take at most about half of the time. */
   let restUntilMs = 0
   checkInPlace(db)
+  const changes = db.prepare('SELECT total_changes()').pluck()
   const attempt = db.transaction((work: () => void) => work())
-  const commitAll = db.transaction((group: Waiting[]) =>
-    group.map(waiting => {
+  const commitAll = db.transaction((group: Waiting[]) => {
+    const changesBefore = changes.get()
+    const settleAll = group.map(waiting => {
       try {
         attempt(waiting.work)
         return waiting.resolve
@@ -51,7 +67,8 @@ function createGroupCommit(db: Database): Commit {
         return () => waiting.reject(error)
       }
     })
-  )
+    return { settleAll, hasWritten: changes.get() !== changesBefore }
+  })
 
   function flush(): void {
     isScheduled = false
@@ -60,8 +77,11 @@ function createGroupCommit(db: Database): Commit {
     const startedAtMs = performance.now()
     try {
       checkInPlace(db)
-      for (const settle of commitAll.immediate(group)) settle()
+      const { settleAll, hasWritten } = commitAll.immediate(group)
+      if (hasWritten) lastOutcomes.set(db, { atMs: performance.now() })
+      for (const settle of settleAll) settle()
     } catch (error) {
+      lastOutcomes.set(db, { atMs: performance.now(), error })
       for (const waiting of group) waiting.reject(error)
     }
     const endedAtMs = performance.now()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { DatabaseWatch } from '../../src/storage/database-watch.js'
+import { groupCommitOf } from '../../src/storage/group-commit.js'
 import { Sqlite } from '../../src/storage/sqlite-driver.js'
 import { temporaryFolder } from '../support/treeline-command.js'
 
@@ -35,4 +36,26 @@ test('the database is not written for each question', async t => {
   assert.equal(watch.problem(), undefined)
   db.pragma('query_only = ON')
   assert.equal(watch.problem(), undefined)
+})
+
+test('a commit of others shows whether the database can be written to, without a look of the watch', async t => {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  db.exec('CREATE TABLE written (value INTEGER)')
+  const commit = groupCommitOf(db)
+  const write = () => commit(() => void db.exec('INSERT INTO written VALUES (1)'))
+  const watch = new DatabaseWatch(db, 60_000)
+  await write()
+  db.pragma('query_only = ON')
+  assert.equal(watch.problem(), undefined)
+  await assert.rejects(write())
+  assert.match(watch.problem() ?? '', /^storage\.path/)
+})
+
+test('a commit that wrote nothing shows nothing', async t => {
+  const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
+  t.after(() => db.close())
+  await groupCommitOf(db)(() => undefined)
+  db.pragma('query_only = ON')
+  assert.match(new DatabaseWatch(db, 60_000).problem() ?? '', /^storage\.path/)
 })
