@@ -14,7 +14,6 @@ import {
 import { isoTime } from '../../values/time/iso-time.js'
 import type { AfterAnswer } from '../answers/after-answer.js'
 import { sendSharedFile } from '../answers/kept-file-answer.js'
-import { listingTurn } from '../answers/listing-turns.js'
 import { headerText, isKnownRelay, mayBeRelay, originOf } from '../callers/request-origin.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
 import { type Routes, Type } from '../schema.js'
@@ -128,7 +127,6 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
     },
     async (request, reply) => {
       const origin = originOf(request, reply, stopping)
-      await listingTurn()
       const files = await sharedFiles.list(request.params.target, request.query.file_id, origin)
       return { files: files.map(showListed) }
     }
