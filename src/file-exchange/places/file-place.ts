@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
+import { ifThere } from '../../values/files/if-there.js'
 import { notAFile } from './file-kind.js'
-import { findPlace, ifThere } from './named-place.js'
+import { findPlace } from './named-place.js'
 import { type FolderTrust, findTrusted } from './trusted-folder.js'
 
 /** The place of a file: a folder that is held open, and a name in it. To be closed. */

@@ -2,8 +2,9 @@ import type { Stats } from 'node:fs'
 import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
-import { errorCode, isMissing } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from '../../values/files/held-folder.js'
+import { ifThere } from '../../values/files/if-there.js'
 import { makeFolder } from '../../values/files/make-folder.js'
 import { type FoundLink, type FoundName, walkPath } from '../../values/files/path-walk.js'
 
@@ -104,14 +105,4 @@ function leadsNowhere(path: string, target: string): ClientError {
   return new InputError(
     `${path} is a symbolic link to ${target}, which is not there; remove the link, or make that file`
   )
-}
-
-/** @returns what was found, or undefined where there is nothing */
-export async function ifThere(found: Promise<Stats>): Promise<Stats | undefined> {
-  try {
-    return await found
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error) ?? '')) return undefined
-    throw error
-  }
 }

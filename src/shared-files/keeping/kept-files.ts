@@ -1,9 +1,9 @@
 import type { Dirent, Stats } from 'node:fs'
-import { opendir, stat, unlink } from 'node:fs/promises'
+import { opendir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { MAX_RELAYS, ON_BEHALF } from '../../storage/folders/folder-kinds.js'
-import { errorCode, isMissing } from '../../values/failures/system-error.js'
+import { isMissing } from '../../values/failures/system-error.js'
 import { isFileId, isNodeId } from '../../values/ids.js'
 import { type FileLayout, folderOf, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
 import type { FileRecord } from './file-record.js'
@@ -56,14 +56,6 @@ async function* entries(folder: string, signal: AbortSignal): AsyncGenerator<Dir
   } catch (error) {
     if (!isMissing(error)) throw error
   }
-}
-
-/** @returns undefined where nothing of that name is */
-export async function findKept(path: string): Promise<Stats | undefined> {
-  return stat(path).catch(error => {
-    if (isMissing(error) || errorCode(error) === 'ENOTDIR') return undefined
-    throw error
-  })
 }
 
 /** Whether what lies at the place of a file can be what its row says, as far as that shows without reading it. */

@@ -1,8 +1,10 @@
+import { stat } from 'node:fs/promises'
 import { setImmediate as breathe } from 'node:timers/promises'
+import { ifThere } from '../../values/files/if-there.js'
 import type { FileKey } from '../../values/ids.js'
 import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
-import { findKept, isAsKept } from '../keeping/kept-files.js'
+import { isAsKept } from '../keeping/kept-files.js'
 import { correctStoredTimes } from './clock-set-back.js'
 import { type PurgeParts, removeIf } from './purge.js'
 import { recheckFile } from './reconciliation.js'
@@ -59,7 +61,7 @@ export async function dropRowsWithoutFile(
 async function sort(layout: FileLayout, rows: readonly StoredFile[]) {
   const sorted: Record<'there' | 'gone' | 'other', StoredFile[]> = { there: [], gone: [], other: [] }
   const judge = async (row: StoredFile) => {
-    const found = await findKept(pathOf(layout, row))
+    const found = await ifThere(stat(pathOf(layout, row)))
     if (found === undefined) return 'gone'
     return isAsKept(found, row) ? 'there' : 'other'
   }

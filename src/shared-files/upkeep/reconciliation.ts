@@ -1,11 +1,12 @@
 import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { isMissing } from '../../values/failures/system-error.js'
+import { ifThere } from '../../values/files/if-there.js'
 import type { FileKey } from '../../values/ids.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../../values/keys/file-metadata.js'
 import { keyName, METADATA_SUFFIX, type PlacedKey, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
-import { findKept, isAsKept, keptFiles } from '../keeping/kept-files.js'
+import { isAsKept, keptFiles } from '../keeping/kept-files.js'
 import { storedMetadata } from '../keeping/placement.js'
 import { isStoredAhead, writeMetadata } from './clock-set-back.js'
 import { forgetRows, type PurgeParts, removeFiles } from './purge.js'
@@ -85,7 +86,7 @@ async function look(parts: PurgeParts, key: PlacedKey): Promise<Outcome> {
 async function compare({ layout, now }: PurgeParts, row: StoredFile): Promise<'same' | 'torn' | 'changed'> {
   if (row.spool !== undefined) return 'same' // it is being put in place
   const path = pathOf(layout, row)
-  const [file, metadata] = await Promise.all([findKept(path), findKept(path + METADATA_SUFFIX)])
+  const [file, metadata] = await Promise.all([ifThere(stat(path)), ifThere(stat(path + METADATA_SUFFIX))])
   if (file === undefined) return 'same'
   // One that was never synced may have lost its contents with the power: then it is empty, or not there.
   if (metadata === undefined || metadata.size === 0) return 'torn'
@@ -105,7 +106,7 @@ function isNewer({ mtimeMs, ctimeMs }: Stats, { storedAtMs }: StoredFile): boole
 async function lookAtAnotherPlace(parts: PurgeParts, key: PlacedKey, row: StoredFile): Promise<Outcome> {
   const { layout } = parts
   const path = pathOf(layout, key)
-  const [file, kept] = await Promise.all([findKept(path), findKept(pathOf(layout, row))])
+  const [file, kept] = await Promise.all([ifThere(stat(path)), ifThere(stat(pathOf(layout, row)))])
   if (file === undefined) return 'fine'
   if (kept === undefined || isNewer(file, row)) {
     const outcome = await adopt(parts, key, row)
@@ -128,7 +129,7 @@ export async function recheckFile(parts: PurgeParts, key: FileKey): Promise<bool
   try {
     const row = await parts.files.find(key)
     if (row === undefined) return false
-    if (isAsKept(await findKept(pathOf(parts.layout, row)), row)) return true
+    if (isAsKept(await ifThere(stat(pathOf(parts.layout, row))), row)) return true
     return (await judge(parts, row)) === 'fine'
   } finally {
     release()
@@ -137,7 +138,7 @@ export async function recheckFile(parts: PurgeParts, key: FileKey): Promise<bool
 
 async function judge(parts: PurgeParts, row: StoredFile): Promise<Outcome> {
   const path = pathOf(parts.layout, row)
-  const found = await findKept(path)
+  const found = await ifThere(stat(path))
   if (found === undefined)
     parts.folders.check() // all seem to have gone while their disk is not mounted
   else {
