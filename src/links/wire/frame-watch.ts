@@ -19,8 +19,8 @@ export class FrameWatch {
   dataBytes = 0
   readonly #isServer: boolean
   #toSkip: number
-  /** The pieces of a frame's head that came in parts. */
-  #pieces: Buffer | undefined
+  /** The beginning of a frame's head that came in parts. */
+  #begun: Buffer | undefined
   #newestStream = 0
 
   /** @param side of ours @param pieces counts frames of data, of which short ones cost as much as long ones */
@@ -43,15 +43,15 @@ export class FrameWatch {
       this.#toSkip -= skipped
       at += skipped
       if (at === message.length) return true
-      const before = this.#pieces
+      const before = this.#begun
       const end = at + HEAD_BYTES - (before?.length ?? 0)
       const here = message.subarray(at, end)
       const head = before === undefined ? here : Buffer.concat([before, here])
       if (head.length < HEAD_BYTES) {
-        this.#pieces = Buffer.from(head) // a copy: the message is not kept for it
+        this.#begun = Buffer.from(head) // a copy: the message is not kept for it
         return true
       }
-      this.#pieces = undefined
+      this.#begun = undefined
       at = end
       if (!this.#take(head)) return false
     }
