@@ -1,8 +1,7 @@
+import { Gathered } from './gathered.js'
+
 /** A line longer than this is cut into several, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1024
-
-/** Pieces of a line that are kept one by one. */
-const MAX_GATHERED = 256
 
 const LINE_FEED = 0x0a
 
@@ -11,31 +10,21 @@ const LINE_FEED = 0x0a
  * is never torn, and a line beyond {@link MAX_LINE_BYTES} is cut there (at a character's edge).
  */
 export class LineSplitter {
-  #pending: Buffer[] = []
-  #pendingBytes = 0
+  readonly #pending = new Gathered()
 
   /** @returns the lines that are complete now, each with its line feed; often empty */
   push(chunk: Buffer): string {
     this.#pending.push(chunk)
-    this.#pendingBytes += chunk.length
-    if (this.#pending.length === MAX_GATHERED) this.#pending = [Buffer.concat(this.#pending)]
-    if (this.#pendingBytes <= MAX_LINE_BYTES && !chunk.includes(LINE_FEED)) return ''
-
-    const [first] = this.#pending
-    const bytes = first !== undefined && this.#pending.length === 1 ? first : Buffer.concat(this.#pending)
+    if (this.#pending.byteLength <= MAX_LINE_BYTES && !chunk.includes(LINE_FEED)) return ''
+    const bytes = this.#pending.take()
     const { text, restFrom } = takeLines(bytes)
-    const rest = bytes.subarray(restFrom)
-    this.#pending = rest.length === 0 ? [] : [rest]
-    this.#pendingBytes = rest.length
+    this.#pending.push(bytes.subarray(restFrom))
     return text
   }
 
   /** @returns what follows the last line feed, as it is; empty when there is nothing */
   end(): string {
-    const rest = Buffer.concat(this.#pending).toString('utf8')
-    this.#pending = []
-    this.#pendingBytes = 0
-    return rest
+    return this.#pending.take().toString('utf8')
   }
 }
 

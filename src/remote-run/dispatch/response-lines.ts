@@ -3,15 +3,13 @@ import { neighbourTurns } from '../../process/turn-limit.js'
 import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'
+import { Gathered } from '../commands/gathered.js'
 
 /**
  * The longest line: longer than any event that we write, which is 128 KiB of output, each byte escaped in six
  * characters.
  */
 const MAX_EVENT_LINE_BYTES = 2 * 1024 * 1024
-
-/** Pieces of a line that are kept one by one: each takes more memory than a short one has bytes. */
-const MAX_GATHERED = 256
 
 const LINE_FEED = 0x0a
 
@@ -47,21 +45,17 @@ export async function* responseChunks(body: Readable, silenceMs: number, signal:
  * @throws {Error} for a line that is longer than any event can be
  */
 export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  let rest: Buffer[] = []
-  let restBytes = 0
+  const rest = new Gathered()
   for await (const chunk of chunks) {
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {
-      yield Buffer.concat([...rest, chunk.subarray(start, end)]).toString('utf8')
-      rest = []
-      restBytes = 0
+      rest.push(chunk.subarray(start, end))
+      yield rest.take().toString('utf8')
       start = end + 1
       if (neighbourTurns.isOver) await neighbourTurns.next()
     }
     rest.push(chunk.subarray(start))
-    if (rest.length === MAX_GATHERED) rest = [Buffer.concat(rest)]
-    restBytes += chunk.length - start
-    if (restBytes > MAX_EVENT_LINE_BYTES) throw new Error(`it sent a line of over ${MAX_EVENT_LINE_BYTES} bytes`)
+    if (rest.byteLength > MAX_EVENT_LINE_BYTES) throw new Error(`it sent a line of over ${MAX_EVENT_LINE_BYTES} bytes`)
   }
 }
 
