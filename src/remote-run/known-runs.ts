@@ -46,6 +46,11 @@ export class KnownRuns {
     return count
   }
 
+  /** The ids of runs whose ends the database has not taken yet. */
+  unrecorded(): string[] {
+    return [...this.#unrecorded.keys(), ...this.#unbegun.keys()]
+  }
+
   getActive(id: string): ActiveRun | undefined {
     return this.#active.get(id)
   }

@@ -1,3 +1,4 @@
+import type { Logger } from '../values/logger.js'
 import type { RunEvent } from '../values/runs/run-event.js'
 import { LEASE_MS } from '../values/time/lease.js'
 import { INTERRUPTED } from './active-run.js'
@@ -9,28 +10,35 @@ import type { RunEnd, RunRepository } from './run-repository.js'
 export interface RecoveryOptions {
   readonly repository: RunRepository
   readonly files: LogFiles
+  readonly logger: Logger
   readonly now: () => number
-}
-
-/** The runs of a former process, and what can be done about each. */
-export interface Unfinished {
-  /** How many are over: nobody can be asked how they ended. */
-  readonly interrupted: number
-  /** Runs of nodes that run themselves, over their links: each may have ended meanwhile, or be at it. */
-  readonly resumable: readonly string[]
+  /** Takes the ids of the runs claimed, for as long as they are neither ended nor taken up. */
+  readonly claimed: Set<string>
 }
 
 /**
  * Ends the runs that a former process left under way, as their logs say, or as interrupted: the logs, then the records. The next start
  * makes up for a crash in between. Outcomes that the database lacks are taken from the log. Runs that can
  * be taken up again stay as they are.
+ * @returns the ids of those: their nodes run themselves, over their links, and each may have ended meanwhile, or be at it
  */
-export async function interruptUnfinished({ repository, files, now }: RecoveryOptions): Promise<Unfinished> {
+export async function interruptUnfinished({
+  repository,
+  files,
+  logger,
+  now,
+  claimed
+}: RecoveryOptions): Promise<readonly string[]> {
   const resumable: string[] = []
   let interrupted = 0
-  for (const id of await repository.claimAbandoned(LEASE_MS)) {
+  const ids = await repository.claimAbandoned(LEASE_MS)
+  for (const id of ids) claimed.add(id)
+  for (const id of ids) {
     const tail = await files.mend(id)
-    if ((await noteEnds(repository, files, id, tail)) === 'lost') continue
+    if ((await noteEnds(repository, files, id, tail)) === 'lost') {
+      claimed.delete(id)
+      continue
+    }
     const last = tail.events.at(-1)
     const end = last?.event === 'end' ? last : undefined
     if (end === undefined && (await isResumable(repository, id, now()))) {
@@ -41,9 +49,13 @@ export async function interruptUnfinished({ repository, files, now }: RecoveryOp
     const state = end === undefined ? 'interrupted' : await stateAtEnd(repository, id, end)
     const endedAtMs = (await loggedEndMs(repository, id, end)) ?? now()
     await repository.interrupt(id, { state, endedAtMs }, INTERRUPTED)
+    claimed.delete(id)
     if (state === 'interrupted') interrupted += 1
   }
-  return { interrupted, resumable }
+  if (interrupted > 0) {
+    logger.warn({ count: interrupted }, 'remote runs were interrupted by the end of the former process')
+  }
+  return resumable
 }
 
 /** The state of a run whose log has an end, which the record may lack: done only where each node has an outcome. */

@@ -84,7 +84,7 @@ class RunRegistry implements RemoteRuns {
     this.#files = new LogFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs, logger)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
-    this.#leases = new RunLeases(repository, () => this.#known.active(), logger)
+    this.#leases = new RunLeases(repository, this.#known, this.#starting, logger, timing.renewalMs)
     const reachability = new Reachability(neighbours)
     const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
     const isRelay = (id: string) => topology().isRelay(id)
@@ -257,15 +257,15 @@ class RunRegistry implements RemoteRuns {
   }
 
   async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {
-    const { repository, now, logger } = this.#context
     await this.#files.makeFolder()
     this.#leases.start()
-    const { interrupted: count, resumable } = await interruptUnfinished({ repository, now, files: this.#files })
-    if (count > 0) logger.warn({ count }, 'remote runs were interrupted by the end of the former process')
+    const claimed = this.#leases.recovering
+    const resumable = await interruptUnfinished({ ...this.#context, files: this.#files, claimed })
     if (resumable.length > 0) await treeLoaded
     for (const id of resumable) {
       const run = await resumeRun(this.#context, this.#files, id, this.options)
       if (run !== undefined) this.#known.follow(run)
+      claimed.delete(id)
     }
   }
 

@@ -1,5 +1,6 @@
 import type { CurrentTopology } from '../tree/topology.js'
 import { waitLeftMs } from '../values/runs/run-wait-limit.js'
+import { LEASE_MS } from '../values/time/lease.js'
 import { ActiveRun } from './active-run.js'
 import { EventLog } from './event-log/event-log.js'
 import type { LogFiles } from './event-log/log-files.js'
@@ -15,7 +16,7 @@ import type { RunRecord } from './types.js'
 /**
  * Takes up a run of a former process: asks the nodes that run themselves how it ended there, and goes on with what
  * waits.
- * @returns undefined when there is no record of it
+ * @returns undefined when there is no record of it, or another process has taken it over
  */
 export async function resumeRun(
   context: RunContext,
@@ -25,7 +26,7 @@ export async function resumeRun(
 ): Promise<ActiveRun | undefined> {
   const { repository, logger, timing, selfId } = context
   const record = await repository.find(runId)
-  if (record === undefined) return undefined
+  if (record === undefined || (await repository.renew([runId], LEASE_MS)).length > 0) return undefined
   const plan = await waitingPlan(context, record, topology)
   const linked = new Set(await repository.openLinkedNodes(runId))
   for (const { id } of plan.here) linked.delete(id)

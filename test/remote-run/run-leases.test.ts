@@ -7,7 +7,9 @@ import { RunLeases } from '../../src/remote-run/run-leases.js'
 import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
 import { silentLogger } from '../../src/values/logger.js'
+import { makeRunId } from '../../src/values/runs/run-id.js'
 import { LEASE_MS } from '../../src/values/time/lease.js'
+import { eventually } from '../support/eventually.js'
 import { allEvents, orderOf, startRuns, temporaryFolder, topologyOf, waitForEvent } from '../support/remote-runs.js'
 
 const TOPOLOGY = topologyOf('self', { n1: 'self' })
@@ -27,7 +29,13 @@ async function startLongRun(t: TestContext) {
   return {
     run,
     other,
-    leases: new RunLeases(createRunRepository(db, claims), () => [run], silentLogger),
+    leases: new RunLeases(
+      createRunRepository(db, claims),
+      { active: () => [run], unrecorded: () => [] },
+      new Map(),
+      silentLogger,
+      LEASE_MS
+    ),
     /** Lets this process stand still for so long. */
     stand: (ms: number) => {
       nowMs += ms
@@ -67,4 +75,57 @@ test('leases are renewed while a run is under way, and a run found lost is stopp
   await leases.renew()
   await run.ended // its command would never end by itself
   assert.equal((await other.find(run.id))?.state, 'running')
+})
+
+/** Claims that note what is renewed. */
+class NotedClaims extends Claims {
+  readonly renewed = new Set<string>()
+
+  override renew(id: string, leaseMs: number): boolean {
+    this.renewed.add(id)
+    return super.renew(id, leaseMs)
+  }
+
+  /** Resolves once `id` is renewed after this call. */
+  next(id: string): Promise<boolean> {
+    this.renewed.delete(id)
+    return eventually(`claim on ${id} is renewed`, () => this.renewed.has(id))
+  }
+}
+
+const TIMING = { renewalMs: 5, recordAgainMs: 10 }
+
+test('the claim on a run is renewed while it begins, and until its end is recorded', async t => {
+  const claims = new NotedClaims()
+  const runId = makeRunId(Date.now())
+  let beginning: Promise<boolean> | undefined
+  const { runs, db } = await startRuns(t, {
+    topology: TOPOLOGY,
+    claims,
+    timing: TIMING,
+    refreshTree: async () => {
+      beginning = claims.next(runId)
+      await beginning
+    }
+  })
+  const { origin } = orderOf()
+  const caller = { ...origin.caller, kind: 'policy-server' } as const
+  const run = await runs.start(orderOf({ runId, nodes: ['n1', 'new'], origin: { ...origin, caller } }))
+  assert.equal(await beginning, true)
+  db.pragma('query_only = ON')
+  await run.ended
+  await claims.next(runId)
+  db.pragma('query_only = OFF')
+})
+
+test('the claim on a run that waits for the tree to be taken up is renewed', async t => {
+  const config = { fallbackCommand: false }
+  const options = { topology: TOPOLOGY, timing: TIMING, config, shouldHoldLink: () => true }
+  const former = await startRuns(t, options)
+  const { id } = await former.runs.start(orderOf({ asynchronous: true, waitUntilMs: Date.now() + 600_000 }))
+  await former.close()
+  const claims = new NotedClaims()
+  const renewed = claims.next(id)
+  const { runs } = await startRuns(t, { ...options, folder: former.folder, claims, treeLoaded: renewed })
+  assert.ok(await runs.find(id))
 })

@@ -58,6 +58,8 @@ export interface TestRunsOptions {
   readonly folder?: string
   /** The logs of runs are below it. @default the folder */
   readonly storagePath?: string
+  /** Holds up what is taken up. */
+  readonly treeLoaded?: Promise<unknown>
   /** Its claims on runs. */
   readonly claims?: Claims
 }
@@ -120,7 +122,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.now === undefined ? {} : { now: options.now })
   })
-  await runs.recover()
+  await runs.recover(options.treeLoaded)
   let closed: Promise<void> | undefined
   const close = () => {
     closed ??= runs.stop().then(() => void db.close())

@@ -1,3 +1,5 @@
+import { RENEWAL_MS } from '../../values/time/lease.js'
+
 /** The waits of remote runs, in ms. Tests shorten them. */
 export interface RunTiming {
   /** The time between SIGTERM and SIGKILL for a command. */
@@ -15,6 +17,8 @@ export interface RunTiming {
   readonly recordDelayMs: number
   /** The wait before the end of a run that the database refused is given to it again. */
   readonly recordAgainMs: number
+  /** The time between two renewals of the claims on runs. */
+  readonly renewalMs: number
 }
 
 export const RUN_TIMING: RunTiming = {
@@ -25,5 +29,6 @@ export const RUN_TIMING: RunTiming = {
   resumeMaxDelayMs: 30_000,
   resumeLimitMs: 60 * 60_000,
   recordDelayMs: 1_000,
-  recordAgainMs: 5_000
+  recordAgainMs: 5_000,
+  renewalMs: RENEWAL_MS
 }
