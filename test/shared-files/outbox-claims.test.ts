@@ -91,6 +91,14 @@ async function fillOutbox(relay: TestRelay): Promise<void> {
   for (const file of FILES) assert.equal(await relay.put(sign(`n2/n1/${file}`, file)), 'pending')
 }
 
+/** Adds entries that fail at once, as copies of one that is there. */
+function addWithoutFiles(relay: TestRelay, count: number): void {
+  const columns = relay.db.prepare<[], string>("SELECT name FROM pragma_table_info('outbox')").pluck().all()
+  const values = columns.map(name => (name === 'id' || name === 'file_id' ? `'x' || value` : name))
+  relay.db.exec(`WITH RECURSIVE numbers (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM numbers WHERE value < ${count})
+    INSERT INTO outbox (${columns}) SELECT ${values} FROM numbers, outbox WHERE file_id = 'f0'`)
+}
+
 test('when what came of one entry cannot be recorded, the others are delivered once', async t => {
   const down = new TestHop('relay')
   const warnings: string[] = []
@@ -146,14 +154,16 @@ test('an entry that was refused is tried when an operator says so, while others 
   await root.files.outbox.retry()
   const laterMs = root.clock.nowMs + 1_000
   root.db.prepare("UPDATE outbox SET next_attempt_at = ? WHERE file_id = 'f5'").run(laterMs)
+  addWithoutFiles(root, 93) // with the others but f5, a page
   root.files.start()
   const failed = await eventually('the refusal', async () =>
-    (await root.files.outbox.list()).find(({ state }) => state === 'failed')
+    (await root.files.outbox.list()).find(({ state, key }) => state === 'failed' && key.fileId === 'f3')
   )
   root.clock.nowMs = laterMs
   assert.equal(await root.files.outbox.retry(failed.id), 1)
   isRetried.resolve()
-  await eventually('all to arrive', async () => (await root.files.outbox.list()).length === 0)
+  await eventually('all to arrive', async () => (await root.files.status()).outboxPending === 0)
+  assert.equal(refusals, 2)
 })
 
 test('entries whose target moved to another hop go there, while others are handed on the old way still', async t => {
