@@ -8,7 +8,7 @@ import type { NodeState } from '../values/runs/node-state.js'
 import { installAfterAnswer } from './answers/after-answer.js'
 import { installErrorHandler } from './answers/error-handler.js'
 import { commonOptions } from './app-options.js'
-import { installFormRules } from './form-rules.js'
+import { installFormRules, readForm } from './form-rules.js'
 import { createRequestLog } from './request-log.js'
 import { decorateRequests, startRequest } from './request-start.js'
 import { nodeStateRoutes } from './routes/node-state.js'
@@ -48,7 +48,7 @@ export async function buildAgentApp({ services, storage, logger }: AgentAppOptio
   installErrorHandler(app, { logger, afterAnswer, folders: [storage] })
   admitPolicyServer(app, services)
   installFormRules(app, FORM_LIMIT_MS)
-  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
+  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES, parser: readForm })
   await app.register(agentApi, { prefix: API_PREFIX, services, logger })
   await app.ready()
   return app

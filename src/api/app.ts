@@ -13,7 +13,7 @@ import { checkAccess } from './callers/access.js'
 import { isNeighbour } from './callers/callers.js'
 import { createIdentification } from './callers/identification.js'
 import { checkHead } from './callers/request-head.js'
-import { installFormRules } from './form-rules.js'
+import { installFormRules, readForm } from './form-rules.js'
 import { createPlainServer, MAX_HEADER_BYTES } from './http-server-options.js'
 import { createRequestObserver } from './metrics/request-metrics.js'
 import { checkProtocol } from './protocol-check.js'
@@ -68,7 +68,7 @@ export async function buildApp({
   installErrorHandler(app, { logger, afterAnswer, folders: storageFolders(services.config()) })
   installCallers(app, services, versions)
   installFormRules(app, services.config().limits.metadataTimeoutMs)
-  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES })
+  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES, parser: readForm })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
   await app.register(relayApi, { prefix: API_PREFIX, services, logger, afterAnswer })
   await app.register(observationRoutes, { services })

@@ -44,8 +44,12 @@ test('forms that are huge, doubled or no forms', async t => {
 
   await t.test('a MiB of fields: an answer, soon', async () => {
     const fields = Array.from({ length: 100_000 }, (_, index) => `f${index}=1`).join('&')
-    const answer = await post(fields)
-    assert.deepEqual([answer.status, answer.text], [400, 'Missing nodes\n'])
+    for (const form of [fields, 'nodes=n1&'.repeat(100_000)]) {
+      const answer = await post(form)
+      assert.deepEqual([answer.status, answer.text], [400, 'the form has more than 1000 fields\n'])
+    }
+    const some = Array.from({ length: 999 }, (_, index) => `f${index}=1`).join('&')
+    assert.deepEqual([(await post(some)).text, (await post(`nodes=&${some}`)).status], ['Missing nodes\n', 400])
   })
 
   await t.test('a MiB of blanks within an id: an answer, soon', async () => {
