@@ -15,6 +15,8 @@ import type { RunScope } from './run-scope.js'
 import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
 
 export interface ActiveRunParts {
+  /** The caller, as its record names it. */
+  readonly askedBy: string
   readonly order: DispatchOrder
   readonly plan: RunPlan
   readonly log: EventLog
@@ -81,6 +83,10 @@ export class ActiveRun implements Run {
     this.ended = work.catch((err: unknown) => {
       context.logger.error({ err, runId: this.id }, 'cannot finish run')
     })
+  }
+
+  get askedBy(): string {
+    return this.parts.askedBy
   }
 
   get state(): RunState {

@@ -37,13 +37,13 @@ export class KnownRuns {
   }
 
   /**
-   * The number of runs under way, without those whose end has been told, and whose log is still on its way to the
-   * disk.
+   * The callers of the runs under way, as records name them. Runs whose end has been told, and whose log is still on its
+   * way to the disk, are left out.
    */
-  underWay(): number {
-    let count = 0
-    for (const run of this.#active.values()) count += run.state === 'running' ? 1 : 0
-    return count
+  askers(): string[] {
+    return this.active()
+      .filter(run => run.state === 'running')
+      .map(run => run.askedBy)
   }
 
   /** The ids of runs whose ends the database has not taken yet. */

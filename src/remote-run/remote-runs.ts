@@ -17,7 +17,7 @@ import type { EventLog } from './event-log/event-log.js'
 import { LogFiles } from './event-log/log-files.js'
 import { KnownRuns } from './known-runs.js'
 import { OrderedRuns } from './ordered-runs.js'
-import { newRun } from './progress/new-run.js'
+import { askedBy, newRun } from './progress/new-run.js'
 import { NodeTable } from './progress/node-table.js'
 import { planRun, type RunPlan } from './progress/plan.js'
 import { type RunObserver, RunProgress } from './progress/run-progress.js'
@@ -28,11 +28,9 @@ import { resumeRun } from './resumption.js'
 import { checkAge } from './run-age.js'
 import type { RunContext } from './run-context.js'
 import { RunLeases } from './run-leases.js'
+import { type FewerRuns, RunPlaces } from './run-places.js'
 import type { RunRepository } from './run-repository.js'
 import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './types.js'
-
-/** Runs under way at once; a further one is refused. */
-export const MAX_RUNS = 256
 
 /** Nodes asked over their links at once, by all runs together. */
 const MAX_ASKED_LINKS = 2_000
@@ -54,8 +52,8 @@ export interface RemoteRunsOptions {
   readonly observer?: RunObserver
   /** @default that of the contract, `remote run … -- <hosts>` */
   readonly commandLine?: CommandLine
-  /** A run beyond so many under way is refused with `refusal`. @default none but {@link MAX_RUNS} */
-  readonly maxRuns?: { readonly count: number; readonly refusal: string }
+  /** A run beyond so many under way is refused with `refusal`. @default none but the bound of all relays */
+  readonly maxRuns?: FewerRuns
   /** Asks for the tree that the policy server has now; undefined where this relay does not have it from there. */
   readonly refreshTree?: (() => Promise<void>) | undefined
   /** Shortened by tests. */
@@ -74,8 +72,7 @@ class RunRegistry implements RemoteRuns {
   readonly #ordered: OrderedRuns
   readonly #leases: RunLeases
   readonly #starting = new Map<string, Promise<Run>>()
-  /** How many of {@link #starting} are new runs. */
-  #beginning = 0
+  readonly #places: RunPlaces
   #stopping = false
 
   constructor(private readonly options: RemoteRunsOptions) {
@@ -83,6 +80,7 @@ class RunRegistry implements RemoteRuns {
     const timing = { ...RUN_TIMING, ...options.timing }
     this.#files = new LogFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs, logger)
+    this.#places = new RunPlaces(() => this.#known.askers(), options.maxRuns)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
     this.#leases = new RunLeases(repository, this.#known, this.#starting, logger, timing.renewalMs)
     const reachability = new Reachability(neighbours)
@@ -140,26 +138,12 @@ class RunRegistry implements RemoteRuns {
   async #startOnce(id: string, order: RunOrder): Promise<Run> {
     const known = await this.#known.find(id)
     if (known !== undefined) return known
-    this.#checkRoom()
-    this.#beginning += 1
+    const leave = this.#places.take(order.origin.caller)
     try {
       return await this.#start(id, order)
     } finally {
-      this.#beginning -= 1
+      leave()
     }
-  }
-
-  get #underWay(): number {
-    return this.#beginning + this.#known.underWay()
-  }
-
-  #checkRoom(): void {
-    const underWay = this.#underWay
-    if (underWay >= MAX_RUNS) {
-      throw new RelayError('BUSY', `${MAX_RUNS} remote runs are under way; ask again when one has ended`)
-    }
-    const { maxRuns } = this.options
-    if (maxRuns !== undefined && underWay >= maxRuns.count) throw new RelayError('CONFLICT', maxRuns.refusal)
   }
 
   async #start(id: string, order: RunOrder): Promise<Run> {
@@ -171,6 +155,7 @@ class RunRegistry implements RemoteRuns {
     const { table, log } = recorded
     const { keepOutput, asynchronous, conditions, waitUntilMs, origin } = order
     const run = new ActiveRun(this.#context, {
+      askedBy: askedBy(origin.caller),
       order: {
         runId: id,
         all: order.nodes === 'all',
@@ -253,7 +238,7 @@ class RunRegistry implements RemoteRuns {
   }
 
   status(): { readonly running: number; readonly commandsRunning: number } {
-    return { running: this.#underWay, commandsRunning: this.#context.slots.running }
+    return { running: this.#places.taken, commandsRunning: this.#context.slots.running }
   }
 
   async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {

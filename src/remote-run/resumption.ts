@@ -43,6 +43,7 @@ export async function resumeRun(
   const { keepOutput, asynchronous, conditions, startedAtMs } = record
   logger.info({ runId, nodes: linked.size }, 'asking agents how a run of the former process ended')
   return new ActiveRun(context, {
+    askedBy: record.askedBy,
     order: {
       runId,
       all: false, // what is left of it

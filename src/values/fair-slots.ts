@@ -4,6 +4,14 @@ import { SourceQueue } from './network/source-queue.js'
 export type ReleaseSlot = () => void
 
 /**
+ * The number of slots that one source of strangers may hold, as {@link FairSlots} shares them.
+ * @param held slots that are taken, of `capacity`
+ */
+export function shareOfStrangers(capacity: number, held: number): number {
+  return capacity - held - Math.floor(capacity / 4)
+}
+
+/**
  * Slots for work that is done at once, shared so that no source can take them all. A stranger's source may hold as many
  * as would still be free for others: alone it gets half, the second one half of what is left. A quarter of the slots is
  * reserved for callers that are known.
@@ -13,15 +21,12 @@ export type ReleaseSlot = () => void
  * back.
  */
 export class FairSlots {
-  readonly #reserved: number
   readonly #heldBySource = new Map<string, number>()
   readonly #evictable = new SourceQueue<() => void>()
   #held = 0
 
   /** @param capacity slots in all, at least 1 */
-  constructor(readonly capacity: number) {
-    this.#reserved = Math.floor(capacity / 4)
-  }
+  constructor(readonly capacity: number) {}
 
   /** Slots that are taken. */
   get held(): number {
@@ -38,7 +43,7 @@ export class FairSlots {
   take(source: string, isKnown: boolean, onEvicted?: () => void): ReleaseSlot | undefined {
     const free = this.capacity - this.#held
     if (isKnown) return free > 0 ? this.#hold(undefined) : undefined
-    const share = free - this.#reserved
+    const share = shareOfStrangers(this.capacity, this.#held)
     const held = this.#heldBySource.get(source) ?? 0
     if (held >= share && !this.#evictFor(source)) return undefined
     const release = this.#hold(source)

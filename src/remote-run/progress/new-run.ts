@@ -1,12 +1,12 @@
+import type { Caller } from '../../values/caller.js'
 import type { NewRun } from '../run-repository.js'
 import type { RunOrder } from '../types.js'
 
 /** The record of a run that is about to start. */
 export function newRun(id: string, order: RunOrder, startedAtMs: number): NewRun {
-  const { caller } = order.origin
   return {
     id,
-    askedBy: caller.id === undefined ? `${caller.kind} ${caller.address}` : `${caller.kind} ${caller.id}`,
+    askedBy: askedBy(order.origin.caller),
     nodes: order.nodes === 'all' ? 'all' : 'list',
     conditions: order.conditions,
     keepOutput: order.keepOutput,
@@ -14,4 +14,9 @@ export function newRun(id: string, order: RunOrder, startedAtMs: number): NewRun
     startedAtMs,
     waitUntilMs: order.waitUntilMs
   }
+}
+
+/** The name that records of runs have for a caller. */
+export function askedBy({ kind, id, address }: Caller): string {
+  return `${kind} ${id ?? address}`
 }

@@ -1,0 +1,77 @@
+import type { Caller, CallerKind } from '../values/caller.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { shareOfStrangers } from '../values/fair-slots.js'
+import { sourceOf } from '../values/network/source-address.js'
+import { askedBy } from './progress/new-run.js'
+
+/** Runs under way at once; a further one is refused. */
+export const MAX_RUNS = 256
+
+/** The callers that may take any free place: those who run this relay, and whoever shared out its own places. */
+const TRUSTED: readonly CallerKind[] = ['local', 'admin', 'policy-server']
+
+/** A bound of the configuration, below {@link MAX_RUNS}. */
+export interface FewerRuns {
+  readonly count: number
+  readonly refusal: string
+}
+
+/**
+ * The places of runs under way. A run that waits for nodes keeps its place for up to days, so no source of other
+ * callers gets more than a share, and a quarter is left to trusted ones. Runs of a former process count for whoever
+ * asked for them.
+ */
+export class RunPlaces {
+  readonly #beginning = new Set<{ readonly askedBy: string }>()
+
+  /** @param underWay the caller of each run under way, as {@link askedBy} names it */
+  constructor(
+    private readonly underWay: () => readonly string[],
+    private readonly fewer: FewerRuns | undefined
+  ) {}
+
+  /** Places that are taken. */
+  get taken(): number {
+    return this.#beginning.size + this.underWay().length
+  }
+
+  /**
+   * Holds a place while a run begins.
+   * @returns what gives it back, once the run is among those under way or could not begin
+   * @throws {RelayError} BUSY, CONFLICT
+   */
+  take(caller: Caller): () => void {
+    this.#check(caller)
+    const place = { askedBy: askedBy(caller) }
+    this.#beginning.add(place)
+    return () => void this.#beginning.delete(place)
+  }
+
+  #check(caller: Caller): void {
+    const { taken, fewer } = this
+    if (taken >= MAX_RUNS) {
+      throw new RelayError('BUSY', `${MAX_RUNS} remote runs are under way; ask again when one has ended`)
+    }
+    if (fewer !== undefined && taken >= fewer.count) throw new RelayError('CONFLICT', fewer.refusal)
+    const source = sharingSource(askedBy(caller))
+    if (source === undefined || caller.isAdmin === true) return
+    const held = this.#heldBy(source)
+    if (held < shareOfStrangers(MAX_RUNS, taken)) return
+    throw new RelayError(
+      'BUSY',
+      `${taken} remote runs are under way, ${held} of them for ${source}, which can have no more; ask again when one has ended`
+    )
+  }
+
+  #heldBy(source: string): number {
+    const beginning = [...this.#beginning].map(place => place.askedBy)
+    return [...this.underWay(), ...beginning].filter(name => sharingSource(name) === source).length
+  }
+}
+
+/** The source that shares the places with others: an id, or a source address; undefined for a trusted caller. */
+function sharingSource(name: string): string | undefined {
+  const [kind = '', rest = ''] = name.split(' ', 2)
+  if (TRUSTED.some(trusted => trusted === kind)) return undefined
+  return sourceOf(rest)
+}
