@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Neighbours } from '../hops/hop.js'
 import type { Tree } from '../tree/tree-service.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logger.js'
+import { AnswerPlaces } from './answer-places.js'
 import type { Difference } from './change-log.js'
 import { END_LINE, formatEntry, formatHeader, formatRemoved, isVersion } from './tree-lines.js'
 import { TreeNotices } from './tree-notices.js'
@@ -10,8 +12,6 @@ import type { TreeVersion, TreeVersions } from './tree-versions.js'
 
 /** Nodes of a difference; with more, the whole is sent. The receiver keeps a difference in memory. */
 export const MAX_DIFFERENCE_NODES = 10_000
-/** Trees being sent at once. */
-export const MAX_ANSWERS = 64
 const CHUNK_LENGTH = 64 * 1024
 /** Nodes looked at before requests get their turn. */
 const NODES_PER_TURN = 200
@@ -30,8 +30,8 @@ export type TreeAnswer =
   | {
       readonly kind: 'whole' | 'difference'
       readonly version: string
-      /** Lines, in pieces. Throws when the tree changes meanwhile. */
-      readonly body: AsyncIterable<Buffer>
+      /** Lines. It fails when the tree changes meanwhile, or when the relay asks again. The caller reads or destroys it. */
+      readonly body: Readable
     }
 
 /** Gives relays below their parts of the tree, and tells them when these change. */
@@ -69,7 +69,7 @@ export function createTreeSource(options: TreeSourceOptions): TreeSource {
 
 class TreeParts implements TreeSource {
   readonly #notices: TreeNotices
-  #answers = 0
+  readonly #places = new AnswerPlaces()
 
   constructor(private readonly options: TreeSourceOptions) {
     this.#notices = new TreeNotices(options)
@@ -84,9 +84,8 @@ class TreeParts implements TreeSource {
     }
     const digest = versions.digestOf(version, relay)
     const isSame = has.includes(digest)
-    if (!isSame && this.#answers >= MAX_ANSWERS) {
-      throw new RelayError('BUSY', `${MAX_ANSWERS} trees are being sent already; ask again in a moment`)
-    }
+    const receiver = isItself ? relay : undefined
+    if (!isSame) this.#places.check(receiver)
     const difference = since === undefined || isSame ? undefined : this.#shortDifference(version, relay, since)
     if (isItself) {
       versions.remember(version, relay)
@@ -98,7 +97,7 @@ class TreeParts implements TreeSource {
     return {
       kind: difference === undefined ? 'whole' : 'difference',
       version: digest,
-      body: this.#counted(this.#lines(part))
+      body: this.#places.send(receiver, this.#lines(part))
     }
   }
 
@@ -112,15 +111,6 @@ class TreeParts implements TreeSource {
     const [start, end] = version.topology.slotsBelow(relay)
     const count = difference.put.length + difference.removed.length
     return count > MAX_DIFFERENCE_NODES || difference.put.length > end - start ? undefined : difference
-  }
-
-  async *#counted(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    this.#answers += 1
-    try {
-      yield* body
-    } finally {
-      this.#answers -= 1
-    }
   }
 
   async *#lines({ version: { topology }, relay, digest, difference, base }: Part): AsyncGenerator<Buffer> {

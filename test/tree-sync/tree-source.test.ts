@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { TREELINE } from '../../src/hops/dialect.js'
 import type { TreeNode } from '../../src/tree/topology.js'
+import { MAX_ANSWERS } from '../../src/tree-sync/answer-places.js'
 import { MAX_LOGGED_NODES } from '../../src/tree-sync/change-log.js'
 import { TreeDigest } from '../../src/tree-sync/tree-digest.js'
 import { parseHeader, parseLine, type TreeHeader } from '../../src/tree-sync/tree-lines.js'
@@ -243,4 +246,36 @@ test('who was cut off by a change elsewhere is told, since its own part is as be
   }, /has changed/)
   await eventually('a being told', () => told.length > 0)
   assert.deepEqual(told, ['a'])
+})
+
+/** A tree with so many nodes below each of some relays that none of their parts is one piece. */
+function treeOfRelays(relays: readonly string[], nodesOfEach: number): TreeNode[] {
+  return relays.flatMap(relay => [
+    node(relay, 'root'),
+    ...Array.from({ length: nodesOfEach }, (_, index) => node(`${relay}-${index}`, relay))
+  ])
+}
+
+/** Reads the first piece of an answer, and no more. */
+async function begin(answer: TreeAnswer): Promise<Readable> {
+  assert.ok(answer.kind !== 'same')
+  await once(answer.body, 'readable')
+  return answer.body
+}
+
+test('a relay has one place: what it leaves unread keeps nobody from a tree, and its next request ends the former', async () => {
+  const tree = new MemoryTree()
+  const source = makeSource(tree)
+  tree.put([node('root', 'root'), ...treeOfRelays(['a', 'b'], 3_000)])
+  let former: Readable | undefined
+  for (let count = 0; count <= MAX_ANSWERS; count++) {
+    const body = await begin(await source.part('a', { isItself: true }))
+    if (former !== undefined) assert.equal(former.errored?.message, 'a has asked for its tree again')
+    former = body
+  }
+  const { put } = await read(await source.part('b', { isItself: true }))
+  assert.equal(put.size, 3_001)
+  assert.equal(former?.destroyed, false)
+  const again = await read(await source.part('a', { isItself: true }))
+  assert.equal(again.put.size, 3_001)
 })

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type { Topology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
@@ -46,7 +45,7 @@ export const treeRoutes: Routes<{ services: Pick<Services, 'topology' | 'treeSou
       reply.header('etag', `"${answer.version}"`)
       if (answer.kind === 'same') return reply.code(304).send()
       limitStalledReader(reply.raw, request.raw.socket)
-      return reply.type(NDJSON).send(Readable.from(answer.body, { objectMode: false }))
+      return reply.type(NDJSON).send(answer.body)
     }
   )
 
