@@ -185,6 +185,19 @@ test('system, reload, metrics, and the shared folder', async t => {
     assert.equal(JSON.parse((await ask(root, '/openapi.json')).text).openapi.slice(0, 3), '3.1')
   })
 
+  await t.test('a reload with an empty certificate or key keeps the former ones, and names the file', async () => {
+    for (const file of [root.certificateFile, root.keyFile]) {
+      const text = await readFile(file, 'utf8')
+      await writeFile(file, '')
+      const answer = await reload()
+      assert.equal(answer.status, 500)
+      assert.ok(answer.text.includes(`${file} holds no readable`), answer.text)
+      assert.equal((await ask(root, '/uuid', { as: null })).status, 200)
+      await writeFile(file, text)
+      assert.equal((await reload()).status, 200)
+    }
+  })
+
   await t.test('the shared folder: 304, 200, 404 and 400', async () => {
     const folder = join(root.directory, 'shared-folder')
     await mkdir(join(folder, 'sub folder'), { recursive: true })

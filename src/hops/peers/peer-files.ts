@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
+import { readCertificatePair } from '../../values/keys/certificate-pair.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
 
@@ -43,16 +44,23 @@ export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles
     clientCertificate:
       httpsCertificateFile === undefined || httpsKeyFile === undefined
         ? undefined
-        : {
-            cert: await readText('general.https_certificate_file', httpsCertificateFile),
-            key: await readText('general.https_key_file', httpsKeyFile)
-          },
+        : await readPair(httpsCertificateFile, httpsKeyFile),
     ca:
       caPath === undefined || peerAuthentication !== 'cert_validation'
         ? undefined
         : await readText('general.ca_path', caPath),
     ...upstream
   }
+}
+
+async function readPair(certificateFile: string, keyFile: string): Promise<ClientCertificate> {
+  const cert = await readText('general.https_certificate_file', certificateFile)
+  const key = await readText('general.https_key_file', keyFile)
+  readCertificatePair(
+    { cert, key },
+    { cert: `general.https_certificate_file ${certificateFile}`, key: `general.https_key_file ${keyFile}` }
+  )
+  return { cert, key }
 }
 
 async function readUpstreamPins(

@@ -7,6 +7,7 @@ import { completeServer, createPlainServer, serverOptions } from '../../api/http
 import type { Config, ListenAddress } from '../../config/config.js'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import { errorCode } from '../../values/failures/system-error.js'
+import { readCertificatePair } from '../../values/keys/certificate-pair.js'
 import { LogLimit } from '../../values/log-limit.js'
 import type { Logger } from '../../values/logger.js'
 import { listenFailure } from '../../values/network/listen-failure.js'
@@ -172,11 +173,15 @@ function secureContext(config: Config) {
   if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
     throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
   }
-  return {
-    minVersion: 'TLSv1.3',
+  const pair = {
     cert: readTextFile('general.https_certificate_file', httpsCertificateFile),
     key: readTextFile('general.https_key_file', httpsKeyFile)
-  } as const
+  }
+  readCertificatePair(pair, {
+    cert: `general.https_certificate_file ${httpsCertificateFile}`,
+    key: `general.https_key_file ${httpsKeyFile}`
+  })
+  return { minVersion: 'TLSv1.3', ...pair } as const
 }
 
 /** @throws {Error} that names the setting, when it cannot listen there */
