@@ -1,4 +1,4 @@
-import type { Hop, Neighbours } from '../../hops/hop.js'
+import type { Hop, HopOutcome, Neighbours } from '../../hops/hop.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Origin } from '../../values/caller.js'
 import { HopRefusedError } from '../../values/failures/relay-error.js'
@@ -12,6 +12,7 @@ import { isKeptOnBehalf, relaysOnTheWay } from '../forwarding/on-behalf.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { FileHash } from '../keeping/file-repository.js'
 import type { Keeping } from '../keeping/keeping.js'
+import { HeadPlaces } from './head-places.js'
 
 export interface HeadParts
   extends Pick<Keeping, 'files' | 'cache' | 'now'>,
@@ -54,15 +55,21 @@ function createKeptLookup({ files, cache, now }: Pick<HeadParts, 'files' | 'cach
 export function createHead(parts: HeadParts) {
   const { selfId, topology, outbox, backoff, legacyLoopGuard } = parts
   const isKept = createKeptLookup(parts)
+  const places = new HeadPlaces()
 
+  /** Without a place or an answer in time it is as with a hop that cannot be reached: the file is not there. */
   async function ask(hop: Hop, key: FileKey, hash: string, origin: Origin, passed: string[]): Promise<boolean> {
     if (backoff.hasJustFailed(hop.id)) return false
-    const outcome = await hop.request({
-      method: 'HEAD',
-      path: `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`,
-      headers: { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId },
-      signal: origin.signal
-    })
+    const path = `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`
+    const headers = { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId }
+    const isThere = await places.during(hop.id, origin, async signal =>
+      readOutcome(hop, await hop.request({ method: 'HEAD', path, headers, signal }))
+    )
+    // Silence is no failure of this hop: it may wait for one far behind it, and takes files all the same.
+    return isThere ?? false
+  }
+
+  async function readOutcome(hop: Hop, outcome: HopOutcome): Promise<boolean> {
     if (outcome.kind === 'unreachable') {
       // One that answers, but with an error, may still take files: that a PUT finds out.
       if (outcome.status === undefined) backoff.failed(hop.id)

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type TestContext, test } from 'node:test'
+import type { HopRequest } from '../../src/hops/hop.js'
+import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-places.js'
+import type { Caller } from '../../src/values/caller.js'
+import { RELAY_HEADER } from '../../src/values/network/header-names.js'
+import { until } from '../support/existing-relays.js'
+import { LOCAL, originOf, outcome, sign, startSharedFiles, TestHop } from '../support/shared-file-relays.js'
+
+const strangerAt = (address: string): Caller => ({ kind: 'network', address })
+/** What one source of strangers gets of the places: half of the three quarters that are not reserved. */
+const SHARE = (MAX_HEADS_PER_HOP * 3) / 8
+
+/** A relay whose hop says nothing until the request is aborted. */
+async function startBeforeSilence(t: TestContext) {
+  const down = new TestHop('relay')
+  down.answer = silence
+  const relay = await startSharedFiles(t, { hops: [down] })
+  const origins: AbortController[] = []
+  const file = sign('n2/n1/f', 'x')
+  const head = (caller: Caller) => {
+    const gone = new AbortController()
+    origins.push(gone)
+    return Promise.resolve(relay.files.head(file.key, file.hash, { ...originOf(caller), signal: gone.signal }))
+  }
+  const heads = (count: number, caller: Caller) => Array.from({ length: count }, () => head(caller))
+  return { relay, down, head, heads, origins }
+}
+
+async function silence({ signal }: HopRequest): Promise<never> {
+  assert.ok(signal !== undefined)
+  if (!signal.aborted) await once(signal, 'abort')
+  throw signal.reason
+}
+
+test('a stranger has a share of the HEADs at a silent hop; others, and the uploads, go on', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { relay, down, head, heads, origins } = await startBeforeSilence(t)
+  const underWay = heads(700, strangerAt('192.0.2.1'))
+  let refused = 0
+  for (const each of underWay) {
+    each.then(
+      isThere => {
+        if (!isThere) refused += 1
+      },
+      () => undefined
+    )
+  }
+  await until(() => down.requests.length + refused === 700)
+  assert.equal(down.requests.length, SHARE)
+
+  down.answer = request => (request.method === 'HEAD' ? outcome(200, '', { [RELAY_HEADER]: '1' }) : outcome(200))
+  assert.equal(await head(strangerAt('192.0.2.2')), true)
+  assert.equal(await head(LOCAL), true)
+  assert.equal(await relay.put(sign('n2/n1/other', 'x')), 'stored')
+
+  for (const gone of origins) gone.abort(new Error('the caller has gone'))
+  await Promise.allSettled(underWay)
+  assert.equal(await head(strangerAt('192.0.2.1')), true, 'the places are free again')
+})
+
+test('a HEAD without an answer in time is 404, and does not make the hop one that has failed', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { relay, down, head } = await startBeforeSilence(t)
+  const asked = head(LOCAL)
+  await until(() => down.requests.length === 1)
+  t.mock.timers.tick(HEAD_LIMIT_MS)
+  assert.equal(await asked, false)
+  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  assert.equal(await relay.put(sign('n2/n1/f', 'x')), 'stored')
+})
+
+test('where strangers have all their places, the oldest of the one with the most yields to a newcomer', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { down, head, heads, origins } = await startBeforeSilence(t)
+  const all: Promise<boolean>[] = []
+  for (let source = 1; source <= 20; source += 1) {
+    all.push(...heads(SHARE, strangerAt(`192.0.2.${source}`)))
+  }
+  const settled = Promise.allSettled(all)
+  await until(() => down.requests.some(({ signal }) => signal?.aborted === true))
+  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  assert.equal(await head(strangerAt('198.51.100.1')), true)
+  for (const gone of origins) gone.abort(new Error('the caller has gone'))
+  await settled
+})
