@@ -7,15 +7,23 @@ export const MAX_LINE_LENGTH = 4 * 1024 * 1024
 const MAX_ANSWER_BYTES = 1024 ** 3
 /** A difference is kept in memory until it is applied. */
 export const MAX_CHANGED_NODES = 100_000
-export const MAX_DIFFERENCE_BYTES = 64 * 1024 * 1024
+export const MAX_DIFFERENCE_BYTES = 96 * 1024 * 1024
+/** Memory that each node and each certificate of a difference takes besides its text. */
+const BYTES_OF_AN_OBJECT = 200
 
 const LINE_FEED = 0x0a
+
+/** A line, and the bytes that it came as. */
+export interface ReceivedLine {
+  readonly line: TreeLine
+  readonly bytes: number
+}
 
 /** An answer whose first line was read. */
 export interface TreeReader {
   readonly header: TreeHeader
   /** @throws {TreeLinesError} also when it ends before its last line */
-  readonly lines: AsyncIterable<TreeLine>
+  readonly lines: AsyncIterable<ReceivedLine>
 }
 
 /** The changes that a difference makes to a tree. */
@@ -33,38 +41,40 @@ export async function readAnswer(body: Readable, onBytes: (count: number) => voi
   const lines = splitLines(body, onBytes)
   const first = await lines.next()
   if (first.done === true) throw new TreeLinesError('it is empty')
-  return { header: parseHeader(first.value), lines: readLines(lines) }
+  return { header: parseHeader(first.value.toString('utf8')), lines: readLines(lines) }
 }
 
 /** @throws {TreeLinesError} when there is more than a difference may have */
-export async function readChanges(lines: AsyncIterable<TreeLine>): Promise<Changes> {
+export async function readChanges(lines: AsyncIterable<ReceivedLine>): Promise<Changes> {
   const put = new Map<string, TreeEntry>()
   const removed = new Set<string>()
-  let bytes = 0
-  for await (const line of lines) {
+  let total = 0
+  for await (const { line, bytes } of lines) {
+    total += bytes + BYTES_OF_AN_OBJECT
     if (line.kind === 'put') {
       put.set(line.entry.id, line.entry)
-      bytes += line.entry.certificates.reduce((sum, der) => sum + der.length, 500)
+      total += BYTES_OF_AN_OBJECT * line.entry.certificates.length
     } else if (line.kind === 'removed') removed.add(line.id)
-    if (put.size + removed.size > MAX_CHANGED_NODES || bytes > MAX_DIFFERENCE_BYTES) {
-      throw new TreeLinesError(`the difference is too large: ${put.size + removed.size} nodes`)
+    const count = put.size + removed.size
+    if (count > MAX_CHANGED_NODES || total > MAX_DIFFERENCE_BYTES) {
+      throw new TreeLinesError(`the difference is too large: ${count} nodes, which take ${total} bytes`)
     }
   }
   return { put, removed }
 }
 
-async function* readLines(lines: AsyncIterable<string>): AsyncGenerator<TreeLine> {
+async function* readLines(lines: AsyncIterable<Buffer>): AsyncGenerator<ReceivedLine> {
   let hasEnded = false
-  for await (const text of lines) {
+  for await (const bytes of lines) {
     if (hasEnded) throw new TreeLinesError('something follows its last line')
-    const line = parseLine(text)
+    const line = parseLine(bytes.toString('utf8'))
     hasEnded = line.kind === 'end'
-    yield line
+    yield { line, bytes: bytes.length }
   }
   if (!hasEnded) throw new TreeLinesError('it broke off')
 }
 
-async function* splitLines(body: Readable, onBytes: (count: number) => void): AsyncGenerator<string> {
+async function* splitLines(body: Readable, onBytes: (count: number) => void): AsyncGenerator<Buffer> {
   let pending: Buffer[] = []
   let pendingBytes = 0
   let total = 0
@@ -75,7 +85,7 @@ async function* splitLines(body: Readable, onBytes: (count: number) => void): As
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
       pending.push(chunk.subarray(start, end))
-      yield Buffer.concat(pending).toString('utf8')
+      yield Buffer.concat(pending)
       pending = []
       pendingBytes = 0
       start = end + 1

@@ -1,7 +1,11 @@
 import { isNodeId } from '../values/ids.js'
+import { MAX_KEY_HASH_LENGTH } from '../values/keys/key-hash.js'
+import { MAX_HOST_NAME_LENGTH } from '../values/network/host-name.js'
 
 /** Raised when lines change their meaning. */
 export const FORMAT = 1
+/** Shortest certificate, in base64. A line of shorter ones would become far more in memory than it is. */
+export const MIN_CERTIFICATE_LENGTH = 64
 
 /** The first line of an answer. */
 export interface TreeHeader {
@@ -77,15 +81,25 @@ export function parseHeader(line: string): TreeHeader {
   return { relay, version, generation: typeof generation === 'number' ? generation : 0, base }
 }
 
-/** Parses a line, without the checks of a nodes list. @throws {TreeLinesError} */
+/** Parses a line. The length of everything in it is bounded; the other checks of a nodes list follow. @throws {TreeLinesError} */
 export function parseLine(line: string): TreeLine {
   const value = parseObject(line)
   if (value.end === true) return { kind: 'end' }
-  if (typeof value.removed === 'string') return { kind: 'removed', id: value.removed }
+  if (typeof value.removed === 'string') {
+    if (!isNodeId(value.removed)) throw new TreeLinesError(`a line removes what is no node: ${line.slice(0, 80)}`)
+    return { kind: 'removed', id: value.removed }
+  }
   const { id, hostname, 'policy-server': policyServer, 'key-hash': keyHash, certificates } = value
   if (typeof id !== 'string' || !isNodeId(id)) throw new TreeLinesError(`a line names no node: ${line.slice(0, 80)}`)
   if (typeof hostname !== 'string' || typeof policyServer !== 'string' || !Array.isArray(certificates)) {
     throw new TreeLinesError(`the line of ${id} lacks a host name, a policy server or certificates`)
+  }
+  if (hostname.length > MAX_HOST_NAME_LENGTH) {
+    throw new TreeLinesError(`the host name of ${id} has more than ${MAX_HOST_NAME_LENGTH} characters`)
+  }
+  if (!isNodeId(policyServer)) throw new TreeLinesError(`the policy server of ${id} cannot be the id of a node`)
+  if (typeof keyHash === 'string' && keyHash.length > MAX_KEY_HASH_LENGTH) {
+    throw new TreeLinesError(`the key hash of ${id} has more than ${MAX_KEY_HASH_LENGTH} characters`)
   }
   return {
     kind: 'put',
@@ -94,12 +108,15 @@ export function parseLine(line: string): TreeLine {
       hostname,
       policyServer,
       keyHash: typeof keyHash === 'string' ? keyHash : undefined,
-      certificates: certificates.map(text => {
-        if (typeof text !== 'string') throw new TreeLinesError(`a certificate of ${id} is no text`)
-        return Buffer.from(text, 'base64')
-      })
+      certificates: certificates.map(text => parseCertificate(text, id))
     }
   }
+}
+
+function parseCertificate(text: unknown, id: string): Buffer {
+  if (typeof text !== 'string') throw new TreeLinesError(`a certificate of ${id} is no text`)
+  if (text.length < MIN_CERTIFICATE_LENGTH) throw new TreeLinesError(`a certificate of ${id} is none: it is too short`)
+  return Buffer.from(text, 'base64')
 }
 
 function parseObject(line: string): Record<string, unknown> {

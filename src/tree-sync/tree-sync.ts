@@ -8,10 +8,10 @@ import type { Tree } from '../tree/tree-service.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logger.js'
 import { NDJSON } from '../values/network/header-names.js'
-import { type Changes, readAnswer, readChanges, type TreeReader } from './answer-reader.js'
+import { type Changes, type ReceivedLine, readAnswer, readChanges, type TreeReader } from './answer-reader.js'
 import { checkSubtreeFile } from './subtree-check.js'
 import { placeTree, writeTree } from './tree-files.js'
-import { type TreeEntry, type TreeLine, TreeLinesError } from './tree-lines.js'
+import { type TreeEntry, TreeLinesError } from './tree-lines.js'
 import type { TreeVersions } from './tree-versions.js'
 
 /** The path at which the policy server is asked, as a `HopRequest` has it. */
@@ -210,8 +210,8 @@ export class TreeSync {
   }
 }
 
-async function* onlyPut(lines: AsyncIterable<TreeLine>): AsyncGenerator<TreeEntry> {
-  for await (const line of lines) if (line.kind === 'put') yield line.entry
+async function* onlyPut(lines: AsyncIterable<ReceivedLine>): AsyncGenerator<TreeEntry> {
+  for await (const { line } of lines) if (line.kind === 'put') yield line.entry
 }
 
 function* itselfAndBelow(selfId: string, below: Iterable<string>): Generator<string> {

@@ -8,7 +8,7 @@ import type { TreeNode } from '../../src/tree/topology.js'
 import { MAX_ANSWERS } from '../../src/tree-sync/answer-places.js'
 import { MAX_LOGGED_NODES } from '../../src/tree-sync/change-log.js'
 import { TreeDigest } from '../../src/tree-sync/tree-digest.js'
-import { parseHeader, parseLine, type TreeHeader } from '../../src/tree-sync/tree-lines.js'
+import { MIN_CERTIFICATE_LENGTH, parseHeader, parseLine, type TreeHeader } from '../../src/tree-sync/tree-lines.js'
 import { NOTICE_PATH } from '../../src/tree-sync/tree-notices.js'
 import {
   createTreeSource,
@@ -80,7 +80,9 @@ const arbitraryStates: fc.Arbitrary<State[]> = fc.array(
       certificates: new Map(
         nodes.map(({ id }, index) => [
           id,
-          Array.from({ length: counts[index] ?? 0 }, (_, count) => Buffer.from(`${id} ${count}`))
+          Array.from({ length: counts[index] ?? 0 }, (_, count) =>
+            Buffer.from(`${id} ${count}`.padEnd(MIN_CERTIFICATE_LENGTH))
+          )
         ])
       )
     })

@@ -12,7 +12,7 @@ const BASE64_FORM = /^(sha1|sha256|sha512)\/\/([A-Za-z0-9+/]+={0,2})$/
 const HEX_FORM = /^(sha1|sha256|sha512):([0-9a-fA-F]+)$/
 
 /** The longest text: longer than any hash in either form. */
-const MAX_TEXT_LENGTH = 256
+export const MAX_KEY_HASH_LENGTH = 256
 
 /**
  * Reads a `key-hash` of the nodes list: `sha256//<base64>` or `sha256:<hex>`, sha1 and sha512 likewise (contract, "The
@@ -20,7 +20,7 @@ const MAX_TEXT_LENGTH = 256
  * @returns undefined when it is empty or cannot be read: the node has no key yet
  */
 export function parseKeyHash(text: string): KeyHash | undefined {
-  if (text.length > MAX_TEXT_LENGTH) return undefined
+  if (text.length > MAX_KEY_HASH_LENGTH) return undefined
   return readForm(text, BASE64_FORM, 'base64') ?? readForm(text, HEX_FORM, 'hex')
 }
 
@@ -63,7 +63,7 @@ const TEXT_LENGTHS: ReadonlyMap<string, readonly number[]> = new Map(
 
 /** Whether `text` has one of the forms that {@link parseKeyHash} reads, by a look at its characters and length alone. */
 export function isKeyHash(text: string): boolean {
-  if (text.length > MAX_TEXT_LENGTH || !(BASE64_FORM.test(text) || HEX_FORM.test(text))) return false
+  if (text.length > MAX_KEY_HASH_LENGTH || !(BASE64_FORM.test(text) || HEX_FORM.test(text))) return false
   const form = text.slice(0, text.search(/[:/]/) + 1)
   return TEXT_LENGTHS.get(form)?.includes(text.length) ?? false
 }

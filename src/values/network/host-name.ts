@@ -7,7 +7,7 @@ export const HOST_NAME_RULE =
   'a host name, an IPv4 address as four decimal numbers, or an IPv6 address, without brackets and without a port'
 
 /** Longest name of a host (RFC 1035, section 2.3.4, as text). */
-const MAX_LENGTH = 253
+export const MAX_HOST_NAME_LENGTH = 253
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}$/
 /**
  * The form of most names, which is canonical as it stands and seen at once. No label is encoded, the last one is no
@@ -26,7 +26,7 @@ const ASCII = /^[\x00-\x7f]*$/
  *   some programs read as an address and others as a name
  */
 export function canonicalHost(text: string): string | undefined {
-  if (text.length <= MAX_LENGTH && PLAIN.test(text)) return text
+  if (text.length <= MAX_HOST_NAME_LENGTH && PLAIN.test(text)) return text
   switch (isIP(text)) {
     case 4:
       return text
@@ -43,10 +43,10 @@ function canonicalIpv6(text: string): string | undefined {
 }
 
 function canonicalName(text: string): string | undefined {
-  if (text.length > 4 * MAX_LENGTH) return undefined
+  if (text.length > 4 * MAX_HOST_NAME_LENGTH) return undefined
   const isEncoded = ASCII.test(text)
   const name = (isEncoded ? text : domainToASCII(text)).toLowerCase().replace(/\.$/, '')
-  if (name.length > MAX_LENGTH || isIP(name) !== 0) return undefined
+  if (name.length > MAX_HOST_NAME_LENGTH || isIP(name) !== 0) return undefined
   const labels = name.split('.')
   if (!labels.every(label => LABEL.test(label))) return undefined
   if (endsInNumber(labels)) return undefined
