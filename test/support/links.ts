@@ -10,6 +10,7 @@ import { LowerLink } from '../../src/links/lower/lower-link.js'
 import { type Admission, createLinkAcceptor, type LinkAcceptorOptions } from '../../src/links/upper/link-acceptor.js'
 import { LinkRegistry } from '../../src/links/upper/link-registry.js'
 import { readCredentials } from '../../src/links/wire/credentials.js'
+import type { PieceBudget } from '../../src/values/network/piece-budget.js'
 
 const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
 
@@ -75,9 +76,14 @@ export function makeLowerSide(
   upper: Pick<UpperSide, 'url' | 'certificate'>,
   own: CertificateMaterial,
   routing: RequestListener,
-  options: Partial<DialerOptions> = {}
+  options: Partial<DialerOptions> = {},
+  pieces?: PieceBudget
 ): LowerSide {
-  const end = new LowerLink({ routing, openLane: linkId => dialer.openLane(linkId) })
+  const end = new LowerLink({
+    routing,
+    openLane: linkId => dialer.openLane(linkId),
+    ...(pieces === undefined ? {} : { pieces })
+  })
   const dialer = new Dialer({
     upper: async () => ({
       url: upper.url,

@@ -1,9 +1,11 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LinkToUpper } from '../../hops/hop.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { LinkRefusedError } from '../wire/challenge.js'
+import { MAX_LANES } from '../wire/protocol.js'
 import type { LowerLink } from './lower-link.js'
 import { type HandshakeOptions, performHandshake } from './lower-link.js'
 import { openWebSocket, type Upper } from './open-transport.js'
@@ -70,6 +72,7 @@ export class Dialer implements LinkToUpper {
 
   constructor(private readonly options: DialerOptions) {
     this.#now = options.now ?? (() => performance.now())
+    setMaxListeners(2 * MAX_LANES, this.#stopping.signal) // each lane has one, and Node warns of more than 10
     this.#status = { isConnected: false, sinceMs: this.#now(), reason: 'not tried yet' }
   }
 
@@ -112,7 +115,7 @@ export class Dialer implements LinkToUpper {
     const { end } = this.options
     const handshake = await this.options.handshake()
     await openWebSocket(await this.options.upper(), this.#stopping.signal, opened =>
-      performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket))
+      performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket, linkId))
     )
   }
 

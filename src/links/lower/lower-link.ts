@@ -8,7 +8,7 @@ import {
 } from 'node:http2'
 import type { WebSocket } from 'ws'
 import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
-import { neighbourPieces } from '../../values/network/piece-budget.js'
+import { neighbourPieces, type PieceBudget } from '../../values/network/piece-budget.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
 import { awaitMessage } from '../wire/await-message.js'
 import {
@@ -32,6 +32,8 @@ import {
   STREAM_WINDOW_BYTES
 } from '../wire/protocol.js'
 import { LinkLostError, WebSocketStream } from '../wire/web-socket-transport.js'
+import { countBodyPieces } from './count-body-pieces.js'
+import { LowerLanes } from './lower-lanes.js'
 import type { OpenedSocket } from './open-transport.js'
 
 export interface HandshakeOptions {
@@ -65,6 +67,8 @@ export interface LowerLinkOptions {
   readonly routing: RequestListener
   /** Opens one more lane of the link that asked. */
   readonly openLane: (linkId: string) => Promise<void>
+  /** The budget of the upper side, whatever connection it uses. @default that of a neighbour */
+  readonly pieces?: PieceBudget
 }
 
 /** Serves the requests of the upper side: over links by HTTP/2, over lanes by HTTP/1.1, into the same routes. */
@@ -74,12 +78,13 @@ export class LowerLink {
   readonly #links = new WeakMap<Http2Session, string>()
   /** Connections that are links or lanes: whoever asks over them is the upper side. */
   readonly #trusted = new WeakSet<object>()
-
-  /** The budget of the upper side, whatever connection it uses. */
-  readonly #pieces = neighbourPieces()
+  readonly #lanes: LowerLanes
+  readonly #pieces: PieceBudget
   #activeRequests = 0
 
-  constructor({ routing: route, openLane }: LowerLinkOptions) {
+  constructor({ routing: route, openLane, pieces = neighbourPieces() }: LowerLinkOptions) {
+    this.#lanes = new LowerLanes({ openLane })
+    this.#pieces = pieces
     const routing: RequestListener = (request, response) => {
       this.#activeRequests += 1
       response.once('close', () => {
@@ -87,7 +92,10 @@ export class LowerLink {
       })
       route(request, response)
     }
-    this.#http1 = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 0 }, routing)
+    this.#http1 = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
+      countBodyPieces(request, pieces)
+      routing(request, response)
+    })
     this.#http1.maxHeadersCount = MAX_HEADERS_OFF
     this.#http2 = createHttp2Server(
       {
@@ -106,7 +114,7 @@ export class LowerLink {
         tellBrokenAnswers(response.stream)
         if (request.url !== LANE_REQUEST_PATH) return void routing(request as never, response as never)
         request.resume()
-        openLane(linkId ?? '').then(
+        this.#lanes.open(linkId ?? '').then(
           () => answerAlone(response.stream, 204),
           () => answerAlone(response.stream, 503)
         )
@@ -138,6 +146,7 @@ export class LowerLink {
     return new Promise(resolve => {
       this.#http2.once('session', (session: ServerHttp2Session) => {
         this.#links.set(session, welcome.link)
+        this.#lanes.linkBegan(welcome.link)
         this.#trusted.add(session)
         session.setLocalWindowSize(SESSION_WINDOW_BYTES)
         session.setTimeout(0)
@@ -151,17 +160,23 @@ export class LowerLink {
           { socket, stream, everyMs: welcome.pingMs, asksAlways: true },
           { ask: () => socket.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }
         )
-        session.once('close', () => heartbeat.stop())
+        session.once('close', () => {
+          heartbeat.stop()
+          this.#lanes.linkEnded(welcome.link)
+        })
         resolve(ending.of(session))
       })
       this.#http2.emit('connection', stream)
     })
   }
 
-  serveLane(socket: WebSocket): void {
+  /** Serves a lane of a link, until one of them ends. */
+  serveLane(socket: WebSocket, linkId: string): void {
     const stream = new WebSocketStream(socket, { isBulk: true, pieces: this.#pieces })
     this.#trusted.add(stream)
     stream.on('error', () => undefined)
+    this.#lanes.add(stream, linkId)
+    if (stream.destroyed) return
     this.#http1.emit('connection', stream)
   }
 

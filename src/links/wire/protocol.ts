@@ -38,8 +38,11 @@ export const SESSION_WINDOW_BYTES = 4 * 1024 * 1024
 /** Requests under way on one link. */
 export const MAX_STREAMS = 1_024
 
-/** Bulk transfers at once on one link. */
+/** Bulk transfers at once on one link: each side holds to it. */
 export const MAX_LANES = 16
+
+/** Lanes that the lower side opens in a second when asked to, beyond the first {@link MAX_LANES}. */
+export const LANES_PER_SECOND = 8
 
 /** Links of one client key: a token for one key must not be able to take all of `links.max`. */
 export const MAX_REPLICAS = 256
