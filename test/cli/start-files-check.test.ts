@@ -144,6 +144,12 @@ test('a folder that cannot be made is found: a problem where the start makes it,
   const agent = loadAgentConfig(await makeAgentFolder(t))
   const ofAgent = await checkAgentStart({ ...agent, storage: { ...agent.storage, path: under } })
   assert.deepEqual(ofAgent.problems, [`storage.path ${under}: ${says}`])
+  const file = join(folder, 'main.conf')
+  const belowFile = await checkRelayStart({ ...config, storage: { ...storage, path: join(file, 'a') } })
+  assert.match(
+    belowFile.problems.join(),
+    /^storage\.path \S+: the folder \S+main\.conf cannot be made: there is a file/
+  )
 })
 
 test('each file of an agent that others could read or change is warned of, by its setting', async t => {

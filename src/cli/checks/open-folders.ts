@@ -1,10 +1,11 @@
 import { constants, type Stats, statSync } from 'node:fs'
+import { errorCode } from '../../values/failures/system-error.js'
 
 const { S_IWGRP, S_IWOTH } = constants
 const ROOT = 0
 
 /** A folder in which a relay or an agent writes, by the setting that names it. */
-interface WrittenFolder {
+export interface WrittenFolder {
   readonly setting: string
   readonly path: string
 }
@@ -15,7 +16,7 @@ interface WrittenFolder {
  */
 export function openFolderWarnings(folders: readonly WrittenFolder[], user = process.geteuid?.()): string[] {
   return folders.flatMap(({ setting, path }) => {
-    const found = statSync(path, { throwIfNoEntry: false })
+    const found = findFolder(path)
     const problem = found === undefined ? undefined : openness(found, user)
     return problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}`]
   })
@@ -26,8 +27,18 @@ export function openFolderWarnings(folders: readonly WrittenFolder[], user = pro
  * user that runs it.
  */
 export function openStorageWarnings(storage: WrittenFolder, others: readonly WrittenFolder[] = []): string[] {
-  const owner = statSync(storage.path, { throwIfNoEntry: false })?.uid
+  const owner = findFolder(storage.path)?.uid
   return openFolderWarnings([storage, ...others], owner)
+}
+
+/** What is at a path; undefined where this user finds nothing there: a file or a loop of links on the way as well. */
+export function findFolder(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error
+    return undefined
+  }
 }
 
 /** @returns what is wrong, and what mends it */
