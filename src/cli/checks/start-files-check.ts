@@ -18,6 +18,7 @@ import { agentCertificateWarnings, relayCertificateWarnings } from './certificat
 import { exposureWarnings } from './exposed-files.js'
 import { openStorageWarnings } from './open-folders.js'
 import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
+import { foreignStorageWays } from './way-to-folder.js'
 
 /**
  * The result of the checks before a start: problems end it, warnings do not. Each begins with the setting that it is
@@ -55,7 +56,10 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   if (source === 'members')
     await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const { storage, sharedFiles, sharedFolder } = config
+  const storageFolder = { setting: 'storage.path', path: storage.path }
+  const filesFolder = { setting: 'shared_files.path', path: sharedFiles.path }
   problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
+  problems.push(...(await foreignStorageWays(storageFolder, [filesFolder])))
   problems.push(...socketProblems(general.socket), ...listenProblems(general))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
@@ -64,9 +68,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config))),
-    ...openStorageWarnings({ setting: 'storage.path', path: storage.path }, [
-      { setting: 'shared_files.path', path: sharedFiles.path }
-    ])
+    ...openStorageWarnings(storageFolder, [filesFolder])
   ]
   return { problems, warnings }
 }
@@ -76,7 +78,9 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const problems: string[] = []
   const { upstream } = config
   const tlsKey = named('key_file', config.keyFile)
+  const storageFolder = { setting: 'storage.path', path: config.storage.path }
   problems.push(...obstacles({ 'storage.path': config.storage.path }))
+  problems.push(...(await foreignStorageWays(storageFolder)))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
     await checkBy(problems, named('signing_key_file', config.signingKeyFile), ({ path }, pem) => {
@@ -96,7 +100,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
     ...(await agentCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfAgent(config))),
-    ...openStorageWarnings({ setting: 'storage.path', path: config.storage.path })
+    ...openStorageWarnings(storageFolder)
   ]
   return { problems, warnings }
 }

@@ -6,6 +6,7 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
+import { refuseForeignWays } from '../checks/way-to-folder.js'
 import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
 import { example } from '../options/example.js'
 import { printDiagnostic } from '../output/diagnostic.js'
@@ -76,6 +77,7 @@ async function serve(config: AgentConfig): Promise<number> {
     import('../../storage/folders/folder-kinds.js'),
     import('./serve-until-stopped.js')
   ])
+  await refuseForeignWays([{ setting: 'storage.path', path: config.storage.path }])
   const held = holdFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)])
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })

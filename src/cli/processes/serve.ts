@@ -17,6 +17,7 @@ import type { Logger } from '../../values/logger.js'
 import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
 import { misplacedFolder } from '../checks/shared-folder-place.js'
+import { refuseForeignWays } from '../checks/way-to-folder.js'
 import { printDiagnostic } from '../output/diagnostic.js'
 import { holdFolders, serveUntilStopped } from './serve-until-stopped.js'
 import { findServiceManager } from './service-manager.js'
@@ -122,6 +123,7 @@ async function serve(config: Config): Promise<number> {
   const { nodeId } = config.general
   const misplaced = misplacedFolder(config)
   if (misplaced !== undefined) throw new Error(misplaced)
+  await refuseForeignWays(writtenFolders(config))
   const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
   const held = holdFolders(nodeId, folders)
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })

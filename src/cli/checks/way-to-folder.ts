@@ -1,0 +1,95 @@
+import { constants, existsSync, readFileSync, type Stats } from 'node:fs'
+import { errorCode } from '../../values/failures/system-error.js'
+import { STICKY } from '../../values/files/closed-folder.js'
+import type { HeldFolder } from '../../values/files/held-folder.js'
+import { type FoundLink, walkPath } from '../../values/files/path-walk.js'
+import { findFolder, type WrittenFolder } from './open-folders.js'
+
+const { S_IWOTH } = constants
+const ROOT = 0
+/** The users of a namespace in which there is only one: root there has the rights of a plain user. */
+const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
+const PROC = '/proc/self'
+
+/** The error for a way that another user could make lead elsewhere. */
+class ChangeableWayError extends Error {}
+
+/**
+ * Refuses folders that a process of root's cannot reach without passing what another user could replace: a symbolic link
+ * or a folder of theirs, or a folder in which everyone may write. The last folder of a path is only warned of, elsewhere.
+ * @param folders all that the process writes in, by absolute paths @throws {Error} naming the setting, and what is on the way
+ */
+export async function refuseForeignWays(folders: readonly WrittenFolder[], euid = process.geteuid?.()): Promise<void> {
+  const [problem] = await foreignWays(folders, euid)
+  if (problem !== undefined) throw new Error(problem)
+}
+
+/**
+ * What {@link refuseForeignWays} would say to the owner of `storage.path`: the user that checks is not always the user
+ * that runs it.
+ */
+export async function foreignStorageWays(
+  storage: WrittenFolder,
+  others: readonly WrittenFolder[] = []
+): Promise<string[]> {
+  const user = process.geteuid?.()
+  const owner = findFolder(storage.path)?.uid ?? user
+  return owner === user ? foreignWays([storage, ...others], user) : []
+}
+
+async function foreignWays(folders: readonly WrittenFolder[], euid: number | undefined): Promise<string[]> {
+  if (euid !== ROOT || process.platform !== 'linux' || !existsSync(`${PROC}/fd`) || isOnlyUser()) return []
+  const known = folders.map(({ path }) => identityOf(findFolder(path)))
+  const found = await Promise.all(folders.map(folder => problemOnWay(folder, known)))
+  return found.filter(problem => problem !== undefined)
+}
+
+/** @param known the folders of the settings themselves: one may be in another, whose owner is warned of already */
+async function problemOnWay(
+  { setting, path }: WrittenFolder,
+  known: readonly (string | undefined)[]
+): Promise<string | undefined> {
+  try {
+    const { folder } = await walkPath(path, {
+      checkFolder: async held => {
+        const found = await held.stat()
+        if (!known.includes(identityOf(found))) refuseChangeable(held, found)
+      },
+      checkLink: refuseLink,
+      noFolder: missing => Object.assign(new Error(missing), { code: 'ENOENT' })
+    })
+    await folder.close()
+    return undefined
+  } catch (error) {
+    if (error instanceof ChangeableWayError) return `${setting} ${path}: ${error.message}`
+    if (errorCode(error) === undefined) throw error
+    return undefined // it is to be made, or whoever uses the path meets the same error
+  }
+}
+
+function refuseLink({ at, uid, target, isEnd }: FoundLink): void {
+  if (uid === ROOT) return
+  const what = isEnd ? 'name the folder that it leads to' : 'name the way by the folder that it leads to'
+  throw new ChangeableWayError(
+    `${at} is a symbolic link of user ${uid}, which root does not follow: ${what} (${target}), let root own the link (chown -h root ${at}), or run this as that user`
+  )
+}
+
+function refuseChangeable({ path }: HeldFolder, { uid, mode }: Stats): void {
+  if (uid !== ROOT)
+    throw new ChangeableWayError(
+      `${path} belongs to user ${uid}, who could lead root elsewhere: choose a folder below one of root's, chown root ${path}, or run this as that user`
+    )
+  if ((mode & STICKY) === 0 && (mode & S_IWOTH) !== 0)
+    throw new ChangeableWayError(
+      `${path} may be written in by everyone, who could lead root elsewhere: choose another folder, or chmod o-w ${path}`
+    )
+}
+
+function isOnlyUser(): boolean {
+  return ONE_USER_MAP.test(readFileSync(`${PROC}/uid_map`, 'utf8'))
+}
+
+function identityOf(found: Stats | undefined): string | undefined {
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`
+}
