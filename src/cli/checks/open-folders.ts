@@ -31,7 +31,7 @@ export function openStorageWarnings(storage: WrittenFolder, others: readonly Wri
   return openFolderWarnings([storage, ...others], owner)
 }
 
-/** What is at a path; undefined where this user finds nothing there: a file or a loop of links on the way as well. */
+/** Finds what is at a path. @returns undefined where this user finds nothing there: a file or a loop of links on the way as well. */
 export function findFolder(path: string): Stats | undefined {
   try {
     return statSync(path)

@@ -25,7 +25,7 @@ export async function refuseForeignWays(folders: readonly WrittenFolder[], euid 
 }
 
 /**
- * What {@link refuseForeignWays} would say to the owner of `storage.path`: the user that checks is not always the user
+ * Finds what {@link refuseForeignWays} would say to the owner of `storage.path`: the user that checks is not always the user
  * that runs it.
  */
 export async function foreignStorageWays(
