@@ -3,6 +3,7 @@ import type { OutboxEntry, SharedFiles } from '../../shared-files/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { listingTurn } from '../answers/listing-turns.js'
+import { UnreadAnswers } from '../answers/unread-answers.js'
 import { scopeOf } from '../callers/access.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -30,6 +31,7 @@ const MAX_LISTED = 10_000
 /** Files that wait for a hop: `GET outbox`, `POST outbox/retry`, `POST outbox/<id>/retry`, `DELETE outbox/<id>`. */
 export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> = async (app, { services }) => {
   const { outbox } = services.sharedFiles
+  const unread = new UnreadAnswers()
   const config = { access: 'administration' } as const
   const tags = ['outbox']
 
@@ -47,11 +49,12 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
         }
       }
     },
-    async ({ caller }, reply) => {
-      const scope = scopeOf('outbox', caller)
+    async (request, reply) => {
+      const scope = scopeOf('outbox', request.caller)
       const nodeId = scope.kind === 'all' ? undefined : scope.id
       await listingTurn()
       const first = await outbox.list('', nodeId) // where it fails, an answer can say so
+      unread.hold(request, reply)
       const list = Readable.from(listInPieces(outbox, first, nodeId), { objectMode: false })
       return reply.type('application/json; charset=utf-8').send(list as never) // in the form of the schema
     }

@@ -2,6 +2,7 @@ import type { RevocationBook } from '../../membership/revocation-book.js'
 import { MAX_LIST_LENGTH, RevocationListError } from '../../membership/revocation-list.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { FORM } from '../../values/network/header-names.js'
+import { UnreadAnswers } from '../answers/unread-answers.js'
 import { headerText } from '../callers/request-origin.js'
 import { type Routes, Type } from '../schema.js'
 
@@ -16,6 +17,7 @@ const tags = ['membership']
 
 /** `GET v1/revocations`: the list as it came, for those below. */
 export const revocationRoutes: Routes<RevocationOptions> = async (app, { services }) => {
+  const unread = new UnreadAnswers()
   app.get(
     '/v1/revocations',
     {
@@ -33,6 +35,7 @@ export const revocationRoutes: Routes<RevocationOptions> = async (app, { service
       const tag = `"${list.number}"`
       reply.header('etag', tag)
       if (headerText(request, 'if-none-match') === tag) return reply.code(304).send()
+      unread.hold(request, reply)
       return reply.type('text/plain; charset=utf-8').send(text)
     }
   )

@@ -14,6 +14,7 @@ import {
 import { isoTime } from '../../values/time/iso-time.js'
 import type { AfterAnswer } from '../answers/after-answer.js'
 import { sendSharedFile } from '../answers/kept-file-answer.js'
+import { UnreadAnswers } from '../answers/unread-answers.js'
 import { headerText, isKnownRelay, mayBeRelay, originOf } from '../callers/request-origin.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
 import { type Routes, Type } from '../schema.js'
@@ -112,6 +113,7 @@ function readKey({ target, source, fileId }: FileKey): FileKey {
 
 const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) => {
   const { sharedFiles, stopping } = services
+  const unread = new UnreadAnswers()
   const config = { access: 'shared-files-read' } as const
   app.get(
     '/shared-files/:target',
@@ -128,6 +130,7 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
     async (request, reply) => {
       const origin = originOf(request, reply, stopping)
       const files = await sharedFiles.list(request.params.target, request.query.file_id, origin)
+      unread.hold(request, reply)
       return { files: files.map(showListed) }
     }
   )
