@@ -26,6 +26,7 @@ async function startLists(t: TestContext) {
   const gate = new Promise<void>(resolve => {
     go = resolve
   })
+  t.after(() => go()) // the relay waits for its callers as it closes
   const list = async (target: string) => {
     asked += 1
     if (target === 'first') await gate
