@@ -3,6 +3,7 @@ import { createServer as createHttp2Server } from 'node:http2'
 import { test } from 'node:test'
 import { MAX_LANES } from '../../src/links/wire/protocol.js'
 import { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
+import { MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-places.js'
 import { eventually } from '../support/eventually.js'
 import {
   FRAME,
@@ -39,7 +40,7 @@ test('requests to a link that takes and answers nothing end by their limit, and 
   await checkMemory()
 })
 
-test('a link on which as many requests hang as there may be: a large file for it waits, the relay goes on', async t => {
+test('a link on which as many HEADs hang as there may be: a large file for it waits, the relay goes on', async t => {
   const tree = await hostileTree(t, '20s')
   const root = tree.relay('root')
   const link = await openHostileLink(t, root, tree.member('evil'))
@@ -50,7 +51,7 @@ test('a link on which as many requests hang as there may be: a large file for it
   const hanging = Array.from({ length: 1_100 }, () =>
     ask(root, `${file.path}?hash=${file.hash}`, { method: 'HEAD', signal: stop.signal }).catch(() => undefined)
   )
-  await eventually('all to hang', () => requestsIn(link.bytes()).length >= 1_024)
+  await eventually('all places to hang', () => requestsIn(link.bytes()).length >= MAX_HEADS_PER_HOP)
   assert.equal(await put(tree, 'e1', 3 * MIB), 202)
   await assertOthersServed(tree)
   await eventually('the end of the wait for a lane that nobody could ask for', async () => {
