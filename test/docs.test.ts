@@ -8,7 +8,7 @@ import { parseConfig } from '../src/config/config-parser.js'
 import { MAX_RUNS } from '../src/remote-run/run-places.js'
 import { MAX_CHAIN_LENGTH } from '../src/tree/import/chain-check.js'
 import { MAX_NODE_COUNT } from '../src/tree/import/nodes-list.js'
-import { makeRelayParts } from './support/relay-parts.js'
+import { makeRelayParts } from './support/parts/relay-parts.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NOT_OURS = new Set(['node_modules', 'dist', '.git'])

@@ -13,10 +13,10 @@ const FROM_SOURCE = [
   'crash/shared-files.test.ts',
   'hostile/connections.test.ts',
   'integration/namespaces.test.ts',
-  'relay/log.test.ts',
+  'process/log.test.ts',
   'remote-run/command.test.ts',
   'remote-run/recovery.test.ts',
-  'support/proxies.ts',
+  'support/network/proxies.ts',
   'tree/import-crash.test.ts'
 ]
 /** What loads sources in another process. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RemoteRuns } from '../remote-run/types.js'
-import type { SharedFiles } from '../shared-files/types.js'
+import type { RemoteRuns } from '../remote-run/run-types.js'
+import type { SharedFiles } from '../shared-files/file-types.js'
 import type { Logger } from '../values/logger.js'
 import { anyWaitUpTo } from '../values/time/backoff.js'
 import type { LeaseRepository } from './lease-repository.js'

@@ -6,7 +6,7 @@ import { membersOf, parseJson } from '../values/json.js'
 import { FORM, PASSED_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
 import { answerFromJson, toFields } from './join-form.js'
-import type { JoinAnswer, Joining, RequestWay } from './types.js'
+import type { JoinAnswer, Joining, RequestWay } from './member-types.js'
 
 /** The size of an answer: two certificates, and those of the policy server. */
 const MAX_ANSWER_BYTES = 256 * 1024

@@ -12,7 +12,7 @@ import { WaitDeadline } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
 import type { RunEnd } from './run-repository.js'
 import type { RunScope } from './run-scope.js'
-import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './types.js'
+import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './run-types.js'
 
 export interface ActiveRunParts {
   /** The caller, as its record names it. */

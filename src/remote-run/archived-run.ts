@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { LogSource } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
-import type { EventCursor, NodeRecord, Run, RunEvent, RunRecord } from './types.js'
+import type { EventCursor, NodeRecord, Run, RunEvent, RunRecord } from './run-types.js'
 
 /** A closed log never falls silent. */
 const NO_SILENCE_MS = 2 ** 30

@@ -6,7 +6,7 @@ import { ArchivedRun } from './archived-run.js'
 import type { LogFiles } from './event-log/log-files.js'
 import { nodePages } from './node-pages.js'
 import type { RunEnd, RunRepository } from './run-repository.js'
-import type { NodeRecord, Run, RunRecord } from './types.js'
+import type { NodeRecord, Run, RunRecord } from './run-types.js'
 
 /** Longest page of records. */
 const MAX_PAGE = 1_000

@@ -1,5 +1,5 @@
 import type { RunRepository } from './run-repository.js'
-import type { NodeRecord } from './types.js'
+import type { NodeRecord } from './run-types.js'
 
 const RECORDS_PER_PAGE = 1_000
 

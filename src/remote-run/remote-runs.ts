@@ -30,7 +30,7 @@ import type { RunContext } from './run-context.js'
 import { RunLeases } from './run-leases.js'
 import { type FewerRuns, RunPlaces } from './run-places.js'
 import type { RunRepository } from './run-repository.js'
-import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './types.js'
+import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './run-types.js'
 
 /** Nodes asked over their links at once, by all runs together. */
 const MAX_ASKED_LINKS = 2_000

@@ -11,7 +11,7 @@ import { NodeTable } from './progress/node-table.js'
 import { append, type PlannedNode, type RunPlan } from './progress/plan.js'
 import { type RunObserver, RunProgress } from './progress/run-progress.js'
 import type { RunContext } from './run-context.js'
-import type { RunRecord } from './types.js'
+import type { RunRecord } from './run-types.js'
 
 /**
  * Takes up a run of a former process: asks the nodes that run themselves how it ended there, and goes on with what

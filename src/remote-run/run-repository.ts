@@ -1,4 +1,4 @@
-import type { NodeRecord, RunRecord, RunState } from './types.js'
+import type { NodeRecord, RunRecord, RunState } from './run-types.js'
 
 /** A run that is about to start. */
 export type NewRun = Omit<RunRecord, 'state' | 'endedAtMs' | 'counts'>

@@ -14,7 +14,7 @@ import { NDJSON, RUN_ID_HEADER } from '../../src/values/network/header-names.js'
 import { parseRunEvent, type RunEvent } from '../../src/values/runs/run-event.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
-import { startUpperSide } from '../support/links.js'
+import { startUpperSide } from '../support/parts/links.js'
 
 const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
 const COMMAND = `#!/bin/sh

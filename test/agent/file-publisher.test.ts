@@ -8,8 +8,8 @@ import { FileState } from '../../src/agent/file-state.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
 import { silentLogger } from '../../src/values/logger.js'
-import { startSmallRelay } from '../support/small-relay.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { startSmallRelay } from '../support/relays/small-relay.js'
 
 const HOUR_MS = 3_600_000
 

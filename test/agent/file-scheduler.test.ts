@@ -10,7 +10,7 @@ import { FileScheduler } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { NO_REVOCATIONS } from '../../src/values/keys/revocations.js'
 import { silentLogger } from '../../src/values/logger.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a transfer that does not end is broken off once the time to stop is over', async t => {
   const folder = await temporaryFolder(t)

@@ -25,9 +25,9 @@ import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
 import { type SigningKey, signFile } from '../../src/values/keys/sign-file.js'
 import { silentLogger } from '../../src/values/logger.js'
-import { mountSmallDisk } from '../support/small-disk.js'
-import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { type SmallRelay, startSmallRelay } from '../support/relays/small-relay.js'
 
 const ED25519: SigningKey = { kind: 'ed25519', seed: randomBytes(32) }
 const RSA: SigningKey = { kind: 'rsa', key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }

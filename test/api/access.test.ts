@@ -6,7 +6,7 @@ import { ACCESS, type Access, checkAccess, scopeOf } from '../../src/api/callers
 import type { CallerKind } from '../../src/values/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
-import { makeRelayParts } from '../support/relay-parts.js'
+import { makeRelayParts } from '../support/parts/relay-parts.js'
 
 /** Who may use what: every route of the relay API, and the two groups outside the prefixes. */
 const RELAY_API: Readonly<Record<string, Access>> = {

@@ -8,8 +8,8 @@ import { MAX_IDLE_PIECES, MAX_IDLE_PIECES_OF_SOURCE } from '../../src/api/connec
 import { type CostlySource, onCostlySource } from '../../src/api/connections/costly-source.js'
 import { createHandshakeGate } from '../../src/relay/listening/handshake-gate.js'
 import { eventually } from '../support/eventually.js'
-import { createTls, openHttp, WAYS } from '../support/open-http.js'
-import { head } from '../support/raw-client.js'
+import { createTls, openHttp, WAYS } from '../support/network/open-http.js'
+import { head } from '../support/network/raw-client.js'
 
 /** The pieces that cost nothing at the beginning of a body, and what is forgiven while a slow machine reads some. */
 const SPARE = 100

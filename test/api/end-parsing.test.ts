@@ -4,8 +4,8 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { endParsing } from '../../src/api/connections/end-parsing.js'
 import { eventually } from '../support/eventually.js'
-import { openHttp, WAYS } from '../support/open-http.js'
-import { head } from '../support/raw-client.js'
+import { openHttp, WAYS } from '../support/network/open-http.js'
+import { head } from '../support/network/raw-client.js'
 
 const get = head('GET / HTTP/1.1', 'Host:a')
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import fastify from 'fastify'
 import { sendOpened } from '../../src/api/answers/open-file.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a file that is open is answered with as it is there, in ranges too, and never another one', async t => {
   const path = join(await temporaryFolder(t), 'file.txt')

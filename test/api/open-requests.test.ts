@@ -12,8 +12,8 @@ import {
   OpenRequests
 } from '../../src/api/connections/open-requests.js'
 import { eventually } from '../support/eventually.js'
-import { type OpenedHttp, openHttp, WAYS, type Way } from '../support/open-http.js'
-import { head } from '../support/raw-client.js'
+import { type OpenedHttp, openHttp, WAYS, type Way } from '../support/network/open-http.js'
+import { head } from '../support/network/raw-client.js'
 
 /** So short that a TLS record has more than a connection may send ahead. */
 const get = head('GET / HTTP/1.1', 'Host:a')

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
-import { describeApi } from '../support/openapi.js'
-import { makeRelayParts } from '../support/relay-parts.js'
+import { describeApi } from '../support/network/openapi.js'
+import { makeRelayParts } from '../support/parts/relay-parts.js'
 
 async function keptDescription() {
   return JSON.parse(await readFile(new URL('../../docs/openapi.json', import.meta.url), 'utf8'))

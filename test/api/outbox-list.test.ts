@@ -5,8 +5,8 @@ import { buildApp } from '../../src/api/app.js'
 import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
-import { makeRelayParts } from '../support/relay-parts.js'
-import { startSharedFiles } from '../support/shared-file-relays.js'
+import { makeRelayParts } from '../support/parts/relay-parts.js'
+import { startSharedFiles } from '../support/parts/shared-file-relays.js'
 
 const ENTRIES = 600
 const CALLERS = 20

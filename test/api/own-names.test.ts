@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { ownNames } from '../../src/api/callers/own-names.js'
 import { parseConfig } from '../../src/config/config-parser.js'
-import { makeRelayParts } from '../support/relay-parts.js'
+import { makeRelayParts } from '../support/parts/relay-parts.js'
 
 test('a relay has the names of its configuration, its certificate and the nodes list, read again with a reload', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-names-'))

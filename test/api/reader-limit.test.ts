@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { limitStalledReader } from '../../src/api/answers/reader-limit.js'
 import { eventually } from '../support/eventually.js'
-import { listen } from '../support/small-relay.js'
+import { listen } from '../support/relays/small-relay.js'
 
 const LIMIT_MS = 200
 /** The system takes more in steps: the slow reader below needs about a quarter of a second for one. */

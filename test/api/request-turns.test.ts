@@ -4,8 +4,8 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { MAX_BEGUN_IN_TURN, MAX_UNANSWERED } from '../../src/api/request-turns.js'
 import { eventually } from '../support/eventually.js'
-import { openHttp, WAYS } from '../support/open-http.js'
-import { head } from '../support/raw-client.js'
+import { openHttp, WAYS } from '../support/network/open-http.js'
+import { head } from '../support/network/raw-client.js'
 
 /** What libuv reads at once. */
 const READ_BYTES = 65_536

@@ -9,8 +9,8 @@ import { buildApp } from '../../src/api/app.js'
 import type { Caller } from '../../src/values/caller.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { eventually } from '../support/eventually.js'
-import { makeRelayParts } from '../support/relay-parts.js'
-import { listen } from '../support/small-relay.js'
+import { makeRelayParts } from '../support/parts/relay-parts.js'
+import { listen } from '../support/relays/small-relay.js'
 
 /** Requests of one connection. */
 const PIPELINED = 60

@@ -3,7 +3,7 @@ import { chmod, chown, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { exposureWarnings } from '../../src/cli/checks/exposed-files.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const UNPRIVILEGED = 4_242
 

@@ -7,7 +7,7 @@ import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
 import { UsageError } from '../../src/cli/command-error.js'
 import { openKeys, writeFiles } from '../../src/membership/member-folder.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/keys/join-token.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const ROOT = 0
 const SOMEBODY = 65_534

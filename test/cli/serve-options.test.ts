@@ -3,9 +3,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG_DIRECTORY, readServeOptions } from '../../src/cli/options/serve-options.js'
-import { makeFifo } from '../support/make-fifo.js'
-import { makeCertificate } from '../support/openssl-certificate.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { makeFifo } from '../support/machine/make-fifo.js'
+import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { makeCertificate } from '../support/network/openssl-certificate.js'
 
 test('serve is understood with and without its name', () => {
   for (const args of [

@@ -4,7 +4,7 @@ import { chmod, chown, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { serviceSteps } from '../../src/cli/processes/service-steps.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 test('a unit is copied before its folder belongs to its user, who could change it', () => {
   const service = {

@@ -10,8 +10,8 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { treelineCommand } from '../../demo/relay-process.js'
 import { readPublicKey } from '../../src/values/keys/verify-file.js'
-import { startSmallRelay } from '../support/small-relay.js'
-import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
+import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { startSmallRelay } from '../support/relays/small-relay.js'
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 

@@ -9,8 +9,8 @@ import { loadConfig } from '../../src/config/config-loader.js'
 import { agentConf } from '../../src/membership/config-templates.js'
 import { dataFolders } from '../../src/membership/data-folders.js'
 import { createRoot } from '../../src/membership/root/create-root.js'
-import { openMembers } from '../support/members.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { openMembers } from '../support/parts/members.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 const EVERYBODY = 0o666
 const CLIENTS = `register:client-1 ${'0'.repeat(64)}\n`

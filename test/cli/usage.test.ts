@@ -3,9 +3,9 @@ import { readdir } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeCertificate } from '../support/openssl-certificate.js'
-import { startSmallRelay } from '../support/small-relay.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { makeCertificate } from '../support/network/openssl-certificate.js'
+import { startSmallRelay } from '../support/relays/small-relay.js'
 
 test('--version, help and usage', async t => {
   const version = await treeline(t, ['--version'])

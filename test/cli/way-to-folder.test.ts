@@ -3,7 +3,7 @@ import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:f
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { foreignStorageWays, refuseForeignWays } from '../../src/cli/checks/way-to-folder.js'
-import { startTreeline, temporaryFolder } from '../support/treeline-command.js'
+import { startTreeline, temporaryFolder } from '../support/machine/treeline-command.js'
 
 const SOMEBODY = 65_534
 /** Root alone can give folders away. */

@@ -12,8 +12,8 @@ import { startClient } from '../../src/client-proxy/client.js'
 import type { UpperLink } from '../../src/links/upper/upper-link.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { askHalfClosed } from '../support/half-closing.js'
-import { startUpperSide } from '../support/links.js'
+import { askHalfClosed } from '../support/network/half-closing.js'
+import { startUpperSide } from '../support/parts/links.js'
 
 const plain = { headers: {}, silenceLimitMs: 5_000 }
 

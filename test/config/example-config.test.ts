@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '../../src/config/config-loader.js'
 import { parseConfig } from '../../src/config/config-parser.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 function read(name: string): string {
   return readFileSync(new URL(`../../deploy/example/${name}`, import.meta.url), 'utf8')

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { ask, postForm } from '../support/network/http.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
-import { signContent } from '../support/signed-files.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const ROOT_AND_SUB = [
   { id: 'root', under: 'root', nodes: ['n1', 'n2'] },

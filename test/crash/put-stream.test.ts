@@ -6,12 +6,12 @@ import { test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { parseMetadata } from '../../src/values/keys/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../../src/values/keys/verify-file.js'
-import { ask } from '../support/http.js'
 import { orLong } from '../support/long.js'
-import { putUntilGone, type SentFile } from '../support/put-stream.js'
-import { startTree } from '../support/relay-tree.js'
+import { ask } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
+import { putUntilGone, type SentFile } from '../support/work/put-stream.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 const KILLS = orLong(4, 20)
 const IN_FLIGHT = 50

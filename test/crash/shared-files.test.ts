@@ -11,10 +11,10 @@ import { fileURLToPath } from 'node:url'
 import { parseMetadata } from '../../src/values/keys/file-metadata.js'
 import { readPublicKey, verifyFileSignature } from '../../src/values/keys/verify-file.js'
 import { orLong } from '../support/long.js'
-import { originOf, rsaKey, startSharedFiles, TestHop, type TestRelay } from '../support/shared-file-relays.js'
-import type { WriterLine } from '../support/shared-file-writer.js'
+import { originOf, rsaKey, startSharedFiles, TestHop, type TestRelay } from '../support/parts/shared-file-relays.js'
+import type { WriterLine } from '../support/work/shared-file-writer.js'
 
-const WRITER = fileURLToPath(new URL('../support/shared-file-writer.ts', import.meta.url))
+const WRITER = fileURLToPath(new URL('../support/work/shared-file-writer.ts', import.meta.url))
 const ROUNDS = orLong(4, 20)
 
 /** Runs the writer and kills it after some of its lines. @returns all that it said */

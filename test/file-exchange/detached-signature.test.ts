@@ -7,7 +7,7 @@ import { signatureFor } from '../../src/file-exchange/detached-signature.js'
 import { StableFile } from '../../src/file-exchange/stable-file.js'
 import { formatMetadata } from '../../src/values/keys/file-metadata.js'
 import { signFile } from '../../src/values/keys/sign-file.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const DAY_MS = 86_400_000
 const FILE_KEY = { target: 'b', source: 'a', fileId: 'f' }

@@ -20,7 +20,7 @@ import { cannotBeWritten, FilePlace } from '../../src/file-exchange/places/file-
 import { findPlace } from '../../src/file-exchange/places/named-place.js'
 import { type Attributes, NewFile } from '../../src/file-exchange/places/new-file.js'
 import type { FolderTrust } from '../../src/file-exchange/places/trusted-folder.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const SELF = process.getuid?.() ?? 0
 const IS_ROOT = SELF === 0

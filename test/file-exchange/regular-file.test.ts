@@ -10,7 +10,7 @@ import { signatureFor } from '../../src/file-exchange/detached-signature.js'
 import { readConfiguredFile, readNamedFile } from '../../src/file-exchange/places/named-file.js'
 import { openRegularFile } from '../../src/file-exchange/places/regular-file.js'
 import { StableFile } from '../../src/file-exchange/stable-file.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const HOUR_S = 3_600
 

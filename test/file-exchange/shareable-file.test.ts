@@ -3,7 +3,7 @@ import { chmod, chown, lchown, link, mkdir, rm, symlink, writeFile } from 'node:
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openShareable } from '../../src/file-exchange/places/shareable-file.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const IS_ROOT = process.getuid?.() === 0
 const ROOT = 0

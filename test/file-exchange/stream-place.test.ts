@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { findStream } from '../../src/file-exchange/places/stream-place.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const IS_ROOT = process.getuid?.() === 0
 /** Another user than the one that writes: without root, the own user stands for that one. */

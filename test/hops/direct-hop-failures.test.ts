@@ -5,9 +5,9 @@ import { text } from 'node:stream/consumers'
 import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
 import { RELAY_HEADER } from '../../src/values/network/header-names.js'
-import { assertGot, assertUnreachable, chunks, GET } from '../support/hop-outcomes.js'
-import { startNeighbours } from '../support/neighbours.js'
-import { startHttpsPeer, startRawPeer } from '../support/tls-peer.js'
+import { startHttpsPeer, startRawPeer } from '../support/network/tls-peer.js'
+import { assertGot, assertUnreachable, chunks, GET } from '../support/parts/hop-outcomes.js'
+import { startNeighbours } from '../support/parts/neighbours.js'
 
 let relay: CertificateMaterial
 

@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers'
 import { before, type TestContext, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
 import type { HopRequest } from '../../src/hops/hop.js'
-import { startNeighbours } from '../support/neighbours.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { startNeighbours } from '../support/parts/neighbours.js'
 
 const SECRET = 'treeline-link-secret'
 /** Of a link to a relay that is older than secrets. */

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, type TestContext, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import { startNeighbours } from '../support/neighbours.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { startNeighbours } from '../support/parts/neighbours.js'
 
 let relay: CertificateMaterial
 

@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import { assertGot, assertUnreachable, chunks, GET } from '../support/hop-outcomes.js'
-import { startNeighbours } from '../support/neighbours.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { assertGot, assertUnreachable, chunks, GET } from '../support/parts/hop-outcomes.js'
+import { startNeighbours } from '../support/parts/neighbours.js'
 
 let relay: CertificateMaterial
 

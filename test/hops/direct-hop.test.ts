@@ -7,9 +7,9 @@ import { before, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
 import { TREELINE } from '../../src/hops/dialect.js'
 import { eventually } from '../support/eventually.js'
-import { assertGot, assertUnreachable, GET } from '../support/hop-outcomes.js'
-import { startNeighbours } from '../support/neighbours.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { assertGot, assertUnreachable, GET } from '../support/parts/hop-outcomes.js'
+import { startNeighbours } from '../support/parts/neighbours.js'
 
 let relay: CertificateMaterial
 

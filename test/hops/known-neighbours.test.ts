@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KnownNeighbours } from '../../src/hops/known-neighbours.js'
 import { createNeighbourRepository } from '../../src/storage/sqlite/sqlite-neighbours.js'
-import { stateDatabases } from '../support/state-databases.js'
+import { stateDatabases } from '../support/parts/state-databases.js'
 
 test('what a neighbour showed is known again after a restart, and long versions are cut', async t => {
   const databases = stateDatabases(t)

@@ -13,9 +13,9 @@ import {
 } from '../../demo/pki.js'
 import type { Hop, HopOutcome } from '../../src/hops/hop.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
-import { startNeighbours, temporaryFolder } from '../support/neighbours.js'
-import { makeRevocations } from '../support/revocations.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { startNeighbours, temporaryFolder } from '../support/parts/neighbours.js'
+import { makeRevocations } from '../support/parts/revocations.js'
 
 let relay: CertificateMaterial
 let other: CertificateMaterial

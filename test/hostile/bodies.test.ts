@@ -6,11 +6,11 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
-import { exchangeRaw, head, type RawClient, rawClient, statusesIn } from '../support/raw-client.js'
-import { assertNoLeftovers, assertServes, residentBytes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask } from '../support/network/http.js'
+import { exchangeRaw, head, type RawClient, rawClient, statusesIn } from '../support/network/raw-client.js'
+import { assertNoLeftovers, assertServes, residentBytes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
 const LIMITS = ['metadata_timeout = "1s"', 'rate_window = "1s"', 'max_uploads = 8']

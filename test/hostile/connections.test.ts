@@ -8,14 +8,14 @@ import { fileURLToPath } from 'node:url'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { MAX_IDLE_PIECES } from '../../src/api/connections/body-pieces.js'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
 import { orLong } from '../support/long.js'
-import { head, rawClient, statusesIn } from '../support/raw-client.js'
-import { assertServes, residentBytes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
+import { ask } from '../support/network/http.js'
+import { head, rawClient, statusesIn } from '../support/network/raw-client.js'
+import { assertServes, residentBytes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
-const CROWD = fileURLToPath(new URL('../support/connection-crowd.ts', import.meta.url))
+const CROWD = fileURLToPath(new URL('../support/network/connection-crowd.ts', import.meta.url))
 const CROWDS = 4
 const CONNECTIONS = orLong(2_000, 10_000)
 /** Per connection, TLS not counted: what Node takes for a socket and its parser. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask, postForm } from '../support/http.js'
-import { exchangeRaw, head, rawClient, statusesIn } from '../support/raw-client.js'
-import { assertServes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
+import { ask, postForm } from '../support/network/http.js'
+import { exchangeRaw, head, rawClient, statusesIn } from '../support/network/raw-client.js'
+import { assertServes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
 const NODES = '/rudder/relay-api/remote-run/nodes'

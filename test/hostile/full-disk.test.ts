@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { assertNoLeftovers, assertServes } from '../support/relay-health.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
-import { mountSmallDisk } from '../support/small-disk.js'
-import { editConfig } from '../support/tree-files.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
+import { ask, postForm } from '../support/network/http.js'
+import { assertNoLeftovers, assertServes } from '../support/relays/relay-health.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 /** `sub` is away, so what is for `s1` goes to the outbox. */
 const RELAYS = [

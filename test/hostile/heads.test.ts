@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask } from '../support/http.js'
-import { exchangeRaw, head, rawClient, statusesIn } from '../support/raw-client.js'
-import { assertServes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask } from '../support/network/http.js'
+import { exchangeRaw, head, rawClient, statusesIn } from '../support/network/raw-client.js'
+import { assertServes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
 const FILE = '/rudder/relay-api/shared-files/n1/n2/f'

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
-import { answers, type HopBehaviour, says, startHostileHop } from '../support/hostile-hop.js'
-import { ask } from '../support/http.js'
-import { assertServes } from '../support/relay-health.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
+import { answers, type HopBehaviour, says, startHostileHop } from '../support/hostile/hostile-hop.js'
+import { ask } from '../support/network/http.js'
+import { assertServes } from '../support/relays/relay-health.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['n1', 'n2'] },

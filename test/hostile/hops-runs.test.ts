@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { answers, type HopBehaviour, says, startHostileHop } from '../support/hostile-hop.js'
-import { ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
+import { answers, type HopBehaviour, says, startHostileHop } from '../support/hostile/hostile-hop.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['n1', 'n2'] },

@@ -3,8 +3,17 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { MAX_MESSAGE_BYTES } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
-import { FRAME, frame, HELLO, many, openHostileLink, requestsIn, settings, uint32 } from '../support/hostile-link.js'
-import { assertOthersServed, hostileTree, logOfRoot, MIB, put, watchMemory } from '../support/hostile-tree.js'
+import {
+  FRAME,
+  frame,
+  HELLO,
+  many,
+  openHostileLink,
+  requestsIn,
+  settings,
+  uint32
+} from '../support/hostile/hostile-link.js'
+import { assertOthersServed, hostileTree, logOfRoot, MIB, put, watchMemory } from '../support/hostile/hostile-tree.js'
 
 interface Attack {
   readonly name: string

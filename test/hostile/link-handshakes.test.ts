@@ -7,10 +7,10 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { MAX_MESSAGE_BYTES } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
-import { type Greeting, greet, openHostileLink, openRawLink, type RawLink } from '../support/hostile-link.js'
-import { assertOthersServed, hostileTree, logOfRoot, watchMemory } from '../support/hostile-tree.js'
+import { type Greeting, greet, openHostileLink, openRawLink, type RawLink } from '../support/hostile/hostile-link.js'
+import { assertOthersServed, hostileTree, logOfRoot, watchMemory } from '../support/hostile/hostile-tree.js'
 import { orLong } from '../support/long.js'
-import { exchangeRaw, head } from '../support/raw-client.js'
+import { exchangeRaw, head } from '../support/network/raw-client.js'
 
 /** More than may be under way at once. */
 const MANY = orLong(800, 2_000)

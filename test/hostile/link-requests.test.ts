@@ -15,9 +15,9 @@ import {
   requestsIn,
   settings,
   uint32
-} from '../support/hostile-link.js'
-import { assertOthersServed, fileFor, hostileTree, MIB, put, watchMemory } from '../support/hostile-tree.js'
-import { ask, postForm } from '../support/http.js'
+} from '../support/hostile/hostile-link.js'
+import { assertOthersServed, fileFor, hostileTree, MIB, put, watchMemory } from '../support/hostile/hostile-tree.js'
+import { ask, postForm } from '../support/network/http.js'
 
 test('requests to a link that takes and answers nothing end by their limit, and memory is bounded', async t => {
   const tree = await hostileTree(t)

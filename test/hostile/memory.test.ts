@@ -8,9 +8,9 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatMetadata } from '../../src/values/keys/file-metadata.js'
 import { signFile } from '../../src/values/keys/sign-file.js'
-import { ask } from '../support/http.js'
-import { residentBytes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
+import { ask } from '../support/network/http.js'
+import { residentBytes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const MIB = 1024 * 1024
 const SIZE_BYTES = 256 * MIB

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { exchangeRaw, head, statusesIn } from '../support/raw-client.js'
-import { assertServes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { exchangeRaw, head, statusesIn } from '../support/network/raw-client.js'
+import { assertServes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
 const PREFIXES = ['/rudder/relay-api', '/rudder/relay-api/1', '', '//relay-api']

@@ -6,8 +6,8 @@ import { connect as connectTls } from 'node:tls'
 import type { TreeMember, TreeRelay } from '../../demo/relay-tree.js'
 import { MAX_HANDSHAKES } from '../../src/links/upper/pending-handshakes.js'
 import { eventually } from '../support/eventually.js'
-import { head, statusesIn } from '../support/raw-client.js'
-import { startTree } from '../support/relay-tree.js'
+import { head, statusesIn } from '../support/network/raw-client.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const PROXY = '127.0.0.9'
 /** Of a source that is not the largest. */

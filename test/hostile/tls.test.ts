@@ -6,10 +6,10 @@ import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeRelay } from '../../demo/relay-tree.js'
-import { ask } from '../support/http.js'
-import { rawClient, statusesIn } from '../support/raw-client.js'
-import { assertServes } from '../support/relay-health.js'
-import { startTree } from '../support/relay-tree.js'
+import { ask } from '../support/network/http.js'
+import { rawClient, statusesIn } from '../support/network/raw-client.js'
+import { assertServes } from '../support/relays/relay-health.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const ROOT_ALONE = [{ id: 'root', under: 'root', nodes: ['n1', 'n2'] }]
 const run = promisify(execFile)

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { treelineCommand } from '../../demo/relay-process.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { assertServes } from '../support/relay-health.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
-import { type Running, startProcess } from '../support/treeline-command.js'
+import { type Running, startProcess } from '../support/machine/treeline-command.js'
+import { ask, postForm } from '../support/network/http.js'
+import { assertServes } from '../support/relays/relay-health.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 /** `sub` is away, so what is for `s1` goes to the outbox. */
 const RELAYS = [

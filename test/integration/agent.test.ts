@@ -3,10 +3,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { RunEvent } from '../../src/values/runs/run-event.js'
-import { type AgentProcess, showRun, startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
+import { ask, postForm } from '../support/network/http.js'
+import { type AgentProcess, showRun, startAgent } from '../support/relays/agents.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
 
 const API = '/rudder/relay-api'
 const NODES = ['node-1', 'node-2', 'node-3']

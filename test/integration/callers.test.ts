@@ -5,12 +5,12 @@ import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { Agent, request as tlsRequest } from 'node:https'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { CALLS, type Call, type Group, LOCAL, startCallerTree, TOKEN } from '../support/caller-tree.js'
-import { ask } from '../support/http.js'
-import { exists } from '../support/joined-tree.js'
-import { signContent } from '../support/signed-files.js'
-import { editConfig } from '../support/tree-files.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { ask } from '../support/network/http.js'
+import { CALLS, type Call, type Group, LOCAL, startCallerTree, TOKEN } from '../support/relays/caller-tree.js'
+import { exists } from '../support/relays/joined-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { signContent } from '../support/work/signed-files.js'
 
 /** The groups that a caller behind a proxy may call. */
 const PROXIED: Group[] = ['open', 'write', 'run']

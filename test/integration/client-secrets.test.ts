@@ -6,8 +6,8 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { freePorts } from '../../demo/free-ports.js'
 import { eventually } from '../support/eventually.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
-import { startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
 
 test('a client keeps the token and certificates that it has, whatever is in the place of their files', async t => {
   const folder = await temporaryFolder(t)

@@ -3,9 +3,9 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeCertificate } from '../support/openssl-certificate.js'
-import { type Handler, listen, startSmallRelay } from '../support/small-relay.js'
-import { startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { makeCertificate } from '../support/network/openssl-certificate.js'
+import { type Handler, listen, startSmallRelay } from '../support/relays/small-relay.js'
 
 const ENTRY = '01K9ZT5R9C8YQ2W7C0M3V6X1AC'
 

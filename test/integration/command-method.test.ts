@@ -5,8 +5,8 @@ import { chmod, lchown, mkdir, readdir, readFile, stat, symlink, unlink, utimes,
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { type SmallRelay, startSmallRelay } from '../support/small-relay.js'
-import { type Ended, startProcess, temporaryFolder, treeline } from '../support/treeline-command.js'
+import { type Ended, startProcess, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { type SmallRelay, startSmallRelay } from '../support/relays/small-relay.js'
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const FUNCTIONS = join(import.meta.dirname, '../../deploy/methods/sharedfile.sh')

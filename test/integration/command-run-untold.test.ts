@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { startSmallRelay } from '../support/small-relay.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { startSmallRelay } from '../support/relays/small-relay.js'
 
 const END = { event: 'end', outcome: 'done' }
 const done = (node: string) => ({ event: 'node', node, outcome: 'done', exit_code: 0 })

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { createServer, type ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { freePorts } from '../../demo/free-ports.js'
-import { type Handler, type SmallRequest, startSmallRelay } from '../support/small-relay.js'
-import { startTreeline, treeline } from '../support/treeline-command.js'
+import { startTreeline, treeline } from '../support/machine/treeline-command.js'
+import { type Handler, type SmallRequest, startSmallRelay } from '../support/relays/small-relay.js'
 
 const NDJSON = 'application/x-ndjson'
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { hostname } from 'node:os'
 import { test } from 'node:test'
-import { startCallerTree, TOKEN } from '../support/caller-tree.js'
-import { ask } from '../support/http.js'
-import { exchangeRaw, head, statusesIn } from '../support/raw-client.js'
-import { sendRaw } from '../support/raw-http.js'
+import { ask } from '../support/network/http.js'
+import { exchangeRaw, head, statusesIn } from '../support/network/raw-client.js'
+import { sendRaw } from '../support/network/raw-http.js'
+import { startCallerTree, TOKEN } from '../support/relays/caller-tree.js'
 
 test('web pages, names of the relay and malformed requests', async t => {
   const { tree, relay, member, assertMay, reload } = await startCallerTree(t)

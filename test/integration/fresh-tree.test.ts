@@ -3,8 +3,8 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
 import { rawTimesIn } from '../support/raw-times.js'
+import { getJson, type Machine, startJoinedTree, succeed } from '../support/relays/joined-tree.js'
 
 interface Record {
   readonly node_records: readonly {

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
-import { SLOW_AGENT, slowAgents } from '../support/slow-agent.js'
-import { editConfig } from '../support/tree-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { SLOW_AGENT, slowAgents } from '../support/relays/slow-agent.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [{ id: 'root', under: 'root', nodes: ['node-slow', 'node-r1'] }]
 

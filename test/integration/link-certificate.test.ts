@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { endpointOf } from '../../src/agent/policy-server-endpoint.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
-import { changeConfig } from '../support/relay-behind-proxy.js'
-import { startTree } from '../support/relay-tree.js'
+import { changeConfig } from '../support/relays/relay-behind-proxy.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },

@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { showRun } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { proxyUpstream } from '../support/relay-behind-proxy.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { showRun } from '../support/relays/agents.js'
+import { proxyUpstream } from '../support/relays/relay-behind-proxy.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 /** Far more than the way holds on its own, in sockets and windows. */
 const FILE_BYTES = 48 * 1024 * 1024

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PROTOCOL_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 interface ShownLink {
   readonly link: string

@@ -6,12 +6,12 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { treelineCommand } from '../../demo/relay-process.js'
-import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { changeConfig } from '../support/relay-behind-proxy.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startAgent } from '../support/relays/agents.js'
+import { changeConfig } from '../support/relays/relay-behind-proxy.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 /**
  * Three network namespaces in a row: the root in the first, and in the last a relay. Between them a router that translates

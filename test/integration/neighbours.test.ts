@@ -5,11 +5,11 @@ import { test } from 'node:test'
 import { connect } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
-import { editConfig } from '../support/tree-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1', 'node-r2'] },

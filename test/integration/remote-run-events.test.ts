@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import type { RunEvent } from '../../src/values/runs/run-event.js'
 import { eventually } from '../support/eventually.js'
-import { type Answer, ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { SLOW_AGENT, slowAgents } from '../support/slow-agent.js'
+import { type Answer, ask, postForm } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { SLOW_AGENT, slowAgents } from '../support/relays/slow-agent.js'
 
 const NDJSON = 'application/x-ndjson'
 const RELAYS = [

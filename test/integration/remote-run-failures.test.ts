@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { SLOW_AGENT, slowAgents } from '../support/slow-agent.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { SLOW_AGENT, slowAgents } from '../support/relays/slow-agent.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1', 'node-slow-r'] },

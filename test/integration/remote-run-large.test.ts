@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { editNodesList } from '../support/tree-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { editNodesList } from '../support/relays/tree-files.js'
 
 /** The existing relay's limit is one argument of 128 KiB: 3,600 host names of 36 characters. */
 const NODE_COUNT = 4_000

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
-import { SLOW_AGENT, slowAgents } from '../support/slow-agent.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
-import { editConfig } from '../support/tree-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startTcpProxy } from '../support/network/tcp-proxy.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { SLOW_AGENT, slowAgents } from '../support/relays/slow-agent.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { showRun } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { startMixedTree } from '../support/text-relay-tree.js'
+import { ask, postForm } from '../support/network/http.js'
+import { showRun } from '../support/relays/agents.js'
+import { startMixedTree } from '../support/relays/text-relay-tree.js'
 
 const RUN = '/rudder/relay-api/remote-run/nodes'
 const RELAYS = [

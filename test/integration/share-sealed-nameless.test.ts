@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startSmallRelay } from '../support/small-relay.js'
-import { startTreeline, temporaryFolder, treeline } from '../support/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { startSmallRelay } from '../support/relays/small-relay.js'
 
 test('a sealed file has no name while it is sent: whatever ends the command leaves nothing behind', async t => {
   const folder = await temporaryFolder(t)

@@ -5,10 +5,10 @@ import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
-import { type Answer, ask } from '../support/http.js'
-import { rawRequest } from '../support/raw-http.js'
-import { startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent, withOtherDigest } from '../support/signed-files.js'
+import { type Answer, ask } from '../support/network/http.js'
+import { rawRequest } from '../support/network/raw-http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { type SignedFile, signContent, withOtherDigest } from '../support/work/signed-files.js'
 
 const MAX_BODY_BYTES = 100_000
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
-import { ask } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 test('who may read a shared file, and how much of it', async t => {
   const tree = await startTree(t)

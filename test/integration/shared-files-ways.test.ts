@@ -3,9 +3,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
-import { ask } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
+import { ask } from '../support/network/http.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 /** Each relay with a node that it manages. */
 const LEVELS = [

@@ -7,10 +7,10 @@ import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { lockFolder } from '../../src/storage/folders/instance-lock.js'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { editConfig } from '../support/tree-files.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { ask } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
 
 test('a relay whose port is taken ends, and says which setting it is', async t => {
   const tree = await startTree(t, { relays: [{ id: 'root', under: 'root', nodes: [] }], absent: ['root'] })

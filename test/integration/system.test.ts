@@ -4,11 +4,11 @@ import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
-import { makeFifo } from '../support/make-fifo.js'
-import { rawRequest } from '../support/raw-http.js'
-import { startTree } from '../support/relay-tree.js'
-import { editConfig, editNodesList } from '../support/tree-files.js'
+import { makeFifo } from '../support/machine/make-fifo.js'
+import { ask } from '../support/network/http.js'
+import { rawRequest } from '../support/network/raw-http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { editConfig, editNodesList } from '../support/relays/tree-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },

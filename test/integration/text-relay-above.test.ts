@@ -3,10 +3,10 @@ import { text as readText } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { signContent } from '../support/signed-files.js'
-import { startMixedTree } from '../support/text-relay-tree.js'
-import { editConfig } from '../support/tree-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startMixedTree } from '../support/relays/text-relay-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1', 'node-r2'] },

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ask, postForm } from '../support/http.js'
-import { signContent } from '../support/signed-files.js'
-import { startMixedTree } from '../support/text-relay-tree.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startMixedTree } from '../support/relays/text-relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
-import { startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startAgent } from '../support/relays/agents.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },

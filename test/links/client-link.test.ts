@@ -9,7 +9,7 @@ import { answerChallenge, ChallengeError, makeChallenge, parseIdentity } from '.
 import { MAX_REPLICAS } from '../../src/links/wire/protocol.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { startUpperSide, type UpperSide } from '../support/links.js'
+import { startUpperSide, type UpperSide } from '../support/parts/links.js'
 
 const TOKEN = 'secret'
 

@@ -7,7 +7,7 @@ import { type ClientTokens, openClientTokens } from '../../src/links/upper/clien
 import { parseClientTokens } from '../../src/values/keys/client-token-rules.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const TOKEN = 'a-token-that-is-long-enough'
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { readCredentials } from '../../src/links/wire/credentials.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
 
 test('a certificate or key that cannot be used for a link is named', async () => {
   const { pem: cert } = await makeNodeCertificate('a')

@@ -9,9 +9,9 @@ import { LINK_BACKOFF } from '../../src/links/lower/dialer.js'
 import { makeChallenge } from '../../src/links/wire/challenge.js'
 import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
-import { FRAME, frame, many } from '../support/hostile-link.js'
-import { makeLowerSide, startUpperSide } from '../support/links.js'
-import { startTree } from '../support/relay-tree.js'
+import { FRAME, frame, many } from '../support/hostile/hostile-link.js'
+import { makeLowerSide, startUpperSide } from '../support/parts/links.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const serve = () => undefined
 

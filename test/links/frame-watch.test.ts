@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { FrameWatch } from '../../src/links/wire/frame-watch.js'
 import { IdleBudget, MAX_IDLE_FRAMES } from '../../src/links/wire/idle-budget.js'
 import { MAX_STREAMS } from '../../src/links/wire/protocol.js'
-import { FRAME, frame, many, uint32 } from '../support/hostile-link.js'
+import { FRAME, frame, many, uint32 } from '../support/hostile/hostile-link.js'
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 

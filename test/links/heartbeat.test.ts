@@ -7,8 +7,8 @@ import { Heartbeat } from '../../src/links/wire/heartbeat.js'
 import { MAX_IDLE_FRAMES } from '../../src/links/wire/idle-budget.js'
 import type { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
 import { eventually } from '../support/eventually.js'
-import { greet, openRawLink } from '../support/hostile-link.js'
-import { startUpperSide } from '../support/links.js'
+import { greet, openRawLink } from '../support/hostile/hostile-link.js'
+import { startUpperSide } from '../support/parts/links.js'
 
 const EVERY_MS = 1_000
 

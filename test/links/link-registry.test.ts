@@ -8,7 +8,7 @@ import { LinkRegistry } from '../../src/links/upper/link-registry.js'
 import type { LinkOwner, UpperLink } from '../../src/links/upper/upper-link.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { makeLowerSide, startUpperSide } from '../support/links.js'
+import { makeLowerSide, startUpperSide } from '../support/parts/links.js'
 
 const MINUTE_MS = 60_000
 

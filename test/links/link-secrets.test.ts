@@ -5,7 +5,7 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { LinkSecrets } from '../../src/links/upper/link-secrets.js'
 import { ChallengeError, parseWelcome } from '../../src/links/wire/challenge.js'
 import { eventually } from '../support/eventually.js'
-import { makeLowerSide, startUpperSide } from '../support/links.js'
+import { makeLowerSide, startUpperSide } from '../support/parts/links.js'
 
 test('a secret tells its link, and nothing else does', () => {
   const secrets = new LinkSecrets()

@@ -11,10 +11,10 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import type { UpperLink } from '../../src/links/upper/upper-link.js'
 import { CLOSE, MAX_STREAMS } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
-import { openRawLink } from '../support/hostile-link.js'
-import { type LowerSide, makeLowerSide, startUpperSide, type UpperSide } from '../support/links.js'
-import { makeCertificate } from '../support/openssl-certificate.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { openRawLink } from '../support/hostile/hostile-link.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { makeCertificate } from '../support/network/openssl-certificate.js'
+import { type LowerSide, makeLowerSide, startUpperSide, type UpperSide } from '../support/parts/links.js'
 
 async function connected(t: TestContext, routing: RequestListener) {
   const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'node-1.example.com' })

@@ -15,7 +15,7 @@ import { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
 import { neighbourPieces, PieceBudget } from '../../src/values/network/piece-budget.js'
 import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
-import { makeLowerSide } from '../support/links.js'
+import { makeLowerSide } from '../support/parts/links.js'
 
 /** An upper side without any bound, to which a lower side holds a link. */
 async function linkToHostileUpper(t: TestContext, routing: RequestListener, pieces = neighbourPieces()) {

@@ -9,9 +9,9 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { makeChallenge } from '../../src/links/wire/challenge.js'
 import { LINK_VERSIONS } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
-import { makeLowerSide } from '../support/links.js'
-import { makeRevocations } from '../support/revocations.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { makeLowerSide } from '../support/parts/links.js'
+import { makeRevocations } from '../support/parts/revocations.js'
 
 test('link and lanes end once the certificate of the upper side is revoked, and no other begins', async t => {
   const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'x' })

@@ -8,8 +8,8 @@ import { dataFolders } from '../../src/membership/data-folders.js'
 import { readExistingTree } from '../../src/membership/root/adopt-existing-tree.js'
 import { createRoot } from '../../src/membership/root/create-root.js'
 import { parseNodesList } from '../../src/tree/import/nodes-list.js'
-import { openMembers } from '../support/members.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { openMembers } from '../support/parts/members.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 const NODES = {
   root: { hostname: 'old-root.example', 'policy-server': 'root', 'key-hash': '' },

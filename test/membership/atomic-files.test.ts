@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { editFile } from '../../src/membership/atomic-files.js'
 import { openKeys, writeFiles } from '../../src/membership/member-folder.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/keys/join-token.js'
-import { mountSmallDisk } from '../support/small-disk.js'
-import { temporaryFolder, treeline } from '../support/treeline-command.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
+import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 test('init, join and key end where no folder can be made', {
   skip: process.platform !== 'linux',

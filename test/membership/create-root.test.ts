@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { dataFolders } from '../../src/membership/data-folders.js'
 import { createRoot } from '../../src/membership/root/create-root.js'
 import { lockFolder } from '../../src/storage/folders/instance-lock.js'
-import { openMembers } from '../support/members.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { openMembers } from '../support/parts/members.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 function make(folder: string, data: string): Promise<void> {
   return createRoot({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { MAX_TOKENS } from '../../src/membership/root/joining/join-tokens.js'
-import { DAY_MS, joinAs, joinRequest, type Members, refused, startMembers } from '../support/members.js'
+import { DAY_MS, joinAs, joinRequest, type Members, refused, startMembers } from '../support/parts/members.js'
 
 const ASKED = { kind: 'relay', policyServer: 'root', memberId: undefined, uses: 1, lifetimeMs: DAY_MS } as const
 const YEARS_MS = 5 * 365 * DAY_MS

@@ -11,7 +11,7 @@ import {
   makeMachine,
   refused,
   startMembers
-} from '../support/members.js'
+} from '../support/parts/members.js'
 
 test('a relay that is reached by an IPv6 address keeps it when its certificate is renewed', async t => {
   const root = await startMembers(t)

@@ -7,9 +7,9 @@ import {
   PolicyServerFailover,
   type UpperAddress
 } from '../../src/membership/member/policy-server-failover.js'
-import type { JoinAnswer } from '../../src/membership/types.js'
+import type { JoinAnswer } from '../../src/membership/member-types.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const OLD = { host: 'old.example', port: 443, nodeId: 'old' }
 const NEW = { host: 'new.example', port: 8443, nodeId: 'new' }

@@ -4,8 +4,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Publication } from '../../src/membership/root/publication.js'
-import { startMembers } from '../support/members.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { startMembers } from '../support/parts/members.js'
 
 test('members that cannot be made the tree are known to be missing there, until they are', async t => {
   const { repository } = await startMembers(t)

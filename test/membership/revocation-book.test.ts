@@ -10,6 +10,7 @@ import { Publication } from '../../src/membership/root/publication.js'
 import { RevocationPublication } from '../../src/membership/root/revocation-publication.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 import {
   DAY_MS,
   joinRequest,
@@ -18,8 +19,7 @@ import {
   type Members,
   makeMachine,
   startMembers
-} from '../support/members.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+} from '../support/parts/members.js'
 
 const FINGERPRINT = 'ab'.repeat(32)
 const entries = [{ id: 'rel-2', fingerprint: FINGERPRINT, untilMs: 9_000 }]

@@ -7,8 +7,8 @@ import type { HopOutcome } from '../../src/hops/hop.js'
 import { askForRevocations } from '../../src/membership/member/revocation-inquiry.js'
 import { MAX_LIST_LENGTH } from '../../src/membership/revocation-list.js'
 import { silentLogger } from '../../src/values/logger.js'
-import { makeRevocations } from '../support/revocations.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { makeRevocations } from '../support/parts/revocations.js'
 
 test('a list that the policy server has is taken; whatever else it answers changes nothing', async t => {
   const folder = await temporaryFolder(t)

@@ -5,7 +5,7 @@ import { makeRequest } from '../../src/membership/certificate-request.js'
 import { publicKeyOf } from '../../src/membership/member-folder.js'
 import { USER_ID_OID, x509 } from '../../src/membership/x509.js'
 import { MAX_CHAIN_LENGTH } from '../../src/tree/import/chain-check.js'
-import { joinAs, joinRequest, LIFETIME_MS, makeMachine, refused, startMembers } from '../support/members.js'
+import { joinAs, joinRequest, LIFETIME_MS, makeMachine, refused, startMembers } from '../support/parts/members.js'
 
 async function requestOnP384(id: string): Promise<Buffer> {
   const { Pkcs10CertificateRequestGenerator } = await x509()

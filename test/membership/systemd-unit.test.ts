@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { dataFolders } from '../../src/membership/data-folders.js'
 import { systemdUnit, type UnitText, unitName } from '../../src/membership/systemd-unit.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 const MAIN = '/opt/treeline/dist/treeline/main.js'
 const RELAY: UnitText = {

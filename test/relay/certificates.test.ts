@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { createCertificateBook } from '../../src/relay/membership/certificates.js'
-import { makeRevocations } from '../support/revocations.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { makeRevocations } from '../support/parts/revocations.js'
 
 test('a revoked certificate makes nobody a node or the policy server, whatever tree and files say', async t => {
   const folder = await temporaryFolder(t)

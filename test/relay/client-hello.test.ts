@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { judgeFirstBytes, MAX_HELLO_BYTES } from '../../src/relay/listening/client-hello.js'
 import { MAX_SILENT } from '../../src/relay/listening/handshake-gate.js'
-import { clientHello, connectFrom, FOR_EVER_MS, openGate, startTls } from '../support/handshake-gates.js'
+import { clientHello, connectFrom, FOR_EVER_MS, openGate, startTls } from '../support/parts/handshake-gates.js'
 
 test('connections that say nothing, or not all of a ClientHello, take no handshake from others', async t => {
   const gate = await openGate(t, { turnMs: FOR_EVER_MS, helloLimitMs: FOR_EVER_MS })

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { shareConnections } from '../../src/relay/listening/connection-slots.js'
 import { serveUpgrades } from '../../src/relay/listening/upgrades.js'
 import { eventually } from '../support/eventually.js'
-import { head } from '../support/raw-client.js'
+import { head } from '../support/network/raw-client.js'
 
 const MAX = 10
 const KNOWN = '127.0.0.99'

@@ -6,9 +6,16 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { usualRestMs } from '../../src/relay/listening/handshake-gate.js'
 import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
-import { clientHello, connectFrom, FOR_EVER_MS, isAnswered, openGate, startTls } from '../support/handshake-gates.js'
-import { temporaryFolder } from '../support/neighbours.js'
-import { makeChain } from '../support/openssl-certificate.js'
+import { makeChain } from '../support/network/openssl-certificate.js'
+import {
+  clientHello,
+  connectFrom,
+  FOR_EVER_MS,
+  isAnswered,
+  openGate,
+  startTls
+} from '../support/parts/handshake-gates.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 test('a source with a costly handshake is a usual one again after some that cost little', async t => {
   const judgements: PresentedCertificate[] = ['costly']

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DiskWatch } from '../../src/relay/disk-watch.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a file in the place of a folder of the relay is named; one that is missing is made again when it is needed', async t => {
   const path = await temporaryFolder(t)

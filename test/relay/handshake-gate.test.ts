@@ -4,7 +4,14 @@ import type { Server, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
 import { eventually } from '../support/eventually.js'
-import { clientHello, connectFrom, FOR_EVER_MS, isAnswered, openGate, startTls } from '../support/handshake-gates.js'
+import {
+  clientHello,
+  connectFrom,
+  FOR_EVER_MS,
+  isAnswered,
+  openGate,
+  startTls
+} from '../support/parts/handshake-gates.js'
 
 /** One from each of 20 addresses; resolves when so many have been begun. */
 async function fillGate(t: TestContext, gate: Server, count: number): Promise<void> {

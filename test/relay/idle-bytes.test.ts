@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { createHandshakeGate } from '../../src/relay/listening/handshake-gate.js'
-import { openServer } from '../support/open-server.js'
+import { openServer } from '../support/network/open-server.js'
 
 const certificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'localhost' })
 /** Looks all the time, and forgives nothing beyond a record. */

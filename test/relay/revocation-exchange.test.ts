@@ -9,8 +9,8 @@ import type { UpperLink } from '../../src/links/upper/upper-link.js'
 import { HANDED_AT_ONCE, RevocationExchange } from '../../src/relay/membership/revocation-exchange.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { makeRevocations } from '../support/revocations.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { makeRevocations } from '../support/parts/revocations.js'
 
 const taken = (): HopOutcome => ({ kind: 'answered', status: 204, headers: {}, body: Readable.from([]) })
 const link = (id: string, kind: 'node' | 'client' = 'node') => ({ owner: { kind, id } }) as UpperLink

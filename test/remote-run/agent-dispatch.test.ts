@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import test from 'node:test'
 import type { HopOutcome } from '../../src/hops/hop.js'
-import type { RunOrder } from '../../src/remote-run/types.js'
+import type { RunOrder } from '../../src/remote-run/run-types.js'
 import { NDJSON } from '../../src/values/network/header-names.js'
 import { eventually } from '../support/eventually.js'
-import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/remote-runs.js'
-import { answered, done, hopOf, linkOf, ndjson, refused } from '../support/run-hops.js'
+import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/parts/remote-runs.js'
+import { answered, done, hopOf, linkOf, ndjson, refused } from '../support/parts/run-hops.js'
 
 const TOPOLOGY = topologyOf('self', { one: 'self', two: 'self', relay: 'self', below: 'relay' })
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Command, commandLine } from '../../src/remote-run/commands/command.js'
 import { CommandHost } from '../../src/remote-run/commands/command-host.js'
-import { temporaryFolder, writeCommand } from '../support/remote-runs.js'
+import { temporaryFolder, writeCommand } from '../support/parts/remote-runs.js'
 
 function specOf(t: TestContext, script: string, onOutput: (text: string) => void = () => undefined) {
   return {
@@ -115,7 +115,7 @@ test('a command that comes while an idle host ends gets a host of its own', asyn
 })
 
 test('no file left to start a host with: the command fails with the reason, and the next one runs', async () => {
-  const script = fileURLToPath(new URL('../support/command-host-without-files.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../support/work/command-host-without-files.ts', import.meta.url))
   const limited = ['-c', 'ulimit -n 64 && exec "$@"', 'sh', process.execPath, '--import', 'tsx', script]
   const { stdout } = await promisify(execFile)('/bin/sh', limited)
   const [first, second] = JSON.parse(stdout)

@@ -4,8 +4,8 @@ import test from 'node:test'
 import { RunTally } from '../../src/cli/output/run-tally.js'
 import { NDJSON } from '../../src/values/network/header-names.js'
 import { countedOutcome, NODE_OUTCOMES } from '../../src/values/runs/run-event.js'
-import { allEvents, orderOf, startRuns, topologyOf } from '../support/remote-runs.js'
-import { answered, hopOf, ndjson } from '../support/run-hops.js'
+import { allEvents, orderOf, startRuns, topologyOf } from '../support/parts/remote-runs.js'
+import { answered, hopOf, ndjson } from '../support/parts/run-hops.js'
 
 const TOPOLOGY = topologyOf('self', { relay: 'self', good: 'relay', bad: 'relay', mute: 'relay' })
 const COUNTS = { done: 1, failed: 2 }

@@ -6,7 +6,7 @@ import { EventLog } from '../../src/remote-run/event-log/event-log.js'
 import { errorCode } from '../../src/values/failures/system-error.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { mountSmallDisk } from '../support/small-disk.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
 
 /** A device whose disk is full. */
 const FULL = '/dev/full'

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import type { RunEvent } from '../../src/remote-run/types.js'
+import type { RunEvent } from '../../src/remote-run/run-types.js'
 import { eventually } from '../support/eventually.js'
-import { allEvents, orderOf, outcomesOf, startRuns, topologyOf, writeCommand } from '../support/remote-runs.js'
-import { mountSmallDisk } from '../support/small-disk.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
+import { allEvents, orderOf, outcomesOf, startRuns, topologyOf, writeCommand } from '../support/parts/remote-runs.js'
 
 const NODES = topologyOf('self', { ok: 'self', fails: 'self' })
 const OUTCOMES = { ok: 'done 0', fails: 'done 3' }

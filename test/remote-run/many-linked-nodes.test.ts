@@ -3,8 +3,8 @@ import { PassThrough, Readable } from 'node:stream'
 import test from 'node:test'
 import { NDJSON } from '../../src/values/network/header-names.js'
 import { eventually } from '../support/eventually.js'
-import { orderOf, startRuns, topologyOf } from '../support/remote-runs.js'
-import { answered, done, hopOf } from '../support/run-hops.js'
+import { orderOf, startRuns, topologyOf } from '../support/parts/remote-runs.js'
+import { answered, done, hopOf } from '../support/parts/run-hops.js'
 
 const MANY = 5_000
 

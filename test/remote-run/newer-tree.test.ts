@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CallerKind } from '../../src/values/caller.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
-import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/remote-runs.js'
+import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/parts/remote-runs.js'
 
 const OLD = topologyOf('self', { self: 'root', root: 'root', a: 'self' })
 const NEW = topologyOf('self', { self: 'root', root: 'root', a: 'self', b: 'self' })

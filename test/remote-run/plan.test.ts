@@ -3,7 +3,7 @@ import test from 'node:test'
 import { MAX_HOSTS_ARGUMENT_BYTES, makeBatches } from '../../src/remote-run/commands/batches.js'
 import { makeOrderParts } from '../../src/remote-run/dispatch/order.js'
 import { planRun } from '../../src/remote-run/progress/plan.js'
-import { topologyOf } from '../support/remote-runs.js'
+import { topologyOf } from '../support/parts/remote-runs.js'
 
 const TREE = {
   root: 'root',

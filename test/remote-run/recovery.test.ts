@@ -5,10 +5,10 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/remote-runs.js'
+import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 const TOPOLOGY = topologyOf('self', { fast: 'self', slow: 'self', later: 'self' })
-const PROGRAM = fileURLToPath(new URL('../support/run-until-killed.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../support/work/run-until-killed.ts', import.meta.url))
 
 /** A relay in a process of its own that is killed once `fast` has ended, while `slow` runs and `later` waits. */
 async function killDuringRun(t: TestContext, folder: string): Promise<string> {

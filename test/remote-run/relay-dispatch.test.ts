@@ -5,7 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import test, { type TestContext } from 'node:test'
 import type { Hop } from '../../src/hops/hop.js'
 import { renderText } from '../../src/remote-run/event-log/text-output.js'
-import type { Run } from '../../src/remote-run/types.js'
+import type { Run } from '../../src/remote-run/run-types.js'
 import { NDJSON } from '../../src/values/network/header-names.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
@@ -17,8 +17,8 @@ import {
   temporaryFolder,
   topologyOf,
   waitForEvent
-} from '../support/remote-runs.js'
-import { answered, formOf, hopOf, ndjson, refused, relayHop } from '../support/run-hops.js'
+} from '../support/parts/remote-runs.js'
+import { answered, formOf, hopOf, ndjson, refused, relayHop } from '../support/parts/run-hops.js'
 
 const BELOW = { b: 'relay', c: 'sub', sub: 'relay' }
 const ROOT = topologyOf('root', { root: 'root', a: 'root', relay: 'root', ...BELOW })

@@ -5,9 +5,9 @@ import test from 'node:test'
 import { ulid } from 'ulid'
 import { renderText } from '../../src/remote-run/event-log/text-output.js'
 import { MAX_RUNS } from '../../src/remote-run/run-places.js'
-import type { Run } from '../../src/remote-run/types.js'
+import type { Run } from '../../src/remote-run/run-types.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
-import { allEvents, orderOf, outcomesOf, startRuns, topologyOf, waitForEvent } from '../support/remote-runs.js'
+import { allEvents, orderOf, outcomesOf, startRuns, topologyOf, waitForEvent } from '../support/parts/remote-runs.js'
 
 const THREE = topologyOf('root', { root: 'root', a: 'root', fails: 'root' })
 const DAY_MS = 86_400_000

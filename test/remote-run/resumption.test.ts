@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import type { Run, RunEvent } from '../../src/remote-run/types.js'
-import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/remote-runs.js'
-import { formOf, relayHop } from '../support/run-hops.js'
+import type { Run, RunEvent } from '../../src/remote-run/run-types.js'
+import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
+import { formOf, relayHop } from '../support/parts/run-hops.js'
 
 const BELOW = { steady: 'relay', loud: 'relay', failing: 'relay' }
 

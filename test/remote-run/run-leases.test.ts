@@ -10,7 +10,14 @@ import { silentLogger } from '../../src/values/logger.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { LEASE_MS } from '../../src/values/time/lease.js'
 import { eventually } from '../support/eventually.js'
-import { allEvents, orderOf, startRuns, temporaryFolder, topologyOf, waitForEvent } from '../support/remote-runs.js'
+import {
+  allEvents,
+  orderOf,
+  startRuns,
+  temporaryFolder,
+  topologyOf,
+  waitForEvent
+} from '../support/parts/remote-runs.js'
 
 const TOPOLOGY = topologyOf('self', { n1: 'self' })
 

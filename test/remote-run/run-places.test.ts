@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { MAX_RUNS } from '../../src/remote-run/run-places.js'
-import type { RemoteRuns } from '../../src/remote-run/types.js'
+import type { RemoteRuns } from '../../src/remote-run/run-types.js'
 import type { Caller } from '../../src/values/caller.js'
-import { orderOf, startRuns, temporaryFolder, topologyOf } from '../support/remote-runs.js'
+import { orderOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 /** What is left to callers of networks and proxies. */
 const FOR_STRANGERS = (MAX_RUNS * 3) / 4

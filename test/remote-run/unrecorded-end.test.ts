@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test'
 import { createRunRepository } from '../../src/storage/sqlite/sqlite-runs.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
-import { allEvents, orderOf, startRuns, topologyOf, waitForEvent, writeCommand } from '../support/remote-runs.js'
+import { allEvents, orderOf, startRuns, topologyOf, waitForEvent, writeCommand } from '../support/parts/remote-runs.js'
 
 const NODES = topologyOf('self', { ok: 'self', fails: 'self' })
 const UNTIL_TOLD = `#!/bin/sh

@@ -11,8 +11,8 @@ import {
   temporaryFolder,
   topologyOf,
   waitForEvent
-} from '../support/remote-runs.js'
-import { answered, hopOf, refused, type TestHop } from '../support/run-hops.js'
+} from '../support/parts/remote-runs.js'
+import { answered, hopOf, refused, type TestHop } from '../support/parts/run-hops.js'
 
 const AWAY: HopOutcome = { kind: 'unreachable', reason: 'nobody is there', sent: false }
 const topology = topologyOf('self', { old: 'self', 'node-o1': 'old' })

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startTree } from '../support/relay-tree.js'
-import { startProcess, startTreeline, treeline } from '../support/treeline-command.js'
+import { startProcess, startTreeline, treeline } from '../support/machine/treeline-command.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1', 'node-r2'] },

@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { type Answer, ask, postForm } from '../support/http.js'
-import { changeConfig, proxyUpstream } from '../support/relay-behind-proxy.js'
-import { startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
+import { type Answer, ask, postForm } from '../support/network/http.js'
+import { changeConfig, proxyUpstream } from '../support/relays/relay-behind-proxy.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 /** Of each of the two tests. */
 const CUTS = 15

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
-import { startHttpd, whyNoHttpd } from '../support/httpd.js'
-import { OWN, startReverseProxy, whyNot } from '../support/proxies.js'
-import { addProxyListen, changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
+import { ask } from '../support/network/http.js'
+import { startHttpd, whyNoHttpd } from '../support/network/httpd.js'
+import { OWN, startReverseProxy, whyNot } from '../support/network/proxies.js'
+import { addProxyListen, changeConfig, reachUpstreamAt } from '../support/relays/relay-behind-proxy.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: [] },

@@ -3,8 +3,8 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { getJson, type JoinedTree, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
+import { startTcpProxy } from '../support/network/tcp-proxy.js'
+import { getJson, type JoinedTree, type Machine, startJoinedTree, succeed } from '../support/relays/joined-tree.js'
 
 /** How long asking takes while the forwarder is silent. */
 const CONNECT_TIMEOUT = 'connect_timeout = "1s"'

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { treelineCommand } from '../../demo/relay-process.js'
 import { eventually } from '../support/eventually.js'
-import { getJson, startJoinedTree, succeed } from '../support/joined-tree.js'
-import { startProcess, startTreeline, treeline } from '../support/treeline-command.js'
+import { startProcess, startTreeline, treeline } from '../support/machine/treeline-command.js'
+import { getJson, startJoinedTree, succeed } from '../support/relays/joined-tree.js'
 
 test('what init and join refuse, start and end', async t => {
   const tree = await startJoinedTree(t)

@@ -4,10 +4,17 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isoTime } from '../../src/values/time/iso-time.js'
 import { eventually } from '../support/eventually.js'
-import { certificateOf, getJson, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
-import { steppingClock } from '../support/stepping-clock.js'
-import { startTcpProxy } from '../support/tcp-proxy.js'
-import { treeline } from '../support/treeline-command.js'
+import { steppingClock } from '../support/machine/stepping-clock.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { startTcpProxy } from '../support/network/tcp-proxy.js'
+import {
+  certificateOf,
+  getJson,
+  type Machine,
+  startJoinedTree,
+  succeed,
+  untilLinked
+} from '../support/relays/joined-tree.js'
 
 const isRoot = process.geteuid?.() === 0
 /** The user nobody. */

@@ -17,8 +17,8 @@ import {
   startJoinedTree,
   succeed,
   untilLinked
-} from '../support/joined-tree.js'
-import { listen } from '../support/small-relay.js'
+} from '../support/relays/joined-tree.js'
+import { listen } from '../support/relays/small-relay.js'
 
 /** Its link may stand a moment before. */
 function untilConfigured({ id, folder }: Machine, { id: above, host, port }: Machine): Promise<boolean> {

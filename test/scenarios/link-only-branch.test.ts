@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const RUN = '/rudder/relay-api/remote-run'
 

@@ -8,13 +8,20 @@ import { type TestContext, test } from 'node:test'
 import { REVOCATIONS_PATH } from '../../src/membership/member/revocation-inquiry.js'
 import { TREE_PATH } from '../../src/tree-sync/tree-sync.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { startHttpdForLinks, whyNoHttpd } from '../support/httpd.js'
-import { makeCertificate } from '../support/openssl-certificate.js'
-import { HTTP_PROXIES, OWN, REVERSE_PROXIES, startHttpProxy, startReverseProxy, whyNot } from '../support/proxies.js'
-import { addProxyListen, changeConfig, reachUpstreamAt } from '../support/relay-behind-proxy.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { signContent } from '../support/signed-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startHttpdForLinks, whyNoHttpd } from '../support/network/httpd.js'
+import { makeCertificate } from '../support/network/openssl-certificate.js'
+import {
+  HTTP_PROXIES,
+  OWN,
+  REVERSE_PROXIES,
+  startHttpProxy,
+  startReverseProxy,
+  whyNot
+} from '../support/network/proxies.js'
+import { addProxyListen, changeConfig, reachUpstreamAt } from '../support/relays/relay-behind-proxy.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const LARGE_BYTES = 64 * 1024 * 1024
 const SETTINGS = { shared_files: ['max_body_size = "1GiB"'] }

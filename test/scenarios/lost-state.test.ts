@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { createMemberRepository } from '../../src/storage/sqlite/sqlite-members.js'
 import { eventually } from '../support/eventually.js'
-import { getJson, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { getJson, type Machine, startJoinedTree, succeed } from '../support/relays/joined-tree.js'
 
 /** Without what only the lost database knew. */
 async function membersIn(file: string) {

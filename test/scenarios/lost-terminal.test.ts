@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { treelineCommand } from '../../demo/relay-process.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { makeCertificate } from '../support/openssl-certificate.js'
-import { startTree } from '../support/relay-tree.js'
-import { startProcess, temporaryFolder } from '../support/treeline-command.js'
+import { startProcess, temporaryFolder } from '../support/machine/treeline-command.js'
+import { ask, postForm } from '../support/network/http.js'
+import { makeCertificate } from '../support/network/openssl-certificate.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 const LOSE_TERMINAL = join(import.meta.dirname, '../support/lose-terminal.py')
 

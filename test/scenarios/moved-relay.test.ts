@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { getJson, linksOf, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
+import { getJson, linksOf, startJoinedTree, succeed, untilLinked } from '../support/relays/joined-tree.js'
 
 test('a relay that is moved follows with all below it, and is there after a restart', async t => {
   const tree = await startJoinedTree(t)

@@ -6,11 +6,11 @@ import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { type InstalledProgram, installPacked, readLateImports } from '../support/packed-program.js'
-import { startTree } from '../support/relay-tree.js'
-import { editConfig, editNodesList } from '../support/tree-files.js'
-import { startProcess } from '../support/treeline-command.js'
+import { type InstalledProgram, installPacked, readLateImports } from '../support/machine/packed-program.js'
+import { startProcess } from '../support/machine/treeline-command.js'
+import { ask, postForm } from '../support/network/http.js'
+import { startTree } from '../support/relays/relay-tree.js'
+import { editConfig, editNodesList } from '../support/relays/tree-files.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** Their list has more than the 256 KiB that are read and checked without a thread. */

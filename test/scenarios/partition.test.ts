@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
 import { MINUTES } from '../support/long.js'
-import { proxyUpstream } from '../support/relay-behind-proxy.js'
-import { startTree } from '../support/relay-tree.js'
+import { ask } from '../support/network/http.js'
+import { proxyUpstream } from '../support/relays/relay-behind-proxy.js'
+import { startTree } from '../support/relays/relay-tree.js'
 import { chooseSeed, seededRandom } from '../support/seeded-random.js'
-import { NOTING_AGENT, StreamOfWork } from '../support/stream-of-work.js'
+import { NOTING_AGENT, StreamOfWork } from '../support/work/stream-of-work.js'
 
 const RELAYS = [
   { id: 'root', under: 'root', nodes: ['node-r1'] },

@@ -5,9 +5,9 @@ import { type TestContext, test } from 'node:test'
 import type { RelayTree } from '../../demo/relay-tree.js'
 import type { VersionRange } from '../../src/values/protocol-version.js'
 import { eventually } from '../support/eventually.js'
-import { ask, postForm } from '../support/http.js'
-import { makeTreeHere, startRelayHere } from '../support/relay-here.js'
-import { signContent } from '../support/signed-files.js'
+import { ask, postForm } from '../support/network/http.js'
+import { makeTreeHere, startRelayHere } from '../support/relays/relay-here.js'
+import { signContent } from '../support/work/signed-files.js'
 
 const OLD = { oldest: 1, newest: 2 }
 const NEXT = { oldest: 2, newest: 3 }

@@ -6,8 +6,8 @@ import { freePorts } from '../../demo/free-ports.js'
 import { treelineCommand } from '../../demo/relay-process.js'
 import { shellLine } from '../../demo/shell-line.js'
 import { eventually } from '../support/eventually.js'
-import { openShell, type ShellSession } from '../support/shell-session.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { openShell, type ShellSession } from '../support/machine/shell-session.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/

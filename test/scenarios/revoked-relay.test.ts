@@ -3,9 +3,16 @@ import { cp, mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { certificateOf, linksOf, type Machine, startJoinedTree, succeed, untilLinked } from '../support/joined-tree.js'
-import { steppingClock } from '../support/stepping-clock.js'
-import { treeline } from '../support/treeline-command.js'
+import { steppingClock } from '../support/machine/stepping-clock.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import {
+  certificateOf,
+  linksOf,
+  type Machine,
+  startJoinedTree,
+  succeed,
+  untilLinked
+} from '../support/relays/joined-tree.js'
 
 test('the former certificate of a relay that joined again is of no use with those below it', async t => {
   const tree = await startJoinedTree(t)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type NodeRecordJson, showRun } from '../support/agents.js'
-import { postForm } from '../support/http.js'
-import { startTree } from '../support/relay-tree.js'
-import { treeline } from '../support/treeline-command.js'
+import { treeline } from '../support/machine/treeline-command.js'
+import { postForm } from '../support/network/http.js'
+import { type NodeRecordJson, showRun } from '../support/relays/agents.js'
+import { startTree } from '../support/relays/relay-tree.js'
 
 /** The two nodes behind a relay that is down, two levels below. */
 function assertUnreached(records: readonly NodeRecordJson[]): void {

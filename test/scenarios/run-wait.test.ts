@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type AgentProcess, showRun, startAgent } from '../support/agents.js'
 import { eventually } from '../support/eventually.js'
-import { postForm } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { editConfig } from '../support/tree-files.js'
-import { startTreeline } from '../support/treeline-command.js'
+import { startTreeline } from '../support/machine/treeline-command.js'
+import { postForm } from '../support/network/http.js'
+import { type AgentProcess, showRun, startAgent } from '../support/relays/agents.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
 
 const RUN = '/rudder/relay-api/remote-run/nodes'
 const RELAYS = [

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { type SignedFile, signContent } from '../support/signed-files.js'
-import { editConfig } from '../support/tree-files.js'
+import { ask } from '../support/network/http.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { editConfig } from '../support/relays/tree-files.js'
+import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 interface Entry {
   readonly id: string

@@ -8,9 +8,9 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { treelineCommand } from '../../demo/relay-process.js'
 import type { RelaySpec, TreeMember, TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/http.js'
-import { type RunningTree, startTree } from '../support/relay-tree.js'
-import { editConfig, editNodesList, type ListedNode } from '../support/tree-files.js'
+import { ask } from '../support/network/http.js'
+import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { editConfig, editNodesList, type ListedNode } from '../support/relays/tree-files.js'
 
 const MANY = Array.from({ length: 40 }, (_, index) => `node-m${index}`)
 

@@ -4,7 +4,6 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { getJson, type JoinedTree, type Machine, startJoinedTree, succeed } from '../support/joined-tree.js'
 import {
   HTTP_PROXIES,
   OWN,
@@ -13,7 +12,8 @@ import {
   startHttpProxy,
   startReverseProxy,
   whyNot
-} from '../support/proxies.js'
+} from '../support/network/proxies.js'
+import { getJson, type JoinedTree, type Machine, startJoinedTree, succeed } from '../support/relays/joined-tree.js'
 
 /** Where a proxy comes from that alone is let through to the root. */
 const PROXY_ADDRESS = '127.0.0.77'

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { chmod, chown, copyFile, mkdir, readFile, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const VERSIONS = join(import.meta.dirname, '../../scripts/prepare/versions.mjs')
 /** The users that the program runs as, and that builds it. Without root, this user is both. */

@@ -14,8 +14,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FolderGuard } from '../../src/shared-files/keeping/folder-guard.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
-import { temporaryFolder } from '../support/neighbours.js'
-import { LOCAL, originOf, sign, startSharedFiles, type TestRelay } from '../support/shared-file-relays.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
+import { LOCAL, originOf, sign, startSharedFiles, type TestRelay } from '../support/parts/shared-file-relays.js'
 
 const ROOT = 0
 const SOMEBODY = 65_534

@@ -16,7 +16,7 @@ import {
   sign,
   startSharedFiles,
   TestHop
-} from '../support/shared-file-relays.js'
+} from '../support/parts/shared-file-relays.js'
 
 const ABOVE: Caller = { kind: 'policy-server', address: '10.0.0.1' }
 const BELOW: Caller = { kind: 'relay', id: 'relay', address: '10.0.0.2' }

@@ -5,8 +5,8 @@ import type { HopRequest } from '../../src/hops/hop.js'
 import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-places.js'
 import type { Caller } from '../../src/values/caller.js'
 import { RELAY_HEADER } from '../../src/values/network/header-names.js'
-import { until } from '../support/existing-relays.js'
-import { LOCAL, originOf, outcome, sign, startSharedFiles, TestHop } from '../support/shared-file-relays.js'
+import { LOCAL, originOf, outcome, sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
+import { until } from '../support/relays/existing-relays.js'
 
 const strangerAt = (address: string): Caller => ({ kind: 'network', address })
 /** What one source of strangers gets of the places: half of the three quarters that are not reserved. */

@@ -4,7 +4,7 @@ import { createList } from '../../src/shared-files/reading/list-files.js'
 import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createFileRepository } from '../../src/storage/sqlite/sqlite-files.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
-import { LOCAL, originOf, sign, startSharedFiles, topologyOf, WHOLE_TREE } from '../support/shared-file-relays.js'
+import { LOCAL, originOf, sign, startSharedFiles, topologyOf, WHOLE_TREE } from '../support/parts/shared-file-relays.js'
 
 test('many short lists are read in one turn, and none for a caller that may not, or is gone', async t => {
   const relay = await startSharedFiles(t)

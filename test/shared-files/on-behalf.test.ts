@@ -3,7 +3,6 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from
 import { type TestContext, test } from 'node:test'
 import { RELAYD } from '../../src/hops/dialect.js'
 import type { Topology } from '../../src/tree/topology.js'
-import { AT_OLD, content, isThere, node, SIGNAL, shared, TREE, until } from '../support/existing-relays.js'
 import {
   originOf,
   outcome,
@@ -13,7 +12,8 @@ import {
   TestHop,
   type TestRelay,
   topologyOf
-} from '../support/shared-file-relays.js'
+} from '../support/parts/shared-file-relays.js'
+import { AT_OLD, content, isThere, node, SIGNAL, shared, TREE, until } from '../support/relays/existing-relays.js'
 
 const AT_DEEP = 'old/shared-files/deep/shared-files/n3/files/n1/f'
 

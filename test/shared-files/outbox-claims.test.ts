@@ -17,7 +17,7 @@ import {
   type TestRelay,
   topologyOf,
   WHOLE_TREE
-} from '../support/shared-file-relays.js'
+} from '../support/parts/shared-file-relays.js'
 
 const ANY_TIME = { nowMs: Number.MAX_SAFE_INTEGER, latestMs: Number.MAX_SAFE_INTEGER, withUnreached: true }
 

@@ -6,6 +6,7 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import type { Topology } from '../../src/tree/topology.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { RELAY_HEADER } from '../../src/values/network/header-names.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 import {
   BELOW_RELAY,
   keyHashOf,
@@ -17,8 +18,7 @@ import {
   type TestRelay,
   topologyOf,
   WHOLE_TREE
-} from '../support/shared-file-relays.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+} from '../support/parts/shared-file-relays.js'
 
 const DAY_MS = 24 * 3_600_000
 const OURS = { [RELAY_HEADER]: '1' }

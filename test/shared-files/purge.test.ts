@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileS
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { sign, startSharedFiles } from '../support/shared-file-relays.js'
+import { sign, startSharedFiles } from '../support/parts/shared-file-relays.js'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

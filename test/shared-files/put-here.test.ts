@@ -14,8 +14,8 @@ import {
   sign,
   startSharedFiles,
   type TestRelay
-} from '../support/shared-file-relays.js'
-import { withOtherDigest } from '../support/signed-files.js'
+} from '../support/parts/shared-file-relays.js'
+import { withOtherDigest } from '../support/work/signed-files.js'
 
 const withCode = (code: RelayErrorCode) => (error: unknown) => error instanceof RelayError && error.code === code
 

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { type SignedBytes, sign, startSharedFiles, type TestRelay } from '../support/shared-file-relays.js'
+import { type SignedBytes, sign, startSharedFiles, type TestRelay } from '../support/parts/shared-file-relays.js'
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await breathe()

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HopRefusedError } from '../../src/values/failures/relay-error.js'
 import { LINK_HEADER, RELAY_HEADER } from '../../src/values/network/header-names.js'
-import { AT_OLD, content, isThere, SIGNAL, TREE, until } from '../support/existing-relays.js'
-import { outcome, sign, startSharedFiles, TestHop } from '../support/shared-file-relays.js'
+import { outcome, sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
+import { AT_OLD, content, isThere, SIGNAL, TREE, until } from '../support/relays/existing-relays.js'
 
 test('a relay of ours that does not recognize this one: the file is kept for it, until it holds a link', async t => {
   const down = new TestHop('old')

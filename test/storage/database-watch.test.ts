@@ -5,7 +5,7 @@ import { openDatabase } from '../../src/storage/database.js'
 import { DatabaseWatch } from '../../src/storage/database-watch.js'
 import { groupCommitOf } from '../../src/storage/group-commit.js'
 import { Sqlite } from '../../src/storage/sqlite-driver.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a database that takes no writes is a problem, one that another process writes to is none', async t => {
   const folder = await temporaryFolder(t)

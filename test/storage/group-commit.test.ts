@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { type Database, openDatabase } from '../../src/storage/database.js'
 import { groupCommitOf } from '../../src/storage/group-commit.js'
 import { storageFailureKind } from '../../src/values/failures/storage-failure.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 async function open(t: TestContext): Promise<Database> {
   const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')

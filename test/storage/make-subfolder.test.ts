@@ -3,7 +3,7 @@ import { lchownSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeSubfolder } from '../../src/storage/folders/make-subfolder.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 const SOMEBODY = 54_321
 const ROOT = 0

@@ -6,7 +6,7 @@ import { openDatabase } from '../../src/storage/database.js'
 import { createMemberRepository } from '../../src/storage/sqlite/sqlite-members.js'
 import { Sqlite } from '../../src/storage/sqlite-driver.js'
 import { canonicalHost } from '../../src/values/network/host-name.js'
-import { temporaryFolder } from '../support/neighbours.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 test('members of an older database have their host names in the form in which names are compared now', async t => {
   const names = readdirSync('migrations/state').filter(name => name.endsWith('.sql'))

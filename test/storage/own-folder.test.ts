@@ -19,8 +19,8 @@ import { sharedFilesFolder, storageFolder } from '../../src/storage/folders/fold
 import { takeFolders } from '../../src/storage/folders/own-folder.js'
 import { overlapOf } from '../../src/storage/folders/separate-folders.js'
 import { eventually } from '../support/eventually.js'
-import { makeFifo } from '../support/make-fifo.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { makeFifo } from '../support/machine/make-fifo.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a folder that is taken is refused to another one, which then holds nothing', async t => {
   const folder = await temporaryFolder(t)

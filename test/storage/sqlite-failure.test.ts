@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { Sqlite } from '../../src/storage/sqlite-driver.js'
 import { asStorageFailure, translatedRows } from '../../src/storage/sqlite-failure.js'
 import { storageFailureKind } from '../../src/values/failures/storage-failure.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 function failureOf(work: () => unknown): unknown {
   try {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { checkSubtreeFile } from '../../src/tree-sync/subtree-check.js'
 import { finishPlacing, placeTree, writeTree } from '../../src/tree-sync/tree-files.js'
-import { type TestNode, toTreeNode, writeNodesList } from '../support/trees.js'
+import { type TestNode, toTreeNode, writeNodesList } from '../support/parts/trees.js'
 
 const LIST = 'nodeslist.json'
 const CERTIFICATES = 'allnodescerts.pem'

@@ -19,8 +19,8 @@ import {
 import { TreeVersions } from '../../src/tree-sync/tree-versions.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { type Certificates, MemoryTree } from '../support/memory-tree.js'
-import { arbitraryTree, listOf, toTreeNode } from '../support/trees.js'
+import { type Certificates, MemoryTree } from '../support/parts/memory-tree.js'
+import { arbitraryTree, listOf, toTreeNode } from '../support/parts/trees.js'
 
 interface Part {
   readonly header: TreeHeader

@@ -16,8 +16,8 @@ import { type SyncOutcome, TreeSync } from '../../src/tree-sync/tree-sync.js'
 import { TreeVersions } from '../../src/tree-sync/tree-versions.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
-import { toTreeNode } from '../support/trees.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
+import { toTreeNode } from '../support/parts/trees.js'
 
 type Certificates = Readonly<Record<string, readonly Buffer[]>>
 

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { readIdentity } from '../../src/tree/import/certificate-identity.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
 
 test('the node id is the user id of the subject, in any part of the name', async () => {
   const { der } = await makeNodeCertificate('node-1')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CertificatesListError, type ForeignBlock, parseCertificates } from '../../src/tree/import/certificates-list.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
 
 const FILE = '/var/lib/allnodescerts.pem'
 

@@ -13,9 +13,9 @@ import { createTopologyStore } from '../../src/storage/topology-store.js'
 import { readStoredTree } from '../../src/tree/import/import-tree.js'
 import { cacheKey } from '../../src/tree/index/packed-parts.js'
 import { TopologyIndex } from '../../src/tree/index/topology-index.js'
-import { nodesListText } from '../support/trees.js'
+import { nodesListText } from '../support/parts/trees.js'
 
-const PROGRAM = fileURLToPath(new URL('../support/import-loop.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../support/work/import-loop.ts', import.meta.url))
 const NODES = 5_000
 const KILLS = 8
 

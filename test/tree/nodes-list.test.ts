@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { NodesListError, parseNodesList } from '../../src/tree/import/nodes-list.js'
-import { arbitraryTree, nodesListText, type TestNode } from '../support/trees.js'
+import { arbitraryTree, nodesListText, type TestNode } from '../support/parts/trees.js'
 
 const FILE = '/var/lib/nodeslist.json'
 

@@ -5,7 +5,7 @@ import { numberNodes } from '../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../src/tree/index/topology-index.js'
 import type { Route, TreeNode } from '../../src/tree/topology.js'
-import { arbitraryTree, chainOf, listOf, type TestNode, toTreeNode } from '../support/trees.js'
+import { arbitraryTree, chainOf, listOf, type TestNode, toTreeNode } from '../support/parts/trees.js'
 
 function indexOf(nodes: readonly TestNode[], selfId: string): TopologyIndex {
   return new TopologyIndex(packTree(numberNodes(nodes.map(toTreeNode)), selfId), selfId, 1)

@@ -6,9 +6,9 @@ import { createTree } from '../../src/tree/tree-service.js'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
 import { isoTime } from '../../src/values/time/iso-time.js'
 import { eventually } from '../support/eventually.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
-import { makeFiles, TREE } from '../support/tree-import-files.js'
-import { writeNodesList } from '../support/trees.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
+import { makeFiles, TREE } from '../support/parts/tree-import-files.js'
+import { writeNodesList } from '../support/parts/trees.js'
 
 test('the database remembers the time of the import, not of the restart', async t => {
   const files = makeFiles(t)

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type Logger, silentLogger } from '../../src/values/logger.js'
-import { makeNodeCertificate } from '../support/node-certificates.js'
-import { makeFiles, TREE } from '../support/tree-import-files.js'
-import { writeNodesList } from '../support/trees.js'
+import { makeNodeCertificate } from '../support/parts/node-certificates.js'
+import { makeFiles, TREE } from '../support/parts/tree-import-files.js'
+import { writeNodesList } from '../support/parts/trees.js'
 
 test('imports the list and the certificates, and is there again after a restart', async t => {
   const files = makeFiles(t)

@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { createTree } from '../../src/tree/tree-service.js'
 import { silentLogger } from '../../src/values/logger.js'
 import { eventually } from '../support/eventually.js'
-import { temporaryFolder } from '../support/neighbours.js'
-import { writeNodesList } from '../support/trees.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
+import { writeNodesList } from '../support/parts/trees.js'
 
 test('where no database can be opened the files say what the tree is, and it is stored as soon as it can be', async t => {
   const folder = await temporaryFolder(t)

@@ -8,7 +8,7 @@ import { type ConnectionOptions, connect, createServer as createTlsServer } from
 import { Client } from 'undici'
 import { x509 as loadX509 } from '../../src/membership/x509.js'
 import { describeConnectionFailure, isUntrustedCertificate } from '../../src/values/network/connection-failure.js'
-import { openServer } from '../support/open-server.js'
+import { openServer } from '../support/network/open-server.js'
 
 const DAY_MS = 24 * 3_600_000
 

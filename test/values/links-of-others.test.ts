@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { openUnmisled } from '../../src/values/files/links-of-others.js'
 import { readFileOrPipe, readRegularFile, readRegularFileSync } from '../../src/values/files/regular-file.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const ROOT = 0
 const SOMEBODY = 65_534

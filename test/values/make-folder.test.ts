@@ -3,7 +3,7 @@ import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeFolder, obstacleTo } from '../../src/values/files/make-folder.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a folder is made with all that is missing above it, and nobody else may look into them', async t => {
   const folder = await temporaryFolder(t)

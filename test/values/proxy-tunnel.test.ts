@@ -9,10 +9,10 @@ import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.j
 import { openWebSocket } from '../../src/links/lower/open-transport.js'
 import { proxyFor } from '../../src/links/lower/proxy.js'
 import { fetchCa } from '../../src/membership/member/join-client.js'
-import { startNamingProxy } from '../support/naming-proxy.js'
-import { startNeighbours } from '../support/neighbours.js'
-import { openServer } from '../support/open-server.js'
-import { startHttpsPeer } from '../support/tls-peer.js'
+import { startNamingProxy } from '../support/network/naming-proxy.js'
+import { openServer } from '../support/network/open-server.js'
+import { startHttpsPeer } from '../support/network/tls-peer.js'
+import { startNeighbours } from '../support/parts/neighbours.js'
 
 let peerCertificate: CertificateMaterial
 

@@ -3,8 +3,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readRegularFile, readRegularFileSync } from '../../src/values/files/regular-file.js'
-import { makeFifo } from '../support/make-fifo.js'
-import { temporaryFolder } from '../support/treeline-command.js'
+import { makeFifo } from '../support/machine/make-fifo.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a regular file is read, and nothing else, at once', async t => {
   const folder = await temporaryFolder(t)

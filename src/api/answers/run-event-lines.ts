@@ -1,4 +1,4 @@
-import type { RunEvent } from '../../remote-run/types.js'
+import type { RunEvent } from '../../remote-run/run-types.js'
 
 /** The events as lines of JSON, as `application/x-ndjson`. */
 export async function* eventLines(events: AsyncIterable<RunEvent>): AsyncGenerator<string> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { answerToJson, fromFields, MAX_JOIN_BYTES, readBytes } from '../../membership/join-form.js'
+import type { Joining } from '../../membership/member-types.js'
 import { JoinAdmission } from '../../membership/root/joining/join-admission.js'
-import type { Joining } from '../../membership/types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { FORM, PASSED_HEADER } from '../../values/network/header-names.js'
 import { parsePassed } from '../../values/passed-relays.js'

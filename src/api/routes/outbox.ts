@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { OutboxEntry, SharedFiles } from '../../shared-files/types.js'
+import type { OutboxEntry, SharedFiles } from '../../shared-files/file-types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { listingTurn } from '../answers/listing-turns.js'

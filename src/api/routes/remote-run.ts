@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { renderText, type TextOptions } from '../../remote-run/event-log/text-output.js'
-import type { Run, RunOrder } from '../../remote-run/types.js'
+import type { Run, RunOrder } from '../../remote-run/run-types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId, isNodeId } from '../../values/ids.js'
 import { FORM, NDJSON, ORDER_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'

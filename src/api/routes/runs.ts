@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { NodeRecord, Run, RunRecord } from '../../remote-run/types.js'
+import type { NodeRecord, Run, RunRecord } from '../../remote-run/run-types.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { NDJSON, RUN_ID_HEADER } from '../../values/network/header-names.js'
 import { isRunId } from '../../values/runs/run-id.js'

@@ -9,8 +9,8 @@ import { isoTime } from '../../values/time/iso-time.js'
 import { writeAtomically } from '../atomic-files.js'
 import { makeRequest } from '../certificate-request.js'
 import { isIssued } from '../certificates.js'
+import type { JoinAnswer } from '../member-types.js'
 import { isDue, type Life, renewalTime } from '../renewal-time.js'
-import type { JoinAnswer } from '../types.js'
 
 /** Clocks are set, machines sleep: it is looked at least this often whether the time has come. */
 const LOOK_EVERY_MS = 60_000

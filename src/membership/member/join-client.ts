@@ -10,7 +10,7 @@ import { describeConnectionFailure } from '../../values/network/connection-failu
 import { FORM } from '../../values/network/header-names.js'
 import { unbracketed } from '../../values/network/host-and-port.js'
 import { answerFromJson, toFields } from '../join-form.js'
-import type { JoinAnswer, JoinRequest } from '../types.js'
+import type { JoinAnswer, JoinRequest } from '../member-types.js'
 
 // Node's own client for HTTPS: the client of the commands costs an agent 15 MiB, for one request at each renewal.
 

@@ -9,9 +9,9 @@ import { hostnamesOf } from '../certificates.js'
 import { agentConf, formatAddress, LOGGING_CONF, mainConf, type UpstreamText } from '../config-templates.js'
 import type { DataFolders } from '../data-folders.js'
 import { FILES, writeFiles } from '../member-folder.js'
+import type { JoinAnswer } from '../member-types.js'
 import type { MemberKind } from '../members.js'
 import { systemdUnit, unitName } from '../systemd-unit.js'
-import type { JoinAnswer } from '../types.js'
 
 /** A relay or node that joined before, and has its configuration in a folder. */
 export interface Joined {

@@ -4,7 +4,7 @@ import type { Logger } from '../../values/logger.js'
 import { HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { editFile } from '../atomic-files.js'
 import { formatAddress } from '../config-templates.js'
-import type { JoinAnswer } from '../types.js'
+import type { JoinAnswer } from '../member-types.js'
 
 /** The address at which the policy server takes connections. */
 export interface UpperAddress {

@@ -5,7 +5,7 @@ import {
   PolicyServerFailover,
   type UpperAddress
 } from '../../membership/member/policy-server-failover.js'
-import type { JoinAnswer } from '../../membership/types.js'
+import type { JoinAnswer } from '../../membership/member-types.js'
 import type { Logger } from '../../values/logger.js'
 import type { RelaySystemControl } from '../system-control.js'
 import { rememberPolicyServer } from './membership.js'

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { noteOrder } from '../../process/bulk-pacing.js'
 import type { Logger } from '../../values/logger.js'
-import type { RunEvent } from '../types.js'
+import type { RunEvent } from '../run-types.js'
 import { UnwrittenLines } from './unwritten-lines.js'
 
 const { O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC, O_WRONLY } = constants

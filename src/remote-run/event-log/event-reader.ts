@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { isMissing } from '../../values/failures/system-error.js'
-import type { EventCursor, NodeRecord, RunEvent, RunState } from '../types.js'
+import type { EventCursor, NodeRecord, RunEvent, RunState } from '../run-types.js'
 import type { LogSource } from './event-log.js'
 import { endOf, hasEnded, isNodeEnd } from './node-end.js'
 

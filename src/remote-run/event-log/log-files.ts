@@ -7,7 +7,7 @@ import { isMissing } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
 import { isRunId } from '../../values/runs/run-id.js'
-import type { RunState } from '../types.js'
+import type { RunState } from '../run-types.js'
 import { EventLog, type LogEnd } from './event-log.js'
 import { isNodeEnd, type NodeEndEvent } from './node-end.js'
 

@@ -1,4 +1,4 @@
-import type { RunEvent } from '../types.js'
+import type { RunEvent } from '../run-types.js'
 
 /**
  * The events of open nodes that the log has already, for a run that is taken up again. A neighbour that is asked

@@ -1,4 +1,4 @@
-import type { NodeRecord, RunEvent } from '../types.js'
+import type { NodeRecord, RunEvent } from '../run-types.js'
 
 /** An event that tells the end of a node. */
 export type NodeEndEvent = RunEvent & { readonly node: string; readonly outcome: NonNullable<RunEvent['outcome']> }

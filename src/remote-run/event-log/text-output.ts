@@ -1,4 +1,4 @@
-import type { EventCursor, Run, RunEvent } from '../types.js'
+import type { EventCursor, Run, RunEvent } from '../run-types.js'
 
 /**
  * A run as the plain text of the contract, for callers that do not read events.

@@ -1,6 +1,6 @@
 import type { Caller } from '../../values/caller.js'
 import type { NewRun } from '../run-repository.js'
-import type { RunOrder } from '../types.js'
+import type { RunOrder } from '../run-types.js'
 
 /** The record of a run that is about to start. */
 export function newRun(id: string, order: RunOrder, startedAtMs: number): NewRun {

@@ -3,7 +3,7 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import type { Logger } from '../../values/logger.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
 import type { RunEnd, RunRepository } from '../run-repository.js'
-import type { NodeOutcome, NodeRecord, Reached, RunRecord } from '../types.js'
+import type { NodeOutcome, NodeRecord, Reached, RunRecord } from '../run-types.js'
 import type { RunPlan } from './plan.js'
 
 /** Nodes taken up before other requests get their turn. */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Route, Topology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isNodeId } from '../../values/ids.js'
-import type { RunOrder } from '../types.js'
+import type { RunOrder } from '../run-types.js'
 
 /** Nodes looked at before other requests get their turn: a millisecond or two. */
 const NODES_PER_TURN = 2_000

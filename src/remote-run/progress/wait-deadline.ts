@@ -1,5 +1,5 @@
 import { waitLeftMs } from '../../values/runs/run-wait-limit.js'
-import type { BrokenHop } from '../types.js'
+import type { BrokenHop } from '../run-types.js'
 import type { RunProgress } from './run-progress.js'
 
 /** How long a run waits for nodes that are not connected, and what becomes of those that do not come. */

@@ -12,8 +12,8 @@ import {
   STATE_HEADER
 } from '../../values/network/header-names.js'
 import { formatPassed } from '../../values/passed-relays.js'
+import type { PutOutcome } from '../file-types.js'
 import type { FileRecord } from '../keeping/file-record.js'
-import type { PutOutcome } from '../types.js'
 
 /** The size of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048

@@ -1,4 +1,4 @@
-import type { SharedFiles } from '../types.js'
+import type { SharedFiles } from '../file-types.js'
 import type { Forwarding } from './forwarding.js'
 
 /** The outbox as operators see and change it. */

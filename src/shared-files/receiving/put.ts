@@ -11,12 +11,12 @@ import {
 } from '../../values/keys/file-metadata.js'
 import { verifyFileSignature } from '../../values/keys/verify-file.js'
 import { passOn } from '../../values/passed-relays.js'
+import type { PutOutcome, PutRequest } from '../file-types.js'
 import type { Forwarding } from '../forwarding/forwarding.js'
 import { checkNotBack, nextStep } from '../forwarding/next-step.js'
 import type { FileRecord } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
-import type { PutOutcome, PutRequest } from '../types.js'
 import {
   type AdmittedMetadata,
   admitMetadata,

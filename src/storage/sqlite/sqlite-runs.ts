@@ -7,7 +7,7 @@ import type {
   RunEnd,
   RunRepository
 } from '../../remote-run/run-repository.js'
-import type { NodeRecord, RunRecord } from '../../remote-run/types.js'
+import type { NodeRecord, RunRecord } from '../../remote-run/run-types.js'
 import type { Database } from '../database.js'
 import { type Commit, groupCommitOf } from '../group-commit.js'
 import { Claims } from './claims.js'

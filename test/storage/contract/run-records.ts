@@ -1,5 +1,5 @@
 import type { NewRun, RunRepository } from '../../../src/remote-run/run-repository.js'
-import type { NodeRecord } from '../../../src/remote-run/types.js'
+import type { NodeRecord } from '../../../src/remote-run/run-types.js'
 
 /** An implementation to check, on a place of its own. */
 export interface RunRepositoryFactory {

@@ -1,7 +1,7 @@
 import { createFileRepository } from '../../../src/storage/sqlite/sqlite-files.js'
 import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
-import { ProcessClaims } from '../../support/process-claims.js'
-import { stateDatabases } from '../../support/state-databases.js'
+import { ProcessClaims } from '../../support/parts/process-claims.js'
+import { stateDatabases } from '../../support/parts/state-databases.js'
 import { testFileRepository } from '../contract/file-repository.js'
 
 testFileRepository('SQLite', t => {

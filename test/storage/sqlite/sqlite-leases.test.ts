@@ -1,5 +1,5 @@
 import { createLeaseRepository } from '../../../src/storage/sqlite/sqlite-leases.js'
-import { ProcessClaims } from '../../support/process-claims.js'
+import { ProcessClaims } from '../../support/parts/process-claims.js'
 import { testLeaseRepository } from '../contract/lease-repository.js'
 
 testLeaseRepository('SQLite', () => {

@@ -1,5 +1,5 @@
 import { createMemberRepository } from '../../../src/storage/sqlite/sqlite-members.js'
-import { stateDatabases } from '../../support/state-databases.js'
+import { stateDatabases } from '../../support/parts/state-databases.js'
 import { testMemberRepository } from '../contract/member-repository.js'
 
 testMemberRepository('SQLite', t => {

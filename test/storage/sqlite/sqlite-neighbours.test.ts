@@ -1,5 +1,5 @@
 import { createNeighbourRepository } from '../../../src/storage/sqlite/sqlite-neighbours.js'
-import { stateDatabases } from '../../support/state-databases.js'
+import { stateDatabases } from '../../support/parts/state-databases.js'
 import { testNeighbourRepository } from '../contract/neighbour-repository.js'
 
 testNeighbourRepository('SQLite', t => {

@@ -4,8 +4,8 @@ import type { QueuedFile } from '../../../src/shared-files/keeping/file-record.j
 import { toOutboxRow } from '../../../src/storage/sqlite/outbox-rows.js'
 import { outboxStatements } from '../../../src/storage/sqlite/outbox-statements.js'
 import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
-import { ProcessClaims } from '../../support/process-claims.js'
-import { stateDatabases } from '../../support/state-databases.js'
+import { ProcessClaims } from '../../support/parts/process-claims.js'
+import { stateDatabases } from '../../support/parts/state-databases.js'
 import { testOutboxRepository } from '../contract/outbox-repository.js'
 
 const ENTRY: QueuedFile = {

@@ -1,6 +1,6 @@
 import { createRunRepository } from '../../../src/storage/sqlite/sqlite-runs.js'
-import { ProcessClaims } from '../../support/process-claims.js'
-import { stateDatabases } from '../../support/state-databases.js'
+import { ProcessClaims } from '../../support/parts/process-claims.js'
+import { stateDatabases } from '../../support/parts/state-databases.js'
 import { testRunRepository } from '../contract/run-repository.js'
 
 testRunRepository('SQLite', t => {

@@ -1,5 +1,5 @@
 import { sqliteStorage } from '../../../src/storage/repositories/open-storage.js'
-import { stateDatabases } from '../../support/state-databases.js'
+import { stateDatabases } from '../../support/parts/state-databases.js'
 import { testStorageFailure } from '../contract/storage-failure.js'
 
 testStorageFailure('SQLite', t => {

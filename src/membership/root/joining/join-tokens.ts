@@ -1,8 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { RelayError } from '../../../values/failures/relay-error.js'
 import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../../values/keys/join-token.js'
+import type { NewToken, TokenMade } from '../../member-types.js'
 import type { Member } from '../../members.js'
-import type { NewToken, TokenMade } from '../../types.js'
 import type { Forgetting } from '../forgetting.js'
 import type { JoinTokenRecord, MemberRepository } from '../member-repository.js'
 
