@@ -39,15 +39,17 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
     done(null, payload)
   }
 
-  app.addHook('preValidation', (request, _reply, done) => {
+  function refuseLong(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
     const isTooLong = request.body === TOO_MANY
     done(isTooLong ? new RelayError('INVALID_INPUT', `the form has more than ${MAX_FIELDS} fields`) : undefined)
-  })
+  }
+
   app.removeAllContentTypeParsers() // Fastify's own, of JSON and text
   app.addHook('onRoute', route => {
     if (route.method !== 'POST') return
     route.onRequest = [check, ...[route.onRequest ?? []].flat()]
     route.preParsing = [limit, ...[route.preParsing ?? []].flat()]
+    route.preValidation = [refuseLong, ...[route.preValidation ?? []].flat()]
   })
 }
 

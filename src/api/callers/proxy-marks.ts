@@ -44,13 +44,13 @@ const MARKS: ReadonlySet<string> = new Set([
   'proxy-connection'
 ])
 /** All of a kind: `x-forwarded-for`, `x-forwarded-ssl`, …; `x-envoy-external-address`, `x-envoy-internal`, …; `x-arr-ssl`, … */
-const PREFIXES = ['x-forwarded', 'x-envoy-', 'x-arr-', 'x-ssl-client-', 'ssl-client-', 'tailscale-']
+const OF_A_KIND = /^(?:x-(?:forwarded|envoy-|arr-|ssl-client-)|ssl-client-|tailscale-)/
 
 /** Whether a request seems to have been passed on by a proxy. With a mark, a connection from loopback is no local caller. */
 export function hasProxyMark(headers: IncomingHttpHeaders): boolean {
   for (const given of Object.keys(headers)) {
     const name = given.includes('_') ? given.replaceAll('_', '-') : given // some programs write them so, and pass them on
-    if (MARKS.has(name) || PREFIXES.some(prefix => name.startsWith(prefix))) return true
+    if (MARKS.has(name) || OF_A_KIND.test(name)) return true
   }
   return false
 }
