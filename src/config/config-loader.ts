@@ -6,6 +6,7 @@ import { utf16Problem } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
+import { filesNamedByRelay, refuseWithheld } from './named-files.js'
 
 /** Far beyond any configuration; what is larger is some other file. */
 const MAX_FILE_BYTES = 1024 * 1024
@@ -16,7 +17,11 @@ const MAX_FILE_BYTES = 1024 * 1024
  */
 export function loadConfig(directory: string): Config {
   const { main, logging } = readConfigFiles(directory, 'main.conf')
-  const config = parseConfig(main, logging, directory, readText)
+  const config = parseConfig(main, logging, directory, path => {
+    refuseWithheld(directory, 'main.conf', [['general.node_id_file', path]])
+    return readText(path)
+  })
+  refuseWithheld(directory, 'main.conf', filesNamedByRelay(config))
   const problem = caFileProblem(config.general)
   if (problem !== undefined) throw new ConfigError([problem], config.notices)
   return config

@@ -1,15 +1,13 @@
-import { constants, existsSync, readFileSync, type Stats } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
 import { STICKY } from '../../values/files/closed-folder.js'
+import { isPrivileged } from '../../values/files/file-writers.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/files/path-walk.js'
 import { findFolder, type WrittenFolder } from './open-folders.js'
 
 const { S_IWOTH } = constants
 const ROOT = 0
-/** The users of a namespace in which there is only one: root there has the rights of a plain user. */
-const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
-const PROC = '/proc/self'
 
 /** The error for a way that another user could make lead elsewhere. */
 class ChangeableWayError extends Error {}
@@ -38,7 +36,7 @@ export async function foreignStorageWays(
 }
 
 async function foreignWays(folders: readonly WrittenFolder[], euid: number | undefined): Promise<string[]> {
-  if (euid !== ROOT || process.platform !== 'linux' || !existsSync(`${PROC}/fd`) || isOnlyUser()) return []
+  if (!isPrivileged(euid)) return []
   const known = folders.map(({ path }) => identityOf(findFolder(path)))
   const found = await Promise.all(folders.map(folder => problemOnWay(folder, known)))
   return found.filter(problem => problem !== undefined)
@@ -84,10 +82,6 @@ function refuseChangeable({ path }: HeldFolder, { uid, mode }: Stats): void {
     throw new ChangeableWayError(
       `${path} may be written in by everyone, who could lead root elsewhere: choose another folder, or chmod o-w ${path}`
     )
-}
-
-function isOnlyUser(): boolean {
-  return ONE_USER_MAP.test(readFileSync(`${PROC}/uid_map`, 'utf8'))
 }
 
 function identityOf(found: Stats | undefined): string | undefined {

@@ -1,4 +1,5 @@
 import { readConfigFiles } from '../config-loader.js'
+import { filesNamedByAgent, refuseWithheld } from '../named-files.js'
 import type { AgentConfig } from './agent-config.js'
 import { parseAgentConfig } from './agent-parser.js'
 
@@ -8,5 +9,7 @@ import { parseAgentConfig } from './agent-parser.js'
  */
 export function loadAgentConfig(directory: string): AgentConfig {
   const { main, logging } = readConfigFiles(directory, 'agent.conf')
-  return parseAgentConfig(main, logging, directory)
+  const config = parseAgentConfig(main, logging, directory)
+  refuseWithheld(directory, 'agent.conf', filesNamedByAgent(config))
+  return config
 }

@@ -1,0 +1,61 @@
+import { join } from 'node:path'
+import { findExcluded, isPrivileged, writerName, writersOf } from '../values/files/file-writers.js'
+import type { AgentConfig } from './agent/agent-config.js'
+import { type Config, ConfigError } from './config.js'
+
+/** A file that a configuration names, by its setting; undefined where it names none. */
+type NamedFile = readonly [setting: string, path: string | undefined]
+
+/**
+ * Refuses files for root that whoever else may write the configuration may not read: they would be shown or used on that
+ * user's behalf.
+ * @throws {ConfigError} naming each of them
+ */
+export function refuseWithheld(
+  directory: string,
+  conf: 'main.conf' | 'agent.conf',
+  files: readonly NamedFile[],
+  euid = process.geteuid?.()
+): void {
+  if (!isPrivileged(euid)) return
+  const writers = writersOf(join(directory, conf))
+  const problems = files.flatMap(([setting, path]) => {
+    const writer = path === undefined ? undefined : findExcluded(path, writers)
+    if (writer === undefined) return []
+    const who = writerName(writer)
+    return [
+      `${conf}: ${setting}: ${who} may change this configuration (by ${writer.path}), but may not read ${path}, so root does not use it: let root alone write the configuration, let ${who} read the file, or run this as the user of the service`
+    ]
+  })
+  if (problems.length > 0) throw new ConfigError(problems)
+}
+
+/** The files that a relay's configuration has read, but those in which it keeps what it receives. */
+export function filesNamedByRelay({ general, tree, upstream, sharedFolder, tokens }: Config): NamedFile[] {
+  return [
+    ['general.https_certificate_file', general.httpsCertificateFile],
+    ['general.https_key_file', general.httpsKeyFile],
+    ['general.ca_path', general.caPath],
+    ['general.nodes_list_file', general.nodesListFile],
+    ['general.nodes_certs_file', general.nodesCertsFile],
+    ['tree.ca_file', tree.caFile],
+    ['tree.ca_key_file', tree.caKeyFile],
+    ['output.upstream.server_certificate_file', upstream?.serverCertificateFile],
+    ['shared_folder.path', sharedFolder.path],
+    ['tokens.admin_file', tokens.adminFile],
+    ['tokens.clients_file', tokens.clientsFile]
+  ]
+}
+
+/** The same of an agent. */
+export function filesNamedByAgent(config: AgentConfig): NamedFile[] {
+  const { certificateFile, keyFile, signingKeyFile, upstream, share } = config
+  return [
+    ['certificate_file', certificateFile],
+    ['key_file', keyFile],
+    ['signing_key_file', signingKeyFile === keyFile ? undefined : signingKeyFile],
+    ['upstream.server_certificate_file', upstream.serverCertificateFile],
+    ['upstream.ca_file', upstream.caFile],
+    ...share.map(({ path }): NamedFile => ['agent.share.path', path])
+  ]
+}
