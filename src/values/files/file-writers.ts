@@ -9,7 +9,7 @@ const PROC = '/proc/self'
 /** The users of a namespace in which there is only one: root there has the rights of a plain user. */
 const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
 
-/** Whoever may change a file, besides root: a user, the members of a group, or with neither everyone. */
+/** A user, the members of a group, or everyone (with neither number), who may change a file besides root. */
 export interface FileWriter {
   readonly uid?: number
   readonly gid?: number
