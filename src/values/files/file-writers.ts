@@ -13,7 +13,7 @@ const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
 export interface FileWriter {
   readonly uid?: number
   readonly gid?: number
-  /** What they may change: the file, or a folder on the way to it. */
+  /** The file, or the folder on the way to it, that they may change. */
   readonly path: string
 }
 
