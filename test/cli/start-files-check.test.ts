@@ -62,7 +62,7 @@ async function makeCommand(t: TestContext): Promise<string> {
 test('each file of a relay that others could read or change is warned of, by its setting', async t => {
   const folder = await makeRelayFolder(t)
   const config = loadConfig(folder)
-  assert.deepEqual(await checkRelayStart(config), { problems: [], warnings: [] })
+  assert.deepEqual(await checkRelayStart(config), { problems: [], warnings: [], checkedFor: undefined })
   const files = [
     ['general.https_key_file', 'tls.key'],
     ['tree.ca_key_file', 'ca.key'],
@@ -155,7 +155,7 @@ test('a folder that cannot be made is found: a problem where the start makes it,
 test('each file of an agent that others could read or change is warned of, by its setting', async t => {
   const folder = await makeAgentFolder(t)
   const config = loadAgentConfig(folder)
-  assert.deepEqual(await checkAgentStart(config), { problems: [], warnings: [] })
+  assert.deepEqual(await checkAgentStart(config), { problems: [], warnings: [], checkedFor: undefined })
   const files = [
     ['key_file', 'tls.key'],
     ['signing_key_file', 'sign.key'],

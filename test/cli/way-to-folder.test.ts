@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { foreignStorageWays, refuseForeignWays } from '../../src/cli/checks/way-to-folder.js'
-import { startTreeline, temporaryFolder } from '../support/machine/treeline-command.js'
+import { openFolderWarnings } from '../../src/cli/checks/open-folders.js'
+import { foreignWaysOf, refuseForeignWays } from '../../src/cli/checks/way-to-folder.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const SOMEBODY = 65_534
 /** Root alone can give folders away. */
@@ -52,9 +53,42 @@ test('it keeps what others are only warned of, and its own links', needsRoot, as
   await refuse(join(folder, 'file/new')) // making it says what is wrong
   const below = { setting: 'shared_files.path', path: join(theirs, 'new/sf') }
   await refuseForeignWays([below], SOMEBODY)
-  // the owner of the storage is taken for the user of the service
-  assert.deepEqual(await foreignStorageWays({ setting: 'storage.path', path: theirs }, [below]), [])
-  assert.equal((await foreignStorageWays({ setting: 'storage.path', path: folder }, [below])).length, 1)
+  assert.deepEqual(await foreignWaysOf(SOMEBODY, [below]), [])
+  assert.equal((await foreignWaysOf(0, [below])).length, 1)
+})
+
+test('a folder on the way in which others may write is warned of, at the start and with --test', needsRoot, async t => {
+  const folder = await temporaryFolder(t)
+  const [open, deep] = [join(folder, 'open'), join(folder, 'open/in/deep')]
+  await mkdir(deep, { recursive: true })
+  await symlink(deep, join(folder, 'link'))
+  const warnings = (path: string, user?: number) => openFolderWarnings([{ setting: 'storage.path', path }], user)
+  assert.deepEqual(warnings(deep), [])
+  await chmod(open, 0o775)
+  for (const path of [deep, join(deep, 'new/st'), join(folder, 'link'), join(folder, 'link/st')]) {
+    const says = `storage.path ${path}: the folder ${open} on the way to it is open to group 0, who may change what is there; chmod g-w ${open}`
+    for (const user of [undefined, SOMEBODY]) assert.ok(warnings(path, user).includes(says), warnings(path).join('\n'))
+  }
+  await chmod(open, 0o777)
+  assert.match(warnings(deep, SOMEBODY).join('\n'), /open on the way to it is open to every user of this machine/)
+  await chmod(open, 0o1777)
+  assert.deepEqual(warnings(deep, SOMEBODY), [])
+  await chmod(open, 0o755)
+  await chown(open, SOMEBODY - 1, SOMEBODY)
+  assert.match(warnings(deep, SOMEBODY).join('\n'), /open on the way to it belongs to user 65533/)
+
+  await chown(open, 0, 0)
+  await chmod(open, 0o775)
+  await writeFile(
+    join(folder, 'main.conf'),
+    `[general]\nnode_id = "root"\nlisten = "127.0.0.1:0"\nnodes_list_file = "nodes.json"\n[storage]\npath = "${deep}"\n[shared_files]\npath = "sf"\n`
+  )
+  await writeFile(join(folder, 'nodes.json'), '{"root":{"hostname":"root.example","policy-server":"root"}}')
+  const { stderr } = await treeline(t, ['serve', '--config', folder, '--test'])
+  assert.match(stderr, /warning: storage\.path \S+: the folder \S+open on the way to it is open to group 0/)
+  const running = startTreeline(t, ['serve', '--config', folder])
+  await running.printed('"ready"')
+  assert.match(running.soFar(), /storage\.path \S+: the folder \S+open on the way to it is open to group 0/)
 })
 
 test('a relay and an agent of root say so, with --test too, and make nothing', needsRoot, async t => {

@@ -39,3 +39,9 @@ export function refusesStrictAlone({ test, strict }: { readonly test: boolean; r
 export function printStrictFailure(directory: string): void {
   printDiagnostic(`${directory}: --strict takes the warnings above for errors`)
 }
+
+/** The last line of a check. @param checkedFor the user that folders were looked at for, where it is another one */
+export function printVerdict(directory: string, verdict: string, checkedFor: string | undefined): void {
+  const scope = checkedFor === undefined ? '' : ` (the folders: for ${checkedFor})`
+  process.stdout.write(`${directory}: the configuration ${verdict}${scope}\n`)
+}

@@ -16,9 +16,10 @@ import { parseClientTokens } from '../../values/keys/client-token-rules.js'
 import { privateKeyIn } from './certificate-pair.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
-import { openStorageWarnings } from './open-folders.js'
+import { openFolderWarnings } from './open-folders.js'
+import { findServiceUser } from './service-user.js'
 import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
-import { foreignStorageWays } from './way-to-folder.js'
+import { foreignWaysOf } from './way-to-folder.js'
 
 /**
  * The result of the checks before a start: problems end it, warnings do not. Each begins with the setting that it is
@@ -27,6 +28,8 @@ import { foreignStorageWays } from './way-to-folder.js'
 export interface StartCheck {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
+  /** The user that it holds for, where it is not the one that checks. */
+  readonly checkedFor?: string | undefined
 }
 
 interface NamedFile {
@@ -57,9 +60,11 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const { storage, sharedFiles, sharedFolder } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
-  const filesFolder = { setting: 'shared_files.path', path: sharedFiles.path }
+  const folders = [storageFolder, { setting: 'shared_files.path', path: sharedFiles.path }]
+  const { directory } = config
+  const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
   problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
-  problems.push(...(await foreignStorageWays(storageFolder, [filesFolder])))
+  problems.push(...(await foreignWaysOf(user.uid, folders)))
   problems.push(...socketProblems(general.socket), ...listenProblems(general))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
@@ -68,9 +73,10 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config))),
-    ...openStorageWarnings(storageFolder, [filesFolder])
+    ...user.warnings,
+    ...openFolderWarnings(folders, user.uid)
   ]
-  return { problems, warnings }
+  return { problems, warnings, checkedFor: user.known }
 }
 
 /** The same for an agent. */
@@ -78,9 +84,11 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const problems: string[] = []
   const { upstream } = config
   const tlsKey = named('key_file', config.keyFile)
-  const storageFolder = { setting: 'storage.path', path: config.storage.path }
-  problems.push(...obstacles({ 'storage.path': config.storage.path }))
-  problems.push(...(await foreignStorageWays(storageFolder)))
+  const { directory, nodeId, storage } = config
+  const storageFolder = { setting: 'storage.path', path: storage.path }
+  const user = findServiceUser({ command: 'agent', nodeId, directory, storage: storageFolder })
+  problems.push(...obstacles({ 'storage.path': storage.path }))
+  problems.push(...(await foreignWaysOf(user.uid, [storageFolder])))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
     await checkBy(problems, named('signing_key_file', config.signingKeyFile), ({ path }, pem) => {
@@ -100,9 +108,10 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
     ...(await agentCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfAgent(config))),
-    ...openStorageWarnings(storageFolder)
+    ...user.warnings,
+    ...openFolderWarnings([storageFolder], user.uid)
   ]
-  return { problems, warnings }
+  return { problems, warnings, checkedFor: user.known }
 }
 
 /** Obstacles to the folders that may not exist yet. @param folders by the setting that names them */

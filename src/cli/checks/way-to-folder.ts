@@ -4,7 +4,7 @@ import { STICKY } from '../../values/files/closed-folder.js'
 import { isPrivileged } from '../../values/files/file-writers.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/files/path-walk.js'
-import { findFolder, type WrittenFolder } from './open-folders.js'
+import { findFolder, identityOf, type WrittenFolder } from './open-folders.js'
 
 const { S_IWOTH } = constants
 const ROOT = 0
@@ -22,17 +22,9 @@ export async function refuseForeignWays(folders: readonly WrittenFolder[], euid 
   if (problem !== undefined) throw new Error(problem)
 }
 
-/**
- * Finds what {@link refuseForeignWays} would say to the owner of `storage.path`: the user that checks is not always the user
- * that runs it.
- */
-export async function foreignStorageWays(
-  storage: WrittenFolder,
-  others: readonly WrittenFolder[] = []
-): Promise<string[]> {
-  const user = process.geteuid?.()
-  const owner = findFolder(storage.path)?.uid ?? user
-  return owner === user ? foreignWays([storage, ...others], user) : []
+/** Finds what {@link refuseForeignWays} would say at a start as `user`: the one that checks is not always the one that runs it. */
+export async function foreignWaysOf(user: number | undefined, folders: readonly WrittenFolder[]): Promise<string[]> {
+  return user === process.geteuid?.() ? foreignWays(folders, user) : []
 }
 
 async function foreignWays(folders: readonly WrittenFolder[], euid: number | undefined): Promise<string[]> {
@@ -82,8 +74,4 @@ function refuseChangeable({ path }: HeldFolder, { uid, mode }: Stats): void {
     throw new ChangeableWayError(
       `${path} may be written in by everyone, who could lead root elsewhere: choose another folder, or chmod o-w ${path}`
     )
-}
-
-function identityOf(found: Stats | undefined): string | undefined {
-  return found === undefined ? undefined : `${found.dev}:${found.ino}`
 }

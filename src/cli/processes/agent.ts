@@ -4,7 +4,7 @@ import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
-import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
+import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
 import { refuseForeignWays } from '../checks/way-to-folder.js'
 import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
@@ -58,7 +58,7 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
 
 async function testConfig(directory: string, config: AgentConfig, strict: boolean): Promise<number> {
   const { checkAgentStart } = await import('../checks/start-files-check.js')
-  const { problems, warnings } = await checkAgentStart(config)
+  const { problems, warnings, checkedFor } = await checkAgentStart(config)
   for (const problem of problems) printDiagnostic(problem)
   for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
   if (problems.length > 0) return BAD_CONFIGURATION
@@ -66,7 +66,7 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
     printStrictFailure(directory)
     return BAD_CONFIGURATION
   }
-  process.stdout.write(`${directory}: the configuration is in order\n`)
+  printVerdict(directory, 'is in order', checkedFor)
   return 0
 }
 

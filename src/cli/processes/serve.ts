@@ -14,7 +14,7 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import { isDamage } from '../../values/failures/storage-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
-import { printStrictFailure, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
+import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
 import { misplacedFolder } from '../checks/shared-folder-place.js'
 import { refuseForeignWays } from '../checks/way-to-folder.js'
@@ -66,7 +66,7 @@ async function startFailure(error: unknown, config: Config): Promise<unknown> {
 /** Says what is wrong with a configuration that can be read. @returns the exit code */
 async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
   const { checkRelayStart } = await import('../checks/start-files-check.js')
-  const { problems: found, warnings } = await checkRelayStart(config)
+  const { problems: found, warnings, checkedFor } = await checkRelayStart(config)
   const misplaced = misplacedFolder(config)
   const problems = misplaced === undefined ? found : [...found, misplaced]
   for (const problem of problems) printDiagnostic(problem)
@@ -81,7 +81,7 @@ async function testConfig(directory: string, config: Config, strict: boolean): P
   }
   const hasErrors = unusable.length > 0 || config.notices.some(({ level }) => level === 'error')
   const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
-  process.stdout.write(`${directory}: the configuration ${verdict}\n`)
+  printVerdict(directory, verdict, checkedFor)
   return 0
 }
 

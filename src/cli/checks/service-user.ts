@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { unitName } from '../../membership/systemd-unit.js'
+import { readRegularFileSync } from '../../values/files/regular-file.js'
+import { findFolder, type WrittenFolder } from './open-folders.js'
+
+const ROOT = 0
+const INSTALLED_UNITS = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system']
+
+/** A configuration that is checked, and what would run by it. */
+export interface CheckedService {
+  readonly command: 'serve' | 'agent'
+  readonly nodeId: string
+  /** The folder of the configuration. */
+  readonly directory: string
+  readonly storage: WrittenFolder
+}
+
+/** The user for whom a check holds. */
+export interface CheckedUser {
+  readonly uid: number | undefined
+  /** The way in which the user is known, where it is not the one that checks. */
+  readonly known: string | undefined
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Finds the user that a relay or agent will run as, as far as can be known before its start: for a check of root's that
+ * of the installed unit, else the owner of `storage.path`; any other user is taken for the owner too.
+ * @param unitFolders of installed units, the one that counts most last
+ */
+export function findServiceUser(
+  service: CheckedService,
+  euid = process.geteuid?.(),
+  unitFolders: readonly string[] = INSTALLED_UNITS
+): CheckedUser {
+  const { setting, path } = service.storage
+  const owner = findFolder(path)?.uid
+  const unit = euid === ROOT ? installedUser(service, unitFolders) : undefined
+  if (unit === undefined) {
+    const isOther = owner !== undefined && owner !== euid
+    return { uid: owner ?? euid, known: isOther ? `user ${owner}, the owner of ${setting}` : undefined, warnings: [] }
+  }
+  const { name, uid, file } = unit
+  const known = uid === euid ? undefined : `user ${name}, as whom ${file} runs it`
+  if (owner === undefined || owner === uid) return { uid, known, warnings: [] }
+  const text = `${setting} ${path} belongs to user ${owner}, and ${file} runs this as ${name}, who needs to write there; chown -R ${name}: ${path}`
+  return { uid, known, warnings: [text] }
+}
+
+/** The user of the installed unit that starts this configuration, where the system knows both. */
+function installedUser({ command, nodeId, directory }: CheckedService, unitFolders: readonly string[]) {
+  const names = [command === 'serve' ? 'treeline.service' : 'treeline-agent.service', unitName({ command, id: nodeId })]
+  const files = names.flatMap(name => unitFolders.map(folder => join(folder, name)))
+  const file = files.findLast(each => startsFolder(textOf(each), directory))
+  if (file === undefined) return undefined
+  const name = file.slice(file.lastIndexOf('/') + 1)
+  const parts = [textOf(file), ...unitFolders.flatMap(folder => dropIns(join(folder, `${name}.d`)))]
+  const user = [...parts.join('\n').matchAll(/^User=[ \t]*(\S*)/gm)].at(-1)?.[1] || 'root'
+  const uid = numberOf(user)
+  return uid === undefined ? undefined : { name: user, uid, file }
+}
+
+function startsFolder(text: string, directory: string): boolean {
+  const started = [...text.matchAll(/^ExecStart=.*\s(?:--config|-c)[ =]"?([^\s"]+)/gm)].at(-1)?.[1]
+  return started?.replace(/\/+$/, '') === directory
+}
+
+function dropIns(folder: string): string[] {
+  try {
+    const names = readdirSync(folder).filter(name => name.endsWith('.conf'))
+    return names.sort().map(name => textOf(join(folder, name)))
+  } catch {
+    return [] // there are none
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readRegularFileSync(file).toString('utf8')
+  } catch {
+    return '' // none is installed
+  }
+}
+
+function numberOf(user: string): number | undefined {
+  try {
+    return Number(execFileSync('id', ['-u', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
+  } catch {
+    return undefined // the system does not know the user yet
+  }
+}
