@@ -76,7 +76,8 @@ function normalize(filter) {
 }
 
 async function runTests(entries, concurrency) {
-  const args = ['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`]
+  const loaded = ['--import', 'tsx', '--import', './test/support/network/watch-answers.ts']
+  const args = [...loaded, '--test', `--test-concurrency=${concurrency}`, `--test-timeout=${TEST_TIMEOUT_MS}`]
   const kept = { TREELINE_TEST_KEYS: join(root, 'dist', 'test-keys') } // RSA keys take long to make
   const env = { ...kept, ...process.env, ...(process.stdout.isTTY ? { FORCE_COLOR: '1' } : {}) }
   const child = spawn(process.execPath, [...args, '--test-reporter=spec', ...flags, ...entries], {

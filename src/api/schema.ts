@@ -49,6 +49,8 @@ export const Type = {
   Boolean: (options: Annotations = {}) => schema<boolean>({ type: 'boolean', ...options }),
   /** An answer without a body. */
   Null: (options: Annotations = {}) => schema<null>({ type: 'null', ...options }),
+  /** The bytes of a file: for the description alone. */
+  Binary: (options: Annotations = {}) => schema<string>({ type: 'string', format: 'binary', ...options }),
   Array: <T>(items: Schema<T>) => schema<T[]>({ type: 'array', items }),
   /** An object of any members, all of one type. */
   Record: <T>(values: Schema<T>) => schema<Record<string, T>>({ type: 'object', additionalProperties: values }),
@@ -68,3 +70,10 @@ interface SchemaTypes extends FastifyTypeProvider {
 
 /** A group of routes whose handlers are typed by their schemas. */
 export type Routes<Options extends FastifyPluginOptions> = FastifyPluginAsync<Options, RawServerDefault, SchemaTypes>
+
+/** Answers with a file, for the description of the API. */
+export const FILE_ANSWERS = {
+  200: Type.Binary({ description: 'The file' }),
+  206: Type.Binary({ description: 'The part of it that `Range` names' }),
+  304: Type.Null({ description: 'The caller has it already' })
+}

@@ -133,7 +133,8 @@ function answerFailure(failure: Failure, request: FastifyRequest, reply: Fastify
   }
   if (status === STATUS.BUSY) reply.header('retry-after', String(RETRY_AFTER_S))
   if (request.headers.accept?.includes('application/json')) {
-    return reply.type('application/json').send({ code, message, requestId: request.id })
+    // The route's schema for this status may be one of text, or of another object.
+    return reply.serializer(JSON.stringify).type('application/json').send({ code, message, requestId: request.id })
   }
   const suffix = failure.expected ? '' : ` (${request.id})`
   const end = request.routeOptions.config.bareErrors === true ? '' : '\n'

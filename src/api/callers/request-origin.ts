@@ -17,6 +17,8 @@ declare module 'fastify' {
     describedBody?: object
     /** The query string of the API's description, where the route reads it in another way. */
     describedQuerystring?: object
+    /** Answers in the API's description, by status, that nothing is serialized by. */
+    describedResponse?: Readonly<Record<number, object>>
   }
   interface FastifyRequest {
     caller: Caller

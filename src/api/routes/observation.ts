@@ -46,7 +46,12 @@ export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'me
     '/openapi.json',
     {
       config: { access: 'observation' },
-      schema: { tags: ['system'], summary: 'This description', produces: ['application/json'] }
+      schema: {
+        tags: ['system'],
+        summary: 'This description',
+        produces: ['application/json'],
+        describedResponse: { 200: { type: 'object', description: 'OpenAPI 3.1' } }
+      }
     },
     async (_request, reply) => reply.type('application/json').send(await readFile(OPENAPI_FILE, 'utf8'))
   )

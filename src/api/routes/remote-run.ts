@@ -39,7 +39,6 @@ const SCHEMA = {
   produces: ['text/plain', NDJSON],
   response: {
     200: Type.String({ description: 'What the agents said, or nothing' }),
-    400: Type.String({ description: 'Which field is wrong, and why' }),
     502: Type.String({ description: 'Synchronous, and nothing at all could be started' })
   }
 }

@@ -26,7 +26,12 @@ export const revocationRoutes: Routes<RevocationOptions> = async (app, { service
         tags,
         summary: 'The certificates of relays that were revoked before their end, signed by the CA',
         description: 'Text, a line each. The ETag is its number: If-None-Match answers 304. Empty: 204.',
-        produces: ['text/plain']
+        produces: ['text/plain'],
+        describedResponse: {
+          200: Type.String({ description: 'The list' }),
+          204: Type.Null({ description: 'No certificate is revoked' }),
+          304: Type.Null({ description: 'The caller has it already' })
+        }
       }
     },
     async (request, reply) => {

@@ -108,6 +108,7 @@ export const runRoutes: Routes<{ services: Pick<Services, 'remoteRuns' | 'stoppi
         summary: 'The events of a run, from disk and then as they come',
         params: RunId,
         produces: [NDJSON],
+        describedResponse: { 200: Type.String({ description: 'An event a line' }) },
         querystring: Type.Object({
           after: Type.Integer({ minimum: 0, default: 0, description: 'seq of the last event seen' })
         })

@@ -17,7 +17,7 @@ import { sendSharedFile } from '../answers/kept-file-answer.js'
 import { UnreadAnswers } from '../answers/unread-answers.js'
 import { headerText, isKnownRelay, mayBeRelay, originOf } from '../callers/request-origin.js'
 import { checkNotEncoded, sayContinue } from '../request-body.js'
-import { type Routes, Type } from '../schema.js'
+import { FILE_ANSWERS, type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 /** The latest time that another relay may state: dates can show it. */
@@ -138,7 +138,13 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
     PATH,
     {
       config,
-      schema: { tags, summary: 'The file itself, for its target', params: Key, produces: ['application/octet-stream'] }
+      schema: {
+        tags,
+        summary: 'The file itself, for its target',
+        params: Key,
+        produces: ['application/octet-stream'],
+        describedResponse: FILE_ANSWERS
+      }
     },
     async (request, reply) => {
       const key = readKey(request.params)

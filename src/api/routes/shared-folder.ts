@@ -1,7 +1,7 @@
 import { RelayError } from '../../values/failures/relay-error.js'
 import { sendOpened } from '../answers/open-file.js'
 import { limitStalledReader } from '../answers/reader-limit.js'
-import { type Routes, Type } from '../schema.js'
+import { FILE_ANSWERS, type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
 const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
@@ -27,7 +27,11 @@ export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder
         tags,
         summary: 'Whether a file has changed',
         params,
-        querystring: Type.Object({ hash: Type.Optional(Type.String()), hash_type: Type.Optional(Type.String()) })
+        querystring: Type.Object({ hash: Type.Optional(Type.String()), hash_type: Type.Optional(Type.String()) }),
+        describedResponse: {
+          200: Type.Null({ description: 'It has another hash, or none was given' }),
+          304: Type.Null({ description: 'It has this hash' })
+        }
       }
     },
     async (request, reply) => {
@@ -49,7 +53,10 @@ export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder
 
   app.get(
     '/shared-folder/*',
-    { config, schema: { tags, summary: 'A file of the folder', params } },
+    {
+      config,
+      schema: { tags, summary: 'A file of the folder', params, produces: ['*/*'], describedResponse: FILE_ANSWERS }
+    },
     async (request, reply) => {
       for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
         const { path, handle } = await sharedFolder.open(request.params['*'])

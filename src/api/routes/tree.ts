@@ -28,6 +28,10 @@ export const treeRoutes: Routes<{ services: Pick<Services, 'topology' | 'treeSou
         description:
           'Relays get their own part. The ETag is its version: If-None-Match answers 304, and since= the difference to it, while it is known.',
         produces: [NDJSON],
+        describedResponse: {
+          200: Type.String({ description: 'The part, or the difference to it' }),
+          304: Type.Null({ description: 'The caller has it already' })
+        },
         querystring: Type.Object({
           since: Type.Optional(Type.String({ description: 'the version that the caller has, without quotes' })),
           relay: Type.Optional(Type.String({ description: 'for local callers: whose part; this relay unless given' }))

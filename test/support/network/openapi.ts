@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger'
 import pino from 'pino'
+import { failuresOf } from '../../../src/api/answers/described-failures.js'
 import { buildApp } from '../../../src/api/app.js'
 import { VERSION } from '../../../src/process/version.js'
 import { makeRelayParts } from '../parts/relay-parts.js'
@@ -19,7 +20,9 @@ export async function describeApi(): Promise<object> {
           const isImplied = route.method === 'HEAD' && read.has(url) // Fastify's own, wherever there is GET
           const body = schema?.body ?? schema?.describedBody
           const querystring = schema?.describedQuerystring ?? schema?.querystring
+          const response = { ...(schema?.response ?? {}), ...schema?.describedResponse }
           const described = {
+            response,
             ...(body === undefined ? {} : { body }),
             ...(querystring === undefined ? {} : { querystring })
           }
@@ -69,19 +72,47 @@ const FAILURE = {
   },
   required: ['code', 'message', 'requestId']
 }
+const FAILURE_CONTENT = {
+  'text/plain': { schema: { type: 'string' } },
+  'application/json': { schema: { $ref: '#/components/schemas/Failure' } }
+}
+const RETRY_AFTER = {
+  'retry-after': { schema: { type: 'integer' }, description: 'seconds after which the caller may try again' }
+}
 
-/** Every route can be refused, and fail: in one form, of which the text is for whoever does not ask for JSON. */
+/** Names the failures of every route: in one form, of which the text is for whoever does not ask for JSON. */
 function withFailures(description: object): object {
   const { paths = {} }: Description = description
-  for (const [method, { responses = {} }] of Object.values(paths).flatMap(methods => Object.entries(methods))) {
-    const content =
-      method === 'head'
-        ? {}
-        : { content: { 'text/plain': { schema: { type: 'string' } }, 'application/json': { schema: FAILURE } } }
-    responses['4XX'] ??= { description: 'Refused; nothing has changed', ...content }
-    responses['5XX'] ??= { description: 'Failed, or not possible now', ...content }
+  const shared: Record<string, object> = {}
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const [method, { responses = {} }] of Object.entries(methods)) {
+      for (const [status, meaning] of failuresOf({ method: method.toUpperCase(), path })) {
+        const head = { description: meaning, ...(status === 503 ? { headers: RETRY_AFTER } : {}) }
+        const own = responses[status]
+        if (method === 'head') responses[status] = { ...head, ...own }
+        else if (own !== undefined) responses[status] = { ...own, content: withOwnContent(own) }
+        else {
+          shared[`Failure${status}`] ??= { ...head, content: FAILURE_CONTENT }
+          responses[status] = { $ref: `#/components/responses/Failure${status}` }
+        }
+      }
+    }
   }
-  return description
+  return { ...description, components: { schemas: { Failure: FAILURE }, responses: sortByName(shared) } }
+}
+
+/** The content of a failure for which the route has an answer of its own as well. */
+function withOwnContent({ content = {} }: { readonly content?: Record<string, { readonly schema: object }> }) {
+  const both: Record<string, object> = { ...FAILURE_CONTENT, ...content }
+  const own = content['application/json']
+  if (own !== undefined) {
+    both['application/json'] = { schema: { anyOf: [own.schema, FAILURE_CONTENT['application/json'].schema] } }
+  }
+  return both
+}
+
+function sortByName(record: Readonly<Record<string, object>>): Record<string, object> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** @fastify/swagger says of every body that it has to be there; one without required members need not. */
