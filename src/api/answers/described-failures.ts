@@ -8,7 +8,7 @@ export interface DescribedRoute {
 }
 
 interface Kind {
-  /** Of the route's method and path: `GET /rudder/relay-api/nodes/{nodeId}`. */
+  /** Matches method and path of its routes: `GET /rudder/relay-api/nodes/{nodeId}`. */
   readonly routes: RegExp
   readonly codes: readonly RelayErrorCode[]
 }
@@ -46,7 +46,7 @@ export const KINDS: readonly Kind[] = [
   { routes: /\/shared-files\/\{target\}\//, codes: ['NOT_FOUND'] }
 ]
 
-/** What is wrong, by status. */
+/** Texts that say what a status means. */
 const MEANING: Readonly<Record<number, string>> = {
   400: 'What was sent is not in order',
   403: 'The caller may not, or it is switched off here; the message names the setting',
@@ -68,7 +68,7 @@ const MEANING: Readonly<Record<number, string>> = {
   508: 'The request came back to a relay that it had passed, or passed too many'
 }
 
-/** Statuses of failures that a route may be answered with, and what each means, in the order of their numbers. */
+/** Lists the statuses of failures that a route may be answered with, and what each means, in the order of their numbers. */
 export function failuresOf({ method, path }: DescribedRoute): ReadonlyMap<number, string> {
   const codes = KINDS.filter(({ routes }) => routes.test(`${method} ${path}`)).flatMap(kind => kind.codes)
   const statuses = new Set([...codes.map(code => STATUS[code]), 500])
