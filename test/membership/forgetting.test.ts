@@ -39,6 +39,30 @@ test('a clock that is years ahead for weeks, through restarts of root and machin
   assert.ok(await root.repository.member('rel-3'))
 })
 
+test('a clock that is a year ahead when it is read for the first time has it forget nothing either', async t => {
+  const root = await startMembers(t)
+  const { clock, repository, members } = root
+  const [own] = await repository.certificatesOf('root', clock.nowMs)
+  assert.ok(own !== undefined)
+  const id = 'made-before'
+  const secretHash = randomBytes(32)
+  const usable = {
+    kind: 'relay',
+    policyServer: 'root',
+    memberId: undefined,
+    usesLeft: 1,
+    revokedAtMs: undefined
+  } as const
+  const expiresAtMs = clock.nowMs + 30 * DAY_MS
+  await repository.addToken({ ...usable, id, secretHash, createdAtMs: clock.nowMs, expiresAtMs }, MAX_TOKENS)
+  clock.nowMs += 365 * DAY_MS
+  for (let day = 0; day < 5; day += 1) {
+    await members.createToken(ASKED)
+    pass(root, 1)
+  }
+  assert.ok(await repository.token(id))
+})
+
 test('what ended is forgotten though a root is restarted every six hours, and comes up with one that was off', async t => {
   const { root, token, stateOfRevoked } = await startRoot(t)
   const [id = ''] = token.split('.')

@@ -5,7 +5,10 @@ import type { ClockReading, MemberRepository } from './member-repository.js'
 const REMEMBERED_MS = 30 * 24 * 3_600_000
 const APART_MS = 24 * 3_600_000
 
-type Records = Pick<MemberRepository, 'forgetEnded' | 'forgetRevokedTokens' | 'clockReading' | 'noteClock'>
+type Records = Pick<
+  MemberRepository,
+  'forgetEnded' | 'forgetRevokedTokens' | 'clockReading' | 'noteClock' | 'newestRecordMs'
+>
 
 /**
  * Forgets what ended long ago, by a clock that is believed only as far as the machine has run: what one that was ahead
@@ -22,7 +25,7 @@ export class Forgetting {
   /** Forgets nothing more often than once a day. */
   async forget(): Promise<void> {
     const former = await this.repository.clockReading()
-    if (former === undefined) return this.repository.noteClock(this.#reading())
+    if (former === undefined) return this.repository.noteClock(await this.#firstReading())
     if (ranMs(former, this.#reading()) >= APART_MS) await this.#forgetAfter(former)
   }
 
@@ -37,6 +40,13 @@ export class Forgetting {
     const reading = believed(former, this.#reading())
     await this.repository.noteClock(reading)
     await this.repository.forgetEnded(reading.atMs - REMEMBERED_MS)
+  }
+
+  /** The first reading, which no former one bounds: it is believed up to a day after the newest record. */
+  async #firstReading(): Promise<ClockReading> {
+    const reading = this.#reading()
+    const newestMs = (await this.repository.newestRecordMs()) ?? reading.atMs
+    return { ...reading, atMs: Math.min(reading.atMs, newestMs + APART_MS) }
   }
 
   #reading(): ClockReading {

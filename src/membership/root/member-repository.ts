@@ -113,4 +113,6 @@ export interface MemberRepository {
   /** The last reading that was noted. */
   clockReading(): Promise<ClockReading | undefined>
   noteClock(reading: ClockReading): Promise<void>
+  /** The latest time at which a member joined, a certificate began, or a token was made; undefined while there is none. */
+  newestRecordMs(): Promise<number | undefined>
 }

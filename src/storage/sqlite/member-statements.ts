@@ -143,6 +143,14 @@ function clock(db: Database) {
     clockReading: db.prepare<[], ClockReading>('SELECT at AS atMs, uptime AS uptimeMs FROM clock_reading'),
     noteClock: db.prepare<[number, number]>(
       'INSERT OR REPLACE INTO clock_reading (only_row, at, uptime) VALUES (1, ?, ?)'
-    )
+    ),
+    newestRecord: db
+      .prepare<[], number | null>(
+        `SELECT max(at) FROM (
+           SELECT max(joined_at) AS at FROM members
+           UNION ALL SELECT max(not_before) FROM member_certificates
+           UNION ALL SELECT max(created_at) FROM join_tokens)`
+      )
+      .pluck()
   }
 }

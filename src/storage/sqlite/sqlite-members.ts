@@ -200,6 +200,10 @@ class SqliteMembers implements MemberRepository {
   noteClock({ atMs, uptimeMs }: ClockReading): Promise<void> {
     return this.commit(() => void this.sql.noteClock.run(atMs, uptimeMs))
   }
+
+  async newestRecordMs(): Promise<number | undefined> {
+    return this.sql.newestRecord.get() ?? undefined
+  }
 }
 
 function toPage(rows: readonly PlacedCertificate[], limit: number): CertificatePage {

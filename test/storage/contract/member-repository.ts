@@ -258,6 +258,14 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     assert.deepEqual(await factory.open().clockReading(), { atMs: 9, uptimeMs: 0 })
   })
 
+  check('the newest record is the last join, certificate or token', async members => {
+    assert.equal(await members.newestRecordMs(), undefined)
+    await members.addToken({ ...TOKEN, id: 'token-1', createdAtMs: 7 }, 10)
+    assert.equal(await members.newestRecordMs(), 7)
+    await members.addMembers({ members: [], certificates: [certificateOf('relay-1', 'AA', 20, 50)] })
+    assert.equal(await members.newestRecordMs(), 20)
+  })
+
   check('what was revoked is remembered until it has ended', async members => {
     const certificate = certificateOf('relay-1', 'AA', 0, 50)
     await members.addMembers({ members: [MEMBER], certificates: [certificate] })
