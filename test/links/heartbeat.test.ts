@@ -1,35 +1,37 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import type { WebSocket } from 'ws'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { Heartbeat } from '../../src/links/wire/heartbeat.js'
 import { MAX_IDLE_FRAMES } from '../../src/links/wire/idle-budget.js'
-import type { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
 import { eventually } from '../support/eventually.js'
 import { greet, openRawLink } from '../support/hostile/hostile-link.js'
 import { startUpperSide } from '../support/parts/links.js'
 
 const EVERY_MS = 1_000
 
-class FakeSocket extends EventEmitter {
-  readonly OPEN = 1
-  readyState = 1
+class FakeTransport extends EventEmitter {
+  isOpen = true
   asked = 0
+
+  onSignOfLife(heard: () => void): void {
+    this.on('ping', heard)
+    this.on('pong', heard)
+  }
 }
 
 /** Pings of which the first look comes at once, and time passes by `tick`. */
 function watch(t: TestContext, asksAlways: boolean) {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   t.mock.method(Math, 'random', () => 0)
-  const socket = new FakeSocket()
+  const transport = new FakeTransport()
   const stream = { readBytes: 0 }
   const told = { deaths: 0 }
   const heartbeat = new Heartbeat(
-    { socket: socket as unknown as WebSocket, stream: stream as WebSocketStream, everyMs: EVERY_MS, asksAlways },
+    { transport, stream, everyMs: EVERY_MS, asksAlways },
     {
       ask: () => {
-        socket.asked += 1
+        transport.asked += 1
       },
       fellSilent: () => {
         told.deaths += 1
@@ -40,27 +42,27 @@ function watch(t: TestContext, asksAlways: boolean) {
   const tick = (times = 1) => {
     for (let time = 0; time < times; time += 1) t.mock.timers.tick(EVERY_MS)
   }
-  return { heartbeat, socket, stream, told, tick }
+  return { heartbeat, transport, stream, told, tick }
 }
 
 test('whoever gives no sign of life after it was asked is dead', t => {
-  const { socket, told, tick } = watch(t, false)
-  assert.deepEqual([socket.asked, told.deaths], [1, 0])
-  socket.emit('pong')
+  const { transport, told, tick } = watch(t, false)
+  assert.deepEqual([transport.asked, told.deaths], [1, 0])
+  transport.emit('pong')
   tick()
-  assert.equal(socket.asked, 1)
+  assert.equal(transport.asked, 1)
   tick()
-  assert.deepEqual([socket.asked, told.deaths], [2, 0], 'it was silent for so long: it is asked')
+  assert.deepEqual([transport.asked, told.deaths], [2, 0], 'it was silent for so long: it is asked')
   tick()
-  assert.deepEqual([socket.asked, told.deaths], [2, 1])
+  assert.deepEqual([transport.asked, told.deaths], [2, 1])
 })
 
 test('bytes, pings and pongs alike are signs of life', t => {
   for (const sign of ['bytes', 'ping', 'pong']) {
-    const { socket, stream, told, tick } = watch(t, true)
+    const { transport, stream, told, tick } = watch(t, true)
     for (let time = 0; time < 5; time += 1) {
       if (sign === 'bytes') stream.readBytes += 1
-      else socket.emit(sign)
+      else transport.emit(sign)
       tick()
     }
     assert.equal(told.deaths, 0, sign)
@@ -76,28 +78,28 @@ test('one side asks each time, the other now and then where it hears of the firs
     [true, 41],
     [false, 3]
   ] as const) {
-    const { socket, told, tick } = watch(t, asksAlways)
+    const { transport, told, tick } = watch(t, asksAlways)
     for (let time = 0; time < 40; time += 1) {
-      socket.emit('ping')
+      transport.emit('ping')
       tick()
     }
-    assert.deepEqual([socket.asked, told.deaths], [asked, 0])
+    assert.deepEqual([transport.asked, told.deaths], [asked, 0])
     t.mock.reset()
     t.mock.timers.reset()
   }
 })
 
 test('it ends with the connection, or when it is stopped', t => {
-  const { heartbeat, socket, told, tick } = watch(t, true)
+  const { heartbeat, transport, told, tick } = watch(t, true)
   heartbeat.stop()
   tick(3)
-  assert.deepEqual([socket.asked, told.deaths], [1, 0])
+  assert.deepEqual([transport.asked, told.deaths], [1, 0])
   t.mock.reset()
   t.mock.timers.reset()
   const other = watch(t, true)
-  other.socket.readyState = 3
+  other.transport.isOpen = false
   other.tick(3)
-  assert.deepEqual([other.socket.asked, other.told.deaths], [1, 0])
+  assert.deepEqual([other.transport.asked, other.told.deaths], [1, 0])
 })
 
 test('a flood of pings of the WebSocket ends the link, also where each answer is read', async t => {

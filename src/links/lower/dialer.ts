@@ -8,7 +8,7 @@ import { LinkRefusedError } from '../wire/challenge.js'
 import { MAX_LANES } from '../wire/protocol.js'
 import type { LowerLink } from './lower-link.js'
 import { type HandshakeOptions, performHandshake } from './lower-link.js'
-import { openWebSocket, type Upper } from './open-transport.js'
+import { openTransport, type Upper } from './open-transport.js'
 
 /** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
 export const LINK_BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
@@ -114,8 +114,10 @@ export class Dialer implements LinkToUpper {
   async openLane(linkId: string): Promise<void> {
     const { end } = this.options
     const handshake = await this.options.handshake()
-    await openWebSocket(await this.options.upper(), this.#stopping.signal, opened =>
-      performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () => end.serveLane(opened.socket, linkId))
+    await openTransport(await this.options.upper(), this.#stopping.signal, opened =>
+      performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () =>
+        end.serveLane(opened.transport, linkId)
+      )
     )
   }
 
@@ -142,11 +144,11 @@ export class Dialer implements LinkToUpper {
     try {
       const upper = await this.options.upper()
       const handshake = await this.options.handshake()
-      const { socket, ended, secret } = await openWebSocket(upper, signal, opened =>
+      const { transport, ended, secret } = await openTransport(upper, signal, opened =>
         performHandshake(opened, handshake, { purpose: 'link' }, welcome => ({
-          socket: opened.socket,
+          transport: opened.transport,
           secret: welcome.secret,
-          ended: end.serveLink(opened.socket, welcome) // in an object: alone, it would be awaited here
+          ended: end.serveLink(opened.transport, welcome) // in an object: alone, it would be awaited here
         }))
       )
       this.#secret = secret === undefined ? undefined : { origin: httpsOrigin(upper.url), secret }
@@ -158,7 +160,7 @@ export class Dialer implements LinkToUpper {
       })
       const reason = await Promise.race([ended, givenUp])
       this.#secret = undefined
-      socket.terminate()
+      transport.terminate()
       if (!signal.aborted) logger.warn({ url: upper.url, reason }, 'link lost')
       return { reason }
     } catch (error) {

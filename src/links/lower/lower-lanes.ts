@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PieceBudget } from '../../values/network/piece-budget.js'
 import { LANE_WAIT_MS, LANES_PER_SECOND, MAX_LANES } from '../wire/protocol.js'
-import type { WebSocketStream } from '../wire/web-socket-transport.js'
+import type { LinkStream } from '../wire/transport.js'
 
 export interface LowerLanesOptions {
   /** Opens one more lane of a link, which is then added. */
@@ -23,7 +23,7 @@ interface Waiter {
 export class LowerLanes {
   readonly #links = new Set<string>()
   /** The link of each lane. */
-  readonly #standing = new Map<WebSocketStream, string>()
+  readonly #standing = new Map<LinkStream, string>()
   readonly #waiting = new Set<Waiter>()
   readonly #pace: PieceBudget
   readonly #wait: (ms: number) => Promise<unknown>
@@ -65,7 +65,7 @@ export class LowerLanes {
   }
 
   /** Counts a lane until it is closed. One whose link ended meanwhile is closed at once. */
-  add(lane: WebSocketStream, linkId: string): void {
+  add(lane: LinkStream, linkId: string): void {
     this.#standing.set(lane, linkId)
     lane.once('close', () => {
       this.#standing.delete(lane)

@@ -6,11 +6,9 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream
 } from 'node:http2'
-import type { WebSocket } from 'ws'
 import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
 import { neighbourPieces, type PieceBudget } from '../../values/network/piece-budget.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
-import { awaitMessage } from '../wire/await-message.js'
 import {
   answerChallenge,
   ChallengeError,
@@ -31,10 +29,10 @@ import {
   SESSION_WINDOW_BYTES,
   STREAM_WINDOW_BYTES
 } from '../wire/protocol.js'
-import { LinkLostError, WebSocketStream } from '../wire/web-socket-transport.js'
+import { LinkLostError, type Transport } from '../wire/transport.js'
 import { countBodyPieces } from './count-body-pieces.js'
 import { LowerLanes } from './lower-lanes.js'
-import type { OpenedSocket } from './open-transport.js'
+import type { OpenedTransport } from './open-transport.js'
 
 export interface HandshakeOptions {
   readonly credentials: Credentials
@@ -44,22 +42,22 @@ export interface HandshakeOptions {
 
 /** The lower side of the handshake. `take` is called in the turn of the welcome, so that it misses nothing. */
 export async function performHandshake<T>(
-  { socket, seen }: OpenedSocket,
+  { transport, seen }: OpenedTransport,
   options: HandshakeOptions,
   what: { readonly purpose: ConnectionPurpose; readonly link?: string },
   take: (welcome: Welcome) => T
 ): Promise<T> {
   const versions = options.versions ?? LINK_VERSIONS
-  const challenge = await awaitMessage(socket, HANDSHAKE_LIMIT_MS, parseChallenge)
+  const challenge = await transport.receive(HANDSHAKE_LIMIT_MS, parseChallenge)
   const version = commonVersion(versions, challenge.versions)
   if (version === undefined) {
-    await new Promise<void>(resolve => socket.send(formatNoVersion(versions), () => resolve()))
+    await new Promise<void>(resolve => transport.send(formatNoVersion(versions), resolve))
     throw new ChallengeError(describeMismatch(challenge.relay, challenge.versions, versions))
   }
   checkUpper(challenge, seen)
   const { credentials, program } = options
-  socket.send(JSON.stringify(answerChallenge(challenge, credentials, seen, { version, program, ...what })))
-  return awaitMessage(socket, HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
+  transport.send(JSON.stringify(answerChallenge(challenge, credentials, seen, { version, program, ...what })))
+  return transport.receive(HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
 }
 
 export interface LowerLinkOptions {
@@ -135,14 +133,14 @@ export class LowerLink {
   }
 
   /** Serves a link until it ends. @returns when it has, with the reason; never rejects */
-  serveLink(socket: WebSocket, welcome: Welcome): Promise<string> {
-    let onFlood: (reason: string) => void = () => socket.terminate()
-    const stream = new WebSocketStream(socket, {
+  serveLink(transport: Transport, welcome: Welcome): Promise<string> {
+    let onFlood: (reason: string) => void = () => transport.terminate()
+    const stream = transport.stream({
       framesOf: 'server',
       pieces: this.#pieces,
       onFlood: reason => onFlood(reason)
     })
-    const ending = new LinkEnding(socket)
+    const ending = new LinkEnding(transport)
     return new Promise(resolve => {
       this.#http2.once('session', (session: ServerHttp2Session) => {
         this.#links.set(session, welcome.link)
@@ -157,8 +155,8 @@ export class LowerLink {
         onFlood = breakOff
         session.on('stream', request => request.once('close', () => stream.idle.requestEnded()))
         const heartbeat = new Heartbeat(
-          { socket, stream, everyMs: welcome.pingMs, asksAlways: true },
-          { ask: () => socket.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }
+          { transport, stream, everyMs: welcome.pingMs, asksAlways: true },
+          { ask: () => transport.ping(), fellSilent: () => breakOff('the other side gave no sign of life') }
         )
         session.once('close', () => {
           heartbeat.stop()
@@ -171,8 +169,8 @@ export class LowerLink {
   }
 
   /** Serves a lane of a link, until one of them ends. */
-  serveLane(socket: WebSocket, linkId: string): void {
-    const stream = new WebSocketStream(socket, { isBulk: true, pieces: this.#pieces })
+  serveLane(transport: Transport, linkId: string): void {
+    const stream = transport.stream({ isBulk: true, pieces: this.#pieces })
     this.#trusted.add(stream)
     stream.on('error', () => undefined)
     this.#lanes.add(stream, linkId)

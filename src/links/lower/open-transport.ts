@@ -5,6 +5,8 @@ import { whyRefused } from '../../values/keys/shown-certificate.js'
 import { describeConnectionFailure } from '../../values/network/connection-failure.js'
 import { type SeenUpper, seenUpper } from '../wire/challenge.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
+import type { Transport } from '../wire/transport.js'
+import { WebSocketTransport } from '../wire/web-socket-transport.js'
 import { proxyFor } from './proxy.js'
 
 /** The upper side, and how it proves who it is. */
@@ -19,22 +21,22 @@ export interface Upper {
   readonly revocations?: Revocations
 }
 
-/** An open WebSocket whose other side is known only by TLS so far. */
-export interface OpenedSocket {
-  readonly socket: WebSocket
+/** An open transport whose other side is known only by TLS so far. */
+export interface OpenedTransport {
+  readonly transport: Transport
   readonly seen: SeenUpper
 }
 
 /**
- * Opens a WebSocket to the upper side.
+ * Opens a transport to the upper side: a WebSocket.
  * @param use called in the turn in which it opens, since the first message may have come with it
  * @returns what `use` gives
  * @throws {Error} whose message is for a user
  */
-export async function openWebSocket<T>(
+export async function openTransport<T>(
   upper: Upper,
   signal: AbortSignal,
-  use: (opened: OpenedSocket) => Promise<T>
+  use: (opened: OpenedTransport) => Promise<T>
 ): Promise<T> {
   signal.throwIfAborted()
   const url = `${upper.url}${REGISTER_PATH}`
@@ -81,7 +83,7 @@ export async function openWebSocket<T>(
       if (wrong !== undefined) return reject(wrong)
       const unwatch = upper.revocations?.watch(seen.fingerprint, () => socket.terminate())
       socket.once('close', () => unwatch?.())
-      const used = use({ socket, seen })
+      const used = use({ transport: new WebSocketTransport(socket), seen })
       used.catch(() => socket.terminate()) // the other side need not close it
       resolve(used)
     })

@@ -1,15 +1,15 @@
-import { LinkLostError, type WebSocketStream } from '../wire/web-socket-transport.js'
+import { LinkLostError, type LinkStream } from '../wire/transport.js'
 
 interface Waiter {
-  readonly resolve: (lane: WebSocketStream) => void
+  readonly resolve: (lane: LinkStream) => void
   readonly reject: (error: Error) => void
   readonly timer: NodeJS.Timeout
 }
 
 /** The lanes of one link: those that nobody uses, and those who wait for one. */
 export class LanePool {
-  readonly #open = new Set<WebSocketStream>()
-  readonly #idle: WebSocketStream[] = []
+  readonly #open = new Set<LinkStream>()
+  readonly #idle: LinkStream[] = []
   readonly #waiting = new Set<Waiter>()
   #endedRead = 0
   #endedWritten = 0
@@ -30,7 +30,7 @@ export class LanePool {
   }
 
   /** @returns false when there are too many */
-  add(lane: WebSocketStream): boolean {
+  add(lane: LinkStream): boolean {
     if (this.#open.size >= this.max) return false
     this.#open.add(lane)
     lane.on('error', () => undefined) // whoever uses it is told
@@ -48,14 +48,14 @@ export class LanePool {
   }
 
   /** @returns whether one was idle, and the promise of it; it rejects when none comes within `limitMs` */
-  take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<WebSocketStream> } {
+  take(limitMs: number): { readonly isReady: boolean; readonly lane: Promise<LinkStream> } {
     const idle = this.#idle.pop()
     if (idle !== undefined) {
       idle.isAwaited = true
       return { isReady: true, lane: Promise.resolve(idle) }
     }
     if (this.#isClosed) return { isReady: true, lane: Promise.reject(new LinkLostError('the link was closed')) }
-    const lane = new Promise<WebSocketStream>((resolve, reject) => {
+    const lane = new Promise<LinkStream>((resolve, reject) => {
       const waiter: Waiter = {
         resolve,
         reject,
@@ -79,7 +79,7 @@ export class LanePool {
     for (const lane of this.#open) lane.destroy()
   }
 
-  #forget(lane: WebSocketStream): void {
+  #forget(lane: LinkStream): void {
     this.#open.delete(lane)
     this.#endedRead += lane.readBytes
     this.#endedWritten += lane.writtenBytes

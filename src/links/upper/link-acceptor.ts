@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
 import { createWorkQueue } from '../../process/work-queue.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { LogLimit } from '../../values/log-limit.js'
@@ -9,7 +9,6 @@ import type { Logger } from '../../values/logger.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
 import { sourceOf } from '../../values/network/source-address.js'
 import { LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
-import { awaitMessage } from '../wire/await-message.js'
 import {
   type Challenge,
   ChallengeError,
@@ -29,6 +28,8 @@ import {
   PING_EVERY_MS,
   WEB_SOCKET_LIMITS
 } from '../wire/protocol.js'
+import type { Transport } from '../wire/transport.js'
+import { WebSocketTransport } from '../wire/web-socket-transport.js'
 import { DisconnectThrottle } from './disconnect-throttle.js'
 import { isLinkUpgrade } from './is-link-upgrade.js'
 import { nextLinkId } from './link-id.js'
@@ -49,7 +50,7 @@ interface Refusal {
   readonly reason: string
 }
 
-/** A connection that became a WebSocket. */
+/** A connection that became a transport. */
 interface Opened {
   /** The source of the caller, whom a proxy may have passed on. */
   readonly source: string
@@ -121,7 +122,7 @@ class Acceptor implements LinkAcceptor {
     const frames = watchFrames(socket, head)
     if (frames === undefined) return void socket.destroy()
     this.#server.handleUpgrade(request, socket, head, webSocket => {
-      void this.#handshake(webSocket, { source, remoteAddress, below: socket, frames })
+      void this.#handshake(new WebSocketTransport(webSocket), { source, remoteAddress, below: socket, frames })
     }) // where it is no WebSocket that was asked for, ws has answered
   }
 
@@ -132,65 +133,64 @@ class Acceptor implements LinkAcceptor {
   }
 
   /** Leads from the challenge to a link, or to a refusal that is logged. Never rejects. */
-  async #handshake(socket: WebSocket, opened: Opened): Promise<void> {
-    socket.on('error', ignore) // `close` follows
-    this.#handshakes.add(socket, opened.source)
+  async #handshake(transport: Transport, opened: Opened): Promise<void> {
+    this.#handshakes.add(transport, opened.source)
     try {
-      const { challenge, identity } = await this.#identify(socket)
+      const { challenge, identity } = await this.#identify(transport)
       const admission =
         versionRefusal(identity.version, this.#versions) ?? admissionOf(challenge, identity, opened.below, this.options)
-      const refusal = this.#take(socket, opened.remoteAddress, identity, admission)
+      const refusal = this.#take(transport, opened.remoteAddress, identity, admission)
       if (refusal === undefined) opened.frames.admit()
-      else this.#refuse(socket, opened, refusal)
+      else this.#refuse(transport, opened, refusal)
     } catch (error) {
       const isExpected = error instanceof ChallengeError
       const reason = isExpected ? error.message : 'the handshake failed'
-      this.#refuse(socket, opened, { code: CLOSE.refused, reason }, isExpected ? undefined : error)
+      this.#refuse(transport, opened, { code: CLOSE.refused, reason }, isExpected ? undefined : error)
     } finally {
-      this.#handshakes.remove(socket)
+      this.#handshakes.remove(transport)
     }
   }
 
   /** Asks the other side who it is. @throws {ChallengeError} for a bad answer, or none */
-  async #identify(socket: WebSocket): Promise<{ readonly challenge: Challenge; readonly identity: Identity }> {
+  async #identify(transport: Transport): Promise<{ readonly challenge: Challenge; readonly identity: Identity }> {
     const challenge = makeChallenge(this.options.selfId, this.#versions)
     // The other side waits for the welcome. Who listens to what it says then listens in the turn of the welcome.
-    const answer = awaitMessage(socket, HANDSHAKE_LIMIT_MS, text => {
-      socket.pause()
+    const answer = transport.receive(HANDSHAKE_LIMIT_MS, text => {
+      transport.pause()
       return text
     })
-    socket.send(JSON.stringify(challenge))
+    transport.send(JSON.stringify(challenge))
     const text = await answer
     await new Promise<void>(resolve => queueProof(resolve))
-    socket.resume() // nothing comes within this turn; one that is refused has to hear of it
-    // A link whose socket has ended already would never hear of its end.
-    if (socket.readyState !== socket.OPEN) throw new ChallengeError('it was closed before its turn came')
+    transport.resume() // nothing comes within this turn; one that is refused has to hear of it
+    // A link whose transport has ended already would never hear of its end.
+    if (!transport.isOpen) throw new ChallengeError('it was closed before its turn came')
     return { challenge, identity: parseIdentity(text, this.#versions) }
   }
 
-  #take(socket: WebSocket, remoteAddress: string, identity: Identity, admission: Admission): Refusal | undefined {
+  #take(transport: Transport, remoteAddress: string, identity: Identity, admission: Admission): Refusal | undefined {
     if (this.#isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
     const { owner } = admission
-    if (identity.purpose === 'lane') return this.#takeLane(socket, identity, owner)
+    if (identity.purpose === 'lane') return this.#takeLane(transport, identity, owner)
     const { registry } = this.options
     if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
     if (registry.hasAllReplicas(owner)) {
       return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
     }
-    this.#open(socket, remoteAddress, identity, owner)
+    this.#open(transport, remoteAddress, identity, owner)
     return undefined
   }
 
-  #open(socket: WebSocket, remoteAddress: string, { version, program }: Identity, owner: LinkOwner): void {
+  #open(transport: Transport, remoteAddress: string, { version, program }: Identity, owner: LinkOwner): void {
     const { registry, observer, logger, now = Date.now } = this.options
     const pingMs = this.#pingMs
     const id = nextLinkId()
     const secret = owner.kind === 'client' ? {} : { secret: registry.secretFor(id) }
     const welcome: Welcome = { treeline: 'welcome', link: id, pingMs, ...secret }
-    socket.send(JSON.stringify(welcome))
+    transport.send(JSON.stringify(welcome))
     const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
-    const told = { id, owner, socket, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
+    const told = { id, owner, transport, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
     const link = new UpperLink(told)
     registry.add(link)
     logger.info({ id: owner.id, kind: owner.kind, remoteAddress }, 'link opened')
@@ -199,7 +199,7 @@ class Acceptor implements LinkAcceptor {
     })
   }
 
-  #takeLane(socket: WebSocket, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
+  #takeLane(transport: Transport, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
     const link = this.options.registry.byId(linkId)
     if (link === undefined || !isSameOwner(link.owner, owner)) {
       return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
@@ -207,15 +207,15 @@ class Acceptor implements LinkAcceptor {
     if (!link.isOpen || link.lanes >= MAX_LANES) {
       return { code: CLOSE.full, reason: `its link is closing, or has ${MAX_LANES} lanes already` }
     }
-    socket.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs: this.#pingMs }))
-    link.addLane(socket)
+    transport.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs: this.#pingMs }))
+    link.addLane(transport)
     return undefined
   }
 
-  #refuse(socket: WebSocket, { source, remoteAddress }: Opened, refusal: Refusal, err?: unknown): void {
+  #refuse(transport: Transport, { source, remoteAddress }: Opened, refusal: Refusal, err?: unknown): void {
     this.#refusals.warn(source, { remoteAddress, reason: refusal.reason, err }, 'link refused')
     this.options.observer?.refused()
-    refuse(socket, refusal)
+    refuse(transport, refusal)
   }
 
   close(): void {
@@ -271,9 +271,9 @@ function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingM
 }
 
 /** A close reason may have 123 bytes (RFC 6455, section 5.5), so the whole of it goes as a message. */
-function refuse(socket: WebSocket, { code, reason }: Refusal): void {
-  if (socket.readyState === socket.OPEN) socket.send(JSON.stringify({ treeline: 'refused', reason }))
-  socket.close(code)
+function refuse(transport: Transport, { code, reason }: Refusal): void {
+  if (transport.isOpen) transport.send(JSON.stringify({ treeline: 'refused', reason }))
+  transport.close(code)
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {

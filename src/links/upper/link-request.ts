@@ -9,7 +9,7 @@ import {
 import { PassThrough, pipeline, type Readable } from 'node:stream'
 import { asError } from '../../values/failures/system-error.js'
 import { MAX_STREAMS, SESSION_WINDOW_BYTES, STREAM_WINDOW_BYTES } from '../wire/protocol.js'
-import { LinkLostError, type WebSocketStream } from '../wire/web-socket-transport.js'
+import { LinkLostError, type LinkStream } from '../wire/transport.js'
 import { LinkRequestError } from './link-request-error.js'
 
 const [MAJOR = 0] = process.versions.node.split('.').map(Number)
@@ -31,7 +31,7 @@ export interface LinkResponse {
 }
 
 /** The client of HTTP/2 over a connection that the other side opened. */
-export function openSession(stream: WebSocketStream): ClientHttp2Session {
+export function openSession(stream: LinkStream): ClientHttp2Session {
   const session = connect('http://link', {
     createConnection: () => stream,
     settings: {

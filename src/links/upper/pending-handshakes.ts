@@ -1,5 +1,5 @@
-import type { WebSocket } from 'ws'
 import { SourceQueue } from '../../values/network/source-queue.js'
+import type { Transport } from '../wire/transport.js'
 
 /** Handshakes under way at once. */
 export const MAX_HANDSHAKES = 512
@@ -11,10 +11,10 @@ interface Begun {
   readonly atMs: number
 }
 
-/** The members of a WebSocket that a handshake needs. */
-type Endable = Pick<WebSocket, 'terminate' | 'close'>
+/** What a handshake needs of its transport here. */
+type Endable = Pick<Transport, 'terminate' | 'close'>
 
-/** The WebSockets of which it is not known yet who opened them. */
+/** The transports of which it is not known yet who opened them. */
 export class PendingHandshakes {
   readonly #bySource = new SourceQueue<Endable>()
   readonly #begun = new Map<Endable, Begun>()
@@ -32,14 +32,14 @@ export class PendingHandshakes {
   }
 
   /** Adds a handshake once there is room. @param source what it is told apart by from others */
-  add(socket: Endable, source: string): void {
+  add(transport: Endable, source: string): void {
     const other = this.#begun.size < MAX_HANDSHAKES ? undefined : this.#whoMakesRoom(source)
     if (other !== undefined) {
       this.remove(other)
       other.terminate()
     }
-    this.#begun.set(socket, { source, atMs: this.now() })
-    this.#bySource.add(source, socket)
+    this.#begun.set(transport, { source, atMs: this.now() })
+    this.#bySource.add(source, transport)
   }
 
   #whoMakesRoom(source: string): Endable | undefined {
@@ -49,15 +49,15 @@ export class PendingHandshakes {
     return isSlow ? oldest : this.#bySource.oldestDueTo(source)
   }
 
-  remove(socket: Endable): void {
-    const begun = this.#begun.get(socket)
+  remove(transport: Endable): void {
+    const begun = this.#begun.get(transport)
     if (begun === undefined) return
-    this.#begun.delete(socket)
-    this.#bySource.delete(begun.source, socket)
+    this.#begun.delete(transport)
+    this.#bySource.delete(begun.source, transport)
   }
 
   /** @param code one of close codes of the protocol */
   endAll(code: number, reason: string): void {
-    for (const socket of this.#begun.keys()) socket.close(code, reason)
+    for (const transport of this.#begun.keys()) transport.close(code, reason)
   }
 }

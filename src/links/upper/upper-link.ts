@@ -1,12 +1,11 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { Pool } from 'undici'
-import type { WebSocket } from 'ws'
 import { queueCleanUp } from '../../process/work-queue.js'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
 import { neighbourPieces } from '../../values/network/piece-budget.js'
 import { Heartbeat, type WatchedConnection } from '../wire/heartbeat.js'
 import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '../wire/protocol.js'
-import { describeClose, endSocket, LinkLostError, WebSocketStream } from '../wire/web-socket-transport.js'
+import { LinkLostError, type LinkStream, type Transport } from '../wire/transport.js'
 import { LanePool } from './lane-pool.js'
 import { awaitResponse, type LinkRequest, type LinkResponse, openSession, sendBody } from './link-request.js'
 import { LinkRequestError } from './link-request-error.js'
@@ -19,7 +18,7 @@ export type LinkOwner =
 export interface UpperLinkOptions {
   readonly id: string
   readonly owner: LinkOwner
-  readonly socket: WebSocket
+  readonly transport: Transport
   readonly remoteAddress: string
   readonly program: string
   readonly version: number
@@ -40,8 +39,8 @@ export class UpperLink implements WatchedConnection {
   /** Resolves with the reason; never rejects. */
   readonly closed: Promise<string>
   rttMs: number | undefined
-  readonly #socket: WebSocket
-  readonly #stream: WebSocketStream
+  readonly #transport: Transport
+  readonly #stream: LinkStream
   readonly #session: ClientHttp2Session
   readonly #pieces = neighbourPieces()
   readonly #heartbeat: Heartbeat
@@ -62,40 +61,33 @@ export class UpperLink implements WatchedConnection {
     this.program = options.program
     this.version = options.version
     this.connectedAtMs = options.connectedAtMs
-    this.#socket = options.socket
-    this.#stream = new WebSocketStream(options.socket, {
+    this.#transport = options.transport
+    this.#stream = options.transport.stream({
       framesOf: 'client',
       pieces: this.#pieces,
       onFlood: reason => this.#break(new LinkLostError(reason))
     })
     this.#session = openSession(this.#stream)
     this.#onRoundTrip = options.onRoundTrip
-    const { pingMs: everyMs, socket } = options
-    this.#heartbeat = new Heartbeat({ socket, stream: this.#stream, everyMs, asksAlways: false }, this)
+    const { pingMs: everyMs, transport } = options
+    this.#heartbeat = new Heartbeat({ transport, stream: this.#stream, everyMs, asksAlways: false }, this)
     this.#session.on('error', error => {
       this.#reason ??= error.message
     })
-    this.#socket.once('close', (code, reason) => {
-      queueCleanUp(() => this.#break(new LinkLostError(describeClose(code, reason))))
-    })
+    transport.onClose(({ reason }) => queueCleanUp(() => this.#break(new LinkLostError(reason))))
     this.closed = new Promise(resolve => {
       this.#session.once('close', () => {
         this.#heartbeat.stop()
         this.#isClosed = true
         this.#lanes?.close()
-        endSocket(this.#socket)
+        transport.end()
         resolve(this.#reason ?? 'the other side closed it')
       })
     })
   }
 
   get isOpen(): boolean {
-    return (
-      this.#socket.readyState === this.#socket.OPEN &&
-      !this.#isClosed &&
-      !this.#session.closed &&
-      !this.#session.destroyed
-    )
+    return this.#transport.isOpen && !this.#isClosed && !this.#session.closed && !this.#session.destroyed
   }
 
   /** Requests under way. */
@@ -131,8 +123,7 @@ export class UpperLink implements WatchedConnection {
       return
     }
     const askedAt = performance.now()
-    this.#socket.once('pong', () => answered(performance.now() - askedAt))
-    this.#socket.ping()
+    this.#transport.ping(() => answered(performance.now() - askedAt))
   }
 
   fellSilent(): void {
@@ -176,14 +167,14 @@ export class UpperLink implements WatchedConnection {
   }
 
   /** Takes a lane that the other side opened. */
-  addLane(socket: WebSocket): void {
-    if (!this.isOpen || !this.#lanePool().add(new WebSocketStream(socket, { isBulk: true, pieces: this.#pieces })))
-      socket.close(CLOSE.full, 'too many lanes')
+  addLane(transport: Transport): void {
+    if (!this.isOpen || !this.#lanePool().add(transport.stream({ isBulk: true, pieces: this.#pieces })))
+      transport.close(CLOSE.full, 'too many lanes')
   }
 
   /** Ends it, and what is under way on it. @param code one of {@link CLOSE} */
   close(code: number, reason: string): void {
-    this.#socket.close(code, reason)
+    this.#transport.close(code, reason)
     this.#break(new LinkLostError(reason))
   }
 
@@ -214,7 +205,7 @@ export class UpperLink implements WatchedConnection {
     return this.#lanes
   }
 
-  async #takeLane(): Promise<WebSocketStream> {
+  async #takeLane(): Promise<LinkStream> {
     const waiting = this.#lanePool().take(LANE_WAIT_MS)
     if (waiting.isReady) return waiting.lane
     this.#askForLane().catch(() => undefined) // no lane comes then, which the wait for it reports to the caller

@@ -1,14 +1,13 @@
-import type { WebSocket } from 'ws'
 import { anyWaitUpTo } from '../../values/time/backoff.js'
-import type { WebSocketStream } from './web-socket-transport.js'
+import type { LinkStream, Transport } from './transport.js'
 
 /** Looks between two questions of a side that has no need to ask: a few minutes. */
 const ROUND_TRIP_EVERY = 20
 
 export interface HeartbeatOptions {
-  readonly socket: WebSocket
+  readonly transport: Pick<Transport, 'isOpen' | 'onSignOfLife'>
   /** The stream whose bytes are signs of life as well. */
-  readonly stream: WebSocketStream
+  readonly stream: Pick<LinkStream, 'readBytes'>
   /** A side that heard nothing for so long asks, and takes the other for dead when nothing came in as long again. */
   readonly everyMs: number
   /**
@@ -26,7 +25,7 @@ export interface WatchedConnection {
 }
 
 /**
- * Watches over the other side of a link. The lower side asks by pings of the WebSocket, which ws answers: those of
+ * Watches over the other side of a link. The lower side asks by pings of the transport, which ws answers for a WebSocket: those of
  * HTTP/2 go through four more layers at each end, and with thousands of links they are all that an idle relay does. The
  * upper side, which asks little, asks by HTTP/2: so a lower side that is stuck in it is noticed as well. Begins at a
  * random moment, so that thousands of links do not all ask at once.
@@ -43,11 +42,9 @@ export class Heartbeat {
     private readonly options: HeartbeatOptions,
     private readonly told: WatchedConnection
   ) {
-    const noteSign = () => {
+    options.transport.onSignOfLife(() => {
       this.#heard += 1
-    }
-    options.socket.on('ping', noteSign)
-    options.socket.on('pong', noteSign)
+    })
     this.#timer = setTimeout(begin, anyWaitUpTo(options.everyMs), this).unref()
   }
 
@@ -62,8 +59,8 @@ export class Heartbeat {
   }
 
   look(): void {
-    const { socket, stream, asksAlways } = this.options
-    if (socket.readyState !== socket.OPEN) {
+    const { transport, stream, asksAlways } = this.options
+    if (!transport.isOpen) {
       this.stop()
       return
     }

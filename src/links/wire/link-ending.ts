@@ -1,26 +1,23 @@
 import type { Http2Session } from 'node:http2'
-import type { WebSocket } from 'ws'
-import { describeClose, endSocket } from './web-socket-transport.js'
-
-const NORMAL_CLOSE = 1000
+import type { Transport } from './transport.js'
 
 /**
  * The reason why a link has ended, at its lower side. This side's own finding counts first, then the reason that the
- * other side gave when it closed the WebSocket. That reason may come after the HTTP/2 session has failed, as when a
+ * other side gave when it closed the transport. That reason may come after the HTTP/2 session has failed, as when a
  * write meets a connection that is being closed: so the end is told when both have ended.
  */
 export class LinkEnding {
   #noticed: string | undefined
   #told: string | undefined
   #failure: string | undefined
-  readonly #socketClosed: Promise<void>
+  readonly #transportClosed: Promise<void>
 
-  /** Created before the socket may close. */
-  constructor(private readonly socket: WebSocket) {
-    this.#socketClosed = new Promise(resolve => {
-      socket.once('close', (code, reason) => {
-        if (reason.length > 0) this.#told = describeClose(code, reason)
-        else if (code !== NORMAL_CLOSE) this.#failure ??= describeClose(code, reason)
+  /** Created before the transport may close. */
+  constructor(private readonly transport: Transport) {
+    this.#transportClosed = new Promise(resolve => {
+      transport.onClose(({ reason, isTold, isOrderly }) => {
+        if (isTold) this.#told = reason
+        else if (!isOrderly) this.#failure ??= reason
         resolve()
       })
     })
@@ -38,12 +35,12 @@ export class LinkEnding {
     })
     const sessionClosed = new Promise<void>(resolve => {
       session.once('close', () => {
-        endSocket(this.socket)
+        this.transport.end()
         resolve()
       })
     })
-    void this.#socketClosed.then(() => session.destroy())
-    await Promise.all([sessionClosed, this.#socketClosed])
+    void this.#transportClosed.then(() => session.destroy())
+    await Promise.all([sessionClosed, this.#transportClosed])
     return this.#noticed ?? this.#told ?? this.#failure ?? 'it was closed'
   }
 }

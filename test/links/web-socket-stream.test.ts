@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { LanePool } from '../../src/links/upper/lane-pool.js'
-import { WebSocketStream } from '../../src/links/wire/web-socket-transport.js'
+import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
 import { noteOrder } from '../../src/process/bulk-pacing.js'
 import { PieceBudget } from '../../src/values/network/piece-budget.js'
 
