@@ -11,7 +11,7 @@ interface Begun {
   readonly atMs: number
 }
 
-/** What a handshake needs of its transport here. */
+/** The members of a transport that a handshake needs. */
 type Endable = Pick<Transport, 'terminate' | 'close'>
 
 /** The transports of which it is not known yet who opened them. */
