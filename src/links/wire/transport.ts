@@ -41,7 +41,7 @@ export interface Transport {
   terminate(): void
 }
 
-/** How a transport has ended. */
+/** The end of a transport. */
 export interface TransportEnding {
   /** Why, for people. */
   readonly reason: string
