@@ -116,6 +116,18 @@ test('the disk of shared files is full: 507, and everything else goes on', async
   await assertStorage(tree, /read-only/)
   await disk.setReadOnly(false)
   assert.equal((await put(tree, small)).status, 200)
+
+  await disk.mountWithin('n2')
+  const elsewhere = signContent('n2', sender, 'elsewhere', 'no rename leads there')
+  const split = await put(tree, elsewhere)
+  assert.equal(split.status, 503, split.text)
+  assert.match(
+    split.text,
+    /^parts of shared_files\.path \(\S+\) are on different file systems; everything in it has to /
+  )
+  assert.equal(await headStatus(tree, elsewhere), 404)
+  assert.deepEqual(readdirSync(join(disk.path, '.incoming~')), [])
+  assert.equal((await put(tree, signContent('n1', sender, 'here', 'a rename leads here'))).status, 200)
 })
 
 test('what cannot be put in place, and a relay that has too many files open: 503, with the place and what to do', async t => {

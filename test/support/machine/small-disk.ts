@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -17,6 +17,8 @@ export interface SmallDisk {
   /** Gives it back. */
   empty(): Promise<void>
   setReadOnly(isReadOnly: boolean): Promise<void>
+  /** Makes a folder in it that is another file system. */
+  mountWithin(name: string): Promise<void>
 }
 
 /** Set in a test that was started again within a namespace of its own, where it may mount. */
@@ -96,7 +98,12 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
       await run('truncate', ['-s', String(size - spareBytes), filler])
     },
     empty: () => rm(filler),
-    setReadOnly
+    setReadOnly,
+    async mountWithin(name) {
+      const folder = join(path, name)
+      await mkdir(folder)
+      await mount('tmpfs', folder, 'tmpfs', 0, 'size=1m,mode=755') // goes with the disk that it is in
+    }
   }
 }
 
