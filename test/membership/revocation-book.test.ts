@@ -18,6 +18,7 @@ import {
   type Machine,
   type Members,
   makeMachine,
+  openMembers,
   startMembers
 } from '../support/parts/members.js'
 
@@ -252,4 +253,24 @@ test('what is revoked while a list is being made is on the next one', async t =>
   await root.repository.remove(await root.repository.version(), 'rel-3', root.clock.nowMs)
   await Promise.all([first, root.revoked()])
   assert.ok(certificates.every(certificate => root.book.whyRevoked(certificate)))
+})
+
+test('a failure of the store is told, also while the list in force cannot be kept, which the book tells alone', async t => {
+  const { repository, close } = openMembers(await temporaryFolder(t))
+  const { book, file, sign, authority } = await startBook(t)
+  t.after(() => book.stop())
+  await mkdir(file)
+  const untilMs = Date.now() + DAY_MS
+  const list = formatRevocationList({ number: 5, entries: [{ id: 'rel-2', fingerprint: FINGERPRINT, untilMs }] }, sign)
+  await assert.rejects(book.take(list))
+  const logged: string[] = []
+  const logger = { ...silentLogger, error: (_details: unknown, message?: string) => void logged.push(message ?? '') }
+  const publication = new RevocationPublication({ repository, authority, book, logger, now: Date.now })
+  publication.correct()
+  await assert.rejects(publication.publish())
+  assert.deepEqual(logged, [])
+  close()
+  publication.correct()
+  await eventually('a line about the store', () => logged.length > 0)
+  assert.match(logged.join(), /^cannot renew the list of revoked certificates/)
 })

@@ -33,20 +33,32 @@ export class RevocationPublication {
 
   /** Publishes one list at a time, so that no two lists have one number. @throws {Error} when it cannot be kept */
   publish(): Promise<void> {
-    const published = this.#running.then(() => this.#publish())
-    this.#running = published.catch(() => undefined) // its own caller hears of it
-    return published
+    return this.#next(async text => void (await this.options.book.take(text)))
   }
 
   /** Makes one of a list of this CA that members had and the root had not, as it is in force: what the store says counts. */
   correct(): void {
-    this.publish().catch((err: unknown) => {
-      if (!this.options.book.isKept) return // it tells of that, and tries again
-      this.options.logger.error({ err }, 'cannot renew the list of revoked certificates; the next change tries again')
+    const { book, logger } = this.options
+    this.#next(async text => {
+      await book.take(text).catch((error: unknown) => {
+        if (book.text !== text) throw error // else it is in force: the book tells that it is not kept, and tries again
+      })
+    }).catch((err: unknown) => {
+      logger.error({ err }, 'cannot renew the list of revoked certificates; the next change tries again')
     })
   }
 
-  async #publish(): Promise<void> {
+  #next(take: (text: string) => Promise<void>): Promise<void> {
+    const published = this.#running.then(async () => {
+      const text = await this.#text()
+      if (text !== undefined) await take(text)
+    })
+    this.#running = published.catch(() => undefined) // its own caller hears of it
+    return published
+  }
+
+  /** The list that is to be in force and kept; undefined while there is none. */
+  async #text(): Promise<string | undefined> {
     const { book, authority, logger, now } = this.options
     const former = book.list
     const all = await this.#entries(former.entries)
@@ -58,12 +70,11 @@ export class RevocationPublication {
       )
     }
     if (isSame(entries, former.entries)) {
-      if (former.number > 0) await book.take(book.text) // it is written now where it could not be before
-      return
+      return former.number > 0 ? book.text : undefined // it is written now where it could not be before
     }
     // a restored root, or one whose clock was set back, must not fall behind what its members have
     const number = Math.max(now(), former.number + 1)
-    await book.take(formatRevocationList({ number, entries }, text => authority.sign(text)))
+    return formatRevocationList({ number, entries }, text => authority.sign(text))
   }
 
   /** The entries of the list, with the certificates that end last first. */
