@@ -27,13 +27,22 @@ export async function createLog({ level, base }: LogOptions): Promise<Log> {
     level,
     base,
     redact: { paths: SECRET_PATHS, censor: '[secret]' },
-    timestamp: pino.stdTimeFunctions.isoTime
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: showError }
   }
   const logger = pino(options, process.stdout.isTTY ? await forPeople(output) : output)
   output.onRecovery((lines, reason) => {
     logger.warn({ lines, reason }, 'log lines lost: cannot write the log')
   })
   return { logger, lostLines: () => output.lostLines }
+}
+
+/** An error as the log shows it: the message of its cause is added where its own does not have it. */
+function showError(error: Error): object {
+  const shown = pino.stdSerializers.err(error)
+  const cause = error instanceof Error ? error.cause : undefined
+  const isTold = cause instanceof Error && error.message.includes(cause.message)
+  return isTold ? { ...shown, message: error.message } : shown
 }
 
 async function forPeople(output: LogOutput): Promise<{ write(line: string): void }> {

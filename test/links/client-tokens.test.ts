@@ -75,9 +75,9 @@ test('a line that is wrong is named by its number, and not shown: it may have a 
 
 test('the file is read again when it changes; one that cannot be used changes nothing', async t => {
   const file = join(await temporaryFolder(t), 'clients')
-  const errors: string[] = []
-  const logger: Logger = { ...silentLogger, error: (_details, message) => errors.push(message) }
-  assert.throws(() => open(t, file, logger), /tokens\.clients_file .*clients: ENOENT/)
+  const errors: unknown[] = []
+  const logger: Logger = { ...silentLogger, error: details => errors.push(details) }
+  assert.throws(() => open(t, file, logger), /tokens\.clients_file .*clients: there is no such file; check the path/)
   await writeFile(file, `register:one ${hashOf(TOKEN)}\n`)
   const tokens = open(t, file, logger)
   assert.equal(allows(tokens, 'two', TOKEN), false)
@@ -87,7 +87,13 @@ test('the file is read again when it changes; one that cannot be used changes no
   assert.deepEqual([allows(tokens, 'two', TOKEN), allows(tokens, 'one', TOKEN)], [true, true])
   await rm(file)
   assert.equal(allows(tokens, 'one', TOKEN), true)
-  assert.equal(errors.length, 2, 'told once for each change')
+  const expected = 'line 1: expected "register:<client key> <SHA-256 of the token in hex>"'
+  const reasons = [expected, 'there is no such file; check the path']
+  assert.deepEqual(
+    errors,
+    reasons.map(reason => ({ reason: `tokens.clients_file ${file}: ${reason}` })),
+    'told once for each change, without a stack'
+  )
   await writeFile(file, '')
   assert.equal(allows(tokens, 'one', TOKEN), false)
 })

@@ -18,7 +18,9 @@ async function written(isTerminal: boolean): Promise<string[]> {
     process.stdout.isTTY = ${isTerminal}
     const { logger: log } = await createLog({ level: 'info', base: { node: 'relay-1' } })
     log.debug({}, 'not shown')
-    log.info({ nodes: 3, password: 'hidden-1', headers: { authorization: 'hidden-2' } }, 'ready')`
+    log.info({ nodes: 3, password: 'hidden-1', headers: { authorization: 'hidden-2' } }, 'ready')
+    const [cause, other] = [new Error('line 1'), new Error('file', { cause: new Error('line 2') })]
+    if (${!isTerminal}) for (const err of [new Error('file: line 1', { cause }), other]) log.warn({ err }, 'bad')`
   const args = ['--import', 'tsx', '--input-type=module', '--eval', script]
   const { stdout } = await promisify(execFile)(process.execPath, args)
   return stdout.trimEnd().split('\n')
@@ -27,7 +29,9 @@ async function written(isTerminal: boolean): Promise<string[]> {
 test('a line is JSON with level, time, node and what it is about, and holds no secret', async () => {
   const [line = '', ...more] = await written(false)
   const { level, time, node, nodes, msg, password, headers } = JSON.parse(line)
-  assert.deepEqual([level, node, nodes, msg, more], [30, 'relay-1', 3, 'ready', []])
+  assert.deepEqual([level, node, nodes, msg], [30, 'relay-1', 3, 'ready'])
+  const messages = more.map(text => JSON.parse(text).err.message)
+  assert.deepEqual(messages, ['file: line 1', 'file: line 2'], 'the message of a cause once')
   assert.ok(Math.abs(Date.parse(time) - Date.now()) < 600_000, time)
   assert.deepEqual([password, headers.authorization], ['[secret]', '[secret]'])
 })

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { statSync } from 'node:fs'
+import { whyNotRead } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
@@ -40,7 +41,8 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
     try {
       rules = readRules(file)
     } catch (error) {
-      logger.error({ err: error }, 'cannot use tokens.clients_file; the former tokens stay in force')
+      const reason = errorMessage(error) // names the file
+      logger.error({ reason }, 'cannot use tokens.clients_file; the former tokens stay in force')
       return
     }
     onChange()
@@ -72,8 +74,7 @@ function readRules(file: string): ClientTokenRule[] {
     if (statSync(file).size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`)
     return parseClientTokens(withoutByteOrderMark(readRegularFileSync(file).toString('utf8')))
   } catch (cause) {
-    const why = errorMessage(cause)
-    throw new Error(`tokens.clients_file ${file}: ${why}`, { cause })
+    throw new Error(`tokens.clients_file ${file}: ${whyNotRead(cause)}`, { cause })
   }
 }
 
