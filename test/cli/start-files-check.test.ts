@@ -1,63 +1,14 @@
 import assert from 'node:assert/strict'
-import { appendFile, chmod, copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { relayCertificateWarnings } from '../../src/cli/checks/certificate-warnings.js'
 import { checkAgentStart, checkRelayStart } from '../../src/cli/checks/start-files-check.js'
 import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
-import { agentConf } from '../../src/membership/config-templates.js'
-import { dataFolders } from '../../src/membership/data-folders.js'
-import { createRoot } from '../../src/membership/root/create-root.js'
-import { openMembers } from '../support/parts/members.js'
-import { temporaryFolder } from '../support/parts/neighbours.js'
+import { CLIENTS, makeAgentFolder, makeRelayFolder } from '../support/parts/checked-folders.js'
 
 const EVERYBODY = 0o666
-const CLIENTS = `register:client-1 ${'0'.repeat(64)}\n`
-
-/** The folder of a new root, with all kinds of files that its configuration can name. */
-async function makeRelayFolder(t: TestContext, nowMs = Date.now()): Promise<string> {
-  const folder = join(await temporaryFolder(t), 'root')
-  const command = await makeCommand(t)
-  await createRoot({
-    folder,
-    addresses: [{ hostname: 'root.example', port: 443 }],
-    listen: '127.0.0.1:3030',
-    lifetimeMs: 3_600_000,
-    takenOver: undefined,
-    data: dataFolders(folder),
-    command,
-    program: ['treeline'],
-    user: 'treeline',
-    openRepository: openMembers,
-    nowMs
-  })
-  await writeFile(join(folder, 'admin'), 'a token that is long enough to be one, of 64 characters or more..\n', {
-    mode: 0o600
-  })
-  await writeFile(join(folder, 'clients'), CLIENTS)
-  await appendFile(join(folder, 'main.conf'), '\n[tokens]\nadmin_file = "admin"\nclients_file = "clients"\n')
-  return folder
-}
-
-/** The same of an agent, with the files that the root has. */
-async function makeAgentFolder(t: TestContext, more = ''): Promise<string> {
-  const root = await makeRelayFolder(t)
-  const folder = await temporaryFolder(t)
-  for (const name of ['ca.pem', 'certificate.pem', 'tls.key', 'sign.key']) {
-    await copyFile(join(root, name), join(folder, name))
-  }
-  const upstream = { hostname: 'root.example', port: 443, nodeId: 'root' }
-  const text = agentConf({ id: 'root', upstream, data: dataFolders(folder), command: await makeCommand(t) })
-  await writeFile(join(folder, 'agent.conf'), `${text}${more}`)
-  return folder
-}
-
-async function makeCommand(t: TestContext): Promise<string> {
-  const command = join(await temporaryFolder(t), 'command')
-  await writeFile(command, '#!/bin/sh\n', { mode: 0o755 })
-  return command
-}
 
 test('each file of a relay that others could read or change is warned of, by its setting', async t => {
   const folder = await makeRelayFolder(t)

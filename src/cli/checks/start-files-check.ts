@@ -18,6 +18,7 @@ import { agentCertificateWarnings, relayCertificateWarnings } from './certificat
 import { exposureWarnings } from './exposed-files.js'
 import { openFolderWarnings } from './open-folders.js'
 import { findServiceUser } from './service-user.js'
+import { relayKeyWarnings } from './signing-key-warnings.js'
 import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
 import { foreignWaysOf } from './way-to-folder.js'
 
@@ -72,6 +73,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...withheldWarnings(config),
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
+    ...(await relayKeyWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config))),
     ...user.warnings,
     ...openFolderWarnings(folders, user.uid)

@@ -102,8 +102,12 @@ async function serve(config: AgentConfig): Promise<number> {
 
 /** Warns of settings that work and are likely to be a mistake. */
 async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise<void> {
-  const { agentCertificateWarnings } = await import('../checks/certificate-warnings.js')
+  const [{ agentCertificateWarnings }, { agentKeyWarnings }] = await Promise.all([
+    import('../checks/certificate-warnings.js'),
+    import('../checks/signing-key-warnings.js')
+  ])
   for (const problem of await agentCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
+  for (const problem of await agentKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
   const written = [{ setting: 'storage.path', path: config.storage.path }]
   for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
 }

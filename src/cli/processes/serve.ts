@@ -168,8 +168,12 @@ async function serve(config: Config): Promise<number> {
 
 /** Warns of settings that work and are likely to be a mistake. */
 async function warnOfConfiguration(config: Config, logger: Logger): Promise<void> {
-  const { relayCertificateWarnings } = await import('../checks/certificate-warnings.js')
+  const [{ relayCertificateWarnings }, { relayKeyWarnings }] = await Promise.all([
+    import('../checks/certificate-warnings.js'),
+    import('../checks/signing-key-warnings.js')
+  ])
   for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
+  for (const problem of await relayKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
   for (const problem of openFolderWarnings(writtenFolders(config))) {
     logger.warn({ problem }, 'other users may write to a folder')
   }
