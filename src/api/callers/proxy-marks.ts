@@ -46,9 +46,23 @@ const MARKS: ReadonlySet<string> = new Set([
 /** All of a kind: `x-forwarded-for`, `x-forwarded-ssl`, …; `x-envoy-external-address`, `x-envoy-internal`, …; `x-arr-ssl`, … */
 const OF_A_KIND = /^(?:x-(?:forwarded|envoy-|arr-|ssl-client-)|ssl-client-|tailscale-)/
 
+/** Headers of nearly every request: no marks, known without a further look. */
+const ORDINARY: ReadonlySet<string> = new Set([
+  'host',
+  'connection',
+  'user-agent',
+  'accept',
+  'accept-encoding',
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'expect'
+])
+
 /** Whether a request seems to have been passed on by a proxy. With a mark, a connection from loopback is no local caller. */
 export function hasProxyMark(headers: IncomingHttpHeaders): boolean {
   for (const given of Object.keys(headers)) {
+    if (ORDINARY.has(given)) continue
     const name = given.includes('_') ? given.replaceAll('_', '-') : given // some programs write them so, and pass them on
     if (MARKS.has(name) || OF_A_KIND.test(name)) return true
   }

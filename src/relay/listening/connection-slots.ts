@@ -4,6 +4,7 @@ import { Socket, type Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { answerUnderWay } from '../../api/answer-under-way.js'
+import { hasBody } from '../../api/request-body.js'
 import { sourceOf } from '../../values/network/source-address.js'
 import { SourceQueue } from '../../values/network/source-queue.js'
 
@@ -36,7 +37,7 @@ interface Place {
   readonly isKnown: boolean
   /** Speaks HTTP: the socket itself, or the TLS over it. */
   connection: Socket
-  /** When its last request began: only of that one the body may be missing. */
+  /** When its last request with a body began: only of that one the body may be missing. */
   askedAtMs?: number
   /** How far an answer had come, and when it was first seen there. */
   seen?: { readonly atMs: number; readonly sent: number; readonly unsent: number }
@@ -120,8 +121,9 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     return connection instanceof Socket ? byName.get(nameOf(connection)) : undefined
   }
 
-  function noteRequest({ socket }: IncomingMessage): void {
-    const place = placeOf(socket)
+  function noteRequest(request: IncomingMessage): void {
+    if (!hasBody(request)) return // it is whole already: so it is with nearly all
+    const place = placeOf(request.socket)
     if (place !== undefined) place.askedAtMs = performance.now()
   }
 
