@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { isMissing } from '../values/failures/system-error.js'
 import { utf16Problem } from '../values/files/byte-order-mark.js'
@@ -49,7 +49,10 @@ export function readConfigFiles(
   const main = readIfPresent(directory, name, problems)
   const logging = readIfPresent(directory, 'logging.conf', problems)
   if (main === undefined && problems.length === 0) {
-    problems.push(`${name}: there is none in ${directory}; give its directory with --config`)
+    const folder = resolve(directory)
+    const isThere = statSync(folder, { throwIfNoEntry: false }) !== undefined
+    const missing = isThere ? `there is no file ${join(folder, name)}` : `there is no folder ${folder} to read it from`
+    problems.push(`${name}: ${missing}; name the folder that has it with --config`)
   }
   if (main === undefined || problems.length > 0) throw new ConfigError(problems)
   return { main, logging }

@@ -6,7 +6,7 @@ import { dispatchToRelays } from './dispatch/relay-dispatch.js'
 import type { EventLog } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
 import type { NodeTable } from './progress/node-table.js'
-import { allNodes, countNodes, describePlan, type RunPlan } from './progress/plan.js'
+import { allNodes, countNodes, describePlan, type RunPlan, unknownNode } from './progress/plan.js'
 import type { RunProgress } from './progress/run-progress.js'
 import { WaitDeadline } from './progress/wait-deadline.js'
 import type { RunContext } from './run-context.js'
@@ -224,7 +224,7 @@ export class ActiveRun implements Run {
   #refuseUnknown(): Promise<void> {
     const { plan, progress } = this.parts
     const { selfId } = this.context
-    const message = `unknown node: it is not below ${selfId}`
+    const message = unknownNode('it', selfId)
     return progress.endOpen(plan.unknown, selfId, { outcome: 'refused', message })
   }
 

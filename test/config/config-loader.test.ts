@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ConfigError } from '../../src/config/config.js'
 import { loadConfig } from '../../src/config/config-loader.js'
@@ -99,9 +99,13 @@ test('without main.conf the message says where it was looked for', t => {
   const directory = makeDirectory(t, {})
   assert.throws(() => loadConfig(directory), {
     name: 'ConfigError',
-    message: `main.conf: there is none in ${directory}; give its directory with --config`
+    message: `main.conf: there is no file ${join(directory, 'main.conf')}; name the folder that has it with --config`
   })
-  assert.throws(() => loadConfig(join(directory, 'nowhere')), ConfigError)
+  const nowhere = relative(process.cwd(), join(directory, 'nowhere'))
+  assert.throws(() => loadConfig(nowhere), {
+    name: 'ConfigError',
+    message: `main.conf: there is no folder ${join(directory, 'nowhere')} to read it from; name the folder that has it with --config`
+  })
 })
 
 test('logging.conf may be absent', t => {

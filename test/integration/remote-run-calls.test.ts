@@ -67,7 +67,7 @@ test('the three calls of remote-run, in text', async t => {
     assert.equal(answer.status, 200)
     assert.deepEqual(ranIn(answer.text), ['node-r1', 'node-s1'])
     const told = linesOf(answer.text).filter(line => line.startsWith('error: '))
-    const why = 'refused: unknown node: it is not below root'
+    const why = 'refused: unknown node: it is not below root: check the id, or ask a relay that is above it'
     const shown = ['e??[2J', 'no id', 'nobody', `${'x'.repeat(80)}…`]
     assert.deepEqual(
       told.sort(),

@@ -79,7 +79,10 @@ function partFor(caller: Caller, asked: string | undefined, topology: Topology):
   if (caller.id === undefined || caller.isAdmin === true) {
     const relay = asked ?? topology.selfId
     if (relay === topology.selfId || topology.isBelow(relay)) return relay
-    throw new RelayError('UNKNOWN_NODE', `node ${relay} is not below ${topology.selfId}`)
+    throw new RelayError(
+      'UNKNOWN_NODE',
+      `node ${relay} is not below ${topology.selfId}: check the id, or ask a relay that is above it`
+    )
   }
   const { id } = caller
   if (asked !== undefined && asked !== id) {

@@ -44,7 +44,7 @@ export async function planRun(
   if (nodes === 'all') return planAll(topology)
   const plan = await planList(topology, nodes, runsItself)
   const [stranger] = plan.unknown
-  if (isSingle && stranger !== undefined) throw new RelayError('UNKNOWN_NODE', unknownNode(stranger, topology))
+  if (isSingle && stranger !== undefined) throw new RelayError('UNKNOWN_NODE', unknownNode(stranger, topology.selfId))
   return plan
 }
 
@@ -87,9 +87,9 @@ async function planList(topology: Topology, nodes: readonly string[], runsItself
   return { here, down, unknown }
 }
 
-/** The message for a node that is not below this relay. */
-function unknownNode(id: string, topology: Topology): string {
-  return `unknown node: ${id} is not below ${topology.selfId}`
+/** The message for a node that is not below this relay, and that `subject` stands for. */
+export function unknownNode(subject: string, selfId: string): string {
+  return `unknown node: ${subject} is not below ${selfId}: check the id, or ask a relay that is above it`
 }
 
 /** Adds `value` to the list of `key`. */
