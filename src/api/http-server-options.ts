@@ -22,6 +22,7 @@ export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'head
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
     requestTimeout: 0, // a body may take as long as it keeps coming: src/shared-files watches its rate
+    requireHostHeader: false, // Node would answer by itself, past our bounds: src/api/callers/request-head.ts refuses it
     connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
     keepAliveTimeout: KEEP_ALIVE_MS
   } as const
@@ -53,6 +54,7 @@ export function completeServer(server: Server, listener: RequestListener): void 
   answerHalfClosed(server) // where an answer lasts, half-closed.ts has a rule of its own
   // The routes say `continue` once all that comes before the body is in order.
   server.on('checkContinue', take)
+  server.on('checkExpectation', take) // or Node would answer 417 by itself, past all bounds
   server.on('clientError', answerClientError)
 }
 

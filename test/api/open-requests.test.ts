@@ -83,6 +83,21 @@ for (const way of WAYS) {
     assert.equal(silent.events.length, 2)
   })
 
+  test(`over ${way}: requests that Node would answer by itself count as all others do`, async t => {
+    for (const odd of [head('GET / HTTP/1.1', 'X:a'), head('GET / HTTP/1.1', 'Expect:a')]) {
+      const silent = await openSilent(t, way)
+      let expecting = 0
+      silent.server.prependListener('checkExpectation', () => {
+        expecting += 1
+      })
+      const flood = await silent.connect()
+      flood.write(odd.repeat(1_000))
+      await closed(flood)
+      assert.equal(silent.read() + expecting, 1 + MAX_OPEN_REQUESTS + 1, odd)
+      assert.equal(silent.events.length, 1)
+    }
+  })
+
   test(`over ${way}: a caller that sends a hundred requests ahead, again and again, gets all answers`, async t => {
     const { server, connect } = await openHttp(t, way, (_request, response) => response.end('[]'))
     const events = eventsOf(server)

@@ -73,6 +73,14 @@ test('what holds at every listener', async t => {
       assert.match(rubbish, /this is not an HTTP\/1\.1 request/)
       const long = await say(t, way, head('GET /uuid HTTP/1.1', HOST, `X: ${'a'.repeat(20_480)}`))
       assert.match(long, /431 [\s\S]*more than 16384 bytes/)
+      const nobody = await say(t, way, head('GET http://localhost/uuid HTTP/1.1', 'X: a'))
+      assert.deepEqual(statusesIn(nobody), [400])
+      assert.match(nobody, /\r\nConnection: close\r\n[\s\S]*\nthe request has no Host header/i)
+      const odd = (...lines: string[]) => head('GET /uuid HTTP/1.1', HOST, ...lines)
+      const expects = await say(t, way, odd('Expect: foo') + odd('Expect: bar') + odd('Expect: 100-Continue', CLOSE))
+      assert.deepEqual(statusesIn(expects), [417, 417, 200])
+      assert.deepEqual(statusesIn(await say(t, way, odd('Expect: 100-continue, x', CLOSE))), [417])
+      assert.match(expects, /\nthe request expects "foo"; nothing but 100-continue is met here\n/)
     })
   }
 

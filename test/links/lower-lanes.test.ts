@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { makeAgentCertificate } from '../../demo/pki.js'
+import { MAX_REQUESTS_OF_LANE } from '../../src/links/lower/lane-requests.js'
 import { LowerLanes } from '../../src/links/lower/lower-lanes.js'
 import { openSession } from '../../src/links/upper/link-request.js'
 import { makeChallenge } from '../../src/links/wire/challenge.js'
@@ -126,3 +127,19 @@ for (const isRead of [true, false]) {
     await eventually('the debt', () => pieces.restMs > 0)
   })
 }
+
+test('a lane ends over which many requests come ahead of answers, those too that Node would answer by itself', async t => {
+  let begun = 0
+  const { link, lanes } = await linkToHostileUpper(t, () => {
+    begun += 1
+  })
+  askForLanes(link, 3)
+  await eventually('the lanes', () => lanes.length === 3)
+  for (const [at, lines] of ['Host: x', 'X: y', 'Host: x\r\nExpect: z'].entries()) {
+    const lane = lanes[at]
+    assert.ok(lane !== undefined)
+    lane.send(Buffer.from(`GET / HTTP/1.1\r\n${lines}\r\n\r\n`.repeat(1_000)))
+    await once(lane, 'close')
+    assert.equal(begun, (at + 1) * MAX_REQUESTS_OF_LANE)
+  }
+})

@@ -23,6 +23,7 @@ export const KINDS: readonly Kind[] = [
     codes: [
       'INVALID_INPUT',
       'FORBIDDEN',
+      'UNKNOWN_EXPECTATION',
       'TOO_MANY_HEADERS',
       'NO_COMMON_VERSION',
       'NO_TREE',
@@ -57,6 +58,7 @@ const MEANING: Readonly<Record<number, string>> = {
   413: 'The body is too large',
   415: 'The body is of another type, or has a content coding',
   416: 'The file has no such range',
+  417: 'An `Expect` of something other than `100-continue`',
   421: 'The caller is not recognized over this connection, while it may be over another, such as a link',
   431: 'Too many headers',
   500: 'A fault of the relay; its log has the details under the request id',

@@ -9,6 +9,7 @@ import type { AfterAnswer } from './after-answer.js'
 export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   INVALID_INPUT: 400,
   FAULTY_FRAMING: 400,
+  NO_HOST: 400,
   FORBIDDEN: 403,
   BAD_SIGNATURE: 403,
   DISABLED: 403,
@@ -22,6 +23,7 @@ export const STATUS: Readonly<Record<RelayErrorCode, number>> = {
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA: 415,
   NO_SUCH_RANGE: 416,
+  UNKNOWN_EXPECTATION: 417,
   NOT_RECOGNIZED: 421, // "Misdirected Request": over another connection, such as a link, it may be granted
   TOO_MANY_HEADERS: 431,
   NO_COMMON_VERSION: 501, // not a 4xx: a file waits until one of the two is updated
@@ -42,6 +44,8 @@ declare module 'fastify' {
   }
 }
 
+/** Failures after which nothing more is read of the connection. */
+const CLOSING: ReadonlySet<string> = new Set<RelayErrorCode>(['CLIENT_TOO_SLOW', 'FAULTY_FRAMING', 'NO_HOST'])
 /** Seconds after which a caller that met a bound may try again. */
 const RETRY_AFTER_S = 5
 
@@ -125,7 +129,7 @@ function fastifyError(error: unknown): { statusCode: number; code: string; messa
 function answerFailure(failure: Failure, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { status, code, message } = failure
   reply.code(status)
-  if (code === 'CLIENT_TOO_SLOW' || code === 'FAULTY_FRAMING') reply.header('connection', 'close')
+  if (CLOSING.has(code)) reply.header('connection', 'close')
   else {
     // Fastify sets it with a 413. Not removed where it isn't: Node then forgets that a caller has shut down its side.
     if (reply.hasHeader('connection')) reply.removeHeader('connection')

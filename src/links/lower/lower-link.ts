@@ -31,6 +31,7 @@ import {
 } from '../wire/protocol.js'
 import { LinkLostError, type Transport } from '../wire/transport.js'
 import { countBodyPieces } from './count-body-pieces.js'
+import { boundRequestsOfLane } from './lane-requests.js'
 import { LowerLanes } from './lower-lanes.js'
 import type { OpenedTransport } from './open-transport.js'
 
@@ -90,10 +91,13 @@ export class LowerLink {
       })
       route(request, response)
     }
-    this.#http1 = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
+    const takeOfLane = boundRequestsOfLane((request, response) => {
       countBodyPieces(request, pieces)
       routing(request, response)
     })
+    // What Node would answer by itself goes the same way.
+    this.#http1 = createHttpServer({ requestTimeout: 0, keepAliveTimeout: 0, requireHostHeader: false }, takeOfLane)
+    this.#http1.on('checkExpectation', takeOfLane)
     this.#http1.maxHeadersCount = MAX_HEADERS_OFF
     this.#http2 = createHttp2Server(
       {

@@ -128,8 +128,10 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
   }
 
   http.prependListener('request', noteRequest)
-  // The first listener would keep Node from answering such requests itself.
-  if (http.listenerCount('checkContinue') > 0) http.prependListener('checkContinue', noteRequest)
+  for (const event of ['checkContinue', 'checkExpectation'] as const) {
+    // The first listener would keep Node from answering such requests itself.
+    if (http.listenerCount(event) > 0) http.prependListener(event, noteRequest)
+  }
   listening.prependListener('connection', enter)
   // Before what may hand it in anew.
   http.prependListener('upgrade', (_request, socket: Duplex) => take(socket))

@@ -19,6 +19,8 @@ export type RelayErrorCode =
   | 'BODY_TOO_LARGE'
   | 'TOO_MANY_HEADERS'
   | 'HTTP_VERSION'
+  | 'NO_HOST'
+  | 'UNKNOWN_EXPECTATION'
   /** A request whose body has no certain end, so nothing further is taken from its connection. */
   | 'FAULTY_FRAMING'
   | 'UNSUPPORTED_MEDIA'
