@@ -2,7 +2,9 @@ import { parse } from 'node:querystring'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { RelayError } from '../values/failures/relay-error.js'
 import { FORM } from '../values/network/header-names.js'
-import { checkNotEncoded, hasBody, sayContinue } from './request-body.js'
+import { onAnswerEnd } from './answers/answer-end.js'
+import { FormMemory } from './form-memory.js'
+import { checkNotEncoded, failBody, hasBody, sayContinue } from './request-body.js'
 
 /** The fields of a form, which has six that mean something. Each takes 2 us, and a million of them a second or more. */
 export const MAX_FIELDS = 1_000
@@ -14,10 +16,12 @@ type Done = (error?: Error | null, payload?: RequestPayload) => void
 
 /**
  * Installs the rules for the body of a POST, which is short and read whole: a form and nothing else (415), which a
- * body of no stated type is taken for, as existing relays do, no content coding, and a time limit (408 beyond). The
- * server's own limit is off, since the body of a PUT may take long.
+ * body of no stated type is taken for, as existing relays do, no content coding, a time limit (408 beyond), and memory
+ * that the sources share ({@link FormMemory}). The server's own limit is off, since the body of a PUT may take long.
  */
 export function installFormRules(app: FastifyInstance, limitMs: number): void {
+  const memory = new FormMemory()
+
   function check(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
     checkNotEncoded(request.raw)
     checkIsForm(request)
@@ -27,13 +31,12 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
   function limit(request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, done: Done): void {
     if (hasBody(request.raw)) {
       const timer = setTimeout(() => {
-        const tooSlow = new RelayError('CLIENT_TOO_SLOW', `the body did not come within ${limitMs} ms`)
-        payload.emit('error', tooSlow) // destroying it would take the connection along, and the answer
+        failBody(payload, new RelayError('CLIENT_TOO_SLOW', `the body did not come within ${limitMs} ms`))
       }, limitMs)
       const stop = () => clearTimeout(timer)
       payload.once('end', stop)
-      reply.raw.once('finish', stop)
-      reply.raw.once('close', stop)
+      onAnswerEnd(reply.raw, request.raw.socket, stop)
+      memory.count(request, reply, payload)
       sayContinue(request.raw, reply.raw)
     }
     done(null, payload)

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RequestPayload } from 'fastify'
 import { RelayError } from '../values/failures/relay-error.js'
 
 /** The number of bytes that a refused sender may still send before its connection is closed. */
@@ -43,6 +44,11 @@ export function checkNotEncoded({ headers }: IncomingMessage): void {
 function isNoCoding(coding: string): boolean {
   const name = coding.trim().toLowerCase() // no regular expression: two of `\s*` try each way to share many blanks
   return name === '' || name === 'identity'
+}
+
+/** Ends the reading of a body with an error, where it is being read. To destroy it would take the answer along. */
+export function failBody(payload: RequestPayload, error: RelayError): void {
+  if (payload.listenerCount('error') > 0) payload.emit('error', error)
 }
 
 /**

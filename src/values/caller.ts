@@ -1,3 +1,5 @@
+import { sourceOf } from './network/source-address.js'
+
 /**
  * The kind of a caller, as far as the connection proves it (design, "Trust").
  *
@@ -39,4 +41,18 @@ export interface Origin {
   readonly claimedPassed?: readonly string[]
   /** Aborts when the caller has gone, or when the relay stops. */
   readonly signal: AbortSignal
+}
+
+/** The part of a caller in a bound that callers share. */
+export interface Sharer {
+  /** The node, or the network of the address. */
+  readonly source: string
+  /** Whether it may have any place that is free. A relay or node below may not: it may be hostile, or have many behind it. */
+  readonly isTrusted: boolean
+}
+
+/** Whom a caller is counted as, where callers share a bound. */
+export function sharerOf({ kind, id, address, isAdmin }: Caller): Sharer {
+  const isTrusted = kind === 'local' || kind === 'admin' || kind === 'policy-server' || isAdmin === true
+  return { source: id ?? sourceOf(address), isTrusted }
 }

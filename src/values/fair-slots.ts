@@ -1,7 +1,11 @@
 import { SourceQueue } from './network/source-queue.js'
 
 /** Gives a slot back; harmless when called again. */
-export type ReleaseSlot = () => void
+export interface ReleaseSlot {
+  (): void
+  /** From now on the slot goes to nobody else until it is given back. */
+  readonly keep?: () => void
+}
 
 /**
  * The number of slots that one source of strangers may hold, as {@link FairSlots} shares them.
@@ -66,7 +70,7 @@ export class FairSlots {
       onEvicted()
     }
     this.#evictable.add(source, evict)
-    return giveBack
+    return Object.assign(giveBack, { keep: () => this.#evictable.delete(source, evict) })
   }
 
   #hold(source: string | undefined): ReleaseSlot {

@@ -12,6 +12,7 @@ import { showOnOneLine } from '../../values/shown-text.js'
 import { trimBlanks } from '../../values/trim-blanks.js'
 import { eventLines } from '../answers/run-event-lines.js'
 import { headerText, originOf } from '../callers/request-origin.js'
+import { dropForm } from '../form-memory.js'
 import { Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -79,6 +80,7 @@ export const remoteRunRoutes: FastifyPluginAsync<RemoteRunOptions> = async (app,
       orderKey: readOrderKey(request, asynchronous),
       origin
     })
+    dropForm(request) // a run may last for an hour, and runs have a bound of their own
     reply.header(RUN_ID_HEADER, run.id)
     if (!asynchronous) cancelWhenCallerLeaves(run, origin.signal, logger)
     return sendRun(request, reply, run, origin.signal, { withStderr: withStderr() })

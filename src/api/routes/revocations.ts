@@ -4,6 +4,7 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import { FORM } from '../../values/network/header-names.js'
 import { UnreadAnswers } from '../answers/unread-answers.js'
 import { headerText } from '../callers/request-origin.js'
+import { NewestForm } from '../newest-form.js'
 import { type Routes, Type } from '../schema.js'
 
 /** A form with the list in it, where some characters take three. */
@@ -49,9 +50,11 @@ export const revocationRoutes: Routes<RevocationOptions> = async (app, { service
 
 /** `POST v1/revocations`: the policy server hands its list down, over the link, and a relay a newer one up. The CA's signature alone counts. */
 export const revocationNoticeRoutes: Routes<RevocationOptions> = async (app, { services }) => {
+  const newest = new NewestForm()
   app.post(
     '/v1/revocations',
     {
+      preParsing: newest.preParsing,
       config: { access: 'revocations' },
       bodyLimit: MAX_FORM_BYTES,
       schema: {
