@@ -7,6 +7,7 @@ import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
 import { UsageError } from '../../src/cli/command-error.js'
 import { openKeys, writeFiles } from '../../src/membership/member-folder.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/keys/join-token.js'
+import { IS_ROOT, testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const ROOT = 0
@@ -18,8 +19,8 @@ async function giveAway(path: string): Promise<void> {
 }
 
 /** As root asks, who can give folders away; any other user's own folders are somebody else's for root. */
+const named = (end: RegExp) => (error: unknown) => error instanceof UsageError && end.test(error.message)
 const refuse = (folder: string, users: readonly string[] = []) => refuseForeign([folder], users, 'ask them', ROOT)
-const isRoot = process.geteuid?.() === ROOT
 
 test('root sets nothing up in a folder, or with a key, of somebody else', async t => {
   const folder = await temporaryFolder(t)
@@ -35,19 +36,23 @@ test('root sets nothing up in a folder, or with a key, of somebody else', async 
   await assert.rejects(refuse(ours), /belongs to user \d+/)
 })
 
-test('nor below a folder of somebody else, or one that they may write in, nor by a link of theirs', async t => {
+test('nor below a folder of somebody else', async t => {
   const folder = await temporaryFolder(t)
-  const [theirs, open] = [join(folder, 'theirs'), join(folder, 'open')]
-  for (const each of [join(theirs, 'ours'), join(open, 'ours')]) await mkdir(each, { recursive: true })
+  const theirs = join(folder, 'theirs')
+  await mkdir(join(theirs, 'ours'), { recursive: true })
   await giveAway(theirs)
-  const named = (end: RegExp) => (error: unknown) => error instanceof UsageError && end.test(error.message)
   for (const below of ['theirs/ours', 'theirs/ours/new/too', 'theirs/new']) {
     await assert.rejects(
       refuse(join(folder, below)),
-      named(isRoot ? /: \S+theirs belongs to user 65534/ : /belongs to/)
+      named(IS_ROOT ? /: \S+theirs belongs to user 65534/ : /belongs to/)
     )
   }
-  if (!isRoot) return
+})
+
+testAsRoot('nor in one that others may write in, nor through a link of theirs', async t => {
+  const folder = await temporaryFolder(t)
+  const open = join(folder, 'open')
+  await mkdir(join(open, 'ours'), { recursive: true })
   await chmod(open, 0o775)
   await assert.rejects(refuse(join(open, 'ours')), named(/: \S+open may be written in by group 0/))
   await chmod(open, 0o777)
@@ -61,8 +66,7 @@ test('nor below a folder of somebody else, or one that they may write in, nor by
   await assert.rejects(refuse(join(open, 'link/data')), named(/: \S+link is a link of user 65534/))
 })
 
-test('keys are made in no folder of somebody else', async t => {
-  if (!isRoot) return
+testAsRoot('keys are made in no folder of somebody else', async t => {
   const theirs = join(await temporaryFolder(t), 'theirs')
   await mkdir(join(theirs, 'ours'), { recursive: true })
   await giveAway(theirs)
@@ -77,8 +81,7 @@ test('keys are made in no folder of somebody else', async t => {
   }
 })
 
-test('in the folder of whom it will be run as root reads no file that a link of theirs leads to', async t => {
-  if (!isRoot) return
+testAsRoot('in the folder of whom it will be run as root reads no file that a link of theirs leads to', async t => {
   const folder = await temporaryFolder(t)
   await chmod(folder, 0o755)
   const secret = join(folder, 'secret')

@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { serviceSteps } from '../../src/cli/processes/service-steps.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 test('a unit is copied before its folder belongs to its user, who could change it', () => {
@@ -26,8 +27,7 @@ test('a unit is copied before its folder belongs to its user, who could change i
   assert.deepEqual(stepsIn(1_000, 'treeline'), ['install', 'systemctl'], 'that user has chosen its content anyway')
 })
 
-test('the copy of a unit that its user could have changed is compared with what root wrote', async t => {
-  if (process.geteuid?.() !== 0) return // only root writes for others
+testAsRoot('the copy of a unit that its user could have changed is compared with what root wrote', async t => {
   const folder = await temporaryFolder(t)
   await chmod(folder, 0o755)
   const theirs = join(folder, 'theirs')

@@ -1,50 +1,45 @@
 import assert from 'node:assert/strict'
 import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { findServiceUser } from '../../src/cli/checks/service-user.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const ROOT = 0
 const SOMEBODY = 65_534
-const needsRoot = { skip: process.geteuid?.() !== 0 && 'root alone can give folders away' }
 
-test(
-  'a check of root is for the user of the installed unit, else for the owner of storage.path',
-  needsRoot,
-  async t => {
-    const folder = await temporaryFolder(t)
-    const [units, path] = [join(folder, 'units'), join(folder, 'storage')]
-    await mkdir(join(units, 'treeline-relay-r1.service.d'), { recursive: true })
-    const storage = { setting: 'storage.path', path }
-    const find = (directory = folder, euid = ROOT) =>
-      findServiceUser({ command: 'serve', nodeId: 'r1', directory, storage }, euid, [units])
-    assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
-    await mkdir(path)
-    assert.equal(find().uid, ROOT)
-    await chown(path, SOMEBODY, SOMEBODY)
-    assert.deepEqual(find(), { uid: SOMEBODY, known: 'user 65534, the owner of storage.path', warnings: [] })
+testAsRoot('a check of root is for the user of the installed unit, else for the owner of storage.path', async t => {
+  const folder = await temporaryFolder(t)
+  const [units, path] = [join(folder, 'units'), join(folder, 'storage')]
+  await mkdir(join(units, 'treeline-relay-r1.service.d'), { recursive: true })
+  const storage = { setting: 'storage.path', path }
+  const find = (directory = folder, euid = ROOT) =>
+    findServiceUser({ command: 'serve', nodeId: 'r1', directory, storage }, euid, [units])
+  assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
+  await mkdir(path)
+  assert.equal(find().uid, ROOT)
+  await chown(path, SOMEBODY, SOMEBODY)
+  assert.deepEqual(find(), { uid: SOMEBODY, known: 'user 65534, the owner of storage.path', warnings: [] })
 
-    const unit = join(units, 'treeline-relay-r1.service')
-    const write = (file: string, user: string) =>
-      writeFile(file, `[Service]\nExecStart=/usr/bin/treeline serve --config ${folder}\nUser=${user}\n`)
-    await write(unit, 'nobody')
-    assert.deepEqual(find(), { uid: SOMEBODY, known: `user nobody, as whom ${unit} runs it`, warnings: [] })
-    assert.equal(find(`${folder}2`).known, 'user 65534, the owner of storage.path', 'another configuration')
-    await chown(path, ROOT, ROOT)
-    const { uid, warnings } = find()
-    assert.equal(uid, SOMEBODY)
-    assert.deepEqual(warnings, [
-      `storage.path ${path} belongs to user 0, and ${unit} runs this as nobody, who needs to write there; chown -R nobody: ${path}`
-    ])
-    await writeFile(join(units, 'treeline-relay-r1.service.d/user.conf'), '[Service]\nUser=root\n')
-    assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
-    await writeFile(join(units, 'treeline-relay-r1.service.d/user.conf'), '[Service]\nUser=no-such-user\n')
-    assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
-  }
-)
+  const unit = join(units, 'treeline-relay-r1.service')
+  const write = (file: string, user: string) =>
+    writeFile(file, `[Service]\nExecStart=/usr/bin/treeline serve --config ${folder}\nUser=${user}\n`)
+  await write(unit, 'nobody')
+  assert.deepEqual(find(), { uid: SOMEBODY, known: `user nobody, as whom ${unit} runs it`, warnings: [] })
+  assert.equal(find(`${folder}2`).known, 'user 65534, the owner of storage.path', 'another configuration')
+  await chown(path, ROOT, ROOT)
+  const { uid, warnings } = find()
+  assert.equal(uid, SOMEBODY)
+  assert.deepEqual(warnings, [
+    `storage.path ${path} belongs to user 0, and ${unit} runs this as nobody, who needs to write there; chown -R nobody: ${path}`
+  ])
+  await writeFile(join(units, 'treeline-relay-r1.service.d/user.conf'), '[Service]\nUser=root\n')
+  assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
+  await writeFile(join(units, 'treeline-relay-r1.service.d/user.conf'), '[Service]\nUser=no-such-user\n')
+  assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
+})
 
-test('the last line of a check by root names the user that it is for', needsRoot, async t => {
+testAsRoot('the last line of a check by root names the user that it is for', async t => {
   const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'storage'))
   await chown(join(folder, 'storage'), SOMEBODY, SOMEBODY)

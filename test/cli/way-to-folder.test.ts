@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
 import { openFolderWarnings } from '../../src/cli/checks/open-folders.js'
 import { foreignWaysOf, refuseForeignWays } from '../../src/cli/checks/way-to-folder.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const SOMEBODY = 65_534
-/** Root alone can give folders away. */
-const needsRoot = { skip: process.geteuid?.() !== 0 && 'root alone can give folders away' }
 
 const refuse = (...paths: string[]) => refuseForeignWays(paths.map(path => ({ setting: 'storage.path', path })))
 
@@ -19,7 +17,7 @@ async function makeTheirs(folder: string): Promise<string> {
   return theirs
 }
 
-test('root reaches its folders by no link and no folder of another user', needsRoot, async t => {
+testAsRoot('root reaches its folders by no link and no folder of another user', async t => {
   const folder = await temporaryFolder(t)
   const theirs = await makeTheirs(folder)
   await symlink(folder, join(folder, 'link'))
@@ -42,7 +40,7 @@ test('root reaches its folders by no link and no folder of another user', needsR
   await refuse(join(open, 'new'))
 })
 
-test('it keeps what others are only warned of, and its own links', needsRoot, async t => {
+testAsRoot('it keeps what others are only warned of, and its own links', async t => {
   const folder = await temporaryFolder(t)
   const theirs = await makeTheirs(folder)
   await refuse(theirs)
@@ -57,7 +55,7 @@ test('it keeps what others are only warned of, and its own links', needsRoot, as
   assert.equal((await foreignWaysOf(0, [below])).length, 1)
 })
 
-test('a folder on the way in which others may write is warned of, at the start and with --test', needsRoot, async t => {
+testAsRoot('a folder on the way in which others may write is warned of, at the start and with --test', async t => {
   const folder = await temporaryFolder(t)
   const [open, deep] = [join(folder, 'open'), join(folder, 'open/in/deep')]
   await mkdir(deep, { recursive: true })
@@ -91,7 +89,7 @@ test('a folder on the way in which others may write is warned of, at the start a
   assert.match(running.soFar(), /storage\.path \S+: the folder \S+open on the way to it is open to group 0/)
 })
 
-test('a relay and an agent of root say so, with --test too, and make nothing', needsRoot, async t => {
+testAsRoot('a relay and an agent of root say so, with --test too, and make nothing', async t => {
   const folder = await temporaryFolder(t)
   const theirs = await makeTheirs(folder)
   const ours = join(folder, 'ours')

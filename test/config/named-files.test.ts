@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const SOMEBODY = 65_534
-const needsRoot = { skip: process.geteuid?.() !== 0 && 'root alone can give folders away' }
 
 /** A folder of another user with configurations that name a file which root alone may read. */
 async function makeTheirs(t: TestContext) {
@@ -27,7 +27,7 @@ async function makeTheirs(t: TestContext) {
   return { folder, secret, theirs, agentConf }
 }
 
-test('root uses no file that whoever else may write the configuration may not read', needsRoot, async t => {
+testAsRoot('root uses no file that whoever else may write the configuration may not read', async t => {
   const { secret, theirs, agentConf } = await makeTheirs(t)
   const refusal = (who: string) =>
     new RegExp(`^ConfigError: agent\\.conf: key_file: ${who} may change this configuration .*may not read ${secret}`)
@@ -55,7 +55,7 @@ test('root uses no file that whoever else may write the configuration may not re
   assert.throws(() => loadAgentConfig(theirs), refusal('everyone'))
 })
 
-test("a relay's configuration leads root neither to a file nor below a folder of root's", needsRoot, async t => {
+testAsRoot("a relay's configuration leads root neither to a file nor below a folder of root's", async t => {
   const { folder, secret, theirs } = await makeTheirs(t)
   const mainConf = join(theirs, 'main.conf')
   const write = (general: string, rest = '') =>
@@ -75,7 +75,7 @@ test("a relay's configuration leads root neither to a file nor below a folder of
   assert.equal(loadConfig(theirs).sharedFolder.path, join(ours, 'open'))
 })
 
-test('a command of root says which setting of whose configuration it does not follow', needsRoot, async t => {
+testAsRoot('a command of root says which setting of whose configuration it does not follow', async t => {
   const { secret, theirs } = await makeTheirs(t)
   const args = ['share', 'root', 'file', secret, '--ttl', '1h', '--config', theirs]
   const { code, stderr } = await treeline(t, args)

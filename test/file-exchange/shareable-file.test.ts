@@ -3,13 +3,13 @@ import { chmod, chown, lchown, link, mkdir, rm, symlink, writeFile } from 'node:
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openShareable } from '../../src/file-exchange/places/shareable-file.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const IS_ROOT = process.getuid?.() === 0
 const ROOT = 0
 /** Another user than root: the own one, where the tests are not run as root. */
 const SOMEONE = IS_ROOT ? 4_242 : (process.getuid?.() ?? 0)
-const WITHOUT_ROOT = { skip: IS_ROOT ? false : 'files of other users take root' }
 
 /** What a process of root shares with that path. */
 async function read(path: string): Promise<string> {
@@ -72,7 +72,7 @@ test('a further name of a file in a folder such as /tmp is not shared as root', 
   )
 })
 
-test('as root: what is in a folder of another user is theirs, or open to everyone', WITHOUT_ROOT, async t => {
+testAsRoot('as root: what is in a folder of another user is theirs, or open to everyone', async t => {
   const { root, folder } = await folderOfSomeone(t)
   const secret = join(root, 'secret')
   await writeFile(secret, 'secret', { mode: 0o600 })
@@ -85,7 +85,7 @@ test('as root: what is in a folder of another user is theirs, or open to everyon
   assert.equal(await read(join(folder, 'private', 'file')), 'open')
 })
 
-test("as root: links of root's are followed, but not below a folder of another user", WITHOUT_ROOT, async t => {
+testAsRoot("as root: links of root's are followed, but not below a folder of another user", async t => {
   const { root, folder } = await folderOfSomeone(t)
   await writeFile(join(root, 'file'), "root's", { mode: 0o600 })
   await symlink('file', join(root, 'current'))

@@ -5,6 +5,7 @@ import { chmod, lchown, mkdir, readdir, readFile, stat, symlink, unlink, utimes,
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { type Ended, startProcess, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 import { type SmallRelay, startSmallRelay } from '../support/relays/small-relay.js'
 
@@ -144,9 +145,7 @@ for (const [name, call] of Object.entries({ treeline: command, shell })) {
   })
 }
 
-const AS_ROOT = { skip: process.getuid?.() === 0 ? false : 'links of other users take root' }
-
-test('as root: links of another user are shared by no command', AS_ROOT, async t => {
+testAsRoot('as root: links of another user are shared by no command', async t => {
   const node = await setUp(t)
   await chmod(node.folder, 0o755)
   await writeFile(node.path('secret'), 'secret', { mode: 0o600 })
@@ -178,7 +177,7 @@ test('as root: links of another user are shared by no command', AS_ROOT, async t
   ends(await toNode(shell, 'of-root'), 'kept')
 })
 
-test('as root: nothing is written or made beyond a link of another user', AS_ROOT, async t => {
+testAsRoot('as root: nothing is written or made beyond a link of another user', async t => {
   const node = await setUp(t)
   await chmod(node.folder, 0o755)
   for (const name of ['of-root', 'home']) await mkdir(node.path(name), { mode: 0o755 })

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { editFile } from '../../src/membership/atomic-files.js'
 import { openKeys, writeFiles } from '../../src/membership/member-folder.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/values/keys/join-token.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
@@ -68,11 +69,8 @@ test('a replaced content leaves mode and symbolic link', async t => {
 })
 
 const SOMEBODY = 65_534
-const isRoot = process.geteuid?.() === 0
 
-test('in the folder of another user root follows no link, and what it writes is theirs', {
-  skip: isRoot ? false : 'it needs root'
-}, async t => {
+testAsRoot('in the folder of another user root follows no link, and what it writes is theirs', async t => {
   const folder = await temporaryFolder(t)
   const theirs = join(folder, 'theirs')
   await mkdir(theirs)

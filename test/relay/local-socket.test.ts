@@ -10,6 +10,7 @@ import fastify from 'fastify'
 import { parseConfig } from '../../src/config/config-parser.js'
 import { openLocalSocket } from '../../src/relay/listening/local-socket.js'
 import { HeldFolder } from '../../src/values/files/held-folder.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 
 const CONFIG = parseConfig('[general]\nnode_id = "root"', '', '/', () => '')
 
@@ -81,8 +82,7 @@ test('one that a process left behind is replaced; a live one, a file, a link and
   await assert.rejects(open(join(folder, 'none', 'relay.sock')), /the folder of .* is not there/)
 })
 
-test('root removes no socket that a link of another user leads to', async t => {
-  if (process.geteuid?.() !== 0 || process.platform !== 'linux') return // only root is led anywhere
+testAsRoot('root removes no socket that a link of another user leads to', async t => {
   const { open, folder } = await opener(t)
   const [links, of] = [join(folder, 'links'), join(folder, 'of-another')]
   await Promise.all([mkdir(links), mkdir(of)])
@@ -99,8 +99,7 @@ test('root removes no socket that a link of another user leads to', async t => {
   assert.equal(await get(join(of, 'relay.sock')), '2', 'a link of its own is followed')
 })
 
-test('root listens in the folder that was looked at, whatever has its path by then', async t => {
-  if (process.geteuid?.() !== 0 || process.platform !== 'linux') return // only root is led anywhere
+testAsRoot('root listens in the folder that was looked at, whatever has its path by then', async t => {
   const { open, folder } = await opener(t)
   const [named, former, other] = [join(folder, 'named'), join(folder, 'former'), join(folder, 'other')]
   await Promise.all([mkdir(named), mkdir(other)])

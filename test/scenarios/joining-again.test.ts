@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict'
-import { chown, cp, lchown, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  cp,
+  lchown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isoTime } from '../../src/values/time/iso-time.js'
 import { eventually } from '../support/eventually.js'
+import { AS_ROOT, IS_ROOT, ranAsRoot } from '../support/machine/own-namespace.js'
 import { steppingClock } from '../support/machine/stepping-clock.js'
 import { treeline } from '../support/machine/treeline-command.js'
 import { startTcpProxy } from '../support/network/tcp-proxy.js'
@@ -16,7 +30,6 @@ import {
   untilLinked
 } from '../support/relays/joined-tree.js'
 
-const isRoot = process.geteuid?.() === 0
 /** The user nobody. */
 const SOMEBODY = 65_534
 
@@ -92,6 +105,7 @@ test('a machine that was off until its certificate had ended renews it, or says 
 })
 
 test('a machine joins again: with what is in its folder, or without; its former certificates are revoked', async t => {
+  if (await ranAsRoot(t)) return
   const tree = await startJoinedTree(t)
   const { root } = tree
   const [relay, node] = await Promise.all(['relay-a', 'node-1'].map(id => tree.machine(id)))
@@ -139,7 +153,8 @@ test('a machine joins again: with what is in its folder, or without; its former 
     await untilLinked(above, machine.id)
   }
 
-  await t.test('as root, in the folder of the user that it runs as', { skip: !isRoot && 'it needs root' }, async () => {
+  await t.test('as root, in the folder of the user that it runs as', { skip: !IS_ROOT && AS_ROOT }, async () => {
+    await chmod(tree.folder, 0o755) // else the user could not use what is in theirs
     const theirs = { ...node, folder: join(tree.folder, 'theirs') }
     await cp(node.folder, theirs.folder, { recursive: true })
     for (const key of ['tls.key', 'sign.key']) await rm(join(theirs.folder, key))
@@ -155,7 +170,7 @@ test('a machine joins again: with what is in its folder, or without; its former 
     const conf = join(theirs.folder, 'agent.conf')
     const ours = join(tree.folder, 'of-root.conf')
     const text = (await readFile(conf, 'utf8')).replace(/\nhost = "[^"]*"/, '\nhost = "127.0.0.99:1"')
-    await writeFile(ours, text)
+    await writeFile(ours, text, { mode: 0o600 })
     await rm(conf)
     await symlink(ours, conf)
     await lchown(conf, SOMEBODY, SOMEBODY)

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FolderGuard } from '../../src/shared-files/keeping/folder-guard.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder } from '../support/parts/neighbours.js'
 import { LOCAL, originOf, sign, startSharedFiles, type TestRelay } from '../support/parts/shared-file-relays.js'
 
@@ -112,14 +113,12 @@ test('where others may write, what is entered stays that folder, whatever takes 
   await assert.rejects(guard.make(join(root, 'n1/files/n2')), unusable(/n1 is a symbolic link/))
 })
 
-test('root enters no folder of somebody else, nor one that others may write in', async t => {
+testAsRoot('root enters no folder of somebody else, nor one that others may write in', async t => {
   const root = await makeFolder(t)
-  // Any other user has folders of their own, which are somebody else's for root.
-  if (process.geteuid?.() === ROOT) chownSync(join(root, 'n1/files'), SOMEBODY, SOMEBODY)
+  chownSync(join(root, 'n1/files'), SOMEBODY, SOMEBODY)
   const guard = new FolderGuard(root, ROOT)
   await assert.rejects(guard.make(join(root, 'n1/files/n2')), unusable(/n1\S* belongs to user \d+/))
   assert.deepEqual(readdirSync(join(root, 'n1/files')), [])
-  if (process.geteuid?.() !== ROOT) return
   chownSync(join(root, 'n1/files'), ROOT, ROOT)
   chmodSync(join(root, 'n1/files'), 0o775)
   await assert.rejects(guard.make(join(root, 'n1/files/n2')), unusable(/n1\/files may be written in by group 0/))

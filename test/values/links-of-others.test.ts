@@ -5,14 +5,13 @@ import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { openUnmisled } from '../../src/values/files/links-of-others.js'
 import { readFileOrPipe, readRegularFile, readRegularFileSync } from '../../src/values/files/regular-file.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const ROOT = 0
 const SOMEBODY = 65_534
-const isRoot = process.geteuid?.() === ROOT
 
-test('root reads through no link of another user what they may not read, by whatever way', async t => {
-  if (!isRoot) return // only root is led anywhere
+testAsRoot('root reads through no link of another user what they may not read, by whatever way', async t => {
   const folder = await temporaryFolder(t)
   await chmod(folder, 0o755)
   const [theirs, ours] = [join(folder, 'theirs'), join(folder, 'ours')]
@@ -47,8 +46,7 @@ test('root reads through no link of another user what they may not read, by what
   for (const path of ways) assert.equal(readRegularFileSync(path).toString(), 'of root', 'what is theirs')
 })
 
-test('nor by a further name that another user made of a file', async t => {
-  if (!isRoot) return // only root is led anywhere
+testAsRoot('nor by a further name that another user made of a file', async t => {
   const folder = await temporaryFolder(t)
   await chmod(folder, 0o755)
   const [theirs, secret] = [join(folder, 'theirs'), join(folder, 'secret')]

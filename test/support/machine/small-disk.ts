@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { IS_ROOT, runAlone } from './own-namespace.js'
 
 const run = promisify(execFile)
 
@@ -60,8 +61,8 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
     t.skip('a disk to fill is mounted on Linux alone')
     return undefined
   }
-  if (process.geteuid?.() !== 0 && process.env[INSIDE] === undefined) {
-    await runInNamespace(t)
+  if (!IS_ROOT && process.env[INSIDE] === undefined) {
+    await runWhereItMayMount(t)
     return undefined
   }
   const path = await mkdtemp(join(tmpdir(), 'treeline-disk-'))
@@ -107,25 +108,15 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
   }
 }
 
-/** Runs the test alone, in a process that keeps its user and may mount. @throws {Error} when it fails there */
-async function runInNamespace(t: TestContext): Promise<void> {
+/** Runs the test in a process that keeps its user and may mount. @throws {Error} when it fails there */
+async function runWhereItMayMount(t: TestContext): Promise<void> {
   const namespace = ['--user', '--map-current-user', '--keep-caps', '--mount']
   await run('unshare', [...namespace, 'true']).catch((cause: unknown) => {
     throw new Error('this test mounts a disk to fill: run it as root, or let users make namespaces (unshare --user)', {
       cause
     })
   })
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const pattern = `^${t.name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}$`
-  const flags = [...process.execArgv, '--test-reporter=tap', `--test-name-pattern=${pattern}`]
-  const { stdout } = await run('unshare', [...namespace, process.execPath, ...flags, process.argv[1] ?? ''], {
-    env: { ...env, [INSIDE]: '1' },
-    signal: t.signal
-  }).catch((error: unknown) => {
-    const output: unknown = error instanceof Error && 'stdout' in error ? error.stdout : error
-    throw new Error(`it failed in a namespace of its own:\n${output}`)
-  })
-  if (!/^# pass [1-9]/m.test(stdout)) throw new Error(`it did not run in a namespace of its own:\n${stdout}`)
+  await runAlone(t, namespace, { [INSIDE]: '1' })
 }
 
 function* zeros(mebibytes: number): Generator<Buffer> {
