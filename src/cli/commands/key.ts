@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import nacl from 'tweetnacl'
@@ -32,41 +32,75 @@ export function register(program: Command): void {
       await refuseForeign([options.out], [], AS_OWNER)
       makeOut(options.out)
       await refuseForeign([options.out], [], AS_OWNER)
-      if (options.type !== 'seal') await generateSigningKey(options.out)
-      if (options.type !== 'ed25519') await generateSealingKey(options.out)
+      const keys = [
+        ...(options.type === 'seal' ? [] : [signingKey(options.out)]),
+        ...(options.type === 'ed25519' ? [] : [sealingKey(options.out)])
+      ]
+      await writeAll(keys.flatMap(({ files }) => files))
+      for (const { told } of keys) console.log(told)
     })
 }
 
 /** @throws {UsageError} */
 function makeOut(folder: string): void {
   try {
-    makeFolder(folder, 0o777)
+    makeFolder(folder, 0o755)
   } catch (error) {
     throw new UsageError(`--out ${folder}: ${errorMessage(error)}`, { cause: error })
   }
 }
 
-async function generateSigningKey(folder: string): Promise<void> {
+interface NewFile {
+  readonly path: string
+  readonly content: string
+  readonly mode: number
+}
+
+/** A key that was made, and is to be written. */
+interface NewKey {
+  readonly files: readonly NewFile[]
+  readonly told: string
+}
+
+function signingKey(folder: string): NewKey {
   const seed = nacl.randomBytes(nacl.sign.seedLength)
   const spki = signingKeySpki({ kind: 'ed25519', seed })
   const path = join(folder, 'treeline-sign.key')
-  await writeNew(path, formatPrivateKey('ed25519', seed), 0o600)
-  console.log(`signing key: ${path}\nits line for nodeslist.json:\n  "key-hash": "${formatKeyHash(spki)}"`)
+  return {
+    files: [{ path, content: formatPrivateKey('ed25519', seed), mode: 0o600 }],
+    told: `signing key: ${path}\nits line for nodeslist.json:\n  "key-hash": "${formatKeyHash(spki)}"`
+  }
 }
 
-async function generateSealingKey(folder: string): Promise<void> {
+function sealingKey(folder: string): NewKey {
   const pair = nacl.box.keyPair()
   const path = join(folder, 'treeline-seal.key')
   const publicPath = join(folder, 'treeline-seal.pub')
   const publicKey = formatSealKey(pair.publicKey)
-  await writeNew(path, formatPrivateKey('x25519', pair.secretKey), 0o600)
-  await writeNew(publicPath, `${publicKey}\n`, 0o644)
-  console.log(
-    `key that opens sealed files: ${path}\nwhat senders give to --seal (also in ${publicPath}):\n  ${publicKey}`
-  )
+  return {
+    files: [
+      { path, content: formatPrivateKey('x25519', pair.secretKey), mode: 0o600 },
+      { path: publicPath, content: `${publicKey}\n`, mode: 0o644 }
+    ],
+    told: `key that opens sealed files: ${path}\nwhat senders give to --seal (also in ${publicPath}):\n  ${publicKey}`
+  }
 }
 
-async function writeNew(path: string, content: string, mode: number): Promise<void> {
+/** Writes all files, or none: half of a pair would only be in the way of the next attempt. */
+async function writeAll(files: readonly NewFile[]): Promise<void> {
+  const written: string[] = []
+  try {
+    for (const file of files) {
+      await writeNew(file)
+      written.push(file.path)
+    }
+  } catch (error) {
+    for (const path of written) await rm(path, { force: true })
+    throw error
+  }
+}
+
+async function writeNew({ path, content, mode }: NewFile): Promise<void> {
   try {
     await writeNewFile(path, content, mode)
   } catch (error) {
