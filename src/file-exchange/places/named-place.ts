@@ -24,8 +24,8 @@ export async function findPlace(path: string, euid = process.geteuid?.()): Promi
  * @throws {InputError} when a link is not followed; nothing was made beyond it
  */
 export async function makeFoldersTo(path: string, euid = process.geteuid?.()): Promise<void> {
-  if (euid === ROOT && process.platform === 'linux') await (await walkWithLinks(resolve(path), 0o777)).folder.close()
-  else makeFolder(dirname(resolve(path)), 0o777)
+  if (euid === ROOT && process.platform === 'linux') await (await walkWithLinks(resolve(path), 0o755)).folder.close()
+  else makeFolder(dirname(resolve(path)), 0o755)
 }
 
 /**

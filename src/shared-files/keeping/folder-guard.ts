@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname, relative } from 'node:path'
+import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { whoElseMayChange } from '../../values/files/closed-folder.js'
@@ -40,7 +41,7 @@ export class FolderGuard {
     private readonly euid = process.geteuid?.()
   ) {
     this.#identity = identityOf(statSync(root))
-    this.#usualMode = euid === ROOT ? 0o755 : 0o777
+    this.#usualMode = euid === ROOT ? 0o755 : SHARED_FILES_MODE
   }
 
   /**

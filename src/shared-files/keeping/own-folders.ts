@@ -1,3 +1,4 @@
+import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { rememberPlace } from '../../storage/folders/same-place.js'
 import { vanished } from '../../values/failures/disk-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
@@ -20,7 +21,7 @@ export interface OwnFolders extends Pick<FolderGuard, 'enter' | 'make' | 'forget
 
 /** @param root `shared_files.path`, made now if it is missing */
 export function createOwnFolders(root: string, syncFolder: (folder: string) => Promise<void>): OwnFolders {
-  makeFolder(root, 0o777)
+  makeFolder(root, SHARED_FILES_MODE)
   const isSame = rememberPlace(root)
   const guard = new FolderGuard(root)
 

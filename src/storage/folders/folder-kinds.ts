@@ -22,6 +22,9 @@ export const ON_BEHALF = 'shared-files'
 /** No tree is higher: what lies deeper was not put there by a relay. */
 export const MAX_RELAYS = 40
 
+/** The mode of the folder of shared files: its group may write in it where the umask lets it, and nobody else. */
+export const SHARED_FILES_MODE = 0o775
+
 /** The folder of databases and outputs, of a relay or an agent. */
 export function storageFolder(path: string, mode: number): OwnFolder {
   return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }
@@ -29,5 +32,5 @@ export function storageFolder(path: string, mode: number): OwnFolder {
 
 /** The folder of shared files. Its names are those of nodes, which have no `~`; others have to read in it. */
 export function sharedFilesFolder(path: string): OwnFolder {
-  return { setting: 'shared_files.path', path, mode: 0o777, lockName: '.lock~', nodeIdName: '.node-id~' }
+  return { setting: 'shared_files.path', path, mode: SHARED_FILES_MODE, lockName: '.lock~', nodeIdName: '.node-id~' }
 }

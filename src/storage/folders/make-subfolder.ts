@@ -10,7 +10,7 @@ const ROOT = 0
  * @throws ENOENT when the folder above is missing
  * @throws {RelayError} STORAGE_UNUSABLE when another user has put a link there
  */
-export async function makeSubfolder(path: string, mode = 0o777, euid = process.geteuid?.()): Promise<void> {
+export async function makeSubfolder(path: string, mode = 0o750, euid = process.geteuid?.()): Promise<void> {
   await mkdir(path, mode).catch((error: unknown) => {
     if (errorCode(error) !== 'EEXIST') throw error
   })
