@@ -3,6 +3,7 @@ import './process/hangup.js' // before all that takes time: until then SIGHUP en
 import './process/lost-terminal.js'
 import { readServeOptions } from './cli/options/serve-options.js'
 import { ignoreSignals } from './process/ignored-signals.js'
+import { stopWithParent } from './process/parent-watch.js'
 import { catchStopSignals } from './process/stop-signal.js'
 
 const args = process.argv.slice(2)
@@ -11,6 +12,7 @@ const serveOptions = readServeOptions(args)
 ignoreSignals('SIGUSR1')
 if (serveOptions !== undefined || args[0] === 'agent' || args[0] === 'client') {
   catchStopSignals()
+  stopWithParent()
   ignoreSignals('SIGUSR2', 'SIGALRM')
 }
 

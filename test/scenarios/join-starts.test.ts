@@ -12,14 +12,14 @@ import { getJson, startJoinedTree, succeed } from '../support/relays/joined-tree
 test('what init and join refuse, start and end', async t => {
   const tree = await startJoinedTree(t)
 
-  await t.test('join starts what has joined, and ends with it', async t => {
+  await t.test('join starts what has joined, and that ends with it, however it ends', async t => {
     const links = async () => {
       const { result } = (await getJson(tree.root, '/v1/relay/links')) as { result: { id: string }[] }
       return result.map(({ id }) => id)
     }
-    for (const [kind, id] of [
-      ['--relay', 'relay-a'],
-      ['--node', 'node-1']
+    for (const [kind, id, signal, endCode] of [
+      ['--relay', 'relay-a', 'SIGTERM', 0],
+      ['--node', 'node-1', 'SIGKILL', null]
     ] as const) {
       const line = await tree.token(kind)
       const { folder, host, port, local } = await tree.machine(id)
@@ -31,10 +31,10 @@ test('what init and join refuse, start and end', async t => {
         const shown = await readFile(`/proc/${joining.child.pid}/cmdline`, 'utf8')
         assert.match(shown, /^treeline join https:\S+ --token \*\*\* --dir /, 'a token that every user can read')
       } finally {
-        joining.child.kill('SIGTERM')
+        joining.child.kill(signal)
       }
       const { code, stderr } = await joining.ended
-      assert.equal(code, 0, stderr)
+      assert.equal(code, endCode, stderr)
       await eventually('the end of its link', async () => !(await links()).includes(id))
     }
   })
