@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { Hop, HopOutcome, Neighbours } from '../hops/hop.js'
+import type { Hop, HopHeaders, Neighbours } from '../hops/hop.js'
+import { HopPlaces } from '../hops/hop-places.js'
 import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
@@ -10,6 +11,10 @@ import { type NodeState, parseNodeState } from '../values/runs/node-state.js'
 
 /** How long each relay waits for the rest of the way, in ms. */
 const LIMIT_MS = 10_000
+/** How long a trace may hold its place: for the beginning of the answer, and for the rest. */
+const LONGEST_MS = 2 * LIMIT_MS
+/** Traces under way to one hop. */
+export const MAX_TRACES_PER_HOP = 32
 /** 41 hops of a few hundred bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024
 
@@ -56,6 +61,8 @@ export interface TracerOptions {
 
 /** Follows the way to a node, hop by hop: every relay on it adds its own step. */
 export function createTracer({ selfId, topology, neighbours, hasCommand, waitingFiles }: TracerOptions) {
+  const places = new HopPlaces(MAX_TRACES_PER_HOP)
+
   function waitingFor(kind: 'up' | 'down', hopId: string): Promise<number> {
     return waitingFiles(target => {
       const route = topology().route(target)
@@ -73,11 +80,11 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
     const startedAt = performance.now()
     const way = neighbours.linked(hop.id) === undefined ? 'direct' : 'link'
     const step = { from: selfId, to: hop.id, way, waiting_files: await waitingFor(kind, hop.id) } as const
-    const outcome = await ask(hop, target, passed, origin)
+    const outcome = await ask(places, hop, target, passed, origin)
     const took_ms = milliseconds(startedAt)
     if (outcome.kind === 'unreachable')
       return { target, hops: [step], reached: selfId, problem: outcome.reason, took_ms }
-    const rest = await readTrace(outcome)
+    const rest = readTrace(outcome.value)
     const { protocol } = rest ?? {}
     const answered = { ...step, ...versionOf(outcome), ...(protocol === undefined ? {} : { protocol }) }
     if (rest === undefined) {
@@ -103,12 +110,12 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
       const problem = `${target} holds no link now: a run that does not wait is given to the command`
       return { ...trace, problem }
     }
-    const outcome = await ask(link, target, [selfId], origin)
+    const outcome = await ask(places, link, target, [selfId], origin)
     const took_ms = milliseconds(startedAt)
     if (outcome.kind === 'unreachable') {
       return { target, hops: [{ ...step, way: 'link' }], reached: selfId, problem: outcome.reason, took_ms }
     }
-    const node = parseNodeState(await readJson(outcome))
+    const node = parseNodeState(outcome.value)
     const last = { ...step, way: 'link', round_trip_ms: took_ms, ...versionOf(outcome) } as const
     if (node === undefined) return { target, hops: [last], reached: target, took_ms }
     return { target, hops: [{ ...last, protocol: node.protocol }], reached: target, took_ms, node }
@@ -137,32 +144,45 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
 
 export type Tracer = ReturnType<typeof createTracer>
 
-function ask(hop: Hop, target: string, passed: readonly string[], origin: Origin): Promise<HopOutcome> {
-  return hop.request({
-    method: 'GET',
-    path: `trace/${target}`,
-    headers: { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId },
-    silenceLimitMs: LIMIT_MS,
-    signal: origin.signal
+/** A hop's answer, read to its end. */
+type Answer =
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  | { readonly kind: 'answered'; readonly status: number; readonly headers: HopHeaders; readonly value: unknown }
+
+/** Asks a hop, as far as it has a place for this caller. */
+async function ask(
+  places: HopPlaces,
+  hop: Hop,
+  target: string,
+  passed: readonly string[],
+  origin: Origin
+): Promise<Answer> {
+  const answer = await places.during(hop.id, origin, LONGEST_MS, async (signal): Promise<Answer> => {
+    const outcome = await hop.request({
+      method: 'GET',
+      path: `trace/${target}`,
+      headers: { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId },
+      silenceLimitMs: LIMIT_MS,
+      signal
+    })
+    if (outcome.kind === 'unreachable') return outcome
+    const { status, headers } = outcome
+    return { kind: 'answered', status, headers, value: await readJson(outcome) }
   })
+  const reason = `${hop.id}: many traces are on their way there already; try again in a moment`
+  return answer ?? { kind: 'unreachable', reason }
 }
 
 /** @returns undefined for anything that is no trace. Statements of a relay below are shown, not believed */
-async function readTrace(outcome: Answer): Promise<Trace | undefined> {
-  const value = await readJson(outcome)
+function readTrace(value: unknown): Trace | undefined {
   if (!isTrace(value)) return undefined
   const { node, ...rest } = value
   const state = parseNodeState(node)
   return state === undefined ? rest : { ...rest, node: state }
 }
 
-interface Answer {
-  readonly body: Readable
-  readonly status: number
-}
-
 /** @returns undefined for an answer that is none, or no JSON */
-async function readJson({ body, status }: Answer): Promise<unknown> {
+async function readJson({ body, status }: { readonly body: Readable; readonly status: number }): Promise<unknown> {
   const bytes = await readPrefix(body, MAX_ANSWER_BYTES, LIMIT_MS)
   if (status !== 200) return undefined
   return parseJson(bytes.toString('utf8'))

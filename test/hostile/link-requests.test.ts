@@ -3,7 +3,7 @@ import { createServer as createHttp2Server } from 'node:http2'
 import { test } from 'node:test'
 import { MAX_LANES } from '../../src/links/wire/protocol.js'
 import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
-import { MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-places.js'
+import { MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import { eventually } from '../support/eventually.js'
 import {
   FRAME,

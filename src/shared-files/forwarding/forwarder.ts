@@ -1,3 +1,5 @@
+import { HopPlaces } from '../../hops/hop-places.js'
+import type { Origin } from '../../values/caller.js'
 import { HopRefusedError } from '../../values/failures/relay-error.js'
 import { parsePassed } from '../../values/passed-relays.js'
 import type { PutOutcome } from '../file-types.js'
@@ -10,6 +12,9 @@ import { transfer } from './hop-transfer.js'
 import type { LegacyLoopGuard } from './legacy-loop-guard.js'
 import type { NextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
+
+/** PUTs under way to one hop whose senders wait. Beyond, the outbox keeps the file, and sends a few at a time. */
+export const MAX_PUTS_PER_HOP = 176
 
 export interface ForwarderParts {
   readonly outbox: Outbox
@@ -28,6 +33,7 @@ export interface Forwarder {
   /**
    * The caller holds the lock of the file's key.
    * @param how `passed` with this relay at its end
+   * @param origin who sent it: a source that has many files under way to the hop already has the outbox keep it
    * @returns `keep-here` when the hop is an existing relay that cannot take it
    * @throws {HopRefusedError} with the neighbour's 4xx; the signal's reason once it aborts
    */
@@ -36,12 +42,13 @@ export interface Forwarder {
     record: FileRecord,
     bytes: PlaceableFile,
     how: Provenance,
-    signal: AbortSignal
+    origin: Pick<Origin, 'caller' | 'signal'>
   ): Promise<PutOutcome | 'keep-here'>
 }
 
 export function createForwarder(parts: ForwarderParts): Forwarder {
   const { outbox, placement, backoff, legacyLoopGuard, now, observer, wakeOutbox } = parts
+  const places = new HopPlaces(MAX_PUTS_PER_HOP)
 
   async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
@@ -53,10 +60,12 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
   }
 
   return {
-    async forward({ kind, hop }, record, bytes, how, signal) {
+    async forward({ kind, hop }, record, bytes, how, { caller, signal }) {
       if (backoff.hasJustFailed(hop.id)) {
         return putOff(record, bytes, how, backoff.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
       }
+      const leave = places.take(hop.id, caller)
+      if (leave === undefined) return putOff(record, bytes, how, 0, `many files were on their way to ${hop.id} already`)
       const shipment = {
         record,
         bytes: bytes.inMemory ?? (() => bytes.file.read()),
@@ -64,9 +73,11 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
         requestId: how.requestId,
         keyHash: how.keyHash
       }
-      const result = await legacyLoopGuard.during('PUT', hop, record, record.hash, () =>
-        transfer(hop, kind, shipment, { nowMs: now(), takesLinks: parts.takesLinks, signal })
-      )
+      const result = await legacyLoopGuard
+        .during('PUT', hop, record, record.hash, () =>
+          transfer(hop, kind, shipment, { nowMs: now(), takesLinks: parts.takesLinks, signal })
+        )
+        .finally(leave)
       if (result.kind === 'unreachable') {
         observer.onForwarded?.(hop.id, 'unreachable', false)
         return putOff(record, bytes, how, backoff.failed(hop.id), result.reason)

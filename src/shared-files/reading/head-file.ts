@@ -1,4 +1,5 @@
 import type { Hop, HopOutcome, Neighbours } from '../../hops/hop.js'
+import { HopPlaces } from '../../hops/hop-places.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Origin } from '../../values/caller.js'
 import { HopRefusedError } from '../../values/failures/relay-error.js'
@@ -12,7 +13,12 @@ import { isKeptOnBehalf, relaysOnTheWay } from '../forwarding/on-behalf.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { FileHash } from '../keeping/file-repository.js'
 import type { Keeping } from '../keeping/keeping.js'
-import { HeadPlaces } from './head-places.js'
+
+/** HEADs under way to one hop: half of its connections, so that this relay's other requests always find one. */
+export const MAX_HEADS_PER_HOP = 128
+
+/** How long a HEAD may take at a hop. It only saves an upload, which is not worth a longer wait. */
+export const HEAD_LIMIT_MS = 5_000
 
 export interface HeadParts
   extends Pick<Keeping, 'files' | 'cache' | 'now'>,
@@ -55,14 +61,14 @@ function createKeptLookup({ files, cache, now }: Pick<HeadParts, 'files' | 'cach
 export function createHead(parts: HeadParts) {
   const { selfId, topology, outbox, backoff, legacyLoopGuard } = parts
   const isKept = createKeptLookup(parts)
-  const places = new HeadPlaces()
+  const places = new HopPlaces(MAX_HEADS_PER_HOP)
 
   /** Without a place or an answer in time it is as with a hop that cannot be reached: the file is not there. */
   async function ask(hop: Hop, key: FileKey, hash: string, origin: Origin, passed: string[]): Promise<boolean> {
     if (backoff.hasJustFailed(hop.id)) return false
     const path = `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`
     const headers = { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId }
-    const isThere = await places.during(hop.id, origin, async signal =>
+    const isThere = await places.during(hop.id, origin, HEAD_LIMIT_MS, async signal =>
       readOutcome(hop, await hop.request({ method: 'HEAD', path, headers, signal }))
     )
     // Silence is no failure of this hop: it may wait for one far behind it, and takes files all the same.

@@ -68,7 +68,7 @@ export function createDelivery(parts: DeliveryParts) {
       if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)
       if (await isOlderThanKept(record)) return 'superseded'
       const how = { keyHash: arrival.keyHash, passed: formatPassed(arrival.passed), requestId: origin.requestId }
-      const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin.signal)
+      const outcome = await parts.forwarder.forward(arrival.step, record, placeable, how, origin)
       return outcome === 'keep-here' ? await keep(record, placeable, waiting) : outcome
     } finally {
       release()

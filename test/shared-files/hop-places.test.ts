@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { HopRequest } from '../../src/hops/hop.js'
-import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-places.js'
+import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
+import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import type { Caller } from '../../src/values/caller.js'
 import { RELAY_HEADER } from '../../src/values/network/header-names.js'
 import { LOCAL, originOf, outcome, sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
 import { until } from '../support/relays/existing-relays.js'
 
 const strangerAt = (address: string): Caller => ({ kind: 'network', address })
+const relayOf = (id: string): Caller => ({ kind: 'relay', id, address: '192.0.2.9' })
 /** What one source of strangers gets of the places: half of the three quarters that are not reserved. */
 const SHARE = (MAX_HEADS_PER_HOP * 3) / 8
 
@@ -84,4 +86,40 @@ test('where strangers have all their places, the oldest of the one with the most
   assert.equal(await head(strangerAt('198.51.100.1')), true)
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
   await settled
+})
+
+test('a relay has a share of the HEADs at a silent hop, and another relay gets an answer', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { down, head, heads, origins } = await startBeforeSilence(t)
+  const settled = Promise.allSettled(heads(200, relayOf('r1')))
+  await until(() => down.requests.length >= SHARE)
+  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  assert.equal(await head(relayOf('r2')), true)
+  assert.equal(down.requests.length, SHARE + 1)
+  for (const gone of origins) gone.abort(new Error('the caller has gone'))
+  await settled
+})
+
+test('a source has a share of the PUTs at a silent hop; the outbox keeps the others', async t => {
+  const { relay, down, origins } = await startBeforeSilence(t)
+  const share = (MAX_PUTS_PER_HOP * 3) / 8
+  const put = (name: string, id: string) => {
+    const gone = new AbortController()
+    origins.push(gone)
+    return relay.put(sign(`n2/n1/${name}`, name), { origin: { ...originOf(relayOf(id)), signal: gone.signal } })
+  }
+  const all = Array.from({ length: share + 4 }, (_, index) => put(`f${index}`, 'r1'))
+  const kept: string[] = []
+  for (const each of all) {
+    each.then(
+      result => kept.push(result),
+      () => undefined
+    )
+  }
+  await until(() => kept.length === 4)
+  assert.deepEqual(new Set(kept), new Set(['pending']))
+  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  assert.equal(await put('other', 'r2'), 'stored')
+  for (const gone of origins) gone.abort(new Error('the caller has gone'))
+  await Promise.allSettled(all)
 })
