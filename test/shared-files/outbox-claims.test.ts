@@ -135,6 +135,29 @@ test('when what came of one entry cannot be recorded, the others are delivered o
   assert.deepEqual(warnings, [])
 })
 
+test('an entry whose attempts always fail within this relay keeps no other from being handed on', async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down] })
+  await fillOutbox(root)
+  let refused: string | undefined
+  root.db.function('refuse', fileId => {
+    if (fileId === refused) throw new Error('no room')
+  })
+  root.db.exec('CREATE TEMP TRIGGER refuse BEFORE DELETE ON outbox BEGIN SELECT refuse(old.file_id); END')
+  down.answer = ({ path }) => {
+    refused ??= fileIdOf(path)
+    return outcome(200, '', OURS)
+  }
+  await root.files.outbox.retry()
+  root.files.start()
+  await eventually('all others', async () => {
+    root.clock.nowMs += 200
+    return (await root.files.outbox.list()).length === 1
+  })
+  const [entry] = await root.files.outbox.list()
+  assert.deepEqual([entry?.key.fileId, entry?.state, entry?.lastError], [refused, 'pending', 'no room'])
+})
+
 test('an entry that was refused is tried when an operator says so, while others are handed on still', async t => {
   const down = new TestHop('relay')
   const root = await startSharedFiles(t, { hops: [down] })

@@ -1,6 +1,7 @@
 import type { Neighbours } from '../../hops/hop.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
+import { errorMessage } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logger.js'
 import { parsePassed } from '../../values/passed-relays.js'
@@ -71,6 +72,22 @@ export class OutboxAttempts {
     }
     if (step.hop.id !== hop) return 'moved' // the tree has just changed: the next look sends it elsewhere
     return this.#recordResult(entry, step.hop.id, await this.#handOn(step, entry, signal))
+  }
+
+  /**
+   * Records a failure within this relay, as far as the records can be written: or the same entry would be the one that a
+   * doubtful hop is tried with, for ever, and all others would wait for it. Never rejects.
+   */
+  async putOff(entry: QueuedFile, error: unknown): Promise<void> {
+    const { now, random } = this.parts
+    const nextAttemptAtMs = now() + backoffMs(entry.attempts, FORWARDING_BACKOFF, random)
+    const attempt = {
+      state: 'pending',
+      nextAttemptAtMs,
+      lastStatus: undefined,
+      lastError: errorMessage(error)
+    } as const
+    await this.#record(entry, attempt).catch(() => undefined) // the error that is put off for is told by the caller
   }
 
   #handOn({ hop, kind }: Elsewhere, entry: QueuedFile, signal: AbortSignal): Promise<TransferResult> {

@@ -241,6 +241,7 @@ export class OutboxWorker {
       return await this.#entryAttempts.attempt(hop, entry, controller.signal)
     } catch (error) {
       if (controller.signal.aborted) return 'left'
+      await this.#entryAttempts.putOff({ id, ...claimedAs }, error)
       throw error
     } finally {
       this.#attempts.delete(id)
