@@ -67,27 +67,36 @@ async function share(target: string, fileId: string, path: string, options: Shar
   if (options.seal === undefined) return shareFile(fileKey, path, options, openShareable)
   const publicKey = await readSealKey('--seal', options.seal)
   await (await StableFile.open(path, { name: '<path>', openFile: openShareable })).close() // tells of a wrong path before anything is written
-  const sealed = await openNameless()
+  const { sealed, folder } = await openNameless()
   try {
     await seal(path, sealed, publicKey)
     await shareFile(fileKey, path, options, async () => ({ handle: sealed, stats: await sealed.stat() }))
   } finally {
     await sealed.close()
+    await remove(folder)
   }
 }
 
-/** A file in the folder for temporary files whose name is gone at once: whatever ends this process, nothing is left. */
-async function openNameless(): Promise<FileHandle> {
+/**
+ * A file in the folder for temporary files whose name is gone at once: whatever ends this process, nothing is left. A file
+ * system over the network keeps a name, and so the folder, until the file is closed.
+ */
+async function openNameless(): Promise<{ readonly sealed: FileHandle; readonly folder: string }> {
   try {
     const folder = await mkdtemp(join(tmpdir(), 'treeline-seal-'))
     try {
-      return await open(join(folder, 'sealed'), 'wx+', 0o600)
+      return { sealed: await open(join(folder, 'sealed'), 'wx+', 0o600), folder }
     } finally {
-      await rm(folder, { recursive: true, force: true })
+      await remove(folder)
     }
   } catch (error) {
     throw cannotBeWritten(tmpdir(), error)
   }
+}
+
+/** Removes a folder of this command's own as far as it can be: what is left there is no reason to share nothing. */
+async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true }).catch(() => undefined)
 }
 
 async function shareFile(
