@@ -7,25 +7,32 @@ export const MAX_ANSWERS = 64
 export const MAX_ANSWERS_TO_ADMINISTRATORS = 8
 
 /**
- * Counts the trees under way, until all of one is taken or its reader goes. A relay has one place: its next request ends
- * the one before, which nobody reads any more when the relay connects again.
+ * How long an answer may go without a piece being taken, when another one needs its place. A slow reader takes some
+ * 1.6 MB at once where the system has grown its buffers.
+ */
+export const STALLED_ANSWER_MS = 30_000
+
+/**
+ * The trees under way, until all of one is taken or its reader goes. A relay has one place: its next request ends the
+ * one before, which nobody reads any more when the relay connects again. An answer that nobody reads for a while yields
+ * its place to another one.
  */
 export class AnswerPlaces {
-  readonly #byRelay = new Map<string, Readable>()
-  #administrators = 0
+  readonly #relays: Places
+  readonly #administrators: Places
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#relays = new Places(MAX_ANSWERS, now)
+    this.#administrators = new Places(MAX_ANSWERS_TO_ADMINISTRATORS, now)
+  }
 
   /**
    * @param relay who is sent the tree; undefined for an administrator
    * @throws {RelayError} BUSY when there is no place
    */
   check(relay: string | undefined): void {
-    const isFull =
-      relay === undefined
-        ? this.#administrators >= MAX_ANSWERS_TO_ADMINISTRATORS
-        : !this.#byRelay.has(relay) && this.#byRelay.size >= MAX_ANSWERS
-    if (!isFull) return
-    const held = relay === undefined ? this.#administrators : this.#byRelay.size
-    throw new RelayError('BUSY', `${held} trees are being sent already; ask again in a moment`)
+    if (relay === undefined) this.#administrators.check()
+    else this.#relays.check(relay)
   }
 
   /**
@@ -33,21 +40,78 @@ export class AnswerPlaces {
    * @throws {RelayError} BUSY when there is no place
    */
   send(relay: string | undefined, pieces: AsyncIterable<Buffer>): Readable {
-    this.check(relay)
-    const body = Readable.from(pieces, { objectMode: false })
-    body.on('error', () => undefined) // whoever reads it is told; it may end before anybody does
-    if (relay === undefined) {
-      this.#administrators += 1
-      body.once('close', () => {
-        this.#administrators -= 1
-      })
-      return body
+    return relay === undefined ? this.#administrators.send(Symbol(), pieces) : this.#relays.send(relay, pieces)
+  }
+
+  /** Ends all answers, and with them what they hold. @returns the relays among their receivers */
+  endAll(why: Error): string[] {
+    this.#administrators.endAll(why)
+    return this.#relays.endAll(why).flatMap(relay => (typeof relay === 'string' ? [relay] : []))
+  }
+}
+
+interface Answer {
+  readonly body: Readable
+  takenAtMs: number
+}
+
+class Places {
+  readonly #answers = new Map<string | symbol, Answer>()
+
+  constructor(
+    private readonly capacity: number,
+    private readonly now: () => number
+  ) {}
+
+  check(receiver?: string | symbol): void {
+    if (receiver !== undefined && this.#answers.has(receiver)) return
+    if (this.#answers.size < this.capacity || this.#stalled() !== undefined) return
+    throw new RelayError('BUSY', `${this.#answers.size} trees are being sent already; ask again in a moment`)
+  }
+
+  send(receiver: string | symbol, pieces: AsyncIterable<Buffer>): Readable {
+    this.check(receiver)
+    const { now } = this
+    const answer: Answer = {
+      body: Readable.from(watched(), { objectMode: false }),
+      takenAtMs: now()
     }
-    this.#byRelay.get(relay)?.destroy(new RelayError('BUSY', `${relay} has asked for its tree again`))
-    this.#byRelay.set(relay, body)
+    async function* watched(): AsyncGenerator<Buffer> {
+      for await (const piece of pieces) {
+        answer.takenAtMs = now()
+        yield piece
+      }
+    }
+    const { body } = answer
+    body.on('error', () => undefined) // whoever reads it is told; it may end before anybody does
+    if (this.#answers.has(receiver)) this.#end(receiver, `${String(receiver)} has asked for its tree again`)
+    else if (this.#answers.size >= this.capacity) {
+      this.#end(this.#stalled(), 'another relay needed the place of its tree, of which nothing was read for a while')
+    }
+    this.#answers.set(receiver, answer)
     body.once('close', () => {
-      if (this.#byRelay.get(relay) === body) this.#byRelay.delete(relay)
+      if (this.#answers.get(receiver) === answer) this.#answers.delete(receiver)
     })
     return body
+  }
+
+  endAll(why: Error): (string | symbol)[] {
+    for (const { body } of this.#answers.values()) body.destroy(why)
+    return [...this.#answers.keys()]
+  }
+
+  #end(receiver: string | symbol | undefined, why: string): void {
+    if (receiver === undefined) return
+    this.#answers.get(receiver)?.body.destroy(new RelayError('BUSY', why))
+    this.#answers.delete(receiver)
+  }
+
+  /** The receiver who has taken nothing for longest, and for long enough. */
+  #stalled(): string | symbol | undefined {
+    let [longest, sinceMs]: [string | symbol | undefined, number] = [undefined, this.now() - STALLED_ANSWER_MS]
+    for (const [receiver, { takenAtMs }] of this.#answers) {
+      if (takenAtMs <= sinceMs) [longest, sinceMs] = [receiver, takenAtMs]
+    }
+    return longest
   }
 }

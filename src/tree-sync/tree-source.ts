@@ -70,9 +70,11 @@ export function createTreeSource(options: TreeSourceOptions): TreeSource {
 class TreeParts implements TreeSource {
   readonly #notices: TreeNotices
   readonly #places = new AnswerPlaces()
+  readonly #unsubscribe: () => void
 
   constructor(private readonly options: TreeSourceOptions) {
     this.#notices = new TreeNotices(options)
+    this.#unsubscribe = options.tree.onChange(() => this.#endAnswersOfFormerTree())
   }
 
   async part(relay: string, { has = [], since, isItself }: TreeQuestion): Promise<TreeAnswer> {
@@ -102,7 +104,14 @@ class TreeParts implements TreeSource {
   }
 
   stop(): Promise<void> {
+    this.#unsubscribe()
     return this.#notices.stop()
+  }
+
+  /** An answer that nobody reads would hold a former tree in memory, until somebody did and it failed. */
+  #endAnswersOfFormerTree(): void {
+    for (const relay of this.#places.endAll(changed())) this.#notices.forgetVersionOf(relay)
+    this.#notices.tellOfChanges()
   }
 
   #shortDifference(version: TreeVersion, relay: string, since: string): Difference | undefined {
@@ -123,7 +132,7 @@ class TreeParts implements TreeSource {
       if (tree.current() !== topology) {
         this.#notices.forgetVersionOf(relay) // else, where its part is the same in the new tree, nothing makes it ask
         this.#notices.tellOfChanges()
-        throw new Error('the tree has changed while it was sent')
+        throw changed()
       }
       if (node !== undefined) text += formatEntry({ ...node, certificates: tree.certificatesOf(id) })
       count += 1
@@ -136,6 +145,10 @@ class TreeParts implements TreeSource {
     for (const id of difference?.removed ?? []) text += formatRemoved(id)
     yield Buffer.from(text + END_LINE)
   }
+}
+
+function changed(): Error {
+  return new Error('the tree has changed while it was sent')
 }
 
 function* itselfAndBelow(relay: string, below: Iterable<string>): Generator<string> {

@@ -2,9 +2,19 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { AnswerPlaces, MAX_ANSWERS, MAX_ANSWERS_TO_ADMINISTRATORS } from '../../src/tree-sync/answer-places.js'
+import {
+  AnswerPlaces,
+  MAX_ANSWERS,
+  MAX_ANSWERS_TO_ADMINISTRATORS,
+  STALLED_ANSWER_MS
+} from '../../src/tree-sync/answer-places.js'
 
 const pieces = () => Readable.from([Buffer.from('a tree')])
+
+/** A tree of 100 MiB, of which a reader holds no more than it takes. */
+async function* longTree(): AsyncGenerator<Buffer> {
+  for (let piece = 0; piece < 1_600; piece++) yield Buffer.alloc(64 * 1024)
+}
 
 test('relays beyond the places wait for one, administrators have places of their own', async () => {
   const places = new AnswerPlaces()
@@ -33,4 +43,31 @@ test('a former answer that ends late leaves the place of its successor alone', a
   const next = places.send('relay', pieces())
   assert.ok(former.closed && present.destroyed)
   assert.equal((await next.toArray()).join(''), 'a tree')
+})
+
+test('an answer that nobody reads for a while yields its place, one that is read does not', async () => {
+  let nowMs = 0
+  const places = new AnswerPlaces(() => nowMs)
+  const many = Array.from({ length: MAX_ANSWERS }, (_, index) => places.send(`relay${index}`, longTree()))
+  const [first, second] = many
+  assert.ok(first !== undefined && second !== undefined)
+  nowMs = STALLED_ANSWER_MS - 1
+  for (const body of many.slice(2)) await once(body, 'readable')
+  first.read()
+  await once(first, 'readable')
+  assert.throws(() => places.check('another'), { code: 'BUSY' })
+
+  nowMs = STALLED_ANSWER_MS
+  const ended = once(second, 'close')
+  const body = places.send('another', pieces())
+  await assert.rejects(ended, { code: 'BUSY', message: /of which nothing was read for a while$/ })
+  assert.equal((await body.toArray()).join(''), 'a tree')
+  assert.ok(!first.destroyed)
+})
+
+test('all answers end together, whether they are read or not', async () => {
+  const places = new AnswerPlaces()
+  const bodies = [places.send('relay', longTree()), places.send(undefined, longTree())]
+  assert.deepEqual(places.endAll(new Error('changed')), ['relay'])
+  for (const body of bodies) assert.equal(body.errored?.message, 'changed')
 })

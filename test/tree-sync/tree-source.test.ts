@@ -202,8 +202,7 @@ test('what a change touches is told, once, and nobody else', async t => {
   const source = makeSource(tree, told)
   t.after(() => source.stop())
   tree.put(BASE)
-  for (const relay of ['a', 'b']) await source.part(relay, { isItself: true })
-  await source.part('sub', { isItself: true })
+  for (const relay of ['a', 'b', 'sub']) await read(await source.part(relay, { isItself: true }))
   tree.put([...BASE, node('n2', 'sub')])
   await eventually('a being told', () => told.length > 0)
   tree.put([...BASE, node('n2', 'sub'), node('n3', 'b')])
@@ -280,4 +279,18 @@ test('a relay has one place: what it leaves unread keeps nobody from a tree, and
   assert.equal(former?.destroyed, false)
   const again = await read(await source.part('a', { isItself: true }))
   assert.equal(again.put.size, 3_001)
+})
+
+test('what is left unread of a former tree ends at once, and its relay is told', async t => {
+  const tree = new MemoryTree()
+  const told: string[] = []
+  const source = makeSource(tree, told)
+  t.after(() => source.stop())
+  const nodes = [node('root', 'root'), ...treeOfRelays(['a', 'b'], 3_000)]
+  tree.put(nodes)
+  const body = await begin(await source.part('a', { isItself: true }))
+  tree.put([...nodes, node('n3', 'b')])
+  assert.equal(body.errored?.message, 'the tree has changed while it was sent')
+  await eventually('a being told', () => told.length > 0)
+  assert.deepEqual(told, ['a'])
 })
