@@ -2,8 +2,10 @@ import type { Logger } from '../values/logger.js'
 import type { RunEvent } from '../values/runs/run-event.js'
 import { LEASE_MS } from '../values/time/lease.js'
 import { INTERRUPTED } from './active-run.js'
+import { EventLog } from './event-log/event-log.js'
 import type { LogFiles, LogTail } from './event-log/log-files.js'
 import { hasEnded, isNodeEnd, recordOf } from './event-log/node-end.js'
+import { tellEnds } from './event-log/tell-ends.js'
 import { nodePages } from './node-pages.js'
 import type { RunEnd, RunRepository } from './run-repository.js'
 
@@ -45,7 +47,7 @@ export async function interruptUnfinished({
       resumable.push(id)
       continue
     }
-    if (end === undefined) await files.finish(id, 'interrupted')
+    if (end === undefined) await tellInterrupted(repository, files, id, logger)
     const state = end === undefined ? 'interrupted' : await stateAtEnd(repository, id, end)
     const endedAtMs = (await loggedEndMs(repository, id, end)) ?? now()
     await repository.interrupt(id, { state, endedAtMs }, INTERRUPTED)
@@ -56,6 +58,26 @@ export async function interruptUnfinished({
     logger.warn({ count: interrupted }, 'remote runs were interrupted by the end of the former process')
   }
   return resumable
+}
+
+/**
+ * Brings the log of an interrupted run to its end: with the ends of nodes that it lacks, and those of the nodes that were
+ * not over.
+ */
+async function tellInterrupted(repository: RunRepository, files: LogFiles, id: string, logger: Logger): Promise<void> {
+  const told = new Set<string>()
+  const end = await files.summarize(id, event => {
+    if (isNodeEnd(event)) told.add(event.node)
+  })
+  const log = await EventLog.reopen(files.path(id), id, logger, end)
+  for await (const nodes of nodePages(repository, id)) {
+    const ends = nodes.map(node =>
+      hasEnded(node) ? node : ({ ...node, outcome: 'interrupted', message: INTERRUPTED } as const)
+    )
+    await tellEnds(log, ends, told)
+  }
+  log.append({ event: 'end', outcome: 'interrupted' })
+  await log.close()
 }
 
 /** The state of a run whose log has an end, which the record may lack: done only where each node has an outcome. */

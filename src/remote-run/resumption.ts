@@ -5,7 +5,8 @@ import { ActiveRun } from './active-run.js'
 import { EventLog } from './event-log/event-log.js'
 import type { LogFiles } from './event-log/log-files.js'
 import { LoggedEvents } from './event-log/logged-events.js'
-import { endOf, hasEnded, isNodeEnd } from './event-log/node-end.js'
+import { isNodeEnd } from './event-log/node-end.js'
+import { tellEnds } from './event-log/tell-ends.js'
 import { nodePages } from './node-pages.js'
 import { NodeTable } from './progress/node-table.js'
 import { append, type PlannedNode, type RunPlan } from './progress/plan.js'
@@ -39,7 +40,7 @@ export async function resumeRun(
     if (isNodeEnd(event)) told.add(event.node)
   })
   const log = await EventLog.reopen(files.path(runId), runId, logger, end)
-  await tellEnds(log, table, told)
+  await tellEnds(log, table.records(), told)
   const { keepOutput, asynchronous, conditions, startedAtMs } = record
   logger.info({ runId, nodes: linked.size }, 'asking agents how a run of the former process ended')
   return new ActiveRun(context, {
@@ -61,15 +62,6 @@ export async function resumeRun(
     progress: new RunProgress(log, table, observer, logged),
     resumed: { startedAtMs, linked }
   })
-}
-
-/** Logs the ends of nodes that the former process recorded, and that its disk took into no log. */
-async function tellEnds(log: EventLog, table: NodeTable, told: ReadonlySet<string>): Promise<void> {
-  for (const node of table.records()) {
-    if (!hasEnded(node) || told.has(node.node)) continue
-    log.append({ event: 'node', ...endOf(node) })
-    if (log.isFull) await log.drained()
-  }
 }
 
 /** The rest of the wait, for the relays below. */

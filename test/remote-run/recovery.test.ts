@@ -46,7 +46,9 @@ test('after kill -9 the run is interrupted, what was done stays done, and the lo
   const events = await allEvents(run)
   assert.equal(events.at(-1)?.event, 'end')
   assert.equal(events.at(-1)?.outcome, 'interrupted')
-  assert.deepEqual(outcomesOf(events), { fast: 'done 0' })
+  assert.deepEqual(outcomesOf(events), { fast: 'done 0', later: 'interrupted', slow: 'interrupted' })
+  const told = events.find(({ node, outcome }) => node === 'slow' && outcome === 'interrupted')
+  assert.equal(told?.message, 'the relay ended while this was under way')
   // the same order again is not carried out a second time
   assert.deepEqual(await allEvents(await runs.start(orderOf({ runId }))), events)
   await close()

@@ -7,7 +7,6 @@ import { isMissing } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logger.js'
 import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
 import { isRunId } from '../../values/runs/run-id.js'
-import type { RunState } from '../run-types.js'
 import { EventLog, type LogEnd } from './event-log.js'
 import { isNodeEnd, type NodeEndEvent } from './node-end.js'
 
@@ -74,7 +73,7 @@ export class LogFiles {
     }
   }
 
-  /** Mends a log as {@link finish} does, without the `end`: what a crash tore goes, and no more. */
+  /** Cuts a torn last line off the log of a run that a crash broke off. @returns the end of what is left */
   async mend(runId: string): Promise<LogTail> {
     const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
     try {
@@ -112,25 +111,6 @@ export class LogFiles {
 
   #lines(runId: string): AsyncIterable<string> {
     return createInterface({ input: createReadStream(this.path(runId)), crlfDelay: Number.POSITIVE_INFINITY })
-  }
-
-  /**
-   * Brings the log of a run that a crash broke off to its end: a torn last line goes, and `end` is appended where it is
-   * missing. The same again changes nothing.
-   */
-  async finish(runId: string, outcome: RunState & RunEvent['outcome']): Promise<void> {
-    const file = await open(this.path(runId), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
-    try {
-      const { events } = await mendTail(file)
-      const last = events.at(-1)
-      if (last?.event !== 'end') {
-        const end: RunEvent = { seq: (last?.seq ?? 0) + 1, event: 'end', run: runId, outcome }
-        await file.appendFile(`${JSON.stringify(end)}\n`)
-        await file.sync()
-      }
-    } finally {
-      await file.close()
-    }
   }
 }
 
