@@ -1,4 +1,5 @@
 import { isNodeId } from '../values/ids.js'
+import { hasTooManyParts, parseJson } from '../values/json.js'
 import { MAX_KEY_HASH_LENGTH } from '../values/keys/key-hash.js'
 import { MAX_HOST_NAME_LENGTH } from '../values/network/host-name.js'
 
@@ -120,11 +121,10 @@ function parseCertificate(text: unknown, id: string): Buffer {
 }
 
 function parseObject(line: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(line)
-  } catch {
-    throw new TreeLinesError(`a line is no JSON: ${JSON.stringify(line.slice(0, 80))}`)
+  const value = parseJson(line)
+  if (value === undefined) {
+    const problem = hasTooManyParts(line) ? 'a line has too many parts' : 'a line is no JSON'
+    throw new TreeLinesError(`${problem}: ${JSON.stringify(line.slice(0, 80))}`)
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw new TreeLinesError(`a line is no object: ${JSON.stringify(line.slice(0, 80))}`)

@@ -44,6 +44,7 @@ for (const [what, line, problem] of [
   ['a policy server that is no id', entry('n1', { 'policy-server': '../x' }), /policy server of n1 cannot be/],
   ['a removed id that is long', formatRemoved('x'.repeat(LONG)), /removes what is no node: \{"removed":"xxx/],
   ['a removed id that is none', formatRemoved('../x'), /removes what is no node/],
+  ['a long line of many parts', `{"id":"n1","x":[${'[],'.repeat(LONG / 4)}[]]}\n`, /a line has too many parts: /],
   ['certificates of nothing', entry('n1', { certificates: ['', ''] }), /certificate of n1 is none/]
 ] as const) {
   test(`refuses ${what}, and shows little of it`, async () => {
