@@ -14,6 +14,7 @@ import { syncedAtGauge, TreeMetrics } from './tree-metrics.js'
 
 /** The metrics to which the features report; shown at `/metrics` (docs/metrics.md lists every name). */
 export interface Metrics {
+  /** All metrics. Who asks while they are being written for another caller gets the same text. */
   text(): Promise<string>
   readonly contentType: string
   readonly requests: RequestMetrics
@@ -55,12 +56,21 @@ export function createMetrics(): Metrics {
   let gauges = async () => ''
   let processMetrics: Promise<Registry> | undefined
 
+  let rendering: Promise<string> | undefined
+
+  async function render(): Promise<string> {
+    processMetrics ??= createProcessMetrics()
+    const ofProcess = await (await processMetrics).metrics()
+    const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
+    return `${[ofProcess.trimEnd(), ...ours, await gauges()].join('\n')}\n`
+  }
+
   return {
-    text: async () => {
-      processMetrics ??= createProcessMetrics()
-      const ofProcess = await (await processMetrics).metrics()
-      const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
-      return `${[ofProcess.trimEnd(), ...ours, await gauges()].join('\n')}\n`
+    text: () => {
+      rendering ??= render().finally(() => {
+        rendering = undefined
+      })
+      return rendering
     },
     contentType: CONTENT_TYPE,
     requests,

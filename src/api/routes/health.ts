@@ -1,3 +1,4 @@
+import { UnreadAnswers } from '../answers/unread-answers.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -10,6 +11,7 @@ export const healthRoutes: Routes<{ services: Pick<Services, 'metrics' | 'ownLin
 ) => {
   const { metrics, ownLink, system } = services
   const tags = ['system']
+  const unread = new UnreadAnswers()
 
   app.get(
     '/v1/system/alive',
@@ -45,6 +47,10 @@ export const healthRoutes: Routes<{ services: Pick<Services, 'metrics' | 'ownLin
         response: { 200: Type.String() }
       }
     },
-    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text())
+    async (request, reply) => {
+      const text = await metrics.text()
+      unread.hold(request, reply)
+      return reply.type(metrics.contentType).send(text)
+    }
   )
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PACKAGE_ROOT } from '../../process/package-root.js'
-
+import { UnreadAnswers } from '../answers/unread-answers.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -13,6 +13,7 @@ export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'me
   { services }
 ) => {
   const { metrics, config } = services
+  const unread = new UnreadAnswers()
 
   app.get(
     '/uuid',
@@ -39,7 +40,11 @@ export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'me
         response: { 200: Type.String() }
       }
     },
-    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text())
+    async (request, reply) => {
+      const text = await metrics.text()
+      unread.hold(request, reply)
+      return reply.type(metrics.contentType).send(text)
+    }
   )
 
   app.get(
@@ -53,6 +58,10 @@ export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'me
         describedResponse: { 200: { type: 'object', description: 'OpenAPI 3.1' } }
       }
     },
-    async (_request, reply) => reply.type('application/json').send(await readFile(OPENAPI_FILE, 'utf8'))
+    async (request, reply) => {
+      const text = await readFile(OPENAPI_FILE, 'utf8')
+      unread.hold(request, reply)
+      return reply.type('application/json').send(text)
+    }
   )
 }
