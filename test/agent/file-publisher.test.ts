@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { lchown, rename, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, rename, rmdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FilePublisher } from '../../src/agent/file-publisher.js'
@@ -46,6 +46,7 @@ ${share('superseded')}`
   const write = (content: string) => writeFile(path, content)
   return {
     clock,
+    folder,
     path,
     write,
     share: (index = 0) => {
@@ -75,6 +76,18 @@ test('a clock that is set back neither keeps a file from being shared, nor makes
   clock.nowMs += HOUR_MS / 2
   assert.equal(await share(), true, 'again before its time to live is over')
   assert.equal(kept()?.metadata.signedAtMs, first + 2)
+})
+
+test('a file that was shared while the record could not be written is in the record as soon as it can be', async t => {
+  const { folder, path, write, share } = await setUp(t)
+  await write('content')
+  const inTheWay = join(folder, 'files.json')
+  await mkdir(inTheWay)
+  await assert.rejects(share())
+  await rmdir(inTheWay)
+  assert.equal(await share(), false, 'it is there already')
+  const kept = await FileState.open(folder)
+  assert.ok(kept.shared(`b/f ${path}`), 'a restart knows of it')
 })
 
 test('a file that the relay does not keep, since it has a newer one, is a failure that is tried again', async t => {
