@@ -56,8 +56,8 @@ class FormInMemory {
   add(bytes: number): void {
     this.#bytes += bytes
     while (!this.#isOver && this.#held.length * FORM_PIECE_BYTES < this.#bytes) {
-      const { source, isTrusted } = this.sharer
-      const piece = this.slots.take(source, isTrusted, () => this.#refuse(evictedError()))
+      const { source, standing } = this.sharer
+      const piece = this.slots.take(source, standing, () => this.#refuse(evictedError()))
       if (piece === undefined) this.#refuse(this.#busyError())
       else this.#held.push(piece)
     }

@@ -18,9 +18,10 @@ export class HopPlaces {
    */
   take(hopId: string, caller: Caller, onEvicted?: () => void): ReleaseSlot | undefined {
     const slots = this.#slotsByHop.get(hopId) ?? new FairSlots(this.capacity)
-    const { source, isTrusted } = sharerOf(caller)
-    // the policy server passes on what anybody asks
-    const release = slots.take(source, isTrusted && caller.kind !== 'policy-server', onEvicted)
+    const { source, standing } = sharerOf(caller)
+    // neighbours pass on what anybody asks, the policy server among them: the quarter is for who is not one
+    const isNeighbour = standing !== 'trusted' || caller.kind === 'policy-server'
+    const release = slots.take(source, isNeighbour ? 'stranger' : 'trusted', onEvicted)
     if (release === undefined) return undefined
     this.#slotsByHop.set(hopId, slots)
     return () => {

@@ -43,16 +43,31 @@ export interface Origin {
   readonly signal: AbortSignal
 }
 
+/**
+ * The rank of a caller in a bound that callers share. A trusted one may have any place that is free, others a share, which
+ * is larger for a relay, as it carries what others send. A relay or node below may be hostile.
+ */
+export type Standing = 'trusted' | 'relay' | 'node' | 'stranger'
+
 /** The part of a caller in a bound that callers share. */
 export interface Sharer {
   /** The node, or the network of the address. */
   readonly source: string
-  /** Whether it may have any place that is free. A relay or node below may not: it may be hostile, or have many behind it. */
-  readonly isTrusted: boolean
+  readonly standing: Standing
+}
+
+const STANDINGS: Readonly<Record<CallerKind, Standing>> = {
+  local: 'trusted',
+  'policy-server': 'trusted',
+  admin: 'trusted',
+  relay: 'relay',
+  node: 'node',
+  proxied: 'stranger',
+  network: 'stranger',
+  'web-page': 'stranger'
 }
 
 /** Whom a caller is counted as, where callers share a bound. */
 export function sharerOf({ kind, id, address, isAdmin }: Caller): Sharer {
-  const isTrusted = kind === 'local' || kind === 'admin' || kind === 'policy-server' || isAdmin === true
-  return { source: id ?? sourceOf(address), isTrusted }
+  return { source: id ?? sourceOf(address), standing: isAdmin === true ? 'trusted' : STANDINGS[kind] }
 }

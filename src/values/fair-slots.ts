@@ -1,3 +1,4 @@
+import type { Standing } from './caller.js'
 import { SourceQueue } from './network/source-queue.js'
 
 /** Gives a slot back; harmless when called again. */
@@ -18,15 +19,17 @@ export function shareOfStrangers(capacity: number, held: number): number {
 /**
  * Slots for work that is done at once, shared so that no source can take them all. A stranger's source may hold as many
  * as would still be free for others: alone it gets half, the second one half of what is left. A quarter of the slots is
- * reserved for callers that are known.
+ * reserved for callers that are known. Of these a relay may hold half of what is free, a node an eighth, beyond what it
+ * would get as a stranger: a sixteenth of all slots is left to trusted callers.
  *
  * Some ten sources can take all that strangers may have. Where work can be ended, the oldest of the source with the most
  * yields its slot then to a source that has none, or fewer; where it cannot, newcomers are refused until one is given
- * back.
+ * back. Strangers take none from relays and nodes, nor these from them.
  */
 export class FairSlots {
   readonly #heldBySource = new Map<string, number>()
-  readonly #evictable = new SourceQueue<() => void>()
+  readonly #ofStrangers = new SourceQueue<() => void>()
+  readonly #ofNeighbours = new SourceQueue<() => void>()
   #held = 0
 
   /** @param capacity slots in all, at least 1 */
@@ -38,39 +41,50 @@ export class FairSlots {
   }
 
   /**
-   * @param source whom a stranger is told apart by, such as an address
-   * @param isKnown a caller that may take any free slot
-   * @param onEvicted ends the work of a stranger, whose slot another one has from now on; without it the slot is kept
-   * until it is given back
+   * @param source whom a caller is told apart by: its id, or its address
+   * @param onEvicted ends the work of a caller that is not trusted, whose slot another one has from now on; without it
+   * the slot is kept until it is given back
    * @returns undefined when there is none for this caller
    */
-  take(source: string, isKnown: boolean, onEvicted?: () => void): ReleaseSlot | undefined {
-    const free = this.capacity - this.#held
-    if (isKnown) return free > 0 ? this.#hold(undefined) : undefined
-    const share = shareOfStrangers(this.capacity, this.#held)
+  take(source: string, standing: Standing, onEvicted?: () => void): ReleaseSlot | undefined {
+    if (standing === 'trusted') return this.#held < this.capacity ? this.#hold(undefined) : undefined
     const held = this.#heldBySource.get(source) ?? 0
-    if (held >= share && !this.#evictFor(source)) return undefined
+    if (held >= this.#shareOf(standing) && !this.#evictFor(source, standing, held)) return undefined
     const release = this.#hold(source)
-    return onEvicted === undefined ? release : this.#letEvict(source, release, onEvicted)
+    return onEvicted === undefined ? release : this.#letEvict(source, standing, release, onEvicted)
   }
 
-  #evictFor(source: string): boolean {
-    const evict = this.#evictable.oldestDueTo(source)
+  /** The slots that a source may hold, as it is now. */
+  #shareOf(standing: Exclude<Standing, 'trusted'>): number {
+    const ofStranger = shareOfStrangers(this.capacity, this.#held)
+    if (standing === 'stranger') return ofStranger
+    const free = this.capacity - this.#held - Math.floor(this.capacity / 16)
+    return standing === 'relay' ? free : Math.max(ofStranger, free / 8)
+  }
+
+  #evictFor(source: string, standing: Standing, held: number): boolean {
+    if (standing === 'node' && held > 0) return false // or it would get as much as a relay
+    const evict = this.#evictableBy(standing).oldestDueTo(source)
     evict?.()
     return evict !== undefined
   }
 
-  #letEvict(source: string, release: ReleaseSlot, onEvicted: () => void): ReleaseSlot {
+  #evictableBy(standing: Standing): SourceQueue<() => void> {
+    return standing === 'stranger' ? this.#ofStrangers : this.#ofNeighbours
+  }
+
+  #letEvict(source: string, standing: Standing, release: ReleaseSlot, onEvicted: () => void): ReleaseSlot {
+    const queue = this.#evictableBy(standing)
     const giveBack = () => {
-      this.#evictable.delete(source, evict)
+      queue.delete(source, evict)
       release()
     }
     const evict = () => {
       giveBack()
       onEvicted()
     }
-    this.#evictable.add(source, evict)
-    return Object.assign(giveBack, { keep: () => this.#evictable.delete(source, evict) })
+    queue.add(source, evict)
+    return Object.assign(giveBack, { keep: () => queue.delete(source, evict) })
   }
 
   #hold(source: string | undefined): ReleaseSlot {

@@ -71,3 +71,34 @@ test('where sources of strangers hold all places, one that has none gets the old
   assert.equal(busy.length, 20 * 200 - placesOfStrangers + 1)
   assert.match(busy.at(-1) ?? '', /another one needed this place; try again/)
 })
+
+for (const [hostile, most] of [
+  [{ kind: 'node', id: 'node-h', address: '192.0.2.1' }, 96],
+  [{ kind: 'relay', id: 'relay-h', address: '192.0.2.1' }, 120]
+] as const) {
+  test(`one ${hostile.kind} with its certificate cannot hold all joins, whatever addresses it comes from`, async () => {
+    const admission = new JoinAdmission(() => 0)
+    let ends: () => void = () => undefined
+    const end = new Promise<void>(resolve => {
+      ends = resolve
+    })
+    let refusals = 0
+    const underWay = Array.from({ length: 256 }, (_, index) =>
+      admission
+        .run({ ...hostile, address: `192.0.2.${index}` }, 'token', () => end)
+        .catch(() => {
+          refusals += 1
+        })
+    )
+    for (const caller of [
+      { ...hostile, id: 'another' },
+      network('192.0.2.1'),
+      { ...hostile, kind: 'local' } as const
+    ]) {
+      assert.equal(await admission.run(caller, 'token', joined), 'joined')
+    }
+    ends()
+    await Promise.all(underWay)
+    assert.equal(refusals, 256 - most)
+  })
+}

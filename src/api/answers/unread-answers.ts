@@ -27,8 +27,8 @@ export class UnreadAnswers {
   hold(request: Pick<FastifyRequest, 'caller' | 'raw'>, { raw: response }: Pick<FastifyReply, 'raw'>): void {
     const { caller, raw } = request
     const { socket } = raw
-    const { source, isTrusted } = sharerOf(caller)
-    const release = this.#slots.take(source, isTrusted, () => socket.destroy())
+    const { source, standing } = sharerOf(caller)
+    const release = this.#slots.take(source, standing, () => socket.destroy())
     if (release === undefined) {
       throw new RelayError(
         'BUSY',

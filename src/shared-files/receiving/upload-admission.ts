@@ -1,7 +1,6 @@
-import type { Caller } from '../../values/caller.js'
+import { type Caller, sharerOf } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { FairSlots } from '../../values/fair-slots.js'
-import { sourceOf } from '../../values/network/source-address.js'
 import type { Reservation } from '../keeping/quota.js'
 
 /** Uploads whose metadata is still awaited, for each one that may be received: they hold little, but not nothing. */
@@ -23,7 +22,7 @@ export interface Upload {
 /**
  * Admits uploads. A stranger who only opens connections, or sends a few bytes, takes nothing from others but one of
  * the places for those whose metadata is awaited, and of these no more than a fair share: it yields one to a source
- * that has fewer.
+ * that has fewer. Relays and nodes share by their id, whatever address they come from.
  */
 export class UploadAdmission {
   readonly #awaited: FairSlots
@@ -64,13 +63,13 @@ export class UploadAdmission {
   }
 
   #take(slots: FairSlots, caller: Caller, what: string, onEvicted?: () => void): () => void {
-    const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
-    const release = slots.take(sourceOf(caller.address), isKnown, onEvicted)
+    const { source, standing } = sharerOf(caller)
+    const release = slots.take(source, standing, onEvicted)
     if (release !== undefined) return release
     throw new RelayError(
       'BUSY',
       slots.held < slots.capacity
-        ? `${slots.held} ${what} already, too many of them from ${caller.address} (limits.max_uploads is ${this.maxUploads}); try again in a moment`
+        ? `${slots.held} ${what} already, too many of them from ${caller.id ?? caller.address} (limits.max_uploads is ${this.maxUploads}); try again in a moment`
         : `${slots.held} ${what} already (limits.max_uploads is ${this.maxUploads}); try again in a moment`
     )
   }

@@ -1,4 +1,4 @@
-import type { Caller } from '../../../values/caller.js'
+import { type Caller, sharerOf } from '../../../values/caller.js'
 import { HopRefusedError, RelayError } from '../../../values/failures/relay-error.js'
 import { FairSlots } from '../../../values/fair-slots.js'
 import { sourceOf } from '../../../values/network/source-address.js'
@@ -34,10 +34,9 @@ export class JoinAdmission {
     const source = sourceOf(caller.address)
     const name = `${source} ${proofName(proof)}`
     this.#refused.check(name)
-    // a relay has shared its own places among those below it
-    const isKnown = caller.kind !== 'network' && caller.kind !== 'proxied'
+    const sharer = sharerOf(caller)
     const eviction = new AbortController()
-    const release = this.#slots.take(source, isKnown, () => eviction.abort(evictedError()))
+    const release = this.#slots.take(sharer.source, sharer.standing, () => eviction.abort(evictedError()))
     if (release === undefined)
       throw new RelayError('BUSY', 'too many machines are joining at once; try again in a moment')
     try {
