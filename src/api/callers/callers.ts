@@ -5,8 +5,8 @@ import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { LINK_SECRET_HEADER } from '../../values/network/header-names.js'
-import { forwardedAddress } from '../../values/network/ip-address.js'
 import { isLoopback, type NetworkSet } from '../../values/network/network-set.js'
+import { forwardedOrigin } from './forwarded-origin.js'
 import { hasProxyMark } from './proxy-marks.js'
 import { type IsOwnHost, isForeignPage, type Passage } from './web-page.js'
 
@@ -157,22 +157,14 @@ function namedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet
 
 function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkSet): Caller {
   if (!trusted.contains(peer.address)) return { kind: 'proxied', address: peer.address }
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '').trim()
-  const chain = forwarded === '' ? [] : forwarded.split(',').map(part => forwardedAddress(part.trim()))
-  const named = chain.findLastIndex(address => address === undefined || !trusted.contains(address))
-  if (named === -1) {
-    // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
-    const isOnThisMachine = isLoopback(peer.address) && chain.length > 0 && chain.every(isOneOfLoopback)
-    return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
-  }
-  const address = chain[named]
-  if (address !== undefined) return { kind: 'network', address }
+  const origin = forwardedOrigin(String(request.headers['x-forwarded-for'] ?? ''), trusted)
+  if (origin.named !== undefined) return { kind: 'network', address: origin.named }
   // What is no address may be another text each time: whoever sends it is one source, that of the proxy that told of it.
-  return { kind: 'network', address: chain[named + 1] ?? peer.address, isAddressOfProxy: true }
-}
-
-function isOneOfLoopback(address: string | undefined): boolean {
-  return address !== undefined && isLoopback(address)
+  if (origin.isUnknown)
+    return { kind: 'network', address: origin.proxies.at(-1) ?? peer.address, isAddressOfProxy: true }
+  // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
+  const isOnThisMachine = isLoopback(peer.address) && origin.proxies.length > 0 && origin.proxies.every(isLoopback)
+  return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
 }
 
 function sha256(data: string | Buffer): Buffer {
