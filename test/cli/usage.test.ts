@@ -93,7 +93,11 @@ test('what is wrong in the environment is named by its variable', async t => {
   const cases: readonly (readonly [args: string[], env: NodeJS.ProcessEnv, message: RegExp])[] = [
     [['nodes', 'list'], { TREELINE_SERVER: 'foo' }, /TREELINE_SERVER should be an http or https URL, not "foo"/],
     [['nodes', 'list'], { TREELINE_SERVER: 'unix:s' }, /TREELINE_SERVER "unix:s": the path of a socket begins with/],
-    [['nodes', 'list'], { TREELINE_CONFIG: '/nowhere' }, /TREELINE_CONFIG \/nowhere: main\.conf: there is none/],
+    [
+      ['nodes', 'list'],
+      { TREELINE_CONFIG: '/nowhere' },
+      /TREELINE_CONFIG \/nowhere: main\.conf: there is no folder \/nowhere/
+    ],
     [
       ['client', '--server-url', 'https://x', '--client-key', 'k'],
       { TREELINE_BASE_URL: 'not a url', TREELINE_TOKEN: 'x' },
