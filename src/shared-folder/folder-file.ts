@@ -1,19 +1,12 @@
-import { type BigIntStats, constants } from 'node:fs'
-import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
-import { sep } from 'node:path'
+import { realpath } from 'node:fs/promises'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorCode } from '../values/failures/system-error.js'
+import { type OpenedFile, openFound } from '../values/files/found-file.js'
+import { isWithin } from '../values/files/real-path.js'
 import type { WithheldFiles } from './withheld-files.js'
 
-const { O_NONBLOCK, O_RDONLY } = constants
-
 /** A regular file that is open for reading. To be closed. */
-export interface FolderFile {
-  /** The path without symbolic links; the file may have another name by now. */
-  readonly path: string
-  readonly handle: FileHandle
-  readonly stats: BigIntStats
-}
+export type FolderFile = OpenedFile
 
 /** The files that a shared folder gives. */
 export interface FolderRules {
@@ -36,20 +29,12 @@ const MAX_LOOKS = 5
 export async function openInside(root: string, file: string, rules: FolderRules): Promise<FolderFile> {
   try {
     for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
-      const path = await realPathOf(root, file, rules)
-      if (!(await stat(path)).isFile()) throw notFound() // to open a device may do something
-      const handle = await open(path, O_RDONLY | O_NONBLOCK)
-      try {
-        const stats = await handle.stat({ bigint: true })
-        if (!stats.isFile()) throw notFound()
+      const found = await openFound(file, async (path, stats) => {
         if (rules.withheld.has(path, stats)) throw withheld()
-        // What is open is what lies there, by a path that had no links when the file was open already.
-        if (await isStill(stats, await realPathOf(root, file, rules))) return { path, handle, stats }
-      } catch (error) {
-        await handle.close()
-        throw error
-      }
-      await handle.close()
+        if (!rules.followLinks() && !isWithin(await realpath(root), path)) throw outside()
+        if (!stats.isFile()) throw notFound()
+      })
+      if (found !== undefined) return found
     }
   } catch (error) {
     throw isAbsent(error) ? notFound() : error
@@ -65,19 +50,9 @@ function withheld(): RelayError {
   return new RelayError('FORBIDDEN', 'this is a file of the relay itself, which the shared folder gives to nobody')
 }
 
-async function realPathOf(root: string, file: string, { followLinks, withheld: files }: FolderRules): Promise<string> {
-  const path = await realpath(file)
-  if (files.has(path)) throw withheld()
-  if (followLinks()) return path
-  const top = await realpath(root)
-  if (path.startsWith(top.endsWith(sep) ? top : top + sep)) return path
+function outside(): RelayError {
   const text = 'a symbolic link leads out of the shared folder; shared_folder.follow_links = true serves such files'
-  throw new RelayError('FORBIDDEN', text)
-}
-
-async function isStill({ dev, ino }: BigIntStats, path: string): Promise<boolean> {
-  const now = await stat(path, { bigint: true })
-  return now.dev === dev && now.ino === ino
+  return new RelayError('FORBIDDEN', text)
 }
 
 function isAbsent(error: unknown): boolean {

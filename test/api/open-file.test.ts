@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { renameSync, writeFileSync } from 'node:fs'
+import fs, { renameSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -38,6 +38,12 @@ test('a file that is open is answered with as it is there, in ranges too, and ne
     assert.deepEqual([part.status, part.text], [206, text])
   }
   assert.equal((await get({ 'if-none-match': String(whole.headers.etag) })).status, 304)
+  const opened = t.mock.method(fs, 'createReadStream')
+  writeFileSync(path, '')
+  assert.equal((await get()).text, '')
+  assert.equal(opened.mock.callCount(), 0, 'it is not opened by its path again, where another one may be by then')
+  opened.mock.restore()
+  writeFileSync(path, '0123456789')
   meanwhile = () => {
     writeFileSync(`${path}.new`, 'abcdefghij')
     renameSync(`${path}.new`, path)

@@ -159,32 +159,74 @@ test('files of the relay are withheld by what they are now, and by what they wer
   assert.ok(withheld.has(file('data/state.db')) && withheld.has(file('elsewhere/state.db')) && withheld.has(old))
 })
 
-test('a file that becomes a link after it was looked at is not read', async t => {
-  const { root, folder, file } = setUp(t)
-  const outside = `${root}-outside`
-  writeFileSync(outside, 'secret')
-  t.after(() => rmSync(outside))
-  const { open } = promises
-  const exchange = (how: () => void) => {
-    const opening = t.mock.method(promises, 'open', (...args: Parameters<typeof open>) => {
-      opening.mock.restore()
-      syncBuiltinESMExports()
-      rmSync(file)
-      symlinkSync(outside, file)
-      const opened = open(...args)
-      return opened.finally(how)
+/** Calls `before` before each call of the file system that may look a path up, and once it has ended. */
+function watchLookUps(t: TestContext, before: () => void): () => void {
+  const names = ['open', 'stat', 'lstat', 'realpath', 'readlink'] as const
+  const mocks = names.map(name => {
+    const real = promises[name] as (...args: unknown[]) => Promise<unknown>
+    return t.mock.method(promises, name, (...args: unknown[]) => {
+      before()
+      return real(...args)
     })
+  })
+  syncBuiltinESMExports()
+  return () => {
+    for (const { mock } of mocks) mock.restore()
     syncBuiltinESMExports()
   }
-  writeFileSync(file, 'public')
-  exchange(() => undefined)
-  await assert.rejects(folder.hash('f', 'sha256'), { code: 'FORBIDDEN' })
+}
 
-  rmSync(file)
-  writeFileSync(file, 'public')
-  exchange(() => {
-    rmSync(file)
-    writeFileSync(file, 'back again')
+test('a link that is exchanged for the file, or for its folder, at any moment leads to nothing outside', async t => {
+  const { root, folder } = setUp(t)
+  const outside = `${root}-outside`
+  mkdirSync(outside)
+  t.after(() => rmSync(outside, { recursive: true }))
+  writeFileSync(join(outside, 'f'), 'secret')
+  mkdirSync(join(root, 'sub'))
+  for (const entry of ['f', 'sub']) {
+    const isFolder = entry === 'sub'
+    const place = join(root, entry)
+    if (isFolder) writeFileSync(join(place, 'f'), 'public')
+    else writeFileSync(place, 'public')
+    const [inside, link] = [`${place}-inside`, `${place}-link`]
+    symlinkSync(isFolder ? outside : join(outside, 'f'), link)
+    let isLink = false
+    const put = (asLink: boolean) => {
+      if (asLink === isLink) return
+      renameSync(place, asLink ? inside : link)
+      renameSync(asLink ? link : inside, place)
+      isLink = asLink
+    }
+    const outcomes = new Set<string>()
+    for (let pattern = 0; pattern < 128; pattern += 1) {
+      let calls = 0
+      const stop = watchLookUps(t, () => {
+        put(((pattern >> (calls % 7)) & 1) === 1)
+        calls += 1
+      })
+      const hash = await folder.hash(isFolder ? 'sub/f' : 'f', 'sha256').catch((error: { code: string }) => error.code)
+      stop()
+      outcomes.add(hash === sha256('public') ? 'public' : hash)
+    }
+    assert.deepEqual([...outcomes].sort(), ['FORBIDDEN', 'public'])
+    put(false)
+  }
+})
+
+test('a file that is replaced while it is opened is opened once more', async t => {
+  const { folder, file } = setUp(t)
+  writeFileSync(file, 'former')
+  let calls = 0
+  const stop = watchLookUps(t, () => {
+    calls += 1
+    if (calls !== 2) return
+    writeFileSync(`${file}.new`, 'new')
+    renameSync(`${file}.new`, file)
   })
-  assert.equal(await folder.hash('f', 'sha256'), sha256('back again'), 'it is opened once more')
+  t.after(stop)
+  assert.equal(await folder.hash('f', 'sha256'), sha256('new'))
+
+  const named = `${file} (deleted)` // as the system shows what is gone
+  writeFileSync(named, 'of that name')
+  assert.equal(await folder.hash('f (deleted)', 'sha256'), sha256('of that name'))
 })

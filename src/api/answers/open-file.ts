@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { basename, dirname } from 'node:path'
 import type { SendResult } from '@fastify/send'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -32,17 +33,12 @@ export async function sendOpened(
 ): Promise<SendResult | undefined> {
   let isTaken = false
   try {
-    const result = await openFile(request, reply, path, options)
+    const result = await answerFor(headOf(request.raw), reply, path, options)
     const { dev, ino } = await handle.stat()
     const found = result.type === 'file' ? result.metadata.stat : undefined
-    result.stream.on('error', () => undefined)
-    if (found?.dev !== dev || found.ino !== ino) {
-      result.stream.destroy()
-      return undefined
-    }
+    if (found?.dev !== dev || found.ino !== ino) return undefined
     const length = Number(result.headers['Content-Length'] ?? 0)
     if (result.statusCode === NOT_MODIFIED || length === 0) return result
-    result.stream.destroy()
     const start = Number(RANGE.exec(result.headers['Content-Range'] ?? '')?.[1] ?? 0)
     isTaken = true
     return { ...result, stream: handle.createReadStream({ start, end: start + length - 1 }) }
@@ -55,14 +51,28 @@ export async function sendOpened(
  * Opens a file for an answer: `Range`, `If-None-Match` and the like are left to @fastify/send.
  * @throws {RelayError} NOT_FOUND, NO_SUCH_RANGE, CONDITION_FAILED
  */
-export async function openFile(
+export function openFile(
   request: FastifyRequest,
+  reply: FastifyReply,
+  path: string,
+  options: OpenFileOptions
+): Promise<SendResult> {
+  return answerFor(request.raw, reply, path, options)
+}
+
+/** The same request for the head of an answer alone: for that, the path is looked at, and never opened. */
+function headOf(request: IncomingMessage): IncomingMessage {
+  return Object.create(request, { method: { value: 'HEAD' } }) as IncomingMessage
+}
+
+async function answerFor(
+  request: IncomingMessage,
   reply: FastifyReply,
   path: string,
   { etag, gone }: OpenFileOptions
 ): Promise<SendResult> {
   const { default: send } = await import('@fastify/send') // its table of types takes memory
-  const result = await send(request.raw, encodeURIComponent(basename(path)), {
+  const result = await send(request, encodeURIComponent(basename(path)), {
     root: dirname(path),
     dotfiles: 'allow',
     etag,
