@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { ReadingTurns, type Standing } from '../../src/relay/listening/reading-turns.js'
+import { ReadingTurns, type SourceStanding } from '../../src/relay/listening/reading-turns.js'
 import { eventually } from '../support/eventually.js'
 import { isAnswered, openGate, startTls } from '../support/parts/handshake-gates.js'
 
@@ -29,7 +29,7 @@ async function openTurns(t: TestContext) {
     await new Promise(setImmediate) // from then on it reads
     return { client, socket }
   }
-  const add = async (name: string, source: string, standing: Standing) => {
+  const add = async (name: string, source: string, standing: SourceStanding) => {
     const opened = await open(name)
     turns.add(source, standing, opened.socket)
     return opened

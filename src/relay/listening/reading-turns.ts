@@ -5,7 +5,7 @@ import { SourceQueue } from '../../values/network/source-queue.js'
  * The standing of a source: the certificate of a neighbour came from it, its handshakes cost little, or nothing good is
  * known of it.
  */
-export type Standing = 'known' | 'cheap' | 'unknown'
+export type SourceStanding = 'known' | 'cheap' | 'unknown'
 
 /** The longest pause after a round in which nothing came. */
 const MAX_PAUSE_MS = 16
@@ -14,7 +14,7 @@ const PAUSE_OF_TURN_MS = 0.08
 
 interface Reader {
   readonly source: string
-  readonly standing: Standing
+  readonly standing: SourceStanding
   readonly socket: Socket
 }
 
@@ -36,7 +36,7 @@ class Group {
  * The sources take turns. Those of one standing can be made to rest together.
  */
 export class ReadingTurns {
-  readonly #groups: Readonly<Record<Standing, Group>> = {
+  readonly #groups: Readonly<Record<SourceStanding, Group>> = {
     known: new Group(),
     cheap: new Group(),
     unknown: new Group()
@@ -60,7 +60,7 @@ export class ReadingTurns {
   }
 
   /** Stops a connection's reading, but for its turns, until it is deleted. */
-  add(source: string, standing: Standing, socket: Socket): void {
+  add(source: string, standing: SourceStanding, socket: Socket): void {
     const reader = { source, standing, socket }
     this.#bySocket.set(socket, reader)
     this.#groups[standing].readers.add(source, reader)
@@ -79,7 +79,7 @@ export class ReadingTurns {
   }
 
   /** Has all sources of a standing rest, and those of whom less is known. Neighbours never rest together. */
-  rest(standing: Standing, ms: number): void {
+  rest(standing: SourceStanding, ms: number): void {
     if (standing === 'known') return
     const untilMs = performance.now() + ms
     const { cheap, unknown } = this.#groups

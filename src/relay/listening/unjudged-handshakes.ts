@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Standing } from './reading-turns.js'
+import type { SourceStanding } from './reading-turns.js'
 
 /**
  * Handshakes under way of a source of which one has cost little. As many as there are slots: thousands of devices may
@@ -24,7 +24,7 @@ export interface Unjudged {
   readonly socket: Socket
   readonly source: string
   /** That of its source when it began. */
-  readonly standing: Standing
+  readonly standing: SourceStanding
   readonly atMs: number
   readonly busyBeforeMs: number
   /** The bytes that the caller had sent when it began. */
@@ -61,7 +61,7 @@ export class UnjudgedHandshakes {
     return [...underWay].some(handshake => handshake.atMs > silentSince || !isSilent(handshake))
   }
 
-  standingOf(source: string): Standing {
+  standingOf(source: string): SourceStanding {
     if (this.#known.has(source)) return 'known'
     return this.#cheapNeeded.get(source) === 0 ? 'cheap' : 'unknown'
   }
