@@ -9,8 +9,11 @@ import type { ClientCertificate, PeerTrust } from './peer-trust.js'
 // undici's parser is one WebAssembly function, for which the optimizing compiler takes 36 MB; without, it is 2 % slower.
 for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)
 
-/** Connections to one neighbour at once. Each request under way has one of its own, long runs among them. */
-export const MAX_CONNECTIONS_PER_NEIGHBOUR = 256
+/**
+ * Connections to one neighbour at once. Each request under way has one of its own, long runs among them. There are more
+ * than all places together of what others may have passed on: HEADs, PUTs, traces and joins.
+ */
+export const MAX_CONNECTIONS_PER_NEIGHBOUR = 512
 /** A fetched file comes with its metadata block, up to 64 KiB, as base64 in a header. */
 const MAX_ANSWER_HEADER_BYTES = 128 * 1024
 /**

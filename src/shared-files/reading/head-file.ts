@@ -14,7 +14,7 @@ import { keyName } from '../keeping/file-layout.js'
 import type { FileHash } from '../keeping/file-repository.js'
 import type { Keeping } from '../keeping/keeping.js'
 
-/** HEADs under way to one hop: half of its connections, so that this relay's other requests always find one. */
+/** HEADs under way to one hop: a part of its connections, so that this relay's other requests always find one. */
 export const MAX_HEADS_PER_HOP = 128
 
 /** How long a HEAD may take at a hop. It only saves an upload, which is not worth a longer wait. */

@@ -5,7 +5,7 @@ import { sourceOf } from '../../../values/network/source-address.js'
 import { JoinRateLimit } from './join-rate-limit.js'
 
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
-const MAX_AT_ONCE = 256
+export const MAX_AT_ONCE = 256
 /**
  * The number of refusals with one token, or for one certificate, from one source within a minute. Successes do not
  * count.
