@@ -47,6 +47,9 @@ export const KINDS: readonly Kind[] = [
   { routes: /\/shared-files\/\{target\}\//, codes: ['NOT_FOUND'] }
 ]
 
+/** Routes that pass on what the next relay refuses, with its own 4xx: existing relays have others than those of {@link KINDS}. */
+export const PASS_REFUSALS_ON = /\/shared-files\/\{target\}\/|\/v1\/join/
+
 /** Texts that say what a status means. */
 const MEANING: Readonly<Record<number, string>> = {
   400: 'What was sent is not in order',

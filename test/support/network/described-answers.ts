@@ -4,8 +4,14 @@ import { originForm } from '../../../src/api/callers/request-target.js'
 
 /** The parts of `docs/openapi.json` that are looked at. */
 interface Description {
-  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: Responses }>>>>
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
   readonly components: { readonly responses: Responses }
+}
+
+interface Operation {
+  readonly responses: Responses
+  /** There where any 4xx may come from another relay. */
+  readonly 'x-passes-on'?: string
 }
 
 type Responses = Readonly<Record<string, Response>>
@@ -40,6 +46,8 @@ export function createAnswerCheck(): (answered: Answered) => string | undefined 
     if (found === undefined) return undefined
     const response = resolve(responsesOf(found.methods, asked)?.[status], components.responses)
     const what = `${method} ${found.path} answered ${status}`
+    const isPassedOn = found.methods[asked]?.['x-passes-on'] !== undefined && status >= 400 && status < 500
+    if (response === undefined && isPassedOn) return undefined
     if (response === undefined) return `${what}, which its description does not name`
     const types = Object.keys(response.content ?? {})
     const media = type?.split(';')[0]?.trim()
@@ -49,10 +57,7 @@ export function createAnswerCheck(): (answered: Answered) => string | undefined 
 }
 
 /** The answers of a route by status; those of HEAD are those of GET where the route is no other. */
-function responsesOf(
-  methods: Readonly<Record<string, { readonly responses: Responses }>>,
-  method: string
-): Responses | undefined {
+function responsesOf(methods: Readonly<Record<string, Operation>>, method: string): Responses | undefined {
   return (methods[method] ?? (method === 'head' ? methods.get : undefined))?.responses
 }
 

@@ -1,6 +1,6 @@
 import swagger from '@fastify/swagger'
 import pino from 'pino'
-import { failuresOf } from '../../../src/api/answers/described-failures.js'
+import { failuresOf, PASS_REFUSALS_ON } from '../../../src/api/answers/described-failures.js'
 import { buildApp } from '../../../src/api/app.js'
 import { VERSION } from '../../../src/process/version.js'
 import { makeRelayParts } from '../parts/relay-parts.js'
@@ -56,6 +56,7 @@ interface Description {
 interface Operation {
   readonly requestBody?: RequestBody
   readonly responses?: Record<string, object>
+  'x-passes-on'?: string
 }
 
 interface RequestBody {
@@ -85,7 +86,10 @@ function withFailures(description: object): object {
   const { paths = {} }: Description = description
   const shared: Record<string, object> = {}
   for (const [path, methods] of Object.entries(paths)) {
-    for (const [method, { responses = {} }] of Object.entries(methods)) {
+    for (const [method, operation] of Object.entries(methods)) {
+      const { responses = {} } = operation
+      if (PASS_REFUSALS_ON.test(path))
+        operation['x-passes-on'] = 'refusals of the next relay, with its own status of 4xx'
       for (const [status, meaning] of failuresOf({ method: method.toUpperCase(), path })) {
         const head = { description: meaning, ...(status === 503 ? { headers: RETRY_AFTER } : {}) }
         const own = responses[status]
