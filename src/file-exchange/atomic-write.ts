@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
 import { link, readdir } from 'node:fs/promises'
 import { errorCode } from '../values/failures/system-error.js'
 import { renameDurably } from '../values/files/durable-file.js'
 import type { HeldFolder } from '../values/files/held-folder.js'
 import { FilePlace } from './places/file-place.js'
 import { NewFile, removeIfThere } from './places/new-file.js'
+import type { Owner } from './places/trusted-folder.js'
 
+const ROOT = 0
 const DEFAULT_MODE = 0o644
 
 /** A file that was replaced, as long as the former one can still come back. One of both is to be called. */
@@ -18,8 +21,8 @@ export interface AtomicWrite {
 }
 
 /**
- * Replaces a file at once and durably, with the mode of the former one: readers see the old content or the new. What
- * processes left beside it that were killed at this is removed.
+ * Replaces a file at once and durably, with the mode of the former one, and its owner and group, which a service may read
+ * it by: readers see the old content or the new. What processes left beside it that were killed at this is removed.
  */
 export async function replaceWithUndo(path: string, content: string): Promise<AtomicWrite> {
   const place = await FilePlace.open(path)
@@ -29,9 +32,10 @@ export async function replaceWithUndo(path: string, content: string): Promise<At
     await removeLeftovers(folder, name)
     const file = await NewFile.create(place, true, nameOfThisProcess(name))
     try {
+      const owner = await keepOwner(place, file)
       await file.append(Buffer.from(content))
       if (former !== undefined) await link(folder.at(name), folder.at(former))
-      await file.putInPlace({ defaultMode: DEFAULT_MODE })
+      await file.putInPlace({ defaultMode: DEFAULT_MODE, owner })
     } catch (error) {
       await file.discard()
       if (former !== undefined) await removeIfThere(folder, former)
@@ -54,6 +58,24 @@ export async function replaceWithUndo(path: string, content: string): Promise<At
     await place.close()
   }
   return { path, keep, undo }
+}
+
+/**
+ * Finds the owner of the former file that the new one is to have. Others than root can keep its group alone, where they are
+ * in it; the file is given that at once.
+ */
+async function keepOwner({ folder, former }: FilePlace, file: NewFile): Promise<Owner | undefined> {
+  if (former === undefined) return undefined
+  const { uid, gid } = former
+  const euid = process.geteuid?.()
+  if (euid === ROOT) return uid === ROOT || isGivenByRoot(await folder.stat(), uid) ? { uid, gid } : undefined
+  if (uid === euid) await file.handle.chown(uid, gid).catch(() => undefined)
+  return undefined
+}
+
+/** Whether nobody but root, and the owner of the folder, can have put a file of that user there. */
+function isGivenByRoot({ uid, mode }: Stats, owner: number): boolean {
+  return uid === owner || (uid === ROOT && (mode & (constants.S_IWGRP | constants.S_IWOTH)) === 0)
 }
 
 /** A name beside a file that says which process uses it. */
