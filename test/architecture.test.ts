@@ -211,6 +211,12 @@ test('a relay loads what many relays never need when it is first needed', () => 
   }
 })
 
+test('a package that is loaded late is in the bundle, whose imports keep no failure, unless it is loaded at the start', () => {
+  const late = sources.flatMap(({ imports }) => imports.filter(({ isLate, isTypeOnly }) => isLate && !isTypeOnly))
+  const packages = late.map(({ specifier }) => specifier).filter(specifier => !specifier.startsWith('.'))
+  assert.deepEqual(packages.sort(), ['@fastify/send', 'bufferutil', 'pino-pretty'])
+})
+
 test('every HTTP server keeps all headers of a request: Node drops what is beyond a number in silence', () => {
   const makesServer =
     /\bfastify\(|\bcreateServer as createHttpServer\b|import \{[^}]*\bcreateServer\b[^}]*\} from 'node:https?'/

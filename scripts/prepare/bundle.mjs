@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { SetupError } from './setup-error.mjs'
 import { publishVersion } from './versions.mjs'
 
@@ -13,10 +13,10 @@ const ENTRIES = [
 ]
 
 /**
- * These stay where npm put them, as better-sqlite3 does: packages that are loaded only when they are first needed (of one that is no ES
- * module the bundle's `import()` would have nothing but `default`), and bufferutil, whose addon is found beside its own files.
+ * These stay where npm put them, as better-sqlite3 does: bufferutil, whose addon is found beside its own files, and pino-pretty. A process
+ * loads them at its start or never: node_modules may be removed beside it later, by an `npm ci`.
  */
-const EXTERNAL = ['@peculiar/x509', 'bufferutil', 'pino-pretty', 'prom-client', 'reflect-metadata', 'undici']
+const EXTERNAL = ['bufferutil', 'pino-pretty']
 
 /** Others that libraries try to load, and do well without. */
 const OPTIONAL = ['utf-8-validate']
@@ -28,6 +28,11 @@ const require = treelineRequire(import.meta.url)
 const __filename = treelinePath(import.meta.url)
 const __dirname = treelinePath(new URL('.', import.meta.url))`
 
+/** The names of a file's `import()` in the bundle: as long as `import`, so that the source maps stay right. */
+const LATE = 'laters'
+const LATE_IMPORTS = `import { lateImports as treelineLate } from './late-import.js'
+const ${LATE} = treelineLate(import.meta.url)`
+
 /**
  * Puts the program and what it imports into few files: an idle relay is 10 MB smaller and is ready in two thirds of the time, since Node reads
  * 300 modules less. `versions.mjs` says where they go.
@@ -37,6 +42,16 @@ const __dirname = treelinePath(new URL('.', import.meta.url))`
 export async function bundle(root, outdir = join(root, 'dist', 'treeline'), settings = {}) {
   const { build } = await import('esbuild')
   await publishVersion(outdir, async folder => {
+    await build({
+      absWorkingDir: root,
+      entryPoints: [join('src', 'process', 'late-import.ts')],
+      outdir: folder,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      logLevel: 'warning'
+    })
     const { metafile } = await build({
       absWorkingDir: root,
       entryPoints: ENTRIES.map(entry => join('src', entry)),
@@ -51,20 +66,37 @@ export async function bundle(root, outdir = join(root, 'dist', 'treeline'), sett
       minifyWhitespace: true,
       minifySyntax: true,
       sourcemap: true,
-      banner: { js: REQUIRE },
+      banner: { js: `${REQUIRE}\n${LATE_IMPORTS}` },
       logLevel: 'warning',
       metafile: true,
       ...settings
     })
     requireDependencies(root, metafile)
+    for (const [path, output] of Object.entries(metafile.outputs)) replaceImports(join(root, path), output)
   })
+}
+
+/** Puts what src/process/late-import.ts gives in the place of each `import()` of the bundle's own files. */
+function replaceImports(file, { imports }) {
+  const late = imports
+    .filter(({ kind, external }) => kind === 'dynamic-import' && !external)
+    .map(({ path }) => basename(path))
+  if (late.length === 0) return
+  const replaced = new Set()
+  const text = readFileSync(file, 'utf8').replace(/\bimport(\("\.\/([\w.-]+\.js)"\))/g, (_all, called, name) => {
+    replaced.add(name)
+    return `${LATE}${called}`
+  })
+  const left = late.filter(name => !replaced.has(name))
+  if (left.length > 0) throw new SetupError(`${file} imports ${left.join(', ')} in a way that bundle.mjs does not know`)
+  writeFileSync(file, text)
 }
 
 /** What the bundle imports from outside, and what it is told to leave there, npm has to install with it. */
 function requireDependencies(root, { outputs }) {
   const imported = Object.values(outputs)
     .flatMap(({ imports }) => imports)
-    .filter(({ external, path }) => external && !isBuiltin(path))
+    .filter(({ external, path }) => external && !isBuiltin(path) && !path.startsWith('node:')) // some are newer than this Node
     .map(({ path }) => packageOf(path))
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const missing = [...new Set([...imported, ...EXTERNAL])].filter(

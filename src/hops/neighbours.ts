@@ -1,4 +1,5 @@
 import type { CurrentTopology } from '../tree/topology.js'
+import { atFirstUse } from '../values/at-first-use.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { NO_REVOCATIONS, type Revocations } from '../values/keys/revocations.js'
@@ -8,7 +9,7 @@ import { createDirectHop, type HopObserver, type NoConnection, type PeerConnecti
 import { type Hop, type LinkedNeighbours, type LinkToUpper, type Neighbours, POLICY_SERVER } from './hop.js'
 import type { KnownNeighbours } from './known-neighbours.js'
 import { type NeighboursConfig, type PeerFiles, readPeerFiles } from './peers/peer-files.js'
-import type { PeerPools, PeerPoolsOptions, PeerTarget } from './peers/peer-pools.js'
+import type { PeerPoolsOptions, PeerTarget } from './peers/peer-pools.js'
 import { createPeerTargets, type PeerTargets } from './peers/peer-targets.js'
 import { preferLink } from './prefer-link.js'
 import { RelayRecognition } from './relay-recognition.js'
@@ -63,7 +64,11 @@ class HttpsNeighbours implements DirectNeighbours {
   readonly #recognition: RelayRecognition
   #config: NeighboursConfig
   #files: PeerFiles
-  #pools: Promise<PeerPools> | undefined
+  /** Loaded when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
+  readonly #pools = atFirstUse(async () => {
+    const { PeerPools } = await import('./peers/peer-pools.js')
+    return new PeerPools(this.#poolsOptions())
+  })
   #isClosed = false
 
   constructor(
@@ -117,12 +122,12 @@ class HttpsNeighbours implements DirectNeighbours {
     const files = await readPeerFiles(config)
     this.#config = config
     this.#files = files
-    ;(await this.#pools)?.renew(this.#poolsOptions())
+    ;(await this.#pools.begun)?.renew(this.#poolsOptions())
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await (await this.#pools)?.close()
+    await (await this.#pools.begun?.catch(() => undefined))?.close()
     await this.options.known.flush()
   }
 
@@ -151,8 +156,7 @@ class HttpsNeighbours implements DirectNeighbours {
   }
 
   async #connect(id: string, target: () => PeerTarget | NoConnection): Promise<PeerConnection | NoConnection> {
-    this.#pools ??= this.#loadPools()
-    const loaded = await this.#pools
+    const loaded = await this.#pools.get()
     if (this.#isClosed) return { unreachable: `${id}: this relay is stopping` }
     const found = target()
     if ('unreachable' in found) return found
@@ -161,12 +165,6 @@ class HttpsNeighbours implements DirectNeighbours {
     } catch (error) {
       return { unreachable: `${id}: ${errorMessage(error)}` }
     }
-  }
-
-  /** Loads them when a neighbour is first asked: many relays never ask one, and the HTTP client takes 20 MB. */
-  async #loadPools(): Promise<PeerPools> {
-    const { PeerPools } = await import('./peers/peer-pools.js')
-    return new PeerPools(this.#poolsOptions())
   }
 
   #poolsOptions(): PeerPoolsOptions {

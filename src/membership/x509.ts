@@ -1,18 +1,10 @@
 import { createPublicKey, type KeyObject, webcrypto } from 'node:crypto'
 
-type Library = typeof import('@peculiar/x509')
-
-let loading: Promise<Library> | undefined
+type Library = typeof import('./x509-library.js')
 
 /** The library that makes certificates. Loaded when it is first needed: most relays never issue or ask for one. */
 export function x509(): Promise<Library> {
-  loading ??= load()
-  return loading
-}
-
-async function load(): Promise<Library> {
-  await import('reflect-metadata') // which it needs, and does not load itself
-  return import('@peculiar/x509')
+  return import('./x509-library.js')
 }
 
 /** EC P-256 with SHA-256: what the CA and all its certificates use. */

@@ -1,10 +1,10 @@
-import type { Registry } from 'prom-client'
 import type { LinkAdministration } from '../../links/upper/link-administration.js'
 import type { LinkObserver } from '../../links/upper/link-observer.js'
 import type { RemoteRuns } from '../../remote-run/run-types.js'
 import type { SharedFiles } from '../../shared-files/file-types.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { TreeSync } from '../../tree-sync/tree-sync.js'
+import { atFirstUse } from '../../values/at-first-use.js'
 import { HopMetrics } from './hop-metrics.js'
 import { LinkMetrics, linkGauges } from './link-metrics.js'
 import { CounterFamily, header } from './metric-families.js'
@@ -54,13 +54,12 @@ export function createMetrics(): Metrics {
   const purged = new CounterFamily('treeline_purged_files_total', 'Expired shared files removed')
   const tree = new TreeMetrics()
   let gauges = async () => ''
-  let processMetrics: Promise<Registry> | undefined
+  const processMetrics = atFirstUse(async () => (await import('./process-metrics.js')).createProcessMetrics())
 
   let rendering: Promise<string> | undefined
 
   async function render(): Promise<string> {
-    processMetrics ??= createProcessMetrics()
-    const ofProcess = await (await processMetrics).metrics()
+    const ofProcess = await (await processMetrics.get()).metrics()
     const ours = [requests, hops, links, nodes, bytes, outbox, purged, tree].map(family => family.text())
     return `${[ofProcess.trimEnd(), ...ours, await gauges()].join('\n')}\n`
   }
@@ -85,13 +84,6 @@ export function createMetrics(): Metrics {
       gauges = () => gaugesText(sources)
     }
   }
-}
-
-async function createProcessMetrics(): Promise<Registry> {
-  const { collectDefaultMetrics, Registry } = await import('prom-client')
-  const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
-  return registry
 }
 
 async function gaugesText({

@@ -1,6 +1,7 @@
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { Pool } from 'undici'
 import { queueCleanUp } from '../../process/work-queue.js'
+import { atFirstUse } from '../../values/at-first-use.js'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
 import { neighbourPieces } from '../../values/network/piece-budget.js'
 import { Heartbeat, type WatchedConnection } from '../wire/heartbeat.js'
@@ -47,7 +48,7 @@ export class UpperLink implements WatchedConnection {
   readonly #onRoundTrip: UpperLinkOptions['onRoundTrip']
   /** Made when the first lane is wanted, or comes: most links never have one. */
   #lanes: LanePool | undefined
-  #pool: Promise<Pool> | undefined
+  readonly #pool = atFirstUse(() => this.#makePool())
   #streams = 0
   #isUsed = false
   #isClosed = false
@@ -162,8 +163,7 @@ export class UpperLink implements WatchedConnection {
 
   /** Connections for bulk: an undici pool whose sockets are lanes. */
   bulk(): Promise<Pool> {
-    this.#pool ??= this.#makePool()
-    return this.#pool
+    return this.#pool.get()
   }
 
   /** Takes a lane that the other side opened. */
@@ -184,7 +184,7 @@ export class UpperLink implements WatchedConnection {
   }
 
   async #makePool(): Promise<Pool> {
-    const { Pool } = await import('undici')
+    const { Pool } = await import('./lane-http-pool.js')
     return new Pool('http://link', {
       connections: MAX_LANES,
       connect: (_options, callback) => {
