@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { isAlive } from '../support/machine/is-alive.js'
 
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url))
 const PACKAGE = new URL('../../package.json', import.meta.url)
@@ -51,13 +52,4 @@ async function interruptedAt(moment: string): Promise<{ output: string; code: nu
   child.stderr.on('data', take)
   const [code] = (await once(child, 'close')) as [number | null]
   return { output, code }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }

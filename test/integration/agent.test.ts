@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { RunEvent } from '../../src/values/runs/run-event.js'
 import { eventually } from '../support/eventually.js'
+import { isAlive } from '../support/machine/is-alive.js'
 import { ask, postForm } from '../support/network/http.js'
 import { type AgentProcess, showRun, startAgent } from '../support/relays/agents.js'
 import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
@@ -59,15 +60,6 @@ async function outcome(tree: RunningTree, runId: string, node: string): Promise<
 
 function untilOutcome(tree: RunningTree, runId: string, node: string, wanted: string): Promise<true> {
   return eventually(`${node} ${wanted}`, async () => (await outcome(tree, runId, node)) === wanted)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 test('a node that holds a link runs itself; the others are run by the command, and the record says so', async t => {

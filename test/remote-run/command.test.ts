@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Command, commandLine } from '../../src/remote-run/commands/command.js'
 import { CommandHost } from '../../src/remote-run/commands/command-host.js'
+import { isAlive } from '../support/machine/is-alive.js'
 import { temporaryFolder, writeCommand } from '../support/parts/remote-runs.js'
 
 function specOf(t: TestContext, script: string, onOutput: (text: string) => void = () => undefined) {
@@ -15,15 +16,6 @@ function specOf(t: TestContext, script: string, onOutput: (text: string) => void
     killGraceMs: 100,
     onStarted: () => undefined,
     onOutput: (_: string, lines: string) => onOutput(lines)
-  }
-}
-
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch {
-    return true
   }
 }
 
@@ -49,7 +41,7 @@ test('a stop reaches grandchildren that ignore SIGTERM', async t => {
   assert.ok(grandchild > 0)
   command.stop()
   assert.deepEqual(await command.ended, { kind: 'stopped' })
-  while (!isGone(grandchild)) await new Promise(resolve => setImmediate(resolve))
+  while (isAlive(grandchild)) await new Promise(resolve => setImmediate(resolve))
 })
 
 test('a timeout stops the command', async t => {
@@ -100,7 +92,7 @@ test('a host runs commands, and a host that is killed fails them with a reason',
   process.kill(Number(output), 'SIGKILL')
   const end = await command.ended
   assert.match(end.kind === 'failed' ? end.reason : '', /SIGKILL/)
-  while (!isGone(orphan)) await new Promise(resolve => setImmediate(resolve))
+  while (isAlive(orphan)) await new Promise(resolve => setImmediate(resolve))
   assert.equal((await host.start(specOf(t, 'exit 0')).ended).kind, 'exited')
 })
 
@@ -131,7 +123,7 @@ test('a host that is closed takes its commands along', async t => {
   const child = await pid.promise
   await host.close()
   await command.ended
-  assert.ok(isGone(child))
+  assert.ok(!isAlive(child))
 })
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
