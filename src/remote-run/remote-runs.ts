@@ -104,6 +104,7 @@ class RunRegistry implements RemoteRuns {
         if (neighbours.linked(id) !== undefined) return 'link'
         return isAskedDirectly(id) ? 'direct' : undefined
       },
+      isCrowded: () => this.#places.isCrowded,
       repository,
       logger,
       timing,

@@ -29,6 +29,8 @@ export interface RunContext {
   /** The way on which a node can be asked to run itself now; undefined: there is none. */
   readonly wayTo: (node: string) => 'link' | 'direct' | undefined
   readonly reachability: Reachability
+  /** Whether few places are left for further runs. */
+  readonly isCrowded: () => boolean
   readonly repository: RunRepository
   readonly logger: Logger
   readonly timing: RunTiming

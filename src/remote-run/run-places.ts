@@ -7,6 +7,9 @@ import { askedBy } from './progress/new-run.js'
 /** Runs under way at once; a further one is refused. */
 export const MAX_RUNS = 256
 
+/** Runs under way at which `remote_run.timeout` alone is the time for nodes of neighbours to start or end. */
+export const CROWDED_RUNS = 192
+
 /** The callers that may take any free place: those who run this relay, and whoever shared out its own places. */
 const TRUSTED: readonly CallerKind[] = ['local', 'admin', 'policy-server']
 
@@ -33,6 +36,11 @@ export class RunPlaces {
   /** Places that are taken. */
   get taken(): number {
     return this.#beginning.size + this.underWay().length
+  }
+
+  /** Whether only those are left that strangers never get: a run that does not go on keeps others from beginning. */
+  get isCrowded(): boolean {
+    return this.taken >= CROWDED_RUNS
   }
 
   /**

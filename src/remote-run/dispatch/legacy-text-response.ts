@@ -6,11 +6,13 @@ import { responseChunks } from './response-lines.js'
 
 /**
  * Hands on what a relay that only speaks text says, in whole lines, as long as it takes.
+ * @param silenceMs after which it is given up
  * @returns why its answer broke off; undefined when it came to its end
  */
 export async function forwardTextResponse(
   body: Readable,
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: RunProgress },
+  silenceMs: number,
   pass: (lines: string) => void
 ): Promise<string | undefined> {
   const splitter = new LineSplitter()
@@ -19,7 +21,7 @@ export async function forwardTextResponse(
   }
   let lost: string | undefined
   try {
-    for await (const chunk of responseChunks(body, 0, signal)) {
+    for await (const chunk of responseChunks(body, silenceMs, signal)) {
       passWhole(splitter.push(chunk))
       await progress.ready()
     }

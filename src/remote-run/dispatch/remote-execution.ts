@@ -12,6 +12,7 @@ import { canRetryOrder } from './not-taken.js'
 import type { ExecutionContext, RemotePart } from './remote-part.js'
 import { ReportedEvents } from './reported-events.js'
 import { isNdjson, refusalText, responseChunks, responseLines } from './response-lines.js'
+import { StallWatch } from './stall-watch.js'
 
 /** The end of reading an answer: with the run's own end, or before it. */
 type Followed =
@@ -21,6 +22,7 @@ type Followed =
 /** The part of a run that one sub-relay does. */
 export class RemoteExecution {
   readonly #reported: ReportedEvents
+  readonly #watch: StallWatch
   #lastSeq = 0
   /** The message for a part that a former process gave away, when nothing more is learned. */
   #lostMessage: string | undefined
@@ -30,7 +32,8 @@ export class RemoteExecution {
     private readonly scope: RunScope,
     private readonly options: RemotePart
   ) {
-    this.#reported = new ReportedEvents(context, scope, options)
+    this.#watch = new StallWatch(context, scope, options)
+    this.#reported = new ReportedEvents(context, scope, options, this.#watch)
   }
 
   /** Resolves, and never rejects, when every node of the part has its outcome. */
@@ -73,7 +76,7 @@ export class RemoteExecution {
       body: () => part.body,
       signal,
       // a relay that only speaks text says nothing until all its nodes have ended
-      silenceLimitMs: hop.dialect.isHeardDuringRuns ? timing.silenceMs : 0
+      silenceLimitMs: hop.dialect.isHeardDuringRuns ? timing.silenceMs : this.#watch.limitMs
     })
     if (answer.kind === 'refused') {
       const text = await refusalText(answer.body, signal)
@@ -107,6 +110,7 @@ export class RemoteExecution {
     let followed = first
     while (followed.kind === 'lost') {
       const { reason } = followed
+      if (this.#watch.stalledSeconds !== undefined) return this.#giveUpStalled(this.#watch.stalledSeconds)
       const next = isResumable ? await this.#resume(reason) : undefined
       if (next === undefined) {
         if (!isResumable) await cancelDownstream(this.options.hop, this.options.part.runId)
@@ -124,6 +128,14 @@ export class RemoteExecution {
       return this.#endOpen({ outcome: followed.outcome, message: `the run was ${followed.outcome} at ${hop.id}` })
     }
     return this.#endOpen({ outcome: 'unknown', message: `${hop.id} said nothing of it` })
+  }
+
+  /** Gives up a neighbour that is there, but where nothing goes on. */
+  async #giveUpStalled(seconds: number): Promise<void> {
+    const { hop, part } = this.options
+    await cancelDownstream(hop, part.runId)
+    const message = `nothing started or ended at ${hop.id} for ${seconds} s; see remote_run.timeout`
+    return this.#giveUp({ outcome: 'timed_out', message })
   }
 
   /** @returns undefined when it is given up */
@@ -164,13 +176,21 @@ export class RemoteExecution {
     const { signal, progress } = this.scope
     const { timing } = this.context
     let ended: Followed | undefined
+    let endedAtMs = 0
+    const check = () => {
+      const isOver =
+        ended === undefined ? this.#watch.stalledSeconds !== undefined : isPast(endedAtMs + timing.silenceMs)
+      if (isOver) throw new Error('it goes on for too long')
+    }
     try {
-      for await (const line of responseLines(responseChunks(body, timing.silenceMs, signal))) {
+      for await (const line of responseLines(responseChunks(body, timing.silenceMs, signal, check))) {
         if (ended !== undefined) continue // to leave before the end of the answer would be to cancel it
         const event = parseRunEvent(line)
         if (event === undefined) return { kind: 'lost', reason: 'it sent what is not an event' }
-        if (event.event === 'end') ended = { kind: 'ended', outcome: event.outcome ?? 'done' }
-        else if (event.event !== 'alive' && event.seq > this.#lastSeq) {
+        if (event.event === 'end') {
+          ended = { kind: 'ended', outcome: event.outcome ?? 'done' }
+          endedAtMs = performance.now()
+        } else if (event.event !== 'alive' && event.seq > this.#lastSeq) {
           this.#lastSeq = event.seq
           this.#reported.take(event)
           await progress.ready()
@@ -190,7 +210,7 @@ export class RemoteExecution {
   async #readText(body: Readable): Promise<void> {
     const { hop } = this.options
     const { progress, signal } = this.scope
-    const lost = await forwardTextResponse(body, { signal, progress }, data => {
+    const lost = await forwardTextResponse(body, { signal, progress }, this.#watch.limitMs, data => {
       this.#reported.takeText(data)
     })
     signal.throwIfAborted()
@@ -223,4 +243,8 @@ export class RemoteExecution {
   #brokenHop(reason: string): BrokenHop {
     return { from: this.context.selfId, to: this.options.hop.id, reason }
   }
+}
+
+function isPast(atMs: number): boolean {
+  return performance.now() > atMs
 }

@@ -4,6 +4,7 @@ import type { RunScope } from '../run-scope.js'
 import { ForwardedOutput } from './forwarded-output.js'
 import type { ExecutionContext, RemotePart } from './remote-part.js'
 import { validBrokenHop } from './response-lines.js'
+import type { StallWatch } from './stall-watch.js'
 
 /** Error events taken from one sub-relay, beside one for each of its nodes. */
 const MAX_ERRORS = 1_000
@@ -16,7 +17,8 @@ export class ReportedEvents {
   constructor(
     private readonly context: ExecutionContext,
     private readonly scope: RunScope,
-    private readonly part: RemotePart
+    private readonly part: RemotePart,
+    private readonly watch: StallWatch
   ) {
     const nodeCount = part.part.nodes.length
     this.#errorsLeft = MAX_ERRORS + nodeCount
@@ -47,6 +49,7 @@ export class ReportedEvents {
     const { progress } = this.scope
     const unreached = validBrokenHop(event.unreached)
     if (node === undefined || outcome === undefined || outcome === 'queued' || !this.#isBelieved(node)) return
+    if (outcome !== 'running' || progress.table.get(node)?.outcome === 'queued') this.watch.goesOn()
     if (outcome === 'running') {
       progress.nodeRunning(node, this.#relayOf(event), Date.now())
     } else {

@@ -16,8 +16,14 @@ const LINE_FEED = 0x0a
 /**
  * The chunks of a neighbour's answer. One that is silent for `silenceMs` (0: no limit) is given up; time that the
  * reader takes for itself does not count. The body is destroyed in the end, however that comes.
+ * @param check called for each chunk; what it throws ends the reading
  */
-export async function* responseChunks(body: Readable, silenceMs: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* responseChunks(
+  body: Readable,
+  silenceMs: number,
+  signal: AbortSignal,
+  check: () => void = () => undefined
+): AsyncGenerator<Buffer> {
   let timer: NodeJS.Timeout | undefined
   const watch = () => {
     if (silenceMs === 0) return
@@ -29,6 +35,7 @@ export async function* responseChunks(body: Readable, silenceMs: number, signal:
     watch()
     for await (const chunk of body) {
       clearTimeout(timer)
+      check()
       yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk))
       if (neighbourTurns.isOver) await neighbourTurns.next()
       watch()

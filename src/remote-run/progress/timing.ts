@@ -8,6 +8,13 @@ export interface RunTiming {
   readonly aliveMs: number
   /** A relay that speaks NDJSON and is silent for so long is lost: it owes an `alive` every 15 s. */
   readonly silenceMs: number
+  /**
+   * How long no node of a neighbour's part need start or end before the part is given up; `remote_run.timeout` where that
+   * is longer, or places for runs run out.
+   */
+  readonly stallMs: number
+  /** Added to that for each level of relays that may be below, so that those give up first. */
+  readonly stallSlackMs: number
   /** First wait before a lost stream of an asynchronous run is taken up again; doubles up to `resumeMaxDelayMs`. */
   readonly resumeDelayMs: number
   readonly resumeMaxDelayMs: number
@@ -25,6 +32,8 @@ export const RUN_TIMING: RunTiming = {
   killGraceMs: 5_000,
   aliveMs: 15_000,
   silenceMs: 60_000,
+  stallMs: 24 * 60 * 60_000,
+  stallSlackMs: 30_000,
   resumeDelayMs: 1_000,
   resumeMaxDelayMs: 30_000,
   resumeLimitMs: 60 * 60_000,

@@ -11,7 +11,7 @@ export class WaitDeadline {
    * The end of the wait by a clock that only goes forward, as the timer's does: a clock that is set makes nobody wait
    * longer, or give up.
    */
-  readonly #endsAtMs: number
+  readonly endsAtMs: number
 
   constructor(
     private readonly untilMs: number,
@@ -22,7 +22,7 @@ export class WaitDeadline {
   ) {
     const over = new AbortController()
     const leftMs = waitLeftMs(untilMs, nowMs, startedAtMs)
-    this.#endsAtMs = performance.now() + leftMs
+    this.endsAtMs = performance.now() + leftMs
     this.#timer = setTimeout(() => over.abort('expired'), leftMs)
     this.signal = AbortSignal.any([ended, over.signal])
     this.signal.addEventListener('abort', () => this.stop(), { once: true })
@@ -35,7 +35,7 @@ export class WaitDeadline {
 
   /** The rest of the wait, for the next relay. */
   get seconds(): number {
-    return Math.max(1, Math.ceil((this.#endsAtMs - performance.now()) / 1_000))
+    return Math.max(1, Math.ceil((this.endsAtMs - performance.now()) / 1_000))
   }
 
   /** Ends nodes that were waited for in vain, but not those that were cancelled, or left to the next process. */
