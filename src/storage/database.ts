@@ -6,7 +6,7 @@ import { diskFailure } from '../values/failures/disk-failure.js'
 import { isDamage } from '../values/failures/storage-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
-import { isFolder } from './is-folder.js'
+import { obstacleAt } from './obstacle.js'
 import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite-driver.js'
 
@@ -32,11 +32,11 @@ const ADVICE_OF_AGENT = `${DAMAGED}, and start the agent again: it makes a new o
 
 const DAMAGE_ADVICE: Readonly<Partial<Record<Use, string>>> = { state: ADVICE, agent: ADVICE_OF_AGENT }
 
-const FOLDER = 'it is a folder, and should be a file: move it away'
-const FOLDER_ADVICE: Readonly<Record<Use, string>> = {
-  topology: `${FOLDER}, and it is made anew from the nodes list`,
-  state: `${FOLDER}, and put a copy from a backup in its place`,
-  agent: `${FOLDER}, and the agent makes a new one; only the records of runs are gone`
+/** The advice for the time after what is in the place of the database was moved away. */
+const AFTERWARDS: Readonly<Record<Use, string>> = {
+  topology: 'it is made anew from the nodes list',
+  state: 'put a copy from a backup in its place',
+  agent: 'the agent makes a new one; only the records of runs are gone'
 }
 
 /** How long a write waits for another process or thread that is writing, in ms. */
@@ -51,6 +51,7 @@ const BUSY_TIMEOUT_MS = 5_000
 export function openDatabase(file: string, schema: DatabaseKind, use: Use = schema): Database {
   let db: Database | undefined
   try {
+    refuseObstacles(file)
     db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
     // a tree is written and read whole, which larger pages make quicker (only a new file takes this)
     if (schema === 'topology') db.pragma('page_size = 16384')
@@ -72,8 +73,28 @@ export function unusable(file: string, use: Use, error: unknown): Error {
     { setting: 'storage.path', path: dirname(file), keeper: use === 'agent' ? 'agent' : 'relay' }
   ])
   const advice = isDamage(error) ? DAMAGE_ADVICE[use] : undefined
-  const reason = (isFolder(file) ? FOLDER_ADVICE[use] : advice) ?? failure?.message ?? errorMessage(error)
+  const reason = adviceOnObstacle(file, use) ?? advice ?? failure?.message ?? errorMessage(error)
   return new Error(`cannot use the database ${file}: ${reason}`, { cause: error })
+}
+
+/** Refuses them before they are opened: a link leads to what its owner may not write, and a FIFO or a device does something when it is opened. */
+function refuseObstacles(file: string): void {
+  for (const path of [file, ...besides(file)]) {
+    const what = obstacleAt(path)
+    if (what !== undefined) throw new Error(`${path} is ${what}`)
+  }
+}
+
+function adviceOnObstacle(file: string, use: Use): string | undefined {
+  const what = obstacleAt(file)
+  if (what !== undefined) return `it is ${what}, and should be a file: move it away, and ${AFTERWARDS[use]}`
+  const beside = besides(file).find(path => obstacleAt(path) !== undefined)
+  return beside && `${beside} is ${obstacleAt(beside)}, and should be a file: move it away`
+}
+
+/** The files that SQLite keeps beside a database. */
+function besides(file: string): string[] {
+  return ['-wal', '-shm', '-journal'].map(end => file + end)
 }
 
 function migrate(db: Database, schema: DatabaseKind): void {

@@ -90,6 +90,9 @@ test('what is no lock in the place of one is named, and may be removed', async t
   assert.throws(() => takeFolders('node-1', [folder]), said('is a symbolic link'))
   assert.ok(!existsSync(join(path, 'made-by-following')))
   rmSync(lock)
+  await makeFifo(lock)
+  assert.throws(() => takeFolders('node-1', [folder]), said('is a FIFO'))
+  rmSync(lock)
   takeFolders('node-1', [folder])()
 })
 
@@ -251,7 +254,7 @@ test('what is in the place of a lock, and cannot be opened, is named', async t =
   t.after(() => server.close())
   assert.throws(
     () => takeFolders('root', [storageFolder(path, 0o700)]),
-    /^Error: storage\.path: \S+lock\.db cannot be opened; see that owner and permissions allow it, or remove it/
+    /^Error: storage\.path = \S+: \S+lock\.db is a socket: remove it, it is made anew at the start/
   )
 })
 

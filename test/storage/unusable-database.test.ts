@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { lchown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
+import { makeFifo } from '../support/machine/make-fifo.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 
 test('what to do about a damaged state.db is said for the program that has it', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-damaged-'))
@@ -25,4 +28,42 @@ test('what to do about a damaged state.db is said for the program that has it', 
     messageOf(() => openDatabase(file, 'state')),
     /put a copy from a backup in its place\. .* nodes restore/
   )
+})
+
+test('what is in the place of a database, and is no file, is named, and not opened', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'treeline-obstacle-'))
+  t.after(() => rm(folder, { recursive: true }))
+  for (const [kind, make] of [
+    ['a FIFO', makeFifo],
+    ['a folder', (path: string) => mkdir(path)]
+  ] as const) {
+    for (const end of ['', '-wal', '-shm']) {
+      const file = join(folder, `${kind}${end}.db`)
+      await make(file + end)
+      assert.throws(() => openDatabase(file, 'state'), {
+        message: new RegExp(`is ${kind}, and should be a file: move it away`)
+      })
+    }
+  }
+})
+
+testAsRoot('a link of another user in the place of a database, or beside it, is not followed', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'treeline-link-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const target = join(folder, 'target')
+  for (const end of ['', '-wal', '-shm']) {
+    const file = join(folder, `state${end}.db`)
+    await symlink(target, file + end)
+    await lchown(file + end, 4_242, 4_242)
+    for (const use of ['state', 'topology', 'agent'] as const) {
+      assert.throws(() => openDatabase(file, use === 'topology' ? 'topology' : 'state', use), {
+        message: /is a symbolic link of user 4242, and should be a file: move it away/
+      })
+    }
+    assert.equal(existsSync(target), false)
+  }
+  const own = join(folder, 'own.db')
+  await symlink(target, own)
+  openDatabase(own, 'state').close()
+  assert.equal(existsSync(target), true)
 })

@@ -5,7 +5,7 @@ import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { asError, errorCode } from '../../values/failures/system-error.js'
 import { makeFolder } from '../../values/files/make-folder.js'
-import { isFolder } from '../is-folder.js'
+import { kindOf } from '../../values/files/regular-file.js'
 import { Sqlite } from '../sqlite-driver.js'
 
 /** The mode of a lock file. Whoever may open it, if only to read it, can lock it, and keep a relay from starting. */
@@ -81,9 +81,9 @@ function makePrivate(file: string): void {
     if (errorCode(error) !== 'EEXIST') throw error
     // by its name: to close one that this process has locked would give back its lock
     const found = lstatSync(file, { throwIfNoEntry: false })
-    // SQLite would follow a link, and make the file that it leads to
-    if (found?.isSymbolicLink() === true) throw Object.assign(new Error(`${file} is a link`), { code: 'ELOOP' })
-    if (found?.isFile() === true && (found.mode & 0o777) !== LOCK_MODE) setMode(file)
+    // SQLite would follow a link, and make the file that it leads to; a device does something when it is opened
+    if (found?.isFile() === false) throw Object.assign(new Error(`${file} is ${kindOf(found)}`), { code: 'ELOOP' })
+    if (found !== undefined && (found.mode & 0o777) !== LOCK_MODE) setMode(file)
   }
 }
 
@@ -105,18 +105,10 @@ function cannotOpen(file: string, setting: string, cause: unknown): Error {
 
 /** The obstacle in the place of the lock, if it is no lock: nothing is ever kept in it. */
 function obstacleToLock(file: string, error: unknown): string | undefined {
-  const what = isLink(file)
-    ? 'is a symbolic link'
-    : isFolder(file)
-      ? 'is a folder'
-      : isDamage(error)
-        ? 'is no lock'
-        : undefined
+  const found = lstatSync(file, { throwIfNoEntry: false })
+  const isOther = found !== undefined && !found.isFile()
+  const what = isOther ? `is ${kindOf(found)}` : isDamage(error) ? 'is no lock' : undefined
   return what === undefined ? undefined : `${file} ${what}: remove it, it is made anew at the start`
-}
-
-function isLink(file: string): boolean {
-  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
 
 /**
