@@ -76,3 +76,8 @@ export interface PlacedTopology extends Topology {
 
 /** Gives the topology of the moment. Ask again for each request. */
 export type CurrentTopology = () => Topology
+
+/** Whether a node is a policy server of others, below this relay. */
+export function isRelayBelow(topology: Topology, id: string): boolean {
+  return id !== topology.selfId && topology.isBelow(id) && topology.isRelay(id)
+}

@@ -63,7 +63,9 @@ test(`${CONNECTIONS} connections at once, which send half a head: others are ser
 })
 
 test('beyond max_connections: closed at once, and those that are there are served', async t => {
-  const tree = await startTree(t, { relays: ROOT_ALONE, settings: { general: ['max_connections = 50'] } })
+  const relays = [...ROOT_ALONE, { id: 'relay-a', under: 'root', nodes: ['n3'] }]
+  const settings = { general: ['max_connections = 50'] }
+  const tree = await startTree(t, { relays, absent: ['relay-a'], settings })
   const relay = tree.relay('root')
   const first = await rawClient(t, relay)
   const request = head('GET /uuid HTTP/1.1', 'Host: localhost')
@@ -75,22 +77,24 @@ test('beyond max_connections: closed at once, and those that are there are serve
   assert.deepEqual(statusesIn(await first.until(/root[\s\S]*root/)), [200, 200])
   const another = await rawClient(t, relay)
   assert.equal(await another.closed, '')
-  await t.test('TLS: unused connections of one address, which hold all places, make room for others', async t => {
-    const { port } = new URL(relay.url)
-    const open = (localAddress: string, own: { cert?: string; key?: string } = {}) => {
-      const to = { host: '127.0.0.1', port: Number(port), localAddress, rejectUnauthorized: false, ...own }
-      const socket = connectTls(to)
-      socket.on('error', () => undefined)
-      t.after(() => socket.destroy())
-      return socket
-    }
-    const isServed = async (socket: TLSSocket) => {
-      socket.write(request)
-      const [answer] = (await once(socket, 'data')) as [Buffer]
-      assert.deepEqual(statusesIn(answer.toString()), [200])
-    }
-    const { certificatePem: cert, privateKeyPem: key } = tree.member('n1').certificate
-    const neighbour = open('127.0.0.30', { cert, key })
+  const sockets = new Set<TLSSocket>()
+  t.after(() => sockets.forEach(socket => void socket.destroy()))
+  const open = (localAddress: string, member?: string) => {
+    const { certificatePem: cert, privateKeyPem: key } = member === undefined ? {} : tree.member(member).certificate
+    const to = { host: '127.0.0.1', port: Number(new URL(relay.url).port), localAddress, rejectUnauthorized: false }
+    const socket = connectTls({ ...to, cert, key })
+    socket.on('error', () => undefined)
+    sockets.add(socket)
+    return socket
+  }
+  const isServed = async (socket: TLSSocket) => {
+    socket.write(request)
+    const closed = once(socket, 'close').then(() => ['closed'])
+    const [answer] = (await Promise.race([once(socket, 'data'), closed])) as [Buffer | string]
+    assert.deepEqual(statusesIn(answer.toString()), [200])
+  }
+  await t.test('TLS: unused connections of one address, which hold all places, make room for others', async () => {
+    const neighbour = open('127.0.0.30', 'n1')
     await isServed(neighbour)
     const crowd = await Promise.all(
       Array.from({ length: 49 }, async (_, index) => {
@@ -103,6 +107,29 @@ test('beyond max_connections: closed at once, and those that are there are serve
     await isServed(neighbour)
     await eventually('one of the crowd to have gone', () => crowd.filter(socket => socket.closed).length === 1)
   })
+  for (const [member, number] of [
+    ['n2', 3],
+    ['relay-a', 12]
+  ] as const) {
+    await t.test(`TLS: ${member} keeps ${number} connections when others come`, async () => {
+      for (const socket of sockets) socket.destroy()
+      sockets.clear()
+      const held: TLSSocket[] = []
+      const closed = () => held.filter(socket => socket.closed).length
+      while (held.length - closed() < 50) {
+        const socket = open('127.0.0.32', member)
+        held.push(socket)
+        await isServed(socket)
+      }
+      const before = closed()
+      await isServed(open('127.0.0.33'))
+      await isServed(open('127.0.0.34', 'n1'))
+      await eventually('two to have made room', () => closed() === before + 2)
+      for (let address = 40; address < 100; address += 1) await isServed(open(`127.0.0.${address}`))
+      await eventually('none beyond its number', () => held.length - closed() === number)
+      for (const socket of held.slice(-number)) await isServed(socket)
+    })
+  }
   const gone = once(child, 'exit')
   child.disconnect()
   await gone

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
-import type { CurrentTopology } from '../../tree/topology.js'
+import { type CurrentTopology, isRelayBelow } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
 import { LINK_SECRET_HEADER } from '../../values/network/header-names.js'
 import { isLoopback, type NetworkSet } from '../../values/network/network-set.js'
@@ -137,9 +137,7 @@ export function isNeighbour({ kind }: Caller): boolean {
 }
 
 function nodeCaller(id: string, address: string, settings: CallerSettings): Caller {
-  const topology = settings.topology()
-  const isRelayBelow = id !== topology.selfId && topology.isBelow(id) && topology.isRelay(id)
-  return { kind: isRelayBelow ? 'relay' : 'node', id, address }
+  return { kind: isRelayBelow(settings.topology(), id) ? 'relay' : 'node', id, address }
 }
 
 function showsToken(request: IncomingMessage, expected: Buffer): boolean {

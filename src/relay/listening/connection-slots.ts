@@ -3,13 +3,9 @@ import type { Server as HttpsServer } from 'node:https'
 import { Socket, type Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { answerUnderWay } from '../../api/answer-under-way.js'
 import { hasBody } from '../../api/request-body.js'
 import { sourceOf } from '../../values/network/source-address.js'
-import { SourceQueue } from '../../values/network/source-queue.js'
-
-/** Connections that are looked at for an unused one when all places are taken. */
-const MAX_LOOKED_AT = 100
+import { type ConnectedNeighbour, type Place, YieldingPlaces } from './connection-places.js'
 
 /** The time after which a connection counts as unused, when its caller has taken nothing of an answer for so long. */
 const STALLED_MS = 10_000
@@ -22,46 +18,32 @@ export interface PlaceOptions {
   readonly max: number
   /** Callers that make room for nobody, by their address: others share what those leave. */
   readonly isKnownAddress: (address: string) => boolean
-  /** The same, by the certificate that was shown. */
-  readonly isNeighbour?: (socket: TLSSocket) => boolean
+  /** Finds who showed a certificate of the tree: a node or relay makes room beyond a number of connections. */
+  readonly neighbourOf?: (socket: TLSSocket) => ConnectedNeighbour | undefined
   /** @default 10,000 */
   readonly stalledMs?: number
   /** @default 2,000 */
   readonly slowBodyMs?: number
 }
 
-/** A connection that has a place. */
-interface Place {
-  readonly source: string
-  readonly socket: Socket
-  readonly isKnown: boolean
-  /** Speaks HTTP: the socket itself, or the TLS over it. */
-  connection: Socket
-  /** When its last request with a body began: only of that one the body may be missing. */
-  askedAtMs?: number
-  /** How far an answer had come, and when it was first seen there. */
-  seen?: { readonly atMs: number; readonly sent: number; readonly unsent: number }
-}
-
 /**
  * Bounds the connections of a server, and shares them among the sources of strangers: where all places are taken, an
  * unused connection of the source with the most of them makes room for a source that has fewer; where there is none, one
- * whose request is slow to come.
+ * whose request is slow to come. Before that, a node or relay that has more than its number makes room for anyone.
  * @param listening takes the connections: `http` itself, or what stands before its handshakes
  */
 export function shareConnections(listening: TcpServer, http: HttpServer | HttpsServer, options: PlaceOptions): void {
-  const { max, isKnownAddress, isNeighbour = () => false, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
+  const { max, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const places = new Set<Place>()
   /** The places by the caller's address and port. */
   const byName = new Map<string, Place>()
-  /** The connections that may have to make room. */
-  const strangers = new SourceQueue<Place>()
+  const yielding = new YieldingPlaces({ max, stalledMs, slowBodyMs })
 
   function enter(socket: Socket): void {
     const name = nameOf(socket)
     const before = byName.get(name)
     if (before?.socket === socket) {
-      putBack(before)
+      yielding.add(before)
       return
     }
     const address = socket.remoteAddress ?? ''
@@ -72,40 +54,23 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     }
     places.add(place)
     byName.set(name, place)
-    putBack(place)
+    yielding.add(place)
     socket.once('close', () => leave(place, name))
   }
 
   function leave(place: Place, name: string): void {
     places.delete(place)
-    strangers.delete(place.source, place)
+    yielding.delete(place)
     if (byName.get(name) === place) byName.delete(name)
   }
 
-  function putBack(place: Place): void {
-    if (!place.isKnown) strangers.add(place.source, place)
-  }
-
   function makeRoom(newcomer: Place): boolean {
-    const place = whoMakesRoom(newcomer)
+    const place = yielding.whoMakesRoom(newcomer)
     if (place === undefined) return false
-    strangers.delete(place.source, place)
+    yielding.delete(place)
     places.delete(place)
     place.socket.destroy()
     return true
-  }
-
-  function whoMakesRoom({ source, isKnown }: Place): Place | undefined {
-    let slow: Place | undefined
-    for (let looked = 0; looked < MAX_LOOKED_AT; looked += 1) {
-      const oldest = isKnown ? strangers.oldestOfLargest() : strangers.oldestDueTo(source)
-      if (oldest === undefined || oldest === slow) break
-      if (answerUnderWay(oldest.connection) === undefined || isStalled(oldest, stalledMs)) return oldest
-      if (isSlowToAsk(oldest, slowBodyMs)) slow ??= oldest
-      strangers.delete(oldest.source, oldest)
-      strangers.add(oldest.source, oldest) // behind the others of its source
-    }
-    return slow
   }
 
   /**
@@ -114,7 +79,7 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
    */
   function take(connection: Duplex): void {
     const place = placeOf(connection)
-    if (place !== undefined) strangers.delete(place.source, place)
+    if (place !== undefined) yielding.delete(place)
   }
 
   function placeOf(connection: Duplex): Place | undefined {
@@ -138,25 +103,11 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
   http.on('secureConnection', (socket: TLSSocket) => {
     const place = placeOf(socket)
     if (place === undefined) return
+    yielding.delete(place)
     place.connection = socket
-    if (isNeighbour(socket)) take(socket)
-    else putBack(place)
+    place.neighbour = neighbourOf?.(socket)
+    yielding.add(place)
   })
-}
-
-/** Whether an answer waits for a caller that takes nothing; it shows when a connection is looked at again. */
-function isStalled(place: Place, limitMs: number): boolean {
-  const { bytesWritten: sent, writableLength: unsent } = place.connection
-  const { seen } = place
-  if (unsent > 0 && seen?.sent === sent && seen.unsent === unsent) return performance.now() - seen.atMs >= limitMs
-  place.seen = { atMs: performance.now(), sent, unsent }
-  return false
-}
-
-/** Whether an answer waits for the rest of its request, for longer than that. */
-function isSlowToAsk({ connection, askedAtMs }: Place, limitMs: number): boolean {
-  const isWhole = answerUnderWay(connection)?.req.complete ?? true
-  return !isWhole && askedAtMs !== undefined && performance.now() - askedAtMs >= limitMs
 }
 
 function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

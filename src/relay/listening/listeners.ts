@@ -6,6 +6,7 @@ import { onCostlySource } from '../../api/connections/costly-source.js'
 import { completeServer, createPlainServer, serverOptions } from '../../api/http-server-options.js'
 import type { Config, ListenAddress } from '../../config/config.js'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
+import { type CurrentTopology, isRelayBelow } from '../../tree/topology.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { readCertificatePair } from '../../values/keys/certificate-pair.js'
 import { LogLimit } from '../../values/log-limit.js'
@@ -15,7 +16,7 @@ import { isLoopback } from '../../values/network/network-set.js'
 import { shareConnections } from './connection-slots.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
-import { isNeighbourByCertificate, judgeCertificate } from './presented-certificate.js'
+import { judgeCertificate, neighbourByCertificate } from './presented-certificate.js'
 import { readTextFile } from './text-file.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
@@ -36,6 +37,7 @@ const LOCALHOST = ['127.0.0.1', '::1']
 /** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
 export interface Arrivals {
   readonly certificates: KnownCertificates
+  readonly topology: CurrentTopology
   readonly localSockets: WeakSet<object>
   readonly proxySockets: WeakSet<object>
   /** The one in force. */
@@ -58,7 +60,7 @@ export async function openListeners(
   app: FastifyInstance,
   config: Config,
   upgrades: Upgrades | undefined,
-  { certificates, localSockets, proxySockets, config: current }: Arrivals,
+  { certificates, topology, localSockets, proxySockets, config: current }: Arrivals,
   logger: Pick<Logger, 'info' | 'warn'>
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
@@ -101,7 +103,7 @@ export async function openListeners(
     shareConnections(gate, tls, {
       max: maxConnections,
       isKnownAddress: isProxy,
-      isNeighbour: connection => isNeighbourByCertificate(connection, certificates)
+      neighbourOf: connection => neighbourByCertificate(connection, certificates, id => isRelayBelow(topology(), id))
     })
     serveUpgrades(tls, 'secureConnection', upgrades)
     await bound('general.https_listen', address, bind(gate, address))

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { verificationMs } from '../../values/keys/key-cost.js'
+import type { ConnectedNeighbour } from './connection-places.js'
 
 /** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
 const MAX_CHAIN_MS = 2.5
@@ -25,10 +26,18 @@ export function judgeCertificate(socket: TLSSocket, known: Known): PresentedCert
   return isCostly(leaf) ? 'costly' : 'usual'
 }
 
-/** Whether the caller showed the certificate of a neighbour. */
-export function isNeighbourByCertificate(socket: TLSSocket, known: Known): boolean {
+/** The neighbour whose certificate the caller showed. @param isRelay whether a node is a relay below */
+export function neighbourByCertificate(
+  socket: TLSSocket,
+  known: Known,
+  isRelay: (id: string) => boolean
+): ConnectedNeighbour | undefined {
   const leaf = socket.getPeerX509Certificate()
-  return leaf !== undefined && isOfNeighbour(leaf, known)
+  if (leaf === undefined) return undefined
+  const shown = fingerprint(leaf.raw)
+  if (known.isPolicyServer(shown)) return { kind: 'policy-server' }
+  const id = known.nodeOf(shown)
+  return id === undefined ? undefined : { kind: isRelay(id) ? 'relay' : 'node', id }
 }
 
 function isOfNeighbour(leaf: X509Certificate, known: Known): boolean {

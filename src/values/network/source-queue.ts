@@ -11,6 +11,11 @@ export class SourceQueue<T> implements Iterable<T> {
     return this.#size
   }
 
+  /** How many the source has that has the most. */
+  get most(): number {
+    return this.#largest()?.size ?? 0
+  }
+
   countOf(source: string): number {
     return this.#bySource.get(source)?.size ?? 0
   }
@@ -82,8 +87,7 @@ export class SourceQueue<T> implements Iterable<T> {
    */
   oldestDueTo(source: string): T | undefined {
     const held = this.countOf(source)
-    const most = this.#largest()?.size ?? 0
-    return held < most && (held === 0 || held + 1 < most) ? this.oldestOfLargest() : undefined
+    return held < this.most && (held === 0 || held + 1 < this.most) ? this.oldestOfLargest() : undefined
   }
 
   #largest(): Set<T> | undefined {
