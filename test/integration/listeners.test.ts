@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { freePorts } from '../../demo/free-ports.js'
 import { openWay, untilClosed, type Way } from '../support/network/half-closing.js'
 import { ask } from '../support/network/http.js'
@@ -161,6 +162,23 @@ test('what holds at every listener', async t => {
     const answer = await text
     assert.deepEqual(statusesIn(answer), [200, 200, 200, 101])
     assert.equal(answer.split('a'.repeat(LARGE)).length, 3)
+  })
+
+  await t.test('https_listen resumes no session: whoever has one has to show a certificate', async t => {
+    const ask = async (more: ConnectionOptions) => {
+      const socket = connectTls({ ...tls.to, ...more, rejectUnauthorized: false } as ConnectionOptions)
+      t.after(() => socket.destroy())
+      const sessions: Buffer[] = []
+      socket.on('session', session => sessions.push(session))
+      await once(socket, 'secureConnect')
+      const isReused = socket.isSessionReused()
+      socket.write(head('GET /uuid HTTP/1.1', HOST, CLOSE))
+      assert.deepEqual(statusesIn(await untilClosed(socket)), [200])
+      return { session: sessions.at(-1), isReused }
+    }
+    const { session } = await ask({ ...tls.tls })
+    assert.ok(session !== undefined && session.length > 0)
+    assert.equal((await ask({ session })).isReused, false)
   })
 
   await t.test('proxy_listen is for the proxy; listen stays for programs of this machine', async () => {
