@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { judgeFirstBytes, MAX_HELLO_BYTES } from '../../src/relay/listening/client-hello.js'
+import { FirstBytesJudge, MAX_HELLO_BYTES, MAX_HELLO_PIECES } from '../../src/relay/listening/client-hello.js'
 import { MAX_SILENT } from '../../src/relay/listening/handshake-gate.js'
 import { clientHello, connectFrom, FOR_EVER_MS, openGate, startTls } from '../support/parts/handshake-gates.js'
+
+const judgeFirstBytes = (bytes: Buffer) => new FirstBytesJudge().read(bytes)
+const record = (content: Buffer) =>
+  Buffer.concat([Buffer.of(22, 3, 1, content.length >> 8, content.length & 255), content])
 
 test('connections that say nothing, or not all of a ClientHello, take no handshake from others', async t => {
   const gate = await openGate(t, { turnMs: FOR_EVER_MS, helloLimitMs: FOR_EVER_MS })
@@ -31,8 +35,6 @@ test('a ClientHello that comes in pieces is one', async t => {
 
 test('a ClientHello is whole with all the bytes that it names, in however many records', async t => {
   const hello = (await clientHello(t)).subarray(5)
-  const record = (content: Buffer) =>
-    Buffer.concat([Buffer.of(22, 3, 1, content.length >> 8, content.length & 255), content])
   const records = Array.from({ length: Math.ceil(hello.length / 3) }, (_, at) =>
     record(hello.subarray(3 * at, 3 * at + 3))
   )
@@ -42,7 +44,38 @@ test('a ClientHello is whole with all the bytes that it names, in however many r
   assert.equal(judgeFirstBytes(Buffer.from('GET')), 'other')
   assert.equal(judgeFirstBytes(record(Buffer.of(2))), 'other', 'a ServerHello')
   assert.equal(judgeFirstBytes(record(Buffer.of(1, 1, 0, 0))), 'too-long', 'it says so')
-  assert.equal(judgeFirstBytes(Buffer.alloc(MAX_HELLO_BYTES + 5, record(Buffer.alloc(0)))), 'too-long')
+  assert.equal(judgeFirstBytes(record(Buffer.alloc(0))), 'faulty', 'an empty record')
+  assert.equal(judgeFirstBytes(Buffer.concat([records[0] ?? bytes, record(Buffer.alloc(0))])), 'faulty')
+  const long = Buffer.concat(
+    Array.from({ length: MAX_HELLO_BYTES / 6 + 1 }, (_, at) => record(Buffer.of([1, 0, 0x3f][at] ?? 0)))
+  )
+  assert.equal(judgeFirstBytes(long), 'too-long', 'with its records')
+})
+
+test('first bytes are judged as they come, each once, and as they are judged in one', async t => {
+  const hello = await clientHello(t)
+  const judge = new FirstBytesJudge()
+  const kinds = [...hello].map(byte => judge.read(Buffer.of(byte)))
+  assert.equal(kinds.pop(), 'whole')
+  assert.deepEqual(new Set(kinds), new Set(['part']))
+})
+
+test('a connection whose ClientHello comes in very many pieces, or in an empty record, is closed', async t => {
+  const gate = await openGate(t, { helloLimitMs: FOR_EVER_MS })
+  const hello = await clientHello(t)
+  const pieces = await connectFrom(t, gate, '127.0.0.1')
+  pieces.setNoDelay(true).resume()
+  let sent = 0
+  for (; sent < hello.length - 1 && !pieces.closed; sent += 1) {
+    pieces.write(hello.subarray(sent, sent + 1))
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  if (!pieces.closed) await once(pieces, 'close')
+  assert.ok(sent > MAX_HELLO_PIECES)
+
+  const empty = await connectFrom(t, gate, '127.0.0.1')
+  empty.resume().write(record(Buffer.alloc(0)))
+  await once(empty, 'close')
 })
 
 test('a record with the first byte of a ClientHello takes no handshake from others', async t => {
