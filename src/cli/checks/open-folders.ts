@@ -80,7 +80,10 @@ export function findFolder(path: string): Stats | undefined {
 function openness({ uid, gid, mode }: Stats, user: number | undefined): [string, string] | undefined {
   if (uid !== ROOT && uid !== user)
     return [`belongs to user ${uid}, who may change what is there`, `chown ${user ?? ROOT}`]
-  if ((mode & S_IWOTH) !== 0) return ['is open to every user of this machine, who may put files there', 'chmod o-w']
+  if ((mode & S_IWOTH) !== 0) {
+    const mend = (mode & STICKY) === 0 ? 'chmod o-w' : 'choose another folder than' // one such as /tmp stays open
+    return ['is open to every user of this machine, who may put files there', mend]
+  }
   if (uid !== ROOT || (mode & S_IWGRP) === 0) return undefined // a user's own group is theirs
   return [`is open to group ${gid}, who may change what is there`, 'chmod g-w']
 }

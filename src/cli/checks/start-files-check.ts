@@ -19,7 +19,7 @@ import { exposureWarnings } from './exposed-files.js'
 import { openFolderWarnings } from './open-folders.js'
 import { findServiceUser } from './service-user.js'
 import { relayKeyWarnings } from './signing-key-warnings.js'
-import { listenProblems, socketProblems, whyNotRunnable } from './start-places-check.js'
+import { listenProblems, socketFolders, socketProblems, whyNotRunnable } from './start-places-check.js'
 import { foreignWaysOf } from './way-to-folder.js'
 
 /**
@@ -65,7 +65,9 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
   problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
-  problems.push(...(await foreignWaysOf(user.uid, folders)))
+  const socket = socketFolders(general.socket)
+  problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
+  problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
   problems.push(...socketProblems(general.socket), ...listenProblems(general))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
@@ -76,7 +78,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...(await relayKeyWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config))),
     ...user.warnings,
-    ...openFolderWarnings(folders, user.uid)
+    ...openFolderWarnings([...folders, ...socket], user.uid)
   ]
   return { problems, warnings, checkedFor: user.known }
 }

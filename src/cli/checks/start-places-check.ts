@@ -3,6 +3,7 @@ import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config, ListenAddress } from '../../config/config.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
+import type { WrittenFolder } from './open-folders.js'
 
 const ANY_HOST: readonly string[] = ['0.0.0.0', '::']
 
@@ -16,6 +17,11 @@ export function socketProblems(path: string | undefined): string[] {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found === undefined || found.isSocket()) return []
   return [`general.socket ${path} is there already, and is no socket; choose another path`]
+}
+
+/** The folder of the socket, which others must not be able to exchange. None without a socket. */
+export function socketFolders(path: string | undefined): WrittenFolder[] {
+  return path === undefined ? [] : [{ setting: 'general.socket', path: dirname(path) }]
 }
 
 /** Settings that cannot be listened at together. Whether another program is there shows at start only. */

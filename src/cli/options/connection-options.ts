@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
@@ -83,8 +84,10 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
   const own = agent === undefined || cert !== undefined ? { cert, key } : await ownCertificate(agent)
   const trust = ca === undefined && options.pin === undefined ? above : undefined
   const named = above?.server ?? server
+  const asked = named ?? (await configuredServer(options))
+  await checkSocket(asked, named !== undefined, token !== undefined, options)
   return createRelayClient({
-    server: named ?? (await configuredServer(options)),
+    server: asked,
     names: {
       server: options.server === undefined && server !== undefined ? 'TREELINE_SERVER' : '--server',
       ca: '--ca',
@@ -99,6 +102,15 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
     },
     ...(named === undefined ? {} : await proxyTo(named))
   })
+}
+
+/** Looks at who could have put a socket there. One that was named is taken as it is, unless it would get a token. */
+async function checkSocket(server: string, isNamed: boolean, hasToken: boolean, options: ServerOptions): Promise<void> {
+  const path = socketPathOf(server)
+  if (path === undefined || !isAbsolute(path) || (isNamed && !hasToken)) return
+  const { refuseForeignSocket } = await import('./trusted-socket.js')
+  const config = isNamed ? undefined : await readConfig(options)
+  await refuseForeignSocket(isNamed ? 'the socket' : 'general.socket', path, config)
 }
 
 /** The way to a relay that was named; the one of a configuration is on this machine. Loaded where there is a proxy. */

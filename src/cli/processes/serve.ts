@@ -17,6 +17,7 @@ import type { Logger } from '../../values/logger.js'
 import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
 import { openFolderWarnings } from '../checks/open-folders.js'
 import { misplacedFolder } from '../checks/shared-folder-place.js'
+import { socketFolders } from '../checks/start-places-check.js'
 import { refuseForeignWays } from '../checks/way-to-folder.js'
 import { printDiagnostic } from '../output/diagnostic.js'
 import { holdFolders, serveUntilStopped } from './serve-until-stopped.js'
@@ -123,7 +124,9 @@ async function serve(config: Config): Promise<number> {
   const { nodeId } = config.general
   const misplaced = misplacedFolder(config)
   if (misplaced !== undefined) throw new Error(misplaced)
-  await refuseForeignWays(writtenFolders(config))
+  const socket = socketFolders(config.general.socket)
+  await refuseForeignWays([...writtenFolders(config), ...socket])
+  await refuseForeignWays([{ setting: 'shared_folder.path', path: config.sharedFolder.path }]) // by itself: its owner must not move it
   const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
   const held = holdFolders(nodeId, folders)
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
@@ -174,7 +177,7 @@ async function warnOfConfiguration(config: Config, logger: Logger): Promise<void
   ])
   for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
   for (const problem of await relayKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
-  for (const problem of openFolderWarnings(writtenFolders(config))) {
+  for (const problem of openFolderWarnings([...writtenFolders(config), ...socketFolders(config.general.socket)])) {
     logger.warn({ problem }, 'other users may write to a folder')
   }
   for (const problem of withheldWarnings(config)) logger.warn({ problem }, 'shared folder contains files of the relay')
