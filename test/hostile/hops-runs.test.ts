@@ -48,6 +48,12 @@ const CASES: readonly (readonly [name: string, behaviour: HopBehaviour, outcome:
     'unreachable',
     /sub was lost: it sent a line of over 2097152 bytes/
   ],
+  [
+    'answers a long line of nested arrays',
+    answers(200, `${START.slice(0, -2)},"x":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}\n`, EVENTS),
+    'unreachable',
+    /sub was lost: it sent what is not an event/
+  ],
   ['ends without an end', answers(200, START, EVENTS), 'unreachable', /sub was lost: its answer broke off/]
 ]
 
