@@ -72,8 +72,8 @@ async function detached(body: Readable): Promise<Readable> {
   return Readable.from(bytes.length === 0 ? [] : [bytes], { objectMode: false })
 }
 
-/** The first line of an error's text, as far as it is fit to be shown. */
-async function explanation(body: Readable): Promise<string> {
+/** The first line of an error's text behind a colon, as far as it is fit to be shown; empty where there is none. */
+export async function explanation(body: Readable): Promise<string> {
   const bytes = await readPrefix(body, MAX_EXPLANATION_BYTES, EXPLANATION_LIMIT_MS)
   const line =
     bytes

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Hop, HopHeaders, Neighbours } from '../hops/hop.js'
 import { HopPlaces } from '../hops/hop-places.js'
+import { explanation } from '../hops/hop-response.js'
 import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
@@ -15,6 +16,7 @@ const LIMIT_MS = 10_000
 const LONGEST_MS = 2 * LIMIT_MS
 /** Traces under way to one hop. */
 export const MAX_TRACES_PER_HOP = 32
+const NOT_FOUND = 404
 /** 41 hops of a few hundred bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024
 
@@ -88,7 +90,7 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
     const { protocol } = rest ?? {}
     const answered = { ...step, ...versionOf(outcome), ...(protocol === undefined ? {} : { protocol }) }
     if (rest === undefined) {
-      const problem = `${hop.id} answers ${outcome.status}, but knows no traces: an existing relay, or an older Treeline`
+      const problem = problemOf(hop.id, outcome)
       return { target, hops: [{ ...answered, round_trip_ms: took_ms }], reached: hop.id, problem, took_ms }
     }
     const first = { ...answered, round_trip_ms: Math.max(0, round(took_ms - rest.took_ms)) }
@@ -144,10 +146,22 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
 
 export type Tracer = ReturnType<typeof createTracer>
 
+/** Says why a hop's answer is no trace. An existing relay does not know the path; other refusals have words of their own. */
+function problemOf(hopId: string, { status, refusal }: { readonly status: number; readonly refusal?: string }): string {
+  if (refusal !== undefined && status !== NOT_FOUND) return `${hopId} answers ${status}${refusal}`
+  return `${hopId} answers ${status}, but knows no traces: an existing relay, or an older Treeline`
+}
+
 /** A hop's answer, read to its end. */
 type Answer =
   | { readonly kind: 'unreachable'; readonly reason: string }
-  | { readonly kind: 'answered'; readonly status: number; readonly headers: HopHeaders; readonly value: unknown }
+  | {
+      readonly kind: 'answered'
+      readonly status: number
+      readonly headers: HopHeaders
+      readonly value: unknown
+      readonly refusal?: string
+    }
 
 /** Asks a hop, as far as it has a place for this caller. */
 async function ask(
@@ -167,6 +181,9 @@ async function ask(
     })
     if (outcome.kind === 'unreachable') return outcome
     const { status, headers } = outcome
+    if (outcome.kind === 'refused') {
+      return { kind: 'answered', status, headers, value: undefined, refusal: await explanation(outcome.body) }
+    }
     return { kind: 'answered', status, headers, value: await readJson(outcome) }
   })
   const reason = `${hop.id}: many traces are on their way there already; try again in a moment`

@@ -42,3 +42,23 @@ test('a relay has a share of the traces at a silent hop, and another relay gets 
   await settled
   assert.equal((await ask('r1')).reached, 'n2', 'the places are free again')
 })
+
+test('a hop that refuses is told in its own words; one that does not know the path, as one without traces', async () => {
+  const hop = new TestHop('policy-server')
+  const trace = createTracer({
+    selfId: 'relay-1',
+    topology: () => ({ route: () => ({ kind: 'up' }) }) as unknown as Topology,
+    neighbours: { up: () => hop, linked: () => undefined } as unknown as Neighbours,
+    hasCommand: false,
+    waitingFiles: async () => 0
+  })
+  const problemOf = async () => {
+    const { reached, problem } = await trace('n2', originOf({ kind: 'local', address: '127.0.0.1' }))
+    assert.equal(reached, 'policy-server')
+    return problem
+  }
+  hop.answer = () => outcome(403, 'traces are for relays\u001b: relay-1 is a node\nand more\n')
+  assert.equal(await problemOf(), 'policy-server answers 403: traces are for relays: relay-1 is a node')
+  hop.answer = () => outcome(404, 'no such route\n')
+  assert.match((await problemOf()) ?? '', /^policy-server answers 404, but knows no traces: an existing relay/)
+})
