@@ -57,6 +57,18 @@ test('another spelling of a name or address of another relay is that name', asyn
   for (const name of ['192.0.513', '0xc0.0.2.1', '0300.0.2.1', '3221225985', 'root.example:443', '[2001:db8::1]']) {
     await assert.rejects(attempt('r2', name), refused('INVALID_INPUT', /invalid hostname/), name)
   }
+  for (const name of [
+    '::',
+    '0:0:0:0:0:0:0:0',
+    '0.0.0.0',
+    '::ffff:0.0.0.0',
+    '255.255.255.255',
+    '224.0.0.1',
+    'ff02::1'
+  ]) {
+    const unreachable = refused('INVALID_INPUT', /invalid hostname: .*; expected an address at which this machine can/)
+    await assert.rejects(attempt('r2', name), unreachable, name)
+  }
   const renewed = await root.authority.issue({
     id: 'r2',
     purpose: 'relay',

@@ -11,6 +11,7 @@ import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { HTTPS_PORT } from '../../values/network/host-and-port.js'
+import { isOfNoHost } from '../../values/network/host-name.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
@@ -140,6 +141,11 @@ export function readHost(option: string, text: string): PublicAddress {
   if (address === undefined || address.host === '') {
     throw new UsageError(
       `${option} should be a host name or address, and a port if it is not ${HTTPS_PORT}, not ${JSON.stringify(text)}`
+    )
+  }
+  if (isOfNoHost(address.host)) {
+    throw new UsageError(
+      `${option} should be a name or address at which other machines reach this one, not ${JSON.stringify(text)}`
     )
   }
   return { hostname: address.host, port: address.port ?? HTTPS_PORT }

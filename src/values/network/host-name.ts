@@ -37,6 +37,15 @@ export function canonicalHost(text: string): string | undefined {
   }
 }
 
+/** The ranges of addresses at which no host can be reached, or none but the caller's own: 0.0.0.0, ::, and those of groups. */
+const RANGES_OF_NO_HOST: readonly string[] = ['unspecified', 'broadcast', 'multicast']
+
+/** Whether a host name in its one form is an address that no host has to itself. */
+export function isOfNoHost(host: string): boolean {
+  const range = parseIp(host)?.range()
+  return range !== undefined && RANGES_OF_NO_HOST.includes(range)
+}
+
 function canonicalIpv6(text: string): string | undefined {
   if (text.includes('%')) return undefined // a zone means something on one machine alone
   return parseIp(text)?.toString()

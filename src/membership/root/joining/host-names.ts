@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { RelayError } from '../../../values/failures/relay-error.js'
 import { ROOT_ID } from '../../../values/ids.js'
-import { canonicalHost, HOST_NAME_RULE } from '../../../values/network/host-name.js'
+import { canonicalHost, HOST_NAME_RULE, isOfNoHost } from '../../../values/network/host-name.js'
 import type { MemberKind } from '../../members.js'
 import type { MemberRepository } from '../member-repository.js'
 
@@ -12,9 +12,10 @@ import type { MemberRepository } from '../member-repository.js'
  */
 export function readHostname(text: string): string {
   const hostname = canonicalHost(text)
-  if (hostname !== undefined) return hostname
+  if (hostname !== undefined && !isOfNoHost(hostname)) return hostname
   const shown = JSON.stringify(text.slice(0, 80))
-  throw new RelayError('INVALID_INPUT', `invalid hostname: ${shown}; expected ${HOST_NAME_RULE}`)
+  const rule = hostname === undefined ? HOST_NAME_RULE : 'an address at which this machine can be reached'
+  throw new RelayError('INVALID_INPUT', `invalid hostname: ${shown}; expected ${rule}`)
 }
 
 interface Named {
