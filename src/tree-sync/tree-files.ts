@@ -9,7 +9,7 @@ import { formatCertificate } from '../values/keys/pem.js'
 import { TreeDigest } from './tree-digest.js'
 import { type TreeEntry, TreeLinesError } from './tree-lines.js'
 
-const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
 const LIST = 'nodeslist.json'
 const CERTIFICATES = 'allnodescerts.pem'
 /** The ending of a file that is being written. */
@@ -105,7 +105,7 @@ class TextFile {
   ) {}
 
   static async create(file: string, maxBytes: number): Promise<TextFile> {
-    return new TextFile(await open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o640), file, maxBytes)
+    return new TextFile(await open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o640), file, maxBytes)
   }
 
   async write(text: string): Promise<void> {

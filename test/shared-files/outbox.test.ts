@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { Topology } from '../../src/tree/topology.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { RELAY_HEADER } from '../../src/values/network/header-names.js'
+import { makeFifo } from '../support/machine/make-fifo.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import {
   BELOW_RELAY,
@@ -175,4 +176,31 @@ test('the outbox can be emptied by hand, and counts in the quota', async t => {
   assert.equal(await root.files.outbox.drop(entry?.id ?? ''), false)
   assert.deepEqual(outboxFiles(root), [])
   assert.equal(await root.put(sign('n2/n1/g', Buffer.alloc(6_000))), 'pending')
+})
+
+test('a waiting file that was cut, changed or replaced is failed with what is wrong with it, and holds up no other', async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down] })
+  const below = await startSharedFiles(t, { selfId: 'relay', nodes: BELOW_RELAY })
+  const hurt: Readonly<Record<string, (path: string) => unknown>> = {
+    cut: path => truncateSync(path, 3),
+    changed: path => writeFileSync(path, 'another content of changed'.slice(0, 'content of changed'.length)),
+    fifo: makeFifo,
+    whole: () => undefined
+  }
+  for (const [name, harm] of Object.entries(hurt)) {
+    await root.put(sign(`n2/n1/${name}`, `content of ${name}`))
+    const entry = (await root.files.outbox.list()).find(({ key }) => key.fileId === name)
+    await harm(join(root.folder, 'shared-files/.outbox~', entry?.id ?? ''))
+  }
+  down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
+  root.clock.nowMs += 120_000
+  root.files.start()
+  await until(async () => (await root.files.outbox.list()).every(({ state }) => state === 'failed'))
+  const faults = new Map((await root.files.outbox.list()).map(({ key, lastError }) => [key.fileId, lastError]))
+  assert.deepEqual([...faults.keys()].sort(), ['changed', 'cut', 'fifo'])
+  assert.match(faults.get('cut') ?? '', /has 3 bytes, and had 14 when it was accepted/)
+  assert.match(faults.get('changed') ?? '', /is not what was accepted any more/)
+  assert.match(faults.get('fifo') ?? '', /is a FIFO: remove it/)
+  assert.equal(await below.head(sign('n2/n1/whole', 'content of whole')), true)
 })

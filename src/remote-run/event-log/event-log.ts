@@ -6,7 +6,7 @@ import type { Logger } from '../../values/logger.js'
 import type { RunEvent } from '../run-types.js'
 import { UnwrittenLines } from './unwritten-lines.js'
 
-const { O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC, O_WRONLY } = constants
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_TRUNC, O_WRONLY } = constants
 
 /** An event that is to be appended: the log adds number and run. */
 export type NewEvent = Omit<RunEvent, 'seq' | 'run'>
@@ -82,7 +82,12 @@ export class EventLog implements LogSource {
 
   /** Makes the file, for the relay's own user alone. A file that a crash left under that name is overwritten. */
   static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
-    return new EventLog(path, runId, await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600), logger)
+    return new EventLog(
+      path,
+      runId,
+      await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600),
+      logger
+    )
   }
 
   /** Continues the log of a run that a former process began: `end` is the number and the end of its last event. */

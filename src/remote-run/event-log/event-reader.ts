@@ -1,8 +1,11 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { isMissing } from '../../values/failures/system-error.js'
 import type { EventCursor, NodeRecord, RunEvent, RunState } from '../run-types.js'
 import type { LogSource } from './event-log.js'
 import { endOf, hasEnded, isNodeEnd } from './node-end.js'
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 
 /** An event and its cursor. */
 export interface LocatedEvent {
@@ -102,7 +105,7 @@ class LogReader {
   async readFrom(offset: number): Promise<Buffer> {
     const tail = this.source.tail(offset)
     if (tail !== undefined) return tail
-    this.#file ??= await open(this.source.path, 'r')
+    this.#file ??= await open(this.source.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     this.#chunk ??= Buffer.allocUnsafe(CHUNK_BYTES)
     const length = Math.min(CHUNK_BYTES, this.source.writtenBytes - offset)
     const { bytesRead } = await this.#file.read(this.#chunk, 0, length, offset)
@@ -167,7 +170,7 @@ async function nodesToldBy(source: LogSource, options: FollowOptions): Promise<R
 
 /** Reads lines that {@link followLog} gave again. */
 export async function* rereadLog(path: string, cursors: Iterable<EventCursor>): AsyncGenerator<RunEvent> {
-  const file = await open(path, 'r')
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     for (const cursor of cursors) {
       if (!(cursor instanceof Place)) throw new TypeError('this cursor belongs to another kind of log')

@@ -1,4 +1,4 @@
-import { constants, createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,7 +10,7 @@ import { isRunId } from '../../values/runs/run-id.js'
 import { EventLog, type LogEnd } from './event-log.js'
 import { isNodeEnd, type NodeEndEvent } from './node-end.js'
 
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = constants
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 const SUFFIX = '.ndjson'
 
 /** How much of a log's end is read after a crash. */
@@ -109,8 +109,14 @@ export class LogFiles {
     yield page
   }
 
-  #lines(runId: string): AsyncIterable<string> {
-    return createInterface({ input: createReadStream(this.path(runId)), crlfDelay: Number.POSITIVE_INFINITY })
+  async *#lines(runId: string): AsyncGenerator<string> {
+    const file = await open(this.path(runId), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    try {
+      const input = file.createReadStream({ autoClose: false })
+      yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+    } finally {
+      await file.close()
+    }
   }
 }
 

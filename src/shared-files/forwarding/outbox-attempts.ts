@@ -54,8 +54,9 @@ export class OutboxAttempts {
       this.#noteLoss(entry, await outbox.finish(entry))
       return 'over'
     }
-    if (!(await outbox.hasFile(entry))) {
-      await this.#fail(entry, 'its file was removed from .outbox~ in shared_files.path', undefined)
+    const fault = await outbox.fault(entry)
+    if (fault !== undefined) {
+      await this.#fail(entry, fault, undefined)
       return 'over'
     }
     let step: NextStep
@@ -71,7 +72,11 @@ export class OutboxAttempts {
       return 'over'
     }
     if (step.hop.id !== hop) return 'moved' // the tree has just changed: the next look sends it elsewhere
-    return this.#recordResult(entry, step.hop.id, await this.#handOn(step, entry, signal))
+    const result = await this.#handOn(step, entry, signal)
+    const change = isDecided(result) ? await outbox.change(entry) : undefined
+    if (change === undefined) return this.#recordResult(entry, step.hop.id, result)
+    await this.#fail(entry, change, undefined)
+    return 'over'
   }
 
   /**
@@ -144,4 +149,10 @@ export class OutboxAttempts {
     if (outcome === 'done') return
     this.parts.logger.warn({ outboxId: id }, 'outbox entry was taken over by another process of this relay')
   }
+}
+
+/** Whether the hop judged what it was sent, and did not take it: then it is looked at whether that is what was accepted here. */
+function isDecided(result: TransferResult): boolean {
+  if (result.kind !== 'refused' && result.kind !== 'unreachable') return false
+  return result.status !== undefined && result.status >= 400 && result.status < 500
 }

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs'
-import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
 import { isMissing } from '../../values/failures/system-error.js'
@@ -13,8 +12,8 @@ import type { OwnFolders } from '../keeping/own-folders.js'
 import { type Quota, tooManyFiles } from '../keeping/quota.js'
 import { type PlaceableFile, writeSpoolFile } from '../keeping/spool-file.js'
 import type { OutboxRepository } from './outbox-repository.js'
+import { changeOf, faultOf, openWaiting, REMOVED } from './waiting-file.js'
 
-const { O_NOFOLLOW, O_RDONLY } = constants
 const LISTED_AT_ONCE = 250
 
 export interface OutboxParts {
@@ -123,23 +122,31 @@ export class Outbox {
   }
 
   /**
-   * Whether an entry's file is there.
+   * Says why an entry's file cannot be sent: it is gone, is no file, or has another size.
+   * @returns undefined when it can
    * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
    */
-  async hasFile({ id }: Entry): Promise<boolean> {
+  async fault(entry: QueuedFile): Promise<string | undefined> {
     const { layout, folders } = this.parts
-    const there = folders.enter(layout.outbox, at => stat(join(at, id)))
+    const there = folders.enter(layout.outbox, at => faultOf(join(at, entry.id), entry))
     const found = await there.catch(error => {
       if (!isMissing(error)) throw error
+      return REMOVED
     })
-    if (found === undefined) folders.check()
-    return found !== undefined
+    if (found === REMOVED) folders.check()
+    return found
+  }
+
+  /** Says so where an entry's file has other content than was accepted. It is read whole. */
+  change(entry: QueuedFile): Promise<string | undefined> {
+    const { layout, folders } = this.parts
+    return folders.enter(layout.outbox, at => changeOf(join(at, entry.id), entry))
   }
 
   /** The bytes of an entry, to be closed. */
   open(id: string): Promise<FileHandle> {
     const { layout, folders } = this.parts
-    return folders.enter(layout.outbox, at => open(join(at, id), O_RDONLY | O_NOFOLLOW))
+    return folders.enter(layout.outbox, at => openWaiting(join(at, id)))
   }
 
   /** Records an entry in place of one that is not newer. @returns what it took the place of, in a list */

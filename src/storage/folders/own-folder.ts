@@ -7,7 +7,7 @@ import type { OwnFolder } from './folder-kinds.js'
 import { keepLocked } from './kept-lock.js'
 import { overlapOf } from './separate-folders.js'
 
-const { O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } = constants
+const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
 
 /**
  * Makes sure that all `folders` are of this node, and that this process alone works in them.
@@ -74,7 +74,7 @@ function readIfThere(setting: string, file: string): string {
 }
 
 function writeDurably(file: string, text: string): void {
-  const fd = openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+  const fd = openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o644)
   try {
     writeSync(fd, text)
     fsyncSync(fd)
