@@ -12,6 +12,7 @@ import { keyHashMatches } from '../values/keys/key-hash.js'
 import { readPublicKey, verifyFileSignature } from '../values/keys/verify-file.js'
 import { FILE_METADATA_HEADER } from '../values/network/header-names.js'
 import { isoTime } from '../values/time/iso-time.js'
+import { pieceWriter } from './piece-writer.js'
 import { type Destination, type DestinationRules, openDestination } from './places/destination.js'
 import { statIfThere } from './places/file-place.js'
 import type { Attributes, NewFile } from './places/new-file.js'
@@ -171,21 +172,12 @@ async function receive(
     if (openKey !== undefined) return (await import('./sealed-file.js')).createOpenStream(openKey)
     return keepSealed === true ? new PassThrough() : refuseSealed(refusal)
   }
-  let failure: unknown
-  const write = async (content: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const chunk of content) {
-      // each after the one before
-      await file.append(chunk).catch((error: unknown) => {
-        failure = error
-        throw error
-      })
-    }
-  }
-  try {
-    await pipeline(answer.body, meter, await read(), write)
-  } catch (error) {
-    throw failure ?? error // a pipeline whose end fails aborts its beginning, and tells of that
-  }
+  await pipeline(
+    answer.body,
+    meter,
+    await read(),
+    pieceWriter(piece => file.append(piece))
+  )
 }
 
 async function verify(

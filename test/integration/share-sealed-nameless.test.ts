@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
 import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 import { startSmallRelay } from '../support/relays/small-relay.js'
 
@@ -26,4 +27,17 @@ test('a sealed file has no name while it is sent: whatever ends the command leav
   await command.ended
   const nowhere = await treeline(t, sealed, { TMPDIR: join(folder, 'none') })
   assert.match(nowhere.stderr, /none cannot be written: /)
+})
+
+test('where the folder for temporary files is full, that folder is named', async t => {
+  const disk = await mountSmallDisk(t, 1)
+  if (disk === undefined) return
+  const folder = await temporaryFolder(t)
+  const data = join(folder, 'data')
+  await writeFile(data, Buffer.alloc(3_000_000))
+  const sealFor = `x25519:${Buffer.alloc(32, 9).toString('base64')}`
+  const args = ['share', 'b', 'id', data, '--ttl', '1h', '--source', 'a', '--key', data, '--seal', sealFor]
+  const { code, stderr } = await treeline(t, args, { TMPDIR: disk.path })
+  assert.match(stderr, /^treeline: \S+treeline-disk-\w+ cannot be written: ENOSPC: .*TMPDIR names another folder$/m)
+  assert.equal(code, 1)
 })

@@ -5,12 +5,14 @@ import { pipeline } from 'node:stream/promises'
 import { type Command, Option } from 'commander'
 import { agentFields } from '../../file-exchange/agent-fields.js'
 import { AGENT_KEY_FILE, readSealKey } from '../../file-exchange/key-files.js'
+import { pieceWriter } from '../../file-exchange/piece-writer.js'
 import { cannotBeWritten } from '../../file-exchange/places/file-place.js'
 import type { RegularFile } from '../../file-exchange/places/regular-file.js'
 import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../../file-exchange/upload.js'
 import { PASSPHRASE_VARIABLE } from '../../process/passphrase.js'
+import type { ClientError } from '../../relay-client/client-error.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../../values/keys/file-metadata.js'
 import { signFile } from '../../values/keys/sign-file.js'
@@ -90,7 +92,7 @@ async function openNameless(): Promise<{ readonly sealed: FileHandle; readonly f
       await remove(folder)
     }
   } catch (error) {
-    throw cannotBeWritten(tmpdir(), error)
+    throw noPlace(error)
   }
 }
 
@@ -131,15 +133,16 @@ async function shareFile(
 async function seal(path: string, sealed: FileHandle, publicKey: Uint8Array): Promise<void> {
   const { createSealStream } = await import('../../file-exchange/sealed-file.js')
   const { handle } = await openShareable(path)
-  await pipeline(handle.createReadStream(), createSealStream(publicKey), async (chunks: AsyncIterable<Buffer>) => {
-    for await (const chunk of chunks) await writeTemporary(sealed, chunk)
+  const end = pieceWriter(async piece => {
+    await sealed.appendFile(piece).catch((error: unknown) => {
+      throw noPlace(error)
+    })
   })
+  await pipeline(handle.createReadStream(), createSealStream(publicKey), end)
 }
 
-async function writeTemporary(file: FileHandle, bytes: Buffer): Promise<void> {
-  try {
-    await file.appendFile(bytes)
-  } catch (error) {
-    throw cannotBeWritten(tmpdir(), error)
-  }
+function noPlace(error: unknown): ClientError {
+  const told = cannotBeWritten(tmpdir(), error)
+  told.message += '; the sealed file is made there: TMPDIR names another folder'
+  return told
 }
