@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { sharerOf } from '../values/caller.js'
 import { LogLimit } from '../values/log-limit.js'
 import type { AfterAnswer } from './answers/after-answer.js'
 
@@ -13,12 +14,17 @@ export function createRequestLog(logger: FastifyBaseLogger): AfterAnswer {
   const refused = new LogLimit(logger)
   return (request, reply) => {
     if (CHANGING.has(request.method) && reply.raw.statusCode >= 400) {
-      refused.info(request.caller?.address ?? '', summary(request, reply), 'answered')
+      refused.info(sourceOfLine(request), summary(request, reply), 'answered')
       return
     }
     if (CHANGING.has(request.method)) logger.info(summary(request, reply), 'answered')
     else if (logger.level === 'debug' || logger.level === 'trace') logger.debug(summary(request, reply), 'answered')
   }
+}
+
+/** Names whom a line about a request is about, where lines are limited: a node has many addresses, an address many nodes. */
+export function sourceOfLine({ caller }: FastifyRequest): string {
+  return caller === undefined ? '' : sharerOf(caller).source // undefined where it failed before anyone was known
 }
 
 function summary(request: FastifyRequest, reply: FastifyReply): object {

@@ -7,10 +7,12 @@ const WINDOW_MS = 60_000
 /** Sources that are told apart; the others share one count. */
 const MAX_SOURCES = 1_000
 
+type Level = 'info' | 'warn' | 'error'
+
 interface Count {
   written: number
   heldBack: number
-  level: 'info' | 'warn'
+  level: Level
   readonly bySource: Map<string, number>
   readonly heldBackSources: Set<string>
 }
@@ -21,7 +23,7 @@ export interface LogLimitOptions {
 }
 
 /**
- * Lines that strangers can cause at will: the first ones of a minute are written, and what came beyond is summed up in
+ * Lines that callers can cause at will: the first ones of a minute are written, and what came beyond is summed up in
  * one line at its end. So nobody fills the log's disk, and no source drowns the lines about another.
  */
 export class LogLimit {
@@ -29,13 +31,13 @@ export class LogLimit {
   readonly #afterWindow: (end: () => void) => void
 
   constructor(
-    private readonly logger: Pick<Logger, 'info' | 'warn'>,
+    private readonly logger: Pick<Logger, Level>,
     { afterWindow = end => void setTimeout(end, WINDOW_MS).unref() }: LogLimitOptions = {}
   ) {
     this.#afterWindow = afterWindow
   }
 
-  /** @param source whom the line is about, such as an address */
+  /** @param source whom the line is about, such as a node or an address */
   info(source: string, details: object, message: string): void {
     this.#line('info', source, details, message)
   }
@@ -44,7 +46,11 @@ export class LogLimit {
     this.#line('warn', source, details, message)
   }
 
-  #line(level: 'info' | 'warn', source: string, details: object, message: string): void {
+  error(source: string, details: object, message: string): void {
+    this.#line('error', source, details, message)
+  }
+
+  #line(level: Level, source: string, details: object, message: string): void {
     const count = this.#counts.get(message) ?? this.#begin(message, level)
     const name = count.bySource.has(source) || count.bySource.size < MAX_SOURCES ? source : ''
     const ofSource = count.bySource.get(name) ?? 0
@@ -59,7 +65,7 @@ export class LogLimit {
     if (count.heldBackSources.size < MAX_SOURCES) count.heldBackSources.add(source)
   }
 
-  #begin(message: string, level: 'info' | 'warn'): Count {
+  #begin(message: string, level: Level): Count {
     const count: Count = { written: 0, heldBack: 0, level, bySource: new Map(), heldBackSources: new Set() }
     this.#counts.set(message, count)
     this.#afterWindow(() => this.#end(message, count))

@@ -7,6 +7,7 @@ import Fastify from 'fastify'
 import { pino } from 'pino'
 import { installErrorHandler } from '../../src/api/answers/error-handler.js'
 import { createRequestLog } from '../../src/api/request-log.js'
+import type { Caller } from '../../src/values/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { eventually } from '../support/eventually.js'
 
@@ -69,4 +70,38 @@ test('who is refused again and again gets few lines in the log, and those who ar
   await eventually('the last line', () => linesOf('answered', 200).length === 60)
   assert.equal(linesOf('request refused', 400).length, 30)
   assert.equal(linesOf('answered', 400).length, 30)
+})
+
+test('lines about callers are limited by the node, or the network of the address; faults are limited as well', async t => {
+  const lines: { readonly msg: string; readonly reqId?: string }[] = []
+  const logger = pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const app = Fastify({ genReqId: ({ headers }) => String(headers.caller) })
+  t.after(() => app.close())
+  const afterAnswer = createRequestLog(logger)
+  installErrorHandler(app, { logger, afterAnswer: () => undefined, folders: [] })
+  app.addHook('onRequest', async request => {
+    request.caller = JSON.parse(request.id) as Caller
+  })
+  app.addHook('onResponse', async (request, reply) => afterAnswer(request, reply))
+  app.post('/refused', async () => {
+    throw new RelayError('FORBIDDEN', 'never')
+  })
+  app.post('/fails', async () => {
+    throw new Error('a fault')
+  })
+  const ask = (url: string, caller: Caller) =>
+    app.inject({ method: 'POST', url, headers: { caller: JSON.stringify(caller) } })
+  for (let count = 0; count < 40; count += 1) {
+    await ask('/refused', { kind: 'node', id: 'node-h', address: `192.0.2.${count}` })
+    await ask('/refused', { kind: 'network', address: `2001:db8::${count}` })
+    await ask('/fails', { kind: 'node', id: 'node-h', address: `192.0.2.${count}` })
+  }
+  await ask('/refused', { kind: 'node', id: 'node-b', address: '192.0.2.1' })
+  const linesOf = (msg: string, caller: string) =>
+    lines.filter(line => line.msg === msg && line.reqId?.includes(caller))
+  assert.equal(linesOf('request refused', 'node-h').length, 30)
+  assert.equal(linesOf('request refused', 'db8').length, 30)
+  assert.equal(linesOf('request failed', 'node-h').length, 30)
+  assert.equal(linesOf('request refused', 'node-b').length, 1)
+  assert.equal(linesOf('answered', 'db8').length, 30)
 })

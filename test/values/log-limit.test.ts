@@ -7,7 +7,8 @@ function setUp() {
   const ends: (() => void)[] = []
   const logger = {
     info: (details: object, message: string) => void lines.push(['info', message, details]),
-    warn: (details: object, message: string) => void lines.push(['warn', message, details])
+    warn: (details: object, message: string) => void lines.push(['warn', message, details]),
+    error: (details: object, message: string) => void lines.push(['error', message, details])
   }
   const limit = new LogLimit(logger, { afterWindow: end => void ends.push(end) })
   return { lines, limit, endWindow: () => ends.splice(0).forEach(end => void end()) }

@@ -3,6 +3,7 @@ import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-fa
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../../values/failures/relay-error.js'
 import { LogLimit } from '../../values/log-limit.js'
 import { discardRest } from '../request-body.js'
+import { sourceOfLine } from '../request-log.js'
 import type { AfterAnswer } from './after-answer.js'
 
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
@@ -68,11 +69,11 @@ export function installErrorHandler(app: FastifyInstance, { logger, afterAnswer,
   const limited = new LogLimit(logger)
   const answer = (failure: Failure, error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const { status, code, message } = failure
-    const source = request.caller?.address ?? ''
+    const source = sourceOfLine(request)
     if (isOfStorage(error)) limited.warn(code, { reqId: request.id, status, err: error.cause ?? error }, message)
     else if (failure.expected) limited.info(source, { reqId: request.id, status, code, message }, 'request refused')
     else if (hasLeft(request)) limited.info(source, { reqId: request.id, err: error }, 'caller closed the connection')
-    else logger.error({ reqId: request.id, err: error }, 'request failed')
+    else limited.error(source, { reqId: request.id, err: error }, 'request failed')
     return answerFailure(failure, request, reply)
   }
   app.setErrorHandler((error, request, reply) => {

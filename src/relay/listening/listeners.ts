@@ -62,7 +62,7 @@ export async function openListeners(
   config: Config,
   upgrades: Upgrades | undefined,
   { certificates, topology, localSockets, proxySockets, config: current }: Arrivals,
-  logger: Pick<Logger, 'info' | 'warn'>
+  logger: Pick<Logger, 'info' | 'warn' | 'error'>
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
   await app.ready()
