@@ -3,12 +3,13 @@ import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { PACKAGE_ROOT } from '../process/package-root.js'
 import { diskFailure } from '../values/failures/disk-failure.js'
-import { isDamage } from '../values/failures/storage-failure.js'
+import { isDamage, storageFailureKind } from '../values/failures/storage-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
 import { obstacleAt } from './obstacle.js'
 import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite-driver.js'
+import { whyNotOpened } from './why-not-opened.js'
 
 export type { Database } from 'better-sqlite3'
 
@@ -69,7 +70,8 @@ export function openDatabase(file: string, schema: DatabaseKind, use: Use = sche
 
 /** Says what to do about a database that cannot be used. @param error may come from any use of it */
 export function unusable(file: string, use: Use, error: unknown): Error {
-  const failure = diskFailure(error, [
+  const cause = storageFailureKind(error) === 'cannot-open' ? whyNotOpened([file, ...besides(file)]) : undefined
+  const failure = diskFailure(cause ?? error, [
     { setting: 'storage.path', path: dirname(file), keeper: use === 'agent' ? 'agent' : 'relay' }
   ])
   const advice = isDamage(error) ? DAMAGE_ADVICE[use] : undefined

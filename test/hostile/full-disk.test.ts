@@ -19,7 +19,8 @@ const RELAYS = [
   { id: 'sub', under: 'root', nodes: ['s1'] }
 ]
 const MIB = 1024 * 1024
-const FULL = /^the disk that holds \S+ \(\S+\) is full; nothing was stored, free some space or try again later\n$/
+const FULL =
+  /^the disk that holds \S+ \(\S+\) is full; nothing was stored, free some space \(or inodes, see df -i\) or try again later\n$/
 
 function put(tree: RunningTree, file: SignedFile) {
   return ask(tree.relay('root'), `${file.path}?ttl=1h`, { method: 'PUT', body: file.body })

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { openDatabase } from '../../src/storage/database.js'
 import { makeFifo } from '../support/machine/make-fifo.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
 
 test('what to do about a damaged state.db is said for the program that has it', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'treeline-damaged-'))
@@ -66,4 +67,18 @@ testAsRoot('a link of another user in the place of a database, or beside it, is 
   await symlink(target, own)
   openDatabase(own, 'state').close()
   assert.equal(existsSync(target), true)
+})
+
+test('where no file can be made, or used, for a database, what the system says is told', async t => {
+  const disk = await mountSmallDisk(t, 1, 3)
+  if (disk === undefined) return
+  const file = join(disk.path, 'state.db')
+  for (const name of ['one', 'two']) await writeFile(join(disk.path, name), '')
+  const full = { message: /the disk that holds storage\.path \(\S+\) is full; .* \(or inodes, see df -i\)/ }
+  assert.throws(() => openDatabase(file, 'state'), full)
+  await rm(join(disk.path, 'one'))
+  assert.throws(() => openDatabase(file, 'state'), full, 'there is room for the database alone, without its log')
+  await rm(join(disk.path, 'two'))
+  await disk.setReadOnly(true)
+  assert.throws(() => openDatabase(file, 'state'), { message: /is on a file system that is read-only now/ })
 })

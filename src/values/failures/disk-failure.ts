@@ -16,7 +16,7 @@ export interface StorageFolder {
 type Describe = (folder: string, path: string, keeper: Keeper) => string
 
 const FULL: Describe = folder =>
-  `the disk that holds ${folder} is full; nothing was stored, free some space or try again later`
+  `the disk that holds ${folder} is full; nothing was stored, free some space (or inodes, see df -i) or try again later`
 const QUOTA: Describe = (folder, _path, keeper) =>
   `the disk quota of the ${keeper}'s user is used up where ${folder} is; nothing was stored, raise it or free some space`
 const READ_ONLY: Describe = folder =>

@@ -54,9 +54,14 @@ async function unmount(path: string): Promise<void> {
 /**
  * Mounts a file system of its own for a test. Without root's rights the test is run by another process instead, in a
  * namespace in which its user may mount.
+ * @param inodes most files and folders, its own one included
  * @returns undefined where the other process has run it; and off Linux, where it is skipped
  */
-export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise<SmallDisk | undefined> {
+export async function mountSmallDisk(
+  t: TestContext,
+  mebibytes: number,
+  inodes?: number
+): Promise<SmallDisk | undefined> {
   if (process.platform !== 'linux') {
     t.skip('a disk to fill is mounted on Linux alone')
     return undefined
@@ -66,7 +71,8 @@ export async function mountSmallDisk(t: TestContext, mebibytes: number): Promise
     return undefined
   }
   const path = await mkdtemp(join(tmpdir(), 'treeline-disk-'))
-  await mount('tmpfs', path, 'tmpfs', 0, `size=${mebibytes}m`).catch(async (error: unknown) => {
+  const most = inodes === undefined ? '' : `,nr_inodes=${inodes}`
+  await mount('tmpfs', path, 'tmpfs', 0, `size=${mebibytes}m${most}`).catch(async (error: unknown) => {
     await rm(path, { recursive: true })
     throw error
   })
