@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import type { ConnectedNeighbour } from '../../src/relay/listening/connection-places.js'
 import { shareConnections } from '../../src/relay/listening/connection-slots.js'
 import { serveUpgrades } from '../../src/relay/listening/upgrades.js'
 import { eventually } from '../support/eventually.js'
@@ -10,6 +11,12 @@ import { head } from '../support/network/raw-client.js'
 
 const MAX = 10
 const KNOWN = '127.0.0.99'
+const NODE = '127.0.0.100'
+const RELAY = '127.0.0.101'
+const NEIGHBOURS: Readonly<Record<string, ConnectedNeighbour>> = {
+  [NODE]: { kind: 'node', id: 'node-h' },
+  [RELAY]: { kind: 'relay', id: 'relay-h' }
+}
 /** More than the buffers of two sockets take. */
 const LONG = Buffer.alloc(32 * 1024 * 1024)
 
@@ -28,7 +35,10 @@ async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_
     else if (request.url === '/long') response.end(LONG)
     else response.end('served')
   })
-  shareConnections(server, server, { max: MAX, isKnownAddress: address => address === KNOWN, stalledMs, slowBodyMs })
+  const isKnownAddress = (address: string) => address === KNOWN
+  const neighbourOf = ({ remoteAddress = '' }: Socket) => NEIGHBOURS[remoteAddress]
+  shareConnections(server, server, { max: MAX, isKnownAddress, neighbourOf, stalledMs, slowBodyMs })
+  server.on('connection', socket => server.emit('secureConnection', socket)) // as after a handshake
   serveUpgrades(server, 'connection', {
     takes: ({ headers }) => headers.upgrade === 'websocket',
     upgrade: (_request, socket) => void upgraded.push(socket as Socket)
@@ -167,4 +177,45 @@ test('a body that has not been slow yet makes no room', async t => {
   }
   await eventually('all to be asked', () => shared.lasting.length === MAX)
   assert.equal(await isServed(await connectFrom(t, shared, '127.0.0.4')), false)
+})
+
+test('a node, then a relay, with more than its part makes room for anyone, and keeps its part', async t => {
+  const shared = await openShared(t)
+  const node = await several(t, shared, NODE, 5)
+  const relay = await several(t, shared, RELAY, MAX - 5)
+  const closed = () => [node, relay].map(sockets => sockets.filter(socket => socket.closed).length)
+  const others: Socket[] = []
+  for (let address = 2; address < 9; address += 1) {
+    others.push(await connectFrom(t, shared, `127.0.0.${address}`))
+    const nodes = Math.min(others.length, 4)
+    await eventually('one to have made room', () => closed().join() === [nodes, others.length - nodes].join())
+  }
+  assert.equal(await isServed(await connectFrom(t, shared, '127.0.0.9')), true, 'from a stranger')
+  await eventually('one of them to be closed', () => others.filter(socket => socket.closed).length === 1)
+  assert.deepEqual(closed(), [4, 3])
+  for (const socket of [...node.slice(4), ...relay.slice(3)]) assert.ok(await isServed(socket))
+})
+
+test('where none is unused, a body that a node is slow to send makes room first, and one of a relay last', async t => {
+  const shared = await openShared(t, 3_600_000, 0)
+  const form = `${head('POST /lasting HTTP/1.1', 'Host: localhost', 'Content-Length: 9')}part`
+  const asking = async (localAddress: string, count: number) => {
+    const sockets = await several(t, shared, localAddress, count)
+    const before = shared.lasting.length
+    for (const socket of sockets) socket.write(form)
+    await eventually('all to be asked', () => shared.lasting.length === before + count)
+    return sockets
+  }
+  const relay = await asking(RELAY, 5)
+  const node = await asking(NODE, 3)
+  const strangers = await asking('127.0.0.3', 2)
+  const closed = () => [node, strangers, relay].map(sockets => sockets.filter(socket => socket.closed).length)
+  for (const [address, expected] of [
+    ['127.0.0.4', [1, 0, 0]],
+    ['127.0.0.5', [2, 0, 0]],
+    ['127.0.0.6', [2, 1, 0]]
+  ] as const) {
+    strangers.push(...(await asking(address, 1)))
+    await eventually(`room for ${address}`, () => closed().join() === expected.join())
+  }
 })

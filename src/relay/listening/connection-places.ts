@@ -80,18 +80,14 @@ export class YieldingPlaces {
    * strangers with the most, for one that has fewer.
    */
   whoMakesRoom({ source, isKnown }: Place): Place | undefined {
-    let slow: Place | undefined
-    const candidates: Next[] = [
-      () => inExcess(this.#nodes, this.#mostOfNode),
-      () => inExcess(this.#relays, this.#mostOfRelay),
-      () => (isKnown ? this.#strangers.oldestOfLargest() : this.#strangers.oldestDueTo(source))
-    ]
-    for (const next of candidates) {
-      const found = this.#unused(next)
-      if (found?.isUnused === true) return found.place
-      slow ??= found?.place
-    }
-    return slow
+    const ofNodes = this.#unused(() => inExcess(this.#nodes, this.#mostOfNode))
+    if (ofNodes?.isUnused === true) return ofNodes.place
+    const ofRelays = this.#unused(() => inExcess(this.#relays, this.#mostOfRelay))
+    if (ofRelays?.isUnused === true) return ofRelays.place
+    const strangers = this.#strangers
+    const ofStrangers = this.#unused(() => (isKnown ? strangers.oldestOfLargest() : strangers.oldestDueTo(source)))
+    if (ofStrangers?.isUnused === true) return ofStrangers.place
+    return (ofNodes ?? ofStrangers ?? ofRelays)?.place // a relay's files are those of many
   }
 
   /** Looks for an unused connection, or one that is slow to ask. What is in use goes behind the others of its source. */
