@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { link, readdir } from 'node:fs/promises'
-import { errorCode } from '../values/failures/system-error.js'
+import { link } from 'node:fs/promises'
 import { renameDurably } from '../values/files/durable-file.js'
-import type { HeldFolder } from '../values/files/held-folder.js'
+import { temporaryName } from '../values/files/leftovers.js'
 import { FilePlace } from './places/file-place.js'
 import { NewFile, removeIfThere } from './places/new-file.js'
 import type { Owner } from './places/trusted-folder.js'
@@ -27,10 +25,9 @@ export interface AtomicWrite {
 export async function replaceWithUndo(path: string, content: string): Promise<AtomicWrite> {
   const place = await FilePlace.open(path)
   const { folder, name } = place
-  const former = place.former === undefined ? undefined : nameOfThisProcess(name)
+  const former = place.former === undefined ? undefined : temporaryName(name)
   try {
-    await removeLeftovers(folder, name)
-    const file = await NewFile.create(place, true, nameOfThisProcess(name))
+    const file = await NewFile.create(place, true)
     try {
       const owner = await keepOwner(place, file)
       await file.append(Buffer.from(content))
@@ -76,33 +73,4 @@ async function keepOwner({ folder, former }: FilePlace, file: NewFile): Promise<
 /** Whether nobody but root, and the owner of the folder, can have put a file of that user there. */
 function isGivenByRoot({ uid, mode }: Stats, owner: number): boolean {
   return uid === owner || (uid === ROOT && (mode & (constants.S_IWGRP | constants.S_IWOTH)) === 0)
-}
-
-/** A name beside a file that says which process uses it. */
-function nameOfThisProcess(name: string): string {
-  return `${beginOf(name)}${process.pid}-${randomBytes(6).toString('hex')}~`
-}
-
-function beginOf(name: string): string {
-  return `.${name.slice(0, 200)}.`
-}
-
-/** Removes the names of processes that have ended. One that cannot be removed is in nobody's way. */
-async function removeLeftovers(folder: HeldFolder, name: string): Promise<void> {
-  const begin = beginOf(name)
-  const entries = await readdir(folder.at('.'), { withFileTypes: true }).catch(() => [])
-  for (const entry of entries) {
-    if (!entry.isFile() || !entry.name.startsWith(begin)) continue
-    const pid = /^(\d{1,10})-[0-9a-f]{12}~$/.exec(entry.name.slice(begin.length))?.[1]
-    if (pid !== undefined && hasEnded(Number(pid))) await removeIfThere(folder, entry.name).catch(() => undefined)
-  }
-}
-
-function hasEnded(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return errorCode(error) === 'ESRCH'
-  }
 }

@@ -1,8 +1,9 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { ClientError } from '../../relay-client/client-error.js'
-import { renameDurably, temporaryName } from '../../values/files/durable-file.js'
+import { renameDurably } from '../../values/files/durable-file.js'
 import type { HeldFolder } from '../../values/files/held-folder.js'
+import { removeLeftovers, temporaryName } from '../../values/files/leftovers.js'
 import { cannotBeWritten, type FilePlace } from './file-place.js'
 import type { Owner } from './trusted-folder.js'
 
@@ -32,9 +33,10 @@ export class NewFile {
 
   /** @param isPrivate whether nobody else may read it before it is in place; it is in any case where a file's mode is taken */
   static async create(place: FilePlace, isPrivate: boolean, name = temporaryName(place.name)): Promise<NewFile> {
-    const { former } = place
+    const { folder, former } = place
+    await removeLeftovers(folder, place.name)
     const mode = isPrivate || (former !== undefined && isTrusted(former)) ? PRIVATE : atMost(former, AS_UMASK_SAYS)
-    const handle = await open(place.folder.at(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
+    const handle = await open(folder.at(name), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     return new NewFile(place, name, handle)
   }
 

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { errorCode } from '../failures/system-error.js'
 import { HeldFolder } from './held-folder.js'
+import { removeLeftovers, temporaryName } from './leftovers.js'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
 /** The codes with which a file system refuses a second name for a file, since it has no such thing. */
@@ -13,7 +13,8 @@ const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 export type WriteContent = (file: FileHandle, folder: HeldFolder) => Promise<boolean>
 
 /**
- * Replaces a file at once and durably: readers see the old content or the new, also after a power failure.
+ * Replaces a file at once and durably: readers see the old content or the new, also after a power failure. What processes
+ * left beside it that were killed at this is removed.
  * @returns what `write` said
  */
 export function replaceFile(path: string, mode: number, write: WriteContent): Promise<boolean> {
@@ -26,11 +27,6 @@ export function replaceFile(path: string, mode: number, write: WriteContent): Pr
  */
 export async function makeFile(path: string, mode: number, write: WriteContent): Promise<void> {
   await placeDurably(path, mode, write, nameAnew)
-}
-
-/** A name that no one else uses in the same folder. */
-export function temporaryName(name: string): string {
-  return `.${name.slice(0, 200)}.${randomBytes(6).toString('hex')}~`
 }
 
 /** Gives a file of a folder another name there, durably: a file that had it is replaced. */
@@ -49,6 +45,7 @@ async function placeDurably(
   const name = basename(path)
   const temporary = temporaryName(name)
   try {
+    await removeLeftovers(folder, name)
     const file = await open(folder.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
     try {
       if (!(await write(file, folder))) return false

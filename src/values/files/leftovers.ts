@@ -1,0 +1,48 @@
+import { randomBytes } from 'node:crypto'
+import { readdir, rm } from 'node:fs/promises'
+import { errorCode } from '../failures/system-error.js'
+import type { HeldFolder } from './held-folder.js'
+
+/** The time that a file has to be left alone, where its process cannot be seen: it may be one of another container. */
+const QUIET_MS = 60_000
+
+/** A name beside a file that no one else uses in the same folder, and that says which process does. */
+export function temporaryName(name: string): string {
+  return `${beginOf(name)}${process.pid}-${randomBytes(6).toString('hex')}~`
+}
+
+/**
+ * Removes what processes that have ended, however they did, left beside a file under names of {@link temporaryName}. What cannot be removed
+ * is in nobody's way.
+ */
+export async function removeLeftovers(folder: HeldFolder, name: string, nowMs = Date.now()): Promise<void> {
+  const begin = beginOf(name)
+  const names = await readdir(folder.at('.')).catch(() => [])
+  for (const found of names.filter(other => other.startsWith(begin))) {
+    const pid = /^(\d{1,10})-[0-9a-f]{12}~$/.exec(found.slice(begin.length))?.[1]
+    if (pid !== undefined && (await isLeft(folder, found, Number(pid), nowMs))) {
+      await rm(folder.at(found), { force: true }).catch(() => undefined)
+    }
+  }
+}
+
+function beginOf(name: string): string {
+  return `.${name.slice(0, 200)}.`
+}
+
+async function isLeft(folder: HeldFolder, name: string, pid: number, nowMs: number): Promise<boolean> {
+  const found = await folder.find(name).catch(() => undefined)
+  if (found?.isFile() !== true) return false
+  // of a process with our id, which in a container each may have, that is what is older than this process
+  const goneAtMs = pid === process.pid ? nowMs - process.uptime() * 1_000 : nowMs
+  return (pid === process.pid || hasEnded(pid)) && found.ctimeMs < goneAtMs - QUIET_MS
+}
+
+function hasEnded(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return errorCode(error) === 'ESRCH'
+  }
+}

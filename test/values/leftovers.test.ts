@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { replaceWithUndo } from '../../src/file-exchange/atomic-write.js'
+import { makeFile, replaceFile } from '../../src/values/files/durable-file.js'
+import { temporaryName } from '../../src/values/files/leftovers.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
+
+const HOUR_MS = 3_600_000
+
+test('what killed processes left beside a file goes when it is replaced or made; what a process may still use stays', async t => {
+  const folder = await temporaryFolder(t)
+  const alive = spawn('sleep', ['600'])
+  t.after(() => alive.kill())
+  const ended = spawnSync('true').pid
+  const nameOf = (name: string, pid: number | undefined) => temporaryName(name).replace(`${process.pid}-`, `${pid}-`)
+  const left = [nameOf('a', ended), nameOf('c', ended), nameOf('a', process.pid), nameOf('b', ended)] // that of our own id was left in a former container
+  const kept = [nameOf('a', alive.pid), nameOf('other', ended), `.a.${ended}~`, '.a.backup~']
+  for (const name of [...left, ...kept]) writeFileSync(join(folder, name), 'half')
+  const write = async (file: { writeFile(text: string): Promise<void> }) => {
+    await file.writeFile('whole')
+    return true
+  }
+  await replaceFile(join(folder, 'a'), 0o600, write)
+  assert.deepEqual(readdirSync(folder).sort(), ['a', ...left, ...kept].sort(), 'another container may be at it')
+
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + HOUR_MS })
+  await replaceFile(join(folder, 'a'), 0o600, write)
+  await makeFile(join(folder, 'b'), 0o600, write)
+  await (await replaceWithUndo(join(folder, 'c'), 'whole')).keep()
+  assert.deepEqual(readdirSync(folder).sort(), ['a', 'b', 'c', ...kept].sort())
+})
