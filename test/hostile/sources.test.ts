@@ -62,7 +62,11 @@ async function askForLink(t: TestContext, relay: TreeRelay, caller: string, more
 
 test('links are asked for by the hundred through one proxy: who asks is told apart, by networks of 64 bits', async t => {
   const tree = await startTree(t, {
-    relays: [{ id: 'root', under: 'root', nodes: ['n1'] }],
+    relays: [
+      { id: 'root', under: 'root', nodes: ['n1', 'n2'] },
+      { id: 'relay-a', under: 'root', nodes: ['n3'] }
+    ],
+    absent: ['relay-a'],
     settings: {
       general: [`trusted_proxies = ["${PROXY}"]`],
       links: ['accept = true'],
@@ -98,11 +102,17 @@ test('links are asked for by the hundred through one proxy: who asks is told apa
     const text = answers.find(answer => answer().startsWith('HTTP/1.1 100') && answer().includes('503 '))?.() ?? ''
     assert.match(text, /metadata had not come when another sender needed its place; try again in a moment\n$/)
 
-    const ofNode: (() => string)[] = []
-    for (let count = 0; count < 9; count++) ofNode.push(await putSlowly(t, relay, tree.member('n1')))
-    const places = ofNode.slice(0, 8).map(answer => statusesIn(answer()).join())
-    assert.deepEqual(new Set(places), new Set(['100']), 'the places that are kept for known neighbours')
-    assert.deepEqual(statusesIn(ofNode.at(8)?.() ?? ''), [503], 'all are taken')
+    const statusOf = async (member: string) => statusesIn((await putSlowly(t, relay, tree.member(member)))()).join()
+    const ofNode = [await statusOf('n1'), await statusOf('n1')]
+    assert.deepEqual(ofNode, ['100', '503'], 'an eighth of the places that are kept for known neighbours')
+    const ofRelay: string[] = []
+    for (let count = 0; count < 4; count++) ofRelay.push(await statusOf('relay-a'))
+    assert.deepEqual(
+      ofRelay,
+      ['100', '100', '100', '503'],
+      'half of what is free, but for two that are for trusted callers'
+    )
+    assert.equal(await statusOf('n2'), '100')
     assert.equal(statuses().filter(each => each === '100').length, 23, 'no stranger had to go')
   })
 })
