@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { PACKAGE_ROOT } from '../process/package-root.js'
 import { diskFailure } from '../values/failures/disk-failure.js'
-import { isDamage, storageFailureKind } from '../values/failures/storage-failure.js'
+import { isDamage, StorageFailure, storageFailureKind } from '../values/failures/storage-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
 import { obstacleAt } from './obstacle.js'
@@ -83,7 +83,7 @@ export function unusable(file: string, use: Use, error: unknown): Error {
 function refuseObstacles(file: string): void {
   for (const path of [file, ...besides(file)]) {
     const what = obstacleAt(path)
-    if (what !== undefined) throw new Error(`${path} is ${what}`)
+    if (what !== undefined) throw new StorageFailure('cannot-open', `${path} is ${what}`)
   }
 }
 
