@@ -108,7 +108,7 @@ test('system, reload, metrics, and the shared folder', async t => {
       }
     }
     await rm(configFile)
-    assert.match((await status()).data.configuration.details, /main\.conf: there is none/)
+    assert.match((await status()).data.configuration.details, /main\.conf: there is no file \S+main\.conf/)
     await writeFile(configFile, good)
     assert.deepEqual((await status()).data.configuration, { status: 'success' }, 'without a reload')
     assert.equal((await reload()).status, 200)
