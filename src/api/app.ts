@@ -5,7 +5,7 @@ import { API_PREFIX } from '../values/network/api-prefix.js'
 import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { type AfterAnswer, installAfterAnswer } from './answers/after-answer.js'
-import { createDraining } from './answers/draining.js'
+import { createDraining, type Draining } from './answers/draining.js'
 import { installErrorHandler } from './answers/error-handler.js'
 import { checkNeedsNoTree } from './answers/no-tree.js'
 import { commonOptions } from './app-options.js'
@@ -58,15 +58,17 @@ export async function buildApp({
     serverFactory: listener => createPlainServer(services.config().limits, listener),
     clientErrorHandler: () => undefined, // ours is with the server already
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // ours says why
     routerOptions: { ignoreDuplicateSlashes: true, maxParamLength: MAX_HEADER_BYTES }
   })
+  const draining = createDraining(app)
   const afterAnswer = installAfterAnswer(app, [
     createRequestObserver(services.metrics.requests),
     createRequestLog(logger),
-    createDraining(app)
+    draining.afterAnswer
   ])
   installErrorHandler(app, { logger, afterAnswer, folders: storageFolders(services.config()) })
-  installCallers(app, services, versions)
+  installCallers(app, services, versions, draining)
   installFormRules(app, services.config().limits.metadataTimeoutMs)
   await app.register(formbody, { bodyLimit: MAX_FORM_BYTES, parser: readForm })
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
@@ -100,12 +102,18 @@ const relayApi: FastifyPluginAsync<RelayApiOptions> = async (app, { services, lo
 }
 
 /** Identifies the caller and checks its rights, before anything else of a request is read. */
-function installCallers(app: FastifyInstance, services: Services, versions: VersionRange): void {
+function installCallers(
+  app: FastifyInstance,
+  services: Services,
+  versions: VersionRange,
+  { checkNotStopping }: Draining
+): void {
   const { config, topology } = services
   const identify = createIdentification(services)
   decorateRequests(app)
   app.addHook('onRequest', (request, reply, done) => {
     startRequest(request, reply)
+    checkNotStopping()
     checkHead(request.raw, request.originalUrl)
     request.caller = identify(request.raw)
     const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)

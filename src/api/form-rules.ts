@@ -15,7 +15,7 @@ const TOO_MANY = Object.freeze({})
 type Done = (error?: Error | null, payload?: RequestPayload) => void
 
 /**
- * Installs the rules for the body of a POST, which is short and read whole: a form and nothing else (415), which a
+ * Installs the rules for the body of a POST, or of a DELETE that has one, which is short and read whole: a form and nothing else (415), which a
  * body of no stated type is taken for, as existing relays do, no content coding, a time limit (408 beyond), and memory
  * that the sources share ({@link FormMemory}). The server's own limit is off, since the body of a PUT may take long.
  */
@@ -49,7 +49,7 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
 
   app.removeAllContentTypeParsers() // Fastify's own, of JSON and text
   app.addHook('onRoute', route => {
-    if (route.method !== 'POST') return
+    if (route.method !== 'POST' && route.method !== 'DELETE') return
     route.onRequest = [check, ...[route.onRequest ?? []].flat()]
     route.preParsing = [limit, ...[route.preParsing ?? []].flat()]
     route.preValidation = [refuseLong, ...[route.preValidation ?? []].flat()]

@@ -31,8 +31,10 @@ export const KINDS: readonly Kind[] = [
       'HTTP_VERSION'
     ]
   },
-  { routes: /^(POST|PUT|DELETE) /, codes: ['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA', 'STORAGE_FULL', 'STORAGE_UNUSABLE'] },
-  { routes: /^(POST|PUT) /, codes: ['CLIENT_TOO_SLOW'] },
+  {
+    routes: /^(POST|PUT|DELETE) /,
+    codes: ['BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA', 'CLIENT_TOO_SLOW', 'STORAGE_FULL', 'STORAGE_UNUSABLE']
+  },
   { routes: /\/remote-run\//, codes: ['CONFLICT', 'HOP_UNREACHABLE', 'LOOP_DETECTED'] },
   { routes: /\/(trace|shared-files)\/\{|\/v1\/join/, codes: ['LOOP_DETECTED'] },
   { routes: /^PUT .*\/shared-files\//, codes: ['BAD_SIGNATURE', 'UNKNOWN_SOURCE', 'NOT_RECOGNIZED'] },
