@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { treelineCommand } from '../../demo/relay-process.js'
 import { eventually } from '../support/eventually.js'
-import { startProcess } from '../support/machine/treeline-command.js'
 import { ask, postForm } from '../support/network/http.js'
 import { startTree } from '../support/relays/relay-tree.js'
 
-/** More than a relay that does nothing has open, and less than one with a crowd. */
-const MOST_FILES = 64
-const CROWD = 100
+async function limitOf(pid: number): Promise<{ readonly soft: string; readonly hard: string }> {
+  const limits = await readFile(`/proc/${pid}/limits`, 'utf8')
+  const [, soft = '', hard = ''] = /^Max open files +(\S+) +(\S+)/m.exec(limits) ?? []
+  return { soft, hard }
+}
+
+async function setLimit(pid: number, limit: string): Promise<void> {
+  await promisify(execFile)('prlimit', ['--pid', String(pid), `--nofile=${limit}`])
+}
 
 test('what a relay failed to load while it had no file left is loaded once it has', async t => {
   const tree = await startTree(t, {
@@ -24,10 +31,8 @@ test('what a relay failed to load while it had no file left is loaded once it ha
     absent: ['root', 'linked']
   })
   const root = tree.relay('root')
-  const { program, args } = treelineCommand(['serve', '--config', root.directory])
-  const running = startProcess(t, '/bin/sh', ['-c', `ulimit -n ${MOST_FILES} && exec "$@"`, 'sh', program, ...args], {})
-  await running.printed('"msg":"ready"')
-
+  const running = await tree.restart('root')
+  const { soft, hard } = await limitOf(running.pid)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.after(() => agent.destroy())
   const askEarly = (method: string, path: string) =>
@@ -38,21 +43,11 @@ test('what a relay failed to load while it had no file left is loaded once it ha
       asked.on('error', reject).end()
     })
   assert.equal(await askEarly('GET', '/uuid'), 200)
-  const { hostname, port } = new URL(root.localUrl)
-  const crowd = Array.from({ length: CROWD }, () => {
-    const socket = connect(Number(port), hostname).on('error', () => undefined)
-    socket.write('GET /uuid HTTP/1.1\r\nHost: x\r\nX: ')
-    return socket
-  })
-  t.after(() => crowd.map(socket => socket.destroy()))
-  const files = `/proc/${running.child.pid}/fd`
-  await eventually('no file is left', () => readdirSync(files).length >= MOST_FILES)
+  await setLimit(running.pid, `1:${hard}`) // less than it has open
   assert.equal(await askEarly('GET', '/metrics'), 503)
   await askEarly('POST', '/remote-run/nodes/s1')
-  assert.ok(!running.soFar().includes('agent of s1'))
 
-  for (const socket of crowd) socket.destroy()
-  await eventually('the crowd is gone', () => readdirSync(files).length < MOST_FILES / 2 + 16)
+  await setLimit(running.pid, `${soft}:${hard}`)
   assert.equal((await ask(root, '/metrics')).status, 200)
   const isRun = async (node: string) =>
     (await postForm(root, `/remote-run/nodes/${node}`, { keep_output: 'true' })).text.includes('agent of')

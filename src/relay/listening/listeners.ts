@@ -15,6 +15,7 @@ import type { Logger } from '../../values/logger.js'
 import { listenFailure } from '../../values/network/listen-failure.js'
 import { isLoopback } from '../../values/network/network-set.js'
 import { shareConnections } from './connection-slots.js'
+import { connectionsWithin } from './file-limit.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
 import { judgeCertificate, neighbourByCertificate } from './presented-certificate.js'
@@ -64,7 +65,8 @@ export async function openListeners(
   { certificates, topology, localSockets, proxySockets, config: current }: Arrivals,
   logger: Pick<Logger, 'info' | 'warn' | 'error'>
 ): Promise<Listeners> {
-  const { listen, proxyListen, httpsListen, maxConnections, socket } = config.general
+  const { listen, proxyListen, httpsListen, socket } = config.general
+  const maxConnections = connectionsWithin(config.general.maxConnections)
   await app.ready()
   const isProxy = (address: string) => current().general.trustedProxies.contains(address)
   const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }

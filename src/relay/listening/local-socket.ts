@@ -8,6 +8,7 @@ import type { Config } from '../../config/config.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from '../../values/files/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/files/path-walk.js'
+import { connectionsWithin } from './file-limit.js'
 import { serveUpgrades } from './upgrades.js'
 
 /** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
@@ -29,7 +30,7 @@ export async function openLocalSocket(
   try {
     await removeStale(folder, path)
     const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
-    server.maxConnections = config.general.maxConnections
+    server.maxConnections = connectionsWithin(config.general.maxConnections)
     server.on('connection', note)
     serveUpgrades(server, 'connection', undefined)
     await listen(server, folder, path)
