@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import './process/hangup.js' // before all that takes time: until then SIGHUP ends the process
-import './process/lost-terminal.js'
+import './process/signals/hangup.js' // before all that takes time: until then SIGHUP ends the process
+import './process/signals/lost-terminal.js'
 import { readServeOptions } from './cli/options/serve-options.js'
-import { ignoreSignals } from './process/ignored-signals.js'
-import { stopWithParent } from './process/parent-watch.js'
-import { catchStopSignals } from './process/stop-signal.js'
+import { ignoreSignals } from './process/signals/ignored-signals.js'
+import { stopWithParent } from './process/signals/parent-watch.js'
+import { catchStopSignals } from './process/signals/stop-signal.js'
 
 const args = process.argv.slice(2)
 const serveOptions = readServeOptions(args)
@@ -21,7 +21,7 @@ process.stderr.on('error', () => undefined)
 
 // A relay starts without what only the other commands need, and they without what it needs.
 if (serveOptions !== undefined) {
-  const { runServe } = await import('./cli/processes/serve.js')
+  const { runServe } = await import('./cli/processes/run-relay.js')
   process.exitCode = await runServe(serveOptions)
 } else {
   const { runCommandLine } = await import('./cli/program.js')

@@ -242,7 +242,7 @@ test('only src/storage knows better-sqlite3 and SQL', () => {
   assert.deepEqual(
     importing.map(file => file.path),
     [],
-    'take the type from storage/database.ts'
+    'take the type from storage/sqlite-engine/database.ts'
   )
   const isChosen = /storage\/sqlite\/|better-sqlite3/
   const choosing = others.filter(file => file.imports.some(({ specifier }) => isChosen.test(specifier)))

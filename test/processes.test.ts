@@ -15,7 +15,7 @@ const FROM_SOURCE = [
   'integration/namespaces.test.ts',
   'process/log.test.ts',
   'remote-run/command.test.ts',
-  'remote-run/recovery.test.ts',
+  'remote-run/recover-runs.test.ts',
   'support/network/proxies.ts',
   'tree/import-crash.test.ts'
 ]

@@ -6,7 +6,7 @@ import {
   type UpperAddress
 } from '../membership/member/policy-server-failover.js'
 import type { JoinAnswer } from '../membership/member-types.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 
 /** @param address of the policy server; undefined: as it is */
 export function movedTo(config: AgentConfig, address: UpperAddress | undefined): AgentConfig {

@@ -7,7 +7,7 @@ import { ONCE_ONLY_MS } from '../remote-run/run-age.js'
 import type { RunRepository } from '../remote-run/run-repository.js'
 import type { RemoteRuns } from '../remote-run/run-types.js'
 import { RelayError } from '../values/failures/relay-error.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { NetworkSet } from '../values/network/network-set.js'
 import { selfTopology } from './self-topology.js'
 

@@ -9,7 +9,7 @@ import { isThere, uploadFile } from '../file-exchange/upload.js'
 import { signingPassphrase } from '../process/passphrase.js'
 import type { RelayClient } from '../relay-client/relay-client.js'
 import { type SigningKey, signFile } from '../values/keys/sign-file.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { parseTtl } from '../values/time/ttl.js'
 import type { FileState } from './file-state.js'
 

@@ -5,7 +5,7 @@ import { findOwner } from '../file-exchange/places/owner.js'
 import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
 import { apiPath, type RelayClient } from '../relay-client/relay-client.js'
 import { Command, type CommandEnd } from '../remote-run/commands/command.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import type { FileState } from './file-state.js'
 import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
 

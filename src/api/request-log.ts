@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { sharerOf } from '../values/caller.js'
-import { LogLimit } from '../values/log-limit.js'
+import { LogLimit } from '../values/logging/log-limit.js'
 import type { AfterAnswer } from './answers/after-answer.js'
 
 /**

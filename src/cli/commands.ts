@@ -12,7 +12,7 @@ export interface CommandEntry {
 
 /** The commands, in the order in which the help shows them. */
 export const COMMANDS: readonly CommandEntry[] = [
-  { name: 'serve', summary: 'run a relay', load: () => import('./processes/serve-command.js') },
+  { name: 'serve', summary: 'run a relay', load: () => import('./processes/serve.js') },
   { name: 'agent', summary: 'run the agent of a node', load: () => import('./processes/agent.js') },
   { name: 'run', summary: 'run agents, and show their output', load: () => import('./commands/run.js') },
   { name: 'runs', summary: 'list, show, cancel and follow runs', load: () => import('./commands/runs.js') },

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Dispatcher, Pool } from 'undici'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { climbs } from './climbing-path.js'
 import { endToEndHeaders } from './end-to-end-headers.js'
 

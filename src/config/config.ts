@@ -1,4 +1,4 @@
-import type { LogLevel } from '../values/logger.js'
+import type { LogLevel } from '../values/logging/logger.js'
 import type { NetworkSet } from '../values/network/network-set.js'
 
 export interface ListenAddress {

@@ -12,7 +12,7 @@ import { type SigningKey, signFile, signingKeySpki } from '../values/keys/sign-f
 import { readPublicKey, verifyFileSignature } from '../values/keys/verify-file.js'
 import { agentFields } from './agent-fields.js'
 import { replaceWithUndo } from './atomic-write.js'
-import { openRegularFile } from './places/regular-file.js'
+import { openRegularFile } from './places/regular-file-place.js'
 import type { StableFile } from './stable-file.js'
 
 /**

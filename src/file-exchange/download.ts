@@ -16,7 +16,7 @@ import { pieceWriter } from './piece-writer.js'
 import { type Destination, type DestinationRules, openDestination } from './places/destination.js'
 import { statIfThere } from './places/file-place.js'
 import type { Attributes, NewFile } from './places/new-file.js'
-import { openRegularFile, type RegularFile } from './places/regular-file.js'
+import { openRegularFile, type RegularFile } from './places/regular-file-place.js'
 import { refuseSealed } from './sealed-magic.js'
 import { sharedFilePath } from './upload.js'
 

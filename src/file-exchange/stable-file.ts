@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import type { HashAlgorithm } from '../values/keys/file-metadata.js'
 import { whyUnreadable } from './places/named-file.js'
-import { openRegularFile, type RegularFile } from './places/regular-file.js'
+import { openRegularFile, type RegularFile } from './places/regular-file-place.js'
 
 const READ_BYTES = 256 * 1024
 

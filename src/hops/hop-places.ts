@@ -1,5 +1,5 @@
 import { type Caller, type Origin, sharerOf } from '../values/caller.js'
-import { FairSlots, type ReleaseSlot } from '../values/fair-slots.js'
+import { FairSlots, type ReleaseSlot } from '../values/sources/fair-slots.js'
 
 /**
  * The places of one kind of request that is passed on, for each hop. Many callers may ask, and a relay further on may be

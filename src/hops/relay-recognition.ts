@@ -1,4 +1,4 @@
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import type { Hop } from './hop.js'
 import type { KnownNeighbours } from './known-neighbours.js'
 

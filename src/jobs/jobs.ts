@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RemoteRuns } from '../remote-run/run-types.js'
 import type { SharedFiles } from '../shared-files/file-types.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { anyWaitUpTo } from '../values/time/backoff.js'
 import type { LeaseRepository } from './lease-repository.js'
 import { type Frequency, scheduleOf } from './schedule.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { LEASE_MS, RENEWAL_MS } from '../values/time/lease.js'
 import type { LeaseRepository } from './lease-repository.js'
 

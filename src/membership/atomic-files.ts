@@ -3,11 +3,11 @@ import { type FileHandle, lstat, open, realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { errorCode, isMissing } from '../values/failures/system-error.js'
-import { whoElseMayChange } from '../values/files/closed-folder.js'
 import { replaceFile } from '../values/files/durable-file.js'
-import { giveToOwnerOf } from '../values/files/folder-owner.js'
-import { HeldFolder } from '../values/files/held-folder.js'
 import { kindOf, readRegularFile } from '../values/files/regular-file.js'
+import { whoElseMayChange } from '../values/folders/closed-folder.js'
+import { giveToOwnerOf } from '../values/folders/folder-owner.js'
+import { HeldFolder } from '../values/folders/held-folder.js'
 
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const PERMISSIONS = 0o777

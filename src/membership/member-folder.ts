@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { errorMessage } from '../values/failures/system-error.js'
-import { makeFolder } from '../values/files/make-folder.js'
 import { writeNewFile } from '../values/files/write-new-file.js'
+import { makeFolder } from '../values/folders/make-folder.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'
 
 /** The files in the folder of a relay or node that joined, or of a root. */

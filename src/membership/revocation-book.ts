@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorCode, errorMessage, failureKind } from '../values/failures/system-error.js'
 import type { Revocations } from '../values/keys/revocations.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { type Backoff, backoffMs } from '../values/time/backoff.js'
 import { readIfThere, writeAtomically } from './atomic-files.js'
 import { parseList, type RevocationList, type RevokedCertificate, readList } from './revocation-list.js'

@@ -1,5 +1,5 @@
 import pino, { type Logger } from 'pino'
-import type { LogLevel } from '../values/logger.js'
+import type { LogLevel } from '../values/logging/logger.js'
 import { LogOutput } from './log-output.js'
 
 /** Never written out, wherever in a logged object it stands. */

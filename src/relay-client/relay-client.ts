@@ -1,14 +1,14 @@
 import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
-import { membersOf, parseJson } from '../values/json.js'
 import { API_PREFIX } from '../values/network/api-prefix.js'
 import {
   connectionErrorCode,
   describeConnectionFailure,
   isUntrustedCertificate
 } from '../values/network/connection-failure.js'
-import { printable } from '../values/printable.js'
+import { membersOf, parseJson } from '../values/text/json.js'
+import { printable } from '../values/text/printable.js'
 import { explainingBody } from './answer-body.js'
 import { ClientError, InputError, NotReachedError, RefusedError } from './client-error.js'
 import { createServerConnector, type ServerTls } from './relay-tls.js'

@@ -1,7 +1,7 @@
 import type { Neighbours } from '../hops/hop.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { FileKey } from '../values/ids.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { FORM } from '../values/network/header-names.js'
 
 export interface FileArrivalNoticesOptions {

@@ -12,7 +12,7 @@ import { errorMessage } from '../values/failures/system-error.js'
 import { isoTime } from '../values/time/iso-time.js'
 import type { ConfigInForce } from './config-in-force.js'
 import { DiskWatch } from './disk-watch.js'
-import type { CertificateBook } from './membership/certificates.js'
+import type { CertificateBook } from './membership/certificate-book.js'
 import { changesThatNeedRestart } from './reload.js'
 
 export interface SystemControlOptions {

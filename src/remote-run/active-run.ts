@@ -1,4 +1,4 @@
-import { noteOrder } from '../process/bulk-pacing.js'
+import { noteOrder } from '../process/pacing/bulk-pacing.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { LocalDispatch } from './dispatch/local-dispatch.js'
 import type { DispatchOrder } from './dispatch/order.js'

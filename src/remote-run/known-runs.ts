@@ -1,10 +1,10 @@
 import { RelayError } from '../values/failures/relay-error.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { jittered } from '../values/time/backoff.js'
 import type { ActiveRun } from './active-run.js'
 import { ArchivedRun } from './archived-run.js'
 import type { LogFiles } from './event-log/log-files.js'
-import { nodePages } from './node-pages.js'
+import { nodePages } from './run-node-pages.js'
 import type { RunEnd, RunRepository } from './run-repository.js'
 import type { NodeRecord, Run, RunRecord } from './run-types.js'
 

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import type { CommandLine } from './commands/command.js'
 import type { CommandHostPool } from './commands/command-host-pool.js'
 import type { ConcurrencyLimiter } from './commands/concurrency-limiter.js'

@@ -1,4 +1,4 @@
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import { LEASE_MS } from '../values/time/lease.js'
 import type { ActiveRun } from './active-run.js'
 import { TAKEN_OVER } from './progress/node-table.js'

@@ -1,7 +1,7 @@
 import type { Caller, CallerKind } from '../values/caller.js'
 import { RelayError } from '../values/failures/relay-error.js'
-import { shareOfStrangers } from '../values/fair-slots.js'
-import { sourceOf } from '../values/network/source-address.js'
+import { shareOfStrangers } from '../values/sources/fair-slots.js'
+import { sourceOf } from '../values/sources/source-address.js'
 import { askedBy } from './progress/new-run.js'
 
 /** Runs under way at once; a further one is refused. */

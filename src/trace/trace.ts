@@ -5,10 +5,10 @@ import { explanation } from '../hops/hop-response.js'
 import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
-import { parseJson } from '../values/json.js'
 import { PASSED_HEADER, RELAY_HEADER, REQUEST_ID_HEADER } from '../values/network/header-names.js'
 import { formatPassed, passOn } from '../values/passed-relays.js'
-import { type NodeState, parseNodeState } from '../values/runs/node-state.js'
+import { type NodeState, parseNodeState } from '../values/runs/reported-node-state.js'
+import { parseJson } from '../values/text/json.js'
 
 /** How long each relay waits for the rest of the way, in ms. */
 const LIMIT_MS = 10_000

@@ -1,7 +1,7 @@
 import { isNodeId } from '../values/ids.js'
-import { hasTooManyParts, parseJson } from '../values/json.js'
 import { MAX_KEY_HASH_LENGTH } from '../values/keys/key-hash.js'
 import { MAX_HOST_NAME_LENGTH } from '../values/network/host-name.js'
+import { hasTooManyParts, parseJson } from '../values/text/json.js'
 
 /** Raised when lines change their meaning. */
 export const FORMAT = 1

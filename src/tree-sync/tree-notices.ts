@@ -1,6 +1,6 @@
 import type { Neighbours } from '../hops/hop.js'
 import type { Tree } from '../tree/tree-service.js'
-import type { Logger } from '../values/logger.js'
+import type { Logger } from '../values/logging/logger.js'
 import type { TreeVersion, TreeVersions } from './tree-versions.js'
 
 /** The path of the notice to a relay below that its part has changed, as a `HopRequest` has it. */

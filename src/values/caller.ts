@@ -1,4 +1,4 @@
-import { sourceOf } from './network/source-address.js'
+import { sourceOf } from './sources/source-address.js'
 
 /**
  * The kind of a caller, as far as the connection proves it (design, "Trust").

@@ -7,7 +7,7 @@ import { FilePublisher } from '../../src/agent/file-publisher.js'
 import { FileState } from '../../src/agent/file-state.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { startSmallRelay } from '../support/relays/small-relay.js'
 

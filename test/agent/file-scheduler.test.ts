@@ -9,7 +9,7 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { FileScheduler } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { NO_REVOCATIONS } from '../../src/values/keys/revocations.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a transfer that does not end is broken off once the time to stop is over', async t => {

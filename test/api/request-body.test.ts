@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkNotEncoded } from '../../src/api/request-body.js'
+import { checkNotEncoded } from '../../src/api/bodies/request-body.js'
 
 const withEncoding = (encoding: string) => () =>
   checkNotEncoded({ headers: { 'content-encoding': encoding } } as Parameters<typeof checkNotEncoded>[0])

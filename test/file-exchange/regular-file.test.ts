@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { signatureFor } from '../../src/file-exchange/detached-signature.js'
 import { readConfiguredFile, readNamedFile } from '../../src/file-exchange/places/named-file.js'
-import { openRegularFile } from '../../src/file-exchange/places/regular-file.js'
+import { openRegularFile } from '../../src/file-exchange/places/regular-file-place.js'
 import { StableFile } from '../../src/file-exchange/stable-file.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 

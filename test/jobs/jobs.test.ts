@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { startJobs } from '../../src/jobs/jobs.js'
 import type { Frequency } from '../../src/jobs/schedule.js'
 import { createLeaseRepository } from '../../src/storage/sqlite/sqlite-leases.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 
 /** Jobs whose purge of files ends when it is told to. */

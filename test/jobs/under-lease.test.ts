@@ -5,7 +5,7 @@ import type { LeaseRepository } from '../../src/jobs/lease-repository.js'
 import { underLease } from '../../src/jobs/under-lease.js'
 import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createLeaseRepository } from '../../src/storage/sqlite/sqlite-leases.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { LEASE_MS } from '../../src/values/time/lease.js'
 import { eventually } from '../support/eventually.js'
 

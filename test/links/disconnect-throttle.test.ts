@@ -10,7 +10,7 @@ import {
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { DisconnectThrottle } from '../../src/links/upper/disconnect-throttle.js'
+import { DisconnectThrottle } from '../../src/links/upper/accepting/disconnect-throttle.js'
 import { eventually } from '../support/eventually.js'
 
 const COUNT = 200

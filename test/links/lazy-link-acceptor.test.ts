@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import { createLazyLinkAcceptor } from '../../src/links/upper/lazy-link-acceptor.js'
-import type { LinkAcceptor } from '../../src/links/upper/link-acceptor.js'
+import { createLazyLinkAcceptor } from '../../src/links/upper/accepting/lazy-link-acceptor.js'
+import type { LinkAcceptor } from '../../src/links/upper/accepting/link-acceptor.js'
 import { LinkRegistry } from '../../src/links/upper/link-registry.js'
 
 const logger = pino({ level: 'silent' })

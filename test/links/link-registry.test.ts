@@ -6,7 +6,7 @@ import { createLinkAdministration } from '../../src/links/upper/link-administrat
 import { nextLinkId } from '../../src/links/upper/link-id.js'
 import { LinkRegistry } from '../../src/links/upper/link-registry.js'
 import type { LinkOwner, UpperLink } from '../../src/links/upper/upper-link.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 import { makeLowerSide, startUpperSide } from '../support/parts/links.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MAX_HANDSHAKES, PendingHandshakes } from '../../src/links/upper/pending-handshakes.js'
+import { MAX_HANDSHAKES, PendingHandshakes } from '../../src/links/upper/accepting/pending-handshakes.js'
 
 /** Handshakes that go on for ever; each notes its source when it is ended. */
 function start() {

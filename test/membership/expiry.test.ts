@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { ExpiryWatch } from '../../src/membership/root/expiry.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 
 const END_MS = 1_000

@@ -8,7 +8,7 @@ import {
   type UpperAddress
 } from '../../src/membership/member/policy-server-failover.js'
 import type { JoinAnswer } from '../../src/membership/member-types.js'
-import { type Logger, silentLogger } from '../../src/values/logger.js'
+import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const OLD = { host: 'old.example', port: 443, nodeId: 'old' }

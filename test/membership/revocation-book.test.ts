@@ -8,7 +8,7 @@ import { formatRevocationList } from '../../src/membership/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 import { Publication } from '../../src/membership/root/publication.js'
 import { RevocationPublication } from '../../src/membership/root/revocation-publication.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import {

@@ -6,7 +6,7 @@ import { TREELINE } from '../../src/hops/dialect.js'
 import type { HopOutcome } from '../../src/hops/hop.js'
 import { askForRevocations } from '../../src/membership/member/revocation-inquiry.js'
 import { MAX_LIST_LENGTH } from '../../src/membership/revocation-list.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { makeRevocations } from '../support/parts/revocations.js'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { bulkPauseMs, noteOrder } from '../../src/process/bulk-pacing.js'
+import { bulkPauseMs, noteOrder } from '../../src/process/pacing/bulk-pacing.js'
 
 const MIB = 1024 * 1024
 

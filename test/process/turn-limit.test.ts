@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { TurnLimit } from '../../src/process/turn-limit.js'
+import { TurnLimit } from '../../src/process/pacing/turn-limit.js'
 
 /** A limit with a clock that only the work of the test moves. */
 function limitWithClock() {

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { createCertificateBook } from '../../src/relay/membership/certificates.js'
+import { createCertificateBook } from '../../src/relay/membership/certificate-book.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { makeRevocations } from '../support/parts/revocations.js'
 

@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import fastify from 'fastify'
 import { parseConfig } from '../../src/config/config-parser.js'
 import { openLocalSocket } from '../../src/relay/listening/local-socket.js'
-import { HeldFolder } from '../../src/values/files/held-folder.js'
+import { HeldFolder } from '../../src/values/folders/held-folder.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 
 const CONFIG = parseConfig('[general]\nnode_id = "root"', '', '/', () => '')

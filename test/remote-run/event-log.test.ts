@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { EventLog } from '../../src/remote-run/event-log/event-log.js'
 import { errorCode } from '../../src/values/failures/system-error.js'
-import { type Logger, silentLogger } from '../../src/values/logger.js'
+import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
 

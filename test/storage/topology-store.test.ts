@@ -4,8 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openDatabase } from '../../src/storage/database.js'
-import { type CertificateRecord, createTopologyStore, type TopologyStore } from '../../src/storage/topology-store.js'
+import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
+import {
+  type CertificateRecord,
+  createTopologyStore,
+  type TopologyStore
+} from '../../src/storage/topology/topology-store.js'
 
 const SOURCE = { nodesListDigest: 'list', certificatesDigest: 'certificates', importedAtMs: 1_000 }
 const END = { warnings: ['one'], cache: { key: 'k', parts: new Map([['part', Uint8Array.of(1, 2, 3)]]) } }

@@ -17,7 +17,7 @@ import {
   type TreeSource
 } from '../../src/tree-sync/tree-source.js'
 import { TreeVersions } from '../../src/tree-sync/tree-versions.js'
-import { silentLogger } from '../../src/values/logger.js'
+import { silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 import { type Certificates, MemoryTree } from '../support/parts/memory-tree.js'
 import { arbitraryTree, listOf, toTreeNode } from '../support/parts/trees.js'

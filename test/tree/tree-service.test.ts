@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { type Logger, silentLogger } from '../../src/values/logger.js'
+import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { makeNodeCertificate } from '../support/parts/node-certificates.js'
 import { makeFiles, TREE } from '../support/parts/tree-import-files.js'
 import { writeNodesList } from '../support/parts/trees.js'

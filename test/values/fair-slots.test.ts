@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Standing } from '../../src/values/caller.js'
-import { FairSlots, type ReleaseSlot } from '../../src/values/fair-slots.js'
+import { FairSlots, type ReleaseSlot } from '../../src/values/sources/fair-slots.js'
 
 function takeAll(slots: FairSlots, source: string, standing: Standing = 'stranger'): ReleaseSlot[] {
   const taken: ReleaseSlot[] = []

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { forwardedAddress, parseIp } from '../../src/values/network/ip-address.js'
 import { NetworkSet } from '../../src/values/network/network-set.js'
-import { sourceOf } from '../../src/values/network/source-address.js'
+import { sourceOf } from '../../src/values/sources/source-address.js'
 import { anyText } from '../support/any-text.js'
 
 /** How a URL writes an address: by another parser than ours. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { MAX_JSON_PARTS, parseJson } from '../../src/values/json.js'
 import { parseRunEvent } from '../../src/values/runs/run-event.js'
+import { MAX_JSON_PARTS, parseJson } from '../../src/values/text/json.js'
 
 const LONG = 2 * 1024 * 1024
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LogLimit } from '../../src/values/log-limit.js'
+import { LogLimit } from '../../src/values/logging/log-limit.js'
 
 function setUp() {
   const lines: [level: string, message: string, details: object][] = []

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeFolder, obstacleTo } from '../../src/values/files/make-folder.js'
+import { makeFolder, obstacleTo } from '../../src/values/folders/make-folder.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a folder is made with all that is missing above it, and nobody else may look into them', async t => {

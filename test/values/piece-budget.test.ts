@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PieceBudget } from '../../src/values/network/piece-budget.js'
+import { PieceBudget } from '../../src/values/sources/piece-budget.js'
 
 test('short pieces are a debt, which long ones and time pay', () => {
   let nowMs = 1_000

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { sourceOf } from '../../src/values/network/source-address.js'
+import { sourceOf } from '../../src/values/sources/source-address.js'
 
 test('an IPv4 address is a source of its own, in whatever form it comes', () => {
   assert.equal(sourceOf('192.0.2.7'), '192.0.2.7')

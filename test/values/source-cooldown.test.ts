@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { SourceCooldown } from '../../src/values/network/source-cooldown.js'
-import { SourceQueue } from '../../src/values/network/source-queue.js'
+import { SourceCooldown } from '../../src/values/sources/source-cooldown.js'
+import { SourceQueue } from '../../src/values/sources/source-queue.js'
 
 test('a source rests for the longest time that it was told to, and then no more; each end is told once', t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })

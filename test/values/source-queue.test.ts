@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SourceQueue } from '../../src/values/network/source-queue.js'
+import { SourceQueue } from '../../src/values/sources/source-queue.js'
 
 test('sources take turns, and within one the oldest is first', () => {
   const queue = new SourceQueue<string>()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { trimBlanks } from '../../src/values/trim-blanks.js'
+import { trimBlanks } from '../../src/values/text/trim-blanks.js'
 
 test('spaces and tabs around a text go, and nothing else', () => {
   const texts = fc

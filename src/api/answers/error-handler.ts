@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-failure.js'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../../values/failures/relay-error.js'
-import { LogLimit } from '../../values/log-limit.js'
-import { discardRest } from '../request-body.js'
+import { LogLimit } from '../../values/logging/log-limit.js'
+import { discardRest } from '../bodies/request-body.js'
 import { sourceOfLine } from '../request-log.js'
 import type { AfterAnswer } from './after-answer.js'
 

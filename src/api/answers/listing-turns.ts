@@ -1,4 +1,4 @@
-import { createWorkQueue } from '../../process/work-queue.js'
+import { createWorkQueue } from '../../process/pacing/work-queue.js'
 
 const queue = createWorkQueue(1)
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { sourceOf } from '../../values/network/source-address.js'
-import { hasBody } from '../request-body.js'
+import { sourceOf } from '../../values/sources/source-address.js'
+import { hasBody } from '../bodies/request-body.js'
 import { endParsing } from './end-parsing.js'
 
 /** The bytes in a piece of a body that pay for it. */

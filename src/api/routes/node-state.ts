@@ -1,4 +1,4 @@
-import type { NodeState } from '../../values/runs/node-state.js'
+import type { NodeState } from '../../values/runs/reported-node-state.js'
 import { type Routes, Type } from '../schema.js'
 
 export const NodeStateSchema = Type.Object({

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
 import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
-import { printable } from '../../values/printable.js'
+import { printable } from '../../values/text/printable.js'
 import { isoTime } from '../../values/time/iso-time.js'
 
 /** The longest chain that is followed: the certificates may issue each other in a circle. */

@@ -1,8 +1,8 @@
 import { constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { errorCode } from '../../values/failures/system-error.js'
-import { STICKY } from '../../values/files/closed-folder.js'
 import { isPrivileged } from '../../values/files/file-writers.js'
+import { STICKY } from '../../values/folders/closed-folder.js'
 
 const { S_IWGRP, S_IWOTH } = constants
 const ROOT = 0

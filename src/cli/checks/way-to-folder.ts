@@ -1,9 +1,9 @@
 import { constants, type Stats } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
-import { STICKY } from '../../values/files/closed-folder.js'
 import { isPrivileged } from '../../values/files/file-writers.js'
-import type { HeldFolder } from '../../values/files/held-folder.js'
-import { type FoundLink, walkPath } from '../../values/files/path-walk.js'
+import { STICKY } from '../../values/folders/closed-folder.js'
+import type { HeldFolder } from '../../values/folders/held-folder.js'
+import { type FoundLink, walkPath } from '../../values/folders/path-walk.js'
 import { findFolder, identityOf, type WrittenFolder } from './open-folders.js'
 
 const { S_IWOTH } = constants

@@ -14,10 +14,10 @@ import { HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { isOfNoHost } from '../../values/network/host-name.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
+import { COMMAND_OPTION, commandHint, readCommand } from '../options/command-option.js'
 import { example } from '../options/example.js'
 import { ownProgram } from '../options/own-program.js'
 import { readDuration } from '../options/time-option.js'
-import { COMMAND_OPTION, commandHint, readCommand } from '../processes/agent-command.js'
 import { DATA_OPTION, readUser, serviceSteps, USER_OPTION } from '../processes/service-steps.js'
 
 interface InitOptions {

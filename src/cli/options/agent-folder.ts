@@ -4,7 +4,7 @@ import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { PolicyServerTrust } from '../../membership/member/policy-server-trust.js'
 import type { ServerTls } from '../../relay-client/relay-tls.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { silentLogger } from '../../values/logger.js'
+import { silentLogger } from '../../values/logging/logger.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 

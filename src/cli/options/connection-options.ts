@@ -7,7 +7,7 @@ import type { createRelayClient, RelayClient } from '../../relay-client/relay-cl
 import { socketPathOf, UNIX_SOCKET } from '../../relay-client/unix-socket.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
-import { checkCertificatePair } from '../checks/certificate-pair.js'
+import { checkCertificatePair } from '../checks/certificate-pair-check.js'
 import { UsageError } from '../command-error.js'
 import { policyServerOf, readAgentFolder } from './agent-folder.js'
 import { certificatesIn } from './certificate-file.js'

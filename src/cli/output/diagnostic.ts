@@ -1,4 +1,4 @@
-import { printableLines } from '../../values/printable.js'
+import { printableLines } from '../../values/text/printable.js'
 
 /** Prints a line on standard error, behind the name of the program. */
 export function printDiagnostic(line: string): void {

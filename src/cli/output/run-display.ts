@@ -1,5 +1,5 @@
-import { printable, printableOutput } from '../../values/printable.js'
 import type { RunEvent } from '../../values/runs/run-event.js'
+import { printable, printableOutput } from '../../values/text/printable.js'
 import type { RunTally } from './run-tally.js'
 import { StatusLine, type TerminalStreams } from './terminal.js'
 

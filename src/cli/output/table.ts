@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../relay-client/json-answer.js'
-import { printable } from '../../values/printable.js'
+import { printable } from '../../values/text/printable.js'
 import { isIsoTime } from '../../values/time/iso-time.js'
 
 /** Rows under headings, columns padded to their longest cell. Cells lose what could move a cursor. */

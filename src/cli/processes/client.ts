@@ -5,7 +5,7 @@ import type { ListenAddress } from '../../config/config.js'
 import { listenAddress } from '../../config/readers/address-readers.js'
 import { readConfiguredFile, readNamedFile } from '../../file-exchange/places/named-file.js'
 import { hideArgument } from '../../process/hide-argument.js'
-import { leaveStopSignals, stopAsked } from '../../process/stop-signal.js'
+import { leaveStopSignals, stopAsked } from '../../process/signals/stop-signal.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
@@ -88,7 +88,7 @@ async function run(options: ClientCommandOptions): Promise<void> {
     return
   }
   const [{ startClient }, { createLog }] = await Promise.all([
-    import('../../client-proxy/client.js'),
+    import('../../client-proxy/start-client.js'),
     import('../../process/log.js')
   ])
   const { logger, lostLines } = await createLog({ level: 'info', base: { client: settings.clientKey } })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { withParentPipe } from '../../process/parent-watch.js'
+import { withParentPipe } from '../../process/signals/parent-watch.js'
 import { EXIT } from '../command-error.js'
 
 /** Runs it in the foreground, with the signals that come here; it stops when this process is gone. @returns its exit code */

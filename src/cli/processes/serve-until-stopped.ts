@@ -1,8 +1,8 @@
-import { onHangup } from '../../process/hangup.js'
-import { askStop, isStopAsked, stopAsked } from '../../process/stop-signal.js'
+import { onHangup } from '../../process/signals/hangup.js'
+import { askStop, isStopAsked, stopAsked } from '../../process/signals/stop-signal.js'
 import type { OwnFolder } from '../../storage/folders/folder-kinds.js'
 import { takeFolders } from '../../storage/folders/own-folder.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { ServiceManager } from './service-manager.js'
 
 /** A relay, an agent or a client that has started. */

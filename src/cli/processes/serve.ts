@@ -1,184 +1,21 @@
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import type { Config } from '../../config/config.js'
-import { loadConfig } from '../../config/config-loader.js'
-import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
-import { createLog } from '../../process/log.js'
-import { isStopAsked, leaveStopSignals } from '../../process/stop-signal.js'
-import { withheldWarnings } from '../../shared-folder/withheld-files.js'
-import { sharedFilesFolder, storageFolder } from '../../storage/folders/folder-kinds.js'
-import { createTree } from '../../tree/tree-service.js'
-import { finishPlacing } from '../../tree-sync/tree-files.js'
-import { asDiskFailure } from '../../values/failures/disk-failure.js'
-import { RelayError } from '../../values/failures/relay-error.js'
-import { isDamage } from '../../values/failures/storage-failure.js'
-import { errorMessage } from '../../values/failures/system-error.js'
-import type { Logger } from '../../values/logger.js'
-import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
-import { openFolderWarnings } from '../checks/open-folders.js'
-import { misplacedFolder } from '../checks/shared-folder-place.js'
-import { socketFolders } from '../checks/start-places-check.js'
-import { refuseForeignWays } from '../checks/way-to-folder.js'
-import { printDiagnostic } from '../output/diagnostic.js'
-import { holdFolders, serveUntilStopped } from './serve-until-stopped.js'
-import { findServiceManager } from './service-manager.js'
+import type { Command } from 'commander'
+import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
+import { example } from '../options/example.js'
+import { DEFAULT_CONFIG_DIRECTORY, type ServeArguments } from '../options/serve-options.js'
 
-/** Exit codes (contract, "Configuration"). */
-const BAD_CONFIGURATION = 2
-const CANNOT_START = 3
-
-const STORAGE_MODE = 0o750
-
-export interface ServeOptions {
-  /** The directory with `main.conf` and `logging.conf`. */
-  readonly config: string
-  /** Whether to check the configuration only, print what is wrong, and end. */
-  readonly test?: boolean
-  /** Whether warnings count as errors, with `test`. */
-  readonly strict?: boolean
-}
-
-/** Runs a relay until SIGTERM or SIGINT. @returns the exit code */
-export async function runServe({ config: directory, test = false, strict = false }: ServeOptions): Promise<number> {
-  if (test) leaveStopSignals()
-  if (refusesStrictAlone({ test, strict })) return BAD_CONFIGURATION
-  const config = readConfig(directory)
-  if (config === undefined) return BAD_CONFIGURATION
-  if (test) return await testConfig(directory, config, strict)
-  try {
-    return await serve(config)
-  } catch (error) {
-    const named = await startFailure(error, config)
-    printDiagnostic(`cannot start: ${errorMessage(named)}`)
-    return CANNOT_START
-  }
-}
-
-/** Damage that shows only when a page is read: of the state, as a damaged tree is made anew. */
-async function startFailure(error: unknown, config: Config): Promise<unknown> {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  if (!isDamage(cause) || !(error === cause || error instanceof RelayError)) {
-    return asDiskFailure(error, storageFolders(config))
-  }
-  const { unusable } = await import('../../storage/database.js')
-  return unusable(join(config.storage.path, 'state.db'), 'state', cause)
-}
-
-/** Says what is wrong with a configuration that can be read. @returns the exit code */
-async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
-  const { checkRelayStart } = await import('../checks/start-files-check.js')
-  const { problems: found, warnings, checkedFor } = await checkRelayStart(config)
-  const misplaced = misplacedFolder(config)
-  const problems = misplaced === undefined ? found : [...found, misplaced]
-  for (const problem of problems) printDiagnostic(problem)
-  for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
-  const unusable = await nodesProblems(config)
-  for (const problem of unusable) printDiagnostic(`error: ${problem}`)
-  if (problems.length > 0) return BAD_CONFIGURATION
-  const isNoticed = warnings.length > 0 || unusable.length > 0 || config.notices.some(({ level }) => level !== 'note')
-  if (strict && isNoticed) {
-    printStrictFailure(directory)
-    return BAD_CONFIGURATION
-  }
-  const hasErrors = unusable.length > 0 || config.notices.some(({ level }) => level === 'error')
-  const verdict = hasErrors ? 'can be used; see the errors above' : 'is in order'
-  printVerdict(directory, verdict, checkedFor)
-  return 0
-}
-
-/** The number of nodes named of those that the relay leaves out of the nodes list. */
-const MAX_NODES_NAMED = 20
-
-/** Problems of the nodes list and its certificates, unless the files are still to come. */
-async function nodesProblems({ general, tree }: Config): Promise<string[]> {
-  const { checkNodesFile } = await import('../checks/nodes-file-check.js')
-  const { parseNodesList } = await import('../../tree/import/nodes-list.js')
-  const { parseCertificates } = await import('../../tree/import/certificates-list.js')
-  const { identify } = await import('../../tree/import/import-tree.js')
-  const { nodesListFile, nodesCertsFile } = general
-  const isAwaited = tree.source === 'policy-server' && !existsSync(nodesListFile)
-  const skipped: string[] = []
-  const refused = isAwaited
-    ? []
-    : await checkNodesFile('general.nodes_list_file', nodesListFile, bytes => {
-        parseNodesList(bytes.toString('utf8'), nodesListFile, problem => skipped.push(problem))
-      })
-  const ofList = [...refused, ...skipped.slice(0, MAX_NODES_NAMED)]
-  if (!existsSync(nodesCertsFile)) return ofList // no node has a certificate then
-  const ofCertificates = await checkNodesFile('general.nodes_certs_file', nodesCertsFile, bytes => {
-    let count = 0
-    for (const { der, line } of parseCertificates(bytes, nodesCertsFile)) {
-      identify(der, line, nodesCertsFile)
-      count += 1
-    }
-    if (count === 0 && bytes.length > 0) throw new Error(`${nodesCertsFile} holds no certificate`)
-  })
-  return [...ofList, ...ofCertificates]
-}
-
-function readConfig(directory: string): Config | undefined {
-  return readOrPrintProblems(directory, () => loadConfig(directory))
-}
-
-async function serve(config: Config): Promise<number> {
-  const { nodeId } = config.general
-  const misplaced = misplacedFolder(config)
-  if (misplaced !== undefined) throw new Error(misplaced)
-  const socket = socketFolders(config.general.socket)
-  await refuseForeignWays([...writtenFolders(config), ...socket])
-  await refuseForeignWays([{ setting: 'shared_folder.path', path: config.sharedFolder.path }]) // by itself: its owner must not move it
-  const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
-  const held = holdFolders(nodeId, folders)
-  const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
-  await warnOfConfiguration(config, logger)
-  const manager = findServiceManager(logger)
-  if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
-  const tree = createTree({
-    databaseFile: join(config.storage.path, 'topology.db'),
-    nodesListFile: config.general.nodesListFile,
-    nodesCertsFile: config.general.nodesCertsFile,
-    selfId: nodeId,
-    listIsToCome: config.tree.source === 'policy-server',
-    logger
-  })
-  try {
-    if (!isStopAsked()) {
-      const treeLoaded = tree.load()
-      const { startRelay } = await import('../../relay/relay.js') // beside the worker that reads the tree
-      const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
-      await serveUntilStopped(
-        {
-          started: { message: 'ready', details: { addresses: relay.addresses, nodes: tree.current().size } },
-          reload: async () => {
-            await relay.reload().catch((error: unknown) => logger.error({ err: error }, 'cannot reload'))
-          },
-          stop: () => relay.stop()
-        },
-        {
-          logger,
-          manager,
-          stoppingMessage: 'stopping; requests and runs under way may finish',
-          failure: () => held.lost
-        }
-      )
-    }
-    return held.lost === undefined ? 0 : CANNOT_START
-  } finally {
-    await tree.close()
-    held.release()
-  }
-}
-
-/** Warns of settings that work and are likely to be a mistake. */
-async function warnOfConfiguration(config: Config, logger: Logger): Promise<void> {
-  const [{ relayCertificateWarnings }, { relayKeyWarnings }] = await Promise.all([
-    import('../checks/certificate-warnings.js'),
-    import('../checks/signing-key-warnings.js')
-  ])
-  for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
-  for (const problem of await relayKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
-  for (const problem of openFolderWarnings([...writtenFolders(config), ...socketFolders(config.general.socket)])) {
-    logger.warn({ problem }, 'other users may write to a folder')
-  }
-  for (const problem of withheldWarnings(config)) logger.warn({ problem }, 'shared folder contains files of the relay')
+/** Registers `serve` for help and for mistakes: a correct call never comes this far (src/main.ts). */
+export function register(program: Command): void {
+  program
+    .command('serve')
+    .description('Run a relay, until SIGTERM. `treeline -c <dir>` does the same.')
+    .option('-c, --config <dir>', 'directory of main.conf and logging.conf', DEFAULT_CONFIG_DIRECTORY)
+    .option(...TEST_OPTION)
+    .option(...STRICT_OPTION)
+    .addHelpText('after', example('treeline serve --config /etc/treeline --test'))
+    .action(
+      async ({ config, test = false, strict = false }: Pick<ServeArguments, 'config'> & Partial<ServeArguments>) => {
+        const { runServe } = await import('./run-relay.js')
+        process.exitCode = await runServe({ config, test, strict })
+      }
+    )
 }

@@ -2,7 +2,7 @@ import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readFileOrPipe } from '../../values/files/regular-file.js'
-import { readNamedText } from './regular-file.js'
+import { readNamedText } from './regular-file-place.js'
 
 /**
  * The message for a file of a command line that cannot be read: which one, why, and what to do.

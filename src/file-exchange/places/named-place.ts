@@ -3,10 +3,10 @@ import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
 import { isMissing } from '../../values/failures/system-error.js'
-import { HeldFolder } from '../../values/files/held-folder.js'
 import { ifThere } from '../../values/files/if-there.js'
-import { makeFolder } from '../../values/files/make-folder.js'
-import { type FoundLink, type FoundName, walkPath } from '../../values/files/path-walk.js'
+import { HeldFolder } from '../../values/folders/held-folder.js'
+import { makeFolder } from '../../values/folders/make-folder.js'
+import { type FoundLink, type FoundName, walkPath } from '../../values/folders/path-walk.js'
 
 const ROOT = 0
 

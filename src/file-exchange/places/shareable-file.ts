@@ -1,10 +1,10 @@
 import { constants, type Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import { STICKY } from '../../values/files/closed-folder.js'
-import type { HeldFolder } from '../../values/files/held-folder.js'
-import { walkPath } from '../../values/files/path-walk.js'
-import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file.js'
+import { STICKY } from '../../values/folders/closed-folder.js'
+import type { HeldFolder } from '../../values/folders/held-folder.js'
+import { walkPath } from '../../values/folders/path-walk.js'
+import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file-place.js'
 
 const { S_IROTH, S_IWGRP, S_IWOTH, S_IXOTH } = constants
 const ROOT = 0

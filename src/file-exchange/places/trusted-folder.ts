@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { ClientError } from '../../relay-client/client-error.js'
-import { STICKY } from '../../values/files/closed-folder.js'
-import type { HeldFolder } from '../../values/files/held-folder.js'
-import { type FoundName, walkPath } from '../../values/files/path-walk.js'
+import { STICKY } from '../../values/folders/closed-folder.js'
+import type { HeldFolder } from '../../values/folders/held-folder.js'
+import { type FoundName, walkPath } from '../../values/folders/path-walk.js'
 
 /** A user and a group, by number. */
 export interface Owner {

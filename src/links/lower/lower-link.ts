@@ -7,8 +7,8 @@ import {
   type ServerHttp2Stream
 } from 'node:http2'
 import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
-import { neighbourPieces, type PieceBudget } from '../../values/network/piece-budget.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
+import { neighbourPieces, type PieceBudget } from '../../values/sources/piece-budget.js'
 import {
   answerChallenge,
   ChallengeError,

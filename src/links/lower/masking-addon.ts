@@ -1,5 +1,5 @@
 import { errorMessage } from '../../values/failures/system-error.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 
 /**
  * Warns when ws masks and unmasks what goes over links in JavaScript, because the addon of bufferutil is not the one in use: then that takes

@@ -1,4 +1,4 @@
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { CLOSE, MAX_REPLICAS } from '../wire/protocol.js'
 import type { LinkObserver } from './link-observer.js'
 import { LinkSecrets } from './link-secrets.js'

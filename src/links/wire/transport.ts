@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { PieceBudget } from '../../values/network/piece-budget.js'
+import type { PieceBudget } from '../../values/sources/piece-budget.js'
 import type { IdleBudget } from './idle-budget.js'
 
 /** The connection below a stream has gone. */
@@ -11,7 +11,7 @@ export class LinkLostError extends Error {
 /**
  * The connection that one link or one lane stands on: text messages for the handshake, then a stream of bytes. The rest of the
  * link layer knows no other; {@link WebSocketTransport} is the one implementation. A further one needs this interface, a way to
- * open it (`lower/open-transport.ts`), and a way to accept it (`upper/link-acceptor.ts`).
+ * open it (`lower/open-transport.ts`), and a way to accept it (`upper/accepting/link-acceptor.ts`).
  */
 export interface Transport {
   readonly isOpen: boolean

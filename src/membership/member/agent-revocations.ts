@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { RevocationBook } from '../revocation-book.js'
 
 /**

@@ -1,6 +1,6 @@
 import { replaceUpstreamHost, type UpstreamSection } from '../../config/upstream-host.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { editFile } from '../atomic-files.js'
 import { formatAddress } from '../config-templates.js'

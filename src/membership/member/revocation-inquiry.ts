@@ -1,7 +1,7 @@
 import type { Neighbours } from '../../hops/hop.js'
 import { readPrefix } from '../../hops/read-prefix.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { FORM } from '../../values/network/header-names.js'
 import type { RevocationBook } from '../revocation-book.js'
 import { MAX_LIST_LENGTH } from '../revocation-list.js'

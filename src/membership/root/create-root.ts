@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { storageFolder } from '../../storage/folders/folder-kinds.js'
 import { takeFolders } from '../../storage/folders/own-folder.js'
-import { makeFolder } from '../../values/files/make-folder.js'
+import { makeFolder } from '../../values/folders/make-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { formatKeyHash, keyHashOf } from '../../values/keys/key-hash.js'
 import { formatCertificate } from '../../values/keys/pem.js'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failureKind } from '../../values/failures/system-error.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { MemberRepository } from './member-repository.js'
 
 const LOOK_EVERY_MS = 5_000

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { membersOf, parseJson } from '../../values/json.js'
+import { membersOf, parseJson } from '../../values/text/json.js'
 import { readIfThere, writeAtomically } from '../atomic-files.js'
 import type { MemberRepository } from './member-repository.js'
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
 import { keyHashOfCertificate } from '../../values/keys/key-hash.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { MemberCertificate } from '../members.js'
 import type { RevocationBook } from '../revocation-book.js'
 import { formatRevocationList, MAX_REVOKED, type RevokedCertificate } from '../revocation-list.js'

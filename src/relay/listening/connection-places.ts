@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { answerUnderWay } from '../../api/answer-under-way.js'
-import { SourceQueue } from '../../values/network/source-queue.js'
+import { SourceQueue } from '../../values/sources/source-queue.js'
 
 /** Connections of strangers, and as many of nodes and of relays, that are checked for an unused one. */
 const MAX_LOOKED_AT = 100

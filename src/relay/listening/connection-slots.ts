@@ -3,8 +3,8 @@ import type { Server as HttpsServer } from 'node:https'
 import { Socket, type Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { hasBody } from '../../api/request-body.js'
-import { sourceOf } from '../../values/network/source-address.js'
+import { hasBody } from '../../api/bodies/request-body.js'
+import { sourceOf } from '../../values/sources/source-address.js'
 import { type ConnectedNeighbour, type Place, YieldingPlaces } from './connection-places.js'
 
 /** The time after which a connection counts as unused, when its caller has taken nothing of an answer for so long. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { SourceQueue } from '../../values/network/source-queue.js'
+import { SourceQueue } from '../../values/sources/source-queue.js'
 
 /**
  * The standing of a source: the certificate of a neighbour came from it, its handshakes cost little, or nothing good is

@@ -4,7 +4,7 @@ import { RevocationBook } from '../../membership/revocation-book.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
 import { NO_REVOCATIONS, type Revocations } from '../../values/keys/revocations.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 
 const NAME = 'revocations'
 

@@ -6,9 +6,9 @@ import {
   type UpperAddress
 } from '../../membership/member/policy-server-failover.js'
 import type { JoinAnswer } from '../../membership/member-types.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { RelaySystemControl } from '../system-control.js'
-import { rememberPolicyServer } from './membership.js'
+import { rememberPolicyServer } from './own-membership.js'
 
 export interface RelayFailoverOptions {
   readonly config: () => Config

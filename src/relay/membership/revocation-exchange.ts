@@ -3,7 +3,7 @@ import type { Neighbours } from '../../hops/hop.js'
 import type { LinkRegistry } from '../../links/upper/link-registry.js'
 import { askForRevocations, listForm, REVOCATIONS_PATH } from '../../membership/member/revocation-inquiry.js'
 import type { RevocationBook } from '../../membership/revocation-book.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { FORM } from '../../values/network/header-names.js'
 import { IdQueue } from './id-queue.js'
 

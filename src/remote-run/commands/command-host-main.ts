@@ -1,6 +1,6 @@
-import '../../process/hangup.js' // before all else: a SIGHUP to everything of a service must not end this process
-import '../../process/lost-terminal.js'
-import { ignoreSignals } from '../../process/ignored-signals.js'
+import '../../process/signals/hangup.js' // before all else: a SIGHUP to everything of a service must not end this process
+import '../../process/signals/lost-terminal.js'
+import { ignoreSignals } from '../../process/signals/ignored-signals.js'
 import { Command } from './command.js'
 import type { HostOrder, HostReport } from './host-messages.js'
 

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { neighbourTurns } from '../../process/turn-limit.js'
+import { neighbourTurns } from '../../process/pacing/turn-limit.js'
 import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { noteOrder } from '../../process/bulk-pacing.js'
-import type { Logger } from '../../values/logger.js'
+import { noteOrder } from '../../process/pacing/bulk-pacing.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { RunEvent } from '../run-types.js'
 import { UnwrittenLines } from './unwritten-lines.js'
 

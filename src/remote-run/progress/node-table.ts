@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { RelayError } from '../../values/failures/relay-error.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
 import type { RunEnd, RunRepository } from '../run-repository.js'
 import type { NodeOutcome, NodeRecord, Reached, RunRecord } from '../run-types.js'

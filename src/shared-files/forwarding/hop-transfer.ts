@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Hop, HopOutcome } from '../../hops/hop.js'
-import { countStreamed } from '../../process/buffer-collection.js'
+import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import {
   ACCEPTED_AT_HEADER,
   LINK_HEADER,

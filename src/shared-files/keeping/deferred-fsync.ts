@@ -1,4 +1,4 @@
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { type FileLayout, foldersOf, type PlacedKey } from './file-layout.js'
 import type { FileRepository } from './file-repository.js'
 

@@ -14,7 +14,7 @@ import { dirname, relative } from 'node:path'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
-import { whoElseMayChange } from '../../values/files/closed-folder.js'
+import { whoElseMayChange } from '../../values/folders/closed-folder.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.js'
 import type { FileKey } from '../../values/ids.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import { createDeferredFsync, type DeferredFsync } from './deferred-fsync.js'
 import { createFileLayout, type FileLayout } from './file-layout.js'
 import type { FileRepository } from './file-repository.js'

@@ -46,7 +46,7 @@ export function storedMetadata(record: Pick<FileRecord, 'metadata' | 'expiresAtM
  *
  * A file and its metadata are two names, which no file system changes at once. So the record is a redo log: it is
  * committed, naming the incoming file and holding the metadata, when the bytes are on disk and before either name
- * changes. From then on a crash loses nothing: start-up repeats the renames (see `recovery.ts`). That is why the answer
+ * changes. From then on a crash loses nothing: start-up repeats the renames (see `recover-files.ts`). That is why the answer
  * need not wait for the folder's fsync: the {@link DeferredFsync} does that for many files at once, and only then strikes
  * `spool` from their records. The metadata file is never synced at all, since the record can always write it again.
  */

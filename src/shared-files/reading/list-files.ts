@@ -1,4 +1,4 @@
-import { TurnLimit } from '../../process/turn-limit.js'
+import { TurnLimit } from '../../process/pacing/turn-limit.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Origin } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'

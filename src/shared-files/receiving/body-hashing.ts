@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { countStreamed } from '../../process/buffer-collection.js'
+import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import type { Reservation } from '../keeping/quota.js'
 import type { SpoolFile } from '../keeping/spool-file.js'
 import type { BodyReader } from './body-reader.js'

@@ -1,7 +1,7 @@
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMissing } from '../../values/failures/system-error.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { FileLayout } from '../keeping/file-layout.js'
 import type { Quota } from '../keeping/quota.js'
 

@@ -6,7 +6,7 @@ import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import { isAsKept } from '../keeping/kept-files.js'
 import { correctStoredTimes } from './clock-set-back.js'
-import { type PurgeParts, removeIf } from './purge.js'
+import { type PurgeParts, removeIf } from './purge-files.js'
 import { recheckFile } from './reconciliation.js'
 
 /** Rows of one step: what SQLite does for so many takes about a millisecond. */

@@ -9,7 +9,7 @@ import type { StoredFile } from '../keeping/file-record.js'
 import { isAsKept, keptFiles } from '../keeping/kept-files.js'
 import { storedMetadata } from '../keeping/placement.js'
 import { isStoredAhead, writeMetadata } from './clock-set-back.js'
-import { forgetRows, type PurgeParts, removeFiles } from './purge.js'
+import { forgetRows, type PurgeParts, removeFiles } from './purge-files.js'
 
 /** Longest `expires=` line that may follow the block. */
 const EXPIRES_LINE_BYTES = 64

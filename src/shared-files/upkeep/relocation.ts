@@ -4,7 +4,7 @@ import type { CurrentTopology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { Forwarding } from '../forwarding/forwarding.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import { folderOf, keyName } from '../keeping/file-layout.js'
@@ -13,7 +13,7 @@ import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
 import { sourceKeyHash } from '../receiving/admission.js'
 
-/** Rows of one step, see `purge.ts`. */
+/** Rows of one step, see `purge-files.ts`. */
 const STEP = 64
 /** The request that brought it is long over. */
 const HANDED_OVER = 'handed-over'

@@ -1,15 +1,15 @@
 import type { Neighbours } from '../../hops/hop.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { FileKey } from '../../values/ids.js'
-import type { Logger } from '../../values/logger.js'
+import type { Logger } from '../../values/logging/logger.js'
 import type { Forwarding } from '../forwarding/forwarding.js'
 import type { Keeping } from '../keeping/keeping.js'
 import type { SharedFilesObserver } from '../observer.js'
 import { createLostCounter, type LostCounter, type LostFiles } from './lost-files.js'
 import { dropRowsWithoutFile } from './missing-files.js'
-import { type PurgeParts, purgeExpired } from './purge.js'
+import { type PurgeParts, purgeExpired } from './purge-files.js'
 import { recheckFile, reconcile } from './reconciliation.js'
-import { recoverSharedFiles } from './recovery.js'
+import { recoverSharedFiles } from './recover-files.js'
 import { Relocation } from './relocation.js'
 
 /** Rows whose files are looked for before the first request: well below 100 ms. The rest follows beside requests. */

@@ -4,9 +4,9 @@ import type { Database } from 'better-sqlite3'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { asError, errorCode } from '../../values/failures/system-error.js'
-import { makeFolder } from '../../values/files/make-folder.js'
 import { kindOf } from '../../values/files/regular-file.js'
-import { Sqlite } from '../sqlite-driver.js'
+import { makeFolder } from '../../values/folders/make-folder.js'
+import { Sqlite } from '../sqlite-engine/sqlite-driver.js'
 
 /** The mode of a lock file. Whoever may open it, if only to read it, can lock it, and keep a relay from starting. */
 const LOCK_MODE = 0o600

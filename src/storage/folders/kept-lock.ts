@@ -1,8 +1,8 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { join } from 'node:path'
+import { rememberPlace } from '../../values/files/same-place.js'
 import type { OwnFolder } from './folder-kinds.js'
 import { FolderInUseError, lockFolder } from './instance-lock.js'
-import { rememberPlace } from './same-place.js'
 
 /** The time between two looks, where the system reports no changes. */
 const LOOK_EVERY_MS = 10_000

@@ -1,6 +1,4 @@
 import { join } from 'node:path'
-import { type Database, openDatabase } from '../database.js'
-import { DatabaseWatch } from '../database-watch.js'
 import { Claims } from '../sqlite/claims.js'
 import { createFileRepository } from '../sqlite/sqlite-files.js'
 import { createLeaseRepository } from '../sqlite/sqlite-leases.js'
@@ -8,6 +6,8 @@ import { createMemberRepository } from '../sqlite/sqlite-members.js'
 import { createNeighbourRepository } from '../sqlite/sqlite-neighbours.js'
 import { createOutboxRepository } from '../sqlite/sqlite-outbox.js'
 import { createRunRepository } from '../sqlite/sqlite-runs.js'
+import { type Database, openDatabase } from '../sqlite-engine/database.js'
+import { DatabaseWatch } from '../sqlite-engine/database-watch.js'
 import type { RecordStorage, Repositories } from './repositories.js'
 
 /**

@@ -1,5 +1,5 @@
 import type { FileKey } from '../../values/ids.js'
-import type { Database } from '../database.js'
+import type { Database } from '../sqlite-engine/database.js'
 
 /** Counts the files of a source, kept and waiting together. */
 export interface SourceCounter {

@@ -7,14 +7,14 @@ import type {
   Totals
 } from '../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../values/ids.js'
-import type { Database } from '../database.js'
-import { type Commit, groupCommitOf } from '../group-commit.js'
+import type { Database } from '../sqlite-engine/database.js'
+import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
 import type { Claims } from './claims.js'
-import { toFileRow, toStoredFile, toVersionRow } from './file-rows.js'
-import { type FileStatements, fileStatements } from './file-statements.js'
-import { toOutboxRow } from './outbox-rows.js'
-import { type OutboxWrites, outboxWrites } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
+import { toFileRow, toStoredFile, toVersionRow } from './statements/file-rows.js'
+import { type FileStatements, fileStatements } from './statements/file-statements.js'
+import { toOutboxRow } from './statements/outbox-rows.js'
+import { type OutboxWrites, outboxWrites } from './statements/outbox-statements.js'
 
 /**
  * @param db the state database; closed by the caller

@@ -8,10 +8,10 @@ import type {
   MemberRepository,
   MembersWithCertificates
 } from '../../membership/root/member-repository.js'
-import type { Database } from '../database.js'
-import { type Commit, groupCommitOf } from '../group-commit.js'
-import { toMember, toMemberRow, toToken, toTokenRow } from './member-rows.js'
-import { type MemberStatements, memberStatements, type PlacedCertificate } from './member-statements.js'
+import type { Database } from '../sqlite-engine/database.js'
+import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
+import { toMember, toMemberRow, toToken, toTokenRow } from './statements/member-rows.js'
+import { type MemberStatements, memberStatements, type PlacedCertificate } from './statements/member-statements.js'
 
 /** @param db the root's state database; closed by the caller */
 export function createMemberRepository(db: Database): MemberRepository {

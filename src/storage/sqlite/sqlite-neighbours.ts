@@ -1,6 +1,6 @@
 import type { NeighbourRepository } from '../../hops/neighbour-repository.js'
-import type { Database } from '../database.js'
-import { groupCommitOf } from '../group-commit.js'
+import type { Database } from '../sqlite-engine/database.js'
+import { groupCommitOf } from '../sqlite-engine/group-commit.js'
 
 /** @param db the state database; closed by the caller */
 export function createNeighbourRepository(db: Database): NeighbourRepository {

@@ -7,12 +7,12 @@ import type {
 import type { ListedFile, QueuedFile } from '../../shared-files/keeping/file-record.js'
 import type { SourceLimit, Totals } from '../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../values/ids.js'
-import type { Database } from '../database.js'
-import { type Commit, groupCommitOf } from '../group-commit.js'
+import type { Database } from '../sqlite-engine/database.js'
+import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
 import type { Claims } from './claims.js'
-import { toListedFile, toOutboxRow, toQueuedFile } from './outbox-rows.js'
-import { dueIds, type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { createSourceCounter, type SourceCounter } from './source-limit.js'
+import { toListedFile, toOutboxRow, toQueuedFile } from './statements/outbox-rows.js'
+import { dueIds, type OutboxStatements, outboxStatements } from './statements/outbox-statements.js'
 
 /** Entries that one step of a retry of all makes due. */
 const MADE_DUE_AT_ONCE = 500

@@ -8,11 +8,11 @@ import type {
   RunRepository
 } from '../../remote-run/run-repository.js'
 import type { NodeRecord, RunRecord } from '../../remote-run/run-types.js'
-import type { Database } from '../database.js'
-import { type Commit, groupCommitOf } from '../group-commit.js'
+import type { Database } from '../sqlite-engine/database.js'
+import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
 import { Claims } from './claims.js'
-import { newRunRow, toCounts, toNodeRecord, toNodeRow, toRunRecord } from './run-rows.js'
-import { type RunStatements, runStatements } from './run-statements.js'
+import { newRunRow, toCounts, toNodeRecord, toNodeRow, toRunRecord } from './statements/run-rows.js'
+import { type RunStatements, runStatements } from './statements/run-statements.js'
 
 type Fenced = Awaited<ReturnType<RunRepository['note']>>
 

@@ -1,5 +1,10 @@
 import { isAscii } from 'node:buffer'
-import type { CertificateRecord, ImportRecord, NewImport, TopologyStore } from '../../storage/topology-store.js'
+import type {
+  CertificateRecord,
+  ImportRecord,
+  NewImport,
+  TopologyStore
+} from '../../storage/topology/topology-store.js'
 import { packCertificates } from '../index/certificate-index.js'
 import { numberNodes } from '../index/numbered-nodes.js'
 import { cacheKey, fromParts, type PackedTopology, partsOf } from '../index/packed-parts.js'

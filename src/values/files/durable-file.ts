@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { errorCode } from '../failures/system-error.js'
-import { HeldFolder } from './held-folder.js'
+import { HeldFolder } from '../folders/held-folder.js'
 import { removeLeftovers, temporaryName } from './leftovers.js'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { constants, existsSync, readFileSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { STICKY } from './closed-folder.js'
+import { STICKY } from '../folders/closed-folder.js'
 
 const { S_IRGRP, S_IROTH, S_IWGRP, S_IWOTH, S_IXGRP, S_IXOTH } = constants
 const ROOT = 0

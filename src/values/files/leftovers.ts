@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, rm } from 'node:fs/promises'
 import { errorCode } from '../failures/system-error.js'
-import type { HeldFolder } from './held-folder.js'
+import type { HeldFolder } from '../folders/held-folder.js'
 
 /** The time that a file has to be left alone, where its process cannot be seen: it may be one of another container. */
 const QUIET_MS = 60_000

@@ -1,6 +1,6 @@
 import { errorCode, errorMessage } from '../failures/system-error.js'
+import { giveToOwnerOf } from '../folders/folder-owner.js'
 import { makeFile } from './durable-file.js'
-import { giveToOwnerOf } from './folder-owner.js'
 
 /**
  * Writes a file that must not exist yet, to the disk itself: whole, or not at all. Root gives it to the owner of the folder.

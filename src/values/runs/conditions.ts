@@ -1,5 +1,5 @@
 import { RelayError } from '../failures/relay-error.js'
-import { showOnOneLine } from '../shown-text.js'
+import { showOnOneLine } from '../text/shown-text.js'
 
 /** The most characters that one condition may have (contract, "Remote run"). */
 export const MAX_CONDITION_LENGTH = 1024

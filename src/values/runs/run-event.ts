@@ -1,4 +1,4 @@
-import { membersOf, parseJson } from '../json.js'
+import { membersOf, parseJson } from '../text/json.js'
 
 /**
  * The outcomes of one node in a run (design, "Nothing lost"). `unknown`: behind a relay that only speaks text, or

@@ -7,10 +7,14 @@ import { pino } from 'pino'
 import { type CertificateMaterial, makeAgentCertificate } from '../../../demo/pki.js'
 import { Dialer, type DialerOptions } from '../../../src/links/lower/dialer.js'
 import { LowerLink } from '../../../src/links/lower/lower-link.js'
-import { type Admission, createLinkAcceptor, type LinkAcceptorOptions } from '../../../src/links/upper/link-acceptor.js'
+import {
+  type Admission,
+  createLinkAcceptor,
+  type LinkAcceptorOptions
+} from '../../../src/links/upper/accepting/link-acceptor.js'
 import { LinkRegistry } from '../../../src/links/upper/link-registry.js'
 import { readCredentials } from '../../../src/links/wire/credentials.js'
-import type { PieceBudget } from '../../../src/values/network/piece-budget.js'
+import type { PieceBudget } from '../../../src/values/sources/piece-budget.js'
 
 const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
 

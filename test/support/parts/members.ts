@@ -13,8 +13,8 @@ import {
 } from '../../../src/membership/root/certificate-authority.js'
 import type { MemberRepository } from '../../../src/membership/root/member-repository.js'
 import { RootMembership, type RootMembershipOptions } from '../../../src/membership/root/root-membership.js'
-import { openDatabase } from '../../../src/storage/database.js'
 import { createMemberRepository } from '../../../src/storage/sqlite/sqlite-members.js'
+import { openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 import { RelayError, type RelayErrorCode } from '../../../src/values/failures/relay-error.js'
 import { temporaryFolder } from '../machine/treeline-command.js'
 

@@ -8,15 +8,15 @@ import type { RunObserver } from '../../../src/remote-run/progress/run-progress.
 import type { RunTiming } from '../../../src/remote-run/progress/timing.js'
 import { createRemoteRuns } from '../../../src/remote-run/remote-runs.js'
 import type { RemoteRuns, Run, RunEvent, RunOrder } from '../../../src/remote-run/run-types.js'
-import { type Database, openDatabase } from '../../../src/storage/database.js'
 import type { Claims } from '../../../src/storage/sqlite/claims.js'
 import { createRunRepository } from '../../../src/storage/sqlite/sqlite-runs.js'
+import { type Database, openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 import { numberNodes } from '../../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../../src/tree/index/topology-index.js'
 import type { Topology, TreeNode } from '../../../src/tree/topology.js'
 import { RelayError } from '../../../src/values/failures/relay-error.js'
-import { silentLogger } from '../../../src/values/logger.js'
+import { silentLogger } from '../../../src/values/logging/logger.js'
 import { NetworkSet } from '../../../src/values/network/network-set.js'
 
 /** Says `hello <hosts>` on stdout and `careful <hosts>` on stderr; a host `fails.*` ends with exit code 3. */

@@ -1,7 +1,7 @@
 import { RevocationBook } from '../../../src/membership/revocation-book.js'
 import { formatRevocationList } from '../../../src/membership/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../../src/membership/root/certificate-authority.js'
-import { silentLogger } from '../../../src/values/logger.js'
+import { silentLogger } from '../../../src/values/logging/logger.js'
 
 /** A list of revoked certificates that grows. @param file where it is kept */
 export async function makeRevocations(file: string): Promise<{

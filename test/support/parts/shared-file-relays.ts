@@ -8,10 +8,10 @@ import { type Dialect, TREELINE } from '../../../src/hops/dialect.js'
 import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SERVER } from '../../../src/hops/hop.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../../src/shared-files/file-types.js'
 import { createSharedFiles, type SharedFilesOptions } from '../../../src/shared-files/shared-files.js'
-import { type Database, openDatabase } from '../../../src/storage/database.js'
 import { Claims } from '../../../src/storage/sqlite/claims.js'
 import { createFileRepository } from '../../../src/storage/sqlite/sqlite-files.js'
 import { createOutboxRepository } from '../../../src/storage/sqlite/sqlite-outbox.js'
+import { type Database, openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 import { numberNodes } from '../../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../../src/tree/index/topology-index.js'
@@ -21,7 +21,7 @@ import { HopRefusedError, RelayError } from '../../../src/values/failures/relay-
 import type { FileKey } from '../../../src/values/ids.js'
 import { formatMetadata, type HashAlgorithm } from '../../../src/values/keys/file-metadata.js'
 import { type SigningKey, signFile, signingKeySpki } from '../../../src/values/keys/sign-file.js'
-import { silentLogger } from '../../../src/values/logger.js'
+import { silentLogger } from '../../../src/values/logging/logger.js'
 import {
   ACCEPTED_AT_HEADER,
   PASSED_HEADER,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Database, openDatabase } from '../../../src/storage/database.js'
+import { type Database, openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 
 /** Connections to one state database in a folder of its own; each stands for a process. Closed when the test ends. */
 export function stateDatabases(t: TestContext): { open(): Database } {

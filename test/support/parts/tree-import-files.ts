@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { createTree, type Tree } from '../../../src/tree/tree-service.js'
-import { type Logger, silentLogger } from '../../../src/values/logger.js'
+import { type Logger, silentLogger } from '../../../src/values/logging/logger.js'
 import type { TestNode } from './trees.js'
 
 export const TREE: readonly TestNode[] = [

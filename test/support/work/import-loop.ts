@@ -1,8 +1,8 @@
 // Imports two trees in turn, without end: `import-loop.ts <folder> <node count>`. Says so after each but the first.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openDatabase } from '../../../src/storage/database.js'
-import { createTopologyStore } from '../../../src/storage/topology-store.js'
+import { openDatabase } from '../../../src/storage/sqlite-engine/database.js'
+import { createTopologyStore } from '../../../src/storage/topology/topology-store.js'
 import { importTree } from '../../../src/tree/import/import-tree.js'
 import { nodesListText } from '../parts/trees.js'
 

@@ -1,7 +1,7 @@
 import { createRemoteRuns } from '../../../src/remote-run/remote-runs.js'
-import { openDatabase } from '../../../src/storage/database.js'
 import { createRunRepository } from '../../../src/storage/sqlite/sqlite-runs.js'
-import { silentLogger } from '../../../src/values/logger.js'
+import { openDatabase } from '../../../src/storage/sqlite-engine/database.js'
+import { silentLogger } from '../../../src/values/logging/logger.js'
 import { NetworkSet } from '../../../src/values/network/network-set.js'
 import { orderOf, topologyOf, waitForEvent, writeCommand } from '../parts/remote-runs.js'
 

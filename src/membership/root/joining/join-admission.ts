@@ -1,7 +1,7 @@
 import { type Caller, sharerOf } from '../../../values/caller.js'
 import { HopRefusedError, RelayError } from '../../../values/failures/relay-error.js'
-import { FairSlots } from '../../../values/fair-slots.js'
-import { sourceOf } from '../../../values/network/source-address.js'
+import { FairSlots } from '../../../values/sources/fair-slots.js'
+import { sourceOf } from '../../../values/sources/source-address.js'
 import { JoinRateLimit } from './join-rate-limit.js'
 
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */

@@ -1,0 +1,92 @@
+import { readdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { Logger } from '../../values/logging/logger.js'
+import type { Forwarding } from '../forwarding/forwarding.js'
+import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
+import type { Keeping } from '../keeping/keeping.js'
+import type { LostCounter } from './lost-files.js'
+
+const MAX_NAMED = 20
+
+export interface RecoveryParts
+  extends Pick<Keeping, 'layout' | 'folders' | 'files' | 'placement' | 'quota'>,
+    Pick<Forwarding, 'outboxRepository'> {
+  readonly lost: LostCounter
+  readonly logger: Logger
+}
+
+/**
+ * Recovers after a crash: files whose row says that they are being put in place are put there. Other files in
+ * `.incoming~` were never acknowledged, since a file leaves it before its sender is answered, and are removed; but
+ * where there is no row at all, the database may have been lost, and with it the rows of whole files there. These
+ * files, and all in `.outbox~` without a row, are moved to `lost~`, and never deleted. Then the quota is counted.
+ * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
+ */
+export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
+  const { layout, folders, files, outboxRepository, logger } = parts
+  const recorded = (await files.totals()).count + (await outboxRepository.totals()).count
+  if (recorded > 0) await checkHasFolders(layout, recorded)
+  // Not through a link that somebody has put there: what is left over in these folders is removed.
+  await folders.make(layout.incoming)
+  await folders.make(layout.outbox)
+  const placing = await files.unsettled()
+  for (const row of placing) await parts.placement.redo(row)
+  const { whole, torn } = await folders.enter(layout.incoming, async at => {
+    const sorted = await sortIncoming(at, recorded === 0)
+    for (const name of sorted.torn) await rm(join(at, name), { recursive: true, force: true })
+    return sorted
+  })
+  const waiting = new Set(await outboxRepository.ids())
+  const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
+  await keepLost(parts, layout.incoming, whole)
+  await keepLost(parts, layout.outbox, unknown)
+  parts.quota.add((await files.totals()).bytes + (await outboxRepository.totals()).bytes)
+  if (placing.length + torn.length > 0) {
+    logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
+  }
+  const moved = [...whole, ...unknown]
+  if (moved.length > 0) {
+    const details = { folder: layout.lost, files: moved.length, names: moved.slice(0, MAX_NAMED) }
+    logger.warn(details, 'files without a record moved to lost~: was state.db lost or replaced?')
+  }
+  await parts.lost.count()
+  if (parts.lost.found.files > 0) {
+    logger.warn(parts.lost.found, 'files without a record take room in lost~: look at them and remove them')
+  }
+}
+
+/** A relay that was here has left its folders. Without them all that is recorded would count as removed. */
+async function checkHasFolders({ root, incoming, outbox }: FileLayout, recorded: number): Promise<void> {
+  const names = new Set(await readdir(root))
+  if (names.has(basename(incoming)) || names.has(basename(outbox))) return
+  throw new Error(
+    `shared_files.path (${root}) is not the folder that it was: ${recorded} files are recorded, and it has no ${basename(incoming)}. Is its disk mounted? If these files are to be given up, make the folder ${incoming}, and start again`
+  )
+}
+
+/** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */
+async function sortIncoming(incoming: string, mayBeLost: boolean): Promise<{ whole: string[]; torn: string[] }> {
+  const left = await readdir(incoming)
+  const names = new Set(left)
+  const hasOther = (name: string) =>
+    name.endsWith(METADATA_SUFFIX)
+      ? names.has(name.slice(0, -METADATA_SUFFIX.length))
+      : names.has(name + METADATA_SUFFIX)
+  const isWhole = (name: string) => mayBeLost && hasOther(name)
+  return { whole: left.filter(isWhole), torn: left.filter(name => !isWhole(name)) }
+}
+
+/** Moves lost files to `lost~` under the names that they had; a file that is there from before stays. */
+async function keepLost({ layout, folders }: RecoveryParts, folder: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return
+  await folders.make(layout.lost, 0o750)
+  await folders.enter(layout.lost, async lost => {
+    const taken = new Set(await readdir(lost))
+    for (const name of names) {
+      let to = name
+      for (let number = 2; taken.has(to); number += 1) to = `${name}~${number}`
+      taken.add(to)
+      await folders.enter(folder, at => rename(join(at, name), join(lost, to)))
+    }
+  })
+}

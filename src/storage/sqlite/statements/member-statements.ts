@@ -1,0 +1,156 @@
+import type { ClockReading } from '../../../membership/root/member-repository.js'
+import type { Database } from '../../sqlite-engine/database.js'
+import { insertInto, selectList } from './columns.js'
+import {
+  CERTIFICATE_COLUMNS,
+  type CertificateRow,
+  MEMBER_COLUMNS,
+  type MemberRow,
+  TOKEN_COLUMNS,
+  type TokenRow
+} from './member-rows.js'
+
+/** A certificate, and where it stands among all. */
+export type PlacedCertificate = CertificateRow & { readonly place: number }
+
+const MEMBER = selectList(MEMBER_COLUMNS)
+const CERTIFICATE = selectList(CERTIFICATE_COLUMNS)
+const TOKEN = selectList(TOKEN_COLUMNS)
+
+/** A certificate that was issued while the clock was ahead is not valid yet: it comes after all others. */
+const NEWEST_FIRST = 'ORDER BY not_before > ?, not_before DESC, rowid DESC'
+
+export type MemberStatements = ReturnType<typeof memberStatements>
+
+/** The statements of the member repository, prepared once. */
+export function memberStatements(db: Database) {
+  return {
+    ...memberReads(db),
+    ...memberWrites(db),
+    ...certificateReads(db),
+    ...certificateWrites(db),
+    ...tokens(db),
+    ...versions(db),
+    ...clock(db)
+  }
+}
+
+function memberReads(db: Database) {
+  return {
+    member: db.prepare<[string], MemberRow>(`SELECT ${MEMBER} FROM members WHERE id = ?`),
+    relayByHostname: db.prepare<[string, string], MemberRow>(
+      `SELECT ${MEMBER} FROM members
+       WHERE hostname = ? COLLATE NOCASE AND kind = 'relay' AND id <> ? ORDER BY id LIMIT 1`
+    ),
+    members: db.prepare<[string, number], MemberRow>(`SELECT ${MEMBER} FROM members WHERE id > ? ORDER BY id LIMIT ?`),
+    memberCount: db.prepare<[], number>('SELECT count(*) FROM members').pluck(),
+    countUnder: db
+      .prepare<[string], number>('SELECT count(*) FROM members WHERE policy_server = ? AND id <> policy_server')
+      .pluck(),
+    relaysUnder: db
+      .prepare<[string, string, number], string>(
+        `SELECT id FROM members
+         WHERE policy_server = ? AND kind = 'relay' AND id <> policy_server AND id > ? ORDER BY id LIMIT ?`
+      )
+      .pluck()
+  }
+}
+
+function memberWrites(db: Database) {
+  return {
+    insertMember: db.prepare<[MemberRow]>(insertInto('members', MEMBER_COLUMNS)),
+    deleteMember: db.prepare<[string]>('DELETE FROM members WHERE id = ?'),
+    deleteMembers: db.prepare<[]>('DELETE FROM members'),
+    setPolicyServer: db.prepare<[string, string]>('UPDATE members SET policy_server = ? WHERE id = ?')
+  }
+}
+
+function certificateReads(db: Database) {
+  return {
+    certificatesOf: db.prepare<[string, number, number], CertificateRow>(
+      `SELECT ${CERTIFICATE} FROM member_certificates
+       WHERE member_id = ? AND revoked_at IS NULL AND not_after > ? ${NEWEST_FIRST}`
+    ),
+    lastCertificateOf: db.prepare<[string, number], CertificateRow>(
+      `SELECT ${CERTIFICATE} FROM member_certificates
+       WHERE member_id = ? AND revoked_at IS NULL ${NEWEST_FIRST} LIMIT 1`
+    ),
+    goodCertificates: db.prepare<[number, number, number], PlacedCertificate>(
+      `SELECT ${CERTIFICATE}, rowid AS place FROM member_certificates
+       WHERE revoked_at IS NULL AND not_after > ? AND rowid > ? ORDER BY rowid LIMIT ?`
+    ),
+    revokedCertificates: db.prepare<[number, number, number], PlacedCertificate>(
+      `SELECT ${CERTIFICATE}, rowid AS place FROM member_certificates
+       WHERE revoked_at IS NOT NULL AND not_after > ? AND rowid > ? ORDER BY rowid LIMIT ?`
+    ),
+    isRevoked: db
+      .prepare<[Buffer], number>('SELECT revoked_at IS NOT NULL FROM member_certificates WHERE fingerprint = ?')
+      .pluck(),
+    nextEnd: db
+      .prepare<[number], number | null>(
+        'SELECT min(not_after) FROM member_certificates WHERE revoked_at IS NULL AND not_after > ?'
+      )
+      .pluck()
+  }
+}
+
+function certificateWrites(db: Database) {
+  return {
+    insertCertificate: db.prepare<[CertificateRow]>(insertInto('member_certificates', CERTIFICATE_COLUMNS)),
+    deleteCertificate: db.prepare<[Buffer]>('DELETE FROM member_certificates WHERE fingerprint = ?'),
+    revokeCertificatesOf: db.prepare<[number, string]>(
+      'UPDATE member_certificates SET revoked_at = ? WHERE member_id = ? AND revoked_at IS NULL'
+    ),
+    revokeAllCertificates: db.prepare<[number]>(
+      'UPDATE member_certificates SET revoked_at = ? WHERE revoked_at IS NULL'
+    ),
+    deleteEndedCertificates: db.prepare<[number]>(
+      `DELETE FROM member_certificates WHERE not_after < ? AND (revoked_at IS NOT NULL OR rowid <>
+         (SELECT max(rowid) FROM member_certificates AS own WHERE own.member_id = member_certificates.member_id))`
+    )
+  }
+}
+
+function tokens(db: Database) {
+  return {
+    token: db.prepare<[string], TokenRow>(`SELECT ${TOKEN} FROM join_tokens WHERE id = ?`),
+    tokens: db.prepare<[], TokenRow>(`SELECT ${TOKEN} FROM join_tokens ORDER BY created_at, id`),
+    tokenCount: db.prepare<[], number>('SELECT count(*) FROM join_tokens').pluck(),
+    insertToken: db.prepare<[TokenRow]>(insertInto('join_tokens', TOKEN_COLUMNS)),
+    useToken: db.prepare<[string, number]>(
+      `UPDATE join_tokens SET uses_left = uses_left - 1
+       WHERE id = ? AND uses_left > 0 AND revoked_at IS NULL AND expires_at > ?`
+    ),
+    revokeToken: db.prepare<[number, string]>(
+      'UPDATE join_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
+    ),
+    revokeAllTokens: db.prepare<[number]>('UPDATE join_tokens SET revoked_at = ? WHERE revoked_at IS NULL'),
+    deleteEndedTokens: db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?'),
+    deleteRevokedTokens: db.prepare<[]>('DELETE FROM join_tokens WHERE revoked_at IS NOT NULL')
+  }
+}
+
+function versions(db: Database) {
+  return {
+    version: db.prepare<[], number>('SELECT changes FROM membership').pluck(),
+    countChange: db.prepare<[]>('UPDATE membership SET changes = changes + 1'),
+    continueFrom: db.prepare<[number]>('UPDATE membership SET changes = max(changes, ?) + 1')
+  }
+}
+
+function clock(db: Database) {
+  return {
+    clockReading: db.prepare<[], ClockReading>('SELECT at AS atMs, uptime AS uptimeMs FROM clock_reading'),
+    noteClock: db.prepare<[number, number]>(
+      'INSERT OR REPLACE INTO clock_reading (only_row, at, uptime) VALUES (1, ?, ?)'
+    ),
+    newestRecord: db
+      .prepare<[], number | null>(
+        `SELECT max(at) FROM (
+           SELECT max(joined_at) AS at FROM members
+           UNION ALL SELECT max(not_before) FROM member_certificates
+           UNION ALL SELECT max(created_at) FROM join_tokens)`
+      )
+      .pluck()
+  }
+}

@@ -1,0 +1,72 @@
+import type { ListedFile, QueuedFile } from '../../../shared-files/keeping/file-record.js'
+import type { TableColumns } from './columns.js'
+
+/** A row of `outbox`. */
+export interface OutboxRow extends Omit<QueuedFile, 'signedAtMs' | 'lastStatus' | 'lastError'> {
+  readonly signedAtMs: number | null
+  readonly lastStatus: number | null
+  readonly lastError: string | null
+}
+
+export const OUTBOX_COLUMNS: TableColumns<OutboxRow> = {
+  id: 'id',
+  target: 'target',
+  source: 'source',
+  fileId: 'file_id',
+  state: 'state',
+  sizeBytes: 'size_bytes',
+  algorithm: 'algorithm',
+  hash: 'hash',
+  acceptedAtMs: 'accepted_at',
+  expiresAtMs: 'expires_at',
+  signedAtMs: 'signed_at',
+  metadata: 'metadata',
+  keyHash: 'key_hash',
+  passed: 'passed',
+  requestId: 'request_id',
+  attempts: 'attempts',
+  nextAttemptAtMs: 'next_attempt_at',
+  lastStatus: 'last_status',
+  lastError: 'last_error'
+}
+
+/** A row of `outbox` as it is listed. */
+export interface ListedRow extends Omit<ListedFile, 'lastError'> {
+  readonly lastError: string | null
+}
+
+export const LISTED_OUTBOX_COLUMNS: TableColumns<ListedRow> = {
+  id: 'id',
+  target: 'target',
+  source: 'source',
+  fileId: 'file_id',
+  state: 'state',
+  sizeBytes: 'size_bytes',
+  acceptedAtMs: 'accepted_at',
+  expiresAtMs: 'expires_at',
+  attempts: 'attempts',
+  nextAttemptAtMs: 'next_attempt_at',
+  lastError: 'last_error'
+}
+
+export function toListedFile(row: ListedRow): ListedFile {
+  return { ...row, lastError: row.lastError ?? undefined }
+}
+
+export function toQueuedFile(row: OutboxRow): QueuedFile {
+  return {
+    ...row,
+    signedAtMs: row.signedAtMs ?? undefined,
+    lastStatus: row.lastStatus ?? undefined,
+    lastError: row.lastError ?? undefined
+  }
+}
+
+export function toOutboxRow(entry: QueuedFile): OutboxRow {
+  return {
+    ...entry,
+    signedAtMs: entry.signedAtMs ?? null,
+    lastStatus: entry.lastStatus ?? null,
+    lastError: entry.lastError ?? null
+  }
+}
