@@ -103,7 +103,7 @@ test('a node alone gets a share, and its oldest unread answer ends when others n
   const [oldest] = ofA
   assert.ok(oldest)
   const closed = once(oldest.client, 'close')
-  for (const id of ['/b', '/c', '/d', '/e']) assert.ok((await ask(id)).isHeld)
+  for (const id of ['/b', '/c', '/d', '/e', '/f', '/g']) assert.ok((await ask(id)).isHeld)
   await closed
   for (const { client } of ofA) client.destroy()
   await eventually('room once they have gone', async () => (await ask('/a')).isHeld)
