@@ -8,7 +8,6 @@ import { SourceQueue } from '../../values/sources/source-queue.js'
 import { awaitHello } from './client-hello.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
-import { busyMs, ReadingTurns } from './reading-turns.js'
 import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from './unjudged-handshakes.js'
 
 /**
@@ -39,8 +38,6 @@ const SILENT_GRACE_MS = 2_000
  */
 const REST_FACTOR = 4
 const MAX_REST_MS = 10_000
-/** A turn of the event loop that took longer with what a caller sent, beyond usual bytes: more than many keys cost. */
-const COSTLY_TURN_MS = 25
 /** When the caller sent too little for a costly certificate: whoever shares its address with a faulty device goes on soon. */
 const MAX_SHORT_REST_MS = 100
 /**
@@ -63,8 +60,6 @@ export interface HandshakeGateOptions {
   readonly judge?: (socket: TLSSocket) => PresentedCertificate
   /** How long a source rests after a handshake with `sentBytes` after the ClientHello, while the event loop was busy for `busyMs`. */
   readonly restMs?: (busyMs: number, sentBytes: number) => number
-  /** The same for all sources together of whom no more is known, by the one turn of the event loop in which it was read. */
-  readonly restTogetherMs?: (busyMs: number, sentBytes: number) => number
   /** When connections are closed that bring nothing on. */
   readonly idleBytes?: IdleBytesOptions
   /** Called when that has happened to connections of a source. */
@@ -78,8 +73,7 @@ const DEFAULTS = {
   silentMs: SILENT_HANDSHAKE_MS,
   graceMs: SILENT_GRACE_MS,
   judge: (): PresentedCertificate => 'usual',
-  restMs: usualRestMs,
-  restTogetherMs: usualRestMs
+  restMs: usualRestMs
 }
 
 /**
@@ -106,7 +100,6 @@ class HandshakeGate {
   /** The handshakes under way, by the caller's address and port. */
   readonly #shaking = new Map<string, Socket>()
   readonly #unjudged: UnjudgedHandshakes
-  readonly #turns = new ReadingTurns((socket, costMs) => this.#afterTurn(socket, costMs))
   readonly #rest: SourceCooldown
   readonly #idleBytes: IdleBytes
   readonly #options: Required<Omit<HandshakeGateOptions, 'idleBytes' | 'onIdle'>>
@@ -147,7 +140,6 @@ class HandshakeGate {
   /** Drops the connections that wait. */
   close(): void {
     this.#idleBytes.close()
-    this.#turns.close()
     for (const socket of [...this.#silent, ...this.#waiting, ...this.#held]) socket.destroy()
   }
 
@@ -192,9 +184,7 @@ class HandshakeGate {
     const { turnMs, silentMs, patienceMs } = this.#options
     this.#shaking.set(name, socket)
     const bytesBefore = socket.bytesRead
-    const standing = this.#unjudged.standingOf(source)
-    const handshake = { socket, source, standing, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() }
-    this.#unjudged.begin(name, handshake)
+    this.#unjudged.begin(name, { socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
     if (!this.#mayBegin(source)) this.#waiting.moveAll(source, this.#held)
     setTimeout(() => {
       if (this.#shaking.get(name) === socket) this.#leave(name)
@@ -205,22 +195,6 @@ class HandshakeGate {
     // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
     socket.allowHalfOpen = false
     this.tls.emit('connection', socket)
-    // TLS reads the ClientHello in the next tick; the rest is read in turns.
-    process.nextTick(() => {
-      if (this.#unjudged.get(name) === handshake) this.#turns.add(source, standing, socket)
-    })
-  }
-
-  /** Ends a handshake that was costly without coming to an end: who withholds the last message would have no outcome. */
-  #afterTurn(socket: Socket, costMs: number): void {
-    const name = nameOf(socket)
-    const handshake = this.#unjudged.get(name)
-    if (handshake?.socket !== socket) return
-    const sentBytes = socket.bytesRead - handshake.bytesBefore
-    this.#turns.rest(handshake.standing, this.#options.restTogetherMs(costMs, sentBytes))
-    if (costMs < COSTLY_TURN_MS || sentBytes <= USUAL_FLIGHT_BYTES) return
-    this.#end(name, 'costly')
-    socket.destroy()
   }
 
   /**
@@ -246,21 +220,15 @@ class HandshakeGate {
     socket.allowHalfOpen = true
     const handshake = this.#unjudged.get(nameOf(socket))
     if (handshake !== undefined) this.#idleBytes.watch(handshake.source, handshake.socket, socket)
-    const shown = this.#options.judge(socket)
-    this.#end(nameOf(socket), shown === 'usual' ? 'cheap' : shown)
+    this.#end(nameOf(socket), this.#options.judge(socket) === 'costly' ? 'costly' : 'cheap')
   }
 
-  /**
-   * Ends a handshake. After one that did not cost little its source rests, and for the time of this turn of the event
-   * loop all those rest together of whom no more is known.
-   */
+  /** Ends a handshake. After one that did not cost little its source rests. */
   #end(name: string, outcome: Outcome): void {
     const handshake = this.#unjudged.get(name)
     this.#leave(name)
     if (handshake === undefined) return
-    const { source, standing, socket, busyBeforeMs, bytesBefore } = handshake
-    const costMs = this.#turns.costMs(socket)
-    this.#turns.delete(socket)
+    const { source, socket, busyBeforeMs, bytesBefore } = handshake
     const sentBytes = socket.bytesRead - bytesBefore
     const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
     this.#unjudged.end(name, isCostly ? 'costly' : outcome)
@@ -268,7 +236,6 @@ class HandshakeGate {
     if (isCostly) for (const other of this.#unjudged.of(source)) other.socket.destroy()
     if (isCostly || outcome === 'failed') {
       this.#rest.begin(source, this.#options.restMs(busyMs() - busyBeforeMs, sentBytes))
-      if (costMs > 0) this.#turns.rest(standing, this.#options.restTogetherMs(costMs, sentBytes))
     }
     if (this.#mayBegin(source)) this.#release(source)
     else this.#waiting.moveAll(source, this.#held)
@@ -285,6 +252,11 @@ class HandshakeGate {
 /** How long a source rests after a handshake that failed or was costly. */
 export function usualRestMs(busyMs: number, sentBytes: number): number {
   return Math.min(sentBytes > SHORT_FLIGHT_BYTES ? MAX_REST_MS : MAX_SHORT_REST_MS, REST_FACTOR * busyMs)
+}
+
+/** How long the event loop was busy, in all. */
+function busyMs(): number {
+  return performance.eventLoopUtilization().active
 }
 
 function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import type { SourceStanding } from './reading-turns.js'
 
 /**
  * Handshakes under way of a source of which one has cost little. As many as there are slots: thousands of devices may
@@ -13,18 +12,13 @@ export const SHORT_FLIGHT_BYTES = 512
 /** Sources of which it is known what their handshakes cost. The oldest ones are forgotten. */
 const MAX_JUDGED_SOURCES = 20_000
 
-/**
- * The outcome of a handshake; `known`: cheap, with the certificate of a neighbour; `given-up`: by us, before its caller
- * had sent what could cost anything.
- */
-export type Outcome = 'known' | 'cheap' | 'costly' | 'failed' | 'given-up'
+/** The outcome of a handshake; `given-up`: by us, before its caller had sent what could cost anything. */
+export type Outcome = 'cheap' | 'costly' | 'failed' | 'given-up'
 
 /** A handshake of which it is not known yet what it costs. */
 export interface Unjudged {
   readonly socket: Socket
   readonly source: string
-  /** That of its source when it began. */
-  readonly standing: SourceStanding
   readonly atMs: number
   readonly busyBeforeMs: number
   /** The bytes that the caller had sent when it began. */
@@ -46,8 +40,6 @@ export class UnjudgedHandshakes {
   readonly #bySource = new Map<string, Set<Unjudged>>()
   /** How many have to cost little until a source is a usual one: for those of which it is not one. */
   readonly #cheapNeeded = new Map<string, number>()
-  /** Sources from which the certificate of a neighbour came, after the last costly handshake. */
-  readonly #known = new Set<string>()
 
   /** @param silentMs how long a silent one counts while its source may have one alone */
   constructor(private readonly silentMs: number) {}
@@ -59,11 +51,6 @@ export class UnjudgedHandshakes {
     if (this.#cheapNeeded.get(source) === 0) return false
     const silentSince = performance.now() - this.silentMs
     return [...underWay].some(handshake => handshake.atMs > silentSince || !isSilent(handshake))
-  }
-
-  standingOf(source: string): SourceStanding {
-    if (this.#known.has(source)) return 'known'
-    return this.#cheapNeeded.get(source) === 0 ? 'cheap' : 'unknown'
   }
 
   /** @param name by which {@link end} finds it */
@@ -100,16 +87,11 @@ export class UnjudgedHandshakes {
 
   #note(source: string, outcome: Outcome): void {
     if (outcome === 'given-up') return
-    if (outcome === 'known') this.#known.add(source)
-    if (outcome === 'costly') this.#known.delete(source)
     const before = this.#cheapNeeded.get(source) ?? 1
-    const fewer = Math.max(0, before - 1)
-    const needed = { known: fewer, cheap: fewer, failed: Math.max(1, before), costly: CHEAP_AFTER_COSTLY }[outcome]
+    const needed = { cheap: Math.max(0, before - 1), failed: Math.max(1, before), costly: CHEAP_AFTER_COSTLY }[outcome]
     this.#cheapNeeded.delete(source)
     if (needed !== 1) this.#cheapNeeded.set(source, needed)
-    for (const sources of [this.#cheapNeeded, this.#known]) {
-      const [oldest] = sources.keys()
-      if (oldest !== undefined && sources.size > MAX_JUDGED_SOURCES) sources.delete(oldest)
-    }
+    const [oldest] = this.#cheapNeeded.keys()
+    if (oldest !== undefined && this.#cheapNeeded.size > MAX_JUDGED_SOURCES) this.#cheapNeeded.delete(oldest)
   }
 }
