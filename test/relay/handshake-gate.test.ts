@@ -68,6 +68,41 @@ test('a source begins one handshake at a time until one has cost little, then a 
   assert.equal(answered.length, 16)
 })
 
+test('a caller that goes while it waits, and comes again from the same port, leaves nothing behind', async t => {
+  const forEver = { turnMs: FOR_EVER_MS, silentMs: FOR_EVER_MS, patienceMs: FOR_EVER_MS }
+  // After a costly handshake, a source begins one alone: if one of it were left, none.
+  const judgements: PresentedCertificate[] = ['usual', 'costly']
+  const gate = await openGate(t, { ...forEver, restMs: () => 0, judge: () => judgements.shift() ?? 'usual' })
+  const accepted: Socket[] = []
+  gate.on('connection', socket => accepted.push(socket))
+  await isAnswered(startTls(t, gate, '127.0.0.2'))
+  accepted.length = 0
+  await fillGate(t, gate, 16)
+  const first = accepted.slice(0, 6) // four wait behind the sixteen
+  const gone = await connectFrom(t, gate, '127.0.0.2')
+  const { localPort = 0 } = gone
+  // With more than the gate takes in before the handshake: it stops reading, and does not see the caller go.
+  gone.write(Buffer.concat([await clientHello(t), Buffer.alloc(1024 * 1024)]))
+  const raw = accepted.at(-1)
+  await eventually('the gate to stop reading', () => (raw?.readableLength ?? 0) > 16 * 1024)
+  gone.resetAndDestroy()
+  await once(gone, 'close')
+  const back = startTls(t, gate, '127.0.0.2', { localPort })
+  await eventually(
+    'its return, unseen',
+    () => raw?.closed === false && accepted.length === 22 && (accepted.at(-1)?.bytesRead ?? 0) > 0
+  )
+  for (const socket of first) socket.destroy() // so both begin in the same turn of the event loop
+  let isServed = false
+  const serve = async () => {
+    await isAnswered(back)
+    await isAnswered(startTls(t, gate, '127.0.0.2'))
+    isServed = true
+  }
+  void serve()
+  await eventually('it, and the next one of its source', () => isServed)
+})
+
 /** This machine has one IPv6 address of its own: the server is told of another one. */
 function comesFrom(gate: Server, address: string): void {
   gate.prependOnceListener('connection', socket => {

@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { hasBody } from '../../api/bodies/request-body.js'
 import { sourceOf } from '../../values/sources/source-address.js'
 import { type ConnectedNeighbour, type Place, YieldingPlaces } from './connection-places.js'
+import { rawSocketOf } from './raw-socket.js'
 
 /** The time after which a connection counts as unused, when its caller has taken nothing of an answer for so long. */
 const STALLED_MS = 10_000
@@ -35,14 +36,12 @@ export interface PlaceOptions {
 export function shareConnections(listening: TcpServer, http: HttpServer | HttpsServer, options: PlaceOptions): void {
   const { max, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const places = new Set<Place>()
-  /** The places by the caller's address and port. */
-  const byName = new Map<string, Place>()
+  const bySocket = new WeakMap<Socket, Place>()
   const yielding = new YieldingPlaces({ max, stalledMs, slowBodyMs })
 
   function enter(socket: Socket): void {
-    const name = nameOf(socket)
-    const before = byName.get(name)
-    if (before?.socket === socket) {
+    const before = bySocket.get(socket)
+    if (before !== undefined) {
       yielding.add(before)
       return
     }
@@ -53,15 +52,15 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
       return
     }
     places.add(place)
-    byName.set(name, place)
+    bySocket.set(socket, place)
     yielding.add(place)
-    socket.once('close', () => leave(place, name))
+    socket.once('close', () => leave(place))
   }
 
-  function leave(place: Place, name: string): void {
+  function leave(place: Place): void {
     places.delete(place)
     yielding.delete(place)
-    if (byName.get(name) === place) byName.delete(name)
+    bySocket.delete(place.socket)
   }
 
   function makeRoom(newcomer: Place): boolean {
@@ -83,7 +82,7 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
   }
 
   function placeOf(connection: Duplex): Place | undefined {
-    return connection instanceof Socket ? byName.get(nameOf(connection)) : undefined
+    return connection instanceof Socket ? bySocket.get(rawSocketOf(connection)) : undefined
   }
 
   function noteRequest(request: IncomingMessage): void {
@@ -108,8 +107,4 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     place.neighbour = neighbourOf?.(socket)
     yielding.add(place)
   })
-}
-
-function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
 }

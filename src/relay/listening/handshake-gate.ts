@@ -8,6 +8,7 @@ import { SourceQueue } from '../../values/sources/source-queue.js'
 import { awaitHello } from './client-hello.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
+import { rawSocketOf } from './raw-socket.js'
 import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from './unjudged-handshakes.js'
 
 /**
@@ -97,8 +98,8 @@ class HandshakeGate {
   /** The handshakes of sources that rest, or have as many under way as they may. */
   readonly #held = new SourceQueue<Socket>()
   readonly #since = new WeakMap<Socket, number>()
-  /** The handshakes under way, by the caller's address and port. */
-  readonly #shaking = new Map<string, Socket>()
+  /** Handshakes that hold a slot. */
+  readonly #shaking = new Set<Socket>()
   readonly #unjudged: UnjudgedHandshakes
   readonly #rest: SourceCooldown
   readonly #idleBytes: IdleBytes
@@ -117,16 +118,14 @@ class HandshakeGate {
     }, idleBytes)
     onCostlySource(tls, ({ source, isOver }) => isOver && this.#endIdle(source))
     tls.on('secureConnection', (socket: TLSSocket) => this.#shaken(socket))
-    // Before the server destroys it: then it has no address any more.
-    tls.prependListener('tlsClientError', (_error: Error, socket: TLSSocket) => this.#end(nameOf(socket), 'failed'))
+    tls.on('tlsClientError', (_error: Error, socket: TLSSocket) => this.#end(rawSocketOf(socket), 'failed'))
   }
 
   /** Takes a connection in, which has sent nothing yet. */
   take(socket: Socket): void {
     const source = sourceOf(socket.remoteAddress ?? '')
-    const name = nameOf(socket)
     socket.once('error', () => socket.destroy())
-    socket.once('close', () => this.#forget(source, name, socket))
+    socket.once('close', () => this.#forget(source, socket))
     this.#silent.add(source, socket)
     this.#since.set(socket, performance.now())
     this.#makeRoom()
@@ -143,12 +142,11 @@ class HandshakeGate {
     for (const socket of [...this.#silent, ...this.#waiting, ...this.#held]) socket.destroy()
   }
 
-  #forget(source: string, name: string, socket: Socket): void {
+  #forget(source: string, socket: Socket): void {
     this.#silent.delete(source, socket)
     this.#waiting.delete(source, socket)
     this.#held.delete(source, socket)
-    if (this.#unjudged.get(name)?.socket === socket) this.#end(name, 'failed')
-    if (this.#shaking.get(name) === socket) this.#leave(name)
+    this.#end(socket, 'failed')
   }
 
   #makeRoom(): void {
@@ -176,19 +174,17 @@ class HandshakeGate {
     while (this.#shaking.size < MAX_HANDSHAKES) {
       const socket = this.#waiting.next()
       if (socket === undefined) return
-      this.#begin(sourceOf(socket.remoteAddress ?? ''), nameOf(socket), socket)
+      this.#begin(sourceOf(socket.remoteAddress ?? ''), socket)
     }
   }
 
-  #begin(source: string, name: string, socket: Socket): void {
+  #begin(source: string, socket: Socket): void {
     const { turnMs, silentMs, patienceMs } = this.#options
-    this.#shaking.set(name, socket)
+    this.#shaking.add(socket)
     const bytesBefore = socket.bytesRead
-    this.#unjudged.begin(name, { socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
+    this.#unjudged.begin({ socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
     if (!this.#mayBegin(source)) this.#waiting.moveAll(source, this.#held)
-    setTimeout(() => {
-      if (this.#shaking.get(name) === socket) this.#leave(name)
-    }, turnMs).unref()
+    setTimeout(() => this.#leave(socket), turnMs).unref()
     // What came meanwhile is read before the next immediate: the event loop may have been late itself.
     for (const ms of [silentMs, patienceMs / HASTE, patienceMs])
       setTimeout(() => setImmediate(this.#goOn, source), ms).unref()
@@ -208,30 +204,31 @@ class HandshakeGate {
     const limitMs = this.#held.countOf(source) > MANY_WAITING ? patienceMs / HASTE : patienceMs
     if (oldest === undefined || performance.now() - oldest.atMs < limitMs - TIMER_ERROR_MS) return
     // It is no fault of the source's others, and has cost next to nothing.
-    if (isSilent(oldest)) this.#end(nameOf(oldest.socket), 'given-up')
+    if (isSilent(oldest)) this.#end(oldest.socket, 'given-up')
     oldest.socket.destroy()
   }
 
-  #leave(name: string): void {
-    if (this.#shaking.delete(name)) setImmediate(this.#admit) // others have their turn first
+  #leave(socket: Socket): void {
+    if (this.#shaking.delete(socket)) setImmediate(this.#admit) // others have their turn first
   }
 
   #shaken(socket: TLSSocket): void {
     socket.allowHalfOpen = true
-    const handshake = this.#unjudged.get(nameOf(socket))
+    const raw = rawSocketOf(socket)
+    const handshake = this.#unjudged.get(raw)
     if (handshake !== undefined) this.#idleBytes.watch(handshake.source, handshake.socket, socket)
-    this.#end(nameOf(socket), this.#options.judge(socket) === 'costly' ? 'costly' : 'cheap')
+    this.#end(raw, this.#options.judge(socket) === 'costly' ? 'costly' : 'cheap')
   }
 
   /** Ends a handshake. After one that did not cost little its source rests. */
-  #end(name: string, outcome: Outcome): void {
-    const handshake = this.#unjudged.get(name)
-    this.#leave(name)
+  #end(socket: Socket, outcome: Outcome): void {
+    const handshake = this.#unjudged.get(socket)
+    this.#leave(socket)
     if (handshake === undefined) return
-    const { source, socket, busyBeforeMs, bytesBefore } = handshake
+    const { source, busyBeforeMs, bytesBefore } = handshake
     const sentBytes = socket.bytesRead - bytesBefore
     const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
-    this.#unjudged.end(name, isCostly ? 'costly' : outcome)
+    this.#unjudged.end(socket, isCostly ? 'costly' : outcome)
     // At once: what they sent may be there as well, and TLS would verify it next.
     if (isCostly) for (const other of this.#unjudged.of(source)) other.socket.destroy()
     if (isCostly || outcome === 'failed') {
@@ -257,8 +254,4 @@ export function usualRestMs(busyMs: number, sentBytes: number): number {
 /** How long the event loop was busy, in all. */
 function busyMs(): number {
   return performance.eventLoopUtilization().active
-}
-
-function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
 }

@@ -36,7 +36,7 @@ export function isSilent({ socket, bytesBefore }: Unjudged): boolean {
  * whoever shares its address would wait for it.
  */
 export class UnjudgedHandshakes {
-  readonly #byName = new Map<string, Unjudged>()
+  readonly #bySocket = new Map<Socket, Unjudged>()
   readonly #bySource = new Map<string, Set<Unjudged>>()
   /** How many have to cost little until a source is a usual one: for those of which it is not one. */
   readonly #cheapNeeded = new Map<string, number>()
@@ -53,15 +53,14 @@ export class UnjudgedHandshakes {
     return [...underWay].some(handshake => handshake.atMs > silentSince || !isSilent(handshake))
   }
 
-  /** @param name by which {@link end} finds it */
-  begin(name: string, handshake: Unjudged): void {
-    const { source } = handshake
-    this.#byName.set(name, handshake)
+  begin(handshake: Unjudged): void {
+    const { source, socket } = handshake
+    this.#bySocket.set(socket, handshake)
     this.#bySource.set(source, (this.#bySource.get(source) ?? new Set()).add(handshake))
   }
 
-  get(name: string): Unjudged | undefined {
-    return this.#byName.get(name)
+  get(socket: Socket): Unjudged | undefined {
+    return this.#bySocket.get(socket)
   }
 
   /** The handshakes of a source, the oldest first. */
@@ -74,11 +73,11 @@ export class UnjudgedHandshakes {
     return this.#bySource.get(source)?.values().next().value
   }
 
-  end(name: string, outcome: Outcome): void {
-    const handshake = this.#byName.get(name)
+  end(socket: Socket, outcome: Outcome): void {
+    const handshake = this.#bySocket.get(socket)
     if (handshake === undefined) return
     const { source } = handshake
-    this.#byName.delete(name)
+    this.#bySocket.delete(socket)
     const others = this.#bySource.get(source)
     others?.delete(handshake)
     if (others?.size === 0) this.#bySource.delete(source)

@@ -48,7 +48,7 @@ export function startTls(
   t: TestContext,
   gate: Server,
   localAddress: string,
-  own: { cert?: string; key?: string } = {}
+  own: { cert?: string; key?: string; localPort?: number } = {}
 ) {
   // `localAddress` is passed on to `net.connect`
   const options = { host: '127.0.0.1', port: portOf(gate), localAddress, rejectUnauthorized: false, ...own }
