@@ -154,11 +154,14 @@ function constantValues(folder: string, name: string): number[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter(file => file.endsWith('.ts'))
     .flatMap(file => [
-      ...read(join(folder, file)).matchAll(new RegExp(`^(?:export )?const ${name} = ([\\d_ *]+)$`, 'gm'))
+      ...read(join(folder, file)).matchAll(new RegExp(`^(?:export )?const ${name} = ([\\w *]+)$`, 'gm'))
     ])
-    .map(([, product = '']) =>
-      product.split('*').reduce((value, factor) => value * Number(factor.replaceAll('_', '')), 1)
-    )
+    .map(([, product = '']) => product.split('*').reduce((value, factor) => value * factorValue(factor.trim()), 1))
+}
+
+/** The value of a number, or of another constant. */
+function factorValue(factor: string): number {
+  return /^\d/.test(factor) ? Number(factor.replaceAll('_', '')) : (constantValues('src', factor)[0] ?? Number.NaN)
 }
 
 test('the bounds of docs/limits.md are those of the code', () => {

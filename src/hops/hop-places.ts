@@ -2,6 +2,12 @@ import { type Caller, type Origin, sharerOf } from '../values/caller.js'
 import { FairSlots, type ReleaseSlot } from '../values/sources/fair-slots.js'
 
 /**
+ * Connections to one neighbour at once. Each request under way has one of its own, long runs among them. There are more
+ * than all places together of what others may have passed on: HEADs, PUTs, traces and joins.
+ */
+export const MAX_CONNECTIONS_PER_NEIGHBOUR = 512
+
+/**
  * The places of one kind of request that is passed on, for each hop. Many callers may ask, and a relay further on may be
  * silent: no source, be it a neighbour, holds more than a share of the places, so that none takes all connections of a
  * hop. The kinds together leave some to this relay's other requests, whoever asks (`MAX_CONNECTIONS_PER_NEIGHBOUR`).

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HopPlaces } from '../../src/hops/hop-places.js'
-import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../src/hops/peers/peer-pools.js'
+import { HopPlaces, MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../src/hops/hop-places.js'
 import { MAX_AT_ONCE as MAX_JOINS } from '../../src/membership/root/joining/join-admission.js'
 import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
 import { MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'

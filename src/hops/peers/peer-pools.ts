@@ -3,17 +3,13 @@ import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
 import type { Revocations } from '../../values/keys/revocations.js'
 import type { PeerConnection } from '../direct-hop.js'
+import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../hop-places.js'
 import { createPeerConnector } from './peer-connector.js'
 import type { ClientCertificate, PeerTrust } from './peer-trust.js'
 
 // undici's parser is one WebAssembly function, for which the optimizing compiler takes 36 MB; without, it is 2 % slower.
 for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag)
 
-/**
- * Connections to one neighbour at once. Each request under way has one of its own, long runs among them. There are more
- * than all places together of what others may have passed on: HEADs, PUTs, traces and joins.
- */
-export const MAX_CONNECTIONS_PER_NEIGHBOUR = 512
 /** A fetched file comes with its metadata block, up to 64 KiB, as base64 in a header. */
 const MAX_ANSWER_HEADER_BYTES = 128 * 1024
 /**

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { answerUnderWay } from '../../api/answer-under-way.js'
+import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../hops/hop-places.js'
 import { SourceQueue } from '../../values/sources/source-queue.js'
 
 /** Connections of strangers, and as many of nodes and of relays, that are checked for an unused one. */
@@ -8,7 +9,7 @@ const MAX_LOOKED_AT = 100
 /** Connections of a node with its certificate that make room for nobody. */
 const MAX_OF_NODE = 64
 /** The same for a relay below: twice as many as a relay opens to another one. */
-const MAX_OF_RELAY = 512
+const MAX_OF_RELAY = 2 * MAX_CONNECTIONS_PER_NEIGHBOUR
 /** The largest part of all places that these may be, where there are few. */
 const PART_OF_NODE = 1 / 16
 const PART_OF_RELAY = 1 / 4
