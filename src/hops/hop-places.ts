@@ -1,5 +1,16 @@
 import { type Caller, type Origin, sharerOf } from '../values/caller.js'
-import { FairSlots, type ReleaseSlot } from '../values/sources/fair-slots.js'
+import type { ReleaseSlot } from '../values/sources/fair-slots.js'
+import { WaitedSlots } from '../values/sources/waited-slots.js'
+
+/** How long a request waits for a place of its hop. */
+export const PLACE_WAIT_MS = 1_000
+/** Requests that wait, for each place. */
+const WAITING_PER_PLACE = 2
+
+/** What came of work that needed a place: `late` when it took too long, `evicted` when another source got its place. */
+export type PlacedWork<T> =
+  | { readonly kind: 'done'; readonly value: T }
+  | { readonly kind: 'no-place' | 'evicted' | 'late' }
 
 /**
  * Connections to one neighbour at once. Each request under way has one of its own, long runs among them. There are more
@@ -9,36 +20,43 @@ export const MAX_CONNECTIONS_PER_NEIGHBOUR = 512
 
 /**
  * The places of one kind of request that is passed on, for each hop. Many callers may ask, and a relay further on may be
- * silent: no source, be it a neighbour, holds more than a share of the places, so that none takes all connections of a
+ * silent: no source holds more than its share of the places ({@link sharerOf}), so that none takes all connections of a
  * hop. The kinds together leave some to this relay's other requests, whoever asks (`MAX_CONNECTIONS_PER_NEIGHBOUR`).
  */
 export class HopPlaces {
-  readonly #slotsByHop = new Map<string, FairSlots>()
+  readonly #slotsByHop = new Map<string, WaitedSlots>()
 
-  /** @param capacity places for each hop, of which strangers and neighbours have three quarters */
+  /** @param capacity places for each hop */
   constructor(private readonly capacity: number) {}
 
   /**
-   * @param onEvicted called when the place goes to a source that has fewer; without it, it is kept
+   * Takes a place, waiting for a moment where there is none: most requests end soon.
+   * @param onEvicted called when a stranger's place goes to one who has fewer; without it, it is kept
    * @returns undefined when there is no place for this caller
+   * @throws the reason of the signal, once it aborts
    */
-  take(hopId: string, caller: Caller, onEvicted?: () => void): ReleaseSlot | undefined {
-    const slots = this.#slotsByHop.get(hopId) ?? new FairSlots(this.capacity)
-    const { source, standing } = sharerOf(caller)
-    // neighbours pass on what anybody asks, the policy server among them: the quarter is for who is not one
-    const isNeighbour = standing !== 'trusted' || caller.kind === 'policy-server'
-    const release = slots.take(source, isNeighbour ? 'stranger' : 'trusted', onEvicted)
-    if (release === undefined) return undefined
+  async take(
+    hopId: string,
+    { caller, signal }: Pick<Origin, 'caller' | 'signal'>,
+    onEvicted?: () => void
+  ): Promise<ReleaseSlot | undefined> {
+    signal.throwIfAborted()
+    const slots = this.#slotsByHop.get(hopId) ?? new WaitedSlots(this.capacity, this.capacity * WAITING_PER_PLACE)
     this.#slotsByHop.set(hopId, slots)
+    const release = await takeOf(slots, caller, signal, onEvicted)
+    if (release === undefined) {
+      this.#forgetUnused(hopId, slots)
+      signal.throwIfAborted()
+      return undefined
+    }
     return () => {
       release()
-      if (slots.held === 0 && this.#slotsByHop.get(hopId) === slots) this.#slotsByHop.delete(hopId)
+      this.#forgetUnused(hopId, slots)
     }
   }
 
   /**
    * Does `work`, which ends when its signal aborts: after `limitMs`, or for a source that has fewer places.
-   * @returns undefined when there was no place for it, or when it ended so
    * @throws the reason of the origin's signal, once that aborts; whatever `work` throws
    */
   async during<T>(
@@ -46,24 +64,49 @@ export class HopPlaces {
     origin: Pick<Origin, 'caller' | 'signal'>,
     limitMs: number,
     work: (signal: AbortSignal) => Promise<T>
-  ): Promise<T | undefined> {
-    origin.signal.throwIfAborted()
+  ): Promise<PlacedWork<T>> {
     const ending = new AbortController()
-    const end = () => ending.abort(new Error(`no answer within ${limitMs} ms, or another caller needed the place`))
-    const leave = this.take(hopId, origin.caller, end)
-    if (leave === undefined) return undefined
-    const timer = setTimeout(end, limitMs)
+    let why: 'evicted' | 'late' | undefined
+    const end = (reason: 'evicted' | 'late') => {
+      why ??= reason
+      ending.abort(new Error(reason === 'late' ? `no answer within ${limitMs} ms` : 'another caller needed the place'))
+    }
+    const leave = await this.take(hopId, origin, () => end('evicted'))
+    if (leave === undefined) return { kind: 'no-place' }
+    const timer = setTimeout(end, limitMs, 'late')
     const onGone = () => ending.abort(origin.signal.reason)
     origin.signal.addEventListener('abort', onGone, { once: true })
+    if (origin.signal.aborted) onGone()
     try {
-      return await work(ending.signal)
+      ending.signal.throwIfAborted() // the caller went, or it was evicted, before it had begun
+      return { kind: 'done', value: await work(ending.signal) }
     } catch (error) {
-      if (!ending.signal.aborted || origin.signal.aborted) throw error
-      return undefined
+      if (why === undefined || origin.signal.aborted) throw error
+      return { kind: why }
     } finally {
       clearTimeout(timer)
       origin.signal.removeEventListener('abort', onGone)
       leave()
     }
   }
+
+  #forgetUnused(hopId: string, slots: WaitedSlots): void {
+    if (slots.isUnused && this.#slotsByHop.get(hopId) === slots) this.#slotsByHop.delete(hopId)
+  }
+}
+
+/** A neighbour is not evicted, as it asks for many: what it has begun is done, and what is beyond its share waits. */
+function takeOf(
+  slots: WaitedSlots,
+  caller: Caller,
+  signal: AbortSignal,
+  onEvicted: (() => void) | undefined
+): Promise<ReleaseSlot | undefined> {
+  const { source, standing } = sharerOf(caller)
+  return slots.take(
+    source,
+    standing,
+    { waitMs: PLACE_WAIT_MS, signal },
+    standing === 'stranger' ? onEvicted : undefined
+  )
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Hop, HopHeaders, Neighbours } from '../hops/hop.js'
-import { HopPlaces } from '../hops/hop-places.js'
+import { HopPlaces, type PlacedWork } from '../hops/hop-places.js'
 import { explanation } from '../hops/hop-response.js'
 import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
@@ -15,7 +15,7 @@ const LIMIT_MS = 10_000
 /** How long a trace may hold its place: for the beginning of the answer, and for the rest. */
 const LONGEST_MS = 2 * LIMIT_MS
 /** Traces under way to one hop. */
-export const MAX_TRACES_PER_HOP = 32
+export const MAX_TRACES_PER_HOP = 24
 const NOT_FOUND = 404
 /** 41 hops of a few hundred bytes. */
 const MAX_ANSWER_BYTES = 64 * 1024
@@ -171,7 +171,7 @@ async function ask(
   passed: readonly string[],
   origin: Origin
 ): Promise<Answer> {
-  const answer = await places.during(hop.id, origin, LONGEST_MS, async (signal): Promise<Answer> => {
+  const asked = await places.during(hop.id, origin, LONGEST_MS, async (signal): Promise<Answer> => {
     const outcome = await hop.request({
       method: 'GET',
       path: `trace/${target}`,
@@ -186,8 +186,14 @@ async function ask(
     }
     return { kind: 'answered', status, headers, value: await readJson(outcome) }
   })
-  const reason = `${hop.id}: many traces are on their way there already; try again in a moment`
-  return answer ?? { kind: 'unreachable', reason }
+  if (asked.kind === 'done') return asked.value
+  return { kind: 'unreachable', reason: `${hop.id}: ${WHY_UNASKED[asked.kind]}` }
+}
+
+const WHY_UNASKED: Readonly<Record<Exclude<PlacedWork<unknown>['kind'], 'done'>, string>> = {
+  'no-place': 'many traces are on their way there already; try again in a moment',
+  evicted: 'another caller needed the place of this trace before it was answered; try again in a moment',
+  late: `its answer did not end within ${LONGEST_MS / 1_000} s`
 }
 
 /** @returns undefined for anything that is no trace. Statements of a relay below are shown, not believed */

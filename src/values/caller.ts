@@ -51,7 +51,7 @@ export type Standing = 'trusted' | 'relay' | 'node' | 'stranger'
 
 /** The part of a caller in a bound that callers share. */
 export interface Sharer {
-  /** The node, or the network of the address. */
+  /** The node, the policy server, or the network of the address. */
   readonly source: string
   readonly standing: Standing
 }
@@ -67,7 +67,11 @@ const STANDINGS: Readonly<Record<CallerKind, Standing>> = {
   'web-page': 'stranger'
 }
 
+/** The policy server as a source: its id is not told to us, and others may share its address. No id has a blank. */
+const POLICY_SERVER = 'policy server'
+
 /** Whom a caller is counted as, where callers share a bound. */
 export function sharerOf({ kind, id, address, isAdmin }: Caller): Sharer {
-  return { source: id ?? sourceOf(address), standing: isAdmin === true ? 'trusted' : STANDINGS[kind] }
+  const source = kind === 'policy-server' ? POLICY_SERVER : (id ?? sourceOf(address))
+  return { source, standing: isAdmin === true ? 'trusted' : STANDINGS[kind] }
 }

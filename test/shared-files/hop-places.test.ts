@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { HopRequest } from '../../src/hops/hop.js'
+import { PLACE_WAIT_MS } from '../../src/hops/hop-places.js'
 import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
 import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import type { Caller } from '../../src/values/caller.js'
@@ -13,6 +14,9 @@ const strangerAt = (address: string): Caller => ({ kind: 'network', address })
 const relayOf = (id: string): Caller => ({ kind: 'relay', id, address: '192.0.2.9' })
 /** What one source of strangers gets of the places: half of the three quarters that are not reserved. */
 const SHARE = (MAX_HEADS_PER_HOP * 3) / 8
+
+/** What a relay gets: half of all but a sixteenth. */
+const shareOfRelay = (places: number) => Math.ceil((places - Math.floor(places / 16)) / 2)
 
 /** A relay whose hop says nothing until the request is aborted. */
 async function startBeforeSilence(t: TestContext) {
@@ -49,6 +53,8 @@ test('a stranger has a share of the HEADs at a silent hop; others, and the uploa
       () => undefined
     )
   }
+  await until(() => refused > 0)
+  t.mock.timers.tick(PLACE_WAIT_MS)
   await until(() => down.requests.length + refused === 700)
   assert.equal(down.requests.length, SHARE)
 
@@ -79,6 +85,7 @@ test('where strangers have all their places, the oldest of the one with the most
   const all: Promise<boolean>[] = []
   for (let source = 1; source <= 20; source += 1) {
     all.push(...heads(SHARE, strangerAt(`192.0.2.${source}`)))
+    await until(() => down.requests.length >= SHARE)
   }
   const settled = Promise.allSettled(all)
   await until(() => down.requests.some(({ signal }) => signal?.aborted === true))
@@ -92,17 +99,18 @@ test('a relay has a share of the HEADs at a silent hop, and another relay gets a
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { down, head, heads, origins } = await startBeforeSilence(t)
   const settled = Promise.allSettled(heads(200, relayOf('r1')))
-  await until(() => down.requests.length >= SHARE)
+  const share = shareOfRelay(MAX_HEADS_PER_HOP)
+  await until(() => down.requests.length >= share)
   down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
   assert.equal(await head(relayOf('r2')), true)
-  assert.equal(down.requests.length, SHARE + 1)
+  assert.equal(down.requests.length, share + 1)
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
   await settled
 })
 
 test('a source has a share of the PUTs at a silent hop; the outbox keeps the others', async t => {
   const { relay, down, origins } = await startBeforeSilence(t)
-  const share = (MAX_PUTS_PER_HOP * 3) / 8
+  const share = shareOfRelay(MAX_PUTS_PER_HOP)
   const put = (name: string, id: string) => {
     const gone = new AbortController()
     origins.push(gone)

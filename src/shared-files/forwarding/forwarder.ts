@@ -13,8 +13,11 @@ import type { LegacyLoopGuard } from './legacy-loop-guard.js'
 import type { NextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
 
-/** PUTs under way to one hop whose senders wait. Beyond, the outbox keeps the file, and sends a few at a time. */
-export const MAX_PUTS_PER_HOP = 176
+/**
+ * PUTs under way to one hop whose senders wait. Beyond, a place is waited for; then the outbox keeps the file, and sends a
+ * few at a time.
+ */
+export const MAX_PUTS_PER_HOP = 120
 
 export interface ForwarderParts {
   readonly outbox: Outbox
@@ -64,7 +67,7 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
       if (backoff.hasJustFailed(hop.id)) {
         return putOff(record, bytes, how, backoff.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
       }
-      const leave = places.take(hop.id, caller)
+      const leave = await places.take(hop.id, { caller, signal })
       if (leave === undefined) return putOff(record, bytes, how, 0, `many files were on their way to ${hop.id} already`)
       const shipment = {
         record,

@@ -15,7 +15,7 @@ import type { FileHash } from '../keeping/file-repository.js'
 import type { Keeping } from '../keeping/keeping.js'
 
 /** HEADs under way to one hop: a part of its connections, so that this relay's other requests always find one. */
-export const MAX_HEADS_PER_HOP = 128
+export const MAX_HEADS_PER_HOP = 96
 
 /** How long a HEAD may take at a hop. It only saves an upload, which is not worth a longer wait. */
 export const HEAD_LIMIT_MS = 5_000
@@ -68,11 +68,11 @@ export function createHead(parts: HeadParts) {
     if (backoff.hasJustFailed(hop.id)) return false
     const path = `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`
     const headers = { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId }
-    const isThere = await places.during(hop.id, origin, HEAD_LIMIT_MS, async signal =>
+    const asked = await places.during(hop.id, origin, HEAD_LIMIT_MS, async signal =>
       readOutcome(hop, await hop.request({ method: 'HEAD', path, headers, signal }))
     )
     // Silence is no failure of this hop: it may wait for one far behind it, and takes files all the same.
-    return isThere ?? false
+    return asked.kind === 'done' && asked.value
   }
 
   async function readOutcome(hop: Hop, outcome: HopOutcome): Promise<boolean> {
