@@ -7,7 +7,7 @@ export const PLACE_WAIT_MS = 1_000
 /** Requests that wait, for each place. */
 const WAITING_PER_PLACE = 2
 
-/** What came of work that needed a place: `late` when it took too long, `evicted` when another source got its place. */
+/** The result of work that needed a place: `late` when it took too long, `evicted` when another source got its place. */
 export type PlacedWork<T> =
   | { readonly kind: 'done'; readonly value: T }
   | { readonly kind: 'no-place' | 'evicted' | 'late' }
