@@ -40,7 +40,7 @@ RestartSec=2s
 RestartPreventExitStatus=2
 KillMode=mixed
 TimeoutStopSec=45s
-LimitNOFILE=65536
+LimitNOFILE=262144
 UMask=0027
 ${(user === 'root' ? ROOT : sandbox(unit)).join('\n')}
 

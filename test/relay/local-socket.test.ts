@@ -22,7 +22,7 @@ async function opener(t: TestContext) {
   await app.ready()
   const noted: object[] = []
   const open = async (path: string) => {
-    const server = await openLocalSocket(app, CONFIG, path, socket => void noted.push(socket))
+    const server = await openLocalSocket(app, CONFIG, path, 100, socket => void noted.push(socket))
     t.after(() => void server.close())
     return server
   }

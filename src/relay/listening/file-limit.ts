@@ -1,19 +1,40 @@
 import { readFileSync } from 'node:fs'
+import type { Config } from '../../config/config.js'
+import type { Logger } from '../../values/logging/logger.js'
 
 /** Files that the process itself needs, at least: the log, databases, files of callers, commands, connections of its own. */
 const LEAST_RESERVE = 64
-/** The connections that are left where the limit has hardly room for the process. */
+/** The connections that are left to a listener where the limit has hardly room for the process. */
 const LEAST = 16
 
+type Listening = Pick<Config['general'], 'listen' | 'proxyListen' | 'httpsListen' | 'socket'>
+
+/** The number of listeners that a configuration may open. `localhost` has two addresses. */
+export function countListeners({ listen, proxyListen, httpsListen, socket }: Listening): number {
+  const others = [proxyListen, httpsListen, socket].filter(setting => setting !== undefined)
+  return (listen.host === 'localhost' ? 2 : 1) + others.length
+}
+
 /**
- * The number of connections of a listener that this process may have open and still do its work: with one that takes all descriptors, nobody's
- * file could be opened, and no command started.
- * @param wanted by the configuration @param limit of open files, `undefined` where the system does not tell
+ * The number of connections that each listener of this process may have open. All together leave a part of the files to
+ * its work: with connections that take all descriptors, nobody's file could be opened, and no command started. Warns
+ * where that is fewer than configured.
+ * @param openFiles limit of open files, `undefined` where the system does not tell
  */
-export function connectionsWithin(wanted: number, limit = fileLimit()): number {
-  if (limit === undefined) return wanted
-  const reserve = Math.max(LEAST_RESERVE, Math.ceil(limit / 4))
-  return Math.min(wanted, Math.max(LEAST, limit - reserve))
+export function connectionsOfEach(
+  general: Listening & Pick<Config['general'], 'maxConnections'>,
+  logger: Pick<Logger, 'warn'>,
+  openFiles = fileLimit()
+): number {
+  const { maxConnections } = general
+  if (openFiles === undefined) return maxConnections
+  const listeners = countListeners(general)
+  const reserve = Math.max(LEAST_RESERVE, Math.ceil(openFiles / 4))
+  const connections = Math.max(LEAST, Math.floor((openFiles - reserve) / listeners))
+  if (connections >= maxConnections) return maxConnections
+  const facts = { maxConnections, connections, listeners, openFiles }
+  logger.warn(facts, 'fewer connections than general.max_connections: the limit of open files is too low')
+  return connections
 }
 
 /** How many files this process may have open (Linux). */

@@ -15,7 +15,7 @@ import type { Logger } from '../../values/logging/logger.js'
 import { listenFailure } from '../../values/network/listen-failure.js'
 import { isLoopback } from '../../values/network/network-set.js'
 import { shareConnections } from './connection-slots.js'
-import { connectionsWithin } from './file-limit.js'
+import { connectionsOfEach } from './file-limit.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
 import { judgeCertificate, neighbourByCertificate } from './presented-certificate.js'
@@ -66,7 +66,7 @@ export async function openListeners(
   logger: Pick<Logger, 'info' | 'warn' | 'error'>
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, socket } = config.general
-  const maxConnections = connectionsWithin(config.general.maxConnections)
+  const maxConnections = connectionsOfEach(config.general, logger)
   await app.ready()
   const isProxy = (address: string) => current().general.trustedProxies.contains(address)
   const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
@@ -130,7 +130,8 @@ export async function openListeners(
     }
     const tls = httpsListen === undefined ? undefined : await openTls(httpsListen)
     if (socket !== undefined) {
-      const local = await openLocalSocket(app, config, socket, connection => void localSockets.add(connection))
+      const note = (connection: object) => void localSockets.add(connection)
+      const local = await openLocalSocket(app, config, socket, maxConnections, note)
       logCostly(local)
       opened.push({ http: local, listening: local })
       addresses.push(`unix:${socket}`)

@@ -8,7 +8,6 @@ import type { Config } from '../../config/config.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from '../../values/folders/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/folders/path-walk.js'
-import { connectionsWithin } from './file-limit.js'
 import { serveUpgrades } from './upgrades.js'
 
 /** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
@@ -24,13 +23,14 @@ export async function openLocalSocket(
   app: FastifyInstance,
   config: Config,
   path: string,
+  maxConnections: number,
   note: (socket: object) => void
 ): Promise<Server> {
   const folder = await openFolder(path)
   try {
     await removeStale(folder, path)
     const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
-    server.maxConnections = connectionsWithin(config.general.maxConnections)
+    server.maxConnections = maxConnections
     server.on('connection', note)
     serveUpgrades(server, 'connection', undefined)
     await listen(server, folder, path)
