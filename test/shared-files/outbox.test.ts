@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as breathe } from 'node:timers/promises'
@@ -203,4 +203,34 @@ test('a waiting file that was cut, changed or replaced is failed with what is wr
   assert.match(faults.get('changed') ?? '', /is not what was accepted any more/)
   assert.match(faults.get('fifo') ?? '', /is a FIFO: remove it/)
   assert.equal(await below.head(sign('n2/n1/whole', 'content of whole')), true)
+})
+
+test("a refusal is recorded when the file cannot be read again; after a proxy's 404 nobody looks at it", async t => {
+  const down = new TestHop('relay')
+  const root = await startSharedFiles(t, { hops: [down] })
+  await root.put(sign('n2/n1/refused', 'content'))
+  const [entry] = await root.files.outbox.list()
+  const path = join(root.folder, 'shared-files/.outbox~', entry?.id ?? '')
+  down.answer = () => {
+    unlinkSync(path)
+    return outcome(400, 'no', OURS)
+  }
+  root.clock.nowMs += 120_000
+  root.files.start()
+  await until(async () => (await root.files.outbox.list())[0]?.state === 'failed')
+  assert.equal((await root.files.outbox.list())[0]?.lastError, 'no')
+  assert.equal(await root.files.outbox.drop(entry?.id ?? ''), true)
+
+  down.answer = () => outcome(404)
+  const file = sign('n2/n1/stopped', 'content')
+  assert.equal(await root.put(file), 'pending')
+  const [waiting] = await root.files.outbox.list()
+  writeFileSync(join(root.folder, 'shared-files/.outbox~', waiting?.id ?? ''), 'changed')
+  const asked = down.requests.length
+  root.clock.nowMs += 120_000
+  await root.files.outbox.retry()
+  await until(() => down.requests.length > asked)
+  await root.files.stop()
+  assert.match((await root.files.outbox.list())[0]?.lastError ?? '', /answers 404, but not as itself/)
+  assert.equal((await root.files.outbox.list())[0]?.state, 'pending')
 })

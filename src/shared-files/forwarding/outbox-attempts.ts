@@ -35,6 +35,7 @@ export interface OutboxAttemptParts {
   readonly observer: SharedFilesObserver
 }
 
+type Refusal = Extract<TransferResult, { readonly kind: 'refused' }>
 type Elsewhere = Exclude<NextStep, { readonly kind: 'here' }>
 
 /**
@@ -56,7 +57,7 @@ export class OutboxAttempts {
     }
     const fault = await outbox.fault(entry)
     if (fault !== undefined) {
-      await this.#fail(entry, fault, undefined)
+      await this.#failDamaged(entry, fault)
       return 'over'
     }
     let step: NextStep
@@ -72,11 +73,7 @@ export class OutboxAttempts {
       return 'over'
     }
     if (step.hop.id !== hop) return 'moved' // the tree has just changed: the next look sends it elsewhere
-    const result = await this.#handOn(step, entry, signal)
-    const change = isDecided(result) ? await outbox.change(entry) : undefined
-    if (change === undefined) return this.#recordResult(entry, step.hop.id, result)
-    await this.#fail(entry, change, undefined)
-    return 'over'
+    return this.#recordResult(entry, step.hop.id, await this.#handOn(step, entry, signal))
   }
 
   /**
@@ -124,7 +121,7 @@ export class OutboxAttempts {
       return 'unreachable'
     }
     backoff.succeeded(hop)
-    if (result.kind === 'refused') await this.#fail(entry, result.message, result.status)
+    if (result.kind === 'refused') await this.#recordRefusal(entry, result)
     else if (result.kind === 'keep-here') this.#noteLoss(entry, await keepHere(entry))
     else {
       await removeKept(entry)
@@ -134,10 +131,43 @@ export class OutboxAttempts {
     return 'over'
   }
 
+  /** Looks first whether what the hop judged, and did not take, is what was accepted here. */
+  async #recordRefusal(entry: QueuedFile, { status, message }: Refusal): Promise<void> {
+    const isJudged = status >= 400 && status < 500
+    const change = isJudged ? await this.#changeOf(entry) : undefined
+    if (change === undefined) await this.#fail(entry, message, status)
+    else await this.#failDamaged(entry, change)
+  }
+
+  /** A file that cannot be read, or is gone since it was sent, is no reason to send it again. */
+  async #changeOf(entry: QueuedFile): Promise<string | undefined> {
+    try {
+      return await this.parts.outbox.change(entry)
+    } catch (err) {
+      this.parts.logger.warn(
+        { file: keyName(entry), outboxId: entry.id, err },
+        'cannot read a refused shared file again'
+      )
+      return undefined
+    }
+  }
+
+  /** Gives up an entry whose file is not what was accepted any more. */
+  async #failDamaged(entry: QueuedFile, lastError: string): Promise<void> {
+    const file = { file: keyName(entry), outboxId: entry.id, lastError }
+    this.parts.logger.warn(file, 'shared file was damaged in the outbox')
+    await this.#recordFailed(entry, lastError, undefined)
+  }
+
   async #fail(entry: QueuedFile, lastError: string, lastStatus: number | undefined): Promise<void> {
     const file = { file: keyName(entry), outboxId: entry.id, lastStatus, lastError }
     this.parts.logger.warn(file, 'next relay refused a shared file')
-    await this.#record(entry, { state: 'failed', nextAttemptAtMs: entry.nextAttemptAtMs, lastStatus, lastError })
+    await this.#recordFailed(entry, lastError, lastStatus)
+  }
+
+  #recordFailed(entry: QueuedFile, lastError: string, lastStatus: number | undefined): Promise<void> {
+    const { nextAttemptAtMs } = entry
+    return this.#record(entry, { state: 'failed', nextAttemptAtMs, lastStatus, lastError })
   }
 
   async #record(entry: QueuedFile, attempt: OutboxAttempt): Promise<void> {
@@ -149,10 +179,4 @@ export class OutboxAttempts {
     if (outcome === 'done') return
     this.parts.logger.warn({ outboxId: id }, 'outbox entry was taken over by another process of this relay')
   }
-}
-
-/** Whether the hop judged what it was sent, and did not take it: then it is looked at whether that is what was accepted here. */
-function isDecided(result: TransferResult): boolean {
-  if (result.kind !== 'refused' && result.kind !== 'unreachable') return false
-  return result.status !== undefined && result.status >= 400 && result.status < 500
 }
