@@ -7,10 +7,10 @@ export const MAX_ANSWERS = 64
 export const MAX_ANSWERS_TO_ADMINISTRATORS = 8
 
 /**
- * How long an answer may go without a piece being taken, when another one needs its place. A slow reader takes some
- * 1.6 MB at once where the system has grown its buffers.
+ * How long an answer may go without a piece being taken, when another one needs its place. The system takes some 1.6 MB at
+ * once where it has grown its buffers, and a reader at a thin uplink needs a while for that before the next piece is taken.
  */
-export const STALLED_ANSWER_MS = 30_000
+export const STALLED_ANSWER_MS = 120_000
 
 /**
  * The trees under way, until all of one is taken or its reader goes. A relay has one place: its next request ends the
