@@ -4,11 +4,14 @@ import { shareOfStrangers } from '../values/sources/fair-slots.js'
 import { sourceOf } from '../values/sources/source-address.js'
 import { askedBy } from './progress/new-run.js'
 
-/** Runs under way at once; a further one is refused. */
-export const MAX_RUNS = 256
+/** Places that only trusted callers get: the quarter that {@link shareOfStrangers} leaves. */
+const RESERVED = 64
 
-/** Runs under way at which `remote_run.timeout` alone is the time for nodes of neighbours to start or end. */
-export const CROWDED_RUNS = 192
+/** Runs under way at once; a further one is refused. */
+export const MAX_RUNS = RESERVED * 4
+
+/** Runs under way at which `remote_run.timeout` alone is the time for nodes of neighbours to end, or for a relay's to start. */
+export const CROWDED_RUNS = RESERVED * 3
 
 /** The callers that may take any free place: those who run this relay, and whoever shared out its own places. */
 const TRUSTED: readonly CallerKind[] = ['local', 'admin', 'policy-server']

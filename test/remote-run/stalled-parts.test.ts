@@ -120,3 +120,12 @@ test('nodes that print nothing for longer than remote_run.timeout run on, until 
   const ended = (await runs.list(CROWDED_RUNS)).filter(({ state }) => state === 'done')
   assert.deepEqual(ended[0]?.counts, { timed_out: 1 })
 })
+
+test('a run that waits in the queue of its node keeps its place, also while places run out', async t => {
+  const hop = livingHop(t, 'a', [])
+  const runs = await startRoot(t, { linked: hop, timing: LATE })
+  const begin = () => runs.start(orderOf({ nodes: ['a'], asynchronous: true }))
+  await Promise.all(Array.from({ length: CROWDED_RUNS }, begin))
+  await eventually('each run was told that it is alive', () => hop.told() > 3)
+  assert.equal(runs.status().running, CROWDED_RUNS)
+})

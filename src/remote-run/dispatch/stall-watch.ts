@@ -31,7 +31,15 @@ export class StallWatch {
     const { config, isCrowded } = this.context
     const stalledMs = performance.now() - Math.max(this.#sinceMs, this.#waitEndMs)
     if (stalledMs < config.timeoutMs + this.#slackMs) return undefined
-    return stalledMs >= this.limitMs || isCrowded() ? Math.round(stalledMs / 1_000) : undefined
+    return stalledMs >= this.limitMs || (isCrowded() && !this.#isQueuedAtNode)
+      ? Math.round(stalledMs / 1_000)
+      : undefined
+  }
+
+  /** Whether its node has yet to say that it runs: it may have others in its own queue, each for as long as it likes. */
+  get #isQueuedAtNode(): boolean {
+    const { node } = this.part
+    return node !== undefined && this.scope.progress.table.get(node)?.outcome === 'queued'
   }
 
   /** The end of the wait for nodes that are not connected, which a relay below does in silence; a node waits for none. */
