@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { replaceWithUndo } from '../../src/file-exchange/atomic-write.js'
 import { makeFile, replaceFile } from '../../src/values/files/durable-file.js'
-import { temporaryName } from '../../src/values/files/leftovers.js'
+import { MAX_NAMES_SEEN, removeLeftovers, temporaryName } from '../../src/values/files/leftovers.js'
+import { HeldFolder } from '../../src/values/folders/held-folder.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const HOUR_MS = 3_600_000
@@ -31,4 +32,18 @@ test('what killed processes left beside a file goes when it is replaced or made;
   await makeFile(join(folder, 'b'), 0o600, write)
   await (await replaceWithUndo(join(folder, 'c'), 'whole')).keep()
   assert.deepEqual(readdirSync(folder).sort(), ['a', 'b', 'c', ...kept].sort())
+})
+
+test('a long folder is not read to its end', async t => {
+  const path = await temporaryFolder(t)
+  const ended = spawnSync('true').pid
+  for (let index = 0; index < MAX_NAMES_SEEN + 10; index += 1) {
+    writeFileSync(join(path, temporaryName('a').replace(`${process.pid}-`, `${ended}-`)), '')
+  }
+  const folder = await HeldFolder.open(path)
+  t.after(() => folder.close())
+  await removeLeftovers(folder, 'a', Date.now() + HOUR_MS)
+  assert.equal(readdirSync(path).length, 10)
+  await removeLeftovers(folder, 'a', Date.now() + HOUR_MS)
+  assert.deepEqual(readdirSync(path), [])
 })

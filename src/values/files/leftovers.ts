@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { readdir, rm } from 'node:fs/promises'
+import { opendir, rm } from 'node:fs/promises'
 import { errorCode } from '../failures/system-error.js'
 import type { HeldFolder } from '../folders/held-folder.js'
 
 /** The time that a file has to be left alone, where its process cannot be seen: it may be one of another container. */
 const QUIET_MS = 60_000
+
+/** Names of a folder that are looked through: one may have a million, and each file that is written there looks. */
+export const MAX_NAMES_SEEN = 4_096
+const NAMES_AT_ONCE = 256
 
 /** A name beside a file that no one else uses in the same folder, and that says which process does. */
 export function temporaryName(name: string): string {
@@ -12,18 +16,29 @@ export function temporaryName(name: string): string {
 }
 
 /**
- * Removes what processes that have ended, however they did, left beside a file under names of {@link temporaryName}. What cannot be removed
- * is in nobody's way.
+ * Removes what processes that have ended, however they did, left beside a file under names of {@link temporaryName}, as far as they are among
+ * the first {@link MAX_NAMES_SEEN} of the folder. What cannot be removed is in nobody's way.
  */
 export async function removeLeftovers(folder: HeldFolder, name: string, nowMs = Date.now()): Promise<void> {
   const begin = beginOf(name)
-  const names = await readdir(folder.at('.')).catch(() => [])
-  for (const found of names.filter(other => other.startsWith(begin))) {
+  for (const found of await namesBeginning(folder, begin).catch(() => [])) {
     const pid = /^(\d{1,10})-[0-9a-f]{12}~$/.exec(found.slice(begin.length))?.[1]
     if (pid !== undefined && (await isLeft(folder, found, Number(pid), nowMs))) {
       await rm(folder.at(found), { force: true }).catch(() => undefined)
     }
   }
+}
+
+/** Finds names without reading a whole folder, however long it is. */
+async function namesBeginning(folder: HeldFolder, begin: string): Promise<string[]> {
+  const names: string[] = []
+  let seen = 0
+  for await (const { name } of await opendir(folder.at('.'), { bufferSize: NAMES_AT_ONCE })) {
+    if (name.startsWith(begin)) names.push(name)
+    seen += 1
+    if (seen >= MAX_NAMES_SEEN) break
+  }
+  return names
 }
 
 function beginOf(name: string): string {
