@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { findExcluded, isPrivileged, writerName, writersOf } from '../values/files/file-writers.js'
+import { findExcluded, isPrivileged, UserGroups, writerName, writersOf } from '../values/files/file-writers.js'
 import type { AgentConfig } from './agent/agent-config.js'
 import { type Config, ConfigError } from './config.js'
 
@@ -19,8 +19,9 @@ export function refuseWithheld(
 ): void {
   if (!isPrivileged(euid)) return
   const writers = writersOf(join(directory, conf))
+  const groups = new UserGroups()
   const problems = files.flatMap(([setting, path]) => {
-    const writer = path === undefined ? undefined : findExcluded(path, writers)
+    const writer = path === undefined ? undefined : findExcluded(path, writers, groups)
     if (writer === undefined) return []
     const who = writerName(writer)
     return [

@@ -6,6 +6,8 @@ import { STICKY } from '../folders/closed-folder.js'
 const { S_IRGRP, S_IROTH, S_IWGRP, S_IWOTH, S_IXGRP, S_IXOTH } = constants
 const ROOT = 0
 const PROC = '/proc/self'
+/** How long the system may take to name a user's groups: it may ask a directory over the network, and all else waits. */
+const GROUPS_LIMIT_MS = 2_000
 /** The users of a namespace in which there is only one: root there has the rights of a plain user. */
 const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
 
@@ -15,6 +17,20 @@ export interface FileWriter {
   readonly gid?: number
   /** The file, or the folder on the way to it, that they may change. */
   readonly path: string
+}
+
+/** The groups of users, each looked up once. To be dropped soon: they may change. */
+export class UserGroups {
+  readonly #byUid = new Map<number, readonly number[]>()
+
+  /** @param find by default what the system says, for which it is waited */
+  constructor(private readonly find: (uid: number) => readonly number[] = groupsOf) {}
+
+  of(uid: number): readonly number[] {
+    const groups = this.#byUid.get(uid) ?? this.find(uid)
+    this.#byUid.set(uid, groups)
+    return groups
+  }
 }
 
 /** Whether this process is root's, with rights that other users lack. */
@@ -40,11 +56,17 @@ export function writersOf(path: string): FileWriter[] {
  * Finds one of the writers of a file who may not read another one that it names.
  * @returns undefined where all may, or where there is none of that path
  */
-export function findExcluded(path: string, writers: readonly FileWriter[]): FileWriter | undefined {
+export function findExcluded(
+  path: string,
+  writers: readonly FileWriter[],
+  groups = new UserGroups()
+): FileWriter | undefined {
   const real = writers.length === 0 ? undefined : realPath(path)
   if (real === undefined) return undefined
   const ways = waysTo(real).map(each => statSync(each))
-  return writers.find(writer => !ways.every((found, at) => mayUse(writer, found, at === 0 && !found.isDirectory())))
+  return writers.find(
+    writer => !ways.every((found, at) => mayUse(writer, groups, found, at === 0 && !found.isDirectory()))
+  )
 }
 
 /** The writer as a message says it: "user 65534". */
@@ -53,20 +75,25 @@ export function writerName({ uid, gid }: FileWriter): string {
 }
 
 /** @param isFile read; a folder is entered */
-function mayUse(writer: FileWriter, { uid, gid, mode }: Stats, isFile: boolean): boolean {
+function mayUse(writer: FileWriter, groups: UserGroups, { uid, gid, mode }: Stats, isFile: boolean): boolean {
   const [byGroup, byOthers] = isFile ? [S_IRGRP, S_IROTH] : [S_IXGRP, S_IXOTH]
   if ((mode & byOthers) !== 0) return true
   if (writer.uid !== undefined && writer.uid === uid) return true // an owner can change the mode
   if ((mode & byGroup) === 0) return false
-  return writer.gid === gid || (writer.uid !== undefined && groupsOf(writer.uid).includes(gid))
+  return writer.gid === gid || (writer.uid !== undefined && groups.of(writer.uid).includes(gid))
 }
 
 function groupsOf(uid: number): number[] {
   try {
-    const text = execFileSync('id', ['-G', String(uid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    const limits = { timeout: GROUPS_LIMIT_MS, killSignal: 'SIGKILL' } as const
+    const text = execFileSync('id', ['-G', String(uid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      ...limits
+    })
     return text.trim().split(' ').map(Number)
   } catch {
-    return [] // a user that the system does not know is in no group
+    return [] // a user that the system does not know, or not in time, is in no group
   }
 }
 
