@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { errorMessage } from '../values/failures/system-error.js'
 import { writeNewFile } from '../values/files/write-new-file.js'
 import { makeFolder } from '../values/folders/make-folder.js'
-import { readIfThere, writeAtomically } from './atomic-files.js'
+import { readIfThere, writeAtomically } from './edit-files.js'
 
 /** The files in the folder of a relay or node that joined, or of a root. */
 export const FILES = {

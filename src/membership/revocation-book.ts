@@ -3,7 +3,7 @@ import { errorCode, errorMessage, failureKind } from '../values/failures/system-
 import type { Revocations } from '../values/keys/revocations.js'
 import type { Logger } from '../values/logging/logger.js'
 import { type Backoff, backoffMs } from '../values/time/backoff.js'
-import { readIfThere, writeAtomically } from './atomic-files.js'
+import { readIfThere, writeAtomically } from './edit-files.js'
 import { parseList, type RevocationList, type RevokedCertificate, readList } from './revocation-list.js'
 
 const MODE = 0o640

@@ -3,7 +3,7 @@ import { POLICY_SERVER } from '../hops/hop.js'
 import { startJobs } from '../jobs/jobs.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
-import { composeRelay, type RelayParts, type RelayPartsOptions } from './composition.js'
+import { composeRelay, type RelayParts, type RelayPartsOptions } from './compose-relay.js'
 import { type Listeners, openListeners } from './listening/listeners.js'
 
 export interface RelayOptions extends RelayPartsOptions {

@@ -5,7 +5,7 @@ import type { CommandLine } from './commands/command.js'
 import type { CommandHostPool } from './commands/command-host-pool.js'
 import type { ConcurrencyLimiter } from './commands/concurrency-limiter.js'
 import type { Reachability } from './dispatch/reachability.js'
-import type { RunTiming } from './progress/timing.js'
+import type { RunTiming } from './progress/run-timing.js'
 import type { RunRepository } from './run-repository.js'
 
 /** The context that all runs of a relay share. */

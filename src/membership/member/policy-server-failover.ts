@@ -2,8 +2,8 @@ import { replaceUpstreamHost, type UpstreamSection } from '../../config/upstream
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { HTTPS_PORT } from '../../values/network/host-and-port.js'
-import { editFile } from '../atomic-files.js'
 import { formatAddress } from '../config-templates.js'
+import { editFile } from '../edit-files.js'
 import type { JoinAnswer } from '../member-types.js'
 
 /** The address at which the policy server takes connections. */

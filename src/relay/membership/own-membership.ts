@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../../config/config.js'
 import type { Neighbours } from '../../hops/hop.js'
-import { writeAtomically } from '../../membership/atomic-files.js'
+import { writeAtomically } from '../../membership/edit-files.js'
 import { createJoinProxy } from '../../membership/join-proxy.js'
 import { CertificateRenewal } from '../../membership/member/certificate-renewal.js'
 import type { JoinAnswer, Joining } from '../../membership/member-types.js'

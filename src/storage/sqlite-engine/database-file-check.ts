@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { vanished } from '../../values/failures/disk-failure.js'
-import { rememberPlace } from '../../values/files/same-place.js'
+import { rememberPlace } from '../../values/folders/same-place.js'
 
 const places = new WeakMap<Database, () => boolean>()
 

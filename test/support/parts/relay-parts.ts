@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { loadConfig } from '../../../src/config/config-loader.js'
-import { composeRelay, type RelayParts } from '../../../src/relay/composition.js'
+import { composeRelay, type RelayParts } from '../../../src/relay/compose-relay.js'
 import { createTree } from '../../../src/tree/tree-service.js'
 import { removeFolder } from '../machine/remove-folder.js'
 

@@ -6,9 +6,9 @@ import { isPrivileged } from '../../values/files/file-writers.js'
 import { STICKY } from '../../values/folders/closed-folder.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
-import { findFolder } from '../checks/open-folders.js'
-import { findServiceUser } from '../checks/service-user.js'
 import { UsageError } from '../command-error.js'
+import { findFolder } from './open-folders.js'
+import { findServiceUser } from './service-user.js'
 
 const { S_IWGRP, S_IWOTH } = constants
 const ROOT = 0
