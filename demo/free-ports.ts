@@ -4,6 +4,10 @@ import { createServer, type Server } from 'node:net'
 /** Below those that a system gives to outgoing connections: a port that a relay is to have again stays free meanwhile. */
 const FIRST = 10_240
 const LAST = 32_000
+/** Each process begins elsewhere, so that it is seldom given a port that another one's relay is to have again. */
+const PARTS = 64
+const PART = Math.floor((LAST - FIRST) / PARTS)
+let next = FIRST + (process.pid % PARTS) * PART
 
 /**
  * The same ports at each start, for whoever calls this first: one port more is held until this process ends, and another process that
@@ -40,7 +44,9 @@ interface Held {
 
 async function holdOne(): Promise<Held> {
   for (;;) {
-    const held = await hold(FIRST + Math.floor(Math.random() * (LAST - FIRST)))
+    const port = next
+    next = port + 1 < LAST ? port + 1 : FIRST // never the same again: its relay may be away for the moment
+    const held = await hold(port)
     if (held !== undefined) return held
   }
 }

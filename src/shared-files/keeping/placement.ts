@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { isMissing } from '../../values/failures/system-error.js'
 import type { FileKey } from '../../values/ids.js'
+import { allEnded } from '../../values/time/all-ended.js'
 import type { DeferredFsync } from './deferred-fsync.js'
 import type { FileLayout } from './file-layout.js'
 import { folderOf, keyName, METADATA_SUFFIX, type PlacedKey } from './file-layout.js'
@@ -135,7 +136,8 @@ export class Placement {
   /** All that a full disk can stop. */
   async #prepare(record: KeptRecord, { file, inMemory }: PlaceableFile): Promise<void> {
     const { layout, folders } = this.parts
-    await Promise.all([
+    // Where one fails, the others are waited for, as their files are removed then.
+    await allEnded([
       writeSpoolFile(file, inMemory),
       folders.within(layout.incoming, at => writeShortFile(metadataOf(at, file), storedMetadata(record))),
       this.#makeFolder(record)
