@@ -1,13 +1,10 @@
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 
 /** Below those that a system gives to outgoing connections: a port that a relay is to have again stays free meanwhile. */
 const FIRST = 10_240
 const LAST = 32_000
-/** Each process begins elsewhere, so that it is seldom given a port that another one's relay is to have again. */
-const PARTS = 64
-const PART = Math.floor((LAST - FIRST) / PARTS)
-let next = FIRST + (process.pid % PARTS) * PART
 
 /**
  * The same ports at each start, for whoever calls this first: one port more is held until this process ends, and another process that
@@ -44,10 +41,27 @@ interface Held {
 
 async function holdOne(): Promise<Held> {
   for (;;) {
-    const port = next
-    next = port + 1 < LAST ? port + 1 : FIRST // never the same again: its relay may be away for the moment
+    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST))
+    if (!(await reserve(port))) continue
     const held = await hold(port)
     if (held !== undefined) return held
+  }
+}
+
+/**
+ * Keeps a port for this process until it ends, as all that call `freePorts` ask the same: its UDP side is taken. A relay that is
+ * away for the moment would find that another process has its port.
+ * @returns whether nobody has it
+ */
+async function reserve(port: number): Promise<boolean> {
+  const guard = createSocket('udp4').unref()
+  guard.bind({ port, address: '127.0.0.1', exclusive: true })
+  try {
+    await once(guard, 'listening')
+    return true
+  } catch {
+    guard.close()
+    return false
   }
 }
 
