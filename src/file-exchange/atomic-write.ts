@@ -66,6 +66,7 @@ async function keepOwner({ folder, former }: FilePlace, file: NewFile): Promise<
   const { uid, gid } = former
   const euid = process.geteuid?.()
   if (euid === ROOT) return uid === ROOT || isGivenByRoot(await folder.stat(), uid) ? { uid, gid } : undefined
+  // Of a group that the caller is not in, the file cannot be: then it has the caller's own.
   if (uid === euid) await file.handle.chown(uid, gid).catch(() => undefined)
   return undefined
 }

@@ -127,7 +127,7 @@ class HttpsNeighbours implements DirectNeighbours {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await (await this.#pools.begun?.catch(() => undefined))?.close()
+    await (await this.#pools.begun?.catch(() => undefined))?.close() // none where they failed to load, as each request was told
     await this.options.known.flush()
   }
 
