@@ -12,6 +12,7 @@ import { ActiveRun } from './active-run.js'
 import { type CommandLine, commandLine } from './commands/command.js'
 import { CommandHostPool } from './commands/command-host-pool.js'
 import { ConcurrencyLimiter } from './commands/concurrency-limiter.js'
+import { NodeQueues } from './dispatch/node-queues.js'
 import { Reachability } from './dispatch/reachability.js'
 import type { EventLog } from './event-log/event-log.js'
 import { LogFiles } from './event-log/log-files.js'
@@ -105,6 +106,7 @@ class RunRegistry implements RemoteRuns {
         return isAskedDirectly(id) ? 'direct' : undefined
       },
       isCrowded: () => this.#places.isCrowded,
+      nodeQueues: new NodeQueues(),
       repository,
       logger,
       timing,

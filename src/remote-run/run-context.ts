@@ -4,6 +4,7 @@ import type { Logger } from '../values/logging/logger.js'
 import type { CommandLine } from './commands/command.js'
 import type { CommandHostPool } from './commands/command-host-pool.js'
 import type { ConcurrencyLimiter } from './commands/concurrency-limiter.js'
+import type { NodeQueues } from './dispatch/node-queues.js'
 import type { Reachability } from './dispatch/reachability.js'
 import type { RunTiming } from './progress/run-timing.js'
 import type { RunRepository } from './run-repository.js'
@@ -31,6 +32,7 @@ export interface RunContext {
   readonly reachability: Reachability
   /** Whether few places are left for further runs. */
   readonly isCrowded: () => boolean
+  readonly nodeQueues: NodeQueues
   readonly repository: RunRepository
   readonly logger: Logger
   readonly timing: RunTiming

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { PassThrough, Readable } from 'node:stream'
 import test, { type TestContext } from 'node:test'
 import type { Hop } from '../../src/hops/hop.js'
+import { NodeQueues } from '../../src/remote-run/dispatch/node-queues.js'
+import { StallWatch } from '../../src/remote-run/dispatch/stall-watch.js'
+import { RUN_TIMING } from '../../src/remote-run/progress/run-timing.js'
 import { CROWDED_RUNS } from '../../src/remote-run/run-places.js'
 import type { RunEvent } from '../../src/remote-run/run-types.js'
 import { NDJSON } from '../../src/values/network/header-names.js'
@@ -15,6 +18,7 @@ const TREE = topologyOf('root', { root: 'root', a: 'root', relay: 'root', b: 're
 const SOON = { stallMs: 50, stallSlackMs: 0 }
 const LATE = { stallMs: 3_600_000, stallSlackMs: 0 }
 const RUNNING = (node: string): Told => ({ event: 'node', node, outcome: 'running' })
+const QUEUED = { outcome: 'queued' } as const
 const DONE = (node: string): Told => ({ event: 'node', node, outcome: 'done', exit_code: 0 })
 const ENDED: Told = { event: 'end', outcome: 'done' }
 
@@ -121,11 +125,46 @@ test('nodes that print nothing for longer than remote_run.timeout run on, until 
   assert.deepEqual(ended[0]?.counts, { timed_out: 1 })
 })
 
-test('a run that waits in the queue of its node keeps its place, also while places run out', async t => {
+test('a node that starts none of its runs gives their places back while places run out', async t => {
   const hop = livingHop(t, 'a', [])
   const runs = await startRoot(t, { linked: hop, timing: LATE })
   const begin = () => runs.start(orderOf({ nodes: ['a'], asynchronous: true }))
   await Promise.all(Array.from({ length: CROWDED_RUNS }, begin))
-  await eventually('each run was told that it is alive', () => hop.told() > 3)
-  assert.equal(runs.status().running, CROWDED_RUNS)
+  await eventually('those that do not go on give way', () => runs.status().running < CROWDED_RUNS)
+})
+
+test('a run that waits in the queue of its node is waited for while the node goes on with others', async () => {
+  const context = {
+    config: { timeoutMs: 100 },
+    timing: { ...RUN_TIMING, ...LATE },
+    isCrowded: () => true,
+    nodeQueues: new NodeQueues()
+  }
+  const scope = { order: { passed: [] }, progress: { table: { get: () => QUEUED } }, wait: undefined }
+  const watchOf = (node: string) => new StallWatch(context, scope, { hop: { id: node }, node })
+  const [first, second, elsewhere] = [watchOf('a'), watchOf('a'), watchOf('b')]
+  await eventually('nothing went on for too long', () => second.whyOver !== undefined)
+  first.goesOn()
+  assert.equal(second.whyOver, undefined)
+  assert.match(elsewhere.whyOver ?? '', /^nothing started or ended at b/)
+  for (const watch of [first, second, elsewhere]) watch.end()
+})
+
+test('a neighbour that ends one node now and then is given up in the end', async t => {
+  const hop = livingHop(t, 'relay', [RUNNING('b')], told => (told % 2 === 0 ? [RUNNING('c')] : []))
+  const runs = await startRoot(t, { hops: [hop], timing: { ...LATE, partMs: 50 } })
+  const events = await allEvents(await runs.start(orderOf({ nodes: ['b', 'c'] })))
+  assert.deepEqual(outcomesOf(events), { b: 'timed_out', c: 'timed_out' })
+  assert.match(messagesOf(events), /the part of the run at relay has been under way for 0\.0 days/)
+})
+
+test('an existing relay that prints for ever is given up in the end', async t => {
+  const body = new PassThrough()
+  const beat = setInterval(() => body.write('R: node-b line\n'), 2)
+  t.after(() => clearInterval(beat))
+  const hop = hopOf('relay', () => answered('text/plain', body), false)
+  const runs = await startRoot(t, { hops: [hop], timing: SOON })
+  const events = await allEvents(await runs.start(orderOf({ nodes: ['b'] })))
+  assert.deepEqual(outcomesOf(events), { b: 'unknown' })
+  assert.match(messagesOf(events), /nothing started or ended at relay for \d+ s/)
 })

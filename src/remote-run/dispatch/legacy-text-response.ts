@@ -4,6 +4,13 @@ import { LineSplitter } from '../commands/line-splitter.js'
 import type { RunProgress } from '../progress/run-progress.js'
 import { responseChunks } from './response-lines.js'
 
+export interface TextReading {
+  readonly signal: AbortSignal
+  readonly progress: RunProgress
+  /** Called for each chunk; what it throws ends the reading. */
+  readonly check: () => void
+}
+
 /**
  * Hands on what a relay that only speaks text says, in whole lines, as long as it takes.
  * @param silenceMs after which it is given up
@@ -11,7 +18,7 @@ import { responseChunks } from './response-lines.js'
  */
 export async function forwardTextResponse(
   body: Readable,
-  { signal, progress }: { readonly signal: AbortSignal; readonly progress: RunProgress },
+  { signal, progress, check }: TextReading,
   silenceMs: number,
   pass: (lines: string) => void
 ): Promise<string | undefined> {
@@ -21,7 +28,7 @@ export async function forwardTextResponse(
   }
   let lost: string | undefined
   try {
-    for await (const chunk of responseChunks(body, silenceMs, signal)) {
+    for await (const chunk of responseChunks(body, silenceMs, signal, check)) {
       passWhole(splitter.push(chunk))
       await progress.ready()
     }

@@ -57,6 +57,8 @@ export class RemoteExecution {
       await work()
     } catch (error) {
       if (!signal.aborted) await this.#giveUp({ outcome: 'unknown', message: String(error) })
+    } finally {
+      this.#watch.end()
     }
     if (!signal.aborted || this.scope.suspended.aborted) return
     await cancelDownstream(this.options.hop, this.options.part.runId)
@@ -110,7 +112,7 @@ export class RemoteExecution {
     let followed = first
     while (followed.kind === 'lost') {
       const { reason } = followed
-      if (this.#watch.stalledSeconds !== undefined) return this.#giveUpStalled(this.#watch.stalledSeconds)
+      if (this.#watch.whyOver !== undefined) return this.#giveUpOver(this.#watch.whyOver)
       const next = isResumable ? await this.#resume(reason) : undefined
       if (next === undefined) {
         if (!isResumable) await cancelDownstream(this.options.hop, this.options.part.runId)
@@ -130,11 +132,10 @@ export class RemoteExecution {
     return this.#endOpen({ outcome: 'unknown', message: `${hop.id} said nothing of it` })
   }
 
-  /** Gives up a neighbour that is there, but where nothing goes on. */
-  async #giveUpStalled(seconds: number): Promise<void> {
+  /** Gives up a neighbour that is there, but where nothing goes on, or for too long. */
+  async #giveUpOver(message: string): Promise<void> {
     const { hop, part } = this.options
     await cancelDownstream(hop, part.runId)
-    const message = `nothing started or ended at ${hop.id} for ${seconds} s; see remote_run.timeout`
     return this.#giveUp({ outcome: 'timed_out', message })
   }
 
@@ -178,8 +179,7 @@ export class RemoteExecution {
     let ended: Followed | undefined
     let endedAtMs = 0
     const check = () => {
-      const isOver =
-        ended === undefined ? this.#watch.stalledSeconds !== undefined : isPast(endedAtMs + timing.silenceMs)
+      const isOver = ended === undefined ? this.#watch.whyOver !== undefined : isPast(endedAtMs + timing.silenceMs)
       if (isOver) throw new Error('it goes on for too long')
     }
     try {
@@ -210,11 +210,16 @@ export class RemoteExecution {
   async #readText(body: Readable): Promise<void> {
     const { hop } = this.options
     const { progress, signal } = this.scope
-    const lost = await forwardTextResponse(body, { signal, progress }, this.#watch.limitMs, data => {
+    let over: string | undefined
+    const check = () => {
+      over = this.#watch.whyOver
+      if (over !== undefined) throw new Error(over)
+    }
+    const lost = await forwardTextResponse(body, { signal, progress, check }, this.#watch.limitMs, data => {
       this.#reported.takeText(data)
     })
     signal.throwIfAborted()
-    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: `${hop.id} was lost: ${lost}` })
+    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: over ?? `${hop.id} was lost: ${lost}` })
     return this.#endOpen({ outcome: 'unknown', message: `behind ${hop.id}, which only tells output` })
   }
 

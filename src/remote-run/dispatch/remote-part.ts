@@ -4,7 +4,7 @@ import type { NotTaken } from './not-taken.js'
 import type { OrderPart } from './order.js'
 
 /** The part of the context that an execution elsewhere needs. */
-export type ExecutionContext = Pick<RunContext, 'selfId' | 'config' | 'timing' | 'isCrowded'>
+export type ExecutionContext = Pick<RunContext, 'selfId' | 'config' | 'timing' | 'isCrowded' | 'nodeQueues'>
 
 /** The part of a run that a neighbour carries out. */
 export interface RemotePart {

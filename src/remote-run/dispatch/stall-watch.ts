@@ -1,23 +1,52 @@
 import { MAX_PASSED_RELAYS } from '../../values/passed-relays.js'
+import type { RunContext } from '../run-context.js'
 import type { RunScope } from '../run-scope.js'
-import type { ExecutionContext, RemotePart } from './remote-part.js'
+import type { NodeRecord } from '../run-types.js'
+import type { NodeQueue } from './node-queues.js'
+import type { RemotePart } from './remote-part.js'
+
+const DAY_MS = 24 * 60 * 60_000
+
+/** The members of the context, the scope and the part that the watch looks at. */
+export interface WatchedContext extends Pick<RunContext, 'isCrowded' | 'nodeQueues'> {
+  readonly config: Pick<RunContext['config'], 'timeoutMs'>
+  readonly timing: Pick<RunContext['timing'], 'stallMs' | 'stallSlackMs' | 'partMs'>
+}
+export interface WatchedScope extends Pick<RunScope, 'wait'> {
+  readonly order: Pick<RunScope['order'], 'passed'>
+  readonly progress: { readonly table: { get(node: string): Pick<NodeRecord, 'outcome'> | undefined } }
+}
+export interface WatchedPart extends Pick<RemotePart, 'node'> {
+  readonly hop: Pick<RemotePart['hop'], 'id'>
+}
 
 /**
  * Watches whether the part of a run at a neighbour goes on. A neighbour that says `alive` for ever would keep the run
- * under way, and its place, for good; so would one whose output never ends. Only nodes that start and end count.
+ * under way, and its place, for good; so would one whose output never ends, or which ends one node a day. Only nodes that
+ * start and end count, and not for longer than {@link RunTiming.partMs} in all.
  */
 export class StallWatch {
-  #sinceMs = performance.now()
+  readonly #begunMs = performance.now()
+  #sinceMs = this.#begunMs
+  readonly #queue: NodeQueue | undefined
 
   constructor(
-    private readonly context: ExecutionContext,
-    private readonly scope: RunScope,
-    private readonly part: RemotePart
-  ) {}
+    private readonly context: WatchedContext,
+    private readonly scope: WatchedScope,
+    private readonly part: WatchedPart
+  ) {
+    this.#queue = part.node === undefined ? undefined : context.nodeQueues.join(part.node)
+  }
 
   /** Called when a node of the part has started or ended. */
   goesOn(): void {
     this.#sinceMs = performance.now()
+    this.#queue?.moved()
+  }
+
+  /** Called once, when the part is watched no longer. */
+  end(): void {
+    this.#queue?.leave()
   }
 
   /** The longest time without a node that starts or ends, while there are places for runs. */
@@ -26,20 +55,27 @@ export class StallWatch {
     return Math.max(timing.stallMs, config.timeoutMs) + this.#slackMs
   }
 
-  /** The seconds that nothing went on, where they are too many; undefined: it is waited on. */
-  get stalledSeconds(): number | undefined {
-    const { config, isCrowded } = this.context
-    const stalledMs = performance.now() - Math.max(this.#sinceMs, this.#waitEndMs)
-    if (stalledMs < config.timeoutMs + this.#slackMs) return undefined
-    return stalledMs >= this.limitMs || (isCrowded() && !this.#isQueuedAtNode)
-      ? Math.round(stalledMs / 1_000)
-      : undefined
+  /** The reason to wait no longer, for a message; undefined: the part is waited on. */
+  get whyOver(): string | undefined {
+    const { config, isCrowded, timing } = this.context
+    const { hop } = this.part
+    const nowMs = performance.now()
+    const stalledMs = nowMs - Math.max(this.#sinceMs, this.#waitEndMs, this.#queueMovedMs)
+    const isStalled = stalledMs >= this.limitMs || (isCrowded() && stalledMs >= config.timeoutMs + this.#slackMs)
+    if (isStalled) {
+      const seconds = Math.round(stalledMs / 1_000)
+      return `nothing started or ended at ${hop.id} for ${seconds} s; see remote_run.timeout`
+    }
+    const takenMs = nowMs - Math.max(this.#begunMs, this.#waitEndMs)
+    if (takenMs < Math.max(timing.partMs, config.timeoutMs) + this.#slackMs) return undefined
+    return `the part of the run at ${hop.id} has been under way for ${(takenMs / DAY_MS).toFixed(1)} days; order its open nodes again`
   }
 
-  /** Whether its node has yet to say that it runs: it may have others in its own queue, each for as long as it likes. */
-  get #isQueuedAtNode(): boolean {
+  /** When the queue of a node moved in which this run waits; a run that has begun is for itself. */
+  get #queueMovedMs(): number {
     const { node } = this.part
-    return node !== undefined && this.scope.progress.table.get(node)?.outcome === 'queued'
+    const isQueued = node !== undefined && this.scope.progress.table.get(node)?.outcome === 'queued'
+    return isQueued ? (this.#queue?.movedAtMs ?? 0) : 0
   }
 
   /** The end of the wait for nodes that are not connected, which a relay below does in silence; a node waits for none. */

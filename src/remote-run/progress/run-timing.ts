@@ -13,7 +13,12 @@ export interface RunTiming {
    * is longer, or places for runs run out.
    */
   readonly stallMs: number
-  /** Added to that for each level of relays that may be below, so that those give up first. */
+  /**
+   * How long a neighbour's part may take in all, however much goes on there; `remote_run.timeout` where that is longer. A
+   * run that waits counts from the end of its wait.
+   */
+  readonly partMs: number
+  /** Added to both for each level of relays that may be below, so that those give up first. */
   readonly stallSlackMs: number
   /** First wait before a lost stream of an asynchronous run is taken up again; doubles up to `resumeMaxDelayMs`. */
   readonly resumeDelayMs: number
@@ -28,11 +33,15 @@ export interface RunTiming {
   readonly renewalMs: number
 }
 
+/** The longest time of a part at a neighbour: as long as a run id is known. */
+export const MAX_PART_MS = 7 * 24 * 60 * 60_000
+
 export const RUN_TIMING: RunTiming = {
   killGraceMs: 5_000,
   aliveMs: 15_000,
   silenceMs: 60_000,
   stallMs: 24 * 60 * 60_000,
+  partMs: MAX_PART_MS,
   stallSlackMs: 30_000,
   resumeDelayMs: 1_000,
   resumeMaxDelayMs: 30_000,
