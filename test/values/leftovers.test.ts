@@ -34,6 +34,18 @@ test('what killed processes left beside a file goes when it is replaced or made;
   assert.deepEqual(readdirSync(folder).sort(), ['a', 'b', 'c', ...kept].sort())
 })
 
+test('what an earlier version left under a name without a process goes once it is a day old', async t => {
+  const folder = await temporaryFolder(t)
+  const [left, ...kept] = ['.a.0123456789ab~', '.a.0123456789AB~', '.a.0123456789abc~', '.other.0123456789ab~']
+  for (const name of [left ?? '', ...kept]) writeFileSync(join(folder, name), 'half')
+  const held = await HeldFolder.open(folder)
+  t.after(() => held.close())
+  await removeLeftovers(held, 'a', Date.now() + HOUR_MS)
+  assert.equal(readdirSync(folder).length, 4, 'a process of that version may still be at it')
+  await removeLeftovers(held, 'a', Date.now() + 25 * HOUR_MS)
+  assert.deepEqual(readdirSync(folder).sort(), [...kept].sort())
+})
+
 test('a long folder is not read to its end', async t => {
   const path = await temporaryFolder(t)
   const ended = spawnSync('true').pid

@@ -5,6 +5,8 @@ import type { HeldFolder } from '../folders/held-folder.js'
 
 /** The time that a file has to be left alone, where its process cannot be seen: it may be one of another container. */
 const QUIET_MS = 60_000
+/** The same for a name without a process, as earlier versions gave it: none of them is at a file for so long. */
+const NAMELESS_QUIET_MS = 24 * 60 * 60_000
 
 /** Names of a folder that are looked through: one may have a million, and each file that is written there looks. */
 export const MAX_NAMES_SEEN = 4_096
@@ -22,8 +24,8 @@ export function temporaryName(name: string): string {
 export async function removeLeftovers(folder: HeldFolder, name: string, nowMs = Date.now()): Promise<void> {
   const begin = beginOf(name)
   for (const found of await namesBeginning(folder, begin).catch(() => [])) {
-    const pid = /^(\d{1,10})-[0-9a-f]{12}~$/.exec(found.slice(begin.length))?.[1]
-    if (pid !== undefined && (await isLeft(folder, found, Number(pid), nowMs))) {
+    const name = /^(?:(?<pid>\d{1,10})-)?[0-9a-f]{12}~$/.exec(found.slice(begin.length))
+    if (name !== null && (await isLeft(folder, found, name.groups?.pid, nowMs))) {
       await rm(folder.at(found), { force: true }).catch(() => undefined)
     }
   }
@@ -45,9 +47,11 @@ function beginOf(name: string): string {
   return `.${name.slice(0, 200)}.`
 }
 
-async function isLeft(folder: HeldFolder, name: string, pid: number, nowMs: number): Promise<boolean> {
+async function isLeft(folder: HeldFolder, name: string, ofPid: string | undefined, nowMs: number): Promise<boolean> {
   const found = await folder.find(name).catch(() => undefined)
   if (found?.isFile() !== true) return false
+  if (ofPid === undefined) return found.ctimeMs < nowMs - NAMELESS_QUIET_MS
+  const pid = Number(ofPid)
   // of a process with our id, which in a container each may have, that is what is older than this process
   const goneAtMs = pid === process.pid ? nowMs - process.uptime() * 1_000 : nowMs
   return (pid === process.pid || hasEnded(pid)) && found.ctimeMs < goneAtMs - QUIET_MS
