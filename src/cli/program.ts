@@ -1,10 +1,11 @@
-import { Command, CommanderError, Help, type Option } from 'commander'
+import { type Command, CommanderError, Help, type Option } from 'commander'
 import { VERSION } from '../process/version.js'
 import { ClientError, InputError, RefusedError } from '../relay-client/client-error.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
 import { printableLines } from '../values/text/printable.js'
 import { CommandError, EXIT } from './command-error.js'
+import { CommandWithExample } from './command-with-example.js'
 import { COMMANDS } from './commands.js'
 import { SERVER_OPTIONS_HEADING } from './options/connection-options.js'
 import { withoutCommand } from './options/serve-options.js'
@@ -29,7 +30,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
 /** Loads the command that is asked for, and knows the others by name alone, for the help. */
 async function createProgram(args: readonly string[]): Promise<Command> {
   const [wanted] = asSubcommand(args)
-  const program = new Command('treeline')
+  const program = new CommandWithExample('treeline')
     .description('A relay for servers that form a tree: remote runs and shared files')
     .version(VERSION, '-V, --version', 'print the version')
     .helpCommand(false)

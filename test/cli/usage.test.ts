@@ -18,6 +18,27 @@ test('--version, help and usage', async t => {
   assert.equal((await treeline(t, ['nodes', 'show'])).code, 2)
 })
 
+test('what is missing is named, with what it is and a whole command line', async t => {
+  const cases: readonly (readonly [args: readonly string[], missing: string])[] = [
+    [['fetch'], '<source> is missing: id of the node that shared it\nfor example: treeline fetch node-a report.txt '],
+    [['fetch', 'a'], '<file-id> is missing: name of the file\nfor example: treeline fetch node-a report.txt '],
+    [['fetch', 'a', 'f'], '<dest> is missing: path for the file'],
+    [['share', 'a', 'f', 'p'], '--ttl <time> is missing: time to live: a number of seconds'],
+    [['runs', 'show'], '<id> is missing: id of the run, as in the list\nfor example: treeline runs show 01K9'],
+    [
+      ['nodes', 'move', 'a'],
+      '--under <relay> is missing: id of its new policy server\nfor example: treeline nodes move '
+    ],
+    [['join'], '<url> is missing: ']
+  ]
+  for (const [args, missing] of cases) {
+    const { code, stderr } = await treeline(t, args)
+    assert.ok(stderr.startsWith(`treeline: ${missing}`), stderr)
+    assert.match(stderr, /\n\(--help shows the usage\)\n$/)
+    assert.equal(code, 2)
+  }
+})
+
 test('counts out of their range are usage errors that name it, and nothing is asked', async t => {
   const relay = await startSmallRelay(t)
   for (const [args, range] of [

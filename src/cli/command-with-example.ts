@@ -1,0 +1,33 @@
+import { type AddHelpTextContext, type AddHelpTextPosition, Command, type Option } from 'commander'
+import { exampleIn } from './options/example.js'
+
+/** A command that, where something is missing, says what that is and shows a whole command line. */
+export class CommandWithExample extends Command {
+  #example: string | undefined
+
+  override createCommand(name?: string): CommandWithExample {
+    return new CommandWithExample(name)
+  }
+
+  override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
+    if (typeof text === 'string') this.#example ??= exampleIn(text)
+    return typeof text === 'string' ? super.addHelpText(position, text) : super.addHelpText(position, text)
+  }
+
+  /** Called by commander for an argument that is not there. */
+  missingArgument(name: string): never {
+    const argument = this.registeredArguments.find(each => each.name() === name)
+    this.#refuse(`<${name}> is missing`, argument?.description)
+  }
+
+  /** Called by commander for an option that has to be there. */
+  missingMandatoryOptionValue({ flags, description }: Option): never {
+    this.#refuse(`${flags} is missing`, description)
+  }
+
+  #refuse(problem: string, description = ''): never {
+    const what = description === '' ? problem : `${problem}: ${description}`
+    const line = this.#example === undefined ? '' : `\nfor example: ${this.#example}`
+    this.error(`error: ${what}${line}`)
+  }
+}
