@@ -39,6 +39,29 @@ testAsRoot('a check of root is for the user of the installed unit, else for the 
   assert.deepEqual(find(), { uid: ROOT, known: undefined, warnings: [] })
 })
 
+testAsRoot('a unit with instances counts for the folders of all of them, and names their user', async t => {
+  const folder = await temporaryFolder(t)
+  const [units, path] = [join(folder, 'units'), join(folder, 'storage')]
+  await Promise.all([mkdir(units), mkdir(path)])
+  const storage = { setting: 'storage.path', path }
+  const find = (directory: string, command: 'serve' | 'agent' = 'serve') =>
+    findServiceUser({ command, nodeId: 'r1', directory, storage }, ROOT, [units]).known
+  const write = (name: string, start: string, user: string) =>
+    writeFile(join(units, name), `[Service]\nExecStart=/usr/bin/treeline ${start}\nUser=${user}\n`)
+  await write('treeline@.service', 'serve --config /etc/treeline.d/%i', 'nobody')
+  await write('treeline-agent@.service', 'agent --config /etc/treeline.d/%i', '%i')
+  const known = `user nobody, as whom ${join(units, 'treeline@.service')} runs it`
+  assert.equal(find('/etc/treeline.d/r1'), known)
+  for (const other of ['/etc/treeline.d/r1/x', '/etc/treelineXd/r1', '/etc/treeline.d'])
+    assert.equal(find(other), undefined)
+  const ofAgent = `as whom ${join(units, 'treeline-agent@.service')} runs it`
+  assert.equal(find('/etc/treeline.d/daemon', 'agent'), `user daemon, ${ofAgent}`)
+  await mkdir(join(units, 'treeline@r1.service.d'))
+  await writeFile(join(units, 'treeline@r1.service.d/user.conf'), '[Service]\nUser=daemon\n')
+  assert.match(find('/etc/treeline.d/r1') ?? '', /^user daemon, /)
+  assert.equal(find('/etc/treeline.d/r2'), known)
+})
+
 testAsRoot('the last line of a check by root names the user that it is for', async t => {
   const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'storage'))

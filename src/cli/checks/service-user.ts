@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { unitName } from '../../membership/systemd-unit.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { findFolder, type WrittenFolder } from './open-folders.js'
 
 const ROOT = 0
+/** A unit of which each instance has a configuration of its own, named in it as `%i`. */
+const TEMPLATE = /^treeline[\w.-]*@\.service$/
 const INSTALLED_UNITS = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system']
 
 /** A configuration that is checked, and what would run by it. */
@@ -51,28 +53,55 @@ export function findServiceUser(
 
 /** The user of the installed unit that starts this configuration, where the system knows both. */
 function installedUser({ command, nodeId, directory }: CheckedService, unitFolders: readonly string[]) {
-  const names = [command === 'serve' ? 'treeline.service' : 'treeline-agent.service', unitName({ command, id: nodeId })]
+  const own = command === 'serve' ? 'treeline.service' : 'treeline-agent.service'
+  const templates = unitFolders.flatMap(folder => namesIn(folder).filter(name => TEMPLATE.test(name)))
+  const names = [...new Set(templates), own, unitName({ command, id: nodeId })]
   const files = names.flatMap(name => unitFolders.map(folder => join(folder, name)))
-  const file = files.findLast(each => startsFolder(textOf(each), directory))
+  const file = files.findLast(each => instanceFor(textOf(each), command, directory) !== undefined)
   if (file === undefined) return undefined
-  const name = file.slice(file.lastIndexOf('/') + 1)
-  const parts = [textOf(file), ...unitFolders.flatMap(folder => dropIns(join(folder, `${name}.d`)))]
-  const user = [...parts.join('\n').matchAll(/^User=[ \t]*(\S*)/gm)].at(-1)?.[1] || 'root'
+  const instance = instanceFor(textOf(file), command, directory) ?? ''
+  const name = basename(file)
+  const dropIns = new Set([name, name.replace('@.', `@${instance}.`)])
+  const parts = [
+    textOf(file),
+    ...[...dropIns].flatMap(each => unitFolders.flatMap(at => dropInsOf(join(at, `${each}.d`))))
+  ]
+  const set = [...parts.join('\n').matchAll(/^User=[ \t]*(\S*)/gm)].at(-1)?.[1] || 'root'
+  const user = set.replaceAll(/%[iI]/g, () => instance)
   const uid = numberOf(user)
   return uid === undefined ? undefined : { name: user, uid, file }
 }
 
-function startsFolder(text: string, directory: string): boolean {
-  const started = [...text.matchAll(/^ExecStart=.*\s(?:--config|-c)[ =]"?([^\s"]+)/gm)].at(-1)?.[1]
-  return started?.replace(/\/+$/, '') === directory
+/**
+ * Finds the instance of a unit that starts this configuration.
+ * @returns undefined where the unit starts another one; empty for a unit that has no instances
+ */
+function instanceFor(text: string, command: CheckedService['command'], directory: string): string | undefined {
+  const [, line = '', started = ''] =
+    [...text.matchAll(/^ExecStart=(.*\s(?:--config|-c)[ =]"?([^\s"]+).*)$/gm)].at(-1) ?? []
+  if (started === '' || /\sagent\s/.test(line) !== (command === 'agent')) return undefined
+  const pattern = started
+    .replace(/\/+$/, '')
+    .split(/(%.)/)
+    .map(part => (/^%[iI]$/.test(part) ? '([^/]+)' : literally(part === '%%' ? '%' : part)))
+  const found = new RegExp(`^${pattern.join('')}$`).exec(directory)
+  return found === null ? undefined : (found[1] ?? '')
 }
 
-function dropIns(folder: string): string[] {
+function literally(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+}
+
+function dropInsOf(folder: string): string[] {
+  const names = namesIn(folder).filter(name => name.endsWith('.conf'))
+  return names.sort().map(name => textOf(join(folder, name)))
+}
+
+function namesIn(folder: string): string[] {
   try {
-    const names = readdirSync(folder).filter(name => name.endsWith('.conf'))
-    return names.sort().map(name => textOf(join(folder, name)))
+    return readdirSync(folder)
   } catch {
-    return [] // there are none
+    return [] // there is none
   }
 }
 
