@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { endParsing } from './connections/end-parsing.js'
-import type { OpenCount, OpenRequests } from './connections/open-requests.js'
+import { endParsing } from '../values/network/end-parsing.js'
+import type { OpenCount, OpenRequests } from '../values/sources/open-requests.js'
 
 /**
  * Requests that are begun in one turn of the event loop while earlier ones of their connection wait for answers: of all

@@ -1,8 +1,10 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { endParsing } from '../values/network/end-parsing.js'
 import { answerHalfClosed } from '../values/network/half-open.js'
 import { listenFailure } from '../values/network/listen-failure.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
+import { type OpenCount, OpenRequests } from '../values/sources/open-requests.js'
 
 export interface HealthServerOptions {
   readonly host: string
@@ -38,7 +40,9 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
   server.maxHeadersCount = MAX_HEADERS_OFF
   answerHalfClosed(server)
   server.maxConnections = MAX_CONNECTIONS
+  const mayBegin = limitPipelines()
   server.on('request', (request, response) => {
+    if (!mayBegin(request.socket, response)) return
     request.resume()
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       sendJson(response, 405, { status: 'only GET and HEAD' })
@@ -54,6 +58,23 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
         server.close(() => resolve())
         server.closeAllConnections()
       })
+  }
+}
+
+/**
+ * Bounds the requests that a connection sends without waiting for answers, as the relay does: Node makes objects of all
+ * that it has read. Each call counts a request, and says whether its connection is still there.
+ */
+function limitPipelines(): (socket: Socket, response: ServerResponse) => boolean {
+  const open = new OpenRequests(() => undefined)
+  const counts = new WeakMap<Socket, OpenCount>()
+  return (socket, response) => {
+    if (socket.destroyed) return false
+    const count = counts.get(socket) ?? open.of(socket, () => endParsing(socket))
+    counts.set(socket, count)
+    if (!count.add()) return false
+    response.once('close', () => count.remove())
+    return true
   }
 }
 

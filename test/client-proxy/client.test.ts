@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
@@ -11,6 +11,7 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import { startClient } from '../../src/client-proxy/start-client.js'
 import type { UpperLink } from '../../src/links/upper/upper-link.js'
 import { silentLogger } from '../../src/values/logging/logger.js'
+import { MAX_OPEN_REQUESTS } from '../../src/values/sources/open-requests.js'
 import { eventually } from '../support/eventually.js'
 import { askHalfClosed } from '../support/network/half-closing.js'
 import { startUpperSide } from '../support/parts/links.js'
@@ -233,4 +234,23 @@ test('health and metrics, and nothing else', async t => {
   upper.cut()
   await eventually('the loss', async () => (await ready()) === 500)
   assert.equal((await ask('/v1/system/alive')).status, 200)
+})
+
+test('a caller of the health address with too many requests at once is closed, and others are answered', async t => {
+  const { client } = await connected(t, (_request, response) => response.end())
+  const { hostname: host, port } = new URL(client.healthAddress)
+  const socket = connect({ host, port: Number(port) })
+  t.after(() => socket.destroy())
+  socket.on('error', () => undefined) // a reset ends it as well
+  socket.write('GET /v1/system/metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(4 * MAX_OPEN_REQUESTS))
+  const ended = new Promise(resolve => socket.once('close', resolve))
+  let taken = ''
+  const isAnswered = () => taken.split('HTTP/1.1 200').length > 4 * MAX_OPEN_REQUESTS
+  socket.setEncoding('latin1').on('data', (chunk: string) => {
+    taken += chunk
+    if (isAnswered()) socket.destroy()
+  })
+  await ended
+  assert.ok(!isAnswered(), 'all of them were answered')
+  assert.equal((await fetch(`${client.healthAddress}/v1/system/alive`)).status, 200)
 })

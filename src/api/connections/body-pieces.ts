@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { endParsing } from '../../values/network/end-parsing.js'
 import { sourceOf } from '../../values/sources/source-address.js'
 import { hasBody } from '../bodies/request-body.js'
-import { endParsing } from './end-parsing.js'
 
 /** The bytes in a piece of a body that pay for it. */
 const BYTES_PER_PIECE = 64

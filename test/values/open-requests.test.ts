@@ -10,7 +10,7 @@ import {
   MAX_OPEN_REQUESTS_OF_LISTENER,
   MAX_OPEN_REQUESTS_OF_SOURCE,
   OpenRequests
-} from '../../src/api/connections/open-requests.js'
+} from '../../src/values/sources/open-requests.js'
 import { eventually } from '../support/eventually.js'
 import { type OpenedHttp, openHttp, WAYS, type Way } from '../support/network/open-http.js'
 import { head } from '../support/network/raw-client.js'

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { sourceOf } from '../../values/sources/source-address.js'
-import { SourceCooldown } from '../../values/sources/source-cooldown.js'
+import { sourceOf } from './source-address.js'
+import { SourceCooldown } from './source-cooldown.js'
 
 /** Pipelined requests of one connection that have no answer yet; beyond, it is closed. Each holds some 3 KB. */
 export const MAX_OPEN_REQUESTS = 512
