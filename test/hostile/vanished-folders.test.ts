@@ -117,6 +117,19 @@ test('folders of the relay that vanish while it runs are made again, or named in
     await rename(`${runs}.away`, runs)
   })
 
+  await t.test('state.db-wal: 503 that names it, and a stop still saves what it had', async () => {
+    const file = signContent('n1', sender, 'logged', 'content')
+    assert.equal((await put(file)).status, 200)
+    await rm(join(storagePath, 'state.db-wal'))
+    const refused = await put(signContent('n1', sender, 'unrecorded', 'content'))
+    assert.equal(refused.status, 503, refused.text)
+    assert.match(refused.text, /state\.db-wal in storage\.path \(\S+\) is not there any more/)
+    assert.match((await statusOf('database')).details, /state\.db-wal in storage\.path/)
+    await tree.processes.get('root')?.stop()
+    await tree.restart('root')
+    assert.equal((await ask(root, file.path)).text, 'content')
+  })
+
   await t.test('storage.path: 503 that names it, and what was acknowledged is there after a restart', async () => {
     const away = `${storagePath}.away`
     await rename(storagePath, away)
