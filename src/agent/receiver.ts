@@ -6,6 +6,7 @@ import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
 import { apiPath, type RelayClient } from '../relay-client/relay-client.js'
 import { Command, type CommandEnd } from '../remote-run/commands/command.js'
 import type { Logger } from '../values/logging/logger.js'
+import { ROOT } from '../values/permissions/root.js'
 import type { FileState } from './file-state.js'
 import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
 
@@ -15,7 +16,6 @@ export interface ReceiverOptions {
   readonly logger: Logger
 }
 
-const ROOT = 0
 const DEFAULT_MODE = 0o644
 const KILL_GRACE_MS = 5_000
 /** The part of a command's output that the log gets. */

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
-import { findExcluded, isPrivileged, UserGroups, writerName, writersOf } from '../values/files/file-writers.js'
+import { findExcluded, UserGroups, writersOfPath } from '../values/permissions/path-writers.js'
+import { isPrivileged } from '../values/permissions/root.js'
+import { writerName } from '../values/permissions/writers.js'
 import type { AgentConfig } from './agent/agent-config.js'
 import { type Config, ConfigError } from './config.js'
 
@@ -18,7 +20,7 @@ export function refuseWithheld(
   euid = process.geteuid?.()
 ): void {
   if (!isPrivileged(euid)) return
-  const writers = writersOf(join(directory, conf))
+  const writers = writersOfPath(join(directory, conf))
   const groups = new UserGroups()
   const problems = files.flatMap(([setting, path]) => {
     const writer = path === undefined ? undefined : findExcluded(path, writers, groups)

@@ -1,12 +1,13 @@
-import { constants, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { link } from 'node:fs/promises'
 import { renameDurably } from '../values/files/durable-file.js'
 import { temporaryName } from '../values/files/leftovers.js'
+import { ROOT } from '../values/permissions/root.js'
+import { writersOf } from '../values/permissions/writers.js'
 import { FilePlace } from './places/file-place.js'
 import { NewFile, removeIfThere } from './places/new-file.js'
 import type { Owner } from './places/trusted-folder.js'
 
-const ROOT = 0
 const DEFAULT_MODE = 0o644
 
 /** A file that was replaced, as long as the former one can still come back. One of both is to be called. */
@@ -72,6 +73,6 @@ async function keepOwner({ folder, former }: FilePlace, file: NewFile): Promise<
 }
 
 /** Whether nobody but root, and the owner of the folder, can have put a file of that user there. */
-function isGivenByRoot({ uid, mode }: Stats, owner: number): boolean {
-  return uid === owner || (uid === ROOT && (mode & (constants.S_IWGRP | constants.S_IWOTH)) === 0)
+function isGivenByRoot(folder: Stats, owner: number): boolean {
+  return folder.uid === owner || writersOf(folder).length === 0
 }

@@ -5,13 +5,13 @@ import { whyNotRead } from '../values/failures/file-failure.js'
 import { errorCode, isMissing } from '../values/failures/system-error.js'
 import { replaceFile } from '../values/files/durable-file.js'
 import { kindOf, readRegularFile } from '../values/files/regular-file.js'
-import { whoElseMayChange } from '../values/folders/closed-folder.js'
 import { giveToOwnerOf } from '../values/folders/folder-owner.js'
 import { HeldFolder } from '../values/folders/held-folder.js'
+import { ROOT } from '../values/permissions/root.js'
+import { replacersOf } from '../values/permissions/writers.js'
 
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 const PERMISSIONS = 0o777
-const ROOT = 0
 
 type Owner = Pick<Stats, 'uid' | 'gid'>
 
@@ -83,7 +83,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 
 /** The path of the file itself: what a link leads to, unless another user may have put the link there. */
 async function placeOf(folder: HeldFolder, name: string): Promise<string> {
-  const isOthers = process.geteuid?.() === ROOT && whoElseMayChange(await folder.stat(), ROOT) !== undefined
+  const isOthers = process.geteuid?.() === ROOT && replacersOf(await folder.stat()).length > 0
   return isOthers ? folder.at(name) : realpath(folder.at(name))
 }
 

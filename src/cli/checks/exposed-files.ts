@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { PrivateFile } from '../../config/private-files.js'
+import { ROOT } from '../../values/permissions/root.js'
+import { isOfRootOr } from '../../values/permissions/writers.js'
 
-const ROOT = 0
 const OF_OTHERS = 0o007
 const OF_GROUP_AND_OTHERS = 0o077
 const WRITING = 0o022
@@ -22,7 +23,7 @@ async function exposureOf({ key, path, isReadable = false }: PrivateFile): Promi
   const found = await stat(path).catch(() => undefined) // that it cannot be used is told where it is read
   if (found === undefined) return undefined
   const folder = await stat(dirname(path))
-  if (![ROOT, process.geteuid?.(), folder.uid].includes(found.uid)) {
+  if (!isOfRootOr(found.uid, process.geteuid?.(), folder.uid)) {
     const may = isReadable ? 'change' : 'read and change'
     return `${key} ${path} belongs to user ${found.uid}, who may ${may} it; chown root ${path}`
   }

@@ -1,16 +1,22 @@
 import { execFile } from 'node:child_process'
-import { constants, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { ClientError } from '../../relay-client/client-error.js'
-import { STICKY } from '../../values/folders/closed-folder.js'
 import { type HeldFolder, settleOn } from '../../values/folders/held-folder.js'
 import { makeFolder, obstacleTo } from '../../values/folders/make-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
+import { isRootOnLinux } from '../../values/permissions/root.js'
+import {
+  findUntrusted,
+  isOfRootOr,
+  replacersOf,
+  type TrustedWriters,
+  writerProblem,
+  writersOf
+} from '../../values/permissions/writers.js'
 import { UsageError } from '../command-error.js'
 
-const { S_IWGRP, S_IWOTH } = constants
-const ROOT = 0
 /**
  * Files that mark a folder as ours. The owner of these keys can be in the tree, and whoever may write in the folder
  * decides its content.
@@ -18,12 +24,6 @@ const ROOT = 0
 const IN_IT = ['tls.key', 'sign.key', 'certificate.pem', 'state.db', 'main.conf', 'agent.conf']
 
 const run = promisify(execFile)
-
-/** The users whose folders may be used, besides root. */
-interface Trusted {
-  readonly uids: readonly (number | undefined)[]
-  readonly gids: readonly (number | undefined)[]
-}
 
 /** The error that ends a walk down a path where the rest of it does not exist yet. */
 const TO_BE_MADE = new ClientError('a folder is to be made')
@@ -42,11 +42,11 @@ export async function refuseForeign(
   advice = 'name its owner with --user',
   euid = process.geteuid?.()
 ): Promise<void> {
-  if (euid !== ROOT || process.platform !== 'linux') return // whoever else has no more rights than the owner of the folder gave
+  if (!isRootOnLinux(euid)) return // whoever else has no more rights than the owner of the folder gave
   const [uids, gids] = await Promise.all(
     ['-u', '-g'].map(option => Promise.all(users.map(user => numberOf(user, option))))
   )
-  const trusted = { uids: [ROOT, ...(uids ?? [])], gids: gids ?? [] }
+  const trusted = { uids: uids ?? [], gids: gids ?? [] }
   for (const folder of folders) {
     const problem = await foreignIn(resolve(folder), trusted)
     if (problem === undefined) continue
@@ -67,7 +67,7 @@ export async function makeOwnFolder(folder: string, users: readonly string[], ad
 }
 
 /** @returns what is not to be trusted on the way to a folder, in it, or of it */
-async function foreignIn(path: string, trusted: Trusted): Promise<string | undefined> {
+async function foreignIn(path: string, trusted: TrustedWriters): Promise<string | undefined> {
   let problem: string | undefined
   const note = (found: string | undefined) => {
     problem ??= found
@@ -77,7 +77,7 @@ async function foreignIn(path: string, trusted: Trusted): Promise<string | undef
     // A name in the folder, so that it is looked at as well.
     const { folder } = await walkPath(join(path, 'x'), {
       checkFolder: async (held, isLast) => note(changeable(held.path, await held.stat(), isLast, trusted)),
-      checkLink: ({ at, uid }) => note(trusted.uids.includes(uid) ? undefined : `${at} is a link of user ${uid}`),
+      checkLink: ({ at, uid }) => note(isOfRootOr(uid, ...trusted.uids) ? undefined : `${at} is a link of user ${uid}`),
       noFolder: () => TO_BE_MADE
     })
     try {
@@ -92,18 +92,16 @@ async function foreignIn(path: string, trusted: Trusted): Promise<string | undef
   return problem
 }
 
-/** @param isLast in a folder on the way others may make files of their own, as in /tmp */
-function changeable(path: string, { uid, gid, mode }: Stats, isLast: boolean, trusted: Trusted): string | undefined {
-  if (!trusted.uids.includes(uid)) return `${path} belongs to user ${uid}`
-  if (!isLast && (mode & STICKY) !== 0) return undefined
-  if ((mode & S_IWOTH) !== 0) return `${path} may be written in by everyone`
-  return (mode & S_IWGRP) !== 0 && !trusted.gids.includes(gid) ? `${path} may be written in by group ${gid}` : undefined
+/** @param isLast whether keys and settings go into it: there others may not make files either, as they may on the way in /tmp */
+function changeable(path: string, found: Stats, isLast: boolean, trusted: TrustedWriters): string | undefined {
+  const writer = findUntrusted(isLast ? writersOf(found) : replacersOf(found), found, trusted)
+  return writer === undefined ? undefined : `${path} ${writerProblem(writer)}`
 }
 
-async function foreignFile(folder: HeldFolder, { uids }: Trusted): Promise<string | undefined> {
+async function foreignFile(folder: HeldFolder, { uids }: TrustedWriters): Promise<string | undefined> {
   for (const name of IN_IT) {
     const found = await folder.find(name)
-    if (found !== undefined && !uids.includes(found.uid))
+    if (found !== undefined && !isOfRootOr(found.uid, ...uids))
       return `${join(folder.path, name)} belongs to user ${found.uid}`
   }
   return undefined

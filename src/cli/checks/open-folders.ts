@@ -1,11 +1,9 @@
-import { constants, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { errorCode } from '../../values/failures/system-error.js'
-import { isPrivileged } from '../../values/files/file-writers.js'
-import { STICKY } from '../../values/folders/closed-folder.js'
+import { isPrivileged, ROOT } from '../../values/permissions/root.js'
+import { findUntrusted, isSticky, replacersOf, type Writer, writersOf } from '../../values/permissions/writers.js'
 
-const { S_IWGRP, S_IWOTH } = constants
-const ROOT = 0
 const MAX_SYMBOLIC_LINKS = 40
 
 /** A folder in which a relay or an agent writes, by the setting that names it. */
@@ -23,7 +21,7 @@ export function openFolderWarnings(folders: readonly WrittenFolder[], user = pro
   const ofSettings = folders.map(({ path }) => identityOf(findFolder(path)))
   return folders.flatMap(({ setting, path }) => {
     const found = findFolder(path)
-    const problem = found === undefined ? undefined : openness(found, user)
+    const problem = found === undefined ? undefined : openness(found, writersOf(found), user)
     const own = problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}`]
     return [...own, ...openWays(path, ofSettings, user).map(text => `${setting} ${path}: the folder ${text}`)]
   })
@@ -35,12 +33,19 @@ function openWays(path: string, ofSettings: readonly (string | undefined)[], use
   return [...foldersOnWay(path)].flatMap(folder => {
     const found = findFolder(folder)
     if (found === undefined || ofSettings.includes(identityOf(found))) return []
-    const { uid, mode } = found
-    if (isRefused && (uid !== ROOT || (mode & S_IWOTH) !== 0)) return []
-    const isOthers = uid !== ROOT && uid !== user
-    const problem = !isOthers && (mode & STICKY) !== 0 ? undefined : openness(found, user)
+    const replacers = replacersOf(found)
+    if (isRefused && replacers.some(isRefusedOnWay)) return []
+    const problem = openness(found, replacers, user)
     return problem === undefined ? [] : [`${folder} on the way to it ${problem[0]}; ${problem[1]} ${folder}`]
   })
+}
+
+/**
+ * Whether root does not pass a folder on the way that they may change. A group is only warned of: many a folder is given to one.
+ * @param replacer who could lead the way elsewhere
+ */
+export function isRefusedOnWay({ gid }: Writer): boolean {
+  return gid === undefined
 }
 
 /** Finds the folders above a path, and above what each symbolic link in it leads to. */
@@ -76,14 +81,16 @@ export function findFolder(path: string): Stats | undefined {
   }
 }
 
-/** @returns what is wrong, and what mends it */
-function openness({ uid, gid, mode }: Stats, user: number | undefined): [string, string] | undefined {
-  if (uid !== ROOT && uid !== user)
-    return [`belongs to user ${uid}, who may change what is there`, `chown ${user ?? ROOT}`]
-  if ((mode & S_IWOTH) !== 0) {
-    const mend = (mode & STICKY) === 0 ? 'chmod o-w' : 'choose another folder than' // one such as /tmp stays open
-    return ['is open to every user of this machine, who may put files there', mend]
-  }
-  if (uid !== ROOT || (mode & S_IWGRP) === 0) return undefined // a user's own group is theirs
-  return [`is open to group ${gid}, who may change what is there`, 'chmod g-w']
+/**
+ * @param writers of the folder, or those who could replace what is in it
+ * @returns what is wrong, and what mends it
+ */
+function openness(folder: Stats, writers: readonly Writer[], user: number | undefined): [string, string] | undefined {
+  const writer = findUntrusted(writers, folder, { uids: [user], groupsOfOwners: true })
+  if (writer === undefined) return undefined
+  const { uid, gid } = writer
+  if (uid !== undefined) return [`belongs to user ${uid}, who may change what is there`, `chown ${user ?? ROOT}`]
+  if (gid !== undefined) return [`is open to group ${gid}, who may change what is there`, 'chmod g-w']
+  const mend = isSticky(folder) ? 'choose another folder than' : 'chmod o-w' // one such as /tmp stays open
+  return ['is open to every user of this machine, who may put files there', mend]
 }

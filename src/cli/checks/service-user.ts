@@ -3,9 +3,9 @@ import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { unitName } from '../../membership/systemd-unit.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
+import { ROOT } from '../../values/permissions/root.js'
 import { findFolder, type WrittenFolder } from './open-folders.js'
 
-const ROOT = 0
 /** A unit of which each instance has a configuration of its own, named in it as `%i`. */
 const TEMPLATE = /^treeline[\w.-]*@\.service$/
 const INSTALLED_UNITS = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system']

@@ -1,17 +1,20 @@
-import { constants, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { errorCode } from '../../values/failures/system-error.js'
-import { isPrivileged } from '../../values/files/file-writers.js'
-import { STICKY } from '../../values/folders/closed-folder.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
+import { isPrivileged, ROOT } from '../../values/permissions/root.js'
+import { findUntrusted, isOfRootOr, replacersOf, writerName } from '../../values/permissions/writers.js'
 import { UsageError } from '../command-error.js'
 import { findFolder } from './open-folders.js'
 import { findServiceUser } from './service-user.js'
 
-const { S_IWGRP, S_IWOTH } = constants
-const ROOT = 0
+/** A folder on the way to a socket. */
+interface Way {
+  readonly path: string
+  readonly found: Stats
+}
 
 /** The reason why a socket may not be the relay's. */
 class ForeignSocketError extends Error {}
@@ -29,21 +32,19 @@ export async function refuseForeignSocket(
   euid = process.geteuid?.()
 ): Promise<void> {
   if (!isPrivileged(euid)) return
-  const trusted = [ROOT, (config === undefined ? undefined : serviceUser(config)) ?? findFolder(dirname(path))?.uid]
-  const groups: { readonly gid: number; readonly at: string }[] = []
+  const trusted = (config === undefined ? undefined : serviceUser(config)) ?? findFolder(dirname(path))?.uid
+  const ways: Way[] = []
   try {
     const { folder, name: last } = await walkPath(resolve(path), {
       checkFolder: async held => {
         const found = await held.stat()
-        refuseOther(held.path, found, trusted)
-        if ((found.mode & STICKY) !== 0) return
-        if ((found.mode & S_IWOTH) !== 0) throw new ForeignSocketError(`everyone may write in ${held.path}`)
-        if ((found.mode & S_IWGRP) !== 0) groups.push({ gid: found.gid, at: held.path })
+        refuseReplaceable({ path: held.path, found }, trusted, found.gid)
+        ways.push({ path: held.path, found })
       },
       checkLink: ({ at, uid }) => refuseOther(at, { uid }, trusted),
       noFolder: missing => Object.assign(new Error(missing), { code: 'ENOENT' })
     })
-    await checkSocket(folder, last, trusted, groups).finally(() => folder.close())
+    await checkSocket(folder, last, trusted, ways).finally(() => folder.close())
   } catch (error) {
     if (error instanceof ForeignSocketError) throw refusal(name, path, error.message)
     if (errorCode(error) === undefined) throw error // else who connects meets the same error
@@ -57,22 +58,29 @@ function serviceUser({ general, directory, storage }: Config): number | undefine
   return uid === ROOT && findFolder(storage.path) === undefined ? undefined : uid
 }
 
-/** @param groups that may write on the way: one that the socket is open to is none of others */
+/** @param ways to the socket: a group that may use it may write in them as well */
 async function checkSocket(
   folder: HeldFolder,
   name: string,
-  trusted: readonly (number | undefined)[],
-  groups: readonly { readonly gid: number; readonly at: string }[]
+  trusted: number | undefined,
+  ways: readonly Way[]
 ): Promise<void> {
   const found = await folder.find(name)
   if (found === undefined) return
   refuseOther(`${folder.path}/${name}`, found, trusted)
-  const group = groups.find(({ gid }) => gid !== ROOT && gid !== found.gid)
-  if (group !== undefined) throw new ForeignSocketError(`group ${group.gid} may write in ${group.at}`)
+  for (const way of ways) refuseReplaceable(way, trusted, found.gid)
 }
 
-function refuseOther(path: string, { uid }: Pick<Stats, 'uid'>, trusted: readonly (number | undefined)[]): void {
-  if (!trusted.includes(uid)) throw new ForeignSocketError(`${path} belongs to user ${uid}`)
+/** @param gid of the group that may write there, besides root's: it is looked at once the socket is found */
+function refuseReplaceable({ path, found }: Way, trusted: number | undefined, gid: number): void {
+  const replacer = findUntrusted(replacersOf(found), found, { uids: [trusted], gids: [ROOT, gid] })
+  if (replacer === undefined) return
+  if (replacer.uid !== undefined) refuseOther(path, { uid: replacer.uid }, trusted)
+  throw new ForeignSocketError(`${writerName(replacer)} may write in ${path}`)
+}
+
+function refuseOther(path: string, { uid }: Pick<Stats, 'uid'>, trusted: number | undefined): void {
+  if (!isOfRootOr(uid, trusted)) throw new ForeignSocketError(`${path} belongs to user ${uid}`)
 }
 
 function refusal(name: string, path: string, why: string): UsageError {

@@ -1,13 +1,10 @@
-import { constants, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
-import { isPrivileged } from '../../values/files/file-writers.js'
-import { STICKY } from '../../values/folders/closed-folder.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/folders/path-walk.js'
-import { findFolder, identityOf, type WrittenFolder } from './open-folders.js'
-
-const { S_IWOTH } = constants
-const ROOT = 0
+import { isPrivileged } from '../../values/permissions/root.js'
+import { isOfRootOr, replacersOf, writerProblem } from '../../values/permissions/writers.js'
+import { findFolder, identityOf, isRefusedOnWay, type WrittenFolder } from './open-folders.js'
 
 /** The error for a way that another user could make lead elsewhere. */
 class ChangeableWayError extends Error {}
@@ -58,20 +55,19 @@ async function problemOnWay(
 }
 
 function refuseLink({ at, uid, target, isEnd }: FoundLink): void {
-  if (uid === ROOT) return
+  if (isOfRootOr(uid)) return
   const what = isEnd ? 'name the folder that it leads to' : 'name the way by the folder that it leads to'
   throw new ChangeableWayError(
     `${at} is a symbolic link of user ${uid}, which root does not follow: ${what} (${target}), let root own the link (chown -h root ${at}), or run this as that user`
   )
 }
 
-function refuseChangeable({ path }: HeldFolder, { uid, mode }: Stats): void {
-  if (uid !== ROOT)
-    throw new ChangeableWayError(
-      `${path} belongs to user ${uid}, who could lead root elsewhere: choose a folder below one of root's, chown root ${path}, or run this as that user`
-    )
-  if ((mode & STICKY) === 0 && (mode & S_IWOTH) !== 0)
-    throw new ChangeableWayError(
-      `${path} may be written in by everyone, who could lead root elsewhere: choose another folder, or chmod o-w ${path}`
-    )
+function refuseChangeable({ path }: HeldFolder, found: Stats): void {
+  const replacer = replacersOf(found).find(isRefusedOnWay)
+  if (replacer === undefined) return
+  const mend =
+    replacer.uid === undefined
+      ? `choose another folder, or chmod o-w ${path}`
+      : `choose a folder below one of root's, chown root ${path}, or run this as that user`
+  throw new ChangeableWayError(`${path} ${writerProblem(replacer)}, who could lead root elsewhere: ${mend}`)
 }

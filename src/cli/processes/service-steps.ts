@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
+import { ROOT } from '../../values/permissions/root.js'
 import { UsageError } from '../command-error.js'
-
-const ROOT = 0
 
 /** A service that is to be installed. */
 export interface Service {

@@ -4,6 +4,7 @@ import { ClientError } from '../../relay-client/client-error.js'
 import { renameDurably } from '../../values/files/durable-file.js'
 import { removeLeftovers, temporaryName } from '../../values/files/leftovers.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
+import { isOfRootOr } from '../../values/permissions/writers.js'
 import { cannotBeWritten, type FilePlace } from './file-place.js'
 import type { Owner } from './trusted-folder.js'
 
@@ -11,7 +12,6 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants
 /** Permissions alone: what else a former file had (set-user-id and the like) was not given to the new one. */
 const PERMISSIONS = 0o777
 const PRIVATE = 0o600
-const ROOT = 0
 const AS_UMASK_SAYS = 0o666
 
 export interface Attributes {
@@ -81,7 +81,7 @@ export class NewFile {
  * /tmp, to choose who may write the new one.
  */
 function isTrusted({ uid }: Stats, owner?: Owner): boolean {
-  return uid === ROOT || uid === process.geteuid?.() || uid === owner?.uid
+  return isOfRootOr(uid, process.geteuid?.(), owner?.uid)
 }
 
 /** A mode without what a former file kept from others. */

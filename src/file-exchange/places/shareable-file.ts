@@ -1,18 +1,16 @@
-import { constants, type Stats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { resolve } from 'node:path'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import { STICKY } from '../../values/folders/closed-folder.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
+import { ROOT } from '../../values/permissions/root.js'
+import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from '../../values/permissions/writers.js'
 import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file-place.js'
-
-const { S_IROTH, S_IWGRP, S_IWOTH, S_IXOTH } = constants
-const ROOT = 0
 
 /** A user that could make a path lead elsewhere. */
 interface Changer {
-  /** Undefined: a group or everyone. Bits of a group may stand for the users and groups of an access control list. */
-  readonly uid: number | undefined
+  /** The user; everyone instead of a group, whose bits may stand for the users and groups of an access control list. */
+  readonly who: Writer
   /** The reason, as a message says it. */
   readonly why: string
 }
@@ -29,7 +27,7 @@ export async function openShareable(path: string, euid = process.geteuid?.()): P
     checkFolder: async held => {
       const stats = await held.stat()
       for (const changer of changers) {
-        if (!mayUse(changer, stats, S_IXOTH)) throw notShared(path, changer, `the folder ${held.path}`)
+        if (!isReadable(stats, changer.who, 'folder')) throw notShared(path, changer, `the folder ${held.path}`)
       }
       changers.push(...changersOf(held, stats))
     },
@@ -55,28 +53,24 @@ export async function openShareable(path: string, euid = process.geteuid?.()): P
 }
 
 async function checkFile(path: string, folder: HeldFolder, stats: Stats, changers: readonly Changer[]): Promise<void> {
-  for (const changer of changers) if (!mayUse(changer, stats, S_IROTH)) throw notShared(path, changer, 'the file')
+  for (const changer of changers)
+    if (!isReadable(stats, changer.who, 'file')) throw notShared(path, changer, 'the file')
   // In a folder such as /tmp everyone can make a further name of a file of anyone's.
-  const isShared = ((await folder.stat()).mode & (S_IWGRP | S_IWOTH)) !== 0
-  if (isShared && stats.nlink > 1 && (stats.mode & S_IROTH) === 0) {
+  const isShared = writersOf(await folder.stat()).some(({ uid }) => uid === undefined)
+  if (isShared && stats.nlink > 1 && !isReadable(stats, EVERYONE, 'file')) {
     throw refusal(path, `others may write in the folder ${folder.path}, and the file has a further name`)
   }
 }
 
-/** @param bit what everyone would need */
-function mayUse({ uid }: Changer, stats: Stats, bit: number): boolean {
-  return (uid !== undefined && stats.uid === uid) || (stats.mode & bit) !== 0
+function changersOf({ path }: HeldFolder, found: Stats): Changer[] {
+  return replacersOf(found).map(({ uid }) =>
+    uid === undefined
+      ? { who: EVERYONE, why: `others than its owner may write in the folder ${path}` }
+      : { who: { uid }, why: `the folder ${path} belongs to user ${uid}` }
+  )
 }
 
-function changersOf({ path }: HeldFolder, { uid, mode }: Stats): Changer[] {
-  const changers: Changer[] = []
-  if (uid !== ROOT) changers.push({ uid, why: `the folder ${path} belongs to user ${uid}` })
-  const isOpen = (mode & STICKY) === 0 && (mode & (S_IWGRP | S_IWOTH)) !== 0
-  if (isOpen) changers.push({ uid: undefined, why: `others than its owner may write in the folder ${path}` })
-  return changers
-}
-
-function notShared(path: string, { uid, why }: Changer, what: string): ClientError {
+function notShared(path: string, { who: { uid }, why }: Changer, what: string): ClientError {
   return refusal(
     path,
     `${why}, and ${what} is ${uid === undefined ? 'not open to everyone' : 'neither theirs nor open to everyone'}`

@@ -3,10 +3,9 @@ import { open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { kindOf } from '../../values/files/regular-file.js'
+import { isOfRootOr } from '../../values/permissions/writers.js'
 import { statIfThere } from './file-place.js'
 import { checkLinks } from './named-place.js'
-
-const ROOT = 0
 
 /** Opens what is there to be written to; waits for whoever reads from a FIFO. */
 export type OpenStream = () => Promise<{ readonly writable: Writable; readonly mayEnd: boolean }>
@@ -24,7 +23,7 @@ export async function findStream(path: string, euid = process.geteuid?.()): Prom
   if (isSame(found, fstatSync(1))) return async () => ({ writable: process.stdout, mayEnd: false })
   if (isSame(found, fstatSync(2))) return async () => ({ writable: process.stderr, mayEnd: false })
   if (!found.isFIFO() && !found.isCharacterDevice() && !found.isBlockDevice()) return undefined
-  if (found.uid !== ROOT && found.uid !== euid) {
+  if (!isOfRootOr(found.uid, euid)) {
     throw new InputError(
       `${path} is ${kindOf(found)} of user ${found.uid} and is not written to; name a file, or /dev/stdout and redirect that`
     )

@@ -1,8 +1,8 @@
-import { constants } from 'node:fs'
 import { ClientError } from '../../relay-client/client-error.js'
-import { STICKY } from '../../values/folders/closed-folder.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { type FoundName, walkPath } from '../../values/folders/path-walk.js'
+import { ROOT } from '../../values/permissions/root.js'
+import { findUntrusted, isOfRootOr, replacersOf, writerName } from '../../values/permissions/writers.js'
 
 /** A user and a group, by number. */
 export interface Owner {
@@ -21,8 +21,6 @@ export interface FolderTrust {
   readonly owner?: Owner | undefined
 }
 
-const ROOT = 0
-
 /**
  * The folder of a path, when nobody but those who are trusted can make the path lead elsewhere.
  * @param path absolute
@@ -35,7 +33,7 @@ export async function findTrusted(path: string, trust: FolderTrust): Promise<Fou
       isOwners = await checkFolder(path, folder, { trust, isOwners, isLast })
     },
     checkLink: ({ at, uid }) => {
-      if (isOwners || !isRootOr(trust.uid, uid)) throw notTrusted(path, `${at} is a link of user ${uid}`)
+      if (isOwners || !isOfRootOr(uid, trust.uid)) throw notTrusted(path, `${at} is a link of user ${uid}`)
     },
     noFolder: missing =>
       new ClientError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)
@@ -52,24 +50,16 @@ interface Step {
 
 /** @returns whether it, or one above, belongs to whom the file is for, who could have put there what is in it */
 async function checkFolder(path: string, folder: HeldFolder, { trust, isOwners, isLast }: Step): Promise<boolean> {
-  const { uid, gid, mode } = await folder.stat()
+  const found = await folder.stat()
+  const { uid, gid } = found
   const isOfOwner = uid !== ROOT && uid === trust.owner?.uid
-  if (!isOfOwner && (isOwners || !isRootOr(trust.uid, uid))) {
+  if (!isOfOwner && (isOwners || !isOfRootOr(uid, trust.uid))) {
     throw notTrusted(path, `the folder ${folder.path} belongs to user ${uid}`)
   }
-  if ((mode & STICKY) === 0) {
-    if ((mode & constants.S_IWOTH) !== 0) throw notTrusted(path, `everyone may write in the folder ${folder.path}`)
-    // The bits of a group may stand for the users of an access control list, those of root's group as well.
-    const isOfTheirGroup = gid !== ROOT && gid === trust.owner?.gid && (isLast || isOfOwner)
-    if ((mode & constants.S_IWGRP) !== 0 && !isOfTheirGroup) {
-      throw notTrusted(path, `group ${gid} may write in the folder ${folder.path}`)
-    }
-  }
+  const isOfTheirGroup = gid !== ROOT && gid === trust.owner?.gid && (isLast || isOfOwner)
+  const writer = findUntrusted(replacersOf(found), found, { uids: [uid], gids: isOfTheirGroup ? [gid] : [] })
+  if (writer !== undefined) throw notTrusted(path, `${writerName(writer)} may write in the folder ${folder.path}`)
   return isOwners || isOfOwner
-}
-
-function isRootOr(trusted: number, uid: number): boolean {
-  return uid === ROOT || uid === trusted
 }
 
 function notTrusted(path: string, why: string): ClientError {

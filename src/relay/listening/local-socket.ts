@@ -8,11 +8,12 @@ import type { Config } from '../../config/config.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from '../../values/folders/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/folders/path-walk.js'
+import { isRootOnLinux } from '../../values/permissions/root.js'
+import { isOfRootOr } from '../../values/permissions/writers.js'
 import { serveUpgrades } from './upgrades.js'
 
 /** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
 const SOCKET_UMASK = 0o117
-const ROOT = 0
 
 /**
  * Serves the routes at `general.socket`. A socket that a former process left there is replaced; anything else is not.
@@ -74,7 +75,7 @@ async function openFolder(path: string): Promise<HeldFolder> {
 }
 
 function refuseForeign({ at, uid, target }: FoundLink): void {
-  if (uid === ROOT) return
+  if (isOfRootOr(uid)) return
   throw new Error(
     `general.socket: ${at} is a symbolic link of user ${uid}, which root does not follow: name the folder that it leads to (${target}), or one of root's`
   )
@@ -122,8 +123,4 @@ function listen(server: Server, folder: HeldFolder, path: string): Promise<void>
       process.umask(before)
     }
   })
-}
-
-function isRootOnLinux(): boolean {
-  return process.geteuid?.() === ROOT && process.platform === 'linux'
 }

@@ -10,16 +10,17 @@ import {
   statSync
 } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { dirname, relative } from 'node:path'
+import { relative } from 'node:path'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
-import { whoElseMayChange } from '../../values/folders/closed-folder.js'
+import { foldersAbove } from '../../values/files/real-path.js'
+import { ROOT } from '../../values/permissions/root.js'
+import { findUntrusted, replacersOf, type Writer, writerProblem } from '../../values/permissions/writers.js'
 
 /** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
 const O_PATH = 0o10000000
 const { O_DIRECTORY, O_NOFOLLOW } = constants
-const ROOT = 0
 const DESCRIPTORS = '/proc/self/fd'
 
 /** Folders known to be nobody else's; forgotten all at once when there are too many. */
@@ -93,20 +94,21 @@ export class FolderGuard {
 
   /** Whether nobody else can replace any folder on the way: then what was looked at stays what it is. */
   #isClosed(names: readonly string[]): boolean {
-    let isAlone = this.#isAloneAbove(realpathSync(this.root))
+    const real = realpathSync(this.root)
+    let isAlone = [real, ...foldersAbove(real)].every(each => this.#findReplacer(lstatSync(each)) === undefined)
     let path = this.root
     for (const name of names) {
       path = `${path}/${name}`
       const found = lstatSync(path)
       this.#judge(path, found)
-      isAlone &&= whoElseMayChange(found, this.euid) === undefined
+      isAlone &&= this.#findReplacer(found) === undefined
     }
     return isAlone
   }
 
-  #isAloneAbove(path: string): boolean {
-    if (whoElseMayChange(lstatSync(path), this.euid) !== undefined) return false
-    return path === dirname(path) || this.#isAloneAbove(dirname(path))
+  /** Somebody else than this user and root who could put other things in the place of what is in a folder. */
+  #findReplacer(folder: Stats): Writer | undefined {
+    return findUntrusted(replacersOf(folder), folder, { uids: [this.euid], groupsOfOwners: true })
   }
 
   async #enterHeld<T>(folder: string, names: readonly string[], work: (at: string) => Promise<T>): Promise<T> {
@@ -146,9 +148,9 @@ export class FolderGuard {
     if (found.isSymbolicLink())
       throw this.#refused(path, 'is a symbolic link, and has to be a folder: remove the link, or move the folder back')
     if (!found.isDirectory()) throw failure('ENOTDIR', path)
-    const who = this.euid === ROOT ? whoElseMayChange(found, this.euid) : undefined
-    if (who === undefined) return
-    const why = `${who}, who could lead a relay of root's elsewhere; chown root and chmod go-w what is root's`
+    const replacer = this.euid === ROOT ? this.#findReplacer(found) : undefined
+    if (replacer === undefined) return
+    const why = `${writerProblem(replacer)}, who could lead a relay of root's elsewhere; chown root and chmod go-w what is root's`
     throw this.#refused(path, why)
   }
 

@@ -1,8 +1,7 @@
 import { lstat, mkdir } from 'node:fs/promises'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode } from '../../values/failures/system-error.js'
-
-const ROOT = 0
+import { isOfRootOr } from '../../values/permissions/writers.js'
 
 /**
  * Makes a folder of the relay's own where it is missing, and never the one above it, which the configuration names: when
@@ -15,7 +14,7 @@ export async function makeSubfolder(path: string, mode = 0o750, euid = process.g
     if (errorCode(error) !== 'EEXIST') throw error
   })
   const found = await lstat(path)
-  if (!found.isSymbolicLink() || found.uid === ROOT || found.uid === euid) return
+  if (!found.isSymbolicLink() || isOfRootOr(found.uid, euid)) return
   throw new RelayError(
     'STORAGE_UNUSABLE',
     `${path} is a symbolic link of user ${found.uid}, and is not followed; remove it`

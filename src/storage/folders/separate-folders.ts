@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
-import { dirname, join, relative, resolve, sep } from 'node:path'
-import { realPath } from '../../values/files/real-path.js'
+import { join, relative, resolve, sep } from 'node:path'
+import { foldersAbove, realPath } from '../../values/files/real-path.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
 import { isLocked } from './instance-lock.js'
@@ -109,11 +109,6 @@ function claimOf(folder: string, { setting, nodeIdName, lockName }: Kind, nodeId
   if (owner !== nodeId) return { setting, owner: `of the node ${owner}`, mark }
   if (!isLocked(join(folder, lockName))) return undefined
   return { setting, owner: `of another Treeline that is running with this node_id`, mark: undefined }
-}
-
-function foldersAbove(path: string): string[] {
-  const above = dirname(path)
-  return above === path ? [] : [above, ...foldersAbove(above)]
 }
 
 function refusal({ setting, path }: Place, how: string, mark?: string): string {

@@ -1,7 +1,6 @@
 import { lstatSync, type Stats, statSync } from 'node:fs'
 import { kindOf } from '../../values/files/regular-file.js'
-
-const ROOT = 0
+import { isOfRootOr } from '../../values/permissions/writers.js'
 
 /**
  * Names what is at `path` and is no file of a database, as a message does: SQLite only says that it cannot be opened, or that the disk reports
@@ -12,7 +11,7 @@ export function obstacleAt(path: string): string | undefined {
   try {
     const itself = lstatSync(path)
     if (!itself.isSymbolicLink()) return otherThanFile(itself)
-    if (itself.uid !== ROOT && itself.uid !== process.geteuid?.()) return `a symbolic link of user ${itself.uid}`
+    if (!isOfRootOr(itself.uid, process.geteuid?.())) return `a symbolic link of user ${itself.uid}`
     return otherThanFile(statSync(path))
   } catch {
     return undefined // whoever opens it says why it cannot be

@@ -10,11 +10,12 @@ import {
   statSync
 } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import { isRootOnLinux, ROOT } from '../permissions/root.js'
+import { isReadable } from '../permissions/writers.js'
 
-const { O_DIRECTORY, O_NOFOLLOW, S_IROTH, S_IXOTH } = constants
+const { O_DIRECTORY, O_NOFOLLOW } = constants
 /** Linux: a descriptor that only stands for a folder; no right to read it is needed. Node has no name for it. */
 const O_PATH = 0o10000000
-const ROOT = 0
 const MAX_SYMBOLIC_LINKS = 40
 const DESCRIPTORS = '/proc/self/fd'
 
@@ -38,7 +39,7 @@ interface Step {
  * @throws {Error} naming the link of another user; of the system when it cannot be opened
  */
 export function openUnmisled(path: string, flags: number, euid = process.geteuid?.()): number {
-  if (euid !== ROOT || process.platform !== 'linux' || !existsSync(DESCRIPTORS)) return openSync(path, flags)
+  if (!isRootOnLinux(euid) || !existsSync(DESCRIPTORS)) return openSync(path, flags)
   let names = namesOf(isAbsolute(path) ? path : `${process.cwd()}/${path}`) // `..` is that of what a link leads to
   let folder: Step = { fd: openFolder('/'), path: '/' }
   const links: ForeignLink[] = []
@@ -61,8 +62,8 @@ export function openUnmisled(path: string, flags: number, euid = process.geteuid
         return checked(openSync(at, flags | O_NOFOLLOW), path, links, folder)
       } else {
         folder = exchange(folder, at, shown)
-        const { uid, mode } = fstatSync(folder.fd)
-        refuse(links, user => user === uid || (mode & S_IXOTH) !== 0)
+        const found = fstatSync(folder.fd)
+        refuse(links, uid => isReadable(found, { uid }, 'folder'))
         names = rest
       }
     }
@@ -77,7 +78,7 @@ export function openUnmisled(path: string, flags: number, euid = process.geteuid
 function checked(fd: number, path: string, links: readonly ForeignLink[], folder?: Step): number {
   try {
     const found = fstatSync(fd)
-    refuse(links, user => user === found.uid || (found.mode & S_IROTH) !== 0)
+    refuse(links, uid => isReadable(found, { uid }, 'file'))
     if (folder !== undefined) refuseFurtherName(found, folder, path)
     return fd
   } catch (error) {
@@ -96,9 +97,9 @@ function refuse(links: readonly ForeignLink[], isOpenTo: (uid: number) => boolea
 }
 
 /** Refuses a further name (hard link) that another user made of a file that they may not read, where the system lets them. */
-function refuseFurtherName({ uid: owner, nlink, mode }: Stats, folder: Step, path: string): void {
+function refuseFurtherName(found: Stats, folder: Step, path: string): void {
   const { uid } = fstatSync(folder.fd)
-  if (uid === ROOT || nlink < 2 || owner === uid || (mode & S_IROTH) !== 0) return
+  if (uid === ROOT || found.nlink < 2 || isReadable(found, { uid }, 'file')) return
   throw new Error(
     `${path} is a further name of a file that user ${uid}, to whom the folder belongs, may not read: put a copy there, or run this as that user`
   )

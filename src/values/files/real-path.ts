@@ -15,3 +15,9 @@ export function realPath(path: string): string {
 export function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`)
 }
+
+/** The folders on the way to a path by its text, the nearest first. @param path absolute */
+export function foldersAbove(path: string): string[] {
+  const above = dirname(path)
+  return above === path ? [] : [above, ...foldersAbove(above)]
+}

@@ -1,7 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
+import { ROOT } from '../permissions/root.js'
 import type { HeldFolder } from './held-folder.js'
-
-const ROOT = 0
 
 /**
  * Gives a file that root has made in a folder of another user to that user, as whom the program will run: it could not

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findExcluded, UserGroups } from '../../src/values/files/file-writers.js'
+import { findExcluded, UserGroups } from '../../src/values/permissions/path-writers.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 

@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process'
+import { realpathSync, statSync } from 'node:fs'
+import { foldersAbove } from '../files/real-path.js'
+import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from './writers.js'
+
+/** How long the system may take to name a user's groups: it may ask a directory over the network, and all else waits. */
+const GROUPS_LIMIT_MS = 2_000
+
+/** A writer of a file that may have been changed by way of its path. */
+export interface PathWriter extends Writer {
+  /** The file, or the folder on the way to it, that they may change. */
+  readonly path: string
+}
+
+/** The groups of users, each looked up once. To be dropped soon: they may change. */
+export class UserGroups {
+  readonly #byUid = new Map<number, readonly number[]>()
+
+  /** @param find by default what the system says, for which it is waited */
+  constructor(private readonly find: (uid: number) => readonly number[] = groupsOf) {}
+
+  of(uid: number): readonly number[] {
+    const groups = this.#byUid.get(uid) ?? this.find(uid)
+    this.#byUid.set(uid, groups)
+    return groups
+  }
+}
+
+/** Finds those who may write a file, or put another one in its place, besides root. None for what is not there. */
+export function writersOfPath(path: string): PathWriter[] {
+  const real = realPathIfThere(path)
+  if (real === undefined) return []
+  const ways = foldersAbove(real).map(folder => ({ path: folder, writers: replacersOf(statSync(folder)) }))
+  return [{ path: real, writers: writersOf(statSync(real)) }, ...ways].flatMap(each =>
+    everyoneLast(each.writers).map(writer => ({ ...writer, path: each.path }))
+  )
+}
+
+/** The first one who is excluded is named: rather a group than everyone. */
+function everyoneLast(writers: readonly Writer[]): Writer[] {
+  return [...writers.filter(writer => writer !== EVERYONE), ...writers.filter(writer => writer === EVERYONE)]
+}
+
+/**
+ * Finds one of the writers of a file who may not read another one that it names.
+ * @returns undefined where all may, or where there is none of that path
+ */
+export function findExcluded(
+  path: string,
+  writers: readonly PathWriter[],
+  groups = new UserGroups()
+): PathWriter | undefined {
+  const real = writers.length === 0 ? undefined : realPathIfThere(path)
+  if (real === undefined) return undefined
+  const itself = statSync(real)
+  const ways = foldersAbove(real).map(folder => statSync(folder))
+  const mayRead = (writer: PathWriter) =>
+    isReadable(itself, writer, itself.isDirectory() ? 'folder' : 'file', uid => groups.of(uid)) &&
+    ways.every(found => isReadable(found, writer, 'folder', uid => groups.of(uid)))
+  return writers.find(writer => !mayRead(writer))
+}
+
+function groupsOf(uid: number): number[] {
+  try {
+    const limits = { timeout: GROUPS_LIMIT_MS, killSignal: 'SIGKILL' } as const
+    const text = execFileSync('id', ['-G', String(uid)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      ...limits
+    })
+    return text.trim().split(' ').map(Number)
+  } catch {
+    return [] // a user that the system does not know, or not in time, is in no group
+  }
+}
+
+function realPathIfThere(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined // whoever reads it meets the same error
+  }
+}
