@@ -61,19 +61,25 @@ testAsRoot('a folder on the way in which others may write is warned of, at the s
   await mkdir(deep, { recursive: true })
   await symlink(deep, join(folder, 'link'))
   const warnings = (path: string, user?: number) => openFolderWarnings([{ setting: 'storage.path', path }], user)
-  assert.deepEqual(warnings(deep), [])
+  assert.deepEqual(await warnings(deep), [])
   await chmod(open, 0o775)
   for (const path of [deep, join(deep, 'new/st'), join(folder, 'link'), join(folder, 'link/st')]) {
     const says = `storage.path ${path}: the folder ${open} on the way to it is open to group 0, who may change what is there; chmod g-w ${open}`
-    for (const user of [undefined, SOMEBODY]) assert.ok(warnings(path, user).includes(says), warnings(path).join('\n'))
+    for (const user of [undefined, SOMEBODY]) {
+      const told = await warnings(path, user)
+      assert.ok(told.includes(says), told.join('\n'))
+    }
   }
   await chmod(open, 0o777)
-  assert.match(warnings(deep, SOMEBODY).join('\n'), /open on the way to it is open to every user of this machine/)
+  assert.match(
+    (await warnings(deep, SOMEBODY)).join('\n'),
+    /open on the way to it is open to every user of this machine/
+  )
   await chmod(open, 0o1777)
-  assert.deepEqual(warnings(deep, SOMEBODY), [])
+  assert.deepEqual(await warnings(deep, SOMEBODY), [])
   await chmod(open, 0o755)
   await chown(open, SOMEBODY - 1, SOMEBODY)
-  assert.match(warnings(deep, SOMEBODY).join('\n'), /open on the way to it belongs to user 65533/)
+  assert.match((await warnings(deep, SOMEBODY)).join('\n'), /open on the way to it belongs to user 65533/)
 
   await chown(open, 0, 0)
   await chmod(open, 0o775)

@@ -1,10 +1,8 @@
-import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { type Stats, statSync } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
+import { walkPath } from '../../values/folders/path-walk.js'
 import { isPrivileged, ROOT } from '../../values/permissions/root.js'
 import { findUntrusted, isSticky, replacersOf, type Writer, writersOf } from '../../values/permissions/writers.js'
-
-const MAX_SYMBOLIC_LINKS = 40
 
 /** A folder in which a relay or an agent writes, by the setting that names it. */
 export interface WrittenFolder {
@@ -17,22 +15,30 @@ export interface WrittenFolder {
  * @returns a warning for each folder in which others may write, and for each on the way to one: they can remove and replace
  * what is there. None for what is not there
  */
-export function openFolderWarnings(folders: readonly WrittenFolder[], user = process.geteuid?.()): string[] {
+export async function openFolderWarnings(
+  folders: readonly WrittenFolder[],
+  user = process.geteuid?.()
+): Promise<string[]> {
   const ofSettings = folders.map(({ path }) => identityOf(findFolder(path)))
-  return folders.flatMap(({ setting, path }) => {
+  const warnings = folders.map(async ({ setting, path }) => {
     const found = findFolder(path)
     const problem = found === undefined ? undefined : openness(found, writersOf(found), user)
     const own = problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}`]
-    return [...own, ...openWays(path, ofSettings, user).map(text => `${setting} ${path}: the folder ${text}`)]
+    const ways = await openWays(path, ofSettings, user)
+    return [...own, ...ways.map(text => `${setting} ${path}: the folder ${text}`)]
   })
+  return (await Promise.all(warnings)).flat()
 }
 
 /** @param ofSettings folders that are warned of themselves */
-function openWays(path: string, ofSettings: readonly (string | undefined)[], user: number | undefined): string[] {
+async function openWays(
+  path: string,
+  ofSettings: readonly (string | undefined)[],
+  user: number | undefined
+): Promise<string[]> {
   const isRefused = user === ROOT && isPrivileged() // root refuses to start by a way of another user's, or of everyone's
-  return [...foldersOnWay(path)].flatMap(folder => {
-    const found = findFolder(folder)
-    if (found === undefined || ofSettings.includes(identityOf(found))) return []
+  return (await foldersOnWay(path)).flatMap(({ path: folder, found }) => {
+    if (ofSettings.includes(identityOf(found))) return []
     const replacers = replacersOf(found)
     if (isRefused && replacers.some(isRefusedOnWay)) return []
     const problem = openness(found, replacers, user)
@@ -48,22 +54,29 @@ export function isRefusedOnWay({ gid }: Writer): boolean {
   return gid === undefined
 }
 
-/** Finds the folders above a path, and above what each symbolic link in it leads to. */
-function foldersOnWay(path: string, linksLeft = MAX_SYMBOLIC_LINKS): Set<string> {
-  const folder = dirname(path)
-  if (folder === path || linksLeft < 0) return new Set()
-  const above = foldersOnWay(folder, linksLeft).add(folder)
-  const target = targetOf(path)
-  return target === undefined ? above : new Set([...above, ...foldersOnWay(resolve(folder, target), linksLeft - 1)])
+interface FoundFolder {
+  readonly path: string
+  readonly found: Stats
 }
 
-function targetOf(path: string): string | undefined {
+/** Finds the folders above a path, and above what each symbolic link in it leads to, as far as they are there. */
+async function foldersOnWay(path: string): Promise<FoundFolder[]> {
+  const folders = new Map<string | undefined, FoundFolder>()
   try {
-    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined
+    const { folder } = await walkPath(path, {
+      checkFolder: async held => {
+        const found = await held.stat()
+        folders.set(identityOf(found), { path: held.path, found })
+      },
+      checkLink: () => undefined,
+      noFolder: missing => Object.assign(new Error(missing), { code: 'ENOENT' }),
+      onlyLooks: true
+    })
+    await folder.close()
   } catch (error) {
-    if (errorCode(error) === undefined) throw error
-    return undefined // whoever uses the path meets the same error
+    if (errorCode(error) === undefined) throw error // else who uses the path meets the same error
   }
+  return [...folders.values()]
 }
 
 /** The number of a folder, by which it is known under another path. */

@@ -78,7 +78,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...(await relayKeyWarnings(config)),
     ...(await exposureWarnings(privateFilesOfRelay(config))),
     ...user.warnings,
-    ...openFolderWarnings([...folders, ...socket], user.uid)
+    ...(await openFolderWarnings([...folders, ...socket], user.uid))
   ]
   return { problems, warnings, checkedFor: user.known }
 }
@@ -113,7 +113,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await agentCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfAgent(config))),
     ...user.warnings,
-    ...openFolderWarnings([storageFolder], user.uid)
+    ...(await openFolderWarnings([storageFolder], user.uid))
   ]
   return { problems, warnings, checkedFor: user.known }
 }

@@ -109,7 +109,7 @@ async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise
   for (const problem of await agentCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
   for (const problem of await agentKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
   const written = [{ setting: 'storage.path', path: config.storage.path }]
-  for (const problem of openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
+  for (const problem of await openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
 }
 
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {

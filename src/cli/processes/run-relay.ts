@@ -177,7 +177,10 @@ async function warnOfConfiguration(config: Config, logger: Logger): Promise<void
   ])
   for (const problem of await relayCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
   for (const problem of await relayKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
-  for (const problem of openFolderWarnings([...writtenFolders(config), ...socketFolders(config.general.socket)])) {
+  for (const problem of await openFolderWarnings([
+    ...writtenFolders(config),
+    ...socketFolders(config.general.socket)
+  ])) {
     logger.warn({ problem }, 'other users may write to a folder')
   }
   for (const problem of withheldWarnings(config)) logger.warn({ problem }, 'shared folder contains files of the relay')

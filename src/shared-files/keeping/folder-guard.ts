@@ -1,27 +1,14 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  realpathSync,
-  type Stats,
-  statSync
-} from 'node:fs'
+import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { foldersAbove } from '../../values/files/real-path.js'
+import { CAN_HOLD, renameInError } from '../../values/folders/descriptors.js'
+import { HeldFolderSync } from '../../values/folders/held-folder-sync.js'
 import { ROOT } from '../../values/permissions/root.js'
 import { findUntrusted, replacersOf, type Writer, writerProblem } from '../../values/permissions/writers.js'
-
-/** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
-const O_PATH = 0o10000000
-const { O_DIRECTORY, O_NOFOLLOW } = constants
-const DESCRIPTORS = '/proc/self/fd'
 
 /** Folders known to be nobody else's; forgotten all at once when there are too many. */
 const MAX_CLOSED_FOLDERS = 20_000
@@ -33,7 +20,6 @@ const MAX_CLOSED_FOLDERS = 20_000
 export class FolderGuard {
   readonly #closed = new Set<string>()
   readonly #identity: string
-  readonly #canHold = process.platform === 'linux' && existsSync(DESCRIPTORS)
   readonly #usualMode: number
 
   /** @param root `shared_files.path`, which is there */
@@ -54,7 +40,7 @@ export class FolderGuard {
   async enter<T>(folder: string, work: (at: string) => Promise<T>): Promise<T> {
     if (this.#closed.has(folder)) return work(folder)
     const names = namesBelow(this.root, folder)
-    if (!this.#isClosed(names)) return this.#canHold ? this.#enterHeld(folder, names, work) : work(folder)
+    if (!this.#isClosed(names)) return CAN_HOLD ? this.#enterHeld(folder, names, work) : work(folder)
     if (this.#closed.size >= MAX_CLOSED_FOLDERS) this.#closed.clear()
     this.#closed.add(folder)
     return work(folder)
@@ -112,33 +98,32 @@ export class FolderGuard {
   }
 
   async #enterHeld<T>(folder: string, names: readonly string[], work: (at: string) => Promise<T>): Promise<T> {
-    const fd = this.#hold(names)
-    const at = `${DESCRIPTORS}/${fd}`
+    const held = this.#hold(names)
     try {
-      return await work(at)
+      return await work(held.base)
     } catch (error) {
-      throw withPath(error, at, folder)
+      throw renameInError(error, held.base, folder)
     } finally {
-      closeSync(fd)
+      held.close()
     }
   }
 
   /** Opens a folder one name after the other, so that what is looked at is what is used. @returns to be closed */
-  #hold(names: readonly string[]): number {
-    let fd = openSync(this.root, O_PATH | O_DIRECTORY)
+  #hold(names: readonly string[]): HeldFolderSync {
+    let held = HeldFolderSync.open(this.root)
     let path = this.root
     try {
-      if (identityOf(fstatSync(fd)) !== this.#identity) throw failure('ENOENT', this.root)
+      if (identityOf(held.stat()) !== this.#identity) throw failure('ENOENT', this.root)
       for (const name of names) {
         path = `${path}/${name}`
-        const next = openSync(`${DESCRIPTORS}/${fd}/${name}`, O_PATH | O_DIRECTORY | O_NOFOLLOW)
-        closeSync(fd)
-        fd = next
-        this.#judge(path, fstatSync(fd))
+        const next = held.openFolder(name)
+        held.close()
+        held = next
+        this.#judge(path, held.stat())
       }
-      return fd
+      return held
     } catch (error) {
-      closeSync(fd)
+      held.close()
       throw error instanceof RelayError ? error : failure(errorCode(error) ?? '', path, error)
     }
   }
@@ -178,14 +163,4 @@ function identityOf({ dev, ino }: Stats): string {
 /** The error with which a system call would fail. */
 function failure(code: string, path: string, cause?: unknown): Error {
   return Object.assign(new Error(`${code}: ${path}`, { cause }), { code, path, syscall: 'open' })
-}
-
-/** An error that names the folder by its path, not by the descriptor that it was used by. */
-function withPath(error: unknown, at: string, folder: string): unknown {
-  if (!(error instanceof Error)) return error
-  for (const member of ['path', 'dest', 'message']) {
-    const text: unknown = Object.getOwnPropertyDescriptor(error, member)?.value
-    if (typeof text === 'string') Object.assign(error, { [member]: text.replace(`${at}/`, `${folder}/`) })
-  }
-  return error
 }

@@ -1,11 +1,8 @@
-import { type BigIntStats, constants, existsSync } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises'
+import { CAN_HOLD, descriptorPath, O_PATH } from '../folders/descriptors.js'
 
-/** Linux: a descriptor that only stands for what was found; a device is not touched by it. Node has no name for it. */
-const O_PATH = 0o10000000
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
-const DESCRIPTORS = '/proc/self/fd'
-const SHOWS_DESCRIPTORS = process.platform === 'linux' && existsSync(DESCRIPTORS)
 /** Added to the path of a descriptor whose name is gone. */
 const GONE = ' (deleted)'
 
@@ -27,13 +24,13 @@ export type JudgeFile = (path: string, stats: BigIntStats) => Promise<void>
  * @throws {Error} of `judge`, or of the system when there is nothing, or nothing that may be read
  */
 export function openFound(path: string, judge: JudgeFile): Promise<OpenedFile | undefined> {
-  return SHOWS_DESCRIPTORS ? openByDescriptor(path, judge) : openByPath(path, judge)
+  return CAN_HOLD ? openByDescriptor(path, judge) : openByPath(path, judge)
 }
 
 async function openByDescriptor(asked: string, judge: JudgeFile): Promise<OpenedFile | undefined> {
   const found = await open(asked, O_PATH)
   try {
-    const itself = `${DESCRIPTORS}/${found.fd}`
+    const itself = descriptorPath(found.fd)
     const path = await readlink(itself)
     const stats = await found.stat({ bigint: true })
     if (path.endsWith(GONE) && !(await isAt(path, stats))) return undefined

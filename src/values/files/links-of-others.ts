@@ -1,35 +1,17 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  type Stats,
-  statSync
-} from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { closeSync, constants, fstatSync, openSync, type Stats, statSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+import { CAN_HOLD } from '../folders/descriptors.js'
+import type { HeldFolderSync } from '../folders/held-folder-sync.js'
+import { walkPathSync } from '../folders/path-walk-sync.js'
 import { isRootOnLinux, ROOT } from '../permissions/root.js'
 import { isReadable } from '../permissions/writers.js'
 
-const { O_DIRECTORY, O_NOFOLLOW } = constants
-/** Linux: a descriptor that only stands for a folder; no right to read it is needed. Node has no name for it. */
-const O_PATH = 0o10000000
-const MAX_SYMBOLIC_LINKS = 40
-const DESCRIPTORS = '/proc/self/fd'
+const { O_NOFOLLOW } = constants
 
 /** A symbolic link of another user, on the way to a file. */
 interface ForeignLink {
   readonly at: string
   readonly uid: number
-}
-
-/** A folder on the way, open, so that what was looked at is what is used. */
-interface Step {
-  readonly fd: number
-  /** The path at which it was found, for messages. */
-  readonly path: string
 }
 
 /**
@@ -39,43 +21,30 @@ interface Step {
  * @throws {Error} naming the link of another user; of the system when it cannot be opened
  */
 export function openUnmisled(path: string, flags: number, euid = process.geteuid?.()): number {
-  if (!isRootOnLinux(euid) || !existsSync(DESCRIPTORS)) return openSync(path, flags)
-  let names = namesOf(isAbsolute(path) ? path : `${process.cwd()}/${path}`) // `..` is that of what a link leads to
-  let folder: Step = { fd: openFolder('/'), path: '/' }
+  if (!isRootOnLinux(euid) || !CAN_HOLD) return openSync(path, flags)
   const links: ForeignLink[] = []
-  let followed = 0
   try {
-    for (;;) {
-      const [name = '.', ...rest] = names
-      const [at, shown] = [`${DESCRIPTORS}/${folder.fd}/${name}`, join(folder.path, name)]
-      const found = lstatSync(at)
-      if (found.isSymbolicLink()) {
-        followed += 1
-        if (followed > MAX_SYMBOLIC_LINKS) throw Object.assign(new Error('too many symbolic links'), { code: 'ELOOP' })
-        if (found.uid !== ROOT) links.push({ at: shown, uid: found.uid })
-        // the kernel's own links to what a process has open have no path that could be walked
-        if (rest.length === 0 && isOfKernel(found)) return checked(openSync(at, flags), path, links)
-        const target = readlinkSync(at)
-        names = [...namesOf(target), ...rest]
-        if (isAbsolute(target)) folder = exchange(folder, '/', '/')
-      } else if (rest.length === 0) {
-        return checked(openSync(at, flags | O_NOFOLLOW), path, links, folder)
-      } else {
-        folder = exchange(folder, at, shown)
-        const found = fstatSync(folder.fd)
-        refuse(links, uid => isReadable(found, { uid }, 'folder'))
-        names = rest
-      }
+    // `..` is that of what a link leads to
+    const { folder, name, found } = walkPathSync(isAbsolute(path) ? path : `${process.cwd()}/${path}`, {
+      checkFolder: folder => refuse(links, uid => isReadable(folder, { uid }, 'folder')),
+      checkLink: (at, { uid }) => {
+        if (uid !== ROOT) links.push({ at, uid })
+      },
+      isEnd: isOfKernel
+    })
+    try {
+      if (found.isSymbolicLink()) return checked(openSync(folder.at(name), flags), path, links)
+      return checked(openSync(folder.at(name), flags | O_NOFOLLOW), path, links, folder)
+    } finally {
+      folder.close()
     }
   } catch (error) {
     throw named(error, path)
-  } finally {
-    closeSync(folder.fd)
   }
 }
 
 /** Closes a file that it may not have been meant to open. */
-function checked(fd: number, path: string, links: readonly ForeignLink[], folder?: Step): number {
+function checked(fd: number, path: string, links: readonly ForeignLink[], folder?: HeldFolderSync): number {
   try {
     const found = fstatSync(fd)
     refuse(links, uid => isReadable(found, { uid }, 'file'))
@@ -97,26 +66,17 @@ function refuse(links: readonly ForeignLink[], isOpenTo: (uid: number) => boolea
 }
 
 /** Refuses a further name (hard link) that another user made of a file that they may not read, where the system lets them. */
-function refuseFurtherName(found: Stats, folder: Step, path: string): void {
-  const { uid } = fstatSync(folder.fd)
+function refuseFurtherName(found: Stats, folder: HeldFolderSync, path: string): void {
+  const { uid } = folder.stat()
   if (uid === ROOT || found.nlink < 2 || isReadable(found, { uid }, 'file')) return
   throw new Error(
     `${path} is a further name of a file that user ${uid}, to whom the folder belongs, may not read: put a copy there, or run this as that user`
   )
 }
 
+/** Whether it is one of the kernel's own links to what a process has open: they have no path that could be walked. */
 function isOfKernel({ dev }: Stats): boolean {
   return dev === statSync('/proc').dev
-}
-
-function openFolder(path: string, flags = 0): number {
-  return openSync(path, O_PATH | O_DIRECTORY | flags)
-}
-
-function exchange(former: Step, by: string, path: string): Step {
-  const fd = openFolder(by, O_NOFOLLOW)
-  closeSync(former.fd)
-  return { fd, path }
 }
 
 /** An error of the system that names the file by the path that was given. */
@@ -126,8 +86,4 @@ function named(error: unknown, path: string): unknown {
     error.path = path
   }
   return error
-}
-
-function namesOf(path: string): string[] {
-  return path.split('/').filter(name => name !== '' && name !== '.')
 }

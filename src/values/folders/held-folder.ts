@@ -2,10 +2,9 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isMissing } from '../failures/system-error.js'
+import { descriptorPath, O_PATH, renameInError } from './descriptors.js'
 import { syncFolder } from './sync-folder.js'
 
-/** Linux: a descriptor that only stands for what it was opened on; no right to read is needed. Node has no name for it. */
-const O_PATH = 0o10000000
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
 const IS_LINUX = process.platform === 'linux'
 
@@ -29,7 +28,8 @@ export class HeldFolder {
     /** The path at which it was found, for messages. */
     readonly path: string,
     private readonly handle: FileHandle,
-    private readonly base: string
+    private readonly base: string,
+    private readonly mustHold: boolean
   ) {}
 
   /**
@@ -44,14 +44,17 @@ export class HeldFolder {
     throw new Error(`another folder has taken the place of ${path} since this command began: nothing was written there`)
   }
 
-  /** The topmost folder, from where a path is walked down. @throws {Error} where folders cannot be held */
-  static async root(): Promise<HeldFolder> {
-    return HeldFolder.#hold('/', '/', O_NOFOLLOW, true)
+  /**
+   * The topmost folder, from where a path is walked down.
+   * @param mustHold whether folders that cannot be held are an error, those in it as well; else they are used by their paths
+   */
+  static async root(mustHold = true): Promise<HeldFolder> {
+    return HeldFolder.#hold('/', '/', O_NOFOLLOW, mustHold)
   }
 
   /** A folder in this one. @throws {Error} ENOTDIR for a symbolic link as for any other file */
   async openFolder(name: string): Promise<HeldFolder> {
-    return HeldFolder.#hold(join(this.path, name), this.at(name), O_NOFOLLOW, true)
+    return HeldFolder.#hold(join(this.path, name), this.at(name), O_NOFOLLOW, this.mustHold)
   }
 
   /** The path by which a name in this folder is used. */
@@ -75,13 +78,7 @@ export class HeldFolder {
 
   /** An error of the system that names the folder by its path, not by the descriptor that it was used by. */
   named(error: unknown): unknown {
-    if (!(error instanceof Error) || this.base === this.path) return error
-    for (const member of ['path', 'dest', 'message']) {
-      const text: unknown = Object.getOwnPropertyDescriptor(error, member)?.value
-      if (typeof text === 'string')
-        Object.assign(error, { [member]: text.replaceAll(`${this.base}/`, `${this.path}/`) })
-    }
-    return error
+    return renameInError(error, this.base, this.path)
   }
 
   /** Makes the names in it survive a power cut. */
@@ -96,10 +93,10 @@ export class HeldFolder {
   static async #hold(path: string, by: string, flags: number, mustHold: boolean): Promise<HeldFolder> {
     const handle = await open(by, (IS_LINUX ? O_PATH : O_RDONLY) | O_DIRECTORY | flags)
     try {
-      const base = `/proc/self/fd/${handle.fd}`
-      if (await isSame(handle, `${base}/.`)) return new HeldFolder(path, handle, base)
+      const base = descriptorPath(handle.fd)
+      if (await isSame(handle, `${base}/.`)) return new HeldFolder(path, handle, base, mustHold)
       if (mustHold) throw new Error(`${path} cannot be held open: this needs Linux, with /proc`)
-      return new HeldFolder(path, handle, path)
+      return new HeldFolder(path, handle, path, mustHold)
     } catch (error) {
       await handle.close()
       throw error

@@ -1,7 +1,8 @@
 import { mkdir, readlink } from 'node:fs/promises'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { errorCode } from '../failures/system-error.js'
 import { HeldFolder } from './held-folder.js'
+import { RemainingPath } from './remaining-path.js'
 
 /** A name, and the folder that it is in. The folder is to be closed. */
 export interface FoundName {
@@ -29,9 +30,9 @@ export interface WalkRules {
   readonly noFolder: (missing: string) => Error
   /** The mode with which folders on the way are made that are missing; undefined: none is made. */
   readonly makeMode?: number
+  /** Whether the checks are all: where folders cannot be held, they are looked at by their paths. */
+  readonly onlyLooks?: boolean
 }
-
-const MAX_SYMBOLIC_LINKS = 40
 
 /**
  * Walks down a path name by name, each folder held open before the next one, so that what was looked at is what is used.
@@ -39,26 +40,23 @@ const MAX_SYMBOLIC_LINKS = 40
  * @param path absolute @throws {Error} of the rules @throws {Error} of the system (ELOOP as well), or where folders cannot be held
  */
 export async function walkPath(path: string, rules: WalkRules): Promise<FoundName> {
-  let names = namesOf(path)
-  let folder = await HeldFolder.root()
-  let links = 0
+  const rest = new RemainingPath(path)
+  const root = () => HeldFolder.root(rules.onlyLooks !== true)
+  let folder = await root()
   try {
     for (;;) {
-      const [name = '.', ...rest] = names
+      const { name } = rest
       const found = await folder.find(name)
       const isLink = found?.isSymbolicLink() === true
-      const isLast = rest.length === 0 && !isLink
+      const isLast = rest.isLast && !isLink
       await rules.checkFolder?.(folder, isLast)
       if (isLast) return { folder, name }
       if (isLink) {
         const target = await readlink(folder.at(name))
-        rules.checkLink({ at: join(folder.path, name), uid: found.uid, target, isEnd: rest.length === 0 })
-        links += 1
-        if (links > MAX_SYMBOLIC_LINKS) throw tooManyLinks()
-        names = [...namesOf(target), ...rest]
-        if (isAbsolute(target)) folder = await exchange(folder, HeldFolder.root())
+        rules.checkLink({ at: join(folder.path, name), uid: found.uid, target, isEnd: rest.isLast })
+        if (rest.follow(target)) folder = await exchange(folder, root())
       } else if (found?.isDirectory() === true) {
-        names = rest
+        rest.enter()
         folder = await exchange(folder, folder.openFolder(name))
       } else if (found === undefined && rules.makeMode !== undefined) {
         await makeIn(folder, name, rules.makeMode) // and looked at in the next round, as any other
@@ -70,11 +68,6 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
     await folder.close()
     throw error
   }
-}
-
-/** The error with which a system call would fail. */
-function tooManyLinks(): Error {
-  return Object.assign(new Error('too many levels of symbolic links'), { code: 'ELOOP' })
 }
 
 async function makeIn(folder: HeldFolder, name: string, mode: number): Promise<void> {
@@ -89,8 +82,4 @@ async function exchange(former: HeldFolder, next: Promise<HeldFolder>): Promise<
   const opened = await next
   await former.close()
   return opened
-}
-
-function namesOf(path: string): string[] {
-  return path.split('/').filter(name => name !== '' && name !== '.')
 }
