@@ -60,10 +60,11 @@ testAsRoot('a folder on the way in which others may write is warned of, at the s
   const [open, deep] = [join(folder, 'open'), join(folder, 'open/in/deep')]
   await mkdir(deep, { recursive: true })
   await symlink(deep, join(folder, 'link'))
+  await symlink('link/../st', join(folder, 'up')) // `..` is the folder above the link's target
   const warnings = (path: string, user?: number) => openFolderWarnings([{ setting: 'storage.path', path }], user)
   assert.deepEqual(await warnings(deep), [])
   await chmod(open, 0o775)
-  for (const path of [deep, join(deep, 'new/st'), join(folder, 'link'), join(folder, 'link/st')]) {
+  for (const path of [deep, join(deep, 'new/st'), join(folder, 'link'), join(folder, 'link/st'), join(folder, 'up')]) {
     const says = `storage.path ${path}: the folder ${open} on the way to it is open to group 0, who may change what is there; chmod g-w ${open}`
     for (const user of [undefined, SOMEBODY]) {
       const told = await warnings(path, user)
