@@ -13,6 +13,7 @@ import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { openStorage } from '../storage/repositories/open-storage.js'
 import type { RecordStorage, Repositories } from '../storage/repositories/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
+import { readConfiguredTextSync } from '../values/files/text-file.js'
 import { MIN_TOKEN_LENGTH } from '../values/keys/admin-token.js'
 import type { Revocations } from '../values/keys/revocations.js'
 import type { VersionRange } from '../values/protocol-version.js'
@@ -20,7 +21,6 @@ import { sourceOf } from '../values/sources/source-address.js'
 import { ConfigInForce } from './config-in-force.js'
 import { createFeatures } from './create-features.js'
 import { Late } from './late-binding.js'
-import { readTextFile } from './listening/text-file.js'
 import { createCertificateBook } from './membership/certificate-book.js'
 import { openRevocations } from './membership/open-revocations.js'
 import { createMembership, type Membership } from './membership/own-membership.js'
@@ -166,7 +166,7 @@ async function openNeighbours(options: NeighboursUse): Promise<DirectNeighbours>
 
 function readToken(file: string | undefined): string | undefined {
   if (file === undefined) return undefined
-  const token = readTextFile('tokens.admin_file', file).trim()
+  const token = readConfiguredTextSync('tokens.admin_file', file).trim()
   if (token.length >= MIN_TOKEN_LENGTH) return token
   throw new Error(`tokens.admin_file ${file}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
 }

@@ -8,8 +8,7 @@ import { findOwner } from '../../file-exchange/places/owner.js'
 import { signingPassphrase } from '../../process/passphrase.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
+import { readText } from '../../values/files/text-file.js'
 import { obstacleTo } from '../../values/folders/make-folder.js'
 import { MIN_TOKEN_LENGTH } from '../../values/keys/admin-token.js'
 import { parseClientTokens } from '../../values/keys/client-token-rules.js'
@@ -134,7 +133,7 @@ function named(key: string, path: string | undefined): NamedFile | undefined {
 async function read(problems: string[], file: NamedFile | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
   try {
-    return withoutByteOrderMark((await readRegularFile(file.path)).toString('utf8'))
+    return await readText(file.path)
   } catch (error) {
     problems.push(whyUnreadable(file.key, file.path, error))
     return undefined

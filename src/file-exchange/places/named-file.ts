@@ -1,7 +1,7 @@
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readFileOrPipe } from '../../values/files/regular-file.js'
+import { readTextOrPipe } from '../../values/files/text-file.js'
 import { readNamedText } from './regular-file-place.js'
 
 /**
@@ -18,7 +18,7 @@ export function whyUnreadable(name: string, path: string, error: unknown): strin
  */
 export async function readNamedFile(name: string, path: string): Promise<string> {
   try {
-    return withoutByteOrderMark((await readFileOrPipe(path)).toString('utf8'))
+    return await readTextOrPipe(path)
   } catch (error) {
     throw new InputError(whyUnreadable(name, path, error), { cause: error })
   }

@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/config.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
+import { readConfiguredText, readText } from '../../values/files/text-file.js'
 import { readCertificatePair } from '../../values/keys/certificate-pair.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
@@ -48,14 +47,14 @@ export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles
     ca:
       caPath === undefined || peerAuthentication !== 'cert_validation'
         ? undefined
-        : await readText('general.ca_path', caPath),
+        : await readConfiguredText('general.ca_path', caPath),
     ...upstream
   }
 }
 
 async function readPair(certificateFile: string, keyFile: string): Promise<ClientCertificate> {
-  const cert = await readText('general.https_certificate_file', certificateFile)
-  const key = await readText('general.https_key_file', keyFile)
+  const cert = await readConfiguredText('general.https_certificate_file', certificateFile)
+  const key = await readConfiguredText('general.https_key_file', keyFile)
   readCertificatePair(
     { cert, key },
     { cert: `general.https_certificate_file ${certificateFile}`, key: `general.https_key_file ${keyFile}` }
@@ -74,7 +73,7 @@ async function readUpstreamPins(
     return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
   }
   try {
-    const upstreamPins = parseCertificates(withoutByteOrderMark((await readRegularFile(file)).toString('utf8')))
+    const upstreamPins = parseCertificates(await readText(file))
     if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
     return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
   } catch (error) {
@@ -85,12 +84,4 @@ async function readUpstreamPins(
 
 function parseCertificates(pem: string): Buffer[] {
   return certificateBlocks(pem).map(text => new X509Certificate(text).raw)
-}
-
-async function readText(setting: string, file: string): Promise<string> {
-  try {
-    return withoutByteOrderMark((await readRegularFile(file)).toString('utf8'))
-  } catch (error) {
-    throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
-  }
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
+import { readText } from '../../values/files/text-file.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { RevocationBook } from '../revocation-book.js'
 
@@ -12,7 +11,7 @@ import { RevocationBook } from '../revocation-book.js'
 export async function openAgentRevocations(config: AgentConfig, logger: Logger): Promise<RevocationBook | undefined> {
   const { caFile, serverCertificateFile } = config.upstream
   if (caFile === undefined || serverCertificateFile !== undefined) return undefined
-  const ca = async () => withoutByteOrderMark((await readRegularFile(caFile)).toString('utf8'))
+  const ca = () => readText(caFile)
   const book = new RevocationBook({ file: join(config.storage.path, 'revocations'), ca, logger })
   await book.load()
   return book

@@ -2,8 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
+import { readText } from '../../values/files/text-file.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { makeRequest } from '../certificate-request.js'
@@ -73,7 +72,7 @@ export class CertificateRenewal {
   async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
     const held = await this.#read()
     if (held === undefined) return undefined
-    const key = createPrivateKey(withoutByteOrderMark((await readRegularFile(this.options.keyFile)).toString('utf8')))
+    const key = createPrivateKey(await readText(this.options.keyFile))
     return this.options.renew(
       await makeRequest(held.id, key),
       AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
@@ -137,9 +136,7 @@ export class CertificateRenewal {
 
   /** @returns undefined for one that is not ours to renew */
   async #read(): Promise<Held | undefined> {
-    const certificate = new X509Certificate(
-      withoutByteOrderMark((await readRegularFile(this.options.certificateFile)).toString('utf8'))
-    )
+    const certificate = new X509Certificate(await readText(this.options.certificateFile))
     const [id] = readIdentity(certificate.raw).userIds
     if (id === undefined || !isIssued(certificate)) return undefined
     const life = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
@@ -149,7 +146,7 @@ export class CertificateRenewal {
   async #renew({ id, certificate, life }: Held): Promise<void> {
     const { keyFile, renew, onAnswer } = this.options
     const { signal } = this.#stopping
-    const key = createPrivateKey(withoutByteOrderMark((await readRegularFile(keyFile)).toString('utf8')))
+    const key = createPrivateKey(await readText(keyFile))
     const answer = await renew(await makeRequest(id, key), signal)
     const given = new X509Certificate(answer.certificate)
     let isPlaced = false

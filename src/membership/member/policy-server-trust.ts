@@ -1,7 +1,6 @@
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
+import { readText } from '../../values/files/text-file.js'
 import { fingerprintOfPem } from '../../values/keys/fingerprint.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 
@@ -32,7 +31,7 @@ export async function readPolicyServerTrust({ upstream }: AgentConfig): Promise<
 /** The text of a file that a setting names. @throws {Error} naming both when it cannot be read */
 export async function readSetting(setting: string, file: string): Promise<string> {
   try {
-    return withoutByteOrderMark((await readRegularFile(file)).toString('utf8'))
+    return await readText(file)
   } catch (error) {
     throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
   }

@@ -9,6 +9,7 @@ import type { Config, ListenAddress } from '../../config/config.js'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import { type CurrentTopology, isRelayBelow } from '../../tree/topology.js'
 import { errorCode } from '../../values/failures/system-error.js'
+import { readConfiguredTextSync } from '../../values/files/text-file.js'
 import { readCertificatePair } from '../../values/keys/certificate-pair.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -19,7 +20,6 @@ import { connectionsOfEach } from './file-limit.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
 import { judgeCertificate, neighbourByCertificate } from './presented-certificate.js'
-import { readTextFile } from './text-file.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
 export interface Listeners {
@@ -180,8 +180,8 @@ function secureContext(config: Config) {
     throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
   }
   const pair = {
-    cert: readTextFile('general.https_certificate_file', httpsCertificateFile),
-    key: readTextFile('general.https_key_file', httpsKeyFile)
+    cert: readConfiguredTextSync('general.https_certificate_file', httpsCertificateFile),
+    key: readConfiguredTextSync('general.https_key_file', httpsKeyFile)
   }
   readCertificatePair(pair, {
     cert: `general.https_certificate_file ${httpsCertificateFile}`,

@@ -2,8 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFileSync } from '../../values/files/regular-file.js'
+import { readTextSync } from '../../values/files/text-file.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import type { Revocations } from '../../values/keys/revocations.js'
@@ -54,14 +53,14 @@ export function createCertificateBook({ tree, revocations, onRevocation }: Certi
 }
 
 function readFingerprints(file: string): string[] {
-  const blocks = certificateBlocks(readText(file))
+  const blocks = certificateBlocks(readPinned(file))
   if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
   return blocks.map(pem => fingerprint(new X509Certificate(pem).raw))
 }
 
-function readText(file: string): string {
+function readPinned(file: string): string {
   try {
-    return withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))
+    return readTextSync(file)
   } catch (error) {
     const why = whyNotRead(error)
     throw new Error(`${SETTING} ${file}: the policy server's certificate cannot be read: ${why}`, { cause: error })

@@ -1,8 +1,7 @@
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { RevocationBook } from '../../membership/revocation-book.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
+import { readText } from '../../values/files/text-file.js'
 import { NO_REVOCATIONS, type Revocations } from '../../values/keys/revocations.js'
 import type { Logger } from '../../values/logging/logger.js'
 
@@ -23,7 +22,7 @@ export async function openRevocations(config: () => Config, logger: Logger): Pro
   if (caFileIn(config()) === undefined) {
     return { book: undefined, revocations: NO_REVOCATIONS, onRevocation: () => undefined }
   }
-  const ca = async () => withoutByteOrderMark((await readRegularFile(caFileIn(config()) ?? '')).toString('utf8'))
+  const ca = async () => readText(caFileIn(config()) ?? '')
   const book = new RevocationBook({ file: join(folder, NAME), ca, logger })
   await book.load()
   return { book, revocations: book, onRevocation: listener => book.onChange(listener) }

@@ -15,8 +15,7 @@ import type { Repositories } from '../../storage/repositories/repositories.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readRegularFileSync } from '../../values/files/regular-file.js'
+import { readTextSync } from '../../values/files/text-file.js'
 
 /** The time between two requests for data beside the own certificate, such as that of the policy server. */
 const ASK_EVERY_MS = 24 * 3_600_000
@@ -158,7 +157,7 @@ function openNamed(caFile: string, caKeyFile: string): CertificateAuthority {
 
 function readNamed(file: string, setting: string): string {
   try {
-    const text = withoutByteOrderMark(readRegularFileSync(file).toString('utf8'))
+    const text = readTextSync(file)
     if (text.trim() === '') throw new Error('it is empty, restore it from a backup')
     return text
   } catch (error) {

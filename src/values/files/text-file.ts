@@ -1,0 +1,44 @@
+import { whyNotRead } from '../failures/file-failure.js'
+import { withoutByteOrderMark } from './byte-order-mark.js'
+import { readFileOrPipe, readRegularFile, readRegularFileSync } from './regular-file.js'
+
+/** Reads a text file as `readRegularFile` does, without its byte order mark. @throws {Error} as that does, or in UTF-16 */
+export async function readText(path: string): Promise<string> {
+  return textOf(await readRegularFile(path))
+}
+
+/** Reads a text file as {@link readText} does, or a pipe to its end. */
+export async function readTextOrPipe(path: string): Promise<string> {
+  return textOf(await readFileOrPipe(path))
+}
+
+/** Reads a text file as {@link readText} does, synchronously. */
+export function readTextSync(path: string): string {
+  return textOf(readRegularFileSync(path))
+}
+
+/** Reads a text file that a setting names. @throws {Error} that names the setting, the file, and what to do */
+export async function readConfiguredText(setting: string, path: string): Promise<string> {
+  try {
+    return await readText(path)
+  } catch (error) {
+    throw unreadable(setting, path, error)
+  }
+}
+
+/** Reads a text file as {@link readConfiguredText} does, synchronously. */
+export function readConfiguredTextSync(setting: string, path: string): string {
+  try {
+    return readTextSync(path)
+  } catch (error) {
+    throw unreadable(setting, path, error)
+  }
+}
+
+function unreadable(setting: string, path: string, cause: unknown): Error {
+  return new Error(`${setting} ${path} cannot be read: ${whyNotRead(cause)}`, { cause })
+}
+
+function textOf(bytes: Buffer): string {
+  return withoutByteOrderMark(bytes.toString('utf8'))
+}
