@@ -4,8 +4,9 @@ import { identityCheck } from '../hops/peers/peer-identity.js'
 import type { HandshakeOptions } from '../links/lower/lower-link.js'
 import type { Upper } from '../links/lower/open-transport.js'
 import { readCredentials } from '../links/wire/credentials.js'
-import { type PolicyServerTrust, readPolicyServerTrust, readSetting } from '../membership/member/policy-server-trust.js'
+import { type PolicyServerTrust, readPolicyServerTrust } from '../membership/member/policy-server-trust.js'
 import { VERSION } from '../process/version.js'
+import { readConfiguredText } from '../values/files/text-file.js'
 import { hostAndPort } from '../values/network/host-and-port.js'
 
 /** The certificates by which an agent and its policy server know each other, read anew each time. PEM. */
@@ -16,8 +17,8 @@ export interface PolicyServerFiles extends PolicyServerTrust {
 
 /** @throws {Error} naming the file and the setting, when one cannot be read */
 export async function readPolicyServerFiles(config: AgentConfig): Promise<PolicyServerFiles> {
-  const cert = await readSetting('certificate_file', config.certificateFile)
-  const key = await readSetting('key_file', config.keyFile)
+  const cert = await readConfiguredText('certificate_file', config.certificateFile)
+  const key = await readConfiguredText('key_file', config.keyFile)
   return { cert, key, ...(await readPolicyServerTrust(config)) }
 }
 

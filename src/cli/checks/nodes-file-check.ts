@@ -1,4 +1,4 @@
-import { whyUnreadable } from '../../file-exchange/places/named-file.js'
+import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
 

@@ -1,16 +1,8 @@
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import { whyNotRead } from '../../values/failures/file-failure.js'
+import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
 import { readTextOrPipe } from '../../values/files/text-file.js'
 import { readNamedText } from './regular-file-place.js'
-
-/**
- * The message for a file of a command line that cannot be read: which one, why, and what to do.
- * @param name of the argument or option, as in the usage: `<path>`, `--ca`
- */
-export function whyUnreadable(name: string, path: string, error: unknown): string {
-  return `${name} ${path} cannot be read: ${whyNotRead(error)}`
-}
 
 /**
  * A small text file that an option names, without a byte order mark. A pipe is as good: a shell names one for `<(…)`.

@@ -1,6 +1,5 @@
 import type { AgentConfig } from '../../config/agent/agent-config.js'
-import { whyNotRead } from '../../values/failures/file-failure.js'
-import { readText } from '../../values/files/text-file.js'
+import { readConfiguredText } from '../../values/files/text-file.js'
 import { fingerprintOfPem } from '../../values/keys/fingerprint.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 
@@ -19,20 +18,14 @@ export interface PolicyServerTrust {
 export async function readPolicyServerTrust({ upstream }: AgentConfig): Promise<PolicyServerTrust> {
   const { serverCertificateFile, caFile } = upstream
   if (serverCertificateFile === undefined) {
-    return { ca: caFile === undefined ? undefined : await readSetting('upstream.ca_file', caFile), pins: undefined }
+    return {
+      ca: caFile === undefined ? undefined : await readConfiguredText('upstream.ca_file', caFile),
+      pins: undefined
+    }
   }
   const setting = 'upstream.server_certificate_file'
-  const pem = await readSetting(setting, serverCertificateFile)
+  const pem = await readConfiguredText(setting, serverCertificateFile)
   const blocks = certificateBlocks(pem)
   if (blocks.length === 0) throw new Error(`${setting}: ${serverCertificateFile} holds no certificate in PEM form`)
   return { ca: pem, pins: blocks.map(fingerprintOfPem) }
-}
-
-/** The text of a file that a setting names. @throws {Error} naming both when it cannot be read */
-export async function readSetting(setting: string, file: string): Promise<string> {
-  try {
-    return await readText(file)
-  } catch (error) {
-    throw new Error(`${setting} ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
-  }
 }

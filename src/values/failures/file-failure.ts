@@ -23,3 +23,11 @@ const WHY: Readonly<Record<string, string>> = {
 export function whyNotRead(error: unknown): string {
   return WHY[errorCode(error) ?? ''] ?? errorMessage(error)
 }
+
+/**
+ * The message for a file that cannot be read: which one, why, and what to do.
+ * @param name of what names the file: a setting, or an argument or option as in the usage: `<path>`, `--ca`
+ */
+export function whyUnreadable(name: string, path: string, error: unknown): string {
+  return `${name} ${path} cannot be read: ${whyNotRead(error)}`
+}

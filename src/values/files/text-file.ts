@@ -1,4 +1,4 @@
-import { whyNotRead } from '../failures/file-failure.js'
+import { whyUnreadable } from '../failures/file-failure.js'
 import { withoutByteOrderMark } from './byte-order-mark.js'
 import { readFileOrPipe, readRegularFile, readRegularFileSync } from './regular-file.js'
 
@@ -22,7 +22,7 @@ export async function readConfiguredText(setting: string, path: string): Promise
   try {
     return await readText(path)
   } catch (error) {
-    throw unreadable(setting, path, error)
+    throw new Error(whyUnreadable(setting, path, error), { cause: error })
   }
 }
 
@@ -31,12 +31,8 @@ export function readConfiguredTextSync(setting: string, path: string): string {
   try {
     return readTextSync(path)
   } catch (error) {
-    throw unreadable(setting, path, error)
+    throw new Error(whyUnreadable(setting, path, error), { cause: error })
   }
-}
-
-function unreadable(setting: string, path: string, cause: unknown): Error {
-  return new Error(`${setting} ${path} cannot be read: ${whyNotRead(cause)}`, { cause })
 }
 
 function textOf(bytes: Buffer): string {
