@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Config } from '../config/config.js'
 import { privateFilesOfRelay } from '../config/private-files.js'
 import { writtenFolders } from '../config/storage-folders.js'
+import { type Identified, isSameFile } from '../values/files/file-identity.js'
 import { isWithin, realPath } from '../values/files/real-path.js'
 
 /** Hashes of tokens: others may read them, but have no use for them. */
@@ -15,8 +16,6 @@ interface Place {
   readonly path: string
   readonly isFile?: boolean
 }
-
-type FileIdentity = Pick<BigIntStats, 'dev' | 'ino'>
 
 /**
  * Files that the shared folder gives to nobody, wherever it lies and whatever links lead to: the configuration, keys and
@@ -33,20 +32,19 @@ export class WithheldFiles {
   ) {}
 
   /** @param path without symbolic links @param file the file there: a hard link has another path */
-  has(path: string, file?: FileIdentity): boolean {
+  has(path: string, file?: Identified<bigint>): boolean {
     const configs = new Set([this.start, this.current()])
     const shared = realPath(this.start.sharedFolder.path)
     return [...configs].flatMap(ownPlaces).some(place => {
-      if (file !== undefined && place.isFile && isSame(place.path, file)) return true
+      if (file !== undefined && place.isFile && isSameFile(file, find(place.path))) return true
       const isApart = isInside(place.path, shared) && isWithin(shared, path) // a folder of its own in that place
       return isWithin(place.path, path) && !isApart
     })
   }
 }
 
-function isSame(path: string, { dev, ino }: FileIdentity): boolean {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return found?.dev === dev && found.ino === ino
+function find(path: string): BigIntStats | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })
 }
 
 /** A warning for each file or folder of the relay's own that lies in the shared folder. */

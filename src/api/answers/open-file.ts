@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path'
 import type { SendResult } from '@fastify/send'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RelayError } from '../../values/failures/relay-error.js'
+import { isSameFile } from '../../values/files/file-identity.js'
 
 const NOT_MODIFIED = 304
 const RANGE = /^bytes (\d+)-/
@@ -34,9 +35,9 @@ export async function sendOpened(
   let isTaken = false
   try {
     const result = await answerFor(headOf(request.raw), reply, path, options)
-    const { dev, ino } = await handle.stat()
+    const opened = await handle.stat()
     const found = result.type === 'file' ? result.metadata.stat : undefined
-    if (found?.dev !== dev || found.ino !== ino) return undefined
+    if (!isSameFile(opened, found)) return undefined
     const length = Number(result.headers['Content-Length'] ?? 0)
     if (result.statusCode === NOT_MODIFIED || length === 0) return result
     const start = Number(RANGE.exec(result.headers['Content-Range'] ?? '')?.[1] ?? 0)

@@ -1,5 +1,6 @@
 import { type Stats, statSync } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
+import { identityOf } from '../../values/files/file-identity.js'
 import { walkPath } from '../../values/folders/path-walk.js'
 import { isPrivileged, ROOT } from '../../values/permissions/root.js'
 import { findUntrusted, isSticky, replacersOf, type Writer, writersOf } from '../../values/permissions/writers.js'
@@ -77,11 +78,6 @@ async function foldersOnWay(path: string): Promise<FoundFolder[]> {
     if (errorCode(error) === undefined) throw error // else who uses the path meets the same error
   }
   return [...folders.values()]
-}
-
-/** The number of a folder, by which it is known under another path. */
-export function identityOf(found: Stats | undefined): string | undefined {
-  return found === undefined ? undefined : `${found.dev}:${found.ino}`
 }
 
 /** Finds what is at a path. @returns undefined where this user finds nothing there: a file or a loop of links on the way as well. */

@@ -1,10 +1,11 @@
 import type { Stats } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
+import { identityOf } from '../../values/files/file-identity.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/folders/path-walk.js'
 import { isPrivileged } from '../../values/permissions/root.js'
 import { isOfRootOr, replacersOf, writerProblem } from '../../values/permissions/writers.js'
-import { findFolder, identityOf, isRefusedOnWay, type WrittenFolder } from './open-folders.js'
+import { findFolder, isRefusedOnWay, type WrittenFolder } from './open-folders.js'
 
 /** The error for a way that another user could make lead elsewhere. */
 class ChangeableWayError extends Error {}

@@ -1,7 +1,8 @@
-import { constants, fstatSync, type Stats } from 'node:fs'
+import { constants, fstatSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
+import { isSameFile } from '../../values/files/file-identity.js'
 import { kindOf } from '../../values/files/regular-file.js'
 import { isOfRootOr } from '../../values/permissions/writers.js'
 import { statIfThere } from './file-place.js'
@@ -20,8 +21,8 @@ export async function findStream(path: string, euid = process.geteuid?.()): Prom
   const found = await statIfThere(path)
   if (found === undefined) return undefined
   // Opened by its path, a redirected output would be another place in the same file.
-  if (isSame(found, fstatSync(1))) return async () => ({ writable: process.stdout, mayEnd: false })
-  if (isSame(found, fstatSync(2))) return async () => ({ writable: process.stderr, mayEnd: false })
+  if (isSameFile(found, fstatSync(1))) return async () => ({ writable: process.stdout, mayEnd: false })
+  if (isSameFile(found, fstatSync(2))) return async () => ({ writable: process.stderr, mayEnd: false })
   if (!found.isFIFO() && !found.isCharacterDevice() && !found.isBlockDevice()) return undefined
   if (!isOfRootOr(found.uid, euid)) {
     throw new InputError(
@@ -31,12 +32,8 @@ export async function findStream(path: string, euid = process.geteuid?.()): Prom
   await checkLinks(path, euid)
   return async () => {
     const handle = await open(path, constants.O_WRONLY | constants.O_NOCTTY)
-    if (isSame(found, await handle.stat())) return { writable: handle.createWriteStream(), mayEnd: true }
+    if (isSameFile(found, await handle.stat())) return { writable: handle.createWriteStream(), mayEnd: true }
     await handle.close()
     throw new ClientError(`${path} was replaced while the file was fetched`)
   }
-}
-
-function isSame(one: Stats, other: Stats): boolean {
-  return one.dev === other.dev && one.ino === other.ino
 }

@@ -4,6 +4,7 @@ import { relative } from 'node:path'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
+import { identityOf } from '../../values/files/file-identity.js'
 import { foldersAbove } from '../../values/files/real-path.js'
 import { CAN_HOLD, renameInError } from '../../values/folders/descriptors.js'
 import { HeldFolderSync } from '../../values/folders/held-folder-sync.js'
@@ -154,10 +155,6 @@ async function makeOne(path: string, mode: number): Promise<void> {
   await mkdir(path, mode).catch((error: unknown) => {
     if (errorCode(error) !== 'EEXIST') throw error
   })
-}
-
-function identityOf({ dev, ino }: Stats): string {
-  return `${dev}:${ino}`
 }
 
 /** The error with which a system call would fail. */

@@ -1,6 +1,7 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises'
 import { CAN_HOLD, descriptorPath, O_PATH } from '../folders/descriptors.js'
+import { isSameFile } from './file-identity.js'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 /** Added to the path of a descriptor whose name is gone. */
@@ -58,7 +59,6 @@ async function openByPath(asked: string, judge: JudgeFile): Promise<OpenedFile |
   return undefined
 }
 
-async function isAt(path: string, { dev, ino }: BigIntStats): Promise<boolean> {
-  const now = await lstat(path, { bigint: true }).catch(() => undefined)
-  return now?.dev === dev && now.ino === ino
+async function isAt(path: string, found: BigIntStats): Promise<boolean> {
+  return isSameFile(found, await lstat(path, { bigint: true }).catch(() => undefined))
 }

@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isMissing } from '../failures/system-error.js'
+import { identityOf, isSameFile } from '../files/file-identity.js'
 import { descriptorPath, O_PATH, renameInError } from './descriptors.js'
 import { syncFolder } from './sync-folder.js'
 
@@ -16,7 +17,7 @@ const settled = new Map<string, string>()
  * that takes its place.
  */
 export function settleOn(path: string, found: Stats): void {
-  settled.set(resolve(path), identity(found))
+  settled.set(resolve(path), identityOf(found))
 }
 
 /**
@@ -39,7 +40,7 @@ export class HeldFolder {
   static async open(path: string): Promise<HeldFolder> {
     const held = await HeldFolder.#hold(path, path, 0, false)
     const expected = settled.get(resolve(path))
-    if (expected === undefined || expected === identity(await held.stat())) return held
+    if (expected === undefined || expected === identityOf(await held.stat())) return held
     await held.close()
     throw new Error(`another folder has taken the place of ${path} since this command began: nothing was written there`)
   }
@@ -104,11 +105,7 @@ export class HeldFolder {
   }
 }
 
-function identity({ dev, ino }: Stats): string {
-  return `${dev}:${ino}`
-}
-
 async function isSame(handle: FileHandle, path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined)
-  return found !== undefined && identity(found) === identity(await handle.stat())
+  return isSameFile(await handle.stat(), found)
 }
