@@ -1,12 +1,11 @@
-import { execFile } from 'node:child_process'
 import type { Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
 import { ClientError } from '../../relay-client/client-error.js'
 import { type HeldFolder, settleOn } from '../../values/folders/held-folder.js'
 import { makeFolder, obstacleTo } from '../../values/folders/make-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
 import { isRootOnLinux } from '../../values/permissions/root.js'
+import { groupIdOf, userIdOf } from '../../values/permissions/system-users.js'
 import {
   findUntrusted,
   isOfRootOr,
@@ -22,8 +21,6 @@ import { UsageError } from '../command-error.js'
  * decides its content.
  */
 const IN_IT = ['tls.key', 'sign.key', 'certificate.pem', 'state.db', 'main.conf', 'agent.conf']
-
-const run = promisify(execFile)
 
 /** The error that ends a walk down a path where the rest of it does not exist yet. */
 const TO_BE_MADE = new ClientError('a folder is to be made')
@@ -43,10 +40,7 @@ export async function refuseForeign(
   euid = process.geteuid?.()
 ): Promise<void> {
   if (!isRootOnLinux(euid)) return // whoever else has no more rights than the owner of the folder gave
-  const [uids, gids] = await Promise.all(
-    ['-u', '-g'].map(option => Promise.all(users.map(user => numberOf(user, option))))
-  )
-  const trusted = { uids: uids ?? [], gids: gids ?? [] }
+  const trusted = { uids: users.map(userIdOf), gids: users.map(groupIdOf) }
   for (const folder of folders) {
     const problem = await foreignIn(resolve(folder), trusted)
     if (problem === undefined) continue
@@ -117,10 +111,4 @@ export function refuseObstructed(folders: readonly (readonly [option: string, fo
     const obstacle = obstacleTo(folder)
     if (obstacle !== undefined) throw new UsageError(`${option}: ${obstacle}; choose another one`)
   }
-}
-
-/** @param option of `id`: `-u`, `-g` */
-async function numberOf(user: string, option: string): Promise<number | undefined> {
-  const { stdout } = await run('id', [option, user]).catch(() => ({ stdout: '' }))
-  return stdout.trim() === '' ? undefined : Number(stdout)
 }

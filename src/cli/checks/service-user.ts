@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { unitName } from '../../membership/systemd-unit.js'
 import { readRegularFileSync } from '../../values/files/regular-file.js'
 import { ROOT } from '../../values/permissions/root.js'
+import { userIdOf } from '../../values/permissions/system-users.js'
 import { findFolder, type WrittenFolder } from './open-folders.js'
 
 /** A unit of which each instance has a configuration of its own, named in it as `%i`. */
@@ -68,7 +68,7 @@ function installedUser({ command, nodeId, directory }: CheckedService, unitFolde
   ]
   const set = [...parts.join('\n').matchAll(/^User=[ \t]*(\S*)/gm)].at(-1)?.[1] || 'root'
   const user = set.replaceAll(/%[iI]/g, () => instance)
-  const uid = numberOf(user)
+  const uid = userIdOf(user)
   return uid === undefined ? undefined : { name: user, uid, file }
 }
 
@@ -110,13 +110,5 @@ function textOf(file: string): string {
     return readRegularFileSync(file).toString('utf8')
   } catch {
     return '' // none is installed
-  }
-}
-
-function numberOf(user: string): number | undefined {
-  try {
-    return Number(execFileSync('id', ['-u', user], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
-  } catch {
-    return undefined // the system does not know the user yet
   }
 }

@@ -1,10 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import { realpathSync, statSync } from 'node:fs'
 import { foldersAbove } from '../files/real-path.js'
+import { groupsOf } from './system-users.js'
 import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from './writers.js'
-
-/** How long the system may take to name a user's groups: it may ask a directory over the network, and all else waits. */
-const GROUPS_LIMIT_MS = 2_000
 
 /** A writer of a file that may have been changed by way of its path. */
 export interface PathWriter extends Writer {
@@ -58,20 +55,6 @@ export function findExcluded(
     isReadable(itself, writer, itself.isDirectory() ? 'folder' : 'file', uid => groups.of(uid)) &&
     ways.every(found => isReadable(found, writer, 'folder', uid => groups.of(uid)))
   return writers.find(writer => !mayRead(writer))
-}
-
-function groupsOf(uid: number): number[] {
-  try {
-    const limits = { timeout: GROUPS_LIMIT_MS, killSignal: 'SIGKILL' } as const
-    const text = execFileSync('id', ['-G', String(uid)], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      ...limits
-    })
-    return text.trim().split(' ').map(Number)
-  } catch {
-    return [] // a user that the system does not know, or not in time, is in no group
-  }
 }
 
 function realPathIfThere(path: string): string | undefined {

@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process'
+
+/** How long the system may take to name a user's groups: it may ask a directory over the network, and all else waits. */
+const GROUPS_LIMIT_MS = 2_000
+
+/** The number of a user; undefined where the system knows none of that name. The system is waited for, and all else waits. */
+export function userIdOf(name: string): number | undefined {
+  return askSystem('-u', name)[0]
+}
+
+/** The number of the own group of a user, as {@link userIdOf} finds that of the user. */
+export function groupIdOf(userName: string): number | undefined {
+  return askSystem('-g', userName)[0]
+}
+
+/** The groups of a user; none where the system does not know the user, or not in time. */
+export function groupsOf(uid: number): number[] {
+  return askSystem('-G', String(uid), GROUPS_LIMIT_MS)
+}
+
+function askSystem(option: '-u' | '-g' | '-G', user: string, timeout?: number): number[] {
+  try {
+    const text = execFileSync('id', [option, user], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      killSignal: 'SIGKILL',
+      ...(timeout === undefined ? {} : { timeout })
+    })
+    return text.trim().split(' ').map(Number)
+  } catch {
+    return []
+  }
+}
