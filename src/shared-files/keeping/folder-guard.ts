@@ -1,5 +1,4 @@
 import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
@@ -8,6 +7,7 @@ import { identityOf } from '../../values/files/file-identity.js'
 import { foldersAbove } from '../../values/files/real-path.js'
 import { CAN_HOLD, renameInError } from '../../values/folders/descriptors.js'
 import { HeldFolderSync } from '../../values/folders/held-folder-sync.js'
+import { makeOneFolder } from '../../values/folders/make-folder.js'
 import { ROOT } from '../../values/permissions/root.js'
 import { findUntrusted, replacersOf, type Writer, writerProblem } from '../../values/permissions/writers.js'
 
@@ -57,7 +57,7 @@ export class FolderGuard {
     if (await this.#isThere(folder)) return false
     let above = this.root
     for (const name of names) {
-      await this.enter(above, at => makeOne(`${at}/${name}`, mode))
+      await this.enter(above, at => makeOneFolder(`${at}/${name}`, mode))
       above = `${above}/${name}`
     }
     await this.enter(folder, async () => undefined)
@@ -149,12 +149,6 @@ function namesBelow(root: string, folder: string): string[] {
   return relative(root, folder)
     .split('/')
     .filter(name => name !== '')
-}
-
-async function makeOne(path: string, mode: number): Promise<void> {
-  await mkdir(path, mode).catch((error: unknown) => {
-    if (errorCode(error) !== 'EEXIST') throw error
-  })
 }
 
 /** The error with which a system call would fail. */

@@ -1,6 +1,6 @@
-import { lstat, mkdir } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { makeOneFolder } from '../../values/folders/make-folder.js'
 import { isOfRootOr } from '../../values/permissions/writers.js'
 
 /**
@@ -10,9 +10,7 @@ import { isOfRootOr } from '../../values/permissions/writers.js'
  * @throws {RelayError} STORAGE_UNUSABLE when another user has put a link there
  */
 export async function makeSubfolder(path: string, mode = 0o750, euid = process.geteuid?.()): Promise<void> {
-  await mkdir(path, mode).catch((error: unknown) => {
-    if (errorCode(error) !== 'EEXIST') throw error
-  })
+  await makeOneFolder(path, mode)
   const found = await lstat(path)
   if (!found.isSymbolicLink() || isOfRootOr(found.uid, euid)) return
   throw new RelayError(

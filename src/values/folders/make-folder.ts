@@ -1,6 +1,7 @@
 import { lstatSync, mkdirSync, readlinkSync, statSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { errorMessage } from '../failures/system-error.js'
+import { errorCode, errorMessage } from '../failures/system-error.js'
 
 /**
  * Makes a folder, and those above it that are missing. One by one, from the topmost: under /proc the system says that
@@ -17,6 +18,15 @@ export function makeFolder(folder: string, mode = 0o750): void {
       const reason = obstacleAt(next) ?? errorMessage(error)
       throw new Error(`${cannotBeMade(next, reason)}; choose another one, or make it yourself`, { cause: error })
     }
+  }
+}
+
+/** Makes one folder, unless something of that name is there. @throws {Error} of the system, ENOENT where the one above is missing */
+export async function makeOneFolder(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, mode)
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
   }
 }
 

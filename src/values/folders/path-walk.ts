@@ -1,7 +1,7 @@
-import { mkdir, readlink } from 'node:fs/promises'
+import { readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode } from '../failures/system-error.js'
 import { HeldFolder } from './held-folder.js'
+import { makeOneFolder } from './make-folder.js'
 import { RemainingPath } from './remaining-path.js'
 
 /** A name, and the folder that it is in. The folder is to be closed. */
@@ -59,7 +59,7 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
         rest.enter()
         folder = await exchange(folder, folder.openFolder(name))
       } else if (found === undefined && rules.makeMode !== undefined) {
-        await makeIn(folder, name, rules.makeMode) // and looked at in the next round, as any other
+        await makeOneFolder(folder.at(name), rules.makeMode) // and looked at in the next round, as any other
       } else {
         throw rules.noFolder(join(folder.path, name))
       }
@@ -67,14 +67,6 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
   } catch (error) {
     await folder.close()
     throw error
-  }
-}
-
-async function makeIn(folder: HeldFolder, name: string, mode: number): Promise<void> {
-  try {
-    await mkdir(folder.at(name), mode)
-  } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error // someone else has just made it
   }
 }
 
