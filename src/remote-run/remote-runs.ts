@@ -29,8 +29,8 @@ import { RUN_TIMING, type RunTiming } from './progress/run-timing.js'
 import { checkAge } from './run-age.js'
 import type { RunContext } from './run-context.js'
 import { RunLeases } from './run-leases.js'
-import { type FewerRuns, RunPlaces } from './run-places.js'
 import type { RunRepository } from './run-repository.js'
+import { type FewerRuns, RunSlots } from './run-slots.js'
 import type { NodeRecord, RemoteRuns, Run, RunOrder, RunRecord } from './run-types.js'
 
 /** Nodes asked over their links at once, by all runs together. */
@@ -73,7 +73,7 @@ class RunRegistry implements RemoteRuns {
   readonly #ordered: OrderedRuns
   readonly #leases: RunLeases
   readonly #starting = new Map<string, Promise<Run>>()
-  readonly #places: RunPlaces
+  readonly #runSlots: RunSlots
   #stopping = false
 
   constructor(private readonly options: RemoteRunsOptions) {
@@ -81,7 +81,7 @@ class RunRegistry implements RemoteRuns {
     const timing = { ...RUN_TIMING, ...options.timing }
     this.#files = new LogFiles(options.storagePath)
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs, logger)
-    this.#places = new RunPlaces(() => this.#known.askers(), options.maxRuns)
+    this.#runSlots = new RunSlots(() => this.#known.askers(), options.maxRuns)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
     this.#leases = new RunLeases(repository, this.#known, this.#starting, logger, timing.renewalMs)
     const reachability = new Reachability(neighbours)
@@ -105,7 +105,7 @@ class RunRegistry implements RemoteRuns {
         if (neighbours.linked(id) !== undefined) return 'link'
         return isAskedDirectly(id) ? 'direct' : undefined
       },
-      isCrowded: () => this.#places.isCrowded,
+      isCrowded: () => this.#runSlots.isCrowded,
       nodeQueues: new NodeQueues(),
       repository,
       logger,
@@ -141,7 +141,7 @@ class RunRegistry implements RemoteRuns {
   async #startOnce(id: string, order: RunOrder): Promise<Run> {
     const known = await this.#known.find(id)
     if (known !== undefined) return known
-    const leave = this.#places.take(order.origin.caller)
+    const leave = this.#runSlots.take(order.origin.caller)
     try {
       return await this.#start(id, order)
     } finally {
@@ -241,7 +241,7 @@ class RunRegistry implements RemoteRuns {
   }
 
   status(): { readonly running: number; readonly commandsRunning: number } {
-    return { running: this.#places.taken, commandsRunning: this.#context.slots.running }
+    return { running: this.#runSlots.taken, commandsRunning: this.#context.slots.running }
   }
 
   async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {

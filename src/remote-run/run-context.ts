@@ -30,7 +30,7 @@ export interface RunContext {
   /** The way on which a node can be asked to run itself now; undefined: there is none. */
   readonly wayTo: (node: string) => 'link' | 'direct' | undefined
   readonly reachability: Reachability
-  /** Whether few places are left for further runs. */
+  /** Whether few slots are left for further runs. */
   readonly isCrowded: () => boolean
   readonly nodeQueues: NodeQueues
   readonly repository: RunRepository

@@ -60,7 +60,7 @@ export interface RunRecord {
   readonly counts: Readonly<Partial<Record<CountedOutcome, number>>>
 }
 
-/** The place of an event in the log of its run. Only the log knows how to read it. */
+/** The position of an event in the log of its run. Only the log knows how to read it. */
 export interface EventCursor {
   readonly kind: 'event cursor'
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Hop, HopHeaders, Neighbours } from '../hops/hop.js'
-import { HopPlaces, type PlacedWork } from '../hops/hop-places.js'
 import { explanation } from '../hops/hop-response.js'
+import { HopSlots, type SlotWork } from '../hops/hop-slots.js'
 import { readPrefix } from '../hops/read-prefix.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { Origin } from '../values/caller.js'
@@ -12,7 +12,7 @@ import { parseJson } from '../values/text/json.js'
 
 /** How long each relay waits for the rest of the way, in ms. */
 const LIMIT_MS = 10_000
-/** How long a trace may hold its place: for the beginning of the answer, and for the rest. */
+/** How long a trace may hold its slot: for the beginning of the answer, and for the rest. */
 const LONGEST_MS = 2 * LIMIT_MS
 /** Traces under way to one hop. */
 export const MAX_TRACES_PER_HOP = 24
@@ -63,7 +63,7 @@ export interface TracerOptions {
 
 /** Follows the way to a node, hop by hop: every relay on it adds its own step. */
 export function createTracer({ selfId, topology, neighbours, hasCommand, waitingFiles }: TracerOptions) {
-  const places = new HopPlaces(MAX_TRACES_PER_HOP)
+  const slots = new HopSlots(MAX_TRACES_PER_HOP)
 
   function waitingFor(kind: 'up' | 'down', hopId: string): Promise<number> {
     return waitingFiles(target => {
@@ -82,7 +82,7 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
     const startedAt = performance.now()
     const way = neighbours.linked(hop.id) === undefined ? 'direct' : 'link'
     const step = { from: selfId, to: hop.id, way, waiting_files: await waitingFor(kind, hop.id) } as const
-    const outcome = await ask(places, hop, target, passed, origin)
+    const outcome = await ask(slots, hop, target, passed, origin)
     const took_ms = milliseconds(startedAt)
     if (outcome.kind === 'unreachable')
       return { target, hops: [step], reached: selfId, problem: outcome.reason, took_ms }
@@ -112,7 +112,7 @@ export function createTracer({ selfId, topology, neighbours, hasCommand, waiting
       const problem = `${target} holds no link now: a run that does not wait is given to the command`
       return { ...trace, problem }
     }
-    const outcome = await ask(places, link, target, [selfId], origin)
+    const outcome = await ask(slots, link, target, [selfId], origin)
     const took_ms = milliseconds(startedAt)
     if (outcome.kind === 'unreachable') {
       return { target, hops: [{ ...step, way: 'link' }], reached: selfId, problem: outcome.reason, took_ms }
@@ -163,15 +163,15 @@ type Answer =
       readonly refusal?: string
     }
 
-/** Asks a hop, as far as it has a place for this caller. */
+/** Asks a hop, as far as it has a slot for this caller. */
 async function ask(
-  places: HopPlaces,
+  slots: HopSlots,
   hop: Hop,
   target: string,
   passed: readonly string[],
   origin: Origin
 ): Promise<Answer> {
-  const asked = await places.during(hop.id, origin, LONGEST_MS, async (signal): Promise<Answer> => {
+  const asked = await slots.during(hop.id, origin, LONGEST_MS, async (signal): Promise<Answer> => {
     const outcome = await hop.request({
       method: 'GET',
       path: `trace/${target}`,
@@ -190,8 +190,8 @@ async function ask(
   return { kind: 'unreachable', reason: `${hop.id}: ${WHY_UNASKED[asked.kind]}` }
 }
 
-const WHY_UNASKED: Readonly<Record<Exclude<PlacedWork<unknown>['kind'], 'done'>, string>> = {
-  'no-place': 'many traces are on their way there already; try again in a moment',
+const WHY_UNASKED: Readonly<Record<Exclude<SlotWork<unknown>['kind'], 'done'>, string>> = {
+  'no-slot': 'many traces are on their way there already; try again in a moment',
   evicted: 'another caller needed the place of this trace before it was answered; try again in a moment',
   late: `its answer did not end within ${LONGEST_MS / 1_000} s`
 }

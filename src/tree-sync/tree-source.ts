@@ -4,7 +4,7 @@ import type { Neighbours } from '../hops/hop.js'
 import type { Tree } from '../tree/tree-service.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logging/logger.js'
-import { AnswerPlaces } from './answer-places.js'
+import { AnswerSlots } from './answer-slots.js'
 import type { Difference } from './change-log.js'
 import { END_LINE, formatEntry, formatHeader, formatRemoved, isVersion } from './tree-lines.js'
 import { TreeNotices } from './tree-notices.js'
@@ -69,7 +69,7 @@ export function createTreeSource(options: TreeSourceOptions): TreeSource {
 
 class TreeParts implements TreeSource {
   readonly #notices: TreeNotices
-  readonly #places = new AnswerPlaces()
+  readonly #slots = new AnswerSlots()
   readonly #unsubscribe: () => void
 
   constructor(private readonly options: TreeSourceOptions) {
@@ -87,7 +87,7 @@ class TreeParts implements TreeSource {
     const digest = versions.digestOf(version, relay)
     const isSame = has.includes(digest)
     const receiver = isItself ? relay : undefined
-    if (!isSame) this.#places.check(receiver)
+    if (!isSame) this.#slots.check(receiver)
     const difference = since === undefined || isSame ? undefined : this.#shortDifference(version, relay, since)
     if (isItself) {
       versions.remember(version, relay)
@@ -99,7 +99,7 @@ class TreeParts implements TreeSource {
     return {
       kind: difference === undefined ? 'whole' : 'difference',
       version: digest,
-      body: this.#places.send(receiver, this.#lines(part))
+      body: this.#slots.send(receiver, this.#lines(part))
     }
   }
 
@@ -110,7 +110,7 @@ class TreeParts implements TreeSource {
 
   /** An answer that nobody reads would hold a former tree in memory, until somebody did and it failed. */
   #endAnswersOfFormerTree(): void {
-    for (const relay of this.#places.endAll(changed())) this.#notices.forgetVersionOf(relay)
+    for (const relay of this.#slots.endAll(changed())) this.#notices.forgetVersionOf(relay)
     this.#notices.tellOfChanges()
   }
 

@@ -21,7 +21,7 @@ export class UnreadAnswers {
 
   /**
    * Counts an answer until it is taken; to be called right before it is sent. It ends, with its connection, where a
-   * source that has fewer needs its place, or where its reader takes nothing for long.
+   * source that has fewer needs its slot, or where its reader takes nothing for long.
    * @throws {RelayError} BUSY
    */
   hold(request: Pick<FastifyRequest, 'caller' | 'raw'>, { raw: response }: Pick<FastifyReply, 'raw'>): void {

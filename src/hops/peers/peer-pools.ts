@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
 import type { Revocations } from '../../values/keys/revocations.js'
 import type { PeerConnection } from '../direct-hop.js'
-import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../hop-places.js'
+import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../hop-slots.js'
 import { createPeerConnector } from './peer-connector.js'
 import type { ClientCertificate, PeerTrust } from './peer-trust.js'
 

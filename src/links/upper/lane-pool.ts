@@ -83,7 +83,7 @@ export class LanePool {
     this.#open.delete(lane)
     this.#endedRead += lane.readBytes
     this.#endedWritten += lane.writtenBytes
-    const place = this.#idle.indexOf(lane)
-    if (place !== -1) this.#idle.splice(place, 1)
+    const index = this.#idle.indexOf(lane)
+    if (index !== -1) this.#idle.splice(index, 1)
   }
 }

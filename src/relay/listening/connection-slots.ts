@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { hasBody } from '../../api/bodies/request-body.js'
 import { sourceOf } from '../../values/sources/source-address.js'
-import { type ConnectedNeighbour, type Place, YieldingPlaces } from './connection-places.js'
 import { rawSocketOf } from './raw-socket.js'
+import { type ConnectedNeighbour, type ConnectionSlot, YieldingSlots } from './yielding-slots.js'
 
 /** The time after which a connection counts as unused, when its caller has taken nothing of an answer for so long. */
 const STALLED_MS = 10_000
@@ -28,16 +28,16 @@ export interface PlaceOptions {
 }
 
 /**
- * Bounds the connections of a server, and shares them among the sources of strangers: where all places are taken, an
+ * Bounds the connections of a server, and shares them among the sources of strangers: where all slots are taken, an
  * unused connection of the source with the most of them makes room for a source that has fewer; where there is none, one
  * whose request is slow to come. Before that, a node or relay that has more than its number makes room for anyone.
  * @param listening takes the connections: `http` itself, or what stands before its handshakes
  */
 export function shareConnections(listening: TcpServer, http: HttpServer | HttpsServer, options: PlaceOptions): void {
   const { max, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
-  const places = new Set<Place>()
-  const bySocket = new WeakMap<Socket, Place>()
-  const yielding = new YieldingPlaces({ max, stalledMs, slowBodyMs })
+  const slots = new Set<ConnectionSlot>()
+  const bySocket = new WeakMap<Socket, ConnectionSlot>()
+  const yielding = new YieldingSlots({ max, stalledMs, slowBodyMs })
 
   function enter(socket: Socket): void {
     const before = bySocket.get(socket)
@@ -46,29 +46,34 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
       return
     }
     const address = socket.remoteAddress ?? ''
-    const place: Place = { source: sourceOf(address), socket, isKnown: isKnownAddress(address), connection: socket }
-    if (places.size >= max && !makeRoom(place)) {
+    const slot: ConnectionSlot = {
+      source: sourceOf(address),
+      socket,
+      isKnown: isKnownAddress(address),
+      connection: socket
+    }
+    if (slots.size >= max && !makeRoom(slot)) {
       socket.destroy()
       return
     }
-    places.add(place)
-    bySocket.set(socket, place)
-    yielding.add(place)
-    socket.once('close', () => leave(place))
+    slots.add(slot)
+    bySocket.set(socket, slot)
+    yielding.add(slot)
+    socket.once('close', () => leave(slot))
   }
 
-  function leave(place: Place): void {
-    places.delete(place)
-    yielding.delete(place)
-    bySocket.delete(place.socket)
+  function leave(slot: ConnectionSlot): void {
+    slots.delete(slot)
+    yielding.delete(slot)
+    bySocket.delete(slot.socket)
   }
 
-  function makeRoom(newcomer: Place): boolean {
-    const place = yielding.whoMakesRoom(newcomer)
-    if (place === undefined) return false
-    yielding.delete(place)
-    places.delete(place)
-    place.socket.destroy()
+  function makeRoom(newcomer: ConnectionSlot): boolean {
+    const slot = yielding.whoMakesRoom(newcomer)
+    if (slot === undefined) return false
+    yielding.delete(slot)
+    slots.delete(slot)
+    slot.socket.destroy()
     return true
   }
 
@@ -77,18 +82,18 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
    * handed in anew.
    */
   function take(connection: Duplex): void {
-    const place = placeOf(connection)
-    if (place !== undefined) yielding.delete(place)
+    const slot = slotOf(connection)
+    if (slot !== undefined) yielding.delete(slot)
   }
 
-  function placeOf(connection: Duplex): Place | undefined {
+  function slotOf(connection: Duplex): ConnectionSlot | undefined {
     return connection instanceof Socket ? bySocket.get(rawSocketOf(connection)) : undefined
   }
 
   function noteRequest(request: IncomingMessage): void {
     if (!hasBody(request)) return // it is whole already: so it is with nearly all
-    const place = placeOf(request.socket)
-    if (place !== undefined) place.askedAtMs = performance.now()
+    const slot = slotOf(request.socket)
+    if (slot !== undefined) slot.askedAtMs = performance.now()
   }
 
   http.prependListener('request', noteRequest)
@@ -100,11 +105,11 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
   // Before what may hand it in anew.
   http.prependListener('upgrade', (_request, socket: Duplex) => take(socket))
   http.on('secureConnection', (socket: TLSSocket) => {
-    const place = placeOf(socket)
-    if (place === undefined) return
-    yielding.delete(place)
-    place.connection = socket
-    place.neighbour = neighbourOf?.(socket)
-    yielding.add(place)
+    const slot = slotOf(socket)
+    if (slot === undefined) return
+    yielding.delete(slot)
+    slot.connection = socket
+    slot.neighbour = neighbourOf?.(socket)
+    yielding.add(slot)
   })
 }

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { verificationMs } from '../../values/keys/key-cost.js'
-import type { ConnectedNeighbour } from './connection-places.js'
+import type { ConnectedNeighbour } from './yielding-slots.js'
 
 /** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
 const MAX_CHAIN_MS = 2.5

@@ -5,7 +5,7 @@ export interface CommandSource {
 }
 
 /**
- * The places for commands that run at once, shared by all runs of a relay. Runs take turns, so a run of one node does
+ * The slots for commands that run at once, shared by all runs of a relay. Runs take turns, so a run of one node does
  * not wait behind one of ten thousand.
  */
 export class ConcurrencyLimiter {

@@ -22,7 +22,7 @@ export interface WatchedPart extends Pick<RemotePart, 'node'> {
 
 /**
  * Watches whether the part of a run at a neighbour goes on. A neighbour that says `alive` for ever would keep the run
- * under way, and its place, for good; so would one whose output never ends, or which ends one node a day. Only nodes that
+ * under way, and its slot, for good; so would one whose output never ends, or which ends one node a day. Only nodes that
  * start and end count, and not for longer than {@link RunTiming.partMs} in all.
  */
 export class StallWatch {
@@ -49,7 +49,7 @@ export class StallWatch {
     this.#queue?.leave()
   }
 
-  /** The longest time without a node that starts or ends, while there are places for runs. */
+  /** The longest time without a node that starts or ends, while there are slots for runs. */
   get limitMs(): number {
     const { config, timing } = this.context
     return Math.max(timing.stallMs, config.timeoutMs) + this.#slackMs

@@ -20,8 +20,8 @@ export interface FollowOptions {
   readonly aliveMs: number
 }
 
-/** A cursor of these logs: a stretch of the file. */
-class Place implements EventCursor {
+/** A cursor of these logs: the line of an event in the file. */
+class LineCursor implements EventCursor {
   constructor(
     readonly offset: number,
     readonly lengthBytes: number
@@ -33,7 +33,7 @@ class Place implements EventCursor {
 }
 
 /** Stands for an event that is in no log. */
-const NO_PLACE = new Place(0, 0)
+const NO_LINE = new LineCursor(0, 0)
 
 const CHUNK_BYTES = 64 * 1024
 const LINE_FEED = 0x0a
@@ -73,7 +73,7 @@ async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowO
         if (seqOf(bytes, start) > after) {
           const event = JSON.parse(bytes.toString('utf8', start, end)) as RunEvent
           lastSeq = event.seq
-          yield { event, cursor: new Place(lineOffset, lengthBytes) }
+          yield { event, cursor: new LineCursor(lineOffset, lengthBytes) }
           signal.throwIfAborted()
         }
         lineOffset += lengthBytes
@@ -90,7 +90,7 @@ async function* followLog(source: LogSource, { after, signal, aliveMs }: FollowO
 function* unwrittenOf(source: LogSource, after: number): Generator<LocatedEvent> {
   for (const line of source.unwritten) {
     const event = JSON.parse(line) as RunEvent
-    if (event.seq > after) yield { event, cursor: NO_PLACE }
+    if (event.seq > after) yield { event, cursor: NO_LINE }
   }
 }
 
@@ -150,9 +150,9 @@ export async function* followRun(
     if (told.has(node.node) || !hasEnded(node)) continue
     options.signal.throwIfAborted()
     lastSeq += 1
-    yield { event: { seq: lastSeq, event: 'node', run, ...endOf(node) }, cursor: NO_PLACE }
+    yield { event: { seq: lastSeq, event: 'node', run, ...endOf(node) }, cursor: NO_LINE }
   }
-  yield { event: { seq: lastSeq + 1, event: 'end', run, outcome }, cursor: NO_PLACE }
+  yield { event: { seq: lastSeq + 1, event: 'end', run, outcome }, cursor: NO_LINE }
 }
 
 /** The nodes whose outcome a closed log tells. */
@@ -173,7 +173,7 @@ export async function* rereadLog(path: string, cursors: Iterable<EventCursor>): 
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {
     for (const cursor of cursors) {
-      if (!(cursor instanceof Place)) throw new TypeError('this cursor belongs to another kind of log')
+      if (!(cursor instanceof LineCursor)) throw new TypeError('this cursor belongs to another kind of log')
       const { offset, lengthBytes } = cursor
       const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(lengthBytes), 0, lengthBytes, offset)
       if (bytesRead < lengthBytes) return
@@ -190,7 +190,7 @@ function seqOf(bytes: Buffer, lineStart: number): number {
 }
 
 function alive(run: string, seq: number): LocatedEvent {
-  return { event: { seq, event: 'alive', run }, cursor: NO_PLACE }
+  return { event: { seq, event: 'alive', run }, cursor: NO_LINE }
 }
 
 /** Waits for the log to change, at most `limitMs`. */

@@ -10,7 +10,7 @@ export interface RunTiming {
   readonly silenceMs: number
   /**
    * How long no node of a neighbour's part need start or end before the part is given up; `remote_run.timeout` where that
-   * is longer, or places for runs run out.
+   * is longer, or slots for runs run out.
    */
   readonly stallMs: number
   /**

@@ -1,4 +1,4 @@
-import { HopPlaces } from '../../hops/hop-places.js'
+import { HopSlots } from '../../hops/hop-slots.js'
 import type { Origin } from '../../values/caller.js'
 import { HopRefusedError } from '../../values/failures/relay-error.js'
 import { parsePassed } from '../../values/passed-relays.js'
@@ -14,7 +14,7 @@ import type { NextStep } from './next-step.js'
 import type { Outbox } from './outbox.js'
 
 /**
- * PUTs under way to one hop whose senders wait. Beyond, a place is waited for; then the outbox keeps the file, and sends a
+ * PUTs under way to one hop whose senders wait. Beyond, a slot is waited for; then the outbox keeps the file, and sends a
  * few at a time.
  */
 export const MAX_PUTS_PER_HOP = 120
@@ -51,7 +51,7 @@ export interface Forwarder {
 
 export function createForwarder(parts: ForwarderParts): Forwarder {
   const { outbox, placement, backoff, legacyLoopGuard, now, observer, wakeOutbox } = parts
-  const places = new HopPlaces(MAX_PUTS_PER_HOP)
+  const slots = new HopSlots(MAX_PUTS_PER_HOP)
 
   async function putOff(record: FileRecord, bytes: PlaceableFile, how: Provenance, waitMs: number, why: string) {
     const before = parsePassed(how.passed).slice(0, -1) // whoever tries it again adds this relay
@@ -67,7 +67,7 @@ export function createForwarder(parts: ForwarderParts): Forwarder {
       if (backoff.hasJustFailed(hop.id)) {
         return putOff(record, bytes, how, backoff.waitMs(hop.id), `${hop.id} could not be reached a moment ago`)
       }
-      const leave = await places.take(hop.id, { caller, signal })
+      const leave = await slots.take(hop.id, { caller, signal })
       if (leave === undefined) return putOff(record, bytes, how, 0, `many files were on their way to ${hop.id} already`)
       const shipment = {
         record,

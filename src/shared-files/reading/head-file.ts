@@ -1,5 +1,5 @@
 import type { Hop, HopOutcome, Neighbours } from '../../hops/hop.js'
-import { HopPlaces } from '../../hops/hop-places.js'
+import { HopSlots } from '../../hops/hop-slots.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Origin } from '../../values/caller.js'
 import { HopRefusedError } from '../../values/failures/relay-error.js'
@@ -61,14 +61,14 @@ function createKeptLookup({ files, cache, now }: Pick<HeadParts, 'files' | 'cach
 export function createHead(parts: HeadParts) {
   const { selfId, topology, outbox, backoff, legacyLoopGuard } = parts
   const isKept = createKeptLookup(parts)
-  const places = new HopPlaces(MAX_HEADS_PER_HOP)
+  const slots = new HopSlots(MAX_HEADS_PER_HOP)
 
-  /** Without a place or an answer in time it is as with a hop that cannot be reached: the file is not there. */
+  /** Without a slot or an answer in time it is as with a hop that cannot be reached: the file is not there. */
   async function ask(hop: Hop, key: FileKey, hash: string, origin: Origin, passed: string[]): Promise<boolean> {
     if (backoff.hasJustFailed(hop.id)) return false
     const path = `shared-files/${key.target}/${key.source}/${key.fileId}?hash=${encodeURIComponent(hash)}`
     const headers = { [PASSED_HEADER]: formatPassed(passed), [REQUEST_ID_HEADER]: origin.requestId }
-    const asked = await places.during(hop.id, origin, HEAD_LIMIT_MS, async signal =>
+    const asked = await slots.during(hop.id, origin, HEAD_LIMIT_MS, async signal =>
       readOutcome(hop, await hop.request({ method: 'HEAD', path, headers, signal }))
     )
     // Silence is no failure of this hop: it may wait for one far behind it, and takes files all the same.

@@ -6,12 +6,12 @@ import type { Reservation } from '../keeping/quota.js'
 /** Uploads whose metadata is still awaited, for each one that may be received: they hold little, but not nothing. */
 const AWAITED_FOR_EACH = 4
 
-/** An upload on its way in. It holds a place among many while its metadata is awaited, and then one of the few slots. */
+/** An upload on its way in. It holds one of many slots while its metadata is awaited, and then one of few. */
 export interface Upload {
-  /** Aborted, with a BUSY, when its place goes to another source while its metadata is still awaited. */
+  /** Aborted, with a BUSY, when its slot goes to another source while its metadata is still awaited. */
   readonly evicted: AbortSignal
   /**
-   * Begins once its metadata is admitted: from now on it holds a slot, and room on the disk.
+   * Begins once its metadata is admitted: from now on it holds one of the few, and room on the disk.
    * @throws {RelayError} BUSY, STORAGE_FULL
    */
   begin(): Promise<Reservation>
@@ -21,7 +21,7 @@ export interface Upload {
 
 /**
  * Admits uploads. A stranger who only opens connections, or sends a few bytes, takes nothing from others but one of
- * the places for those whose metadata is awaited, and of these no more than a fair share: it yields one to a source
+ * the slots for those whose metadata is awaited, and of these no more than a fair share: it yields one to a source
  * that has fewer. Relays and nodes share by their id, whatever address they come from.
  */
 export class UploadAdmission {
@@ -36,7 +36,7 @@ export class UploadAdmission {
 
   /**
    * @param reserve takes room on the disk
-   * @throws {RelayError} BUSY when there is no place; STORAGE_FULL when there would be no room now
+   * @throws {RelayError} BUSY when there is no slot; STORAGE_FULL when there would be no room now
    */
   async open(caller: Caller, reserve: () => Promise<Reservation>): Promise<Upload> {
     const probe = await reserve()

@@ -82,8 +82,8 @@ export class SourceQueue<T> implements Iterable<T> {
   }
 
   /**
-   * The oldest of the source that has the most, where its place is due to another one: to a source that has none, or at
-   * least two fewer. With a difference of one, the two would take the same place from each other again and again.
+   * The oldest of the source that has the most, where its slot is due to another one: to a source that has none, or at
+   * least two fewer. With a difference of one, the two would take the same slot from each other again and again.
    */
   oldestDueTo(source: string): T | undefined {
     const held = this.countOf(source)

@@ -23,9 +23,9 @@ export class PendingHandshakes {
   constructor(private readonly now: () => number) {}
 
   /**
-   * Whether there is room for one more of a source. Where all places are taken, the oldest of the source with the most of
+   * Whether there is room for one more of a source. Where all slots are taken, the oldest of the source with the most of
    * them makes it for one that has fewer; for another of its own when it is slow. So a source that has none always
-   * gets a place, and what one source holds grows at no other's cost.
+   * gets a slot, and what one source holds grows at no other's cost.
    */
   hasRoom(source: string): boolean {
     return this.#begun.size < MAX_HANDSHAKES || this.#whoMakesRoom(source) !== undefined

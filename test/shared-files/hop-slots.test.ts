@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { HopRequest } from '../../src/hops/hop.js'
-import { PLACE_WAIT_MS } from '../../src/hops/hop-places.js'
+import { SLOT_WAIT_MS } from '../../src/hops/hop-slots.js'
 import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
 import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import type { Caller } from '../../src/values/caller.js'
@@ -12,11 +12,11 @@ import { until } from '../support/relays/existing-relays.js'
 
 const strangerAt = (address: string): Caller => ({ kind: 'network', address })
 const relayOf = (id: string): Caller => ({ kind: 'relay', id, address: '192.0.2.9' })
-/** What one source of strangers gets of the places: half of the three quarters that are not reserved. */
+/** What one source of strangers gets of the slots: half of the three quarters that are not reserved. */
 const SHARE = (MAX_HEADS_PER_HOP * 3) / 8
 
 /** What a relay gets: half of all but a sixteenth. */
-const shareOfRelay = (places: number) => Math.ceil((places - Math.floor(places / 16)) / 2)
+const shareOfRelay = (slots: number) => Math.ceil((slots - Math.floor(slots / 16)) / 2)
 
 /** A relay whose hop says nothing until the request is aborted. */
 async function startBeforeSilence(t: TestContext) {
@@ -54,7 +54,7 @@ test('a stranger has a share of the HEADs at a silent hop; others, and the uploa
     )
   }
   await until(() => refused > 0)
-  t.mock.timers.tick(PLACE_WAIT_MS)
+  t.mock.timers.tick(SLOT_WAIT_MS)
   await until(() => down.requests.length + refused === 700)
   assert.equal(down.requests.length, SHARE)
 
@@ -65,7 +65,7 @@ test('a stranger has a share of the HEADs at a silent hop; others, and the uploa
 
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
   await Promise.allSettled(underWay)
-  assert.equal(await head(strangerAt('192.0.2.1')), true, 'the places are free again')
+  assert.equal(await head(strangerAt('192.0.2.1')), true, 'the slots are free again')
 })
 
 test('a HEAD without an answer in time is 404, and does not make the hop one that has failed', async t => {
@@ -79,7 +79,7 @@ test('a HEAD without an answer in time is 404, and does not make the hop one tha
   assert.equal(await relay.put(sign('n2/n1/f', 'x')), 'stored')
 })
 
-test('where strangers have all their places, the oldest of the one with the most yields to a newcomer', async t => {
+test('where strangers have all their slots, the oldest of the one with the most yields to a newcomer', async t => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { down, head, heads, origins } = await startBeforeSilence(t)
   const all: Promise<boolean>[] = []

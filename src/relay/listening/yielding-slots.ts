@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { answerUnderWay } from '../../api/answer-under-way.js'
-import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../hops/hop-places.js'
+import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../hops/hop-slots.js'
 import { SourceQueue } from '../../values/sources/source-queue.js'
 
 /** Connections of strangers, and as many of nodes and of relays, that are checked for an unused one. */
@@ -10,7 +10,7 @@ const MAX_LOOKED_AT = 100
 const MAX_OF_NODE = 64
 /** The same for a relay below: twice as many as a relay opens to another one. */
 const MAX_OF_RELAY = 2 * MAX_CONNECTIONS_PER_NEIGHBOUR
-/** The largest part of all places that these may be, where there are few. */
+/** The largest part of all slots that these may be, where there are few. */
 const PART_OF_NODE = 1 / 16
 const PART_OF_RELAY = 1 / 4
 
@@ -19,8 +19,8 @@ export type ConnectedNeighbour =
   | { readonly kind: 'policy-server' }
   | { readonly kind: 'relay' | 'node'; readonly id: string }
 
-/** A connection that has a place. */
-export interface Place {
+/** A connection that has a slot. */
+export interface ConnectionSlot {
   readonly source: string
   readonly socket: Socket
   /** Whether its address is that of a caller that makes room for nobody, as long as it shows no certificate of the tree. */
@@ -35,7 +35,7 @@ export interface Place {
 }
 
 export interface YieldingOptions {
-  /** Places in all. */
+  /** Slots in all. */
   readonly max: number
   /** The time after which a connection counts as unused whose caller takes nothing of an answer. */
   readonly stalledMs: number
@@ -43,13 +43,13 @@ export interface YieldingOptions {
   readonly slowBodyMs: number
 }
 
-type Next = () => Place | undefined
+type Next = () => ConnectionSlot | undefined
 
-/** The places of connections that may have to make room for others. */
-export class YieldingPlaces {
-  readonly #strangers = new SourceQueue<Place>()
-  readonly #nodes = new SourceQueue<Place>()
-  readonly #relays = new SourceQueue<Place>()
+/** The slots of connections that may have to make room for others. */
+export class YieldingSlots {
+  readonly #strangers = new SourceQueue<ConnectionSlot>()
+  readonly #nodes = new SourceQueue<ConnectionSlot>()
+  readonly #relays = new SourceQueue<ConnectionSlot>()
   readonly #mostOfNode: number
   readonly #mostOfRelay: number
 
@@ -58,76 +58,75 @@ export class YieldingPlaces {
     this.#mostOfRelay = partOf(options.max, PART_OF_RELAY, MAX_OF_RELAY)
   }
 
-  /** Adds a place, as the newest of its source or neighbour, unless it makes room for nobody. */
-  add(place: Place): void {
-    const { neighbour, source, isKnown } = place
+  /** Adds a slot, as the newest of its source or neighbour, unless it makes room for nobody. */
+  add(slot: ConnectionSlot): void {
+    const { neighbour, source, isKnown } = slot
     if (neighbour === undefined) {
-      if (!isKnown) this.#strangers.add(source, place)
-    } else if (neighbour.kind !== 'policy-server') this.#queueOf(neighbour.kind).add(neighbour.id, place)
+      if (!isKnown) this.#strangers.add(source, slot)
+    } else if (neighbour.kind !== 'policy-server') this.#queueOf(neighbour.kind).add(neighbour.id, slot)
   }
 
-  delete(place: Place): void {
-    const { neighbour, source } = place
-    if (neighbour === undefined) this.#strangers.delete(source, place)
-    else if (neighbour.kind !== 'policy-server') this.#queueOf(neighbour.kind).delete(neighbour.id, place)
+  delete(slot: ConnectionSlot): void {
+    const { neighbour, source } = slot
+    if (neighbour === undefined) this.#strangers.delete(source, slot)
+    else if (neighbour.kind !== 'policy-server') this.#queueOf(neighbour.kind).delete(neighbour.id, slot)
   }
 
-  #queueOf(kind: 'relay' | 'node'): SourceQueue<Place> {
+  #queueOf(kind: 'relay' | 'node'): SourceQueue<ConnectionSlot> {
     return kind === 'relay' ? this.#relays : this.#nodes
   }
 
   /**
-   * The place that a newcomer gets: of a node or relay with more than its number, whoever comes; else of the source of
+   * The slot that a newcomer gets: of a node or relay with more than its number, whoever comes; else of the source of
    * strangers with the most, for one that has fewer.
    */
-  whoMakesRoom({ source, isKnown }: Place): Place | undefined {
+  whoMakesRoom({ source, isKnown }: ConnectionSlot): ConnectionSlot | undefined {
     const ofNodes = this.#unused(() => inExcess(this.#nodes, this.#mostOfNode))
-    if (ofNodes?.isUnused === true) return ofNodes.place
+    if (ofNodes?.isUnused === true) return ofNodes.slot
     const ofRelays = this.#unused(() => inExcess(this.#relays, this.#mostOfRelay))
-    if (ofRelays?.isUnused === true) return ofRelays.place
+    if (ofRelays?.isUnused === true) return ofRelays.slot
     const strangers = this.#strangers
     const ofStrangers = this.#unused(() => (isKnown ? strangers.oldestOfLargest() : strangers.oldestDueTo(source)))
-    if (ofStrangers?.isUnused === true) return ofStrangers.place
-    return (ofNodes ?? ofStrangers ?? ofRelays)?.place // a relay's files are those of many
+    if (ofStrangers?.isUnused === true) return ofStrangers.slot
+    return (ofNodes ?? ofStrangers ?? ofRelays)?.slot // a relay's files are those of many
   }
 
   /** Looks for an unused connection, or one that is slow to ask. What is in use goes behind the others of its source. */
-  #unused(next: Next): { readonly place: Place; readonly isUnused: boolean } | undefined {
+  #unused(next: Next): { readonly slot: ConnectionSlot; readonly isUnused: boolean } | undefined {
     const { stalledMs, slowBodyMs } = this.options
-    let slow: Place | undefined
+    let slow: ConnectionSlot | undefined
     for (let looked = 0; looked < MAX_LOOKED_AT; looked += 1) {
-      const place = next()
-      if (place === undefined || place === slow) break
-      if (answerUnderWay(place.connection) === undefined || isStalled(place, stalledMs))
-        return { place, isUnused: true }
-      if (isSlowToAsk(place, slowBodyMs)) slow ??= place
-      this.delete(place)
-      this.add(place)
+      const slot = next()
+      if (slot === undefined || slot === slow) break
+      if (answerUnderWay(slot.connection) === undefined || isStalled(slot, stalledMs)) return { slot, isUnused: true }
+      if (isSlowToAsk(slot, slowBodyMs)) slow ??= slot
+      this.delete(slot)
+      this.add(slot)
     }
-    return slow && { place: slow, isUnused: false }
+    return slow && { slot: slow, isUnused: false }
   }
 }
 
 /** The oldest of whoever has the most, where that is more than `most`. */
-function inExcess(queue: SourceQueue<Place>, most: number): Place | undefined {
+function inExcess(queue: SourceQueue<ConnectionSlot>, most: number): ConnectionSlot | undefined {
   return queue.most > most ? queue.oldestOfLargest() : undefined
 }
 
-function partOf(places: number, part: number, most: number): number {
-  return Math.max(1, Math.min(most, Math.floor(places * part)))
+function partOf(slots: number, part: number, most: number): number {
+  return Math.max(1, Math.min(most, Math.floor(slots * part)))
 }
 
 /** Whether an answer waits for a caller that takes nothing; it shows when a connection is looked at again. */
-function isStalled(place: Place, limitMs: number): boolean {
-  const { bytesWritten: sent, writableLength: unsent } = place.connection
-  const { seen } = place
+function isStalled(slot: ConnectionSlot, limitMs: number): boolean {
+  const { bytesWritten: sent, writableLength: unsent } = slot.connection
+  const { seen } = slot
   if (unsent > 0 && seen?.sent === sent && seen.unsent === unsent) return performance.now() - seen.atMs >= limitMs
-  place.seen = { atMs: performance.now(), sent, unsent }
+  slot.seen = { atMs: performance.now(), sent, unsent }
   return false
 }
 
 /** Whether an answer waits for the rest of its request, for longer than that. */
-function isSlowToAsk({ connection, askedAtMs }: Place, limitMs: number): boolean {
+function isSlowToAsk({ connection, askedAtMs }: ConnectionSlot, limitMs: number): boolean {
   const isWhole = answerUnderWay(connection)?.req.complete ?? true
   return !isWhole && askedAtMs !== undefined && performance.now() - askedAtMs >= limitMs
 }

@@ -2,37 +2,37 @@ import { type Caller, type Origin, sharerOf } from '../values/caller.js'
 import type { ReleaseSlot } from '../values/sources/fair-slots.js'
 import { WaitedSlots } from '../values/sources/waited-slots.js'
 
-/** How long a request waits for a place of its hop. */
-export const PLACE_WAIT_MS = 1_000
-/** Requests that wait, for each place. */
-const WAITING_PER_PLACE = 2
+/** How long a request waits for a slot of its hop. */
+export const SLOT_WAIT_MS = 1_000
+/** Requests that wait, for each slot. */
+const WAITING_PER_SLOT = 2
 
-/** The result of work that needed a place: `late` when it took too long, `evicted` when another source got its place. */
-export type PlacedWork<T> =
+/** The result of work that needed a slot: `late` when it took too long, `evicted` when another source got its slot. */
+export type SlotWork<T> =
   | { readonly kind: 'done'; readonly value: T }
-  | { readonly kind: 'no-place' | 'evicted' | 'late' }
+  | { readonly kind: 'no-slot' | 'evicted' | 'late' }
 
 /**
  * Connections to one neighbour at once. Each request under way has one of its own, long runs among them. There are more
- * than all places together of what others may have passed on: HEADs, PUTs, traces and joins.
+ * than all slots together of what others may have passed on: HEADs, PUTs, traces and joins.
  */
 export const MAX_CONNECTIONS_PER_NEIGHBOUR = 512
 
 /**
- * The places of one kind of request that is passed on, for each hop. Many callers may ask, and a relay further on may be
- * silent: no source holds more than its share of the places ({@link sharerOf}), so that none takes all connections of a
+ * The slots of one kind of request that is passed on, for each hop. Many callers may ask, and a relay further on may be
+ * silent: no source holds more than its share of the slots ({@link sharerOf}), so that none takes all connections of a
  * hop. The kinds together leave some to this relay's other requests, whoever asks (`MAX_CONNECTIONS_PER_NEIGHBOUR`).
  */
-export class HopPlaces {
+export class HopSlots {
   readonly #slotsByHop = new Map<string, WaitedSlots>()
 
-  /** @param capacity places for each hop */
+  /** @param capacity slots for each hop */
   constructor(private readonly capacity: number) {}
 
   /**
-   * Takes a place, waiting for a moment where there is none: most requests end soon.
-   * @param onEvicted called when a stranger's place goes to one who has fewer; without it, it is kept
-   * @returns undefined when there is no place for this caller
+   * Takes a slot, waiting for a moment where there is none: most requests end soon.
+   * @param onEvicted called when a stranger's slot goes to one who has fewer; without it, it is kept
+   * @returns undefined when there is no slot for this caller
    * @throws the reason of the signal, once it aborts
    */
   async take(
@@ -41,7 +41,7 @@ export class HopPlaces {
     onEvicted?: () => void
   ): Promise<ReleaseSlot | undefined> {
     signal.throwIfAborted()
-    const slots = this.#slotsByHop.get(hopId) ?? new WaitedSlots(this.capacity, this.capacity * WAITING_PER_PLACE)
+    const slots = this.#slotsByHop.get(hopId) ?? new WaitedSlots(this.capacity, this.capacity * WAITING_PER_SLOT)
     this.#slotsByHop.set(hopId, slots)
     const release = await takeOf(slots, caller, signal, onEvicted)
     if (release === undefined) {
@@ -56,7 +56,7 @@ export class HopPlaces {
   }
 
   /**
-   * Does `work`, which ends when its signal aborts: after `limitMs`, or for a source that has fewer places.
+   * Does `work`, which ends when its signal aborts: after `limitMs`, or for a source that has fewer slots.
    * @throws the reason of the origin's signal, once that aborts; whatever `work` throws
    */
   async during<T>(
@@ -64,7 +64,7 @@ export class HopPlaces {
     origin: Pick<Origin, 'caller' | 'signal'>,
     limitMs: number,
     work: (signal: AbortSignal) => Promise<T>
-  ): Promise<PlacedWork<T>> {
+  ): Promise<SlotWork<T>> {
     const ending = new AbortController()
     let why: 'evicted' | 'late' | undefined
     const end = (reason: 'evicted' | 'late') => {
@@ -72,7 +72,7 @@ export class HopPlaces {
       ending.abort(new Error(reason === 'late' ? `no answer within ${limitMs} ms` : 'another caller needed the place'))
     }
     const leave = await this.take(hopId, origin, () => end('evicted'))
-    if (leave === undefined) return { kind: 'no-place' }
+    if (leave === undefined) return { kind: 'no-slot' }
     const timer = setTimeout(end, limitMs, 'late')
     const onGone = () => ending.abort(origin.signal.reason)
     origin.signal.addEventListener('abort', onGone, { once: true })
@@ -103,10 +103,5 @@ function takeOf(
   onEvicted: (() => void) | undefined
 ): Promise<ReleaseSlot | undefined> {
   const { source, standing } = sharerOf(caller)
-  return slots.take(
-    source,
-    standing,
-    { waitMs: PLACE_WAIT_MS, signal },
-    standing === 'stranger' ? onEvicted : undefined
-  )
+  return slots.take(source, standing, { waitMs: SLOT_WAIT_MS, signal }, standing === 'stranger' ? onEvicted : undefined)
 }

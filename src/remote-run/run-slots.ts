@@ -4,7 +4,7 @@ import { shareOfStrangers } from '../values/sources/fair-slots.js'
 import { sourceOf } from '../values/sources/source-address.js'
 import { askedBy } from './progress/new-run.js'
 
-/** Places that only trusted callers get: the quarter that {@link shareOfStrangers} leaves. */
+/** Slots that only trusted callers get: the quarter that {@link shareOfStrangers} leaves. */
 const RESERVED = 64
 
 /** Runs under way at once; a further one is refused. */
@@ -13,7 +13,7 @@ export const MAX_RUNS = RESERVED * 4
 /** Runs under way at which `remote_run.timeout` alone is the time for nodes of neighbours to end, or for a relay's to start. */
 export const CROWDED_RUNS = RESERVED * 3
 
-/** The callers that may take any free place: those who run this relay, and whoever shared out its own places. */
+/** The callers that may take any free slot: those who run this relay, and whoever shared out its own slots. */
 const TRUSTED: readonly CallerKind[] = ['local', 'admin', 'policy-server']
 
 /** A bound of the configuration, below {@link MAX_RUNS}. */
@@ -23,11 +23,11 @@ export interface FewerRuns {
 }
 
 /**
- * The places of runs under way. A run that waits for nodes keeps its place for up to days, so no source of other
+ * The slots of runs under way. A run that waits for nodes keeps its slot for up to days, so no source of other
  * callers gets more than a share, and a quarter is left to trusted ones. Runs of a former process count for whoever
  * asked for them.
  */
-export class RunPlaces {
+export class RunSlots {
   readonly #beginning = new Set<{ readonly askedBy: string }>()
 
   /** @param underWay the caller of each run under way, as {@link askedBy} names it */
@@ -36,7 +36,7 @@ export class RunPlaces {
     private readonly fewer: FewerRuns | undefined
   ) {}
 
-  /** Places that are taken. */
+  /** Slots that are taken. */
   get taken(): number {
     return this.#beginning.size + this.underWay().length
   }
@@ -47,15 +47,15 @@ export class RunPlaces {
   }
 
   /**
-   * Holds a place while a run begins.
+   * Holds a slot while a run begins.
    * @returns what gives it back, once the run is among those under way or could not begin
    * @throws {RelayError} BUSY, CONFLICT
    */
   take(caller: Caller): () => void {
     this.#check(caller)
-    const place = { askedBy: askedBy(caller) }
-    this.#beginning.add(place)
-    return () => void this.#beginning.delete(place)
+    const slot = { askedBy: askedBy(caller) }
+    this.#beginning.add(slot)
+    return () => void this.#beginning.delete(slot)
   }
 
   #check(caller: Caller): void {
@@ -75,12 +75,12 @@ export class RunPlaces {
   }
 
   #heldBy(source: string): number {
-    const beginning = [...this.#beginning].map(place => place.askedBy)
+    const beginning = [...this.#beginning].map(slot => slot.askedBy)
     return [...this.underWay(), ...beginning].filter(name => sharingSource(name) === source).length
   }
 }
 
-/** The source that shares the places with others: an id, or a source address; undefined for a trusted caller. */
+/** The source that shares the slots with others: an id, or a source address; undefined for a trusted caller. */
 function sharingSource(name: string): string | undefined {
   const [kind = '', rest = ''] = name.split(' ', 2)
   if (TRUSTED.some(trusted => trusted === kind)) return undefined

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { MAX_RUNS } from '../../src/remote-run/run-places.js'
+import { MAX_RUNS } from '../../src/remote-run/run-slots.js'
 import type { RemoteRuns } from '../../src/remote-run/run-types.js'
 import type { Caller } from '../../src/values/caller.js'
 import { orderOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
@@ -25,7 +25,7 @@ function orderWaiting(runs: RemoteRuns, caller: Caller) {
   return runs.start({ ...order, origin: { ...order.origin, caller } })
 }
 
-test('no source of other callers takes all places of runs, over a restart neither, and some are left to trusted ones', async t => {
+test('no source of other callers takes all slots of runs, over a restart neither, and some are left to trusted ones', async t => {
   const folder = temporaryFolder(t)
   const first = await start(t, folder)
   assert.equal(await orderAll(first.runs, { kind: 'network', address: '192.0.2.1' }), FOR_STRANGERS / 2)

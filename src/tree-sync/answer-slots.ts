@@ -7,28 +7,28 @@ export const MAX_ANSWERS = 64
 export const MAX_ANSWERS_TO_ADMINISTRATORS = 8
 
 /**
- * How long an answer may go without a piece being taken, when another one needs its place. The system takes some 1.6 MB at
+ * How long an answer may go without a piece being taken, when another one needs its slot. The system takes some 1.6 MB at
  * once where it has grown its buffers, and a reader at a thin uplink needs a while for that before the next piece is taken.
  */
 export const STALLED_ANSWER_MS = 120_000
 
 /**
- * The trees under way, until all of one is taken or its reader goes. A relay has one place: its next request ends the
+ * The trees under way, until all of one is taken or its reader goes. A relay has one slot: its next request ends the
  * one before, which nobody reads any more when the relay connects again. An answer that nobody reads for a while yields
- * its place to another one.
+ * its slot to another one.
  */
-export class AnswerPlaces {
-  readonly #relays: Places
-  readonly #administrators: Places
+export class AnswerSlots {
+  readonly #relays: Slots
+  readonly #administrators: Slots
 
   constructor(now: () => number = () => performance.now()) {
-    this.#relays = new Places(MAX_ANSWERS, now)
-    this.#administrators = new Places(MAX_ANSWERS_TO_ADMINISTRATORS, now)
+    this.#relays = new Slots(MAX_ANSWERS, now)
+    this.#administrators = new Slots(MAX_ANSWERS_TO_ADMINISTRATORS, now)
   }
 
   /**
    * @param relay who is sent the tree; undefined for an administrator
-   * @throws {RelayError} BUSY when there is no place
+   * @throws {RelayError} BUSY when there is no slot
    */
   check(relay: string | undefined): void {
     if (relay === undefined) this.#administrators.check()
@@ -36,8 +36,8 @@ export class AnswerPlaces {
   }
 
   /**
-   * Takes the place, for as long as the stream that it returns is open.
-   * @throws {RelayError} BUSY when there is no place
+   * Takes the slot, for as long as the stream that it returns is open.
+   * @throws {RelayError} BUSY when there is no slot
    */
   send(relay: string | undefined, pieces: AsyncIterable<Buffer>): Readable {
     return relay === undefined ? this.#administrators.send(Symbol(), pieces) : this.#relays.send(relay, pieces)
@@ -55,7 +55,7 @@ interface Answer {
   takenAtMs: number
 }
 
-class Places {
+class Slots {
   readonly #answers = new Map<string | symbol, Answer>()
 
   constructor(
