@@ -17,12 +17,10 @@ interface Walk {
   readonly content: string
 }
 
-const noFolder = (missing: string) => Object.assign(new Error(missing), { code: 'ENOENT' })
-
 async function walk(path: string): Promise<Walk> {
   const links: string[] = []
   const checkLink = ({ at }: { readonly at: string }) => void links.push(basename(at))
-  const { folder, name } = await walkPath(path, { checkLink, noFolder })
+  const { folder, name } = await walkPath(path, { checkLink })
   try {
     return { end: join(folder.path, name), links, content: await readFile(folder.at(name), 'utf8') }
   } finally {
@@ -68,6 +66,12 @@ test('both walks go where the system goes, by every link, and tell of each', asy
     assert.deepEqual(await walk(`${root}/${path}`), expected)
     assert.deepEqual(walkSync(`${root}/${path}`), expected)
   }
+  await assert.rejects(
+    walkPath(join(root, 'none/file'), { checkLink: () => undefined, noFolder: path => new Error(`no ${path}`) }),
+    {
+      message: `no ${root}/none`
+    }
+  )
   for (const [path, code] of [
     ['none/file', 'ENOENT'],
     ['round', 'ELOOP']
@@ -90,8 +94,7 @@ test('a folder that was entered stays the one in which the walk goes on', async 
       await rename(join(root, 'a'), join(root, 'away'))
       await symlink('other', join(root, 'a'))
     },
-    checkLink: () => assert.fail('no link was there'),
-    noFolder
+    checkLink: () => assert.fail('no link was there')
   })
   t.after(() => folder.close())
   assert.equal(await readFile(folder.at(name), 'utf8'), 'content')
@@ -101,7 +104,7 @@ test('each folder on the way is told, the last one as such, and what a check thr
   if (!IS_LINUX) return
   const root = await makeTree(t)
   const told: [string, boolean][] = []
-  const rules = { checkLink: () => undefined, noFolder, onlyLooks: true }
+  const rules = { checkLink: () => undefined, onlyLooks: true }
   const { folder } = await walkPath(join(root, 'deep/x'), {
     ...rules,
     checkFolder: async (held, isLast) => void told.push([held.path, isLast])
@@ -118,7 +121,7 @@ test('missing folders are made where the rules say so, with their mode', async t
   if (!IS_LINUX) return
   const root = await makeTree(t)
   const path = join(root, 'deep/new/er/file')
-  const { folder } = await walkPath(path, { checkLink: () => undefined, noFolder, makeMode: 0o700 })
+  const { folder } = await walkPath(path, { checkLink: () => undefined, makeMode: 0o700 })
   await folder.close()
   for (const made of ['a/b/new', 'a/b/new/er']) assert.equal((await stat(join(root, made))).mode & 0o777, 0o700)
 })

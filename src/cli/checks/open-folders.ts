@@ -70,7 +70,6 @@ async function foldersOnWay(path: string): Promise<FoundFolder[]> {
         folders.set(identityOf(found), { path: held.path, found })
       },
       checkLink: () => undefined,
-      noFolder: missing => Object.assign(new Error(missing), { code: 'ENOENT' }),
       onlyLooks: true
     })
     await folder.close()

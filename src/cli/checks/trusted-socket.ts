@@ -41,8 +41,7 @@ export async function refuseForeignSocket(
         refuseReplaceable({ path: held.path, found }, trusted, found.gid)
         ways.push({ path: held.path, found })
       },
-      checkLink: ({ at, uid }) => refuseOther(at, { uid }, trusted),
-      noFolder: missing => Object.assign(new Error(missing), { code: 'ENOENT' })
+      checkLink: ({ at, uid }) => refuseOther(at, { uid }, trusted)
     })
     await checkSocket(folder, last, trusted, ways).finally(() => folder.close())
   } catch (error) {

@@ -43,8 +43,7 @@ async function problemOnWay(
         const found = await held.stat()
         if (!known.includes(identityOf(found))) refuseChangeable(held, found)
       },
-      checkLink: refuseLink,
-      noFolder: missing => Object.assign(new Error(missing), { code: 'ENOENT' })
+      checkLink: refuseLink
     })
     await folder.close()
     return undefined

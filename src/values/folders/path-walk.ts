@@ -26,8 +26,8 @@ export interface WalkRules {
   readonly checkFolder?: (folder: HeldFolder, isLast: boolean) => Promise<void>
   /** Called before a symbolic link is followed. */
   readonly checkLink: (link: FoundLink) => void
-  /** @returns what is thrown where there is no folder `missing` */
-  readonly noFolder: (missing: string) => Error
+  /** @returns what is thrown where there is no folder `missing`; by default ENOENT, as a system call would fail */
+  readonly noFolder?: (missing: string) => Error
   /** The mode with which folders on the way are made that are missing; undefined: none is made. */
   readonly makeMode?: number
   /** Whether the checks are all: where folders cannot be held, they are looked at by their paths. */
@@ -37,7 +37,7 @@ export interface WalkRules {
 /**
  * Walks down a path name by name, each folder held open before the next one, so that what was looked at is what is used.
  * Symbolic links are followed, at the end of the path as well.
- * @param path absolute @throws {Error} of the rules @throws {Error} of the system (ELOOP as well), or where folders cannot be held
+ * @param path absolute @throws {Error} of the rules @throws {Error} of the system (ENOENT, ELOOP), or where folders cannot be held
  */
 export async function walkPath(path: string, rules: WalkRules): Promise<FoundName> {
   const rest = new RemainingPath(path)
@@ -61,13 +61,17 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
       } else if (found === undefined && rules.makeMode !== undefined) {
         await makeOneFolder(folder.at(name), rules.makeMode) // and looked at in the next round, as any other
       } else {
-        throw rules.noFolder(join(folder.path, name))
+        throw (rules.noFolder ?? missingFolder)(join(folder.path, name))
       }
     }
   } catch (error) {
     await folder.close()
     throw error
   }
+}
+
+function missingFolder(path: string): Error {
+  return Object.assign(new Error(`ENOENT: there is no folder ${path}`), { code: 'ENOENT', path })
 }
 
 async function exchange(former: HeldFolder, next: Promise<HeldFolder>): Promise<HeldFolder> {
