@@ -21,3 +21,12 @@ test('no file is opened in a way that waits: a FIFO in its place would keep a th
     []
   )
 })
+
+test('no file is written without a look at how much was written: a disk with little room takes a part', () => {
+  const writing = /^\s*(?:await )?(?:[\w.#]*(?:[fF]ile|[hH]andle)\.writev?|writev?Sync)\(/
+  const lines = readFolder('src').flatMap(({ path, text }) => text.split('\n').map(line => `${path}: ${line.trim()}`))
+  assert.deepEqual(
+    lines.filter(line => writing.test(line.slice(line.indexOf(': ') + 2))),
+    []
+  )
+})

@@ -61,7 +61,7 @@ async function probe(folder: WatchedFolder): Promise<string | undefined> {
     await rm(path, { force: true }) // a crash may have left it, and what else has its name is not written to
     const file = await open(path, 'wx', 0o600)
     try {
-      await file.write(Buffer.alloc(PROBE_BYTES, '.'))
+      await file.writeFile(Buffer.alloc(PROBE_BYTES, '.')) // a short write is no success: it goes on, and fails
     } finally {
       await file.close()
       await unlink(path)

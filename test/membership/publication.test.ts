@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Member } from '../../src/membership/members.js'
 import { Publication } from '../../src/membership/root/publication.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { startMembers } from '../support/parts/members.js'
 
@@ -39,3 +41,48 @@ test('members that cannot be made the tree are known to be missing there, until 
   await repository.setPolicyServer(await repository.version(), 'root', 'root')
   assert.equal(await publication.isBehind(), true)
 })
+
+test('a disk that has room for a part of the list keeps the list that is there', async t => {
+  const disk = await mountSmallDisk(t, 4)
+  if (disk === undefined) return
+  const { repository } = await startMembers(t)
+  const tree = join(disk.path, 'tree')
+  const nodesListFile = join(tree, 'nodeslist.json')
+  const publication = new Publication({
+    repository,
+    nodesListFile,
+    nodesCertsFile: join(tree, 'allnodescerts.pem'),
+    reload: async () => undefined,
+    now: () => 0
+  })
+  // All of them are one write.
+  const members = Array.from({ length: 400 }, (_, number) => nodeUnderRoot(`node-${number}`))
+  await repository.addMembers({ members, certificates: [] })
+  await publication.publish()
+  const list = await readFile(nodesListFile, 'utf8')
+  const names = await readdir(tree)
+
+  await repository.addMembers({ members: [nodeUnderRoot('another')], certificates: [] })
+  await disk.fill(list.length / 2)
+  await assert.rejects(publication.publish(), /ENOSPC/)
+  assert.match(publication.problem ?? '', /^the disk that holds general\.nodes_list_file \(\S+\) is full; /)
+  assert.equal(await readFile(nodesListFile, 'utf8'), list)
+  assert.deepEqual(await readdir(tree), names)
+  await disk.empty()
+  await publication.catchUp()
+  assert.ok('another' in JSON.parse(await readFile(nodesListFile, 'utf8')))
+})
+
+function nodeUnderRoot(id: string): Member {
+  return {
+    id,
+    kind: 'node',
+    policyServer: 'root',
+    hostname: `${id}.example`,
+    keyHash: '0'.repeat(64),
+    port: undefined,
+    tlsKeyHash: undefined,
+    tokenId: undefined,
+    joinedAtMs: 0
+  }
+}

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { DiskWatch } from '../../src/relay/disk-watch.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
@@ -30,4 +32,13 @@ test('a link that has the name of the probe is taken away, and nothing is writte
   const disks = new DiskWatch([{ setting: 'storage.path', path }], -1)
   for (const _ of ['with the link', 'without']) assert.equal(await disks.problem(), undefined)
   assert.equal(await readFile(file, 'utf8'), 'content')
+})
+
+test('a write that stops within the probe is a problem of the disk', async t => {
+  const path = await temporaryFolder(t)
+  const disks = new DiskWatch([{ setting: 'storage.path', path }], -1)
+  const limit = (soft: string) => promisify(execFile)('prlimit', ['--pid', String(process.pid), `--fsize=${soft}:`])
+  await limit('2048')
+  t.after(() => limit('unlimited'))
+  assert.match((await disks.problem()) ?? '', /^storage\.path \(\S+\) cannot be written to: EFBIG/)
 })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import { diskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { replaceFile } from '../../values/files/durable-file.js'
 import { readRegularFile } from '../../values/files/regular-file.js'
@@ -72,7 +73,7 @@ export class Publication {
           this.#problem = undefined
         },
         (error: unknown) => {
-          this.#problem = errorMessage(error)
+          this.#problem = this.#describe(error)
           throw error
         }
       )
@@ -80,6 +81,11 @@ export class Publication {
         this.#running = undefined
       })
     return this.#running
+  }
+
+  #describe(error: unknown): string {
+    const folder = { setting: 'general.nodes_list_file', path: dirname(this.options.nodesListFile) }
+    return diskFailure(error, [folder])?.message ?? errorMessage(error)
   }
 
   /** @returns the version that the tree is now, or an older one of a change that came meanwhile */
@@ -158,7 +164,7 @@ async function writePieces(path: string, pieces: AsyncIterable<string>): Promise
       const text = chunk.join('')
       chunk = []
       digest.update(text)
-      await file.write(text)
+      await file.writeFile(text) // goes on after a short write, as of a disk with little room: FileHandle.write does not
       await nextTurn()
     }
     for await (const piece of pieces) if (chunk.push(piece) === PAGE) await write()

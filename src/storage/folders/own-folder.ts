@@ -1,4 +1,4 @@
-import { closeSync, constants, fsyncSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
@@ -76,7 +76,7 @@ function readIfThere(setting: string, file: string): string {
 function writeDurably(file: string, text: string): void {
   const fd = openSync(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o644)
   try {
-    writeSync(fd, text)
+    writeFileSync(fd, text)
     fsyncSync(fd)
   } finally {
     closeSync(fd)
