@@ -198,10 +198,11 @@ async function verify(
 /** The source's key hash in the relay's nodes list, where we may ask. */
 async function listedKeyHash(client: RelayClient, source: string): Promise<string | undefined> {
   const answer = await client.send({ method: 'GET', path: apiPath('nodes', source) })
-  let text = ''
-  for await (const chunk of answer.body) text += String(chunk)
-  if (answer.status !== 200) return undefined
-  const keyHash = asObject(JSON.parse(text), 'a node').key_hash
+  if (answer.status !== 200) {
+    await client.refusal(answer) // reads it, so that the connection can be used again
+    return undefined
+  }
+  const keyHash = asObject(await client.readJson(answer), 'a node').key_hash
   return typeof keyHash === 'string' ? keyHash : undefined
 }
 

@@ -82,5 +82,5 @@ async function* bodyOf(
 /** Reads an answer to its end, so that the connection can be used again. */
 async function drain(client: RelayClient, answer: ClientAnswer): Promise<void> {
   if (answer.status >= 500) throw await client.refusal(answer)
-  for await (const _ of answer.body);
+  await client.readText(answer)
 }

@@ -9,6 +9,7 @@ import {
 } from '../values/network/connection-failure.js'
 import { membersOf, parseJson } from '../values/text/json.js'
 import { printable } from '../values/text/printable.js'
+import { readWholeText } from '../values/text/whole-text.js'
 import { explainingBody } from './answer-body.js'
 import { ClientError, InputError, NotReachedError, RefusedError } from './client-error.js'
 import { createServerConnector, type ServerTls } from './relay-tls.js'
@@ -71,6 +72,10 @@ export interface RelayClient {
   text(request: ClientRequest): Promise<string>
   /** The error for an answer of 300 or more. Reads its body. */
   refusal(answer: ClientAnswer): Promise<RefusedError>
+  /** The JSON of an answer. Reads its body. @throws {ClientError} when it is none, or too long */
+  readJson(answer: ClientAnswer): Promise<unknown>
+  /** The text of an answer. Reads its body. @throws {ClientError} when it is too long */
+  readText(answer: ClientAnswer): Promise<string>
   close(): Promise<void>
 }
 
@@ -129,6 +134,15 @@ export function createRelayClient(options: {
     return answer
   }
 
+  async function readJson(answer: ClientAnswer): Promise<unknown> {
+    const text = await readText(answer)
+    try {
+      return JSON.parse(text) as unknown
+    } catch (cause) {
+      throw new ClientError(`${base.origin} did not answer with JSON; is it a Treeline relay?`, { cause })
+    }
+  }
+
   function notReached(cause: unknown): NotReachedError {
     const advice = isUntrustedCertificate(cause)
       ? `; name its issuer with ${names.ca}, or itself with ${names.pin}`
@@ -148,18 +162,11 @@ export function createRelayClient(options: {
     send,
     request,
     refusal: answer => refusal(answer, names.server),
-    async json(asked) {
-      const answer = await request({ ...asked, headers: { accept: 'application/json', ...asked.headers } })
-      const text = await readText(answer.body, MAX_TEXT_BYTES)
-      try {
-        return JSON.parse(text) as unknown
-      } catch (cause) {
-        throw new ClientError(`${base.origin} did not answer with JSON; is it a Treeline relay?`, { cause })
-      }
-    },
-    async text(asked) {
-      return readText((await request(asked)).body, MAX_TEXT_BYTES)
-    },
+    readJson,
+    readText,
+    json: async asked =>
+      readJson(await request({ ...asked, headers: { accept: 'application/json', ...asked.headers } })),
+    text: async asked => readText(await request(asked)),
     close: () => agent.destroy()
   }
 }
@@ -174,7 +181,7 @@ export function isRefusal({ status }: ClientAnswer): boolean {
 }
 
 async function refusal(answer: ClientAnswer, serverName: string): Promise<RefusedError> {
-  const text = (await readText(answer.body, MAX_TEXT_BYTES).catch(() => '')).trim().slice(0, MAX_ERROR_LENGTH)
+  const text = (await readText(answer).catch(() => '')).trim().slice(0, MAX_ERROR_LENGTH)
   if (answer.status < BAD_REQUEST) {
     const location = answer.headers.location
     const where = typeof location === 'string' ? ` to ${printable(location)}` : ''
@@ -194,15 +201,9 @@ function messageIn(text: string): string {
   return typeof message === 'string' ? message : text
 }
 
-async function readText(body: Readable, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > maxBytes) throw new ClientError(`the relay's answer has more than ${maxBytes} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+function readText({ body }: ClientAnswer): Promise<string> {
+  const tooLong = () => new ClientError(`the relay's answer has more than ${MAX_TEXT_BYTES} bytes`)
+  return readWholeText(body, MAX_TEXT_BYTES, tooLong)
 }
 
 function defaultPrefix(base: URL): string {

@@ -102,9 +102,7 @@ async function undo(placed: AtomicWrite[]): Promise<void> {
 /** A reload that failed is told by status or by `result`, depending on the relay. */
 async function reloadProblem(client: RelayClient, answer: ClientAnswer): Promise<string | undefined> {
   if (isRefusal(answer)) return (await client.refusal(answer)).message
-  let text = ''
-  for await (const chunk of answer.body) text += String(chunk)
-  const result: unknown = JSON.parse(text)
+  const result = await client.readJson(answer)
   if (typeof result !== 'object' || result === null || !('result' in result) || result.result === 'success')
     return undefined
   return `the relay could not read it: ${'errorDetails' in result ? String(result.errorDetails) : 'it does not say why'}`

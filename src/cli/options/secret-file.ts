@@ -1,4 +1,5 @@
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
+import { readWholeText } from '../../values/text/whole-text.js'
 import { exposureWarnings } from '../checks/exposed-files.js'
 import { UsageError } from '../command-error.js'
 import { printDiagnostic } from '../output/diagnostic.js'
@@ -16,15 +17,8 @@ export async function readSecretFile(name: string, path: string, read = readName
 const MAX_INPUT_BYTES = 64 * 1024
 
 /** All of standard input, for an option that was given as `-`. @throws {UsageError} for more than a secret can be */
-export async function readSecretInput(): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of process.stdin) {
-    const part = Buffer.from(chunk)
-    bytes += part.length
-    if (bytes > MAX_INPUT_BYTES)
-      throw new UsageError(`standard input has more than ${MAX_INPUT_BYTES} bytes: it should be a secret alone`)
-    chunks.push(part)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+export function readSecretInput(): Promise<string> {
+  const tooLong = () =>
+    new UsageError(`standard input has more than ${MAX_INPUT_BYTES} bytes: it should be a secret alone`)
+  return readWholeText(process.stdin, MAX_INPUT_BYTES, tooLong)
 }

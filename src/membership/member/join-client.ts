@@ -9,6 +9,7 @@ import { describeConnectionFailure } from '../../values/network/connection-failu
 import { FORM } from '../../values/network/header-names.js'
 import { unbracketed } from '../../values/network/host-and-port.js'
 import { membersOf, parseJson } from '../../values/text/json.js'
+import { readWholeText } from '../../values/text/whole-text.js'
 import { answerFromJson, toFields } from '../join-form.js'
 import type { JoinAnswer, JoinRequest } from '../member-types.js'
 
@@ -111,15 +112,9 @@ async function ask(
   throw new JoinError(`refused (${status}): ${why.replaceAll(/\p{C}/gu, ' ').trim().slice(0, 500)}`)
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`the answer has more than ${MAX_ANSWER_BYTES} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
+function readText(response: IncomingMessage): Promise<string> {
+  const tooLong = () => new Error(`the answer has more than ${MAX_ANSWER_BYTES} bytes`)
+  return readWholeText(response, MAX_ANSWER_BYTES, tooLong)
 }
 
 /** The first of a PEM text alone: what was hashed is what is trusted. */
