@@ -12,7 +12,7 @@ export function selectList<Row>(columns: TableColumns<Row>): string {
  * `a = @a, b = coalesce(@b, b)`, to be run with a row.
  * @param once names whose value stays where the row has none
  */
-export function setList<Row>(columns: TableColumns<Row>, once: readonly (keyof Row)[]): string {
+export function setList<Row>(columns: TableColumns<Row>, once: readonly (keyof Row)[] = []): string {
   return Object.entries<string>(columns)
     .map(([name, column]) => {
       const stays = once.some(one => one === name)

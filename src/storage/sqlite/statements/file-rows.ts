@@ -1,4 +1,6 @@
-import type { StoredFile } from '../../../shared-files/keeping/file-record.js'
+import type { ListedKeptFile, StoredFile } from '../../../shared-files/keeping/file-record.js'
+import type { FileKey } from '../../../values/ids.js'
+import type { TableColumns } from './columns.js'
 
 /** A row of `shared_files`. */
 export interface FileRow extends Omit<StoredFile, 'signedAtMs' | 'spool'> {
@@ -6,9 +8,29 @@ export interface FileRow extends Omit<StoredFile, 'signedAtMs' | 'spool'> {
   readonly spool: string | null
 }
 
-export const FILE_COLUMNS = `target, source, file_id AS fileId, size_bytes AS sizeBytes, algorithm, hash,
-  accepted_at AS acceptedAtMs, stored_at AS storedAtMs, expires_at AS expiresAtMs, signed_at AS signedAtMs, metadata,
-  spool, via`
+export const KEY_COLUMNS: TableColumns<FileKey> = { target: 'target', source: 'source', fileId: 'file_id' }
+
+/** The columns of a file as it is listed, besides its key. */
+const LISTED_COLUMNS: TableColumns<Omit<ListedKeptFile, keyof FileKey>> = {
+  sizeBytes: 'size_bytes',
+  algorithm: 'algorithm',
+  hash: 'hash',
+  expiresAtMs: 'expires_at'
+}
+
+/** The columns that another version of a file changes. */
+export const VERSION_COLUMNS: TableColumns<Omit<FileRow, keyof FileKey>> = {
+  ...LISTED_COLUMNS,
+  acceptedAtMs: 'accepted_at',
+  storedAtMs: 'stored_at',
+  signedAtMs: 'signed_at',
+  metadata: 'metadata',
+  spool: 'spool',
+  via: 'via'
+}
+
+export const LISTED_FILE_COLUMNS: TableColumns<ListedKeptFile> = { ...KEY_COLUMNS, ...LISTED_COLUMNS }
+export const FILE_COLUMNS: TableColumns<FileRow> = { ...KEY_COLUMNS, ...VERSION_COLUMNS }
 
 export function toStoredFile(row: FileRow): StoredFile {
   return { ...row, signedAtMs: row.signedAtMs ?? undefined, spool: row.spool ?? undefined }

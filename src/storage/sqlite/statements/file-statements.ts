@@ -2,8 +2,17 @@ import type { ListedKeptFile } from '../../../shared-files/keeping/file-record.j
 import type { FileHash, Totals } from '../../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../../values/ids.js'
 import type { Database } from '../../sqlite-engine/database.js'
-import { FILE_COLUMNS, type FileRow, type VersionRow } from './file-rows.js'
+import { insertInto, selectList, setList } from './columns.js'
+import {
+  FILE_COLUMNS,
+  type FileRow,
+  KEY_COLUMNS,
+  LISTED_FILE_COLUMNS,
+  VERSION_COLUMNS,
+  type VersionRow
+} from './file-rows.js'
 
+const COLUMNS = selectList(FILE_COLUMNS)
 const KEY = 'target = @target AND source = @source AND file_id = @fileId'
 
 /** A row loses its spool once it is durable, which makes it no other version. */
@@ -23,18 +32,9 @@ export function fileStatements(db: Database) {
 function writes(db: Database) {
   return {
     insert: db.prepare<[FileRow]>(
-      `INSERT INTO shared_files (target, source, file_id, size_bytes, algorithm, hash, accepted_at, stored_at, expires_at,
-         signed_at, metadata, spool, via)
-       VALUES (@target, @source, @fileId, @sizeBytes, @algorithm, @hash, @acceptedAtMs, @storedAtMs, @expiresAtMs,
-         @signedAtMs, @metadata, @spool, @via)
-       ON CONFLICT (target, source, file_id) DO NOTHING`
+      `${insertInto('shared_files', FILE_COLUMNS)} ON CONFLICT (target, source, file_id) DO NOTHING`
     ),
-    replace: db.prepare<[FileRow & VersionRow]>(
-      `UPDATE shared_files SET size_bytes = @sizeBytes, algorithm = @algorithm, hash = @hash,
-         accepted_at = @acceptedAtMs, stored_at = @storedAtMs, expires_at = @expiresAtMs, signed_at = @signedAtMs,
-         metadata = @metadata, spool = @spool, via = @via
-       WHERE ${VERSION}`
-    ),
+    replace: db.prepare<[FileRow & VersionRow]>(`UPDATE shared_files SET ${setList(VERSION_COLUMNS)} WHERE ${VERSION}`),
     redate: db.prepare<[VersionRow & { readonly storedAtMs: number; readonly expiresAtMs: number }]>(
       `UPDATE shared_files SET stored_at = @storedAtMs, expires_at = @expiresAtMs WHERE ${VERSION}`
     ),
@@ -45,14 +45,13 @@ function writes(db: Database) {
 
 function reads(db: Database) {
   return {
-    find: db.prepare<[FileKey], FileRow>(`SELECT ${FILE_COLUMNS} FROM shared_files WHERE ${KEY}`),
+    find: db.prepare<[FileKey], FileRow>(`SELECT ${COLUMNS} FROM shared_files WHERE ${KEY}`),
     findHash: db.prepare<[string, string, string], FileHash>(
       'SELECT hash, expires_at AS expiresAtMs, via FROM shared_files WHERE target = ? AND source = ? AND file_id = ?'
     ),
-    unsettled: db.prepare<[], FileRow>(`SELECT ${FILE_COLUMNS} FROM shared_files WHERE spool IS NOT NULL`),
+    unsettled: db.prepare<[], FileRow>(`SELECT ${COLUMNS} FROM shared_files WHERE spool IS NOT NULL`),
     forTarget: db.prepare<[{ target: string; fileId: string | null; nowMs: number; limit: number }], ListedKeptFile>(
-      `SELECT target, source, file_id AS fileId, size_bytes AS sizeBytes, algorithm, hash, expires_at AS expiresAtMs
-       FROM shared_files
+      `SELECT ${selectList(LISTED_FILE_COLUMNS)} FROM shared_files
        WHERE target = @target AND (@fileId IS NULL OR file_id = @fileId) AND expires_at > @nowMs
        ORDER BY source, file_id LIMIT @limit`
     )
@@ -62,14 +61,14 @@ function reads(db: Database) {
 function pages(db: Database) {
   return {
     page: db.prepare<[FileKey & { limit: number }], FileRow>(
-      `SELECT ${FILE_COLUMNS} FROM shared_files WHERE ${AFTER} ${IN_ORDER}`
+      `SELECT ${COLUMNS} FROM shared_files WHERE ${AFTER} ${IN_ORDER}`
     ),
     pageOnBehalf: db.prepare<[FileKey & { relay: string; limit: number }], FileRow>(
-      `SELECT ${FILE_COLUMNS} FROM shared_files
+      `SELECT ${COLUMNS} FROM shared_files
        WHERE via <> '' AND (via = @relay OR substr(via, 1, length(@relay) + 1) = @relay || '/') AND ${AFTER} ${IN_ORDER}`
     ),
     expired: db.prepare<[number, number, number], FileKey>(
-      `SELECT target, source, file_id AS fileId FROM shared_files WHERE expires_at <= ?
+      `SELECT ${selectList(KEY_COLUMNS)} FROM shared_files WHERE expires_at <= ?
        ORDER BY expires_at LIMIT ? OFFSET ?`
     )
   }

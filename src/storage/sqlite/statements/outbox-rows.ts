@@ -8,32 +8,8 @@ export interface OutboxRow extends Omit<QueuedFile, 'signedAtMs' | 'lastStatus' 
   readonly lastError: string | null
 }
 
-export const OUTBOX_COLUMNS: TableColumns<OutboxRow> = {
-  id: 'id',
-  target: 'target',
-  source: 'source',
-  fileId: 'file_id',
-  state: 'state',
-  sizeBytes: 'size_bytes',
-  algorithm: 'algorithm',
-  hash: 'hash',
-  acceptedAtMs: 'accepted_at',
-  expiresAtMs: 'expires_at',
-  signedAtMs: 'signed_at',
-  metadata: 'metadata',
-  keyHash: 'key_hash',
-  passed: 'passed',
-  requestId: 'request_id',
-  attempts: 'attempts',
-  nextAttemptAtMs: 'next_attempt_at',
-  lastStatus: 'last_status',
-  lastError: 'last_error'
-}
-
 /** A row of `outbox` as it is listed. */
-export interface ListedRow extends Omit<ListedFile, 'lastError'> {
-  readonly lastError: string | null
-}
+export type ListedRow = Pick<OutboxRow, keyof ListedFile>
 
 export const LISTED_OUTBOX_COLUMNS: TableColumns<ListedRow> = {
   id: 'id',
@@ -47,6 +23,18 @@ export const LISTED_OUTBOX_COLUMNS: TableColumns<ListedRow> = {
   attempts: 'attempts',
   nextAttemptAtMs: 'next_attempt_at',
   lastError: 'last_error'
+}
+
+export const OUTBOX_COLUMNS: TableColumns<OutboxRow> = {
+  ...LISTED_OUTBOX_COLUMNS,
+  algorithm: 'algorithm',
+  hash: 'hash',
+  signedAtMs: 'signed_at',
+  metadata: 'metadata',
+  keyHash: 'key_hash',
+  passed: 'passed',
+  requestId: 'request_id',
+  lastStatus: 'last_status'
 }
 
 export function toListedFile(row: ListedRow): ListedFile {
