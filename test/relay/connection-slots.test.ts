@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { shareConnections } from '../../src/relay/listening/connection-slots.js'
 import { serveUpgrades } from '../../src/relay/listening/upgrades.js'
-import type { ConnectedNeighbour } from '../../src/relay/listening/yielding-slots.js'
+import type { ProvenNeighbour } from '../../src/tree/known-certificates.js'
 import { eventually } from '../support/eventually.js'
 import { head } from '../support/network/raw-client.js'
 
@@ -13,7 +13,7 @@ const MAX = 10
 const KNOWN = '127.0.0.99'
 const NODE = '127.0.0.100'
 const RELAY = '127.0.0.101'
-const NEIGHBOURS: Readonly<Record<string, ConnectedNeighbour>> = {
+const NEIGHBOURS: Readonly<Record<string, ProvenNeighbour>> = {
   [NODE]: { kind: 'node', id: 'node-h' },
   [RELAY]: { kind: 'relay', id: 'relay-h' }
 }

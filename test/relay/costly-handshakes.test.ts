@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
 import { usualRestMs } from '../../src/relay/listening/handshake-gate.js'
 import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
+import { shownBy } from '../../src/values/keys/shown-certificate.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {
   clientHello,
@@ -99,10 +100,8 @@ test('after a handshake that failed or was costly its source rests, also where a
 test('a long chain of certificates is costly, a short one is not, and that of a neighbour is known', async t => {
   const judged: PresentedCertificate[] = []
   let known = ''
-  const nodeOf = (fingerprint: string) => (fingerprint === known ? 'node-1' : undefined)
-  const certificates = { nodeOf, isPolicyServer: () => false }
   const judge = (socket: TLSSocket) => {
-    const found = judgeCertificate(socket, certificates)
+    const found = judgeCertificate(socket, () => shownBy(socket) === known)
     judged.push(found)
     return found
   }

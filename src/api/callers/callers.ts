@@ -1,9 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
-import type { KnownCertificates } from '../../tree/known-certificates.js'
-import { type CurrentTopology, isRelayBelow } from '../../tree/topology.js'
+import { type KnownCertificates, neighbourOn, provenNode } from '../../tree/known-certificates.js'
+import type { CurrentTopology } from '../../tree/topology.js'
 import type { Caller } from '../../values/caller.js'
+import { shownBy } from '../../values/keys/shown-certificate.js'
 import { LINK_SECRET_HEADER } from '../../values/network/header-names.js'
 import { isLoopback, type NetworkSet } from '../../values/network/network-set.js'
 import { forwardedOrigin } from './forwarded-origin.js'
@@ -58,7 +59,8 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     const addressed = addressedCaller(request, caller)
     if (linked === undefined) return addressed
     const isAddressOfProxy = addressed.kind === 'proxied' || addressed.isAddressOfProxy === true
-    return { ...nodeCaller(linked, addressed.address, settings), ...(isAddressOfProxy ? { isAddressOfProxy } : {}) }
+    const { address } = addressed
+    return { ...provenNode(linked, settings), address, ...(isAddressOfProxy ? { isAddressOfProxy } : {}) }
   }
 
   /** Identifies the caller behind proxies: each listener has its own rule, and none of them makes a caller local. */
@@ -112,14 +114,8 @@ function addressCaller(socket: object, address: string, { isLocalSocket }: Calle
 
 /** Undefined where no certificate was presented; one that nobody is known by makes a mere `network` caller. */
 function certificateCaller(socket: object, address: string, settings: CallerSettings): Caller | undefined {
-  if (!(socket instanceof TLSSocket)) return undefined
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) return undefined
-  const fingerprint = sha256(certificate.raw).toString('hex')
-  if (settings.certificates.isPolicyServer(fingerprint)) return { kind: 'policy-server', address }
-  const id = settings.certificates.nodeOf(fingerprint)
-  if (id === undefined) return { kind: 'network', address }
-  return nodeCaller(id, address, settings)
+  if (shownBy(socket) === undefined) return undefined
+  return { kind: 'network', address, ...neighbourOn(socket, settings) }
 }
 
 /**
@@ -134,10 +130,6 @@ function linkedNode(request: IncomingMessage, { nodeOfSecret }: CallerSettings):
 /** Whether a caller is known for one of the tree. */
 export function isNeighbour({ kind }: Caller): boolean {
   return kind === 'policy-server' || kind === 'relay' || kind === 'node'
-}
-
-function nodeCaller(id: string, address: string, settings: CallerSettings): Caller {
-  return { kind: isRelayBelow(settings.topology(), id) ? 'relay' : 'node', id, address }
 }
 
 function showsToken(request: IncomingMessage, expected: Buffer): boolean {

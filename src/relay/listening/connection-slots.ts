@@ -4,9 +4,10 @@ import { Socket, type Server as TcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { hasBody } from '../../api/bodies/request-body.js'
+import type { ProvenNeighbour } from '../../tree/known-certificates.js'
 import { sourceOf } from '../../values/sources/source-address.js'
 import { rawSocketOf } from './raw-socket.js'
-import { type ConnectedNeighbour, type ConnectionSlot, YieldingSlots } from './yielding-slots.js'
+import { type ConnectionSlot, YieldingSlots } from './yielding-slots.js'
 
 /** The time after which a connection counts as unused, when its caller has taken nothing of an answer for so long. */
 const STALLED_MS = 10_000
@@ -20,7 +21,7 @@ export interface PlaceOptions {
   /** Callers that make room for nobody, by their address: others share what those leave. */
   readonly isKnownAddress: (address: string) => boolean
   /** Finds who showed a certificate of the tree: a node or relay makes room beyond a number of connections. */
-  readonly neighbourOf?: (socket: TLSSocket) => ConnectedNeighbour | undefined
+  readonly neighbourOf?: (socket: TLSSocket) => ProvenNeighbour | undefined
   /** @default 10,000 */
   readonly stalledMs?: number
   /** @default 2,000 */

@@ -2,12 +2,12 @@ import { constants } from 'node:crypto'
 import type { Server as PlainServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket, Server as TcpServer } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { onCostlySource } from '../../api/connections/costly-source.js'
 import { completeServer, createPlainServer, serverOptions } from '../../api/http-server-options.js'
 import type { Config, ListenAddress } from '../../config/config.js'
-import type { KnownCertificates } from '../../tree/known-certificates.js'
-import { type CurrentTopology, isRelayBelow } from '../../tree/topology.js'
+import { type NeighbourFacts, neighbourOn } from '../../tree/known-certificates.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { readConfiguredTextSync } from '../../values/files/text-file.js'
 import { readCertificatePair } from '../../values/keys/certificate-pair.js'
@@ -19,7 +19,7 @@ import { shareConnections } from './connection-slots.js'
 import { connectionsOfEach } from './file-limit.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
-import { judgeCertificate, neighbourByCertificate } from './presented-certificate.js'
+import { judgeCertificate } from './presented-certificate.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
 export interface Listeners {
@@ -36,10 +36,8 @@ export interface Listeners {
 /** The addresses of `localhost` (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
 const LOCALHOST = ['127.0.0.1', '::1']
 
-/** The certificates of neighbours, by which a handshake is judged, and sets that note at which address a connection came. */
-export interface Arrivals {
-  readonly certificates: KnownCertificates
-  readonly topology: CurrentTopology
+/** The facts by which a handshake is judged, and sets that note at which address a connection came. */
+export interface Arrivals extends NeighbourFacts {
   readonly localSockets: WeakSet<object>
   readonly proxySockets: WeakSet<object>
   /** The one in force. */
@@ -98,15 +96,16 @@ export async function openListeners(
 
   async function openTls(address: ListenAddress): Promise<Server> {
     const tls = createTlsServer(app, config)
+    const neighbourOf = (connection: TLSSocket) => neighbourOn(connection, { certificates, topology })
     const gate = createHandshakeGate(tls, {
       helloLimitMs: config.limits.headersTimeoutMs,
-      judge: connection => judgeCertificate(connection, certificates),
+      judge: connection => judgeCertificate(connection, () => neighbourOf(connection) !== undefined),
       onIdle: source => logClosed(source, 'TLS records that bring nothing on, such as renewed keys')
     })
     shareConnections(gate, tls, {
       max: maxConnections,
       isKnownAddress: isProxy,
-      neighbourOf: connection => neighbourByCertificate(connection, certificates, id => isRelayBelow(topology(), id))
+      neighbourOf
     })
     serveUpgrades(tls, 'secureConnection', upgrades)
     await bound('general.https_listen', address, bind(gate, address))

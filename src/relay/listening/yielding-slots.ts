@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { answerUnderWay } from '../../api/answer-under-way.js'
 import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../hops/hop-slots.js'
+import type { ProvenNeighbour } from '../../tree/known-certificates.js'
 import { SourceQueue } from '../../values/sources/source-queue.js'
 
 /** Connections of strangers, and as many of nodes and of relays, that are checked for an unused one. */
@@ -14,18 +15,14 @@ const MAX_OF_RELAY = 2 * MAX_CONNECTIONS_PER_NEIGHBOUR
 const PART_OF_NODE = 1 / 16
 const PART_OF_RELAY = 1 / 4
 
-/** The caller that showed a certificate of the tree. The policy server makes room for nobody. */
-export type ConnectedNeighbour =
-  | { readonly kind: 'policy-server' }
-  | { readonly kind: 'relay' | 'node'; readonly id: string }
-
 /** A connection that has a slot. */
 export interface ConnectionSlot {
   readonly source: string
   readonly socket: Socket
   /** Whether its address is that of a caller that makes room for nobody, as long as it shows no certificate of the tree. */
   readonly isKnown: boolean
-  neighbour?: ConnectedNeighbour | undefined
+  /** The caller that showed a certificate of the tree. The policy server makes room for nobody. */
+  neighbour?: ProvenNeighbour | undefined
   /** Speaks HTTP: the socket itself, or the TLS over it. */
   connection: Socket
   /** When its last request with a body began: only of that one the body may be missing. */

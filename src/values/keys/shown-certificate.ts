@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import { fingerprint } from './fingerprint.js'
 import type { Revocations } from './revocations.js'
@@ -9,10 +10,24 @@ export interface ShownCertificateRules {
   readonly revocations?: Revocations | undefined
 }
 
-/** SHA-256 of the certificate that the other side of a connection showed, lower-case hex. */
+/** The fingerprints of certificates that were looked at: with TLS 1.3, a connection shows one, in its handshake. */
+const shownOn = new WeakMap<TLSSocket, string>()
+
+/**
+ * The certificate that the other side of a connection showed. For {@link shownBy} this is the only look that is needed.
+ * Node gives the chain of its issuers at the first look alone: who needs it looks before anybody else.
+ */
+export function lookAtCertificate(socket: TLSSocket): X509Certificate | undefined {
+  const leaf = socket.getPeerX509Certificate()
+  if (leaf !== undefined) shownOn.set(socket, fingerprint(leaf.raw))
+  return leaf
+}
+
+/** SHA-256 of the certificate that the other side of a connection showed, lower-case hex; undefined: none, or not yet. */
 export function shownBy(socket: object): string | undefined {
-  const leaf = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
-  return leaf === undefined ? undefined : fingerprint(leaf.raw)
+  if (!(socket instanceof TLSSocket)) return undefined
+  if (!shownOn.has(socket)) lookAtCertificate(socket)
+  return shownOn.get(socket)
 }
 
 /**
