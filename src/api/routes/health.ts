@@ -1,4 +1,4 @@
-import { UnreadAnswers } from '../answers/unread-answers.js'
+import { metricsAnswer } from '../answers/metrics-answer.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -11,7 +11,6 @@ export const healthRoutes: Routes<{ services: Pick<Services, 'metrics' | 'ownLin
 ) => {
   const { metrics, ownLink, system } = services
   const tags = ['system']
-  const unread = new UnreadAnswers()
 
   app.get(
     '/v1/system/alive',
@@ -47,10 +46,6 @@ export const healthRoutes: Routes<{ services: Pick<Services, 'metrics' | 'ownLin
         response: { 200: Type.String() }
       }
     },
-    async (request, reply) => {
-      const text = await metrics.text()
-      unread.hold(request, reply)
-      return reply.type(metrics.contentType).send(text)
-    }
+    metricsAnswer(metrics)
   )
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PACKAGE_ROOT } from '../../process/package-root.js'
+import { metricsAnswer } from '../answers/metrics-answer.js'
 import { UnreadAnswers } from '../answers/unread-answers.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
@@ -40,11 +41,7 @@ export const observationRoutes: Routes<{ services: Pick<Services, 'config' | 'me
         response: { 200: Type.String() }
       }
     },
-    async (request, reply) => {
-      const text = await metrics.text()
-      unread.hold(request, reply)
-      return reply.type(metrics.contentType).send(text)
-    }
+    metricsAnswer(metrics, unread)
   )
 
   app.get(
