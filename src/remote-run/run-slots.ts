@@ -1,8 +1,7 @@
-import type { Caller, CallerKind } from '../values/caller.js'
+import { type Caller, sharerOf } from '../values/caller.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { shareOfStrangers } from '../values/sources/fair-slots.js'
-import { sourceOf } from '../values/sources/source-address.js'
-import { askedBy } from './progress/new-run.js'
+import { askedBy, askerNamed } from './progress/new-run.js'
 
 /** Slots that only trusted callers get: the quarter that {@link shareOfStrangers} leaves. */
 const RESERVED = 64
@@ -13,9 +12,6 @@ export const MAX_RUNS = RESERVED * 4
 /** Runs under way at which `remote_run.timeout` alone is the time for nodes of neighbours to end, or for a relay's to start. */
 export const CROWDED_RUNS = RESERVED * 3
 
-/** The callers that may take any free slot: those who run this relay, and whoever shared out its own slots. */
-const TRUSTED: readonly CallerKind[] = ['local', 'admin', 'policy-server']
-
 /** A bound of the configuration, below {@link MAX_RUNS}. */
 export interface FewerRuns {
   readonly count: number
@@ -23,9 +19,9 @@ export interface FewerRuns {
 }
 
 /**
- * The slots of runs under way. A run that waits for nodes keeps its slot for up to days, so no source of other
- * callers gets more than a share, and a quarter is left to trusted ones. Runs of a former process count for whoever
- * asked for them.
+ * The slots of runs under way. A run that waits for nodes keeps its slot for up to days, so all callers but trusted
+ * ones share them as strangers do. They are counted from the records of the runs, not taken and given back as
+ * `FairSlots` are: runs of a former process hold them as well, beyond any share, for whoever asked for them.
  */
 export class RunSlots {
   readonly #beginning = new Set<{ readonly askedBy: string }>()
@@ -64,8 +60,8 @@ export class RunSlots {
       throw new RelayError('BUSY', `${MAX_RUNS} remote runs are under way; ask again when one has ended`)
     }
     if (fewer !== undefined && taken >= fewer.count) throw new RelayError('CONFLICT', fewer.refusal)
-    const source = sharingSource(askedBy(caller))
-    if (source === undefined || caller.isAdmin === true) return
+    const { source, standing } = sharerOf(caller)
+    if (standing === 'trusted') return
     const held = this.#heldBy(source)
     if (held < shareOfStrangers(MAX_RUNS, taken)) return
     throw new RelayError(
@@ -76,13 +72,7 @@ export class RunSlots {
 
   #heldBy(source: string): number {
     const beginning = [...this.#beginning].map(slot => slot.askedBy)
-    return [...this.underWay(), ...beginning].filter(name => sharingSource(name) === source).length
+    const sharers = [...this.underWay(), ...beginning].map(name => sharerOf(askerNamed(name)))
+    return sharers.filter(sharer => sharer.standing !== 'trusted' && sharer.source === source).length
   }
-}
-
-/** The source that shares the slots with others: an id, or a source address; undefined for a trusted caller. */
-function sharingSource(name: string): string | undefined {
-  const [kind = '', rest = ''] = name.split(' ', 2)
-  if (TRUSTED.some(trusted => trusted === kind)) return undefined
-  return sourceOf(rest)
 }

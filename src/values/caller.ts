@@ -67,6 +67,10 @@ const STANDINGS: Readonly<Record<CallerKind, Standing>> = {
   'web-page': 'stranger'
 }
 
+export function isCallerKind(text: string): text is CallerKind {
+  return Object.hasOwn(STANDINGS, text)
+}
+
 /** The policy server as a source: its id is not told to us, and others may share its address. No id has a blank. */
 const POLICY_SERVER = 'policy server'
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { MAX_RUNS } from '../../src/remote-run/run-slots.js'
+import { askedBy, askerNamed } from '../../src/remote-run/progress/new-run.js'
+import { CROWDED_RUNS, MAX_RUNS } from '../../src/remote-run/run-slots.js'
 import type { RemoteRuns } from '../../src/remote-run/run-types.js'
-import type { Caller } from '../../src/values/caller.js'
+import { type Caller, sharerOf } from '../../src/values/caller.js'
+import { shareOfStrangers } from '../../src/values/sources/fair-slots.js'
 import { orderOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 /** What is left to callers of networks and proxies. */
@@ -47,4 +49,23 @@ test('no source of other callers takes all slots of runs, over a restart neither
   await orderWaiting(runs, { kind: 'node', id: 'a', address: '192.0.2.1', isAdmin: true })
   const left = MAX_RUNS - runs.status().running
   assert.equal(await orderAll(runs, { kind: 'policy-server', id: 'root', address: '192.0.2.3' }), left)
+})
+
+test('runs are crowded when strangers can have no more', () => {
+  assert.equal(shareOfStrangers(MAX_RUNS, CROWDED_RUNS), 0)
+  assert.ok(shareOfStrangers(MAX_RUNS, CROWDED_RUNS - 1) > 0)
+})
+
+test('the caller that a record names shares slots as it did itself', () => {
+  const callers: Caller[] = [
+    { kind: 'local', address: '127.0.0.1' },
+    { kind: 'policy-server', address: '192.0.2.1' },
+    { kind: 'admin', address: '2001:db8::1' },
+    { kind: 'relay', id: 'relay-1', address: '192.0.2.1' },
+    { kind: 'node', id: '192.0.2.010', address: '192.0.2.1' },
+    { kind: 'proxied', address: '::ffff:192.0.2.1' },
+    { kind: 'network', address: '2001:db8::1' }
+  ]
+  for (const caller of callers) assert.deepEqual(sharerOf(askerNamed(askedBy(caller))), sharerOf(caller))
+  assert.equal(sharerOf(askerNamed('some-kind 192.0.2.1')).standing, 'stranger', 'of another version')
 })

@@ -1,4 +1,4 @@
-import type { Caller } from '../../values/caller.js'
+import { type Caller, isCallerKind } from '../../values/caller.js'
 import type { NewRun } from '../run-repository.js'
 import type { RunOrder } from '../run-types.js'
 
@@ -19,4 +19,11 @@ export function newRun(id: string, order: RunOrder, startedAtMs: number): NewRun
 /** The name that records of runs have for a caller. */
 export function askedBy({ kind, id, address }: Caller): string {
   return `${kind} ${id ?? address}`
+}
+
+/** The caller that has such a name, as far as it tells; an unknown kind is that of a stranger. */
+export function askerNamed(name: string): Caller {
+  const [kind = '', who = ''] = name.split(' ', 2)
+  if (kind === 'relay' || kind === 'node') return { kind, id: who, address: '' }
+  return { kind: isCallerKind(kind) ? kind : 'network', address: who }
 }
