@@ -21,6 +21,17 @@ test('whoever guesses at a token is held up, and who joins from behind the same 
   assert.equal(await admission.run(network('192.0.2.2'), '0123456789ab.right.x', joined), 'joined')
 })
 
+test('a node that guesses at a token is held up at every address, and another one at the same address is not', async () => {
+  const admission = new JoinAdmission(() => 0)
+  const node = (id: string, address: string): Caller => ({ kind: 'node', id, address })
+  for (let guess = 0; guess < 600; guess++) {
+    const caller = node('node-h', `192.0.2.${guess % 200}`)
+    await assert.rejects(admission.run(caller, `0123456789ab.${guess}.x`, refused), { code: 'FORBIDDEN' })
+  }
+  await assert.rejects(admission.run(node('node-h', '198.51.100.1'), '0123456789ab.right.x', joined), { code: 'BUSY' })
+  assert.equal(await admission.run(node('node-1', '192.0.2.1'), '0123456789ab.right.x', joined), 'joined')
+})
+
 test('thousands may join from behind one address', async () => {
   const admission = new JoinAdmission(() => 0)
   for (let count = 0; count < 2_000; count++) await admission.run(network('192.0.2.1'), 'token.secret', joined)

@@ -1,7 +1,6 @@
 import { type Caller, sharerOf } from '../../../values/caller.js'
 import { HopRefusedError, RelayError } from '../../../values/failures/relay-error.js'
 import { FairSlots } from '../../../values/sources/fair-slots.js'
-import { sourceOf } from '../../../values/sources/source-address.js'
 import { JoinRateLimit } from './join-rate-limit.js'
 
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */
@@ -31,12 +30,11 @@ export class JoinAdmission {
    * @throws {RelayError} BUSY, and whatever `work` throws
    */
   async run<T>(caller: Caller, proof: string, work: (evicted: AbortSignal) => Promise<T>): Promise<T> {
-    const source = sourceOf(caller.address)
+    const { source, standing } = sharerOf(caller)
     const name = `${source} ${proofName(proof)}`
     this.#refused.check(name)
-    const sharer = sharerOf(caller)
     const eviction = new AbortController()
-    const release = this.#slots.take(sharer.source, sharer.standing, () => eviction.abort(evictedError()))
+    const release = this.#slots.take(source, standing, () => eviction.abort(evictedError()))
     if (release === undefined)
       throw new RelayError('BUSY', 'too many machines are joining at once; try again in a moment')
     try {
