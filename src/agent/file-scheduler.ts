@@ -9,6 +9,7 @@ import type { Logger } from '../values/logging/logger.js'
 import { MAX_FILE_PROBLEMS } from '../values/runs/reported-node-state.js'
 import { jittered } from '../values/time/backoff.js'
 import { settledWithin } from '../values/time/settled-within.js'
+import { fileRetryMs } from './file-backoff.js'
 import type { FilePublisher } from './file-publisher.js'
 import type { Receiver } from './receiver.js'
 
@@ -22,8 +23,6 @@ export interface FileSchedulerOptions {
 /** The time between two looks at the files to receive and to share, when no notice comes. */
 const LOOK_EVERY_MS = 10 * 60_000
 const POLL_EVERY_MS = 60_000
-/** The wait after a failure, shortened at random by up to half, so that 10,000 agents do not come back at once. */
-const RETRY_MS = 30_000
 /** A file that is being written changes many times. */
 const SETTLE_MS = 500
 
@@ -210,7 +209,7 @@ export class FileScheduler {
   }
 
   #retry(what: string): void {
-    this.#in(jittered(RETRY_MS), () => this.#want(what))
+    this.#in(fileRetryMs(), () => this.#want(what))
   }
 
   #every(ms: number, action: () => void): void {

@@ -7,6 +7,7 @@ import { readPeerFiles } from '../hops/peers/peer-files.js'
 import { policyServerTrust } from '../hops/peers/peer-targets.js'
 import { verification } from '../hops/peers/peer-trust.js'
 import type { Dialer } from '../links/lower/dialer.js'
+import { LINK_BACKOFF } from '../links/lower/link-backoff.js'
 import type { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import type { Upper } from '../links/lower/open-transport.js'
@@ -123,7 +124,7 @@ async function makeOwnLink(
   { config, failover, revocations, versions, logger }: LinksOptions,
   routing: RequestListener
 ): Promise<{ readonly end: LowerLink; readonly dialer: Dialer }> {
-  const [{ LINK_BACKOFF, Dialer }, { LowerLink }] = await Promise.all([
+  const [{ Dialer }, { LowerLink }] = await Promise.all([
     import('../links/lower/dialer.js'),
     import('../links/lower/lower-link.js')
   ])

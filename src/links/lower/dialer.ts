@@ -6,14 +6,10 @@ import type { Logger } from '../../values/logging/logger.js'
 import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { LinkRefusedError } from '../wire/challenge.js'
 import { MAX_LANES } from '../wire/protocol.js'
+import { LINK_BACKOFF, SETTLED_LINK_MS } from './link-backoff.js'
 import type { LowerLink } from './lower-link.js'
 import { type HandshakeOptions, performHandshake } from './lower-link.js'
 import { openTransport, type Upper } from './open-transport.js'
-
-/** The first wait after a link was lost, and the longest, in ms. Each is shortened at random by up to half. */
-export const LINK_BACKOFF = { firstMs: 500, maxMs: 30_000 } as const
-/** A link that stood this long was a good one: the waits begin anew. */
-const SETTLED_MS = 60_000
 
 export interface DialerOptions {
   /** Finds the upper side, anew for each attempt, so that a renewed certificate or address counts at once. */
@@ -129,7 +125,7 @@ export class Dialer implements LinkToUpper {
       const triedAtMs = this.#now()
       const { reason, refusedBy } = await this.#holdOne()
       if (signal.aborted) break
-      if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_MS) attempts = 0
+      if (this.#status.isConnected && this.#now() - this.#status.sinceMs > SETTLED_LINK_MS) attempts = 0
       this.#set({ isConnected: false, sinceMs: this.#status.isConnected ? this.#now() : triedAtMs, reason })
       if ((await this.options.follower?.ended(refusedBy, signal)) === true) attempts = 0
       attempts += 1

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import { type BrokenHop, parseRunEvent } from '../../values/runs/run-event.js'
-import { jittered } from '../../values/time/backoff.js'
+import { backoffMs } from '../../values/time/backoff.js'
 import type { NodeEnd } from '../progress/run-progress.js'
 import type { RunScope } from '../run-scope.js'
 import { cancelDownstream } from './cancel-downstream.js'
@@ -144,9 +144,11 @@ export class RemoteExecution {
     const { hop, part } = this.options
     const { signal, onStarted } = this.scope
     const { timing } = this.context
-    let delayMs = timing.resumeDelayMs
-    for (let waitedMs = 0; waitedMs < timing.resumeLimitMs; waitedMs += delayMs) {
-      await sleep(jittered(delayMs), undefined, { signal })
+    let waitedMs = 0
+    for (let failures = 1; waitedMs < timing.resumeLimitMs; failures += 1) {
+      const waitMs = backoffMs(failures, timing.resumeBackoff)
+      await sleep(waitMs, undefined, { signal })
+      waitedMs += waitMs
       const answer = await hop.request({
         method: 'GET',
         weight: 'stream',
@@ -165,7 +167,6 @@ export class RemoteExecution {
         const followed = await this.#readEvents(answer.body)
         if (followed.kind === 'ended' || this.#lastSeq > before) return followed
       }
-      delayMs = Math.min(delayMs * 2, timing.resumeMaxDelayMs)
     }
     const { node } = this.options
     const { progress } = this.scope

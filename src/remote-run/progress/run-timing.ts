@@ -1,4 +1,6 @@
+import type { Backoff } from '../../values/time/backoff.js'
 import { RENEWAL_MS } from '../../values/time/lease.js'
+import { RUN_BACKOFF } from './run-backoff.js'
 
 /** The waits of remote runs, in ms. Tests shorten them. */
 export interface RunTiming {
@@ -20,9 +22,8 @@ export interface RunTiming {
   readonly partMs: number
   /** Added to both for each level of relays that may be below, so that those give up first. */
   readonly stallSlackMs: number
-  /** First wait before a lost stream of an asynchronous run is taken up again; doubles up to `resumeMaxDelayMs`. */
-  readonly resumeDelayMs: number
-  readonly resumeMaxDelayMs: number
+  /** The waits before a lost stream of an asynchronous run is taken up again. */
+  readonly resumeBackoff: Backoff
   /** How long a lost stream is tried to be taken up again, without one event coming. */
   readonly resumeLimitMs: number
   /** Outcomes of nodes reach the database within this time. */
@@ -43,8 +44,7 @@ export const RUN_TIMING: RunTiming = {
   stallMs: 24 * 60 * 60_000,
   partMs: MAX_PART_MS,
   stallSlackMs: 30_000,
-  resumeDelayMs: 1_000,
-  resumeMaxDelayMs: 30_000,
+  resumeBackoff: RUN_BACKOFF,
   resumeLimitMs: 60 * 60_000,
   recordDelayMs: 1_000,
   recordAgainMs: 5_000,

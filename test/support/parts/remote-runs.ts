@@ -118,7 +118,7 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     },
     repository: createRunRepository(db, options.claims),
     logger: silentLogger,
-    timing: { killGraceMs: 200, resumeDelayMs: 5, resumeMaxDelayMs: 20, recordDelayMs: 10, ...options.timing },
+    timing: { killGraceMs: 200, resumeBackoff: { firstMs: 5, maxMs: 20 }, recordDelayMs: 10, ...options.timing },
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.now === undefined ? {} : { now: options.now })
   })
