@@ -9,7 +9,7 @@ const ENTRIES = [
   'main.ts',
   'tree/import/import-worker.ts',
   'tree-sync/subtree-check-worker.ts',
-  'remote-run/commands/command-host-main.ts'
+  'remote-run/execution/command-host-main.ts'
 ]
 
 /**

@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
-import { ownCommandLine } from '../remote-run/commands/command.js'
+import { ownCommandLine } from '../remote-run/execution/command.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { ONCE_ONLY_MS } from '../remote-run/run-age.js'
 import type { RunRepository } from '../remote-run/run-repository.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { LineSplitter, MAX_LINE_BYTES } from '../../src/remote-run/commands/line-splitter.js'
+import { LineSplitter, MAX_LINE_BYTES } from '../../src/remote-run/execution/line-splitter.js'
 import { anyText } from '../support/any-text.js'
 
 function split(chunks: readonly Buffer[]): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { OutputLimit } from '../../src/remote-run/commands/output-limit.js'
+import { OutputLimit } from '../../src/remote-run/execution/output-limit.js'
 
 /** @returns how many of `count` lines of one byte, each a piece, pass `limit`, and the messages about what is dropped */
 function passLines(limit: OutputLimit, count: number): { kept: number; messages: string[] } {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { MAX_HOSTS_ARGUMENT_BYTES, makeBatches } from '../../src/remote-run/commands/batches.js'
 import { makeOrderParts } from '../../src/remote-run/dispatch/order.js'
+import { MAX_HOSTS_ARGUMENT_BYTES, makeBatches } from '../../src/remote-run/execution/batches.js'
 import { planRun } from '../../src/remote-run/progress/plan.js'
 import { topologyOf } from '../support/parts/remote-runs.js'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { LineSplitter } from '../../src/remote-run/commands/line-splitter.js'
 import { responseChunks, responseLines } from '../../src/remote-run/dispatch/response-lines.js'
+import { LineSplitter } from '../../src/remote-run/execution/line-splitter.js'
 
 const LINE = '{"seq":1,"event":"alive","run":""}'
 const never = new AbortController().signal

@@ -1,6 +1,6 @@
 import { TREELINE } from '../../hops/dialect.js'
 import type { Hop, HopOutcome, HopRequest, Neighbours } from '../../hops/hop.js'
-import type { CommandSource } from '../commands/concurrency-limiter.js'
+import type { CommandSource } from '../execution/concurrency-limiter.js'
 import type { PlannedNode } from '../progress/plan.js'
 import type { RunContext } from '../run-context.js'
 import type { RunScope } from '../run-scope.js'

@@ -1,4 +1,4 @@
-import { OutputLimit } from '../commands/output-limit.js'
+import { OutputLimit } from '../execution/output-limit.js'
 import type { Output, RunProgress } from '../progress/run-progress.js'
 
 const MAX_NOTE_LENGTH = 200

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { LineSplitter } from '../commands/line-splitter.js'
+import { LineSplitter } from '../execution/line-splitter.js'
 import type { RunProgress } from '../progress/run-progress.js'
 import { responseChunks } from './response-lines.js'
 

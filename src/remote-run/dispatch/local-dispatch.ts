@@ -1,5 +1,5 @@
-import { type CommandLine, ownCommandLine } from '../commands/command.js'
-import { CommandExecution } from '../commands/command-execution.js'
+import { type CommandLine, ownCommandLine } from '../execution/command.js'
+import { CommandExecution } from '../execution/command-execution.js'
 import type { PlannedNode } from '../progress/plan.js'
 import type { RunContext } from '../run-context.js'
 import type { RunScope } from '../run-scope.js'

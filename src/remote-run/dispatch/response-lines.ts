@@ -3,7 +3,7 @@ import { neighbourTurns } from '../../process/pacing/turn-limit.js'
 import { isNodeId } from '../../values/ids.js'
 import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'
-import { Gathered } from '../commands/gathered.js'
+import { Gathered } from '../execution/gathered.js'
 
 /**
  * The longest line: longer than any event that we write, which is 128 KiB of output, each byte escaped in six

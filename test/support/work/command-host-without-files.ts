@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import { CommandHost } from '../../../src/remote-run/commands/command-host.js'
+import { CommandHost } from '../../../src/remote-run/execution/command-host.js'
 
 /** Prints how two commands ended: one started when all files of this process were in use, one started afterwards. */
 
