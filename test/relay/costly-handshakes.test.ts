@@ -9,10 +9,11 @@ import { judgeCertificate, type PresentedCertificate } from '../../src/relay/lis
 import { shownBy } from '../../src/values/keys/shown-certificate.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {
-  clientHello,
+  beginHandshake,
   connectFrom,
   FOR_EVER_MS,
   isAnswered,
+  laterOnesAreServed,
   openGate,
   startTls
 } from '../support/parts/handshake-gates.js'
@@ -24,12 +25,7 @@ test('a source with a costly handshake is a usual one again after some that cost
   const never = { silentMs: FOR_EVER_MS, patienceMs: FOR_EVER_MS }
   const gate = await openGate(t, { judge, restMs: () => 0, ...never })
   for (let count = 0; count < 17; count += 1) await isAnswered(startTls(t, gate, '127.0.0.2'))
-  const hello = await clientHello(t)
-  for (let count = 0; count < 2; count += 1) {
-    const socket = await connectFrom(t, gate, '127.0.0.2')
-    socket.write(hello)
-    await once(socket, 'data')
-  }
+  for (let count = 0; count < 2; count += 1) await beginHandshake(t, gate, '127.0.0.2')
 })
 
 test('a costly handshake, also one that fails, ends the others of its source before they cost anything', async t => {
@@ -38,12 +34,9 @@ test('a costly handshake, also one that fails, ends the others of its source bef
   const rests: number[] = []
   const restMs = (_busyMs: number, sentBytes: number) => rests.push(sentBytes) && 0
   const gate = await openGate(t, { judge, restMs, helloLimitMs: FOR_EVER_MS })
-  const hello = await clientHello(t)
   const underWay = async (address: string) => {
     await isAnswered(startTls(t, gate, address)) // from then on several are
-    const socket = await connectFrom(t, gate, address)
-    socket.write(hello)
-    await once(socket, 'data')
+    const socket = await beginHandshake(t, gate, address)
     return { closed: once(socket, 'close') }
   }
   const besideCostly = await underWay('127.0.0.2')
@@ -51,9 +44,7 @@ test('a costly handshake, also one that fails, ends the others of its source bef
   await besideCostly.closed
 
   const besideFailed = await underWay('127.0.0.3')
-  const failed = await connectFrom(t, gate, '127.0.0.3')
-  failed.write(hello)
-  await once(failed, 'data')
+  const failed = await beginHandshake(t, gate, '127.0.0.3')
   rests.length = 0
   failed.write(Buffer.concat([Buffer.of(23, 3, 3, 0x20, 0), Buffer.alloc(0x2000)]))
   await besideFailed.closed
@@ -77,7 +68,7 @@ test('after a handshake that failed or was costly its source rests, also where a
       isSecure = true
     })
     await once(socket, 'connect')
-    for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9')) // which came later
+    await laterOnesAreServed(t, gate)
     return isSecure
   }
   await isAnswered(startTls(t, gate, '127.0.0.2'))

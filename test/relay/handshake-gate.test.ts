@@ -5,10 +5,12 @@ import { type TestContext, test } from 'node:test'
 import type { PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
 import { eventually } from '../support/eventually.js'
 import {
+  beginHandshake,
   clientHello,
   connectFrom,
   FOR_EVER_MS,
   isAnswered,
+  laterOnesAreServed,
   openGate,
   startTls
 } from '../support/parts/handshake-gates.js'
@@ -50,21 +52,18 @@ test('a source begins one handshake at a time until one has cost little, then a 
       socket.write(hello)
     }
   }
-  const othersServed = async () => {
-    for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9'))
-  }
   await crowd('127.0.0.2', 10)
-  await othersServed()
+  await laterOnesAreServed(t, gate)
   assert.equal(answered.length, 1)
   answered[0]?.destroy()
   await eventually('the next one', () => answered.length === 2)
-  await othersServed()
+  await laterOnesAreServed(t, gate)
   assert.equal(answered.length, 2)
 
   answered.length = 0
   await isAnswered(startTls(t, gate, '127.0.0.3'))
   await crowd('127.0.0.3', 20)
-  await othersServed()
+  await laterOnesAreServed(t, gate)
   assert.equal(answered.length, 16)
 })
 
@@ -126,7 +125,7 @@ test('the addresses of a network of 64 bits are one source, those of another are
   await beginFrom('2001:db8::ffff:ffff:ffff:ffff')
   await beginFrom('2001:db8:0:1::1')
   await eventually('the other network', () => begun.length === 2)
-  for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9'))
+  await laterOnesAreServed(t, gate)
   assert.deepEqual(begun, ['2001:db8::1', '2001:db8:0:1::1'])
   first.destroy()
   await eventually('the next of the first network', () => begun.length === 3)
@@ -134,15 +133,8 @@ test('the addresses of a network of 64 bits are one source, those of another are
 
 test('a handshake that does not go on is given up when others of its source wait for it, and only then', async t => {
   const gate = await openGate(t, { patienceMs: 50, silentMs: FOR_EVER_MS, helloLimitMs: FOR_EVER_MS })
-  const hello = await clientHello(t)
-  const stuckFrom = async (address: string) => {
-    const socket = await connectFrom(t, gate, address)
-    socket.write(hello)
-    await once(socket, 'data')
-    return socket
-  }
-  const alone = await stuckFrom('127.0.0.3')
-  const stuck = await stuckFrom('127.0.0.2')
+  const alone = await beginHandshake(t, gate, '127.0.0.3')
+  const stuck = await beginHandshake(t, gate, '127.0.0.2')
   const closed = once(stuck, 'close')
   await Promise.all([closed, once(startTls(t, gate, '127.0.0.2'), 'secureConnect')])
   assert.equal(alone.closed || alone.readableEnded, false)

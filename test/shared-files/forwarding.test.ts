@@ -6,7 +6,7 @@ import { RELAYD } from '../../src/hops/dialect.js'
 import { POLICY_SERVER } from '../../src/hops/hop.js'
 import type { Caller } from '../../src/values/caller.js'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
-import { RELAY_HEADER } from '../../src/values/network/header-names.js'
+import { relayOutcome } from '../support/parts/outboxes.js'
 import {
   BELOW_RELAY,
   keyHashOf,
@@ -100,7 +100,7 @@ test('a 404 that is not from our relay itself means that it was not reached', as
   down.answer = () => outcome(404, 'the proxy says so')
   const root = await startSharedFiles(t, { hops: [down] })
   assert.equal(await root.put(sign('n2/n1/f', 'x')), 'pending')
-  down.answer = () => outcome(404, 'gone', { [RELAY_HEADER]: '1' })
+  down.answer = () => relayOutcome(404, 'gone')
   root.clock.nowMs += 5_000
   await assert.rejects(root.put(sign('n2/n1/g', 'x')), HopRefusedError)
 })

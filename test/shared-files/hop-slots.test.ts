@@ -6,7 +6,7 @@ import { SLOT_WAIT_MS } from '../../src/hops/hop-slots.js'
 import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
 import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import type { Caller } from '../../src/values/caller.js'
-import { RELAY_HEADER } from '../../src/values/network/header-names.js'
+import { relayOutcome } from '../support/parts/outboxes.js'
 import { LOCAL, originOf, outcome, sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
 import { until } from '../support/relays/existing-relays.js'
 
@@ -58,7 +58,7 @@ test('a stranger has a share of the HEADs at a silent hop; others, and the uploa
   await until(() => down.requests.length + refused === 700)
   assert.equal(down.requests.length, SHARE)
 
-  down.answer = request => (request.method === 'HEAD' ? outcome(200, '', { [RELAY_HEADER]: '1' }) : outcome(200))
+  down.answer = request => (request.method === 'HEAD' ? relayOutcome(200) : outcome(200))
   assert.equal(await head(strangerAt('192.0.2.2')), true)
   assert.equal(await head(LOCAL), true)
   assert.equal(await relay.put(sign('n2/n1/other', 'x')), 'stored')
@@ -75,7 +75,7 @@ test('a HEAD without an answer in time is 404, and does not make the hop one tha
   await until(() => down.requests.length === 1)
   t.mock.timers.tick(HEAD_LIMIT_MS)
   assert.equal(await asked, false)
-  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  down.answer = () => relayOutcome(200)
   assert.equal(await relay.put(sign('n2/n1/f', 'x')), 'stored')
 })
 
@@ -89,7 +89,7 @@ test('where strangers have all their slots, the oldest of the one with the most 
   }
   const settled = Promise.allSettled(all)
   await until(() => down.requests.some(({ signal }) => signal?.aborted === true))
-  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  down.answer = () => relayOutcome(200)
   assert.equal(await head(strangerAt('198.51.100.1')), true)
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
   await settled
@@ -101,7 +101,7 @@ test('a relay has a share of the HEADs at a silent hop, and another relay gets a
   const settled = Promise.allSettled(heads(200, relayOf('r1')))
   const share = shareOfRelay(MAX_HEADS_PER_HOP)
   await until(() => down.requests.length >= share)
-  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  down.answer = () => relayOutcome(200)
   assert.equal(await head(relayOf('r2')), true)
   assert.equal(down.requests.length, share + 1)
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
@@ -126,7 +126,7 @@ test('a source has a share of the PUTs at a silent hop; the outbox keeps the oth
   }
   await until(() => kept.length === 4)
   assert.deepEqual(new Set(kept), new Set(['pending']))
-  down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+  down.answer = () => relayOutcome(200)
   assert.equal(await put('other', 'r2'), 'stored')
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
   await Promise.allSettled(all)

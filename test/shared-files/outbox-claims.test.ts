@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { OutboxRepository } from '../../src/shared-files/forwarding/outbox-repository.js'
 import { Claims } from '../../src/storage/sqlite/claims.js'
 import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.js'
 import { silentLogger } from '../../src/values/logging/logger.js'
-import { RELAY_HEADER } from '../../src/values/network/header-names.js'
 import { LEASE_MS } from '../../src/values/time/lease.js'
 import { eventually } from '../support/eventually.js'
+import { outboxFiles, relayOutcome, startRoot } from '../support/parts/outboxes.js'
 import {
   outcome,
   sign,
@@ -28,8 +26,7 @@ const ANY_TIME = { nowMs: Number.MAX_SAFE_INTEGER, latestMs: Number.MAX_SAFE_INT
 async function handOnTooLate(t: TestContext, status: number) {
   let standsMs = 0
   const claims = new Claims(() => standsMs)
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down], claims })
+  const { root, down } = await startRoot(t, { claims })
   assert.equal(await root.put(sign('n2/n1/f', 'content')), 'pending')
   const other = createOutboxRepository(root.db, claims.beside())
   down.answer = async () => {
@@ -53,7 +50,7 @@ async function onlyEntry(outbox: OutboxRepository) {
 test('an entry that another process has claimed meanwhile is left to it, with its file, after it arrived', async t => {
   const { root, other } = await handOnTooLate(t, 200)
   const { id } = await onlyEntry(other)
-  assert.deepEqual(readdirSync(join(root.folder, 'shared-files/.outbox~')), [id])
+  assert.deepEqual(outboxFiles(root), [id])
   assert.equal(await other.finish(id), 'done')
 })
 
@@ -64,7 +61,6 @@ test('an entry that another process has claimed meanwhile is not marked as refus
   assert.deepEqual(await other.renew([id], LEASE_MS), [], 'its claim stays as well')
 })
 
-const OURS = { [RELAY_HEADER]: '1' }
 const FILES = Array.from({ length: 8 }, (_, index) => `f${index}`)
 
 function fileIdOf(path: string): string {
@@ -119,7 +115,7 @@ test('when what came of one entry cannot be recorded, the others are delivered o
   down.answer = async ({ path }) => {
     if (refused === undefined) refused = fileIdOf(path)
     else await oneIsRefused.promise
-    return outcome(200, '', OURS)
+    return relayOutcome(200)
   }
   await root.files.outbox.retry()
   root.files.start()
@@ -136,8 +132,7 @@ test('when what came of one entry cannot be recorded, the others are delivered o
 })
 
 test('an entry whose attempts always fail within this relay keeps no other from being handed on', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   await fillOutbox(root)
   let refused: string | undefined
   root.db.function('refuse', fileId => {
@@ -146,7 +141,7 @@ test('an entry whose attempts always fail within this relay keeps no other from 
   root.db.exec('CREATE TEMP TRIGGER refuse BEFORE DELETE ON outbox BEGIN SELECT refuse(old.file_id); END')
   down.answer = ({ path }) => {
     refused ??= fileIdOf(path)
-    return outcome(200, '', OURS)
+    return relayOutcome(200)
   }
   await root.files.outbox.retry()
   root.files.start()
@@ -159,20 +154,19 @@ test('an entry whose attempts always fail within this relay keeps no other from 
 })
 
 test('an entry that was refused is tried when an operator says so, while others are handed on still', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   await fillOutbox(root)
   const isRetried = withResolvers()
   const isTriedAgain = withResolvers()
   let refusals = 0
   down.answer = async ({ path }) => {
     if (path.includes('/f3?')) {
-      if (++refusals === 1) return outcome(403, 'no', OURS)
+      if (++refusals === 1) return relayOutcome(403, 'no')
       isTriedAgain.resolve()
     }
     if (path.includes('/f4?')) await isRetried.promise
     if (path.includes('/f5?')) await isTriedAgain.promise
-    return outcome(200, '', OURS)
+    return relayOutcome(200)
   }
   await root.files.outbox.retry()
   const laterMs = root.clock.nowMs + 1_000
@@ -199,9 +193,9 @@ test('entries whose target moved to another hop go there, while others are hande
   const haveArrived = withResolvers()
   before.answer = async () => {
     await (before.requests.length === since + 1 ? haveArrived : hasMoved).promise
-    return outcome(200, '', OURS)
+    return relayOutcome(200)
   }
-  after.answer = () => outcome(200, '', OURS)
+  after.answer = () => relayOutcome(200)
   await root.files.outbox.retry()
   root.files.start()
   await eventually('four under way', () => before.requests.length === since + 4)

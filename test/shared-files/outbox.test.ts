@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as breathe } from 'node:timers/promises'
 import type { Topology } from '../../src/tree/topology.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
-import { RELAY_HEADER } from '../../src/values/network/header-names.js'
 import { makeFifo } from '../support/machine/make-fifo.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
+import { outboxFile, outboxFiles, relayOutcome, startRoot } from '../support/parts/outboxes.js'
 import {
   BELOW_RELAY,
   keyHashOf,
@@ -16,26 +15,15 @@ import {
   sign,
   startSharedFiles,
   TestHop,
-  type TestRelay,
   topologyOf,
   WHOLE_TREE
 } from '../support/parts/shared-file-relays.js'
+import { until } from '../support/relays/existing-relays.js'
 
 const DAY_MS = 24 * 3_600_000
-const OURS = { [RELAY_HEADER]: '1' }
-
-/** Waits until the relay itself says so: it works in the background. */
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await breathe()
-}
-
-function outboxFiles(relay: TestRelay): string[] {
-  return readdirSync(join(relay.folder, 'shared-files/.outbox~'))
-}
 
 test('what could not be sent is sent once the hop is back, with the ttl that is left', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   const below = await startSharedFiles(t, { selfId: 'relay', nodes: BELOW_RELAY })
   const files = Array.from({ length: 20 }, (_, index) => sign(`n2/n1/f${index}`, `content ${index}`))
   for (const file of files) assert.equal(await root.put(file), 'pending')
@@ -54,8 +42,7 @@ test('what could not be sent is sent once the hop is back, with the ttl that is 
 })
 
 test('a hop that stays away is tried with one entry at a time, ever more rarely', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down], more: { random: () => 1 } })
+  const { root, down } = await startRoot(t, { more: { random: () => 1 } })
   for (let index = 0; index < 5; index += 1) await root.put(sign(`n2/n1/f${index}`, 'x'))
   root.clock.nowMs += 1_000
   root.files.start()
@@ -93,8 +80,7 @@ test('what was put off goes on when the clock is set back a day, in the same pro
 })
 
 test('a newer copy takes the place of the one that waits, and an older one does not', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   const newer = sign('n2/n1/f', 'newer')
   await root.put(sign('n2/n1/f', 'first'), { acceptedAtMs: 1_000 })
   assert.equal(await root.put(newer, { acceptedAtMs: 3_000 }), 'pending')
@@ -103,8 +89,8 @@ test('a newer copy takes the place of the one that waits, and an older one does 
   assert.equal(await root.head(newer), true)
   const [name = ''] = outboxFiles(root)
   assert.equal(outboxFiles(root).length, 1)
-  assert.equal(readFileSync(join(root.folder, 'shared-files/.outbox~', name), 'utf8'), 'newer')
-  down.answer = () => outcome(200, '', OURS)
+  assert.equal(readFileSync(outboxFile(root, name), 'utf8'), 'newer')
+  down.answer = () => relayOutcome(200)
   root.clock.nowMs += 5_000
   assert.equal(await root.put(sign('n2/n1/f', 'newest')), 'stored')
   assert.equal((await root.files.outbox.list()).length, 0)
@@ -113,11 +99,10 @@ test('a newer copy takes the place of the one that waits, and an older one does 
 })
 
 test('an entry that is refused later has failed: HEAD 404, kept, retried on demand, gone with its ttl', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   const file = sign('n2/n1/f', 'x')
   await root.put(file)
-  down.answer = () => outcome(404, 'unknown source: n1', OURS)
+  down.answer = () => relayOutcome(404, 'unknown source: n1')
   root.clock.nowMs += 5_000
   root.files.start()
   await until(async () => (await root.files.status()).outboxFailed === 1)
@@ -179,8 +164,7 @@ test('the outbox can be emptied by hand, and counts in the quota', async t => {
 })
 
 test('a waiting file that was cut, changed or replaced is failed with what is wrong with it, and holds up no other', async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   const below = await startSharedFiles(t, { selfId: 'relay', nodes: BELOW_RELAY })
   const hurt: Readonly<Record<string, (path: string) => unknown>> = {
     cut: path => truncateSync(path, 3),
@@ -191,7 +175,7 @@ test('a waiting file that was cut, changed or replaced is failed with what is wr
   for (const [name, harm] of Object.entries(hurt)) {
     await root.put(sign(`n2/n1/${name}`, `content of ${name}`))
     const entry = (await root.files.outbox.list()).find(({ key }) => key.fileId === name)
-    await harm(join(root.folder, 'shared-files/.outbox~', entry?.id ?? ''))
+    await harm(outboxFile(root, entry?.id))
   }
   down.leadTo(below.files, { kind: 'policy-server', address: '::1' })
   root.clock.nowMs += 120_000
@@ -206,14 +190,13 @@ test('a waiting file that was cut, changed or replaced is failed with what is wr
 })
 
 test("a refusal is recorded when the file cannot be read again; after a proxy's 404 nobody looks at it", async t => {
-  const down = new TestHop('relay')
-  const root = await startSharedFiles(t, { hops: [down] })
+  const { root, down } = await startRoot(t)
   await root.put(sign('n2/n1/refused', 'content'))
   const [entry] = await root.files.outbox.list()
-  const path = join(root.folder, 'shared-files/.outbox~', entry?.id ?? '')
+  const path = outboxFile(root, entry?.id)
   down.answer = () => {
     unlinkSync(path)
-    return outcome(400, 'no', OURS)
+    return relayOutcome(400, 'no')
   }
   root.clock.nowMs += 120_000
   root.files.start()
@@ -225,7 +208,7 @@ test("a refusal is recorded when the file cannot be read again; after a proxy's 
   const file = sign('n2/n1/stopped', 'content')
   assert.equal(await root.put(file), 'pending')
   const [waiting] = await root.files.outbox.list()
-  writeFileSync(join(root.folder, 'shared-files/.outbox~', waiting?.id ?? ''), 'changed')
+  writeFileSync(outboxFile(root, waiting?.id), 'changed')
   const asked = down.requests.length
   root.clock.nowMs += 120_000
   await root.files.outbox.retry()

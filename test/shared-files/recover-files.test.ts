@@ -12,16 +12,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as breathe } from 'node:timers/promises'
 import { type SignedBytes, sign, startSharedFiles, type TestRelay } from '../support/parts/shared-file-relays.js'
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await breathe()
-}
-
-function shared(relay: Pick<TestRelay, 'folder'>, path = ''): string {
-  return join(relay.folder, 'shared-files', path)
-}
+import { shared, until } from '../support/relays/existing-relays.js'
 
 test('a file whose row was committed before its names were changed is put in place at start', async t => {
   const first = await startSharedFiles(t)

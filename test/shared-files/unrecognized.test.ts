@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HopRefusedError } from '../../src/values/failures/relay-error.js'
-import { LINK_HEADER, RELAY_HEADER } from '../../src/values/network/header-names.js'
-import { outcome, sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
+import { LINK_HEADER } from '../../src/values/network/header-names.js'
+import { relayOutcome } from '../support/parts/outboxes.js'
+import { sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
 import { AT_OLD, content, isThere, SIGNAL, TREE, until } from '../support/relays/existing-relays.js'
 
 test('a relay of ours that does not recognize this one: the file is kept for it, until it holds a link', async t => {
   const down = new TestHop('old')
-  down.answer = () => outcome(421, 'unknown source', { [RELAY_HEADER]: '1' })
+  down.answer = () => relayOutcome(421, 'unknown source')
   const relay = await startSharedFiles(t, { nodes: TREE, hops: [down] })
   relay.files.start()
   const [file, next] = [sign('n2/n1/f', 'hello'), sign('n2/n1/next', 'x')]
@@ -21,7 +22,7 @@ test('a relay of ours that does not recognize this one: the file is kept for it,
   down.isLinked = true
   down.answer = (_, body) => {
     received.push(String(body.subarray(-5)))
-    return outcome(200, '', { [RELAY_HEADER]: '1' })
+    return relayOutcome(200)
   }
   relay.files.hopIsBack('old')
   await until(async () => received.length === 1 && (await relay.files.status()).outboxPending === 0)
@@ -34,7 +35,7 @@ test('a relay of ours that does not recognize this one: the file is kept for it,
 test('one that says that it will hold a link: the file waits for that, unless this relay takes none', async t => {
   for (const takesLinks of [true, false]) {
     const down = new TestHop('old')
-    down.answer = () => outcome(421, 'unknown source', { [RELAY_HEADER]: '1', [LINK_HEADER]: 'expected' })
+    down.answer = () => relayOutcome(421, 'unknown source', { [LINK_HEADER]: 'expected' })
     const relay = await startSharedFiles(t, { nodes: TREE, hops: [down], more: { takesLinks } })
     relay.files.start()
     const [file, more] = [sign('n2/n1/f', 'hello'), sign('n2/n1/more', 'x')]
@@ -45,7 +46,7 @@ test('one that says that it will hold a link: the file waits for that, unless th
     const why = (await relay.files.outbox.list()).find(({ key }) => key.fileId === 'f')?.lastError
     assert.match(why ?? '', /old does not recognize this relay/)
     down.isLinked = true
-    down.answer = () => outcome(200, '', { [RELAY_HEADER]: '1' })
+    down.answer = () => relayOutcome(200)
     relay.files.hopIsBack('old')
     await until(async () => (await relay.files.status()).outboxPending === 0)
     assert.equal((await relay.files.status()).files, 0)
@@ -58,7 +59,7 @@ test('what was answered 202 and is refused later is failed, and stays until its 
   relay.files.start()
   const file = sign('n2/n1/f', 'hello')
   assert.equal(await relay.put(file, { query: { ttl: '1h' } }), 'pending')
-  down.answer = ({ method }) => outcome(method === 'PUT' ? 403 : 404, 'bad signature', { [RELAY_HEADER]: '1' })
+  down.answer = ({ method }) => relayOutcome(method === 'PUT' ? 403 : 404, 'bad signature')
   await relay.files.outbox.retry()
   await until(async () => (await relay.files.status()).outboxFailed === 1)
   assert.equal(await relay.head(file), false)

@@ -64,6 +64,20 @@ export async function isAnswered(socket: TLSSocket): Promise<void> {
   await once(socket, 'data')
 }
 
+/** Begins a handshake and does not go on with it. Resolves once the server has answered its first record. */
+export async function beginHandshake(t: TestContext, gate: Server, localAddress: string): Promise<Socket> {
+  const hello = await clientHello(t)
+  const socket = await connectFrom(t, gate, localAddress)
+  socket.write(hello)
+  await once(socket, 'data')
+  return socket
+}
+
+/** Resolves once three connections of another source that come now are served: what came before them had its turn. */
+export async function laterOnesAreServed(t: TestContext, gate: Server): Promise<void> {
+  for (let others = 0; others < 3; others += 1) await isAnswered(startTls(t, gate, '127.0.0.9'))
+}
+
 /** The first record of a handshake, as a client sends it. */
 export async function clientHello(t: TestContext): Promise<Buffer> {
   const { createServer: createTcpServer } = await import('node:net')

@@ -32,6 +32,7 @@ export const content = (relay: Pick<TestRelay, 'folder'>, path: string) => readF
 export const isThere = (relay: Pick<TestRelay, 'folder'>, path: string) =>
   existsSync(shared(relay, path)) || existsSync(`${shared(relay, path)}.metadata`)
 
+/** Waits until the relay itself says so: it works in the background. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await breathe()
 }
