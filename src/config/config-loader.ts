@@ -4,9 +4,10 @@ import { whyNotRead } from '../values/failures/file-failure.js'
 import { isMissing } from '../values/failures/system-error.js'
 import { utf16Problem } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
+import type { PathWriter } from '../values/permissions/path-writers.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
-import { filesNamedByRelay, refuseWithheld } from './named-files.js'
+import { filesNamedByRelay, refuseWithheld, writersOfConfiguration } from './named-files.js'
 
 /** Far beyond any configuration; what is larger is some other file. */
 const MAX_FILE_BYTES = 1024 * 1024
@@ -16,12 +17,12 @@ const MAX_FILE_BYTES = 1024 * 1024
  * @throws {ConfigError} naming all that is wrong
  */
 export function loadConfig(directory: string): Config {
-  const { main, logging } = readConfigFiles(directory, 'main.conf')
+  const { main, logging, writers } = readConfigFiles(directory, 'main.conf')
   const config = parseConfig(main, logging, directory, path => {
-    refuseWithheld(directory, 'main.conf', [['general.node_id_file', path]])
+    refuseWithheld('main.conf', writers, [['general.node_id_file', path]])
     return readText(path)
   })
-  refuseWithheld(directory, 'main.conf', filesNamedByRelay(config))
+  refuseWithheld('main.conf', writers, filesNamedByRelay(config))
   const problem = caFileProblem(config.general)
   if (problem !== undefined) throw new ConfigError([problem], config.notices)
   return config
@@ -38,15 +39,19 @@ function caFileProblem({ caPath, peerAuthentication }: Config['general']): strin
 }
 
 /**
- * The texts of `main.conf` or `agent.conf`, and of `logging.conf`, which may be absent.
+ * The texts of `main.conf` or `agent.conf`, and of `logging.conf`, which may be absent; and who else may write the first one,
+ * which is judged as it is read: by its path it could be another file a moment later.
  * @throws {ConfigError} naming each that cannot be read
  */
 export function readConfigFiles(
   directory: string,
   name: 'main.conf' | 'agent.conf'
-): { readonly main: string; readonly logging: string | undefined } {
+): { readonly main: string; readonly logging: string | undefined; readonly writers: readonly PathWriter[] } {
   const problems: string[] = []
-  const main = readIfPresent(directory, name, problems)
+  let writers: readonly PathWriter[] = []
+  const main = readIfPresent(directory, name, problems, fd => {
+    writers = writersOfConfiguration(fd)
+  })
   const logging = readIfPresent(directory, 'logging.conf', problems)
   if (main === undefined && problems.length === 0) {
     const folder = resolve(directory)
@@ -55,13 +60,18 @@ export function readConfigFiles(
     problems.push(`${name}: ${missing}; name the folder that has it with --config`)
   }
   if (main === undefined || problems.length > 0) throw new ConfigError(problems)
-  return { main, logging }
+  return { main, logging, writers }
 }
 
 /** @returns undefined when there is none, or when it cannot be read, which is a problem then */
-function readIfPresent(directory: string, name: string, problems: string[]): string | undefined {
+function readIfPresent(
+  directory: string,
+  name: string,
+  problems: string[],
+  judge?: (fd: number) => void
+): string | undefined {
   try {
-    return readText(join(directory, name))
+    return readText(join(directory, name), judge)
   } catch (error) {
     const isAbsent = isMissing(error)
     if (!isAbsent) problems.push(`${name}: cannot be read: ${whyNotRead(error)}`)
@@ -70,11 +80,11 @@ function readIfPresent(directory: string, name: string, problems: string[]): str
 }
 
 /** UTF-8, with or without a byte order mark. */
-function readText(path: string): string {
+function readText(path: string, judge?: (fd: number) => void): string {
   const stats = statSync(path)
   if (!stats.isFile()) throw new Error(`${path} is not a file`)
   if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} has more than ${MAX_FILE_BYTES} bytes`)
-  const bytes = readRegularFileSync(path)
+  const bytes = readRegularFileSync(path, judge)
   const problem = utf16Problem(bytes)
   if (problem !== undefined) throw new Error(`${path}: ${problem}`)
   try {

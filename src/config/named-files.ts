@@ -1,5 +1,4 @@
-import { join } from 'node:path'
-import { findExcluded, UserGroups, writersOfPath } from '../values/permissions/path-writers.js'
+import { findExcluded, type PathWriter, UserGroups, writersOfOpened } from '../values/permissions/path-writers.js'
 import { isPrivileged } from '../values/permissions/root.js'
 import { writerName } from '../values/permissions/writers.js'
 import type { AgentConfig } from './agent/agent-config.js'
@@ -9,18 +8,24 @@ import { type Config, ConfigError } from './config.js'
 type NamedFile = readonly [setting: string, path: string | undefined]
 
 /**
+ * Finds who else may write a configuration that root has open; nobody for any other user, who has no rights to lend.
+ * @param fd of `main.conf` or `agent.conf`
+ */
+export function writersOfConfiguration(fd: number, euid = process.geteuid?.()): PathWriter[] {
+  return isPrivileged(euid) ? writersOfOpened(fd) : []
+}
+
+/**
  * Refuses files for root that whoever else may write the configuration may not read: they would be shown or used on that
  * user's behalf.
+ * @param writers of the configuration that was read
  * @throws {ConfigError} naming each of them
  */
 export function refuseWithheld(
-  directory: string,
   conf: 'main.conf' | 'agent.conf',
-  files: readonly NamedFile[],
-  euid = process.geteuid?.()
+  writers: readonly PathWriter[],
+  files: readonly NamedFile[]
 ): void {
-  if (!isPrivileged(euid)) return
-  const writers = writersOfPath(join(directory, conf))
   const groups = new UserGroups()
   const problems = files.flatMap(([setting, path]) => {
     const writer = path === undefined ? undefined : findExcluded(path, writers, groups)

@@ -8,8 +8,8 @@ import { parseAgentConfig } from './agent-parser.js'
  * @throws {ConfigError} naming all that is wrong
  */
 export function loadAgentConfig(directory: string): AgentConfig {
-  const { main, logging } = readConfigFiles(directory, 'agent.conf')
+  const { main, logging, writers } = readConfigFiles(directory, 'agent.conf')
   const config = parseAgentConfig(main, logging, directory)
-  refuseWithheld(directory, 'agent.conf', filesNamedByAgent(config))
+  refuseWithheld('agent.conf', writers, filesNamedByAgent(config))
   return config
 }

@@ -1,11 +1,9 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises'
-import { CAN_HOLD, descriptorPath, O_PATH } from '../folders/descriptors.js'
+import { CAN_HOLD, descriptorPath, GONE, O_PATH } from '../folders/descriptors.js'
 import { isSameFile } from './file-identity.js'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
-/** Added to the path of a descriptor whose name is gone. */
-const GONE = ' (deleted)'
 
 /** A file that is open for reading. To be closed. */
 export interface OpenedFile {

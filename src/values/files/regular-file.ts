@@ -32,12 +32,16 @@ export async function readFileOrPipe(path: string): Promise<Buffer> {
   return (await stat(path)).isFile() ? readRegularFile(path) : readWhole(path)
 }
 
-/** Reads a regular file as {@link readRegularFile} does, synchronously. */
-export function readRegularFileSync(path: string): Buffer {
+/**
+ * Reads a regular file as {@link readRegularFile} does, synchronously.
+ * @param judge called with the descriptor before anything is read; throws to refuse the file
+ */
+export function readRegularFileSync(path: string, judge?: (fd: number) => void): Buffer {
   refuseOther(statSync(path))
   const fd = openUnmisled(path, FLAGS)
   try {
     refuseOther(fstatSync(fd))
+    judge?.(fd)
     return readFileSync(fd)
   } finally {
     closeSync(fd)

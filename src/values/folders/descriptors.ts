@@ -16,6 +16,9 @@ export function descriptorPath(fd: number): string {
   return `${DESCRIPTORS}/${fd}`
 }
 
+/** Added by the system to the path of what is open and has no name any more. */
+export const GONE = ' (deleted)'
+
 /** Changes an error of the system that names what is in a folder by `at`, so that it is named by `path`. @returns that error */
 export function renameInError(error: unknown, at: string, path: string): unknown {
   if (!(error instanceof Error) || at === path) return error

@@ -1,5 +1,6 @@
-import { realpathSync, statSync } from 'node:fs'
+import { fstatSync, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { foldersAbove } from '../files/real-path.js'
+import { descriptorPath, GONE } from '../folders/descriptors.js'
 import { groupsOf } from './system-users.js'
 import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from './writers.js'
 
@@ -23,12 +24,22 @@ export class UserGroups {
   }
 }
 
-/** Finds those who may write a file, or put another one in its place, besides root. None for what is not there. */
-export function writersOfPath(path: string): PathWriter[] {
-  const real = realPathIfThere(path)
-  if (real === undefined) return []
-  const ways = foldersAbove(real).map(folder => ({ path: folder, writers: replacersOf(statSync(folder)) }))
-  return [{ path: real, writers: writersOf(statSync(real)) }, ...ways].flatMap(each =>
+/**
+ * Finds those who may write a file that is open, or could have put it where it was opened, besides root. What is judged is what
+ * is open, under the path that the system has for it by now: a name that was removed or exchanged meanwhile hides nobody.
+ * Links are judged themselves. Needs /proc.
+ * @throws {Error} where a folder on the way to it is gone
+ */
+export function writersOfOpened(fd: number): PathWriter[] {
+  const itself = fstatSync(fd)
+  const shown = readlinkSync(descriptorPath(fd))
+  const path = itself.nlink === 0 && shown.endsWith(GONE) ? shown.slice(0, -GONE.length) : shown
+  const ways = foldersAbove(path).map(folder => {
+    const found = lstatSync(folder, { throwIfNoEntry: false })
+    if (found === undefined) throw new Error(`${folder} was moved away while a file in it was read: try again`)
+    return { path: folder, writers: replacersOf(found) }
+  })
+  return [{ path, writers: writersOf(itself) }, ...ways].flatMap(each =>
     everyoneLast(each.writers).map(writer => ({ ...writer, path: each.path }))
   )
 }
