@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, realpath } from 'node:fs/promises'
+import { type FileHandle, open, realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { errorCode, isMissing } from '../values/failures/system-error.js'
@@ -59,16 +59,6 @@ export async function writeAtomically(path: string, content: string, mode = 0o64
     await file.writeFile(content)
     return true
   })
-}
-
-/** The entry of that name, whatever it is: itself, and not what a symbolic link leads to. */
-export async function findItself(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path)
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
 }
 
 /** Undefined when there is no such file. @throws {Error} naming one that cannot be read */

@@ -44,7 +44,7 @@ export interface Origin {
 }
 
 /**
- * The rank of a caller in a bound that callers share. A trusted one may have any place that is free, others a share, which
+ * The rank of a caller in a bound that callers share. A trusted one may have any slot that is free, others a share, which
  * is larger for a relay, as it carries what others send. A relay or node below may be hostile.
  */
 export type Standing = 'trusted' | 'relay' | 'node' | 'stranger'

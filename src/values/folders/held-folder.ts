@@ -1,8 +1,8 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { isMissing } from '../failures/system-error.js'
 import { identityOf, isSameFile } from '../files/file-identity.js'
+import { findItself } from '../files/if-there.js'
 import { descriptorPath, O_PATH, renameInError } from './descriptors.js'
 import { syncFolder } from './sync-folder.js'
 
@@ -68,13 +68,8 @@ export class HeldFolder {
   }
 
   /** The entry of that name, itself and not the target of a symbolic link. */
-  async find(name: string): Promise<Stats | undefined> {
-    try {
-      return await lstat(this.at(name))
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
+  find(name: string): Promise<Stats | undefined> {
+    return findItself(this.at(name))
   }
 
   /** An error of the system that names the folder by its path, not by the descriptor that it was used by. */

@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000
 
 /**
  * Admits joins. Many machines behind one address (NAT, a web server) join with tokens of their own, so what one of
- * them does wrong is counted with its token, and none of them can take all places.
+ * them does wrong is counted with its token, and none of them can take all slots.
  */
 export class JoinAdmission {
   readonly #slots = new FairSlots(MAX_AT_ONCE)
@@ -26,7 +26,7 @@ export class JoinAdmission {
 
   /**
    * @param proof what the caller shows: its token, or its certificate request
-   * @param work ends when its signal does: its place goes to a source that has fewer
+   * @param work ends when its signal does: its slot goes to a source that has fewer
    * @throws {RelayError} BUSY, and whatever `work` throws
    */
   async run<T>(caller: Caller, proof: string, work: (evicted: AbortSignal) => Promise<T>): Promise<T> {
