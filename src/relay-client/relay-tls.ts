@@ -2,7 +2,7 @@ import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
 import { parseKeyHash } from '../values/keys/key-hash.js'
 import type { Revocations } from '../values/keys/revocations.js'
-import { shownBy, whyRefused } from '../values/keys/shown-certificate.js'
+import { holdToCertificate } from '../values/keys/shown-certificate.js'
 import { InputError } from './client-error.js'
 
 export interface ServerTls {
@@ -38,22 +38,17 @@ export function createServerConnector(tls: ServerTls, pinName: string, socketPat
   })
   const { revocations } = tls
   if (pins === undefined && revocations === undefined) return connect
+  const words = {
+    notPinned: (shown: string | undefined) =>
+      `the relay's certificate is not the one in ${pinName}, its SHA-256 is ${shown}`,
+    error: (why: string) => new Error(why)
+  }
   return (target, callback) => {
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
       if (!(socket instanceof TLSSocket)) return callback(null, socket)
-      const shown = shownBy(socket)
-      const why = whyRefused(shown, { pins, revocations }, () => {
-        return `the relay's certificate is not the one in ${pinName}, its SHA-256 is ${shown}`
-      })
-      if (why !== undefined) {
-        socket.destroy()
-        return callback(new Error(why), null)
-      }
-      if (shown !== undefined && revocations !== undefined) {
-        const unwatch = revocations.watch(shown, later => socket.destroy(new Error(later)))
-        socket.once('close', unwatch)
-      }
+      const refused = holdToCertificate(socket, { pins, revocations }, words)
+      if (refused !== undefined) return callback(refused, null)
       callback(null, socket)
     })
   }

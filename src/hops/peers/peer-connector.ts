@@ -1,7 +1,7 @@
 import { buildConnector } from 'undici'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import type { Revocations } from '../../values/keys/revocations.js'
-import { shownBy, whyRefused } from '../../values/keys/shown-certificate.js'
+import { holdToCertificate } from '../../values/keys/shown-certificate.js'
 import { throughProxy } from '../../values/network/proxy-tunnel.js'
 import { WrongCertificateError } from '../connection-errors.js'
 import { type ClientCertificate, type PeerTrust, verification } from './peer-trust.js'
@@ -34,22 +34,18 @@ export function createPeerConnector(options: PeerConnectorOptions): buildConnect
   const isPinned = trust.mode === 'cert_pinning'
   const rules = { pins: isPinned ? new Set(trust.pins.map(fingerprint)) : undefined, revocations }
   const pinsFile = isPinned ? trust.pinsFile : ''
+  const words = {
+    notPinned: (shown: string | undefined) => {
+      const what = shown === undefined ? 'no certificate' : `a certificate (sha256:${shown})`
+      return `it presents ${what} that is not one of those known for it in ${pinsFile}`
+    },
+    error: (why: string) => new WrongCertificateError(why)
+  }
   return (target, callback) => {
     connect(target, (error, socket) => {
       if (error !== null) return callback(error, null)
-      const shown = shownBy(socket)
-      const why = whyRefused(shown, rules, () => {
-        const what = shown === undefined ? 'no certificate' : `a certificate (sha256:${shown})`
-        return `it presents ${what} that is not one of those known for it in ${pinsFile}`
-      })
-      if (why !== undefined) {
-        socket.destroy()
-        return callback(new WrongCertificateError(why), null)
-      }
-      if (shown !== undefined) {
-        const unwatch = revocations.watch(shown, later => socket.destroy(new WrongCertificateError(later)))
-        socket.once('close', unwatch)
-      }
+      const refused = holdToCertificate(socket, rules, words)
+      if (refused !== undefined) return callback(refused, null)
       callback(null, socket)
     })
   }

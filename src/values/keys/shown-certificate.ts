@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { fingerprint } from './fingerprint.js'
 import type { Revocations } from './revocations.js'
@@ -43,4 +44,34 @@ export function whyRefused(
 ): string | undefined {
   if (pins !== undefined && (shown === undefined || !pins.has(shown))) return notPinned()
   return shown === undefined ? undefined : revocations?.whyRevoked(shown)
+}
+
+/** The words for a refusal of {@link holdToCertificate}. */
+export interface CertificateWords {
+  /** @param shown SHA-256 of the certificate that is not pinned, or undefined for none */
+  readonly notPinned: (shown: string | undefined) => string
+  readonly error: (why: string) => Error
+}
+
+/**
+ * Holds the other side of a connection to the certificate that it showed: ends the connection when it is refused, or
+ * revoked later.
+ * @returns the error of a refusal; undefined: it is accepted
+ */
+export function holdToCertificate(
+  socket: Socket,
+  rules: ShownCertificateRules,
+  { notPinned, error }: CertificateWords
+): Error | undefined {
+  const shown = shownBy(socket)
+  const why = whyRefused(shown, rules, () => notPinned(shown))
+  if (why !== undefined) {
+    socket.destroy()
+    return error(why)
+  }
+  if (shown !== undefined && rules.revocations !== undefined) {
+    const unwatch = rules.revocations.watch(shown, later => socket.destroy(error(later)))
+    socket.once('close', unwatch)
+  }
+  return undefined
 }
