@@ -40,6 +40,52 @@ test('a file whose row was committed before its names were changed is put in pla
   }
 })
 
+test('a database from a backup that was made while a file was put in place leaves a newer version as it is', async t => {
+  const versions = {
+    longer: sign('n1/n1/longer', 'hello again'),
+    other: sign('n1/n1/other', 'hallo'),
+    prolonged: sign('n1/n1/prolonged', 'hello')
+  }
+  const names = Object.keys(versions)
+  const first = await startSharedFiles(t)
+  for (const name of [...names, 'gone', 'same'])
+    await first.put(sign(`n1/n1/${name}`, 'hello'), { query: { ttl: '60' } })
+  await first.files.stop()
+  first.db.prepare("UPDATE shared_files SET spool = 'abc-' || file_id").run()
+  const columns = String(
+    first.db.prepare("SELECT group_concat(name) FROM pragma_table_info('shared_files')").pluck().get()
+  )
+  first.db.exec('CREATE TABLE backup AS SELECT * FROM shared_files')
+  await first.stop()
+  const second = await startSharedFiles(t, { folder: first.folder })
+  second.clock.nowMs += 1_000
+  for (const file of Object.values(versions)) assert.equal(await second.put(file), 'stored')
+  await second.files.stop()
+  for (const name of ['gone', 'gone.metadata']) rmSync(shared(second, `n1/files/n1/${name}`))
+  const folder = shared(second, 'n1/files/n1')
+  const content = () => readdirSync(folder).map(name => [name, readFileSync(join(folder, name), 'utf8')])
+  const before = content()
+  const rowsOf = (relay: TestRelay) =>
+    relay.db
+      .prepare('SELECT file_id, hash, size_bytes, (expires_at + 999) / 1000, spool FROM shared_files ORDER BY 1')
+      .all()
+  second.db.exec("DELETE FROM shared_files WHERE file_id = 'gone'")
+  const rows = rowsOf(second)
+  second.db.exec(
+    `DELETE FROM shared_files; INSERT INTO shared_files (${columns}) SELECT ${columns} FROM backup; DROP TABLE backup`
+  )
+  await second.stop()
+
+  const third = await startSharedFiles(t, { folder: first.folder })
+  for (const file of Object.values(versions)) assert.equal(await third.head(file), true)
+  assert.equal((await third.files.status()).bytes, 'hello'.length * 3 + 'hello again'.length)
+  third.files.start()
+  await third.files.purgeExpired(new AbortController().signal)
+  await third.files.stop()
+  assert.deepEqual(content(), before)
+  assert.deepEqual(rowsOf(third), rows)
+})
+
 test('what was never acknowledged goes after a crash; what may have been is moved to lost~, and stays', async t => {
   const folder = (await startSharedFiles(t)).folder
   writeFileSync(shared({ folder }, '.incoming~/half'), 'x')

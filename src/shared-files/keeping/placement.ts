@@ -101,7 +101,7 @@ export class Placement {
 
   /** Puts in place what the record says, as far as that has not been done: for start-up after a crash. */
   async redo(kept: StoredFile): Promise<void> {
-    const { layout, folders, deferredFsync } = this.parts
+    const { layout, folders } = this.parts
     await this.#makeFolder(kept)
     const spool = kept.spool ?? ''
     await this.#putBeside(kept, spool, '').catch(error => {
@@ -110,7 +110,12 @@ export class Placement {
     const write = (at: string) => writeShortFile(`${at}/${spool}${METADATA_SUFFIX}`, storedMetadata(kept))
     await folders.enter(layout.incoming, write)
     await this.#putBeside(kept, spool, METADATA_SUFFIX)
-    await deferredFsync.add(spool, folderOf(layout, kept))
+    await this.settle(kept)
+  }
+
+  /** Brings the names of a file that is in place to the disk, soon, and then strikes `spool` from its record. */
+  async settle(kept: StoredFile): Promise<void> {
+    await this.parts.deferredFsync.add(kept.spool ?? '', folderOf(this.parts.layout, kept))
   }
 
   /** Records a file, and moves it to where it belongs, or does neither. @returns what it took the place of */

@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { isMissing } from '../../values/failures/system-error.js'
+import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import { ifThere } from '../../values/files/if-there.js'
 import type { FileKey } from '../../values/ids.js'
 import { formatMetadata, MAX_METADATA_BYTES, parseMetadata } from '../../values/keys/file-metadata.js'
@@ -156,7 +156,7 @@ async function judge(parts: PurgeParts, row: StoredFile): Promise<Outcome> {
 }
 
 /** Makes the row say what the file and its metadata do. @param row what it says now */
-async function adopt(parts: PurgeParts, key: PlacedKey, row?: StoredFile): Promise<Outcome> {
+export async function adopt(parts: PurgeParts, key: PlacedKey, row?: StoredFile): Promise<Outcome> {
   const { files, cache, quota } = parts
   const path = pathOf(parts.layout, key)
   const text = await readShort(path + METADATA_SUFFIX)
@@ -206,7 +206,7 @@ async function readShort(path: string): Promise<string | undefined> {
   try {
     handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK) // it may be anything
   } catch (error) {
-    if (isMissing(error)) return undefined
+    if (isMissing(error) || errorCode(error) === 'ELOOP') return undefined // a link is nobody's metadata
     throw error
   }
   try {

@@ -1,25 +1,25 @@
-import { readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Logger } from '../../values/logging/logger.js'
-import type { Forwarding } from '../forwarding/forwarding.js'
-import { type FileLayout, METADATA_SUFFIX } from '../keeping/file-layout.js'
+import { ifThere } from '../../values/files/if-there.js'
+import { type FileLayout, METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
+import type { StoredFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
+import { isAsKept } from '../keeping/kept-files.js'
 import type { LostCounter } from './lost-files.js'
+import type { PurgeParts } from './purge-files.js'
+import { adopt } from './reconciliation.js'
 
 const MAX_NAMED = 20
 
-export interface RecoveryParts
-  extends Pick<Keeping, 'layout' | 'folders' | 'files' | 'placement' | 'quota'>,
-    Pick<Forwarding, 'outboxRepository'> {
+export interface RecoveryParts extends PurgeParts, Pick<Keeping, 'placement'> {
   readonly lost: LostCounter
-  readonly logger: Logger
 }
 
 /**
  * Recovers after a crash: files whose row says that they are being put in place are put there. Other files in
  * `.incoming~` were never acknowledged, since a file leaves it before its sender is answered, and are removed; but
  * where there is no row at all, the database may have been lost, and with it the rows of whole files there. These
- * files, and all in `.outbox~` without a row, are moved to `lost~`, and never deleted. Then the quota is counted.
+ * files, and all in `.outbox~` without a row, are moved to `lost~`, and never deleted. The quota is counted as well.
  * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
@@ -29,8 +29,10 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   // Not through a link that somebody has put there: what is left over in these folders is removed.
   await folders.make(layout.incoming)
   await folders.make(layout.outbox)
+  parts.quota.add((await files.totals()).bytes + (await outboxRepository.totals()).bytes)
   const placing = await files.unsettled()
-  for (const row of placing) await parts.placement.redo(row)
+  const left = new Set(await folders.enter(layout.incoming, at => readdir(at)))
+  for (const row of placing) await finishPlacing(parts, row, left)
   const { whole, torn } = await folders.enter(layout.incoming, async at => {
     const sorted = await sortIncoming(at, recorded === 0)
     for (const name of sorted.torn) await rm(join(at, name), { recursive: true, force: true })
@@ -40,7 +42,6 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
   await keepLost(parts, layout.incoming, whole)
   await keepLost(parts, layout.outbox, unknown)
-  parts.quota.add((await files.totals()).bytes + (await outboxRepository.totals()).bytes)
   if (placing.length + torn.length > 0) {
     logger.info({ finished: placing.length, removed: torn.length }, 'recovered shared files')
   }
@@ -53,6 +54,23 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   if (parts.lost.found.files > 0) {
     logger.warn(parts.lost.found, 'files without a record take room in lost~: look at them and remove them')
   }
+}
+
+/**
+ * Puts a file in place whose row says that this was being done. Where nothing of it is left in `.incoming~`, both names
+ * were changed before the crash; or the row is that of a backup, and a newer version may be there by now, which stays.
+ * @param left the names in `.incoming~`
+ */
+async function finishPlacing(parts: RecoveryParts, row: StoredFile, left: ReadonlySet<string>): Promise<void> {
+  const { layout, files, placement } = parts
+  const spool = row.spool ?? ''
+  if (left.has(spool) || left.has(spool + METADATA_SUFFIX)) return placement.redo(row)
+  const found = await ifThere(stat(pathOf(layout, row)))
+  const outcome = found === undefined ? 'damaged' : await adopt(parts, row, row)
+  if (outcome === 'fine') return placement.settle(row)
+  // The metadata is gone, or a power failure tore it, since it is never synced.
+  if (outcome === 'stray' && isAsKept(found, row)) return placement.redo(row)
+  if (outcome !== 'replaced') await files.markDurable([spool]) // what is there is judged like all others
 }
 
 /** A relay that was here has left its folders. Without them all that is recorded would count as removed. */
