@@ -1,4 +1,4 @@
-import type { PlacedTopology } from '../tree/topology.js'
+import type { OrderedTopology } from '../tree/topology.js'
 
 /** Nodes remembered in all; beyond, the oldest changes are forgotten, and who asks for them gets the whole tree. */
 export const MAX_LOGGED_NODES = 50_000
@@ -43,7 +43,7 @@ export class ChangeLog {
   }
 
   /** @returns undefined when it is not known any more. Nodes that never were in the relay's part are not named */
-  since(sequence: number, relay: string, topology: PlacedTopology): Difference | undefined {
+  since(sequence: number, relay: string, topology: OrderedTopology): Difference | undefined {
     if (sequence < this.#knownSince) return undefined
     const put = new Set<string>()
     const removed = new Set<string>()
@@ -59,6 +59,6 @@ export class ChangeLog {
 }
 
 /** Whether a node is the relay itself, or below it. */
-export function isInPart(topology: PlacedTopology, relay: string, id: string): boolean {
-  return id === relay ? topology.slotOf(id) !== undefined : topology.isUnder(id, relay)
+export function isInPart(topology: OrderedTopology, relay: string, id: string): boolean {
+  return id === relay ? topology.positionOf(id) !== undefined : topology.isUnder(id, relay)
 }

@@ -26,7 +26,7 @@ export class TreeDigest {
     this.#add(`certificate\n${nodeId}\n${fingerprint.toString('hex')}`)
   }
 
-  /** Adds the digests of the slots from `start` to `end`. */
+  /** Adds the digests of the positions from `start` to `end`. */
   addAll(digests: Uint32Array, start: number, end: number): void {
     for (let index = start * DIGEST_WORDS; index < end * DIGEST_WORDS; index++) {
       const word = index % DIGEST_WORDS

@@ -81,7 +81,7 @@ class TreeParts implements TreeSource {
     const { tree, versions } = this.options
     const version = await versions.current()
     const { topology } = version
-    if (topology.slotOf(relay) === undefined && relay !== topology.selfId) {
+    if (topology.positionOf(relay) === undefined && relay !== topology.selfId) {
       throw new RelayError('UNKNOWN_NODE', `node ${relay} is not in the nodes list of ${topology.selfId}`)
     }
     const digest = versions.digestOf(version, relay)
@@ -117,7 +117,7 @@ class TreeParts implements TreeSource {
   #shortDifference(version: TreeVersion, relay: string, since: string): Difference | undefined {
     const difference = isVersion(since) ? this.options.versions.differenceSince(version, relay, since) : undefined
     if (difference === undefined) return undefined
-    const [start, end] = version.topology.slotsBelow(relay)
+    const [start, end] = version.topology.positionsBelow(relay)
     const count = difference.put.length + difference.removed.length
     return count > MAX_DIFFERENCE_NODES || difference.put.length > end - start ? undefined : difference
   }

@@ -127,7 +127,7 @@ export class TreeSync {
   async #knownVersion(): Promise<string | undefined> {
     const { versions, tree, selfId } = this.options
     const version = await versions.current()
-    const isInPlace = version.topology.slotOf(selfId) !== undefined && tree.status().state === 'success'
+    const isInPlace = version.topology.positionOf(selfId) !== undefined && tree.status().state === 'success'
     return isInPlace ? versions.digestOf(version, selfId) : undefined
   }
 

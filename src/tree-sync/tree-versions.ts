@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { PlacedTopology } from '../tree/topology.js'
+import type { OrderedTopology } from '../tree/topology.js'
 import type { Tree } from '../tree/tree-service.js'
 import { ChangeLog, type Difference, MAX_LOGGED_NODES, type Touched } from './change-log.js'
 import { DIGEST_WORDS, TreeDigest } from './tree-digest.js'
@@ -13,10 +13,10 @@ const MAX_KNOWN_RELAYS = 20_000
 
 /** A state of the tree, with the digest of every node and its certificates. */
 export interface TreeVersion {
-  readonly topology: PlacedTopology
+  readonly topology: OrderedTopology
   /** Grows with every state that was looked at. */
   readonly sequence: number
-  /** {@link DIGEST_WORDS} numbers for each slot. */
+  /** {@link DIGEST_WORDS} numbers for each position. */
   readonly digests: Uint32Array
   /** The digests by relay, as far as they were asked for. */
   readonly parts: Map<string, string>
@@ -55,9 +55,9 @@ export class TreeVersions {
     if (known !== undefined) return known
     const { topology, digests } = version
     const digest = new TreeDigest()
-    const slot = topology.slotOf(relay)
-    if (slot !== undefined) digest.addAll(digests, slot, slot + 1)
-    const [start, end] = topology.slotsBelow(relay)
+    const position = topology.positionOf(relay)
+    if (position !== undefined) digest.addAll(digests, position, position + 1)
+    const [start, end] = topology.positionsBelow(relay)
     digest.addAll(digests, start, end)
     const text = digest.toString()
     version.parts.set(relay, text)
@@ -90,21 +90,25 @@ export class TreeVersions {
     const version = { topology, sequence, digests, parts: new Map<string, string>() }
     this.#log.add(sequence, before === undefined ? undefined : await compare(before, version))
     for (const relay of this.#known.keys()) {
-      if (topology.slotOf(relay) === undefined) this.#known.delete(relay)
+      if (topology.positionOf(relay) === undefined) this.#known.delete(relay)
     }
     this.#version = version
     return version
   }
 }
 
-async function hashAll(topology: PlacedTopology, fingerprints: ReturnType<Tree['fingerprints']>): Promise<Uint32Array> {
+async function hashAll(
+  topology: OrderedTopology,
+  fingerprints: ReturnType<Tree['fingerprints']>
+): Promise<Uint32Array> {
   const digests = new Uint32Array(topology.size * DIGEST_WORDS)
-  const at = (slot: number) => new TreeDigest(digests.subarray(slot * DIGEST_WORDS, (slot + 1) * DIGEST_WORDS))
-  let slot = 0
+  const at = (position: number) =>
+    new TreeDigest(digests.subarray(position * DIGEST_WORDS, (position + 1) * DIGEST_WORDS))
+  let position = 0
   for (const node of topology.nodes()) {
-    at(slot).addNode(node)
-    slot += 1
-    if (slot % NODES_PER_TURN === 0) await nextTurn()
+    at(position).addNode(node)
+    position += 1
+    if (position % NODES_PER_TURN === 0) await nextTurn()
   }
   let count = 0
   for (const [owner, fingerprint] of fingerprints) {
@@ -132,34 +136,36 @@ async function compare(before: TreeVersion, after: TreeVersion): Promise<Touched
     const old = before.topology.find(id)
     touched.set(id, old === undefined ? [] : chainOf(old.policyServer))
   }
-  for (let slot = 0; slot < after.topology.size; slot++) {
-    if (slot % NODES_PER_TURN === 0) await nextTurn()
-    const id = after.topology.idAt(slot)
-    const oldSlot = before.topology.slotOf(id)
+  for (let position = 0; position < after.topology.size; position++) {
+    if (position % NODES_PER_TURN === 0) await nextTurn()
+    const id = after.topology.idAt(position)
+    const oldPosition = before.topology.positionOf(id)
     const policyServer = after.topology.find(id)?.policyServer ?? id
-    const parentSlot = after.topology.slotOf(policyServer)
+    const parentPosition = after.topology.positionOf(policyServer)
     // whoever moves, comes or goes takes all below along, to another relay's part
     const hasMoved =
-      parentSlot === undefined ? before.topology.slotOf(policyServer) !== undefined : hasNewPlace[parentSlot] === 1
-    if (!hasMoved && oldSlot !== undefined && isSame(before.digests, oldSlot, after.digests, slot)) continue
-    if (hasMoved || oldSlot === undefined || before.topology.find(id)?.policyServer !== policyServer) {
-      hasNewPlace[slot] = 1
+      parentPosition === undefined
+        ? before.topology.positionOf(policyServer) !== undefined
+        : hasNewPlace[parentPosition] === 1
+    if (!hasMoved && oldPosition !== undefined && isSame(before.digests, oldPosition, after.digests, position)) continue
+    if (hasMoved || oldPosition === undefined || before.topology.find(id)?.policyServer !== policyServer) {
+      hasNewPlace[position] = 1
     }
     touch(id)
     if (touched.size > MAX_LOGGED_NODES) return undefined
   }
-  for (let slot = 0; slot < before.topology.size; slot++) {
-    if (slot % NODES_PER_TURN === 0) await nextTurn()
-    const id = before.topology.idAt(slot)
-    if (after.topology.slotOf(id) === undefined) touch(id)
+  for (let position = 0; position < before.topology.size; position++) {
+    if (position % NODES_PER_TURN === 0) await nextTurn()
+    const id = before.topology.idAt(position)
+    if (after.topology.positionOf(id) === undefined) touch(id)
     if (touched.size > MAX_LOGGED_NODES) return undefined
   }
   return touched
 }
 
-function isSame(one: Uint32Array, oneSlot: number, other: Uint32Array, otherSlot: number): boolean {
+function isSame(one: Uint32Array, onePosition: number, other: Uint32Array, otherPosition: number): boolean {
   for (let word = 0; word < DIGEST_WORDS; word++) {
-    if (one[oneSlot * DIGEST_WORDS + word] !== other[otherSlot * DIGEST_WORDS + word]) return false
+    if (one[onePosition * DIGEST_WORDS + word] !== other[otherPosition * DIGEST_WORDS + word]) return false
   }
   return true
 }

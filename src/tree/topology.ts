@@ -58,20 +58,20 @@ export interface Topology {
   /** At most `limit` nodes in the order of their ids, those after `afterId` (undefined: from the first). */
   page(afterId: string | undefined, limit: number): TreeNode[]
 
-  /** All nodes of the list; in the order of their places, where they have some. */
+  /** All nodes of the list; in the order of their positions, where they have some. */
   nodes(): Iterable<TreeNode>
 }
 
-/** A topology whose nodes have places in an order, for walks over many of them. */
-export interface PlacedTopology extends Topology {
-  /** The place of a node, from 0 to `size - 1`: before the places of all nodes below it. */
-  slotOf(id: string): number | undefined
+/** A topology whose nodes have positions in an order, for walks over many of them. */
+export interface OrderedTopology extends Topology {
+  /** The position of a node, from 0 to `size - 1`: before the positions of all nodes below it. */
+  positionOf(id: string): number | undefined
 
-  /** @param slot as given by {@link slotOf} */
-  idAt(slot: number): string
+  /** @param position as given by {@link positionOf} */
+  idAt(position: number): string
 
-  /** The places of all nodes below `relay`, not its own: they follow one another. */
-  slotsBelow(relay: string): readonly [start: number, end: number]
+  /** The positions of all nodes below `relay`, not its own: they follow one another. */
+  positionsBelow(relay: string): readonly [start: number, end: number]
 }
 
 /** Gives the topology of the moment. Ask again for each request. */

@@ -12,7 +12,7 @@ import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import
 import { startImportThread } from './import/import-thread.js'
 import { CertificateIndex } from './index/certificate-index.js'
 import { TopologyIndex } from './index/topology-index.js'
-import type { PlacedTopology, Topology } from './topology.js'
+import type { OrderedTopology, Topology } from './topology.js'
 
 export interface TreeOptions {
   /** The `topology` database; made if it is not there. */
@@ -58,14 +58,14 @@ export interface Tree {
    * asked. Never rejects: a failure is in the report, and the present tree stays.
    */
   reload(): Promise<ImportReport>
-  current(): PlacedTopology
+  current(): OrderedTopology
   status(): TreeStatus
   /** The certificates listed for a node, DER. */
   certificatesOf(nodeId: string): Buffer[]
   /** The node for which a certificate is listed. @param sha256 of the DER: 32 bytes, or lower-case hex */
   nodeByFingerprint(sha256: string | Buffer): string | undefined
-  /** The place in the present topology of its node, and the SHA-256 of the DER, of every certificate. */
-  fingerprints(): Iterable<readonly [slot: number, fingerprint: Buffer]>
+  /** The position in the present topology of its node, and the SHA-256 of the DER, of every certificate. */
+  fingerprints(): Iterable<readonly [position: number, fingerprint: Buffer]>
   /** @param listener is called with each tree that is put in place. @returns a function that ends this */
   onChange(listener: (topology: Topology) => void): () => void
   /** Waits for an import under way; none can be asked for afterwards. */
@@ -119,7 +119,7 @@ class TreeService implements Tree {
     return this.#next
   }
 
-  current(): PlacedTopology {
+  current(): OrderedTopology {
     return this.#index
   }
 
@@ -145,11 +145,11 @@ class TreeService implements Tree {
 
   nodeByFingerprint(sha256: string | Buffer): string | undefined {
     const fingerprint = typeof sha256 === 'string' ? Buffer.from(sha256, 'hex') : sha256
-    const slot = this.#certificates?.ownerOf(fingerprint)
-    return slot === undefined ? undefined : this.#index.idAt(slot)
+    const position = this.#certificates?.ownerOf(fingerprint)
+    return position === undefined ? undefined : this.#index.idAt(position)
   }
 
-  fingerprints(): Iterable<readonly [slot: number, fingerprint: Buffer]> {
+  fingerprints(): Iterable<readonly [position: number, fingerprint: Buffer]> {
     return this.#certificates?.entries() ?? []
   }
 

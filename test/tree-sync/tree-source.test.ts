@@ -147,8 +147,8 @@ test('a version does not depend on the order, and is what the receiver computes 
       assert.deepEqual(other, { kind: 'same', version: one.version })
       const digest = new TreeDigest()
       for (const node of shuffled) digest.addNode(node)
-      for (const [slot, fingerprint] of tree.fingerprints()) {
-        digest.addCertificate(tree.current().idAt(slot), fingerprint)
+      for (const [position, fingerprint] of tree.fingerprints()) {
+        digest.addCertificate(tree.current().idAt(position), fingerprint)
       }
       assert.equal(digest.toString(), one.version)
     })

@@ -79,7 +79,7 @@ function packRows(store: TopologyStore, selfId: string): PackedTopology {
   const index = new TopologyIndex(tree, selfId, 0)
   const owners = Array.from(store.certificates(), ({ fingerprint, nodeId }) => ({
     fingerprint,
-    owner: index.slotOf(nodeId)
+    owner: index.positionOf(nodeId)
   }))
   const known = owners.flatMap(({ fingerprint, owner }) => (owner === undefined ? [] : [{ fingerprint, owner }]))
   return { tree, certificates: packCertificates(known) }
@@ -100,7 +100,7 @@ function* listedCertificates(
     seen.add(name)
     const { userIds, serial } = identify(der, line, pem.file)
     const [nodeId, ...others] = userIds
-    const owner = nodeId === undefined ? undefined : index.slotOf(nodeId)
+    const owner = nodeId === undefined ? undefined : index.positionOf(nodeId)
     if (nodeId === undefined)
       warnings.add(`the certificate on line ${line} of ${pem.file} has no node id (UID): skipped`)
     else if (others.length > 0) {

@@ -5,13 +5,13 @@ const EMPTY = -1
 export interface PackedCertificates {
   /** SHA-256 of each certificate, one after another. */
   readonly fingerprints: Uint8Array<ArrayBuffer>
-  /** The slot of the node that each one names. */
+  /** The position of the node that each one names. */
   readonly owners: Int32Array<ArrayBuffer>
-  /** Hash table over the fingerprints, which are their own hash: place + 1, or 0 where nothing is. */
+  /** Hash table over the fingerprints, which are their own hash: bucket + 1, or 0 where nothing is. */
   readonly fingerprintTable: Int32Array<ArrayBuffer>
 }
 
-/** @param certificates SHA-256 of each certificate, and the slot of its node */
+/** @param certificates SHA-256 of each certificate, and the position of its node */
 export function packCertificates(
   certificates: readonly { readonly fingerprint: Buffer; readonly owner: number }[]
 ): PackedCertificates {
@@ -22,9 +22,9 @@ export function packCertificates(
   for (const [index, { fingerprint, owner }] of certificates.entries()) {
     fingerprints.set(fingerprint, index * FINGERPRINT_BYTES)
     owners[index] = owner
-    let place = fingerprint.readUInt32LE() & (size - 1)
-    while (fingerprintTable[place] !== 0) place = (place + 1) & (size - 1)
-    fingerprintTable[place] = index + 1
+    let bucket = fingerprint.readUInt32LE() & (size - 1)
+    while (fingerprintTable[bucket] !== 0) bucket = (bucket + 1) & (size - 1)
+    fingerprintTable[bucket] = index + 1
   }
   return { fingerprints, owners, fingerprintTable }
 }
@@ -41,21 +41,21 @@ export class CertificateIndex {
 
   /**
    * @param fingerprint SHA-256 of the DER, 32 bytes
-   * @returns the slot of the node that the certificate is listed for
+   * @returns the position of the node that the certificate is listed for
    */
   ownerOf(fingerprint: Buffer): number | undefined {
     if (fingerprint.length !== FINGERPRINT_BYTES) return undefined
     const { fingerprintTable, owners } = this.#packed
     const mask = fingerprintTable.length - 1
-    for (let place = fingerprint.readUInt32LE() & mask; ; place = (place + 1) & mask) {
-      const index = (fingerprintTable[place] ?? 0) - 1
+    for (let bucket = fingerprint.readUInt32LE() & mask; ; bucket = (bucket + 1) & mask) {
+      const index = (fingerprintTable[bucket] ?? 0) - 1
       if (index === EMPTY) return undefined
       const start = index * FINGERPRINT_BYTES
       if (fingerprint.compare(this.#fingerprints, start, start + FINGERPRINT_BYTES) === 0) return owners[index]
     }
   }
 
-  /** The slot of its node, and the SHA-256, of every certificate. */
+  /** The position of its node, and the SHA-256, of every certificate. */
   *entries(): Generator<[owner: number, fingerprint: Buffer]> {
     for (const [index, owner] of this.#packed.owners.entries()) {
       yield [owner, this.#fingerprints.subarray(index * FINGERPRINT_BYTES, (index + 1) * FINGERPRINT_BYTES)]

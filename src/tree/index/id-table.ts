@@ -29,10 +29,10 @@ export class IdTable {
   /** @returns the number of `id`, which is the next one if it was not there */
   put(id: string): number {
     const mask = this.#entries.length - 1
-    for (let place = hashId(id) & mask; ; place = (place + 1) & mask) {
-      const number = (this.#entries[place] ?? EMPTY) - 1
+    for (let bucket = hashId(id) & mask; ; bucket = (bucket + 1) & mask) {
+      const number = (this.#entries[bucket] ?? EMPTY) - 1
       if (number < 0) {
-        this.#entries[place] = this.#ids.push(id)
+        this.#entries[bucket] = this.#ids.push(id)
         return this.#ids.length - 1
       }
       if (this.#ids[number] === id) return number
@@ -40,7 +40,7 @@ export class IdTable {
   }
 
   /** The table itself. */
-  places(): Int32Array<ArrayBuffer> {
+  buckets(): Int32Array<ArrayBuffer> {
     return this.#entries
   }
 }

@@ -3,7 +3,7 @@ import { IdTable } from './id-table.js'
 
 /** Nodes by number, so that walking the tree needs no look-ups by id. */
 export interface NumberedNodes {
-  /** A node's number is its place here. */
+  /** A node's number is its index here. */
   readonly nodes: readonly TreeNode[]
   /** The ids of the nodes, then those of the policy servers that are not among them. */
   readonly ids: readonly string[]

@@ -25,8 +25,8 @@ export function buffersOf({ tree, certificates }: PackedTopology): ArrayBuffer[]
 
 /** The arrays of a packed topology by name, to be kept. */
 export function partsOf({ tree, certificates }: PackedTopology): Map<string, Uint8Array> {
-  const { nodeCount, selfSlot, ...treeArrays } = tree
-  const arrays = { ...treeArrays, ...certificates, numbers: Int32Array.of(nodeCount, selfSlot) }
+  const { nodeCount, selfPosition, ...treeArrays } = tree
+  const arrays = { ...treeArrays, ...certificates, numbers: Int32Array.of(nodeCount, selfPosition) }
   return new Map(
     Object.entries(arrays).map(([name, { buffer, byteOffset, byteLength }]) => [
       name,
@@ -44,11 +44,11 @@ export function fromParts(parts: ReadonlyMap<string, Uint8Array>): PackedTopolog
     return new Uint8Array(part ?? [])
   }
   const integers = (name: string): Int32Array<ArrayBuffer> => new Int32Array(bytes(name).buffer)
-  const [nodeCount = 0, selfSlot = 0] = integers('numbers')
+  const [nodeCount = 0, selfPosition = 0] = integers('numbers')
   const topology = {
     tree: {
       nodeCount,
-      selfSlot,
+      selfPosition,
       text: bytes('text'),
       idStart: new Uint32Array(bytes('idStart').buffer),
       hostnameStart: new Uint32Array(bytes('hostnameStart').buffer),

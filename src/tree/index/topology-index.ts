@@ -1,8 +1,8 @@
 import { MAX_NODE_ID_LENGTH, ROOT_ID } from '../../values/ids.js'
-import type { PlacedTopology, Route, TreeNode } from '../topology.js'
+import type { OrderedTopology, Route, TreeNode } from '../topology.js'
 import { hashId } from './id-table.js'
 import { numberNodes } from './numbered-nodes.js'
-import { HERE, NO_SLOT, OUTSIDE, type PackedTree, PLACE_SIZE, packTree } from './packed-tree.js'
+import { BUCKET_SIZE, HERE, NO_POSITION, OUTSIDE, type PackedTree, packTree } from './packed-tree.js'
 
 const NOWHERE = -1
 
@@ -10,8 +10,8 @@ const ROUTE_HERE: Route = { kind: 'here' }
 const ROUTE_UP: Route = { kind: 'up' }
 const ROUTE_UNKNOWN: Route = { kind: 'unknown' }
 
-/** {@link PlacedTopology} over a packed tree: look-ups cost the same however large it is, and make no garbage. */
-export class TopologyIndex implements PlacedTopology {
+/** {@link OrderedTopology} over a packed tree: look-ups cost the same however large it is, and make no garbage. */
+export class TopologyIndex implements OrderedTopology {
   readonly size: number
   readonly isRoot: boolean
   #managedCount: number | undefined
@@ -56,8 +56,8 @@ export class TopologyIndex implements PlacedTopology {
   }
 
   find(id: string): TreeNode | undefined {
-    const slot = this.slotOf(id)
-    return slot === undefined ? undefined : this.#nodeAt(slot)
+    const position = this.positionOf(id)
+    return position === undefined ? undefined : this.#nodeAt(position)
   }
 
   isBelow(id: string): boolean {
@@ -65,19 +65,19 @@ export class TopologyIndex implements PlacedTopology {
   }
 
   isRelay(id: string): boolean {
-    const [start, end] = this.slotsBelow(id)
+    const [start, end] = this.positionsBelow(id)
     return end > start
   }
 
   isUnder(id: string, relay: string): boolean {
-    const slot = this.slotOf(id)
-    const [start, end] = this.slotsBelow(relay)
-    return slot !== undefined && slot >= start && slot < end
+    const position = this.positionOf(id)
+    const [start, end] = this.positionsBelow(relay)
+    return position !== undefined && position >= start && position < end
   }
 
   *managed(): Generator<string> {
     if (this.#managesItself()) yield this.selfId
-    for (const slot of this.#children()) yield this.idAt(slot)
+    for (const position of this.#children()) yield this.idAt(position)
   }
 
   get managedCount(): number {
@@ -86,55 +86,55 @@ export class TopologyIndex implements PlacedTopology {
   }
 
   *subRelays(): Generator<string> {
-    for (const slot of this.#children()) {
-      if ((this.#tree.belowEnd[slot] ?? 0) > slot + 1) yield this.idAt(slot)
+    for (const position of this.#children()) {
+      if ((this.#tree.belowEnd[position] ?? 0) > position + 1) yield this.idAt(position)
     }
   }
 
   *below(relay: string): Generator<string> {
-    const [start, end] = this.slotsBelow(relay)
-    for (let slot = start; slot < end; slot++) yield this.idAt(slot)
+    const [start, end] = this.positionsBelow(relay)
+    for (let position = start; position < end; position++) yield this.idAt(position)
   }
 
   page(afterId: string | undefined, limit: number): TreeNode[] {
     const { byId } = this.#tree
     const start = afterId === undefined ? 0 : this.#countUpTo(afterId)
-    return Array.from(byId.subarray(start, start + limit), slot => this.#nodeAt(slot))
+    return Array.from(byId.subarray(start, start + limit), position => this.#nodeAt(position))
   }
 
   *nodes(): Generator<TreeNode> {
-    for (let slot = 0; slot < this.size; slot++) yield this.#nodeAt(slot)
+    for (let position = 0; position < this.size; position++) yield this.#nodeAt(position)
   }
 
-  slotOf(id: string): number | undefined {
-    const slot = this.#lookUp(id)
-    return slot === NO_SLOT || slot >= this.size ? undefined : slot
+  positionOf(id: string): number | undefined {
+    const position = this.#lookUp(id)
+    return position === NO_POSITION || position >= this.size ? undefined : position
   }
 
-  idAt(slot: number): string {
-    return this.#textAt(this.#tree.idStart, slot)
+  idAt(position: number): string {
+    return this.#textAt(this.#tree.idStart, position)
   }
 
   #nextHop(id: string): number {
-    const place = this.#placeOf(id)
-    return place === NOWHERE ? OUTSIDE : (this.#tree.directory[place + 3] ?? OUTSIDE)
+    const bucket = this.#bucketOf(id)
+    return bucket === NOWHERE ? OUTSIDE : (this.#tree.directory[bucket + 3] ?? OUTSIDE)
   }
 
   /** Looks up an id; also finds policy servers that are not in the list. */
   #lookUp(id: string): number {
-    const place = this.#placeOf(id)
-    return place === NOWHERE ? NO_SLOT : (this.#tree.directory[place] ?? 0) - 1
+    const bucket = this.#bucketOf(id)
+    return bucket === NOWHERE ? NO_POSITION : (this.#tree.directory[bucket] ?? 0) - 1
   }
 
-  /** The place of an id in the directory. */
-  #placeOf(id: string): number {
+  /** The bucket of an id in the directory. */
+  #bucketOf(id: string): number {
     if (id.length > MAX_NODE_ID_LENGTH) return NOWHERE
     const { directory } = this.#tree
     const mask = directory.length - 1
-    for (let place = (hashId(id) * PLACE_SIZE) & mask; ; place = (place + PLACE_SIZE) & mask) {
-      if (directory[place] === 0) return NOWHERE
-      const start = directory[place + 1] ?? 0
-      if (directory[place + 2] === start + id.length && this.#isTextAt(start, id)) return place
+    for (let bucket = (hashId(id) * BUCKET_SIZE) & mask; ; bucket = (bucket + BUCKET_SIZE) & mask) {
+      if (directory[bucket] === 0) return NOWHERE
+      const start = directory[bucket + 1] ?? 0
+      if (directory[bucket + 2] === start + id.length && this.#isTextAt(start, id)) return bucket
     }
   }
 
@@ -160,34 +160,37 @@ export class TopologyIndex implements PlacedTopology {
     return low
   }
 
-  slotsBelow(relay: string): [start: number, end: number] {
-    const slot = relay === this.selfId ? this.#tree.selfSlot : this.#lookUp(relay)
-    return slot === NO_SLOT ? [0, 0] : [this.#tree.belowStart[slot] ?? 0, this.#tree.belowEnd[slot] ?? 0]
+  positionsBelow(relay: string): [start: number, end: number] {
+    const position = relay === this.selfId ? this.#tree.selfPosition : this.#lookUp(relay)
+    return position === NO_POSITION
+      ? [0, 0]
+      : [this.#tree.belowStart[position] ?? 0, this.#tree.belowEnd[position] ?? 0]
   }
 
   #managesItself(): boolean {
-    return this.isRoot && this.slotOf(this.selfId) !== undefined
+    return this.isRoot && this.positionOf(this.selfId) !== undefined
   }
 
-  /** Slots of the nodes whose policy server is this relay, itself not counted. */
+  /** Positions of the nodes whose policy server is this relay, itself not counted. */
   *#children(): Generator<number> {
-    const { selfSlot, belowStart, belowEnd } = this.#tree
-    if (selfSlot === NO_SLOT) return
-    const end = belowEnd[selfSlot] ?? 0
+    const { selfPosition, belowStart, belowEnd } = this.#tree
+    if (selfPosition === NO_POSITION) return
+    const end = belowEnd[selfPosition] ?? 0
     // what follows the last node below a child is the next child
-    for (let slot = belowStart[selfSlot] ?? 0; slot < end; slot = belowEnd[slot] ?? end) yield slot
+    for (let position = belowStart[selfPosition] ?? 0; position < end; position = belowEnd[position] ?? end)
+      yield position
   }
 
-  #nodeAt(slot: number): TreeNode {
+  #nodeAt(position: number): TreeNode {
     return {
-      id: this.idAt(slot),
-      hostname: this.#textAt(this.#tree.hostnameStart, slot),
-      policyServer: this.idAt(this.#tree.parent[slot] ?? slot),
-      keyHash: this.#textAt(this.#tree.keyHashStart, slot) || undefined
+      id: this.idAt(position),
+      hostname: this.#textAt(this.#tree.hostnameStart, position),
+      policyServer: this.idAt(this.#tree.parent[position] ?? position),
+      keyHash: this.#textAt(this.#tree.keyHashStart, position) || undefined
     }
   }
 
-  #textAt(starts: Uint32Array, slot: number): string {
-    return this.#text.toString('latin1', starts[slot], starts[slot + 1])
+  #textAt(starts: Uint32Array, position: number): string {
+    return this.#text.toString('latin1', starts[position], starts[position + 1])
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { numberNodes } from '../../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../../src/tree/index/topology-index.js'
-import type { PlacedTopology, Topology, TreeNode } from '../../../src/tree/topology.js'
+import type { OrderedTopology, Topology, TreeNode } from '../../../src/tree/topology.js'
 
 export type Certificates = ReadonlyMap<string, readonly Buffer[]>
 
@@ -23,7 +23,7 @@ export class MemoryTree {
     for (const listener of this.#listeners) listener(this.#topology)
   }
 
-  current(): PlacedTopology {
+  current(): OrderedTopology {
     return this.#topology
   }
 
@@ -34,9 +34,9 @@ export class MemoryTree {
   *fingerprints(): Generator<[number, Buffer]> {
     const topology = this.#topology
     for (const [id, ders] of this.#certificates) {
-      const slot = topology.slotOf(id)
-      if (slot === undefined) continue
-      for (const der of ders) yield [slot, createHash('sha256').update(der).digest()]
+      const position = topology.positionOf(id)
+      if (position === undefined) continue
+      for (const der of ders) yield [position, createHash('sha256').update(der).digest()]
     }
   }
 
