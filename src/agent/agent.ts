@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildAgentApp } from '../api/agent-app.js'
 import type { AgentConfig } from '../config/agent/agent-config.js'
-import { loadAgentConfig } from '../config/agent/agent-loader.js'
+import { reloadAgentConfig } from '../config/agent/agent-loader.js'
 import { Dialer } from '../links/lower/dialer.js'
 import { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
@@ -114,7 +114,7 @@ class RunningAgent implements Agent {
   async reload(): Promise<void> {
     const { live, logger } = this.parts
     try {
-      const again = loadAgentConfig(live.config.directory)
+      const again = await reloadAgentConfig(live.config.directory)
       await endpointOf(again)
       const { waiting, upstream, files } = live.take(again)
       logger.level = again.logging.level

@@ -4,7 +4,7 @@ import { whyNotRead } from '../values/failures/file-failure.js'
 import { isMissing } from '../values/failures/system-error.js'
 import { utf16Problem } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
-import type { PathWriter } from '../values/permissions/path-writers.js'
+import { type PathWriter, UserGroups, withUserGroups } from '../values/permissions/path-writers.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
 import { filesNamedByRelay, refuseWithheld, writersOfConfiguration } from './named-files.js'
@@ -14,18 +14,24 @@ const MAX_FILE_BYTES = 1024 * 1024
 
 /**
  * Reads `main.conf` and `logging.conf` (which may be absent) from a directory. Nothing else reads configuration files.
+ * @param groups of users, as the system names them now; it is waited for
  * @throws {ConfigError} naming all that is wrong
  */
-export function loadConfig(directory: string): Config {
+export function loadConfig(directory: string, groups = new UserGroups()): Config {
   const { main, logging, writers } = readConfigFiles(directory, 'main.conf')
   const config = parseConfig(main, logging, directory, path => {
-    refuseWithheld('main.conf', writers, [['general.node_id_file', path]])
+    refuseWithheld('main.conf', writers, [['general.node_id_file', path]], groups)
     return readText(path)
   })
-  refuseWithheld('main.conf', writers, filesNamedByRelay(config))
+  refuseWithheld('main.conf', writers, filesNamedByRelay(config), groups)
   const problem = caFileProblem(config.general)
   if (problem !== undefined) throw new ConfigError([problem], config.notices)
   return config
+}
+
+/** The same for a process that has others to serve: it goes on while the system is asked. */
+export function reloadConfig(directory: string): Promise<Config> {
+  return withUserGroups(groups => loadConfig(directory, groups))
 }
 
 /** A folder could not be read later, and an empty file would mean the system's CAs. Absent, the start tells of it. */

@@ -1,4 +1,4 @@
-import { findExcluded, type PathWriter, UserGroups, writersOfOpened } from '../values/permissions/path-writers.js'
+import { findExcluded, type PathWriter, type UserGroups, writersOfOpened } from '../values/permissions/path-writers.js'
 import { isPrivileged } from '../values/permissions/root.js'
 import { writerName } from '../values/permissions/writers.js'
 import type { AgentConfig } from './agent/agent-config.js'
@@ -18,15 +18,15 @@ export function writersOfConfiguration(fd: number, euid = process.geteuid?.()): 
 /**
  * Refuses files for root that whoever else may write the configuration may not read: they would be shown or used on that
  * user's behalf.
- * @param writers of the configuration that was read
+ * @param writers of the configuration that was read @param groups of these users
  * @throws {ConfigError} naming each of them
  */
 export function refuseWithheld(
   conf: 'main.conf' | 'agent.conf',
   writers: readonly PathWriter[],
-  files: readonly NamedFile[]
+  files: readonly NamedFile[],
+  groups: UserGroups
 ): void {
-  const groups = new UserGroups()
   const problems = files.flatMap(([setting, path]) => {
     const writer = path === undefined ? undefined : findExcluded(path, writers, groups)
     if (writer === undefined) return []

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { SystemControl, SystemStatus } from '../api/services.js'
 import { type Config, ConfigError } from '../config/config.js'
-import { loadConfig } from '../config/config-loader.js'
+import { reloadConfig } from '../config/config-loader.js'
 import { writtenFolders } from '../config/storage-folders.js'
 import type { DirectNeighbours } from '../hops/neighbours.js'
 import { readPeerFiles } from '../hops/peers/peer-files.js'
@@ -54,7 +54,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     let forget: () => void = () => undefined
     try {
       const former = inForce.get()
-      const read = loadConfig(former.directory)
+      const read = await reloadConfig(former.directory)
       const waiting = changesThatNeedRestart(former, read)
       await readPeerFiles(read) // what it finds wrong, it finds before anything has changed
       forget = certificates.readPolicyServer(read.upstream?.serverCertificateFile)
@@ -99,7 +99,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   async function status(): Promise<SystemStatus> {
     const nodes = tree.status()
     return {
-      configuration: part(fileProblem(inForce.get().directory) ?? reloadProblem),
+      configuration: part((await fileProblem(inForce.get().directory)) ?? reloadProblem),
       database: part(storage.problem()),
       storage: part(await disks.problem()),
       nodes: {
@@ -157,9 +157,9 @@ function syncPart(sync: TreeSyncStatus | undefined): Pick<SystemStatus['nodes'],
 }
 
 /** The problem of the configuration as it is on disk now, whichever is in force. */
-function fileProblem(directory: string): string | undefined {
+async function fileProblem(directory: string): Promise<string | undefined> {
   try {
-    return errorNotices(loadConfig(directory))
+    return errorNotices(await reloadConfig(directory))
   } catch (error) {
     return errorMessage(error)
   }

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { freePorts } from '../../demo/free-ports.js'
 import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
-import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const SOMEBODY = 65_534
+const THEIR_GROUP = 65_533
 
 /** A folder of another user with configurations that name a file which root alone may read. */
 async function makeTheirs(t: TestContext) {
@@ -81,4 +83,40 @@ testAsRoot('a command of root says which setting of whose configuration it does 
   const { code, stderr } = await treeline(t, args)
   assert.match(stderr, /--config \S+theirs: agent\.conf: key_file: user 65534 may change this configuration/)
   assert.equal(code, 2)
+})
+
+/** A program in the place of the system's `id`, which knows groups only once the relay at the port in `file` has answered it. */
+function idThatAsks(file: string): string {
+  return `#!/bin/bash
+if [ -e '${file}' ]; then
+  exec 3<>"/dev/tcp/127.0.0.1/$(cat '${file}')"
+  printf 'GET /rudder/relay-api/v1/system/alive HTTP/1.0\\r\\n\\r\\n' >&3
+  read -r line <&3 || exit 1
+fi
+echo ${SOMEBODY} ${THEIR_GROUP}
+`
+}
+
+testAsRoot('a reload and the status go on serving others while the system names the groups of a user', async t => {
+  const { folder, secret, theirs } = await makeTheirs(t)
+  const [port = 0] = await freePorts(1)
+  await chown(secret, 0, THEIR_GROUP)
+  await chmod(secret, 0o640)
+  await writeFile(secret, 'a-token-of-the-administrator')
+  await writeFile(
+    join(theirs, 'main.conf'),
+    `[general]\nnode_id = "root"\nlisten = "127.0.0.1:${port}"\nnodes_list_file = "nodes.json"\n[storage]\npath = "${folder}/st"\n[shared_files]\npath = "${folder}/sf"\n[shared_folder]\npath = "${theirs}"\n[remote_run]\nenabled = false\n[tokens]\nadmin_file = "${secret}"\n`
+  )
+  await writeFile(join(theirs, 'nodes.json'), '{"root":{"hostname":"root.example","policy-server":"root"}}')
+  const [bin, asked] = [join(folder, 'bin'), join(folder, 'port')]
+  await mkdir(bin)
+  await writeFile(join(bin, 'id'), idThatAsks(asked), { mode: 0o755 })
+  const relay = startTreeline(t, ['serve', '--config', theirs], { PATH: `${bin}:${process.env.PATH}` })
+  await relay.printed('"ready"')
+  await writeFile(asked, String(port))
+  const api = `http://127.0.0.1:${port}/rudder/relay-api/1`
+  const status = await (await fetch(`${api}/system/status`)).text()
+  assert.equal(JSON.parse(status).data.configuration.status, 'success', status)
+  const reloaded = await fetch(`${api}/system/reload`, { method: 'POST' })
+  assert.equal(reloaded.status, 200, await reloaded.text())
 })

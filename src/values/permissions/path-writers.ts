@@ -1,7 +1,7 @@
 import { fstatSync, lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { foldersAbove } from '../files/real-path.js'
 import { descriptorPath, GONE } from '../folders/descriptors.js'
-import { groupsOf } from './system-users.js'
+import { findGroups, groupsOf } from './system-users.js'
 import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from './writers.js'
 
 /** A writer of a file that may have been changed by way of its path. */
@@ -21,6 +21,36 @@ export class UserGroups {
     const groups = this.#byUid.get(uid) ?? this.find(uid)
     this.#byUid.set(uid, groups)
     return groups
+  }
+}
+
+/**
+ * Does `work`, which asks for the groups of users, without the process standing still for the system's answers: whenever one
+ * is missing, the system is asked, and all is done again.
+ * @returns what `work` returned, or threw, once no answer was missing
+ */
+export async function withUserGroups<T>(work: (groups: UserGroups) => T): Promise<T> {
+  const known = new Map<number, readonly number[]>()
+  for (;;) {
+    const missing = new Set<number>()
+    const groups = new UserGroups(uid => {
+      if (!known.has(uid)) missing.add(uid)
+      return known.get(uid) ?? []
+    })
+    const end = endOf(() => work(groups))
+    if (missing.size === 0) return end()
+    for (const uid of missing) known.set(uid, await findGroups(uid))
+  }
+}
+
+function endOf<T>(work: () => T): () => T {
+  try {
+    const result = work()
+    return () => result
+  } catch (error) {
+    return () => {
+      throw error
+    }
   }
 }
 

@@ -1,6 +1,9 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
+import { promisify } from 'node:util'
 
-/** How long the system may take to name a user's groups: it may ask a directory over the network, and all else waits. */
+const run = promisify(execFile)
+
+/** How long the system may take to name a user's groups: it may ask a directory over the network. */
 const GROUPS_LIMIT_MS = 2_000
 
 /** The number of a user; undefined where the system knows none of that name. The system is waited for, and all else waits. */
@@ -13,9 +16,19 @@ export function groupIdOf(userName: string): number | undefined {
   return askSystem('-g', userName)[0]
 }
 
-/** The groups of a user; none where the system does not know the user, or not in time. */
+/** The groups of a user; none where the system does not know the user, or not in time. The system is waited for, and all else waits. */
 export function groupsOf(uid: number): number[] {
   return askSystem('-G', String(uid), GROUPS_LIMIT_MS)
+}
+
+/** The same as {@link groupsOf}, while everything else goes on. */
+export async function findGroups(uid: number): Promise<number[]> {
+  try {
+    const { stdout } = await run('id', ['-G', String(uid)], { timeout: GROUPS_LIMIT_MS, killSignal: 'SIGKILL' })
+    return numbersIn(stdout)
+  } catch {
+    return []
+  }
 }
 
 function askSystem(option: '-u' | '-g' | '-G', user: string, timeout?: number): number[] {
@@ -26,8 +39,12 @@ function askSystem(option: '-u' | '-g' | '-G', user: string, timeout?: number): 
       killSignal: 'SIGKILL',
       ...(timeout === undefined ? {} : { timeout })
     })
-    return text.trim().split(' ').map(Number)
+    return numbersIn(text)
   } catch {
     return []
   }
+}
+
+function numbersIn(text: string): number[] {
+  return text.trim().split(' ').map(Number)
 }
