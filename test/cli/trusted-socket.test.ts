@@ -4,11 +4,12 @@ import { chmod, chown, lchown, mkdir, symlink, writeFile } from 'node:fs/promise
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { treelineCommand } from '../../demo/relay-process.js'
 import { checkRelayStart } from '../../src/cli/checks/start-files-check.js'
 import { refuseForeignSocket } from '../../src/cli/checks/trusted-socket.js'
 import { parseConfig } from '../../src/config/config-parser.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
-import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const SERVICE = 65_534
 const OTHER = 65_533
@@ -67,6 +68,39 @@ testAsRoot('root uses a socket of its own or of the relay alone, where nobody el
   await assert.rejects(ask(join(folder, 'link/relay.sock')), /link belongs to user 65533/)
 })
 
+testAsRoot(
+  'a command of any user refuses a socket of a third one, and uses those of its own, root and the relay',
+  async t => {
+    const USER = 65_532
+    const folder = await temporaryFolder(t)
+    await chmod(folder, 0o755)
+    const run = join(folder, 'run')
+    const path = join(run, 'relay.sock')
+    await Promise.all([mkdir(run), mkdir(join(folder, 'st'))])
+    await chown(join(folder, 'st'), SERVICE, SERVICE)
+    const config = await configOf(folder, path)
+    const ask = (configured: typeof config | undefined = config) =>
+      refuseForeignSocket('general.socket', path, configured, USER)
+    await listen(t, path)
+    for (const owner of [0, SERVICE, USER]) {
+      for (const each of [run, path]) await chown(each, owner, owner)
+      await ask()
+    }
+    await chmod(run, 0o775)
+    await ask() // as by a umask of 002, where a user's group is their own
+    await chown(path, OTHER, OTHER)
+    await assert.rejects(ask(), /group 65532 may write in \S+run|relay\.sock belongs to user 65533/)
+    await chown(run, OTHER, OTHER)
+    await assert.rejects(ask(), /run belongs to user 65533, who could answer in the place of the relay/)
+    const unseen = { ...config, storage: { ...config.storage, path: join(folder, 'unseen') } }
+    await ask(unseen) // as without a configuration, the owner of the folder counts
+    const socket = join(folder, 'open/relay.sock')
+    await mkdir(join(folder, 'open'))
+    await chmod(join(folder, 'open'), 0o777)
+    await assert.rejects(refuseForeignSocket('general.socket', socket, config, USER), /everyone may write in \S+open/)
+  }
+)
+
 testAsRoot('the place of a socket is warned of, and a command of root sends no token to another user', async t => {
   const folder = await temporaryFolder(t)
   const run = join(folder, 'run')
@@ -104,6 +138,10 @@ testAsRoot('the place of a socket is warned of, and a command of root sends no t
   const { code, stderr } = await treeline(t, ['nodes', 'list', '--config', folder, ...token])
   assert.match(stderr, /general\.socket \S+relay\.sock is not used: \S+run belongs to user 65533/)
   assert.equal(code, 2)
+  const { program, args } = treelineCommand(['nodes', 'list', '--config', folder, '--token-file', '/dev/null'])
+  await chmod(folder, 0o755)
+  const others = await startProcess(t, 'setpriv', ['--reuid=65532', '--clear-groups', program, ...args], {}).ended
+  assert.match(others.stderr, /general\.socket \S+relay\.sock is not used: \S+run belongs to user 65533/)
   assert.deepEqual(heard, [])
 })
 

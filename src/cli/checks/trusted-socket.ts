@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
-import { isPrivileged, ROOT } from '../../values/permissions/root.js'
+import { canHoldFolders, isPrivileged, ROOT, unmappedUser } from '../../values/permissions/root.js'
 import { findUntrusted, isOfRootOr, replacersOf, writerName } from '../../values/permissions/writers.js'
 import { UsageError } from '../command-error.js'
 import { findFolder } from './open-folders.js'
@@ -16,12 +16,16 @@ interface Way {
   readonly found: Stats
 }
 
+/** The users who may have put the socket there, besides root. */
+type Trusted = readonly (number | undefined)[]
+
 /** The reason why a socket may not be the relay's. */
 class ForeignSocketError extends Error {}
 
 /**
- * Refuses a Unix socket that another user may have put in the place of the relay's: root would send them its token, and
- * believe what they answer. Trusted are root and the user of the relay; without a configuration, the owner of the folder.
+ * Refuses a Unix socket that another user may have put in the place of the relay's: a command would send them its token, and
+ * believe what they answer. Trusted are root, the user of the command, and the user of the relay; without a configuration,
+ * or where that tells no user, the owner of the folder.
  * @param name what names the socket, for the message
  * @throws {UsageError} naming the socket, folder or link, and its owner
  */
@@ -31,8 +35,10 @@ export async function refuseForeignSocket(
   config: Config | undefined,
   euid = process.geteuid?.()
 ): Promise<void> {
-  if (!isPrivileged(euid)) return
-  const trusted = (config === undefined ? undefined : serviceUser(config)) ?? findFolder(dirname(path))?.uid
+  if (euid === ROOT ? !isPrivileged(euid) : !canHoldFolders()) return
+  const ofRelay = (config === undefined ? undefined : serviceUser(config)) ?? findFolder(dirname(path))?.uid
+  // whoever is not mapped may be root itself, which is no reason to refuse a plain user
+  const trusted = [euid, ofRelay, euid === ROOT ? undefined : unmappedUser()]
   const ways: Way[] = []
   try {
     const { folder, name: last } = await walkPath(resolve(path), {
@@ -50,20 +56,15 @@ export async function refuseForeignSocket(
   }
 }
 
-/** The user that the relay runs as; undefined where nothing tells. */
+/** The user that the relay runs as: of its installed unit, else the owner of `storage.path`; undefined where nothing tells. */
 function serviceUser({ general, directory, storage }: Config): number | undefined {
   const folder = { setting: 'storage.path', path: storage.path }
-  const { uid } = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: folder })
+  const { uid } = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: folder }, ROOT)
   return uid === ROOT && findFolder(storage.path) === undefined ? undefined : uid
 }
 
 /** @param ways to the socket: a group that may use it may write in them as well */
-async function checkSocket(
-  folder: HeldFolder,
-  name: string,
-  trusted: number | undefined,
-  ways: readonly Way[]
-): Promise<void> {
+async function checkSocket(folder: HeldFolder, name: string, trusted: Trusted, ways: readonly Way[]): Promise<void> {
   const found = await folder.find(name)
   if (found === undefined) return
   refuseOther(`${folder.path}/${name}`, found, trusted)
@@ -71,15 +72,15 @@ async function checkSocket(
 }
 
 /** @param gid of the group that may write there, besides root's: it is looked at once the socket is found */
-function refuseReplaceable({ path, found }: Way, trusted: number | undefined, gid: number): void {
-  const replacer = findUntrusted(replacersOf(found), found, { uids: [trusted], gids: [ROOT, gid] })
+function refuseReplaceable({ path, found }: Way, trusted: Trusted, gid: number): void {
+  const replacer = findUntrusted(replacersOf(found), found, { uids: trusted, gids: [ROOT, gid] })
   if (replacer === undefined) return
   if (replacer.uid !== undefined) refuseOther(path, { uid: replacer.uid }, trusted)
   throw new ForeignSocketError(`${writerName(replacer)} may write in ${path}`)
 }
 
-function refuseOther(path: string, { uid }: Pick<Stats, 'uid'>, trusted: number | undefined): void {
-  if (!isOfRootOr(uid, trusted)) throw new ForeignSocketError(`${path} belongs to user ${uid}`)
+function refuseOther(path: string, { uid }: Pick<Stats, 'uid'>, trusted: Trusted): void {
+  if (!isOfRootOr(uid, ...trusted)) throw new ForeignSocketError(`${path} belongs to user ${uid}`)
 }
 
 function refusal(name: string, path: string, why: string): UsageError {

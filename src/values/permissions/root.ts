@@ -4,12 +4,14 @@ import { existsSync, readFileSync } from 'node:fs'
 export const ROOT = 0
 
 const PROC = '/proc/self'
+/** All users, as where a process has no namespace of its own. */
+const ALL_USERS_MAP = /^\s*0\s+0\s+4294967295\s*$/
 /** The users of a namespace in which there is only one: root there has the rights of a plain user. */
 const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
 
 /** Whether this process is root's, with rights that other users lack. */
 export function isPrivileged(euid = process.geteuid?.()): boolean {
-  return euid === ROOT && process.platform === 'linux' && existsSync(`${PROC}/fd`) && !isOnlyUser()
+  return euid === ROOT && canHoldFolders() && !isOnlyUser()
 }
 
 /**
@@ -18,6 +20,17 @@ export function isPrivileged(euid = process.geteuid?.()): boolean {
  */
 export function isRootOnLinux(euid = process.geteuid?.()): boolean {
   return euid === ROOT && process.platform === 'linux'
+}
+
+/** Whether a process can hold the folders on the way to a file, and so look at what it uses. */
+export function canHoldFolders(): boolean {
+  return process.platform === 'linux' && existsSync(`${PROC}/fd`)
+}
+
+/** The id that stands for all users without a place in the namespace of this process; undefined where all have one. */
+export function unmappedUser(): number | undefined {
+  if (ALL_USERS_MAP.test(readFileSync(`${PROC}/uid_map`, 'utf8'))) return undefined
+  return Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'))
 }
 
 function isOnlyUser(): boolean {
