@@ -15,10 +15,11 @@ import { parseClientTokens } from '../../values/keys/client-token-rules.js'
 import { privateKeyIn } from './certificate-pair-check.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
+import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
 import { openFolderWarnings } from './open-folders.js'
+import { whyNotRunnable } from './runnable-command.js'
 import { findServiceUser } from './service-user.js'
 import { relayKeyWarnings } from './signing-key-warnings.js'
-import { listenProblems, socketFolders, socketProblems, whyNotRunnable } from './start-places-check.js'
 import { foreignWaysOf } from './way-to-folder.js'
 
 /**

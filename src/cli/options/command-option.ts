@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import { whyNotRunnable } from '../checks/start-places-check.js'
+import { whyNotRunnable } from '../checks/runnable-command.js'
 import { UsageError } from '../command-error.js'
 
 export const COMMAND_OPTION = [

@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs'
-import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Config, ListenAddress } from '../../config/config.js'
 import { hostAndPort } from '../../values/network/host-and-port.js'
@@ -44,14 +43,4 @@ export function listenProblems(general: Config['general']): string[] {
 function overlap(one: ListenAddress, other: ListenAddress): boolean {
   if (one.port !== other.port || one.port === 0) return false
   return one.host === other.host || [one, other].some(({ host }) => ANY_HOST.includes(host))
-}
-
-/** Why a command cannot be run; undefined when it can. A folder may be entered, which the system calls executable too. */
-export async function whyNotRunnable(path: string): Promise<string | undefined> {
-  try {
-    await access(path, constants.X_OK)
-    return (await stat(path)).isFile() ? undefined : 'is no file'
-  } catch {
-    return 'is not there, or may not be run by this user'
-  }
 }
