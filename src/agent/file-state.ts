@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { replaceWithUndo } from '../file-exchange/atomic-write.js'
+import { replaceContent } from '../file-exchange/atomic-write.js'
 import { errorMessage, isMissing } from '../values/failures/system-error.js'
 import { readRegularFile } from '../values/files/regular-file.js'
 
@@ -96,7 +96,7 @@ export class FileState {
 
   async #write(): Promise<void> {
     this.#isBehind = true
-    await (await replaceWithUndo(this.path, JSON.stringify(this.content))).keep()
+    await replaceContent(this.path, JSON.stringify(this.content))
     this.#isBehind = false
   }
 }

@@ -1,7 +1,9 @@
 import type { Stats } from 'node:fs'
-import { link } from 'node:fs/promises'
+import { ClientError } from '../relay-client/client-error.js'
+import { errorMessage } from '../values/failures/system-error.js'
 import { renameDurably } from '../values/files/durable-file.js'
 import { temporaryName } from '../values/files/leftovers.js'
+import { linkOrCopy } from '../values/files/link-or-copy.js'
 import { ROOT } from '../values/permissions/root.js'
 import { writersOf } from '../values/permissions/writers.js'
 import { FilePlace } from './places/file-place.js'
@@ -22,23 +24,24 @@ export interface AtomicWrite {
 /**
  * Replaces a file at once and durably, with the mode of the former one, and its owner and group, which a service may read
  * it by: readers see the old content or the new. What processes left beside it that were killed at this is removed.
+ * @throws {ClientError} that names the file
  */
+export async function replaceContent(path: string, content: string): Promise<void> {
+  const place = await FilePlace.open(path)
+  try {
+    await replace(place, content, undefined)
+  } finally {
+    await place.close()
+  }
+}
+
+/** Replaces a file as {@link replaceContent} does, and keeps the former one beside it. */
 export async function replaceWithUndo(path: string, content: string): Promise<AtomicWrite> {
   const place = await FilePlace.open(path)
   const { folder, name } = place
   const former = place.former === undefined ? undefined : temporaryName(name)
   try {
-    const file = await NewFile.create(place, true)
-    try {
-      const owner = await keepOwner(place, file)
-      await file.append(Buffer.from(content))
-      if (former !== undefined) await link(folder.at(name), folder.at(former))
-      await file.putInPlace({ defaultMode: DEFAULT_MODE, owner })
-    } catch (error) {
-      await file.discard()
-      if (former !== undefined) await removeIfThere(folder, former)
-      throw error
-    }
+    await replace(place, content, former)
   } catch (error) {
     await place.close()
     throw error
@@ -56,6 +59,29 @@ export async function replaceWithUndo(path: string, content: string): Promise<At
     await place.close()
   }
   return { path, keep, undo }
+}
+
+/** @param former the name under which the former file is kept */
+async function replace(place: FilePlace, content: string, former: string | undefined): Promise<void> {
+  const file = await NewFile.create(place, true)
+  try {
+    const owner = await keepOwner(place, file)
+    await file.append(Buffer.from(content))
+    if (former !== undefined) await keepFormer(place, former)
+    await file.putInPlace({ defaultMode: DEFAULT_MODE, owner })
+  } catch (error) {
+    await file.discard()
+    if (former !== undefined) await removeIfThere(place.folder, former)
+    throw error
+  }
+}
+
+async function keepFormer({ folder, name, path }: FilePlace, former: string): Promise<void> {
+  try {
+    await linkOrCopy(folder.at(name), folder.at(former))
+  } catch (cause) {
+    throw new ClientError(`no copy of ${path} can be kept beside it: ${errorMessage(folder.named(cause))}`, { cause })
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 import { type SigningKey, signFile, signingKeySpki } from '../values/keys/sign-file.js'
 import { readPublicKey, verifyFileSignature } from '../values/keys/verify-file.js'
 import { agentFields } from './agent-fields.js'
-import { replaceWithUndo } from './atomic-write.js'
+import { replaceContent } from './atomic-write.js'
 import { openRegularFile } from './places/regular-file-place.js'
 import type { StableFile } from './stable-file.js'
 
@@ -36,7 +36,7 @@ export async function signatureFor(
   )
   const parts = { signedAtMs, algorithm, hashValue: await file.hash(algorithm) }
   const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
-  await (await replaceWithUndo(signaturePath, formatMetadata(metadata))).keep()
+  await replaceContent(signaturePath, formatMetadata(metadata))
   return metadata
 }
 

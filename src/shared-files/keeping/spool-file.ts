@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, fdatasync, fsync, link, open, rename, unlink, write, writev } from 'node:fs'
+import { closeSync, constants, fdatasync, fsync, open, rename, unlink, write, writev } from 'node:fs'
 import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { isMissing } from '../../values/failures/system-error.js'
+import { linkOrCopy } from '../../values/files/link-or-copy.js'
 import type { FileLayout } from './file-layout.js'
 import type { OwnFolders } from './own-folders.js'
 
@@ -14,7 +15,6 @@ const syncFile = promisify(fsync)
 const syncData = promisify(fdatasync)
 const renameFile = promisify(rename)
 const removeFile = promisify(unlink)
-const linkFile = promisify(link)
 
 const { O_CREAT, O_NOFOLLOW, O_RDONLY, O_TRUNC, O_WRONLY } = constants
 const FILE_MODE = 0o640
@@ -73,9 +73,12 @@ export class SpoolFile {
     return this.folders.enter(this.#incoming, at => openHandle(join(at, this.name), O_RDONLY | O_NOFOLLOW))
   }
 
-  /** Makes this a further name of a file that is on disk already, durably. @param path in a folder that was entered */
+  /**
+   * Makes this a further name of a file that is on disk already, durably, or a copy where it can have none.
+   * @param path in a folder that was entered
+   */
   async linkTo(path: string): Promise<void> {
-    await this.folders.within(this.#incoming, at => linkFile(path, join(at, this.name)))
+    await this.folders.within(this.#incoming, at => linkOrCopy(path, join(at, this.name)))
     this.#isLinked = true
     this.#isOnDisk = true
   }

@@ -1,13 +1,11 @@
 import { constants } from 'node:fs'
 import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { errorCode } from '../failures/system-error.js'
 import { HeldFolder } from '../folders/held-folder.js'
 import { removeLeftovers, temporaryName } from './leftovers.js'
+import { hasNoLinks } from './link-or-copy.js'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
-/** The codes with which a file system refuses a second name for a file, since it has no such thing. */
-const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
 /** Writes the content of a file that has its name later. @returns whether the file is to have its name */
 export type WriteContent = (file: FileHandle, folder: HeldFolder) => Promise<boolean>
@@ -70,7 +68,7 @@ async function nameAnew(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path)
   } catch (error) {
-    if (!NO_LINKS.includes(errorCode(error) ?? '')) throw error
+    if (!hasNoLinks(error)) throw error
     const claim = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
     await claim.close()
     await rename(temporary, path)
