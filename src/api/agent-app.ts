@@ -9,6 +9,7 @@ import { installAfterAnswer } from './answers/after-answer.js'
 import { installErrorHandler } from './answers/error-handler.js'
 import { commonOptions } from './app-options.js'
 import { installFormRules, readForm } from './bodies/form-rules.js'
+import { checkQuery } from './callers/query.js'
 import { createRequestLog } from './request-log.js'
 import { decorateRequests, startRequest } from './request-start.js'
 import { revocationNoticeRoutes } from './routes/membership/revocations.js'
@@ -70,6 +71,7 @@ function admitPolicyServer(app: FastifyInstance, { isFromAbove, takesOrders }: A
       done(new RelayError('FORBIDDEN', 'an agent is asked by its policy server, over its link'))
       return
     }
+    checkQuery(request)
     if (request.routeOptions.config.access === 'remote-run' && !takesOrders()) {
       done(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
       return

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { describe } from './answers/error-handler.js'
 import { canonicalUrl } from './callers/canonical-url.js'
+import { withoutLongQuery } from './callers/query.js'
 import { originForm } from './callers/request-target.js'
 import { requestIdMaker } from './request-ids.js'
 
@@ -9,7 +10,8 @@ export function commonOptions(maxFormBytes: number) {
   return {
     logger: false, // ours is used directly: with one of its own, Fastify listens to every answer's end to log it
     bodyLimit: maxFormBytes,
-    rewriteUrl: (request: { readonly url?: string | undefined }) => canonicalUrl(originForm(request.url ?? '/')),
+    rewriteUrl: (request: { readonly url?: string | undefined }) =>
+      withoutLongQuery(canonicalUrl(originForm(request.url ?? '/'))),
     genReqId: requestIdMaker(),
     requestIdHeader: false,
     schemaErrorFormatter: (errors: FastifySchemaValidationError[], part: string) =>

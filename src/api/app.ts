@@ -13,6 +13,7 @@ import { installFormRules, readForm } from './bodies/form-rules.js'
 import { checkAccess } from './callers/access.js'
 import { isNeighbour } from './callers/callers.js'
 import { createIdentification } from './callers/identification.js'
+import { checkQuery } from './callers/query.js'
 import { checkHead } from './callers/request-head.js'
 import { createPlainServer, MAX_HEADER_BYTES } from './http-server-options.js'
 import { createRequestObserver } from './metrics/request-metrics.js'
@@ -115,6 +116,7 @@ function installCallers(
     startRequest(request, reply)
     checkNotStopping()
     checkHead(request.raw, request.originalUrl)
+    checkQuery(request)
     request.caller = identify(request.raw)
     const isStale = LINK_SECRET_HEADER in request.headers && !isNeighbour(request.caller)
     if (isStale) reply.header(LINK_SECRET_HEADER, 'unknown')

@@ -122,6 +122,40 @@ test('what is no request is answered, and the connection closed', async t => {
     assert.deepEqual(statusesIn(await exchangeRaw(t, relay, `GET /uuid\r\n\r\n${again}`)), [505])
   })
 
+  await t.test('a query of more than 64 parameters: 400, on every route', async () => {
+    const query = (count: number) => Array.from({ length: count }, (_, index) => `p${index}=1`).join('&')
+    for (const path of [FILE, '/uuid', '/v1/system/ready', '/no/such/path', `http://localhost${FILE}`]) {
+      for (const method of ['GET', 'PUT']) {
+        const send = (count: number) =>
+          exchangeRaw(
+            t,
+            relay,
+            head(`${method} ${path}?${query(count)} HTTP/1.1`, 'Host: localhost', 'Connection: close')
+          )
+        const refused = await send(65)
+        assert.deepEqual(statusesIn(refused), [400], path)
+        assert.match(refused, /the query has more than 64 parameters; send fewer/)
+        assert.doesNotMatch(await send(64), /parameters; send fewer/)
+      }
+    }
+    const refused = await exchangeRaw(
+      t,
+      relay,
+      head(`HEAD ${FILE}?${query(65)} HTTP/1.1`, 'Host: localhost', 'Connection: close')
+    )
+    assert.deepEqual(statusesIn(refused), [400])
+    assert.deepEqual(
+      statusesIn(
+        await exchangeRaw(
+          t,
+          relay,
+          head(`GET /uuid?${'&'.repeat(15_000)} HTTP/1.1`, 'Host: localhost', 'Connection: close')
+        )
+      ),
+      [400]
+    )
+  })
+
   await t.test('HTTP/1.0 with Transfer-Encoding: 400, and nothing more is taken from the connection', async t => {
     const file = signContent('n1', tree.member('n2'), 'hidden', 'hidden')
     const hidden = head(`PUT ${file.path}?ttl=1h HTTP/1.1`, 'Host: localhost', `Content-Length: ${file.body.length}`)
