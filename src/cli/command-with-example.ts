@@ -25,9 +25,17 @@ export class CommandWithExample extends Command {
     this.#refuse(`${flags} is missing`, description)
   }
 
-  #refuse(problem: string, description = ''): never {
-    const what = description === '' ? problem : `${problem}: ${description}`
-    const line = this.#example === undefined ? '' : `\nfor example: ${this.#example}`
-    this.error(`error: ${what}${line}`)
+  /** Called by commander for an option whose value is not there. */
+  optionMissingArgument({ flags, description }: Option): never {
+    this.error(`error: ${described(`${flags} needs a value`, description)}`)
   }
+
+  #refuse(problem: string, description?: string): never {
+    const line = this.#example === undefined ? '' : `\nfor example: ${this.#example}`
+    this.error(`error: ${described(problem, description)}${line}`)
+  }
+}
+
+function described(problem: string, description = ''): string {
+  return description === '' ? problem : `${problem}: ${description}`
 }

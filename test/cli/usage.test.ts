@@ -29,7 +29,9 @@ test('what is missing is named, with what it is and a whole command line', async
       ['nodes', 'move', 'a'],
       '--under <relay> is missing: id of its new policy server\nfor example: treeline nodes move '
     ],
-    [['join'], '<url> is missing: ']
+    [['join'], '<url> is missing: '],
+    [['nodes', 'list', '--server'], '--server <url> needs a value: URL of the relay'],
+    [['serve', '-c'], '-c, --config <dir> needs a value: ']
   ]
   for (const [args, missing] of cases) {
     const { code, stderr } = await treeline(t, args)
