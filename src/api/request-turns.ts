@@ -1,29 +1,31 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { createWorkQueue } from '../process/pacing/work-queue.js'
 import { endParsing } from '../values/network/end-parsing.js'
 import type { OpenCount, OpenRequests } from '../values/sources/open-requests.js'
-import { isUnderWay } from './answer-under-way.js'
+import { answerUnderWay, isUnderWay } from './answer-under-way.js'
 
 /**
- * Requests that are begun in one turn of the event loop while earlier ones of their connection wait for answers: of all
- * connections of a listener. Each takes some 60 us.
+ * Pipelined requests that are begun in one turn of the event loop: of all connections of a listener. Each takes some
+ * 60 us.
  */
 export const MAX_BEGUN_IN_TURN = 32
-/** The number of such requests that may be under way on one connection. */
-export const MAX_UNANSWERED = 64
+/** The number of pipelined requests of one connection beyond which no more is read of it until they have begun. */
+const MAX_WAITING = 32
 
 type Pair = readonly [request: IncomingMessage, response: ServerResponse]
 
 /**
- * Has connections take turns: a caller may send requests without waiting for answers, and Node hands over all that it
- * has read at once, some 1,700 of the shortest, while everyone else waits. Beyond a few in a turn, they are begun in the
- * next ones, one of each connection at a time, and nothing more is read of the connection meanwhile.
- * @param open has the bound of those that are begun or wait
+ * Begins the requests of a connection one after another: each once the one before it is answered, whatever is sent ahead
+ * (RFC 9112, section 9.3.2). An answer that waited behind another one would not learn that its connection is lost, and
+ * would keep what it holds. Connections take turns: Node hands over all that it has read at once, some 1,700 of the
+ * shortest requests, while everyone else waits.
+ * @param open has the bound of those that wait
  */
 export function takeTurns(listener: RequestListener, open: OpenRequests): RequestListener {
   const pipelines = new WeakMap<Socket, Pipeline>()
-  const turns = new Turns()
+  const inTurn = createWorkQueue(MAX_BEGUN_IN_TURN)
   return (request, response) => {
     const { socket } = request
     if (isUnderWay(response, socket)) {
@@ -33,49 +35,10 @@ export function takeTurns(listener: RequestListener, open: OpenRequests): Reques
     if (socket.destroyed) return // amid what was read of it
     let pipeline = pipelines.get(socket)
     if (pipeline === undefined) {
-      pipeline = new Pipeline(socket, listener, turns, open)
+      pipeline = new Pipeline(socket, listener, inTurn, open)
       pipelines.set(socket, pipeline)
     }
     pipeline.add(request, response)
-  }
-}
-
-/** The turns that the connections of a listener share. */
-class Turns {
-  /** Connections with a waiting request that may begin. */
-  readonly #ready = new Set<Pipeline>()
-  #left = MAX_BEGUN_IN_TURN
-  #isScheduled = false
-
-  /** Whether one more may begin now; whoever is told so begins it. */
-  take(): boolean {
-    this.#schedule()
-    if (this.#ready.size > 0 || this.#left === 0) return false
-    this.#left -= 1
-    return true
-  }
-
-  await(pipeline: Pipeline): void {
-    this.#ready.add(pipeline)
-    this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    setImmediate(() => this.#goOn())
-  }
-
-  #goOn(): void {
-    this.#isScheduled = false
-    this.#left = MAX_BEGUN_IN_TURN
-    for (const pipeline of this.#ready) {
-      if (this.#left === 0) break
-      this.#left -= 1
-      this.#ready.delete(pipeline)
-      if (pipeline.beginNext()) this.#ready.add(pipeline) // behind the others
-    }
-    if (this.#ready.size > 0) this.#schedule()
   }
 }
 
@@ -83,13 +46,12 @@ class Turns {
 class Pipeline {
   readonly #waiting: Pair[] = []
   readonly #open: OpenCount
-  #unanswered = 0
   #isHeld = false
 
   constructor(
     private readonly socket: Socket,
     private readonly listener: RequestListener,
-    private readonly turns: Turns,
+    private readonly inTurn: (work: () => void) => void,
     open: OpenRequests
   ) {
     this.#open = open.of(socket, () => {
@@ -106,39 +68,30 @@ class Pipeline {
   add(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#open.add()) return
     response.once('close', () => this.#open.remove())
-    if (this.#waiting.length === 0 && this.#unanswered < MAX_UNANSWERED && this.turns.take()) {
-      this.#begin([request, response])
-      return
-    }
     this.#waiting.push([request, response])
+    if (this.#waiting.length === 1) this.#awaitTurnAfter(answerUnderWay(this.socket))
+    if (this.#waiting.length <= MAX_WAITING) return
     this.#isHeld = true
     this.socket.pause()
-    if (this.#isReady()) this.turns.await(this)
   }
 
-  /** @returns whether a further one may begin */
-  beginNext(): boolean {
+  /** Begins the request whose answer is the next one of the connection. */
+  #beginNext(): void {
     if (this.socket.destroyed || this.socket.writableEnded) this.#waiting.length = 0 // nobody would have their answers
     const next = this.#waiting.shift()
-    if (next !== undefined) this.#begin(next)
     if (this.#waiting.length === 0) this.#release()
-    return this.#isReady()
-  }
-
-  #isReady(): boolean {
-    return this.#waiting.length > 0 && this.#unanswered < MAX_UNANSWERED
-  }
-
-  #begin([request, response]: Pair): void {
-    this.#unanswered += 1
-    response.once('close', () => {
-      this.#unanswered -= 1
-      if (this.#isReady()) this.turns.await(this)
-    })
+    if (next === undefined) return
+    const [request, response] = next
+    if (this.#waiting.length > 0) this.#awaitTurnAfter(response)
     void this.listener(request, response)
   }
 
-  /** A request whose body is still to come is the last one that was read: it has begun by now. */
+  #awaitTurnAfter(earlier: ServerResponse | undefined): void {
+    const awaitTurn = () => this.inTurn(() => this.#beginNext())
+    if (earlier === undefined || earlier.destroyed) awaitTurn()
+    else earlier.once('close', awaitTurn)
+  }
+
   #release(): void {
     if (!this.#isHeld) return
     this.#isHeld = false

@@ -1,25 +1,45 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { test } from 'node:test'
 import { onAnswerEnd } from '../../src/api/answers/answer-end.js'
 import { eventually } from '../support/eventually.js'
+import { openHttp, WAYS } from '../support/network/open-http.js'
+import { head } from '../support/network/raw-client.js'
 
-test('each answer of a lost connection has ended, once, also one that waits behind another', async t => {
-  const begun: string[] = []
-  const ended: string[] = []
-  const server = createServer(({ url = '', socket }, response) => {
-    begun.push(url)
-    onAnswerEnd(response, socket, () => ended.push(url))
-    response.write('and more is to come')
+const get = (path: string) => head(`GET ${path} HTTP/1.1`, 'Host: localhost')
+
+/** The end of a caller that may only have shut down its side shows when it is written to. */
+function writeOn(response: ServerResponse): void {
+  if (!response.destroyed) response.write('and more is to come', () => setImmediate(writeOn, response))
+}
+
+for (const way of WAYS) {
+  test(`over ${way}: each answer that has begun ends once, also where its connection is lost with others waiting`, async t => {
+    const begun: string[] = []
+    const ended: string[] = []
+    const server = await openHttp(t, way, ({ url = '' }, response) => {
+      begun.push(url)
+      onAnswerEnd(response, () => ended.push(url))
+      if (url === '/second') writeOn(response)
+      else response.end()
+    })
+    const client = await server.connect()
+    client.write(['/first', '/second', '/third'].map(get).join(''))
+    await eventually('the second one', () => begun.length === 2)
+    client.destroy()
+    await eventually('both ends', () => ended.length === 2)
+    assert.deepEqual(ended, begun)
+    assert.deepEqual(begun, ['/first', '/second'])
   })
-  server.listen(0, '127.0.0.1')
-  t.after(() => server.close())
-  await eventually('the server', () => server.listening)
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
-  client.write(['/first', '/second', '/third'].map(path => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(''))
-  await eventually('all requests', () => begun.length === 3)
-  client.destroy()
-  await eventually('all ends', () => ended.length === 3)
-  assert.deepEqual(ended.sort(), begun.sort())
+}
+
+test('an answer whose connection is lost already has ended', async t => {
+  const ended: string[] = []
+  const server = await openHttp(t, 'TCP', ({ url = '', socket }, response) => {
+    response.once('close', () => onAnswerEnd(response, () => ended.push(url)))
+    socket.destroy()
+  })
+  const client = await server.connect()
+  client.on('error', () => undefined).write(get('/lost'))
+  await eventually('the end', () => ended.length === 1)
 })

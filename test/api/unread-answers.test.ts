@@ -1,78 +1,38 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { connect, type Socket } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { connect } from 'node:net'
+import { test } from 'node:test'
 import pino from 'pino'
 import { MAX_UNREAD_ANSWERS, UnreadAnswers } from '../../src/api/answers/unread-answers.js'
 import { buildApp } from '../../src/api/app.js'
 import type { Caller } from '../../src/values/caller.js'
 import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { eventually } from '../support/eventually.js'
+import { leaveUnread, listenAtSocket, MORE_THAN_A_SOCKET_HOLDS } from '../support/network/unread-callers.js'
 import { makeRelayParts } from '../support/parts/relay-parts.js'
 import { listen } from '../support/relays/small-relay.js'
 
-/** Requests of one connection. */
-const PIPELINED = 60
-const CONNECTIONS = 3
-const LIST = `GET ${API_PREFIX}/shared-files/n1 HTTP/1.1\r\nHost: localhost\r\n\r\n`
-
-/** A relay whose first list for each connection waits until `go` is called. */
-async function startLists(t: TestContext) {
-  const parts = await makeRelayParts()
-  t.after(() => parts.close())
-  let asked = 0
-  let go: () => void = () => undefined
-  const gate = new Promise<void>(resolve => {
-    go = resolve
-  })
-  t.after(() => go()) // the relay waits for its callers as it closes
-  const list = async (target: string) => {
-    asked += 1
-    if (target === 'first') await gate
-    return []
-  }
-  const sharedFiles = { ...parts.services.sharedFiles, list }
-  const app = await buildApp({ services: { ...parts.services, sharedFiles }, logger: pino({ level: 'silent' }) })
-  const url = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
-  t.after(() => app.close())
-  const open = async () => {
-    const before = asked
-    const clients = Array.from({ length: CONNECTIONS }, () => {
-      const client = connect(Number(url.port), '127.0.0.1')
-      client.on('error', () => undefined)
-      t.after(() => client.destroy())
-      client.write(LIST.replace('n1', 'first') + LIST.repeat(PIPELINED - 1))
-      return client
-    })
-    await eventually('all requests', () => asked - before === CONNECTIONS * PIPELINED)
-    return clients
-  }
-  const status = async () => (await fetch(`${url.origin}${API_PREFIX}/shared-files/n1`)).status
-  return { open, go, status }
-}
-
-/** The number of answers for each status, once all have come. */
-async function answersOf(client: Socket): Promise<string[]> {
-  let text = ''
-  client.setEncoding('latin1').on('data', (part: string) => {
-    text += part
-  })
-  return await eventually('all answers', () => {
-    const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status = '']) => status)
-    return statuses.length === PIPELINED && statuses
-  })
-}
+/** Callers beyond the bound. */
+const REFUSED = 4
+const LIST = `${API_PREFIX}/shared-files/n1`
 
 test('callers have so many lists unread and no more, and room again once they have read them', async t => {
-  const { open, go, status } = await startLists(t)
-  const clients = await open()
-  assert.equal(await status(), 503)
-  go()
-  const statuses = (await Promise.all(clients.map(answersOf))).flat()
-  const taken = statuses.filter(one => one === '200').length
-  assert.ok(taken >= MAX_UNREAD_ANSWERS && taken <= MAX_UNREAD_ANSWERS + CONNECTIONS, `${taken} taken`)
-  assert.equal(await status(), 200)
+  const parts = await makeRelayParts()
+  t.after(() => parts.close())
+  const listed = { source: 'n2', sizeBytes: 1, algorithm: 'sha256', hash: '0', expiresAtMs: 0, storedAtMs: 0 } as const
+  const list = async () => [{ ...listed, target: 'n1', fileId: 'a'.repeat(MORE_THAN_A_SOCKET_HOLDS) }]
+  const sharedFiles = { ...parts.services.sharedFiles, list }
+  const app = await buildApp({ services: { ...parts.services, sharedFiles }, logger: pino({ level: 'silent' }) })
+  const socketPath = await listenAtSocket(t, app, parts.services.localSockets)
+  t.after(() => app.close())
+  const { statuses, readAll } = await leaveUnread(t, socketPath, LIST, MAX_UNREAD_ANSWERS + REFUSED)
+  assert.equal(statuses.filter(status => status === 200).length, MAX_UNREAD_ANSWERS)
+  assert.equal(statuses.filter(status => status === 503).length, REFUSED)
+  await readAll()
+  const again = await leaveUnread(t, socketPath, LIST, 1)
+  assert.deepEqual(again.statuses, [200])
+  await again.readAll()
 })
 
 test('a node alone gets a share, and its oldest unread answer ends when others need the place', async t => {

@@ -4,7 +4,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { shareConnections } from '../../src/relay/listening/connection-slots.js'
-import { serveUpgrades } from '../../src/relay/listening/upgrades.js'
+import { serveUpgrades, type Upgrades } from '../../src/relay/listening/upgrades.js'
 import type { ProvenNeighbour } from '../../src/tree/known-certificates.js'
 import { eventually } from '../support/eventually.js'
 import { head } from '../support/network/raw-client.js'
@@ -37,12 +37,14 @@ async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_
   })
   const isKnownAddress = (address: string) => address === KNOWN
   const neighbourOf = ({ remoteAddress = '' }: Socket) => NEIGHBOURS[remoteAddress]
-  shareConnections(server, server, { max: MAX, isKnownAddress, neighbourOf, stalledMs, slowBodyMs })
+  const options = { max: MAX, isKnownAddress, neighbourOf, stalledMs, slowBodyMs }
+  const exempt = shareConnections(server, server, options)
   server.on('connection', socket => server.emit('secureConnection', socket)) // as after a handshake
-  serveUpgrades(server, 'connection', {
+  const upgrades: Upgrades = {
     takes: ({ headers }) => headers.upgrade === 'websocket',
     upgrade: (_request, socket) => void upgraded.push(socket as Socket)
-  })
+  }
+  serveUpgrades(server, 'connection', upgrades, exempt)
   server.listen({ host: '127.0.0.1', port: 0 })
   await once(server, 'listening')
   t.after(() => {
@@ -152,6 +154,22 @@ test('whoever takes nothing of an answer makes room, whoever waits for one does 
   crowd[1]?.resume()
   assert.deepEqual(await closedOf(crowd), [1])
 })
+
+for (const protocol of ['websocket', 'h2c']) {
+  test(`an offer of ${protocol} behind an answer that nobody takes saves no connection from making room`, async t => {
+    const shared = await openShared(t, 0)
+    const crowd = await several(t, shared, '127.0.0.3', MAX)
+    const offer = request('/', 'Connection: Upgrade', `Upgrade: ${protocol}`)
+    for (const [index, socket] of crowd.entries()) {
+      if (index === 1) socket.pause()
+      socket.write(index === 1 ? `${request('/long')}${offer}` : request('/lasting'))
+    }
+    await eventually('all to be asked', () => shared.lasting.length === MAX - 1)
+    await eventually('the others to be served', async () => isServed(await connectFrom(t, shared, '127.0.0.4')))
+    crowd[1]?.resume()
+    assert.deepEqual(await closedOf(crowd), [1])
+  })
+}
 
 test('whoever is slow to send the body of a request makes room when no connection is unused', async t => {
   const shared = await openShared(t, 3_600_000, 0)

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import { createServer as createPlainServer, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { serveUpgrades } from '../../src/relay/listening/upgrades.js'
+import { MAX_OFFERS_IN_TURN, serveUpgrades } from '../../src/relay/listening/upgrades.js'
 import { MAX_BYTES_BEHIND_OFFER } from '../../src/relay/listening/without-upgrade.js'
+import { eventually } from '../support/eventually.js'
 
 const OFFER = 'GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n'
 
@@ -68,4 +69,30 @@ test('some requests that offer a protocol, and one with a body, are answered', a
   for await (const chunk of client) text += String(chunk)
   assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 3)
   assert.match(text, /3000000$/)
+})
+
+test('offers of many connections are taken a few in a turn of the event loop', async t => {
+  let begun = 0
+  let most = 0
+  const server = createPlainServer((_request, response) => {
+    begun += 1
+    response.end()
+  })
+  serveUpgrades(server, 'connection', undefined)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  let before = 0
+  const look = () => {
+    most = Math.max(most, begun - before)
+    before = begun
+    if (server.listening) setImmediate(look)
+  }
+  look()
+  const { port } = server.address() as AddressInfo
+  const clients = Array.from({ length: 8 }, () => connectTcp(port, '127.0.0.1').resume())
+  for (const client of clients) client.write(OFFER.repeat(100))
+  await eventually('all to be answered', () => begun === 800)
+  for (const client of clients) client.destroy()
+  assert.ok(most <= 2 * MAX_OFFERS_IN_TURN, `${most} in one turn`)
 })

@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import type { HopRequest } from '../../src/hops/hop.js'
 import { SLOT_WAIT_MS } from '../../src/hops/hop-slots.js'
 import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
+import { MAX_GETS_PER_HOP } from '../../src/shared-files/reading/get-file.js'
 import { HEAD_LIMIT_MS, MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import type { Caller } from '../../src/values/caller.js'
 import { relayOutcome } from '../support/parts/outboxes.js'
@@ -130,4 +131,28 @@ test('a source has a share of the PUTs at a silent hop; the outbox keeps the oth
   assert.equal(await put('other', 'r2'), 'stored')
   for (const gone of origins) gone.abort(new Error('the caller has gone'))
   await Promise.allSettled(all)
+})
+
+test('a node has a share of the GETs at a hop, each until its reader has the file', async t => {
+  const node: Caller = { kind: 'node', id: 'n2', address: '192.0.2.7' }
+  const above: Caller = { kind: 'policy-server', address: '192.0.2.8' }
+  const { relay, down } = await startBeforeSilence(t)
+  down.answer = () => relayOutcome(200, 'the file')
+  const get = async (caller: Caller) => {
+    const found = await relay.files.get(sign('n2/n1/f', 'x').key, originOf(caller), {})
+    assert.ok(found.kind === 'relayed')
+    return found.body
+  }
+  const most = (MAX_GETS_PER_HOP * 3) / 8
+  const bodies = await Promise.all(Array.from({ length: most }, () => get(node)))
+  const [first] = bodies
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const refused = assert.rejects(get(node), /too many files are being fetched through relay/)
+  const fromAbove = await get(above)
+  t.mock.timers.tick(SLOT_WAIT_MS)
+  await refused
+  assert.ok(first !== undefined)
+  for await (const _ of first) void _
+  bodies.push(fromAbove, await get(node))
+  for (const body of bodies) body.destroy()
 })

@@ -1,30 +1,10 @@
 import type { ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-
-const underWay = new WeakMap<Socket, Set<() => void>>()
 
 /**
- * Calls `act` once, when an answer is written or its connection is lost. An answer that waits behind another one is told
- * nothing of the end of its connection, so the connection is asked, with one listener for all answers.
+ * Calls `act` once, when an answer is written or its connection is lost. It is always told of either: requests begin one
+ * after another (`takeTurns`), and Node tells the answer that a connection is at, not those that wait behind it.
  */
-export function onAnswerEnd(response: ServerResponse, socket: Socket, act: () => void): void {
-  const acts = actsOf(socket)
-  const end = () => {
-    if (acts.delete(end)) act()
-  }
-  acts.add(end)
-  response.once('finish', end)
-  response.once('close', end)
-  if (socket.destroyed || response.destroyed) end()
-}
-
-function actsOf(socket: Socket): Set<() => void> {
-  const known = underWay.get(socket)
-  if (known !== undefined) return known
-  const acts = new Set<() => void>()
-  underWay.set(socket, acts)
-  socket.once('close', () => {
-    for (const each of acts) each()
-  })
-  return acts
+export function onAnswerEnd(response: ServerResponse, act: () => void): void {
+  if (response.destroyed) act()
+  else response.once('close', act)
 }

@@ -24,7 +24,6 @@ export function limitStalledReader(response: ServerResponse, socket: Socket, lim
     takenBytes = taken
     looksInVain = isStalled ? looksInVain + 1 : 0
     if (looksInVain >= LOOKS) socket.destroy()
-    if (socket.destroyed) stop() // an answer that waits behind another one does not close with it
   }, limitMs / LOOKS)
   timer.unref()
   const stop = () => clearInterval(timer)

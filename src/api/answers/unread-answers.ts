@@ -35,7 +35,7 @@ export class UnreadAnswers {
         `${this.#slots.held} answers have not been read yet; read them, or ask again in a moment`
       )
     }
-    onAnswerEnd(response, socket, release)
+    onAnswerEnd(response, release)
     limitStalledReader(response, socket)
   }
 }

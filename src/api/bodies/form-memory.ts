@@ -28,7 +28,7 @@ export class FormMemory {
       if (!reply.raw.headersSent) form.add(chunk.length) // else it was refused, and the rest is dropped
     })
     payload.once('end', () => form.keep())
-    onAnswerEnd(reply.raw, request.raw.socket, () => form.release())
+    onAnswerEnd(reply.raw, () => form.release())
   }
 }
 

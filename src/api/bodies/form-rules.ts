@@ -35,7 +35,7 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
       }, limitMs)
       const stop = () => clearTimeout(timer)
       payload.once('end', stop)
-      onAnswerEnd(reply.raw, request.raw.socket, stop)
+      onAnswerEnd(reply.raw, stop)
       memory.count(request, reply, payload)
       sayContinue(request.raw, reply.raw)
     }

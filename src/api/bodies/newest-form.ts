@@ -28,7 +28,7 @@ export class NewestForm {
     }
     this.#byCaller.set(source, end)
     payload.once('end', forget)
-    onAnswerEnd(reply.raw, request.raw.socket, forget)
+    onAnswerEnd(reply.raw, forget)
     done(null, payload)
   }
 }

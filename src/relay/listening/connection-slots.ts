@@ -33,19 +33,20 @@ export interface PlaceOptions {
  * unused connection of the source with the most of them makes room for a source that has fewer; where there is none, one
  * whose request is slow to come. Before that, a node or relay that has more than its number makes room for anyone.
  * @param listening takes the connections: `http` itself, or what stands before its handshakes
+ * @returns a function that exempts a connection which becomes a link: it is bounded by what bounds links
  */
-export function shareConnections(listening: TcpServer, http: HttpServer | HttpsServer, options: PlaceOptions): void {
+export function shareConnections(
+  listening: TcpServer,
+  http: HttpServer | HttpsServer,
+  options: PlaceOptions
+): (connection: Duplex) => void {
   const { max, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const slots = new Set<ConnectionSlot>()
   const bySocket = new WeakMap<Socket, ConnectionSlot>()
   const yielding = new YieldingSlots({ max, stalledMs, slowBodyMs })
 
   function enter(socket: Socket): void {
-    const before = bySocket.get(socket)
-    if (before !== undefined) {
-      yielding.add(before)
-      return
-    }
+    if (bySocket.has(socket)) return // handed in anew, since a request offered an upgrade for nothing of ours
     const address = socket.remoteAddress ?? ''
     const slot: ConnectionSlot = {
       source: sourceOf(address),
@@ -78,11 +79,7 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     return true
   }
 
-  /**
-   * Exempts a connection that becomes a link, which is bounded by what bounds links. Where it becomes none, it is
-   * handed in anew.
-   */
-  function take(connection: Duplex): void {
+  function exempt(connection: Duplex): void {
     const slot = slotOf(connection)
     if (slot !== undefined) yielding.delete(slot)
   }
@@ -103,8 +100,6 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     if (http.listenerCount(event) > 0) http.prependListener(event, noteRequest)
   }
   listening.prependListener('connection', enter)
-  // Before what may hand it in anew.
-  http.prependListener('upgrade', (_request, socket: Duplex) => take(socket))
   http.on('secureConnection', (socket: TLSSocket) => {
     const slot = slotOf(socket)
     if (slot === undefined) return
@@ -113,4 +108,5 @@ export function shareConnections(listening: TcpServer, http: HttpServer | HttpsS
     slot.neighbour = neighbourOf?.(socket)
     yielding.add(slot)
   })
+  return exempt
 }

@@ -68,8 +68,7 @@ export async function openListeners(
   await app.ready()
   const isProxy = (address: string) => current().general.trustedProxies.contains(address)
   const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
-  shareConnections(app.server, app.server, forPlain)
-  serveUpgrades(app.server, 'connection', upgrades)
+  serveUpgrades(app.server, 'connection', upgrades, shareConnections(app.server, app.server, forPlain))
   const limited = new LogLimit(logger)
   const logClosed = (source: string, of: string) => {
     limited.warn(source, { source }, `connections closed: too many ${of}`)
@@ -85,9 +84,9 @@ export async function openListeners(
     note?: (socket: Socket) => void
   ): Promise<PlainServer> {
     const http = createPlainServer(config.limits, app.routing)
-    shareConnections(http, http, forPlain)
+    const exempt = shareConnections(http, http, forPlain)
     if (note !== undefined) http.prependListener('connection', note)
-    serveUpgrades(http, 'connection', upgrades)
+    serveUpgrades(http, 'connection', upgrades, exempt)
     await bound(setting, address, bind(http, address))
     logCostly(http)
     opened.push({ http, listening: http })
@@ -102,12 +101,12 @@ export async function openListeners(
       judge: connection => judgeCertificate(connection, () => neighbourOf(connection) !== undefined),
       onIdle: source => logClosed(source, 'TLS records that bring nothing on, such as renewed keys')
     })
-    shareConnections(gate, tls, {
+    const exempt = shareConnections(gate, tls, {
       max: maxConnections,
       isKnownAddress: isProxy,
       neighbourOf
     })
-    serveUpgrades(tls, 'secureConnection', upgrades)
+    serveUpgrades(tls, 'secureConnection', upgrades, exempt)
     await bound('general.https_listen', address, bind(gate, address))
     logCostly(tls)
     opened.push({ http: tls, listening: gate })

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { describe } from '../../api/answers/error-handler.js'
 import { checkHead } from '../../api/callers/request-head.js'
 import { originForm } from '../../api/callers/request-target.js'
+import { createWorkQueue } from '../../process/pacing/work-queue.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { afterEarlierAnswers } from './earlier-answers.js'
 import { serveWithoutUpgrade } from './without-upgrade.js'
@@ -17,14 +18,23 @@ export interface Upgrades {
 const FLUSH_LIMIT_MS = 5_000
 
 /**
+ * Requests that offer an upgrade for nothing of ours, which are handed in anew in one turn of the event loop: of all
+ * connections of a listener. Each copies what has come behind it, up to `MAX_BYTES_BEHIND_OFFER`.
+ */
+export const MAX_OFFERS_IN_TURN = 16
+
+/**
  * Hands links to `upgrades`, and serves everything else as if no upgrade had been offered.
  * @param event by which `server` takes a connection
+ * @param onLink called with a connection before it becomes a link
  */
 export function serveUpgrades(
   server: Pick<Server, 'on' | 'emit'>,
   event: 'connection' | 'secureConnection',
-  upgrades: Upgrades | undefined
+  upgrades: Upgrades | undefined,
+  onLink: (connection: Duplex) => void = () => undefined
 ): void {
+  const inTurn = createWorkQueue(MAX_OFFERS_IN_TURN)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     afterEarlierAnswers(socket, () => {
       const target = request.url ?? '/'
@@ -36,8 +46,18 @@ export function serveUpgrades(
       } catch (error) {
         return refuse(socket, error)
       }
-      if (isForLink) upgrades.upgrade(request, socket, head)
-      else serveWithoutUpgrade(server, event, { request, target, socket, head })
+      if (isForLink) {
+        onLink(socket)
+        upgrades.upgrade(request, socket, head)
+        return
+      }
+      const ignore = () => undefined // `close` follows an error
+      socket.on('error', ignore)
+      inTurn(() => {
+        if (socket.destroyed) return
+        socket.off('error', ignore)
+        serveWithoutUpgrade(server, event, { request, target, socket, head })
+      })
     })
   })
 }

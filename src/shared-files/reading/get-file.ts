@@ -1,4 +1,5 @@
 import type { Hop, Neighbours } from '../../hops/hop.js'
+import { HopSlots } from '../../hops/hop-slots.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { Origin } from '../../values/caller.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
@@ -26,11 +27,15 @@ export interface GetParts extends Pick<Keeping, 'layout' | 'folders' | 'files' |
 /** Request headers that the hop which has the file acts upon. */
 const PASSED_ON = ['range', 'if-match', 'if-none-match', 'if-range'] as const
 
+/** GETs passed on to one hop, each until its reader has the file: few, as each may fill a window of the link to it. */
+export const MAX_GETS_PER_HOP = 32
+
 /** 416: the answer says in its headers which ranges there are. */
 const RANGE_NOT_SATISFIABLE = 416
 
 export function createGet(parts: GetParts) {
   const { topology, files, now } = parts
+  const slots = new HopSlots(MAX_GETS_PER_HOP)
 
   /** Finds a file that is kept here. While a newer copy is being put in place, the record is ahead of the file. */
   async function findKept(key: FileKey): Promise<StoredFile | undefined> {
@@ -51,7 +56,28 @@ export function createGet(parts: GetParts) {
       })
   }
 
-  async function relay(hop: Hop, key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>) {
+  async function relay(
+    hop: Hop,
+    key: FileKey,
+    origin: Origin,
+    headers: Readonly<Record<string, string>>
+  ): Promise<RelayedFile> {
+    const leave = await slots.take(hop.id, origin)
+    if (leave === undefined) {
+      throw new RelayError('BUSY', `too many files are being fetched through ${hop.id}; ask again in a moment`)
+    }
+    try {
+      const relayed = await ask(hop, key, origin, headers)
+      relayed.body.once('close', leave)
+      if (relayed.body.destroyed) leave()
+      return relayed
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  async function ask(hop: Hop, key: FileKey, origin: Origin, headers: Readonly<Record<string, string>>) {
     const sent: Record<string, string> = {
       [PASSED_HEADER]: formatPassed(passOn(origin.passed, parts.selfId)),
       [REQUEST_ID_HEADER]: origin.requestId
