@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { bundle } from './bundle.mjs'
+import { bundle, READ } from './bundle.mjs'
 import { SetupError } from './setup-error.mjs'
 import { runCommand, step } from './step.mjs'
 
 /** Compiled into `dist`, each folder under its own name. */
 const SOURCE_FOLDERS = ['src', 'demo', 'bench']
 const SETTINGS = [
+  'package.json',
   'tsconfig.json',
   'tsconfig.build.json',
   join('scripts', 'prepare', 'bundle.mjs'),
@@ -42,7 +43,7 @@ function stampFile(root) {
 /** Names, sizes and times of all that is compiled, without reading it. */
 function fingerprint(root) {
   const hash = createHash('sha256')
-  for (const file of [...sources(root), ...SETTINGS]) {
+  for (const file of [...sources(root), ...READ.flatMap(path => filesBelow(root, path)), ...SETTINGS]) {
     const path = join(root, file)
     if (!existsSync(path)) continue
     const { mtimeMs, size } = statSync(path)
@@ -70,7 +71,9 @@ function removeOrphans(root) {
 }
 
 function filesBelow(base, folder) {
-  if (!existsSync(join(base, folder))) return []
+  const found = statSync(join(base, folder), { throwIfNoEntry: false })
+  if (found === undefined) return []
+  if (found.isFile()) return [folder]
   return readdirSync(join(base, folder), { withFileTypes: true })
     .flatMap(entry => {
       const path = join(folder, entry.name)

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { basename, join } from 'node:path'
 import { SetupError } from './setup-error.mjs'
@@ -17,6 +17,9 @@ const ENTRIES = [
  * loads them at its start or never: node_modules may be removed beside it later, by an `npm ci`.
  */
 const EXTERNAL = ['bufferutil', 'pino-pretty']
+
+/** The files and folders that the program reads. */
+export const READ = ['migrations', join('docs', 'openapi.json')]
 
 /** Others that libraries try to load, and do well without. */
 const OPTIONAL = ['utf-8-validate']
@@ -73,7 +76,18 @@ export async function bundle(root, outdir = join(root, 'dist', 'treeline'), sett
     })
     requireDependencies(root, metafile)
     for (const [path, output] of Object.entries(metafile.outputs)) replaceImports(join(root, path), output)
+    copyReadFiles(root, folder)
   })
+}
+
+/**
+ * Puts the files that the program reads beside it, as src/process/package-root.ts finds them: a process that reads those of the checkout
+ * would have the migrations of a later version once that is checked out.
+ */
+function copyReadFiles(root, folder) {
+  for (const path of READ) cpSync(join(root, path), join(folder, path), { recursive: true })
+  const { name, version, type } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ name, version, type, private: true })}\n`)
 }
 
 /** Puts what src/process/late-import.ts gives in the place of each `import()` of the bundle's own files. */

@@ -56,7 +56,9 @@ await import('./${version}/main.js')
 
 function digestOf(folder) {
   const hash = createHash('sha256')
-  for (const name of readdirSync(folder).sort()) hash.update(`${name}\0`).update(readFileSync(join(folder, name)))
+  for (const name of readdirSync(folder, { recursive: true }).sort()) {
+    if (statSync(join(folder, name)).isFile()) hash.update(`${name}\0`).update(readFileSync(join(folder, name)))
+  }
   return hash.digest('hex').slice(0, 16)
 }
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import type { TreeRelay } from '../../demo/relay-tree.js'
+import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import { eventually } from '../support/eventually.js'
 import { type InstalledProgram, installPacked, readLateImports } from '../support/machine/packed-program.js'
 import { startProcess } from '../support/machine/treeline-command.js'
@@ -94,6 +95,10 @@ test('the packed program has all that it imports, runs with addons, threads and 
     assert.match(maps, /bufferutil[^\n]*\.node$/m)
   }
 
+  // As a checkout of a later version has it.
+  const migrations = join(program.folder, 'migrations/topology')
+  await mkdir(migrations, { recursive: true })
+  await writeFile(join(migrations, '0002_later.sql'), 'CREATE TABLE later (id INTEGER)')
   await rebuild(t, program, 'beside it')
   assert.ok(existsSync(program.version), 'what is in use stays')
   assert.doesNotMatch(await readFile(program.main, 'utf8'), new RegExp(program.name))
@@ -104,6 +109,7 @@ test('the packed program has all that it imports, runs with addons, threads and 
     assert.equal(sync.problem, undefined)
     return count === 2 * MANY + 2
   })
+  openDatabase(join(relay.storagePath, 'topology.db'), 'topology').close() // has the schema of the version that runs
   const run = await postForm(relay, '/remote-run/nodes/node-a1', {})
   assert.equal(run.status, 200, run.text)
   assert.doesNotMatch(run.text, /error: /)
