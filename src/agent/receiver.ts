@@ -1,10 +1,11 @@
 import type { AgentConfig, ReceiveConfig } from '../config/agent/agent-config.js'
 import { type Download, downloadFile } from '../file-exchange/download.js'
-import { statIfThere } from '../file-exchange/places/file-place.js'
+import { FilePlace, statIfThere } from '../file-exchange/places/file-place.js'
 import { findOwner } from '../file-exchange/places/owner.js'
 import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
 import { apiPath, type RelayClient } from '../relay-client/relay-client.js'
 import { Command, type CommandEnd } from '../remote-run/execution/command.js'
+import { removeLeftovers } from '../values/files/leftovers.js'
 import type { Logger } from '../values/logging/logger.js'
 import { ROOT } from '../values/permissions/root.js'
 import type { FileState } from './file-state.js'
@@ -24,6 +25,8 @@ const MAX_OUTPUT_CHARS = 4_000
 /** Fetches the files of `[[agent.receive]]`. */
 export class Receiver {
   readonly #running = new Set<Command>()
+  /** Destinations beside which nothing of former agents is left. */
+  readonly #swept = new Set<string>()
   #isStopped = false
 
   constructor(private readonly options: ReceiverOptions) {}
@@ -37,6 +40,7 @@ export class Receiver {
     const { state, config, logger } = this.options
     const { source, fileId, destination } = entry
     await state.catchUp()
+    await this.#sweepOnce(entry)
     const key = `${source}/${fileId} ${destination}`
     const hash = await hashOnServer(client, config.nodeId, entry)
     if (hash === undefined) return false
@@ -77,6 +81,20 @@ export class Receiver {
   stop(): void {
     this.#isStopped = true
     for (const command of this.#running) command.stop()
+  }
+
+  /** Removes what was left beside a destination; each later download looks through the beginning of the folder alone. */
+  async #sweepOnce(entry: ReceiveConfig): Promise<void> {
+    const { destination } = entry
+    if (this.#swept.has(destination)) return
+    this.#swept.add(destination)
+    try {
+      const { trust } = await rulesFor(entry)
+      const place = await FilePlace.open(destination, trust)
+      await removeLeftovers(place.folder, place.name, Date.now(), Number.POSITIVE_INFINITY).finally(() => place.close())
+    } catch {
+      // a download meets the same error, and tells of it
+    }
   }
 
   async #run([file, ...args]: readonly [string, ...string[]], { source, fileId }: ReceiveConfig): Promise<void> {

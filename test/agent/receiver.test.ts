@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import {
   chmod,
   chown,
@@ -23,6 +24,7 @@ import { FileState } from '../../src/agent/file-state.js'
 import { Receiver } from '../../src/agent/receiver.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
+import { MAX_NAMES_SEEN, temporaryName } from '../../src/values/files/leftovers.js'
 import { type SigningKey, signFile } from '../../src/values/keys/sign-file.js'
 import { silentLogger } from '../../src/values/logging/logger.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
@@ -98,6 +100,20 @@ test('a file that was signed before the one that was taken is not taken, whereve
 
   await writeFile(join(folder, 'files.json'), '{')
   await assert.rejects(FileState.open(folder), /files.json cannot be used .*: restore it, or remove it/)
+})
+
+test('what killed agents left beside a file goes at the first look, however long its folder is', async t => {
+  const { folder, relay, start } = await setUp(t, own => [[join(own, 'long', 'one')]])
+  const long = join(folder, 'long')
+  await mkdir(long)
+  const ended = spawnSync('true').pid
+  const leftovers = Array.from({ length: 20 }, () => temporaryName('one').replace(`${process.pid}-`, `${ended}-`))
+  const others = Array.from({ length: MAX_NAMES_SEEN + 200 }, (_, index) => `other${index}`)
+  for (const name of [...leftovers, ...others]) writeFileSync(join(long, name), '')
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + HOUR_MS })
+  put(relay, 'new', Date.now())
+  assert.equal(await (await start())(0), true)
+  assert.deepEqual((await readdir(long)).sort(), ['one', ...others].sort())
 })
 
 test('files of existing agents, whose signatures cover no time, replace one another', async t => {

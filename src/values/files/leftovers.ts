@@ -19,11 +19,16 @@ export function temporaryName(name: string): string {
 
 /**
  * Removes what processes that have ended, however they did, left beside a file under names of {@link temporaryName}, as far as they are among
- * the first {@link MAX_NAMES_SEEN} of the folder. What cannot be removed is in nobody's way.
+ * the first names of the folder. What cannot be removed is in nobody's way.
  */
-export async function removeLeftovers(folder: HeldFolder, name: string, nowMs = Date.now()): Promise<void> {
+export async function removeLeftovers(
+  folder: HeldFolder,
+  name: string,
+  nowMs = Date.now(),
+  maxNames = MAX_NAMES_SEEN
+): Promise<void> {
   const begin = beginOf(name)
-  for (const found of await namesBeginning(folder, begin).catch(() => [])) {
+  for (const found of await namesBeginning(folder, begin, maxNames).catch(() => [])) {
     const name = /^(?:(?<pid>\d{1,10})-)?[0-9a-f]{12}~$/.exec(found.slice(begin.length))
     if (name !== null && (await isLeft(folder, found, name.groups?.pid, nowMs))) {
       await rm(folder.at(found), { force: true }).catch(() => undefined)
@@ -31,14 +36,14 @@ export async function removeLeftovers(folder: HeldFolder, name: string, nowMs = 
   }
 }
 
-/** Finds names without reading a whole folder, however long it is. */
-async function namesBeginning(folder: HeldFolder, begin: string): Promise<string[]> {
+/** Finds names among the first ones of a folder, however long it is. */
+async function namesBeginning(folder: HeldFolder, begin: string, maxNames: number): Promise<string[]> {
   const names: string[] = []
   let seen = 0
   for await (const { name } of await opendir(folder.at('.'), { bufferSize: NAMES_AT_ONCE })) {
     if (name.startsWith(begin)) names.push(name)
     seen += 1
-    if (seen >= MAX_NAMES_SEEN) break
+    if (seen >= maxNames) break
   }
   return names
 }
