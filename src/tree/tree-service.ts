@@ -4,11 +4,10 @@ import { type Database, openDatabase } from '../storage/sqlite-engine/database.j
 import { createTopologyStore, type ImportRecord } from '../storage/topology/topology-store.js'
 import { NO_FILES } from '../values/failures/file-failure.js'
 import { RelayError } from '../values/failures/relay-error.js'
-import { isDamage } from '../values/failures/storage-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logging/logger.js'
 import { isoTime } from '../values/time/iso-time.js'
-import { type ImportRunAnswer, type ImportRunRequest, runImport } from './import/import-run.js'
+import { type ImportRunAnswer, type ImportRunRequest, isUseless, runImport } from './import/import-run.js'
 import { startImportThread } from './import/import-thread.js'
 import { CertificateIndex } from './index/certificate-index.js'
 import { TopologyIndex } from './index/topology-index.js'
@@ -96,7 +95,7 @@ class TreeService implements Tree {
   #next: Promise<ImportReport> | undefined
   #reader: { db: Database; certificatesOf(nodeId: string): Buffer[] } | undefined
   #workerEnded: Promise<void> = Promise.resolve()
-  #isDamaged = false
+  #isUseless = false
   #isClosed = false
   #retry: NodeJS.Timeout | undefined
 
@@ -177,13 +176,12 @@ class TreeService implements Tree {
    * @returns what to throw meanwhile
    */
   #damaged(error: unknown): unknown {
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-    if (!isDamage(cause)) return error
-    this.#isDamaged = true
+    if (!isUseless(error)) return error
+    this.#isUseless = true
     void this.reload() // never rejects
     const { databaseFile } = this.#options
     const text = `the stored tree ${databaseFile} was damaged, and is made anew now; try again in a moment`
-    return new RelayError('STORAGE_UNUSABLE', text, { cause })
+    return new RelayError('STORAGE_UNUSABLE', text, { cause: error })
   }
 
   #start(isInPlace = false): Promise<ImportReport> {
@@ -202,7 +200,10 @@ class TreeService implements Tree {
       this.#retry = setTimeout(() => void this.reload(), this.#options.retryMs ?? RETRY_MS).unref() // never rejects
     }
     if (aside !== undefined)
-      this.#options.logger.warn({ aside }, 'stored tree was damaged; imported again from the nodes list')
+      this.#options.logger.warn(
+        { aside },
+        'stored tree was damaged, or of a newer version; imported again from the nodes list'
+      )
     if (tree !== undefined || aside !== undefined) this.#closeReader() // its file may be another one now
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
@@ -222,9 +223,9 @@ class TreeService implements Tree {
       nodesCertsFile,
       selfId,
       knownGeneration: this.#record?.generation ?? 0,
-      isDamaged: this.#isDamaged
+      isUseless: this.#isUseless
     }
-    this.#isDamaged = false
+    this.#isUseless = false
     try {
       if (isInPlace) return answerInPlace(request)
       const worker = startImportThread(request)

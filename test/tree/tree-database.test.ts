@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import { createTree } from '../../src/tree/tree-service.js'
 import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { isoTime } from '../../src/values/time/iso-time.js'
@@ -77,13 +78,41 @@ test('a damaged database, which is only a copy, is put aside and made anew', asy
   await first.close()
   damage(0)
   const second = await load()
-  assert.deepEqual(warnings, ['stored tree was damaged; imported again from the nodes list'])
+  assert.deepEqual(warnings, ['stored tree was damaged, or of a newer version; imported again from the nodes list'])
   assert.ok(existsSync(`${database}.damaged~`))
 
   await second.close()
   damage(16 * 1024) // all but the first page
   await (await load()).close()
   assert.equal(warnings.length, 2)
+})
+
+test('a database that a newer version has written is put aside and made anew as well', async t => {
+  const files = makeFiles(t)
+  writeNodesList(files.nodesListFile, TREE)
+  const first = files.open()
+  await first.load()
+  await first.close()
+  const database = join(dirname(files.nodesListFile), 'topology.db')
+  const newer = openDatabase(database, 'topology')
+  newer.exec('CREATE TABLE later (id INTEGER); PRAGMA user_version = 99')
+  newer.close()
+  const second = files.open()
+  assert.equal((await second.load()).state, 'success')
+  assert.deepEqual(second.current().route('node'), { kind: 'down', hop: 'relay' })
+  assert.ok(existsSync(`${database}.damaged~`))
+})
+
+test('why SQL of the import failed is told, also from its thread', async t => {
+  const files = makeFiles(t)
+  writeNodesList(files.nodesListFile, TREE)
+  const tree = files.open()
+  await tree.load()
+  const database = openDatabase(join(dirname(files.nodesListFile), 'topology.db'), 'topology')
+  database.exec('ALTER TABLE nodes RENAME COLUMN hostname TO other')
+  database.close()
+  writeNodesList(files.nodesListFile, [...TREE, { id: 'another', policyServer: 'root' }])
+  assert.match((await tree.reload()).details ?? '', /^cannot import the nodes list: .*hostname/)
 })
 
 test('a database that is damaged while it is in use is made anew as soon as that is noticed', async t => {

@@ -40,6 +40,11 @@ const AFTERWARDS: Readonly<Record<Use, string>> = {
   agent: 'the agent makes a new one; only the records of runs are gone'
 }
 
+/** A newer Treeline has written the database. */
+export class NewerSchemaError extends Error {
+  override readonly name = 'NewerSchemaError'
+}
+
 /** How long a write waits for another process or thread that is writing, in ms. */
 const BUSY_TIMEOUT_MS = 5_000
 
@@ -106,7 +111,8 @@ function migrate(db: Database, schema: DatabaseKind): void {
     .sort()
   const done = Number(db.pragma('user_version', { simple: true }))
   if (done > names.length) {
-    throw new Error(`it has schema ${done}, and this version of Treeline knows ${names.length}: install the newer one`)
+    const text = `it has schema ${done}, and this version of Treeline knows ${names.length}: install the newer one`
+    throw new NewerSchemaError(text)
   }
   if (done === names.length) return
   db.function('canonical_host', { deterministic: true }, (hostname, id) => oldHostName(String(hostname), String(id)))

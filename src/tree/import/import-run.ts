@@ -1,6 +1,6 @@
 import { putAside } from '../../storage/folders/put-aside.js'
 import { checkpoint, holdBackCheckpoints } from '../../storage/sqlite-engine/checkpoint.js'
-import { openDatabase } from '../../storage/sqlite-engine/database.js'
+import { NewerSchemaError, openDatabase } from '../../storage/sqlite-engine/database.js'
 import { createTopologyStore } from '../../storage/topology/topology-store.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
@@ -10,8 +10,8 @@ export interface ImportRunRequest extends ImportRequest {
   readonly databaseFile: string
   /** The import whose tree the relay has; 0 for none. */
   readonly knownGeneration: number
-  /** Whether the database was found damaged since. It is only a copy of what is in the files. */
-  readonly isDamaged: boolean
+  /** Whether the database was found to be useless since. It is only a copy of what is in the files. */
+  readonly isUseless: boolean
 }
 
 export interface ImportRunAnswer {
@@ -19,7 +19,7 @@ export interface ImportRunAnswer {
   readonly failure: string | undefined
   /** The tree in the database, unless it is the one that the relay has, or there is none. */
   readonly tree: StoredTree | undefined
-  /** The place of a damaged database now; undefined where it was in order. */
+  /** The place of a useless database now; undefined where it was in order. */
   readonly aside?: string
   /** Whether it was the disk that failed: the same import may succeed later. */
   readonly isOfDisk?: boolean
@@ -41,7 +41,7 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
     hand(answer)
   }
   try {
-    if (!request.isDamaged) {
+    if (!request.isUseless) {
       importInto(request, handOnce)
       return
     }
@@ -52,7 +52,7 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
       importInMemory(request, failure, handOnce)
       return
     }
-    if (!isDamage(causeOf(error))) throw error
+    if (!isUseless(error)) throw error
   }
   const aside = putAside(request.databaseFile)
   importInto(request, answer => hand({ ...answer, aside }))
@@ -89,6 +89,12 @@ function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) =
   } finally {
     db.close()
   }
+}
+
+/** Whether the stored tree cannot be used and is to be made anew: it is damaged, or was written by a newer version. */
+export function isUseless(error: unknown): boolean {
+  const cause = causeOf(error)
+  return isDamage(cause) || cause instanceof NewerSchemaError
 }
 
 /** The message for an error of the database that is not about its content; undefined for all others. */
