@@ -54,7 +54,22 @@ test('a body without an empty line, or with it too late, is refused as such', as
   const isInvalid = (error: unknown) => error instanceof RelayError && error.code === 'INVALID_INPUT'
   await assert.rejects(split([]), isInvalid)
   await assert.rejects(split([Buffer.from('a=b\n')]), isInvalid)
-  await assert.rejects(split([Buffer.from(`${'a=b\n'.repeat(16_385)}\n`)]), isInvalid)
-  const longest = `${'a=b\n'.repeat(16_384)}`
+  const line = `a=${'b'.repeat(509)}\n`
+  await assert.rejects(split([Buffer.from(`${line.repeat(128)}a=\n\n`)]), isInvalid)
+  const longest = line.repeat(128)
+  assert.equal(longest.length, 65_536)
   assert.equal((await split([Buffer.from(`${longest}\nx`)])).text, longest)
+})
+
+test('a block of too many lines is refused as soon as they have come, however it was cut', async () => {
+  const isTooLong = (error: unknown) =>
+    error instanceof RelayError &&
+    error.message === 'invalid metadata: it has more than 256 lines; is the empty line missing that ends it?'
+  const many = Buffer.from('a=b\n'.repeat(258))
+  for (const size of [1, 3, 4, 2_000]) {
+    const sizes = new Array<number>(Math.ceil(many.length / size)).fill(size)
+    await assert.rejects(split(cut(many, sizes)), isTooLong)
+    const most = 'a=b\n'.repeat(256)
+    assert.equal((await split(cut(Buffer.from(`${most}\nx`), sizes))).text, most)
+  }
 })

@@ -158,3 +158,9 @@ test('a line feed in a query parameter cannot forge a second line', () => {
 test('a block over 64 KiB is refused', () => {
   refuses([...GOOD, `x=${'y'.repeat(MAX_METADATA_BYTES)}`], /more than 65536 bytes/)
 })
+
+test('a block has 256 lines at most', () => {
+  const some = (count: number) => Array.from({ length: count }, (_, index) => `x${index}=`)
+  assert.equal(parseMetadata([...GOOD, ...some(256 - GOOD.length)].join('\n')).fields.size, 256)
+  refuses([...GOOD, ...some(257 - GOOD.length)], /it has more than 256 lines/)
+})

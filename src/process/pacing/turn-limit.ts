@@ -1,4 +1,4 @@
-/** How long work on what neighbours send may go on in one turn of the event loop before others have theirs. */
+/** How long work on what others send may go on in one turn of the event loop before others have theirs. */
 const MAX_TURN_MS = 4
 
 /** How many loops go on again in one turn, as far as the time suffices. */
@@ -18,7 +18,7 @@ export class TurnLimit {
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Whether to await {@link next} before more is done. To be asked after each piece of work. */
+  /** Whether to await {@link next} before more is done. To be asked before or after each piece of work, which follows at once. */
   get isOver(): boolean {
     if (this.#begunMs === undefined) {
       this.#begunMs = this.now()
@@ -60,3 +60,9 @@ export class TurnLimit {
 
 /** The limit for all that neighbours send in answer to our requests. */
 export const neighbourTurns = new TurnLimit()
+
+/**
+ * The limit for what callers send that is read once it is complete, and takes a while: one source may complete hundreds
+ * of them in the same moment.
+ */
+export const callerTurns = new TurnLimit()

@@ -1,4 +1,5 @@
 import type { Neighbours } from '../../hops/hop.js'
+import { callerTurns } from '../../process/pacing/turn-limit.js'
 import type { CurrentTopology, Topology } from '../../tree/topology.js'
 import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
@@ -61,6 +62,7 @@ export class Put {
   /** @throws {RelayError | HopRefusedError} with nothing visible changed */
   async accept(request: PutRequest): Promise<PutOutcome> {
     const { layout, folders, quota, uploads, nextSpoolName, deliver, storageFolders } = this.parts
+    if (request.query.header !== undefined && callerTurns.isOver) await callerTurns.next()
     const arrival = this.#check(request)
     const { key, contentLength = 0, origin } = request
     const upload = await uploads.open(origin.caller, async () =>
@@ -127,6 +129,7 @@ export class Put {
       reader.expectPace()
       const bytes = await hashBody(reader, first, admitted.metadata.algorithm, file, room)
       if (bytes.sizeBytes > maxBodyBytes) throw bodyTooLarge(maxBodyBytes)
+      if (callerTurns.isOver) await callerTurns.next()
       verifyFileSignature(admitted.metadata, admitted.publicKey, request.key, bytes.hash)
       const expiresAtMs = expiryOf(admitted.metadata, request.query.ttl, arrival.nowMs)
       return [recordOf(arrival, admitted, bytes.sizeBytes, expiresAtMs), bytes]
@@ -141,6 +144,7 @@ export class Put {
   ): Promise<{ admitted: AdmittedMetadata; first: Buffer | undefined }> {
     if (admitted !== undefined) return { admitted, first: undefined }
     const { text, rest } = await readMetadataBlock(reader)
+    if (callerTurns.isOver) await callerTurns.next()
     return { admitted: this.#admit(parseMetadata(text), request.key, keyHash), first: rest }
   }
 }

@@ -12,6 +12,9 @@ export const METADATA_HEADER = 'rudder-signature-v1'
 /** The size of a metadata block, its last line feed included (contract, "The PUT body"). */
 export const MAX_METADATA_BYTES = 65_536
 
+/** The lines of a metadata block; eight to ten mean something. Each takes up to 1 us. */
+export const MAX_METADATA_FIELDS = 256
+
 /** The size of an RSA signature of 16384 bits. */
 const MAX_DIGEST_BYTES = 2_048
 /** Base64 of the public key that belongs to it, with room to spare. */
@@ -92,6 +95,7 @@ function addField(fields: Map<string, string>, key: string, value: string, where
   }
   if (CONTROL.test(key) || CONTROL.test(value)) throw invalid(`${where} ${shown(key)} has a control character`)
   if (fields.has(key)) throw invalid(`${where} ${shown(key)} is there twice`)
+  if (fields.size >= MAX_METADATA_FIELDS) throw invalid(`it has more than ${MAX_METADATA_FIELDS} lines`)
   fields.set(key, value)
 }
 
