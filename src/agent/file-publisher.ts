@@ -21,14 +21,31 @@ export interface FilePublisherOptions {
 }
 
 const ALGORITHM = 'sha512'
+/** The time after which the relay is asked again whether it has a file: it may have lost it with its disk. */
+const ASK_EVERY_MS = 3_600_000
 
-/** Shares the files of `[[agent.share]]`: when they change, and again before half of their time to live is over. */
+/** A file as it was when the relay had it. */
+interface SeenFile {
+  readonly sizeBytes: number
+  readonly modifiedAtMs: number
+  readonly seenAtMs: number
+}
+
+/**
+ * Shares the files of `[[agent.share]]`: when they change, when the relay does not have them any more, and again before half
+ * of their time to live is over.
+ */
 export class FilePublisher {
-  readonly #seen = new Map<ShareConfig, { readonly sizeBytes: number; readonly modifiedAtMs: number }>()
+  readonly #seen = new Map<ShareConfig, SeenFile>()
   readonly #now: () => number
 
   constructor(private readonly options: FilePublisherOptions) {
     this.#now = options.now ?? Date.now
+  }
+
+  /** Has the relay asked for each file at the next look: it may be another one, or have lost them. */
+  askAgain(): void {
+    this.#seen.clear()
   }
 
   /** @returns whether it was shared now @throws {Error} when it could not be; it is tried again later */
@@ -44,8 +61,9 @@ export class FilePublisher {
       const former = state.shared(key)
       const halfLifeMs = parseTtl(entry.ttl) * 500
       const ageMs = this.#now() - (former?.sharedAtMs ?? Number.NEGATIVE_INFINITY)
-      const isFresh = ageMs >= 0 && ageMs < halfLifeMs // one from the future: nobody knows how old it is
-      if (isFresh && seen?.sizeBytes === sizeBytes && seen.modifiedAtMs === modifiedAtMs) return false
+      const isFresh = isWithin(ageMs, halfLifeMs)
+      const isSame = seen?.sizeBytes === sizeBytes && seen.modifiedAtMs === modifiedAtMs
+      if (isFresh && isSame && isWithin(this.#now() - seen.seenAtMs, ASK_EVERY_MS)) return false
       const hashValue = await file.hash(ALGORITHM)
       const isKnown = isFresh && former?.hash === hashValue && (await isThere(client, fileKey, hashValue))
       if (!isKnown) {
@@ -61,12 +79,17 @@ export class FilePublisher {
         await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
         logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'file shared')
       }
-      this.#seen.set(entry, { sizeBytes, modifiedAtMs })
+      this.#seen.set(entry, { sizeBytes, modifiedAtMs, seenAtMs: this.#now() })
       return !isKnown
     } finally {
       await file.close()
     }
   }
+}
+
+/** Says whether something is younger than a limit. Of a time in the future nobody knows how long ago it was. */
+function isWithin(ageMs: number, limitMs: number): boolean {
+  return ageMs >= 0 && ageMs < limitMs
 }
 
 async function readSigningKey(path: string): Promise<SigningKey> {

@@ -43,6 +43,7 @@ export class FileScheduler {
   readonly #watchers: FSWatcher[] = []
   #tools: Promise<Tools> | undefined
   #loadedReceiver: Receiver | undefined
+  #loadedPublisher: FilePublisher | undefined
   #working: Promise<void> | undefined
   #client: RelayClient | undefined
   #isStopped = false
@@ -75,10 +76,11 @@ export class FileScheduler {
 
   /**
    * Looks at all files to receive, as {@link look} does, and at those to share: the policy server may have known no
-   * recipient before.
+   * recipient before, or have lost them.
    */
   lookAtAll(): void {
     this.look()
+    this.#loadedPublisher?.askAgain()
     this.#wantShares(() => true)
   }
 
@@ -185,9 +187,11 @@ export class FileScheduler {
     const state = await FileState.open(config.storage.path)
     const receiver = new Receiver({ config, state, logger })
     this.#loadedReceiver = receiver
+    const publisher = new FilePublisher({ config, state, logger })
+    this.#loadedPublisher = publisher
     return {
       receiver,
-      publisher: new FilePublisher({ config, state, logger }),
+      publisher,
       connect: () => connectPolicyServer(config, link, revocations)
     }
   }

@@ -30,7 +30,8 @@ async function setUp(t: TestContext, isSuperseded = () => false) {
   const path = join(folder, 'own')
   const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' })
   await writeFile(join(folder, 'sign.key'), key)
-  const share = (fileId: string) => `[[agent.share]]\ntarget = "b"\nfile_id = "${fileId}"\npath = "${path}"\nttl = "1h"`
+  const share = (fileId: string, ttl = '1h') =>
+    `[[agent.share]]\ntarget = "b"\nfile_id = "${fileId}"\npath = "${path}"\nttl = "${ttl}"`
   const text = `node_id = "a"
 certificate_file = "c"
 key_file = "k"
@@ -38,7 +39,8 @@ signing_key_file = "sign.key"
 [upstream]
 host = "x"
 ${share('f')}
-${share('superseded')}`
+${share('superseded')}
+${share('long', '30days')}`
   const config = parseAgentConfig(text, '', folder)
   const clock = { nowMs: Date.now() }
   const state = await FileState.open(folder)
@@ -54,6 +56,8 @@ ${share('superseded')}`
       assert.ok(entry)
       return publisher.share(client, entry)
     },
+    askAgain: () => publisher.askAgain(),
+    files: relay.files,
     kept: () => relay.files.get('b/a/f')
   }
 }
@@ -76,6 +80,23 @@ test('a clock that is set back neither keeps a file from being shared, nor makes
   clock.nowMs += HOUR_MS / 2
   assert.equal(await share(), true, 'again before its time to live is over')
   assert.equal(kept()?.metadata.signedAtMs, first + 2)
+})
+
+test('a file that the relay has lost is shared again: after an hour, or as soon as the relay is asked again', async t => {
+  const { clock, write, share, askAgain, files } = await setUp(t)
+  const LONG = 2
+  await write('content')
+  assert.equal(await share(LONG), true)
+  clock.nowMs += HOUR_MS
+  assert.equal(await share(LONG), false, 'it is there')
+  files.clear()
+  assert.equal(await share(LONG), false, 'it was there a moment ago')
+  clock.nowMs += HOUR_MS
+  assert.equal(await share(LONG), true)
+  files.clear()
+  askAgain()
+  assert.equal(await share(LONG), true)
+  assert.equal(files.size, 1)
 })
 
 test('a file that was shared while the record could not be written is in the record as soon as it can be', async t => {

@@ -191,6 +191,15 @@ ttl = "1h"`
   renameSync(`${path}.new`, path)
   await eventually('the third', async () => (await kept()) === 'third')
 
+  await t.test('a relay that has lost its files gets them again as soon as the link opens', async () => {
+    const { sharedFilesPath } = tree.relay('root')
+    await tree.processes.get('root')?.stop()
+    rmSync(sharedFilesPath, { recursive: true })
+    await mkdir(join(sharedFilesPath, '.incoming~'), { recursive: true })
+    await tree.restart('root')
+    await eventually('the third again', async () => (await kept()) === 'third')
+  })
+
   await t.test('a FIFO among them is refused, and neither holds up the others nor the stop', async () => {
     await eventually('the refusal', () => agent.log.some(line => line.includes('fifo is a FIFO; name a file')))
     agent.signal('SIGTERM')
