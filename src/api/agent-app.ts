@@ -1,4 +1,3 @@
-import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import type { StorageFolder } from '../values/failures/disk-failure.js'
 import { RelayError } from '../values/failures/relay-error.js'
@@ -8,7 +7,7 @@ import type { NodeState } from '../values/runs/reported-node-state.js'
 import { installAfterAnswer } from './answers/after-answer.js'
 import { installErrorHandler } from './answers/error-handler.js'
 import { commonOptions } from './app-options.js'
-import { installFormRules, readForm } from './bodies/form-rules.js'
+import { installFormRules } from './bodies/form-rules.js'
 import { checkQuery } from './callers/query.js'
 import { createRequestLog } from './request-log.js'
 import { decorateRequests, startRequest } from './request-start.js'
@@ -48,8 +47,7 @@ export async function buildAgentApp({ services, storage, logger }: AgentAppOptio
   const afterAnswer = installAfterAnswer(app, [createRequestLog(logger)])
   installErrorHandler(app, { logger, afterAnswer, folders: [storage] })
   admitPolicyServer(app, services)
-  installFormRules(app, FORM_LIMIT_MS)
-  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES, parser: readForm })
+  installFormRules(app, FORM_LIMIT_MS, MAX_FORM_BYTES)
   await app.register(agentApi, { prefix: API_PREFIX, services, logger })
   await app.ready()
   return app

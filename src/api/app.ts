@@ -1,4 +1,3 @@
-import formbody from '@fastify/formbody'
 import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { storageFolders } from '../config/storage-folders.js'
 import { API_PREFIX } from '../values/network/api-prefix.js'
@@ -9,7 +8,7 @@ import { createDraining, type Draining } from './answers/draining.js'
 import { installErrorHandler } from './answers/error-handler.js'
 import { checkNeedsNoTree } from './answers/no-tree.js'
 import { commonOptions } from './app-options.js'
-import { installFormRules, readForm } from './bodies/form-rules.js'
+import { installFormRules } from './bodies/form-rules.js'
 import { checkAccess } from './callers/access.js'
 import { isNeighbour } from './callers/callers.js'
 import { createIdentification } from './callers/identification.js'
@@ -70,8 +69,7 @@ export async function buildApp({
   ])
   installErrorHandler(app, { logger, afterAnswer, folders: storageFolders(services.config()) })
   installCallers(app, services, versions, draining)
-  installFormRules(app, services.config().limits.metadataTimeoutMs)
-  await app.register(formbody, { bodyLimit: MAX_FORM_BYTES, parser: readForm })
+  installFormRules(app, services.config().limits.metadataTimeoutMs, MAX_FORM_BYTES)
   if (beforeRoutes !== undefined) await beforeRoutes(app, {})
   await app.register(relayApi, { prefix: API_PREFIX, services, logger, afterAnswer })
   await app.register(observationRoutes, { services })

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
-import formbody from '@fastify/formbody'
 import fastify from 'fastify'
 import pino from 'pino'
 import { installAfterAnswer } from '../../src/api/answers/after-answer.js'
 import { installErrorHandler } from '../../src/api/answers/error-handler.js'
 import { commonOptions } from '../../src/api/app-options.js'
-import { installFormRules, readForm } from '../../src/api/bodies/form-rules.js'
+import { installFormRules } from '../../src/api/bodies/form-rules.js'
 import { createPlainServer } from '../../src/api/http-server-options.js'
 import { decorateRequests } from '../../src/api/request-start.js'
 import { revocationNoticeRoutes } from '../../src/api/routes/membership/revocations.js'
@@ -28,8 +27,7 @@ test('a relay sends one list of revoked certificates at a time: its next one end
     request.caller = { kind: 'relay', id: String(request.headers.from), address: '127.0.0.1' }
     done()
   })
-  installFormRules(app, 30_000)
-  await app.register(formbody, { parser: readForm })
+  installFormRules(app, 30_000, 1024 * 1024)
   const taken: string[] = []
   const take = async (list: string) => {
     taken.push(list)

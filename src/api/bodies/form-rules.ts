@@ -1,5 +1,6 @@
 import { parse } from 'node:querystring'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
+import { callerTurns } from '../../process/pacing/turn-limit.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { FORM } from '../../values/network/header-names.js'
 import { onAnswerEnd } from '../answers/answer-end.js'
@@ -18,8 +19,9 @@ type Done = (error?: Error | null, payload?: RequestPayload) => void
  * Installs the rules for the body of a POST, or of a DELETE that has one, which is short and read whole: a form and nothing else (415), which a
  * body of no stated type is taken for, as existing relays do, no content coding, a time limit (408 beyond), and memory
  * that the sources share ({@link FormMemory}). The server's own limit is off, since the body of a PUT may take long.
+ * @param maxBytes of a form (413 beyond)
  */
-export function installFormRules(app: FastifyInstance, limitMs: number): void {
+export function installFormRules(app: FastifyInstance, limitMs: number, maxBytes: number): void {
   const memory = new FormMemory()
 
   function check(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
@@ -48,6 +50,7 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
   }
 
   app.removeAllContentTypeParsers() // Fastify's own, of JSON and text
+  app.addContentTypeParser(FORM, { parseAs: 'buffer', bodyLimit: maxBytes }, readInTurn)
   app.addHook('onRoute', route => {
     if (route.method !== 'POST' && route.method !== 'DELETE') return
     route.onRequest = [check, ...[route.onRequest ?? []].flat()]
@@ -56,11 +59,17 @@ export function installFormRules(app: FastifyInstance, limitMs: number): void {
   })
 }
 
+/** Reads a form, and with that goes on to what is asked, once this turn of the event loop has time for it. */
+async function readInTurn(_request: FastifyRequest, body: Buffer): Promise<Readonly<Record<string, unknown>>> {
+  if (callerTurns.isOver) await callerTurns.next()
+  return readForm(body.toString())
+}
+
 /**
  * Reads the fields of a form; a field that is there twice has several values.
  * @returns an object that {@link installFormRules} refuses when there are more than {@link MAX_FIELDS}
  */
-export function readForm(text: string): Readonly<Record<string, unknown>> {
+function readForm(text: string): Readonly<Record<string, unknown>> {
   let fields = 1
   for (let at = text.indexOf('&'); at !== -1; at = text.indexOf('&', at + 1)) {
     fields += 1
