@@ -1,45 +1,84 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { createWorkQueue } from '../process/pacing/work-queue.js'
+import { TurnLimit } from '../process/pacing/turn-limit.js'
 import { endParsing } from '../values/network/end-parsing.js'
 import type { OpenCount, OpenRequests } from '../values/sources/open-requests.js'
+import { sourceOf } from '../values/sources/source-address.js'
+import { SourceQueue } from '../values/sources/source-queue.js'
 import { answerUnderWay, isUnderWay } from './answer-under-way.js'
 
-/**
- * Pipelined requests that are begun in one turn of the event loop: of all connections of a listener. Each takes some
- * 60 us.
- */
-export const MAX_BEGUN_IN_TURN = 32
 /** The number of pipelined requests of one connection beyond which no more is read of it until they have begun. */
 const MAX_WAITING = 32
+
+/** Few requests at a time, as they nearly always come, are begun without a look at the clock. */
+const FREE_IN_TURN = 16
 
 type Pair = readonly [request: IncomingMessage, response: ServerResponse]
 
 /**
  * Begins the requests of a connection one after another: each once the one before it is answered, whatever is sent ahead
  * (RFC 9112, section 9.3.2). An answer that waited behind another one would not learn that its connection is lost, and
- * would keep what it holds. Connections take turns: Node hands over all that it has read at once, some 1,700 of the
- * shortest requests, while everyone else waits.
- * @param open has the bound of those that wait
+ * would keep what it holds. Sources take turns: Node hands over all that it has read at once, thousands of requests, on
+ * one connection or many, while everyone else waits.
+ * @param open has the bound of those that wait on a connection
  */
 export function takeTurns(listener: RequestListener, open: OpenRequests): RequestListener {
   const pipelines = new WeakMap<Socket, Pipeline>()
-  const inTurn = createWorkQueue(MAX_BEGUN_IN_TURN)
+  const turns = new Turns()
   return (request, response) => {
     const { socket } = request
     if (isUnderWay(response, socket)) {
-      void listener(request, response) // it waits for no other: so it is with nearly all
+      // It waits for no other: so it is with nearly all.
+      if (turns.take()) void listener(request, response)
+      else turns.await(socket, () => void listener(request, response))
       return
     }
     if (socket.destroyed) return // amid what was read of it
     let pipeline = pipelines.get(socket)
     if (pipeline === undefined) {
-      pipeline = new Pipeline(socket, listener, inTurn, open)
+      pipeline = new Pipeline(socket, listener, turns, open)
       pipelines.set(socket, pipeline)
     }
     pipeline.add(request, response)
   }
+}
+
+/** The turns of a listener: a request begins at once, or once others have had theirs. */
+class Turns {
+  readonly #limit = new TurnLimit()
+  readonly #waiting = new SourceQueue<() => void>()
+  /** Requests that begin before the time of a turn is looked at. */
+  #free = FREE_IN_TURN
+
+  /** Whether a request may begin now; where it may, it has to. */
+  take(): boolean {
+    if (this.#waiting.size > 0) return false
+    if (this.#free > 0) {
+      this.#free -= 1
+      if (this.#free === 0) setImmediate(this.#renew)
+      return true
+    }
+    return !this.#limit.isOver
+  }
+
+  begin(socket: Socket, begin: () => void): void {
+    if (this.take()) begin()
+    else this.await(socket, begin)
+  }
+
+  await(socket: Socket, begin: () => void): void {
+    this.#waiting.add(sourceOf(socket.remoteAddress ?? ''), () => {
+      if (!socket.destroyed) begin()
+    })
+    void this.#limit.next().then(this.#goOn)
+  }
+
+  readonly #renew = (): void => {
+    this.#free = FREE_IN_TURN
+  }
+
+  readonly #goOn = (): void => this.#waiting.next()?.()
 }
 
 /** The requests of a connection that came before earlier ones were answered. */
@@ -51,7 +90,7 @@ class Pipeline {
   constructor(
     private readonly socket: Socket,
     private readonly listener: RequestListener,
-    private readonly inTurn: (work: () => void) => void,
+    private readonly turns: Turns,
     open: OpenRequests
   ) {
     this.#open = open.of(socket, () => {
@@ -87,7 +126,7 @@ class Pipeline {
   }
 
   #awaitTurnAfter(earlier: ServerResponse | undefined): void {
-    const awaitTurn = () => this.inTurn(() => this.#beginNext())
+    const awaitTurn = () => this.turns.begin(this.socket, () => this.#beginNext())
     if (earlier === undefined || earlier.destroyed) awaitTurn()
     else earlier.once('close', awaitTurn)
   }
