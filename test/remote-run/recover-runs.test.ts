@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 const TOPOLOGY = topologyOf('self', { fast: 'self', slow: 'self', later: 'self' })
@@ -23,6 +24,25 @@ async function killDuringRun(t: TestContext, folder: string): Promise<string> {
   await exit
   return String(runId)
 }
+
+test('a log that cannot be used is moved aside, and its run is interrupted', async t => {
+  const folder = temporaryFolder(t)
+  const runId = await killDuringRun(t, folder)
+  const log = join(folder, 'runs', `${runId}.ndjson`)
+  for (const replace of [() => symlinkSync(folder, log), () => mkdirSync(join(log, 'inner'), { recursive: true })]) {
+    rmSync(log)
+    replace()
+    const { runs, close } = await startRuns(t, { topology: TOPOLOGY, folder })
+    assert.equal((await runs.record(runId))?.state, 'interrupted')
+    const run = await runs.find(runId)
+    assert.ok(run)
+    const events = await allEvents(run)
+    assert.deepEqual([events.at(-1)?.event, events.at(-1)?.outcome], ['end', 'interrupted'])
+    assert.deepEqual(readdirSync(join(folder, 'runs')).sort(), [`${runId}.ndjson`, `${runId}.ndjson.damaged~`])
+    await close()
+    openDatabase(join(folder, 'state.db'), 'state').exec("UPDATE runs SET state = 'running'").close()
+  }
+})
 
 test('after kill -9 the run is interrupted, what was done stays done, and the log has an end', async t => {
   const folder = temporaryFolder(t)

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
-import { isMissing } from '../../values/failures/system-error.js'
+import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
 import { isRunId } from '../../values/runs/run-id.js'
@@ -12,6 +12,9 @@ import { isNodeEnd, type NodeEndEvent } from './node-end.js'
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 const SUFFIX = '.ndjson'
+
+/** The failures of one file: it is another user's, damaged, or no file. Others are those of the disk or the process. */
+const OF_ONE_FILE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EISDIR', 'ELOOP', 'EIO', 'ENXIO', 'EBADMSG'])
 
 /** How much of a log's end is read after a crash. */
 const TAIL_BYTES = 4 * 1024 * 1024
@@ -56,8 +59,9 @@ export class LogFiles {
     })
   }
 
-  /** Does nothing when there is none. */
+  /** Removes what is there of a log. */
   async remove(runId: string): Promise<void> {
+    await rm(this.#aside(runId), { recursive: true, force: true })
     await unlink(this.path(runId)).catch((error: unknown) => {
       if (!isMissing(error)) throw error
     })
@@ -71,6 +75,18 @@ export class LogFiles {
       const { mtimeMs } = await stat(this.path(runId)).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
       if (mtimeMs < beforeMs) yield runId
     }
+  }
+
+  /**
+   * Takes a log that cannot be used out of the way.
+   * @returns its new name; undefined where `error` says nothing of this file alone
+   */
+  async putAside(runId: string, error: unknown): Promise<string | undefined> {
+    if (!OF_ONE_FILE.has(errorCode(error) ?? '')) return undefined
+    const aside = this.#aside(runId)
+    await rm(aside, { recursive: true, force: true })
+    await rename(this.path(runId), aside)
+    return aside
   }
 
   /** Cuts a torn last line off the log of a run that a crash broke off. @returns the end of what is left */
@@ -107,6 +123,10 @@ export class LogFiles {
       page = []
     }
     yield page
+  }
+
+  #aside(runId: string): string {
+    return `${this.path(runId)}.damaged~`
   }
 
   async *#lines(runId: string): AsyncGenerator<string> {

@@ -1,3 +1,4 @@
+import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import type { RunEvent } from '../../values/runs/run-event.js'
 import { LEASE_MS } from '../../values/time/lease.js'
@@ -24,40 +25,49 @@ export interface RecoveryOptions {
  * be taken up again stay as they are.
  * @returns the ids of those: their nodes run themselves, over their links, and each may have ended meanwhile, or be at it
  */
-export async function interruptUnfinished({
-  repository,
-  files,
-  logger,
-  now,
-  claimed
-}: RecoveryOptions): Promise<readonly string[]> {
+export async function interruptUnfinished(options: RecoveryOptions): Promise<readonly string[]> {
+  const { repository, logger, claimed } = options
   const resumable: string[] = []
   let interrupted = 0
   const ids = await repository.claimAbandoned(LEASE_MS)
   for (const id of ids) claimed.add(id)
   for (const id of ids) {
-    const tail = await files.mend(id)
-    if ((await noteEnds(repository, files, id, tail)) === 'lost') {
-      claimed.delete(id)
-      continue
-    }
-    const last = tail.events.at(-1)
-    const end = last?.event === 'end' ? last : undefined
-    if (end === undefined && (await isResumable(repository, id, now()))) {
-      resumable.push(id)
-      continue
-    }
-    if (end === undefined) await tellInterrupted(repository, files, id, logger)
-    const state = end === undefined ? 'interrupted' : await stateAtEnd(repository, id, end)
-    const endedAtMs = (await loggedEndMs(repository, id, end)) ?? now()
-    await repository.interrupt(id, { state, endedAtMs }, INTERRUPTED)
-    claimed.delete(id)
-    if (state === 'interrupted') interrupted += 1
+    const outcome = await interruptOne(options, id).catch(async (error: unknown) => {
+      await replaceUnusableLog(options, id, error)
+      return interruptOne(options, id)
+    })
+    if (outcome === 'resumable') resumable.push(id)
+    else claimed.delete(id)
+    if (outcome === 'interrupted') interrupted += 1
   }
   if (interrupted > 0) {
     logger.warn({ count: interrupted }, 'remote runs were interrupted by the end of the former process')
   }
   return resumable
+}
+
+async function interruptOne(
+  { repository, files, logger, now }: RecoveryOptions,
+  id: string
+): Promise<'lost' | 'resumable' | RunEnd['state']> {
+  const tail = await files.mend(id)
+  if ((await noteEnds(repository, files, id, tail)) === 'lost') return 'lost'
+  const last = tail.events.at(-1)
+  const end = last?.event === 'end' ? last : undefined
+  if (end === undefined && (await isResumable(repository, id, now()))) return 'resumable'
+  if (end === undefined) await tellInterrupted(repository, files, id, logger)
+  const state = end === undefined ? 'interrupted' : await stateAtEnd(repository, id, end)
+  const endedAtMs = (await loggedEndMs(repository, id, end)) ?? now()
+  await repository.interrupt(id, { state, endedAtMs }, INTERRUPTED)
+  return state
+}
+
+/** Moves a log out of the way that cannot be used: one bad file keeps no relay from starting. @throws what else went wrong */
+async function replaceUnusableLog({ files, logger }: RecoveryOptions, id: string, error: unknown): Promise<void> {
+  const aside = await files.putAside(id, error)
+  if (aside === undefined) throw error
+  const details = { runId: id, aside, reason: errorMessage(error) }
+  logger.warn(details, 'log of an unfinished run cannot be used; it is moved aside, and the output of the run is lost')
 }
 
 /**
