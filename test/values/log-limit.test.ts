@@ -46,3 +46,20 @@ test('messages are counted apart', () => {
   }
   assert.equal(lines.length, 60)
 })
+
+test('where the sources are neighbours, each of thousands has its lines', () => {
+  let lines = 0
+  const count = () => {
+    lines += 1
+  }
+  const logger = { info: count, warn: count, error: count }
+  const limit = new LogLimit(logger, {
+    afterWindow: () => undefined,
+    linesInAll: Number.POSITIVE_INFINITY,
+    maxSources: 5_000
+  })
+  for (let source = 0; source < 5_000; source++) {
+    for (let times = 0; times < 32; times++) limit.info(`node ${source}`, {}, 'opened')
+  }
+  assert.equal(lines, 150_000)
+})

@@ -34,6 +34,11 @@ export class LinkRegistry {
     this.#now = options.now ?? (() => performance.now())
   }
 
+  /** Links at once. */
+  get max(): number {
+    return this.options.max
+  }
+
   get size(): number {
     return this.#byId.size
   }

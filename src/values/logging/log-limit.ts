@@ -20,6 +20,10 @@ interface Count {
 export interface LogLimitOptions {
   /** Calls back once the window is over. @default a timer that keeps no process alive */
   readonly afterWindow?: (end: () => void) => void
+  /** Lines about all sources within a window: more than usual where the sources are neighbours, which are not endless. */
+  readonly linesInAll?: number
+  /** Sources that are told apart. */
+  readonly maxSources?: number
 }
 
 /**
@@ -29,12 +33,20 @@ export interface LogLimitOptions {
 export class LogLimit {
   readonly #counts = new Map<string, Count>()
   readonly #afterWindow: (end: () => void) => void
+  readonly #linesInAll: number
+  readonly #maxSources: number
 
   constructor(
     private readonly logger: Pick<Logger, Level>,
-    { afterWindow = end => void setTimeout(end, WINDOW_MS).unref() }: LogLimitOptions = {}
+    {
+      afterWindow = end => void setTimeout(end, WINDOW_MS).unref(),
+      linesInAll = LINES_IN_ALL,
+      maxSources = MAX_SOURCES
+    }: LogLimitOptions = {}
   ) {
     this.#afterWindow = afterWindow
+    this.#linesInAll = linesInAll
+    this.#maxSources = maxSources
   }
 
   /** @param source whom the line is about, such as a node or an address */
@@ -52,9 +64,9 @@ export class LogLimit {
 
   #line(level: Level, source: string, details: object, message: string): void {
     const count = this.#counts.get(message) ?? this.#begin(message, level)
-    const name = count.bySource.has(source) || count.bySource.size < MAX_SOURCES ? source : ''
+    const name = count.bySource.has(source) || count.bySource.size < this.#maxSources ? source : ''
     const ofSource = count.bySource.get(name) ?? 0
-    if (count.written < LINES_IN_ALL && ofSource < LINES_OF_SOURCE) {
+    if (count.written < this.#linesInAll && ofSource < LINES_OF_SOURCE) {
       count.written += 1
       count.bySource.set(name, ofSource + 1)
       this.logger[level](details, message)
@@ -62,7 +74,7 @@ export class LogLimit {
     }
     count.heldBack += 1
     count.level = level
-    if (count.heldBackSources.size < MAX_SOURCES) count.heldBackSources.add(source)
+    if (count.heldBackSources.size < this.#maxSources) count.heldBackSources.add(source)
   }
 
   #begin(message: string, level: Level): Count {

@@ -36,6 +36,7 @@ import type { LinkRegistry } from '../link-registry.js'
 import { type LinkOwner, UpperLink } from '../upper-link.js'
 import { DisconnectThrottle } from './disconnect-throttle.js'
 import { isLinkUpgrade } from './is-link-upgrade.js'
+import { LinkOpenings, MAX_OPENINGS } from './link-openings.js'
 import { PendingHandshakes } from './pending-handshakes.js'
 
 /** A certificate and a signature take about a millisecond, and thousands may come at once. */
@@ -97,12 +98,14 @@ class Acceptor implements LinkAcceptor {
   readonly #handshakes = new PendingHandshakes(() => performance.now())
   readonly #throttle = new DisconnectThrottle()
   readonly #refusals: LogLimit
+  readonly #openings: LinkOpenings
   readonly #versions: VersionRange
   readonly #pingMs: number
   #isClosed = false
 
   constructor(private readonly options: LinkAcceptorOptions) {
     this.#refusals = new LogLimit(options.logger)
+    this.#openings = new LinkOpenings(options.logger, options.registry.max)
     this.#versions = options.versions ?? LINK_VERSIONS
     this.#pingMs = options.pingMs ?? PING_EVERY_MS
   }
@@ -178,12 +181,15 @@ class Acceptor implements LinkAcceptor {
     if (registry.hasAllReplicas(owner)) {
       return { code: CLOSE.full, reason: `${MAX_REPLICAS} clients are registered under ${owner.id} already` }
     }
+    if (!this.#openings.take(owner)) {
+      return { code: CLOSE.full, reason: `${owner.id} has opened ${MAX_OPENINGS} links within a minute` }
+    }
     this.#open(transport, remoteAddress, identity, owner)
     return undefined
   }
 
   #open(transport: Transport, remoteAddress: string, { version, program }: Identity, owner: LinkOwner): void {
-    const { registry, observer, logger, now = Date.now } = this.options
+    const { registry, observer, now = Date.now } = this.options
     const pingMs = this.#pingMs
     const id = nextLinkId()
     const secret = owner.kind === 'client' ? {} : { secret: registry.secretFor(id) }
@@ -193,10 +199,7 @@ class Acceptor implements LinkAcceptor {
     const told = { id, owner, transport, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
     const link = new UpperLink(told)
     registry.add(link)
-    logger.info({ id: owner.id, kind: owner.kind, remoteAddress }, 'link opened')
-    void link.closed.then(reason => {
-      logger.info({ id: owner.id, kind: owner.kind, remoteAddress, reason }, 'link lost')
-    })
+    this.#openings.log(link)
   }
 
   #takeLane(transport: Transport, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
