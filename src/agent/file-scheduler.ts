@@ -26,6 +26,9 @@ const POLL_EVERY_MS = 60_000
 /** A file that is being written changes many times. */
 const SETTLE_MS = 500
 
+/** The name of what keeps each file from being received or shared, among the problems. */
+const ALL_FILES = 'files'
+
 /** The time that a stop waits longer for work that was told to end. */
 const LAST_WAIT_MS = 2_000
 
@@ -138,6 +141,7 @@ export class FileScheduler {
       const tools = await this.#tools
       const client = await tools.connect()
       this.#client = client
+      this.#problems.delete(ALL_FILES)
       try {
         for (const what of this.#wanted) {
           this.#wanted.delete(what)
@@ -147,7 +151,9 @@ export class FileScheduler {
         await client.close()
       }
     } catch (err) {
-      logger.error({ err }, 'cannot process files now')
+      const reason = errorMessage(err)
+      if (this.#problems.get(ALL_FILES) !== reason) logger.error({ err }, 'cannot process files now; trying again')
+      this.#problems.set(ALL_FILES, reason)
       for (const what of this.#wanted) this.#retry(what)
       this.#wanted.clear()
     }
