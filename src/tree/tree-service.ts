@@ -248,6 +248,8 @@ class TreeService implements Tree {
     const { logger, listIsToCome = false, nodesListFile } = this.#options
     const isWaiting = listIsToCome && this.#record === undefined && !existsSync(nodesListFile)
     if (isWaiting) logger.info({}, 'waiting for the first tree from the policy server')
+    else if (details !== undefined && counts.changed)
+      logger.error({ ...counts, details }, 'tree imported, but not stored; it is in force until the relay ends')
     else if (details !== undefined)
       logger.error({ ...counts, details }, 'cannot import the nodes list; the former tree stays in force')
     else logger.info(counts, counts.changed ? 'tree imported' : 'nodes list unchanged')

@@ -39,12 +39,31 @@ test('each way in which a disk refuses is told apart, with the folder and what t
     ['EXDEV', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /different file systems/],
     ['EMFILE', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /as many files open as it may/],
     ['ENFILE', '', 'STORAGE_UNUSABLE', /as many files open as it may/],
+    ['EFBIG', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /larger than its file system, or the limit of the relay/],
+    [
+      'ENOTCONN',
+      '/srv/storage/files/x',
+      'STORAGE_UNUSABLE',
+      /^the file system of shared_files\.path .*does not answer/
+    ],
+    ['ENODEV', '', 'STORAGE_UNUSABLE', /^the file system of storage\.path .*does not answer/],
+    ['ETIMEDOUT', '', 'STORAGE_UNUSABLE', /^the file system of storage\.path .*does not answer/],
+    ['EBUSY', '/srv/storage/files/x', 'STORAGE_UNUSABLE', /^the file system of shared_files\.path/],
+    ['ENOMEM', '', 'STORAGE_UNUSABLE', /no memory left/],
+    ['EREMOTEIO', '', 'STORAGE_UNUSABLE', /reports errors/],
     ['EIO', '/elsewhere/x', 'STORAGE_UNUSABLE', /^the disk that holds \/elsewhere\/x reports errors/]
   ]
   for (const [code, path, expected, says] of cases) {
     const found = failure(code, path === '' ? {} : { path })
     assert.equal(found?.code, expected, code)
     assert.match(found.message, says)
+  }
+})
+
+test('a socket that fails with a code of disks is none', () => {
+  for (const code of ['ENOTCONN', 'ETIMEDOUT', 'ENOMEM']) {
+    const error = Object.assign(new Error(`write ${code}`), { code, syscall: 'write' })
+    assert.equal(diskFailure(error, FOLDERS), undefined, code)
   }
 })
 

@@ -1,7 +1,9 @@
+import { dirname } from 'node:path'
 import { putAside } from '../../storage/folders/put-aside.js'
 import { checkpoint, holdBackCheckpoints } from '../../storage/sqlite-engine/checkpoint.js'
 import { NewerSchemaError, openDatabase } from '../../storage/sqlite-engine/database.js'
 import { createTopologyStore } from '../../storage/topology/topology-store.js'
+import { diskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { type ImportRequest, importTree, readStoredTree, type StoredTree } from './import-tree.js'
@@ -47,7 +49,7 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
     }
   } catch (error) {
     if (isHanded) throw error
-    const failure = failureOfDisk(error)
+    const failure = failureOfDisk(error, request)
     if (failure !== undefined) {
       importInMemory(request, failure, handOnce)
       return
@@ -77,9 +79,10 @@ function importInto(request: ImportRunRequest, hand: (answer: ImportRunAnswer) =
     try {
       tree = importTree(store, request, Date.now())
     } catch (error) {
-      isOfDisk = failureOfDisk(error) !== undefined
+      const ofDisk = failureOfDisk(error, request)
+      isOfDisk = ofDisk !== undefined
       if (isDamage(error) || (isOfDisk && store.lastImport() === undefined)) throw error
-      failure = errorMessage(error)
+      failure = ofDisk ?? errorMessage(error)
     }
     const isKnown = store.lastImport()?.generation === request.knownGeneration
     if (!tree && !isKnown) tree = readStoredTree(store, request.selfId)
@@ -98,9 +101,13 @@ export function isUseless(error: unknown): boolean {
 }
 
 /** The message for an error of the database that is not about its content; undefined for all others. */
-function failureOfDisk(error: unknown): string | undefined {
-  const kind = storageFailureKind(causeOf(error))
-  return kind === undefined || kind === 'damaged' ? undefined : errorMessage(error)
+function failureOfDisk(error: unknown, { databaseFile }: ImportRunRequest): string | undefined {
+  const cause = causeOf(error)
+  const kind = storageFailureKind(cause)
+  if (kind === undefined || kind === 'damaged') return undefined
+  const isDescribed = cause !== error
+  const named = isDescribed ? undefined : diskFailure(error, [{ setting: 'storage.path', path: dirname(databaseFile) }])
+  return named?.message ?? errorMessage(error)
 }
 
 function causeOf(error: unknown): unknown {

@@ -1,6 +1,6 @@
 import { RelayError } from './relay-error.js'
 import { type StorageFailureKind, storageFailureKind } from './storage-failure.js'
-import { errorCode } from './system-error.js'
+import { errorCode, errorMessage } from './system-error.js'
 
 /** The program that keeps a folder. */
 type Keeper = 'relay' | 'agent'
@@ -30,6 +30,12 @@ const MISPLACED: Describe = (folder, path) =>
   `a folder is where a file belongs, or the other way round, in ${folder}${path === '' ? '' : `: ${path}`}; move it away`
 const SPLIT: Describe = folder => `parts of ${folder} are on different file systems; everything in it has to be on one`
 const BROKEN: Describe = folder => `the disk that holds ${folder} reports errors; see the kernel's log`
+const TOO_LARGE: Describe = (folder, _path, keeper) =>
+  `a file in ${folder} would be larger than its file system, or the limit of the ${keeper} (LimitFSIZE of the unit), allows; nothing was stored`
+const GONE: Describe = folder =>
+  `the file system of ${folder} does not answer: its server or device is gone, or busy; see that it is mounted and reachable`
+const NO_MEMORY: Describe = (folder, _path, keeper) =>
+  `the system has no memory left for what the ${keeper} does in ${folder}; try again in a moment`
 const BROKEN_OR_QUOTA: Describe = (folder, _path, keeper) =>
   `the disk that holds ${folder} reports errors, or the disk quota of the ${keeper}'s user is used up; see the kernel's log, and the quota`
 const NO_FILES: Describe = (_folder, _path, keeper) =>
@@ -63,6 +69,13 @@ const FAILURES: ReadonlyMap<string, Describe> = new Map([
   ['EIO', BROKEN],
   ['ESTALE', BROKEN],
   ['ENXIO', BROKEN],
+  ['EREMOTEIO', BROKEN],
+  ['EFBIG', TOO_LARGE],
+  ['ENOTCONN', GONE], // FUSE, whose process has ended
+  ['ENODEV', GONE],
+  ['ETIMEDOUT', GONE], // NFS, mounted with `soft`
+  ['EBUSY', GONE],
+  ['ENOMEM', NO_MEMORY],
   ['EMFILE', NO_FILES],
   ['ENFILE', NO_FILES]
 ])
@@ -81,7 +94,9 @@ const STORAGE_FAILURES: Readonly<Record<StorageFailureKind, Describe>> = {
 const IS_FULL: ReadonlySet<Describe> = new Set([FULL, QUOTA])
 
 /** System calls of sockets and processes fail with the same codes, and say nothing of a disk. */
-const OTHER_CALLS = /^(?:connect|bind|listen|accept|socket|getaddrinfo|spawn|kill)/
+const OTHER_CALLS = /^(?:connect|bind|listen|accept|socket|getaddrinfo|spawn|kill|shutdown)/
+/** Codes that reading and writing of a socket has as well. */
+const ALSO_OF_SOCKETS: ReadonlySet<string> = new Set(['ENOTCONN', 'ETIMEDOUT', 'ENOMEM'])
 
 /**
  * The one place with words for what a disk, a file system or the storage of records refuses: an expected failure, which names the
@@ -91,7 +106,7 @@ const OTHER_CALLS = /^(?:connect|bind|listen|accept|socket|getaddrinfo|spawn|kil
  */
 export function diskFailure(error: unknown, folders: readonly StorageFolder[]): RelayError | undefined {
   const kind = storageFailureKind(error)
-  const describe = kind === undefined ? FAILURES.get(errorCode(error) ?? '') : STORAGE_FAILURES[kind]
+  const describe = kind === undefined ? describeCode(error) : STORAGE_FAILURES[kind]
   if (describe === undefined || OTHER_CALLS.test(textOf(error, 'syscall'))) return undefined
   const path = textOf(error, 'dest') || textOf(error, 'path')
   const folder =
@@ -110,6 +125,13 @@ export function diskFailure(error: unknown, folders: readonly StorageFolder[]): 
       cause: error
     }
   )
+}
+
+function describeCode(error: unknown): Describe | undefined {
+  const code = errorCode(error) ?? ''
+  // Node begins the message of a failed call for a file with the code, that of one for a socket with the call.
+  if (ALSO_OF_SOCKETS.has(code) && !errorMessage(error).startsWith(code)) return undefined
+  return FAILURES.get(code)
 }
 
 /**
