@@ -49,7 +49,7 @@ export class FilePublisher {
   }
 
   /** @returns whether it was shared now @throws {Error} when it could not be; it is tried again later */
-  async share(client: RelayClient, entry: ShareConfig): Promise<boolean> {
+  async share(client: RelayClient, entry: ShareConfig, onProgress?: () => void): Promise<boolean> {
     const { config, state, logger } = this.options
     const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
     const key = `${entry.target}/${entry.fileId} ${entry.path}`
@@ -75,7 +75,7 @@ export class FilePublisher {
           hashValue
         } as const
         const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
-        const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl)
+        const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl, onProgress)
         await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
         logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'file shared')
       }

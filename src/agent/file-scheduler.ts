@@ -18,6 +18,8 @@ export interface FileSchedulerOptions {
   readonly link: LinkToUpper
   readonly revocations: Revocations
   readonly logger: Logger
+  /** How long no byte has come or gone when a transfer is broken off at the next link. @default 10,000 */
+  readonly stalledMs?: number
 }
 
 /** The time between two looks at the files to receive and to share, when no notice comes. */
@@ -25,6 +27,11 @@ const LOOK_EVERY_MS = 10 * 60_000
 const POLL_EVERY_MS = 60_000
 /** A file that is being written changes many times. */
 const SETTLE_MS = 500
+
+/** A link is opened anew after its path was silent for longer: what hangs by then hangs for ever. */
+const STALLED_MS = 10_000
+
+const HUNG = 'the transfer hung, and was broken off when the link opened again'
 
 /** The name of what keeps each file from being received or shared, among the problems. */
 const ALL_FILES = 'files'
@@ -50,6 +57,7 @@ export class FileScheduler {
   #working: Promise<void> | undefined
   #client: RelayClient | undefined
   #isStopped = false
+  #progressAtMs = 0
   readonly #problems = new Map<string, string>()
 
   constructor(private readonly options: FileSchedulerOptions) {}
@@ -79,9 +87,11 @@ export class FileScheduler {
 
   /**
    * Looks at all files to receive, as {@link look} does, and at those to share: the policy server may have known no
-   * recipient before, or have lost them.
+   * recipient before, or have lost them. A transfer that hangs is broken off: the link that is open now took another way, or
+   * its connection outlived the one before.
    */
   lookAtAll(): void {
+    this.#breakOffStalled()
     this.look()
     this.#loadedPublisher?.askAgain()
     this.#wantShares(() => true)
@@ -131,6 +141,14 @@ export class FileScheduler {
     for (const [index, { path }] of this.options.config.share.entries()) if (isMeant(path)) this.#want(`share ${index}`)
   }
 
+  #breakOffStalled(): void {
+    const client = this.#client
+    const { stalledMs = STALLED_MS } = this.options
+    if (client === undefined || performance.now() - this.#progressAtMs < stalledMs) return
+    this.#client = undefined
+    void client.close() // what it had under way fails, and is tried again
+  }
+
   async #work(): Promise<void> {
     const { logger } = this.options
     try {
@@ -144,10 +162,12 @@ export class FileScheduler {
       this.#problems.delete(ALL_FILES)
       try {
         for (const what of this.#wanted) {
+          if (this.#client !== client) break // it was broken off: the rest goes on with the next one
           this.#wanted.delete(what)
           await this.#do(what, tools, client)
         }
       } finally {
+        this.#client = undefined
         await client.close()
       }
     } catch (err) {
@@ -162,16 +182,20 @@ export class FileScheduler {
   async #do(what: string, { receiver, publisher }: Tools, client: RelayClient): Promise<void> {
     const { config, link, logger } = this.options
     const [kind, index = ''] = what.split(' ')
+    const onProgress = () => {
+      this.#progressAtMs = performance.now()
+    }
+    onProgress()
     const hadNoLink = link.isAwaited // it may open while the policy server, which does not know us yet, refuses
     try {
       const received = kind === 'receive' ? config.receive[Number(index)] : undefined
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
-      if (received !== undefined) await receiver.receive(client, received)
-      if (shared !== undefined) await publisher.share(client, shared)
+      if (received !== undefined) await receiver.receive(client, received, onProgress)
+      if (shared !== undefined) await publisher.share(client, shared, onProgress)
       this.#problems.delete(`agent.${kind}[${index}]`)
     } catch (error) {
       if (this.#isStopped) return
-      const reason = errorMessage(error)
+      const reason = this.#client === client ? errorMessage(error) : HUNG
       const details = { what: `agent.${kind}[${index}]`, reason }
       this.#problems.set(details.what, reason)
       // The policy server may know this node by its link alone: it is tried again as soon as that is open.

@@ -36,7 +36,7 @@ export class Receiver {
    * @returns whether there was something to do
    * @throws {Error} when it could not be done
    */
-  async receive(client: RelayClient, entry: ReceiveConfig): Promise<boolean> {
+  async receive(client: RelayClient, entry: ReceiveConfig, onProgress?: () => void): Promise<boolean> {
     const { state, config, logger } = this.options
     const { source, fileId, destination } = entry
     await state.catchUp()
@@ -65,6 +65,7 @@ export class Receiver {
         sourceKeyName: 'source_key_hash',
         signedFromMs: state.signedAtMs(source, fileId),
         onVerified: signedAtMs => state.setSigned(source, fileId, signedAtMs),
+        ...(onProgress === undefined ? {} : { onProgress }),
         ...(await rulesFor(entry))
       })
       file = placedFile(hash, stats)

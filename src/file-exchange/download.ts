@@ -75,7 +75,7 @@ export interface Downloaded {
 export async function downloadFile(client: RelayClient, download: Download): Promise<Downloaded> {
   const destination = await openDestination(download.destination, download)
   try {
-    const answer = await client.request({ method: 'GET', path: sharedFilePath(download.fileKey), isPatient: true })
+    const answer = await client.request({ method: 'GET', path: sharedFilePath(download.fileKey) })
     try {
       return await takeAnswer(client, answer, download, destination)
     } catch (error) {

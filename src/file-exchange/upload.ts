@@ -21,6 +21,9 @@ export async function isThere(client: RelayClient, fileKey: FileKey, hash: strin
   return answer.status === 200
 }
 
+/** How long the relay may take no more of a file. The answer to all of it may take longer: the file is passed on meanwhile. */
+const SILENCE_LIMIT_MS = 300_000
+
 /**
  * Sends metadata and file, streaming.
  * @param metadata whose hash the file must still have
@@ -33,12 +36,16 @@ export async function uploadFile(
   file: StableFile,
   metadata: FileMetadata,
   ttl: string,
-  onProgress?: (bytes: number) => void
+  onProgress?: (bytes: number) => void,
+  silenceLimitMs = SILENCE_LIMIT_MS
 ): Promise<UploadOutcome> {
   const block = Buffer.from(`${formatMetadata(metadata)}\n`)
-  const body = Readable.from(bodyOf(block, file, metadata, onProgress), { objectMode: false })
+  const silence = new AbortController()
+  const pieces = boundSilence(bodyOf(block, file, metadata, onProgress), silence, silenceLimitMs)
+  const body = Readable.from(pieces, { objectMode: false })
   const answer = await client.request({
     method: 'PUT',
+    signal: silence.signal,
     path: sharedFilePath(fileKey),
     query: { ttl },
     headers: {
@@ -76,6 +83,26 @@ async function* bodyOf(
     yield chunk
     bytes += chunk.length
     onProgress?.(bytes)
+  }
+}
+
+/** Aborts where the next piece is not asked for in time. */
+async function* boundSilence(
+  pieces: AsyncIterable<Buffer>,
+  silence: AbortController,
+  limitMs: number
+): AsyncGenerator<Buffer, void> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    for await (const piece of pieces) {
+      timer = setTimeout(() => {
+        silence.abort(new ClientError(`the relay took no more of the file for ${limitMs / 1_000} s`))
+      }, limitMs)
+      yield piece
+      clearTimeout(timer)
+    }
+  } finally {
+    clearTimeout(timer)
   }
 }
 

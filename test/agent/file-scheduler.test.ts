@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import type { RequestListener } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { FileScheduler } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
@@ -13,20 +14,22 @@ import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
-test('a transfer that does not end is broken off once the time to stop is over', async t => {
+/** The file work of an agent whose policy server answers as `listener` does. */
+async function setUp(
+  t: TestContext,
+  listener: RequestListener,
+  entries: (folder: string) => string,
+  stalledMs?: number
+) {
   const folder = await temporaryFolder(t)
   const own = await makeAgentCertificate({ nodeId: 'a', hostname: 'localhost', kind: 'rsa' })
   await writeFile(join(folder, 'cert'), own.certificatePem)
   await writeFile(join(folder, 'key'), own.privateKeyPem)
   await writeFile(join(folder, 'file'), 'content')
-  const upper = createServer({ cert: own.certificatePem, key: own.privateKeyPem })
-  t.after(() => upper.close())
-  const putClosed = new Promise<void>(resolve => {
-    upper.on('request', (request, response) => {
-      if (request.method !== 'PUT') return void response.writeHead(404).end()
-      response.on('close', resolve) // never answered
-      request.resume().on('end', () => void stopping.push(work.stop()))
-    })
+  const upper = createServer({ cert: own.certificatePem, key: own.privateKeyPem }, listener)
+  t.after(() => {
+    upper.closeAllConnections()
+    upper.close()
   })
   upper.listen(0, '127.0.0.1')
   await once(upper, 'listening')
@@ -41,58 +44,69 @@ server_certificate_file = "cert"
 path = "."
 [agent]
 stop_timeout = "1s"
-[[agent.share]]
+${entries(folder)}`
+  const logged: string[] = []
+  const reasons: string[] = []
+  const error = (details: { readonly reason?: string }, message: string) => {
+    logged.push(message)
+    reasons.push(details.reason ?? '')
+  }
+  const work = new FileScheduler({
+    config: parseAgentConfig(text, '', folder),
+    link: { isAwaited: false, secretFor: () => undefined },
+    revocations: NO_REVOCATIONS,
+    logger: { ...silentLogger, error } as Logger,
+    ...(stalledMs === undefined ? {} : { stalledMs })
+  })
+  return { folder, work, logged, reasons }
+}
+
+function shareOf(folder: string): string {
+  return `[[agent.share]]
 target = "b"
 file_id = "f"
 path = "${join(folder, 'file')}"
 ttl = "1h"`
-  const link = { isAwaited: false, secretFor: () => undefined }
-  const work = new FileScheduler({
-    config: parseAgentConfig(text, '', folder),
-    link,
-    revocations: NO_REVOCATIONS,
-    logger: silentLogger
-  })
+}
+
+function receiveOf(folder: string, fileId: string): string {
+  return `[[agent.receive]]
+source = "b"
+file_id = "${fileId}"
+destination = "${join(folder, 'received')}"\n`
+}
+
+test('a transfer that does not end is broken off once the time to stop is over', async t => {
   const stopping: Promise<void>[] = []
+  let putClosed = (): void => undefined
+  const closed = new Promise<void>(resolve => {
+    putClosed = resolve
+  })
+  const { work } = await setUp(
+    t,
+    (request, response) => {
+      if (request.method !== 'PUT') return void response.writeHead(404).end()
+      response.on('close', putClosed) // never answered
+      request.resume().on('end', () => void stopping.push(work.stop()))
+    },
+    shareOf
+  )
   work.start()
-  await putClosed
+  await closed
   await Promise.all(stopping)
   assert.deepEqual(work.problems, [])
 })
 
 test('what keeps all files from being received is a problem that others can see, logged once, until it is over', async t => {
-  const folder = await temporaryFolder(t)
-  const own = await makeAgentCertificate({ nodeId: 'a', hostname: 'localhost', kind: 'rsa' })
-  await writeFile(join(folder, 'cert'), own.certificatePem)
-  await writeFile(join(folder, 'key'), own.privateKeyPem)
   let asked = 0
-  const upper = createServer({ cert: own.certificatePem, key: own.privateKeyPem }, (_, response) => {
-    asked += 1
-    response.writeHead(404).end()
-  })
-  t.after(() => upper.close())
-  upper.listen(0, '127.0.0.1')
-  await once(upper, 'listening')
-  const { port } = upper.address() as AddressInfo
-  const text = `node_id = "a"
-certificate_file = "cert"
-key_file = "key"
-[upstream]
-host = "127.0.0.1:${port}"
-server_certificate_file = "cert"
-[storage]
-path = "."
-[[agent.receive]]
-source = "b"
-file_id = "f"
-destination = "${join(folder, 'received')}"`
-  const logged: string[] = []
-  const work = new FileScheduler({
-    config: parseAgentConfig(text, '', folder),
-    link: { isAwaited: false, secretFor: () => undefined },
-    revocations: NO_REVOCATIONS,
-    logger: { ...silentLogger, error: (_: object, message: string) => void logged.push(message) } as Logger
-  })
+  const { folder, work, logged } = await setUp(
+    t,
+    (_, response) => {
+      asked += 1
+      response.writeHead(404).end()
+    },
+    at => receiveOf(at, 'f')
+  )
   t.after(() => work.stop())
   const state = join(folder, 'files.json')
   const isOfAll = (problem: string) => problem.startsWith(`files: ${state} cannot be used`)
@@ -109,4 +123,24 @@ destination = "${join(folder, 'received')}"`
     logged.filter(message => message.includes('files')),
     ['cannot process files now; trying again']
   )
+})
+
+test('a transfer that hangs is broken off when the link opens again, and all is looked at anew', async t => {
+  const asked: string[] = []
+  const { work, reasons } = await setUp(
+    t,
+    (request, response) => {
+      asked.push(new URL(request.url ?? '', 'https://localhost').searchParams.get('file_id') ?? '')
+      if (asked.length > 1) response.writeHead(404).end() // the first one is never answered
+    },
+    folder => receiveOf(folder, 'one') + receiveOf(folder, 'other'),
+    0
+  )
+  t.after(() => work.stop())
+  work.look()
+  await eventually('the first request', () => asked.length === 1)
+  work.look()
+  work.lookAtAll()
+  assert.ok(await eventually('the reason', () => reasons.some(reason => reason.startsWith('the transfer hung'))))
+  await eventually('both files', () => asked.slice(1).includes('one') && asked.slice(1).includes('other'))
 })
