@@ -1,5 +1,4 @@
 import { existsSync, statSync } from 'node:fs'
-import type { Worker } from 'node:worker_threads'
 import { type Database, openDatabase } from '../storage/sqlite-engine/database.js'
 import { createTopologyStore, type ImportRecord } from '../storage/topology/topology-store.js'
 import { NO_FILES } from '../values/failures/file-failure.js'
@@ -8,7 +7,7 @@ import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logging/logger.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { type ImportRunAnswer, type ImportRunRequest, isUseless, runImport } from './import/import-run.js'
-import { startImportThread } from './import/import-thread.js'
+import { answerOf, startImportThread } from './import/import-thread.js'
 import { CertificateIndex } from './index/certificate-index.js'
 import { TopologyIndex } from './index/topology-index.js'
 import type { OrderedTopology, Topology } from './topology.js'
@@ -42,6 +41,8 @@ export interface TreeStatus {
 export interface ImportReport extends TreeStatus {
   /** Whether another tree is in place now. */
   readonly changed: boolean
+  /** Whether it was the disk that failed: the tree may be that of the files all the same. */
+  readonly isOfDisk: boolean
   readonly durationMs: number
 }
 
@@ -207,7 +208,7 @@ class TreeService implements Tree {
     if (tree !== undefined || aside !== undefined) this.#closeReader() // its file may be another one now
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
-    const report = { ...this.status(), changed: tree !== undefined, durationMs }
+    const report = { ...this.status(), changed: tree !== undefined, isOfDisk, durationMs }
     this.#log(report)
     return report
   }
@@ -243,7 +244,7 @@ class TreeService implements Tree {
     for (const listener of this.#listeners) listener(this.#index)
   }
 
-  #log({ warnings, details, importedAtMs, ...rest }: ImportReport): void {
+  #log({ warnings, details, importedAtMs, isOfDisk, ...rest }: ImportReport): void {
     const counts = { ...rest, ...(importedAtMs === undefined ? {} : { importedAt: isoTime(importedAtMs) }) }
     const { logger, listIsToCome = false, nodesListFile } = this.#options
     const isWaiting = listIsToCome && this.#record === undefined && !existsSync(nodesListFile)
@@ -282,14 +283,6 @@ function answerInPlace(request: ImportRunRequest): ImportRunAnswer {
     answer = given
   })
   return answer
-}
-
-function answerOf(worker: Worker): Promise<ImportRunAnswer> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-    worker.once('exit', code => reject(new Error(`the import ended with code ${code} and without an answer`)))
-  })
 }
 
 /** A thread that cannot be started lacks files in nearly all cases; Node says no more of it than a code in a text. */

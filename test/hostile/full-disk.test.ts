@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually } from '../support/eventually.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
 import { ask, postForm } from '../support/network/http.js'
+import { getJson, startJoinedTree } from '../support/relays/joined-tree.js'
 import { assertNoLeftovers, assertServes } from '../support/relays/relay-health.js'
 import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
 import { editConfig } from '../support/relays/tree-files.js'
@@ -257,4 +258,33 @@ test('max_total_size, the bound that needs no disk of its own: 507 in the same w
   assert.equal((await put(tree, signContent('n1', sender, 'first', 'shorter'))).status, 200)
   assert.equal((await put(tree, second)).status, 200)
   await assertServes(tree, tree.relay('root'), 'n1', 'n2')
+})
+
+test('the root of a tree of members starts on a full disk, serves the tree that it has, and stores it later', async t => {
+  const disk = await mountSmallDisk(t, 8)
+  if (disk === undefined) return
+  const { root, rootProcess, serve } = await startJoinedTree(t)
+  await rootProcess.stop()
+  const data = join(disk.path, 'data')
+  await cp(join(root.folder, 'data'), data, { recursive: true })
+  const conf = join(root.folder, 'main.conf')
+  await writeFile(conf, (await readFile(conf, 'utf8')).replace('path = "data"', `path = "${data}"`))
+  const first = await serve(root)
+  first.signal('SIGKILL') // what SQLite keeps beside state.db stays there, and takes no room anew
+  await first.ended
+  const nodes = async () => {
+    const status = (await getJson(root, '/rudder/relay-api/1/system/status')) as {
+      data: { nodes: { status: string; count: number; details?: string } }
+    }
+    return status.data.nodes
+  }
+
+  await disk.fill()
+  const onFullDisk = await serve(root)
+  const { status, count, details } = await nodes()
+  assert.deepEqual([status, count], ['error', 1])
+  assert.match(details ?? '', /the disk that holds \S+ \(\S+\) is full; /)
+  assert.ok(onFullDisk.log.some(line => line.includes('cannot publish the tree; trying again')))
+  await disk.empty()
+  await eventually('its tree is stored', async () => (await nodes()).status === 'success')
 })

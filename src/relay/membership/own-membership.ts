@@ -14,11 +14,15 @@ import { RootMembership } from '../../membership/root/root-membership.js'
 import type { Repositories } from '../../storage/repositories/repositories.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { errorMessage } from '../../values/failures/system-error.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { readTextSync } from '../../values/files/text-file.js'
 
 /** The time between two requests for data beside the own certificate, such as that of the policy server. */
 const ASK_EVERY_MS = 24 * 3_600_000
+
+/** The failures of a disk that pass by. */
+const OF_DISK: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']
 
 export interface MembershipOptions {
   readonly config: () => Config
@@ -75,7 +79,11 @@ function createAtRoot(options: MembershipOptions): Membership {
   const { caFile, caKeyFile } = config().tree
   const now = Date.now
   const repository = repositories.members
-  const reload = async () => (await tree.reload()).details
+  const reload = async () => {
+    const { details, isOfDisk } = await tree.reload()
+    if (isOfDisk && details !== undefined) throw new RelayError('STORAGE_UNUSABLE', details)
+    return details
+  }
   const authority = openNamed(caFile, caKeyFile)
   const revocations =
     book === undefined ? undefined : new RevocationPublication({ repository, authority, book, logger, now })
@@ -103,7 +111,11 @@ function createAtRoot(options: MembershipOptions): Membership {
     joining: members,
     members,
     ask: NOTHING.ask,
-    recover: publish,
+    recover: () =>
+      publish().catch((err: unknown) => {
+        if (!isOfDisk(err) || tree.current().size === 0) throw err
+        logger.error({ err }, 'cannot publish the tree; trying again') // the tree that is there serves meanwhile
+      }),
     problem: () => publication.problem,
     start: () => {
       renewal?.start()
@@ -113,6 +125,12 @@ function createAtRoot(options: MembershipOptions): Membership {
       await Promise.all([renewal?.stop(), expiry.stop()])
     }
   }
+}
+
+/** Whether a disk was full or had a fault: what was to be written can be written later. */
+function isOfDisk(error: unknown): boolean {
+  const isOfStorage = error instanceof RelayError && error.code === 'STORAGE_UNUSABLE'
+  return isOfStorage || OF_DISK.includes(errorCode(error) ?? '')
 }
 
 /** Undefined where this relay has no certificate. */
