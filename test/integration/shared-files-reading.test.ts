@@ -59,6 +59,20 @@ test('who may read a shared file, and how much of it', async t => {
     }
   })
 
+  await t.test('Range, If-Match and If-None-Match of more than 64 parts: 400', async () => {
+    const list = (count: number) => Array.from({ length: count }, (_, index) => `${index}-${index}`).join(',')
+    const read = (path: string, name: string, text: string) =>
+      ask(root, path, { as: target, headers: { [name]: name === 'range' ? `bytes=${text}` : text } })
+    for (const path of [file.path, '/shared-folder/none']) {
+      for (const name of ['range', 'if-match', 'if-none-match']) {
+        const refused = await read(path, name, list(65))
+        assert.equal(refused.status, 400, `${path} ${name}`)
+        assert.match(refused.text, new RegExp(`^the header ${name} has more than 64 parts; send fewer\\n?$`))
+        assert.notEqual((await read(path, name, list(64))).status, 400)
+      }
+    }
+  })
+
   await t.test('a relay whose subtree holds the target, and the policy server', async () => {
     for (const [relay, id] of [
       [root, 'relay-a'],

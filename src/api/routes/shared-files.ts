@@ -14,6 +14,7 @@ import {
 import { isoTime } from '../../values/time/iso-time.js'
 import type { AfterAnswer } from '../answers/after-answer.js'
 import { sendSharedFile } from '../answers/kept-file-answer.js'
+import { checkConditions } from '../answers/listed-conditions.js'
 import { UnreadAnswers } from '../answers/unread-answers.js'
 import { checkNotEncoded, sayContinue } from '../bodies/request-body.js'
 import { headerText, isKnownRelay, mayBeRelay, originOf } from '../callers/request-origin.js'
@@ -148,6 +149,7 @@ const getRoutes: Routes<{ services: FileServices }> = async (app, { services }) 
     },
     async (request, reply) => {
       const key = readKey(request.params)
+      checkConditions(request.headers)
       const headers: Record<string, string> = {}
       for (const name of READ_HEADERS) {
         const text = headerText(request, name)

@@ -1,4 +1,5 @@
 import { RelayError } from '../../values/failures/relay-error.js'
+import { checkConditions } from '../answers/listed-conditions.js'
 import { sendOpened } from '../answers/open-file.js'
 import { limitStalledReader } from '../answers/reader-limit.js'
 import { FILE_ANSWERS, type Routes, Type } from '../schema.js'
@@ -58,6 +59,7 @@ export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder
       schema: { tags, summary: 'A file of the folder', params, produces: ['*/*'], describedResponse: FILE_ANSWERS }
     },
     async (request, reply) => {
+      checkConditions(request.headers)
       for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
         const { path, handle } = await sharedFolder.open(request.params['*'])
         const result = await sendOpened(request, reply, path, { handle, etag: true, gone: 'NOT FOUND' })
