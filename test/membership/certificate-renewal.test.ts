@@ -105,6 +105,36 @@ test('a certificate that was issued while the clocks were ahead is not put in pl
   assert.deepEqual([level, msg], [40, 'new certificate is not valid yet; the former one stays: check the clocks'])
 })
 
+test('a certificate that was issued for this key, and never came here, is put in place by asking the root', async t => {
+  const { certificateFile, keyFile, nowMs, issue } = await setUp(t)
+  const former = await readFile(certificateFile, 'utf8')
+  const other = await setUp(t)
+  const answers = [
+    former,
+    await issue(nowMs - DAY_MS, 90 * DAY_MS), // an older one
+    await readFile(other.certificateFile, 'utf8'), // for another key
+    await issue(nowMs + 1_000, 90 * DAY_MS)
+  ]
+  const placed: boolean[] = []
+  const left = [...answers]
+  const keeper = new CertificateRenewal({
+    certificateFile,
+    keyFile,
+    renew: async () => answerWith(left.shift() ?? ''),
+    onAnswer: async (_, isNew) => void placed.push(isNew),
+    logger: pino({ level: 'silent' }),
+    now: () => nowMs + DAY_MS
+  })
+  const { signal } = new AbortController()
+  for (const _ of answers.slice(1)) {
+    await keeper.ask(signal)
+    assert.equal(await readFile(certificateFile, 'utf8'), former)
+  }
+  await keeper.ask(signal)
+  assert.equal(await readFile(certificateFile, 'utf8'), answers.at(-1))
+  assert.deepEqual(placed, [true])
+})
+
 test('a certificate that cannot be read for a while is renewed when it can be read again', async t => {
   const { certificateFile, keyFile, nowMs, issue } = await setUp(t)
   const former = await readFile(certificateFile, 'utf8')

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { errorMessage } from '../../values/failures/system-error.js'
@@ -65,18 +65,27 @@ export class CertificateRenewal {
   }
 
   /**
-   * Asks the root for its present answer about this machine. A certificate that it gives is fetched again when it is
-   * due.
+   * Asks the root for its present answer about this machine. A certificate in it that was issued since, as when a join
+   * was broken off, is put in place. One that is given since the own one is due is fetched again.
    * @returns undefined for one whose certificate is not ours to renew
    */
   async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
     const held = await this.#read()
     if (held === undefined) return undefined
     const key = createPrivateKey(await readText(this.options.keyFile))
-    return this.options.renew(
-      await makeRequest(held.id, key),
-      AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
-    )
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
+    const answer = await this.options.renew(await makeRequest(held.id, key), limit)
+    await this.#takeMissed(held, key, answer)
+    return answer
+  }
+
+  /** Puts a certificate in place that was issued for this machine, and never came here: the own one may count no more. */
+  async #takeMissed({ id, certificate, life }: Held, key: KeyObject, answer: JoinAnswer): Promise<void> {
+    if (isDue(life, this.#now())) return // renewing it lets the new one settle first
+    const given = new X509Certificate(answer.certificate)
+    const isLater = Date.parse(given.validFrom) >= life.notBeforeMs
+    if (given.fingerprint256 === certificate.fingerprint256 || !isLater || !given.checkPrivateKey(key)) return
+    if (await this.#place(id, given, answer.certificate)) await this.options.onAnswer?.(answer, true)
   }
 
   async #keep(): Promise<void> {
