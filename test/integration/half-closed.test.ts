@@ -63,6 +63,12 @@ test('a caller that shuts down its sending side', async t => {
       assert.deepEqual(statusesIn(await askHalfClosed(t, way, head('GET /uuid HTTP/1.1', 'Host: localhost'))), [200])
       const two = head(`HEAD ${file.path}?hash=${file.hash} HTTP/1.1`, 'Host: localhost')
       assert.deepEqual(statusesIn(await askHalfClosed(t, way, two + two)), [200, 200])
+      const uuid = head('GET /uuid HTTP/1.1', 'Host: localhost')
+      const offer = head('GET /uuid HTTP/1.1', 'Host: localhost', 'Connection: upgrade', 'Upgrade: h2c')
+      for (const requests of [[offer], [uuid, offer], [offer, uuid], [offer, offer, two], [two, uuid, offer, uuid]]) {
+        const expected = statusesIn(requests.join('').replaceAll(/^(?:GET|HEAD) .*$/gm, 'HTTP/1.1 200 OK'))
+        assert.deepEqual(statusesIn(await askHalfClosed(t, way, requests.join(''))), expected, requests.join(''))
+      }
       const mayRun = way.tls === undefined
       const asynchronous = await askHalfClosed(t, way, post('/remote-run/nodes/node-1', 'asynchronous=true'))
       assert.deepEqual(statusesIn(asynchronous), [mayRun ? 200 : 403])

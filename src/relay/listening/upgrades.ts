@@ -6,7 +6,7 @@ import { originForm } from '../../api/callers/request-target.js'
 import { createWorkQueue } from '../../process/pacing/work-queue.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { afterEarlierAnswers } from './earlier-answers.js'
-import { serveWithoutUpgrade } from './without-upgrade.js'
+import { putBackWithoutOffer } from './without-upgrade.js'
 
 /** The handler of requests that become something other than HTTP/1.1: links. */
 export interface Upgrades {
@@ -34,32 +34,43 @@ export function serveUpgrades(
   upgrades: Upgrades | undefined,
   onLink: (connection: Duplex) => void = () => undefined
 ): void {
-  const inTurn = createWorkQueue(MAX_OFFERS_IN_TURN)
+  const queue = createWorkQueue(MAX_OFFERS_IN_TURN)
+
+  function handInAnew(socket: Duplex): void {
+    const ignore = () => undefined // `close` follows an error
+    socket.on('error', ignore)
+    queue(() => {
+      if (socket.destroyed) return
+      socket.off('error', ignore)
+      server.emit(event, socket)
+    })
+  }
+
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const target = request.url ?? '/'
+    request.url = originForm(target)
+    const isForLink = upgrades?.takes(request) === true
+    const refusal = refusalOf(request, target, isForLink)
+    // At once, or the end of a caller that shuts down its side would be read before it while it waits.
+    if (refusal === undefined && !isForLink && !putBackWithoutOffer({ request, target, socket, head })) return
     afterEarlierAnswers(socket, () => {
-      const target = request.url ?? '/'
-      request.url = originForm(target)
-      const isForLink = upgrades?.takes(request) === true
-      try {
-        checkHead(request, target) // before it is written anew: of one that is not whole another request would be made
-        if (isForLink) checkNoPage(request)
-      } catch (error) {
-        return refuse(socket, error)
-      }
-      if (isForLink) {
-        onLink(socket)
-        upgrades.upgrade(request, socket, head)
-        return
-      }
-      const ignore = () => undefined // `close` follows an error
-      socket.on('error', ignore)
-      inTurn(() => {
-        if (socket.destroyed) return
-        socket.off('error', ignore)
-        serveWithoutUpgrade(server, event, { request, target, socket, head })
-      })
+      if (refusal !== undefined) return refuse(socket, refusal)
+      if (!isForLink) return handInAnew(socket)
+      onLink(socket)
+      upgrades.upgrade(request, socket, head)
     })
   })
+}
+
+/** The reason for which a request is not served at all. A head that is not whole would be put back as another request. */
+function refusalOf(request: IncomingMessage, target: string, isForLink: boolean): unknown {
+  try {
+    checkHead(request, target)
+    if (isForLink) checkNoPage(request)
+    return undefined
+  } catch (error) {
+    return error
+  }
 }
 
 /** Browsers send an `Origin` with each WebSocket that they open; what opens links sends none. */

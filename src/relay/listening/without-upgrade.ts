@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /**
@@ -17,16 +17,16 @@ interface Offer {
 }
 
 /**
- * Serves a request that offers a protocol we don't speak as if it had not: a client may offer `h2c` with each of its
- * requests and be content with HTTP/1.1 (RFC 9110, section 7.8). Node has stopped reading it by then, so the
- * connection is handed in anew, with the same head but for the offer.
+ * Puts a request that offers a protocol we don't speak back before its connection, as if it had not: a client may offer
+ * `h2c` with each of its requests and be content with HTTP/1.1 (RFC 9110, section 7.8). Node has stopped reading it by
+ * then, so the connection is to be handed in anew. Until that, the end of the connection waits behind these bytes.
+ * @returns false where there is too much behind the request: the connection has ended
  */
-export function serveWithoutUpgrade(
-  server: Pick<Server, 'emit'>,
-  event: 'connection' | 'secureConnection',
-  { request, target, socket, head }: Offer
-): void {
-  if (head.length + socket.readableLength > MAX_BYTES_BEHIND_OFFER) return void socket.destroy()
+export function putBackWithoutOffer({ request, target, socket, head }: Offer): boolean {
+  if (head.length + socket.readableLength > MAX_BYTES_BEHIND_OFFER) {
+    socket.destroy()
+    return false
+  }
   const lines = [`${request.method} ${target} HTTP/${request.httpVersion}`]
   for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
     const name = request.rawHeaders[at] ?? ''
@@ -34,7 +34,7 @@ export function serveWithoutUpgrade(
     if (value !== undefined) lines.push(`${name}: ${value}`)
   }
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-  server.emit(event, socket)
+  return true
 }
 
 function withoutOffer(name: string, value: string): string | undefined {
