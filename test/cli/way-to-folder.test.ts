@@ -63,6 +63,12 @@ testAsRoot('a folder on the way in which others may write is warned of, at the s
   await symlink('link/../st', join(folder, 'up')) // `..` is the folder above the link's target
   const warnings = (path: string, user?: number) => openFolderWarnings([{ setting: 'storage.path', path }], user)
   assert.deepEqual(await warnings(deep), [])
+  await chown(deep, SOMEBODY, SOMEBODY)
+  const orAs = `or run this as that user, who cannot use what root makes there (chown -R ${SOMEBODY} undoes that)`
+  assert.deepEqual(await warnings(deep, 0), [
+    `storage.path ${deep} belongs to user ${SOMEBODY}, who may change what is there; chown 0 ${deep}, ${orAs}`
+  ])
+  await chown(deep, 0, 0)
   await chmod(open, 0o775)
   for (const path of [deep, join(deep, 'new/st'), join(folder, 'link'), join(folder, 'link/st'), join(folder, 'up')]) {
     const says = `storage.path ${path}: the folder ${open} on the way to it is open to group 0, who may change what is there; chmod g-w ${open}`

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -13,13 +14,14 @@ import {
   writeFileSync
 } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { sharedFilesFolder, storageFolder } from '../../src/storage/folders/folder-kinds.js'
 import { takeFolders } from '../../src/storage/folders/own-folder.js'
 import { overlapOf } from '../../src/storage/folders/separate-folders.js'
 import { eventually } from '../support/eventually.js'
 import { makeFifo } from '../support/machine/make-fifo.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a folder that is taken is refused to another one, which then holds nothing', async t => {
@@ -270,3 +272,22 @@ test('no lock is made in a folder that took the place of the one that was locked
   assert.deepEqual(readdirSync(path), [])
   release()
 })
+
+testAsRoot(
+  'after one start as root, the user of the folder is told how to get back all that root made there',
+  async t => {
+    const SERVICE = 65_534
+    const path = join(await temporaryFolder(t), 'storage')
+    chmodSync(dirname(path), 0o711)
+    const folder = storageFolder(path, 0o700)
+    takeFolders('node-1', [folder])()
+    chownSync(path, SERVICE, SERVICE)
+    process.seteuid?.(SERVICE)
+    try {
+      const advice = `it belongs to user 0, as whom this was started before. As root, .*: chown -R ${SERVICE} ${path}$`
+      assert.throws(() => takeFolders('node-1', [folder]), new RegExp(`lock\\.db cannot be opened; ${advice}`))
+    } finally {
+      process.seteuid?.(0)
+    }
+  }
+)

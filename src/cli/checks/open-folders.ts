@@ -24,7 +24,8 @@ export async function openFolderWarnings(
   const warnings = folders.map(async ({ setting, path }) => {
     const found = findFolder(path)
     const problem = found === undefined ? undefined : openness(found, writersOf(found), user)
-    const own = problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}`]
+    const own =
+      problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}${orAs(found, user)}`]
     const ways = await openWays(path, ofSettings, user)
     return [...own, ...ways.map(text => `${setting} ${path}: the folder ${text}`)]
   })
@@ -45,6 +46,12 @@ async function openWays(
     const problem = openness(found, replacers, user)
     return problem === undefined ? [] : [`${folder} on the way to it ${problem[0]}; ${problem[1]} ${folder}`]
   })
+}
+
+/** Names the other remedy where root runs in the folder of another user, who may be meant to run this. */
+function orAs(found: Stats | undefined, user: number | undefined): string {
+  if (user !== ROOT || found === undefined || found.uid === ROOT) return ''
+  return `, or run this as that user, who cannot use what root makes there (chown -R ${found.uid} undoes that)`
 }
 
 /**

@@ -1,5 +1,5 @@
 import { chmodSync, closeSync, lstatSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
@@ -97,10 +97,17 @@ function setMode(file: string): void {
 
 /** Names the file, as SQLite does not. */
 function cannotOpen(file: string, setting: string, cause: unknown): Error {
-  return new Error(
-    `${setting}: ${file} cannot be opened; see that owner and permissions allow it, or remove it: it is made anew at the start`,
-    { cause }
-  )
+  const advice =
+    othersAdvice(file) ?? 'see that owner and permissions allow it, or remove it: it is made anew at the start'
+  return new Error(`${setting}: ${file} cannot be opened; ${advice}`, { cause })
+}
+
+/** The advice for a lock of another user in a folder of this one's: whoever made it has left more there. */
+function othersAdvice(file: string): string | undefined {
+  const [folder, euid] = [dirname(file), process.geteuid?.()]
+  const owner = lstatSync(file, { throwIfNoEntry: false })?.uid
+  if (owner === undefined || owner === euid || lstatSync(folder).uid !== euid) return undefined
+  return `it belongs to user ${owner}, as whom this was started before. As root, give this user all that was made then: chown -R ${euid} ${folder}`
 }
 
 /** The obstacle in the place of the lock, if it is no lock: nothing is ever kept in it. */
