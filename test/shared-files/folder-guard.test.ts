@@ -137,3 +137,21 @@ test('an error names the folder, not the descriptor that it was used by', async 
     { code: 'ENOENT' }
   )
 })
+
+testAsRoot('a link that a group may put in the place of a folder is not followed later', async t => {
+  const folder = await temporaryFolder(t)
+  const [shared, elsewhere] = [join(folder, 'shared-files'), join(folder, 'elsewhere')]
+  for (const path of [shared, join(shared, 'n1'), elsewhere]) {
+    mkdirSync(path)
+    chownSync(path, SOMEBODY, SOMEBODY)
+    chmodSync(path, 0o2775)
+  }
+  const guard = new FolderGuard(shared, SOMEBODY)
+  await guard.enter(join(shared, 'n1'), async () => undefined)
+  renameSync(join(shared, 'n1'), join(folder, 'away'))
+  symlinkSync(elsewhere, join(shared, 'n1'))
+  await assert.rejects(
+    guard.enter(join(shared, 'n1'), async () => undefined),
+    unusable(/n1 is a symbolic link/)
+  )
+})

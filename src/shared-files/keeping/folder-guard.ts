@@ -95,7 +95,7 @@ export class FolderGuard {
 
   /** Somebody else than this user and root who could put other things in the place of what is in a folder. */
   #findReplacer(folder: Stats): Writer | undefined {
-    return findUntrusted(replacersOf(folder), folder, { uids: [this.euid], groupsOfOwners: true })
+    return findUntrusted(replacersOf(folder), folder, { uids: [this.euid] })
   }
 
   async #enterHeld<T>(folder: string, names: readonly string[], work: (at: string) => Promise<T>): Promise<T> {
