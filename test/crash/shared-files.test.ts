@@ -100,6 +100,7 @@ test('killed at any moment, everything acknowledged is there, whole, and nothing
     const relay = await startSharedFiles(t, { folder, hops: [new TestHop('relay')] })
     assert.deepEqual(readdirSync(join(folder, 'shared-files/.incoming~')), [])
     await checkWhole(relay, lines)
+    assert.ok(!existsSync(join(folder, 'shared-files/lost~')), 'nothing has lost its record')
     for (const { path, content } of keptFiles(relay)) {
       const [target = '', source = '', fileId = ''] = path.split('/')
       const hash = createHash('sha512').update(content).digest('hex')

@@ -12,7 +12,13 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type SignedBytes, sign, startSharedFiles, type TestRelay } from '../support/parts/shared-file-relays.js'
+import {
+  type SignedBytes,
+  sign,
+  startSharedFiles,
+  TestHop,
+  type TestRelay
+} from '../support/parts/shared-file-relays.js'
 import { shared, until } from '../support/relays/existing-relays.js'
 
 test('a file whose row was committed before its names were changed is put in place at start', async t => {
@@ -115,6 +121,22 @@ test('what was never acknowledged goes after a crash; what may have been is move
   await third.files.purgeExpired(new AbortController().signal)
   assert.equal(third.files.lost().files, 0)
   assert.equal(await third.put(file, chunked), 'stored')
+})
+
+test('a kill between a waiting file and its record loses neither, and what is done with is not taken for lost', async t => {
+  const first = await startSharedFiles(t, { hops: [new TestHop('relay')] })
+  assert.equal(await first.put(sign('n2/n1/waits', 'hello')), 'pending')
+  const [entry] = await first.files.outbox.list()
+  const id = entry?.id ?? ''
+  await first.stop()
+  const outbox = shared(first, '.outbox~')
+  assert.deepEqual(readdirSync(outbox), [id])
+  renameSync(join(outbox, id), join(outbox, `${id}~`))
+  writeFileSync(join(outbox, '01ARZ3NDEKTSV4RRFFQ69G5FAV~'), 'not acknowledged, or handed on')
+  const again = await startSharedFiles(t, { folder: first.folder, hops: [new TestHop('relay')] })
+  assert.deepEqual(readdirSync(outbox), [id])
+  assert.ok(!existsSync(shared(again, 'lost~')))
+  await again.stop()
 })
 
 test('where the database has its rows, whole leftovers go as well: they were never acknowledged', async t => {

@@ -54,7 +54,8 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
       await folders.enter(layout.outbox, at => file.linkTo(`${at}/${entry.id}`))
       const via = relaysOnTheWay(entry.target, topology())
       const waiting = { insteadOf: entry, isClaimed: true }
-      const outcome = await placement.place({ ...entry, via }, { file, inMemory: undefined }, waiting)
+      const place = () => placement.place({ ...entry, via }, { file, inMemory: undefined }, waiting)
+      const outcome = await outbox.withdrawing(entry.id, place, result => result === 'stored')
       if (outcome === 'superseded') return await outbox.finish(entry)
       if (outcome === 'lost') return outcome
       await outbox.removeFile(entry)

@@ -1,4 +1,4 @@
-import { type FileHandle, unlink } from 'node:fs/promises'
+import { type FileHandle, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ulid } from 'ulid'
 import { isMissing } from '../../values/failures/system-error.js'
@@ -15,6 +15,12 @@ import type { OutboxRepository } from './outbox-repository.js'
 import { changeOf, faultOf, openWaiting, REMOVED } from './waiting-file.js'
 
 const LISTED_AT_ONCE = 250
+
+/**
+ * Added to the name of a file whose record is not there yet, or is being removed. What a crash leaves under such a name, and
+ * without a record, was never acknowledged, or is done with: the next start removes it.
+ */
+export const UNSETTLED = '~'
 
 export interface OutboxParts {
   readonly layout: FileLayout
@@ -54,30 +60,34 @@ export class Outbox {
     const { layout, folders, syncFolder, quota, now } = this.parts
     const id = ulid(now())
     await writeSpoolFile(file, inMemory)
-    await folders.within(layout.outbox, at => file.moveTo(join(at, id)))
+    await folders.within(layout.outbox, at => file.moveTo(join(at, id + UNSETTLED)))
     quota.add(received.sizeBytes)
     const entry = newEntry(id, received, how, nextAttemptAtMs, error)
     try {
       await syncFolder(layout.outbox)
       const replaced = await this.#record(entry)
+      if (replaced !== 'superseded') await this.#rename(id + UNSETTLED, id)
       for (const other of replaced === 'superseded' ? [entry] : replaced) await this.removeFile(other)
       return replaced === 'superseded' ? 'superseded' : 'pending'
     } catch (failure) {
-      if (!(await this.#mayBeRecorded(id))) await this.removeFile(entry)
+      if (await this.#mayBeRecorded(id)) await this.#renameIfPossible(id + UNSETTLED, id)
+      else await this.removeFile(entry)
       throw failure
     }
   }
 
   /** Removes an entry that the caller has claimed, file and all. The caller holds the lock of its key. */
   async finish(entry: Entry): Promise<'done' | 'lost'> {
-    const outcome = await this.parts.repository.finish(entry.id)
+    const finish = () => this.parts.repository.finish(entry.id)
+    const outcome = await this.withdrawing(entry.id, finish, result => result === 'done')
     if (outcome === 'done') await this.removeFile(entry)
     return outcome
   }
 
   /** Removes an entry, file and all, whoever works on it. The caller holds the lock of its key. */
   async remove(entry: Entry): Promise<void> {
-    await this.parts.repository.remove(entry.id)
+    const remove = () => this.parts.repository.remove(entry.id)
+    await this.withdrawing(entry.id, remove, () => true)
     await this.removeFile(entry)
   }
 
@@ -87,15 +97,38 @@ export class Outbox {
     if (entry !== undefined) await this.remove(entry)
   }
 
+  /**
+   * Does a step that may remove the record of an entry. A crash after it leaves no file that seems to have lost its record.
+   * @param removes tells from the result of the step whether it has removed the record
+   */
+  async withdrawing<T>(id: string, step: () => Promise<T>, removes: (result: T) => boolean): Promise<T> {
+    await this.#renameIfPossible(id, id + UNSETTLED)
+    let isRemoved = false
+    try {
+      const result = await step()
+      isRemoved = removes(result)
+      return result
+    } finally {
+      if (!isRemoved) await this.#renameIfPossible(id + UNSETTLED, id)
+    }
+  }
+
   /** Removes the file of an entry whose record went in the step that put the file elsewhere. */
   async removeFile(entry: Entry): Promise<void> {
     const { layout, folders, quota } = this.parts
     quota.add(-entry.sizeBytes)
-    await folders
-      .enter(layout.outbox, at => unlink(join(at, entry.id)))
-      .catch(error => {
-        if (!isMissing(error)) throw error
-      })
+    for (const name of [entry.id, entry.id + UNSETTLED])
+      await unlessMissing(folders.enter(layout.outbox, at => unlink(join(at, name))))
+  }
+
+  /** A disk that refuses it keeps no record from being written: the name only says what a crash would leave. */
+  async #renameIfPossible(from: string, to: string): Promise<void> {
+    await this.#rename(from, to).catch(() => undefined)
+  }
+
+  async #rename(from: string, to: string): Promise<void> {
+    const { layout, folders } = this.parts
+    await unlessMissing(folders.enter(layout.outbox, at => rename(join(at, from), join(at, to))))
   }
 
   /**
@@ -156,7 +189,9 @@ export class Outbox {
     for (;;) {
       const replacing = await repository.findByKey(entry)
       if (replacing?.state === 'pending' && isOlder(entry, replacing, now())) return 'superseded'
-      const outcome = await repository.add(entry, { replacing, maxOfSource })
+      const add = () => repository.add(entry, { replacing, maxOfSource })
+      const outcome =
+        replacing === undefined ? await add() : await this.withdrawing(replacing.id, add, result => result === 'added')
       if (outcome === 'too-many') throw tooManyFiles(entry.source, maxOfSource)
       if (outcome === 'added') return replacing === undefined ? [] : [replacing]
     }
@@ -169,6 +204,12 @@ export class Outbox {
       () => true
     )
   }
+}
+
+async function unlessMissing(work: Promise<void>): Promise<void> {
+  await work.catch(error => {
+    if (!isMissing(error)) throw error
+  })
 }
 
 function newEntry(

@@ -87,7 +87,9 @@ export function createDelivery(parts: DeliveryParts) {
 
   /** @param waiting an entry from when the target was to be reached elsewhere; its record goes in the same step */
   async function keep(record: FileRecord, bytes: PlaceableFile, waiting: QueuedFile | undefined) {
-    const outcome = await placement.place({ ...record, via: wayTo(record) }, bytes, { insteadOf: waiting })
+    const place = () => placement.place({ ...record, via: wayTo(record) }, bytes, { insteadOf: waiting })
+    const outcome =
+      waiting === undefined ? await place() : await outbox.withdrawing(waiting.id, place, result => result === 'stored')
     if (outcome === 'stored' && waiting !== undefined) await outbox.removeFile(waiting)
     return outcome === 'stored' ? outcome : 'superseded'
   }

@@ -1,6 +1,7 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ifThere } from '../../values/files/if-there.js'
+import { UNSETTLED } from '../forwarding/outbox.js'
 import { type FileLayout, METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
@@ -19,7 +20,7 @@ export interface RecoveryParts extends PurgeParts, Pick<Keeping, 'placement'> {
  * Recovers after a crash: files whose row says that they are being put in place are put there. Other files in
  * `.incoming~` were never acknowledged, since a file leaves it before its sender is answered, and are removed; but
  * where there is no row at all, the database may have been lost, and with it the rows of whole files there. These
- * files, and all in `.outbox~` without a row, are moved to `lost~`, and never deleted. The quota is counted as well.
+ * files, and others in `.outbox~` without a row, are moved to `lost~`, and never deleted. The quota is counted as well.
  * @throws {Error} when the folder seems to be another one, as where its disk is not mounted
  */
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
@@ -39,6 +40,7 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
     return sorted
   })
   const waiting = new Set(await outboxRepository.ids())
+  await folders.enter(layout.outbox, at => settleOutbox(at, waiting, recorded > 0))
   const unknown = (await folders.enter(layout.outbox, at => readdir(at))).filter(name => !waiting.has(name))
   await keepLost(parts, layout.incoming, whole)
   await keepLost(parts, layout.outbox, unknown)
@@ -53,6 +55,16 @@ export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   await parts.lost.count()
   if (parts.lost.found.files > 0) {
     logger.warn(parts.lost.found, 'files without a record take room in lost~: look at them and remove them')
+  }
+}
+
+/** Gives waiting files their names that a crash kept from it, and removes those without a record, see {@link UNSETTLED}. */
+async function settleOutbox(outbox: string, waiting: ReadonlySet<string>, hasRecords: boolean): Promise<void> {
+  for (const name of await readdir(outbox)) {
+    if (!name.endsWith(UNSETTLED)) continue
+    const id = name.slice(0, -UNSETTLED.length)
+    if (waiting.has(id)) await rename(join(outbox, name), join(outbox, id))
+    else if (hasRecords) await rm(join(outbox, name), { recursive: true, force: true })
   }
 }
 
