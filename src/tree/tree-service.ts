@@ -195,7 +195,7 @@ class TreeService implements Tree {
   async #import(isInPlace: boolean): Promise<ImportReport> {
     const startedAt = performance.now()
     clearTimeout(this.#retry)
-    const { failure, tree, aside, isOfDisk = false } = await this.#ask(isInPlace)
+    const { failure, tree, aside, isOfDisk = false, isUnstored = false } = await this.#ask(isInPlace)
     this.#failure = failure
     if (isOfDisk && !this.#isClosed) {
       this.#retry = setTimeout(() => void this.reload(), this.#options.retryMs ?? RETRY_MS).unref() // never rejects
@@ -209,7 +209,7 @@ class TreeService implements Tree {
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
     const report = { ...this.status(), changed: tree !== undefined, isOfDisk, durationMs }
-    this.#log(report)
+    this.#log(report, isUnstored)
     return report
   }
 
@@ -244,12 +244,12 @@ class TreeService implements Tree {
     for (const listener of this.#listeners) listener(this.#index)
   }
 
-  #log({ warnings, details, importedAtMs, isOfDisk, ...rest }: ImportReport): void {
+  #log({ warnings, details, importedAtMs, isOfDisk, ...rest }: ImportReport, isUnstored: boolean): void {
     const counts = { ...rest, ...(importedAtMs === undefined ? {} : { importedAt: isoTime(importedAtMs) }) }
     const { logger, listIsToCome = false, nodesListFile } = this.#options
     const isWaiting = listIsToCome && this.#record === undefined && !existsSync(nodesListFile)
     if (isWaiting) logger.info({}, 'waiting for the first tree from the policy server')
-    else if (details !== undefined && counts.changed)
+    else if (isUnstored)
       logger.error({ ...counts, details }, 'tree imported, but not stored; it is in force until the relay ends')
     else if (details !== undefined)
       logger.error({ ...counts, details }, 'cannot import the nodes list; the former tree stays in force')

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { onAnswerEnd } from '../../src/api/answers/answer-end.js'
+import { answerHasEnded, onAnswerEnd } from '../../src/api/answers/answer-end.js'
 import { eventually } from '../support/eventually.js'
 import { openHttp, WAYS } from '../support/network/open-http.js'
 import { head } from '../support/network/raw-client.js'
@@ -41,5 +44,27 @@ test('an answer whose connection is lost already has ended', async t => {
   })
   const client = await server.connect()
   client.on('error', () => undefined).write(get('/lost'))
+  await eventually('the end', () => ended.length === 1)
+})
+
+test('an answer over a link whose caller has left before is one that has ended', async t => {
+  const ended: string[] = []
+  const server = createHttp2Server(({ url }, response) => {
+    response.stream.once('close', () => {
+      assert.ok(answerHasEnded(response))
+      onAnswerEnd(response as unknown as ServerResponse, () => ended.push(url))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.after(() => {
+    session.destroy()
+    server.close()
+  })
+  const stream = session.request({ ':path': '/left' })
+  stream.on('error', () => undefined)
+  await once(server, 'stream')
+  stream.close(constants.NGHTTP2_CANCEL)
   await eventually('the end', () => ended.length === 1)
 })

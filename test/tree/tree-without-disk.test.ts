@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, rmdirSync } from 'node:fs'
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -61,5 +61,22 @@ test('where the disk has no room for a changed list, the report names the folder
   const report = await tree.reload()
   assert.match(report.details ?? '', /storage\.path \(\S+\)/)
   assert.equal(tree.current().size, 2)
+  assert.deepEqual(logged, ['cannot import the nodes list; the former tree stays in force'])
+})
+
+test('a start with a faulty list and the stored tree of the former one says that this one stays', async t => {
+  const folder = await temporaryFolder(t)
+  const nodesListFile = join(folder, 'nodeslist.json')
+  writeNodesList(nodesListFile, [{ id: 'root', policyServer: 'root' }])
+  const logged: string[] = []
+  const logger = { ...silentLogger, error: (_fields: object, message: string) => void logged.push(message) }
+  const files = { databaseFile: join(folder, 'topology.db'), nodesListFile, nodesCertsFile: join(folder, 'certs.pem') }
+  for (const content of [undefined, '{"root": {']) {
+    if (content !== undefined) writeFileSync(nodesListFile, content)
+    const tree = createTree({ ...files, selfId: 'root', logger, retryMs: 3_600_000 })
+    await tree.load()
+    assert.equal(tree.current().size, 1)
+    await tree.close()
+  }
   assert.deepEqual(logged, ['cannot import the nodes list; the former tree stays in force'])
 })

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isHttp2 } from '../callers/http-version.js'
+import { onAnswerEnd } from './answer-end.js'
 
 /** How long a caller that shut down its sending side still gets what an answer that lasts has to say. */
 const HALF_CLOSED_MS = 2_000
@@ -33,7 +34,6 @@ export function leftHalfClosed(request: IncomingMessage, response: ServerRespons
   }
   if (socket.readableEnded) onEnd()
   else socket.once('end', onEnd)
-  response.once('close', stop)
-  if (response.destroyed) stop()
+  onAnswerEnd(response, stop)
   return left.signal
 }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { onAnswerEnd } from './answer-end.js'
 
 /**
  * How long a reader may take nothing of an answer. That is seen only when the system takes more of us, and it does so
@@ -27,6 +28,5 @@ export function limitStalledReader(response: ServerResponse, socket: Socket, lim
   }, limitMs / LOOKS)
   timer.unref()
   const stop = () => clearInterval(timer)
-  response.once('close', stop)
-  if (response.destroyed) stop()
+  onAnswerEnd(response, stop)
 }

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, Origin } from '../../values/caller.js'
 import { PASSED_HEADER } from '../../values/network/header-names.js'
 import { parsePassed } from '../../values/passed-relays.js'
+import { answerHasEnded } from '../answers/answer-end.js'
 import { leftHalfClosed } from '../answers/half-closed.js'
 
 declare module 'fastify' {
@@ -106,6 +107,6 @@ function clientGone(reply: FastifyReply): AbortSignal {
   raw.once('close', () => {
     if (!(raw.writableEnded && raw.writableFinished)) gone.abort(new Error('the caller has gone'))
   })
-  if (raw.destroyed && !raw.writableFinished) gone.abort(new Error('the caller has gone'))
+  if (answerHasEnded(raw) && !raw.writableFinished) gone.abort(new Error('the caller has gone'))
   return gone.signal
 }

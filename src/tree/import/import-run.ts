@@ -25,6 +25,8 @@ export interface ImportRunAnswer {
   readonly aside?: string
   /** Whether it was the disk that failed: the same import may succeed later. */
   readonly isOfDisk?: boolean
+  /** Whether the tree is that of the files, and could not be stored. */
+  readonly isUnstored?: boolean
 }
 
 /** SQLite's name for a database that is on no disk. */
@@ -64,7 +66,7 @@ export function runImport(request: ImportRunRequest, hand: (answer: ImportRunAns
 function importInMemory(request: ImportRunRequest, failure: string, hand: (answer: ImportRunAnswer) => void): void {
   importInto({ ...request, databaseFile: IN_MEMORY }, ({ tree, failure: ofFiles }) => {
     const kept = tree === undefined ? undefined : { ...tree, record: { ...tree.record, generation: NOT_STORED } }
-    hand({ failure: ofFiles ?? failure, tree: kept, isOfDisk: true })
+    hand({ failure: ofFiles ?? failure, tree: kept, isOfDisk: true, isUnstored: kept !== undefined })
   })
 }
 
