@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Neighbours } from '../hops/hop.js'
+import { TurnLimit } from '../process/pacing/turn-limit.js'
 import type { Tree } from '../tree/tree-service.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logging/logger.js'
@@ -13,8 +13,6 @@ import type { TreeVersion, TreeVersions } from './tree-versions.js'
 /** Nodes of a difference; with more, the whole is sent. The receiver keeps a difference in memory. */
 export const MAX_DIFFERENCE_NODES = 10_000
 const CHUNK_LENGTH = 64 * 1024
-/** Nodes looked at before requests get their turn. */
-const NODES_PER_TURN = 200
 
 export interface TreeQuestion {
   /** Versions that the caller has: one of them is answered with `same`. */
@@ -70,6 +68,8 @@ export function createTreeSource(options: TreeSourceOptions): TreeSource {
 class TreeParts implements TreeSource {
   readonly #notices: TreeNotices
   readonly #slots = new AnswerSlots()
+  /** All relays ask in the same moment: when the tree has changed, and after a restart. */
+  readonly #turns = new TurnLimit()
   readonly #unsubscribe: () => void
 
   constructor(private readonly options: TreeSourceOptions) {
@@ -79,7 +79,11 @@ class TreeParts implements TreeSource {
 
   async part(relay: string, { has = [], since, isItself }: TreeQuestion): Promise<TreeAnswer> {
     const { tree, versions } = this.options
-    const version = await versions.current()
+    let version = await versions.current()
+    while (this.#turns.isOver) {
+      await this.#turns.next()
+      version = await versions.current()
+    }
     const { topology } = version
     if (topology.positionOf(relay) === undefined && relay !== topology.selfId) {
       throw new RelayError('UNKNOWN_NODE', `node ${relay} is not in the nodes list of ${topology.selfId}`)
@@ -125,7 +129,6 @@ class TreeParts implements TreeSource {
   async *#lines({ version: { topology }, relay, digest, difference, base }: Part): AsyncGenerator<Buffer> {
     const { tree } = this.options
     let text = formatHeader({ relay, version: digest, generation: topology.version, base })
-    let count = 0
     for (const id of difference?.put ?? itselfAndBelow(relay, topology.below(relay))) {
       const node = topology.find(id)
       // certificates are those of the present tree, so that another one would be mixed with this
@@ -135,12 +138,11 @@ class TreeParts implements TreeSource {
         throw changed()
       }
       if (node !== undefined) text += formatEntry({ ...node, certificates: tree.certificatesOf(id) })
-      count += 1
       if (text.length >= CHUNK_LENGTH) {
         yield Buffer.from(text)
         text = ''
       }
-      if (count % NODES_PER_TURN === 0) await nextTurn()
+      if (this.#turns.isOver) await this.#turns.next()
     }
     for (const id of difference?.removed ?? []) text += formatRemoved(id)
     yield Buffer.from(text + END_LINE)
