@@ -38,7 +38,8 @@ export function privateFilesOfRelay(config: Config): PrivateFile[] {
 
 /** The same for an agent. */
 export function privateFilesOfAgent(config: AgentConfig): PrivateFile[] {
-  const { directory, keyFile, signingKeyFile, upstream, agent, storage } = config
+  const { directory, keyFile, signingKeyFile, upstream, agent, storage, receive } = config
+  const commands = receive.map(({ command }) => command?.[0]).filter(command => command?.includes('/')) // others are found in PATH
   return present([
     { key: 'key_file', path: keyFile },
     { key: 'signing_key_file', path: signingKeyFile === keyFile ? undefined : signingKeyFile },
@@ -46,6 +47,7 @@ export function privateFilesOfAgent(config: AgentConfig): PrivateFile[] {
     { key: 'upstream.server_certificate_file', path: upstream.serverCertificateFile, isReadable: true },
     { key: 'upstream.ca_file', path: upstream.caFile, isReadable: true },
     { key: 'agent.command', path: agent.command, isReadable: true },
+    ...commands.map(path => ({ key: 'agent.receive: command', path, isReadable: true })),
     { key: 'storage.path:', path: join(storage.path, 'state.db'), isReadable: true }
   ])
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, chown, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { exposureWarnings } from '../../src/cli/checks/exposed-files.js'
+import { exposureWarnings, foreignFileWarnings } from '../../src/cli/checks/exposed-files.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const UNPRIVILEGED = 4_242
@@ -24,6 +24,12 @@ test('a key that others may read is warned of, by its setting, with what to do',
     assert.deepEqual(await told(0o600), [`${theirs} read and change it; chown root ${path}`])
     assert.deepEqual(await told(0o600, true), [`${theirs} change it; chown root ${path}`])
     await chown(dirname(path), UNPRIVILEGED, UNPRIVILEGED) // as a service's
+    const changed = [`${theirs} change it; chown root ${path}`]
+    const listed = [{ key: 'key_file', path, isReadable: true }]
+    assert.deepEqual(await exposureWarnings(listed, 0), changed, 'root would run by it')
+    assert.deepEqual(await foreignFileWarnings(listed), changed)
+    assert.deepEqual(await exposureWarnings(listed, UNPRIVILEGED), [])
+    assert.deepEqual(await foreignFileWarnings(listed, UNPRIVILEGED), [])
   }
   assert.deepEqual(await told(0o600), [])
   assert.deepEqual(await told(0o640), [`${mine} 0640: its group may read it; chmod 600 ${path}`])

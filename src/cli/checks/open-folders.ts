@@ -11,6 +11,11 @@ export interface WrittenFolder {
   readonly path: string
 }
 
+/** The folder of a configuration that root runs by: whoever may change it, chooses what root runs. Others run what they may change. */
+export function configurationFolder(directory: string, user = process.geteuid?.()): WrittenFolder[] {
+  return user === ROOT && isPrivileged(user) ? [{ setting: '--config', path: directory }] : []
+}
+
 /**
  * @param user whose process it is, or will be
  * @returns a warning for each folder in which others may write, and for each on the way to one: they can remove and replace

@@ -16,7 +16,7 @@ import { privateKeyIn } from './certificate-pair-check.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
 import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
-import { openFolderWarnings } from './open-folders.js'
+import { configurationFolder, openFolderWarnings } from './open-folders.js'
 import { whyNotRunnable } from './runnable-command.js'
 import { findServiceUser } from './service-user.js'
 import { relayKeyWarnings } from './signing-key-warnings.js'
@@ -76,9 +76,9 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...(await commandWarnings(command, 'remote runs fail')),
     ...(await relayCertificateWarnings(config)),
     ...(await relayKeyWarnings(config)),
-    ...(await exposureWarnings(privateFilesOfRelay(config))),
+    ...(await exposureWarnings(privateFilesOfRelay(config), user.uid)),
     ...user.warnings,
-    ...(await openFolderWarnings([...folders, ...socket], user.uid))
+    ...(await openFolderWarnings([...folders, ...socket, ...configurationFolder(directory, user.uid)], user.uid))
   ]
   return { problems, warnings, checkedFor: user.known }
 }
@@ -111,9 +111,9 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await commandWarnings(named('agent.command', config.agent.command), 'runs fail')),
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
     ...(await agentCertificateWarnings(config)),
-    ...(await exposureWarnings(privateFilesOfAgent(config))),
+    ...(await exposureWarnings(privateFilesOfAgent(config), user.uid)),
     ...user.warnings,
-    ...(await openFolderWarnings([storageFolder], user.uid))
+    ...(await openFolderWarnings([storageFolder, ...configurationFolder(directory, user.uid)], user.uid))
   ]
   return { problems, warnings, checkedFor: user.known }
 }

@@ -5,7 +5,7 @@ import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
-import { openFolderWarnings } from '../checks/open-folders.js'
+import { configurationFolder, openFolderWarnings } from '../checks/open-folders.js'
 import { refuseForeignWays } from '../checks/way-to-folder.js'
 import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
 import { example } from '../options/example.js'
@@ -102,14 +102,19 @@ async function serve(config: AgentConfig): Promise<number> {
 
 /** Warns of settings that work and are likely to be a mistake. */
 async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise<void> {
-  const [{ agentCertificateWarnings }, { agentKeyWarnings }] = await Promise.all([
-    import('../checks/certificate-warnings.js'),
-    import('../checks/signing-key-warnings.js')
-  ])
+  const [{ agentCertificateWarnings }, { agentKeyWarnings }, { foreignFileWarnings }, { privateFilesOfAgent }] =
+    await Promise.all([
+      import('../checks/certificate-warnings.js'),
+      import('../checks/signing-key-warnings.js'),
+      import('../checks/exposed-files.js'),
+      import('../../config/private-files.js')
+    ])
   for (const problem of await agentCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')
   for (const problem of await agentKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
-  const written = [{ setting: 'storage.path', path: config.storage.path }]
+  const written = [{ setting: 'storage.path', path: config.storage.path }, ...configurationFolder(config.directory)]
   for (const problem of await openFolderWarnings(written)) logger.warn({ problem }, 'other users may write to a folder')
+  for (const problem of await foreignFileWarnings(privateFilesOfAgent(config)))
+    logger.warn({ problem }, 'another user may change what root runs by')
 }
 
 async function readAgentConfig(directory: string): Promise<AgentConfig | undefined> {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { loadConfig } from '../../config/config-loader.js'
+import { privateFilesOfRelay } from '../../config/private-files.js'
 import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
 import { createLog } from '../../process/log.js'
 import { isStopAsked, leaveStopSignals } from '../../process/signals/stop-signal.js'
@@ -15,8 +16,9 @@ import { isDamage } from '../../values/failures/storage-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
+import { foreignFileWarnings } from '../checks/exposed-files.js'
 import { socketFolders } from '../checks/listening-check.js'
-import { openFolderWarnings } from '../checks/open-folders.js'
+import { configurationFolder, openFolderWarnings } from '../checks/open-folders.js'
 import { misplacedFolder } from '../checks/shared-folder-place.js'
 import { refuseForeignWays } from '../checks/way-to-folder.js'
 import { printDiagnostic } from '../output/diagnostic.js'
@@ -179,9 +181,12 @@ async function warnOfConfiguration(config: Config, logger: Logger): Promise<void
   for (const problem of await relayKeyWarnings(config)) logger.warn({ problem }, 'unusable signing key')
   for (const problem of await openFolderWarnings([
     ...writtenFolders(config),
-    ...socketFolders(config.general.socket)
+    ...socketFolders(config.general.socket),
+    ...configurationFolder(config.directory)
   ])) {
     logger.warn({ problem }, 'other users may write to a folder')
   }
+  for (const problem of await foreignFileWarnings(privateFilesOfRelay(config)))
+    logger.warn({ problem }, 'another user may change what root runs by')
   for (const problem of withheldWarnings(config)) logger.warn({ problem }, 'shared folder contains files of the relay')
 }
