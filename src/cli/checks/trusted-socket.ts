@@ -2,9 +2,10 @@ import type { Stats } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { errorCode } from '../../values/failures/system-error.js'
+import { CAN_HOLD } from '../../values/folders/descriptors.js'
 import type { HeldFolder } from '../../values/folders/held-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
-import { canHoldFolders, isPrivileged, ROOT, unmappedUser } from '../../values/permissions/root.js'
+import { isPrivileged, ROOT, unmappedUser } from '../../values/permissions/root.js'
 import { findUntrusted, isOfRootOr, replacersOf, writerName } from '../../values/permissions/writers.js'
 import { UsageError } from '../command-error.js'
 import { findFolder } from './open-folders.js'
@@ -35,7 +36,7 @@ export async function refuseForeignSocket(
   config: Config | undefined,
   euid = process.geteuid?.()
 ): Promise<void> {
-  if (euid === ROOT ? !isPrivileged(euid) : !canHoldFolders()) return
+  if (euid === ROOT ? !isPrivileged(euid) : !CAN_HOLD) return
   const ofRelay = (config === undefined ? undefined : serviceUser(config)) ?? findFolder(dirname(path))?.uid
   // whoever is not mapped may be root itself, which is no reason to refuse a plain user
   const trusted = [euid, ofRelay, euid === ROOT ? undefined : unmappedUser()]

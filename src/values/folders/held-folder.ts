@@ -3,11 +3,10 @@ import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { identityOf, isSameFile } from '../files/file-identity.js'
 import { findItself } from '../files/if-there.js'
-import { descriptorPath, O_PATH, renameInError } from './descriptors.js'
+import { CAN_HOLD, descriptorPath, O_PATH, renameInError } from './descriptors.js'
 import { syncFolder } from './sync-folder.js'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
-const IS_LINUX = process.platform === 'linux'
 
 /** The folders that this process settled on, by path: device and number of each. */
 const settled = new Map<string, string>()
@@ -87,7 +86,7 @@ export class HeldFolder {
   }
 
   static async #hold(path: string, by: string, flags: number, mustHold: boolean): Promise<HeldFolder> {
-    const handle = await open(by, (IS_LINUX ? O_PATH : O_RDONLY) | O_DIRECTORY | flags)
+    const handle = await open(by, (CAN_HOLD ? O_PATH : O_RDONLY) | O_DIRECTORY | flags)
     try {
       const base = descriptorPath(handle.fd)
       if (await isSame(handle, `${base}/.`)) return new HeldFolder(path, handle, base, mustHold)

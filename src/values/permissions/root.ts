@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { CAN_HOLD } from '../folders/descriptors.js'
 
 /** The user id of root, and the id of root's group. */
 export const ROOT = 0
@@ -11,7 +12,7 @@ const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
 
 /** Whether this process is root's, with rights that other users lack. */
 export function isPrivileged(euid = process.geteuid?.()): boolean {
-  return euid === ROOT && canHoldFolders() && !isOnlyUser()
+  return euid === ROOT && CAN_HOLD && !isOnlyUser()
 }
 
 /**
@@ -20,11 +21,6 @@ export function isPrivileged(euid = process.geteuid?.()): boolean {
  */
 export function isRootOnLinux(euid = process.geteuid?.()): boolean {
   return euid === ROOT && process.platform === 'linux'
-}
-
-/** Whether a process can hold the folders on the way to a file, and so look at what it uses. */
-export function canHoldFolders(): boolean {
-  return process.platform === 'linux' && existsSync(`${PROC}/fd`)
 }
 
 /** The id that stands for all users without a place in the namespace of this process; undefined where all have one. */
