@@ -3,7 +3,7 @@ import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { HeldFolder } from '../folders/held-folder.js'
 import { removeLeftovers, temporaryName } from './leftovers.js'
-import { hasNoLinks } from './link-or-copy.js'
+import { refusesHardLink } from './link-or-copy.js'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants
 
@@ -68,7 +68,7 @@ async function nameAnew(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path)
   } catch (error) {
-    if (!hasNoLinks(error)) throw error
+    if (!refusesHardLink(error)) throw error
     const claim = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
     await claim.close()
     await rename(temporary, path)

@@ -16,7 +16,7 @@ const PRIVATE = 0o600
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
 /** Whether a failed link() says that the file can have no second name, here or by this user. */
-export function hasNoLinks(error: unknown): boolean {
+export function refusesHardLink(error: unknown): boolean {
   return NO_LINKS.includes(errorCode(error) ?? '')
 }
 
@@ -29,7 +29,7 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to)
   } catch (error) {
-    if (!hasNoLinks(error)) throw error
+    if (!refusesHardLink(error)) throw error
     await copy(from, to)
   }
 }
