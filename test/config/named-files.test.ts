@@ -49,7 +49,7 @@ testAsRoot('root uses no file that whoever else may write the configuration may 
   await chmod(theirs, 0o777)
   await chown(theirs, 0, 0)
   await chmod(secret, 0o600)
-  assert.throws(() => loadAgentConfig(theirs), refusal('group 0'))
+  assert.throws(() => loadAgentConfig(theirs), refusal('everyone'), 'rather than its group')
   await chmod(theirs, 0o1777)
   assert.equal(loadAgentConfig(theirs).keyFile, secret, 'as in /tmp, they may not replace it')
   await chmod(agentConf, 0o666)

@@ -2,7 +2,7 @@ import { fstatSync, lstatSync, readlinkSync, realpathSync, statSync } from 'node
 import { foldersAbove } from '../files/real-path.js'
 import { descriptorPath, GONE } from '../folders/descriptors.js'
 import { findGroups, groupsOf } from './system-users.js'
-import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from './writers.js'
+import { isReadable, replacersOf, type Writer, writersOf } from './writers.js'
 
 /** A writer of a file that may have been changed by way of its path. */
 export interface PathWriter extends Writer {
@@ -70,13 +70,8 @@ export function writersOfOpened(fd: number): PathWriter[] {
     return { path: folder, writers: replacersOf(found) }
   })
   return [{ path, writers: writersOf(itself) }, ...ways].flatMap(each =>
-    everyoneLast(each.writers).map(writer => ({ ...writer, path: each.path }))
+    each.writers.map(writer => ({ ...writer, path: each.path }))
   )
-}
-
-/** The first one who is excluded is named: rather a group than everyone. */
-function everyoneLast(writers: readonly Writer[]): Writer[] {
-  return [...writers.filter(writer => writer !== EVERYONE), ...writers.filter(writer => writer === EVERYONE)]
 }
 
 /**
