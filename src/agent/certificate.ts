@@ -19,10 +19,11 @@ export function keepCertificateRenewed(
   revocations: Revocations,
   logger: Logger
 ): CertificateRenewal {
-  const { certificateFile, keyFile } = config
+  const { certificateFile, keyFile, upstream } = config
   return new CertificateRenewal({
     certificateFile,
     keyFile,
+    caFiles: () => (upstream.caFile === undefined ? [] : [upstream.caFile]),
     renew: async (request, signal) => renew(await connectPolicyServer(config, link, revocations), request, signal),
     logger
   })

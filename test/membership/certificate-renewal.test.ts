@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { CertificateRenewal } from '../../src/membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../../src/membership/member-types.js'
-import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
+import { type IssueRequest, makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 import { formatCertificate } from '../../src/values/keys/pem.js'
 import { isIsoTime } from '../../src/values/time/iso-time.js'
 
@@ -24,8 +24,10 @@ interface Setting {
   readonly certificateFile: string
   readonly keyFile: string
   readonly nowMs: number
-  /** Another one for the same key. */
-  readonly issue: (nowMs: number, lifetimeMs: number) => Promise<string>
+  /** The key itself, as PEM. */
+  readonly key: string
+  /** Another one for the same key, or as `other` says. */
+  readonly issue: (nowMs: number, lifetimeMs: number, other?: Partial<IssueRequest>) => Promise<string>
 }
 
 /** A machine that has a certificate of `lifetimeMs` from now on. */
@@ -33,16 +35,19 @@ async function setUp(t: TestContext, lifetimeMs = 90 * DAY_MS): Promise<Setting>
   const folder = await mkdtemp(join(tmpdir(), 'treeline-keeper-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const nowMs = Date.now()
-  const authority = openAuthority(await makeAuthority('Test CA', nowMs))
+  const ca = await makeAuthority('Test CA', nowMs)
+  const authority = openAuthority(ca)
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const publicKey = keys.publicKey.export({ type: 'spki', format: 'der' })
   const asked = { id: 'relay-a', purpose: 'relay', hostnames: ['relay-a.example'], publicKey } as const
-  const issue = async (atMs: number, lifeMs: number) =>
-    formatCertificate(await authority.issue({ ...asked, nowMs: atMs, lifetimeMs: lifeMs }))
+  const issue = async (atMs: number, lifeMs: number, other: Partial<IssueRequest> = {}) =>
+    formatCertificate(await authority.issue({ ...asked, nowMs: atMs, lifetimeMs: lifeMs, ...other }))
   const [certificateFile, keyFile] = [join(folder, 'certificate.pem'), join(folder, 'tls.key')]
   await writeFile(certificateFile, await issue(nowMs, lifetimeMs))
-  await writeFile(keyFile, keys.privateKey.export({ type: 'pkcs8', format: 'pem' }))
-  return { certificateFile, keyFile, nowMs, issue }
+  const key = String(keys.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  await writeFile(keyFile, key)
+  await writeFile(join(folder, 'ca.pem'), ca.certificate) // as join writes it
+  return { certificateFile, keyFile, nowMs, key, issue }
 }
 
 /** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
@@ -52,6 +57,7 @@ async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
     const keeper = new CertificateRenewal({
       certificateFile,
       keyFile,
+      caFiles: () => [],
       renew: () => Promise.reject(new Error('nothing listens there')),
       askEveryMs: DAY_MS,
       logger: pino({}, { write: resolve }),
@@ -87,6 +93,7 @@ test('a certificate that was issued while the clocks were ahead is not put in pl
     const keeper = new CertificateRenewal({
       certificateFile,
       keyFile,
+      caFiles: () => [],
       renew: async () => {
         const certificate = await issue(nowMs + aheadMs, 90 * DAY_MS)
         aheadMs = 0
@@ -120,6 +127,7 @@ test('a certificate that was issued for this key, and never came here, is put in
   const keeper = new CertificateRenewal({
     certificateFile,
     keyFile,
+    caFiles: () => [],
     renew: async () => answerWith(left.shift() ?? ''),
     onAnswer: async (_, isNew) => void placed.push(isNew),
     logger: pino({ level: 'silent' }),
@@ -146,6 +154,7 @@ test('a certificate that cannot be read for a while is renewed when it can be re
     const keeper = new CertificateRenewal({
       certificateFile,
       keyFile,
+      caFiles: () => [],
       renew: async () => answerWith(await issue(nowMs + 70 * DAY_MS, 90 * DAY_MS)),
       onAnswer: async (_, placed) => resolve(placed),
       readAgainMs: 5,
@@ -176,6 +185,7 @@ test('a certificate takes the place of one that has ended at once', async t => {
     const keeper = new CertificateRenewal({
       certificateFile,
       keyFile,
+      caFiles: () => [],
       renew: async () => answerWith(given),
       onAnswer: async () => resolve(),
       logger: pino({}, { write: () => undefined }),
@@ -185,6 +195,81 @@ test('a certificate takes the place of one that has ended at once', async t => {
     keeper.start()
   })
   assert.equal(await readFile(certificateFile, 'utf8'), given)
+})
+
+test('what the CA of the tree did not issue for this very machine takes the place of no certificate', async t => {
+  const { certificateFile, keyFile, nowMs, key, issue } = await setUp(t)
+  const former = await readFile(certificateFile, 'utf8')
+  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  const stranger = await setUp(t)
+  const later = nowMs + 59 * DAY_MS
+  const refused = [
+    // by a CA of the attacker's, for this machine's key, id and purpose
+    [await stranger.issue(later, 900 * DAY_MS, { publicKey }), 'the CA of this tree did not issue it'],
+    [await issue(later, 90 * DAY_MS, { id: 'relay-b' }), 'it is for "relay-b", not for relay-a'],
+    [await issue(later, 90 * DAY_MS, { purpose: 'node', hostnames: [] }), 'it is for a node, not a relay'],
+    [await issue(nowMs - DAY_MS, 90 * DAY_MS), 'it is older than the one that is here'],
+    ['junk', 'it is no certificate']
+  ] as const
+  for (const days of [1, 59.5, 70]) {
+    for (const [certificate, reason] of refused) {
+      const lines: Line[] = []
+      const placed: boolean[] = []
+      const keeper = new CertificateRenewal({
+        certificateFile,
+        keyFile,
+        caFiles: () => [],
+        renew: async () => answerWith(certificate),
+        onAnswer: async (_, isNew) => void placed.push(isNew),
+        askEveryMs: 1,
+        logger: pino({}, { write: line => lines.push(JSON.parse(line)) }),
+        now: () => nowMs + days * DAY_MS
+      })
+      await keeper.ask(new AbortController().signal)
+      assert.equal(await readFile(certificateFile, 'utf8'), former, reason)
+      assert.deepEqual(placed, [])
+      const told = lines.map(({ level, msg, reason: why }) => [level, msg, why])
+      const expected = [50, 'refused the certificate that the policy server gave; the former one stays', reason]
+      assert.deepEqual(told, days < 60 ? [expected] : [])
+    }
+  }
+})
+
+test('renewal refuses a certificate of another CA, and takes the next good one without what follows it', async t => {
+  const { certificateFile, keyFile, nowMs, key, issue } = await setUp(t)
+  const former = await readFile(certificateFile, 'utf8')
+  const stranger = await setUp(t)
+  const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  const junk = await stranger.issue(nowMs + 94 * DAY_MS, 900 * DAY_MS, { publicKey })
+  const good = await issue(nowMs + 94 * DAY_MS, 90 * DAY_MS)
+  const lines: Line[] = []
+  const renewed = async (certificate: string) => {
+    const keeper = new CertificateRenewal({
+      certificateFile,
+      keyFile,
+      caFiles: () => [],
+      renew: async () => answerWith(certificate),
+      onAnswer: async (_, isNew) => ended(isNew),
+      logger: pino({}, { write: line => lines.push(JSON.parse(line)) }),
+      now: () => nowMs + 95 * DAY_MS // it has ended, so that it does not settle
+    })
+    let ended: (isNew: boolean) => void = () => undefined
+    const outcome = new Promise<boolean>(resolve => {
+      ended = resolve
+    })
+    keeper.start()
+    const isNew = await outcome
+    await keeper.stop()
+    return isNew
+  }
+  assert.equal(await renewed(junk), false)
+  assert.equal(await readFile(certificateFile, 'utf8'), former)
+  assert.deepEqual(
+    lines.map(({ level, reason }) => [level, reason]),
+    [[50, 'the CA of this tree did not issue it']]
+  )
+  assert.equal(await renewed(good + junk), true)
+  assert.equal(await readFile(certificateFile, 'utf8'), good)
 })
 
 function answerWith(certificate: string): JoinAnswer {

@@ -1,15 +1,20 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { readText } from '../../values/files/text-file.js'
+import { purposeOf } from '../../values/keys/certificate-purpose.js'
+import { fingerprint } from '../../values/keys/fingerprint.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { makeRequest } from '../certificate-request.js'
 import { isIssued } from '../certificates.js'
 import { writeAtomically } from '../edit-files.js'
+import { FILES } from '../member-folder.js'
 import type { JoinAnswer } from '../member-types.js'
 import { isDue, type Life, renewalTime } from '../renewal-time.js'
+import { type CertificateOwner, readCertificate, readTreeCas, whyNotIssuedTo } from './issued-certificates.js'
 
 /** Clocks are set, machines sleep: it is looked at least this often whether the time has come. */
 const LOOK_EVERY_MS = 60_000
@@ -21,6 +26,8 @@ const LONGEST_SETTLING_MS = 60_000
 export interface CertificateRenewalOptions {
   readonly certificateFile: string
   readonly keyFile: string
+  /** The files of the CAs that this machine trusts, as they are now. That of `join` beside the certificate counts as well. */
+  readonly caFiles: () => readonly string[]
   /** Asks the root, by way of the policy server. */
   readonly renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>
   /** Called with each answer, after a new certificate was put in place. */
@@ -34,7 +41,7 @@ export interface CertificateRenewalOptions {
 }
 
 interface Held {
-  readonly id: string
+  readonly owner: CertificateOwner
   readonly certificate: X509Certificate
   readonly life: Life
 }
@@ -47,6 +54,8 @@ export class CertificateRenewal {
   readonly #stopping = new AbortController()
   readonly #now: () => number
   #ended: Promise<void> | undefined
+  /** The reason of the refusal that the log has. */
+  #refusal: string | undefined
 
   constructor(private readonly options: CertificateRenewalOptions) {
     this.#now = options.now ?? Date.now
@@ -74,18 +83,18 @@ export class CertificateRenewal {
     if (held === undefined) return undefined
     const key = createPrivateKey(await readText(this.options.keyFile))
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
-    const answer = await this.options.renew(await makeRequest(held.id, key), limit)
+    const answer = await this.options.renew(await makeRequest(held.owner.id, key), limit)
     await this.#takeMissed(held, key, answer)
     return answer
   }
 
   /** Puts a certificate in place that was issued for this machine, and never came here: the own one may count no more. */
-  async #takeMissed({ id, certificate, life }: Held, key: KeyObject, answer: JoinAnswer): Promise<void> {
+  async #takeMissed(held: Held, key: KeyObject, answer: JoinAnswer): Promise<void> {
+    const { life } = held
     if (isDue(life, this.#now())) return // renewing it lets the new one settle first
-    const given = new X509Certificate(answer.certificate)
-    const isLater = Date.parse(given.validFrom) >= life.notBeforeMs
-    if (given.fingerprint256 === certificate.fingerprint256 || !isLater || !given.checkPrivateKey(key)) return
-    if (await this.#place(id, given, answer.certificate)) await this.options.onAnswer?.(answer, true)
+    const given = await this.#readGiven(held, key, answer)
+    if (given === undefined || Date.parse(given.validFrom) < life.notBeforeMs) return
+    if (await this.#place(held, given)) await this.options.onAnswer?.(answer, true)
   }
 
   async #keep(): Promise<void> {
@@ -147,30 +156,65 @@ export class CertificateRenewal {
   async #read(): Promise<Held | undefined> {
     const certificate = new X509Certificate(await readText(this.options.certificateFile))
     const [id] = readIdentity(certificate.raw).userIds
-    if (id === undefined || !isIssued(certificate)) return undefined
+    const purpose = purposeOf(certificate.raw)
+    if (id === undefined || purpose === undefined || !isIssued(certificate)) return undefined
     const life = { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) }
-    return { id, certificate, life }
+    return { owner: { id, purpose }, certificate, life }
   }
 
-  async #renew({ id, certificate, life }: Held): Promise<void> {
+  async #renew(held: Held): Promise<void> {
     const { keyFile, renew, onAnswer } = this.options
+    const { owner, life } = held
     const { signal } = this.#stopping
     const key = createPrivateKey(await readText(keyFile))
-    const answer = await renew(await makeRequest(id, key), signal)
-    const given = new X509Certificate(answer.certificate)
+    const answer = await renew(await makeRequest(owner.id, key), signal)
+    const given = await this.#readGiven(held, key, answer)
     let isPlaced = false
-    if (given.fingerprint256 !== certificate.fingerprint256) {
-      if (!given.checkPrivateKey(key)) throw new Error('the certificate that was given is for another key')
+    if (given !== undefined) {
       const settlingMs = Math.min(LONGEST_SETTLING_MS, (life.notAfterMs - life.notBeforeMs) / 50)
       // whoever shows one that is not valid is refused anyway
       if (this.#isValid(life)) await sleep(settlingMs, undefined, { signal, ref: false })
-      isPlaced = await this.#place(id, given, answer.certificate)
+      isPlaced = await this.#place(held, given)
     }
     await onAnswer?.(answer, isPlaced)
   }
 
+  /**
+   * Reads the certificate in an answer. The answer passed relays, and each of them could make a certificate for the key
+   * of this machine, which nobody would accept and which could not be renewed: it is refused, and logged.
+   * @returns undefined for the one that is here, and for one that must not take its place
+   */
+  async #readGiven(held: Held, key: KeyObject, answer: JoinAnswer): Promise<X509Certificate | undefined> {
+    const { caFiles, certificateFile, logger } = this.options
+    const given = readCertificate(answer.certificate)
+    if (given?.fingerprint256 === held.certificate.fingerprint256) return undefined
+    const cas = await readTreeCas([...caFiles(), join(dirname(certificateFile), FILES.ca)])
+    const reason = given === undefined ? 'it is no certificate' : this.#whyRefused(held, key, given, cas)
+    if (given === undefined || reason !== undefined) {
+      const details = { id: held.owner.id, fingerprint: given && fingerprint(given.raw), reason }
+      if (reason !== this.#refusal)
+        logger.error(details, 'refused the certificate that the policy server gave; the former one stays')
+    }
+    this.#refusal = reason
+    return reason === undefined ? given : undefined
+  }
+
+  #whyRefused(
+    { owner, life }: Held,
+    key: KeyObject,
+    given: X509Certificate,
+    cas: readonly X509Certificate[]
+  ): string | undefined {
+    const reason = whyNotIssuedTo(owner, given, cas)
+    if (reason !== undefined) return reason
+    if (!given.checkPrivateKey(key)) return 'it is for another key'
+    // the root may have been given another lifetime since: a later one may end earlier
+    const isFormer = Date.parse(given.validFrom) <= life.notBeforeMs && Date.parse(given.validTo) <= life.notAfterMs
+    return isFormer && this.#now() >= life.notBeforeMs ? 'it is older than the one that is here' : undefined
+  }
+
   /** @returns false for one that nobody would accept yet: it was issued while a clock was ahead, that of the root or ours */
-  async #place(id: string, given: X509Certificate, pem: string): Promise<boolean> {
+  async #place({ owner: { id } }: Held, given: X509Certificate): Promise<boolean> {
     const { certificateFile, logger } = this.options
     const details = { id, serial: given.serialNumber, until: isoTime(Date.parse(given.validTo)) }
     const notBeforeMs = Date.parse(given.validFrom)
@@ -179,7 +223,7 @@ export class CertificateRenewal {
       logger.warn({ ...details, from }, 'new certificate is not valid yet; the former one stays: check the clocks')
       return false
     }
-    await writeAtomically(certificateFile, pem)
+    await writeAtomically(certificateFile, given.toString()) // nothing else that the answer has after it
     logger.info(details, 'certificate renewed')
     return true
   }

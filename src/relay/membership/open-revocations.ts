@@ -28,7 +28,8 @@ export async function openRevocations(config: () => Config, logger: Logger): Pro
   return { book, revocations: book, onRevocation: listener => book.onChange(listener) }
 }
 
-function caFileIn({ tree, upstream, general }: Config): string | undefined {
+/** The file of the CA that says whom to trust: the root's own, or that of `general.ca_path`. */
+export function caFileIn({ tree, upstream, general }: Config): string | undefined {
   if (tree.source === 'members') return tree.caFile
   return upstream !== undefined && general.peerAuthentication === 'cert_validation' ? general.caPath : undefined
 }

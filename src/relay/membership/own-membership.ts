@@ -1,9 +1,11 @@
-import type { Logger } from 'pino'
+import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import type { Neighbours } from '../../hops/hop.js'
 import { writeAtomically } from '../../membership/edit-files.js'
 import { createJoinProxy } from '../../membership/join-proxy.js'
 import { CertificateRenewal } from '../../membership/member/certificate-renewal.js'
+import { readTreeCas, sortPolicyServerCertificates } from '../../membership/member/issued-certificates.js'
+import { FILES } from '../../membership/member-folder.js'
 import type { JoinAnswer, Joining } from '../../membership/member-types.js'
 import type { RevocationBook } from '../../membership/revocation-book.js'
 import { type CertificateAuthority, openAuthority } from '../../membership/root/certificate-authority.js'
@@ -17,12 +19,17 @@ import { whyNotRead } from '../../values/failures/file-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { readTextSync } from '../../values/files/text-file.js'
+import type { Logger } from '../../values/logging/logger.js'
+import { caFileIn } from './open-revocations.js'
 
 /** The time between two requests for data beside the own certificate, such as that of the policy server. */
 const ASK_EVERY_MS = 24 * 3_600_000
 
 /** The failures of a disk that pass by. */
 const OF_DISK: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']
+
+/** The refused certificates of an answer that the log names. */
+const MAX_TOLD = 3
 
 export interface MembershipOptions {
   readonly config: () => Config
@@ -60,7 +67,7 @@ export function createMembership(options: MembershipOptions): Membership {
   const joining = createJoinProxy(neighbours, general.nodeId)
   const renewal = renewalOf(options, (request, signal) => joining.renew(request, { passed: [], signal }), {
     askEveryMs: ASK_EVERY_MS,
-    onAnswer: answer => rememberPolicyServer(config(), answer)
+    onAnswer: answer => rememberPolicyServer(config(), answer, options.logger)
   })
   return { joining, members: undefined, ...NOTHING, ...(renewal ?? {}) }
 }
@@ -144,6 +151,7 @@ function renewalOf(
   const renewal = new CertificateRenewal({
     certificateFile,
     keyFile,
+    caFiles: () => [caFileIn(config()) ?? []].flat(),
     renew,
     onAnswer: async (answer, isNew) => {
       const isOther = (await more.onAnswer?.(answer)) ?? false
@@ -155,12 +163,30 @@ function renewalOf(
   return { ask: signal => renewal.ask(signal), start: () => renewal.start(), stop: () => renewal.stop() }
 }
 
-/** Writes the policy server's certificate. With pinning, the file is the operator's own. @returns whether it changed */
-export async function rememberPolicyServer({ upstream, general }: Config, answer: JoinAnswer): Promise<boolean> {
+/**
+ * Writes the policy server's certificates, by which this relay knows it as a caller. With pinning, the file is the
+ * operator's own. The answer passed relays, which may have put in what they like: certificates that the CA of the tree
+ * did not issue for this policy server are left out, and logged. Without any other, the former ones stay.
+ * @returns whether they changed
+ */
+export async function rememberPolicyServer(config: Config, answer: JoinAnswer, logger: Logger): Promise<boolean> {
+  const { upstream, general } = config
   const file = upstream?.serverCertificateFile
   if (file === undefined || general.peerAuthentication !== 'cert_validation') return false
-  if (answer.policyServer.certificates === '') return false
-  return writeAtomically(file, answer.policyServer.certificates)
+  const { id, certificates } = answer.policyServer
+  // another one becomes the policy server once a link to it stands, or by hand: until then it is none
+  if (certificates === '' || (upstream?.nodeId !== undefined && upstream.nodeId !== id)) return false
+  const beside =
+    general.httpsCertificateFile === undefined ? [] : [join(dirname(general.httpsCertificateFile), FILES.ca)]
+  const cas = await readTreeCas([caFileIn(config) ?? [], beside].flat())
+  const { accepted, refused } = sortPolicyServerCertificates({ id, certificates }, cas, Date.now())
+  for (const { fingerprint, reason } of refused.slice(0, MAX_TOLD)) {
+    logger.error(
+      { policyServer: id, fingerprint, reason, file },
+      'refused a certificate that was given for the policy server'
+    )
+  }
+  return accepted === '' ? false : writeAtomically(file, accepted)
 }
 
 function openNamed(caFile: string, caKeyFile: string): CertificateAuthority {

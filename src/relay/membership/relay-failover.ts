@@ -33,7 +33,7 @@ export function createRelayFailover({
     adopt: async (address, answer) => {
       try {
         await system.moveUpstream(address)
-        if (await rememberPolicyServer(config(), answer)) await system.certificatesChanged()
+        if (await rememberPolicyServer(config(), answer, logger)) await system.certificatesChanged()
       } catch (err) {
         logger.error({ err }, 'cannot apply the new policy server in full: restart this relay')
       }
