@@ -18,15 +18,29 @@ const MAX_FILE_BYTES = 1024 * 1024
  * @throws {ConfigError} naming all that is wrong
  */
 export function loadConfig(directory: string, groups = new UserGroups()): Config {
+  const { config, writers } = readAndParse(directory, groups)
+  refuseWithheld('main.conf', writers, filesNamedByRelay(config), groups)
+  const problem = caFileProblem(config.general)
+  if (problem !== undefined) throw new ConfigError([problem], config.notices)
+  return config
+}
+
+/**
+ * Reads it for a command that asks the relay, and uses no file that the configuration names: such a file may be one that the
+ * service reads by a group of its unit, of which this process knows nothing.
+ * @throws {ConfigError} naming all that is wrong
+ */
+export function loadConfigToAsk(directory: string): Config {
+  return readAndParse(directory, new UserGroups()).config
+}
+
+function readAndParse(directory: string, groups: UserGroups) {
   const { main, logging, writers } = readConfigFiles(directory, 'main.conf')
   const config = parseConfig(main, logging, directory, path => {
     refuseWithheld('main.conf', writers, [['general.node_id_file', path]], groups)
     return readText(path)
   })
-  refuseWithheld('main.conf', writers, filesNamedByRelay(config), groups)
-  const problem = caFileProblem(config.general)
-  if (problem !== undefined) throw new ConfigError([problem], config.notices)
-  return config
+  return { config, writers }
 }
 
 /** The same for a process that has others to serve: it goes on while the system is asked. */

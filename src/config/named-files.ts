@@ -32,7 +32,7 @@ export function refuseWithheld(
     if (writer === undefined) return []
     const who = writerName(writer)
     return [
-      `${conf}: ${setting}: ${who} may change this configuration (by ${writer.path}), but may not read ${path}, so root does not use it: let root alone write the configuration, let ${who} read the file, or run this as the user of the service`
+      `${conf}: ${setting}: ${who} may change this configuration (by ${writer.path}), but may not read ${path} (as far as its mode and the groups of the system tell: not by a group of a unit, nor by an access control list), so root does not use it: let root alone write the configuration, let ${who} read the file, or run this as the user of the service`
     ]
   })
   if (problems.length > 0) throw new ConfigError(problems)

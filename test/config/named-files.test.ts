@@ -85,6 +85,19 @@ testAsRoot('a command of root says which setting of whose configuration it does 
   assert.equal(code, 2)
 })
 
+testAsRoot('a command of root that asks the relay does so, whoever may read the files of the relay', async t => {
+  const { secret, theirs } = await makeTheirs(t)
+  const [port = 0] = await freePorts(1)
+  const conf = join(theirs, 'main.conf')
+  await writeFile(conf, `[general]\nnode_id = "root"\nlisten = "127.0.0.1:${port}"\nnodes_list_file = "${secret}"\n`)
+  await chown(conf, SOMEBODY, SOMEBODY)
+  assert.throws(() => loadConfig(theirs), /nodes_list_file: user 65534 .*not by a group of a unit, nor by an access/)
+  const asked = await treeline(t, ['outbox', 'list', '--config', theirs])
+  assert.match(asked.stderr, /nothing listens there/)
+  const restored = await treeline(t, ['nodes', 'restore', '--config', theirs])
+  assert.match(restored.stderr, /nodes_list_file: user 65534/)
+})
+
 /** A program in the place of the system's `id`, which knows groups only once the relay at the port in `file` has answered it. */
 function idThatAsks(file: string): string {
   return `#!/bin/bash

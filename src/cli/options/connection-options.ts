@@ -109,7 +109,7 @@ async function checkSocket(server: string, isNamed: boolean, hasToken: boolean, 
   const path = socketPathOf(server)
   if (path === undefined || !isAbsolute(path) || (isNamed && !hasToken)) return
   const { refuseForeignSocket } = await import('../checks/trusted-socket.js')
-  const config = isNamed ? undefined : await readConfig(options)
+  const config = isNamed ? undefined : await readConfigToAsk(options)
   await refuseForeignSocket(isNamed ? 'the socket' : 'general.socket', path, config)
 }
 
@@ -150,12 +150,24 @@ export async function withClient<T>(options: ServerOptions, action: (client: Rel
 }
 
 /** The configuration in `--config`, or undefined without that option. @throws {UsageError} naming all that is wrong */
-export async function readConfig(options: Pick<ServerOptions, 'config'>): Promise<Config | undefined> {
+export function readConfig(options: Pick<ServerOptions, 'config'>): Promise<Config | undefined> {
+  return readBy(options, async () => (await import('../../config/config-loader.js')).loadConfig)
+}
+
+/** The same where no file that it names is used. */
+export function readConfigToAsk(options: Pick<ServerOptions, 'config'>): Promise<Config | undefined> {
+  return readBy(options, async () => (await import('../../config/config-loader.js')).loadConfigToAsk)
+}
+
+async function readBy(
+  options: Pick<ServerOptions, 'config'>,
+  loader: () => Promise<(directory: string) => Config>
+): Promise<Config | undefined> {
   const directory = configIn(options)
   if (directory === undefined) return undefined
-  const { loadConfig } = await import('../../config/config-loader.js')
+  const load = await loader()
   try {
-    return loadConfig(directory)
+    return load(directory)
   } catch (error) {
     throw new UsageError(`${configName(options)} ${directory}: ${errorMessage(error)}`, { cause: error })
   }
@@ -177,7 +189,7 @@ function serverIn({ server, config }: Pick<ServerOptions, 'server' | 'config'>):
 }
 
 async function configuredServer(options: ServerOptions): Promise<string> {
-  const config = await readConfig(options)
+  const config = await readConfigToAsk(options)
   if (config === undefined) return DEFAULT_SERVER
   if (config.general.socket !== undefined) return `${UNIX_SOCKET}${config.general.socket}`
   const { host, port } = config.general.listen

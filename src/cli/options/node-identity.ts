@@ -3,7 +3,7 @@ import { isMissing } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import { UsageError } from '../command-error.js'
 import { readAgentFolder } from './agent-folder.js'
-import { configIn, configName, readConfig, type ServerOptions } from './connection-options.js'
+import { configIn, configName, readConfigToAsk, type ServerOptions } from './connection-options.js'
 
 /** The file in which an existing agent keeps its node id. */
 const AGENT_ID_FILE = '/opt/rudder/etc/uuid.hive'
@@ -22,7 +22,7 @@ export async function ownNodeId(given: string | undefined, option: string, optio
 
 async function idInFolder(options: ServerOptions): Promise<string | undefined> {
   const agent = await readAgentFolder(configIn(options), configName(options))
-  return agent?.nodeId ?? (await readConfig(options))?.general.nodeId
+  return agent?.nodeId ?? (await readConfigToAsk(options))?.general.nodeId
 }
 
 async function readAgentId(): Promise<string | undefined> {
