@@ -12,6 +12,7 @@ import { type SigningKey, signFile } from '../values/keys/sign-file.js'
 import type { Logger } from '../values/logging/logger.js'
 import { parseTtl } from '../values/time/ttl.js'
 import type { FileState } from './file-state.js'
+import type { TransferStep } from './transfer-watch.js'
 
 export interface FilePublisherOptions {
   readonly config: AgentConfig
@@ -49,7 +50,7 @@ export class FilePublisher {
   }
 
   /** @returns whether it was shared now @throws {Error} when it could not be; it is tried again later */
-  async share(client: RelayClient, entry: ShareConfig, onProgress?: () => void): Promise<boolean> {
+  async share(client: RelayClient, entry: ShareConfig, onStep?: (step: TransferStep) => void): Promise<boolean> {
     const { config, state, logger } = this.options
     const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
     const key = `${entry.target}/${entry.fileId} ${entry.path}`
@@ -65,6 +66,7 @@ export class FilePublisher {
       const isSame = seen?.sizeBytes === sizeBytes && seen.modifiedAtMs === modifiedAtMs
       if (isFresh && isSame && isWithin(this.#now() - seen.seenAtMs, ASK_EVERY_MS)) return false
       const hashValue = await file.hash(ALGORITHM)
+      onStep?.('bytes')
       const isKnown = isFresh && former?.hash === hashValue && (await isThere(client, fileKey, hashValue))
       if (!isKnown) {
         const signingKey = await readSigningKey(config.signingKeyFile)
@@ -75,7 +77,10 @@ export class FilePublisher {
           hashValue
         } as const
         const metadata = signFile(signingKey, fileKey, parts, agentFields(signingKey, parts.signedAtMs))
+        const onProgress = (bytes: number) => onStep?.(bytes < sizeBytes ? 'bytes' : 'answer')
+        onProgress(0)
         const outcome = await uploadFile(client, fileKey, file, metadata, entry.ttl, onProgress)
+        onStep?.('local')
         await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
         logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'file shared')
       }

@@ -12,6 +12,7 @@ import { settledWithin } from '../values/time/settled-within.js'
 import { fileRetryMs } from './file-backoff.js'
 import type { FilePublisher } from './file-publisher.js'
 import type { Receiver } from './receiver.js'
+import { type TransferStep, TransferWatch } from './transfer-watch.js'
 
 export interface FileSchedulerOptions {
   readonly config: AgentConfig
@@ -20,6 +21,8 @@ export interface FileSchedulerOptions {
   readonly logger: Logger
   /** How long no byte has come or gone when a transfer is broken off at the next link. @default 10,000 */
   readonly stalledMs?: number
+  /** The same while the policy server owes an answer, for which it may have to pass the whole file on. @default 300,000 */
+  readonly answerMs?: number
 }
 
 /** The time between two looks at the files to receive and to share, when no notice comes. */
@@ -28,10 +31,7 @@ const POLL_EVERY_MS = 60_000
 /** A file that is being written changes many times. */
 const SETTLE_MS = 500
 
-/** A link is opened anew after its path was silent for longer: what hangs by then hangs for ever. */
-const STALLED_MS = 10_000
-
-const HUNG = 'the transfer hung, and was broken off when the link opened again'
+const HUNG = 'the transfer hung, and was broken off after the link opened again'
 
 /** The name of what keeps each file from being received or shared, among the problems. */
 const ALL_FILES = 'files'
@@ -57,10 +57,13 @@ export class FileScheduler {
   #working: Promise<void> | undefined
   #client: RelayClient | undefined
   #isStopped = false
-  #progressAtMs = 0
+  readonly #transfer: TransferWatch
+  #awaitedAnswer: NodeJS.Timeout | undefined
   readonly #problems = new Map<string, string>()
 
-  constructor(private readonly options: FileSchedulerOptions) {}
+  constructor(private readonly options: FileSchedulerOptions) {
+    this.#transfer = new TransferWatch(options.stalledMs, options.answerMs)
+  }
 
   /** The first few files that cannot be received or shared now, and why. */
   get problems(): string[] {
@@ -92,16 +95,14 @@ export class FileScheduler {
    */
   lookAtAll(): void {
     this.#breakOffStalled()
-    this.look()
-    this.#loadedPublisher?.askAgain()
-    this.#wantShares(() => true)
+    this.#wantAll()
   }
 
   /** Starts again with the changed configuration. Work under way comes to its end. */
   restart(): void {
     this.#forget()
     this.start()
-    this.lookAtAll()
+    this.#wantAll()
   }
 
   /**
@@ -110,6 +111,7 @@ export class FileScheduler {
    */
   async stop(): Promise<void> {
     this.#isStopped = true
+    clearTimeout(this.#awaitedAnswer)
     this.#forget()
     this.#loadedReceiver?.stop()
     const working = this.#working ?? Promise.resolve()
@@ -137,16 +139,30 @@ export class FileScheduler {
     })
   }
 
+  #wantAll(): void {
+    this.look()
+    this.#loadedPublisher?.askAgain()
+    this.#wantShares(() => true)
+  }
+
   #wantShares(isMeant: (path: string) => boolean): void {
     for (const [index, { path }] of this.options.config.share.entries()) if (isMeant(path)) this.#want(`share ${index}`)
   }
 
   #breakOffStalled(): void {
+    clearTimeout(this.#awaitedAnswer)
     const client = this.#client
-    const { stalledMs = STALLED_MS } = this.options
-    if (client === undefined || performance.now() - this.#progressAtMs < stalledMs) return
-    this.#client = undefined
-    void client.close() // what it had under way fails, and is tried again
+    const { restMs, awaited } = this.#transfer
+    if (client === undefined || awaited === undefined) return
+    if (restMs <= 0) {
+      this.#client = undefined
+      void client.close() // what it had under way fails, and is tried again
+    } else if (awaited === 'answer') {
+      // the link may stay open from now on, and only an opening has anybody look
+      this.#awaitedAnswer = setTimeout(() => {
+        if (this.#client === client && this.#transfer.awaited === 'answer') this.#breakOffStalled()
+      }, restMs).unref()
+    }
   }
 
   async #work(): Promise<void> {
@@ -182,16 +198,14 @@ export class FileScheduler {
   async #do(what: string, { receiver, publisher }: Tools, client: RelayClient): Promise<void> {
     const { config, link, logger } = this.options
     const [kind, index = ''] = what.split(' ')
-    const onProgress = () => {
-      this.#progressAtMs = performance.now()
-    }
-    onProgress()
+    const onStep = (step: TransferStep) => this.#transfer.begin(step)
+    onStep('local')
     const hadNoLink = link.isAwaited // it may open while the policy server, which does not know us yet, refuses
     try {
       const received = kind === 'receive' ? config.receive[Number(index)] : undefined
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
-      if (received !== undefined) await receiver.receive(client, received, onProgress)
-      if (shared !== undefined) await publisher.share(client, shared, onProgress)
+      if (received !== undefined) await receiver.receive(client, received, onStep)
+      if (shared !== undefined) await publisher.share(client, shared, onStep)
       this.#problems.delete(`agent.${kind}[${index}]`)
     } catch (error) {
       if (this.#isStopped) return

@@ -10,6 +10,7 @@ import type { Logger } from '../values/logging/logger.js'
 import { ROOT } from '../values/permissions/root.js'
 import type { FileState } from './file-state.js'
 import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
+import type { TransferStep } from './transfer-watch.js'
 
 export interface ReceiverOptions {
   readonly config: AgentConfig
@@ -36,13 +37,15 @@ export class Receiver {
    * @returns whether there was something to do
    * @throws {Error} when it could not be done
    */
-  async receive(client: RelayClient, entry: ReceiveConfig, onProgress?: () => void): Promise<boolean> {
+  async receive(client: RelayClient, entry: ReceiveConfig, onStep?: (step: TransferStep) => void): Promise<boolean> {
     const { state, config, logger } = this.options
     const { source, fileId, destination } = entry
     await state.catchUp()
     await this.#sweepOnce(entry)
     const key = `${source}/${fileId} ${destination}`
+    onStep?.('bytes')
     const hash = await hashOnServer(client, config.nodeId, entry)
+    onStep?.('local')
     if (hash === undefined) return false
     const former = state.received(key)
     let file = former?.hash === hash ? await stillPlaced(destination, former) : undefined
@@ -58,6 +61,8 @@ export class Receiver {
         'running the command of a received file again: it did not finish before'
       )
     } else {
+      const rules = await rulesFor(entry)
+      onStep?.('answer')
       const { bytes, voucher, stats } = await downloadFile(client, {
         fileKey: { target: config.nodeId, source, fileId },
         destination,
@@ -65,9 +70,10 @@ export class Receiver {
         sourceKeyName: 'source_key_hash',
         signedFromMs: state.signedAtMs(source, fileId),
         onVerified: signedAtMs => state.setSigned(source, fileId, signedAtMs),
-        ...(onProgress === undefined ? {} : { onProgress }),
-        ...(await rulesFor(entry))
+        onProgress: (received, total) => onStep?.(received === total ? 'answer' : 'bytes'),
+        ...rules
       })
+      onStep?.('local')
       file = placedFile(hash, stats)
       logger.info({ source, fileId, destination, bytes, voucher }, 'file received')
     }

@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { FileScheduler } from '../../src/agent/file-scheduler.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
+import { StableFile } from '../../src/file-exchange/stable-file.js'
 import { NO_REVOCATIONS } from '../../src/values/keys/revocations.js'
 import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
@@ -19,7 +20,7 @@ async function setUp(
   t: TestContext,
   listener: RequestListener,
   entries: (folder: string) => string,
-  stalledMs?: number
+  limits: { readonly stalledMs?: number; readonly answerMs?: number } = {}
 ) {
   const folder = await temporaryFolder(t)
   const own = await makeAgentCertificate({ nodeId: 'a', hostname: 'localhost', kind: 'rsa' })
@@ -51,14 +52,16 @@ ${entries(folder)}`
     logged.push(message)
     reasons.push(details.reason ?? '')
   }
+  const done: string[] = []
+  const info = (_details: object, message: string) => void done.push(message)
   const work = new FileScheduler({
     config: parseAgentConfig(text, '', folder),
     link: { isAwaited: false, secretFor: () => undefined },
     revocations: NO_REVOCATIONS,
-    logger: { ...silentLogger, error } as Logger,
-    ...(stalledMs === undefined ? {} : { stalledMs })
+    logger: { ...silentLogger, error, info } as Logger,
+    ...limits
   })
-  return { folder, work, logged, reasons }
+  return { folder, work, logged, reasons, done }
 }
 
 function shareOf(folder: string): string {
@@ -134,7 +137,7 @@ test('a transfer that hangs is broken off when the link opens again, and all is 
       if (asked.length > 1) response.writeHead(404).end() // the first one is never answered
     },
     folder => receiveOf(folder, 'one') + receiveOf(folder, 'other'),
-    0
+    { stalledMs: 0 }
   )
   t.after(() => work.stop())
   work.look()
@@ -143,4 +146,76 @@ test('a transfer that hangs is broken off when the link opens again, and all is 
   work.lookAtAll()
   assert.ok(await eventually('the reason', () => reasons.some(reason => reason.startsWith('the transfer hung'))))
   await eventually('both files', () => asked.slice(1).includes('one') && asked.slice(1).includes('other'))
+})
+
+test('an upload whose answer is awaited, and a file that is being hashed, go on when the link opens again', async t => {
+  const { work, reasons, done } = await setUp(
+    t,
+    (request, response) => {
+      request.resume().on('end', () => {
+        work.lookAtAll()
+        setImmediate(() => response.writeHead(200).end())
+      })
+    },
+    shareOf,
+    { stalledMs: 0 }
+  )
+  t.after(() => work.stop())
+  const hash = StableFile.prototype.hash
+  t.mock.method(StableFile.prototype, 'hash', function (this: StableFile, algorithm: 'sha512') {
+    work.lookAtAll()
+    return hash.call(this, algorithm)
+  })
+  work.start()
+  await eventually('the end', () => done.includes('file shared') || reasons.length > 0)
+  assert.deepEqual(reasons, [])
+})
+
+test('an answer that is awaited too long after the link opened again is given up', async t => {
+  const { work, reasons } = await setUp(
+    t,
+    request => void request.resume().on('end', () => work.lookAtAll()), // never answered
+    shareOf,
+    { answerMs: 50 }
+  )
+  t.after(() => work.stop())
+  work.start()
+  await eventually('the reason', () => reasons.some(reason => reason.startsWith('the transfer hung')))
+})
+
+test('a download whose first byte is awaited goes on when the link opens again', async t => {
+  const { work, reasons } = await setUp(
+    t,
+    (request, response) => {
+      if (request.url?.includes('?') === true) {
+        return void response.end(JSON.stringify({ files: [{ source: 'b', file_id: 'f', hash: 'of it' }] }))
+      }
+      work.lookAtAll()
+      setImmediate(() => response.writeHead(404).end('gone by now'))
+    },
+    folder => receiveOf(folder, 'f'),
+    { stalledMs: 0 }
+  )
+  t.after(() => work.stop())
+  work.look()
+  const reason = await eventually('the reason', () => reasons[0])
+  assert.match(reason, /refused \(404\): gone by now/)
+})
+
+test('work under way comes to its end when the agent takes another configuration', async t => {
+  let asked = 0
+  const { work, reasons } = await setUp(
+    t,
+    (_, response) => {
+      asked += 1
+      if (asked === 1) work.restart()
+      setImmediate(() => response.end(JSON.stringify({ files: [] })))
+    },
+    folder => receiveOf(folder, 'f'),
+    { stalledMs: 0 }
+  )
+  t.after(() => work.stop())
+  work.look()
+  await eventually('the second look', () => asked > 1 || reasons.length > 0)
+  assert.deepEqual([asked, reasons], [2, []])
 })
