@@ -66,3 +66,6 @@ export const neighbourTurns = new TurnLimit()
  * of them in the same moment.
  */
 export const callerTurns = new TurnLimit()
+
+/** The limit for going through the nodes of runs: hundreds of runs may begin or end in the same moment, each of a large tree. */
+export const runTurns = new TurnLimit()

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { runTurns } from '../../process/pacing/turn-limit.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
@@ -6,8 +6,8 @@ import type { RunEnd, RunRepository } from '../run-repository.js'
 import type { NodeOutcome, NodeRecord, Reached, RunRecord } from '../run-types.js'
 import type { RunPlan } from './plan.js'
 
-/** Nodes taken up before other requests get their turn. */
-const NODES_PER_TURN = 5_000
+/** Nodes taken up before the clock is looked at. */
+const NODES_AT_ONCE = 64
 
 /** The reason for who follows a run that went on in another process. */
 export const TAKEN_OVER = 'another process of this relay has taken the run over; ask again'
@@ -61,7 +61,7 @@ export class NodeTable {
   async addRecords(records: Iterable<NodeRecord>): Promise<void> {
     for (const record of records) {
       this.#nodes.set(record.node, record)
-      if (this.#nodes.size % NODES_PER_TURN === 0) await nextTurn()
+      if (this.#nodes.size % NODES_AT_ONCE === 0 && runTurns.isOver) await runTurns.next()
     }
   }
 
@@ -76,7 +76,7 @@ export class NodeTable {
 
   #add(node: string, via: string | undefined, reached?: Reached): Promise<void> | undefined {
     this.#nodes.set(node, { node, via, ...QUEUED, reached })
-    return this.#nodes.size % NODES_PER_TURN === 0 ? nextTurn() : undefined
+    return this.#nodes.size % NODES_AT_ONCE === 0 && runTurns.isOver ? runTurns.next() : undefined
   }
 
   get(node: string): NodeRecord | undefined {

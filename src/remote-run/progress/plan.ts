@@ -1,11 +1,11 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { runTurns } from '../../process/pacing/turn-limit.js'
 import type { Route, Topology } from '../../tree/topology.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isNodeId } from '../../values/ids.js'
 import type { RunOrder } from '../run-types.js'
 
-/** Nodes looked at before other requests get their turn: a millisecond or two. */
-const NODES_PER_TURN = 2_000
+/** Nodes looked at before the clock is. */
+const NODES_AT_ONCE = 64
 
 /** Ids that a list may hold beyond the size of the tree, so that a few unknown ones are told one by one. */
 const SPARE_IDS = 1_000
@@ -124,6 +124,6 @@ function everySoOften(): () => Promise<void> | undefined {
   let count = 0
   return () => {
     count += 1
-    return count % NODES_PER_TURN === 0 ? nextTurn() : undefined
+    return count % NODES_AT_ONCE === 0 && runTurns.isOver ? runTurns.next() : undefined
   }
 }

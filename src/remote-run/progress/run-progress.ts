@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { runTurns } from '../../process/pacing/turn-limit.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
 import type { EventLog, NewEvent } from '../event-log/event-log.js'
 import type { LoggedEvents } from '../event-log/logged-events.js'
@@ -22,9 +22,6 @@ export interface NodeEnd {
 }
 
 export type Output = Pick<RunEvent, 'node' | 'relay' | 'stream' | 'message'> & { readonly data: string }
-
-/** Nodes ended before other requests get their turn. */
-const NODES_PER_TURN = 500
 
 /** Longest message taken into an event or a record, in characters. */
 const MAX_MESSAGE_LENGTH = 1_024
@@ -87,13 +84,11 @@ export class RunProgress {
     relay: string,
     end: NodeEnd | ((wasRunning: boolean) => NodeEnd)
   ): Promise<void> {
-    let count = 0
     for (const node of nodes) {
       if (!this.table.isOpen(node)) continue
       const wasRunning = this.table.get(node)?.outcome === 'running'
       this.nodeEnded(node, relay, typeof end === 'function' ? end(wasRunning) : end)
-      count += 1
-      if (count % NODES_PER_TURN === 0) await nextTurn()
+      if (runTurns.isOver) await runTurns.next()
     }
   }
 
