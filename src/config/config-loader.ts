@@ -4,7 +4,7 @@ import { whyNotRead } from '../values/failures/file-failure.js'
 import { isMissing } from '../values/failures/system-error.js'
 import { utf16Problem } from '../values/files/byte-order-mark.js'
 import { readRegularFileSync } from '../values/files/regular-file.js'
-import { type PathWriter, UserGroups, withUserGroups } from '../values/permissions/path-writers.js'
+import { type PathWriter, UserGroups } from '../values/permissions/path-writers.js'
 import { type Config, ConfigError } from './config.js'
 import { parseConfig } from './config-parser.js'
 import { filesNamedByRelay, refuseWithheld, writersOfConfiguration } from './named-files.js'
@@ -14,7 +14,7 @@ const MAX_FILE_BYTES = 1024 * 1024
 
 /**
  * Reads `main.conf` and `logging.conf` (which may be absent) from a directory. Nothing else reads configuration files.
- * @param groups of users, as the system names them now; it is waited for
+ * @param groups of users; everything waits for the system to name those that are not known yet
  * @throws {ConfigError} naming all that is wrong
  */
 export function loadConfig(directory: string, groups = new UserGroups()): Config {
@@ -43,9 +43,10 @@ function readAndParse(directory: string, groups: UserGroups) {
   return { config, writers }
 }
 
-/** The same for a process that has others to serve: it goes on while the system is asked. */
-export function reloadConfig(directory: string): Promise<Config> {
-  return withUserGroups(groups => loadConfig(directory, groups))
+/** Reads the same for a process that has others to serve: it goes on while the system names groups. Then the files are read as they are. */
+export async function reloadConfig(directory: string): Promise<Config> {
+  const { writers } = readConfigFiles(directory, 'main.conf')
+  return loadConfig(directory, await UserGroups.ofWriters(writers))
 }
 
 /** A folder could not be read later, and an empty file would mean the system's CAs. Absent, the start tells of it. */

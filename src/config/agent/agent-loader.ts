@@ -1,4 +1,4 @@
-import { UserGroups, withUserGroups } from '../../values/permissions/path-writers.js'
+import { UserGroups } from '../../values/permissions/path-writers.js'
 import { readConfigFiles } from '../config-loader.js'
 import { filesNamedByAgent, refuseWithheld } from '../named-files.js'
 import type { AgentConfig } from './agent-config.js'
@@ -6,7 +6,7 @@ import { parseAgentConfig } from './agent-parser.js'
 
 /**
  * Reads `agent.conf` and `logging.conf` (which may be absent) from a directory.
- * @param groups of users, as the system names them now; it is waited for
+ * @param groups of users; everything waits for the system to name those that are not known yet
  * @throws {ConfigError} naming all that is wrong
  */
 export function loadAgentConfig(directory: string, groups = new UserGroups()): AgentConfig {
@@ -16,7 +16,8 @@ export function loadAgentConfig(directory: string, groups = new UserGroups()): A
   return config
 }
 
-/** The same for a process that has others to serve: it goes on while the system is asked. */
-export function reloadAgentConfig(directory: string): Promise<AgentConfig> {
-  return withUserGroups(groups => loadAgentConfig(directory, groups))
+/** Reads the same for a process that has others to serve, as `reloadConfig` does. */
+export async function reloadAgentConfig(directory: string): Promise<AgentConfig> {
+  const { writers } = readConfigFiles(directory, 'agent.conf')
+  return loadAgentConfig(directory, await UserGroups.ofWriters(writers))
 }

@@ -14,43 +14,22 @@ export interface PathWriter extends Writer {
 export class UserGroups {
   readonly #byUid = new Map<number, readonly number[]>()
 
-  /** @param find by default what the system says, for which it is waited */
+  /** @param find by default asks the system, and everything else waits for its answer */
   constructor(private readonly find: (uid: number) => readonly number[] = groupsOf) {}
+
+  /** Looks up the groups of all users among writers, while everything else goes on. */
+  static async ofWriters(writers: readonly Writer[]): Promise<UserGroups> {
+    const groups = new UserGroups()
+    for (const { uid } of writers) {
+      if (uid !== undefined && !groups.#byUid.has(uid)) groups.#byUid.set(uid, await findGroups(uid))
+    }
+    return groups
+  }
 
   of(uid: number): readonly number[] {
     const groups = this.#byUid.get(uid) ?? this.find(uid)
     this.#byUid.set(uid, groups)
     return groups
-  }
-}
-
-/**
- * Does `work`, which asks for the groups of users, without the process standing still for the system's answers: whenever one
- * is missing, the system is asked, and all is done again.
- * @returns what `work` returned, or threw, once no answer was missing
- */
-export async function withUserGroups<T>(work: (groups: UserGroups) => T): Promise<T> {
-  const known = new Map<number, readonly number[]>()
-  for (;;) {
-    const missing = new Set<number>()
-    const groups = new UserGroups(uid => {
-      if (!known.has(uid)) missing.add(uid)
-      return known.get(uid) ?? []
-    })
-    const end = endOf(() => work(groups))
-    if (missing.size === 0) return end()
-    for (const uid of missing) known.set(uid, await findGroups(uid))
-  }
-}
-
-function endOf<T>(work: () => T): () => T {
-  try {
-    const result = work()
-    return () => result
-  } catch (error) {
-    return () => {
-      throw error
-    }
   }
 }
 
