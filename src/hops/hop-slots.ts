@@ -69,7 +69,7 @@ export class HopSlots {
     let why: 'evicted' | 'late' | undefined
     const end = (reason: 'evicted' | 'late') => {
       why ??= reason
-      ending.abort(new Error(reason === 'late' ? `no answer within ${limitMs} ms` : 'another caller needed the place'))
+      ending.abort(new Error(reason === 'late' ? `no answer within ${limitMs} ms` : 'another caller needed the slot'))
     }
     const leave = await this.take(hopId, origin, () => end('evicted'))
     if (leave === undefined) return { kind: 'no-slot' }

@@ -192,7 +192,7 @@ async function ask(
 
 const WHY_UNASKED: Readonly<Record<Exclude<SlotWork<unknown>['kind'], 'done'>, string>> = {
   'no-slot': 'many traces are on their way there already; try again in a moment',
-  evicted: 'another caller needed the place of this trace before it was answered; try again in a moment',
+  evicted: 'another caller needed the slot of this trace before it was answered; try again in a moment',
   late: `its answer did not end within ${LONGEST_MS / 1_000} s`
 }
 

@@ -86,7 +86,7 @@ class Slots {
     body.on('error', () => undefined) // whoever reads it is told; it may end before anybody does
     if (this.#answers.has(receiver)) this.#end(receiver, `${String(receiver)} has asked for its tree again`)
     else if (this.#answers.size >= this.capacity) {
-      this.#end(this.#stalled(), 'another relay needed the place of its tree, of which nothing was read for a while')
+      this.#end(this.#stalled(), 'another relay needed the slot of its tree, of which nothing was read for a while')
     }
     this.#answers.set(receiver, answer)
     body.once('close', () => {

@@ -190,14 +190,14 @@ test('bodies that are slow, torn, endless or not what they say', async t => {
     }
   })
 
-  await t.test('slow PUTs take the places of no more than max_uploads: 503 with Retry-After', async t => {
+  await t.test('slow PUTs take the slots of no more than max_uploads: 503 with Retry-After', async t => {
     const clients = await Promise.all(Array.from({ length: 8 }, () => rawClient(t, relay)))
     for (const client of clients) {
       client.send(put(`Content-Length: ${file.body.length}`, 'Expect: 100-continue'))
       await client.until(/100 Continue/)
       client.send(file.body.subarray(0, file.body.length - 1)) // its metadata is there, and its end never comes
     }
-    const refused = await eventually('all places to be taken', async () => {
+    const refused = await eventually('all slots to be taken', async () => {
       const answer = await ask(relay, `${small.path}?ttl=1h`, { method: 'PUT', body: small.body })
       return answer.status === 503 && answer
     })

@@ -93,7 +93,7 @@ test('beyond max_connections: closed at once, and those that are there are serve
     const [answer] = (await Promise.race([once(socket, 'data'), closed])) as [Buffer | string]
     assert.deepEqual(statusesIn(answer.toString()), [200])
   }
-  await t.test('TLS: unused connections of one address, which hold all places, make room for others', async () => {
+  await t.test('TLS: unused connections of one address, which hold all slots, make room for others', async () => {
     const neighbour = open('127.0.0.30', 'n1')
     await isServed(neighbour)
     const crowd = await Promise.all(

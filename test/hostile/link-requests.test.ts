@@ -51,7 +51,7 @@ test('a link on which as many HEADs hang as there may be: a large file for it wa
   const hanging = Array.from({ length: 1_100 }, () =>
     ask(root, `${file.path}?hash=${file.hash}`, { method: 'HEAD', signal: stop.signal }).catch(() => undefined)
   )
-  await eventually('all places to hang', () => requestsIn(link.bytes()).length >= MAX_HEADS_PER_HOP)
+  await eventually('all slots to hang', () => requestsIn(link.bytes()).length >= MAX_HEADS_PER_HOP)
   assert.equal(await put(tree, 'e1', 3 * MIB), 202)
   await assertOthersServed(tree)
   await eventually('the end of the wait for a lane that nobody could ask for', async () => {

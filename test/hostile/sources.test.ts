@@ -83,13 +83,13 @@ test('links are asked for by the hundred through one proxy: who asks is told apa
 
   const torn = await askAll(FEW, index => `10.0.1.${index}`, 'X: y')
   assert.deepEqual(new Set(torn.map(([, status]) => status)), new Set(['400']))
-  assert.equal(crowd.filter(isOpen).length, crowd.length, 'what is no WebSocket takes nobody a place')
+  assert.equal(crowd.filter(isOpen).length, crowd.length, 'what is no WebSocket takes nobody a slot')
 
   const late = await askAll(FEW, index => `10.0.2.${index}`)
   assert.deepEqual(new Set(late.map(([, status]) => status)), new Set(['101']))
   assert.equal(few.filter(isOpen).length, FEW)
 
-  await t.test('uploads without metadata: a source that has none gets a place, whoever holds them all', async t => {
+  await t.test('uploads without metadata: a source that has none gets a slot, whoever holds them all', async t => {
     const answers: (() => string)[] = []
     for (let source = 0; source < 12; source++) {
       for (let count = 0; count < 12; count++) answers.push(await putSlowly(t, relay, `10.0.3.${source}`))
@@ -97,14 +97,14 @@ test('links are asked for by the hundred through one proxy: who asks is told apa
     const statuses = () => answers.map(answer => statusesIn(answer()).join())
     const late = await putSlowly(t, relay, '10.0.4.1')
     assert.deepEqual(statusesIn(late()), [100])
-    const ofPlaces = 'all but one of the 24 places of strangers to be kept'
-    await eventually(ofPlaces, () => statuses().filter(each => each === '100').length === 23)
+    const ofSlots = 'all but one of the 24 slots of strangers to be kept'
+    await eventually(ofSlots, () => statuses().filter(each => each === '100').length === 23)
     const text = answers.find(answer => answer().startsWith('HTTP/1.1 100') && answer().includes('503 '))?.() ?? ''
-    assert.match(text, /metadata had not come when another sender needed its place; try again in a moment\n$/)
+    assert.match(text, /metadata had not come when another sender needed its slot; try again in a moment\n$/)
 
     const statusOf = async (member: string) => statusesIn((await putSlowly(t, relay, tree.member(member)))()).join()
     const ofNode = [await statusOf('n1'), await statusOf('n1')]
-    assert.deepEqual(ofNode, ['100', '503'], 'an eighth of the places that are kept for known neighbours')
+    assert.deepEqual(ofNode, ['100', '503'], 'an eighth of the slots that are kept for known neighbours')
     const ofRelay: string[] = []
     for (let count = 0; count < 4; count++) ofRelay.push(await statusOf('relay-a'))
     assert.deepEqual(

@@ -16,7 +16,7 @@ function start() {
   return { clock, handshakes, ended, comes }
 }
 
-test('sources that crowd in share the places; one that has none gets a place at the cost of the largest', () => {
+test('sources that crowd in share the slots; one that has none gets a slot at the cost of the largest', () => {
   const { ended, comes } = start()
   for (let index = 0; index < MAX_HANDSHAKES; index += 1) assert.ok(comes(index % 2 === 0 ? 'a' : 'b'))
   assert.equal(comes('a') || comes('b'), false, 'neither has fewer than the other')
@@ -26,7 +26,7 @@ test('sources that crowd in share the places; one that has none gets a place at 
   assert.equal(comes('a') || comes('b'), false)
 })
 
-test('where each source has one place, a further source gets that of the oldest', () => {
+test('where each source has one slot, a further source gets that of the oldest', () => {
   const { ended, comes } = start()
   for (let index = 0; index < MAX_HANDSHAKES; index += 1) assert.ok(comes(`source ${index}`))
   assert.ok(comes('another'))
@@ -34,7 +34,7 @@ test('where each source has one place, a further source gets that of the oldest'
   assert.equal(comes('another'), false)
 })
 
-test('a source that has most of the places gets another one once its oldest is slow; asking takes nobody a place', () => {
+test('a source that has most of the slots gets another one once its oldest is slow; asking takes nobody a slot', () => {
   const { clock, handshakes, ended, comes } = start()
   for (let index = 0; index < MAX_HANDSHAKES; index += 1) assert.ok(comes('a'))
   assert.equal(comes('a'), false)

@@ -37,7 +37,7 @@ test('thousands may join from behind one address', async () => {
   for (let count = 0; count < 2_000; count++) await admission.run(network('192.0.2.1'), 'token.secret', joined)
 })
 
-test('a /64 network that fills its places leaves some for others, and the reserve for known relays', async () => {
+test('a /64 network that fills its slots leaves some for others, and the reserve for known relays', async () => {
   const admission = new JoinAdmission(() => 0)
   let finish: () => void = () => undefined
   const end = new Promise<void>(resolve => {
@@ -59,7 +59,7 @@ test('a /64 network that fills its places leaves some for others, and the reserv
   assert.equal(outcomes.filter(one => one === 'BUSY').length, 160)
 })
 
-test('where sources of strangers hold all places, one that has none gets the oldest of the largest', async () => {
+test('where sources of strangers hold all slots, one that has none gets the oldest of the largest', async () => {
   const admission = new JoinAdmission(() => 0)
   /** As of a relay whose policy server does not answer. */
   const stalled = (evicted: AbortSignal) =>
@@ -75,12 +75,12 @@ test('where sources of strangers hold all places, one that has none gets the old
     }
   }
   await new Promise(setImmediate)
-  const placesOfStrangers = 192
-  assert.equal(busy.length, 20 * 200 - placesOfStrangers)
+  const slotsOfStrangers = 192
+  assert.equal(busy.length, 20 * 200 - slotsOfStrangers)
   assert.equal(await admission.run(network('198.51.100.1'), 'token', joined), 'joined')
   await new Promise(setImmediate)
-  assert.equal(busy.length, 20 * 200 - placesOfStrangers + 1)
-  assert.match(busy.at(-1) ?? '', /another one needed this place; try again/)
+  assert.equal(busy.length, 20 * 200 - slotsOfStrangers + 1)
+  assert.match(busy.at(-1) ?? '', /another one needed this slot; try again/)
 })
 
 for (const [hostile, most] of [

@@ -15,7 +15,7 @@ const STALLED_MS = 10_000
 /** The time after which a connection whose request's body has not come may make room, when there is no unused one. */
 const SLOW_BODY_MS = 2_000
 
-export interface PlaceOptions {
+export interface SlotOptions {
   /** Connections at once. */
   readonly max: number
   /** Callers that make room for nobody, by their address: others share what those leave. */
@@ -38,7 +38,7 @@ export interface PlaceOptions {
 export function shareConnections(
   listening: TcpServer,
   http: HttpServer | HttpsServer,
-  options: PlaceOptions
+  options: SlotOptions
 ): (connection: Duplex) => void {
   const { max, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const slots = new Set<ConnectionSlot>()

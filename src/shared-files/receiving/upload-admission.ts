@@ -78,6 +78,6 @@ export class UploadAdmission {
 function evictedError(maxUploads: number): RelayError {
   return new RelayError(
     'BUSY',
-    `too many files are on their way in (limits.max_uploads is ${maxUploads}), and this one's metadata had not come when another sender needed its place; try again in a moment`
+    `too many files are on their way in (limits.max_uploads is ${maxUploads}), and this one's metadata had not come when another sender needed its slot; try again in a moment`
   )
 }

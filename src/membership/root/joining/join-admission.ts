@@ -52,7 +52,7 @@ export class JoinAdmission {
 function evictedError(): RelayError {
   return new RelayError(
     'BUSY',
-    'too many machines are joining at once, and another one needed this place; try again in a moment'
+    'too many machines are joining at once, and another one needed this slot; try again in a moment'
   )
 }
 
