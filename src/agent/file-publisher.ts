@@ -29,7 +29,10 @@ const ASK_EVERY_MS = 3_600_000
 interface SeenFile {
   readonly sizeBytes: number
   readonly modifiedAtMs: number
+  readonly hash: string
   readonly seenAtMs: number
+  /** How often everything was to be asked again by then. */
+  readonly round: number
 }
 
 /**
@@ -37,8 +40,9 @@ interface SeenFile {
  * of their time to live is over.
  */
 export class FilePublisher {
-  readonly #seen = new Map<ShareConfig, SeenFile>()
+  readonly #seen = new WeakMap<ShareConfig, SeenFile>()
   readonly #now: () => number
+  #round = 0
 
   constructor(private readonly options: FilePublisherOptions) {
     this.#now = options.now ?? Date.now
@@ -46,7 +50,7 @@ export class FilePublisher {
 
   /** Has the relay asked for each file at the next look: it may be another one, or have lost them. */
   askAgain(): void {
-    this.#seen.clear()
+    this.#round += 1
   }
 
   /** @returns whether it was shared now @throws {Error} when it could not be; it is tried again later */
@@ -55,6 +59,7 @@ export class FilePublisher {
     const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
     const key = `${entry.target}/${entry.fileId} ${entry.path}`
     await state.catchUp()
+    const round = this.#round // what is to be asked again from now on is not asked yet when this ends
     const file = await StableFile.open(entry.path, { name: 'path', openFile: openShareable })
     try {
       const { sizeBytes, modifiedAtMs } = file
@@ -64,11 +69,15 @@ export class FilePublisher {
       const ageMs = this.#now() - (former?.sharedAtMs ?? Number.NEGATIVE_INFINITY)
       const isFresh = isWithin(ageMs, halfLifeMs)
       const isSame = seen?.sizeBytes === sizeBytes && seen.modifiedAtMs === modifiedAtMs
-      if (isFresh && isSame && isWithin(this.#now() - seen.seenAtMs, ASK_EVERY_MS)) return false
-      const hashValue = await file.hash(ALGORITHM)
+      const isAsked = seen?.round === round && isWithin(this.#now() - seen.seenAtMs, ASK_EVERY_MS)
+      if (isFresh && isSame && isAsked) return false
+      // only to ask for it, a file that looks the same is not read again
+      let hashValue = isSame ? seen.hash : await file.hash(ALGORITHM)
       onStep?.('bytes')
       const isKnown = isFresh && former?.hash === hashValue && (await isThere(client, fileKey, hashValue))
       if (!isKnown) {
+        onStep?.('local')
+        if (isSame) hashValue = await file.hash(ALGORITHM)
         const signingKey = await readSigningKey(config.signingKeyFile)
         const nowMs = this.#now()
         const parts = {
@@ -84,7 +93,7 @@ export class FilePublisher {
         await state.setShared(key, { hash: hashValue, sharedAtMs: nowMs, signedAtMs: parts.signedAtMs })
         logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'file shared')
       }
-      this.#seen.set(entry, { sizeBytes, modifiedAtMs, seenAtMs: this.#now() })
+      this.#seen.set(entry, { sizeBytes, modifiedAtMs, hash: hashValue, seenAtMs: this.#now(), round })
       return !isKnown
     } finally {
       await file.close()

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { FilePublisher } from '../../src/agent/file-publisher.js'
 import { FileState } from '../../src/agent/file-state.js'
 import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
+import { StableFile } from '../../src/file-exchange/stable-file.js'
 import { createRelayClient } from '../../src/relay-client/relay-client.js'
 import { silentLogger } from '../../src/values/logging/logger.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
@@ -97,6 +98,35 @@ test('a file that the relay has lost is shared again: after an hour, or as soon 
   askAgain()
   assert.equal(await share(LONG), true)
   assert.equal(files.size, 1)
+})
+
+test('a file that looks the same is not read again, only to ask the relay for it', async t => {
+  const { write, share, askAgain, files } = await setUp(t)
+  await write('content')
+  assert.equal(await share(), true)
+  const hash = t.mock.method(StableFile.prototype, 'hash')
+  askAgain()
+  assert.equal(await share(), false)
+  assert.equal(hash.mock.callCount(), 0)
+  files.clear()
+  askAgain()
+  assert.equal(await share(), true)
+  await write('changed')
+  assert.equal(await share(), true)
+  assert.equal(hash.mock.callCount(), 2)
+})
+
+test('the relay is asked again for a file that was being shared when that was to be done', async t => {
+  let underWay: (() => void) | undefined
+  const { write, share, askAgain } = await setUp(t, () => {
+    underWay?.()
+    return false
+  })
+  await write('content')
+  underWay = askAgain
+  assert.equal(await share(1), true)
+  underWay = undefined
+  assert.equal(await share(1), true, 'this relay keeps none of it')
 })
 
 test('a file that was shared while the record could not be written is in the record as soon as it can be', async t => {
