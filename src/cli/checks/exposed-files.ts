@@ -42,7 +42,7 @@ async function ownerWarning(
   { uid }: Stats,
   user: number | undefined
 ): Promise<string | undefined> {
-  const ofFolder = user === ROOT ? undefined : (await stat(dirname(path))).uid
+  const ofFolder = user === ROOT && isPrivileged(user) ? undefined : (await stat(dirname(path))).uid
   if (isOfRootOr(uid, process.geteuid?.(), ofFolder)) return undefined
   const may = isReadable ? 'change' : 'read and change'
   return `${key} ${path} belongs to user ${uid}, who may ${may} it; chown root ${path}`

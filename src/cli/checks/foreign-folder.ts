@@ -4,7 +4,7 @@ import { ClientError } from '../../relay-client/client-error.js'
 import { type HeldFolder, settleOn } from '../../values/folders/held-folder.js'
 import { makeFolder, obstacleTo } from '../../values/folders/make-folder.js'
 import { walkPath } from '../../values/folders/path-walk.js'
-import { isRootOnLinux } from '../../values/permissions/root.js'
+import { isPrivileged } from '../../values/permissions/root.js'
 import { groupIdOf, userIdOf } from '../../values/permissions/system-users.js'
 import {
   findUntrusted,
@@ -39,7 +39,7 @@ export async function refuseForeign(
   advice = 'name its owner with --user',
   euid = process.geteuid?.()
 ): Promise<void> {
-  if (!isRootOnLinux(euid)) return // whoever else has no more rights than the owner of the folder gave
+  if (!isPrivileged(euid)) return // whoever else has no more rights than the owner of the folder gave
   const trusted = { uids: users.map(userIdOf), gids: users.map(groupIdOf) }
   for (const folder of folders) {
     const problem = await foreignIn(resolve(folder), trusted)

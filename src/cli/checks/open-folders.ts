@@ -2,7 +2,7 @@ import { type Stats, statSync } from 'node:fs'
 import { errorCode } from '../../values/failures/system-error.js'
 import { identityOf } from '../../values/files/file-identity.js'
 import { walkPath } from '../../values/folders/path-walk.js'
-import { isPrivileged, ROOT } from '../../values/permissions/root.js'
+import { isPrivileged, ROOT, unmappedRoot } from '../../values/permissions/root.js'
 import { findUntrusted, isSticky, replacersOf, type Writer, writersOf } from '../../values/permissions/writers.js'
 
 /** A folder in which a relay or an agent writes, by the setting that names it. */
@@ -106,7 +106,7 @@ export function findFolder(path: string): Stats | undefined {
  * @returns what is wrong, and what mends it
  */
 function openness(folder: Stats, writers: readonly Writer[], user: number | undefined): [string, string] | undefined {
-  const writer = findUntrusted(writers, folder, { uids: [user], groupsOfOwners: true })
+  const writer = findUntrusted(writers, folder, { uids: [user, unmappedRoot(user)], groupsOfOwners: true })
   if (writer === undefined) return undefined
   const { uid, gid } = writer
   if (uid !== undefined) return [`belongs to user ${uid}, who may change what is there`, `chown ${user ?? ROOT}`]

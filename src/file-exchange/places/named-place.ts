@@ -7,7 +7,7 @@ import { ifThere } from '../../values/files/if-there.js'
 import { HeldFolder } from '../../values/folders/held-folder.js'
 import { makeFolder } from '../../values/folders/make-folder.js'
 import { type FoundLink, type FoundName, walkPath } from '../../values/folders/path-walk.js'
-import { isRootOnLinux, ROOT } from '../../values/permissions/root.js'
+import { isPrivileged, ROOT, unmappedRoot } from '../../values/permissions/root.js'
 import { isOfRootOr } from '../../values/permissions/writers.js'
 
 /**
@@ -16,7 +16,7 @@ import { isOfRootOr } from '../../values/permissions/writers.js'
  * @throws {InputError} when there is no folder, or a link is not followed
  */
 export async function findPlace(path: string, euid = process.geteuid?.()): Promise<FoundName> {
-  return isRootOnLinux(euid) ? walkAsRoot(resolve(path)) : followToEnd(resolve(path), euid)
+  return isPrivileged(euid) ? walkAsRoot(resolve(path)) : followToEnd(resolve(path), euid)
 }
 
 /**
@@ -24,7 +24,7 @@ export async function findPlace(path: string, euid = process.geteuid?.()): Promi
  * @throws {InputError} when a link is not followed; nothing was made beyond it
  */
 export async function makeFoldersTo(path: string, euid = process.geteuid?.()): Promise<void> {
-  if (isRootOnLinux(euid)) await (await walkWithLinks(resolve(path), 0o755)).folder.close()
+  if (isPrivileged(euid)) await (await walkWithLinks(resolve(path), 0o755)).folder.close()
   else makeFolder(dirname(resolve(path)), 0o755)
 }
 
@@ -33,7 +33,7 @@ export async function makeFoldersTo(path: string, euid = process.geteuid?.()): P
  * that leads to no name.
  */
 export async function checkLinks(path: string, euid = process.geteuid?.()): Promise<void> {
-  if (isRootOnLinux(euid)) return (await walkWithLinks(resolve(path))).folder.close()
+  if (isPrivileged(euid)) return (await walkWithLinks(resolve(path))).folder.close()
   const link = await ifThere(lstat(path))
   if (link?.isSymbolicLink() === true) refuseForeign(path, linkAtEnd(path, link, await readlink(path)), euid)
 }
@@ -92,7 +92,7 @@ function linkAtEnd(path: string, { uid }: Stats, target: string): FoundLink {
 }
 
 function refuseForeign(path: string, { at, uid, target, isEnd }: FoundLink, euid: number | undefined): void {
-  if (isOfRootOr(uid, euid)) return
+  if (isOfRootOr(uid, euid, unmappedRoot(euid))) return
   const advice = `is a symbolic link of user ${uid} and is not followed; name the ${isEnd ? 'file' : 'folder'} that it leads to: ${target}`
   throw new InputError(at === path ? `${at} ${advice}` : `${path} cannot be written: ${at} ${advice}`)
 }

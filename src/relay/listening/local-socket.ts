@@ -8,7 +8,7 @@ import type { Config } from '../../config/config.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import { HeldFolder } from '../../values/folders/held-folder.js'
 import { type FoundLink, walkPath } from '../../values/folders/path-walk.js'
-import { isRootOnLinux } from '../../values/permissions/root.js'
+import { isPrivileged, isRootOnLinux } from '../../values/permissions/root.js'
 import { isOfRootOr } from '../../values/permissions/writers.js'
 import { serveUpgrades } from './upgrades.js'
 
@@ -61,7 +61,7 @@ async function removeStale(folder: HeldFolder, path: string): Promise<void> {
 /** The folder of the socket. Root follows no link there of another user, who could lead it elsewhere. */
 async function openFolder(path: string): Promise<HeldFolder> {
   try {
-    if (!isRootOnLinux()) return await HeldFolder.open(dirname(path))
+    if (!isPrivileged()) return await HeldFolder.open(dirname(path))
     const noFolder = () => missingFolder(path)
     const { folder, name } = await walkPath(resolve(dirname(path)), { checkLink: refuseForeign, noFolder })
     try {

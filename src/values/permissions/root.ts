@@ -29,6 +29,15 @@ export function unmappedUser(): number | undefined {
   return Number(readFileSync('/proc/sys/kernel/overflowuid', 'utf8'))
 }
 
+/**
+ * The id that stands for the real root where a process is the root of a namespace without other users: to it `/` and what else
+ * belongs to root seems to be another user's. Other users have that id, too, whom a plain user cannot keep out either.
+ * @returns undefined for everybody else
+ */
+export function unmappedRoot(euid = process.geteuid?.()): number | undefined {
+  return euid === ROOT && CAN_HOLD && isOnlyUser() ? unmappedUser() : undefined
+}
+
 function isOnlyUser(): boolean {
   return ONE_USER_MAP.test(readFileSync(`${PROC}/uid_map`, 'utf8'))
 }
