@@ -5,12 +5,16 @@ import { TurnLimit } from '../process/pacing/turn-limit.js'
 import { endParsing } from '../values/network/end-parsing.js'
 import type { OpenCount, OpenRequests } from '../values/sources/open-requests.js'
 import { sourceOf } from '../values/sources/source-address.js'
-import { SourceQueue } from '../values/sources/source-queue.js'
 import { answerUnderWay, isUnderWay } from './answer-under-way.js'
 
 /** The number of pipelined requests of one connection beyond which no more is read of it until they have begun. */
 const MAX_WAITING = 32
 
+/**
+ * How long requests are begun in one turn of the event loop. Those of hundreds of connections suffice: what waits costs
+ * some microseconds more.
+ */
+const MAX_BEGINNING_MS = 12
 /** Few requests at a time, as they nearly always come, are begun without a look at the clock. */
 const FREE_IN_TURN = 16
 
@@ -46,12 +50,13 @@ export function takeTurns(listener: RequestListener, open: OpenRequests): Reques
 
 /** The turns of a listener: a request begins at once, or once others have had theirs. */
 class Turns {
-  readonly #limit = new TurnLimit()
-  readonly #waiting = new SourceQueue<() => void>()
+  readonly #limit = new TurnLimit(MAX_BEGINNING_MS)
+  /** The requests that wait, by source. The sources take turns, in this order. */
+  readonly #waiting = new Map<string, (() => void)[]>()
   /** Requests that begin before the time of a turn is looked at. */
   #free = FREE_IN_TURN
 
-  /** Whether a request may begin now; where it may, it has to. */
+  /** Takes a place in this turn for a request, which then begins. @returns false where it has to wait */
   take(): boolean {
     if (this.#waiting.size > 0) return false
     if (this.#free > 0) {
@@ -68,17 +73,39 @@ class Turns {
   }
 
   await(socket: Socket, begin: () => void): void {
-    this.#waiting.add(sourceOf(socket.remoteAddress ?? ''), () => {
+    const source = sourceOf(socket.remoteAddress ?? '')
+    const isFirst = this.#waiting.size === 0
+    const waiting = this.#waiting.get(source) ?? []
+    this.#waiting.set(source, waiting)
+    waiting.push(() => {
       if (!socket.destroyed) begin()
     })
-    void this.#limit.next().then(this.#goOn)
+    if (isFirst) void this.#beginWaiting() // never rejects
+  }
+
+  async #beginWaiting(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      await this.#limit.next()
+      do {
+        this.#beginNext()
+        await undefined // what it goes on with counts as well
+      } while (this.#waiting.size > 0 && !this.#limit.isOver)
+    }
+  }
+
+  #beginNext(): void {
+    const [first] = this.#waiting
+    if (first === undefined) return
+    const [source, waiting] = first
+    const begin = waiting.shift()
+    this.#waiting.delete(source)
+    if (waiting.length > 0) this.#waiting.set(source, waiting) // behind the others
+    begin?.()
   }
 
   readonly #renew = (): void => {
     this.#free = FREE_IN_TURN
   }
-
-  readonly #goOn = (): void => this.#waiting.next()?.()
 }
 
 /** The requests of a connection that came before earlier ones were answered. */

@@ -6,7 +6,7 @@ import { TurnLimit } from '../../src/process/pacing/turn-limit.js'
 /** A limit with a clock that only the work of the test moves. */
 function limitWithClock() {
   let nowMs = 0
-  const limit = new TurnLimit(() => nowMs)
+  const limit = new TurnLimit(4, () => nowMs)
   const work = (ms: number) => {
     nowMs += ms
   }

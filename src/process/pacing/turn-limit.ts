@@ -16,7 +16,11 @@ export class TurnLimit {
   #called = 0
   #isNextScheduled = false
 
-  constructor(private readonly now: () => number = () => performance.now()) {}
+  /** @param maxMs how long the loops may work in one turn */
+  constructor(
+    private readonly maxMs = MAX_TURN_MS,
+    private readonly now: () => number = () => performance.now()
+  ) {}
 
   /** Whether to await {@link next} before more is done. To be asked before or after each piece of work, which follows at once. */
   get isOver(): boolean {
@@ -24,7 +28,7 @@ export class TurnLimit {
       this.#begunMs = this.now()
       this.#scheduleNext()
     }
-    return this.now() - this.#begunMs >= MAX_TURN_MS
+    return this.now() - this.#begunMs >= this.maxMs
   }
 
   /** Resolves once others have had their turn, and the loops that waited before this one theirs. */
