@@ -3,10 +3,10 @@ import type { Socket } from 'node:net'
 import type { Config } from '../config/config.js'
 import { answerHalfClosed } from '../values/network/half-open.js'
 import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
+import { COSTLY_SOURCE, type CostlySource } from '../values/sources/costly-source.js'
 import { OpenRequests } from '../values/sources/open-requests.js'
 import { answerUnderWay } from './answer-under-way.js'
-import { BodyPieces } from './connections/body-pieces.js'
-import { COSTLY_SOURCE, type CostlySource } from './connections/costly-source.js'
+import { BodyPieces } from './bodies/body-pieces.js'
 import { takeTurns } from './request-turns.js'
 
 /** Longest request line and headers; beyond: 431. */

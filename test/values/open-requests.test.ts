@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { type CostlySource, onCostlySource } from '../../src/api/connections/costly-source.js'
+import { type CostlySource, onCostlySource } from '../../src/values/sources/costly-source.js'
 import {
   FEW_OPEN_REQUESTS,
   MAX_OPEN_REQUESTS,

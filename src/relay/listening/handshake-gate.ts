@@ -1,7 +1,7 @@
 import type { Server as HttpsServer } from 'node:https'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { onCostlySource } from '../../api/connections/costly-source.js'
+import { onCostlySource } from '../../values/sources/costly-source.js'
 import { sourceOf } from '../../values/sources/source-address.js'
 import { SourceCooldown } from '../../values/sources/source-cooldown.js'
 import { SourceQueue } from '../../values/sources/source-queue.js'

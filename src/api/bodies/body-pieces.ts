@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { endParsing } from '../../values/network/end-parsing.js'
 import { sourceOf } from '../../values/sources/source-address.js'
-import { hasBody } from '../bodies/request-body.js'
+import { hasBody } from './request-body.js'
 
 /** The bytes in a piece of a body that pay for it. */
 const BYTES_PER_PIECE = 64
