@@ -65,7 +65,7 @@ export function readBytes(name: string, text: string): Buffer {
 
 function readPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
-  if (port >= 1 && port <= 65_535) return port
+  if (isPort(port)) return port
   throw new RelayError('INVALID_INPUT', `invalid port: ${JSON.stringify(text.slice(0, 20))}; expected 1 to 65535`)
 }
 
@@ -84,8 +84,12 @@ export function answerFromJson(value: unknown): JoinAnswer | undefined {
   if (typeof above !== 'string' || !isNodeId(above) || typeof hostname !== 'string') return undefined
   const host = canonicalHost(hostname)
   if (host === undefined) return undefined
-  if (port !== undefined && typeof port !== 'number') return undefined
+  if (port !== undefined && !isPort(port)) return undefined
   return { id, kind, certificate, ca, policyServer: { id: above, hostname: host, port, certificates } }
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -5,7 +5,11 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
+import {
+  type CertificateAuthority,
+  makeAuthority,
+  openAuthority
+} from '../../src/membership/root/certificate-authority.js'
 import { formatCertificate } from '../../src/values/keys/pem.js'
 import { eventually } from '../support/eventually.js'
 import { type Machine, startJoinedTree, succeed, untilLinked } from '../support/relays/joined-tree.js'
@@ -24,7 +28,10 @@ test('a relay takes over no certificate of its policy server that the CA of the 
   const contents = () => Promise.all(files.map(file => readFile(file, 'utf8')))
   const before = await contents()
 
-  const stop = await startImpostor(t, middle, relay)
+  const { issue, make } = await otherAuthority()
+  const certificate = await issue(relay, publicKeyOf(await keyOf(relay)))
+  const answer = answerTo(relay, middle, certificate, await issue(middle, make()))
+  const stop = await startImpostor(t, middle, { 'v1/join/renew': answer })
   const { log } = await tree.serve(relay)
   const told = (text: string) => eventually(text, () => log.find(line => line.includes(text)))
   const own = await told('refused the certificate that the policy server gave; the former one stays')
@@ -37,40 +44,98 @@ test('a relay takes over no certificate of its policy server that the CA of the 
   await untilLinked(middle, 'relay-b') // its certificate is good still
 })
 
-/** Stands in the place of `middle`, with its key, and answers questions to the root with certificates of its own CA. */
-async function startImpostor(t: TestContext, middle: Machine, below: Machine): Promise<() => Promise<void>> {
-  const read = (machine: Machine, name: string) => readFile(join(machine.folder, name), 'utf8')
-  const nowMs = Date.now()
-  const authority = openAuthority(await makeAuthority('Other CA', nowMs))
-  const spki = (key: Parameters<typeof createPublicKey>[0]) =>
-    createPublicKey(key).export({ type: 'spki', format: 'der' })
-  const issue = async ({ id, host }: Machine, publicKey: Buffer) =>
-    formatCertificate(
-      await authority.issue({ id, purpose: 'relay', hostnames: [host], publicKey, nowMs, lifetimeMs: 900 * DAY_MS })
-    )
-  const another = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' })
-  const answer = JSON.stringify({
-    id: below.id,
-    kind: 'relay',
-    certificate: await issue(below, spki(await read(below, 'tls.key'))),
-    ca: authority.certificate,
-    policy_server: {
-      id: middle.id,
-      hostname: middle.host,
-      port: middle.port,
-      certificates: await issue(middle, another)
-    }
+test('a machine that joins takes no certificate that the CA of the tree did not issue to it, and for its key', async t => {
+  const tree = await startJoinedTree(t)
+  const [middle, sibling, relay] = [
+    await tree.machine('relay-a'),
+    await tree.machine('relay-c'),
+    await tree.machine('relay-b')
+  ]
+  for (const machine of [middle, sibling]) await succeed(tree.join(machine, await tree.token('--relay')))
+  const line = await tree.token('--relay', '--under', 'relay-a')
+  const { issue, make } = await otherAuthority()
+  const [ca, ofSibling, ofMiddle] = await Promise.all([
+    readFile(join(tree.root.folder, 'ca.pem'), 'utf8'),
+    readFile(join(sibling.folder, 'certificate.pem'), 'utf8'),
+    readFile(join(middle.folder, 'certificate.pem'), 'utf8')
+  ])
+  const issuer = openAuthority({ certificate: ca, key: await readFile(join(tree.root.folder, 'ca.key'), 'utf8') })
+  const issued = (publicKey: Buffer) => issueBy(issuer, relay, publicKey)
+  const answers: Record<string, string> = { 'v1/join/ca': JSON.stringify({ ca, relay: 'relay-a' }) }
+  await startImpostor(t, middle, answers)
+  const refusal = async (certificate: string, above: string) => {
+    answers['v1/join'] = answerTo(relay, middle, certificate, above)
+    const { code, stderr } = await tree.join(relay, line)
+    assert.equal(code, 1)
+    await assert.rejects(readFile(join(relay.folder, 'main.conf')), { code: 'ENOENT' })
+    return stderr
+  }
+  assert.match(await refusal(ofSibling, ofMiddle), /certificate that was given .*it is for "relay-c", not for relay-b/)
+  assert.match(await refusal(await issued(make()), ofMiddle), /certificate that was given .*it is for another key/)
+  const key = publicKeyOf(await keyOf(relay)) // which the first attempt made
+  assert.match(await refusal(await issue(relay, key), ofMiddle), /the CA of this tree did not issue it/)
+  const others = /given for the policy server relay-a cannot be used: /
+  assert.match(await refusal(await issued(key), ofSibling), others)
+  assert.match(await refusal(await issued(key), await issue(middle, make())), others)
+
+  answers['v1/join'] = answerTo(relay, middle, await issued(key), ofMiddle)
+  await succeed(tree.join(relay, line))
+})
+
+function keyOf({ folder }: Machine): Promise<string> {
+  return readFile(join(folder, 'tls.key'), 'utf8')
+}
+
+/** SubjectPublicKeyInfo, DER. */
+function publicKeyOf(key: string): Buffer {
+  return createPublicKey(key).export({ type: 'spki', format: 'der' })
+}
+
+async function issueBy(authority: CertificateAuthority, { id, host }: Machine, publicKey: Buffer): Promise<string> {
+  const asked = {
+    id,
+    purpose: 'relay',
+    hostnames: [host],
+    publicKey,
+    nowMs: Date.now(),
+    lifetimeMs: 90 * DAY_MS
+  } as const
+  return formatCertificate(await authority.issue(asked))
+}
+
+/** A CA of an attacker's, and a maker of public keys. */
+async function otherAuthority() {
+  const authority = openAuthority(await makeAuthority('Other CA', Date.now()))
+  return {
+    issue: (machine: Machine, publicKey: Buffer) => issueBy(authority, machine, publicKey),
+    make: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'der' })
+  }
+}
+
+function answerTo({ id }: Machine, above: Machine, certificate: string, certificates: string): string {
+  const { id: nodeId, host: hostname, port } = above
+  return JSON.stringify({
+    ...{ id, kind: 'relay', certificate, ca: 'none' },
+    policy_server: { id: nodeId, hostname, port, certificates }
   })
-  const server = createServer(
-    { cert: await read(middle, 'certificate.pem'), key: await read(middle, 'tls.key') },
-    (request, response) => {
-      request.resume()
-      response.setHeader('content-type', 'application/json')
-      if (request.url?.endsWith('v1/join/renew') === true) response.end(answer)
-      else response.writeHead(404).end()
-    }
-  )
-  server.listen(middle.port, middle.host)
+}
+
+/** Stands in the place of a relay, with its key. @param answers by path */
+async function startImpostor(
+  t: TestContext,
+  relay: Machine,
+  answers: Readonly<Record<string, string>>
+): Promise<() => Promise<void>> {
+  const cert = await readFile(join(relay.folder, 'certificate.pem'))
+  const server = createServer({ cert, key: await keyOf(relay) }, (request, response) => {
+    request.resume()
+    response.setHeader('content-type', 'application/json')
+    const path = /v1\/.*$/.exec(request.url ?? '')?.[0] ?? ''
+    const answer = answers[path]
+    if (answer === undefined) response.writeHead(404).end()
+    else response.end(answer)
+  })
+  server.listen(relay.port, relay.host)
   await once(server, 'listening')
   const stop = async () => {
     if (!server.listening) return

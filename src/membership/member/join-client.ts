@@ -10,8 +10,10 @@ import { FORM } from '../../values/network/header-names.js'
 import { unbracketed } from '../../values/network/host-and-port.js'
 import { membersOf, parseJson } from '../../values/text/json.js'
 import { readWholeText } from '../../values/text/whole-text.js'
+import { readRequest } from '../certificate-request.js'
 import { answerFromJson, toFields } from '../join-form.js'
 import type { JoinAnswer, JoinRequest } from '../member-types.js'
+import { readCertificate, sortPolicyServerCertificates, whyNotIssuedTo } from './issued-certificates.js'
 
 // Node's own client for HTTPS: the client of the commands costs an agent 15 MiB, for one request at each renewal.
 
@@ -49,7 +51,7 @@ export async function fetchCa(entrance: Entrance, token: Pick<JoinToken, 'caHash
   if (typeof ca !== 'string' || typeof relay !== 'string') {
     throw new JoinError(`${entrance.url.origin} did not answer with a CA's certificate; is it a Treeline relay?`)
   }
-  const certificate = readCertificate(ca)
+  const certificate = readCaCertificate(ca)
   const hash = createHash('sha256').update(certificate.raw).digest()
   if (!timingSafeEqual(hash, token.caHash)) {
     throw new JoinError(
@@ -67,11 +69,38 @@ export async function join(entrance: Entrance, ca: TrustedCa, request: JoinReque
   const value = await ask(entrance, 'v1/join', form, { ca: ca.certificate, checkServerIdentity: checked })
   const answer = answerFromJson(value)
   if (answer === undefined || answer.id !== request.id) throw new JoinError('the answer is none to this join')
-  const certificate = new X509Certificate(answer.certificate)
-  if (!certificate.verify(new X509Certificate(ca.certificate).publicKey)) {
-    throw new JoinError('the certificate that was given is not one of the CA')
+  const { certificate, certificates } = await checkGiven(answer, request, readCaCertificate(ca.certificate))
+  return { ...answer, certificate, ca: ca.certificate, policyServer: { ...answer.policyServer, certificates } }
+}
+
+/**
+ * Checks what the relay, and those on the way, answered: what the CA did not issue is not written.
+ * @returns PEM: the machine's own certificate, and those of its policy server
+ * @throws {JoinError}
+ */
+async function checkGiven(
+  answer: JoinAnswer,
+  request: JoinRequest,
+  ca: X509Certificate
+): Promise<{ certificate: string; certificates: string }> {
+  const { id, kind, policyServer } = answer
+  const certificate = readCertificate(answer.certificate)
+  const { publicKey } = await readRequest(request.request)
+  const reason =
+    certificate === undefined ? 'it is no certificate' : whyNotIssuedTo({ id, purpose: kind }, certificate, [ca])
+  if (certificate === undefined || reason !== undefined) {
+    throw new JoinError(`the certificate that was given cannot be used: ${reason}`)
   }
-  return { ...answer, ca: ca.certificate }
+  if (!certificate.publicKey.export({ type: 'spki', format: 'der' }).equals(publicKey)) {
+    throw new JoinError('the certificate that was given cannot be used: it is for another key')
+  }
+  const { accepted, refused } = sortPolicyServerCertificates(policyServer, [ca], Date.now())
+  if (accepted === '' && refused.length > 0) {
+    throw new JoinError(
+      `the certificate that was given for the policy server ${policyServer.id} cannot be used: ${refused[0]?.reason}`
+    )
+  }
+  return { certificate: certificate.toString(), certificates: accepted }
 }
 
 async function ask(
@@ -118,7 +147,7 @@ function readText(response: IncomingMessage): Promise<string> {
 }
 
 /** The first of a PEM text alone: what was hashed is what is trusted. */
-function readCertificate(pem: string): X509Certificate {
+function readCaCertificate(pem: string): X509Certificate {
   try {
     return new X509Certificate(pem)
   } catch (cause) {
