@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { AgentConfig, ReceiveConfig } from '../config/agent/agent-config.js'
 import { type Download, downloadFile } from '../file-exchange/download.js'
 import { FilePlace, statIfThere } from '../file-exchange/places/file-place.js'
@@ -5,6 +6,7 @@ import { findOwner } from '../file-exchange/places/owner.js'
 import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
 import { apiPath, type RelayClient } from '../relay-client/relay-client.js'
 import { Command, type CommandEnd } from '../remote-run/execution/command.js'
+import { identityOf } from '../values/files/file-identity.js'
 import { removeLeftovers } from '../values/files/leftovers.js'
 import type { Logger } from '../values/logging/logger.js'
 import { ROOT } from '../values/permissions/root.js'
@@ -26,8 +28,8 @@ const MAX_OUTPUT_CHARS = 4_000
 /** Fetches the files of `[[agent.receive]]`. */
 export class Receiver {
   readonly #running = new Set<Command>()
-  /** Destinations beside which nothing of former agents is left. */
-  readonly #swept = new Set<string>()
+  /** The folder of each destination, by its number, in which nothing of former agents is left. */
+  readonly #swept = new Map<string, string>()
   #isStopped = false
 
   constructor(private readonly options: ReceiverOptions) {}
@@ -90,15 +92,19 @@ export class Receiver {
     for (const command of this.#running) command.stop()
   }
 
-  /** Removes what was left beside a destination; each later download looks through the beginning of the folder alone. */
+  /**
+   * Removes what was left beside a destination, once in each folder that is there in turn: it may be made or mounted
+   * later. Each later download looks through the beginning of the folder alone.
+   */
   async #sweepOnce(entry: ReceiveConfig): Promise<void> {
     const { destination } = entry
-    if (this.#swept.has(destination)) return
-    this.#swept.add(destination)
     try {
+      const folder = identityOf(await statIfThere(dirname(destination)))
+      if (folder === undefined || this.#swept.get(destination) === folder) return
       const { trust } = await rulesFor(entry)
       const place = await FilePlace.open(destination, trust)
       await removeLeftovers(place.folder, place.name, Date.now(), Number.POSITIVE_INFINITY).finally(() => place.close())
+      this.#swept.set(destination, folder)
     } catch {
       // a download meets the same error, and tells of it
     }
