@@ -5,7 +5,7 @@ import { answerFromJson } from '../membership/join-form.js'
 import { CertificateRenewal } from '../membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../membership/member-types.js'
 import type { RelayClient } from '../relay-client/relay-client.js'
-import { readTextSync } from '../values/files/text-file.js'
+import { readTextFileSync } from '../values/files/text-file.js'
 import type { Revocations } from '../values/keys/revocations.js'
 import type { Logger } from '../values/logging/logger.js'
 import { FORM } from '../values/network/header-names.js'
@@ -32,7 +32,7 @@ export function keepCertificateRenewed(
 /** When it ends, as it is shown; empty while its file cannot be read. */
 export function certificateEnd(certificateFile: string): { readonly certificate_ends_at?: string } {
   try {
-    const { validTo } = new X509Certificate(readTextSync(certificateFile))
+    const { validTo } = new X509Certificate(readTextFileSync(certificateFile))
     return { certificate_ends_at: isoTime(Date.parse(validTo)) }
   } catch {
     return {} // the renewal and the link tell of such a file

@@ -38,7 +38,7 @@ function readAndParse(directory: string, groups: UserGroups) {
   const { main, logging, writers } = readConfigFiles(directory, 'main.conf')
   const config = parseConfig(main, logging, directory, path => {
     refuseWithheld('main.conf', writers, [['general.node_id_file', path]], groups)
-    return readText(path)
+    return readUtf8(path)
   })
   return { config, writers }
 }
@@ -92,7 +92,7 @@ function readIfPresent(
   judge?: (fd: number) => void
 ): string | undefined {
   try {
-    return readText(join(directory, name), judge)
+    return readUtf8(join(directory, name), judge)
   } catch (error) {
     const isAbsent = isMissing(error)
     if (!isAbsent) problems.push(`${name}: cannot be read: ${whyNotRead(error)}`)
@@ -101,7 +101,7 @@ function readIfPresent(
 }
 
 /** UTF-8, with or without a byte order mark. */
-function readText(path: string, judge?: (fd: number) => void): string {
+function readUtf8(path: string, judge?: (fd: number) => void): string {
   const stats = statSync(path)
   if (!stats.isFile()) throw new Error(`${path} is not a file`)
   if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} has more than ${MAX_FILE_BYTES} bytes`)

@@ -5,20 +5,20 @@ import { test } from 'node:test'
 import {
   readConfiguredText,
   readConfiguredTextSync,
-  readText,
-  readTextOrPipe,
-  readTextSync
+  readTextFile,
+  readTextFileOrPipe,
+  readTextFileSync
 } from '../../src/values/files/text-file.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 test('a text is read without the mark that some editors put before it, and not in UTF-16', async t => {
   const path = join(await temporaryFolder(t), 'file')
   await writeFile(path, '\uFEFFgrüße')
-  for (const read of [readText, readTextOrPipe, readTextSync]) assert.equal(await read(path), 'grüße')
+  for (const read of [readTextFile, readTextFileOrPipe, readTextFileSync]) assert.equal(await read(path), 'grüße')
   await writeFile(path, Buffer.from('text', 'utf16le'))
-  for (const read of [readText, readTextOrPipe]) await assert.rejects(read(path), /it is in UTF-16/)
-  assert.throws(() => readTextSync(path), /it is in UTF-16/)
-  await assert.rejects(readText(`${path}.none`), { code: 'ENOENT' })
+  for (const read of [readTextFile, readTextFileOrPipe]) await assert.rejects(read(path), /it is in UTF-16/)
+  assert.throws(() => readTextFileSync(path), /it is in UTF-16/)
+  await assert.rejects(readTextFile(`${path}.none`), { code: 'ENOENT' })
 })
 
 test('a text that a setting names is read, or the setting, the file and what to do are named', async t => {

@@ -3,7 +3,7 @@ import { hostname as systemHostname } from 'node:os'
 import type { Config } from '../../config/config.js'
 import { hostnamesOf } from '../../membership/certificates.js'
 import type { CurrentTopology } from '../../tree/topology.js'
-import { readTextSync } from '../../values/files/text-file.js'
+import { readTextFileSync } from '../../values/files/text-file.js'
 
 /** The names by which this relay may be asked: as the nodes list, the machine, its certificate and the configuration say. */
 export function ownNames(config: () => Config, topology: CurrentTopology): () => readonly string[] {
@@ -21,7 +21,7 @@ export function ownNames(config: () => Config, topology: CurrentTopology): () =>
 function certificateNames(file: string | undefined): readonly string[] {
   if (file === undefined) return []
   try {
-    return hostnamesOf(new X509Certificate(readTextSync(file)).raw)
+    return hostnamesOf(new X509Certificate(readTextFileSync(file)).raw)
   } catch {
     return [] // what is wrong with it is told where it is used
   }

@@ -8,7 +8,7 @@ import { signingPassphrase } from '../../process/passphrase.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { readText } from '../../values/files/text-file.js'
+import { readTextFile } from '../../values/files/text-file.js'
 import { obstacleTo } from '../../values/folders/make-folder.js'
 import { MIN_TOKEN_LENGTH } from '../../values/keys/admin-token.js'
 import { parseClientTokens } from '../../values/keys/client-token-rules.js'
@@ -134,7 +134,7 @@ function named(key: string, path: string | undefined): NamedFile | undefined {
 async function read(problems: string[], file: NamedFile | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
   try {
-    return await readText(file.path)
+    return await readTextFile(file.path)
   } catch (error) {
     problems.push(whyUnreadable(file.key, file.path, error))
     return undefined

@@ -1,7 +1,7 @@
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readTextOrPipe } from '../../values/files/text-file.js'
+import { readTextFileOrPipe } from '../../values/files/text-file.js'
 import { readNamedText } from './regular-file-place.js'
 
 /**
@@ -10,7 +10,7 @@ import { readNamedText } from './regular-file-place.js'
  */
 export async function readNamedFile(name: string, path: string): Promise<string> {
   try {
-    return await readTextOrPipe(path)
+    return await readTextFileOrPipe(path)
   } catch (error) {
     throw new InputError(whyUnreadable(name, path, error), { cause: error })
   }

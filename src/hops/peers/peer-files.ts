@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/config.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { readConfiguredText, readText } from '../../values/files/text-file.js'
+import { readConfiguredText, readTextFile } from '../../values/files/text-file.js'
 import { readCertificatePair } from '../../values/keys/certificate-pair.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
@@ -73,7 +73,7 @@ async function readUpstreamPins(
     return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
   }
   try {
-    const upstreamPins = parseCertificates(await readText(file))
+    const upstreamPins = parseCertificates(await readTextFile(file))
     if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
     return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
   } catch (error) {

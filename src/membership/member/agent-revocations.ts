@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
-import { readText } from '../../values/files/text-file.js'
+import { readTextFile } from '../../values/files/text-file.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { RevocationBook } from '../revocation-book.js'
 
@@ -11,7 +11,7 @@ import { RevocationBook } from '../revocation-book.js'
 export async function openAgentRevocations(config: AgentConfig, logger: Logger): Promise<RevocationBook | undefined> {
   const { caFile, serverCertificateFile } = config.upstream
   if (caFile === undefined || serverCertificateFile !== undefined) return undefined
-  const ca = () => readText(caFile)
+  const ca = () => readTextFile(caFile)
   const book = new RevocationBook({ file: join(config.storage.path, 'revocations'), ca, logger })
   await book.load()
   return book

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { readText } from '../../values/files/text-file.js'
+import { readTextFile } from '../../values/files/text-file.js'
 import { purposeOf } from '../../values/keys/certificate-purpose.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -81,7 +81,7 @@ export class CertificateRenewal {
   async ask(signal: AbortSignal): Promise<JoinAnswer | undefined> {
     const held = await this.#read()
     if (held === undefined) return undefined
-    const key = createPrivateKey(await readText(this.options.keyFile))
+    const key = createPrivateKey(await readTextFile(this.options.keyFile))
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
     const answer = await this.options.renew(await makeRequest(held.owner.id, key), limit)
     await this.#takeMissed(held, key, answer)
@@ -154,7 +154,7 @@ export class CertificateRenewal {
 
   /** @returns undefined for one that is not ours to renew */
   async #read(): Promise<Held | undefined> {
-    const certificate = new X509Certificate(await readText(this.options.certificateFile))
+    const certificate = new X509Certificate(await readTextFile(this.options.certificateFile))
     const [id] = readIdentity(certificate.raw).userIds
     const purpose = purposeOf(certificate.raw)
     if (id === undefined || purpose === undefined || !isIssued(certificate)) return undefined
@@ -166,7 +166,7 @@ export class CertificateRenewal {
     const { keyFile, renew, onAnswer } = this.options
     const { owner, life } = held
     const { signal } = this.#stopping
-    const key = createPrivateKey(await readText(keyFile))
+    const key = createPrivateKey(await readTextFile(keyFile))
     const answer = await renew(await makeRequest(owner.id, key), signal)
     const given = await this.#readGiven(held, key, answer)
     let isPlaced = false

@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { Tree } from '../../tree/tree-service.js'
-import { whyNotRead } from '../../values/failures/file-failure.js'
-import { readTextSync } from '../../values/files/text-file.js'
+import { readConfiguredTextSync } from '../../values/files/text-file.js'
 import { fingerprint } from '../../values/keys/fingerprint.js'
 import { certificateBlocks } from '../../values/keys/pem.js'
 import type { Revocations } from '../../values/keys/revocations.js'
@@ -53,16 +52,7 @@ export function createCertificateBook({ tree, revocations, onRevocation }: Certi
 }
 
 function readFingerprints(file: string): string[] {
-  const blocks = certificateBlocks(readPinned(file))
+  const blocks = certificateBlocks(readConfiguredTextSync(SETTING, file))
   if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
   return blocks.map(pem => fingerprint(new X509Certificate(pem).raw))
-}
-
-function readPinned(file: string): string {
-  try {
-    return readTextSync(file)
-  } catch (error) {
-    const why = whyNotRead(error)
-    throw new Error(`${SETTING} ${file}: the policy server's certificate cannot be read: ${why}`, { cause: error })
-  }
 }

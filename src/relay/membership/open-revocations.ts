@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { RevocationBook } from '../../membership/revocation-book.js'
-import { readText } from '../../values/files/text-file.js'
+import { readTextFile } from '../../values/files/text-file.js'
 import { NO_REVOCATIONS, type Revocations } from '../../values/keys/revocations.js'
 import type { Logger } from '../../values/logging/logger.js'
 
@@ -22,7 +22,7 @@ export async function openRevocations(config: () => Config, logger: Logger): Pro
   if (caFileIn(config()) === undefined) {
     return { book: undefined, revocations: NO_REVOCATIONS, onRevocation: () => undefined }
   }
-  const ca = async () => readText(caFileIn(config()) ?? '')
+  const ca = async () => readTextFile(caFileIn(config()) ?? '')
   const book = new RevocationBook({ file: join(folder, NAME), ca, logger })
   await book.load()
   return { book, revocations: book, onRevocation: listener => book.onChange(listener) }

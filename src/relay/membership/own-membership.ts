@@ -18,7 +18,7 @@ import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
-import { readTextSync } from '../../values/files/text-file.js'
+import { readTextFileSync } from '../../values/files/text-file.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { caFileIn } from './open-revocations.js'
 
@@ -201,7 +201,7 @@ function openNamed(caFile: string, caKeyFile: string): CertificateAuthority {
 
 function readNamed(file: string, setting: string): string {
   try {
-    const text = readTextSync(file)
+    const text = readTextFileSync(file)
     if (text.trim() === '') throw new Error('it is empty, restore it from a backup')
     return text
   } catch (error) {

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { whyNotRead } from '../../../values/failures/file-failure.js'
 import { errorMessage } from '../../../values/failures/system-error.js'
-import { readTextSync } from '../../../values/files/text-file.js'
+import { readTextFileSync } from '../../../values/files/text-file.js'
 import { type ClientTokenRule, parseClientTokens } from '../../../values/keys/client-token-rules.js'
 import type { Logger } from '../../../values/logging/logger.js'
 
@@ -71,7 +71,7 @@ export function openClientTokens(file: string, logger: Logger, onChange: () => v
 function readRules(file: string): ClientTokenRule[] {
   try {
     if (statSync(file).size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`)
-    return parseClientTokens(readTextSync(file))
+    return parseClientTokens(readTextFileSync(file))
   } catch (cause) {
     throw new Error(`tokens.clients_file ${file}: ${whyNotRead(cause)}`, { cause })
   }
