@@ -6,6 +6,7 @@ import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version
 import { type AfterAnswer, installAfterAnswer } from './answers/after-answer.js'
 import { createDraining, type Draining } from './answers/draining.js'
 import { installErrorHandler } from './answers/error-handler.js'
+import { installHeadBody } from './answers/head-body.js'
 import { checkNeedsNoTree } from './answers/no-tree.js'
 import { commonOptions } from './app-options.js'
 import { installFormRules } from './bodies/form-rules.js'
@@ -67,6 +68,7 @@ export async function buildApp({
     createRequestLog(logger),
     draining.afterAnswer
   ])
+  installHeadBody(app)
   installErrorHandler(app, { logger, afterAnswer, folders: storageFolders(services.config()) })
   installCallers(app, services, versions, draining)
   installFormRules(app, services.config().limits.metadataTimeoutMs, MAX_FORM_BYTES)

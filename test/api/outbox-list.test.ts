@@ -12,7 +12,7 @@ const ENTRIES = 600
 const CALLERS = 20
 const idOf = (index: number) => `01M8KKHZ15H5H64BK2T${String(index).padStart(7, '0')}`
 
-test('the list of the outbox is whole, and made a page in each turn of the event loop, however many ask', async t => {
+test('the list of the outbox is whole, and made a page in each turn of the event loop, however many ask; a HEAD makes one page', async t => {
   const relay = await startSharedFiles(t)
   const repository = createOutboxRepository(relay.db, new Claims())
   const entry = { target: 'n2', source: 'n1', algorithm: 'sha512', hash: 'aa', signedAtMs: undefined, keyHash: 'k' }
@@ -34,6 +34,7 @@ test('the list of the outbox is whole, and made a page in each turn of the event
 
   const parts = await makeRelayParts()
   t.after(() => parts.close())
+  let pages = 0
   let pagesOfTurn = 0
   let mostPages = 0
   let longestPage = 0
@@ -41,6 +42,7 @@ test('the list of the outbox is whole, and made a page in each turn of the event
   const counted: typeof outbox = {
     ...outbox,
     async list(...asked) {
+      pages += 1
       pagesOfTurn += 1
       mostPages = Math.max(mostPages, pagesOfTurn)
       setImmediate(() => {
@@ -74,4 +76,15 @@ test('the list of the outbox is whole, and made a page in each turn of the event
   // the count may begin anew only after the next page
   assert.ok(mostPages <= 2, `${mostPages} pages in one turn`)
   assert.ok(longestPage <= 250, `${longestPage} entries at once`)
+
+  pages = 0
+  const heads = Array.from({ length: CALLERS }, () => fetch(`${url}${API_PREFIX}/outbox`, { method: 'HEAD' }))
+  for (const { status, headers } of await Promise.all(heads)) {
+    assert.equal(status, 200)
+    assert.equal(headers.get('content-type'), 'application/json; charset=utf-8')
+  }
+  // More of the list would be made by now: a GET is behind the HEADs in the turns of the lists.
+  await (await fetch(`${url}${API_PREFIX}/outbox`)).arrayBuffer()
+  const ofGet = Math.ceil(ENTRIES / 250) + 1 // the last one is empty
+  assert.ok(pages <= CALLERS + ofGet, `${pages} pages for ${CALLERS} HEADs and a GET`)
 })
