@@ -158,13 +158,45 @@ test('a neighbour that ends one node now and then is given up in the end', async
   assert.match(messagesOf(events), /the part of the run at relay has been under way for 0\.0 days/)
 })
 
-test('an existing relay that prints for ever is given up in the end', async t => {
+const TEXT_ONLY_OVER =
+  /relay only tells output, and has not ended its part of the run for \d+ s; see remote_run\.timeout/
+
+test('an existing relay that prints for ever is timed out in the end', async t => {
   const body = new PassThrough()
   const beat = setInterval(() => body.write('R: node-b line\n'), 2)
   t.after(() => clearInterval(beat))
   const hop = hopOf('relay', () => answered('text/plain', body), false)
   const runs = await startRoot(t, { hops: [hop], timing: SOON })
   const events = await allEvents(await runs.start(orderOf({ nodes: ['b'] })))
+  assert.deepEqual(outcomesOf(events), { b: 'timed_out' })
+  assert.match(messagesOf(events), TEXT_ONLY_OVER)
+})
+
+test('an existing relay that is silent for that long, before or after the head of its answer, is timed out', async t => {
+  const unanswered = hopOf(
+    'relay',
+    async ({ silenceLimitMs }) => {
+      await new Promise(resolve => setTimeout(resolve, silenceLimitMs))
+      return { kind: 'unreachable', reason: 'it was silent', sent: true }
+    },
+    false
+  )
+  const answeredOnly = hopOf('relay', () => answered('text/plain', new PassThrough()), false)
+  for (const hop of [unanswered, answeredOnly]) {
+    const runs = await startRoot(t, { hops: [hop], timing: SOON })
+    const events = await allEvents(await runs.start(orderOf({ nodes: ['b'] })))
+    assert.deepEqual(outcomesOf(events), { b: 'timed_out' })
+    assert.match(messagesOf(events), TEXT_ONLY_OVER)
+  }
+})
+
+test('an existing relay whose answer breaks off before is lost', async t => {
+  const body = new PassThrough()
+  const hop = hopOf('relay', () => answered('text/plain', body), false)
+  const runs = await startRoot(t, { hops: [hop], timing: LATE })
+  const run = await runs.start(orderOf({ nodes: ['b'] }))
+  body.destroy(new Error('cut'))
+  const events = await allEvents(run)
   assert.deepEqual(outcomesOf(events), { b: 'unknown' })
-  assert.match(messagesOf(events), /nothing started or ended at relay for \d+ s/)
+  assert.match(messagesOf(events), /relay was lost: cut/)
 })

@@ -70,6 +70,7 @@ export class RemoteExecution {
     const { signal, onStarted } = this.scope
     const { timing } = this.context
     const { asynchronous } = this.scope.order
+    if (!hop.dialect.isHeardDuringRuns) this.#watch.tellsTextOnly()
     const answer = await hop.request({
       method: 'POST',
       weight: 'stream',
@@ -78,7 +79,7 @@ export class RemoteExecution {
       body: () => part.body,
       signal,
       // a relay that only speaks text says nothing until all its nodes have ended
-      silenceLimitMs: hop.dialect.isHeardDuringRuns ? timing.silenceMs : this.#watch.limitMs
+      silenceLimitMs: hop.dialect.isHeardDuringRuns ? timing.silenceMs : this.#watch.silenceLimitMs
     })
     if (answer.kind === 'refused') {
       const text = await refusalText(answer.body, signal)
@@ -93,6 +94,7 @@ export class RemoteExecution {
       if (!sent && onNotTaken !== undefined) return onNotTaken('away', answer.reason)
       if (status === 503 && onNotTaken !== undefined) return onNotTaken('busy', answer.reason)
       if (onAway !== undefined && canRetryOrder(answer, hop.dialect)) return onAway(reason, sent)
+      if (sent && this.#watch.whyOver !== undefined) return this.#giveUpOver(this.#watch.whyOver)
       const unreached = this.#brokenHop(answer.reason)
       if (!mayHaveStarted) return this.#giveUp({ outcome: 'unreachable', message: reason, unreached })
       if (asynchronous) return this.#follow({ kind: 'lost', reason: answer.reason })
@@ -211,16 +213,16 @@ export class RemoteExecution {
   async #readText(body: Readable): Promise<void> {
     const { hop } = this.options
     const { progress, signal } = this.scope
-    let over: string | undefined
+    this.#watch.tellsTextOnly()
     const check = () => {
-      over = this.#watch.whyOver
-      if (over !== undefined) throw new Error(over)
+      if (this.#watch.whyOver !== undefined) throw new Error(this.#watch.whyOver)
     }
-    const lost = await forwardTextResponse(body, { signal, progress, check }, this.#watch.limitMs, data => {
+    const lost = await forwardTextResponse(body, { signal, progress, check }, this.#watch.silenceLimitMs, data => {
       this.#reported.takeText(data)
     })
     signal.throwIfAborted()
-    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: over ?? `${hop.id} was lost: ${lost}` })
+    if (lost !== undefined && this.#watch.whyOver !== undefined) return this.#giveUpOver(this.#watch.whyOver)
+    if (lost !== undefined) return this.#giveUp({ outcome: 'unknown', message: `${hop.id} was lost: ${lost}` })
     return this.#endOpen({ outcome: 'unknown', message: `behind ${hop.id}, which only tells output` })
   }
 

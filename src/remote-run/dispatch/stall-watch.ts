@@ -7,6 +7,9 @@ import type { RemotePart } from './remote-part.js'
 
 const DAY_MS = 24 * 60 * 60_000
 
+/** A timer counts from the begin of its turn, and so ends a little early by the clock. */
+const EARLY_TIMER_MS = 100
+
 /** The members of the context, the scope and the part that the watch looks at. */
 export interface WatchedContext extends Pick<RunContext, 'isCrowded' | 'nodeQueues'> {
   readonly config: Pick<RunContext['config'], 'timeoutMs'>
@@ -29,6 +32,7 @@ export class StallWatch {
   readonly #begunMs = performance.now()
   #sinceMs = this.#begunMs
   readonly #queue: NodeQueue | undefined
+  #isTextOnly = false
 
   constructor(
     private readonly context: WatchedContext,
@@ -44,6 +48,11 @@ export class StallWatch {
     this.#queue?.moved()
   }
 
+  /** Called when the neighbour tells output alone, and of no nodes: the whole part has the time of one step. */
+  tellsTextOnly(): void {
+    this.#isTextOnly = true
+  }
+
   /** Called once, when the part is watched no longer. */
   end(): void {
     this.#queue?.leave()
@@ -55,6 +64,11 @@ export class StallWatch {
     return Math.max(timing.stallMs, config.timeoutMs) + this.#slackMs
   }
 
+  /** The longest silence of a neighbour that tells output alone: {@link whyOver} has its reason by then. */
+  get silenceLimitMs(): number {
+    return this.limitMs + EARLY_TIMER_MS
+  }
+
   /** The reason to wait no longer, for a message; undefined: the part is waited on. */
   get whyOver(): string | undefined {
     const { config, isCrowded, timing } = this.context
@@ -64,6 +78,8 @@ export class StallWatch {
     const isStalled = stalledMs >= this.limitMs || (isCrowded() && stalledMs >= config.timeoutMs + this.#slackMs)
     if (isStalled) {
       const seconds = Math.round(stalledMs / 1_000)
+      if (this.#isTextOnly)
+        return `${hop.id} only tells output, and has not ended its part of the run for ${seconds} s; see remote_run.timeout`
       return `nothing started or ended at ${hop.id} for ${seconds} s; see remote_run.timeout`
     }
     const takenMs = nowMs - Math.max(this.#begunMs, this.#waitEndMs)
