@@ -101,7 +101,7 @@ export class FilePublisher {
   }
 }
 
-/** Says whether something is younger than a limit. Of a time in the future nobody knows how long ago it was. */
+/** Whether an age is known, and below a limit. A negative one is of a time in the future: the clock was set back, and the age is unknown. */
 function isWithin(ageMs: number, limitMs: number): boolean {
   return ageMs >= 0 && ageMs < limitMs
 }

@@ -33,7 +33,7 @@ const SETTLE_MS = 500
 
 const HUNG = 'the transfer hung, and was broken off after the link opened again'
 
-/** The name of what keeps each file from being received or shared, among the problems. */
+/** The key of a problem that keeps every file from being received or shared. */
 const ALL_FILES = 'files'
 
 /** The time that a stop waits longer for work that was told to end. */
@@ -89,9 +89,9 @@ export class FileScheduler {
   }
 
   /**
-   * Looks at all files to receive, as {@link look} does, and at those to share: the policy server may have known no
-   * recipient before, or have lost them. A transfer that hangs is broken off: the link that is open now took another way, or
-   * its connection outlived the one before.
+   * Looks at all files, once a link has opened. Files to receive may have come while there was none. The policy server may
+   * lack files to share: it may be another one, have lost them, or have refused a recipient that it did not know yet. A
+   * transfer that hangs is broken off: its connection may have died with the former link.
    */
   lookAtAll(): void {
     this.#breakOffStalled()

@@ -43,7 +43,10 @@ function readAndParse(directory: string, groups: UserGroups) {
   return { config, writers }
 }
 
-/** Reads the same for a process that has others to serve: it goes on while the system names groups. Then the files are read as they are. */
+/**
+ * Reads the configuration as {@link loadConfig} does, in a process that has others to serve: it serves them while the system
+ * names groups. The files are read as they are after that.
+ */
 export async function reloadConfig(directory: string): Promise<Config> {
   const { writers } = readConfigFiles(directory, 'main.conf')
   return loadConfig(directory, await UserGroups.ofWriters(writers))

@@ -16,8 +16,7 @@ export function writersOfConfiguration(fd: number, euid = process.geteuid?.()): 
 }
 
 /**
- * Refuses files for root that whoever else may write the configuration may not read: they would be shown or used on that
- * user's behalf.
+ * Refuses each file that another writer of the configuration may not read: root would show or use it on that user's behalf.
  * @param writers of the configuration that was read @param groups of these users
  * @throws {ConfigError} naming each of them
  */

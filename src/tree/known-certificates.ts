@@ -23,7 +23,7 @@ export interface NeighbourFacts {
   readonly topology: CurrentTopology
 }
 
-/** The neighbour whose certificate the other side of a connection showed; undefined: none, or one that nobody is known by. */
+/** The neighbour whose certificate the other side of a connection showed; undefined where it showed none, or one of nobody in the tree. */
 export function neighbourOn(connection: object, facts: NeighbourFacts): ProvenNeighbour | undefined {
   const shown = shownBy(connection)
   if (shown === undefined) return undefined

@@ -112,7 +112,7 @@ function addressCaller(socket: object, address: string, { isLocalSocket }: Calle
   return { kind: isLocal ? 'local' : 'network', address }
 }
 
-/** Undefined where no certificate was presented; one that nobody is known by makes a mere `network` caller. */
+/** Undefined where no certificate was presented; one of nobody in the tree makes a mere `network` caller. */
 function certificateCaller(socket: object, address: string, settings: CallerSettings): Caller | undefined {
   if (shownBy(socket) === undefined) return undefined
   return { kind: 'network', address, ...neighbourOn(socket, settings) }

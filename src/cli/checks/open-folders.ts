@@ -86,7 +86,7 @@ async function foldersOnWay(path: string): Promise<FoundFolder[]> {
     })
     await folder.close()
   } catch (error) {
-    if (errorCode(error) === undefined) throw error // else who uses the path meets the same error
+    if (errorCode(error) === undefined) throw error // errors of the system are reported by the code that opens the path
   }
   return [...folders.values()]
 }

@@ -38,7 +38,7 @@ export async function refuseForeignSocket(
 ): Promise<void> {
   if (euid === ROOT ? !isPrivileged(euid) : !CAN_HOLD) return
   const ofRelay = (config === undefined ? undefined : serviceUser(config)) ?? findFolder(dirname(path))?.uid
-  // whoever is not mapped may be root itself, which is no reason to refuse a plain user
+  // in a namespace, the id of users without a place there may stand for root, whose socket a plain user trusts
   const trusted = [euid, ofRelay, euid === ROOT ? undefined : unmappedUser()]
   const ways: Way[] = []
   try {
@@ -53,7 +53,7 @@ export async function refuseForeignSocket(
     await checkSocket(folder, last, trusted, ways).finally(() => folder.close())
   } catch (error) {
     if (error instanceof ForeignSocketError) throw refusal(name, path, error.message)
-    if (errorCode(error) === undefined) throw error // else who connects meets the same error
+    if (errorCode(error) === undefined) throw error // errors of the system are reported by the code that opens the path
   }
 }
 

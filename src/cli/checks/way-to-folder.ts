@@ -50,7 +50,7 @@ async function problemOnWay(
   } catch (error) {
     if (error instanceof ChangeableWayError) return `${setting} ${path}: ${error.message}`
     if (errorCode(error) === undefined) throw error
-    return undefined // it is to be made, or whoever uses the path meets the same error
+    return undefined // it is to be made, or the code that opens the path reports the error
   }
 }
 

@@ -22,7 +22,7 @@ export class TurnLimit {
     private readonly now: () => number = () => performance.now()
   ) {}
 
-  /** Whether to await {@link next} before more is done. To be asked before or after each piece of work, which follows at once. */
+  /** Whether to await {@link next} before more is done. Asking begins the time of a turn: ask right before each piece of work, or right after it. */
   get isOver(): boolean {
     if (this.#begunMs === undefined) {
       this.#begunMs = this.now()

@@ -36,7 +36,7 @@ export interface Listeners {
 /** The addresses of `localhost` (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
 const LOCALHOST = ['127.0.0.1', '::1']
 
-/** The facts by which a handshake is judged, and sets that note at which address a connection came. */
+/** The facts by which a handshake is judged, and the sets in which each connection to the socket or the proxy's listener is noted. */
 export interface Arrivals extends NeighbourFacts {
   readonly localSockets: WeakSet<object>
   readonly proxySockets: WeakSet<object>

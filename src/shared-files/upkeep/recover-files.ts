@@ -82,7 +82,7 @@ async function finishPlacing(parts: RecoveryParts, row: StoredFile, left: Readon
   if (outcome === 'fine') return placement.settle(row)
   // The metadata is gone, or a power failure tore it, since it is never synced.
   if (outcome === 'stray' && isAsKept(found, row)) return placement.redo(row)
-  if (outcome !== 'replaced') await files.markDurable([spool]) // what is there is judged like all others
+  if (outcome !== 'replaced') await files.markDurable([spool]) // reconciliation then judges the file that is there
 }
 
 /** A relay that was here has left its folders. Without them all that is recorded would count as removed. */

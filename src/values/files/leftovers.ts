@@ -29,8 +29,8 @@ export async function removeLeftovers(
 ): Promise<void> {
   const begin = beginOf(name)
   for (const found of await namesBeginning(folder, begin, maxNames).catch(() => [])) {
-    const name = /^(?:(?<pid>\d{1,10})-)?[0-9a-f]{12}~$/.exec(found.slice(begin.length))
-    if (name !== null && (await isLeft(folder, found, name.groups?.pid, nowMs))) {
+    const made = /^(?:(?<pid>\d{1,10})-)?[0-9a-f]{12}~$/.exec(found.slice(begin.length))
+    if (made !== null && (await isLeft(folder, found, made.groups?.pid, nowMs))) {
       await rm(folder.at(found), { force: true }).catch(() => undefined)
     }
   }

@@ -15,8 +15,8 @@ export interface ShownCertificateRules {
 const shownOn = new WeakMap<TLSSocket, string>()
 
 /**
- * The certificate that the other side of a connection showed. For {@link shownBy} this is the only look that is needed.
- * Node gives the chain of its issuers at the first look alone: who needs it looks before anybody else.
+ * Looks at the certificate that the other side of a connection showed, and keeps its fingerprint for {@link shownBy}. Node
+ * gives the chain of its issuers at the first look alone: code that needs the chain has to look first.
  */
 export function lookAtCertificate(socket: TLSSocket): X509Certificate | undefined {
   const leaf = socket.getPeerX509Certificate()

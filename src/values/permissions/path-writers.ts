@@ -76,6 +76,6 @@ function realPathIfThere(path: string): string | undefined {
   try {
     return realpathSync(path)
   } catch {
-    return undefined // whoever reads it meets the same error
+    return undefined // the code that reads it reports the error
   }
 }

@@ -2,7 +2,7 @@ import { LogLimit } from '../../../values/logging/log-limit.js'
 import type { Logger } from '../../../values/logging/logger.js'
 import type { LinkOwner, UpperLink } from '../upper-link.js'
 
-/** Links that one relay or node opens within a minute. Ours wait half a second after the first loss, and soon longer. */
+/** Links that one relay or node may open within a minute. Treeline waits half a second after the first loss of its link, and soon longer. */
 export const MAX_OPENINGS = 120
 const MINUTE_MS = 60_000
 
@@ -15,7 +15,7 @@ export class LinkOpenings {
   readonly #ofMinute = new Map<string, number>()
   #minuteBeganMs = Number.NEGATIVE_INFINITY
 
-  /** @param maxLinks whose lines are told apart: after a restart, all of them come */
+  /** @param maxLinks the number of relays and nodes that have log lines of their own: after a restart, all of them open a link */
   constructor(
     logger: Logger,
     maxLinks: number,
