@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { OutboxEntry, SharedFiles } from '../../shared-files/file-types.js'
+import { sharerOf } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { listingTurn } from '../answers/listing-turns.js'
@@ -52,10 +53,11 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
     async (request, reply) => {
       const scope = scopeOf('outbox', request.caller)
       const nodeId = scope.kind === 'all' ? undefined : scope.id
-      await listingTurn()
+      const { source } = sharerOf(request.caller)
+      await listingTurn(source)
       const first = await outbox.list('', nodeId) // where it fails, an answer can say so
       unread.hold(request, reply)
-      const list = Readable.from(listInPieces(outbox, first, nodeId), { objectMode: false })
+      const list = Readable.from(listInPieces(outbox, first, nodeId, source), { objectMode: false })
       return reply.type('application/json; charset=utf-8').send(list as never) // in the form of the schema
     }
   )
@@ -95,7 +97,8 @@ export const outboxRoutes: Routes<{ services: Pick<Services, 'sharedFiles'> }> =
 async function* listInPieces(
   outbox: SharedFiles['outbox'],
   first: readonly OutboxEntry[],
-  nodeId: string | undefined
+  nodeId: string | undefined,
+  source: string
 ): AsyncGenerator<string> {
   let text = '{"entries":['
   let shown = 0
@@ -107,7 +110,7 @@ async function* listInPieces(
     shown += entries.length
     yield text
     text = ''
-    await listingTurn()
+    await listingTurn(source)
     page = await outbox.list(page.at(-1)?.id, nodeId)
   }
   const { pending, failed } = await outbox.counts(nodeId)

@@ -23,6 +23,9 @@ const Hop = Type.Object({
 /** The services that {@link traceRoutes} use. */
 export type TraceServices = Pick<Services, 'config' | 'neighbours' | 'sharedFiles' | 'stopping' | 'topology'>
 
+/** All traces together, as a source of lists: no node has such an id. */
+const TRACES = 'all traces'
+
 /** `GET trace/<id>`: the way to a node, each relay on it adding its own step. */
 export const traceRoutes: Routes<{ services: TraceServices }> = async (app, { services }) => {
   const { topology, neighbours, sharedFiles, stopping } = services
@@ -33,7 +36,7 @@ export const traceRoutes: Routes<{ services: TraceServices }> = async (app, { se
     neighbours,
     hasCommand: remoteRun.fallbackCommand,
     waitingFiles: async matches => {
-      await listingTurn()
+      await listingTurn(TRACES)
       const counts = await sharedFiles.outbox.countByTarget()
       return counts.reduce((sum, { target, count }) => sum + (matches(target) ? count : 0), 0)
     }
