@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Claims } from '../../src/storage/sqlite/claims.js'
+import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.js'
+import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import type { Topology } from '../../src/tree/topology.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 import { makeFifo } from '../support/machine/make-fifo.js'
@@ -216,4 +219,20 @@ test("a refusal is recorded when the file cannot be read again; after a proxy's 
   await root.files.stop()
   assert.match((await root.files.outbox.list())[0]?.lastError ?? '', /answers 404, but not as itself/)
   assert.equal((await root.files.outbox.list())[0]?.state, 'pending')
+})
+
+test('a file that is gone before its record is settled is no success', async t => {
+  const folder = await temporaryFolder(t)
+  const db = openDatabase(join(folder, 'state.db'), 'state')
+  t.after(() => db.close())
+  const repository = createOutboxRepository(db, new Claims())
+  const add = repository.add.bind(repository)
+  repository.add = async (...asked) => {
+    const added = await add(...asked)
+    const waiting = join(folder, 'shared-files/.outbox~')
+    for (const name of readdirSync(waiting)) unlinkSync(join(waiting, name))
+    return added
+  }
+  const { root } = await startRoot(t, { folder, more: { outboxRepository: repository } })
+  await assert.rejects(root.put(sign('n2/n1/f', 'content')), /ENOENT|not there/)
 })

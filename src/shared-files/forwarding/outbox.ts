@@ -126,9 +126,9 @@ export class Outbox {
     await this.#rename(from, to).catch(() => undefined)
   }
 
-  async #rename(from: string, to: string): Promise<void> {
+  #rename(from: string, to: string): Promise<void> {
     const { layout, folders } = this.parts
-    await unlessMissing(folders.enter(layout.outbox, at => rename(join(at, from), join(at, to))))
+    return folders.enter(layout.outbox, at => rename(join(at, from), join(at, to)))
   }
 
   /**
