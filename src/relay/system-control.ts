@@ -9,6 +9,7 @@ import type { RecordStorage } from '../storage/repositories/repositories.js'
 import type { Tree } from '../tree/tree-service.js'
 import type { TreeSyncStatus } from '../tree-sync/tree-sync.js'
 import { errorMessage } from '../values/failures/system-error.js'
+import { createTurns } from '../values/time/in-turn.js'
 import { isoTime } from '../values/time/iso-time.js'
 import type { ConfigInForce } from './config-in-force.js'
 import { DiskWatch } from './disk-watch.js'
@@ -47,6 +48,8 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   let reloadProblem: string | undefined
   let treeProblem: () => string | undefined = () => undefined
   let renewCertificate: (config: Config) => void = () => undefined
+  // of two that read files and put them in force at once, the one that read the older ones could end last
+  const inTurn = createTurns()
   certificates.readPolicyServer(inForce.get().upstream?.serverCertificateFile)
 
   /** A broken configuration changes nothing: the relay goes on with the one it has. */
@@ -79,7 +82,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   }
 
   async function reload(): Promise<readonly string[]> {
-    const configuration = await reloadConfiguration()
+    const configuration = await inTurn(reloadConfiguration)
     const report = await tree.reload()
     const problems = [configuration, report.details].filter(problem => problem !== undefined)
     if (problems.length === 0) logger.info({ nodes: tree.current().size }, 'reloaded')
@@ -115,18 +118,20 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     reload,
     status,
     unreadiness,
-    moveUpstream: async address => {
-      const config = inForce.get()
-      if (config.upstream === undefined) return
-      inForce.replace({ ...config, upstream: { ...config.upstream, ...address } })
-      await neighbours.reload(inForce.get())
-    },
-    certificatesChanged: async () => {
-      const config = inForce.get()
-      certificates.readPolicyServer(config.upstream?.serverCertificateFile)
-      renewCertificate(config)
-      await neighbours.reload(config)
-    },
+    moveUpstream: address =>
+      inTurn(async () => {
+        const config = inForce.get()
+        if (config.upstream === undefined) return
+        inForce.replace({ ...config, upstream: { ...config.upstream, ...address } })
+        await neighbours.reload(inForce.get())
+      }),
+    certificatesChanged: () =>
+      inTurn(async () => {
+        const config = inForce.get()
+        certificates.readPolicyServer(config.upstream?.serverCertificateFile)
+        renewCertificate(config)
+        await neighbours.reload(config)
+      }),
     showTreeProblem: problem => {
       treeProblem = problem
     },
