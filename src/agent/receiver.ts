@@ -2,14 +2,13 @@ import { dirname } from 'node:path'
 import type { AgentConfig, ReceiveConfig } from '../config/agent/agent-config.js'
 import { type Download, downloadFile } from '../file-exchange/download.js'
 import { FilePlace, statIfThere } from '../file-exchange/places/file-place.js'
-import { findOwner } from '../file-exchange/places/owner.js'
+import { findOwner, trustFor } from '../file-exchange/places/owner.js'
 import { asObject, objectsOf, textOf } from '../relay-client/json-answer.js'
 import { apiPath, type RelayClient } from '../relay-client/relay-client.js'
 import { Command, type CommandEnd } from '../remote-run/execution/command.js'
 import { identityOf } from '../values/files/file-identity.js'
 import { removeLeftovers } from '../values/files/leftovers.js'
 import type { Logger } from '../values/logging/logger.js'
-import { ROOT } from '../values/permissions/root.js'
 import type { FileState } from './file-state.js'
 import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
 import type { TransferStep } from './transfer-watch.js'
@@ -149,15 +148,9 @@ async function afterCommand(path: string, file: Placed): Promise<Placed> {
   return hasSameContent(now, file) ? now : file
 }
 
-/** An agent that may write anywhere, or give files away, looks at who else could change the way to the destination. */
 async function rulesFor({ owner: name, mode }: ReceiveConfig): Promise<Pick<Download, 'trust' | 'attributes'>> {
   const owner = name === undefined ? undefined : await findOwner(name)
-  const uid = process.geteuid?.() ?? -1
-  const isPrivileged = uid === ROOT || (owner !== undefined && owner.uid !== uid)
-  return {
-    trust: isPrivileged ? { uid, owner } : undefined,
-    attributes: { mode, defaultMode: DEFAULT_MODE, owner }
-  }
+  return { trust: trustFor(owner), attributes: { mode, defaultMode: DEFAULT_MODE, owner } }
 }
 
 function problemOf(end: CommandEnd): string | undefined {

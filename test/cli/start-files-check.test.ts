@@ -6,6 +6,7 @@ import { relayCertificateWarnings } from '../../src/cli/checks/certificate-warni
 import { checkAgentStart, checkRelayStart } from '../../src/cli/checks/start-files-check.js'
 import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
+import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { CLIENTS, makeAgentFolder, makeRelayFolder } from '../support/parts/checked-folders.js'
 
 const EVERYBODY = 0o666
@@ -134,7 +135,7 @@ test('what an agent cannot use is found: a signing key that is none, an owner an
   await writeFile(join(folder, 'sign.key'), await readFile(join(folder, 'ca.pem')))
   const { problems, warnings } = await checkAgentStart(loadAgentConfig(folder))
   assert.match(problems.join('\n'), /^signing_key_file .*sign.key/m)
-  assert.match(problems.join('\n'), /knows no user no-such-user/)
+  assert.match(problems.join('\n'), /^agent\.receive\[0\]\.owner: the system knows no user no-such-user/m)
   assert.match(warnings.join('\n'), /^agent.receive: command \/nope\/x is not there/m)
   await writeFile(join(folder, 'sign.key'), '')
   const { problems: empty } = await checkAgentStart(loadAgentConfig(folder))
@@ -232,5 +233,25 @@ test('places that cannot be are found: a socket, ports that are the same, comman
   assert.match(
     (await checkRelayStart({ ...config, general })).problems.join(),
     /tree\.ca_file .* cannot be read: there is no/
+  )
+})
+
+test('a file to share and a place to receive one that an agent would refuse are warned of, by their entries', async t => {
+  const places = await temporaryFolder(t)
+  const file = join(places, 'file')
+  await writeFile(file, '', { mode: 0o644 })
+  const share = (path: string) => `[[agent.share]]\ntarget = "root"\nfile_id = "f"\npath = "${path}"\nttl = "1h"\n`
+  const receive = (path: string) => `[[agent.receive]]\nsource = "node-2"\nfile_id = "f"\ndestination = "${path}"\n`
+  const entries = [share(file), share(places), receive(file), receive(join(places, 'new/f')), receive(places)]
+  const folder = await makeAgentFolder(t, `\n${entries.join('')}`)
+  const { problems, warnings } = await checkAgentStart(loadAgentConfig(folder))
+  assert.deepEqual(problems, [])
+  assert.deepEqual(
+    warnings.map(warning => warning.replaceAll(places, '<places>')),
+    [
+      'agent.share[1].path: <places> is a folder; name a file in it',
+      'agent.receive[1].destination: <places>/new/f cannot be written: there is no folder <places>/new; create it, or check the path',
+      'agent.receive[2].destination: <places> is a folder; name a file in it'
+    ]
   )
 })

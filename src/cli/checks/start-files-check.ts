@@ -3,7 +3,6 @@ import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-files.js'
 import { parseSigningKey } from '../../file-exchange/key-files.js'
-import { findOwner } from '../../file-exchange/places/owner.js'
 import { signingPassphrase } from '../../process/passphrase.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
@@ -12,6 +11,7 @@ import { readTextFile } from '../../values/files/text-file.js'
 import { obstacleTo } from '../../values/folders/make-folder.js'
 import { MIN_TOKEN_LENGTH } from '../../values/keys/admin-token.js'
 import { parseClientTokens } from '../../values/keys/client-token-rules.js'
+import { checkAgentPaths } from './agent-paths.js'
 import { privateKeyIn } from './certificate-pair-check.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
@@ -99,9 +99,8 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
       parseSigningKey({ pem, path }, signingPassphrase())
     })
   }
-  for (const { owner } of config.receive) {
-    if (owner !== undefined) await findOwner(owner).catch((error: unknown) => problems.push(errorMessage(error)))
-  }
+  const paths = await checkAgentPaths(config, user.uid === process.geteuid?.())
+  problems.push(...paths.problems)
   await checkCertificate(problems, named('upstream.server_certificate_file', upstream.serverCertificateFile))
   await checkCertificate(problems, named('upstream.ca_file', upstream.caFile))
   const commands = config.receive
@@ -112,6 +111,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...(await Promise.all(commands.map(command => commandWarnings(command, 'it fails')))).flat(),
     ...(await agentCertificateWarnings(config)),
     ...(await exposureWarnings(privateFilesOfAgent(config), user.uid)),
+    ...paths.warnings,
     ...user.warnings,
     ...(await openFolderWarnings([storageFolder, ...configurationFolder(directory, user.uid)], user.uid))
   ]

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { errorMessage } from '../../values/failures/system-error.js'
-import type { Owner } from './trusted-folder.js'
+import { ROOT } from '../../values/permissions/root.js'
+import type { FolderTrust, Owner } from './trusted-folder.js'
 
 const NUMBER = /^\d{1,10}$/
 
@@ -26,6 +27,16 @@ export async function findOwner(text: string, limitMs = NAMING_LIMIT_MS): Promis
   if (group !== undefined)
     return { uid, gid: NUMBER.test(group) ? Number(group) : Number((await entry('group', group, limitMs))[2]) }
   return { uid, gid: passwd === undefined ? -1 : Number(passwd[3]) }
+}
+
+/**
+ * Finds whom the way to a destination is trusted to, for a process that may write anywhere, or give files away: it looks at who
+ * else could change that way.
+ * @param owner of the file that is to come @returns undefined for any other process
+ */
+export function trustFor(owner: Owner | undefined): FolderTrust | undefined {
+  const uid = process.geteuid?.() ?? -1
+  return uid === ROOT || (owner !== undefined && owner.uid !== uid) ? { uid, owner } : undefined
 }
 
 async function entry(database: 'passwd' | 'group', name: string, limitMs: number): Promise<readonly string[]> {
