@@ -235,6 +235,28 @@ test('what the CA of the tree did not issue for this very machine takes the plac
   }
 })
 
+test('an answer is given on also where its certificate cannot be put in place', async t => {
+  const { certificateFile, keyFile, nowMs, issue } = await setUp(t)
+  const answer = answerWith(await issue(nowMs + 1_000, 90 * DAY_MS))
+  const lines: Line[] = []
+  const keeper = new CertificateRenewal({
+    certificateFile,
+    keyFile,
+    caFiles: () => [],
+    renew: async () => answer,
+    onAnswer: async () => {
+      throw new Error('the disk is full')
+    },
+    logger: pino({}, { write: line => lines.push(JSON.parse(line)) }),
+    now: () => nowMs + DAY_MS
+  })
+  assert.equal(await keeper.ask(new AbortController().signal), answer)
+  assert.deepEqual(
+    lines.filter(({ level }) => level === 50).map(({ msg, reason }) => [msg, reason]),
+    [['cannot put a missed certificate in place; trying again', 'the disk is full']]
+  )
+})
+
 test('renewal refuses a certificate of another CA, and takes the next good one without what follows it', async t => {
   const { certificateFile, keyFile, nowMs, key, issue } = await setUp(t)
   const former = await readFile(certificateFile, 'utf8')

@@ -84,7 +84,11 @@ export class CertificateRenewal {
     const key = createPrivateKey(await readTextFile(this.options.keyFile))
     const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_LIMIT_MS)])
     const answer = await this.options.renew(await makeRequest(held.owner.id, key), limit)
-    await this.#takeMissed(held, key, answer)
+    // The answer is wanted for more than that: it says where the policy server is.
+    await this.#takeMissed(held, key, answer).catch((error: unknown) => {
+      const { certificateFile: file, logger } = this.options
+      logger.error({ file, reason: errorMessage(error) }, 'cannot put a missed certificate in place; trying again')
+    })
     return answer
   }
 
