@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { lchown, mkdir, readdir, rename, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { EventLog } from '../../src/remote-run/event-log/event-log.js'
+import { LogFiles } from '../../src/remote-run/event-log/log-files.js'
 import { errorCode } from '../../src/values/failures/system-error.js'
 import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
+import { temporaryFolder } from '../support/parts/neighbours.js'
 
 /** A device whose disk is full. */
 const FULL = '/dev/full'
@@ -78,4 +82,21 @@ test('as much as has room in memory of what a full disk refuses is kept, and the
     seqs,
     seqs.map((_, index) => index + 1)
   )
+})
+
+testAsRoot('no log is made through a link that another user puts in the place of the folder of logs', async t => {
+  const folder = await temporaryFolder(t)
+  const files = new LogFiles(folder)
+  await files.makeFolder()
+  await (await files.createLog('before', silentLogger)).close()
+  const [runs, elsewhere] = [join(folder, 'runs'), join(folder, 'elsewhere')]
+  await rename(runs, `${runs}.former`)
+  await mkdir(elsewhere)
+  await symlink(elsewhere, runs)
+  await lchown(runs, 65_534, 65_534)
+  await assert.rejects(files.createLog('after', silentLogger), {
+    code: 'STORAGE_UNUSABLE',
+    message: `${runs} is a symbolic link of user 65534, and is not followed; remove it`
+  })
+  assert.deepEqual(await readdir(elsewhere), [])
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { lchownSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeSubfolder } from '../../src/storage/folders/make-subfolder.js'
+import { holdSubfolder, makeSubfolder } from '../../src/storage/folders/make-subfolder.js'
 import { temporaryFolder } from '../support/parts/neighbours.js'
 
 const SOMEBODY = 54_321
@@ -21,9 +21,12 @@ test('a link in its place is good when it is of root or of the same user', async
   mkdirSync(elsewhere)
   symlinkSync(elsewhere, path)
   await makeSubfolder(path)
+  await (await holdSubfolder(path)).close()
   // Root can give the link away; any other user's own one is somebody else's for others.
   const isRoot = process.geteuid?.() === ROOT
   if (isRoot) lchownSync(path, SOMEBODY, SOMEBODY)
   const message = `${path} is a symbolic link of user ${lstatSync(path).uid}, and is not followed; remove it`
-  await assert.rejects(makeSubfolder(path, 0o700, isRoot ? ROOT : SOMEBODY), { code: 'STORAGE_UNUSABLE', message })
+  const euid = isRoot ? ROOT : SOMEBODY
+  await assert.rejects(makeSubfolder(path, 0o700, euid), { code: 'STORAGE_UNUSABLE', message })
+  await assert.rejects(holdSubfolder(path, euid), { code: 'STORAGE_UNUSABLE', message })
 })

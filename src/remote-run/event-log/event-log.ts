@@ -80,12 +80,15 @@ export class EventLog implements LogSource {
     this.#file = file
   }
 
-  /** Makes the file, for the relay's own user alone. A file that a crash left under that name is overwritten. */
-  static async create(path: string, runId: string, logger: Logger): Promise<EventLog> {
+  /**
+   * Makes the file, for the relay's own user alone. A file that a crash left under that name is overwritten.
+   * @param held its path by way of a folder that is held open
+   */
+  static async create(path: string, runId: string, logger: Logger, held = path): Promise<EventLog> {
     return new EventLog(
       path,
       runId,
-      await open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600),
+      await open(held, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0o600),
       logger
     )
   }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import { holdSubfolder, makeSubfolder } from '../../storage/folders/make-subfolder.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { parseRunEvent, type RunEvent } from '../../values/runs/run-event.js'
@@ -49,9 +49,18 @@ export class LogFiles {
     await makeSubfolder(this.#folder, 0o700)
   }
 
-  /** Starts the log of a run; the folder may have been removed since the start. */
+  /** Starts the log of a run; the folder may have been removed or exchanged since the start. */
   async createLog(runId: string, logger: Logger): Promise<EventLog> {
-    const create = () => EventLog.create(this.path(runId), runId, logger)
+    const create = async () => {
+      const folder = await holdSubfolder(this.#folder)
+      try {
+        return await EventLog.create(this.path(runId), runId, logger, folder.at(`${runId}${SUFFIX}`))
+      } catch (error) {
+        throw folder.named(error)
+      } finally {
+        await folder.close()
+      }
+    }
     return create().catch(async (error: unknown) => {
       if (!isMissing(error)) throw error
       await this.makeFolder()

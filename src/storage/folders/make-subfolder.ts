@@ -1,5 +1,8 @@
+import type { Stats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { RelayError } from '../../values/failures/relay-error.js'
+import { isSameFile } from '../../values/files/file-identity.js'
+import { HeldFolder } from '../../values/folders/held-folder.js'
 import { makeOneFolder } from '../../values/folders/make-folder.js'
 import { isOfRootOr } from '../../values/permissions/writers.js'
 
@@ -11,7 +14,29 @@ import { isOfRootOr } from '../../values/permissions/writers.js'
  */
 export async function makeSubfolder(path: string, mode = 0o750, euid = process.geteuid?.()): Promise<void> {
   await makeOneFolder(path, mode)
-  const found = await lstat(path)
+  refuseOthersLink(path, await lstat(path), euid)
+}
+
+/**
+ * Holds a folder that {@link makeSubfolder} made, as what is made in it must not be made elsewhere: a group may have the
+ * right to write in the one above, and exchange it while the relay runs. To be closed.
+ * @throws ENOENT when it is missing
+ * @throws {RelayError} STORAGE_UNUSABLE when another user has put a link there
+ */
+export async function holdSubfolder(path: string, euid = process.geteuid?.()): Promise<HeldFolder> {
+  const held = await HeldFolder.open(path)
+  try {
+    const found = await lstat(path)
+    refuseOthersLink(path, found, euid)
+    if (found.isSymbolicLink() || isSameFile(found, await held.stat())) return held
+    throw new RelayError('STORAGE_UNUSABLE', `another folder has taken the place of ${path} just now; try again`)
+  } catch (error) {
+    await held.close()
+    throw error
+  }
+}
+
+function refuseOthersLink(path: string, found: Stats, euid: number | undefined): void {
   if (!found.isSymbolicLink() || isOfRootOr(found.uid, euid)) return
   throw new RelayError(
     'STORAGE_UNUSABLE',
