@@ -5,7 +5,9 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSy
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { RunEvent } from '../../src/remote-run/run-types.js'
 import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
+import { parseRunEvent } from '../../src/values/runs/run-event.js'
 import { allEvents, orderOf, outcomesOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 const TOPOLOGY = topologyOf('self', { fast: 'self', slow: 'self', later: 'self' })
@@ -25,19 +27,23 @@ async function killDuringRun(t: TestContext, folder: string): Promise<string> {
   return String(runId)
 }
 
-test('a log that cannot be used is moved aside, and its run is interrupted', async t => {
+test('a log that cannot be used is moved aside, its run is interrupted, and what readers knew is told again', async t => {
   const folder = temporaryFolder(t)
   const runId = await killDuringRun(t, folder)
   const log = join(folder, 'runs', `${runId}.ndjson`)
   for (const replace of [() => symlinkSync(folder, log), () => mkdirSync(join(log, 'inner'), { recursive: true })]) {
+    const known = parseRunEvent(readFileSync(log, 'utf8').trimEnd().split('\n').at(-1) ?? '')
+    assert.ok(known)
     rmSync(log)
     replace()
     const { runs, close } = await startRuns(t, { topology: TOPOLOGY, folder })
     assert.equal((await runs.record(runId))?.state, 'interrupted')
     const run = await runs.find(runId)
     assert.ok(run)
-    const events = await allEvents(run)
+    const events: RunEvent[] = []
+    for await (const event of run.events(known.seq, new AbortController().signal)) events.push(event)
     assert.deepEqual([events.at(-1)?.event, events.at(-1)?.outcome], ['end', 'interrupted'])
+    assert.deepEqual(Object.keys(outcomesOf(events)).sort(), ['fast', 'later', 'slow'])
     assert.deepEqual(readdirSync(join(folder, 'runs')).sort(), [`${runId}.ndjson`, `${runId}.ndjson.damaged~`])
     await close()
     openDatabase(join(folder, 'state.db'), 'state').exec("UPDATE runs SET state = 'running'").close()

@@ -93,10 +93,13 @@ export class EventLog implements LogSource {
     )
   }
 
-  /** Continues the log of a run that a former process began: `end` is the number and the end of its last event. */
+  /**
+   * Continues the log of a run that a former process began: `end` is the number and the end of its last event. Where no event is
+   * left, readers may know others by their numbers: the log goes on behind all of these.
+   */
   static async reopen(path: string, runId: string, logger: Logger, end: LogEnd): Promise<EventLog> {
     const log = new EventLog(path, runId, await open(path, O_RDWR | O_NOFOLLOW), logger)
-    log.#seq = end.seq
+    log.#seq = end.seq === 0 ? seqBehindAll() : end.seq
     log.#writtenBytes = end.bytes
     return log
   }
@@ -242,6 +245,11 @@ export class EventLog implements LogSource {
   #tell(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** A number behind all that a log can have reached by now: no run has an event in each microsecond since 1970. */
+function seqBehindAll(): number {
+  return Date.now() * 1_000
 }
 
 /** Whole batches only, so that nothing is copied twice. */
