@@ -81,10 +81,18 @@ export function readConfigFiles(
     const folder = resolve(directory)
     const isThere = statSync(folder, { throwIfNoEntry: false }) !== undefined
     const missing = isThere ? `there is no file ${join(folder, name)}` : `there is no folder ${folder} to read it from`
-    problems.push(`${name}: ${missing}; name the folder that has it with --config`)
+    problems.push(`${name}: ${missing}; ${otherProgram(folder, name) ?? 'name the folder that has it with --config'}`)
   }
   if (main === undefined || problems.length > 0) throw new ConfigError(problems)
   return { main, logging, writers }
+}
+
+/** @returns the advice for a folder that has the configuration of the other program */
+function otherProgram(folder: string, name: 'main.conf' | 'agent.conf'): string | undefined {
+  const [other, command] =
+    name === 'main.conf' ? ['agent.conf', 'an agent: treeline agent'] : ['main.conf', 'a relay: treeline serve']
+  const isThere = statSync(join(folder, other), { throwIfNoEntry: false }) !== undefined
+  return isThere ? `${other} is there, so this is the folder of ${command}` : undefined
 }
 
 /** @returns undefined when there is none, or when it cannot be read, which is a problem then */

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { ConfigError } from '../../src/config/config.js'
 import { loadConfig } from '../../src/config/config-loader.js'
 
@@ -106,6 +107,16 @@ test('without main.conf the message says where it was looked for', t => {
     name: 'ConfigError',
     message: `main.conf: there is no folder ${join(directory, 'nowhere')} to read it from; name the folder that has it with --config`
   })
+})
+
+test('a folder of the other program is named as such', t => {
+  const ofAgent = makeDirectory(t, { 'agent.conf': '' })
+  assert.throws(
+    () => loadConfig(ofAgent),
+    /main\.conf; agent\.conf is there, .* the folder of an agent: treeline agent$/
+  )
+  const ofRelay = makeDirectory(t, { 'main.conf': '' })
+  assert.throws(() => loadAgentConfig(ofRelay), /agent\.conf; main\.conf is there, .* of a relay: treeline serve$/)
 })
 
 test('logging.conf may be absent', t => {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { test } from 'node:test'
 import { replaceWithUndo } from '../../src/file-exchange/atomic-write.js'
+import { FilePlace } from '../../src/file-exchange/places/file-place.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
@@ -39,4 +41,13 @@ testAsRoot('root leaves a file that it replaces to its owner, group and mode, as
   await chown(theirs, 0, 0)
   await chmod(theirs, 0o1777)
   assert.deepEqual(await replaced(await place(theirs, 0o644, OTHER, OTHER)), [0, 0, 0o644])
+})
+
+test('a file in the place of a folder on the way is named as what it is', async t => {
+  const path = join(await temporaryFolder(t), 'file')
+  await writeFile(path, 'content')
+  for (const trust of [undefined, { uid: process.geteuid?.() ?? 0, owner: undefined }]) {
+    const says = `${path}/new cannot be written: ${path} is a file, not a folder; check the path`
+    await assert.rejects(FilePlace.open(join(path, 'new'), trust), { message: says })
+  }
 })

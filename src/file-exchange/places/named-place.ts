@@ -61,7 +61,7 @@ async function walkWithLinks(
       refuseForeign(path, link, ROOT)
       last = link
     },
-    noFolder: missing => noFolder(path, missing),
+    noFolder: (missing, isFile) => noFolder(path, missing, isFile),
     ...(makeMode === undefined ? {} : { makeMode })
   })
   return { ...place, last }
@@ -70,7 +70,8 @@ async function walkWithLinks(
 async function followToEnd(path: string, euid: number | undefined): Promise<FoundName> {
   const found = await followLink(path, euid)
   const folder = dirname(found)
-  if ((await ifThere(stat(folder)))?.isDirectory() !== true) throw noFolder(path, folder)
+  const stats = await ifThere(stat(folder))
+  if (stats?.isDirectory() !== true) throw noFolder(path, folder, stats !== undefined)
   return { folder: await HeldFolder.open(folder), name: basename(found) }
 }
 
@@ -97,7 +98,8 @@ function refuseForeign(path: string, { at, uid, target, isEnd }: FoundLink, euid
   throw new InputError(at === path ? `${at} ${advice}` : `${path} cannot be written: ${at} ${advice}`)
 }
 
-function noFolder(path: string, missing: string): ClientError {
+function noFolder(path: string, missing: string, isFile: boolean): ClientError {
+  if (isFile) return new InputError(`${path} cannot be written: ${missing} is a file, not a folder; check the path`)
   return new InputError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)
 }
 

@@ -36,7 +36,10 @@ export async function openShareable(path: string, euid = process.geteuid?.()): P
       if (uid !== ROOT) throw refusal(path, `${at} is a link of user ${uid}`)
       if (changer !== undefined) throw refusal(path, `${at} is a link, and ${changer.why}`)
     },
-    noFolder: missing => new InputError(`${path} cannot be read: there is no folder ${missing}; check the path`)
+    noFolder: (missing, isFile) => {
+      const why = isFile ? `${missing} is a file, not a folder` : `there is no folder ${missing}`
+      return new InputError(`${path} cannot be read: ${why}; check the path`)
+    }
   })
   try {
     const file = await openRegularFileIn(folder, name)

@@ -35,8 +35,12 @@ export async function findTrusted(path: string, trust: FolderTrust): Promise<Fou
     checkLink: ({ at, uid }) => {
       if (isOwners || !isOfRootOr(uid, trust.uid)) throw notTrusted(path, `${at} is a link of user ${uid}`)
     },
-    noFolder: missing =>
-      new ClientError(`${path} cannot be written: there is no folder ${missing}; create it, or check the path`)
+    noFolder: (missing, isFile) =>
+      new ClientError(
+        isFile
+          ? `${path} cannot be written: ${missing} is a file, not a folder; check the path`
+          : `${path} cannot be written: there is no folder ${missing}; create it, or check the path`
+      )
   })
 }
 

@@ -26,8 +26,11 @@ export interface WalkRules {
   readonly checkFolder?: (folder: HeldFolder, isLast: boolean) => Promise<void>
   /** Called before a symbolic link is followed. */
   readonly checkLink: (link: FoundLink) => void
-  /** @returns what is thrown where there is no folder `missing`; by default ENOENT, as a system call would fail */
-  readonly noFolder?: (missing: string) => Error
+  /**
+   * @param isFile whether a file is there instead
+   * @returns what is thrown where there is no folder `missing`; by default ENOENT or ENOTDIR, as a system call would fail
+   */
+  readonly noFolder?: (missing: string, isFile: boolean) => Error
   /** The mode with which folders on the way are made that are missing; undefined: none is made. */
   readonly makeMode?: number
   /** Whether the checks are all: where folders cannot be held, they are looked at by their paths. */
@@ -61,7 +64,7 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
       } else if (found === undefined && rules.makeMode !== undefined) {
         await makeOneFolder(folder.at(name), rules.makeMode) // and looked at in the next round, as any other
       } else {
-        throw (rules.noFolder ?? missingFolder)(join(folder.path, name))
+        throw (rules.noFolder ?? missingFolder)(join(folder.path, name), found !== undefined)
       }
     }
   } catch (error) {
@@ -70,7 +73,8 @@ export async function walkPath(path: string, rules: WalkRules): Promise<FoundNam
   }
 }
 
-function missingFolder(path: string): Error {
+function missingFolder(path: string, isFile: boolean): Error {
+  if (isFile) return Object.assign(new Error(`ENOTDIR: ${path} is no folder`), { code: 'ENOTDIR', path })
   return Object.assign(new Error(`ENOENT: there is no folder ${path}`), { code: 'ENOENT', path })
 }
 
