@@ -6,6 +6,7 @@ import { relayCertificateWarnings } from '../../src/cli/checks/certificate-warni
 import { checkAgentStart, checkRelayStart } from '../../src/cli/checks/start-files-check.js'
 import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
+import { mountSmallDisk } from '../support/machine/small-disk.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { CLIENTS, makeAgentFolder, makeRelayFolder } from '../support/parts/checked-folders.js'
 
@@ -55,6 +56,28 @@ test('folders in which others may write are warned of, by their setting', async 
   await mkdir(agent.storage.path, { recursive: true })
   await chmod(agent.storage.path, 0o777)
   assert.match((await checkAgentStart(agent)).warnings.join('\n'), /^storage\.path \S+ is open to every user/m)
+})
+
+test('a folder of data on a read-only file system is a problem, made or not', async t => {
+  const disk = await mountSmallDisk(t, 1)
+  if (disk === undefined) return
+  const place = async (folder: string, conf: string) => {
+    const file = join(folder, conf)
+    const text = await readFile(file, 'utf8')
+    await writeFile(file, text.replace(/^\[storage\]\n(path = .*\n)?/m, `[storage]\npath = "${disk.path}/data"\n`))
+    return folder
+  }
+  const relay = loadConfig(await place(await makeRelayFolder(t), 'main.conf'))
+  const agent = loadAgentConfig(await place(await makeAgentFolder(t), 'agent.conf'))
+  const says = `storage.path ${disk.path}/data is on a file system that is read-only: mount it for writing`
+  for (const isMade of [false, true]) {
+    if (isMade) await mkdir(join(disk.path, 'data'))
+    await disk.setReadOnly(true)
+    assert.deepEqual((await checkRelayStart(relay)).problems, [says])
+    assert.deepEqual((await checkAgentStart(agent)).problems, [says])
+    await disk.setReadOnly(false)
+  }
+  assert.deepEqual((await checkAgentStart(agent)).problems, [])
 })
 
 test('a configuration with a password in it is for nobody else to read', async t => {

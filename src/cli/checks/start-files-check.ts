@@ -8,7 +8,7 @@ import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { readTextFile } from '../../values/files/text-file.js'
-import { obstacleTo } from '../../values/folders/make-folder.js'
+import { isReadOnly, obstacleTo } from '../../values/folders/make-folder.js'
 import { MIN_TOKEN_LENGTH } from '../../values/keys/admin-token.js'
 import { parseClientTokens } from '../../values/keys/client-token-rules.js'
 import { checkAgentPaths } from './agent-paths.js'
@@ -64,7 +64,8 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const folders = [storageFolder, { setting: 'shared_files.path', path: sharedFiles.path }]
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
-  problems.push(...obstacles({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
+  const written = { 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }
+  problems.push(...obstacles(written), ...readOnlyProblems(written))
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
@@ -91,7 +92,8 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const { directory, nodeId, storage } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const user = findServiceUser({ command: 'agent', nodeId, directory, storage: storageFolder })
-  problems.push(...obstacles({ 'storage.path': storage.path }))
+  const written = { 'storage.path': storage.path }
+  problems.push(...obstacles(written), ...readOnlyProblems(written))
   problems.push(...(await foreignWaysOf(user.uid, [storageFolder])))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
@@ -124,6 +126,13 @@ function obstacles(folders: Readonly<Record<string, string>>): string[] {
     const obstacle = obstacleTo(path)
     return obstacle === undefined ? [] : [`${setting} ${path}: ${obstacle}`]
   })
+}
+
+/** The problems of folders that the program writes to, as it does when it starts. @param folders as for {@link obstacles} */
+function readOnlyProblems(folders: Readonly<Record<string, string>>): string[] {
+  return Object.entries(folders)
+    .filter(([, path]) => isReadOnly(path))
+    .map(([setting, path]) => `${setting} ${path} is on a file system that is read-only: mount it for writing`)
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readlinkSync, statSync } from 'node:fs'
+import { accessSync, constants, lstatSync, mkdirSync, readlinkSync, statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { errorCode, errorMessage } from '../failures/system-error.js'
@@ -35,6 +35,17 @@ export function obstacleTo(folder: string): string | undefined {
   const [next] = missingFolders(folder)
   const reason = next === undefined ? undefined : obstacleAt(next)
   return next === undefined || reason === undefined ? undefined : cannotBeMade(next, reason)
+}
+
+/** Whether a folder, or the nearest one above it that exists, is on a file system that is mounted for reading alone. */
+export function isReadOnly(folder: string): boolean {
+  const [next] = missingFolders(folder)
+  try {
+    accessSync(next === undefined ? folder : dirname(next), constants.W_OK)
+    return false
+  } catch (error) {
+    return errorCode(error) === 'EROFS' // another user, as the service may be, may have rights that this one has not
+  }
 }
 
 /** The topmost first. */
