@@ -21,7 +21,7 @@ process.stderr.on('error', () => undefined)
 
 // A relay starts without what only the other commands need, and they without what it needs.
 if (serveOptions !== undefined) {
-  const { runServe } = await import('./cli/processes/run-relay.js')
+  const { runServe } = await import('./cli/processes/start-relay.js')
   process.exitCode = await runServe(serveOptions)
 } else {
   const { runCommandLine } = await import('./cli/program.js')

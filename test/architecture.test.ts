@@ -8,10 +8,10 @@ import { type ReadFile, readFolder } from './support/source-files.js'
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url))
 const MAX_LINES = 300
 /** Besides its rooms. */
-const MAX_FILES = 17
+const MAX_FILES = 16
 
 /** Folders that all others may use; their own rows say what each of them may. */
-const LEAVES = ['config', 'process', 'values']
+const LEAVES = ['config', 'process', 'network', 'keys', 'file-system', 'values']
 
 /** A row of the table in CONTRIBUTING.md. */
 interface Room {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { readFolder } from './support/source-files.js'
 
 /** Where the caller gives the flags, and where a user names a FIFO that another program reads. */
-const OTHERS = ['links-of-others.ts', 'stream-place.ts']
+const OTHERS = ['foreign-links.ts', 'stream-place.ts']
 
 test('no file is opened in a way that waits: a FIFO in its place would keep a thread for ever', () => {
   const opening = /(?<![.#\w])open(?:Sync)?\([^\n]*(?:\bO_[A-Z]+|'[rwa]\+?')/

@@ -1,14 +1,14 @@
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { Config } from '../config/config.js'
 import type { Neighbours } from '../hops/hop.js'
+import { NetworkSet } from '../network/network-set.js'
 import { ownCommandLine } from '../remote-run/execution/command.js'
+import { ONCE_ONLY_MS } from '../remote-run/records/run-age.js'
+import type { RunRepository } from '../remote-run/records/run-repository.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
-import { ONCE_ONLY_MS } from '../remote-run/run-age.js'
-import type { RunRepository } from '../remote-run/run-repository.js'
 import type { RemoteRuns } from '../remote-run/run-types.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import type { Logger } from '../values/logging/logger.js'
-import { NetworkSet } from '../values/network/network-set.js'
 import { selfTopology } from './self-topology.js'
 
 export interface AgentRunsOptions {

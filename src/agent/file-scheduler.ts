@@ -2,16 +2,16 @@ import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
+import type { Revocations } from '../keys/certificates/revocations.js'
 import type { RelayClient } from '../relay-client/relay-client.js'
 import { errorMessage } from '../values/failures/system-error.js'
-import type { Revocations } from '../values/keys/revocations.js'
 import type { Logger } from '../values/logging/logger.js'
 import { MAX_FILE_PROBLEMS } from '../values/runs/reported-node-state.js'
 import { jittered } from '../values/time/backoff.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { fileRetryMs } from './file-backoff.js'
 import type { FilePublisher } from './file-publisher.js'
-import type { Receiver } from './receiver.js'
+import type { Receiver } from './file-receiver.js'
 import { type TransferStep, TransferWatch } from './transfer-watch.js'
 
 export interface FileSchedulerOptions {
@@ -224,7 +224,7 @@ export class FileScheduler {
     const { config, link, revocations, logger } = this.options
     const [{ FileState }, { Receiver }, { FilePublisher }, { connectPolicyServer }] = await Promise.all([
       import('./file-state.js'),
-      import('./receiver.js'),
+      import('./file-receiver.js'),
       import('./file-publisher.js'),
       import('./policy-server-client.js')
     ])

@@ -1,11 +1,11 @@
 import type { AgentConfig } from '../config/agent/agent-config.js'
 import type { LinkToUpper } from '../hops/hop.js'
 import { identityCheck } from '../hops/peers/peer-identity.js'
+import type { Revocations } from '../keys/certificates/revocations.js'
+import { LINK_SECRET_HEADER } from '../network/header-names.js'
+import { httpProxyFor } from '../network/http-proxy.js'
+import { throughProxy } from '../network/proxy-tunnel.js'
 import { createRelayClient, type RelayClient } from '../relay-client/relay-client.js'
-import type { Revocations } from '../values/keys/revocations.js'
-import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
-import { httpProxyFor } from '../values/network/http-proxy.js'
-import { throughProxy } from '../values/network/proxy-tunnel.js'
 import { addressOf, readPolicyServerFiles } from './policy-server-endpoint.js'
 
 const TUNNEL_LIMIT_MS = 10_000

@@ -1,13 +1,13 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { AgentConfig } from '../config/agent/agent-config.js'
+import { readConfiguredText } from '../file-system/files/text-file.js'
 import { identityCheck } from '../hops/peers/peer-identity.js'
 import type { HandshakeOptions } from '../links/lower/lower-link.js'
 import type { Upper } from '../links/lower/open-transport.js'
 import { readCredentials } from '../links/wire/credentials.js'
 import { type PolicyServerTrust, readPolicyServerTrust } from '../membership/member/policy-server-trust.js'
+import { hostAndPort } from '../network/host-and-port.js'
 import { VERSION } from '../process/version.js'
-import { readConfiguredText } from '../values/files/text-file.js'
-import { hostAndPort } from '../values/network/host-and-port.js'
 
 /** The certificates by which an agent and its policy server know each other, read anew each time. PEM. */
 export interface PolicyServerFiles extends PolicyServerTrust {

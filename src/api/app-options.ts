@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { describe } from './answers/error-handler.js'
-import { canonicalUrl } from './callers/canonical-url.js'
-import { withoutLongQuery } from './callers/query.js'
-import { originForm } from './callers/request-target.js'
-import { requestIdMaker } from './request-ids.js'
+import { canonicalUrl } from './requests/canonical-url.js'
+import { withoutLongQuery } from './requests/query.js'
+import { requestIdMaker } from './requests/request-ids.js'
+import { originForm } from './requests/request-target.js'
 
 /** The options that the applications of relays and of agents share. @param maxFormBytes of a body that is read whole */
 export function commonOptions(maxFormBytes: number) {

@@ -1,13 +1,13 @@
 import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Config } from '../config/config.js'
-import { answerHalfClosed } from '../values/network/half-open.js'
-import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
-import { COSTLY_SOURCE, type CostlySource } from '../values/sources/costly-source.js'
-import { OpenRequests } from '../values/sources/open-requests.js'
-import { answerUnderWay } from './answer-under-way.js'
+import { answerHalfClosed } from '../network/half-open.js'
+import { MAX_HEADERS_OFF } from '../network/max-headers.js'
+import { COSTLY_SOURCE, type CostlySource } from '../network/sources/costly-source.js'
+import { OpenRequests } from '../network/sources/open-requests.js'
 import { BodyPieces } from './bodies/body-pieces.js'
-import { takeTurns } from './request-turns.js'
+import { answerUnderWay } from './requests/answer-under-way.js'
+import { takeTurns } from './requests/request-turns.js'
 
 /** Longest request line and headers; beyond: 431. */
 export const MAX_HEADER_BYTES = 16 * 1024
@@ -22,7 +22,7 @@ export function serverOptions({ headersTimeoutMs }: Pick<Config['limits'], 'head
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersTimeoutMs,
     requestTimeout: 0, // a body may take as long as it keeps coming: src/shared-files watches its rate
-    requireHostHeader: false, // Node would answer by itself, past our bounds: src/api/callers/request-head.ts refuses it
+    requireHostHeader: false, // Node would answer by itself, past our bounds: src/api/requests/request-head.ts refuses it
     connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
     keepAliveTimeout: KEEP_ALIVE_MS
   } as const

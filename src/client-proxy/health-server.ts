@@ -1,10 +1,10 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { endParsing } from '../values/network/end-parsing.js'
-import { answerHalfClosed } from '../values/network/half-open.js'
-import { listenFailure } from '../values/network/listen-failure.js'
-import { MAX_HEADERS_OFF } from '../values/network/max-headers.js'
-import { type OpenCount, OpenRequests } from '../values/sources/open-requests.js'
+import { endParsing } from '../network/end-parsing.js'
+import { answerHalfClosed } from '../network/half-open.js'
+import { listenFailure } from '../network/listen-failure.js'
+import { MAX_HEADERS_OFF } from '../network/max-headers.js'
+import { type OpenCount, OpenRequests } from '../network/sources/open-requests.js'
 
 export interface HealthServerOptions {
   readonly host: string

@@ -1,5 +1,5 @@
+import type { NetworkSet } from '../network/network-set.js'
 import type { LogLevel } from '../values/logging/logger.js'
-import type { NetworkSet } from '../values/network/network-set.js'
 
 export interface ListenAddress {
   readonly host: string

@@ -1,6 +1,11 @@
-import { findExcluded, type PathWriter, type UserGroups, writersOfOpened } from '../values/permissions/path-writers.js'
-import { isPrivileged } from '../values/permissions/root.js'
-import { writerName } from '../values/permissions/writers.js'
+import {
+  findExcluded,
+  type PathWriter,
+  type UserGroups,
+  writersOfOpened
+} from '../file-system/permissions/path-writers.js'
+import { isPrivileged } from '../file-system/permissions/root.js'
+import { writerName } from '../file-system/permissions/writers.js'
 import type { AgentConfig } from './agent/agent-config.js'
 import { type Config, ConfigError } from './config.js'
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type SigningKey, signingKeySpki } from '../values/keys/sign-file.js'
+import { type SigningKey, signingKeySpki } from '../keys/signatures/sign-file.js'
 
 /** The fields that an existing relay requires beside the signature (contract, "The PUT body"). */
 export function agentFields(signingKey: SigningKey, signedAtMs: number): Record<string, string> {

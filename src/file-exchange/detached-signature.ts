@@ -1,15 +1,15 @@
-import { RelayError } from '../values/failures/relay-error.js'
-import { isMissing } from '../values/failures/system-error.js'
-import type { FileKey } from '../values/ids.js'
 import {
   type FileMetadata,
   formatMetadata,
   type HashAlgorithm,
   MAX_METADATA_BYTES,
   parseMetadata
-} from '../values/keys/file-metadata.js'
-import { type SigningKey, signFile, signingKeySpki } from '../values/keys/sign-file.js'
-import { readPublicKey, verifyFileSignature } from '../values/keys/verify-file.js'
+} from '../keys/signatures/file-metadata.js'
+import { type SigningKey, signFile, signingKeySpki } from '../keys/signatures/sign-file.js'
+import { readPublicKey, verifyFileSignature } from '../keys/signatures/verify-file.js'
+import { RelayError } from '../values/failures/relay-error.js'
+import { isMissing } from '../values/failures/system-error.js'
+import type { FileKey } from '../values/ids.js'
 import { agentFields } from './agent-fields.js'
 import { replaceContent } from './atomic-write.js'
 import { openRegularFile } from './places/regular-file-place.js'

@@ -2,15 +2,20 @@ import { createHash, type Hash } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { PassThrough, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import {
+  type FileMetadata,
+  HASH_ALGORITHMS,
+  type HashAlgorithm,
+  parseMetadata
+} from '../keys/signatures/file-metadata.js'
+import { keyHashMatches } from '../keys/signatures/key-hash.js'
+import { readPublicKey, verifyFileSignature } from '../keys/signatures/verify-file.js'
+import { FILE_METADATA_HEADER } from '../network/header-names.js'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import { asObject } from '../relay-client/json-answer.js'
 import { apiPath, type ClientAnswer, type RelayClient } from '../relay-client/relay-client.js'
 import { isMissing } from '../values/failures/system-error.js'
 import type { FileKey } from '../values/ids.js'
-import { type FileMetadata, HASH_ALGORITHMS, type HashAlgorithm, parseMetadata } from '../values/keys/file-metadata.js'
-import { keyHashMatches } from '../values/keys/key-hash.js'
-import { readPublicKey, verifyFileSignature } from '../values/keys/verify-file.js'
-import { FILE_METADATA_HEADER } from '../values/network/header-names.js'
 import { isoTime } from '../values/time/iso-time.js'
 import { pieceWriter } from './piece-writer.js'
 import { type Destination, type DestinationRules, openDestination } from './places/destination.js'

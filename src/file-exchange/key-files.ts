@@ -1,8 +1,8 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { parseKeyHash } from '../keys/signatures/key-hash.js'
+import type { SigningKey } from '../keys/signatures/sign-file.js'
 import { InputError } from '../relay-client/client-error.js'
 import { errorCode, errorMessage } from '../values/failures/system-error.js'
-import { parseKeyHash } from '../values/keys/key-hash.js'
-import type { SigningKey } from '../values/keys/sign-file.js'
 import { readNamedFile } from './places/named-file.js'
 
 /** The file in which an existing agent has its RSA key. */

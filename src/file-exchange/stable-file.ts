@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import type { HashAlgorithm } from '../keys/signatures/file-metadata.js'
 import { ClientError, InputError } from '../relay-client/client-error.js'
 import { whyUnreadable } from '../values/failures/file-failure.js'
-import type { HashAlgorithm } from '../values/keys/file-metadata.js'
 import { openRegularFile, type RegularFile } from './places/regular-file-place.js'
 
 const READ_BYTES = 256 * 1024

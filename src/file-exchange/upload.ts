@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream'
+import { type FileMetadata, formatMetadata, type HashAlgorithm } from '../keys/signatures/file-metadata.js'
+import { STATE_HEADER } from '../network/header-names.js'
 import { ClientError } from '../relay-client/client-error.js'
 import { apiPath, type ClientAnswer, isRefusal, type RelayClient } from '../relay-client/relay-client.js'
 import type { FileKey } from '../values/ids.js'
-import { type FileMetadata, formatMetadata, type HashAlgorithm } from '../values/keys/file-metadata.js'
-import { STATE_HEADER } from '../values/network/header-names.js'
 import type { StableFile } from './stable-file.js'
 
 /** `pending`: accepted, and on its way once the next hop can be reached. */

@@ -1,4 +1,4 @@
-import { connectionErrorCode, describeConnectionFailure } from '../values/network/connection-failure.js'
+import { connectionErrorCode, describeConnectionFailure } from '../network/connection-failure.js'
 
 /** A request got no connection in time. */
 export class StartTimeoutError extends Error {

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { Pool } from 'undici'
+import { API_PREFIX } from '../network/api-prefix.js'
+import { LINK_SECRET_HEADER, PROTOCOL_HEADER, RELAY_HEADER } from '../network/header-names.js'
 import { asError } from '../values/failures/system-error.js'
-import { API_PREFIX } from '../values/network/api-prefix.js'
-import { LINK_SECRET_HEADER, PROTOCOL_HEADER, RELAY_HEADER } from '../values/network/header-names.js'
 import {
   commonVersion,
   describeMismatch,

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { neighbourPieces, type PieceBudget } from '../values/sources/piece-budget.js'
+import { neighbourPieces, type PieceBudget } from '../network/sources/piece-budget.js'
 
 /** How much of an answer waits in memory for a slow reader. */
 const BUFFERED_BYTES = 64 * 1024

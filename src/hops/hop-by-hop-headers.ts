@@ -1,4 +1,4 @@
-import { LINK_SECRET_HEADER } from '../values/network/header-names.js'
+import { LINK_SECRET_HEADER } from '../network/header-names.js'
 
 /**
  * Headers that belong to one connection and are never relayed (RFC 9110, 7.6.1). Node adds some of them to every

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { RELAY_HEADER } from '../values/network/header-names.js'
+import { RELAY_HEADER } from '../network/header-names.js'
 import type { AnswerStart } from './exchange.js'
 import type { HopHeaders, HopOutcome } from './hop.js'
 import { relayableAnswerHeaders } from './hop-by-hop-headers.js'

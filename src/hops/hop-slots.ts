@@ -1,6 +1,6 @@
-import { type Caller, type Origin, sharerOf } from '../values/caller.js'
-import type { ReleaseSlot } from '../values/sources/fair-slots.js'
-import { WaitedSlots } from '../values/sources/waited-slots.js'
+import { type Caller, type Origin, sharerOf } from '../network/caller.js'
+import type { ReleaseSlot } from '../network/sources/fair-slots.js'
+import { WaitedSlots } from '../network/sources/waited-slots.js'
 
 /** How long a request waits for a slot of its hop. */
 export const SLOT_WAIT_MS = 1_000

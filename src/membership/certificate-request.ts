@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
+import { keyHashOf } from '../keys/signatures/key-hash.js'
 import { RelayError } from '../values/failures/relay-error.js'
-import { keyHashOf } from '../values/keys/key-hash.js'
 import { SIGNING, toWebKeys, USER_ID_OID, x509 } from './x509.js'
 
 /** The content of a certificate request, its signature checked. */

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { PURPOSE_URN } from '../values/keys/certificate-purpose.js'
-import { canonicalHost } from '../values/network/host-name.js'
+import { PURPOSE_URN } from '../keys/certificates/certificate-purpose.js'
+import { canonicalHost } from '../network/host-name.js'
 import type { MemberCertificate } from './members.js'
 
 /** A certificate as it is kept. @param der of an X.509 certificate */

@@ -1,6 +1,6 @@
+import { canonicalHost } from '../network/host-name.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { isNodeId } from '../values/ids.js'
-import { canonicalHost } from '../values/network/host-name.js'
 import type { JoinAnswer, JoinRequest } from './member-types.js'
 
 /** The size of the fields of a join: three of them are keys and signatures of some hundred bytes. */

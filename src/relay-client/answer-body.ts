@@ -1,5 +1,5 @@
 import { PassThrough, type Readable } from 'node:stream'
-import { describeConnectionFailure } from '../values/network/connection-failure.js'
+import { describeConnectionFailure } from '../network/connection-failure.js'
 import { ClientError } from './client-error.js'
 
 /** An answer had begun, and its body did not come to its end. */

@@ -1,12 +1,12 @@
 import { isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Agent, type buildConnector } from 'undici'
-import { API_PREFIX } from '../values/network/api-prefix.js'
+import { API_PREFIX } from '../network/api-prefix.js'
 import {
   connectionErrorCode,
   describeConnectionFailure,
   isUntrustedCertificate
-} from '../values/network/connection-failure.js'
+} from '../network/connection-failure.js'
 import { membersOf, parseJson } from '../values/text/json.js'
 import { printable } from '../values/text/printable.js'
 import { readWholeText } from '../values/text/whole-text.js'

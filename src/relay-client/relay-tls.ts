@@ -1,8 +1,8 @@
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { buildConnector } from 'undici'
-import { parseKeyHash } from '../values/keys/key-hash.js'
-import type { Revocations } from '../values/keys/revocations.js'
-import { holdToCertificate } from '../values/keys/shown-certificate.js'
+import type { Revocations } from '../keys/certificates/revocations.js'
+import { holdToCertificate } from '../keys/certificates/shown-certificate.js'
+import { parseKeyHash } from '../keys/signatures/key-hash.js'
 import { InputError } from './client-error.js'
 
 export interface ServerTls {

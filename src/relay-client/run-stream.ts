@@ -1,4 +1,4 @@
-import { FORM, NDJSON, ORDER_ID_HEADER } from '../values/network/header-names.js'
+import { FORM, NDJSON, ORDER_ID_HEADER } from '../network/header-names.js'
 import { parseRunEvent, type RunEvent } from '../values/runs/run-event.js'
 import { ClientError } from './client-error.js'
 import { readLines } from './ndjson-lines.js'

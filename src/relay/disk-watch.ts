@@ -1,8 +1,8 @@
 import { open, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { rememberPlace } from '../file-system/folders/same-place.js'
 import { diskFailure, type StorageFolder, vanished } from '../values/failures/disk-failure.js'
 import { errorMessage } from '../values/failures/system-error.js'
-import { rememberPlace } from '../values/folders/same-place.js'
 import { settledWithin } from '../values/time/settled-within.js'
 
 /** The time for which a result holds. Anyone may ask whether the relay is ready, so the disk is not asked each time. */

@@ -1,8 +1,8 @@
 import type { Neighbours } from '../hops/hop.js'
+import { FORM } from '../network/header-names.js'
 import type { CurrentTopology } from '../tree/topology.js'
 import type { FileKey } from '../values/ids.js'
 import type { Logger } from '../values/logging/logger.js'
-import { FORM } from '../values/network/header-names.js'
 
 export interface FileArrivalNoticesOptions {
   readonly neighbours: Pick<Neighbours, 'linked'>

@@ -1,6 +1,6 @@
 import { buildApp } from '../api/app.js'
 import { POLICY_SERVER } from '../hops/hop.js'
-import { startJobs } from '../jobs/jobs.js'
+import { startJobs } from '../jobs/periodic-jobs.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { composeRelay, type RelayParts, type RelayPartsOptions } from './compose-relay.js'

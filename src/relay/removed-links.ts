@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto'
+import { fingerprint } from '../keys/certificates/fingerprint.js'
+import { keyHashOfCertificate } from '../keys/signatures/key-hash.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import type { LinkOwner } from '../links/upper/upper-link.js'
 import { CLOSE } from '../links/wire/protocol.js'
 import type { KnownCertificates } from '../tree/known-certificates.js'
 import type { Topology } from '../tree/topology.js'
-import { fingerprint } from '../values/keys/fingerprint.js'
-import { keyHashOfCertificate } from '../values/keys/key-hash.js'
 import { isoTime } from '../values/time/iso-time.js'
 
 export interface RemovedLinksOptions {

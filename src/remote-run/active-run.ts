@@ -9,10 +9,11 @@ import type { NodeTable } from './progress/node-table.js'
 import { allNodes, countNodes, describePlan, type RunPlan, unknownNode } from './progress/plan.js'
 import type { RunProgress } from './progress/run-progress.js'
 import { WaitDeadline } from './progress/wait-deadline.js'
+import type { RunRecord, RunState } from './records/run-record.js'
+import type { RunEnd } from './records/run-repository.js'
 import type { RunContext } from './run-context.js'
-import type { RunEnd } from './run-repository.js'
 import type { RunScope } from './run-scope.js'
-import type { EventCursor, Run, RunEvent, RunRecord, RunState } from './run-types.js'
+import type { EventCursor, Run, RunEvent } from './run-types.js'
 
 export interface ActiveRunParts {
   /** The caller, as its record names it. */

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs'
 import type { LogSource } from './event-log/event-log.js'
 import { followRun, type LocatedEvent, rereadLog } from './event-log/event-reader.js'
-import type { EventCursor, NodeRecord, Run, RunEvent, RunRecord } from './run-types.js'
+import type { NodeRecord, RunRecord } from './records/run-record.js'
+import type { EventCursor, Run, RunEvent } from './run-types.js'
 
 /** A closed log never falls silent. */
 const NO_SILENCE_MS = 2 ** 30

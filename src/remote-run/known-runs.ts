@@ -4,9 +4,10 @@ import { jittered } from '../values/time/backoff.js'
 import type { ActiveRun } from './active-run.js'
 import { ArchivedRun } from './archived-run.js'
 import type { LogFiles } from './event-log/log-files.js'
-import { nodePages } from './run-node-pages.js'
-import type { RunEnd, RunRepository } from './run-repository.js'
-import type { NodeRecord, Run, RunRecord } from './run-types.js'
+import { nodePages } from './records/run-node-pages.js'
+import type { NodeRecord, RunRecord } from './records/run-record.js'
+import type { RunEnd, RunRepository } from './records/run-repository.js'
+import type { Run } from './run-types.js'
 
 /** Longest page of records. */
 const MAX_PAGE = 1_000

@@ -1,5 +1,5 @@
 import { RelayError } from '../values/failures/relay-error.js'
-import type { RunRepository } from './run-repository.js'
+import type { RunRepository } from './records/run-repository.js'
 import type { Run } from './run-types.js'
 
 /** Orders that callers name: one that is given again gives the run that it began. No clock has a part in it. */

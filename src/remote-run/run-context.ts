@@ -7,7 +7,7 @@ import type { CommandLine } from './execution/command.js'
 import type { CommandHostPool } from './execution/command-host-pool.js'
 import type { ConcurrencyLimiter } from './execution/concurrency-limiter.js'
 import type { RunTiming } from './progress/run-timing.js'
-import type { RunRepository } from './run-repository.js'
+import type { RunRepository } from './records/run-repository.js'
 
 /** The context that all runs of a relay share. */
 export interface RunContext {

@@ -1,6 +1,6 @@
-import { type Caller, sharerOf } from '../values/caller.js'
+import { type Caller, sharerOf } from '../network/caller.js'
+import { shareOfStrangers } from '../network/sources/fair-slots.js'
 import { RelayError } from '../values/failures/relay-error.js'
-import { shareOfStrangers } from '../values/sources/fair-slots.js'
 import { askedBy, askerNamed } from './progress/new-run.js'
 
 /** Slots that only trusted callers get: the quarter that {@link shareOfStrangers} leaves. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { Origin } from '../values/caller.js'
+import type { Origin } from '../network/caller.js'
 import type { FileKey } from '../values/ids.js'
 import type { ListedKeptFile } from './keeping/file-record.js'
 import type { LostFiles } from './upkeep/lost-files.js'

@@ -1,8 +1,8 @@
 import { realpath } from 'node:fs/promises'
+import { type OpenedFile, openFound } from '../file-system/files/found-file.js'
+import { isWithin } from '../file-system/files/real-path.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorCode } from '../values/failures/system-error.js'
-import { type OpenedFile, openFound } from '../values/files/found-file.js'
-import { isWithin } from '../values/files/real-path.js'
 import type { WithheldFiles } from './withheld-files.js'
 
 /** A regular file that is open for reading. To be closed. */

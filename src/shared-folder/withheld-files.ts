@@ -3,8 +3,8 @@ import { basename, dirname, join } from 'node:path'
 import type { Config } from '../config/config.js'
 import { privateFilesOfRelay } from '../config/private-files.js'
 import { writtenFolders } from '../config/storage-folders.js'
-import { type Identified, isSameFile } from '../values/files/file-identity.js'
-import { isWithin, realPath } from '../values/files/real-path.js'
+import { type Identified, isSameFile } from '../file-system/files/file-identity.js'
+import { isWithin, realPath } from '../file-system/files/real-path.js'
 
 /** Hashes of tokens: others may read them, but have no use for them. */
 const CLIENT_TOKENS = 'tokens.clients_file'

@@ -1,8 +1,8 @@
 import type { Worker } from 'node:worker_threads'
+import { readRegularFile, readRegularFileSync } from '../file-system/files/regular-file.js'
 import { startWorker } from '../process/start-worker.js'
 import { NodesListError, parseNodesList } from '../tree/import/nodes-list.js'
 import { errorMessage } from '../values/failures/system-error.js'
-import { readRegularFile, readRegularFileSync } from '../values/files/regular-file.js'
 
 /** The size up to which a list is checked without a thread. */
 const SMALL_BYTES = 256 * 1024

@@ -1,11 +1,11 @@
 import { constants, existsSync, renameSync, rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { syncFolder } from '../file-system/folders/sync-folder.js'
+import { formatCertificate } from '../keys/certificates/pem.js'
 import { makeSubfolder } from '../storage/folders/make-subfolder.js'
 import { MAX_CERTIFICATES_BYTES } from '../tree/import/certificates-list.js'
 import { MAX_NODE_COUNT, MAX_NODES_LIST_BYTES } from '../tree/import/nodes-list.js'
-import { syncFolder } from '../values/folders/sync-folder.js'
-import { formatCertificate } from '../values/keys/pem.js'
 import { TreeDigest } from './tree-digest.js'
 import { type TreeEntry, TreeLinesError } from './tree-lines.js'
 

@@ -1,6 +1,6 @@
+import { MAX_KEY_HASH_LENGTH } from '../keys/signatures/key-hash.js'
+import { MAX_HOST_NAME_LENGTH } from '../network/host-name.js'
 import { isNodeId } from '../values/ids.js'
-import { MAX_KEY_HASH_LENGTH } from '../values/keys/key-hash.js'
-import { MAX_HOST_NAME_LENGTH } from '../values/network/host-name.js'
 import { hasTooManyParts, parseJson } from '../values/text/json.js'
 
 /** Raised when lines change their meaning. */

@@ -1,4 +1,4 @@
-import { shownBy } from '../values/keys/shown-certificate.js'
+import { shownBy } from '../keys/certificates/shown-certificate.js'
 import { type CurrentTopology, isRelayBelow } from './topology.js'
 
 /** The owners of certificates. */

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
 import { ACCESS, type Access, checkAccess, scopeOf } from '../../src/api/callers/access.js'
-import type { CallerKind } from '../../src/values/caller.js'
+import { API_PREFIX } from '../../src/network/api-prefix.js'
+import type { CallerKind } from '../../src/network/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
-import { API_PREFIX } from '../../src/values/network/api-prefix.js'
 import { makeRelayParts } from '../support/parts/relay-parts.js'
 
 /** Who may use what: every route of the relay API, and the two groups outside the prefixes. */

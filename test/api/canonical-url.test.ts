@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { canonicalUrl } from '../../src/api/callers/canonical-url.js'
+import { canonicalUrl } from '../../src/api/requests/canonical-url.js'
 
 test('the same routes answer under all prefixes of the contract, with slashes merged', () => {
   const canonical = '/rudder/relay-api/shared-files/a/b/c?ttl=1h'

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import pino from 'pino'
 import { buildApp } from '../../src/api/app.js'
-import { API_PREFIX } from '../../src/values/network/api-prefix.js'
+import { API_PREFIX } from '../../src/network/api-prefix.js'
 import { eventually } from '../support/eventually.js'
 import { makeRelayParts } from '../support/parts/relay-parts.js'
 

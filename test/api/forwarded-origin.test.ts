@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { forwardedOrigin, MAX_FORWARDED_PROXIES } from '../../src/api/callers/forwarded-origin.js'
-import { forwardedAddress } from '../../src/values/network/ip-address.js'
-import { NetworkSet } from '../../src/values/network/network-set.js'
+import { forwardedAddress } from '../../src/network/ip-address.js'
+import { NetworkSet } from '../../src/network/network-set.js'
 
 const trusted = new NetworkSet(['127.0.0.0/8', '10.0.0.0/8'])
 const PROXY = '10.0.0.1'

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { treelineCommand } from '../../demo/relay-process.js'
-import { readPublicKey } from '../../src/values/keys/verify-file.js'
+import { readPublicKey } from '../../src/keys/signatures/verify-file.js'
 import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 import { startSmallRelay } from '../support/relays/small-relay.js'
 

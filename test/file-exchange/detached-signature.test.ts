@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { signatureFor } from '../../src/file-exchange/detached-signature.js'
 import { StableFile } from '../../src/file-exchange/stable-file.js'
-import { formatMetadata } from '../../src/values/keys/file-metadata.js'
-import { signFile } from '../../src/values/keys/sign-file.js'
+import { formatMetadata } from '../../src/keys/signatures/file-metadata.js'
+import { signFile } from '../../src/keys/signatures/sign-file.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const DAY_MS = 86_400_000

@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { HopSlots, MAX_CONNECTIONS_PER_NEIGHBOUR, SLOT_WAIT_MS } from '../../src/hops/hop-slots.js'
 import { MAX_AT_ONCE as MAX_JOINS } from '../../src/membership/root/joining/join-admission.js'
+import { type Caller, sharerOf } from '../../src/network/caller.js'
 import { MAX_PUTS_PER_HOP } from '../../src/shared-files/forwarding/forwarder.js'
 import { MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import { MAX_TRACES_PER_HOP } from '../../src/trace/trace.js'
-import { type Caller, sharerOf } from '../../src/values/caller.js'
 
 const { signal } = new AbortController()
 setMaxListeners(0, signal)

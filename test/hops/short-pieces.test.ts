@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { Pool } from 'undici'
 import { Exchange, piecesOf } from '../../src/hops/exchange.js'
-import { PieceBudget } from '../../src/values/sources/piece-budget.js'
+import { PieceBudget } from '../../src/network/sources/piece-budget.js'
 
 const PIECES = 9_000
 

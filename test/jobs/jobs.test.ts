@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { startJobs } from '../../src/jobs/jobs.js'
+import { startJobs } from '../../src/jobs/periodic-jobs.js'
 import type { Frequency } from '../../src/jobs/schedule.js'
 import { createLeaseRepository } from '../../src/storage/sqlite/sqlite-leases.js'
 import { silentLogger } from '../../src/values/logging/logger.js'

@@ -7,8 +7,8 @@ import { type TestContext, test } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { LanePool } from '../../src/links/upper/lane-pool.js'
 import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
+import { PieceBudget } from '../../src/network/sources/piece-budget.js'
 import { noteOrder } from '../../src/process/pacing/bulk-pacing.js'
-import { PieceBudget } from '../../src/values/sources/piece-budget.js'
 
 const PIECE = Buffer.alloc(64 * 1024, 7)
 const PIECES = 128

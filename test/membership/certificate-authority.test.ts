@@ -5,15 +5,15 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
+import { formatCertificate } from '../../src/keys/certificates/pem.js'
 import { hostnamesOf, isIssued } from '../../src/membership/certificates.js'
-import { publicKeyOf } from '../../src/membership/member-folder.js'
 import {
   type CertificatePurpose,
   makeAuthority,
   openAuthority
 } from '../../src/membership/root/certificate-authority.js'
+import { publicKeyOf } from '../../src/membership/setup/member-folder.js'
 import { readIdentity } from '../../src/tree/import/certificate-identity.js'
-import { formatCertificate } from '../../src/values/keys/pem.js'
 
 async function issue(purpose: CertificatePurpose, hostnames: readonly string[], lifetimeMs = 3_600_000) {
   const pem = await makeAuthority('Test CA', Date.now())

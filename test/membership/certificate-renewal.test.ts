@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
+import { formatCertificate } from '../../src/keys/certificates/pem.js'
 import { CertificateRenewal } from '../../src/membership/member/certificate-renewal.js'
 import type { JoinAnswer } from '../../src/membership/member-types.js'
 import { type IssueRequest, makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
-import { formatCertificate } from '../../src/values/keys/pem.js'
 import { isIsoTime } from '../../src/values/time/iso-time.js'
 
 const DAY_MS = 86_400_000

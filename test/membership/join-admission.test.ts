@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { JoinAdmission } from '../../src/membership/root/joining/join-admission.js'
-import type { Caller } from '../../src/values/caller.js'
+import type { Caller } from '../../src/network/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 
 const network = (address: string): Caller => ({ kind: 'network', address })

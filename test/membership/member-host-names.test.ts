@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
-import { publicKeyOf } from '../../src/membership/member-folder.js'
+import { publicKeyOf } from '../../src/membership/setup/member-folder.js'
 import { joinRequest, LIFETIME_MS, makeMachine, refused, startMembers } from '../support/parts/members.js'
 
 test('the name of a node keeps no relay away, and a node gets the name of neither a relay nor the root', async t => {

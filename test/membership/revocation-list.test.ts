@@ -9,7 +9,7 @@ import {
   type RevocationList,
   RevocationListError,
   readList
-} from '../../src/membership/revocation-list.js'
+} from '../../src/membership/revocations/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../src/membership/root/certificate-authority.js'
 
 const entry = fc.record(

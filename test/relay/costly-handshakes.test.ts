@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
+import { shownBy } from '../../src/keys/certificates/shown-certificate.js'
 import { usualRestMs } from '../../src/relay/listening/handshake-gate.js'
 import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
-import { shownBy } from '../../src/values/keys/shown-certificate.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {
   beginHandshake,

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fastify from 'fastify'
 import { parseConfig } from '../../src/config/config-parser.js'
+import { HeldFolder } from '../../src/file-system/folders/held-folder.js'
 import { openLocalSocket } from '../../src/relay/listening/local-socket.js'
-import { HeldFolder } from '../../src/values/folders/held-folder.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 
 const CONFIG = parseConfig('[general]\nnode_id = "root"', '', '/', () => '')

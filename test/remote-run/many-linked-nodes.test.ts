@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { PassThrough, Readable } from 'node:stream'
 import test from 'node:test'
-import { NDJSON } from '../../src/values/network/header-names.js'
+import { NDJSON } from '../../src/network/header-names.js'
 import { eventually } from '../support/eventually.js'
 import { orderOf, startRuns, topologyOf } from '../support/parts/remote-runs.js'
 import { answered, done, hopOf } from '../support/parts/run-hops.js'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CallerKind } from '../../src/values/caller.js'
+import type { CallerKind } from '../../src/network/caller.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { allEvents, orderOf, outcomesOf, startRuns, topologyOf } from '../support/parts/remote-runs.js'
 

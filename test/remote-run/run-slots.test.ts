@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
+import { type Caller, sharerOf } from '../../src/network/caller.js'
+import { shareOfStrangers } from '../../src/network/sources/fair-slots.js'
 import { askedBy, askerNamed } from '../../src/remote-run/progress/new-run.js'
 import { CROWDED_RUNS, MAX_RUNS } from '../../src/remote-run/run-slots.js'
 import type { RemoteRuns } from '../../src/remote-run/run-types.js'
-import { type Caller, sharerOf } from '../../src/values/caller.js'
-import { shareOfStrangers } from '../../src/values/sources/fair-slots.js'
 import { orderOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 /** What is left to callers of networks and proxies. */

@@ -5,12 +5,12 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { formatCertificate } from '../../src/keys/certificates/pem.js'
 import {
   type CertificateAuthority,
   makeAuthority,
   openAuthority
 } from '../../src/membership/root/certificate-authority.js'
-import { formatCertificate } from '../../src/values/keys/pem.js'
 import { eventually } from '../support/eventually.js'
 import { type Machine, startJoinedTree, succeed, untilLinked } from '../support/relays/joined-tree.js'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { RELAYD } from '../../src/hops/dialect.js'
 import { POLICY_SERVER } from '../../src/hops/hop.js'
-import type { Caller } from '../../src/values/caller.js'
+import type { Caller } from '../../src/network/caller.js'
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../../src/values/failures/relay-error.js'
 import { relayOutcome } from '../support/parts/outboxes.js'
 import {

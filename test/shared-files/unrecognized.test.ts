@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { LINK_HEADER } from '../../src/network/header-names.js'
 import { HopRefusedError } from '../../src/values/failures/relay-error.js'
-import { LINK_HEADER } from '../../src/values/network/header-names.js'
 import { relayOutcome } from '../support/parts/outboxes.js'
 import { sign, startSharedFiles, TestHop } from '../support/parts/shared-file-relays.js'
 import { AT_OLD, content, isThere, SIGNAL, TREE, until } from '../support/relays/existing-relays.js'

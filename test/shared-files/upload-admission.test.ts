@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Caller } from '../../src/network/caller.js'
 import { createQuota } from '../../src/shared-files/keeping/quota.js'
 import { type Upload, UploadAdmission } from '../../src/shared-files/receiving/upload-admission.js'
-import type { Caller } from '../../src/values/caller.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
 
 const NODE: Caller = { kind: 'node', id: 'node-h', address: '192.0.2.1' }

@@ -3,7 +3,7 @@ import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-fa
 import { HopRefusedError, RelayError, type RelayErrorCode } from '../../values/failures/relay-error.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import { discardRest } from '../bodies/request-body.js'
-import { sourceOfLine } from '../request-log.js'
+import { sourceOfLine } from '../requests/request-log.js'
 import type { AfterAnswer } from './after-answer.js'
 
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */

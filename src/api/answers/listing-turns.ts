@@ -1,5 +1,5 @@
+import { SourceQueue } from '../../network/sources/source-queue.js'
 import { createWorkQueue } from '../../process/pacing/work-queue.js'
-import { SourceQueue } from '../../values/sources/source-queue.js'
 
 const queue = createWorkQueue(1)
 const waiting = new SourceQueue<() => void>()

@@ -1,5 +1,5 @@
 import type { FastifyContextConfig } from 'fastify'
-import type { Caller } from '../../values/caller.js'
+import type { Caller } from '../../network/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { Access } from '../callers/access.js'
 

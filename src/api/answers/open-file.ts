@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { basename, dirname } from 'node:path'
 import type { SendResult } from '@fastify/send'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isSameFile } from '../../file-system/files/file-identity.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { isSameFile } from '../../values/files/file-identity.js'
 
 const NOT_MODIFIED = 304
 const RANGE = /^bytes (\d+)-/

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { sharerOf } from '../../values/caller.js'
+import { sharerOf } from '../../network/caller.js'
+import { FairSlots } from '../../network/sources/fair-slots.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { FairSlots } from '../../values/sources/fair-slots.js'
 import { onAnswerEnd } from './answer-end.js'
 import { limitStalledReader } from './reader-limit.js'
 

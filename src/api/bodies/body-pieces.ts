@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { endParsing } from '../../values/network/end-parsing.js'
-import { sourceOf } from '../../values/sources/source-address.js'
+import { endParsing } from '../../network/end-parsing.js'
+import { sourceOf } from '../../network/sources/source-address.js'
 import { hasBody } from './request-body.js'
 
 /** The bytes in a piece of a body that pay for it. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
-import { type Sharer, sharerOf } from '../../values/caller.js'
+import { type Sharer, sharerOf } from '../../network/caller.js'
+import { FairSlots, type ReleaseSlot } from '../../network/sources/fair-slots.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { FairSlots, type ReleaseSlot } from '../../values/sources/fair-slots.js'
 import { onAnswerEnd } from '../answers/answer-end.js'
 import { failBody } from './request-body.js'
 

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.js'
-import type { Caller, CallerKind } from '../../values/caller.js'
+import type { Caller, CallerKind } from '../../network/caller.js'
+import type { NetworkSet } from '../../network/network-set.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import type { NetworkSet } from '../../values/network/network-set.js'
 
 /** Groups of routes that the same callers may use. Every route names one in its `config.access`. */
 export type Access =

@@ -1,5 +1,5 @@
-import { forwardedAddress } from '../../values/network/ip-address.js'
-import type { NetworkSet } from '../../values/network/network-set.js'
+import { forwardedAddress } from '../../network/ip-address.js'
+import type { NetworkSet } from '../../network/network-set.js'
 
 /** Trusted proxies that are looked for in `X-Forwarded-For`, whose beginning any client can write. */
 export const MAX_FORWARDED_PROXIES = 32

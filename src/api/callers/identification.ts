@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Caller } from '../../values/caller.js'
+import type { Caller } from '../../network/caller.js'
 import type { Services } from '../services.js'
 import { createCallerIdentification } from './callers.js'
 import { ownNames } from './own-names.js'

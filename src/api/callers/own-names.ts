@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import { hostname as systemHostname } from 'node:os'
 import type { Config } from '../../config/config.js'
+import { readTextFileSync } from '../../file-system/files/text-file.js'
 import { hostnamesOf } from '../../membership/certificates.js'
 import type { CurrentTopology } from '../../tree/topology.js'
-import { readTextFileSync } from '../../values/files/text-file.js'
 
 /** The names by which this relay may be asked: as the nodes list, the machine, its certificate and the configuration say. */
 export function ownNames(config: () => Config, topology: CurrentTopology): () => readonly string[] {

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Caller, Origin } from '../../values/caller.js'
-import { PASSED_HEADER } from '../../values/network/header-names.js'
+import type { Caller, Origin } from '../../network/caller.js'
+import { PASSED_HEADER } from '../../network/header-names.js'
 import { parsePassed } from '../../values/passed-relays.js'
 import { answerHasEnded } from '../answers/answer-end.js'
 import { leftHalfClosed } from '../answers/half-closed.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { canonicalHost } from '../../values/network/host-name.js'
+import { canonicalHost } from '../../network/host-name.js'
 
 /** Hosts that a request may name, without port, in canonical form. */
 export type IsOwnHost = (host: string, request: IncomingMessage) => boolean

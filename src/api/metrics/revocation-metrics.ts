@@ -1,4 +1,4 @@
-import type { RevocationList } from '../../membership/revocation-list.js'
+import type { RevocationList } from '../../membership/revocations/revocation-list.js'
 import { header } from './metric-families.js'
 
 /** The state of the list of revoked certificates. */

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
+import { sharerOf } from '../../network/caller.js'
 import type { OutboxEntry, SharedFiles } from '../../shared-files/file-types.js'
-import { sharerOf } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { listingTurn } from '../answers/listing-turns.js'

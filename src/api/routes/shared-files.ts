@@ -1,8 +1,4 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import { VERSION } from '../../process/version.js'
-import type { ListedKeptFile } from '../../shared-files/keeping/file-record.js'
-import { RelayError } from '../../values/failures/relay-error.js'
-import { checkFileKey, type FileKey } from '../../values/ids.js'
 import {
   ACCEPTED_AT_HEADER,
   LINK_HEADER,
@@ -10,7 +6,11 @@ import {
   REQUEST_ID_HEADER,
   SOURCE_KEY_HASH_HEADER,
   STATE_HEADER
-} from '../../values/network/header-names.js'
+} from '../../network/header-names.js'
+import { VERSION } from '../../process/version.js'
+import type { ListedKeptFile } from '../../shared-files/keeping/file-record.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import type { AfterAnswer } from '../answers/after-answer.js'
 import { sendSharedFile } from '../answers/kept-file-answer.js'

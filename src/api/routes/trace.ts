@@ -1,6 +1,6 @@
+import type { Caller } from '../../network/caller.js'
 import { createTracer } from '../../trace/trace.js'
 import type { Topology } from '../../tree/topology.js'
-import type { Caller } from '../../values/caller.js'
 import { checkNodeId } from '../../values/ids.js'
 import { formatVersions, PROTOCOL_VERSIONS } from '../../values/protocol-version.js'
 import { listingTurn } from '../answers/listing-turns.js'

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
-import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
-import { certificateBlocks } from '../../values/keys/pem.js'
+import { readRegularFile } from '../../file-system/files/regular-file.js'
+import { PURPOSE_URN } from '../../keys/certificates/certificate-purpose.js'
+import { certificateBlocks } from '../../keys/certificates/pem.js'
 import { printable } from '../../values/text/printable.js'
 import { isoTime } from '../../values/time/iso-time.js'
 

@@ -1,11 +1,10 @@
 import type { Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { ClientError } from '../../relay-client/client-error.js'
-import { type HeldFolder, settleOn } from '../../values/folders/held-folder.js'
-import { makeFolder, obstacleTo } from '../../values/folders/make-folder.js'
-import { walkPath } from '../../values/folders/path-walk.js'
-import { isPrivileged } from '../../values/permissions/root.js'
-import { groupIdOf, userIdOf } from '../../values/permissions/system-users.js'
+import { type HeldFolder, settleOn } from '../../file-system/folders/held-folder.js'
+import { makeFolder, obstacleTo } from '../../file-system/folders/make-folder.js'
+import { walkPath } from '../../file-system/folders/path-walk.js'
+import { isPrivileged } from '../../file-system/permissions/root.js'
+import { groupIdOf, userIdOf } from '../../file-system/permissions/system-users.js'
 import {
   findUntrusted,
   isOfRootOr,
@@ -13,7 +12,8 @@ import {
   type TrustedWriters,
   writerProblem,
   writersOf
-} from '../../values/permissions/writers.js'
+} from '../../file-system/permissions/writers.js'
+import { ClientError } from '../../relay-client/client-error.js'
 import { UsageError } from '../command-error.js'
 
 /**

@@ -1,6 +1,6 @@
+import { readRegularFile } from '../../file-system/files/regular-file.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
 
 /**
  * @param setting that names the file

@@ -3,15 +3,15 @@ import { hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { hostAddress, listenAddress } from '../../config/readers/address-readers.js'
-import type { PublicAddress } from '../../membership/config-templates.js'
 import type { ExistingTree } from '../../membership/root/adopt-existing-tree.js'
 import type { OpenRepository } from '../../membership/root/create-root.js'
+import type { PublicAddress } from '../../membership/setup/config-templates.js'
+import { HTTPS_PORT } from '../../network/host-and-port.js'
+import { isOfNoHost } from '../../network/host-name.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { ROOT_ID } from '../../values/ids.js'
-import { HTTPS_PORT } from '../../values/network/host-and-port.js'
-import { isOfNoHost } from '../../values/network/host-name.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { COMMAND_OPTION, commandHint, readCommand } from '../options/command-option.js'
@@ -56,8 +56,8 @@ export function register(program: Command): void {
 
 async function init(options: InitOptions): Promise<void> {
   const { formerRoot, createRoot } = await import('../../membership/root/create-root.js')
-  const { dataFolders } = await import('../../membership/data-folders.js')
-  const { systemdUnit, unitName } = await import('../../membership/systemd-unit.js')
+  const { dataFolders } = await import('../../membership/setup/data-folders.js')
+  const { systemdUnit, unitName } = await import('../../membership/setup/systemd-unit.js')
   const folder = resolve(options.dir)
   const [first = readHost('--host', hostname()), ...others] = (options.host ?? []).map(text => readHost('--host', text))
   if (options.certs !== undefined && options.nodesList === undefined) throw new UsageError('--certs needs --nodes-list')

@@ -4,16 +4,16 @@ import { hostname as machineName, userInfo } from 'node:os'
 import { join as joinPath, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { listenAddress } from '../../config/readers/address-readers.js'
-import type { PublicAddress, UpstreamText } from '../../membership/config-templates.js'
+import { formatKeyHash } from '../../keys/signatures/key-hash.js'
+import { type JoinToken, parseJoinToken } from '../../keys/tokens/join-token.js'
 import type { Joined } from '../../membership/member/joined-folder.js'
 import type { JoinAnswer } from '../../membership/member-types.js'
+import type { PublicAddress, UpstreamText } from '../../membership/setup/config-templates.js'
+import { HTTPS_PORT, unbracketed } from '../../network/host-and-port.js'
 import { hideArgument } from '../../process/hide-argument.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkNodeId } from '../../values/ids.js'
-import { type JoinToken, parseJoinToken } from '../../values/keys/join-token.js'
-import { formatKeyHash } from '../../values/keys/key-hash.js'
-import { HTTPS_PORT, unbracketed } from '../../values/network/host-and-port.js'
 import { makeOwnFolder, refuseForeign, refuseObstructed } from '../checks/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { COMMAND_OPTION, commandHint, readCommand } from '../options/command-option.js'
@@ -99,7 +99,7 @@ async function joinTree(urlText: string, options: JoinOptions): Promise<void> {
 
 /** @throws {UsageError} for folders of users who will not be what joins: the answer says whether that is a relay or a node */
 async function refuseForeignFolders(folder: string, { data, user }: JoinOptions, current: string): Promise<void> {
-  const { dataFolders } = await import('../../membership/data-folders.js')
+  const { dataFolders } = await import('../../membership/setup/data-folders.js')
   const { path, storage } = dataFolders(folder, data === undefined ? undefined : resolve(data))
   refuseObstructed([['--dir', folder], ...[path, storage].map(each => ['--data', each] as const)])
   await refuseForeign([folder, path, storage], usersOf(user, current))
@@ -149,9 +149,9 @@ interface JoinedNow {
 async function joinFrom(url: URL, token: JoinToken, folder: string, { id, address }: Who): Promise<JoinedNow> {
   const { fetchCa, join } = await import('../../membership/member/join-client.js')
   const { makeRequest } = await import('../../membership/certificate-request.js')
-  const { openKeys, publicKeyOf } = await import('../../membership/member-folder.js')
+  const { openKeys, publicKeyOf } = await import('../../membership/setup/member-folder.js')
   const { proxyFor } = await import('../../links/lower/proxy.js')
-  const { formatTokenProof } = await import('../../values/keys/join-token.js')
+  const { formatTokenProof } = await import('../../keys/tokens/join-token.js')
   const keys = await openKeys(folder)
   const entrance = { url, agent: proxyFor(url.href) }
   const ca = await fetchCa(entrance, token)
@@ -175,8 +175,8 @@ async function installMember(
   options: JoinOptions
 ): Promise<'serve' | 'agent'> {
   const { commandOf, writeJoined } = await import('../../membership/member/joined-folder.js')
-  const { dataFolders } = await import('../../membership/data-folders.js')
-  const { systemdUnit, unitName } = await import('../../membership/systemd-unit.js')
+  const { dataFolders } = await import('../../membership/setup/data-folders.js')
+  const { systemdUnit, unitName } = await import('../../membership/setup/systemd-unit.js')
   const { answer, above, keyHash } = joined
   const { id, kind } = answer
   const { former, address } = who

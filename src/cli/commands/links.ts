@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../keys/tokens/client-key.js'
 import { asObject, type JsonObject, objectsOf } from '../../relay-client/json-answer.js'
 import { readPages } from '../../relay-client/pages.js'
 import { apiPath, type RelayClient } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
-import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
 import { UsageError } from '../command-error.js'
 import {
   addServerOptions,

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
+import { FORM } from '../../network/header-names.js'
 import { asObject, type JsonObject } from '../../relay-client/json-answer.js'
 import { listNodes } from '../../relay-client/node-pages.js'
 import { apiPath } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
-import { FORM } from '../../values/network/header-names.js'
 import {
   addServerOptions,
   JSON_OPTION,

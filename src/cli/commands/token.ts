@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
+import { isTokenId } from '../../keys/tokens/join-token.js'
+import { FORM } from '../../network/header-names.js'
+import { bracketed, HTTPS_PORT } from '../../network/host-and-port.js'
 import { asObject } from '../../relay-client/json-answer.js'
 import { apiPath } from '../../relay-client/relay-client.js'
 import { checkNodeId } from '../../values/ids.js'
-import { isTokenId } from '../../values/keys/join-token.js'
-import { FORM } from '../../values/network/header-names.js'
-import { bracketed, HTTPS_PORT } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 import {
   addServerOptions,

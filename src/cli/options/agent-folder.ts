@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { PolicyServerTrust } from '../../membership/member/policy-server-trust.js'
+import { hostAndPort } from '../../network/host-and-port.js'
 import type { ServerTls } from '../../relay-client/relay-tls.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { silentLogger } from '../../values/logging/logger.js'
-import { hostAndPort } from '../../values/network/host-and-port.js'
 import { UsageError } from '../command-error.js'
 
 /**
@@ -33,7 +33,7 @@ export async function policyServerOf(
 ): Promise<PolicyServerTrust & { readonly server: string; readonly revocations: ServerTls['revocations'] }> {
   const [{ readPolicyServerTrust }, { openAgentRevocations }] = await Promise.all([
     import('../../membership/member/policy-server-trust.js'),
-    import('../../membership/member/agent-revocations.js')
+    import('../../membership/revocations/agent-revocations.js')
   ])
   const { host, port } = agent.upstream
   return {

@@ -1,4 +1,4 @@
-import { hasCertificate } from '../../values/keys/pem.js'
+import { hasCertificate } from '../../keys/certificates/pem.js'
 import { UsageError } from '../command-error.js'
 
 const EDGE = /-----(BEGIN|END) (?:TRUSTED |X509 )?CERTIFICATE-----/g

@@ -1,10 +1,10 @@
 import type { buildConnector } from 'undici'
+import { unbracketed } from '../../network/host-and-port.js'
+import { httpProxyFor } from '../../network/http-proxy.js'
+import { isLoopback } from '../../network/network-set.js'
+import { throughProxy } from '../../network/proxy-tunnel.js'
 import { InputError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { unbracketed } from '../../values/network/host-and-port.js'
-import { httpProxyFor } from '../../values/network/http-proxy.js'
-import { isLoopback } from '../../values/network/network-set.js'
-import { throughProxy } from '../../values/network/proxy-tunnel.js'
 
 const TUNNEL_LIMIT_MS = 10_000
 

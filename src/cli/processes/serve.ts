@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .addHelpText('after', example('treeline serve --config /etc/treeline --test'))
     .action(
       async ({ config, test = false, strict = false }: Pick<ServeArguments, 'config'> & Partial<ServeArguments>) => {
-        const { runServe } = await import('./run-relay.js')
+        const { runServe } = await import('./start-relay.js')
         process.exitCode = await runServe({ config, test, strict })
       }
     )

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { ROOT } from '../../values/permissions/root.js'
+import { ROOT } from '../../file-system/permissions/root.js'
 import { UsageError } from '../command-error.js'
 
 /** A service that is to be installed. */

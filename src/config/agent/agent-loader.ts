@@ -1,4 +1,4 @@
-import { UserGroups } from '../../values/permissions/path-writers.js'
+import { UserGroups } from '../../file-system/permissions/path-writers.js'
 import { readConfigFiles } from '../config-loader.js'
 import { filesNamedByAgent, refuseWithheld } from '../named-files.js'
 import type { AgentConfig } from './agent-config.js'

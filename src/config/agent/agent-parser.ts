@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
+import { parseKeyHash } from '../../keys/signatures/key-hash.js'
 import { isFileId } from '../../values/ids.js'
-import { parseKeyHash } from '../../values/keys/key-hash.js'
 import { parseTtl } from '../../values/time/ttl.js'
 import { ConfigError } from '../config.js'
 import { parseLogging } from '../logging-parser.js'

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { canonicalHost } from '../../values/network/host-name.js'
+import { canonicalHost } from '../../network/host-name.js'
 import type { ListenAddress } from '../config.js'
 import type { ValueReader } from './value-readers.js'
 

@@ -1,8 +1,8 @@
 import { isAbsolute, resolve } from 'node:path'
+import { NetworkSet } from '../../network/network-set.js'
 import { parseByteSize } from '../../values/byte-size.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { isNodeId } from '../../values/ids.js'
-import { NetworkSet } from '../../values/network/network-set.js'
 import { formatDuration, MAX_DURATION_MS, parseDuration } from '../../values/time/duration.js'
 
 /** Checks one value of a TOML file and turns it into what the program works with. */

@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
+import { kindOf } from '../../file-system/files/regular-file.js'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
-import { kindOf } from '../../values/files/regular-file.js'
 
 /**
  * The error for something that is no regular file, and that a file may not replace.

@@ -1,7 +1,7 @@
+import { withoutByteOrderMark } from '../../file-system/files/byte-order-mark.js'
+import { readTextFileOrPipe } from '../../file-system/files/text-file.js'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
-import { withoutByteOrderMark } from '../../values/files/byte-order-mark.js'
-import { readTextFileOrPipe } from '../../values/files/text-file.js'
 import { readNamedText } from './regular-file-place.js'
 
 /**

@@ -1,14 +1,14 @@
 import type { Stats } from 'node:fs'
 import { lstat, readlink, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
+import { ifThere } from '../../file-system/files/if-there.js'
+import { HeldFolder } from '../../file-system/folders/held-folder.js'
+import { makeFolder } from '../../file-system/folders/make-folder.js'
+import { type FoundLink, type FoundName, walkPath } from '../../file-system/folders/path-walk.js'
+import { isPrivileged, ROOT, unmappedRoot } from '../../file-system/permissions/root.js'
+import { isOfRootOr } from '../../file-system/permissions/writers.js'
 import { type ClientError, InputError } from '../../relay-client/client-error.js'
 import { isMissing } from '../../values/failures/system-error.js'
-import { ifThere } from '../../values/files/if-there.js'
-import { HeldFolder } from '../../values/folders/held-folder.js'
-import { makeFolder } from '../../values/folders/make-folder.js'
-import { type FoundLink, type FoundName, walkPath } from '../../values/folders/path-walk.js'
-import { isPrivileged, ROOT, unmappedRoot } from '../../values/permissions/root.js'
-import { isOfRootOr } from '../../values/permissions/writers.js'
 
 /**
  * The place that a user names on a command line. Symbolic links are followed, but not those that someone else could have put

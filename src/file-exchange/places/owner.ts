@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
+import { ROOT } from '../../file-system/permissions/root.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { ROOT } from '../../values/permissions/root.js'
 import type { FolderTrust, Owner } from './trusted-folder.js'
 
 const NUMBER = /^\d{1,10}$/

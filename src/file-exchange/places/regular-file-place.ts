@@ -1,8 +1,8 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readRegularFile as readBytes } from '../../values/files/regular-file.js'
-import type { HeldFolder } from '../../values/folders/held-folder.js'
+import { readRegularFile as readBytes } from '../../file-system/files/regular-file.js'
+import type { HeldFolder } from '../../file-system/folders/held-folder.js'
 import { notAFile } from './file-kind.js'
 
 const { O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants

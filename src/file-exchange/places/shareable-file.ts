@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs'
 import { resolve } from 'node:path'
+import type { HeldFolder } from '../../file-system/folders/held-folder.js'
+import { walkPath } from '../../file-system/folders/path-walk.js'
+import { ROOT } from '../../file-system/permissions/root.js'
+import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from '../../file-system/permissions/writers.js'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import type { HeldFolder } from '../../values/folders/held-folder.js'
-import { walkPath } from '../../values/folders/path-walk.js'
-import { ROOT } from '../../values/permissions/root.js'
-import { EVERYONE, isReadable, replacersOf, type Writer, writersOf } from '../../values/permissions/writers.js'
 import { openRegularFile, openRegularFileIn, type RegularFile } from './regular-file-place.js'
 
 /** A user that could make a path lead elsewhere. */

@@ -1,10 +1,10 @@
 import { constants, fstatSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
+import { isSameFile } from '../../file-system/files/file-identity.js'
+import { kindOf } from '../../file-system/files/regular-file.js'
+import { isOfRootOr } from '../../file-system/permissions/writers.js'
 import { ClientError, InputError } from '../../relay-client/client-error.js'
-import { isSameFile } from '../../values/files/file-identity.js'
-import { kindOf } from '../../values/files/regular-file.js'
-import { isOfRootOr } from '../../values/permissions/writers.js'
 import { statIfThere } from './file-place.js'
 import { checkLinks } from './named-place.js'
 

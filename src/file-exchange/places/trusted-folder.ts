@@ -1,8 +1,8 @@
+import type { HeldFolder } from '../../file-system/folders/held-folder.js'
+import { type FoundName, walkPath } from '../../file-system/folders/path-walk.js'
+import { ROOT } from '../../file-system/permissions/root.js'
+import { findUntrusted, isOfRootOr, replacersOf, writerName } from '../../file-system/permissions/writers.js'
 import { ClientError } from '../../relay-client/client-error.js'
-import type { HeldFolder } from '../../values/folders/held-folder.js'
-import { type FoundName, walkPath } from '../../values/folders/path-walk.js'
-import { ROOT } from '../../values/permissions/root.js'
-import { findUntrusted, isOfRootOr, replacersOf, writerName } from '../../values/permissions/writers.js'
 
 /** A user and a group, by number. */
 export interface Owner {

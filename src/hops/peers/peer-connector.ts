@@ -1,8 +1,8 @@
 import { buildConnector } from 'undici'
-import { fingerprint } from '../../values/keys/fingerprint.js'
-import type { Revocations } from '../../values/keys/revocations.js'
-import { holdToCertificate } from '../../values/keys/shown-certificate.js'
-import { throughProxy } from '../../values/network/proxy-tunnel.js'
+import { fingerprint } from '../../keys/certificates/fingerprint.js'
+import type { Revocations } from '../../keys/certificates/revocations.js'
+import { holdToCertificate } from '../../keys/certificates/shown-certificate.js'
+import { throughProxy } from '../../network/proxy-tunnel.js'
 import { WrongCertificateError } from '../connection-errors.js'
 import { type ClientCertificate, type PeerTrust, verification } from './peer-trust.js'
 

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/config.js'
+import { readConfiguredText, readTextFile } from '../../file-system/files/text-file.js'
+import { readCertificatePair } from '../../keys/certificates/certificate-pair.js'
+import { certificateBlocks } from '../../keys/certificates/pem.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { readConfiguredText, readTextFile } from '../../values/files/text-file.js'
-import { readCertificatePair } from '../../values/keys/certificate-pair.js'
-import { certificateBlocks } from '../../values/keys/pem.js'
 import type { ClientCertificate } from './peer-trust.js'
 
 /** The part of the configuration that reaching the neighbours needs. */

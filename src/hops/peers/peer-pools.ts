@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { Pool } from 'undici'
-import type { Revocations } from '../../values/keys/revocations.js'
+import type { Revocations } from '../../keys/certificates/revocations.js'
 import type { PeerConnection } from '../direct-hop.js'
 import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../hop-slots.js'
 import { createPeerConnector } from './peer-connector.js'

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { PieceBudget } from '../../values/sources/piece-budget.js'
+import type { PieceBudget } from '../../network/sources/piece-budget.js'
 
 /**
  * Counts the chunks of the body of a request against the budget of whoever sends it. One message can hold thousands of

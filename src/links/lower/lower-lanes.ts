@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PieceBudget } from '../../values/sources/piece-budget.js'
+import { PieceBudget } from '../../network/sources/piece-budget.js'
 import { LANE_WAIT_MS, LANES_PER_SECOND, MAX_LANES } from '../wire/protocol.js'
 import type { LinkStream } from '../wire/transport.js'
 

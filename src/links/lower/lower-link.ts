@@ -6,9 +6,9 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream
 } from 'node:http2'
-import { MAX_HEADERS_OFF } from '../../values/network/max-headers.js'
+import { MAX_HEADERS_OFF } from '../../network/max-headers.js'
+import { neighbourPieces, type PieceBudget } from '../../network/sources/piece-budget.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
-import { neighbourPieces, type PieceBudget } from '../../values/sources/piece-budget.js'
 import {
   answerChallenge,
   ChallengeError,

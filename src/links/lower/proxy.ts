@@ -1,8 +1,8 @@
 import { Agent, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect } from 'node:tls'
-import { httpProxyFor } from '../../values/network/http-proxy.js'
-import { openTunnel } from '../../values/network/proxy-tunnel.js'
+import { httpProxyFor } from '../../network/http-proxy.js'
+import { openTunnel } from '../../network/proxy-tunnel.js'
 
 /** Less than a link's handshake may take, so that a proxy that is silent is what is told of. */
 const TUNNEL_LIMIT_MS = 8_000

@@ -1,8 +1,8 @@
 import { type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
 import { nodesIn } from '../../hops/peers/peer-identity.js'
-import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../values/keys/client-key.js'
-import { fingerprint } from '../../values/keys/fingerprint.js'
-import { tooCostly } from '../../values/keys/key-cost.js'
+import { fingerprint } from '../../keys/certificates/fingerprint.js'
+import { tooCostly } from '../../keys/certificates/key-cost.js'
+import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../keys/tokens/client-key.js'
 import { describeMismatch, type VersionRange } from '../../values/protocol-version.js'
 
 /**

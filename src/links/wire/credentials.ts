@@ -1,4 +1,4 @@
-import { type OfPair, readCertificatePair } from '../../values/keys/certificate-pair.js'
+import { type OfPair, readCertificatePair } from '../../keys/certificates/certificate-pair.js'
 import type { CertificateCredentials } from './challenge.js'
 
 /**

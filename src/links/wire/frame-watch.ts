@@ -1,4 +1,4 @@
-import type { PieceBudget } from '../../values/sources/piece-budget.js'
+import type { PieceBudget } from '../../network/sources/piece-budget.js'
 import type { IdleBudget } from './idle-budget.js'
 
 /** The beginning of a frame of HTTP/2 (RFC 9113, section 4.1). */

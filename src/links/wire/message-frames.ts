@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { PieceBudget } from '../../values/sources/piece-budget.js'
+import { PieceBudget } from '../../network/sources/piece-budget.js'
 
 /** Frames of a WebSocket until it is a link or lane: an identity, perhaps in pieces, a few pings, and the end. */
 export const MAX_FRAMES_OF_STRANGER = 96

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { PieceBudget } from '../../values/sources/piece-budget.js'
+import type { PieceBudget } from '../../network/sources/piece-budget.js'
 import type { IdleBudget } from './idle-budget.js'
 
 /** The connection below a stream has gone. */

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
+import { purposeOf } from '../../keys/certificates/certificate-purpose.js'
+import { fingerprint } from '../../keys/certificates/fingerprint.js'
+import { certificateBlocks } from '../../keys/certificates/pem.js'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
-import { purposeOf } from '../../values/keys/certificate-purpose.js'
-import { fingerprint } from '../../values/keys/fingerprint.js'
-import { certificateBlocks } from '../../values/keys/pem.js'
-import { readIfThere } from '../edit-files.js'
+import { readIfThere } from '../setup/edit-files.js'
 
 // A member gets certificates from the root by way of relays, each of which may lie: the signature of the CA alone counts.
 

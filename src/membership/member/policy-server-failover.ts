@@ -1,10 +1,10 @@
 import { replaceUpstreamHost, type UpstreamSection } from '../../config/upstream-host.js'
+import { HTTPS_PORT } from '../../network/host-and-port.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
-import { HTTPS_PORT } from '../../values/network/host-and-port.js'
-import { formatAddress } from '../config-templates.js'
-import { editFile } from '../edit-files.js'
 import type { JoinAnswer } from '../member-types.js'
+import { formatAddress } from '../setup/config-templates.js'
+import { editFile } from '../setup/edit-files.js'
 
 /** The address at which the policy server takes connections. */
 export interface UpperAddress {

@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../../config/agent/agent-config.js'
-import { readConfiguredText } from '../../values/files/text-file.js'
-import { fingerprintOfPem } from '../../values/keys/fingerprint.js'
-import { certificateBlocks } from '../../values/keys/pem.js'
+import { readConfiguredText } from '../../file-system/files/text-file.js'
+import { fingerprintOfPem } from '../../keys/certificates/fingerprint.js'
+import { certificateBlocks } from '../../keys/certificates/pem.js'
 
 /** The proof of identity that an agent's policy server owes. */
 export interface PolicyServerTrust {

@@ -1,7 +1,7 @@
+import { readFileOrPipe } from '../../file-system/files/regular-file.js'
 import { readIdentity } from '../../tree/import/certificate-identity.js'
 import { parseCertificates } from '../../tree/import/certificates-list.js'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
-import { readFileOrPipe } from '../../values/files/regular-file.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { memberCertificate } from '../certificates.js'
 import type { Member, MemberCertificate } from '../members.js'

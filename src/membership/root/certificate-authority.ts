@@ -8,10 +8,10 @@ import {
   X509Certificate
 } from 'node:crypto'
 import { isIP } from 'node:net'
+import { PURPOSE_URN } from '../../keys/certificates/certificate-purpose.js'
+import { canonicalHost } from '../../network/host-name.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { PURPOSE_URN } from '../../values/keys/certificate-purpose.js'
-import { canonicalHost } from '../../values/network/host-name.js'
-import { digestFor } from '../revocation-list.js'
+import { digestFor } from '../revocations/revocation-list.js'
 import { SIGNING, toWebKeys, toWebPublicKey, USER_ID_OID, x509 } from '../x509.js'
 
 /** The purpose of a certificate. The root's own is a relay's. */

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
 import { membersOf, parseJson } from '../../values/text/json.js'
-import { readIfThere, writeAtomically } from '../edit-files.js'
+import { readIfThere, writeAtomically } from '../setup/edit-files.js'
 import type { MemberRepository } from './member-repository.js'
 
 const NAME = 'published.json'

@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto'
+import { readRegularFile } from '../../file-system/files/regular-file.js'
+import { purposeOf } from '../../keys/certificates/certificate-purpose.js'
+import { keyHashOfCertificate } from '../../keys/signatures/key-hash.js'
 import { parseNodesList } from '../../tree/import/nodes-list.js'
-import { readRegularFile } from '../../values/files/regular-file.js'
 import { ROOT_ID } from '../../values/ids.js'
-import { purposeOf } from '../../values/keys/certificate-purpose.js'
-import { keyHashOfCertificate } from '../../values/keys/key-hash.js'
 import { memberCertificate } from '../certificates.js'
-import { readIfThere } from '../edit-files.js'
 import type { Member, MemberCertificate } from '../members.js'
+import { readIfThere } from '../setup/edit-files.js'
 import { type ExistingTree, readExistingTree } from './adopt-existing-tree.js'
 
 export interface FormerTree {

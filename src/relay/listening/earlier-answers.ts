@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { answerUnderWay } from '../../api/answer-under-way.js'
+import { answerUnderWay } from '../../api/requests/answer-under-way.js'
 
 /**
  * Calls `act` once the requests that came before on the same connection are answered: at once, unless some wait. It is

@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import { verificationMs } from '../../values/keys/key-cost.js'
-import { lookAtCertificate } from '../../values/keys/shown-certificate.js'
+import { verificationMs } from '../../keys/certificates/key-cost.js'
+import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
 
 /** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
 const MAX_CHAIN_MS = 2.5

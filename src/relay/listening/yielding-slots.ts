@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
-import { answerUnderWay } from '../../api/answer-under-way.js'
+import { answerUnderWay } from '../../api/requests/answer-under-way.js'
 import { MAX_CONNECTIONS_PER_NEIGHBOUR } from '../../hops/hop-slots.js'
+import { SourceQueue } from '../../network/sources/source-queue.js'
 import type { ProvenNeighbour } from '../../tree/known-certificates.js'
-import { SourceQueue } from '../../values/sources/source-queue.js'
 
 /** Connections of strangers, and as many of nodes and of relays, that are checked for an unused one. */
 const MAX_LOOKED_AT = 100

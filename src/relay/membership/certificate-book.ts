@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
+import { readConfiguredTextSync } from '../../file-system/files/text-file.js'
+import { fingerprint } from '../../keys/certificates/fingerprint.js'
+import { certificateBlocks } from '../../keys/certificates/pem.js'
+import type { Revocations } from '../../keys/certificates/revocations.js'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { Tree } from '../../tree/tree-service.js'
-import { readConfiguredTextSync } from '../../values/files/text-file.js'
-import { fingerprint } from '../../values/keys/fingerprint.js'
-import { certificateBlocks } from '../../values/keys/pem.js'
-import type { Revocations } from '../../values/keys/revocations.js'
 
 const SETTING = 'output.upstream.server_certificate_file'
 export interface CertificateBook extends KnownCertificates {

@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path'
 import type { Config } from '../../config/config.js'
-import { RevocationBook } from '../../membership/revocation-book.js'
-import { readTextFile } from '../../values/files/text-file.js'
-import { NO_REVOCATIONS, type Revocations } from '../../values/keys/revocations.js'
+import { readTextFile } from '../../file-system/files/text-file.js'
+import { NO_REVOCATIONS, type Revocations } from '../../keys/certificates/revocations.js'
+import { RevocationBook } from '../../membership/revocations/revocation-book.js'
 import type { Logger } from '../../values/logging/logger.js'
 
 const NAME = 'revocations'

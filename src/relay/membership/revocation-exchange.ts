@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
 import type { Neighbours } from '../../hops/hop.js'
 import type { LinkRegistry } from '../../links/upper/link-registry.js'
-import { askForRevocations, listForm, REVOCATIONS_PATH } from '../../membership/member/revocation-inquiry.js'
-import type { RevocationBook } from '../../membership/revocation-book.js'
+import type { RevocationBook } from '../../membership/revocations/revocation-book.js'
+import { askForRevocations, listForm, REVOCATIONS_PATH } from '../../membership/revocations/revocation-inquiry.js'
+import { FORM } from '../../network/header-names.js'
 import type { Logger } from '../../values/logging/logger.js'
-import { FORM } from '../../values/network/header-names.js'
 import { IdQueue } from './id-queue.js'
 
 /** Relays and nodes that are handed the list at once. */

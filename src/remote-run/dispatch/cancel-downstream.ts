@@ -1,5 +1,5 @@
 import type { Hop } from '../../hops/hop.js'
-import { FORM } from '../../values/network/header-names.js'
+import { FORM } from '../../network/header-names.js'
 import { refusalText } from './response-lines.js'
 
 /** How long a sub-relay may take to confirm that a run was cancelled. */

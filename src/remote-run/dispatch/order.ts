@@ -1,4 +1,4 @@
-import { FORM, NDJSON, PASSED_HEADER, REQUEST_ID_HEADER, RUN_ID_HEADER } from '../../values/network/header-names.js'
+import { FORM, NDJSON, PASSED_HEADER, REQUEST_ID_HEADER, RUN_ID_HEADER } from '../../network/header-names.js'
 import { formatPassed } from '../../values/passed-relays.js'
 import { partRunId } from '../../values/runs/run-id.js'
 

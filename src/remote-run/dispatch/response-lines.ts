@@ -1,9 +1,9 @@
 import type { Readable } from 'node:stream'
+import { NDJSON } from '../../network/header-names.js'
 import { neighbourTurns } from '../../process/pacing/turn-limit.js'
 import { isNodeId } from '../../values/ids.js'
-import { NDJSON } from '../../values/network/header-names.js'
 import type { BrokenHop } from '../../values/runs/run-event.js'
-import { Gathered } from '../execution/gathered.js'
+import { LinePieces } from '../execution/line-pieces.js'
 
 /**
  * The longest line: longer than any event that we write, which is 128 KiB of output, each byte escaped in six
@@ -52,7 +52,7 @@ export async function* responseChunks(
  * @throws {Error} for a line that is longer than any event can be
  */
 export async function* responseLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  const rest = new Gathered()
+  const rest = new LinePieces()
   for await (const chunk of chunks) {
     let start = 0
     for (let end = chunk.indexOf(LINE_FEED); end !== -1; end = chunk.indexOf(LINE_FEED, start)) {

@@ -1,7 +1,7 @@
 import { MAX_PASSED_RELAYS } from '../../values/passed-relays.js'
+import type { NodeRecord } from '../records/run-record.js'
 import type { RunContext } from '../run-context.js'
 import type { RunScope } from '../run-scope.js'
-import type { NodeRecord } from '../run-types.js'
 import type { NodeQueue } from './node-queues.js'
 import type { RemotePart } from './remote-part.js'
 

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { isMissing } from '../../values/failures/system-error.js'
-import type { EventCursor, NodeRecord, RunEvent, RunState } from '../run-types.js'
+import type { NodeRecord, RunState } from '../records/run-record.js'
+import type { EventCursor, RunEvent } from '../run-types.js'
 import type { LogSource } from './event-log.js'
 import { endOf, hasEnded, isNodeEnd } from './node-end.js'
 

@@ -1,4 +1,5 @@
-import type { NodeRecord, RunEvent } from '../run-types.js'
+import type { NodeRecord } from '../records/run-record.js'
+import type { RunEvent } from '../run-types.js'
 
 /** An event that tells the end of a node. */
 export type NodeEndEvent = RunEvent & { readonly node: string; readonly outcome: NonNullable<RunEvent['outcome']> }

@@ -1,4 +1,4 @@
-import type { NodeRecord } from '../run-types.js'
+import type { NodeRecord } from '../records/run-record.js'
 import type { EventLog } from './event-log.js'
 import { endOf, hasEnded } from './node-end.js'
 

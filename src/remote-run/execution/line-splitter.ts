@@ -1,4 +1,4 @@
-import { Gathered } from './gathered.js'
+import { LinePieces } from './line-pieces.js'
 
 /** A line longer than this is cut into several, in bytes. */
 export const MAX_LINE_BYTES = 64 * 1024
@@ -10,7 +10,7 @@ const LINE_FEED = 0x0a
  * is never torn, and a line beyond {@link MAX_LINE_BYTES} is cut there (at a character's edge).
  */
 export class LineSplitter {
-  readonly #pending = new Gathered()
+  readonly #pending = new LinePieces()
 
   /** @returns the lines that are complete now, each with its line feed; often empty */
   push(chunk: Buffer): string {

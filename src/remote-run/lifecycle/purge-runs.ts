@@ -1,7 +1,7 @@
 import { firstRunId } from '../../values/runs/run-id.js'
 import type { LogFiles } from '../event-log/log-files.js'
-import { ONCE_ONLY_MS } from '../run-age.js'
-import type { RunRepository } from '../run-repository.js'
+import { ONCE_ONLY_MS } from '../records/run-age.js'
+import type { RunRepository } from '../records/run-repository.js'
 
 const RUNS_PER_LOOK = 100
 const ORDERS_PER_STEP = 500

@@ -7,8 +7,8 @@ import { EventLog } from '../event-log/event-log.js'
 import type { LogFiles, LogTail } from '../event-log/log-files.js'
 import { hasEnded, isNodeEnd, recordOf } from '../event-log/node-end.js'
 import { tellEnds } from '../event-log/tell-ends.js'
-import { nodePages } from '../run-node-pages.js'
-import type { RunEnd, RunRepository } from '../run-repository.js'
+import { nodePages } from '../records/run-node-pages.js'
+import type { RunEnd, RunRepository } from '../records/run-repository.js'
 
 export interface RecoveryOptions {
   readonly repository: RunRepository

@@ -10,9 +10,9 @@ import { tellEnds } from '../event-log/tell-ends.js'
 import { NodeTable } from '../progress/node-table.js'
 import { append, type PlannedNode, type RunPlan } from '../progress/plan.js'
 import { type RunObserver, RunProgress } from '../progress/run-progress.js'
+import { nodePages } from '../records/run-node-pages.js'
+import type { RunRecord } from '../records/run-record.js'
 import type { RunContext } from '../run-context.js'
-import { nodePages } from '../run-node-pages.js'
-import type { RunRecord } from '../run-types.js'
 
 /**
  * Takes up a run of a former process: asks the nodes that run themselves how it ended there, and goes on with what

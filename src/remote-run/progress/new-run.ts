@@ -1,5 +1,5 @@
-import { type Caller, isCallerKind } from '../../values/caller.js'
-import type { NewRun } from '../run-repository.js'
+import { type Caller, isCallerKind } from '../../network/caller.js'
+import type { NewRun } from '../records/run-repository.js'
 import type { RunOrder } from '../run-types.js'
 
 /** The record of a run that is about to start. */

@@ -2,8 +2,9 @@ import { runTurns } from '../../process/pacing/turn-limit.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event.js'
-import type { RunEnd, RunRepository } from '../run-repository.js'
-import type { NodeOutcome, NodeRecord, Reached, RunRecord } from '../run-types.js'
+import type { NodeRecord, Reached, RunRecord } from '../records/run-record.js'
+import type { RunEnd, RunRepository } from '../records/run-repository.js'
+import type { NodeOutcome } from '../run-types.js'
 import type { RunPlan } from './plan.js'
 
 /** Nodes taken up before the clock is looked at. */

@@ -3,7 +3,8 @@ import { type CountedOutcome, countedOutcome } from '../../values/runs/run-event
 import type { EventLog, NewEvent } from '../event-log/event-log.js'
 import type { LoggedEvents } from '../event-log/logged-events.js'
 import { endOf } from '../event-log/node-end.js'
-import type { BrokenHop, NodeOutcome, Reached, RunEvent } from '../run-types.js'
+import type { Reached } from '../records/run-record.js'
+import type { BrokenHop, NodeOutcome, RunEvent } from '../run-types.js'
 import type { NodeTable } from './node-table.js'
 
 /** The observer of ended nodes, for metrics. */

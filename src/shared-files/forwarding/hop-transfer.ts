@@ -1,7 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Hop, HopOutcome } from '../../hops/hop.js'
-import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import {
   ACCEPTED_AT_HEADER,
   LINK_HEADER,
@@ -10,7 +9,8 @@ import {
   REQUEST_ID_HEADER,
   SOURCE_KEY_HASH_HEADER,
   STATE_HEADER
-} from '../../values/network/header-names.js'
+} from '../../network/header-names.js'
+import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import { formatPassed } from '../../values/passed-relays.js'
 import type { PutOutcome } from '../file-types.js'
 import type { FileRecord } from '../keeping/file-record.js'

@@ -1,5 +1,5 @@
 import type { Hop } from '../../hops/hop.js'
-import type { Caller } from '../../values/caller.js'
+import type { Caller } from '../../network/caller.js'
 import type { FileKey } from '../../values/ids.js'
 import { keyName } from '../keeping/file-layout.js'
 

@@ -1,6 +1,6 @@
 import type { Hop, Neighbours } from '../../hops/hop.js'
+import type { Origin } from '../../network/caller.js'
 import type { CurrentTopology } from '../../tree/topology.js'
-import type { Origin } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 
 /** The next step of a file from here. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { kindOf } from '../../file-system/files/regular-file.js'
 import { isMissing } from '../../values/failures/system-error.js'
-import { kindOf } from '../../values/files/regular-file.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants

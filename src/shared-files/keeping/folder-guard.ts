@@ -1,15 +1,15 @@
 import { lstatSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { relative } from 'node:path'
+import { identityOf } from '../../file-system/files/file-identity.js'
+import { foldersAbove } from '../../file-system/files/real-path.js'
+import { CAN_HOLD, renameInError } from '../../file-system/folders/descriptors.js'
+import { HeldFolderSync } from '../../file-system/folders/held-folder-sync.js'
+import { makeOneFolder } from '../../file-system/folders/make-folder.js'
+import { ROOT } from '../../file-system/permissions/root.js'
+import { findUntrusted, replacersOf, type Writer, writerProblem } from '../../file-system/permissions/writers.js'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { errorCode, isMissing } from '../../values/failures/system-error.js'
-import { identityOf } from '../../values/files/file-identity.js'
-import { foldersAbove } from '../../values/files/real-path.js'
-import { CAN_HOLD, renameInError } from '../../values/folders/descriptors.js'
-import { HeldFolderSync } from '../../values/folders/held-folder-sync.js'
-import { makeOneFolder } from '../../values/folders/make-folder.js'
-import { ROOT } from '../../values/permissions/root.js'
-import { findUntrusted, replacersOf, type Writer, writerProblem } from '../../values/permissions/writers.js'
 
 /** Folders known to be nobody else's; forgotten all at once when there are too many. */
 const MAX_CLOSED_FOLDERS = 20_000

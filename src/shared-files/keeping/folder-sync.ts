@@ -1,4 +1,4 @@
-import { syncFolder } from '../../values/folders/sync-folder.js'
+import { syncFolder } from '../../file-system/folders/sync-folder.js'
 
 /**
  * Makes names in a folder durable. Calls that come while a folder is being synced share the next sync: what was renamed

@@ -1,8 +1,8 @@
+import { makeFolder } from '../../file-system/folders/make-folder.js'
+import { rememberPlace } from '../../file-system/folders/same-place.js'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
 import { vanished } from '../../values/failures/disk-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
-import { makeFolder } from '../../values/folders/make-folder.js'
-import { rememberPlace } from '../../values/folders/same-place.js'
 import { FolderGuard } from './folder-guard.js'
 
 /**

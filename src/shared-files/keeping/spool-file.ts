@@ -3,8 +3,8 @@ import { closeSync, constants, fdatasync, fsync, open, rename, unlink, write, wr
 import { type FileHandle, open as openHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { linkOrCopy } from '../../file-system/files/hard-link-or-copy.js'
 import { isMissing } from '../../values/failures/system-error.js'
-import { linkOrCopy } from '../../values/files/link-or-copy.js'
 import type { FileLayout } from './file-layout.js'
 import type { OwnFolders } from './own-folders.js'
 

@@ -1,6 +1,6 @@
+import type { Origin } from '../../network/caller.js'
 import { TurnLimit } from '../../process/pacing/turn-limit.js'
 import type { CurrentTopology } from '../../tree/topology.js'
-import type { Origin } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkNodeId } from '../../values/ids.js'
 import type { ListedKeptFile } from '../keeping/file-record.js'

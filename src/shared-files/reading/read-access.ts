@@ -1,5 +1,5 @@
+import type { Caller } from '../../network/caller.js'
 import type { Topology } from '../../tree/topology.js'
-import type { Caller } from '../../values/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 
 /**

@@ -11,8 +11,8 @@ import { type FileRecord, isOlder, type QueuedFile } from '../keeping/file-recor
 import type { Keeping } from '../keeping/keeping.js'
 import type { PlaceableFile, SpoolFile } from '../keeping/spool-file.js'
 import type { AcceptanceClock } from './acceptance-clock.js'
-import type { AdmittedMetadata } from './admission.js'
 import type { ReceivedBytes } from './body-hashing.js'
+import type { AdmittedMetadata } from './metadata-checks.js'
 
 export interface DeliveryParts
   extends Pick<Keeping, 'files' | 'placement' | 'lock' | 'now'>,

@@ -1,5 +1,5 @@
+import { MAX_METADATA_BYTES, MAX_METADATA_FIELDS } from '../../keys/signatures/file-metadata.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { MAX_METADATA_BYTES, MAX_METADATA_FIELDS } from '../../values/keys/file-metadata.js'
 import type { BodyReader } from './body-reader.js'
 
 const LF = 0x0a

@@ -1,16 +1,16 @@
 import type { Neighbours } from '../../hops/hop.js'
-import { callerTurns } from '../../process/pacing/turn-limit.js'
-import type { CurrentTopology, Topology } from '../../tree/topology.js'
-import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-failure.js'
-import { RelayError } from '../../values/failures/relay-error.js'
-import { checkFileKey, type FileKey } from '../../values/ids.js'
 import {
   type FileMetadata,
   MAX_METADATA_BYTES,
   metadataFromQuery,
   parseMetadata
-} from '../../values/keys/file-metadata.js'
-import { verifyFileSignature } from '../../values/keys/verify-file.js'
+} from '../../keys/signatures/file-metadata.js'
+import { verifyFileSignature } from '../../keys/signatures/verify-file.js'
+import { callerTurns } from '../../process/pacing/turn-limit.js'
+import type { CurrentTopology, Topology } from '../../tree/topology.js'
+import { asDiskFailure, type StorageFolder } from '../../values/failures/disk-failure.js'
+import { RelayError } from '../../values/failures/relay-error.js'
+import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { passOn } from '../../values/passed-relays.js'
 import type { PutOutcome, PutRequest } from '../file-types.js'
 import type { Forwarding } from '../forwarding/forwarding.js'
@@ -18,6 +18,10 @@ import { checkNotBack, nextStep } from '../forwarding/next-step.js'
 import type { FileRecord } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
+import { hashBody, type ReceivedBytes } from './body-hashing.js'
+import { BodyReader, bodyTooLarge, type PaceLimits } from './body-reader.js'
+import type { Arrival, Delivery } from './delivery.js'
+import { readMetadataBlock } from './metadata-block.js'
 import {
   type AdmittedMetadata,
   admitMetadata,
@@ -25,11 +29,7 @@ import {
   expiryOf,
   notRecognized,
   sourceKeyHash
-} from './admission.js'
-import { hashBody, type ReceivedBytes } from './body-hashing.js'
-import { BodyReader, bodyTooLarge, type PaceLimits } from './body-reader.js'
-import type { Arrival, Delivery } from './delivery.js'
-import { readMetadataBlock } from './metadata-block.js'
+} from './metadata-checks.js'
 import type { Upload, UploadAdmission } from './upload-admission.js'
 
 /** The size of the end of a metadata block: a line feed, perhaps with a carriage return. */

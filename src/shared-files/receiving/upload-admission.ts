@@ -1,6 +1,6 @@
-import { type Caller, sharerOf } from '../../values/caller.js'
+import { type Caller, sharerOf } from '../../network/caller.js'
+import { FairSlots } from '../../network/sources/fair-slots.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { FairSlots } from '../../values/sources/fair-slots.js'
 import type { Reservation } from '../keeping/quota.js'
 
 /** Uploads whose metadata is still awaited, for each one that may be received: they hold little, but not nothing. */

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { ifThere } from '../../values/files/if-there.js'
+import { ifThere } from '../../file-system/files/if-there.js'
 import type { FileKey } from '../../values/ids.js'
 import { type FileLayout, keyName, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'

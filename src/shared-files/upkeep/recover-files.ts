@@ -1,6 +1,6 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { ifThere } from '../../values/files/if-there.js'
+import { ifThere } from '../../file-system/files/if-there.js'
 import { UNSETTLED } from '../forwarding/outbox.js'
 import { type FileLayout, METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'

@@ -11,7 +11,7 @@ import { folderOf, keyName } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
-import { sourceKeyHash } from '../receiving/admission.js'
+import { sourceKeyHash } from '../receiving/metadata-checks.js'
 
 /** Rows of one step, see `purge-files.ts`. */
 const STEP = 64

@@ -1,11 +1,11 @@
 import { chmodSync, closeSync, lstatSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { kindOf } from '../../file-system/files/regular-file.js'
+import { makeFolder } from '../../file-system/folders/make-folder.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { asError, errorCode } from '../../values/failures/system-error.js'
-import { kindOf } from '../../values/files/regular-file.js'
-import { makeFolder } from '../../values/folders/make-folder.js'
 import { Sqlite } from '../sqlite-engine/sqlite-driver.js'
 
 /** The mode of a lock file. Whoever may open it, if only to read it, can lock it, and keep a relay from starting. */

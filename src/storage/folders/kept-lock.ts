@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { join } from 'node:path'
-import { rememberPlace } from '../../values/folders/same-place.js'
+import { rememberPlace } from '../../file-system/folders/same-place.js'
 import type { OwnFolder } from './folder-kinds.js'
 import { FolderInUseError, lockFolder } from './instance-lock.js'
 

@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
+import { isSameFile } from '../../file-system/files/file-identity.js'
+import { HeldFolder } from '../../file-system/folders/held-folder.js'
+import { makeOneFolder } from '../../file-system/folders/make-folder.js'
+import { isOfRootOr } from '../../file-system/permissions/writers.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { isSameFile } from '../../values/files/file-identity.js'
-import { HeldFolder } from '../../values/folders/held-folder.js'
-import { makeOneFolder } from '../../values/folders/make-folder.js'
-import { isOfRootOr } from '../../values/permissions/writers.js'
 
 /**
  * Makes a folder of the relay's own where it is missing, and never the one above it, which the configuration names: when

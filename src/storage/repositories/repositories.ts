@@ -1,7 +1,7 @@
 import type { NeighbourRepository } from '../../hops/neighbour-repository.js'
 import type { LeaseRepository } from '../../jobs/lease-repository.js'
 import type { MemberRepository } from '../../membership/root/member-repository.js'
-import type { RunRepository } from '../../remote-run/run-repository.js'
+import type { RunRepository } from '../../remote-run/records/run-repository.js'
 import type { OutboxRepository } from '../../shared-files/forwarding/outbox-repository.js'
 import type { FileRepository } from '../../shared-files/keeping/file-repository.js'
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { rememberPlace } from '../../file-system/folders/same-place.js'
 import { vanished } from '../../values/failures/disk-failure.js'
-import { rememberPlace } from '../../values/folders/same-place.js'
 
 interface Place {
   readonly path: string

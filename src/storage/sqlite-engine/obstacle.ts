@@ -1,6 +1,6 @@
 import { lstatSync, type Stats, statSync } from 'node:fs'
-import { kindOf } from '../../values/files/regular-file.js'
-import { isOfRootOr } from '../../values/permissions/writers.js'
+import { kindOf } from '../../file-system/files/regular-file.js'
+import { isOfRootOr } from '../../file-system/permissions/writers.js'
 
 /**
  * Names what is at `path` and is no file of a database, as a message does: SQLite only says that it cannot be opened, or that the disk reports

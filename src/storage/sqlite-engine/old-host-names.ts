@@ -1,4 +1,4 @@
-import { canonicalHost } from '../../values/network/host-name.js'
+import { canonicalHost } from '../../network/host-name.js'
 
 const PORT = /^(.*):\d{1,5}$/
 

@@ -1,7 +1,7 @@
 import { accessSync, closeSync, constants, openSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { temporaryName } from '../../file-system/files/leftovers.js'
 import { asError, isMissing } from '../../values/failures/system-error.js'
-import { temporaryName } from '../../values/files/leftovers.js'
 
 const { R_OK, W_OK } = constants
 

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { NodeRecord, RunRecord } from '../../remote-run/records/run-record.js'
 import type {
   NewRun,
   OpenNode,
@@ -6,8 +7,7 @@ import type {
   Retention,
   RunEnd,
   RunRepository
-} from '../../remote-run/run-repository.js'
-import type { NodeRecord, RunRecord } from '../../remote-run/run-types.js'
+} from '../../remote-run/records/run-repository.js'
 import type { Database } from '../sqlite-engine/database.js'
 import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
 import { Claims } from './claims.js'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { byteOrderMarkLength, utf16Problem } from '../../values/files/byte-order-mark.js'
-import { BEGIN_CERTIFICATE, CERTIFICATE_LABELS, labelOf } from '../../values/keys/pem.js'
+import { byteOrderMarkLength, utf16Problem } from '../../file-system/files/byte-order-mark.js'
+import { BEGIN_CERTIFICATE, CERTIFICATE_LABELS, labelOf } from '../../keys/certificates/pem.js'
 
 /** Bound of a certificates file: 100,000 nodes with two certificates of 4096-bit keys each. */
 export const MAX_CERTIFICATES_BYTES = 512 * 1024 * 1024

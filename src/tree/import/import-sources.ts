@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
+import { readRegularFileSync } from '../../file-system/files/regular-file.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
-import { readRegularFileSync } from '../../values/files/regular-file.js'
 
 /** A file as it was read. */
 export interface Source {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { RunRepository } from '../../../src/remote-run/run-repository.js'
+import type { RunRepository } from '../../../src/remote-run/records/run-repository.js'
 import { eventually } from '../../support/eventually.js'
 import { LEASE_MS, manyNodes, nodeOf, RUN, type RunRepositoryFactory } from './run-records.js'
 

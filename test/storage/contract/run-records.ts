@@ -1,5 +1,5 @@
-import type { NewRun, RunRepository } from '../../../src/remote-run/run-repository.js'
-import type { NodeRecord } from '../../../src/remote-run/run-types.js'
+import type { NodeRecord } from '../../../src/remote-run/records/run-record.js'
+import type { NewRun, RunRepository } from '../../../src/remote-run/records/run-repository.js'
 
 /** An implementation to check, on a place of its own. */
 export interface RunRepositoryFactory {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { RunRepository } from '../../../src/remote-run/run-repository.js'
+import type { RunRepository } from '../../../src/remote-run/records/run-repository.js'
 import { testRunOwnership } from './run-ownership.js'
 import { LEASE_MS, manyNodes, nodeOf, RUN, type RunRepositoryFactory } from './run-records.js'
 

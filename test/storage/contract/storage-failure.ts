@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { NewRun } from '../../../src/remote-run/run-repository.js'
+import type { NewRun } from '../../../src/remote-run/records/run-repository.js'
 import type { QueuedFile, StoredFile } from '../../../src/shared-files/keeping/file-record.js'
 import type { Repositories } from '../../../src/storage/repositories/repositories.js'
 import { storageFailureKind } from '../../../src/values/failures/storage-failure.js'

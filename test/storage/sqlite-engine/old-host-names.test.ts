@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { canonicalHost } from '../../../src/network/host-name.js'
 import { createMemberRepository } from '../../../src/storage/sqlite/sqlite-members.js'
 import { openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 import { Sqlite } from '../../../src/storage/sqlite-engine/sqlite-driver.js'
-import { canonicalHost } from '../../../src/values/network/host-name.js'
 import { temporaryFolder } from '../../support/parts/neighbours.js'
 
 test('members of an older database have their host names in the form in which names are compared now', async t => {

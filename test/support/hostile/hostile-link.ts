@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import type { TreeMember, TreeRelay } from '../../../demo/relay-tree.js'
+import { fingerprint } from '../../../src/keys/certificates/fingerprint.js'
 import {
   answerChallenge,
   type Challenge,
@@ -12,7 +13,6 @@ import {
 } from '../../../src/links/wire/challenge.js'
 import { readCredentials } from '../../../src/links/wire/credentials.js'
 import { REGISTER_PATH } from '../../../src/links/wire/protocol.js'
-import { fingerprint } from '../../../src/values/keys/fingerprint.js'
 import { LINK_VERSIONS } from '../../../src/values/protocol-version.js'
 
 /** A WebSocket to the place where a relay takes links, whose messages the test writes itself. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { canonicalUrl } from '../../../src/api/callers/canonical-url.js'
-import { originForm } from '../../../src/api/callers/request-target.js'
+import { canonicalUrl } from '../../../src/api/requests/canonical-url.js'
+import { originForm } from '../../../src/api/requests/request-target.js'
 
 /** The parts of `docs/openapi.json` that are looked at. */
 interface Description {

@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { RELAY_HEADER, REQUEST_ID_HEADER } from '../../../src/values/network/header-names.js'
+import { RELAY_HEADER, REQUEST_ID_HEADER } from '../../../src/network/header-names.js'
 import { type Answered, createAnswerCheck } from './described-answers.js'
 
 /**

@@ -1,9 +1,9 @@
 import { appendFile, copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { agentConf } from '../../../src/membership/config-templates.js'
-import { dataFolders } from '../../../src/membership/data-folders.js'
 import { createRoot } from '../../../src/membership/root/create-root.js'
+import { agentConf } from '../../../src/membership/setup/config-templates.js'
+import { dataFolders } from '../../../src/membership/setup/data-folders.js'
 import { openMembers } from './members.js'
 import { temporaryFolder } from './neighbours.js'
 

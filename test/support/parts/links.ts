@@ -14,7 +14,7 @@ import {
 } from '../../../src/links/upper/accepting/link-acceptor.js'
 import { LinkRegistry } from '../../../src/links/upper/link-registry.js'
 import { readCredentials } from '../../../src/links/wire/credentials.js'
-import type { PieceBudget } from '../../../src/values/sources/piece-budget.js'
+import type { PieceBudget } from '../../../src/network/sources/piece-budget.js'
 
 const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
 

@@ -4,7 +4,6 @@ import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { makeRequest } from '../../../src/membership/certificate-request.js'
 import { memberCertificate } from '../../../src/membership/certificates.js'
-import { publicKeyOf } from '../../../src/membership/member-folder.js'
 import type { JoinRequest, TokenAsked } from '../../../src/membership/member-types.js'
 import {
   type CertificateAuthority,
@@ -13,6 +12,7 @@ import {
 } from '../../../src/membership/root/certificate-authority.js'
 import type { MemberRepository } from '../../../src/membership/root/member-repository.js'
 import { RootMembership, type RootMembershipOptions } from '../../../src/membership/root/root-membership.js'
+import { publicKeyOf } from '../../../src/membership/setup/member-folder.js'
 import { createMemberRepository } from '../../../src/storage/sqlite/sqlite-members.js'
 import { openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 import { RelayError, type RelayErrorCode } from '../../../src/values/failures/relay-error.js'

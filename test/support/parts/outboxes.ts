@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { HopOutcome } from '../../../src/hops/hop.js'
-import { RELAY_HEADER } from '../../../src/values/network/header-names.js'
+import { RELAY_HEADER } from '../../../src/network/header-names.js'
 import { outcome, startSharedFiles, TestHop, type TestRelay, type TestRelayOptions } from './shared-file-relays.js'
 
 /** The outcome of a request that a Treeline relay answers. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { Config } from '../../../src/config/config.js'
 import type { Hop, Neighbours } from '../../../src/hops/hop.js'
+import { NetworkSet } from '../../../src/network/network-set.js'
 import type { RunObserver } from '../../../src/remote-run/progress/run-progress.js'
 import type { RunTiming } from '../../../src/remote-run/progress/run-timing.js'
 import { createRemoteRuns } from '../../../src/remote-run/remote-runs.js'
@@ -17,7 +18,6 @@ import { TopologyIndex } from '../../../src/tree/index/topology-index.js'
 import type { Topology, TreeNode } from '../../../src/tree/topology.js'
 import { RelayError } from '../../../src/values/failures/relay-error.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
-import { NetworkSet } from '../../../src/values/network/network-set.js'
 
 /** Says `hello <hosts>` on stdout and `careful <hosts>` on stderr; a host `fails.*` ends with exit code 3. */
 export const GREETER = `#!/bin/sh

@@ -1,5 +1,5 @@
-import { RevocationBook } from '../../../src/membership/revocation-book.js'
-import { formatRevocationList } from '../../../src/membership/revocation-list.js'
+import { RevocationBook } from '../../../src/membership/revocations/revocation-book.js'
+import { formatRevocationList } from '../../../src/membership/revocations/revocation-list.js'
 import { makeAuthority, openAuthority } from '../../../src/membership/root/certificate-authority.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
 

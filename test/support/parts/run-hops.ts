@@ -1,9 +1,9 @@
 import { PassThrough, pipeline, Readable } from 'node:stream'
 import { RELAYD, TREELINE } from '../../../src/hops/dialect.js'
 import type { Hop, HopOutcome, HopRequest } from '../../../src/hops/hop.js'
+import { NDJSON, PASSED_HEADER, RUN_ID_HEADER } from '../../../src/network/header-names.js'
 import type { RemoteRuns, Run, RunEvent } from '../../../src/remote-run/run-types.js'
 import { RelayError } from '../../../src/values/failures/relay-error.js'
-import { NDJSON, PASSED_HEADER, RUN_ID_HEADER } from '../../../src/values/network/header-names.js'
 import { parsePassed } from '../../../src/values/passed-relays.js'
 import { orderOf } from './remote-runs.js'
 

@@ -6,6 +6,17 @@ import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { type Dialect, TREELINE } from '../../../src/hops/dialect.js'
 import { type Hop, type HopOutcome, type HopRequest, type Neighbours, POLICY_SERVER } from '../../../src/hops/hop.js'
+import { formatMetadata, type HashAlgorithm } from '../../../src/keys/signatures/file-metadata.js'
+import { type SigningKey, signFile, signingKeySpki } from '../../../src/keys/signatures/sign-file.js'
+import type { Caller, Origin } from '../../../src/network/caller.js'
+import {
+  ACCEPTED_AT_HEADER,
+  PASSED_HEADER,
+  RELAY_HEADER,
+  SOURCE_KEY_HASH_HEADER,
+  STATE_HEADER
+} from '../../../src/network/header-names.js'
+import { NetworkSet } from '../../../src/network/network-set.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../../src/shared-files/file-types.js'
 import { createSharedFiles, type SharedFilesOptions } from '../../../src/shared-files/shared-files.js'
 import { Claims } from '../../../src/storage/sqlite/claims.js'
@@ -16,20 +27,9 @@ import { numberNodes } from '../../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../../src/tree/index/topology-index.js'
 import type { Topology } from '../../../src/tree/topology.js'
-import type { Caller, Origin } from '../../../src/values/caller.js'
 import { HopRefusedError, RelayError } from '../../../src/values/failures/relay-error.js'
 import type { FileKey } from '../../../src/values/ids.js'
-import { formatMetadata, type HashAlgorithm } from '../../../src/values/keys/file-metadata.js'
-import { type SigningKey, signFile, signingKeySpki } from '../../../src/values/keys/sign-file.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
-import {
-  ACCEPTED_AT_HEADER,
-  PASSED_HEADER,
-  RELAY_HEADER,
-  SOURCE_KEY_HASH_HEADER,
-  STATE_HEADER
-} from '../../../src/values/network/header-names.js'
-import { NetworkSet } from '../../../src/values/network/network-set.js'
 import { parsePassed } from '../../../src/values/passed-relays.js'
 import { type TestNode, toTreeNode } from './trees.js'
 

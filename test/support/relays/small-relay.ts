@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
+import { type FileMetadata, formatMetadata, parseMetadata } from '../../../src/keys/signatures/file-metadata.js'
+import { readPublicKey, verifyFileSignature } from '../../../src/keys/signatures/verify-file.js'
 import { RelayError } from '../../../src/values/failures/relay-error.js'
-import { type FileMetadata, formatMetadata, parseMetadata } from '../../../src/values/keys/file-metadata.js'
-import { readPublicKey, verifyFileSignature } from '../../../src/values/keys/verify-file.js'
 
 export interface SmallFile {
   readonly metadata: FileMetadata

@@ -1,8 +1,8 @@
+import { NetworkSet } from '../../../src/network/network-set.js'
 import { createRemoteRuns } from '../../../src/remote-run/remote-runs.js'
 import { createRunRepository } from '../../../src/storage/sqlite/sqlite-runs.js'
 import { openDatabase } from '../../../src/storage/sqlite-engine/database.js'
 import { silentLogger } from '../../../src/values/logging/logger.js'
-import { NetworkSet } from '../../../src/values/network/network-set.js'
 import { orderOf, topologyOf, waitForEvent, writeCommand } from '../parts/remote-runs.js'
 
 /** Starts a run of `fast`, `slow` and `later` in the folder given, tells its id once `fast` has ended, and goes on. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { TreeMember } from '../../../demo/relay-tree.js'
-import { formatMetadata, type HashAlgorithm } from '../../../src/values/keys/file-metadata.js'
-import { type SigningKey, signFile } from '../../../src/values/keys/sign-file.js'
+import { formatMetadata, type HashAlgorithm } from '../../../src/keys/signatures/file-metadata.js'
+import { type SigningKey, signFile } from '../../../src/keys/signatures/sign-file.js'
 
 /** A file as it is put: the metadata block, an empty line, the bytes. */
 export interface SignedFile {

@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { statSync } from 'node:fs'
+import { readTextFileSync } from '../../../file-system/files/text-file.js'
+import { type ClientTokenRule, parseClientTokens } from '../../../keys/tokens/client-token-rules.js'
 import { whyNotRead } from '../../../values/failures/file-failure.js'
 import { errorMessage } from '../../../values/failures/system-error.js'
-import { readTextFileSync } from '../../../values/files/text-file.js'
-import { type ClientTokenRule, parseClientTokens } from '../../../values/keys/client-token-rules.js'
 import type { Logger } from '../../../values/logging/logger.js'
 
 /** The shortest token; shorter ones can be guessed. */

@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { WebSocketServer } from 'ws'
+import { fingerprint } from '../../../keys/certificates/fingerprint.js'
+import { hostAndPort } from '../../../network/host-and-port.js'
+import { sourceOf } from '../../../network/sources/source-address.js'
 import { createWorkQueue } from '../../../process/pacing/work-queue.js'
-import { fingerprint } from '../../../values/keys/fingerprint.js'
 import { LogLimit } from '../../../values/logging/log-limit.js'
 import type { Logger } from '../../../values/logging/logger.js'
-import { hostAndPort } from '../../../values/network/host-and-port.js'
 import { LINK_VERSIONS, type VersionRange } from '../../../values/protocol-version.js'
-import { sourceOf } from '../../../values/sources/source-address.js'
 import {
   type Challenge,
   ChallengeError,

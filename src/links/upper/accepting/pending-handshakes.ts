@@ -1,4 +1,4 @@
-import { SourceQueue } from '../../../values/sources/source-queue.js'
+import { SourceQueue } from '../../../network/sources/source-queue.js'
 import type { Transport } from '../../wire/transport.js'
 
 /** Handshakes under way at once. */

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import { canonicalHost, HOST_NAME_RULE, isOfNoHost } from '../../../network/host-name.js'
 import { RelayError } from '../../../values/failures/relay-error.js'
 import { ROOT_ID } from '../../../values/ids.js'
-import { canonicalHost, HOST_NAME_RULE, isOfNoHost } from '../../../values/network/host-name.js'
 import type { MemberKind } from '../../members.js'
 import type { MemberRepository } from '../member-repository.js'
 

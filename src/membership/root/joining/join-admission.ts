@@ -1,6 +1,6 @@
-import { type Caller, sharerOf } from '../../../values/caller.js'
+import { type Caller, sharerOf } from '../../../network/caller.js'
+import { FairSlots } from '../../../network/sources/fair-slots.js'
 import { HopRefusedError, RelayError } from '../../../values/failures/relay-error.js'
-import { FairSlots } from '../../../values/sources/fair-slots.js'
 import { JoinRateLimit } from './join-rate-limit.js'
 
 /** Joins and renewals being worked on: each makes a signature, and waits for the tree. */

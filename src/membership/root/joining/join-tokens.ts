@@ -1,6 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../../keys/tokens/join-token.js'
 import { RelayError } from '../../../values/failures/relay-error.js'
-import { formatJoinToken, parseTokenProof, TOKEN_ID_LENGTH } from '../../../values/keys/join-token.js'
 import type { NewToken, TokenMade } from '../../member-types.js'
 import type { Member } from '../../members.js'
 import type { Forgetting } from '../forgetting.js'

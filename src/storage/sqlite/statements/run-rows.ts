@@ -1,5 +1,5 @@
-import type { NewRun } from '../../../remote-run/run-repository.js'
-import type { NodeRecord, Reached, RunRecord, RunState } from '../../../remote-run/run-types.js'
+import type { NodeRecord, Reached, RunRecord, RunState } from '../../../remote-run/records/run-record.js'
+import type { NewRun } from '../../../remote-run/records/run-repository.js'
 import { type CountedOutcome, countedOutcome, NODE_OUTCOMES } from '../../../values/runs/run-event.js'
 import type { TableColumns } from './columns.js'
 
