@@ -7,8 +7,11 @@ export const ROOT = 0
 const PROC = '/proc/self'
 /** All users, as where a process has no namespace of its own. */
 const ALL_USERS_MAP = /^\s*0\s+0\s+4294967295\s*$/
-/** The users of a namespace in which there is only one: root there has the rights of a plain user. */
-const ONE_USER_MAP = /^\s*0\s+\d+\s+1\s*$/
+/**
+ * The users of a namespace in which a plain user is the only one, and root: that root has the rights of a plain user. Where the
+ * only one is the real root, it has all rights over what is root's.
+ */
+const ONE_USER_MAP = /^\s*0\s+[1-9]\d*\s+1\s*$/
 
 /** Whether this process is root's, with rights that other users lack. */
 export function isPrivileged(euid = process.geteuid?.()): boolean {
