@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { PassThrough, Readable } from 'node:stream'
 import test, { type TestContext } from 'node:test'
+import { RELAYD } from '../../src/hops/dialect.js'
 import type { Hop } from '../../src/hops/hop.js'
 import { NDJSON } from '../../src/network/header-names.js'
 import { NodeQueues } from '../../src/remote-run/dispatch/node-queues.js'
@@ -170,6 +171,14 @@ test('an existing relay that prints for ever is timed out in the end', async t =
   const events = await allEvents(await runs.start(orderOf({ nodes: ['b'] })))
   assert.deepEqual(outcomesOf(events), { b: 'timed_out' })
   assert.match(messagesOf(events), TEXT_ONLY_OVER)
+})
+
+test('a Treeline relay that is not recognized yet is not said to tell output alone', async t => {
+  const hop: Hop = { ...livingHop(t, 'relay', [RUNNING('b')]), dialect: RELAYD }
+  const runs = await startRoot(t, { hops: [hop], timing: SOON })
+  const events = await allEvents(await runs.start(orderOf({ nodes: ['b'] })))
+  assert.deepEqual(outcomesOf(events), { b: 'timed_out' })
+  assert.match(messagesOf(events), /nothing started or ended at relay for \d+ s; see remote_run\.timeout/)
 })
 
 test('an existing relay that is silent for that long, before or after the head of its answer, is timed out', async t => {

@@ -179,6 +179,7 @@ export class RemoteExecution {
   async #readEvents(body: Readable): Promise<Followed> {
     const { signal, progress } = this.scope
     const { timing } = this.context
+    this.#watch.tellsEvents() // at the first contact, a Treeline relay has the dialect of an existing one
     let ended: Followed | undefined
     let endedAtMs = 0
     const check = () => {

@@ -53,6 +53,11 @@ export class StallWatch {
     this.#isTextOnly = true
   }
 
+  /** Called when the answer of the neighbour has events: it was taken for one that tells output alone. */
+  tellsEvents(): void {
+    this.#isTextOnly = false
+  }
+
   /** Called once, when the part is watched no longer. */
   end(): void {
     this.#queue?.leave()
