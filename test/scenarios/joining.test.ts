@@ -229,7 +229,7 @@ test('a tree grows from nothing: a relay joins the root, a node joins below the 
 
   await t.test('moved, its link is closed by the old relay, and it opens one to the new one', async () => {
     const moved = await succeed(tree.ask(root, 'nodes', 'move', 'node-1', '--under', 'root'))
-    assert.match(moved.stdout, new RegExp(`host = "${root.host}:${root.port}"`))
+    assert.match(moved.stdout, new RegExp(`^ {2}host = "${root.host}:${root.port}"\n {2}node_id = "root"$`, 'm'))
     await untilLinked(relay)
     await untilLinked(root, 'node-1', 'relay-a')
     await untilConfigured(node, root)

@@ -93,7 +93,8 @@ async function move(id: string, options: ServerOptions & { readonly under: strin
 writes that into its configuration. If not (it was off, its old policy server is gone, or its certificates are
 pinned), set this on ${id} in [output.upstream] of main.conf (a relay) or [upstream] of agent.conf (a node), and
 restart it:
-  host = ${JSON.stringify(host)}`)
+  host = ${JSON.stringify(host)}
+  node_id = ${JSON.stringify(options.under)}`)
   })
 }
 
