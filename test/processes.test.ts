@@ -11,6 +11,7 @@ import { test } from 'node:test'
 const FROM_SOURCE = [
   'bench/load.test.ts',
   'crash/shared-files.test.ts',
+  'file-system/root.test.ts',
   'hostile/connections.test.ts',
   'integration/namespaces.test.ts',
   'process/log.test.ts',
