@@ -30,7 +30,8 @@ async function configOf(folder: string, socket: string) {
   return parseConfig(text, '', folder, () => '')
 }
 
-testAsRoot('root uses a socket of its own or of the relay alone, where nobody else could put another', async t => {
+/** A configuration of the service's user, and the folder and path of its socket. Nothing listens there yet. */
+async function makeServiceFolder(t: TestContext) {
   const folder = await temporaryFolder(t)
   await chmod(folder, 0o755)
   const run = join(folder, 'run')
@@ -38,6 +39,11 @@ testAsRoot('root uses a socket of its own or of the relay alone, where nobody el
   await Promise.all([mkdir(run), mkdir(join(folder, 'st'))])
   await chown(join(folder, 'st'), SERVICE, SERVICE)
   const config = await configOf(folder, path)
+  return { folder, run, path, config }
+}
+
+testAsRoot('root uses a socket of its own or of the relay alone, where nobody else could put another', async t => {
+  const { folder, run, path, config } = await makeServiceFolder(t)
   const ask = (at = path) => refuseForeignSocket('general.socket', at, config)
   await ask() // whoever connects says that nothing listens
   await listen(t, path, [SERVICE, SERVICE])
@@ -72,13 +78,7 @@ testAsRoot(
   'a command of any user refuses a socket of a third one, and uses those of its own, root and the relay',
   async t => {
     const USER = 65_532
-    const folder = await temporaryFolder(t)
-    await chmod(folder, 0o755)
-    const run = join(folder, 'run')
-    const path = join(run, 'relay.sock')
-    await Promise.all([mkdir(run), mkdir(join(folder, 'st'))])
-    await chown(join(folder, 'st'), SERVICE, SERVICE)
-    const config = await configOf(folder, path)
+    const { folder, run, path, config } = await makeServiceFolder(t)
     const ask = (configured: typeof config | undefined = config) =>
       refuseForeignSocket('general.socket', path, configured, USER)
     await listen(t, path)

@@ -235,17 +235,24 @@ test('what the CA of the tree did not issue for this very machine takes the plac
   }
 })
 
-test('an answer is given on also where its certificate cannot be put in place', async t => {
+test('a certificate that could not be used at once is used later, and the answer is given on all the same', async t => {
   const { certificateFile, keyFile, nowMs, issue } = await setUp(t)
   const answer = answerWith(await issue(nowMs + 1_000, 90 * DAY_MS))
   const lines: Line[] = []
+  const calls: boolean[] = []
+  let used: () => void = () => undefined
+  const isUsed = new Promise<void>(resolve => {
+    used = resolve
+  })
   const keeper = new CertificateRenewal({
     certificateFile,
     keyFile,
     caFiles: () => [],
     renew: async () => answer,
-    onAnswer: async () => {
-      throw new Error('the disk is full')
+    onAnswer: async (_, isNew) => {
+      calls.push(isNew)
+      if (calls.length === 1) throw new Error('the disk is full')
+      used()
     },
     logger: pino({}, { write: line => lines.push(JSON.parse(line)) }),
     now: () => nowMs + DAY_MS
@@ -255,6 +262,10 @@ test('an answer is given on also where its certificate cannot be put in place', 
     lines.filter(({ level }) => level === 50).map(({ msg, reason }) => [msg, reason]),
     [['cannot put a missed certificate in place; trying again', 'the disk is full']]
   )
+  keeper.start()
+  await isUsed
+  await keeper.stop()
+  assert.deepEqual(calls, [true, true])
 })
 
 test('renewal refuses a certificate of another CA, and takes the next good one without what follows it', async t => {

@@ -30,7 +30,10 @@ export interface CertificateRenewalOptions {
   readonly caFiles: () => readonly string[]
   /** Asks the root, by way of the policy server. */
   readonly renew: (request: Buffer, signal: AbortSignal) => Promise<JoinAnswer>
-  /** Called with each answer, after a new certificate was put in place. */
+  /**
+   * Called with each answer, after a new certificate was put in place. Where it rejects, the root is asked again, and the
+   * certificate counts as new until this has succeeded.
+   */
   readonly onAnswer?: (answer: JoinAnswer, isNew: boolean) => Promise<void>
   /** Asks at least this often, for what else the answer says. @default never before the certificate is due */
   readonly askEveryMs?: number
@@ -54,6 +57,8 @@ export class CertificateRenewal {
   readonly #stopping = new AbortController()
   readonly #now: () => number
   #ended: Promise<void> | undefined
+  /** Whether the file may have a certificate that {@link CertificateRenewalOptions.onAnswer} has not put in force. */
+  #isUnused = false
   /** The reason of the refusal that the log has. */
   #refusal: string | undefined
 
@@ -98,7 +103,7 @@ export class CertificateRenewal {
     if (isDue(life, this.#now())) return // renewing it lets the new one settle first
     const given = await this.#readGiven(held, key, answer)
     if (given === undefined || Date.parse(given.validFrom) < life.notBeforeMs) return
-    if (await this.#place(held, given)) await this.options.onAnswer?.(answer, true)
+    if (await this.#place(held, given)) await this.#use(answer)
   }
 
   async #keep(): Promise<void> {
@@ -111,7 +116,7 @@ export class CertificateRenewal {
       if (held === undefined) return
       if (askEveryMs !== undefined) askAtMs = Math.min(askAtMs, this.#now() + askEveryMs) // the clock may be set back
       const dueAtMs = Math.min(renewalTime(held.life), askAtMs)
-      if (this.#now() < dueAtMs && !isDue(held.life, this.#now())) {
+      if (this.#now() < dueAtMs && !isDue(held.life, this.#now()) && !this.#isUnused) {
         await sleep(Math.min(dueAtMs - this.#now(), LOOK_EVERY_MS), undefined, { signal, ref: false })
         continue
       }
@@ -124,7 +129,8 @@ export class CertificateRenewal {
         if (signal.aborted) return
         const reason = errorMessage(error)
         const details = { reason, until: isoTime(held.life.notAfterMs) }
-        if (isDue(held.life, this.#now())) logger.error(details, 'cannot renew the certificate yet; trying again')
+        if (this.#isUnused) logger.error(details, 'cannot use the new certificate yet; trying again')
+        else if (isDue(held.life, this.#now())) logger.error(details, 'cannot renew the certificate yet; trying again')
         else logger.info(details, 'cannot ask the root about this machine yet; trying again')
         await this.#wait(held.life)
       }
@@ -167,20 +173,24 @@ export class CertificateRenewal {
   }
 
   async #renew(held: Held): Promise<void> {
-    const { keyFile, renew, onAnswer } = this.options
+    const { keyFile, renew } = this.options
     const { owner, life } = held
     const { signal } = this.#stopping
     const key = createPrivateKey(await readTextFile(keyFile))
     const answer = await renew(await makeRequest(owner.id, key), signal)
     const given = await this.#readGiven(held, key, answer)
-    let isPlaced = false
     if (given !== undefined) {
       const settlingMs = Math.min(LONGEST_SETTLING_MS, (life.notAfterMs - life.notBeforeMs) / 50)
       // whoever shows one that is not valid is refused anyway
       if (this.#isValid(life)) await sleep(settlingMs, undefined, { signal, ref: false })
-      isPlaced = await this.#place(held, given)
+      await this.#place(held, given)
     }
-    await onAnswer?.(answer, isPlaced)
+    await this.#use(answer)
+  }
+
+  async #use(answer: JoinAnswer): Promise<void> {
+    await this.options.onAnswer?.(answer, this.#isUnused)
+    this.#isUnused = false
   }
 
   /**
@@ -227,6 +237,7 @@ export class CertificateRenewal {
       logger.warn({ ...details, from }, 'new certificate is not valid yet; the former one stays: check the clocks')
       return false
     }
+    this.#isUnused = true // before it is written: a write that fails late may have put it in place
     await writeAtomically(certificateFile, given.toString()) // nothing else that the answer has after it
     logger.info(details, 'certificate renewed')
     return true

@@ -151,11 +151,16 @@ function renewalOf(
   const renewal = new CertificateRenewal({
     certificateFile,
     keyFile,
-    caFiles: () => [caFileIn(config()) ?? []].flat(),
+    // whatever the neighbours are known by: the CA says who may renew this certificate
+    caFiles: () => [caFileIn(config()) ?? [], config().general.caPath ?? []].flat(),
     renew,
     onAnswer: async (answer, isNew) => {
-      const isOther = (await more.onAnswer?.(answer)) ?? false
-      if (isNew || isOther) await certificatesChanged()
+      let isOther = false
+      try {
+        isOther = (await more.onAnswer?.(answer)) ?? false
+      } finally {
+        if (isNew || isOther) await certificatesChanged() // the own one counts whatever else fails
+      }
     },
     ...(more.askEveryMs === undefined ? {} : { askEveryMs: more.askEveryMs }),
     logger
