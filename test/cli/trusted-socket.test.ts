@@ -4,12 +4,12 @@ import { chmod, chown, lchown, mkdir, symlink, writeFile } from 'node:fs/promise
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { treelineCommand } from '../../demo/relay-process.js'
 import { checkRelayStart } from '../../src/cli/checks/start-files-check.js'
 import { refuseForeignSocket } from '../../src/cli/checks/trusted-socket.js'
 import { parseConfig } from '../../src/config/config-parser.js'
+import { copyForOthers } from '../support/machine/other-user.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
-import { startProcess, startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
+import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 
 const SERVICE = 65_534
 const OTHER = 65_533
@@ -138,9 +138,10 @@ testAsRoot('the place of a socket is warned of, and a command of root sends no t
   const { code, stderr } = await treeline(t, ['nodes', 'list', '--config', folder, ...token])
   assert.match(stderr, /general\.socket \S+relay\.sock is not used: \S+run belongs to user 65533/)
   assert.equal(code, 2)
-  const { program, args } = treelineCommand(['nodes', 'list', '--config', folder, '--token-file', '/dev/null'])
+  const runCopy = await copyForOthers(t)
   await chmod(folder, 0o755)
-  const others = await startProcess(t, 'setpriv', ['--reuid=65532', '--clear-groups', program, ...args], {}).ended
+  const asOther = ['setpriv', '--reuid=65532', '--clear-groups']
+  const others = await runCopy(asOther, ['nodes', 'list', '--config', folder, '--token-file', '/dev/null'])
   assert.match(others.stderr, /general\.socket \S+relay\.sock is not used: \S+run belongs to user 65533/)
   assert.deepEqual(heard, [])
 })
