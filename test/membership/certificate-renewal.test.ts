@@ -6,6 +6,7 @@ import { CertificateRenewal } from '../../src/membership/member/certificate-rene
 import { isIsoTime } from '../../src/values/time/iso-time.js'
 import { answerWith, DAY_MS, type Line, setUpRenewal } from '../support/parts/renewals.js'
 
+/** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
 async function firstLineAfter(t: TestContext, days: number): Promise<Line> {
   const { certificateFile, keyFile, nowMs } = await setUpRenewal(t)
   const line = await new Promise<string>(resolve => {

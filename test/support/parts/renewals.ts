@@ -46,8 +46,7 @@ export async function setUpRenewal(t: TestContext, lifetimeMs = 90 * DAY_MS): Pr
   return { certificateFile, keyFile, nowMs, key, issue }
 }
 
-/** The first line of log of a keeper whose root cannot be reached, so many days into the 90 of its certificate. */
-
+/** An answer of the root with this certificate. */
 export function answerWith(certificate: string): JoinAnswer {
   const policyServer = { id: 'root', hostname: 'root.example', port: undefined, certificates: '' }
   return { id: 'relay-a', kind: 'relay', certificate, ca: '', policyServer }
