@@ -1,8 +1,9 @@
 /**
- * How far ahead the mark is set that outlives the process: it is written once in so long, while files come. After a restart
- * this relay's times may be as much ahead of those of other relays, as if its clock was.
+ * How far ahead the mark is set that outlives the process: it is written once in so long, while files come. No restart is
+ * over sooner, or times of this relay would be ahead of those of other relays after one that was killed, and a file that
+ * it accepts would pass for newer than one that another relay accepts later.
  */
-const MARK_AHEAD_MS = 1_000
+const MARK_AHEAD_MS = 100
 
 export interface AcceptanceClockOptions {
   /** Ms since 1970. It may step. */
