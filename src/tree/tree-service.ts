@@ -95,7 +95,8 @@ class TreeService implements Tree {
   #running: Promise<ImportReport> | undefined
   #next: Promise<ImportReport> | undefined
   #reader: { db: Database; certificatesOf(nodeId: string): Buffer[] } | undefined
-  #workerEnded: Promise<void> = Promise.resolve()
+  /** While a thread is there. */
+  #workerEnded: Promise<void> | undefined
   #isUseless = false
   #isClosed = false
   #retry: NodeJS.Timeout | undefined
@@ -215,8 +216,9 @@ class TreeService implements Tree {
 
   async #ask(isInPlace: boolean): Promise<ImportRunAnswer> {
     if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
-    // it hands over the tree before it ends, and two must not write at once
-    await this.#workerEnded
+    // It hands over the tree before it ends, and two must not write at once. Without one, the thread starts before this returns: what
+    // the program loads next would hold it up.
+    if (this.#workerEnded !== undefined) await this.#workerEnded
     const { databaseFile, nodesListFile, nodesCertsFile, selfId } = this.#options
     const request: ImportRunRequest = {
       databaseFile,
@@ -230,7 +232,12 @@ class TreeService implements Tree {
     try {
       if (isInPlace) return answerInPlace(request)
       const worker = startImportThread(request)
-      this.#workerEnded = new Promise(resolve => worker.once('exit', () => resolve()))
+      this.#workerEnded = new Promise(resolve => {
+        worker.once('exit', () => {
+          this.#workerEnded = undefined
+          resolve()
+        })
+      })
       return await answerOf(worker)
     } catch (error) {
       return { failure: `cannot import the nodes list: ${whyNotImported(error)}`, tree: undefined }

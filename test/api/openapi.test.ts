@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import fastify, { type FastifySchema } from 'fastify'
 import pino from 'pino'
 import { KINDS } from '../../src/api/answers/described-failures.js'
 import { STATUS } from '../../src/api/answers/error-handler.js'
@@ -44,6 +45,33 @@ test('it has every route, and the body of each that takes one', async t => {
   assert.equal(bodyOf('remote-run/all', 'post').required, false)
   assert.equal(bodyOf('remote-run/nodes', 'post').required, true)
   assert.equal(bodyOf('shared-files/{target}/{source}/{fileId}', 'put').required, true)
+})
+
+test('the schemas of the routes are schemas, which no start checks', async t => {
+  const parts = await makeRelayParts()
+  t.after(parts.close)
+  const schemas: FastifySchema[] = []
+  const app = await buildApp({
+    services: parts.services,
+    logger: pino({ level: 'silent' }),
+    beforeRoutes: async scope => {
+      scope.addHook('onRoute', ({ schema }) => {
+        if (schema !== undefined) schemas.push(schema)
+      })
+    }
+  })
+  t.after(() => app.close())
+  const check = async (checked: readonly FastifySchema[]) => {
+    const checking = fastify() // with the options of Fastify, which checks them
+    for (const [index, schema] of checked.entries()) {
+      checking.route({ method: 'POST', url: `/${index}`, schema, handler: async () => undefined })
+    }
+    await checking.ready()
+    await checking.close()
+  }
+  assert.ok(schemas.length > 30, `${schemas.length}`)
+  await check(schemas)
+  await assert.rejects(check([{ querystring: { type: 'object', properties: { ttl: { minLength: 'one' } } } }]))
 })
 
 test('every status of a failure is named by a route, none by a wildcard, and no kind of route is of none', async () => {

@@ -132,7 +132,6 @@ async function serve(config: Config): Promise<number> {
   const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
   const held = holdFolders(nodeId, folders)
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
-  await warnOfConfiguration(config, logger)
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))
   const tree = createTree({
@@ -146,7 +145,8 @@ async function serve(config: Config): Promise<number> {
   try {
     if (!isStopAsked()) {
       const treeLoaded = tree.load()
-      const { startRelay } = await import('../../relay/relay.js') // beside the worker that reads the tree
+      // Beside the worker that reads the tree.
+      const [{ startRelay }] = await Promise.all([import('../../relay/relay.js'), warnOfConfiguration(config, logger)])
       const relay = await startRelay({ config, tree, treeLoaded, lostLogLines: lostLines, logger })
       await serveUntilStopped(
         {
