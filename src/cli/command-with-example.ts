@@ -30,6 +30,11 @@ export class CommandWithExample extends Command {
     this.error(`error: ${described(`${flags} needs a value`, description)}`)
   }
 
+  /** Called by commander for arguments that the command does not take. */
+  _excessArguments(given: readonly string[]): never {
+    this.#refuse(`too many arguments for '${this.name()}': ${given.slice(this.registeredArguments.length).join(' ')}`)
+  }
+
   #refuse(problem: string, description?: string): never {
     const line = this.#example === undefined ? '' : `\nfor example: ${this.#example}`
     this.error(`error: ${described(problem, description)}${line}`)

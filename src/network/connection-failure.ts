@@ -120,5 +120,11 @@ function namesIn(error: unknown): string {
     typeof certificate === 'object' && certificate !== null && 'subjectaltname' in certificate
       ? certificate.subjectaltname
       : undefined
-  return typeof names === 'string' ? ` than the one it was asked by: ${names.slice(0, MAX_NAMES_LENGTH)}` : ''
+  return typeof names === 'string' ? ` than the one it was asked by: ${hostNamesOf(names)}` : ''
+}
+
+/** The names and addresses of the text that Node makes of a certificate's; nobody asks by the others, such as URIs. */
+function hostNamesOf(subjectAltName: string): string {
+  const names = subjectAltName.split(', ').filter(name => /^(?:DNS|IP Address):/.test(name))
+  return names.length === 0 ? 'it has none' : names.join(', ').slice(0, MAX_NAMES_LENGTH)
 }

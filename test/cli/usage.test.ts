@@ -18,7 +18,7 @@ test('--version, help and usage', async t => {
   assert.equal((await treeline(t, ['nodes', 'show'])).code, 2)
 })
 
-test('what is missing is named, with what it is and a whole command line', async t => {
+test('what is missing or too much is named, with what it is and a whole command line', async t => {
   const cases: readonly (readonly [args: readonly string[], missing: string])[] = [
     [['fetch'], '<source> is missing: id of the node that shared it\nfor example: treeline fetch node-a report.txt '],
     [['fetch', 'a'], '<file-id> is missing: name of the file\nfor example: treeline fetch node-a report.txt '],
@@ -31,6 +31,8 @@ test('what is missing is named, with what it is and a whole command line', async
     ],
     [['join'], '<url> is missing: '],
     [['nodes', 'list', '--server'], '--server <url> needs a value: URL of the relay'],
+    [['serve', '/etc'], "too many arguments for 'serve': /etc\nfor example: treeline serve --config /etc/"],
+    [['runs', 'show', 'a', 'b', 'c'], "too many arguments for 'show': b c\nfor example: treeline runs show "],
     [['serve', '-c'], '-c, --config <dir> needs a value: ']
   ]
   for (const [args, missing] of cases) {

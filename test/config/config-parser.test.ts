@@ -211,6 +211,10 @@ test('a text without quotes is told that it needs them, and not shown: it may be
     assert.match(problem, /^main\.conf: line 2, column \d+: .*; a text needs quotes: node_id = "…"$/)
     assert.ok(!problem.includes(value), problem)
   }
+  assert.match(
+    problemsOf('[general]\nnode_id = "root\n')[0] ?? '',
+    /line 2, column \d+: this text has no closing quote/
+  )
   for (const text of ['listen = ', 'port = 1x', 'listen = "a']) {
     assert.doesNotMatch(problemsOf(`[general]\n${text}\n`)[0] ?? '', /quotes/, text)
   }

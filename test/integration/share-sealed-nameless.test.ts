@@ -41,3 +41,20 @@ test('where the folder for temporary files is full, that folder is named', async
   assert.match(stderr, /^treeline: \S+treeline-disk-\w+ cannot be written: ENOSPC: .*TMPDIR names another folder$/m)
   assert.equal(code, 1)
 })
+
+test('so it is where a fetched file is given on to a pipe', async t => {
+  const disk = await mountSmallDisk(t, 1)
+  if (disk === undefined) return
+  const folder = await temporaryFolder(t)
+  const data = join(folder, 'data')
+  await writeFile(data, Buffer.alloc(3_000_000))
+  assert.equal((await treeline(t, ['key', 'generate', '--out', folder])).code, 0)
+  const relay = await startSmallRelay(t)
+  const source = ['--source', 'a', '--server', relay.url, '--key', join(folder, 'treeline-sign.key')]
+  const shared = await treeline(t, ['share', 'b', 'id', data, '--ttl', '1h', ...source])
+  assert.equal(shared.code, 0, shared.stderr)
+  const args = ['fetch', 'a', 'id', '/dev/stdout', '--target', 'b', '--server', relay.url]
+  const { code, stderr } = await treeline(t, args, { TMPDIR: disk.path })
+  assert.match(stderr, /^treeline: \S+treeline-disk-\w+ cannot be written: ENOSPC: .*TMPDIR names another folder$/m)
+  assert.equal(code, 1)
+})

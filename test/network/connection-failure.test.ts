@@ -23,7 +23,12 @@ async function certificateFor(fromDays: number, toDays: number): Promise<{ cert:
     signingAlgorithm: algorithm,
     notBefore: new Date(Date.now() + fromDays * DAY_MS),
     notAfter: new Date(Date.now() + toDays * DAY_MS),
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'localhost' }])]
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        { type: 'dns', value: 'localhost' },
+        { type: 'url', value: 'urn:x' }
+      ])
+    ]
   })
   const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString()
   return { cert: certificate.toString('pem'), key }

@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander'
 import { agentFields } from '../../file-exchange/agent-fields.js'
 import { AGENT_KEY_FILE, readSealKey } from '../../file-exchange/key-files.js'
 import { pieceWriter } from '../../file-exchange/piece-writer.js'
-import { cannotBeWritten } from '../../file-exchange/places/file-place.js'
+import { noTemporaryFile } from '../../file-exchange/places/file-place.js'
 import type { RegularFile } from '../../file-exchange/places/regular-file-place.js'
 import { openShareable } from '../../file-exchange/places/shareable-file.js'
 import { StableFile } from '../../file-exchange/stable-file.js'
@@ -14,7 +14,6 @@ import { isThere, uploadFile } from '../../file-exchange/upload.js'
 import { HASH_ALGORITHMS, type HashAlgorithm } from '../../keys/signatures/file-metadata.js'
 import { signFile } from '../../keys/signatures/sign-file.js'
 import { PASSPHRASE_VARIABLE } from '../../process/passphrase.js'
-import type { ClientError } from '../../relay-client/client-error.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
 import { addServerOptions, type ServerOptions, withClient } from '../options/connection-options.js'
 import { example } from '../options/example.js'
@@ -92,7 +91,7 @@ async function openNameless(): Promise<{ readonly sealed: FileHandle; readonly f
       await remove(folder)
     }
   } catch (error) {
-    throw noPlace(error)
+    throw noTemporaryFile(error)
   }
 }
 
@@ -135,14 +134,8 @@ async function seal(path: string, sealed: FileHandle, publicKey: Uint8Array): Pr
   const { handle } = await openShareable(path)
   const end = pieceWriter(async piece => {
     await sealed.appendFile(piece).catch((error: unknown) => {
-      throw noPlace(error)
+      throw noTemporaryFile(error)
     })
   })
   await pipeline(handle.createReadStream(), createSealStream(publicKey), end)
-}
-
-function noPlace(error: unknown): ClientError {
-  const told = cannotBeWritten(tmpdir(), error)
-  told.message += '; the sealed file is made there: TMPDIR names another folder'
-  return told
 }

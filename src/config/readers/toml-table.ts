@@ -12,11 +12,18 @@ export function parseTomlTable(file: string, toml: string, findings: Findings): 
     if (!(error instanceof TomlError)) throw error
     // The rest of the message quotes lines of the file, which may hold a password.
     const [firstLine = ''] = error.message.split('\n')
-    const reason = firstLine.replace(/^Invalid TOML document: /, '')
+    const reason = withRemedy(firstLine.replace(/^Invalid TOML document: /, ''))
     // the key alone, for the same reason
     const [, key] = BARE_TEXT.exec(toml.split('\n')[error.line - 1] ?? '') ?? []
     const hint = key === undefined ? '' : `; a text needs quotes: ${key} = "…"`
     findings.problems.push(`${file}: line ${error.line}, column ${error.column}: ${reason}${hint}`)
     return {}
   }
+}
+
+/** A text whose closing quote is missing goes on to the end of its line, which the parser finds in it. */
+function withRemedy(reason: string): string {
+  return reason === 'control characters are not allowed in strings'
+    ? 'this text has no closing quote on its line, or a control character in it'
+    : reason
 }

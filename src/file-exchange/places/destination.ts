@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ClientError } from '../../relay-client/client-error.js'
-import { cannotBeWritten, FilePlace } from './file-place.js'
+import { cannotBeWritten, FilePlace, noTemporaryFile } from './file-place.js'
 import { type Attributes, NewFile } from './new-file.js'
 import { findStream, type OpenStream } from './stream-place.js'
 import type { FolderTrust } from './trusted-folder.js'
@@ -39,7 +39,7 @@ export async function openDestination(path: string, { trust, mayStream }: Destin
         if (stream !== undefined) await file.unname()
         return file
       } catch (error) {
-        throw cannotBeWritten(stream === undefined ? path : tmpdir(), error)
+        throw stream === undefined ? cannotBeWritten(path, error) : noTemporaryFile(error)
       }
     },
     finish: async (file, attributes) => {

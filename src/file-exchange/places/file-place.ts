@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ifThere } from '../../file-system/files/if-there.js'
 import type { HeldFolder } from '../../file-system/folders/held-folder.js'
@@ -66,6 +67,13 @@ export function cannotBeWritten(path: string, cause: unknown): ClientError {
   return why === undefined
     ? new ClientError(`${path} cannot be written: ${errorMessage(cause).replace(OWN_NAMES, '')}`, { cause })
     : new InputError(`${path} cannot be written: ${why}`, { cause })
+}
+
+/** The same for a file without a name, which is written in the folder for temporary files before it goes where it is wanted. */
+export function noTemporaryFile(cause: unknown): ClientError {
+  const failure = cannotBeWritten(tmpdir(), cause)
+  failure.message += '; a temporary file is made there: TMPDIR names another folder'
+  return failure
 }
 
 /** The target of a path, symbolic links followed; undefined where there is nothing. @throws {ClientError} */

@@ -5,7 +5,7 @@ import { removeLeftovers, temporaryName } from '../../file-system/files/leftover
 import type { HeldFolder } from '../../file-system/folders/held-folder.js'
 import { isOfRootOr } from '../../file-system/permissions/writers.js'
 import { ClientError } from '../../relay-client/client-error.js'
-import { cannotBeWritten, type FilePlace } from './file-place.js'
+import { cannotBeWritten, type FilePlace, noTemporaryFile } from './file-place.js'
 import type { Owner } from './trusted-folder.js'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants
@@ -25,6 +25,8 @@ export interface Attributes {
 
 /** A file that is being written beside the one whose place it will take. To be put in place or discarded. */
 export class NewFile {
+  #hasName = true
+
   private constructor(
     private readonly place: FilePlace,
     private readonly name: string,
@@ -45,7 +47,7 @@ export class NewFile {
     try {
       await this.handle.writeFile(chunk)
     } catch (error) {
-      throw cannotBeWritten(this.place.path, error)
+      throw this.#hasName ? cannotBeWritten(this.place.path, error) : noTemporaryFile(error)
     }
   }
 
@@ -68,6 +70,7 @@ export class NewFile {
   /** Removes its name: it lives no longer than this process, however that ends, and cannot be put in place. */
   async unname(): Promise<void> {
     await removeIfThere(this.place.folder, this.name)
+    this.#hasName = false
   }
 
   async discard(): Promise<void> {

@@ -79,7 +79,10 @@ export function admitMetadata(metadata: FileMetadata, rules: AdmissionRules): Ad
   }
   const publicKey = readKey(metadata)
   if (!keyHashMatches(publicKey.spkiDer, rules.keyHash)) {
-    throw new RelayError('UNKNOWN_SOURCE', `unknown source: short_pubkey is not the key of ${rules.source}`)
+    throw new RelayError(
+      'UNKNOWN_SOURCE',
+      `unknown source: the file was signed with another key than that of ${rules.source} in the nodes list (key-hash)`
+    )
   }
   return { metadata, text: formatMetadata(metadata), publicKey }
 }
