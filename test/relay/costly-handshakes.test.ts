@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
-import { shownBy } from '../../src/keys/certificates/shown-certificate.js'
 import { usualRestMs } from '../../src/relay/listening/handshake-gate.js'
 import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
@@ -57,7 +55,7 @@ test('a costly handshake, also one that fails, ends the others of its source bef
 test('after a handshake that failed or was costly its source rests, also where a neighbour came from; others do not', async t => {
   const judgements = new Map<string, PresentedCertificate[]>([
     ['127.0.0.4', ['costly']],
-    ['127.0.0.5', ['known', 'known', 'costly']]
+    ['127.0.0.5', ['usual', 'usual', 'costly']]
   ])
   const judge = ({ remoteAddress = '' }: Socket) => judgements.get(remoteAddress)?.shift() ?? 'usual'
   const gate = await openGate(t, { judge, restMs: () => FOR_EVER_MS })
@@ -88,23 +86,39 @@ test('after a handshake that failed or was costly its source rests, also where a
   assert.equal(await isServed('127.0.0.5'), false)
 })
 
-test('a long chain of certificates is costly, a short one is not, and that of a neighbour is known', async t => {
+/** The judgements of handshakes with each of these chains, each from an address of its own, and what is costly in them. */
+async function judgementsOf(t: TestContext, chains: readonly { cert: string; key: string }[]) {
   const judged: PresentedCertificate[] = []
-  let known = ''
+  const costly: string[] = []
   const judge = (socket: TLSSocket) => {
-    const found = judgeCertificate(socket, () => shownBy(socket) === known)
+    const found = judgeCertificate(socket, why => costly.push(why))
     judged.push(found)
     return found
   }
   const gate = await openGate(t, { judge, restMs: () => FOR_EVER_MS }, { requestCert: true, rejectUnauthorized: false })
+  for (const [index, own] of chains.entries()) await isAnswered(startTls(t, gate, `127.0.0.${10 + index}`, own))
+  return { gate, judged, costly }
+}
+
+test('a long chain of certificates is costly, a short one is not', async t => {
   const { cert, key } = await makeChain(await temporaryFolder(t), 12)
-  const leaf = new X509Certificate(cert)
   const [own, issuer] = cert.split(/(?=-----BEGIN)/)
-  for (const [index, chain] of [`${own}${issuer}`, cert, cert].entries()) {
-    if (index === 2) known = createHash('sha256').update(leaf.raw).digest('hex')
-    const socket = startTls(t, gate, `127.0.0.${10 + index}`, { cert: chain, key })
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-    await once(socket, 'data')
-  }
-  assert.deepEqual(judged, ['usual', 'costly', 'known'])
+  const { judged, costly } = await judgementsOf(t, [
+    { cert: `${own}${issuer}`, key },
+    { cert, key }
+  ])
+  assert.deepEqual(judged, ['usual', 'costly'])
+  assert.match(costly.join(), /^12 certificates of \d+ bytes/)
+})
+
+test('a short chain with many constraints on names is costly: its source begins no other handshake', async t => {
+  const constraints = Array.from({ length: 400 }, (_, index) => `excluded;DNS:host-${index}.example`)
+  const { cert, key } = await makeChain(await temporaryFolder(t), 3, `nameConstraints = ${constraints.join(', ')}`)
+  const { gate, judged, costly } = await judgementsOf(t, [{ cert, key }])
+  assert.deepEqual(judged, ['costly'])
+  assert.match(costly.join(), /^3 certificates of \d+ bytes/)
+  const next = startTls(t, gate, '127.0.0.10', { cert, key })
+  next.once('secureConnect', () => assert.fail('its source does not rest'))
+  await once(next, 'connect')
+  await laterOnesAreServed(t, gate)
 })

@@ -11,7 +11,8 @@ import { readCertificatePair } from '../../keys/certificates/certificate-pair.js
 import { listenFailure } from '../../network/listen-failure.js'
 import { isLoopback } from '../../network/network-set.js'
 import { onCostlySource } from '../../network/sources/costly-source.js'
-import { type NeighbourFacts, neighbourOn } from '../../tree/known-certificates.js'
+import { sourceOf } from '../../network/sources/source-address.js'
+import { type NeighbourFacts, neighbourOn, type ProvenNeighbour } from '../../tree/known-certificates.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -35,6 +36,9 @@ export interface Listeners {
 
 /** The addresses of `localhost` (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
 const LOCALHOST = ['127.0.0.1', '::1']
+
+const SLOWED =
+  'TLS handshakes of this source are slowed: a caller shows certificates that are costly to verify; it is to show its own one alone'
 
 /** The facts by which a handshake is judged, and the sets in which each connection to the socket or the proxy's listener is noted. */
 export interface Arrivals extends NeighbourFacts {
@@ -73,6 +77,11 @@ export async function openListeners(
   const logClosed = (source: string, of: string) => {
     limited.warn(source, { source }, `connections closed: too many ${of}`)
   }
+  const logSlowed = (connection: TLSSocket, neighbour: ProvenNeighbour | undefined, shown: string) => {
+    const source = sourceOf(connection.remoteAddress ?? '')
+    const node = neighbour?.kind === 'policy-server' ? 'the policy server' : neighbour?.id
+    limited.warn(node ?? source, { source, node, shown }, SLOWED)
+  }
   const logCostly = (server: Server | PlainServer) => onCostlySource(server, ({ source, of }) => logClosed(source, of))
   logCostly(app.server)
   const opened: OpenServer[] = []
@@ -98,7 +107,7 @@ export async function openListeners(
     const neighbourOf = (connection: TLSSocket) => neighbourOn(connection, { certificates, topology })
     const gate = createHandshakeGate(tls, {
       helloLimitMs: config.limits.headersTimeoutMs,
-      judge: connection => judgeCertificate(connection, () => neighbourOf(connection) !== undefined),
+      judge: connection => judgeCertificate(connection, shown => logSlowed(connection, neighbourOf(connection), shown)),
       onIdle: source => logClosed(source, 'TLS records that bring nothing on, such as renewed keys')
     })
     const exempt = shareConnections(gate, tls, {

@@ -1,46 +1,22 @@
-import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import { verificationMs } from '../../keys/certificates/key-cost.js'
+import { whyCostly } from '../../keys/certificates/chain-cost.js'
 import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
 
-/** The time that verifying a chain may take, in ms, by the keys in it. Eight RSA keys of 4,096 bits take one. */
-const MAX_CHAIN_MS = 2.5
-/** A chain that is longer is costly, whatever keys are in it. */
-const MAX_CHAIN_LENGTH = 10
+/** The bytes of a caller's certificates beyond which they are costly. Constraints on names take 2 ms in so many. */
+const MAX_CALLER_CHAIN_BYTES = 8_192
+
+/** The kind of certificates that a caller showed in its handshake: they cost little to verify, or much. */
+export type PresentedCertificate = 'usual' | 'costly'
 
 /**
- * The kind of certificate that a caller showed in its handshake: that of a neighbour, what costs little, or what
- * costs much to verify.
+ * Judges the certificate of a connection, and the chain that came with it. Nobody may have looked at it before. A
+ * neighbour's are judged as well: one below may be hostile.
+ * @param onCostly called with what is costly, for a user
  */
-export type PresentedCertificate = 'known' | 'usual' | 'costly'
-
-/**
- * Judges the certificate of a connection, and the chain that came with it. Nobody may have looked at it before.
- * @param isOfNeighbour whether it is that of a neighbour, which may show what it likes
- */
-export function judgeCertificate(socket: TLSSocket, isOfNeighbour: () => boolean): PresentedCertificate {
+export function judgeCertificate(socket: TLSSocket, onCostly: (why: string) => void): PresentedCertificate {
   const leaf = lookAtCertificate(socket)
-  if (leaf === undefined) return 'usual'
-  if (isOfNeighbour()) return 'known'
-  return isCostly(leaf) ? 'costly' : 'usual'
-}
-
-/** OpenSSL has verified all of it by then, also where nobody vouches for it. */
-function isCostly(leaf: X509Certificate): boolean {
-  let totalMs = 0
-  let length = 0
-  for (let next: X509Certificate | undefined = leaf; next !== undefined; next = next.issuerCertificate) {
-    length += 1
-    totalMs += costOf(next)
-    if (length > MAX_CHAIN_LENGTH || totalMs > MAX_CHAIN_MS) return true
-  }
-  return false
-}
-
-function costOf(certificate: X509Certificate): number {
-  try {
-    return verificationMs(certificate.publicKey)
-  } catch {
-    return MAX_CHAIN_MS + 1 // a key that Node cannot read
-  }
+  const why = leaf === undefined ? undefined : whyCostly(leaf, MAX_CALLER_CHAIN_BYTES)
+  if (why === undefined) return 'usual'
+  onCostly(why)
+  return 'costly'
 }

@@ -11,12 +11,13 @@ const run = promisify(execFile)
 /**
  * The key of a certificate at the end of a chain, and the chain in PEM, the certificate first. All have the same key.
  * @param folder for the files of openssl
+ * @param more a line of extensions for all but the last
  */
-export async function makeChain(folder: string, length: number): Promise<{ cert: string; key: string }> {
+export async function makeChain(folder: string, length: number, more = ''): Promise<{ cert: string; key: string }> {
   const openssl = (...args: string[]) => run('openssl', args, { cwd: folder })
   await openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', 'key')
   await openssl('req', '-x509', '-new', '-key', 'key', '-subj', '/CN=0', '-days', '2', '-out', '0')
-  await writeFile(join(folder, 'extensions'), 'basicConstraints = CA:TRUE\n')
+  await writeFile(join(folder, 'extensions'), `basicConstraints = CA:TRUE\n${more}\n`)
   const chain = [await readFile(join(folder, '0'), 'utf8')]
   for (let index = 1; index < length; index += 1) {
     const by = ['-CA', String(index - 1), '-CAkey', 'key', '-CAcreateserial', '-extfile', 'extensions']
