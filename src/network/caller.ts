@@ -51,7 +51,7 @@ export type Standing = 'trusted' | 'relay' | 'node' | 'stranger'
 
 /** The part of a caller in a bound that callers share. */
 export interface Sharer {
-  /** The node, the policy server, or the network of the address. */
+  /** The node, the policy server, or the network of the address, each in a name space of its own. */
   readonly source: string
   readonly standing: Standing
 }
@@ -73,9 +73,11 @@ export function isCallerKind(text: string): text is CallerKind {
 
 /** The policy server as a source: its id is not told to us, and others may share its address. No id has a blank. */
 const POLICY_SERVER = 'policy server'
+/** Before the id of a source: an id may look like an address, and an address has no blank. */
+const BY_ID = 'id '
 
 /** Whom a caller is counted as, where callers share a bound. */
 export function sharerOf({ kind, id, address, isAdmin }: Caller): Sharer {
-  const source = kind === 'policy-server' ? POLICY_SERVER : (id ?? sourceOf(address))
+  const source = kind === 'policy-server' ? POLICY_SERVER : id === undefined ? sourceOf(address) : BY_ID + id
   return { source, standing: isAdmin === true ? 'trusted' : STANDINGS[kind] }
 }

@@ -66,7 +66,7 @@ export class RunSlots {
     if (held < shareOfStrangers(MAX_RUNS, taken)) return
     throw new RelayError(
       'BUSY',
-      `${taken} remote runs are under way, ${held} of them for ${source}, which can have no more; ask again when one has ended`
+      `${taken} remote runs are under way, ${held} of them for ${caller.id ?? source}, which can have no more; ask again when one has ended`
     )
   }
 

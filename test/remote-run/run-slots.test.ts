@@ -51,6 +51,14 @@ test('no source of other callers takes all slots of runs, over a restart neither
   assert.equal(await orderAll(runs, { kind: 'policy-server', id: 'root', address: '192.0.2.3' }), left)
 })
 
+test('a node whose id is an address takes no slots of the strangers at that address, and is named by its id', async t => {
+  const { runs } = await start(t, temporaryFolder(t))
+  const node: Caller = { kind: 'node', id: '192.0.2.1', address: '192.0.2.9' }
+  assert.equal(await orderAll(runs, node), FOR_STRANGERS / 2)
+  await assert.rejects(orderWaiting(runs, node), /96 of them for 192\.0\.2\.1, which/)
+  await orderWaiting(runs, { kind: 'network', address: '192.0.2.1' })
+})
+
 test('runs are crowded when strangers can have no more', () => {
   assert.equal(shareOfStrangers(MAX_RUNS, CROWDED_RUNS), 0)
   assert.ok(shareOfStrangers(MAX_RUNS, CROWDED_RUNS - 1) > 0)

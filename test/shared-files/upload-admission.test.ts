@@ -51,6 +51,15 @@ for (const [hostile, most] of [
   })
 }
 
+for (const kind of ['node', 'relay'] as const) {
+  test(`a ${kind} whose id is an address takes no upload of the strangers at that address`, async () => {
+    const admission = new UploadAdmission(512)
+    const { refusal } = await beginAll(admission, { kind, id: '203.0.113.7', address: '192.0.2.1' })
+    assert.match(refusal, /too many of them from 203\.0\.113\.7 /)
+    await beginOne(admission, { kind: 'network', address: '203.0.113.7' })
+  })
+}
+
 test('relays and nodes together leave uploads for local callers, the administrator and the policy server', async () => {
   const admission = new UploadAdmission(512)
   for (let id = 0; id < 20; id += 1) await beginAll(admission, { ...RELAY, id: `relay-${id}` })
