@@ -3,6 +3,7 @@ import type { CurrentTopology } from '../tree/topology.js'
 import { atFirstUse } from '../values/at-first-use.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { errorMessage } from '../values/failures/system-error.js'
+import { LogLimit } from '../values/logging/log-limit.js'
 import type { Logger } from '../values/logging/logger.js'
 import { PROTOCOL_VERSIONS, type VersionRange } from '../values/protocol-version.js'
 import { createDirectHop, type HopObserver, type NoConnection, type PeerConnection } from './direct-hop.js'
@@ -16,6 +17,9 @@ import { RelayRecognition } from './relay-recognition.js'
 
 export type { HopObserver } from './direct-hop.js'
 export type { NeighboursConfig } from './peers/peer-files.js'
+
+const COSTLY =
+  'not connected to a neighbour for 10 s: it shows certificates that are costly to verify; it is to show its own one, and few others'
 
 export interface NeighboursOptions {
   readonly config: NeighboursConfig
@@ -69,6 +73,7 @@ class HttpsNeighbours implements DirectNeighbours {
     const { PeerPools } = await import('./peers/peer-pools.js')
     return new PeerPools(this.#poolsOptions())
   })
+  readonly #limited: LogLimit
   #isClosed = false
 
   constructor(
@@ -76,7 +81,8 @@ class HttpsNeighbours implements DirectNeighbours {
     files: PeerFiles
   ) {
     this.#files = files
-    const { config, topology, certificatesOf } = options
+    const { config, topology, certificatesOf, logger } = options
+    this.#limited = new LogLimit(logger)
     this.#config = config
     const current = () => ({ config: this.#config, files: this.#files })
     this.#targets = createPeerTargets({ topology, certificatesOf, current })
@@ -167,11 +173,13 @@ class HttpsNeighbours implements DirectNeighbours {
     }
   }
 
+  readonly #onCostly = (hop: string, shown: string): void => this.#limited.warn(hop, { hop, shown }, COSTLY)
+
   #poolsOptions(): PeerPoolsOptions {
     const { connectTimeoutMs, httpsIdleTimeoutMs: idleTimeoutMs } = this.#config.general
     const { clientCertificate } = this.#files
     const revocations = this.options.revocations ?? NO_REVOCATIONS
-    return { clientCertificate, revocations, connectTimeoutMs, idleTimeoutMs }
+    return { clientCertificate, revocations, connectTimeoutMs, idleTimeoutMs, onCostly: this.#onCostly }
   }
 }
 

@@ -4,6 +4,7 @@ import type { Revocations } from '../../keys/certificates/revocations.js'
 import { holdToCertificate } from '../../keys/certificates/shown-certificate.js'
 import { throughProxy } from '../../network/proxy-tunnel.js'
 import { WrongCertificateError } from '../connection-errors.js'
+import { withoutCostlyHandshakes } from './costly-handshakes.js'
 import { type ClientCertificate, type PeerTrust, verification } from './peer-trust.js'
 
 export interface PeerConnectorOptions {
@@ -14,6 +15,8 @@ export interface PeerConnectorOptions {
   readonly proxy?: string | undefined
   /** TCP and TLS together; the way through a proxy besides. */
   readonly connectTimeoutMs: number
+  /** Called when the neighbour showed certificates that are costly to verify, with what is costly. */
+  readonly onCostly: (why: string) => void
 }
 
 /**
@@ -22,14 +25,15 @@ export interface PeerConnectorOptions {
  * cut.
  */
 export function createPeerConnector(options: PeerConnectorOptions): buildConnector.connector {
-  const { trust, proxy, clientCertificate, revocations, connectTimeoutMs } = options
-  const direct = buildConnector({
+  const { trust, proxy, clientCertificate, revocations, connectTimeoutMs, onCostly } = options
+  const openTls = buildConnector({
     minVersion: 'TLSv1.3',
     timeout: connectTimeoutMs,
     maxCachedSessions: 0,
     ...(clientCertificate ?? {}),
     ...verification(trust)
   })
+  const direct = withoutCostlyHandshakes(openTls, onCostly)
   const connect = proxy === undefined ? direct : throughProxy(direct, new URL(proxy), connectTimeoutMs)
   const isPinned = trust.mode === 'cert_pinning'
   const rules = { pins: isPinned ? new Set(trust.pins.map(fingerprint)) : undefined, revocations }

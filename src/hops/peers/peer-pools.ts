@@ -34,6 +34,8 @@ export interface PeerPoolsOptions {
   readonly connectTimeoutMs: number
   /** How long an unused connection is kept. */
   readonly idleTimeoutMs: number
+  /** Called when a neighbour showed certificates that are costly to verify, with what is costly. */
+  readonly onCostly: (hopId: string, why: string) => void
 }
 
 interface Entry extends PeerConnection {
@@ -60,7 +62,7 @@ export class PeerPools {
       return found
     }
     this.#retire(hopId)
-    const made = this.#open(target)
+    const made = this.#open(hopId, target)
     this.#entries.set(hopId, made)
     const oldest = this.#entries.keys().next()
     if (this.#entries.size > MAX_POOLS && oldest.done !== true) this.#retire(oldest.value)
@@ -82,9 +84,9 @@ export class PeerPools {
     await Promise.all(pools.map(pool => pool.destroy()))
   }
 
-  #open(target: PeerTarget): Entry {
+  #open(hopId: string, target: PeerTarget): Entry {
     const address = addressOf(target)
-    const { clientCertificate, revocations, connectTimeoutMs, idleTimeoutMs } = this.#options
+    const { clientCertificate, revocations, connectTimeoutMs, idleTimeoutMs, onCostly } = this.#options
     const keptMs = Math.max(1, idleTimeoutMs)
     const pool = new Pool(address, {
       connections: MAX_CONNECTIONS_PER_NEIGHBOUR,
@@ -97,7 +99,8 @@ export class PeerPools {
         proxy: target.proxy,
         clientCertificate,
         revocations,
-        connectTimeoutMs
+        connectTimeoutMs,
+        onCostly: why => onCostly(hopId, why)
       })
     })
     return { pool, address, target }

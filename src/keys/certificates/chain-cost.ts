@@ -9,12 +9,11 @@ const MAX_CHAIN_LENGTH = 10
 /**
  * Looks for what makes a chain of certificates costly to verify. OpenSSL verifies all of it, also where nobody vouches for
  * it, and compares each name with each constraint on names: that time grows with the square of the bytes.
- * @param leaf as {@link lookAtCertificate} gives it, with its chain
+ * @param chain all that were shown, the leaf first
  * @param maxBytes the bytes of a chain that costs little
  * @returns what is costly, for a user; undefined: it costs little
  */
-export function whyCostly(leaf: X509Certificate, maxBytes: number): string | undefined {
-  const chain = [...certificatesOf(leaf)]
+export function whyCostly(chain: readonly X509Certificate[], maxBytes: number): string | undefined {
   const bytes = chain.reduce((sum, { raw }) => sum + raw.length, 0)
   if (chain.length > MAX_CHAIN_LENGTH || bytes > maxBytes) {
     return `${chain.length} certificate${chain.length === 1 ? '' : 's'} of ${bytes} bytes (usual are ${MAX_CHAIN_LENGTH} at most, of ${maxBytes} bytes)`
@@ -27,9 +26,14 @@ export function whyCostly(leaf: X509Certificate, maxBytes: number): string | und
   return undefined
 }
 
-/** All that were shown, in their order, whether or not one issued the other. */
-function* certificatesOf(leaf: X509Certificate): Generator<X509Certificate> {
-  for (let next: X509Certificate | undefined = leaf; next !== undefined; next = next.issuerCertificate) yield next
+/**
+ * All certificates that were shown, in their order, whether or not one issued the other.
+ * @param leaf as `lookAtCertificate` gives it at the first look
+ */
+export function chainOf(leaf: X509Certificate): readonly X509Certificate[] {
+  const chain: X509Certificate[] = []
+  for (let next: X509Certificate | undefined = leaf; next !== undefined; next = next.issuerCertificate) chain.push(next)
+  return chain
 }
 
 function costOf(certificate: X509Certificate): number {

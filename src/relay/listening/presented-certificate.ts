@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import { whyCostly } from '../../keys/certificates/chain-cost.js'
+import { chainOf, whyCostly } from '../../keys/certificates/chain-cost.js'
 import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
 
 /** The bytes of a caller's certificates beyond which they are costly. Constraints on names take 2 ms in so many. */
@@ -15,7 +15,7 @@ export type PresentedCertificate = 'usual' | 'costly'
  */
 export function judgeCertificate(socket: TLSSocket, onCostly: (why: string) => void): PresentedCertificate {
   const leaf = lookAtCertificate(socket)
-  const why = leaf === undefined ? undefined : whyCostly(leaf, MAX_CALLER_CHAIN_BYTES)
+  const why = leaf === undefined ? undefined : whyCostly(chainOf(leaf), MAX_CALLER_CHAIN_BYTES)
   if (why === undefined) return 'usual'
   onCostly(why)
   return 'costly'

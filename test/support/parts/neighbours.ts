@@ -14,7 +14,7 @@ import { numberNodes } from '../../../src/tree/index/numbered-nodes.js'
 import { packTree } from '../../../src/tree/index/packed-tree.js'
 import { TopologyIndex } from '../../../src/tree/index/topology-index.js'
 import type { TreeNode } from '../../../src/tree/topology.js'
-import { silentLogger } from '../../../src/values/logging/logger.js'
+import { type Logger, silentLogger } from '../../../src/values/logging/logger.js'
 import { removeFolder } from '../machine/remove-folder.js'
 
 export interface TestNeighboursOptions {
@@ -41,6 +41,8 @@ export interface TestNeighboursOptions {
   }
   readonly linkUp?: LinkToUpper
   readonly revocations?: Revocations
+  /** @default silent */
+  readonly logger?: Logger
   /** The folder of an earlier call, to start again on the same database. */
   readonly folder?: string
 }
@@ -68,7 +70,7 @@ export async function startNeighbours(t: TestContext, options: TestNeighboursOpt
     topology: () => topology,
     certificatesOf: id => (id === 'relay1' ? pins.map(pin => pin.certificateDer) : []),
     known: await KnownNeighbours.load(createNeighbourRepository(db), options.now),
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
     ...(options.observer === undefined ? {} : { observer: options.observer }),
     ...(options.linkUp === undefined ? {} : { linkUp: () => options.linkUp }),
     ...(options.revocations === undefined ? {} : { revocations: options.revocations }),

@@ -1,0 +1,86 @@
+import { X509Certificate } from 'node:crypto'
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
+import type { buildConnector } from 'undici'
+import { chainOf, whyCostly } from '../../keys/certificates/chain-cost.js'
+import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
+import { WrongCertificateError } from '../connection-errors.js'
+
+/**
+ * The bytes of a neighbour's certificates beyond which they are refused. Web servers in front of a relay show some KiB:
+ * their own, which may have many names, and one or two of a CA.
+ */
+const MAX_PEER_CHAIN_BYTES = 16_384
+/** How long a neighbour is not connected to after a costly handshake, which may have taken a third of a second. */
+const COSTLY_PEER_REST_MS = 10_000
+
+/**
+ * Bounds the time that one neighbour takes by the certificates that it shows: OpenSSL verifies all of them, also those
+ * behind a pinned one. After a costly handshake the others under way end, and no other one begins for a while.
+ * @param onCostly called with what is costly, for a user
+ */
+export function withoutCostlyHandshakes(
+  connect: buildConnector.connector,
+  onCostly: (why: string) => void
+): buildConnector.connector {
+  const underWay = new Set<TLSSocket>()
+  let rest: { readonly untilMs: number; readonly error: Error } | undefined
+
+  function refuse(shown: string): Error {
+    const error = new WrongCertificateError(
+      `it shows ${shown}, too costly to verify; it is to show its own certificate, and few others behind it`
+    )
+    rest = { untilMs: performance.now() + COSTLY_PEER_REST_MS, error }
+    onCostly(shown)
+    // At once: what they sent may be there as well, and TLS would verify it next.
+    for (const other of underWay) other.destroy(error)
+    return error
+  }
+
+  return (target, callback) => {
+    if (rest !== undefined && performance.now() < rest.untilMs) return callback(rest.error, null)
+    let linked: readonly Buffer[] = []
+    // It returns the socket, of which its type says nothing.
+    const opened: unknown = connect(target, (error, socket) => {
+      if (opened instanceof TLSSocket) underWay.delete(opened)
+      if (error instanceof WrongCertificateError && error === rest?.error) return callback(error, null) // it ended with another
+      const shown = error === null ? costlyOn(socket) : costlyAmong(linked)
+      if (shown !== undefined) {
+        socket?.destroy()
+        callback(refuse(shown), null)
+      } else if (error === null) callback(null, socket)
+      else callback(error, null)
+    })
+    if (!(opened instanceof TLSSocket)) return
+    underWay.add(opened)
+    opened.once('close', () => underWay.delete(opened))
+    // Verified, and not yet accepted: Node shows no certificate of a connection that failed.
+    opened.prependOnceListener('secure', () => {
+      linked = linkedOn(opened)
+    })
+  }
+}
+
+function costlyOn(socket: unknown): string | undefined {
+  const leaf = socket instanceof TLSSocket ? lookAtCertificate(socket) : undefined
+  return leaf === undefined ? undefined : whyCostly(chainOf(leaf), MAX_PEER_CHAIN_BYTES)
+}
+
+/** The certificates of which each issued the one before. It leaves the first look, which gives all of them, to others. */
+function linkedOn(socket: TLSSocket): readonly Buffer[] {
+  const seen = new Set<DetailedPeerCertificate>()
+  let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true)
+  // The last one is its own issuer, and an empty object stands for none.
+  for (; next?.raw !== undefined && !seen.has(next); next = next.issuerCertificate) seen.add(next)
+  return [...seen].map(({ raw }) => raw)
+}
+
+function costlyAmong(shown: readonly Buffer[]): string | undefined {
+  try {
+    return whyCostly(
+      shown.map(raw => new X509Certificate(raw)),
+      MAX_PEER_CHAIN_BYTES
+    )
+  } catch {
+    return 'certificates that cannot be read'
+  }
+}
