@@ -155,6 +155,16 @@ test('what is removed stays revoked when its id joins again', async t => {
   await assert.rejects(root.members.remove('root'), refused('CONFLICT', /root/))
 })
 
+test('what is removed does not come back with a token that was made for its id', async t => {
+  const root = await startMembers(t)
+  await joinAs(root, 'relay-1')
+  const spare = await root.token({ memberId: 'relay-1', policyServer: undefined, uses: 2 })
+  await root.members.remove('relay-1')
+  await assert.rejects(root.members.join(await joinRequest(spare, 'relay-1')), refused('FORBIDDEN', /was revoked/))
+  const fresh = await root.token({ memberId: 'relay-1' })
+  await root.members.join(await joinRequest(fresh, 'relay-1'))
+})
+
 test('a relay with others under it is not removed', async t => {
   const root = await startMembers(t)
   await joinAs(root, 'relay-1')

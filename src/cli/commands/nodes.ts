@@ -58,7 +58,9 @@ export function register(program: Command): void {
     await restoreMembers(options)
   })
   addServerOptions(
-    nodes.command('remove').description('Remove a node or relay from the tree, and revoke its certificates')
+    nodes
+      .command('remove')
+      .description('Remove a node or relay from the tree, and revoke its certificates and join tokens')
   )
     .argument('<id>', 'id of the node or relay')
     .addHelpText('after', example('treeline nodes remove node-17'))
@@ -74,7 +76,7 @@ async function remove(id: string, options: ServerOptions): Promise<void> {
   checkNodeId(id)
   await withClient(options, async client => {
     await client.text({ method: 'DELETE', path: apiPath('v1', 'members', id) })
-    console.log(`${id} is removed, and its certificates are revoked`)
+    console.log(`${id} is removed; its certificates and the join tokens for its id are revoked`)
   })
 }
 

@@ -92,7 +92,7 @@ export interface MemberRepository {
   join(seen: number, member: Member, certificate: MemberCertificate): Promise<'joined' | 'unusable' | Changed>
   addCertificate(seen: number, certificate: MemberCertificate): Promise<'added' | Changed>
   setPolicyServer(seen: number, id: string, policyServer: string): Promise<'moved' | Changed>
-  /** Removes a member, and revokes its certificates. */
+  /** Removes a member, and revokes its certificates and the tokens that are for its id alone. */
   remove(seen: number, id: string, nowMs: number): Promise<'removed' | 'unknown' | Changed>
 
   token(id: string): Promise<JoinTokenRecord | undefined>

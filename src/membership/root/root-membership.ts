@@ -166,7 +166,7 @@ export class RootMembership implements Joining {
   }
 
   /**
-   * Removes a member: its certificates are revoked for good, and its links closed.
+   * Removes a member: its certificates and the join tokens for its id are revoked for good, and its links closed.
    * @throws {RelayError} UNKNOWN_NODE, CONFLICT
    */
   async remove(id: string): Promise<void> {
@@ -183,7 +183,7 @@ export class RootMembership implements Joining {
     if (outcome === 'unknown' && !isInTree(id)) {
       throw new RelayError('UNKNOWN_NODE', `${id} is not a member of the tree`)
     }
-    logger.info({ id }, 'removed; its certificates are revoked')
+    logger.info({ id }, 'removed; its certificates and the join tokens for its id are revoked')
     await publish()
   }
 

@@ -141,6 +141,7 @@ class SqliteMembers implements MemberRepository {
       if (this.sql.member.get(id) === undefined) return 'unknown'
       this.sql.countChange.run()
       this.sql.revokeCertificatesOf.run(nowMs, id)
+      this.sql.revokeTokensFor.run(nowMs, id)
       this.sql.deleteMember.run(id)
       return 'removed'
     })

@@ -180,6 +180,17 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     assert.deepEqual(serials(certificates), ['BB'], 'of those that end later')
   })
 
+  check('removing a member revokes the tokens for its id with it, and no others', async members => {
+    const tokens = { own: 'relay-1', spare: 'relay-1', other: 'relay-2', any: undefined }
+    for (const [id, memberId] of Object.entries(tokens)) await members.addToken({ ...TOKEN, id, memberId }, 10)
+    await join(members, { ...MEMBER, tokenId: 'own' }, certificateOf('relay-1', 'AA', 0, 50))
+    assert.equal(await members.remove((await members.version()) - 1, 'relay-1', 30), 'changed')
+    assert.equal((await members.token('spare'))?.revokedAtMs, undefined)
+    await members.remove(await members.version(), 'relay-1', 30)
+    const revoked = (await members.tokens()).filter(token => token.revokedAtMs === 30).map(({ id }) => id)
+    assert.deepEqual(revoked.sort(), ['own', 'spare'])
+  })
+
   check('pages give everything once', async members => {
     const ids = Array.from({ length: 7 }, (_, index) => `relay-${index}`)
     const all = ids.map(id => ({ ...MEMBER, id, policyServer: 'relay-0' }))

@@ -120,7 +120,7 @@ const memberRoutes: Routes<MembersOptions> = async (app, { members }) => {
       config,
       schema: {
         tags,
-        summary: 'Remove a member: its certificates are revoked, its links closed',
+        summary: 'Remove a member: its certificates and the join tokens for its id are revoked, its links closed',
         params: Member,
         response: { 204: Type.Null() }
       }

@@ -124,6 +124,9 @@ function tokens(db: Database) {
     revokeToken: db.prepare<[number, string]>(
       'UPDATE join_tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL'
     ),
+    revokeTokensFor: db.prepare<[number, string]>(
+      'UPDATE join_tokens SET revoked_at = ? WHERE member_id = ? AND revoked_at IS NULL'
+    ),
     revokeAllTokens: db.prepare<[number]>('UPDATE join_tokens SET revoked_at = ? WHERE revoked_at IS NULL'),
     deleteEndedTokens: db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?'),
     deleteRevokedTokens: db.prepare<[]>('DELETE FROM join_tokens WHERE revoked_at IS NOT NULL')
