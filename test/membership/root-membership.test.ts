@@ -142,6 +142,18 @@ test('a member that asks for one answer again and again is told to wait, and no 
   for (let count = 0; count < 60; count += 1) await root.members.renew(renewal)
 })
 
+test('a renewal that is asked for many times at once is issued once, and each is answered with it', async t => {
+  const root = await startMembers(t)
+  const { machine } = await joinAs(root, 'relay-1')
+  const request = await makeRequest('relay-1', machine.tls)
+  root.clock.nowMs += LIFETIME_MS * 0.7
+  const before = root.published()
+  const answers = await Promise.all(Array.from({ length: 20 }, () => root.members.renew(request)))
+  assert.equal(new Set(answers.map(({ certificate }) => certificate)).size, 1)
+  assert.equal((await root.repository.certificatesOf('relay-1', root.clock.nowMs)).length, 2)
+  assert.equal(root.published(), before + 1)
+})
+
 test('what is removed stays revoked when its id joins again', async t => {
   const root = await startMembers(t)
   const first = await joinAs(root, 'relay-1')

@@ -148,15 +148,17 @@ export class RootMembership implements Joining {
     }
     if (isDue(newest, now())) {
       const certificate = await this.#issue(id, member.kind, hostnamesOf(newest.der), publicKey)
-      await this.#changes.make(async seen => {
-        if ((await repository.member(id))?.tlsKeyHash?.equals(keyHash) === true) {
-          return repository.addCertificate(seen, certificate)
+      const outcome = await this.#changes.make<'added' | 'renewed'>(async seen => {
+        if ((await repository.member(id))?.tlsKeyHash?.equals(keyHash) !== true) {
+          throw new RelayError('FORBIDDEN', `${id} was removed`)
         }
-        throw new RelayError('FORBIDDEN', `${id} was removed`)
+        // again: the same request may have come several times while the certificate was made
+        const last = await repository.lastCertificateOf(id, now())
+        return last !== undefined && !isDue(last, now()) ? 'renewed' : repository.addCertificate(seen, certificate)
       })
       const { serial, notAfterMs } = certificate
-      logger.info({ id, serial, notAfter: isoTime(notAfterMs) }, 'certificate renewed')
-      await publish()
+      if (outcome === 'added') logger.info({ id, serial, notAfter: isoTime(notAfterMs) }, 'certificate renewed')
+      await (outcome === 'added' ? publish() : catchUp())
     } else {
       this.#repeats.check(id)
       this.#repeats.count(id)
