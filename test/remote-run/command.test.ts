@@ -76,7 +76,7 @@ test('the environment of the relay is not handed on', async t => {
   assert.doesNotMatch(output, /TREELINE_TEST_SECRET/)
 })
 
-test('a host runs commands, and a host that is killed fails them with a reason', async t => {
+test('a host runs commands, and those of a host that is killed are lost, with a reason', async t => {
   const host = new CommandHost()
   t.after(() => host.close())
   let output = ''
@@ -91,9 +91,25 @@ test('a host runs commands, and a host that is killed fails them with a reason',
   const orphan = await started.promise
   process.kill(Number(output), 'SIGKILL')
   const end = await command.ended
-  assert.match(end.kind === 'failed' ? end.reason : '', /SIGKILL/)
+  assert.match(end.kind === 'lost' ? end.reason : '', /SIGKILL/)
   while (isAlive(orphan)) await new Promise(resolve => setImmediate(resolve))
   assert.equal((await host.start(specOf(t, 'exit 0')).ended).kind, 'exited')
+})
+
+test('a host that is frozen is killed when it does not stop a command in time, or does not end', async t => {
+  const stuckMs = 50
+  for (const end of ['stop', 'close'] as const) {
+    const host = new CommandHost(undefined, stuckMs)
+    t.after(() => host.close())
+    const parent = withResolvers<number>()
+    const command = host.start(specOf(t, 'echo $PPID; exec sleep 60', text => parent.resolve(Number(text))))
+    const pid = await parent.promise
+    process.kill(pid, 'SIGSTOP')
+    if (end === 'stop') command.stop()
+    else await host.close()
+    assert.equal((await command.ended).kind, 'lost')
+    while (isAlive(pid)) await new Promise(resolve => setImmediate(resolve))
+  }
 })
 
 test('a command that comes while an idle host ends gets a host of its own', async t => {

@@ -56,6 +56,19 @@ test('a run has numbered events, keeps the streams apart, and records each node'
   assert.deepEqual(await allEvents(run, events.length - 1), events.slice(-1))
 })
 
+test('a node whose command had begun is interrupted, not unreachable, when the process that started it is killed', async t => {
+  const topology = topologyOf('self', managed(1))
+  const { runs } = await startRuns(t, { topology, command: '#!/bin/sh\necho $PPID\nexec sleep 60\n' })
+  const run = await runs.start(orderOf({}))
+  const begun = await waitForEvent(run, event => event.event === 'output')
+  process.kill(Number(begun.data), 'SIGKILL')
+  const events = await allEvents(run)
+  const end = events.find(event => event.event === 'node' && event.outcome !== 'running' && event.outcome !== 'queued')
+  assert.equal(end?.outcome, 'interrupted')
+  assert.match(end?.message ?? '', /^it had begun, and how it ended is not known: .* \(SIGKILL\)$/)
+  assert.equal((await runs.nodeRecords(run.id, 1, ''))[0]?.outcome, 'interrupted')
+})
+
 test('without keep_output no output is in the events', async t => {
   const { runs } = await startRuns(t, { topology: THREE })
   const events = await allEvents(await runs.start(orderOf({ keepOutput: false })))

@@ -124,6 +124,10 @@ export class CommandExecution implements CommandSource {
         const reason = isAway ? `it holds no link now, and by the command: ${end.reason}` : end.reason
         return { outcome: 'unreachable', message: reason, unreached: { from: this.context.selfId, to: node, reason } }
       }
+      case 'lost':
+        return this.#cancelReason === undefined
+          ? { outcome: 'interrupted', message: `it had begun, and how it ended is not known: ${end.reason}` }
+          : { outcome: 'cancelled', message: this.#cancelReason }
       case 'timed_out':
         return { outcome: 'timed_out', message: `stopped after ${this.context.config.timeoutMs / 1000} s` }
       case 'stopped':

@@ -17,6 +17,9 @@ export interface RunningCommand {
 /** How long a host without commands is kept, in ms. */
 const IDLE_MS = 30_000
 
+/** How long after its time a helper may still be there, or a stopped command of it, before it is taken for stuck, in ms. */
+const STUCK_MS = 5_000
+
 /** The less memory it has, the faster it forks. */
 const SMALL_PROCESS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--v8-pool-size=1']
 
@@ -26,6 +29,7 @@ interface Waiting {
   child?: ChildProcess
   /** The id of its process group, once it runs. */
   pid?: number
+  stuckTimer?: NodeJS.Timeout
   readonly end: (end: CommandEnd) => void
 }
 
@@ -33,12 +37,20 @@ interface Waiting {
 export class CommandHost {
   readonly #waiting = new Map<number, Waiting>()
   #child: ChildProcess | undefined
+  /** The present one, and former ones on their way out. */
+  readonly #children = new Set<ChildProcess>()
   #childGone: Promise<void> = Promise.resolve()
   #idleTimer: NodeJS.Timeout | undefined
   #lastId = 0
 
-  /** @param idleMs how long the helper is kept without commands */
-  constructor(private readonly idleMs = IDLE_MS) {}
+  /**
+   * @param idleMs how long the helper is kept without commands
+   * @param stuckMs how long it may be late in ending, or in ending a command, before it is killed
+   */
+  constructor(
+    private readonly idleMs = IDLE_MS,
+    private readonly stuckMs = STUCK_MS
+  ) {}
 
   get commandCount(): number {
     return this.#waiting.size
@@ -56,7 +68,7 @@ export class CommandHost {
     this.#send({ kind: 'start', id, file, args, timeoutMs, killGraceMs, wantsOutput: onOutput !== undefined })
     return {
       ended,
-      stop: () => this.#send({ kind: 'stop', id }),
+      stop: () => this.#stop(id),
       pause: () => this.#send({ kind: 'pause', id }),
       resume: () => this.#send({ kind: 'resume', id })
     }
@@ -66,7 +78,20 @@ export class CommandHost {
   async close(): Promise<void> {
     clearTimeout(this.#idleTimer)
     if (this.#child?.connected) this.#child.disconnect()
+    const graceMs = Math.max(0, ...[...this.#waiting.values()].map(({ spec }) => spec.killGraceMs))
+    const stuck = setTimeout(() => {
+      for (const child of this.#children) child.kill('SIGKILL')
+    }, graceMs + this.stuckMs)
     await this.#childGone
+    clearTimeout(stuck)
+  }
+
+  /** A helper that does not stop the command in time (it is frozen, say) is killed, and the command with it. */
+  #stop(id: number): void {
+    this.#send({ kind: 'stop', id })
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined || waiting.stuckTimer !== undefined) return
+    waiting.stuckTimer = setTimeout(() => waiting.child?.kill('SIGKILL'), waiting.spec.killGraceMs + this.stuckMs)
   }
 
   /** When no process can be started (files or memory used up), that is how the command ended, and no more. */
@@ -100,10 +125,12 @@ export class CommandHost {
     child.on('message', (reports: HostReport[]) => {
       for (const report of reports) this.#take(report)
     })
+    this.#children.add(child)
     const former = this.#childGone
     this.#childGone = new Promise<void>(resolve => {
       const gone = (reason: string) => {
         if (this.#child === child) this.#child = undefined
+        this.#children.delete(child)
         for (const [id, waiting] of [...this.#waiting]) {
           if (waiting.child !== child) continue
           killGroup(waiting.pid)
@@ -130,11 +157,14 @@ export class CommandHost {
 
   #fail(id: number, reason: string): void {
     const waiting = this.#waiting.get(id)
-    if (waiting !== undefined) this.#end(id, waiting, { kind: 'failed', reason })
+    if (waiting === undefined) return
+    const hasBegun = waiting.pid !== undefined
+    this.#end(id, waiting, hasBegun ? { kind: 'lost', reason } : { kind: 'failed', reason })
   }
 
   #end(id: number, waiting: Waiting, end: CommandEnd): void {
     this.#waiting.delete(id)
+    clearTimeout(waiting.stuckTimer)
     waiting.end(end)
     if (this.#waiting.size > 0) return
     clearTimeout(this.#idleTimer)

@@ -20,13 +20,14 @@ export interface CommandSpec {
 
 /**
  * The end of a command. `stopped`: by {@link Command.stop}. `failed`: it never ran, with the reason in a line for
- * users.
+ * users. `lost`: it ran, and nobody knows how it ended, since the process that had started it is gone.
  */
 export type CommandEnd =
   | { readonly kind: 'exited'; readonly exitCode: number; readonly signal: NodeJS.Signals | null }
   | { readonly kind: 'timed_out' }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'lost'; readonly reason: string }
 
 /** How long output is waited for once the process itself has gone: what it left in the background may hold the pipes. */
 const LATE_OUTPUT_MS = 2_000
