@@ -21,6 +21,6 @@ test('a node that shows a long chain behind its own certificate is named in the 
   socket.write('GET /uuid HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await once(socket, 'data')
   const line = await tree.processes.get('root')?.logged(text => text.includes('costly to verify'))
-  assert.match(line ?? '', /"source":"127\.0\.0\.50","node":"n1","shown":"13 certificates of \d+ bytes/)
+  assert.match(line ?? '', /"source":"127\.0\.0\.50","caller":"n1","shown":"13 certificates of \d+ bytes/)
   await assertServes(tree, relay, 'n1', 'n1')
 })

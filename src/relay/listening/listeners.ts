@@ -79,8 +79,8 @@ export async function openListeners(
   }
   const logSlowed = (connection: TLSSocket, neighbour: ProvenNeighbour | undefined, shown: string) => {
     const source = sourceOf(connection.remoteAddress ?? '')
-    const node = neighbour?.kind === 'policy-server' ? 'the policy server' : neighbour?.id
-    limited.warn(node ?? source, { source, node, shown }, SLOWED)
+    const caller = neighbour?.kind === 'policy-server' ? 'the policy server' : neighbour?.id
+    limited.warn(caller ?? source, { source, caller, shown }, SLOWED)
   }
   const logCostly = (server: Server | PlainServer) => onCostlySource(server, ({ source, of }) => logClosed(source, of))
   logCostly(app.server)
