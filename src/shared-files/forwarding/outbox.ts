@@ -18,7 +18,8 @@ const LISTED_AT_ONCE = 250
 
 /**
  * Added to the name of a file whose record is not there yet, or is being removed. What a crash leaves under such a name, and
- * without a record, was never acknowledged, or is done with: the next start removes it.
+ * without a record, was never acknowledged, or is done with: the next start removes it. With a record it is the entry's file, which a
+ * disk did not rename: it gets its name when it is needed, or at the next start.
  */
 export const UNSETTLED = '~'
 
@@ -66,8 +67,10 @@ export class Outbox {
     try {
       await syncFolder(layout.outbox)
       const replaced = await this.#record(entry)
-      if (replaced !== 'superseded') await this.#rename(id + UNSETTLED, id)
-      for (const other of replaced === 'superseded' ? [entry] : replaced) await this.removeFile(other)
+      if (replaced !== 'superseded') await this.#nameRecorded(id)
+      // The outcome stands: what a disk does not remove has no record, and goes at the next start.
+      for (const other of replaced === 'superseded' ? [entry] : replaced)
+        await this.removeFile(other).catch(() => undefined)
       return replaced === 'superseded' ? 'superseded' : 'pending'
     } catch (failure) {
       if (await this.#mayBeRecorded(id)) await this.#renameIfPossible(id + UNSETTLED, id)
@@ -126,6 +129,16 @@ export class Outbox {
     await this.#rename(from, to).catch(() => undefined)
   }
 
+  /**
+   * Gives a file that has a record now its name. A disk that refuses that loses nothing: the entry stands, and older ones were replaced.
+   * @throws {Error} when the file is gone
+   */
+  async #nameRecorded(id: string): Promise<void> {
+    await this.#rename(id + UNSETTLED, id).catch(error => {
+      if (isMissing(error)) throw error
+    })
+  }
+
   #rename(from: string, to: string): Promise<void> {
     const { layout, folders } = this.parts
     return folders.enter(layout.outbox, at => rename(join(at, from), join(at, to)))
@@ -160,14 +173,30 @@ export class Outbox {
    * @throws {RelayError} STORAGE_UNUSABLE when it cannot be told, since `shared_files.path` is not there itself
    */
   async fault(entry: QueuedFile): Promise<string | undefined> {
+    const found = await this.#faultNow(entry)
+    if (found !== REMOVED) return found
+    this.parts.folders.check()
+    return (await this.#giveNameBack(entry.id)) ? this.#faultNow(entry) : REMOVED
+  }
+
+  async #faultNow(entry: QueuedFile): Promise<string | undefined> {
     const { layout, folders } = this.parts
-    const there = folders.enter(layout.outbox, at => faultOf(join(at, entry.id), entry))
-    const found = await there.catch(error => {
+    const found = folders.enter(layout.outbox, at => faultOf(join(at, entry.id), entry))
+    return found.catch(error => {
       if (!isMissing(error)) throw error
       return REMOVED
     })
-    if (found === REMOVED) folders.check()
-    return found
+  }
+
+  /** @returns whether the file was there, by the name that says that it has no record */
+  async #giveNameBack(id: string): Promise<boolean> {
+    try {
+      await this.#rename(id + UNSETTLED, id)
+      return true
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
   }
 
   /** Says so where an entry's file has other content than was accepted. It is read whole. */
