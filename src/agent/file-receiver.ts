@@ -154,7 +154,7 @@ async function rulesFor({ owner: name, mode }: ReceiveConfig): Promise<Pick<Down
 }
 
 function problemOf(end: CommandEnd): string | undefined {
-  if (end.kind === 'failed') return end.reason
+  if (end.kind === 'failed' || end.kind === 'lost') return end.reason
   if (end.kind !== 'exited') return end.kind.replace('_', ' ')
   if (end.exitCode === 0) return undefined
   return end.signal === null ? `exit code ${end.exitCode}` : `ended by ${end.signal}`
