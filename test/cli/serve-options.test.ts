@@ -37,7 +37,7 @@ test('a mistake is told with exit code 2', async t => {
   for (const args of [['serve', 'x'], ['-c'], ['serve', '--what']]) {
     const { code, stderr } = await treeline(t, args)
     assert.equal(code, 2)
-    assert.match(stderr, /^treeline: .*\n\(--help shows the usage\)/)
+    assert.match(stderr, /^treeline: .*\n(?:for example: .*\n)?\(--help shows the usage\)/)
   }
   assert.match((await treeline(t, ['serve', '--help'])).stdout, /--config <dir>/)
 })
