@@ -4,14 +4,17 @@ import fc from 'fast-check'
 import { isOlder } from '../../src/shared-files/keeping/file-record.js'
 import { AcceptanceClock } from '../../src/shared-files/receiving/acceptance-clock.js'
 
+const NOW_MS = Date.UTC(2026, 5, 1)
+const DAY_MS = 24 * 3_600_000
+
 /** A relay with a clock that can be set; `restart` forgets all but what was written. */
 function setUp(nowMs = 0) {
   const clock = { nowMs, markMs: 0, writes: 0 }
   const start = () =>
     new AcceptanceClock({
       now: () => clock.nowMs,
-      raiseMark: async ms => {
-        const before = clock.markMs
+      raiseMark: async (ms, latestMs) => {
+        const before = clock.markMs > latestMs ? 0 : clock.markMs
         clock.writes += 1
         clock.markMs = Math.max(before, ms)
         return before
@@ -24,7 +27,7 @@ function setUp(nowMs = 0) {
     restart: () => {
       acceptance = start()
     },
-    next: (hereMs: readonly number[] = []) => acceptance.next(hereMs)
+    next: (hereMs: readonly number[] = [], statedMs?: number) => acceptance.acceptedAt(statedMs, hereMs)
   }
 }
 
@@ -56,7 +59,7 @@ test('processes that share the mark never give the same time, wherever their clo
   const given: number[] = []
   for (const stepMs of [0, 400, 5_000, -3_000, 0, 1_000]) {
     relay.clock.nowMs += stepMs
-    const asked = processes.flatMap(process => Array.from({ length: 5 }, () => process.next([])))
+    const asked = processes.flatMap(process => Array.from({ length: 5 }, () => process.acceptedAt(undefined, [])))
     given.push(...(await Promise.all(asked)))
   }
   assert.equal(new Set(given).size, given.length)
@@ -70,6 +73,40 @@ test('it is later than the copies that are here; one from the future moves no ot
   assert.equal(await relay.next(), 1_001)
 })
 
+test('a clock that was far ahead once dates no later files, with or without a restart', async () => {
+  for (const isRestarted of [false, true]) {
+    const relay = setUp(NOW_MS)
+    await relay.next()
+    relay.clock.nowMs = Date.UTC(2100, 0, 1)
+    const ahead = await relay.next()
+    assert.equal(ahead, relay.clock.nowMs)
+    relay.clock.nowMs = NOW_MS + 1_000
+    if (isRestarted) relay.restart()
+    assert.equal(await relay.next([ahead]), NOW_MS + 1_000)
+    assert.ok(relay.clock.markMs < NOW_MS + 2_000)
+  }
+})
+
+test('a clock that is set back by hours, or starts in 1970, gives later times all the same', async () => {
+  for (const nowMs of [NOW_MS - DAY_MS + 1_000, 0]) {
+    const relay = setUp(NOW_MS)
+    await relay.next()
+    relay.clock.nowMs = nowMs
+    relay.restart()
+    assert.ok((await relay.next()) > NOW_MS)
+  }
+})
+
+test('a stated time that is ahead of the clock here by more than clocks differ counts as now', async () => {
+  const relay = setUp(NOW_MS)
+  assert.equal(await relay.next([], NOW_MS - DAY_MS), NOW_MS - DAY_MS)
+  assert.equal(await relay.next([], NOW_MS + 60_000), NOW_MS + 60_000)
+  assert.equal(await relay.next([], NOW_MS + 60_001), NOW_MS)
+  assert.equal(await relay.next([NOW_MS + 5], 7e15), NOW_MS + 6)
+  assert.equal(await relay.next([NOW_MS + 90_000], NOW_MS + 80_000), NOW_MS + 80_000, 'both are ahead: compared')
+  assert.equal(await relay.next([7e15], 6e15), NOW_MS + 2)
+})
+
 test('property: wherever clocks are set, and whenever it is restarted, no copy is older than one put before', async () => {
   const happening = fc.oneof(
     fc.constant({ what: 'put' as const }),
@@ -80,18 +117,18 @@ test('property: wherever clocks are set, and whenever it is restarted, no copy i
   const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: undefined, expiresAtMs: Number.MAX_SAFE_INTEGER })
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { maxLength: 30 }), async happenings => {
-      const relay = setUp(10_000_000)
-      let keeperMs = 10_000_000
+      const relay = setUp(NOW_MS)
+      const keeper = setUp(NOW_MS)
       let kept = 0
       for (const one of happenings) {
         relay.clock.nowMs += 10 // time goes on
-        keeperMs += 10
+        keeper.clock.nowMs += 10
         if (one.what === 'step') relay.clock.nowMs += one.byMs
-        else if (one.what === 'step of the keeper') keeperMs += one.byMs
+        else if (one.what === 'step of the keeper') keeper.clock.nowMs += one.byMs
         else if (one.what === 'restart') relay.restart()
         else {
-          const acceptedAtMs = await relay.next()
-          assert.equal(isOlder(age(acceptedAtMs), age(kept), keeperMs), false)
+          const acceptedAtMs = await keeper.next([kept], await relay.next())
+          assert.equal(isOlder(age(acceptedAtMs), age(kept), keeper.clock.nowMs), false)
           kept = acceptedAtMs
         }
       }

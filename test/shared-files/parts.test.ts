@@ -31,10 +31,14 @@ test('the signed time decides where both have one, else the time of acceptance',
 })
 
 test('a copy that was accepted by a clock that was ahead blocks no later one, unless that is ahead as well', () => {
-  const age = (acceptedAtMs: number) => ({ acceptedAtMs, signedAtMs: undefined, expiresAtMs: 1_000 })
-  assert.equal(isOlder(age(10), age(90), 50), false)
-  assert.equal(isOlder(age(60), age(90), 50), true)
-  assert.equal(isOlder(age(10), age(40), 50), true)
+  const now = Date.UTC(2026, 5, 1)
+  const age = (aheadMs: number) => ({ acceptedAtMs: now + aheadMs, signedAtMs: undefined, expiresAtMs: 8e15 })
+  assert.equal(isOlder(age(10), age(90_000), now), false)
+  assert.equal(isOlder(age(80_000), age(90_000), now), true)
+  assert.equal(isOlder(age(-40), age(-10), now), true)
+  assert.equal(isOlder(age(-1), age(20), now), true, 'clocks differ a little')
+  assert.equal(isOlder(age(80_000), age(1e12), now), false, 'implausible')
+  assert.equal(isOlder(age(10), age(90_000), now - 1e12), true, 'the clock here is wrong')
 })
 
 test('the cache of hashes remembers what was looked up, unless the file was changed meanwhile', async () => {

@@ -63,16 +63,45 @@ export type ListedFile = FileKey &
 
 type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
+/** How far the clocks of two relays may differ: a time that is farther ahead was given by a clock that was ahead. */
+const SKEW_MS = 60_000
+/** A clock that is wrong by a time zone, either way, is wrong by less. */
+const FARTHEST_AHEAD_MS = 24 * 3_600_000
+/** A clock before this program was written is wrong itself (a board without a battery starts in 1970), and refutes no time. */
+const EARLIEST_MS = Date.UTC(2026, 0, 1)
+
+/** No time is later, for SQLite and for dates. */
+const LATEST_MS = 8e15
+
+/** Whether a time of acceptance is ahead of the clock by more than relays differ. */
+export function isAhead(acceptedAtMs: number, nowMs: number): boolean {
+  return acceptedAtMs > nowMs + SKEW_MS
+}
+
+/**
+ * Whether a time of acceptance is so far ahead of the clock that it was given by one that was ahead, and not by one that has
+ * been set back since.
+ */
+export function isImplausible(acceptedAtMs: number, nowMs: number): boolean {
+  return acceptedAtMs > latestPlausible(nowMs)
+}
+
+/** The latest time of acceptance that is not {@link isImplausible}. */
+export function latestPlausible(nowMs: number): number {
+  return nowMs < EARLIEST_MS ? LATEST_MS : nowMs + FARTHEST_AHEAD_MS
+}
+
 /**
  * Whether `file` is an older copy than `other`, which is kept or under way: signed earlier, where both signatures cover
  * a time, else accepted earlier. One that has expired is not in anyone's way; nor is one that was accepted by a clock that
- * was ahead, except for those that came by such a clock, too.
+ * was ahead, except for those that came by such a clock, too, and none where that is implausible.
  */
 export function isOlder(file: Age, other: Age, nowMs: number): boolean {
   if (other.expiresAtMs <= nowMs) return false
   if (file.signedAtMs !== undefined && other.signedAtMs !== undefined && file.signedAtMs !== other.signedAtMs) {
     return file.signedAtMs < other.signedAtMs
   }
-  const isOtherAhead = other.acceptedAtMs > nowMs && file.acceptedAtMs <= nowMs
+  if (isImplausible(other.acceptedAtMs, nowMs)) return false
+  const isOtherAhead = isAhead(other.acceptedAtMs, nowMs) && !isAhead(file.acceptedAtMs, nowMs)
   return !isOtherAhead && file.acceptedAtMs < other.acceptedAtMs
 }

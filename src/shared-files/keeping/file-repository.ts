@@ -72,8 +72,9 @@ export interface FileRepository {
   countOfSource(source: string): Promise<number>
 
   /**
-   * Raises the time, in ms since 1970, before which all files were accepted that were ever taken. Never lowers it.
-   * @returns the time before, 0 at the first start: no process gives times between the two but the caller
+   * Raises the time, in ms since 1970, before which all files were accepted that were ever taken. Never lowers it,
+   * except that one later than `latestMs`, set by a clock that was ahead, is given up.
+   * @returns the time before, 0 at the first start or where it is given up: no process gives times between the two but the caller
    */
-  raiseAcceptanceMark(ms: number): Promise<number>
+  raiseAcceptanceMark(ms: number, latestMs: number): Promise<number>
 }

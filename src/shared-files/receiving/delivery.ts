@@ -41,9 +41,8 @@ export function createDelivery(parts: DeliveryParts) {
 
   /** The lock of the key is held: what is here now is what it has to be later than. */
   async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: QueuedFile | undefined): Promise<number> {
-    if (request.acceptedAtMs !== undefined) return request.acceptedAtMs
     const here = [await parts.files.find(key), waiting].flatMap(copy => (copy === undefined ? [] : [copy.acceptedAtMs]))
-    return parts.acceptance.next(here)
+    return parts.acceptance.acceptedAt(request.acceptedAtMs, here)
   }
 
   async function deliver(

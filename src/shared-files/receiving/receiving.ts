@@ -27,7 +27,7 @@ export function createReceiving(keeping: Keeping, forwarding: Forwarding, option
   const { files, now } = keeping
   const acceptance = new AcceptanceClock({
     now,
-    raiseMark: ms => files.raiseAcceptanceMark(ms)
+    raiseMark: (ms, latestMs) => files.raiseAcceptanceMark(ms, latestMs)
   })
   return new Put({
     ...keeping,

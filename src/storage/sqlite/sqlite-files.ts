@@ -131,10 +131,11 @@ class SqliteFiles implements FileRepository {
     return this.sources.count(source)
   }
 
-  async raiseAcceptanceMark(ms: number): Promise<number> {
+  async raiseAcceptanceMark(ms: number, latestMs: number): Promise<number> {
     let before = 0
     await this.commit(() => {
-      before = this.sql.acceptanceMark.get() ?? 0
+      const mark = this.sql.acceptanceMark.get() ?? 0
+      before = mark > latestMs ? 0 : mark
       if (ms > before) this.sql.raiseAcceptanceMark.run(ms)
     })
     return before

@@ -249,12 +249,15 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   check(
     'the mark of acceptance outlives the process, is never lowered, and each raise learns what it was',
     async (factory, files) => {
-      assert.equal(await files.raiseAcceptanceMark(1_000), 0)
+      const latestMs = 8e15
+      assert.equal(await files.raiseAcceptanceMark(1_000, latestMs), 0)
       const processes = [files, factory.openProcess().files, factory.openProcess().files]
-      const before = await Promise.all(processes.map(process => process.raiseAcceptanceMark(5_000)))
+      const before = await Promise.all(processes.map(process => process.raiseAcceptanceMark(5_000, latestMs)))
       assert.deepEqual(before.sort(), [1_000, 5_000, 5_000], 'one alone has the times in between')
-      assert.equal(await files.raiseAcceptanceMark(3_000), 5_000)
-      assert.equal(await factory.open().raiseAcceptanceMark(0), 5_000)
+      assert.equal(await files.raiseAcceptanceMark(3_000, latestMs), 5_000)
+      assert.equal(await factory.open().raiseAcceptanceMark(0, 5_000), 5_000)
+      assert.equal(await files.raiseAcceptanceMark(1_000, 4_999), 0, 'one that is too late is given up')
+      assert.equal(await factory.open().raiseAcceptanceMark(0, latestMs), 1_000)
     }
   )
 }
