@@ -17,7 +17,7 @@ import { type CommandLine, commandLine } from './execution/command.js'
 import { CommandHostPool } from './execution/command-host-pool.js'
 import { ConcurrencyLimiter } from './execution/concurrency-limiter.js'
 import { KnownRuns } from './known-runs.js'
-import { purgeRuns } from './lifecycle/purge-runs.js'
+import { RunPurge } from './lifecycle/purge-runs.js'
 import { interruptUnfinished } from './lifecycle/recover-runs.js'
 import { resumeRun } from './lifecycle/resume-run.js'
 import { RunLeases } from './lifecycle/run-leases.js'
@@ -51,6 +51,8 @@ export interface RemoteRunsOptions {
   readonly repository: RunRepository
   readonly logger: Logger
   readonly now?: () => number
+  /** In ms, since the machine started. @default that of the system */
+  readonly uptime?: () => number
   readonly observer?: RunObserver
   /** @default that of the contract, `remote run … -- <hosts>` */
   readonly commandLine?: CommandLine
@@ -75,6 +77,7 @@ class RunRegistry implements RemoteRuns {
   readonly #leases: RunLeases
   readonly #starting = new Map<string, Promise<Run>>()
   readonly #runSlots: RunSlots
+  readonly #purge: RunPurge
   #stopping = false
 
   constructor(private readonly options: RemoteRunsOptions) {
@@ -84,6 +87,13 @@ class RunRegistry implements RemoteRuns {
     this.#known = new KnownRuns(repository, this.#files, this.#stoppingText, timing.recordAgainMs, logger)
     this.#runSlots = new RunSlots(() => this.#known.askers(), options.maxRuns)
     this.#ordered = new OrderedRuns(repository, id => this.find(id))
+    this.#purge = new RunPurge({
+      repository,
+      files: this.#files,
+      retentionMs: () => config.retentionMs,
+      now,
+      uptime: options.uptime
+    })
     this.#leases = new RunLeases(repository, this.#known, this.#starting, logger, timing.renewalMs)
     const reachability = new Reachability(neighbours)
     const isAskedDirectly = (id: string) => !config.fallbackCommand && neighbours.hasJoinedAsRelay?.(id) === true
@@ -247,6 +257,7 @@ class RunRegistry implements RemoteRuns {
 
   async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {
     await this.#files.makeFolder()
+    await this.#purge.begin()
     this.#leases.start()
     const claimed = this.#leases.recovering
     const resumable = await interruptUnfinished({ ...this.#context, files: this.#files, claimed })
@@ -258,9 +269,8 @@ class RunRegistry implements RemoteRuns {
     }
   }
 
-  async purgeExpired(signal: AbortSignal): Promise<number> {
-    const { repository, now, config } = this.#context
-    return purgeRuns({ repository, files: this.#files, nowMs: now(), retentionMs: config.retentionMs, signal })
+  purgeExpired(signal: AbortSignal): Promise<number> {
+    return this.#purge.purge(signal)
   }
 
   async drain(): Promise<void> {

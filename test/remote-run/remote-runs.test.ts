@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import test from 'node:test'
 import { ulid } from 'ulid'
 import { renderText } from '../../src/remote-run/event-log/text-output.js'
@@ -269,23 +267,4 @@ test('stop cancels what runs and takes no more orders', async t => {
   await runs.stop()
   assert.equal((await runs.record(run.id))?.state, 'cancelled')
   await assert.rejects(runs.start(orderOf()), { code: 'STOPPING' })
-})
-
-test('records and outputs go once they are past the retention', async t => {
-  let nowMs = Date.now()
-  const { runs, folder } = await startRuns(t, { topology: THREE, now: () => nowMs })
-  const old = await runs.start(orderOf())
-  await old.ended
-  const log = join(folder, 'runs', `${old.id}.ndjson`)
-  assert.ok(existsSync(log))
-  const { signal } = new AbortController()
-  assert.equal(await runs.purgeExpired(signal), 0)
-  nowMs += 8 * DAY_MS
-  const recent = await runs.start(orderOf())
-  await recent.ended
-  assert.equal(await runs.purgeExpired(signal), 1)
-  assert.equal(await runs.find(old.id), undefined)
-  assert.deepEqual(await runs.nodeRecords(old.id, 10), [])
-  assert.ok(!existsSync(log))
-  assert.equal((await runs.find(recent.id))?.id, recent.id)
 })

@@ -1,3 +1,4 @@
+import type { ClockReadings } from '../../process/believed-clock.js'
 import type { Member, MemberCertificate, MemberKind } from '../members.js'
 
 /** A token that machines join with. Times are ms since 1970. */
@@ -13,14 +14,6 @@ export interface JoinTokenRecord {
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly revokedAtMs: number | undefined
-}
-
-/** A reading of two clocks at one moment. */
-export interface ClockReading {
-  /** Time of day, ms since 1970. */
-  readonly atMs: number
-  /** ms since the machine started. */
-  readonly uptimeMs: number
 }
 
 /** The place at which a page of certificates ended. Only the repository knows how to read it. */
@@ -49,7 +42,7 @@ export type Changed = 'changed'
  * Whether a change is right is decided by what was read before. So a change names the {@link version} that was read, and
  * is not made, but answered with `changed`, when another one came first, in this process or in another.
  */
-export interface MemberRepository {
+export interface MemberRepository extends ClockReadings {
   /** How often members or their certificates have changed. Tokens do not count. */
   version(): Promise<number>
 
@@ -110,9 +103,6 @@ export interface MemberRepository {
   /** Forgets tokens that were revoked. */
   forgetRevokedTokens(): Promise<void>
 
-  /** The last reading that was noted. */
-  clockReading(): Promise<ClockReading | undefined>
-  noteClock(reading: ClockReading): Promise<void>
   /** The latest time at which a member joined, a certificate began, or a token was made; undefined while there is none. */
   newestRecordMs(): Promise<number | undefined>
 }

@@ -1,3 +1,4 @@
+import type { ClockReadings } from '../../process/believed-clock.js'
 import type { NodeRecord, RunRecord, RunState } from './run-record.js'
 
 /** A run that is about to start. */
@@ -43,7 +44,7 @@ export interface Retention {
  * run another process has claimed by then, changes nothing: it is told `lost`, and leaves the run alone. A lease that has
  * ended takes nothing away by itself. Each process has one repository, which stands for it.
  */
-export interface RunRepository {
+export interface RunRepository extends ClockReadings {
   /**
    * Records a run and all its nodes, and makes the caller its owner.
    * @param nodes may be a hundred thousand; a crash in between leaves a run that {@link claimAbandoned} gives

@@ -3,25 +3,27 @@ import type {
   CertificateCursor,
   CertificatePage,
   Changed,
-  ClockReading,
   JoinTokenRecord,
   MemberRepository,
   MembersWithCertificates
 } from '../../membership/root/member-repository.js'
+import type { ClockReading, ClockReadings } from '../../process/believed-clock.js'
 import type { Database } from '../sqlite-engine/database.js'
 import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
+import { createClockReadings } from './clock-readings.js'
 import { toMember, toMemberRow, toToken, toTokenRow } from './statements/member-rows.js'
 import { type MemberStatements, memberStatements, type PlacedCertificate } from './statements/member-statements.js'
 
 /** @param db the root's state database; closed by the caller */
 export function createMemberRepository(db: Database): MemberRepository {
-  return new SqliteMembers(memberStatements(db), groupCommitOf(db))
+  return new SqliteMembers(memberStatements(db), groupCommitOf(db), createClockReadings(db, 'members'))
 }
 
 class SqliteMembers implements MemberRepository {
   constructor(
     private readonly sql: MemberStatements,
-    private readonly commit: Commit
+    private readonly commit: Commit,
+    private readonly clock: ClockReadings
   ) {}
 
   async version(): Promise<number> {
@@ -194,12 +196,12 @@ class SqliteMembers implements MemberRepository {
     return this.commit(() => void this.sql.deleteRevokedTokens.run())
   }
 
-  async clockReading(): Promise<ClockReading | undefined> {
-    return this.sql.clockReading.get()
+  clockReading(): Promise<ClockReading | undefined> {
+    return this.clock.clockReading()
   }
 
-  noteClock({ atMs, uptimeMs }: ClockReading): Promise<void> {
-    return this.commit(() => void this.sql.noteClock.run(atMs, uptimeMs))
+  noteClock(reading: ClockReading): Promise<void> {
+    return this.clock.noteClock(reading)
   }
 
   async newestRecordMs(): Promise<number | undefined> {

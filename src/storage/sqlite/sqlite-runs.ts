@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { ClockReading, ClockReadings } from '../../process/believed-clock.js'
 import type { NodeRecord, RunRecord } from '../../remote-run/records/run-record.js'
 import type {
   NewRun,
@@ -11,6 +12,7 @@ import type {
 import type { Database } from '../sqlite-engine/database.js'
 import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
 import { Claims } from './claims.js'
+import { createClockReadings } from './clock-readings.js'
 import { newRunRow, toCounts, toNodeRecord, toNodeRow, toRunRecord } from './statements/run-rows.js'
 import { type RunStatements, runStatements } from './statements/run-statements.js'
 
@@ -24,14 +26,15 @@ const ROWS_PER_COMMIT = 500
  * @param claims on runs, of this process
  */
 export function createRunRepository(db: Database, claims = new Claims()): RunRepository {
-  return new SqliteRuns(runStatements(db), groupCommitOf(db), claims)
+  return new SqliteRuns(runStatements(db), groupCommitOf(db), claims, createClockReadings(db, 'runs'))
 }
 
 class SqliteRuns implements RunRepository {
   constructor(
     private readonly sql: RunStatements,
     private readonly commit: Commit,
-    private readonly claims: Claims
+    private readonly claims: Claims,
+    private readonly clock: ClockReadings
   ) {}
 
   async begin(
@@ -182,6 +185,14 @@ class SqliteRuns implements RunRepository {
     }
     await this.commit(() => void this.sql.deleteRun.run(runId))
     this.claims.forget(runId)
+  }
+
+  clockReading(): Promise<ClockReading | undefined> {
+    return this.clock.clockReading()
+  }
+
+  noteClock(reading: ClockReading): Promise<void> {
+    return this.clock.noteClock(reading)
   }
 }
 

@@ -54,6 +54,7 @@ export interface TestRunsOptions {
   readonly observer?: RunObserver
   readonly timing?: Partial<RunTiming>
   readonly now?: () => number
+  readonly uptime?: () => number
   /** The folder of an earlier call, to start again on the same files. */
   readonly folder?: string
   /** The logs of runs are below it. @default the folder */
@@ -120,7 +121,8 @@ export async function startRuns(t: TestContext, options: TestRunsOptions): Promi
     logger: silentLogger,
     timing: { killGraceMs: 200, resumeBackoff: { firstMs: 5, maxMs: 20 }, recordDelayMs: 10, ...options.timing },
     ...(options.observer === undefined ? {} : { observer: options.observer }),
-    ...(options.now === undefined ? {} : { now: options.now })
+    ...(options.now === undefined ? {} : { now: options.now }),
+    ...(options.uptime === undefined ? {} : { uptime: options.uptime })
   })
   await runs.recover(options.treeLoaded)
   let closed: Promise<void> | undefined

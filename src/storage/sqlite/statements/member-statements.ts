@@ -1,4 +1,3 @@
-import type { ClockReading } from '../../../membership/root/member-repository.js'
 import type { Database } from '../../sqlite-engine/database.js'
 import { insertInto, selectList } from './columns.js'
 import {
@@ -143,10 +142,6 @@ function versions(db: Database) {
 
 function clock(db: Database) {
   return {
-    clockReading: db.prepare<[], ClockReading>('SELECT at AS atMs, uptime AS uptimeMs FROM clock_reading'),
-    noteClock: db.prepare<[number, number]>(
-      'INSERT OR REPLACE INTO clock_reading (only_row, at, uptime) VALUES (1, ?, ?)'
-    ),
     newestRecord: db
       .prepare<[], number | null>(
         `SELECT max(at) FROM (
