@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -48,6 +48,24 @@ test('a log that cannot be used is moved aside, its run is interrupted, and what
     await close()
     openDatabase(join(folder, 'state.db'), 'state').exec("UPDATE runs SET state = 'running'").close()
   }
+})
+
+test('events after those that a power cut took off the log have higher numbers than any that readers know', async t => {
+  const folder = temporaryFolder(t)
+  const runId = await killDuringRun(t, folder)
+  const log = join(folder, 'runs', `${runId}.ndjson`)
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+  const known = parseRunEvent(lines.at(-1) ?? '')
+  assert.ok(known !== undefined && lines.length > 1)
+  writeFileSync(log, `${lines[0]}\n`)
+  const { runs, close } = await startRuns(t, { topology: TOPOLOGY, folder })
+  const run = await runs.find(runId)
+  assert.ok(run)
+  const events: RunEvent[] = []
+  for await (const event of run.events(known.seq, new AbortController().signal)) events.push(event)
+  assert.deepEqual(Object.keys(outcomesOf(events)).sort(), ['fast', 'later', 'slow'])
+  assert.equal(events.at(-1)?.event, 'end')
+  await close()
 })
 
 test('after kill -9 the run is interrupted, what was done stays done, and the log has an end', async t => {

@@ -94,12 +94,12 @@ export class EventLog implements LogSource {
   }
 
   /**
-   * Continues the log of a run that a former process began: `end` is the number and the end of its last event. Where no event is
-   * left, readers may know others by their numbers: the log goes on behind all of these.
+   * Continues the log of a run that a former process began: `end` is the number and the end of its last event. A crash of the
+   * machine may have cut off later ones, whose numbers readers know: the log goes on behind all of these.
    */
   static async reopen(path: string, runId: string, logger: Logger, end: LogEnd): Promise<EventLog> {
     const log = new EventLog(path, runId, await open(path, O_RDWR | O_NOFOLLOW), logger)
-    log.#seq = end.seq === 0 ? seqBehindAll() : end.seq
+    log.#seq = seqBehind(end.seq)
     log.#writtenBytes = end.bytes
     return log
   }
@@ -247,9 +247,12 @@ export class EventLog implements LogSource {
   }
 }
 
-/** A number behind all that a log can have reached by now: no run has an event in each microsecond since 1970. */
-function seqBehindAll(): number {
-  return Date.now() * 1_000
+/**
+ * A number behind all that a log can have reached by now: no run has an event in each microsecond since 1970. Where the clock was
+ * set back, it is behind what the log has left by more than a crash cuts off.
+ */
+function seqBehind(lastSeq: number): number {
+  return Math.max(lastSeq + 2 ** 32, Date.now() * 1_000)
 }
 
 /** Whole batches only, so that nothing is copied twice. */

@@ -39,7 +39,7 @@ const STREAMS = ['stdout', 'stderr'] as const
 
 /** A line of a run's NDJSON stream. Members that do not apply are left out. */
 export interface RunEvent {
-  /** 1, 2, 3, … within this relay's record of the run; far higher ones once the record had to begin anew. */
+  /** 1, 2, 3, … within this relay's record of the run; far higher ones after a restart of the relay. */
   readonly seq: number
   readonly event: (typeof EVENTS)[number]
   readonly run: string
