@@ -25,8 +25,9 @@ export function createAgentFailover(
     configured: () => config.upstream,
     ask,
     adopt: async address => {
-      moveUpstream(address)
+      // first: a start in between must not go back to the former one
       await keepUpstreamHost(join(config.directory, 'agent.conf'), 'upstream', address, logger)
+      moveUpstream(address)
     },
     logger
   })

@@ -31,13 +31,14 @@ export function createRelayFailover({
     configured: () => addressIn(config()),
     ask,
     adopt: async (address, answer) => {
+      // first: a start or reload in between must not go back to the former one
+      await keepUpstreamHost(join(config().directory, 'main.conf'), 'output.upstream', address, logger)
       try {
         await system.moveUpstream(address)
         if (await rememberPolicyServer(config(), answer, logger)) await system.certificatesChanged()
       } catch (err) {
         logger.error({ err }, 'cannot apply the new policy server in full: restart this relay')
       }
-      await keepUpstreamHost(join(config().directory, 'main.conf'), 'output.upstream', address, logger)
     },
     logger
   })
