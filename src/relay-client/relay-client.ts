@@ -103,7 +103,14 @@ export function createRelayClient(options: {
   const shown = socketPath === undefined ? base.origin : socketPath
   const prefix = base.pathname === '/' ? defaultPrefix(base) : `${base.pathname.replace(/\/+$/, '')}/`
   const connect = createServerConnector(options.tls, names.pin, socketPath)
-  const agent = new Agent({ connect: options.through?.(connect) ?? connect, maxHeaderSize: MAX_HEADER_BYTES })
+  let hasConnected = false
+  const made = options.through?.(connect) ?? connect
+  const watched: Connector = (target, callback) =>
+    made(target, (...result) => {
+      hasConnected ||= result[0] === null
+      callback(...result)
+    })
+  const agent = new Agent({ connect: watched, maxHeaderSize: MAX_HEADER_BYTES })
   const authorization: Record<string, string> =
     options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }
 
@@ -124,7 +131,7 @@ export function createRelayClient(options: {
       const body = explainingBody(answer.body, shown, request.signal)
       return { status: answer.statusCode, headers: answer.headers, body }
     } catch (error) {
-      throw request.signal?.aborted === true || error instanceof ClientError ? error : notReached(error)
+      throw request.signal?.aborted === true || error instanceof ClientError ? error : notReached(error, request)
     }
   }
 
@@ -143,17 +150,22 @@ export function createRelayClient(options: {
     }
   }
 
-  function notReached(cause: unknown): NotReachedError {
+  function notReached(cause: unknown, asked: ClientRequest): NotReachedError {
     const advice = isUntrustedCertificate(cause)
       ? `; name its issuer with ${names.ca}, or itself with ${names.pin}`
       : ''
     const code = connectionErrorCode(cause)
     const isPlain = base.protocol === 'http:' && socketPath === undefined
     const isCut = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET'
+    const hint = isPlain && isCut ? HINT_OF_TLS : ''
+    if (isCut && hasConnected && isChange(asked)) {
+      const what = `the connection to the relay at ${shown} ended before its answer (${code})`
+      return new NotReachedError(`${what}: whether this was done is not known; ${howToLook(asked)}${hint}`, { cause })
+    }
     const isAway = code === 'ECONNREFUSED' || (code === 'ENOENT' && socketPath !== undefined)
     const why = isAway
       ? 'nothing listens there; is the relay running?'
-      : describeConnectionFailure(cause) + (isPlain && isCut ? HINT_OF_TLS : advice)
+      : describeConnectionFailure(cause) + (hint || advice)
     return new NotReachedError(`the relay at ${shown} cannot be reached: ${printable(why)}`, { cause })
   }
 
@@ -174,6 +186,27 @@ export function createRelayClient(options: {
 /** A path of the API, its parts percent-encoded. */
 export function apiPath(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
+}
+
+/** Whether the relay may have carried out a request whose answer did not come. */
+function isChange({ method }: ClientRequest): boolean {
+  return method !== 'GET' && method !== 'HEAD'
+}
+
+/** The commands that show the outcome of a change, by the part of the API that it belongs to. */
+const COMMANDS_TO_LOOK: ReadonlyMap<string, string> = new Map([
+  ['members', 'treeline nodes list'],
+  ['tokens', 'treeline token list'],
+  ['outbox', 'treeline outbox list'],
+  ['remote-run', 'treeline runs list'],
+  ['runs', 'treeline runs list'],
+  ['links', 'treeline links list'],
+  ['clients', 'treeline links list']
+])
+
+function howToLook({ path }: ClientRequest): string {
+  const command = COMMANDS_TO_LOOK.get(path.replace(/^v1\//, '').split('/')[0] ?? '')
+  return command === undefined ? 'look, or ask again' : `look at \`${command}\``
 }
 
 export function isRefusal({ status }: ClientAnswer): boolean {

@@ -42,6 +42,32 @@ test('an answer that breaks off is told as that, by every command', async t => {
   assert.deepEqual(await readdir(folder), [])
 })
 
+test('a command whose relay ends before it answers says that it may be done, and how to look', async t => {
+  const ends: Handler = (_, response) => void response.destroy()
+  const relay = await startSmallRelay(t, {
+    'DELETE v1/members/node-1': ends,
+    'POST v1/members/node-1/move': ends,
+    'POST outbox/retry': ends,
+    'POST remote-run/all': ends,
+    'GET nodes': ends
+  })
+  const unknown = `treeline: the connection to the relay at ${relay.url} ended before its answer (UND_ERR_SOCKET): whether this was done is not known; look at`
+  const cases: readonly (readonly [string[], string])[] = [
+    [['nodes', 'remove', 'node-1'], `${unknown} \`treeline nodes list\``],
+    [['nodes', 'move', 'node-1', '--under', 'root'], `${unknown} \`treeline nodes list\``],
+    [['outbox', 'retry'], `${unknown} \`treeline outbox list\``],
+    [['run', '--all'], `${unknown} \`treeline runs list\``],
+    [
+      ['nodes', 'list'],
+      `treeline: the relay at ${relay.url} cannot be reached: it closed the connection (UND_ERR_SOCKET)`
+    ]
+  ]
+  for (const [args, message] of cases) {
+    const { code, stderr } = await treeline(t, [...args, '--server', relay.url])
+    assert.deepEqual([args, code, stderr], [args, 1, `${message}; if this is a port for TLS, use https://\n`])
+  }
+})
+
 test('a body that broke before anyone read it is told to who reads it then', async () => {
   const body = new PassThrough()
   const told = explainingBody(body, 'http://relay', undefined)
