@@ -8,7 +8,7 @@ import { hostAddress, hostNames, listenAddress, neighbourAddress } from './reade
 import { noticeForeignKeys } from './readers/foreign-keys.js'
 import { deepFreeze } from './readers/freeze.js'
 import { type Findings, Section } from './readers/section.js'
-import { parseTomlTable } from './readers/toml-table.js'
+import { parseTomlTable, problemsOfFile } from './readers/toml-table.js'
 import {
   boundedDuration,
   byteSize,
@@ -67,7 +67,6 @@ export function parseConfig(
   }
   // With a broken file, what its keys lack would only hide the one problem that matters.
   if (findings.problems.length > 0) throw new ConfigError(findings.problems)
-
   const config: Config = {
     ...readMain(main, directory, readFile),
     logging: parseLogging(logging),
@@ -76,7 +75,8 @@ export function parseConfig(
   noticeForeignKeys(main)
   main.noticeUnknownKeys()
   logging.noticeUnknownKeys()
-  if (findings.problems.length > 0) throw new ConfigError(findings.problems, findings.notices)
+  if (findings.problems.length > 0)
+    throw new ConfigError(problemsOfFile('main.conf', mainToml, findings), findings.notices)
   return deepFreeze(config)
 }
 

@@ -136,8 +136,11 @@ test('serve --test and agent --test name what cannot work: files of another kind
       relay(one.certFile, other.keyFile),
       /general\.https_key_file .*other\.key is not the key of general\.https_certificate_file/
     ],
-    [relay('junk', one.keyFile), /general\.https_certificate_file .*junk is no certificate/],
-    [relay(one.certFile, 'junk'), /general\.https_key_file .*junk is no private key/],
+    [
+      relay('junk', one.keyFile),
+      /general\.https_certificate_file .*junk holds no readable certificate in PEM form: name the file/
+    ],
+    [relay(one.certFile, 'junk'), /general\.https_key_file .*junk holds no readable private key/],
     [
       relay(one.certFile, one.keyFile, '[tokens]\nadmin_file = "token"\n'),
       /tokens\.admin_file .*at least 16 characters/

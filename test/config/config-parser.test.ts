@@ -199,10 +199,9 @@ test('the node id comes from its file when it is not set', () => {
   const reading = (content: string) => () => parseConfig('', '', '/etc/relay', () => content)
   assert.throws(reading(''), /general\.node_id_file: expected a node id .* got "" in \/opt\/rudder\/etc\/uuid\.hive/)
   assert.throws(reading('../etc'), ConfigError)
-  assert.match(
-    problemsOf('')[0] ?? '',
-    /node_id_file: \/opt\/rudder\/etc\/uuid\.hive cannot be read, and node_id is not set/
-  )
+  const [empty, ...others] = problemsOf('')
+  assert.equal(empty, 'main.conf: it is empty: restore it from a backup, or write it anew')
+  assert.match(others[0] ?? '', /node_id_file: \/opt\/rudder\/etc\/uuid\.hive cannot be read, and node_id is not set/)
 })
 
 test('a text without quotes is told that it needs them, and not shown: it may be a password', () => {

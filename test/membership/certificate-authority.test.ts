@@ -80,5 +80,8 @@ test('a short-lived one is not past two thirds of its life when it is new', asyn
 test('a CA whose key is another one is refused', async () => {
   const one = await makeAuthority('Test CA', Date.now())
   const other = await makeAuthority('Test CA', Date.now())
-  assert.throws(() => openAuthority({ ...one, key: other.key }), /not that of its certificate/)
+  assert.throws(
+    () => openAuthority({ ...one, key: other.key }),
+    /^Error: the CA's key is not the key of the CA's certificate: they go together$/
+  )
 })

@@ -1,10 +1,11 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-files.js'
 import { parseSigningKey } from '../../file-exchange/key-files.js'
 import { readTextFile } from '../../file-system/files/text-file.js'
 import { isReadOnly, obstacleTo } from '../../file-system/folders/make-folder.js'
+import { checkBelongs, parseCertificate, parsePrivateKey } from '../../keys/certificates/certificate-pair.js'
 import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { signingPassphrase } from '../../process/passphrase.js'
@@ -12,7 +13,6 @@ import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkAgentPaths } from './agent-paths.js'
-import { privateKeyIn } from './certificate-pair-check.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
 import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
@@ -64,8 +64,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const folders = [storageFolder, { setting: 'shared_files.path', path: sharedFiles.path }]
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
-  const written = { 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }
-  problems.push(...obstacles(written), ...readOnlyProblems(written))
+  problems.push(...unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
@@ -92,8 +91,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const { directory, nodeId, storage } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const user = findServiceUser({ command: 'agent', nodeId, directory, storage: storageFolder })
-  const written = { 'storage.path': storage.path }
-  problems.push(...obstacles(written), ...readOnlyProblems(written))
+  problems.push(...unwritable({ 'storage.path': storage.path }))
   problems.push(...(await foreignWaysOf(user.uid, [storageFolder])))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
@@ -129,10 +127,11 @@ function obstacles(folders: Readonly<Record<string, string>>): string[] {
 }
 
 /** The problems of folders that the program writes to, as it does when it starts. @param folders as for {@link obstacles} */
-function readOnlyProblems(folders: Readonly<Record<string, string>>): string[] {
-  return Object.entries(folders)
+function unwritable(folders: Readonly<Record<string, string>>): string[] {
+  const readOnly = Object.entries(folders)
     .filter(([, path]) => isReadOnly(path))
     .map(([setting, path]) => `${setting} ${path} is on a file system that is read-only: mount it for writing`)
+  return [...obstacles(folders), ...readOnly]
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {
@@ -152,13 +151,23 @@ async function read(problems: string[], file: NamedFile | undefined): Promise<st
 
 async function checkCertificate(problems: string[], file: NamedFile | undefined): Promise<X509Certificate | undefined> {
   const text = await read(problems, file)
-  if (text === undefined || file === undefined) return undefined
+  return text === undefined || file === undefined
+    ? undefined
+    : tryTo(problems, () => parseCertificate(text, nameOf(file)))
+}
+
+/** @returns what `look` returns; undefined, with a problem, when it throws what is wrong */
+function tryTo<T>(problems: string[], look: () => T): T | undefined {
   try {
-    return new X509Certificate(text)
-  } catch {
-    problems.push(`${file.key} ${file.path} is no certificate in PEM form: name the file that holds one`)
+    return look()
+  } catch (error) {
+    problems.push(errorMessage(error))
     return undefined
   }
+}
+
+function nameOf({ key, path }: NamedFile): string {
+  return `${key} ${path}`
 }
 
 /** @param check throws what is wrong with the text of the file */
@@ -181,16 +190,9 @@ async function checkPair(problems: string[], certificate: NamedFile | undefined,
   const x509 = await checkCertificate(problems, certificate)
   const text = await read(problems, key)
   if (text === undefined || key === undefined) return
-  const privateKey = privateKeyIn(text)
-  if (privateKey === undefined) {
-    const found =
-      text.trim() === ''
-        ? 'empty: restore it from a backup (a member of a tree can join again)'
-        : 'no private key in PEM form without a passphrase'
-    problems.push(`${key.key} ${key.path} is ${found}`)
-  } else if (x509 !== undefined && certificate !== undefined && !x509.checkPrivateKey(privateKey)) {
-    problems.push(`${key.key} ${key.path} is not the key of ${certificate.key} ${certificate.path}: they go together`)
-  }
+  const privateKey = tryTo(problems, () => parsePrivateKey(text, nameOf(key)))
+  if (x509 === undefined || privateKey === undefined || certificate === undefined) return
+  tryTo(problems, () => checkBelongs(x509, privateKey, { cert: nameOf(certificate), key: nameOf(key) }))
 }
 
 async function checkToken(problems: string[], file: NamedFile | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import { parseLogging } from '../logging-parser.js'
 import { hostAddress } from '../readers/address-readers.js'
 import { deepFreeze } from '../readers/freeze.js'
 import { type Findings, Section } from '../readers/section.js'
-import { parseTomlTable } from '../readers/toml-table.js'
+import { parseTomlTable, problemsOfFile } from '../readers/toml-table.js'
 import {
   byteSize,
   commandPath,
@@ -60,7 +60,9 @@ export function parseAgentConfig(agentToml: string, loggingToml: string | undefi
   }
   file.noticeUnknownKeys()
   logging.noticeUnknownKeys()
-  if (findings.problems.length > 0) throw new ConfigError(findings.problems, findings.notices)
+  if (findings.problems.length > 0) {
+    throw new ConfigError(problemsOfFile(FILE, agentToml, findings), findings.notices)
+  }
   return deepFreeze(config)
 }
 

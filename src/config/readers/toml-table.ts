@@ -21,6 +21,13 @@ export function parseTomlTable(file: string, toml: string, findings: Findings): 
   }
 }
 
+/** The problems of a file, with the reason for all of them first where it is empty, as an interruption leaves it. */
+export function problemsOfFile(file: string, toml: string, { problems }: Findings): readonly string[] {
+  return toml.trim() === ''
+    ? [`${file}: it is empty: restore it from a backup, or write it anew`, ...problems]
+    : problems
+}
+
 /** A text whose closing quote is missing goes on to the end of its line, which the parser finds in it. */
 function withRemedy(reason: string): string {
   return reason === 'control characters are not allowed in strings'

@@ -1,7 +1,6 @@
-import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/config.js'
 import { readConfiguredText, readTextFile } from '../../file-system/files/text-file.js'
-import { readCertificatePair } from '../../keys/certificates/certificate-pair.js'
+import { parseCertificate, readCertificatePair } from '../../keys/certificates/certificate-pair.js'
 import { certificateBlocks } from '../../keys/certificates/pem.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import type { ClientCertificate } from './peer-trust.js'
@@ -73,7 +72,7 @@ async function readUpstreamPins(
     return { upstreamPins: [], upstreamProblem: 'output.upstream.server_certificate_file is not set' }
   }
   try {
-    const upstreamPins = parseCertificates(await readTextFile(file))
+    const upstreamPins = certificatesIn(await readTextFile(file), file)
     if (upstreamPins.length > 0) return { upstreamPins, upstreamProblem: undefined }
     return { upstreamPins, upstreamProblem: `no certificate in ${file} (output.upstream.server_certificate_file)` }
   } catch (error) {
@@ -82,6 +81,6 @@ async function readUpstreamPins(
   }
 }
 
-function parseCertificates(pem: string): Buffer[] {
-  return certificateBlocks(pem).map(text => new X509Certificate(text).raw)
+function certificatesIn(pem: string, file: string): Buffer[] {
+  return certificateBlocks(pem).map(text => parseCertificate(text, `a block of ${file}`).raw)
 }

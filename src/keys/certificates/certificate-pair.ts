@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { errorMessage } from '../../values/failures/system-error.js'
+import { errorCode } from '../../values/failures/system-error.js'
 
 /** Two texts about a certificate and its private key: both in PEM form, or the names of both. */
 export interface OfPair {
@@ -16,18 +16,41 @@ export function readCertificatePair(
   { cert, key }: OfPair,
   names: OfPair
 ): { readonly certificate: X509Certificate; readonly key: KeyObject } {
-  const certificate = readAs(names.cert, 'certificate', () => new X509Certificate(cert))
-  const privateKey = readAs(names.key, 'private key', () => createPrivateKey(key))
-  if (!certificate.checkPrivateKey(privateKey)) {
-    throw new Error(`${names.key} is not the key of ${names.cert}: they go together`)
-  }
+  const certificate = parseCertificate(cert, names.cert)
+  const privateKey = parsePrivateKey(key, names.key)
+  checkBelongs(certificate, privateKey, names)
   return { certificate, key: privateKey }
 }
 
-function readAs<T>(name: string, kind: string, read: () => T): T {
+/** @throws {Error} naming both, when it is the key of another certificate */
+export function checkBelongs(certificate: X509Certificate, key: KeyObject, names: OfPair): void {
+  if (!certificate.checkPrivateKey(key))
+    throw new Error(`${names.key} is not the key of ${names.cert}: they go together`)
+}
+
+/** @throws {Error} naming it by `name`, when it is no certificate */
+export function parseCertificate(pem: string, name: string): X509Certificate {
   try {
-    return read()
+    return new X509Certificate(pem)
   } catch (cause) {
-    throw new Error(`${name} holds no readable ${kind} in PEM form (${errorMessage(cause)})`, { cause })
+    throw new Error(`${name} ${whyUnusable(pem, 'certificate')}`, { cause })
   }
+}
+
+/** @throws {Error} naming it by `name`, when it is no private key, or has a passphrase */
+export function parsePrivateKey(pem: string, name: string): KeyObject {
+  try {
+    return createPrivateKey(pem)
+  } catch (cause) {
+    if (errorCode(cause) === 'ERR_MISSING_PASSPHRASE') {
+      throw new Error(`${name} has a passphrase: keys of TLS are used without one`, { cause })
+    }
+    throw new Error(`${name} ${whyUnusable(pem, 'private key')}`, { cause })
+  }
+}
+
+/** OpenSSL's own words name neither the file nor what to do. */
+function whyUnusable(pem: string, kind: string): string {
+  if (pem.trim() === '') return 'is empty: restore it from a backup (a member of a tree can join again)'
+  return `holds no readable ${kind} in PEM form: name the file that holds one, or restore it from a backup`
 }

@@ -1,13 +1,6 @@
-import {
-  createHash,
-  createPrivateKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-  X509Certificate
-} from 'node:crypto'
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign, type X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import { type OfPair, readCertificatePair } from '../../keys/certificates/certificate-pair.js'
 import { PURPOSE_URN } from '../../keys/certificates/certificate-purpose.js'
 import { canonicalHost } from '../../network/host-name.js'
 import { RelayError } from '../../values/failures/relay-error.js'
@@ -73,11 +66,15 @@ export async function makeAuthority(name: string, nowMs: number): Promise<{ cert
   }
 }
 
-/** @throws {Error} when one of the two cannot be read, or they do not belong together */
-export function openAuthority(pem: { readonly certificate: string; readonly key: string }): CertificateAuthority {
-  const certificate = new X509Certificate(pem.certificate)
-  const key = createPrivateKey(pem.key)
-  if (!certificate.checkPrivateKey(key)) throw new Error('the key of the CA is not that of its certificate')
+/**
+ * @param names for messages, such as the settings and their files
+ * @throws {Error} when one of the two cannot be read, or they do not belong together
+ */
+export function openAuthority(
+  pem: { readonly certificate: string; readonly key: string },
+  names: OfPair = { cert: "the CA's certificate", key: "the CA's key" }
+): CertificateAuthority {
+  const { certificate, key } = readCertificatePair({ cert: pem.certificate, key: pem.key }, names)
   return {
     certificate: certificate.toString(),
     hash: createHash('sha256').update(certificate.raw).digest(),

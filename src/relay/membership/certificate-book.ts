@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto'
 import { readConfiguredTextSync } from '../../file-system/files/text-file.js'
+import { parseCertificate } from '../../keys/certificates/certificate-pair.js'
 import { fingerprint } from '../../keys/certificates/fingerprint.js'
 import { certificateBlocks } from '../../keys/certificates/pem.js'
 import type { Revocations } from '../../keys/certificates/revocations.js'
@@ -54,5 +54,5 @@ export function createCertificateBook({ tree, revocations, onRevocation }: Certi
 function readFingerprints(file: string): string[] {
   const blocks = certificateBlocks(readConfiguredTextSync(SETTING, file))
   if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
-  return blocks.map(pem => fingerprint(new X509Certificate(pem).raw))
+  return blocks.map(pem => fingerprint(parseCertificate(pem, `${SETTING} ${file}`).raw))
 }

@@ -18,7 +18,7 @@ import type { Repositories } from '../../storage/repositories/repositories.js'
 import type { Tree } from '../../tree/tree-service.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { errorCode } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { caFileIn } from './open-revocations.js'
 
@@ -196,19 +196,12 @@ export async function rememberPolicyServer(config: Config, answer: JoinAnswer, l
 
 function openNamed(caFile: string, caKeyFile: string): CertificateAuthority {
   const pem = { certificate: readNamed(caFile, 'tree.ca_file'), key: readNamed(caKeyFile, 'tree.ca_key_file') }
-  try {
-    return openAuthority(pem)
-  } catch (cause) {
-    const why = errorMessage(cause)
-    throw new Error(`tree.ca_file ${caFile} and tree.ca_key_file ${caKeyFile} cannot be used: ${why}`, { cause })
-  }
+  return openAuthority(pem, { cert: `tree.ca_file ${caFile}`, key: `tree.ca_key_file ${caKeyFile}` })
 }
 
 function readNamed(file: string, setting: string): string {
   try {
-    const text = readTextFileSync(file)
-    if (text.trim() === '') throw new Error('it is empty, restore it from a backup')
-    return text
+    return readTextFileSync(file)
   } catch (error) {
     const why = whyNotRead(error)
     throw new Error(`${setting} ${file} cannot be read (treeline init makes it): ${why}`, { cause: error })
