@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { ConnectionBudget } from '../../src/relay/listening/connection-budget.js'
 import { shareConnections } from '../../src/relay/listening/connection-slots.js'
 import { serveUpgrades, type Upgrades } from '../../src/relay/listening/upgrades.js'
 import type { ProvenNeighbour } from '../../src/tree/known-certificates.js'
@@ -37,7 +38,8 @@ async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_
   })
   const isKnownAddress = (address: string) => address === KNOWN
   const neighbourOf = ({ remoteAddress = '' }: Socket) => NEIGHBOURS[remoteAddress]
-  const options = { max: MAX, isKnownAddress, neighbourOf, stalledMs, slowBodyMs }
+  const part = new ConnectionBudget({ total: MAX, listeners: 1, max: MAX }).part()
+  const options = { part, isKnownAddress, neighbourOf, stalledMs, slowBodyMs }
   const exempt = shareConnections(server, server, options)
   server.on('connection', socket => server.emit('secureConnection', socket)) // as after a handshake
   const upgrades: Upgrades = {

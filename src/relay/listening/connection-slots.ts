@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { hasBody } from '../../api/bodies/request-body.js'
 import { sourceOf } from '../../network/sources/source-address.js'
 import type { ProvenNeighbour } from '../../tree/known-certificates.js'
+import type { ConnectionPart } from './connection-budget.js'
 import { rawSocketOf } from './raw-socket.js'
 import { type ConnectionSlot, YieldingSlots } from './yielding-slots.js'
 
@@ -16,8 +17,8 @@ const STALLED_MS = 10_000
 const SLOW_BODY_MS = 2_000
 
 export interface SlotOptions {
-  /** Connections at once. */
-  readonly max: number
+  /** The connections that it may have at once. */
+  readonly part: ConnectionPart
   /** Callers that make room for nobody, by their address: others share what those leave. */
   readonly isKnownAddress: (address: string) => boolean
   /** Finds who showed a certificate of the tree: a node or relay makes room beyond a number of connections. */
@@ -40,10 +41,9 @@ export function shareConnections(
   http: HttpServer | HttpsServer,
   options: SlotOptions
 ): (connection: Duplex) => void {
-  const { max, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
-  const slots = new Set<ConnectionSlot>()
+  const { part, isKnownAddress, neighbourOf, stalledMs = STALLED_MS, slowBodyMs = SLOW_BODY_MS } = options
   const bySocket = new WeakMap<Socket, ConnectionSlot>()
-  const yielding = new YieldingSlots({ max, stalledMs, slowBodyMs })
+  const yielding = new YieldingSlots({ max: part.max, stalledMs, slowBodyMs })
 
   function enter(socket: Socket): void {
     if (bySocket.has(socket)) return // handed in anew, since a request offered an upgrade for nothing of ours
@@ -54,27 +54,27 @@ export function shareConnections(
       isKnown: isKnownAddress(address),
       connection: socket
     }
-    if (slots.size >= max && !makeRoom(slot)) {
+    if (!part.hasRoom() && !makeRoom(slot)) {
       socket.destroy()
       return
     }
-    slots.add(slot)
+    part.take()
     bySocket.set(socket, slot)
     yielding.add(slot)
     socket.once('close', () => leave(slot))
   }
 
+  /** Once only: a connection that makes room closes later. */
   function leave(slot: ConnectionSlot): void {
-    slots.delete(slot)
+    if (!bySocket.delete(slot.socket)) return
+    part.giveBack()
     yielding.delete(slot)
-    bySocket.delete(slot.socket)
   }
 
   function makeRoom(newcomer: ConnectionSlot): boolean {
     const slot = yielding.whoMakesRoom(newcomer)
     if (slot === undefined) return false
-    yielding.delete(slot)
-    slots.delete(slot)
+    leave(slot)
     slot.socket.destroy()
     return true
   }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Config } from '../../config/config.js'
 import type { Logger } from '../../values/logging/logger.js'
+import { ConnectionBudget } from './connection-budget.js'
 
 /** Files that the process itself needs, at least: the log, databases, files of callers, commands, connections of its own. */
 const LEAST_RESERVE = 64
@@ -16,25 +17,27 @@ export function countListeners({ listen, proxyListen, httpsListen, socket }: Lis
 }
 
 /**
- * The number of connections that each listener of this process may have open. All together leave a part of the files to
- * its work: with connections that take all descriptors, nobody's file could be opened, and no command started. Warns
- * where that is fewer than configured.
+ * The connections that the listeners of this process may have open. All together leave a part of the files to its work: with
+ * connections that take all descriptors, nobody's file could be opened, and no command started. Warns where a listener may have
+ * fewer than configured.
  * @param openFiles limit of open files, `undefined` where the system does not tell
  */
-export function connectionsOfEach(
+export function connectionsOf(
   general: Listening & Pick<Config['general'], 'maxConnections'>,
   logger: Pick<Logger, 'warn'>,
   openFiles = fileLimit()
-): number {
-  const { maxConnections } = general
-  if (openFiles === undefined) return maxConnections
+): ConnectionBudget {
+  const { maxConnections: max } = general
   const listeners = countListeners(general)
+  if (openFiles === undefined) return new ConnectionBudget({ total: 2 * listeners * max, listeners, max })
   const reserve = Math.max(LEAST_RESERVE, Math.ceil(openFiles / 4))
-  const connections = Math.max(LEAST, Math.floor((openFiles - reserve) / listeners))
-  if (connections >= maxConnections) return maxConnections
-  const facts = { maxConnections, connections, listeners, openFiles }
-  logger.warn(facts, 'fewer connections than general.max_connections: the limit of open files is too low')
-  return connections
+  const total = Math.max(LEAST * listeners, openFiles - reserve)
+  const budget = new ConnectionBudget({ total, listeners, max })
+  if (budget.max < max) {
+    const facts = { maxConnections: max, connections: budget.max, listeners, openFiles }
+    logger.warn(facts, 'fewer connections than general.max_connections: the limit of open files is too low')
+  }
+  return budget
 }
 
 /** How many files this process may have open (Linux). */

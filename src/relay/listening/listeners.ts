@@ -17,7 +17,7 @@ import { errorCode } from '../../values/failures/system-error.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { shareConnections } from './connection-slots.js'
-import { connectionsOfEach } from './file-limit.js'
+import { connectionsOf } from './file-limit.js'
 import { createHandshakeGate } from './handshake-gate.js'
 import { openLocalSocket } from './local-socket.js'
 import { judgeCertificate } from './presented-certificate.js'
@@ -68,11 +68,14 @@ export async function openListeners(
   logger: Pick<Logger, 'info' | 'warn' | 'error'>
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, socket } = config.general
-  const maxConnections = connectionsOfEach(config.general, logger)
+  const connections = connectionsOf(config.general, logger)
   await app.ready()
   const isProxy = (address: string) => current().general.trustedProxies.contains(address)
-  const forPlain = { max: maxConnections, isKnownAddress: (address: string) => isLoopback(address) || isProxy(address) }
-  serveUpgrades(app.server, 'connection', upgrades, shareConnections(app.server, app.server, forPlain))
+  const forPlain = () => ({
+    part: connections.part(),
+    isKnownAddress: (address: string) => isLoopback(address) || isProxy(address)
+  })
+  serveUpgrades(app.server, 'connection', upgrades, shareConnections(app.server, app.server, forPlain()))
   const limited = new LogLimit(logger)
   const logClosed = (source: string, of: string) => {
     limited.warn(source, { source }, `connections closed: too many ${of}`)
@@ -93,7 +96,7 @@ export async function openListeners(
     note?: (socket: Socket) => void
   ): Promise<PlainServer> {
     const http = createPlainServer(config.limits, app.routing)
-    const exempt = shareConnections(http, http, forPlain)
+    const exempt = shareConnections(http, http, forPlain())
     if (note !== undefined) http.prependListener('connection', note)
     serveUpgrades(http, 'connection', upgrades, exempt)
     await bound(setting, address, bind(http, address))
@@ -111,7 +114,7 @@ export async function openListeners(
       onIdle: source => logClosed(source, 'TLS records that bring nothing on, such as renewed keys')
     })
     const exempt = shareConnections(gate, tls, {
-      max: maxConnections,
+      part: connections.part(),
       isKnownAddress: isProxy,
       neighbourOf
     })
@@ -138,7 +141,7 @@ export async function openListeners(
     const tls = httpsListen === undefined ? undefined : await openTls(httpsListen)
     if (socket !== undefined) {
       const note = (connection: object) => void localSockets.add(connection)
-      const local = await openLocalSocket(app, config, socket, maxConnections, note)
+      const local = await openLocalSocket(app, config, socket, connections.certain, note)
       logCostly(local)
       opened.push({ http: local, listening: local })
       addresses.push(`unix:${socket}`)
