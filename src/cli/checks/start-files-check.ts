@@ -15,6 +15,7 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import { checkAgentPaths } from './agent-paths.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { exposureWarnings } from './exposed-files.js'
+import { keptStateOfAgent, keptStateOfRelay } from './kept-state.js'
 import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
 import { configurationFolder, openFolderWarnings } from './open-folders.js'
 import { whyNotRunnable } from './runnable-command.js'
@@ -64,7 +65,8 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const folders = [storageFolder, { setting: 'shared_files.path', path: sharedFiles.path }]
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
-  problems.push(...unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path }))
+  const inTheWay = unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path })
+  problems.push(...(inTheWay.length > 0 ? inTheWay : await keptStateOfRelay(config)))
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
@@ -91,7 +93,8 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const { directory, nodeId, storage } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const user = findServiceUser({ command: 'agent', nodeId, directory, storage: storageFolder })
-  problems.push(...unwritable({ 'storage.path': storage.path }))
+  const inTheWay = unwritable({ 'storage.path': storage.path })
+  problems.push(...(inTheWay.length > 0 ? inTheWay : await keptStateOfAgent(config)))
   problems.push(...(await foreignWaysOf(user.uid, [storageFolder])))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {

@@ -18,8 +18,6 @@ const DEFAULT_DIRECTORY = '/etc/treeline-agent'
 const BAD_CONFIGURATION = 2
 const CANNOT_START = 3
 
-const STORAGE_MODE = 0o700
-
 interface AgentCommandOptions {
   readonly config: string
   readonly test?: boolean
@@ -71,14 +69,14 @@ async function testConfig(directory: string, config: AgentConfig, strict: boolea
 }
 
 async function serve(config: AgentConfig): Promise<number> {
-  const [{ startAgent }, { createLog }, { storageFolder }, { holdFolders, serveUntilStopped }] = await Promise.all([
+  const [{ startAgent }, { createLog }, { foldersOfAgent }, { holdFolders, serveUntilStopped }] = await Promise.all([
     import('../../agent/agent.js'),
     import('../../process/log.js'),
     import('../../storage/folders/folder-kinds.js'),
     import('./serve-until-stopped.js')
   ])
   await refuseForeignWays([{ setting: 'storage.path', path: config.storage.path }])
-  const held = holdFolders(config.nodeId, [storageFolder(config.storage.path, STORAGE_MODE)])
+  const held = holdFolders(config.nodeId, foldersOfAgent(config))
   try {
     const { logger } = await createLog({ level: config.logging.level, base: { node: config.nodeId } })
     await warnOfConfiguration(config, logger)

@@ -7,7 +7,7 @@ import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
 import { createLog } from '../../process/log.js'
 import { isStopAsked, leaveStopSignals } from '../../process/signals/stop-signal.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
-import { sharedFilesFolder, storageFolder } from '../../storage/folders/folder-kinds.js'
+import { foldersOfRelay } from '../../storage/folders/folder-kinds.js'
 import { createTree } from '../../tree/tree-service.js'
 import { finishPlacing } from '../../tree-sync/tree-files.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
@@ -28,8 +28,6 @@ import { findServiceManager } from './service-manager.js'
 /** Exit codes (contract, "Configuration"). */
 const BAD_CONFIGURATION = 2
 const CANNOT_START = 3
-
-const STORAGE_MODE = 0o750
 
 export interface ServeOptions {
   /** The directory with `main.conf` and `logging.conf`. */
@@ -129,8 +127,7 @@ async function serve(config: Config): Promise<number> {
   const socket = socketFolders(config.general.socket)
   await refuseForeignWays([...writtenFolders(config), ...socket])
   await refuseForeignWays([{ setting: 'shared_folder.path', path: config.sharedFolder.path }]) // by itself: its owner must not move it
-  const folders = [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
-  const held = holdFolders(nodeId, folders)
+  const held = holdFolders(nodeId, foldersOfRelay(config))
   const { logger, lostLines } = await createLog({ level: config.logging.level, base: { node: nodeId } })
   const manager = findServiceManager(logger)
   if (config.tree.source === 'policy-server') finishPlacing(dirname(config.general.nodesListFile))

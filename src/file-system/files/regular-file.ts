@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, readFile, readFileSync, type Stats, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, readFile, readFileSync, readSync, type Stats, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { openUnmisled } from './foreign-links.js'
@@ -37,12 +37,26 @@ export async function readFileOrPipe(path: string): Promise<Buffer> {
  * @param judge called with the descriptor before anything is read; throws to refuse the file
  */
 export function readRegularFileSync(path: string, judge?: (fd: number) => void): Buffer {
+  return withRegularFile(path, fd => {
+    judge?.(fd)
+    return readFileSync(fd)
+  })
+}
+
+/** Reads the first `length` bytes of a regular file, or all of a shorter one, as {@link readRegularFileSync} does. */
+export function readStartSync(path: string, length: number): Buffer {
+  return withRegularFile(path, fd => {
+    const start = Buffer.alloc(length)
+    return start.subarray(0, readSync(fd, start))
+  })
+}
+
+function withRegularFile<T>(path: string, use: (fd: number) => T): T {
   refuseOther(statSync(path))
   const fd = openUnmisled(path, FLAGS)
   try {
     refuseOther(fstatSync(fd))
-    judge?.(fd)
-    return readFileSync(fd)
+    return use(fd)
   } finally {
     closeSync(fd)
   }

@@ -3,7 +3,7 @@ import { findItself } from '../../file-system/files/if-there.js'
 import { makeFolder } from '../../file-system/folders/make-folder.js'
 import { formatCertificate } from '../../keys/certificates/pem.js'
 import { formatKeyHash, keyHashOf } from '../../keys/signatures/key-hash.js'
-import { storageFolder } from '../../storage/folders/folder-kinds.js'
+import { STORAGE_MODE, storageFolder } from '../../storage/folders/folder-kinds.js'
 import { takeFolders } from '../../storage/folders/own-folder.js'
 import { ROOT_ID } from '../../values/ids.js'
 import { memberCertificate } from '../certificates.js'
@@ -102,7 +102,7 @@ export async function createRoot(root: NewRoot): Promise<void> {
  */
 async function writeMembers({ data, takenOver, openRepository, nowMs }: NewRoot, member: Member, der: Buffer) {
   const { storage } = data
-  const giveBack = takeFolders(member.id, [storageFolder(storage, 0o750)])
+  const giveBack = takeFolders(member.id, [storageFolder(storage, STORAGE_MODE)])
   try {
     const { repository, close } = openRepository(storage)
     try {

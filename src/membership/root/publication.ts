@@ -108,10 +108,12 @@ export class Publication {
  * @throws {Error} so that no empty tree is written over the list that is there, nor handed down
  */
 async function checkHasRoot(repository: MemberRepository, nodesListFile: string): Promise<void> {
-  if ((await repository.member(ROOT_ID)) !== undefined) return
-  throw new Error(
-    `the members of this tree are gone from state.db in storage.path: put a copy from a backup in its place, or run "treeline nodes restore --config <folder>", which makes them from ${nodesListFile}; then start again`
-  )
+  if ((await repository.member(ROOT_ID)) === undefined) throw new Error(membersGone(nodesListFile))
+}
+
+/** What to do where the members of a tree are lost. @param nodesListFile the list of those that were handed down last */
+export function membersGone(nodesListFile: string): string {
+  return `the members of this tree are gone from state.db in storage.path: put a copy from a backup in its place, or run "treeline nodes restore --config <folder>", which makes them from ${nodesListFile}; then start again`
 }
 
 /** Writes both files where they differ, each at once and durably. */

@@ -25,6 +25,25 @@ export const MAX_RELAYS = 40
 /** The mode of the folder of shared files: its group may write in it where the umask lets it, and nobody else. */
 export const SHARED_FILES_MODE = 0o775
 
+/** The mode of the folder of databases and outputs of a relay: its group may read there, for backups. */
+export const STORAGE_MODE = 0o750
+
+/** That of an agent. */
+const AGENT_STORAGE_MODE = 0o700
+
+/** A relay's, by its configuration. */
+export function foldersOfRelay(config: {
+  readonly storage: { readonly path: string }
+  readonly sharedFiles: { readonly path: string }
+}): OwnFolder[] {
+  return [storageFolder(config.storage.path, STORAGE_MODE), sharedFilesFolder(config.sharedFiles.path)]
+}
+
+/** An agent's, by its configuration. */
+export function foldersOfAgent(config: { readonly storage: { readonly path: string } }): OwnFolder[] {
+  return [storageFolder(config.storage.path, AGENT_STORAGE_MODE)]
+}
+
 /** The folder of databases and outputs, of a relay or an agent. */
 export function storageFolder(path: string, mode: number): OwnFolder {
   return { setting: 'storage.path', path, mode, lockName: 'lock.db', nodeIdName: 'node-id' }

@@ -45,19 +45,24 @@ function refuseOverlap(nodeId: string, folders: readonly OwnFolder[]): void {
   if (overlap !== undefined) throw new Error(overlap)
 }
 
+/** @returns whether it was nobody's before */
+function claim(folder: OwnFolder, nodeId: string): boolean {
+  if (isClaimed(folder, nodeId)) return false
+  writeDurably(join(folder.path, folder.nodeIdName), `${nodeId}\n`)
+  return true
+}
+
 /**
  * Refuses the folder of another node: one that found the files of another would take them for its own, and remove what it
  * knows nothing of.
- * @returns whether it was nobody's before
+ * @returns false where it is nobody's
+ * @throws {Error} that says what to do
  */
-function claim({ setting, path, nodeIdName }: OwnFolder, nodeId: string): boolean {
+export function isClaimed({ setting, path, nodeIdName }: OwnFolder, nodeId: string): boolean {
   const file = join(path, nodeIdName)
   const owner = readIfThere(setting, file).trim()
-  if (owner === nodeId) return false
-  if (owner === '') {
-    writeDurably(file, `${nodeId}\n`)
-    return true
-  }
+  if (owner === '') return false
+  if (owner === nodeId) return true
   throw new Error(
     `${setting} = ${path} belongs to the node ${owner}, and this one is ${nodeId}: give this one another path (or, if it is the same node under a new id, remove ${file})`
   )

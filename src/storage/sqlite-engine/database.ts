@@ -6,6 +6,7 @@ import { diskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, StorageFailure, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkInPlace } from './database-file-check.js'
+import { schemaVersionOf } from './database-header.js'
 import { obstacleAt } from './obstacle.js'
 import { oldHostName } from './old-host-names.js'
 import { Sqlite } from './sqlite-driver.js'
@@ -73,6 +74,21 @@ export function openDatabase(file: string, schema: DatabaseKind, use: Use = sche
   }
 }
 
+/**
+ * Looks at the beginning of a database file without opening the database, which another process may have open.
+ * @returns whether one is there: SQLite begins a new one in a file that is empty
+ * @throws {Error} as {@link openDatabase} does, when it is no database or a newer Treeline wrote it; damage further on shows later
+ */
+export function isDatabaseThere(file: string, schema: DatabaseKind, use: Use = schema): boolean {
+  try {
+    const version = schemaVersionOf(file)
+    if (version !== undefined) refuseNewer(version, migrationNames(schema).length)
+    return version !== undefined
+  } catch (error) {
+    throw unusable(file, use, error)
+  }
+}
+
 /** Says what to do about a database that cannot be used. @param error may come from any use of it */
 export function unusable(file: string, use: Use, error: unknown): Error {
   const cause = storageFailureKind(error) === 'cannot-open' ? whyNotOpened([file, ...besides(file)]) : undefined
@@ -105,15 +121,10 @@ function besides(file: string): string[] {
 }
 
 function migrate(db: Database, schema: DatabaseKind): void {
-  const folder = join(PACKAGE_ROOT, 'migrations', schema)
-  const names = readdirSync(folder)
-    .filter(name => MIGRATION_NAME.test(name))
-    .sort()
+  const folder = migrationsOf(schema)
+  const names = migrationNames(schema)
   const done = Number(db.pragma('user_version', { simple: true }))
-  if (done > names.length) {
-    const text = `it has schema ${done}, and this version of Treeline knows ${names.length}: install the newer one`
-    throw new NewerSchemaError(text)
-  }
+  refuseNewer(done, names.length)
   if (done === names.length) return
   db.function('canonical_host', { deterministic: true }, (hostname, id) => oldHostName(String(hostname), String(id)))
   const apply = db.transaction((name: string, version: number) => {
@@ -124,4 +135,21 @@ function migrate(db: Database, schema: DatabaseKind): void {
   for (const [index, name] of names.entries()) {
     if (index >= done) apply.immediate(name, index + 1)
   }
+}
+
+function migrationsOf(schema: DatabaseKind): string {
+  return join(PACKAGE_ROOT, 'migrations', schema)
+}
+
+function migrationNames(schema: DatabaseKind): string[] {
+  return readdirSync(migrationsOf(schema))
+    .filter(name => MIGRATION_NAME.test(name))
+    .sort()
+}
+
+function refuseNewer(version: number, known: number): void {
+  if (version <= known) return
+  throw new NewerSchemaError(
+    `it has schema ${version}, and this version of Treeline knows ${known}: install the newer one`
+  )
 }
