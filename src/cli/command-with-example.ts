@@ -1,4 +1,4 @@
-import { type AddHelpTextContext, type AddHelpTextPosition, Command, type Option } from 'commander'
+import { type AddHelpTextContext, type AddHelpTextPosition, Command, type ErrorOptions, type Option } from 'commander'
 import { exampleIn } from './options/example.js'
 
 /** A command that, where something is missing, says what that is and shows a whole command line. */
@@ -12,6 +12,14 @@ export class CommandWithExample extends Command {
   override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
     if (typeof text === 'string') this.#example ??= exampleIn(text)
     return typeof text === 'string' ? super.addHelpText(position, text) : super.addHelpText(position, text)
+  }
+
+  /** Adds to an unknown option how an argument is given that looks like one, such as the id of a node. */
+  override error(message: string, options?: ErrorOptions): never {
+    const [argument] = this.registeredArguments
+    const isOther = options?.code !== 'commander.unknownOption'
+    const hint = isOther || argument === undefined ? '' : `\n(a <${argument.name()}> that begins with - comes after --)`
+    return super.error(`${message}${hint}`, options)
   }
 
   /** Called by commander for an argument that is not there. */

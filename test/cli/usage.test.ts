@@ -33,7 +33,9 @@ test('what is missing or too much is named, with what it is and a whole command 
     [['nodes', 'list', '--server'], '--server <url> needs a value: URL of the relay'],
     [['serve', '/etc'], "too many arguments for 'serve': /etc\nfor example: treeline serve --config /etc/"],
     [['runs', 'show', 'a', 'b', 'c'], "too many arguments for 'show': b c\nfor example: treeline runs show "],
-    [['serve', '-c'], '-c, --config <dir> needs a value: ']
+    [['serve', '-c'], '-c, --config <dir> needs a value: '],
+    [['nodes', 'remove', '-x'], "unknown option '-x'\n(a <id> that begins with - comes after --)\n"],
+    [['runs', 'list', '--nope'], "unknown option '--nope'\n"]
   ]
   for (const [args, missing] of cases) {
     const { code, stderr } = await treeline(t, args)
@@ -87,7 +89,7 @@ test('what was typed wrong is exit code 2 and names it, for every command, and n
     ],
     [
       ['nodes', 'list', ...server, '--cert', one.certFile, '--key', one.certFile],
-      /--key .*one\.cert holds no private key in PEM form/
+      /--key .*one\.cert holds no readable private key in PEM form/
     ],
     [['nodes', 'list', '--ca', '/etc/hostname', ...server], /--ca \/etc\/hostname holds no certificate/],
     [['agent', '--config', '/etc/hostname'], /--config \/etc\/hostname is a file; name the folder/],
