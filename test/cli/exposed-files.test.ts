@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, chown, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { exposureWarnings, foreignFileWarnings } from '../../src/cli/checks/exposed-files.js'
+import { exposureWarnings, foreignFileWarnings } from '../../src/cli/checks/permissions/exposed-files.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 const UNPRIVILEGED = 4_242

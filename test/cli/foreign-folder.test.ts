@@ -3,7 +3,7 @@ import { chmod, chown, lchown, mkdir, readdir, rename, rm, symlink, writeFile } 
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { refuseForeign } from '../../src/cli/checks/foreign-folder.js'
+import { refuseForeign } from '../../src/cli/checks/permissions/foreign-folder.js'
 import { UsageError } from '../../src/cli/command-error.js'
 import { formatJoinToken, TOKEN_ID_LENGTH } from '../../src/keys/tokens/join-token.js'
 import { openKeys, writeFiles } from '../../src/membership/setup/member-folder.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findServiceUser } from '../../src/cli/checks/service-user.js'
+import { findServiceUser } from '../../src/cli/checks/permissions/service-user.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 

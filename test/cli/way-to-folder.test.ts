@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { chmod, chown, lchown, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openFolderWarnings } from '../../src/cli/checks/open-folders.js'
-import { foreignWaysOf, refuseForeignWays } from '../../src/cli/checks/way-to-folder.js'
+import { openFolderWarnings } from '../../src/cli/checks/permissions/open-folders.js'
+import { foreignWaysOf, refuseForeignWays } from '../../src/cli/checks/permissions/way-to-folder.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 import { startTreeline, temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config, ListenAddress } from '../../config/config.js'
 import { hostAndPort } from '../../network/host-and-port.js'
-import type { WrittenFolder } from './open-folders.js'
+import type { WrittenFolder } from './permissions/open-folders.js'
 
 const ANY_HOST: readonly string[] = ['0.0.0.0', '::']
 

@@ -14,14 +14,14 @@ import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkAgentPaths } from './agent-paths.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
-import { exposureWarnings } from './exposed-files.js'
 import { keptStateOfAgent, keptStateOfRelay } from './kept-state.js'
 import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
-import { configurationFolder, openFolderWarnings } from './open-folders.js'
+import { exposureWarnings } from './permissions/exposed-files.js'
+import { configurationFolder, openFolderWarnings } from './permissions/open-folders.js'
+import { findServiceUser } from './permissions/service-user.js'
+import { foreignWaysOf } from './permissions/way-to-folder.js'
 import { whyNotRunnable } from './runnable-command.js'
-import { findServiceUser } from './service-user.js'
 import { relayKeyWarnings } from './signing-key-warnings.js'
-import { foreignWaysOf } from './way-to-folder.js'
 
 /**
  * The result of the checks before a start: problems end it, warnings do not. Each begins with the setting that it is

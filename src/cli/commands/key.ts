@@ -8,7 +8,7 @@ import { makeFolder } from '../../file-system/folders/make-folder.js'
 import { formatKeyHash } from '../../keys/signatures/key-hash.js'
 import { signingKeySpki } from '../../keys/signatures/sign-file.js'
 import { errorCode, errorMessage } from '../../values/failures/system-error.js'
-import { refuseForeign } from '../checks/foreign-folder.js'
+import { refuseForeign } from '../checks/permissions/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { example } from '../options/example.js'
 

@@ -2,7 +2,7 @@ import { dirname } from 'node:path'
 import type { Config } from '../../config/config.js'
 import { ClientError } from '../../relay-client/client-error.js'
 import { errorMessage } from '../../values/failures/system-error.js'
-import { refuseForeign } from '../checks/foreign-folder.js'
+import { refuseForeign } from '../checks/permissions/foreign-folder.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { readConfig, type ServerOptions } from '../options/connection-options.js'
 

@@ -108,7 +108,7 @@ export async function openClient(options: ServerOptions): Promise<RelayClient> {
 async function checkSocket(server: string, isNamed: boolean, hasToken: boolean, options: ServerOptions): Promise<void> {
   const path = socketPathOf(server)
   if (path === undefined || !isAbsolute(path) || (isNamed && !hasToken)) return
-  const { refuseForeignSocket } = await import('../checks/trusted-socket.js')
+  const { refuseForeignSocket } = await import('../checks/permissions/trusted-socket.js')
   const config = isNamed ? undefined : await readConfigToAsk(options)
   await refuseForeignSocket(isNamed ? 'the socket' : 'general.socket', path, config)
 }

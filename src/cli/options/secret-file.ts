@@ -1,6 +1,6 @@
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { readWholeText } from '../../values/text/whole-text.js'
-import { exposureWarnings } from '../checks/exposed-files.js'
+import { exposureWarnings } from '../checks/permissions/exposed-files.js'
 import { UsageError } from '../command-error.js'
 import { printDiagnostic } from '../output/diagnostic.js'
 

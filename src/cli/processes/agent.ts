@@ -5,8 +5,8 @@ import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { printStrictFailure, printVerdict, readOrPrintProblems, refusesStrictAlone } from '../checks/config-problems.js'
-import { configurationFolder, openFolderWarnings } from '../checks/open-folders.js'
-import { refuseForeignWays } from '../checks/way-to-folder.js'
+import { configurationFolder, openFolderWarnings } from '../checks/permissions/open-folders.js'
+import { refuseForeignWays } from '../checks/permissions/way-to-folder.js'
 import { STRICT_OPTION, TEST_OPTION } from '../options/check-options.js'
 import { example } from '../options/example.js'
 import { printDiagnostic } from '../output/diagnostic.js'
@@ -104,7 +104,7 @@ async function warnOfConfiguration(config: AgentConfig, logger: Logger): Promise
     await Promise.all([
       import('../checks/certificate-warnings.js'),
       import('../checks/signing-key-warnings.js'),
-      import('../checks/exposed-files.js'),
+      import('../checks/permissions/exposed-files.js'),
       import('../../config/private-files.js')
     ])
   for (const problem of await agentCertificateWarnings(config)) logger.warn({ problem }, 'unusable certificate')

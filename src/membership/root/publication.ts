@@ -111,7 +111,7 @@ async function checkHasRoot(repository: MemberRepository, nodesListFile: string)
   if ((await repository.member(ROOT_ID)) === undefined) throw new Error(membersGone(nodesListFile))
 }
 
-/** What to do where the members of a tree are lost. @param nodesListFile the list of those that were handed down last */
+/** The advice for a tree whose members are lost. @param nodesListFile the list of those that were handed down last */
 export function membersGone(nodesListFile: string): string {
   return `the members of this tree are gone from state.db in storage.path: put a copy from a backup in its place, or run "treeline nodes restore --config <folder>", which makes them from ${nodesListFile}; then start again`
 }

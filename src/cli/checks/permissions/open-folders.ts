@@ -1,9 +1,15 @@
 import { type Stats, statSync } from 'node:fs'
-import { identityOf } from '../../file-system/files/file-identity.js'
-import { walkPath } from '../../file-system/folders/path-walk.js'
-import { isPrivileged, ROOT, unmappedRoot } from '../../file-system/permissions/root.js'
-import { findUntrusted, isSticky, replacersOf, type Writer, writersOf } from '../../file-system/permissions/writers.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { identityOf } from '../../../file-system/files/file-identity.js'
+import { walkPath } from '../../../file-system/folders/path-walk.js'
+import { isPrivileged, ROOT, unmappedRoot } from '../../../file-system/permissions/root.js'
+import {
+  findUntrusted,
+  isSticky,
+  replacersOf,
+  type Writer,
+  writersOf
+} from '../../../file-system/permissions/writers.js'
+import { errorCode } from '../../../values/failures/system-error.js'
 
 /** A folder in which a relay or an agent writes, by the setting that names it. */
 export interface WrittenFolder {

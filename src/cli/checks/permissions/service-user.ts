@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { readRegularFileSync } from '../../file-system/files/regular-file.js'
-import { ROOT } from '../../file-system/permissions/root.js'
-import { userIdOf } from '../../file-system/permissions/system-users.js'
-import { unitName } from '../../membership/setup/systemd-unit.js'
+import { readRegularFileSync } from '../../../file-system/files/regular-file.js'
+import { ROOT } from '../../../file-system/permissions/root.js'
+import { userIdOf } from '../../../file-system/permissions/system-users.js'
+import { unitName } from '../../../membership/setup/systemd-unit.js'
 import { findFolder, type WrittenFolder } from './open-folders.js'
 
 /** A unit of which each instance has a configuration of its own, named in it as `%i`. */

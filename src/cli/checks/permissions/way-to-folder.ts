@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs'
-import { identityOf } from '../../file-system/files/file-identity.js'
-import type { HeldFolder } from '../../file-system/folders/held-folder.js'
-import { type FoundLink, walkPath } from '../../file-system/folders/path-walk.js'
-import { isPrivileged } from '../../file-system/permissions/root.js'
-import { isOfRootOr, replacersOf, writerProblem } from '../../file-system/permissions/writers.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { identityOf } from '../../../file-system/files/file-identity.js'
+import type { HeldFolder } from '../../../file-system/folders/held-folder.js'
+import { type FoundLink, walkPath } from '../../../file-system/folders/path-walk.js'
+import { isPrivileged } from '../../../file-system/permissions/root.js'
+import { isOfRootOr, replacersOf, writerProblem } from '../../../file-system/permissions/writers.js'
+import { errorCode } from '../../../values/failures/system-error.js'
 import { findFolder, isRefusedOnWay, type WrittenFolder } from './open-folders.js'
 
 /** The error for a way that another user could make lead elsewhere. */

@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { type HeldFolder, settleOn } from '../../file-system/folders/held-folder.js'
-import { makeFolder, obstacleTo } from '../../file-system/folders/make-folder.js'
-import { walkPath } from '../../file-system/folders/path-walk.js'
-import { isPrivileged } from '../../file-system/permissions/root.js'
-import { groupIdOf, userIdOf } from '../../file-system/permissions/system-users.js'
+import { type HeldFolder, settleOn } from '../../../file-system/folders/held-folder.js'
+import { makeFolder, obstacleTo } from '../../../file-system/folders/make-folder.js'
+import { walkPath } from '../../../file-system/folders/path-walk.js'
+import { isPrivileged } from '../../../file-system/permissions/root.js'
+import { groupIdOf, userIdOf } from '../../../file-system/permissions/system-users.js'
 import {
   findUntrusted,
   isOfRootOr,
@@ -12,9 +12,9 @@ import {
   type TrustedWriters,
   writerProblem,
   writersOf
-} from '../../file-system/permissions/writers.js'
-import { ClientError } from '../../relay-client/client-error.js'
-import { UsageError } from '../command-error.js'
+} from '../../../file-system/permissions/writers.js'
+import { ClientError } from '../../../relay-client/client-error.js'
+import { UsageError } from '../../command-error.js'
 
 /**
  * Files that mark a folder as ours. The owner of these keys can be in the tree, and whoever may write in the folder

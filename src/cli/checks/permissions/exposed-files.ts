@@ -1,9 +1,9 @@
 import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { PrivateFile } from '../../config/private-files.js'
-import { isPrivileged, ROOT } from '../../file-system/permissions/root.js'
-import { isOfRootOr } from '../../file-system/permissions/writers.js'
+import type { PrivateFile } from '../../../config/private-files.js'
+import { isPrivileged, ROOT } from '../../../file-system/permissions/root.js'
+import { isOfRootOr } from '../../../file-system/permissions/writers.js'
 
 const OF_OTHERS = 0o007
 const OF_GROUP_AND_OTHERS = 0o077
