@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
-import { FirstBytesJudge, MAX_HELLO_BYTES, MAX_HELLO_PIECES } from '../../src/relay/listening/client-hello.js'
+import {
+  awaitHello,
+  FirstBytesJudge,
+  MAX_HELLO_BYTES,
+  MAX_HELLO_PIECES
+} from '../../src/relay/listening/client-hello.js'
 import { MAX_SILENT } from '../../src/relay/listening/handshake-gate.js'
 import { clientHello, connectFrom, FOR_EVER_MS, openGate, startTls } from '../support/parts/handshake-gates.js'
 
@@ -31,6 +37,26 @@ test('a ClientHello that comes in pieces is one', async t => {
   socket.write(hello.subarray(20))
   const [answer] = (await once(socket, 'data')) as [Buffer]
   assert.equal(answer[0], 22, 'a ServerHello')
+})
+
+test('nothing of the wait for a ClientHello stays on the connection', async t => {
+  const server = createServer().listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const caller = connect(address.port, '127.0.0.1')
+  t.after(() => caller.destroy())
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  t.after(() => socket.destroy())
+  const listeners = () => socket.eventNames().map(event => [event, socket.listenerCount(event)])
+  const before = listeners()
+  const came = new Promise<void>(resolve => awaitHello(socket, FOR_EVER_MS, resolve))
+  const hello = await clientHello(t)
+  caller.write(hello)
+  await came
+  assert.deepEqual(listeners(), before)
+  assert.deepEqual(socket.read(), hello)
 })
 
 test('a ClientHello is whole with all the bytes that it names, in however many records', async t => {

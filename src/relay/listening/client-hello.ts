@@ -20,13 +20,14 @@ export type FirstBytes = 'whole' | 'part' | 'other' | 'faulty' | 'too-long'
 
 /** Calls `onHello` once the whole ClientHello is there; it stays in the socket, for TLS to read. */
 export function awaitHello(socket: Socket, limitMs: number, onHello: () => void): void {
-  const seen: Buffer[] = []
+  let seen: Buffer[] = []
   const judge = new FirstBytesJudge()
   const timer = setTimeout(() => socket.destroy(), limitMs).unref()
   const stop = () => {
     clearTimeout(timer)
     socket.off('readable', read)
     socket.off('end', end)
+    socket.off('close', stop)
   }
   const read = () => {
     let first: FirstBytes = 'part'
@@ -41,6 +42,7 @@ export function awaitHello(socket: Socket, limitMs: number, onHello: () => void)
       return
     }
     socket.unshift(Buffer.concat(seen))
+    seen = [] // a link stands for months
     onHello()
   }
   const end = () => socket.destroy()
