@@ -2,8 +2,9 @@
 CREATE TABLE clock_readings (
   reader TEXT    NOT NULL PRIMARY KEY,
   at     INTEGER NOT NULL, -- ms since 1970
-  uptime INTEGER NOT NULL  -- ms since the machine had started
+  uptime INTEGER NOT NULL, -- ms since the machine had started
+  owed   INTEGER NOT NULL  -- ms that may have passed while the machine was off
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO clock_readings (reader, at, uptime) SELECT 'members', at, uptime FROM clock_reading;
+INSERT INTO clock_readings (reader, at, uptime, owed) SELECT 'members', at, uptime, 0 FROM clock_reading;
 DROP TABLE clock_reading;

@@ -54,3 +54,25 @@ test('a clock that is ahead for hours, through restarts too, removes no record a
   clock.uptimeMs += 8 * DAY_MS
   assert.equal(await ahead.runs.purgeExpired(signal), 1)
 })
+
+test('a clock that is ahead while the machine runs on removes no record and no order that is younger', async t => {
+  const start = Date.now()
+  const clock = { nowMs: start, uptimeMs: DAY_MS }
+  const { runs } = await startRuns(t, { topology: THREE, now: () => clock.nowMs, uptime: () => clock.uptimeMs })
+  const { signal } = new AbortController()
+  const order = orderOf({ orderKey: 'root order-1' })
+  const run = await runs.start(order)
+  await run.ended
+  const pass = async (ms: number) => {
+    clock.nowMs += ms
+    clock.uptimeMs += ms
+    return await runs.purgeExpired(signal)
+  }
+  assert.equal(await pass(5 * DAY_MS), 0)
+  clock.nowMs += 10 * DAY_MS
+  for (let hour = 0; hour < 10; hour += 1) assert.equal(await pass(3_600_000), 0)
+  clock.nowMs -= 10 * DAY_MS
+  assert.equal(await pass(DAY_MS), 0)
+  assert.equal((await runs.start(order)).id, run.id, 'an order that comes again starts nothing')
+  assert.equal(await pass(2 * DAY_MS), 1)
+})

@@ -28,9 +28,9 @@ export class Forgetting {
 
   /** Forgets nothing more often than once a day. */
   async forget(): Promise<void> {
+    await this.#clock.begin(() => this.#latestFirstMs())
     const ranMs = await this.#clock.ranMs()
-    if (ranMs === undefined) return this.#clock.begin(await this.#latestFirstMs())
-    if (ranMs >= APART_MS) await this.#forgetEnded()
+    if (ranMs !== undefined && ranMs >= APART_MS) await this.#forgetEnded()
   }
 
   /** Forgets what it can, where there is no room left: revoked tokens as well, which are known only for their refusal. */

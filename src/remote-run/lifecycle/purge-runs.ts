@@ -37,9 +37,9 @@ export class RunPurge {
     this.#clock = new BelievedClock(repository, { now, uptime, catchUpMs: ranMs => CATCH_UP * ranMs })
   }
 
-  /** Notes the time, where that was never done: all that is removed later is measured by it. */
+  /** Notes the time, where that was never done, or the machine was off: all that is removed later is measured by it. */
   begin(): Promise<void> {
-    return this.#clock.begin()
+    return this.#clock.begin(async () => Number.POSITIVE_INFINITY)
   }
 
   /** @returns how many runs went */

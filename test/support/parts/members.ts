@@ -55,7 +55,7 @@ export async function startMembers(t: TestContext): Promise<Members> {
   const db = openDatabase(join(await temporaryFolder(t), 'state.db'), 'state')
   t.after(() => db.close())
   const repository = createMemberRepository(db)
-  const clock = { nowMs: Date.parse('2026-01-01T00:00:00Z'), uptimeMs: 0 }
+  const clock = { nowMs: Date.parse('2026-01-01T00:00:00Z'), uptimeMs: 3_600_000 }
   const now = () => clock.nowMs
   const authority = openAuthority(await makeAuthority('Test CA', now()))
   let published = 0
