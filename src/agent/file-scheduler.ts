@@ -6,12 +6,11 @@ import type { Revocations } from '../keys/certificates/revocations.js'
 import type { RelayClient } from '../relay-client/relay-client.js'
 import { errorMessage } from '../values/failures/system-error.js'
 import type { Logger } from '../values/logging/logger.js'
-import { MAX_FILE_PROBLEMS } from '../values/runs/reported-node-state.js'
-import { jittered } from '../values/time/backoff.js'
 import { settledWithin } from '../values/time/settled-within.js'
-import { fileRetryMs } from './file-backoff.js'
+import { FileProblems } from './file-problems.js'
 import type { FilePublisher } from './file-publisher.js'
 import type { Receiver } from './file-receiver.js'
+import { FileTimers } from './file-timers.js'
 import { type TransferStep, TransferWatch } from './transfer-watch.js'
 
 export interface FileSchedulerOptions {
@@ -28,13 +27,8 @@ export interface FileSchedulerOptions {
 /** The time between two looks at the files to receive and to share, when no notice comes. */
 const LOOK_EVERY_MS = 10 * 60_000
 const POLL_EVERY_MS = 60_000
-/** A file that is being written changes many times. */
-const SETTLE_MS = 500
 
 const HUNG = 'the transfer hung, and was broken off after the link opened again'
-
-/** The key of a problem that keeps every file from being received or shared. */
-const ALL_FILES = 'files'
 
 /** The time that a stop waits longer for work that was told to end. */
 const LAST_WAIT_MS = 2_000
@@ -49,7 +43,7 @@ interface Tools {
 /** Does what is to be done about files, one at a time: receives those it is told of, shares those that changed. */
 export class FileScheduler {
   readonly #wanted = new Set<string>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #timers = new FileTimers()
   readonly #watchers: FSWatcher[] = []
   #tools: Promise<Tools> | undefined
   #loadedReceiver: Receiver | undefined
@@ -59,24 +53,25 @@ export class FileScheduler {
   #isStopped = false
   readonly #transfer: TransferWatch
   #awaitedAnswer: NodeJS.Timeout | undefined
-  readonly #problems = new Map<string, string>()
+  readonly #problems: FileProblems
 
   constructor(private readonly options: FileSchedulerOptions) {
+    this.#problems = new FileProblems(options.logger)
     this.#transfer = new TransferWatch(options.stalledMs, options.answerMs)
   }
 
   /** The first few files that cannot be received or shared now, and why. */
   get problems(): string[] {
-    return [...this.#problems].slice(0, MAX_FILE_PROBLEMS).map(([what, reason]) => `${what}: ${reason}`.slice(0, 500))
+    return this.#problems.shown
   }
 
   /** Begins to watch, and to look now and then. */
   start(): void {
     const { receive, share } = this.options.config
-    if (receive.length > 0) this.#every(LOOK_EVERY_MS, () => this.look())
+    if (receive.length > 0) this.#timers.every('receive', LOOK_EVERY_MS, () => this.look())
     if (share.length === 0) return
-    for (const index of share.keys()) this.#want(`share ${index}`)
-    this.#every(POLL_EVERY_MS, () => this.#wantShares(() => true))
+    this.#wantShares()
+    this.#timers.every('share', POLL_EVERY_MS, () => this.#wantShares())
     for (const folder of new Set(share.map(({ path }) => dirname(path)))) this.#watch(folder)
   }
 
@@ -100,6 +95,7 @@ export class FileScheduler {
 
   /** Starts again with the changed configuration. Work under way comes to its end. */
   restart(): void {
+    if (this.#isStopped) return
     this.#forget()
     this.start()
     this.#wantAll()
@@ -124,14 +120,14 @@ export class FileScheduler {
   #forget(): void {
     this.#wanted.clear()
     this.#problems.clear()
-    for (const timer of this.#timers) clearTimeout(timer)
-    this.#timers.clear()
+    this.#timers.endAll()
     for (const watcher of this.#watchers.splice(0)) watcher.close()
   }
 
   #want(what: string): void {
     if (this.#isStopped) return
     this.#wanted.add(what)
+    this.#timers.endRetry(what) // it is tried now
     this.#working ??= this.#work().finally(() => {
       this.#working = undefined
       const next = this.#wanted.values().next().value
@@ -142,11 +138,11 @@ export class FileScheduler {
   #wantAll(): void {
     this.look()
     this.#loadedPublisher?.askAgain()
-    this.#wantShares(() => true)
+    this.#wantShares()
   }
 
-  #wantShares(isMeant: (path: string) => boolean): void {
-    for (const [index, { path }] of this.options.config.share.entries()) if (isMeant(path)) this.#want(`share ${index}`)
+  #wantShares(): void {
+    for (const index of this.options.config.share.keys()) this.#want(`share ${index}`)
   }
 
   #breakOffStalled(): void {
@@ -166,7 +162,6 @@ export class FileScheduler {
   }
 
   async #work(): Promise<void> {
-    const { logger } = this.options
     try {
       this.#tools ??= this.#load().catch((error: unknown) => {
         this.#tools = undefined // what stood in the way may be gone at the next try
@@ -175,7 +170,7 @@ export class FileScheduler {
       const tools = await this.#tools
       const client = await tools.connect()
       this.#client = client
-      this.#problems.delete(ALL_FILES)
+      this.#problems.begun()
       try {
         for (const what of this.#wanted) {
           if (this.#client !== client) break // it was broken off: the rest goes on with the next one
@@ -187,16 +182,15 @@ export class FileScheduler {
         await client.close()
       }
     } catch (err) {
-      const reason = errorMessage(err)
-      if (this.#problems.get(ALL_FILES) !== reason) logger.error({ err }, 'cannot process files now; trying again')
-      this.#problems.set(ALL_FILES, reason)
-      for (const what of this.#wanted) this.#retry(what)
+      this.#problems.allFailed(err)
+      const missed = [...this.#wanted]
       this.#wanted.clear()
+      for (const what of missed) this.#retry(what)
     }
   }
 
   async #do(what: string, { receiver, publisher }: Tools, client: RelayClient): Promise<void> {
-    const { config, link, logger } = this.options
+    const { config, link } = this.options
     const [kind, index = ''] = what.split(' ')
     const onStep = (step: TransferStep) => this.#transfer.begin(step)
     onStep('local')
@@ -206,16 +200,12 @@ export class FileScheduler {
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
       if (received !== undefined) await receiver.receive(client, received, onStep)
       if (shared !== undefined) await publisher.share(client, shared, onStep)
-      this.#problems.delete(`agent.${kind}[${index}]`)
+      this.#problems.succeeded(`agent.${kind}[${index}]`)
     } catch (error) {
       if (this.#isStopped) return
-      const reason = this.#client === client ? errorMessage(error) : HUNG
-      const details = { what: `agent.${kind}[${index}]`, reason }
-      this.#problems.set(details.what, reason)
+      const failure = this.#client === client ? error : HUNG
       // The policy server may know this node by its link alone: it is tried again as soon as that is open.
-      if (hadNoLink || link.isAwaited) logger.info(details, 'file waits for the link')
-      else if (kind === 'receive') logger.error(details, 'cannot receive file; trying again')
-      else logger.error(details, 'cannot share file; trying again')
+      this.#problems.failed(`agent.${kind}[${index}]`, failure, hadNoLink || link.isAwaited)
       this.#retry(what)
     }
   }
@@ -243,11 +233,7 @@ export class FileScheduler {
   /** The folder, since a file that is replaced is another one to the system. */
   #watch(folder: string): void {
     try {
-      const watcher = watch(folder, { persistent: false }, (_event, name) =>
-        this.#in(SETTLE_MS, () =>
-          this.#wantShares(path => dirname(path) === folder && (name === null || basename(path) === name))
-        )
-      )
+      const watcher = watch(folder, { persistent: false }, (_event, name) => this.#changed(folder, name))
       watcher.on('error', () => watcher.close())
       this.#watchers.push(watcher)
     } catch (error) {
@@ -256,24 +242,16 @@ export class FileScheduler {
     }
   }
 
+  /** @param name of the file in the folder; null: the system did not say */
+  #changed(folder: string, name: string | null): void {
+    for (const [index, { path }] of this.options.config.share.entries()) {
+      if (dirname(path) !== folder || (name !== null && basename(path) !== name)) continue
+      const what = `share ${index}`
+      if (!this.#isStopped) this.#timers.settle(what, () => this.#want(what))
+    }
+  }
+
   #retry(what: string): void {
-    this.#in(fileRetryMs(), () => this.#want(what))
-  }
-
-  #every(ms: number, action: () => void): void {
-    this.#in(jittered(ms), () => {
-      action()
-      this.#every(ms, action)
-    })
-  }
-
-  #in(ms: number, action: () => void): void {
-    if (this.#isStopped) return
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
-      action()
-    }, ms)
-    timer.unref()
-    this.#timers.add(timer)
+    if (!this.#isStopped && !this.#wanted.has(what)) this.#timers.retry(what, () => this.#want(what))
   }
 }

@@ -13,6 +13,7 @@ import { StableFile } from '../../src/file-exchange/stable-file.js'
 import { NO_REVOCATIONS } from '../../src/keys/certificates/revocations.js'
 import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
+import { holdTimers } from '../support/held-timers.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 
 /** The file work of an agent whose policy server answers as `listener` does. */
@@ -218,4 +219,66 @@ test('work under way comes to its end when the agent takes another configuration
   work.look()
   await eventually('the second look', () => asked > 1 || reasons.length > 0)
   assert.deepEqual([asked, reasons], [2, []])
+})
+
+/** The waits before a file that failed is tried again: between the wait after a change and that of the next look. */
+const isRetry = (ms: number) => ms >= 15_000 && ms < 30_000
+
+/** An entry to receive, at a policy server whose answer is set by `answer`. `look` resolves when a try has failed. */
+async function setUpFailing(t: TestContext) {
+  const timers = holdTimers(t, isRetry)
+  const answer = { status: 403, body: 'not for you' }
+  const tried = await setUp(
+    t,
+    (_, response) => void response.writeHead(answer.status).end(answer.body),
+    folder => receiveOf(folder, 'f')
+  )
+  t.after(() => tried.work.stop())
+  async function failed(cause: () => void): Promise<void> {
+    const { begun } = timers
+    cause()
+    await eventually('the next failure', () => timers.begun > begun)
+  }
+  async function succeeds(): Promise<void> {
+    Object.assign(answer, { status: 200, body: '{"files":[]}' })
+    tried.work.look()
+    await eventually('the success', () => tried.work.problems.length === 0)
+  }
+  return { ...tried, timers, answer, failed, succeeds }
+}
+
+test('a file that fails is tried again by one timer, however often it was looked for, and by none once it is there', async t => {
+  const { work, timers, failed, succeeds } = await setUpFailing(t)
+  for (let looks = 0; looks < 4; looks++) await failed(() => work.look())
+  assert.equal(timers.count, 1)
+  await failed(() => timers.fire())
+  assert.equal(timers.count, 1)
+  await succeeds()
+  assert.equal(timers.count, 0)
+})
+
+test('the failure of a file is logged once, and again when it is another one or has come back', async t => {
+  const { work, reasons, answer, failed, succeeds } = await setUpFailing(t)
+  const fail = async (body: string) => {
+    Object.assign(answer, { status: 403, body })
+    await failed(() => work.look())
+  }
+  for (const body of ['not for you', 'not for you', 'not now', 'not now']) await fail(body)
+  await succeeds()
+  await fail('not now')
+  const logged = reasons.map(reason => reason.slice(reason.lastIndexOf('not')))
+  assert.deepEqual(logged, ['not for you', 'not now', 'not now'])
+})
+
+test('changes of a shared file that come in quick succession wait on one timer', async t => {
+  const timers = holdTimers(t, ms => ms === 500)
+  const { folder, work } = await setUp(t, (_, response) => void response.writeHead(404).end(), shareOf)
+  t.after(() => work.stop())
+  work.start()
+  await eventually('some changes', async () => {
+    await writeFile(join(folder, 'file'), `content ${timers.begun}`)
+    await writeFile(join(folder, 'other'), 'not shared')
+    return timers.begun >= 5
+  })
+  assert.equal(timers.count, 1)
 })
