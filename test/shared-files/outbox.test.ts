@@ -7,6 +7,7 @@ import { createOutboxRepository } from '../../src/storage/sqlite/sqlite-outbox.j
 import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import type { Topology } from '../../src/tree/topology.js'
 import { RelayError } from '../../src/values/failures/relay-error.js'
+import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { makeFifo } from '../support/machine/make-fifo.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { outboxFile, outboxFiles, relayOutcome, startRoot } from '../support/parts/outboxes.js'
@@ -235,4 +236,33 @@ test('a file that is gone before its record is settled is no success', async t =
   }
   const { root } = await startRoot(t, { folder, more: { outboxRepository: repository } })
   await assert.rejects(root.put(sign('n2/n1/f', 'content')), /ENOENT|not there/)
+})
+
+test('an outbox that cannot be read is logged once, and again when the reason is another one or has come back', async t => {
+  const folder = await temporaryFolder(t)
+  const db = openDatabase(join(folder, 'state.db'), 'state')
+  t.after(() => db.close())
+  const repository = createOutboxRepository(db, new Claims())
+  const targets = repository.targets.bind(repository)
+  let reason: string | undefined
+  let looks = 0
+  repository.targets = async () => {
+    looks += 1
+    if (reason !== undefined) throw new Error(reason)
+    return targets()
+  }
+  const logged: string[] = []
+  const error = ({ err }: { readonly err: Error }) => void logged.push(err.message)
+  const logger = { ...silentLogger, error } as Logger
+  const { root } = await startRoot(t, { folder, more: { outboxRepository: repository, logger } })
+  root.files.start()
+  for (reason of ['disk I/O error', 'no room', undefined, 'no room']) {
+    const before = looks
+    await until(() => {
+      root.files.hopIsBack('relay')
+      return looks > before + 10
+    })
+  }
+  await root.files.stop()
+  assert.deepEqual(logged, ['disk I/O error', 'no room', 'no room'])
 })

@@ -1,4 +1,5 @@
 import { POLICY_SERVER } from '../../hops/hop.js'
+import { failureKind } from '../../values/failures/system-error.js'
 import { LEASE_MS, RENEWAL_MS } from '../../values/time/lease.js'
 import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
@@ -49,6 +50,8 @@ export class OutboxWorker {
   /** Hops that came back while entries were still handed to them, the old way maybe. */
   readonly #cameBack = new Set<string>()
   readonly #entryAttempts: OutboxAttempts
+  /** The kind of failure that the log has, by hop; undefined: of a look at all of them. */
+  readonly #told = new Map<string | undefined, string>()
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -76,12 +79,8 @@ export class OutboxWorker {
 
   /** A link of this hop has opened: what waits for it goes now. */
   hopIsBack(hop: string): void {
-    const { backoff, logger } = this.parts
     this.#takeUp(hop)
-      .catch(error => {
-        backoff.succeeded(hop)
-        if (this.#isRunning) logger.error({ err: error, hop }, 'cannot process the outbox')
-      })
+      .catch(() => this.parts.backoff.succeeded(hop)) // the look that follows reads the same, and tells why it fails
       .finally(() => this.pump())
   }
 
@@ -105,8 +104,9 @@ export class OutboxWorker {
       this.#isToLookAgain = false
       try {
         this.#wakeAfter(await this.#look())
+        this.#told.delete(undefined)
       } catch (error) {
-        this.parts.logger.error({ err: error }, 'cannot process the outbox')
+        this.#tell(error, undefined)
         this.#wakeAfter(FAILED_LOOK_WAIT_MS)
       }
     }
@@ -149,9 +149,10 @@ export class OutboxWorker {
   #begin(hop: string, targets: readonly string[]): void {
     if (this.#runs.has(hop) || !this.#isRunning) return
     const run = this.#drain(hop, targets)
+      .then(() => void this.#told.delete(hop))
       .catch(error => {
         this.parts.backoff.failed(hop) // or it would be tried again at once
-        this.parts.logger.error({ err: error, hop }, 'cannot process the outbox')
+        this.#tell(error, hop)
       })
       .finally(() => {
         this.#runs.delete(hop)
@@ -159,6 +160,15 @@ export class OutboxWorker {
         else this.pump()
       })
     this.#runs.set(hop, run)
+  }
+
+  /** Logs a failure once: a disk may refuse for hours, and every request for a file may cause a look. */
+  #tell(err: unknown, hop: string | undefined): void {
+    const kind = failureKind(err)
+    if (this.#told.get(hop) !== kind) {
+      this.parts.logger.error(hop === undefined ? { err } : { err, hop }, 'cannot process the outbox')
+    }
+    this.#told.set(hop, kind)
   }
 
   async #takeUp(hop: string): Promise<void> {
