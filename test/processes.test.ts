@@ -12,11 +12,13 @@ const FROM_SOURCE = [
   'bench/load.test.ts',
   'crash/shared-files.test.ts',
   'file-system/root.test.ts',
+  'file-system/temporary-folder.test.ts',
   'hostile/connections.test.ts',
   'integration/namespaces.test.ts',
   'process/log.test.ts',
   'remote-run/command.test.ts',
   'remote-run/recover-runs.test.ts',
+  'storage/sqlite-engine/database-copy.test.ts',
   'support/network/proxies.ts',
   'tree/import-crash.test.ts'
 ]

@@ -15,7 +15,7 @@ const EVERYBODY = 0o666
 test('each file of a relay that others could read or change is warned of, by its setting', async t => {
   const folder = await makeRelayFolder(t)
   const config = loadConfig(folder)
-  assert.deepEqual(await checkRelayStart(config), { problems: [], warnings: [], checkedFor: undefined })
+  assert.deepEqual(await checkRelayStart(config), { problems: [], warnings: [], notes: [], checkedFor: undefined })
   const files = [
     ['general.https_key_file', 'tls.key'],
     ['tree.ca_key_file', 'ca.key'],
@@ -130,7 +130,7 @@ test('a folder that cannot be made is found: a problem where the start makes it,
 test('each file of an agent that others could read or change is warned of, by its setting', async t => {
   const folder = await makeAgentFolder(t)
   const config = loadAgentConfig(folder)
-  assert.deepEqual(await checkAgentStart(config), { problems: [], warnings: [], checkedFor: undefined })
+  assert.deepEqual(await checkAgentStart(config), { problems: [], warnings: [], notes: [], checkedFor: undefined })
   const files = [
     ['key_file', 'tls.key'],
     ['signing_key_file', 'sign.key'],

@@ -14,7 +14,7 @@ import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { checkAgentPaths } from './agent-paths.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
-import { keptStateOfAgent, keptStateOfRelay } from './kept-state.js'
+import { type KeptState, keptStateOfAgent, keptStateOfRelay } from './kept/kept-state.js'
 import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
 import { exposureWarnings } from './permissions/exposed-files.js'
 import { configurationFolder, openFolderWarnings } from './permissions/open-folders.js'
@@ -30,6 +30,8 @@ import { relayKeyWarnings } from './signing-key-warnings.js'
 export interface StartCheck {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
+  /** Names what was not looked at, and says why. */
+  readonly notes: readonly string[]
   /** The user that it holds for, where it is not the one that checks. */
   readonly checkedFor?: string | undefined
 }
@@ -66,7 +68,8 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
   const inTheWay = unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path })
-  problems.push(...(inTheWay.length > 0 ? inTheWay : await keptStateOfRelay(config)))
+  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfRelay(config)
+  problems.push(...kept.problems)
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
@@ -82,7 +85,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...user.warnings,
     ...(await openFolderWarnings([...folders, ...socket, ...configurationFolder(directory, user.uid)], user.uid))
   ]
-  return { problems, warnings, checkedFor: user.known }
+  return { problems, warnings, notes: kept.notes, checkedFor: user.known }
 }
 
 /** The same for an agent. */
@@ -94,7 +97,8 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const user = findServiceUser({ command: 'agent', nodeId, directory, storage: storageFolder })
   const inTheWay = unwritable({ 'storage.path': storage.path })
-  problems.push(...(inTheWay.length > 0 ? inTheWay : await keptStateOfAgent(config)))
+  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfAgent(config)
+  problems.push(...kept.problems)
   problems.push(...(await foreignWaysOf(user.uid, [storageFolder])))
   await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
@@ -118,7 +122,7 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...user.warnings,
     ...(await openFolderWarnings([storageFolder, ...configurationFolder(directory, user.uid)], user.uid))
   ]
-  return { problems, warnings, checkedFor: user.known }
+  return { problems, warnings, notes: kept.notes, checkedFor: user.known }
 }
 
 /** Obstacles to the folders that may not exist yet. @param folders by the setting that names them */
@@ -135,6 +139,11 @@ function unwritable(folders: Readonly<Record<string, string>>): string[] {
     .filter(([, path]) => isReadOnly(path))
     .map(([setting, path]) => `${setting} ${path} is on a file system that is read-only: mount it for writing`)
   return [...obstacles(folders), ...readOnly]
+}
+
+/** In folders that cannot be used there is nothing to look at. */
+function notLookedAt(problems: readonly string[]): KeptState {
+  return { problems, notes: [] }
 }
 
 function named(key: string, path: string | undefined): NamedFile | undefined {

@@ -56,9 +56,10 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
 
 async function testConfig(directory: string, config: AgentConfig, strict: boolean): Promise<number> {
   const { checkAgentStart } = await import('../checks/start-files-check.js')
-  const { problems, warnings, checkedFor } = await checkAgentStart(config)
+  const { problems, warnings, notes, checkedFor } = await checkAgentStart(config)
   for (const problem of problems) printDiagnostic(problem)
   for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
+  for (const note of notes) printDiagnostic(`note: ${note}`)
   if (problems.length > 0) return BAD_CONFIGURATION
   if (strict && (warnings.length > 0 || config.notices.some(({ level }) => level !== 'note'))) {
     printStrictFailure(directory)

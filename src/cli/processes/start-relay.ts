@@ -67,11 +67,12 @@ async function startFailure(error: unknown, config: Config): Promise<unknown> {
 /** Says what is wrong with a configuration that can be read. @returns the exit code */
 async function testConfig(directory: string, config: Config, strict: boolean): Promise<number> {
   const { checkRelayStart } = await import('../checks/start-files-check.js')
-  const { problems: found, warnings, checkedFor } = await checkRelayStart(config)
+  const { problems: found, warnings, notes, checkedFor } = await checkRelayStart(config)
   const misplaced = misplacedFolder(config)
   const problems = misplaced === undefined ? found : [...found, misplaced]
   for (const problem of problems) printDiagnostic(problem)
   for (const warning of warnings) printDiagnostic(`warning: ${warning}`)
+  for (const note of notes) printDiagnostic(`note: ${note}`)
   const unusable = await nodesProblems(config)
   for (const problem of unusable) printDiagnostic(`error: ${problem}`)
   if (problems.length > 0) return BAD_CONFIGURATION

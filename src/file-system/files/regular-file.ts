@@ -1,4 +1,15 @@
-import { closeSync, constants, fstatSync, readFile, readFileSync, readSync, type Stats, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFile,
+  readFileSync,
+  readSync,
+  type Stats,
+  statSync,
+  writeSync
+} from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { openUnmisled } from './foreign-links.js'
@@ -7,6 +18,8 @@ const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = constants
 
 /** The flags for opening. Opening a FIFO for reading waits for its writer; a file has nothing to wait for. */
 const FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY
+
+const PIECE_BYTES = 1024 * 1024
 
 const readWhole = promisify(readFile)
 
@@ -48,6 +61,21 @@ export function readStartSync(path: string, length: number): Buffer {
   return withRegularFile(path, fd => {
     const start = Buffer.alloc(length)
     return start.subarray(0, readSync(fd, start))
+  })
+}
+
+/** Copies a regular file, read as {@link readRegularFileSync} does, into one for this user alone. */
+export function copyRegularFileSync(path: string, to: string): void {
+  withRegularFile(path, from => {
+    const target = openSync(to, 'w', 0o600)
+    try {
+      const piece = Buffer.alloc(PIECE_BYTES)
+      for (let read = readSync(from, piece); read > 0; read = readSync(from, piece)) {
+        for (let written = 0; written < read; ) written += writeSync(target, piece, written, read - written)
+      }
+    } finally {
+      closeSync(target)
+    }
   })
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { replaceFile } from '../../file-system/files/durable-file.js'
+import { findItself } from '../../file-system/files/if-there.js'
 import { readRegularFile } from '../../file-system/files/regular-file.js'
 import { formatCertificate } from '../../keys/certificates/pem.js'
 import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
@@ -14,10 +15,14 @@ import { checkNotOlder, writePublished } from './published-tree.js'
 const PAGE = 500
 const MODE = 0o640
 
-export interface PublicationOptions {
-  readonly repository: MemberRepository
+/** The files that the import reads. */
+interface TreeFiles {
   readonly nodesListFile: string
   readonly nodesCertsFile: string
+}
+
+export interface PublicationOptions extends TreeFiles {
+  readonly repository: MemberRepository
   /** Has the tree read the two files. @returns what is wrong with them */
   readonly reload: () => Promise<string | undefined>
   /** Tells what was revoked, before the tree is another one. */
@@ -92,14 +97,36 @@ export class Publication {
   async #publish(): Promise<number> {
     const version = await this.options.repository.version()
     const { repository, nodesListFile, nodesCertsFile, reload, now } = this.options
-    await checkHasRoot(repository, nodesListFile)
-    await checkNotOlder(repository, nodesListFile)
+    await checkMembers(repository, nodesListFile)
+    await checkReplaceable({ nodesListFile, nodesCertsFile })
     await makeSubfolder(dirname(nodesListFile), 0o750)
     await this.options.revocations?.publish()
     await writeTreeFiles(repository, { nodesListFile, nodesCertsFile }, now())
     const problem = await reload()
     if (problem !== undefined) throw new Error(problem)
     return version
+  }
+}
+
+/**
+ * Checks that the members may become the tree.
+ * @throws {Error} when they are lost, or older than what was handed down
+ */
+export async function checkMembers(repository: MemberRepository, nodesListFile: string): Promise<void> {
+  await checkHasRoot(repository, nodesListFile)
+  await checkNotOlder(repository, nodesListFile)
+}
+
+/** @throws {Error} where a folder has the name of a file of the tree: a file cannot take its place */
+export async function checkReplaceable({ nodesListFile, nodesCertsFile }: TreeFiles): Promise<void> {
+  for (const [setting, path] of [
+    ['general.nodes_list_file', nodesListFile],
+    ['general.nodes_certs_file', nodesCertsFile]
+  ] as const) {
+    if ((await findItself(path))?.isDirectory() !== true) continue
+    throw new Error(
+      `${setting} = ${path} is a folder, and should be a file: move it away, and it is made anew at the start`
+    )
   }
 }
 
@@ -117,11 +144,7 @@ export function membersGone(nodesListFile: string): string {
 }
 
 /** Writes both files where they differ, each at once and durably. */
-export async function writeTreeFiles(
-  repository: MemberRepository,
-  files: { readonly nodesListFile: string; readonly nodesCertsFile: string },
-  nowMs: number
-): Promise<void> {
+export async function writeTreeFiles(repository: MemberRepository, files: TreeFiles, nowMs: number): Promise<void> {
   await makeSubfolder(dirname(files.nodesListFile), 0o750)
   await writePublished(files.nodesListFile, await repository.version())
   await writePieces(files.nodesListFile, nodesList(repository))

@@ -1,11 +1,12 @@
 import { readdir, rename, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { ifThere } from '../../file-system/files/if-there.js'
 import { UNSETTLED } from '../forwarding/outbox.js'
-import { type FileLayout, METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
+import { METADATA_SUFFIX, pathOf } from '../keeping/file-layout.js'
 import type { StoredFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import { isAsKept } from '../keeping/kept-files.js'
+import { checkHasFolders } from '../keeping/same-folder.js'
 import type { LostCounter } from './lost-files.js'
 import type { PurgeParts } from './purge-files.js'
 import { adopt } from './reconciliation.js'
@@ -26,7 +27,7 @@ export interface RecoveryParts extends PurgeParts, Pick<Keeping, 'placement'> {
 export async function recoverSharedFiles(parts: RecoveryParts): Promise<void> {
   const { layout, folders, files, outboxRepository, logger } = parts
   const recorded = (await files.totals()).count + (await outboxRepository.totals()).count
-  if (recorded > 0) await checkHasFolders(layout, recorded)
+  await checkHasFolders(layout, { files, outbox: outboxRepository })
   // Not through a link that somebody has put there: what is left over in these folders is removed.
   await folders.make(layout.incoming)
   await folders.make(layout.outbox)
@@ -83,15 +84,6 @@ async function finishPlacing(parts: RecoveryParts, row: StoredFile, left: Readon
   // The metadata is gone, or a power failure tore it, since it is never synced.
   if (outcome === 'stray' && isAsKept(found, row)) return placement.redo(row)
   if (outcome !== 'replaced') await files.markDurable([spool]) // reconciliation then judges the file that is there
-}
-
-/** A relay that was here has left its folders. Without them all that is recorded would count as removed. */
-async function checkHasFolders({ root, incoming, outbox }: FileLayout, recorded: number): Promise<void> {
-  const names = new Set(await readdir(root))
-  if (names.has(basename(incoming)) || names.has(basename(outbox))) return
-  throw new Error(
-    `shared_files.path (${root}) is not the folder that it was: ${recorded} files are recorded, and it has no ${basename(incoming)}. Is its disk mounted? If these files are to be given up, make the folder ${incoming}, and start again`
-  )
 }
 
 /** A file's metadata is written beside it just before its row: what has none was not to be acknowledged yet. */

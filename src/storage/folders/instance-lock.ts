@@ -6,7 +6,9 @@ import { makeFolder } from '../../file-system/folders/make-folder.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
 import { asError, errorCode } from '../../values/failures/system-error.js'
+import { schemaVersionOf } from '../sqlite-engine/database-header.js'
 import { Sqlite } from '../sqlite-engine/sqlite-driver.js'
+import type { OwnFolder } from './folder-kinds.js'
 
 /** The mode of a lock file. Whoever may open it, if only to read it, can lock it, and keep a relay from starting. */
 const LOCK_MODE = 0o600
@@ -42,6 +44,20 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
       `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
       { cause: error }
     )
+  }
+}
+
+/**
+ * Checks what is in the place of a lock, without locking it. Not for the process that holds the lock: it would give it back.
+ * @throws {Error} as {@link lockFolder} does, when it is no lock
+ */
+export function checkLock({ path, setting, lockName }: Pick<OwnFolder, 'path' | 'setting' | 'lockName'>): void {
+  const file = join(path, lockName)
+  try {
+    schemaVersionOf(file) // SQLite locks an empty file, or a database
+  } catch (error) {
+    const obstacle = obstacleToLock(file, error)
+    if (obstacle !== undefined) throw new Error(`${setting} = ${path}: ${obstacle}`, { cause: error })
   }
 }
 

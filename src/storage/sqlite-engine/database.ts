@@ -81,6 +81,7 @@ export function openDatabase(file: string, schema: DatabaseKind, use: Use = sche
  */
 export function isDatabaseThere(file: string, schema: DatabaseKind, use: Use = schema): boolean {
   try {
+    refuseObstacles(file)
     const version = schemaVersionOf(file)
     if (version !== undefined) refuseNewer(version, migrationNames(schema).length)
     return version !== undefined
