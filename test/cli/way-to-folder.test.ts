@@ -102,6 +102,30 @@ testAsRoot('a folder on the way in which others may write is warned of, at the s
   assert.match(running.soFar(), /storage\.path \S+: the folder \S+open on the way to it is open to group 0/)
 })
 
+testAsRoot(
+  "a storage.path is warned of in which another group than its user's may write, unlike shared files",
+  async t => {
+    const folder = await temporaryFolder(t)
+    const path = join(folder, 'data')
+    await mkdir(path)
+    const warnings = (setting: string) => openFolderWarnings([{ setting, path }], SOMEBODY)
+    for (const [group, mode, says] of [
+      [SOMEBODY, 0o770, []],
+      [SOMEBODY - 1, 0o750, []],
+      [
+        SOMEBODY - 1,
+        0o770,
+        [`storage.path ${path} is open to group 65533, who may change what is there; chmod g-w ${path}`]
+      ]
+    ] as const) {
+      await chown(path, SOMEBODY, group)
+      await chmod(path, mode)
+      assert.deepEqual(await warnings('storage.path'), says)
+      assert.deepEqual(await warnings('shared_files.path'), [])
+    }
+  }
+)
+
 testAsRoot('a relay and an agent of root say so, with --test too, and make nothing', async t => {
   const folder = await temporaryFolder(t)
   const theirs = await makeTheirs(folder)

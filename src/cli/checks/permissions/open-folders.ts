@@ -1,15 +1,23 @@
-import { type Stats, statSync } from 'node:fs'
+import { constants, type Stats, statSync } from 'node:fs'
 import { identityOf } from '../../../file-system/files/file-identity.js'
 import { walkPath } from '../../../file-system/folders/path-walk.js'
 import { isPrivileged, ROOT, unmappedRoot } from '../../../file-system/permissions/root.js'
+import { groupIdOf } from '../../../file-system/permissions/system-users.js'
 import {
   findUntrusted,
   isSticky,
   replacersOf,
+  type TrustedWriters,
   type Writer,
   writersOf
 } from '../../../file-system/permissions/writers.js'
 import { errorCode } from '../../../values/failures/system-error.js'
+
+const { S_IWGRP } = constants
+
+type GroupTrust = Pick<TrustedWriters, 'gids' | 'groupsOfOwners'>
+/** The trust in any group to which a trusted user gave a folder. */
+const ANY_GROUP: GroupTrust = { groupsOfOwners: true }
 
 /** A folder in which a relay or an agent writes, by the setting that names it. */
 export interface WrittenFolder {
@@ -34,7 +42,8 @@ export async function openFolderWarnings(
   const ofSettings = folders.map(({ path }) => identityOf(findFolder(path)))
   const warnings = folders.map(async ({ setting, path }) => {
     const found = findFolder(path)
-    const problem = found === undefined ? undefined : openness(found, writersOf(found), user)
+    const trust = found && groupTrust(setting, found, user)
+    const problem = found === undefined ? undefined : openness(found, writersOf(found), user, trust)
     const own =
       problem === undefined ? [] : [`${setting} ${path} ${problem[0]}; ${problem[1]} ${path}${orAs(found, user)}`]
     const ways = await openWays(path, ofSettings, user)
@@ -57,6 +66,17 @@ async function openWays(
     const problem = openness(found, replacers, user)
     return problem === undefined ? [] : [`${folder} on the way to it ${problem[0]}; ${problem[1]} ${folder}`]
   })
+}
+
+/**
+ * The group that may write in a folder of this setting. Shared files may be meant for one (their mode is 0775); databases and
+ * outputs of runs are for the user alone, whose own group often has no other members.
+ */
+function groupTrust(setting: string, folder: Stats, user: number | undefined): GroupTrust {
+  const isOwn = user !== undefined && user !== ROOT && folder.uid === user
+  if (setting !== 'storage.path' || !isOwn || (folder.mode & S_IWGRP) === 0) return ANY_GROUP
+  const gid = user === process.geteuid?.() ? process.getegid?.() : groupIdOf(String(user))
+  return gid === undefined ? ANY_GROUP : { gids: [gid] }
 }
 
 /** Names the other remedy where root runs in the folder of another user, who may be meant to run this. */
@@ -111,8 +131,13 @@ export function findFolder(path: string): Stats | undefined {
  * @param writers of the folder, or those who could replace what is in it
  * @returns what is wrong, and what mends it
  */
-function openness(folder: Stats, writers: readonly Writer[], user: number | undefined): [string, string] | undefined {
-  const writer = findUntrusted(writers, folder, { uids: [user, unmappedRoot(user)], groupsOfOwners: true })
+function openness(
+  folder: Stats,
+  writers: readonly Writer[],
+  user: number | undefined,
+  groups: GroupTrust = ANY_GROUP
+): [string, string] | undefined {
+  const writer = findUntrusted(writers, folder, { uids: [user, unmappedRoot(user)], ...groups })
   if (writer === undefined) return undefined
   const { uid, gid } = writer
   if (uid !== undefined) return [`belongs to user ${uid}, who may change what is there`, `chown ${user ?? ROOT}`]
