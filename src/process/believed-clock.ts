@@ -99,3 +99,16 @@ interface Look {
 function ranMs(former: ClockReading, { uptimeMs }: Pick<Look, 'uptimeMs'>): number {
   return uptimeMs >= former.uptimeMs ? uptimeMs - former.uptimeMs : uptimeMs
 }
+
+/**
+ * The time that has come for certain, in ms since 1970: as the last reading says, and as long after as the machine has run.
+ * @param uptime in ms, since the machine started
+ * @returns undefined where there is no reading
+ */
+export async function certainTime(
+  readings: Pick<ClockReadings, 'clockReading'>,
+  uptime: () => number = () => machineUptime() * 1_000
+): Promise<number | undefined> {
+  const former = await readings.clockReading()
+  return former && former.atMs + Math.floor(ranMs(former, { uptimeMs: uptime() }))
+}

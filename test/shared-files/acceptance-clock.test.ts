@@ -7,8 +7,8 @@ import { AcceptanceClock } from '../../src/shared-files/receiving/acceptance-clo
 const NOW_MS = Date.UTC(2026, 5, 1)
 const DAY_MS = 24 * 3_600_000
 
-/** A relay with a clock that can be set; `restart` forgets all but what was written. */
-function setUp(nowMs = 0) {
+/** A relay with a clock that can be set; `restart` forgets all but what was written. @param certainMs never the clock's */
+function setUp(nowMs = 0, certainMs?: number) {
   const clock = { nowMs, markMs: 0, writes: 0 }
   const start = () =>
     new AcceptanceClock({
@@ -18,7 +18,8 @@ function setUp(nowMs = 0) {
         clock.writes += 1
         clock.markMs = Math.max(before, ms)
         return before
-      }
+      },
+      certainTime: async () => certainMs
     })
   let acceptance = start()
   return {
@@ -84,6 +85,40 @@ test('a clock that was far ahead once dates no later files, with or without a re
     if (isRestarted) relay.restart()
     assert.equal(await relay.next([ahead]), NOW_MS + 1_000)
     assert.ok(relay.clock.markMs < NOW_MS + 2_000)
+  }
+})
+
+test('what a clock gave that was ahead by hours is given up once the clock is right, and not when it is behind', async () => {
+  const HALF_DAY_MS = DAY_MS / 2
+  const HOUR_MS = 3_600_000
+  for (const isRestarted of [false, true]) {
+    for (const [aheadMs, thenMs, isGivenUp] of [
+      [HALF_DAY_MS, 1_000, true],
+      [600_000, 1_000, true],
+      [30_000, 1_000, false],
+      [0, -HALF_DAY_MS, false],
+      [HALF_DAY_MS, HOUR_MS - HALF_DAY_MS, false]
+    ] as const) {
+      const relay = setUp(NOW_MS, NOW_MS)
+      await relay.next()
+      relay.clock.nowMs = NOW_MS + aheadMs
+      const ahead = await relay.next()
+      relay.clock.nowMs = NOW_MS + thenMs
+      if (isRestarted) relay.restart()
+      const next = await relay.next()
+      if (isGivenUp) assert.equal(next, NOW_MS + thenMs)
+      else assert.ok(next > ahead)
+      assert.ok((await relay.next([ahead])) > ahead, 'than a copy that is here')
+    }
+  }
+})
+
+test('a time is given at once wherever the mark is', async () => {
+  for (let aheadMs = DAY_MS - 250; aheadMs < DAY_MS + 250; aheadMs += 10) {
+    const relay = setUp(NOW_MS)
+    relay.clock.markMs = NOW_MS + aheadMs
+    assert.ok((await relay.next()) >= NOW_MS)
+    assert.ok(relay.clock.writes <= 3)
   }
 })
 

@@ -64,7 +64,7 @@ export type ListedFile = FileKey &
 type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 
 /** How far the clocks of two relays may differ: a time that is farther ahead was given by a clock that was ahead. */
-const SKEW_MS = 60_000
+export const SKEW_MS = 60_000
 /** A clock that is wrong by a time zone, either way, is wrong by less. */
 const FARTHEST_AHEAD_MS = 24 * 3_600_000
 /** A clock before this program was written is wrong itself (a board without a battery starts in 1970), and refutes no time. */

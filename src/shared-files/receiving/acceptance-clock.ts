@@ -1,4 +1,4 @@
-import { isAhead, isImplausible, latestPlausible } from '../keeping/file-record.js'
+import { isAhead, isImplausible, latestPlausible, SKEW_MS } from '../keeping/file-record.js'
 
 /**
  * How far ahead the mark is set that outlives the process: it is written once in so long, while files come. No restart is
@@ -15,13 +15,16 @@ export interface AcceptanceClockOptions {
    * @returns the mark before: all times that any process gave are earlier; 0 where it was given up
    */
   readonly raiseMark: (ms: number, latestMs: number) => Promise<number>
+  /** Tells the time that has come for certain, in ms since 1970, wherever the clock is; asked once. @default it is not known */
+  readonly certainTime?: (() => Promise<number | undefined>) | undefined
 }
 
 /**
  * Tells when a relay accepts files as the first one: of two files with one name that it takes, one after the other, the later
  * one has the later time, wherever the clock is set in between, and whether it was restarted. Each process gives times from
- * the mark before up to the one that it has set, so no two give the same. What a clock gave that was implausibly far ahead is
- * given up once it is right again: else all later files would have its times.
+ * the mark before up to the one that it has set, so no two give the same. What a clock gave that was ahead is given up
+ * once it is right again: else all later files would have its times. A clock that is behind the time that is certain is not
+ * right; where that is not known, only what was implausibly far ahead is given up.
  */
 export class AcceptanceClock {
   /** Later than this is whatever is accepted next. */
@@ -29,6 +32,8 @@ export class AcceptanceClock {
   /** Earlier than this are all times that this process may give. */
   #endMs = 0
   #taking: Promise<void> | undefined
+  /** Tells the time that has come for certain, once it was asked for. */
+  #certainMs: (() => number) | undefined
 
   constructor(private readonly options: AcceptanceClockOptions) {}
 
@@ -48,7 +53,7 @@ export class AcceptanceClock {
   async #next(hereMs: readonly number[]): Promise<number> {
     for (;;) {
       const nowMs = this.options.now()
-      if (isImplausible(Math.max(this.#lastMs, this.#endMs - MARK_AHEAD_MS), nowMs)) {
+      if (Math.max(this.#lastMs, this.#endMs) > this.#latestMs(nowMs) + MARK_AHEAD_MS) {
         this.#lastMs = 0
         this.#endMs = 0
       }
@@ -66,8 +71,21 @@ export class AcceptanceClock {
 
   /** Takes the times from the mark before up to `endMs`; none when the mark is as late already. */
   async #take(endMs: number, nowMs: number): Promise<void> {
-    const beforeMs = await this.options.raiseMark(endMs, latestPlausible(nowMs) + MARK_AHEAD_MS)
+    this.#certainMs ??= await this.#askCertainTime()
+    const beforeMs = await this.options.raiseMark(endMs, this.#latestMs(nowMs) + MARK_AHEAD_MS)
     this.#lastMs = Math.max(this.#lastMs, beforeMs - 1)
     if (beforeMs < endMs) this.#endMs = endMs
+  }
+  /** The latest time that may have been given by a clock that was right. */
+  #latestMs(nowMs: number): number {
+    const certainMs = this.#certainMs?.() ?? Number.POSITIVE_INFINITY
+    return nowMs >= certainMs - SKEW_MS ? nowMs + SKEW_MS : latestPlausible(nowMs)
+  }
+
+  async #askCertainTime(): Promise<() => number> {
+    const { certainTime = async () => undefined } = this.options
+    const certainMs = (await certainTime()) ?? Number.POSITIVE_INFINITY
+    const askedAtMs = performance.now()
+    return () => certainMs + performance.now() - askedAtMs
   }
 }
