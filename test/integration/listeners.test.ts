@@ -164,6 +164,14 @@ test('what holds at every listener', async t => {
     assert.equal(answer.split('a'.repeat(LARGE)).length, 3)
   })
 
+  await t.test('an offer of a link in HTTP/1.0 is ignored', async t => {
+    const socket = await openWay(t, plain)
+    socket.write(head('GET /v1/relay/register HTTP/1.0', HOST, ...WEB_SOCKET, KEY))
+    const statuses = statusesIn(await untilClosed(socket))
+    assert.equal(statuses.length, 1)
+    assert.ok((statuses[0] ?? 0) >= 400, String(statuses))
+  })
+
   await t.test('https_listen resumes no session: whoever has one has to show a certificate', async t => {
     const ask = async (more: ConnectionOptions) => {
       const socket = connectTls({ ...tls.to, ...more, rejectUnauthorized: false } as ConnectionOptions)

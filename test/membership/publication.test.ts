@@ -4,10 +4,10 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Member } from '../../src/membership/members.js'
-import { Publication } from '../../src/membership/root/publication.js'
+import { Publication, writeTreeFiles } from '../../src/membership/root/publication.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
-import { startMembers } from '../support/parts/members.js'
+import { joinAs, startMembers } from '../support/parts/members.js'
 
 test('members that cannot be made the tree are known to be missing there, until they are', async t => {
   const { repository } = await startMembers(t)
@@ -71,6 +71,33 @@ test('a disk that has room for a part of the list keeps the list that is there',
   await disk.empty()
   await publication.catchUp()
   assert.ok('another' in JSON.parse(await readFile(nodesListFile, 'utf8')))
+})
+
+test('a member that joins while the files are written is in neither, or in the list alone', async t => {
+  const root = await startMembers(t)
+  await joinAs(root, 'early')
+  const folder = await temporaryFolder(t)
+  const files = { nodesListFile: join(folder, 'nodeslist.json'), nodesCertsFile: join(folder, 'allnodescerts.pem') }
+  let hasJoined = false
+  const repository = new Proxy(root.repository, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return async (...given: unknown[]) => {
+        if (name === 'certificates' && !hasJoined) {
+          hasJoined = true
+          await joinAs(root, 'late')
+        }
+        return Reflect.apply(value, target, given)
+      }
+    }
+  })
+  const certificates = async () => (await readFile(files.nodesCertsFile, 'utf8')).split('BEGIN CERTIFICATE').length - 1
+  await writeTreeFiles(repository, files, root.clock.nowMs)
+  assert.deepEqual(Object.keys(JSON.parse(await readFile(files.nodesListFile, 'utf8'))), ['early', 'root'])
+  assert.equal(await certificates(), 2)
+  await writeTreeFiles(repository, files, root.clock.nowMs)
+  assert.equal(await certificates(), 3)
 })
 
 function nodeUnderRoot(id: string): Member {

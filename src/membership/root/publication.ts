@@ -147,11 +147,13 @@ export function membersGone(nodesListFile: string): string {
 export async function writeTreeFiles(repository: MemberRepository, files: TreeFiles, nowMs: number): Promise<void> {
   await makeSubfolder(dirname(files.nodesListFile), 0o750)
   await writePublished(files.nodesListFile, await repository.version())
-  await writePieces(files.nodesListFile, nodesList(repository))
-  await writePieces(files.nodesCertsFile, certificates(repository, nowMs))
+  const listed = new Set<string>()
+  await writePieces(files.nodesListFile, nodesList(repository, listed))
+  await writePieces(files.nodesCertsFile, certificates(repository, nowMs, listed))
 }
 
-async function* nodesList(repository: MemberRepository): AsyncGenerator<string> {
+/** @param listed gets the ids in the list */
+async function* nodesList(repository: MemberRepository, listed: Set<string>): AsyncGenerator<string> {
   let before = '{'
   for (let last = ''; ; ) {
     const page = await repository.members(last, PAGE)
@@ -162,6 +164,7 @@ async function* nodesList(repository: MemberRepository): AsyncGenerator<string> 
         'key-hash': keyHash,
         ...(port === undefined ? {} : { port }) // for `treeline nodes restore` alone
       }
+      listed.add(id)
       yield `${before}\n${JSON.stringify(id)}: ${JSON.stringify(node)}`
       before = ','
     }
@@ -171,11 +174,18 @@ async function* nodesList(repository: MemberRepository): AsyncGenerator<string> 
   yield before === '{' ? '{}\n' : '\n}\n'
 }
 
-async function* certificates(repository: MemberRepository, nowMs: number): AsyncGenerator<string> {
+/** @param listed ids of the members in the list; others joined meanwhile, and come with the next list */
+async function* certificates(
+  repository: MemberRepository,
+  nowMs: number,
+  listed: ReadonlySet<string>
+): AsyncGenerator<string> {
   let cursor: CertificateCursor | undefined
   do {
     const page = await repository.certificates(nowMs, cursor, PAGE)
-    for (const { der } of page.certificates) yield formatCertificate(der)
+    for (const { der, memberId } of page.certificates) {
+      if (listed.has(memberId)) yield formatCertificate(der)
+    }
     cursor = page.next
   } while (cursor !== undefined)
 }

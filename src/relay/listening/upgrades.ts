@@ -49,7 +49,8 @@ export function serveUpgrades(
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const target = request.url ?? '/'
     request.url = originForm(target)
-    const isForLink = upgrades?.takes(request) === true
+    // RFC 9110, section 7.8: an offer in HTTP/1.0 is to be ignored
+    const isForLink = request.httpVersion !== '1.0' && upgrades?.takes(request) === true
     const refusal = refusalOf(request, target, isForLink)
     // At once, or the end of a caller that shuts down its side would be read before it while it waits.
     if (refusal === undefined && !isForLink && !putBackWithoutOffer({ request, target, socket, head })) return
