@@ -5,11 +5,12 @@ import { onCostlySource } from '../../network/sources/costly-source.js'
 import { sourceOf } from '../../network/sources/source-address.js'
 import { SourceCooldown } from '../../network/sources/source-cooldown.js'
 import { SourceQueue } from '../../network/sources/source-queue.js'
+import { ClientFlights, restAfterLarge, USUAL_FLIGHT_BYTES } from './client-flights.js'
 import { awaitHello } from './client-hello.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
 import { rawSocketOf } from './raw-socket.js'
-import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, UnjudgedHandshakes } from './unjudged-handshakes.js'
+import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, sentBytesOf, UnjudgedHandshakes } from './unjudged-handshakes.js'
 
 /**
  * TLS handshakes at once. Each takes about a millisecond of the event loop, and it takes all that are ready in one
@@ -41,11 +42,6 @@ const REST_FACTOR = 4
 const MAX_REST_MS = 10_000
 /** When the caller sent too little for a costly certificate: whoever shares its address with a faulty device goes on soon. */
 const MAX_SHORT_REST_MS = 100
-/**
- * The bytes behind the ClientHello of a caller with a usual certificate. More counts as costly when the handshake
- * fails.
- */
-const USUAL_FLIGHT_BYTES = 4_096
 
 export interface HandshakeGateOptions {
   /** How long a connection may take to send its ClientHello. @default 10,000 */
@@ -61,6 +57,8 @@ export interface HandshakeGateOptions {
   readonly judge?: (socket: TLSSocket) => PresentedCertificate
   /** How long a source rests after a handshake with `sentBytes` after the ClientHello, while the event loop was busy for `busyMs`. */
   readonly restMs?: (busyMs: number, sentBytes: number) => number
+  /** How long longer flights than usual of all sources wait after one that took so long to verify. */
+  readonly largeRestMs?: (costMs: number) => number
   /** When connections are closed that bring nothing on. */
   readonly idleBytes?: IdleBytesOptions
   /** Called when that has happened to connections of a source. */
@@ -74,7 +72,8 @@ const DEFAULTS = {
   silentMs: SILENT_HANDSHAKE_MS,
   graceMs: SILENT_GRACE_MS,
   judge: (): PresentedCertificate => 'usual',
-  restMs: usualRestMs
+  restMs: usualRestMs,
+  largeRestMs: restAfterLarge
 }
 
 /**
@@ -101,6 +100,7 @@ class HandshakeGate {
   /** Handshakes that hold a slot. */
   readonly #shaking = new Set<Socket>()
   readonly #unjudged: UnjudgedHandshakes
+  readonly #flights: ClientFlights
   readonly #rest: SourceCooldown
   readonly #idleBytes: IdleBytes
   readonly #options: Required<Omit<HandshakeGateOptions, 'idleBytes' | 'onIdle'>>
@@ -111,12 +111,15 @@ class HandshakeGate {
   ) {
     this.#options = { ...DEFAULTS, ...options }
     this.#unjudged = new UnjudgedHandshakes(this.#options.silentMs - TIMER_ERROR_MS)
+    this.#flights = new ClientFlights(this.#options.largeRestMs)
     this.#rest = new SourceCooldown(this.#goOn)
     this.#idleBytes = new IdleBytes(source => {
       this.#endIdle(source)
       onIdle?.(source)
     }, idleBytes)
     onCostlySource(tls, ({ source, isOver }) => isOver && this.#endIdle(source))
+    // The only event of Node that names the connection before its caller has shown a certificate: the keys are not used.
+    tls.on('keylog', (_keys: Buffer, socket: TLSSocket) => this.#answered(socket))
     tls.on('secureConnection', (socket: TLSSocket) => this.#shaken(socket))
     tls.on('tlsClientError', (_error: Error, socket: TLSSocket) => this.#end(rawSocketOf(socket), 'failed'))
   }
@@ -182,7 +185,8 @@ class HandshakeGate {
     const { turnMs, silentMs, patienceMs } = this.#options
     this.#shaking.add(socket)
     const bytesBefore = socket.bytesRead
-    this.#unjudged.begin({ socket, source, bytesBefore, atMs: performance.now(), busyBeforeMs: busyMs() })
+    const [atMs, busyBeforeMs] = [performance.now(), busyMs()]
+    this.#unjudged.begin({ socket, source, bytesBefore, readBytes: 0, atMs, busyBeforeMs })
     if (!this.#mayBegin(source)) this.#waiting.moveAll(source, this.#held)
     setTimeout(() => this.#leave(socket), turnMs).unref()
     // What came meanwhile is read before the next immediate: the event loop may have been late itself.
@@ -212,6 +216,11 @@ class HandshakeGate {
     if (this.#shaking.delete(socket)) setImmediate(this.#admit) // others have their turn first
   }
 
+  #answered(socket: TLSSocket): void {
+    const handshake = this.#unjudged.get(rawSocketOf(socket))
+    if (handshake !== undefined) this.#flights.take(handshake, socket)
+  }
+
   #shaken(socket: TLSSocket): void {
     socket.allowHalfOpen = true
     const raw = rawSocketOf(socket)
@@ -225,8 +234,9 @@ class HandshakeGate {
     const handshake = this.#unjudged.get(socket)
     this.#leave(socket)
     if (handshake === undefined) return
-    const { source, busyBeforeMs, bytesBefore } = handshake
-    const sentBytes = socket.bytesRead - bytesBefore
+    this.#flights.end(socket)
+    const { source, busyBeforeMs } = handshake
+    const sentBytes = sentBytesOf(handshake)
     const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
     this.#unjudged.end(socket, isCostly ? 'costly' : outcome)
     // At once: what they sent may be there as well, and TLS would verify it next.

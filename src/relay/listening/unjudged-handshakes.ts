@@ -23,11 +23,18 @@ export interface Unjudged {
   readonly busyBeforeMs: number
   /** The bytes that the caller had sent when it began. */
   readonly bytesBefore: number
+  /** The bytes after the ClientHello that were read for TLS. */
+  readBytes: number
+}
+
+/** The bytes that its caller has sent after the ClientHello. */
+export function sentBytesOf({ socket, bytesBefore, readBytes }: Unjudged): number {
+  return socket.bytesRead - bytesBefore + readBytes
 }
 
 /** Whether its caller has sent nothing after the ClientHello that could be costly to verify. */
-export function isSilent({ socket, bytesBefore }: Unjudged): boolean {
-  return socket.bytesRead - bytesBefore <= SHORT_FLIGHT_BYTES
+export function isSilent(handshake: Unjudged): boolean {
+  return sentBytesOf(handshake) <= SHORT_FLIGHT_BYTES
 }
 
 /**

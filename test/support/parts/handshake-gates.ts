@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type ServerOptions } from 'node:https'
 import { connect, type Server, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../../demo/pki.js'
@@ -53,6 +54,32 @@ export function startTls(
   // `localAddress` is passed on to `net.connect`
   const options = { host: '127.0.0.1', port: portOf(gate), localAddress, rejectUnauthorized: false, ...own }
   const socket = connectTls(options)
+  socket.on('error', () => undefined)
+  t.after(() => socket.destroy())
+  return socket
+}
+
+/** Like `startTls`, with all bytes that follow the ClientHello passed to `send` in place of the network. */
+export async function startTlsThrough(
+  t: TestContext,
+  gate: Server,
+  localAddress: string,
+  own: { cert: string; key: string },
+  send: (bytes: Buffer, raw: Socket) => Promise<void>
+): Promise<TLSSocket> {
+  const raw = await connectFrom(t, gate, localAddress)
+  let isHello = true
+  const stream = new Duplex({
+    read: () => undefined,
+    write: (bytes: Buffer, _encoding, done) => {
+      if (isHello) raw.write(bytes, () => done())
+      else void send(bytes, raw).then(() => done(), done)
+      isHello = false
+    }
+  })
+  raw.on('data', bytes => stream.push(bytes))
+  raw.on('close', () => stream.push(null))
+  const socket = connectTls({ socket: stream, rejectUnauthorized: false, ...own })
   socket.on('error', () => undefined)
   t.after(() => socket.destroy())
   return socket
