@@ -64,10 +64,10 @@ export function readStartSync(path: string, length: number): Buffer {
   })
 }
 
-/** Copies a regular file, read as {@link readRegularFileSync} does, into one for this user alone. */
+/** Copies a regular file, read as {@link readRegularFileSync} does, into a new one, for this user alone. */
 export function copyRegularFileSync(path: string, to: string): void {
   withRegularFile(path, from => {
-    const target = openSync(to, 'w', 0o600)
+    const target = openSync(to, 'wx', 0o600)
     try {
       const piece = Buffer.alloc(PIECE_BYTES)
       for (let read = readSync(from, piece); read > 0; read = readSync(from, piece)) {

@@ -25,8 +25,8 @@ export function copyDatabase(file: string, to: string): boolean {
   const log = `${file}-wal`
   for (let tries = 0; tries < TRIES; tries += 1) {
     const begun = ifThere(() => readStartSync(log, LOG_HEADER_BYTES))
+    for (const former of [to, `${to}-wal`]) rmSync(former, { force: true })
     copyRegularFileSync(file, to)
-    rmSync(`${to}-wal`, { force: true })
     ifThere(() => copyRegularFileSync(log, `${to}-wal`))
     if ((ifThere(() => readStartSync(log, LOG_HEADER_BYTES)) ?? NOTHING).equals(begun ?? NOTHING)) return true
   }
