@@ -188,9 +188,10 @@ test('a relay that is killed in the middle of a run learns from its agents how i
   })
   assert.equal(record.state, 'done')
   const events = await eventsOf(tree, runId)
-  assert.deepEqual(
-    events.map(({ seq }) => seq),
-    events.map((_, index) => index + 1)
+  const seqs = events.map(({ seq }) => seq)
+  assert.ok(
+    seqs.every((seq, index) => index === 0 || seq > (seqs[index - 1] ?? 0)),
+    String(seqs)
   )
   assert.deepEqual(
     events.filter(({ event }) => event === 'start' || event === 'end').map(({ event }) => event),

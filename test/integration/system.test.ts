@@ -191,7 +191,7 @@ test('system, reload, metrics, and the shared folder', async t => {
       await writeFile(file, '')
       const answer = await reload()
       assert.equal(answer.status, 500)
-      assert.ok(answer.text.includes(`${file} holds no readable`), answer.text)
+      assert.ok(answer.text.includes(`${file} is empty: restore it from a backup`), answer.text)
       assert.equal((await ask(root, '/uuid', { as: null })).status, 200)
       await writeFile(file, text)
       assert.equal((await reload()).status, 200)
