@@ -52,7 +52,8 @@ export class BelievedClock {
     const former = await this.readings.clockReading()
     const { nowMs, uptimeMs } = this.#look()
     if (former === undefined) {
-      await this.readings.noteClock({ atMs: Math.min(nowMs, await latestMs()), uptimeMs, owedMs: 0 })
+      const atMs = Math.min(nowMs, await latestMs())
+      await this.readings.noteClock({ atMs, uptimeMs, owedMs: nowMs - atMs })
     } else if (uptimeMs < former.uptimeMs) await this.advance()
   }
 

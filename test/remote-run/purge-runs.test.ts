@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import { orderOf, startRuns, temporaryFolder, topologyOf } from '../support/parts/remote-runs.js'
 
 const THREE = topologyOf('root', { root: 'root', a: 'root', fails: 'root' })
@@ -75,4 +76,26 @@ test('a clock that is ahead while the machine runs on removes no record and no o
   assert.equal(await pass(DAY_MS), 0)
   assert.equal((await runs.start(order)).id, run.id, 'an order that comes again starts nothing')
   assert.equal(await pass(2 * DAY_MS), 1)
+})
+
+test('a clock that is ahead when it is read for the first time removes no record and no order', async t => {
+  const start = Date.now()
+  const clock = { nowMs: start, uptimeMs: DAY_MS }
+  const times = { now: () => clock.nowMs, uptime: () => clock.uptimeMs }
+  const { signal } = new AbortController()
+  const order = orderOf({ orderKey: 'root order-1' })
+  const folder = temporaryFolder(t)
+  const first = await startRuns(t, { topology: THREE, folder, ...times })
+  const run = await first.runs.start(order)
+  await run.ended
+  await first.close()
+  const db = openDatabase(join(folder, 'state.db'), 'state') // as a version without readings left it
+  db.exec('DELETE FROM clock_readings')
+  db.close()
+  clock.nowMs += 30 * DAY_MS
+  const ahead = await startRuns(t, { topology: THREE, folder, ...times })
+  clock.uptimeMs += 3_600_000
+  assert.equal(await ahead.runs.purgeExpired(signal), 0)
+  clock.nowMs = start + DAY_MS
+  assert.equal((await ahead.runs.start(order)).id, run.id, 'an order that comes again starts nothing')
 })

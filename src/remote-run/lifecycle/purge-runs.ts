@@ -11,6 +11,8 @@ const AHEAD_MS = 30 * 24 * 3_600_000
 /** How far the clock of the relay above may be ahead of ours, in ms. */
 const CLOCK_SKEW_MS = 60 * 60_000
 
+const DAY_MS = 24 * 60 * 60_000
+
 /** After a machine was off, the clock by which runs are removed is right again within a tenth of that time. */
 const CATCH_UP = 10
 
@@ -39,7 +41,13 @@ export class RunPurge {
 
   /** Notes the time, where that was never done, or the machine was off: all that is removed later is measured by it. */
   begin(): Promise<void> {
-    return this.#clock.begin(async () => Number.POSITIVE_INFINITY)
+    return this.#clock.begin(() => this.#latestFirstMs())
+  }
+
+  /** No former reading bounds the first one: it is believed up to a day after the newest run. */
+  async #latestFirstMs(): Promise<number> {
+    const [newest] = await this.options.repository.page(1)
+    return newest === undefined ? Number.POSITIVE_INFINITY : newest.startedAtMs + DAY_MS
   }
 
   /** @returns how many runs went */
