@@ -1,9 +1,12 @@
 import { uptime as machineUptime } from 'node:os'
+import { EARLIEST_MS } from '../values/time/earliest-time.js'
 
 /** The knowledge of a believed clock at one moment. */
 export interface ClockReading {
-  /** The time that was certain to have come, in ms since 1970. */
+  /** The time that was believed, in ms since 1970: never later than the clock, and so set back with it. */
   readonly atMs: number
+  /** The latest time that was ever believed, and as long after as the machine has run. A clock that is behind it is not known to be right. */
+  readonly certainMs: number
   /** How long the machine had run, in ms. */
   readonly uptimeMs: number
   /** How much more time may have passed while the machine was off, in ms. */
@@ -24,9 +27,6 @@ export interface BelievedClockOptions {
   /** How much of the time that the machine was off is believed to have passed after it has run for `ranMs`. */
   readonly catchUpMs: (ranMs: number) => number
 }
-
-/** A clock before this program was written is wrong (a board without a battery starts in 1970), and bounds no later one. */
-const EARLIEST_MS = Date.UTC(2026, 0, 1)
 
 /**
  * The part of the time that a machine ran by which the clock comes up with the right one, whatever it was that it missed: a
@@ -53,8 +53,8 @@ export class BelievedClock {
     const { nowMs, uptimeMs } = this.#look()
     if (former === undefined) {
       const atMs = Math.min(nowMs, await latestMs())
-      await this.readings.noteClock({ atMs, uptimeMs, owedMs: nowMs - atMs })
-    } else if (uptimeMs < former.uptimeMs) await this.advance()
+      await this.readings.noteClock({ atMs, certainMs: atMs, uptimeMs, owedMs: nowMs - atMs })
+    } else if (uptimeMs < former.uptimeMs) await this.during(async () => undefined)
   }
 
   /** How long the machine has run since the last reading, at least, in ms; undefined where there is none. */
@@ -63,31 +63,45 @@ export class BelievedClock {
     return former === undefined ? undefined : ranMs(former, this.#look())
   }
 
-  /** Notes a reading. @returns the time that is certain to have come, in ms since 1970 */
-  async advance(): Promise<number> {
+  /**
+   * Works by the time that is believed, in ms since 1970, and then notes the reading: work that makes room on a full disk is
+   * done before anything has to be written.
+   */
+  async during<T>(work: (believedMs: number) => Promise<T>): Promise<T> {
     const former = await this.readings.clockReading()
     const look = this.#look()
-    const reading =
-      former === undefined || former.atMs < EARLIEST_MS
-        ? { atMs: look.nowMs, uptimeMs: look.uptimeMs, owedMs: 0 }
-        : this.#after(former, look)
+    const reading = former === undefined ? begun(look) : this.#after(former, look)
+    const result = await work(reading.atMs)
     await this.readings.noteClock(reading)
-    return reading.atMs
+    return result
   }
 
-  #after(former: ClockReading, { nowMs, uptimeMs }: Look): ClockReading {
+  #after(former: ClockReading, look: Look): ClockReading {
+    const believed = former.atMs < EARLIEST_MS ? begun(look) : this.#believed(former, look)
+    return {
+      ...believed,
+      uptimeMs: look.uptimeMs,
+      certainMs: Math.max(former.certainMs + ranMs(former, look), believed.atMs)
+    }
+  }
+
+  #believed(former: ClockReading, { nowMs, uptimeMs }: Look): Pick<ClockReading, 'atMs' | 'owedMs'> {
     const ran = ranMs(former, { uptimeMs })
     const hasStarted = uptimeMs < former.uptimeMs
     const owedMs = hasStarted ? Math.max(former.owedMs, nowMs - former.atMs - ran) : former.owedMs
     const paidMs = Math.min(owedMs, this.options.catchUpMs(ran))
     const atMs = Math.min(nowMs, former.atMs + Math.floor(ran * (1 + DRIFT) + paidMs))
-    return { atMs, uptimeMs, owedMs: Math.max(0, Math.min(owedMs - paidMs, nowMs - atMs)) }
+    return { atMs, owedMs: Math.max(0, Math.min(owedMs - paidMs, nowMs - atMs)) }
   }
 
   #look(): Look {
     const { now, uptime = () => machineUptime() * 1_000 } = this.options
     return { nowMs: Math.floor(now()), uptimeMs: Math.floor(uptime()) }
   }
+}
+
+function begun({ nowMs, uptimeMs }: Look): ClockReading {
+  return { atMs: nowMs, certainMs: nowMs, uptimeMs, owedMs: 0 }
 }
 
 /** The clock of the machine, and how long that has run. */
@@ -102,14 +116,15 @@ function ranMs(former: ClockReading, { uptimeMs }: Pick<Look, 'uptimeMs'>): numb
 }
 
 /**
- * The time that has come for certain, in ms since 1970: as the last reading says, and as long after as the machine has run.
+ * The time that has come for certain, in ms since 1970: a clock that is behind it may be wrong.
  * @param uptime in ms, since the machine started
- * @returns undefined where there is no reading
+ * @returns undefined where it is not known
  */
 export async function certainTime(
   readings: Pick<ClockReadings, 'clockReading'>,
   uptime: () => number = () => machineUptime() * 1_000
 ): Promise<number | undefined> {
   const former = await readings.clockReading()
-  return former && former.atMs + Math.floor(ranMs(former, { uptimeMs: uptime() }))
+  if (former === undefined || former.certainMs < EARLIEST_MS) return undefined
+  return former.certainMs + Math.floor(ranMs(former, { uptimeMs: uptime() }))
 }

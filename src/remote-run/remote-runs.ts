@@ -257,7 +257,8 @@ class RunRegistry implements RemoteRuns {
 
   async recover(treeLoaded: Promise<unknown> = Promise.resolve()): Promise<void> {
     await this.#files.makeFolder()
-    await this.#purge.begin()
+    // A full disk takes no reading, and is no reason not to start.
+    await this.#purge.begin().catch((err: unknown) => this.#context.logger.warn({ err }, 'cannot note the time'))
     this.#leases.start()
     const claimed = this.#leases.recovering
     const resumable = await interruptUnfinished({ ...this.#context, files: this.#files, claimed })

@@ -40,7 +40,7 @@ export class Forgetting {
   }
 
   async #forgetEnded(): Promise<void> {
-    await this.repository.forgetEnded((await this.#clock.advance()) - REMEMBERED_MS)
+    await this.#clock.during(believedMs => this.repository.forgetEnded(believedMs - REMEMBERED_MS))
   }
 
   /** No former reading bounds the first one: it is believed up to a day after the newest record. */

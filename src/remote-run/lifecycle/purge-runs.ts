@@ -51,9 +51,12 @@ export class RunPurge {
   }
 
   /** @returns how many runs went */
-  async purge(signal: AbortSignal): Promise<number> {
+  purge(signal: AbortSignal): Promise<number> {
+    return this.#clock.during(believedMs => this.#purgeAt(believedMs, signal))
+  }
+
+  async #purgeAt(believedMs: number, signal: AbortSignal): Promise<number> {
     const { repository, files, retentionMs } = this.options
-    const believedMs = await this.#clock.advance()
     const endedBeforeMs = believedMs - retentionMs() - CLOCK_SKEW_MS
     const count = await this.#removeExpired(endedBeforeMs, signal)
     const orderedBeforeMs = believedMs - ONCE_ONLY_MS - CLOCK_SKEW_MS

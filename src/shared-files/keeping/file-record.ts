@@ -1,4 +1,5 @@
 import type { FileKey } from '../../values/ids.js'
+import { EARLIEST_MS } from '../../values/time/earliest-time.js'
 
 /** The record of a file, wherever it is on its way. Times are ms since 1970. */
 export interface FileRecord extends FileKey {
@@ -67,8 +68,6 @@ type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
 export const SKEW_MS = 60_000
 /** A clock that is wrong by a time zone, either way, is wrong by less. */
 const FARTHEST_AHEAD_MS = 24 * 3_600_000
-/** A clock before this program was written is wrong itself (a board without a battery starts in 1970), and refutes no time. */
-const EARLIEST_MS = Date.UTC(2026, 0, 1)
 
 /** No time is later, for SQLite and for dates. */
 const LATEST_MS = 8e15

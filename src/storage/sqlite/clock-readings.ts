@@ -6,13 +6,14 @@ import { groupCommitOf } from '../sqlite-engine/group-commit.js'
 export function createClockReadings(db: Database, reader: 'members' | 'runs'): ClockReadings {
   const commit = groupCommitOf(db)
   const find = db.prepare<[string], ClockReading>(
-    'SELECT at AS atMs, uptime AS uptimeMs, owed AS owedMs FROM clock_readings WHERE reader = ?'
+    'SELECT at AS atMs, certain AS certainMs, uptime AS uptimeMs, owed AS owedMs FROM clock_readings WHERE reader = ?'
   )
-  const note = db.prepare<[string, number, number, number]>(
-    'INSERT OR REPLACE INTO clock_readings (reader, at, uptime, owed) VALUES (?, ?, ?, ?)'
+  const note = db.prepare<[string, number, number, number, number]>(
+    'INSERT OR REPLACE INTO clock_readings (reader, at, certain, uptime, owed) VALUES (?, ?, ?, ?, ?)'
   )
   return {
     clockReading: async () => find.get(reader),
-    noteClock: ({ atMs, uptimeMs, owedMs }) => commit(() => void note.run(reader, atMs, uptimeMs, owedMs))
+    noteClock: ({ atMs, certainMs, uptimeMs, owedMs }) =>
+      commit(() => void note.run(reader, atMs, certainMs, uptimeMs, owedMs))
   }
 }

@@ -264,9 +264,9 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
 
   check('the reading of the clock is there for the next process', async (members, factory) => {
     assert.equal(await members.clockReading(), undefined)
-    await members.noteClock({ atMs: 5, uptimeMs: 1, owedMs: 0 })
-    await members.noteClock({ atMs: 9, uptimeMs: 0, owedMs: 4 })
-    assert.deepEqual(await factory.open().clockReading(), { atMs: 9, uptimeMs: 0, owedMs: 4 })
+    await members.noteClock({ atMs: 5, certainMs: 6, uptimeMs: 1, owedMs: 0 })
+    await members.noteClock({ atMs: 9, certainMs: 10, uptimeMs: 0, owedMs: 4 })
+    assert.deepEqual(await factory.open().clockReading(), { atMs: 9, certainMs: 10, uptimeMs: 0, owedMs: 4 })
   })
 
   check('the newest record is the last join, certificate or token', async members => {
