@@ -20,7 +20,7 @@ import { settledWithin } from '../values/time/settled-within.js'
 import { createAgentFailover, movedTo } from './agent-failover.js'
 import { createAgentRuns } from './agent-runs.js'
 import { certificateEnd, keepCertificateRenewed } from './certificate.js'
-import { FileScheduler } from './file-scheduler.js'
+import { FileScheduler } from './files/file-scheduler.js'
 import { type LiveConfig, liveConfig } from './live-config.js'
 import { endpointOf, handshakeOf } from './policy-server-endpoint.js'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FileProblems } from '../../src/agent/file-problems.js'
+import { FileProblems } from '../../src/agent/files/file-problems.js'
 import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 
 test('a file that fails and succeeds in turns has 30 lines a minute, and is shown while it fails', () => {

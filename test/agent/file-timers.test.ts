@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { FileTimers } from '../../src/agent/file-timers.js'
+import { FileTimers } from '../../src/agent/files/file-timers.js'
 
 /** Timers whose time passes as the test says. */
 function setUp(t: TestContext) {

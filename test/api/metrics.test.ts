@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pino from 'pino'
-import { MAX_UNREAD_ANSWERS } from '../../src/api/answers/unread-answers.js'
+import { MAX_UNREAD_ANSWERS } from '../../src/api/answers/ends/unread-answers.js'
 import { buildApp } from '../../src/api/app.js'
 import { createMetrics, type MetricSources } from '../../src/api/metrics/metrics.js'
 import { leaveUnread, listenAtSocket, MORE_THAN_A_SOCKET_HOLDS } from '../support/network/unread-callers.js'

@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
-import { restAfterLarge } from '../../src/relay/listening/client-flights.js'
+import { restAfterLarge } from '../../src/relay/listening/handshakes/client-flights.js'
 import { eventually } from '../support/eventually.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {

@@ -7,8 +7,8 @@ import {
   FirstBytesJudge,
   MAX_HELLO_BYTES,
   MAX_HELLO_PIECES
-} from '../../src/relay/listening/client-hello.js'
-import { MAX_SILENT } from '../../src/relay/listening/handshake-gate.js'
+} from '../../src/relay/listening/handshakes/client-hello.js'
+import { MAX_SILENT } from '../../src/relay/listening/handshakes/handshake-gate.js'
 import { clientHello, connectFrom, FOR_EVER_MS, openGate, startTls } from '../support/parts/handshake-gates.js'
 
 const judgeFirstBytes = (bytes: Buffer) => new FirstBytesJudge().read(bytes)

@@ -3,8 +3,11 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { TLSSocket } from 'node:tls'
-import { usualRestMs } from '../../src/relay/listening/handshake-gate.js'
-import { judgeCertificate, type PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
+import { usualRestMs } from '../../src/relay/listening/handshakes/handshake-gate.js'
+import {
+  judgeCertificate,
+  type PresentedCertificate
+} from '../../src/relay/listening/handshakes/presented-certificate.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {
   beginHandshake,

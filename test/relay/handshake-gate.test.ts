@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Server, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import type { PresentedCertificate } from '../../src/relay/listening/presented-certificate.js'
+import type { PresentedCertificate } from '../../src/relay/listening/handshakes/presented-certificate.js'
 import { eventually } from '../support/eventually.js'
 import {
   beginHandshake,

@@ -7,7 +7,7 @@ import { pipeline, Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { createHandshakeGate } from '../../src/relay/listening/handshake-gate.js'
+import { createHandshakeGate } from '../../src/relay/listening/handshakes/handshake-gate.js'
 import { openServer } from '../support/network/open-server.js'
 
 const certificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'localhost' })

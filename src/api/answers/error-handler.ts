@@ -4,7 +4,7 @@ import { HopRefusedError, RelayError, type RelayErrorCode } from '../../values/f
 import { LogLimit } from '../../values/logging/log-limit.js'
 import { discardRest } from '../bodies/request-body.js'
 import { sourceOfLine } from '../requests/request-log.js'
-import type { AfterAnswer } from './after-answer.js'
+import type { AfterAnswer } from './ends/after-answer.js'
 
 /** The one place where an expected failure gets its HTTP status (contract, "Answers"). */
 export const STATUS: Readonly<Record<RelayErrorCode, number>> = {

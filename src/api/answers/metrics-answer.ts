@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Metrics } from '../metrics/metrics.js'
-import { UnreadAnswers } from './unread-answers.js'
+import { UnreadAnswers } from './ends/unread-answers.js'
 
 /** Makes the handler that answers with all metrics. @param unread bounds the answers that wait for their readers */
 export function metricsAnswer(metrics: Pick<Metrics, 'text' | 'contentType'>, unread = new UnreadAnswers()) {

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { onAnswerEnd } from './answer-end.js'
+import { onAnswerEnd } from './ends/answer-end.js'
 
 /**
  * How long a reader may take nothing of an answer. That is seen only when the system takes more of us, and it does so

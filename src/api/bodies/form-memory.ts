@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { type Sharer, sharerOf } from '../../network/caller.js'
 import { FairSlots, type ReleaseSlot } from '../../network/sources/fair-slots.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { onAnswerEnd } from '../answers/answer-end.js'
+import { onAnswerEnd } from '../answers/ends/answer-end.js'
 import { failBody } from './request-body.js'
 
 /** Bytes of forms that are in memory, shared among the sources: of those on their way in, and of requests under way. */

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RequestPayload } fr
 import { FORM } from '../../network/header-names.js'
 import { callerTurns } from '../../process/pacing/turn-limit.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { onAnswerEnd } from '../answers/answer-end.js'
+import { onAnswerEnd } from '../answers/ends/answer-end.js'
 import { FormMemory } from './form-memory.js'
 import { checkNotEncoded, failBody, hasBody, sayContinue } from './request-body.js'
 

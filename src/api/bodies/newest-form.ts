@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import { sharerOf } from '../../network/caller.js'
 import { RelayError } from '../../values/failures/relay-error.js'
-import { onAnswerEnd } from '../answers/answer-end.js'
+import { onAnswerEnd } from '../answers/ends/answer-end.js'
 import { failBody } from './request-body.js'
 
 /**

@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller, Origin } from '../../network/caller.js'
 import { PASSED_HEADER } from '../../network/header-names.js'
 import { parsePassed } from '../../values/passed-relays.js'
-import { answerHasEnded } from '../answers/answer-end.js'
-import { leftHalfClosed } from '../answers/half-closed.js'
+import { answerHasEnded } from '../answers/ends/answer-end.js'
+import { leftHalfClosed } from '../answers/ends/half-closed.js'
 
 declare module 'fastify' {
   /** Members of a route's schema for the OpenAPI description. */

@@ -1,4 +1,4 @@
-import type { AfterAnswer } from '../answers/after-answer.js'
+import type { AfterAnswer } from '../answers/ends/after-answer.js'
 import { Durations, header, label } from './metric-families.js'
 
 interface Series {

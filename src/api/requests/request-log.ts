@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { sharerOf } from '../../network/caller.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
-import type { AfterAnswer } from '../answers/after-answer.js'
+import type { AfterAnswer } from '../answers/ends/after-answer.js'
 
 /**
  * Methods that change something and get a line in the log each; requests that only ask (every agent, all day) do not,

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PACKAGE_ROOT } from '../../process/package-root.js'
+import { UnreadAnswers } from '../answers/ends/unread-answers.js'
 import { metricsAnswer } from '../answers/metrics-answer.js'
-import { UnreadAnswers } from '../answers/unread-answers.js'
 import { type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 

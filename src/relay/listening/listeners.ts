@@ -18,9 +18,9 @@ import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { shareConnections } from './connection-slots.js'
 import { connectionsOf } from './file-limit.js'
-import { createHandshakeGate } from './handshake-gate.js'
+import { createHandshakeGate } from './handshakes/handshake-gate.js'
+import { judgeCertificate } from './handshakes/presented-certificate.js'
 import { openLocalSocket } from './local-socket.js'
-import { judgeCertificate } from './presented-certificate.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
 export interface Listeners {

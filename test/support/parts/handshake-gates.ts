@@ -5,7 +5,10 @@ import { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../../demo/pki.js'
-import { createHandshakeGate, type HandshakeGateOptions } from '../../../src/relay/listening/handshake-gate.js'
+import {
+  createHandshakeGate,
+  type HandshakeGateOptions
+} from '../../../src/relay/listening/handshakes/handshake-gate.js'
 
 const certificate = await makeAgentCertificate({ nodeId: 'root', hostname: 'localhost' })
 

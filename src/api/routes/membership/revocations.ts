@@ -2,7 +2,7 @@ import type { RevocationBook } from '../../../membership/revocations/revocation-
 import { MAX_LIST_LENGTH, RevocationListError } from '../../../membership/revocations/revocation-list.js'
 import { FORM } from '../../../network/header-names.js'
 import { RelayError } from '../../../values/failures/relay-error.js'
-import { UnreadAnswers } from '../../answers/unread-answers.js'
+import { UnreadAnswers } from '../../answers/ends/unread-answers.js'
 import { NewestForm } from '../../bodies/newest-form.js'
 import { headerText } from '../../callers/request-origin.js'
 import { type Routes, Type } from '../../schema.js'

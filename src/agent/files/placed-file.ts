@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs'
-import { hashesOf } from '../file-exchange/download.js'
-import { statIfThere } from '../file-exchange/places/file-place.js'
+import { hashesOf } from '../../file-exchange/download.js'
+import { statIfThere } from '../../file-exchange/places/file-place.js'
 import type { ReceivedFile } from './file-state.js'
 
 /** The properties that show later whether the file in its place is still the same. */

@@ -1,12 +1,12 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { AgentConfig } from '../config/agent/agent-config.js'
-import type { LinkToUpper } from '../hops/hop.js'
-import type { Revocations } from '../keys/certificates/revocations.js'
-import type { RelayClient } from '../relay-client/relay-client.js'
-import { errorMessage } from '../values/failures/system-error.js'
-import type { Logger } from '../values/logging/logger.js'
-import { settledWithin } from '../values/time/settled-within.js'
+import type { AgentConfig } from '../../config/agent/agent-config.js'
+import type { LinkToUpper } from '../../hops/hop.js'
+import type { Revocations } from '../../keys/certificates/revocations.js'
+import type { RelayClient } from '../../relay-client/relay-client.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import type { Logger } from '../../values/logging/logger.js'
+import { settledWithin } from '../../values/time/settled-within.js'
 import { FileProblems } from './file-problems.js'
 import type { FilePublisher } from './file-publisher.js'
 import type { Receiver } from './file-receiver.js'
@@ -216,7 +216,7 @@ export class FileScheduler {
       import('./file-state.js'),
       import('./file-receiver.js'),
       import('./file-publisher.js'),
-      import('./policy-server-client.js')
+      import('../policy-server-client.js')
     ])
     const state = await FileState.open(config.storage.path)
     const receiver = new Receiver({ config, state, logger })

@@ -1,4 +1,4 @@
-import { jittered } from '../values/time/backoff.js'
+import { jittered } from '../../values/time/backoff.js'
 
 /** The longest wait after a file could not be received or shared. */
 const RETRY_MS = 30_000

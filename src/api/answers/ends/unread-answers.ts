@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { sharerOf } from '../../network/caller.js'
-import { FairSlots } from '../../network/sources/fair-slots.js'
-import { RelayError } from '../../values/failures/relay-error.js'
+import { sharerOf } from '../../../network/caller.js'
+import { FairSlots } from '../../../network/sources/fair-slots.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
+import { limitStalledReader } from '../reader-limit.js'
 import { onAnswerEnd } from './answer-end.js'
-import { limitStalledReader } from './reader-limit.js'
 
 /** Answers made whole that their callers have not taken yet, shared among the sources. */
 export const MAX_UNREAD_ANSWERS = 128

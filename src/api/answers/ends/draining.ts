@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { RelayError } from '../../values/failures/relay-error.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
 import type { AfterAnswer } from './after-answer.js'
 
 /** The end of a stopping relay's connections, and of requests that still come over them. */

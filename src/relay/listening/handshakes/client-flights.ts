@@ -1,8 +1,8 @@
 import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { SourceQueue } from '../../network/sources/source-queue.js'
-import { errorCode } from '../../values/failures/system-error.js'
+import { SourceQueue } from '../../../network/sources/source-queue.js'
+import { errorCode } from '../../../values/failures/system-error.js'
 import type { Unjudged } from './unjudged-handshakes.js'
 
 /** The bytes behind the ClientHello of a caller with a usual certificate. At worst they take some 20 ms to verify. */

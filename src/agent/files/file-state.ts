@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { replaceContent } from '../file-exchange/atomic-write.js'
-import { readRegularFile } from '../file-system/files/regular-file.js'
-import { errorMessage, isMissing } from '../values/failures/system-error.js'
+import { replaceContent } from '../../file-exchange/atomic-write.js'
+import { readRegularFile } from '../../file-system/files/regular-file.js'
+import { errorMessage, isMissing } from '../../values/failures/system-error.js'
 
 /** The properties by which the system tells one file from another, besides its content. */
 export interface FileIdentity {

@@ -1,7 +1,7 @@
-import { errorMessage, failureKind } from '../values/failures/system-error.js'
-import { LogLimit } from '../values/logging/log-limit.js'
-import type { Logger } from '../values/logging/logger.js'
-import { MAX_FILE_PROBLEMS } from '../values/runs/reported-node-state.js'
+import { errorMessage, failureKind } from '../../values/failures/system-error.js'
+import { LogLimit } from '../../values/logging/log-limit.js'
+import type { Logger } from '../../values/logging/logger.js'
+import { MAX_FILE_PROBLEMS } from '../../values/runs/reported-node-state.js'
 
 const MAX_PROBLEM_CHARS = 500
 

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
-import { chainOf, whyCostly } from '../../keys/certificates/chain-cost.js'
-import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
+import { chainOf, whyCostly } from '../../../keys/certificates/chain-cost.js'
+import { lookAtCertificate } from '../../../keys/certificates/shown-certificate.js'
 
 /** The bytes of a caller's certificates beyond which they are costly. Constraints on names take 2 ms in so many. */
 const MAX_CALLER_CHAIN_BYTES = 8_192

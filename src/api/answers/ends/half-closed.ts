@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { RelayError } from '../../values/failures/relay-error.js'
-import { isHttp2 } from '../requests/http-version.js'
+import { RelayError } from '../../../values/failures/relay-error.js'
+import { isHttp2 } from '../../requests/http-version.js'
 import { onAnswerEnd } from './answer-end.js'
 
 /** How long a caller that shut down its sending side still gets what an answer that lasts has to say. */
