@@ -19,6 +19,10 @@ async function reasonsOf(hop: Hop, count: number): Promise<string[]> {
   return outcomes.map(outcome => (outcome.kind === 'unreachable' ? outcome.reason : outcome.kind))
 }
 
+function manyNames(count: number): string {
+  return `subjectAltName = ${Array.from({ length: count }, (_, index) => `DNS:host-${index}.of-the-relay.example`).join(', ')}`
+}
+
 /** A relay's certificate with others behind it. */
 async function chainOf(folder: string, length: number, more?: string): Promise<CertificateMaterial> {
   const { cert, key } = await makeChain(folder, length, more)
@@ -43,8 +47,7 @@ test('a pinned neighbour with a long chain takes one handshake, and is then left
 })
 
 test('so does one whose large chain leads nowhere', async t => {
-  const names = Array.from({ length: 400 }, (_, index) => `DNS:host-${index}.of-the-relay.example`)
-  const shown = await chainOf(await temporaryFolder(t), 4, `subjectAltName = ${names.join(', ')}`)
+  const shown = await chainOf(await temporaryFolder(t), 4, manyNames(180))
   const listed = await makeAgentCertificate({ nodeId: 'relay1', hostname: 'localhost' })
   const peer = await startHttpsPeer(t, shown, (_, response) => response.end())
   const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [listed] })
@@ -54,6 +57,15 @@ test('so does one whose large chain leads nowhere', async t => {
   ]
   for (const reason of reasons) assert.match(reason, /it shows 4 certificates of \d+ bytes .*, too costly to verify/)
   assert.ok(peer.connections() <= 1, `${peer.connections()} handshakes`)
+})
+
+test('one whose chain is larger still takes none', async t => {
+  const shown = await chainOf(await temporaryFolder(t), 4, manyNames(400))
+  const peer = await startHttpsPeer(t, shown, (_, response) => response.end())
+  const { neighbours } = await startNeighbours(t, { port: peer.port, pins: [shown] })
+  const reasons = await reasonsOf(neighbours.down('relay1'), 8)
+  for (const reason of reasons) assert.match(reason, /it shows over 24576 bytes in its TLS handshake, too costly/)
+  assert.equal(peer.connections(), 0, 'handshakes')
 })
 
 test('a pinned neighbour with two certificates behind its own is connected to', async t => {

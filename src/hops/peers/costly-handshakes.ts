@@ -3,6 +3,7 @@ import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { chainOf, whyCostly } from '../../keys/certificates/chain-cost.js'
 import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
+import { boundServerFlight, LongFlightError } from '../../network/tls/server-flight.js'
 import { WrongCertificateError } from '../connection-errors.js'
 
 /**
@@ -10,7 +11,7 @@ import { WrongCertificateError } from '../connection-errors.js'
  * their own, which may have many names, and one or two of a CA.
  */
 const MAX_PEER_CHAIN_BYTES = 16_384
-/** How long a neighbour is not connected to after a costly handshake, which may have taken a third of a second. */
+/** How long a neighbour is not connected to after a costly handshake, which may have taken a tenth of a second. */
 const COSTLY_PEER_REST_MS = 10_000
 
 /**
@@ -26,9 +27,7 @@ export function withoutCostlyHandshakes(
   let rest: { readonly untilMs: number; readonly error: Error } | undefined
 
   function refuse(shown: string): Error {
-    const error = new WrongCertificateError(
-      `it shows ${shown}, too costly to verify; it is to show its own certificate, and few others behind it`
-    )
+    const error = new WrongCertificateError(describeCostly(shown))
     rest = { untilMs: performance.now() + COSTLY_PEER_REST_MS, error }
     onCostly(shown)
     // At once: what they sent may be there as well, and TLS would verify it next.
@@ -43,7 +42,7 @@ export function withoutCostlyHandshakes(
     const opened: unknown = connect(target, (error, socket) => {
       if (opened instanceof TLSSocket) underWay.delete(opened)
       if (error instanceof WrongCertificateError && error === rest?.error) return callback(error, null) // it ended with another
-      const shown = error === null ? costlyOn(socket) : costlyAmong(linked)
+      const shown = error === null ? costlyOn(socket) : costlyIn(error, linked)
       if (shown !== undefined) {
         socket?.destroy()
         callback(refuse(shown), null)
@@ -51,6 +50,7 @@ export function withoutCostlyHandshakes(
       else callback(error, null)
     })
     if (!(opened instanceof TLSSocket)) return
+    boundServerFlight(opened)
     underWay.add(opened)
     opened.once('close', () => underWay.delete(opened))
     // Verified, and not yet accepted: Node shows no certificate of a connection that failed.
@@ -60,9 +60,19 @@ export function withoutCostlyHandshakes(
   }
 }
 
+/** @param shown what is costly */
+export function describeCostly(shown: string): string {
+  return `it shows ${shown}, too costly to verify; it is to show its own certificate, and few others behind it`
+}
+
+/** Finds what is costly of a neighbour's certificates. @param leaf as `lookAtCertificate` gives it at the first look */
+export function costlyBehind(leaf: X509Certificate): string | undefined {
+  return whyCostly(chainOf(leaf), MAX_PEER_CHAIN_BYTES)
+}
+
 function costlyOn(socket: unknown): string | undefined {
   const leaf = socket instanceof TLSSocket ? lookAtCertificate(socket) : undefined
-  return leaf === undefined ? undefined : whyCostly(chainOf(leaf), MAX_PEER_CHAIN_BYTES)
+  return leaf === undefined ? undefined : costlyBehind(leaf)
 }
 
 /** The certificates of which each issued the one before. It leaves the first look, which gives all of them, to others. */
@@ -72,6 +82,10 @@ function linkedOn(socket: TLSSocket): readonly Buffer[] {
   // The last one is its own issuer, and an empty object stands for none.
   for (; next?.raw !== undefined && !seen.has(next); next = next.issuerCertificate) seen.add(next)
   return [...seen].map(({ raw }) => raw)
+}
+
+function costlyIn(error: Error, linked: readonly Buffer[]): string | undefined {
+  return error instanceof LongFlightError ? error.shown : costlyAmong(linked)
 }
 
 function costlyAmong(shown: readonly Buffer[]): string | undefined {

@@ -9,7 +9,7 @@ import { MAX_LANES } from '../wire/protocol.js'
 import { LINK_BACKOFF, SETTLED_LINK_MS } from './link-backoff.js'
 import type { LowerLink } from './lower-link.js'
 import { type HandshakeOptions, performHandshake } from './lower-link.js'
-import { openTransport, type Upper } from './open-transport.js'
+import { CostlyUpperError, openTransport, type Upper } from './open-transport.js'
 
 export interface DialerOptions {
   /** Finds the upper side, anew for each attempt, so that a renewed certificate or address counts at once. */
@@ -65,10 +65,11 @@ export class Dialer implements LinkToUpper {
   #secret: UpperSecret | undefined
   #ended: Promise<void> | undefined
   #giveUp: (reason: string) => void = () => undefined
+  /** Ends the lanes, those that are being opened too. */
+  #lanes = newLanes()
 
   constructor(private readonly options: DialerOptions) {
     this.#now = options.now ?? (() => performance.now())
-    setMaxListeners(2 * MAX_LANES, this.#stopping.signal) // each lane has one, and Node warns of more than 10
     this.#status = { isConnected: false, sinceMs: this.#now(), reason: 'not tried yet' }
   }
 
@@ -103,18 +104,34 @@ export class Dialer implements LinkToUpper {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#lanes.abort()
     await this.#ended
   }
 
-  /** Opens one more lane of a link. @throws {Error} when it cannot be opened */
+  /**
+   * Opens one more lane of a link. The upper side asks for lanes: one that shows costly certificates there ends the other
+   * handshakes, and its link.
+   * @throws {Error} when it cannot be opened
+   */
   async openLane(linkId: string): Promise<void> {
     const { end } = this.options
     const handshake = await this.options.handshake()
-    await openTransport(await this.options.upper(), this.#stopping.signal, opened =>
-      performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () =>
-        end.serveLane(opened.transport, linkId)
+    try {
+      await openTransport(await this.options.upper(), this.#lanes.signal, opened =>
+        performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () =>
+          end.serveLane(opened.transport, linkId)
+        )
       )
-    )
+    } catch (error) {
+      if (error instanceof CostlyUpperError) this.#giveUpCostly(error.message)
+      throw error
+    }
+  }
+
+  #giveUpCostly(reason: string): void {
+    this.#lanes.abort()
+    if (!this.#stopping.signal.aborted) this.#lanes = newLanes()
+    this.#giveUp(reason)
   }
 
   async #run(): Promise<void> {
@@ -171,6 +188,12 @@ export class Dialer implements LinkToUpper {
     this.#status = status
     if (changed) for (const listener of this.#listeners) listener(status)
   }
+}
+
+function newLanes(): AbortController {
+  const lanes = new AbortController()
+  setMaxListeners(2 * MAX_LANES, lanes.signal) // each lane has one, and Node warns of more than 10
+  return lanes
 }
 
 /** @param url `wss://host:port` */

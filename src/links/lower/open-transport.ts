@@ -1,8 +1,10 @@
-import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
+import { costlyBehind, describeCostly } from '../../hops/peers/costly-handshakes.js'
 import type { Revocations } from '../../keys/certificates/revocations.js'
-import { whyRefused } from '../../keys/certificates/shown-certificate.js'
+import { lookAtCertificate, whyRefused } from '../../keys/certificates/shown-certificate.js'
 import { describeConnectionFailure } from '../../network/connection-failure.js'
+import { boundServerFlight, LongFlightError } from '../../network/tls/server-flight.js'
 import { type SeenUpper, seenUpper } from '../wire/challenge.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
 import type { Transport } from '../wire/transport.js'
@@ -27,6 +29,11 @@ export interface OpenedTransport {
   readonly seen: SeenUpper
 }
 
+/** The upper side shows certificates that hold the event loop up. */
+export class CostlyUpperError extends Error {
+  override name = 'CostlyUpperError'
+}
+
 /**
  * Opens a transport to the upper side: a WebSocket.
  * @param use called in the turn in which it opens, since the first message may have come with it
@@ -46,7 +53,11 @@ export async function openTransport<T>(
     agent: proxyFor(url),
     ...WEB_SOCKET_LIMITS,
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
-    followRedirects: false
+    followRedirects: false,
+    finishRequest: request => {
+      request.once('socket', opened => opened instanceof TLSSocket && boundServerFlight(opened))
+      request.end()
+    }
   })
   const onAbort = () => {
     if (socket.readyState === WebSocket.OPEN) socket.close(CLOSE.stopping, 'it is stopping')
@@ -57,9 +68,7 @@ export async function openTransport<T>(
   return new Promise((resolve, reject) => {
     let wrong: Error | undefined
     let seen = seenUpper(undefined, false)
-    socket.on('error', error =>
-      reject(wrong ?? new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error }))
-    )
+    socket.on('error', error => reject(wrong ?? failure(upper, error)))
     socket.once('unexpected-response', (_request, response) => {
       response.destroy()
       wrong = new Error(
@@ -69,14 +78,16 @@ export async function openTransport<T>(
       reject(wrong)
     })
     socket.once('upgrade', response => {
-      const leaf = (response.socket as TLSSocket).getPeerX509Certificate?.()
+      const leaf = response.socket instanceof TLSSocket ? lookAtCertificate(response.socket) : undefined
+      const costly = leaf === undefined ? undefined : costlyBehind(leaf)
       seen = seenUpper(leaf?.raw, upper.pins !== undefined)
       const why = whyRefused(
         seen.fingerprint,
         upper,
         () => `it presents a certificate (sha256:${seen.fingerprint}) that is not the one of the policy server`
       )
-      if (why !== undefined) wrong = new Error(`${upper.url}: ${why}`)
+      if (costly !== undefined) wrong = tooCostly(upper, costly)
+      else if (why !== undefined) wrong = new Error(`${upper.url}: ${why}`)
       if (wrong !== undefined) socket.terminate()
     })
     socket.once('open', () => {
@@ -89,4 +100,13 @@ export async function openTransport<T>(
     })
     socket.once('close', () => reject(wrong ?? new Error(`${upper.url} closed the connection`)))
   })
+}
+
+function failure(upper: Upper, error: Error): Error {
+  if (error instanceof LongFlightError) return tooCostly(upper, error.shown)
+  return new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error })
+}
+
+function tooCostly(upper: Upper, shown: string): CostlyUpperError {
+  return new CostlyUpperError(`${upper.url}: ${describeCostly(shown)}`)
 }

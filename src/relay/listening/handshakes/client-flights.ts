@@ -1,8 +1,7 @@
-import { readSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { SourceQueue } from '../../../network/sources/source-queue.js'
-import { errorCode } from '../../../values/failures/system-error.js'
+import { type RawHandle, rawHandleOf, readNow, type TlsHandle, tlsHandleOf } from '../../../network/tls/raw-handles.js'
 import type { Unjudged } from './unjudged-handshakes.js'
 
 /** The bytes behind the ClientHello of a caller with a usual certificate. At worst they take some 20 ms to verify. */
@@ -15,19 +14,6 @@ const REST_FACTOR = 4
 const TURN_MS = 10
 /** A flight is looked for after so small a part of the time that its caller is silent: its answer comes that much later. */
 const LOOKS = 8
-
-/** The part of a connection in Node that is its file. */
-interface RawHandle {
-  readonly fd: number
-  readStart(): void
-  readStop(): void
-}
-
-/** The part of a TLS connection in Node that decrypts. */
-interface TlsHandle {
-  /** Takes bytes as if they had come from the network, and goes on with them before it returns. */
-  receive(bytes: Buffer): void
-}
 
 interface Flight {
   readonly handshake: Unjudged
@@ -58,8 +44,8 @@ export class ClientFlights {
   take(handshake: Unjudged, connection: TLSSocket): void {
     const { socket } = handshake
     if (this.#flights.has(socket)) return
-    const [raw, tls]: unknown[] = [Reflect.get(socket, '_handle'), Reflect.get(connection, '_handle')]
-    if (!isRawHandle(raw) || !isTlsHandle(tls)) return
+    const [raw, tls] = [rawHandleOf(socket), tlsHandleOf(connection)]
+    if (raw === undefined || tls === undefined) return
     const flight = { handshake, raw, tls, silentSinceMs: performance.now() }
     this.#flights.set(socket, flight)
     raw.readStop()
@@ -130,7 +116,7 @@ export class ClientFlights {
   /** Passes on what has come, of so many bytes. */
   #read(flight: Flight, maxBytes: number): void {
     if (!this.#isUnderWay(flight)) return
-    const bytes = this.#receive(flight.raw, maxBytes)
+    const bytes = readNow(flight.raw, this.#buffer, maxBytes)
     if (bytes === 'gone') {
       this.end(flight.handshake.socket) // TLS finds out itself
       return
@@ -142,32 +128,9 @@ export class ClientFlights {
     }
     this.#lookLater(flight)
   }
-
-  #receive({ fd }: RawHandle, maxBytes: number): Buffer | 'gone' | undefined {
-    try {
-      const count = readSync(fd, this.#buffer, 0, maxBytes, null)
-      return count === 0 ? 'gone' : this.#buffer.subarray(0, count)
-    } catch (error) {
-      return errorCode(error) === 'EAGAIN' ? undefined : 'gone'
-    }
-  }
 }
 
 /** How long large flights wait after one that took so long to verify. */
 export function restAfterLarge(costMs: number): number {
   return REST_FACTOR * costMs
-}
-
-function isRawHandle(value: unknown): value is RawHandle {
-  return hasMethods(value, 'readStart', 'readStop') && typeof Reflect.get(value, 'fd') === 'number'
-}
-
-function isTlsHandle(value: unknown): value is TlsHandle {
-  return hasMethods(value, 'receive')
-}
-
-function hasMethods(value: unknown, ...names: string[]): value is object {
-  return (
-    typeof value === 'object' && value !== null && names.every(name => typeof Reflect.get(value, name) === 'function')
-  )
 }
