@@ -57,6 +57,8 @@ export interface TokenMade extends NewToken {
   /** The host name at which its policy server takes connections. */
   readonly hostname: string
   readonly port: number | undefined
+  /** Whether `memberId` was a member when the token was made: it joins again then. */
+  readonly isOfMember: boolean
 }
 
 /** The place to which a relay passes joins on, or at the root, where they end. */

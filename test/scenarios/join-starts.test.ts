@@ -54,6 +54,17 @@ test('what init and join refuse, start and end', async t => {
     assert.match(none.stderr, /the token is not whole/)
   })
 
+  await t.test('a token for one id says --again where that id is a member, and only there', async () => {
+    for (const [id, end] of [
+      ['node-2', / --id node-2 --again\n$/],
+      ['node-9', / --id node-9\n$/]
+    ] as const) {
+      const { stdout, stderr } = await succeed(tree.ask(tree.root, 'token', 'create', '--node', '--id', id))
+      assert.match(stdout, end)
+      assert.match(stderr, end)
+    }
+  })
+
   await t.test('init does not touch a folder that has a root, and join wants a whole token', async t => {
     const key = await readFile(join(tree.root.folder, 'ca.key'), 'utf8')
     const again = await treeline(t, ['init', '--dir', tree.root.folder])

@@ -86,7 +86,7 @@ async function create(options: CreateOptions): Promise<void> {
     const port = typeof made.port === 'number' && made.port !== HTTPS_PORT ? `:${made.port}` : ''
     const host = cell(made.hostname)
     const url = `https://${bracketed(host)}${port}`
-    const id = options.id === undefined ? '' : ` --id ${options.id} --again`
+    const id = options.id === undefined ? '' : ` --id ${options.id}${made.is_member === true ? ' --again' : ''}`
     // echo is part of the shell: the token is in no list of processes
     console.log(`echo ${cell(made.token)} | treeline join ${url} --token-file -${id}`)
     const until = showTime(made.expires_at)

@@ -6,7 +6,7 @@ import type { Logger } from '../../values/logging/logger.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { type CertificateRequest, readRequest } from '../certificate-request.js'
 import { hostnamesOf, memberCertificate } from '../certificates.js'
-import type { JoinAnswer, Joining, JoinRequest, NewToken, RequestWay, TokenAsked, TokenMade } from '../member-types.js'
+import type { JoinAnswer, Joining, JoinRequest, RequestWay, TokenAsked, TokenMade } from '../member-types.js'
 import type { Member, MemberCertificate } from '../members.js'
 import { isDue } from '../renewal-time.js'
 import type { CertificateAuthority } from './certificate-authority.js'
@@ -59,20 +59,24 @@ export class RootMembership implements Joining {
     const { repository, authority, now, logger } = this.options
     const records = { repository, forgetting: this.#forgetting }
     if (asked.policyServer !== undefined) checkNodeId(asked.policyServer)
-    const made = await makeToken(records, await this.#asMember(asked), authority.hash, now())
-    const { id, kind, policyServer, uses, expiresAtMs } = made
+    const member = await this.#memberOf(asked)
+    const policyServer = asked.policyServer ?? member?.policyServer ?? ROOT_ID
+    const made = await makeToken(records, { ...asked, policyServer }, authority.hash, now())
+    const { id, kind, uses, expiresAtMs } = made
     logger.info({ tokenId: id, kind, policyServer, uses, expiresAt: isoTime(expiresAtMs) }, 'join token made')
-    return made
+    return { ...made, isOfMember: member !== undefined }
   }
 
-  /** A member that joins again stays what and where it is: a token that asks for something else is refused. */
-  async #asMember(asked: TokenAsked): Promise<NewToken> {
-    const { memberId, kind, policyServer } = asked
-    if (memberId === undefined) return { ...asked, policyServer: policyServer ?? ROOT_ID }
+  /**
+   * The member that a token is for. One that joins again stays what and where it is: a token that asks for something else
+   * is refused.
+   */
+  async #memberOf({ memberId, kind, policyServer }: TokenAsked): Promise<Member | undefined> {
+    if (memberId === undefined) return undefined
     checkNodeId(memberId)
     if (memberId === ROOT_ID) throw new RelayError('CONFLICT', 'the root does not join its own tree')
     const member = await this.options.repository.member(memberId)
-    if (member === undefined) return { ...asked, policyServer: policyServer ?? ROOT_ID }
+    if (member === undefined) return undefined
     checkKind(member, kind)
     if (policyServer !== undefined && policyServer !== member.policyServer) {
       throw new RelayError(
@@ -80,7 +84,7 @@ export class RootMembership implements Joining {
         `${memberId} is under ${member.policyServer}, where it stays when it joins again: leave --under out, and move it with \`treeline nodes move ${memberId} --under ${policyServer}\``
       )
     }
-    return { ...asked, policyServer: member.policyServer }
+    return member
   }
 
   tokens(): Promise<JoinTokenRecord[]> {

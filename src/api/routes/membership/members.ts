@@ -56,7 +56,8 @@ const tokenRoutes: Routes<MembersOptions> = async (app, { members }) => {
             ...TOKEN,
             token: Type.String(),
             hostname: Type.String(),
-            port: Type.Optional(Type.Integer())
+            port: Type.Optional(Type.Integer()),
+            is_member: Type.Optional(Type.Boolean({ description: 'whether `member` is one already, and joins again' }))
           })
         }
       }
@@ -71,7 +72,8 @@ const tokenRoutes: Routes<MembersOptions> = async (app, { members }) => {
         ...showToken({ ...made, usesLeft: made.uses }),
         token: made.token,
         hostname: made.hostname,
-        ...(made.port === undefined ? {} : { port: made.port })
+        ...(made.port === undefined ? {} : { port: made.port }),
+        ...(made.memberId === undefined ? {} : { is_member: made.isOfMember })
       }
     }
   )

@@ -17,7 +17,7 @@ export async function makeToken(
   asked: NewToken,
   caHash: Buffer,
   nowMs: number
-): Promise<TokenMade> {
+): Promise<Omit<TokenMade, 'isOfMember'>> {
   const { kind, policyServer, memberId, uses, lifetimeMs } = asked
   if (!(uses >= 1 && uses <= MAX_USES)) throw invalid(`uses: ${uses}; 1 to ${MAX_USES} are allowed`)
   if (!(lifetimeMs >= 1 && lifetimeMs <= MAX_TOKEN_LIFETIME_MS)) throw invalid('expires: from now on, a year at most')
