@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
-import { fingerprintOfPem } from '../../src/keys/certificates/fingerprint.js'
 import type { Revocations } from '../../src/keys/certificates/revocations.js'
 import { holdToCertificate } from '../../src/keys/certificates/shown-certificate.js'
 import { startRawPeer } from '../support/network/tls-peer.js'
@@ -20,7 +19,7 @@ async function connectionToPeer(t: TestContext): Promise<{ readonly socket: TLSS
   const socket = connect({ host: '127.0.0.1', port: peer.port, rejectUnauthorized: false })
   t.after(() => socket.destroy())
   await once(socket, 'secureConnect')
-  return { socket, shown: fingerprintOfPem(identity.certificatePem) }
+  return { socket, shown: identity.fingerprint }
 }
 
 /** Revocations of which the test says when they come. */

@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { connect, type TLSSocket } from 'node:tls'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import { fingerprintOfPem } from '../../src/keys/certificates/fingerprint.js'
 import { neighbourOn } from '../../src/tree/known-certificates.js'
 import { eventually } from '../support/eventually.js'
 import { startHttpsPeer } from '../support/network/tls-peer.js'
@@ -34,7 +33,7 @@ test('a neighbour is known by the certificate of its connection, as certificates
     makeAgentCertificate({ nodeId: 'relay', hostname: 'localhost' })
   ])
   const socket = await connectionOf(t, own, shown)
-  const print = fingerprintOfPem(shown.certificatePem)
+  const print = shown.fingerprint
   let owner: string | undefined = 'relay'
   let tree = topologyOf('root', NODES)
   const facts = {

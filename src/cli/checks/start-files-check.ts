@@ -5,7 +5,7 @@ import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-f
 import { parseSigningKey } from '../../file-exchange/key-files.js'
 import { readTextFile } from '../../file-system/files/text-file.js'
 import { isReadOnly, obstacleTo } from '../../file-system/folders/make-folder.js'
-import { checkBelongs, parseCertificate, parsePrivateKey } from '../../keys/certificates/certificate-pair.js'
+import { checkBelongs, parsePrivateKey, readEveryCertificate } from '../../keys/certificates/certificate-pair.js'
 import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { signingPassphrase } from '../../process/passphrase.js'
@@ -165,7 +165,7 @@ async function checkCertificate(problems: string[], file: NamedFile | undefined)
   const text = await read(problems, file)
   return text === undefined || file === undefined
     ? undefined
-    : tryTo(problems, () => parseCertificate(text, nameOf(file)))
+    : tryTo(problems, () => readEveryCertificate(text, nameOf(file))[0])
 }
 
 /** @returns what `look` returns; undefined, with a problem, when it throws what is wrong */

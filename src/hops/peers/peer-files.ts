@@ -1,6 +1,10 @@
 import type { Config } from '../../config/config.js'
 import { readConfiguredText, readTextFile } from '../../file-system/files/text-file.js'
-import { parseCertificate, readCertificatePair } from '../../keys/certificates/certificate-pair.js'
+import {
+  parseCertificate,
+  readCertificatePair,
+  readEveryCertificate
+} from '../../keys/certificates/certificate-pair.js'
 import { certificateBlocks } from '../../keys/certificates/pem.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import type { ClientCertificate } from './peer-trust.js'
@@ -33,7 +37,7 @@ export interface PeerFiles {
 
 /**
  * The policy server's certificate may be missing: then it alone cannot be reached.
- * @throws {Error} naming the file, when our own certificate or the CA file cannot be read
+ * @throws {Error} naming the file, when our own certificate or the CA file cannot be read or used
  */
 export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles> {
   const { httpsCertificateFile, httpsKeyFile, caPath, peerAuthentication } = config.general
@@ -43,12 +47,15 @@ export async function readPeerFiles(config: NeighboursConfig): Promise<PeerFiles
       httpsCertificateFile === undefined || httpsKeyFile === undefined
         ? undefined
         : await readPair(httpsCertificateFile, httpsKeyFile),
-    ca:
-      caPath === undefined || peerAuthentication !== 'cert_validation'
-        ? undefined
-        : await readConfiguredText('general.ca_path', caPath),
+    ca: caPath === undefined || peerAuthentication !== 'cert_validation' ? undefined : await readCa(caPath),
     ...upstream
   }
+}
+
+async function readCa(caPath: string): Promise<string> {
+  const ca = await readConfiguredText('general.ca_path', caPath)
+  readEveryCertificate(ca, `general.ca_path ${caPath}`)
+  return ca
 }
 
 async function readPair(certificateFile: string, keyFile: string): Promise<ClientCertificate> {

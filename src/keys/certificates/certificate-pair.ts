@@ -17,6 +17,7 @@ export function readCertificatePair(
   names: OfPair
 ): { readonly certificate: X509Certificate; readonly key: KeyObject } {
   const certificate = parseCertificate(cert, names.cert)
+  readEveryCertificate(cert, names.cert)
   const privateKey = parsePrivateKey(key, names.key)
   checkBelongs(certificate, privateKey, names)
   return { certificate, key: privateKey }
@@ -35,6 +36,27 @@ export function parseCertificate(pem: string, name: string): X509Certificate {
   } catch (cause) {
     throw new Error(`${name} ${whyUnusable(pem, 'certificate')}`, { cause })
   }
+}
+
+/** Splits a text before each certificate, in any of the forms that OpenSSL reads. */
+const BEFORE_CERTIFICATE = /(?=-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----)/
+
+/**
+ * Reads all certificates of a text: a chain, or those to trust. Of the latter TLS would take an empty text for the system's
+ * CAs, one without certificates for nobody, and would leave out all behind one that it cannot read, without a word.
+ * @throws {Error} naming it by `name`, when it has none, or one that cannot be read
+ */
+export function readEveryCertificate(pem: string, name: string): X509Certificate[] {
+  const parts = pem.split(BEFORE_CERTIFICATE).filter(part => BEFORE_CERTIFICATE.test(part))
+  if (parts.length < 2) return [parseCertificate(pem, name)]
+  return parts.map((part, index) => {
+    try {
+      return new X509Certificate(part)
+    } catch (cause) {
+      const which = `the certificate ${index + 1} of the ${parts.length} in it`
+      throw new Error(`${name}: ${which} cannot be read: remove it, or restore the file from a backup`, { cause })
+    }
+  })
 }
 
 /** @throws {Error} naming it by `name`, when it is no private key, or has a passphrase */

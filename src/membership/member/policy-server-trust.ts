@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import { readConfiguredText } from '../../file-system/files/text-file.js'
-import { fingerprintOfPem } from '../../keys/certificates/fingerprint.js'
-import { certificateBlocks } from '../../keys/certificates/pem.js'
+import { readEveryCertificate } from '../../keys/certificates/certificate-pair.js'
+import { fingerprint } from '../../keys/certificates/fingerprint.js'
 
 /** The proof of identity that an agent's policy server owes. */
 export interface PolicyServerTrust {
@@ -18,14 +18,14 @@ export interface PolicyServerTrust {
 export async function readPolicyServerTrust({ upstream }: AgentConfig): Promise<PolicyServerTrust> {
   const { serverCertificateFile, caFile } = upstream
   if (serverCertificateFile === undefined) {
-    return {
-      ca: caFile === undefined ? undefined : await readConfiguredText('upstream.ca_file', caFile),
-      pins: undefined
-    }
+    if (caFile === undefined) return { ca: undefined, pins: undefined }
+    return { ca: (await readTrustedFile('upstream.ca_file', caFile)).pem, pins: undefined }
   }
-  const setting = 'upstream.server_certificate_file'
-  const pem = await readConfiguredText(setting, serverCertificateFile)
-  const blocks = certificateBlocks(pem)
-  if (blocks.length === 0) throw new Error(`${setting}: ${serverCertificateFile} holds no certificate in PEM form`)
-  return { ca: pem, pins: blocks.map(fingerprintOfPem) }
+  const { pem, certificates } = await readTrustedFile('upstream.server_certificate_file', serverCertificateFile)
+  return { ca: pem, pins: certificates.map(({ raw }) => fingerprint(raw)) }
+}
+
+async function readTrustedFile(setting: string, path: string) {
+  const pem = await readConfiguredText(setting, path)
+  return { pem, certificates: readEveryCertificate(pem, `${setting} ${path}`) }
 }

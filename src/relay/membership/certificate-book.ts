@@ -1,7 +1,6 @@
 import { readConfiguredTextSync } from '../../file-system/files/text-file.js'
-import { parseCertificate } from '../../keys/certificates/certificate-pair.js'
+import { readEveryCertificate } from '../../keys/certificates/certificate-pair.js'
 import { fingerprint } from '../../keys/certificates/fingerprint.js'
-import { certificateBlocks } from '../../keys/certificates/pem.js'
 import type { Revocations } from '../../keys/certificates/revocations.js'
 import type { KnownCertificates } from '../../tree/known-certificates.js'
 import type { Tree } from '../../tree/tree-service.js'
@@ -52,7 +51,7 @@ export function createCertificateBook({ tree, revocations, onRevocation }: Certi
 }
 
 function readFingerprints(file: string): string[] {
-  const blocks = certificateBlocks(readConfiguredTextSync(SETTING, file))
-  if (blocks.length === 0) throw new Error(`${SETTING}: ${file} holds no certificate in PEM form`)
-  return blocks.map(pem => fingerprint(parseCertificate(pem, `${SETTING} ${file}`).raw))
+  return readEveryCertificate(readConfiguredTextSync(SETTING, file), `${SETTING} ${file}`).map(({ raw }) =>
+    fingerprint(raw)
+  )
 }
