@@ -85,7 +85,7 @@ class RunningAgent implements Agent {
     const revocations = book ?? NO_REVOCATIONS
     this.#end = new LowerLink({
       routing: (request, response) => this.#route(request, response),
-      openLane: linkId => this.#dialer.openLane(linkId)
+      openLane: (linkId, purpose) => this.#dialer.openLane(linkId, purpose)
     })
     const failover = createAgentFailover(config, moveUpstream, signal => this.#renewal.ask(signal), logger)
     this.#dialer = new Dialer({

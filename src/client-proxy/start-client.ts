@@ -58,7 +58,10 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     lostLogLines
   })
   const proxy = createBaseUrlProxy({ baseUrl, tls, logger, onAnswered: metrics.answered })
-  const end = new LowerLink({ routing: proxy.listener, openLane: linkId => dialer.openLane(linkId) })
+  const end = new LowerLink({
+    routing: proxy.listener,
+    openLane: (linkId, purpose) => dialer.openLane(linkId, purpose)
+  })
   const dialer = new Dialer({
     upper: async () => ({ url: serverUrl, tls, pins: undefined }),
     handshake: async () => ({

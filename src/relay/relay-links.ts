@@ -129,7 +129,7 @@ async function makeOwnLink(
     import('../links/lower/lower-link.js')
   ])
   const { longestWaitMs } = config().links
-  const end = new LowerLink({ routing, openLane: linkId => dialer.openLane(linkId) })
+  const end = new LowerLink({ routing, openLane: (linkId, purpose) => dialer.openLane(linkId, purpose) })
   const dialer = new Dialer({
     upper: async () => ({ ...(await endpointOf(config(), failover?.address)), revocations }),
     follower: failover,

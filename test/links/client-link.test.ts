@@ -23,7 +23,7 @@ function startUpper(t: TestContext) {
 function startLower(t: TestContext, upper: UpperSide, key: string, id: string, token = TOKEN): Dialer {
   const end = new LowerLink({
     routing: (_request, response) => response.end(id),
-    openLane: linkId => dialer.openLane(linkId)
+    openLane: (linkId, purpose) => dialer.openLane(linkId, purpose)
   })
   const dialer = new Dialer({
     upper: async () => ({
@@ -82,12 +82,13 @@ test('a client has no lanes of another one, and none without its token', async t
   await untilSize(upper, 1)
   const [{ linkId } = { linkId: '' }] = createLinkAdministration(upper.registry).clients()
   const link = upper.registry.byId(linkId)
-  await own.openLane(linkId)
+  await own.openLane(linkId, 'lane')
   assert.equal(link?.lanes, 1)
   const others = [startLower(t, upper, 'git', 'two'), startLower(t, upper, 'other', 'one')]
-  for (const dialer of others) await assert.rejects(dialer.openLane(linkId), /the link of this lane does not stand/)
+  for (const dialer of others)
+    await assert.rejects(dialer.openLane(linkId, 'lane'), /the link of this lane does not stand/)
   const wrong = startLower(t, upper, 'git', 'one', 'guessed')
-  await assert.rejects(wrong.openLane(linkId), /a wrong token/)
+  await assert.rejects(wrong.openLane(linkId, 'lane'), /a wrong token/)
   assert.equal(link?.lanes, 1)
   assert.ok(link?.isOpen)
 })

@@ -57,7 +57,7 @@ for (const [length, more] of [[12], [4, MANY_NAMES]] as const) {
     dialer.start()
     const link = await eventually('the link', () => dialer.status.isConnected && upper.registry.all()[0])
     await show(length, more)
-    await assert.rejects(dialer.openLane(link.id), /too costly to verify/)
+    await assert.rejects(dialer.openLane(link.id, 'lane'), /too costly to verify/)
     const { reason } = await eventually('the end', () => !dialer.status.isConnected && dialer.status)
     assert.match(reason ?? '', /too costly to verify/)
   })

@@ -49,7 +49,7 @@ test('link and lanes end once the certificate of the upper side is revoked, and 
   const { dialer } = makeLowerSide(t, { url, certificate }, own, (_, response) => response.end(), { upper })
   dialer.start()
   await eventually('the link', () => dialer.status.isConnected)
-  await dialer.openLane('x')
+  await dialer.openLane('x', 'lane')
   assert.deepEqual([sockets.length, introduced], [2, 2])
 
   await revoke('rel-2', certificate.fingerprint)
@@ -59,6 +59,6 @@ test('link and lanes end once the certificate of the upper side is revoked, and 
     return !isConnected && why?.includes('was revoked') === true && why
   })
   assert.match(reason, /the certificate of rel-2 \(sha256:[0-9a-f]{64}\) was revoked, as rel-2 joined again/)
-  await assert.rejects(dialer.openLane('x'), /was revoked/)
+  await assert.rejects(dialer.openLane('x', 'lane'), /was revoked/)
   assert.equal(introduced, 2, 'nothing more was said to it')
 })

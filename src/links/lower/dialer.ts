@@ -109,17 +109,17 @@ export class Dialer implements LinkToUpper {
   }
 
   /**
-   * Opens one more lane of a link. The upper side asks for lanes: one that shows costly certificates there ends the other
-   * handshakes, and its link.
+   * Opens one more lane of a link, or the one that carries streams. The upper side asks for lanes: one that shows costly
+   * certificates there ends the other handshakes, and its link.
    * @throws {Error} when it cannot be opened
    */
-  async openLane(linkId: string): Promise<void> {
+  async openLane(linkId: string, purpose: 'lane' | 'streams'): Promise<void> {
     const { end } = this.options
     const handshake = await this.options.handshake()
     try {
       await openTransport(await this.options.upper(), this.#lanes.signal, opened =>
-        performHandshake(opened, handshake, { purpose: 'lane', link: linkId }, () =>
-          end.serveLane(opened.transport, linkId)
+        performHandshake(opened, handshake, { purpose, link: linkId }, () =>
+          purpose === 'lane' ? end.serveLane(opened.transport, linkId) : end.serveStreams(opened.transport, linkId)
         )
       )
     } catch (error) {

@@ -5,7 +5,7 @@ import type { LinkStream } from '../wire/transport.js'
 
 export interface LowerLanesOptions {
   /** Opens one more lane of a link, which is then added. */
-  readonly openLane: (linkId: string) => Promise<void>
+  readonly openLane: (linkId: string, purpose: 'lane' | 'streams') => Promise<void>
   readonly now?: () => number
   readonly wait?: (ms: number) => Promise<unknown>
 }
@@ -50,14 +50,14 @@ export class LowerLanes {
    * Opens a lane that the upper side asks for.
    * @throws {Error} when there are too many, its link has ended, or it cannot be opened
    */
-  async open(linkId: string): Promise<void> {
+  async open(linkId: string, purpose: 'lane' | 'streams' = 'lane'): Promise<void> {
     await this.#takePlace(linkId)
     try {
       this.#pace.take(0)
       const { restMs } = this.#pace
       if (restMs > 0) await this.#wait(restMs)
       if (!this.#links.has(linkId)) throw linkIsGone()
-      await this.options.openLane(linkId)
+      await this.options.openLane(linkId, purpose)
     } finally {
       this.#opening -= 1
       this.#fillPlaces()

@@ -9,6 +9,7 @@ import {
 import { MAX_HEADERS_OFF } from '../../network/max-headers.js'
 import { neighbourPieces, type PieceBudget } from '../../network/sources/piece-budget.js'
 import { commonVersion, describeMismatch, LINK_VERSIONS, type VersionRange } from '../../values/protocol-version.js'
+import { StreamConnection, type TakeStream } from '../streams/stream-connection.js'
 import {
   answerChallenge,
   ChallengeError,
@@ -27,7 +28,8 @@ import {
   LANE_REQUEST_PATH,
   MAX_STREAMS,
   SESSION_WINDOW_BYTES,
-  STREAM_WINDOW_BYTES
+  STREAM_WINDOW_BYTES,
+  STREAMS_REQUEST_PATH
 } from '../wire/protocol.js'
 import { LinkLostError, type Transport } from '../wire/transport.js'
 import { countBodyPieces } from './count-body-pieces.js'
@@ -65,7 +67,9 @@ export interface LowerLinkOptions {
   /** Serves what comes over links, HTTP/2 and HTTP/1.1 alike. */
   readonly routing: RequestListener
   /** Opens one more lane of the link that asked. */
-  readonly openLane: (linkId: string) => Promise<void>
+  readonly openLane: (linkId: string, purpose: 'lane' | 'streams') => Promise<void>
+  /** Takes streams that the upper side opens; where it is undefined, there are none. */
+  readonly takeStream?: TakeStream | undefined
   /** The budget of the upper side, whatever connection it uses. @default that of a neighbour */
   readonly pieces?: PieceBudget
 }
@@ -78,11 +82,14 @@ export class LowerLink {
   /** Connections that are links or lanes: whoever asks over them is the upper side. */
   readonly #trusted = new WeakSet<object>()
   readonly #lanes: LowerLanes
+  readonly #takeStream: TakeStream | undefined
   readonly #pieces: PieceBudget
+  readonly #streams = new Set<StreamConnection>()
   #activeRequests = 0
 
-  constructor({ routing: route, openLane, pieces = neighbourPieces() }: LowerLinkOptions) {
+  constructor({ routing: route, openLane, takeStream, pieces = neighbourPieces() }: LowerLinkOptions) {
     this.#lanes = new LowerLanes({ openLane })
+    this.#takeStream = takeStream
     this.#pieces = pieces
     const routing: RequestListener = (request, response) => {
       this.#activeRequests += 1
@@ -114,9 +121,10 @@ export class LowerLink {
       (request, response) => {
         const linkId = request.stream.session === undefined ? undefined : this.#links.get(request.stream.session)
         tellBrokenAnswers(response.stream)
-        if (request.url !== LANE_REQUEST_PATH) return void routing(request as never, response as never)
+        const purpose = this.#purposeOf(request.url)
+        if (purpose === undefined) return void routing(request as never, response as never)
         request.resume()
-        this.#lanes.open(linkId ?? '').then(
+        this.#lanes.open(linkId ?? '', purpose).then(
           () => answerAlone(response.stream, 204),
           () => answerAlone(response.stream, 503)
         )
@@ -125,8 +133,16 @@ export class LowerLink {
     this.#http2.on('sessionError', () => undefined) // the link's end tells
   }
 
+  /** The lane that a request of the link's own asks for. */
+  #purposeOf(path: string): 'lane' | 'streams' | undefined {
+    if (path === LANE_REQUEST_PATH) return 'lane'
+    return path === STREAMS_REQUEST_PATH && this.#takeStream !== undefined ? 'streams' : undefined
+  }
+
   get activeRequests(): number {
-    return this.#activeRequests
+    let streams = 0
+    for (const { count } of this.#streams) streams += count
+    return this.#activeRequests + streams
   }
 
   /** Whether a request came over one of these. @param request Node's, of HTTP/1.1 or HTTP/2 */
@@ -170,6 +186,15 @@ export class LowerLink {
       })
       this.#http2.emit('connection', stream)
     })
+  }
+
+  /** Serves the lane of a link that carries streams, until one of them ends. */
+  serveStreams(transport: Transport, linkId: string): void {
+    const lane = transport.stream({ isBulk: true, pieces: this.#pieces })
+    const connection = new StreamConnection(lane, 'lower', this.#takeStream)
+    this.#lanes.add(lane, linkId)
+    this.#streams.add(connection)
+    void connection.closed.then(() => this.#streams.delete(connection))
   }
 
   /** Serves a lane of a link, until one of them ends. */

@@ -5,11 +5,20 @@ import { queueCleanUp } from '../../process/pacing/work-queue.js'
 import { atFirstUse } from '../../values/at-first-use.js'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
 import { Heartbeat, type WatchedConnection } from '../wire/heartbeat.js'
-import { CLOSE, LANE_REQUEST_PATH, LANE_WAIT_MS, MAX_LANES, MAX_STREAMS } from '../wire/protocol.js'
+import {
+  CLOSE,
+  LANE_REQUEST_PATH,
+  LANE_WAIT_MS,
+  MAX_LANES,
+  MAX_STREAMS,
+  STREAMS_REQUEST_PATH,
+  STREAMS_WAIT_MS
+} from '../wire/protocol.js'
 import { LinkLostError, type LinkStream, type Transport } from '../wire/transport.js'
 import { LanePool } from './lane-pool.js'
 import { awaitResponse, type LinkRequest, type LinkResponse, openSession, sendBody } from './link-request.js'
 import { LinkRequestError } from './link-request-error.js'
+import { StreamLane } from './stream-lane.js'
 
 /** The owner of a link. A client's key is a name of its own, never a node's. */
 export type LinkOwner =
@@ -49,6 +58,7 @@ export class UpperLink implements WatchedConnection {
   /** Made when the first lane is wanted, or comes: most links never have one. */
   #lanes: LanePool | undefined
   readonly #pool = atFirstUse(() => this.#makePool())
+  #streamLane: StreamLane | undefined
   #streams = 0
   #isUsed = false
   #isClosed = false
@@ -81,6 +91,7 @@ export class UpperLink implements WatchedConnection {
         this.#heartbeat.stop()
         this.#isClosed = true
         this.#lanes?.close()
+        this.#streamLane?.close()
         transport.end()
         resolve(this.#reason ?? 'the other side closed it')
       })
@@ -97,13 +108,14 @@ export class UpperLink implements WatchedConnection {
   }
 
   get lanes(): number {
-    return this.#lanes?.count ?? 0
+    return (this.#lanes?.count ?? 0) + (this.#streamLane?.isTaken === true ? 1 : 0)
   }
 
   get bytes(): { readonly received: number; readonly sent: number } {
+    const ofStreams = this.#streamLane?.bytes
     return {
-      received: this.#stream.readBytes + (this.#lanes?.readBytes ?? 0),
-      sent: this.#stream.writtenBytes + (this.#lanes?.writtenBytes ?? 0)
+      received: this.#stream.readBytes + (this.#lanes?.readBytes ?? 0) + (ofStreams?.received ?? 0),
+      sent: this.#stream.writtenBytes + (this.#lanes?.writtenBytes ?? 0) + (ofStreams?.sent ?? 0)
     }
   }
 
@@ -166,6 +178,18 @@ export class UpperLink implements WatchedConnection {
     return this.#pool.get()
   }
 
+  /** The lane on which both sides open streams. */
+  get streamLane(): StreamLane {
+    if (this.#streamLane === undefined) {
+      this.#streamLane = new StreamLane({
+        pieces: this.#pieces,
+        ask: () => this.#askForLane(STREAMS_REQUEST_PATH, STREAMS_WAIT_MS)
+      })
+      if (this.#isClosed) this.#streamLane.close()
+    }
+    return this.#streamLane
+  }
+
   /** Takes a lane that the other side opened. */
   addLane(transport: Transport): void {
     if (!this.isOpen || !this.#lanePool().add(transport.stream({ isBulk: true, pieces: this.#pieces })))
@@ -208,18 +232,15 @@ export class UpperLink implements WatchedConnection {
   async #takeLane(): Promise<LinkStream> {
     const waiting = this.#lanePool().take(LANE_WAIT_MS)
     if (waiting.isReady) return waiting.lane
-    this.#askForLane().catch(() => undefined) // no lane comes then, which the wait for it reports to the caller
+    this.#askForLane(LANE_REQUEST_PATH, LANE_WAIT_MS).catch(() => undefined) // no lane comes then, which the wait for it reports to the caller
     return waiting.lane
   }
 
-  async #askForLane(): Promise<void> {
-    const { body } = await this.request({
-      method: 'POST',
-      path: LANE_REQUEST_PATH,
-      headers: EMPTY_BODY,
-      silenceLimitMs: LANE_WAIT_MS
-    })
+  /** @throws {LinkRequestError} when the other side opens none */
+  async #askForLane(path: string, silenceLimitMs: number): Promise<void> {
+    const { status, body } = await this.request({ method: 'POST', path, headers: EMPTY_BODY, silenceLimitMs })
     body.resume()
+    if (status >= 400) throw new LinkRequestError(`the other side answers ${status} for ${path}`, false)
   }
 }
 

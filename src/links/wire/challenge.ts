@@ -18,8 +18,9 @@ export interface Challenge {
   readonly relay: string
 }
 
-/** The purpose of a WebSocket: a link, or a lane of a link that stands. */
-export type ConnectionPurpose = 'link' | 'lane'
+/** The purpose of a connection: a link, a lane of a link that stands, or the lane that carries its streams. */
+export type ConnectionPurpose = (typeof PURPOSES)[number]
+const PURPOSES = ['link', 'lane', 'streams'] as const
 
 /** The proof of a client's identity: it has no certificate, and its key is a name of its own, never a node's. */
 export interface ClientProof {
@@ -216,7 +217,7 @@ export function parseIdentity(text: string, own: VersionRange): Identity {
   if (
     treeline !== 'identity' ||
     !isVersion(version) ||
-    (purpose !== 'link' && purpose !== 'lane') ||
+    !isPurpose(purpose) ||
     !(link === undefined || typeof link === 'string')
   ) {
     throw new ChallengeError('an identity was expected')
@@ -272,6 +273,10 @@ function parseRange(value: unknown): VersionRange {
     if (isVersion(oldest) && isVersion(newest)) return { oldest, newest }
   }
   throw new ChallengeError('the other side does not say which versions it knows')
+}
+
+function isPurpose(value: unknown): value is ConnectionPurpose {
+  return PURPOSES.some(purpose => purpose === value)
 }
 
 /** Whether the value can be sent as a header. */

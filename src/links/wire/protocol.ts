@@ -52,3 +52,9 @@ export const LANE_WAIT_MS = 2_000
 
 /** Answered by the lower end of a link itself: opens one more lane. */
 export const LANE_REQUEST_PATH = '/treeline-link/lane'
+
+/** Answered by the lower end of a link itself: opens the lane that carries streams (`src/links/streams`). */
+export const STREAMS_REQUEST_PATH = '/treeline-link/streams'
+
+/** How long the opening of a stream may wait for that lane, in ms. */
+export const STREAMS_WAIT_MS = 10_000

@@ -85,7 +85,7 @@ export function makeLowerSide(
 ): LowerSide {
   const end = new LowerLink({
     routing,
-    openLane: linkId => dialer.openLane(linkId),
+    openLane: (linkId, purpose) => dialer.openLane(linkId, purpose),
     ...(pieces === undefined ? {} : { pieces })
   })
   const dialer = new Dialer({

@@ -175,7 +175,7 @@ class Acceptor implements LinkAcceptor {
     if (this.#isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
     const { owner } = admission
-    if (identity.purpose === 'lane') return this.#takeLane(transport, identity, owner)
+    if (identity.purpose !== 'link') return this.#takeLane(transport, identity, owner)
     const { registry } = this.options
     if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
     if (registry.hasAllReplicas(owner)) {
@@ -202,7 +202,7 @@ class Acceptor implements LinkAcceptor {
     this.#openings.log(link)
   }
 
-  #takeLane(transport: Transport, { link: linkId = '' }: Identity, owner: LinkOwner): Refusal | undefined {
+  #takeLane(transport: Transport, { link: linkId = '', purpose }: Identity, owner: LinkOwner): Refusal | undefined {
     const link = this.options.registry.byId(linkId)
     if (link === undefined || !isSameOwner(link.owner, owner)) {
       return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
@@ -210,8 +210,12 @@ class Acceptor implements LinkAcceptor {
     if (!link.isOpen || link.lanes >= MAX_LANES) {
       return { code: CLOSE.full, reason: `its link is closing, or has ${MAX_LANES} lanes already` }
     }
+    if (purpose === 'streams' && link.streamLane.isTaken) {
+      return { code: CLOSE.full, reason: 'its link has a lane for streams already' }
+    }
     transport.send(JSON.stringify({ treeline: 'welcome', link: linkId, pingMs: this.#pingMs }))
-    link.addLane(transport)
+    if (purpose === 'streams') link.streamLane.add(transport)
+    else link.addLane(transport)
     return undefined
   }
 

@@ -1,0 +1,222 @@
+import { errorMessage } from '../../values/failures/system-error.js'
+import type { LinkStream } from '../wire/transport.js'
+import { FrameReader, type FrameSink } from './frame-reader.js'
+import { type FramedStream, StreamResetError } from './framed-stream.js'
+import { OutgoingFrames } from './outgoing-frames.js'
+import {
+  CONNECTION_WINDOW_BYTES,
+  FRAME,
+  MAX_FRAMED_STREAMS,
+  MAX_WHOLE_BYTES,
+  RESET,
+  StreamProtocolError
+} from './stream-protocol.js'
+import { resetCodeOf, type StreamCarrier, StreamState } from './stream-state.js'
+
+/** Takes a stream that the other side opens: sets its `sink` in this turn, or resets it. */
+export type TakeStream = (stream: FramedStream, payload: Buffer) => void
+
+const TELL_WINDOW_BYTES = CONNECTION_WINDOW_BYTES / 4
+
+/**
+ * Many streams on one lane, with frames ({@link FRAME}): short exchanges share connection, records of TLS and system calls.
+ * Ends with its lane.
+ */
+export class StreamConnection implements StreamCarrier, FrameSink {
+  /** Resolves with the reason; never rejects. */
+  readonly closed: Promise<string>
+  readonly #streams = new Map<number, StreamState>()
+  /** Streams that have something to send, and the window for it. */
+  readonly #ready = new Set<StreamState>()
+  readonly #outgoing: OutgoingFrames
+  readonly #reader = new FrameReader(this)
+  #nextId: number
+  #lastIdOfOther = 0
+  #sendWindow = CONNECTION_WINDOW_BYTES
+  #receiveWindow = CONNECTION_WINDOW_BYTES
+  #untold = 0
+  #reason: string | undefined
+
+  /**
+   * @param side of the link at which this end is: the ids of its streams follow from it
+   * @param take undefined where the other side may open none
+   */
+  constructor(
+    private readonly lane: LinkStream,
+    side: 'upper' | 'lower',
+    private readonly take?: TakeStream
+  ) {
+    this.#nextId = side === 'upper' ? 1 : 2
+    this.#outgoing = new OutgoingFrames(lane, () => this.#sendWaiting())
+    lane.on('data', (chunk: Buffer) => this.#read(chunk))
+    lane.on('error', error => {
+      this.#reason ??= errorMessage(error)
+    })
+    this.closed = new Promise(resolve => {
+      lane.once('close', () => {
+        const reason = this.#reason ?? 'the connection was closed'
+        for (const stream of [...this.#streams.values()]) stream.resetCame(RESET.broken, reason)
+        resolve(reason)
+      })
+    })
+  }
+
+  get isOpen(): boolean {
+    return !this.lane.destroyed && !this.lane.writableEnded
+  }
+
+  /** Streams that have not ended. */
+  get count(): number {
+    return this.#streams.size
+  }
+
+  get bytes(): { readonly received: number; readonly sent: number } {
+    return { received: this.lane.readBytes, sent: this.lane.writtenBytes }
+  }
+
+  /**
+   * Opens a stream. Its `sink` is to be set in this turn.
+   * @param payload says what is wanted, 80 KiB at most
+   * @throws {StreamResetError} `refused` when the connection has ended, or has as many as it may have
+   */
+  open(payload: Buffer): FramedStream {
+    if (!this.isOpen) throw new StreamResetError(RESET.refused, 'the connection is closed')
+    if (this.#streams.size >= MAX_FRAMED_STREAMS) {
+      throw new StreamResetError(RESET.refused, `${MAX_FRAMED_STREAMS} streams are open on its link`)
+    }
+    if (payload.length > MAX_WHOLE_BYTES) {
+      throw new StreamResetError(RESET.refused, `what it begins with has more than ${MAX_WHOLE_BYTES} bytes`)
+    }
+    const stream = new StreamState(this.#nextId, this)
+    this.#nextId += 2
+    if (this.#nextId > 2 ** 32 - 4) this.lane.end() // ids are used up: the next stream is opened on a new connection
+    this.#streams.set(stream.id, stream)
+    this.#outgoing.add(FRAME.open, stream.id, payload)
+    return stream
+  }
+
+  close(reason: string): void {
+    this.#reason ??= reason
+    this.lane.destroy()
+  }
+
+  // For the streams.
+
+  takes(bytes: number): boolean {
+    return this.#outgoing.hasRoom && bytes <= this.#sendWindow
+  }
+
+  sendCounted(type: number, stream: number, payload: Buffer): void {
+    this.#sendWindow -= payload.length
+    this.#outgoing.add(type, stream, payload)
+  }
+
+  send(type: number, stream: number, payload?: Buffer): void {
+    this.#outgoing.add(type, stream, payload)
+  }
+
+  await(stream: StreamState): void {
+    this.#ready.add(stream)
+    this.#outgoing.wake()
+  }
+
+  consumed(bytes: number): void {
+    this.#untold += bytes
+    if (this.#untold < TELL_WINDOW_BYTES) return
+    const payload = Buffer.allocUnsafe(4)
+    payload.writeUInt32BE(this.#untold, 0)
+    this.#receiveWindow += this.#untold
+    this.#untold = 0
+    this.#outgoing.add(FRAME.window, 0, payload)
+  }
+
+  forget(id: number): void {
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return
+    this.#streams.delete(id)
+    this.#ready.delete(stream)
+  }
+
+  // For the frames.
+
+  onData(id: number, piece: Buffer): void {
+    this.#count(piece.length)
+    const stream = this.#streams.get(id)
+    if (stream === undefined) this.#dropLate(id, piece.length)
+    else stream.dataCame(piece)
+  }
+
+  onFrame(type: number, id: number, payload: Buffer): void {
+    if (type === FRAME.open) this.#opened(id, payload)
+    else if (type === FRAME.window && id === 0) this.#windowOpened(payload)
+    else {
+      if (type === FRAME.message) this.#count(payload.length)
+      const stream = this.#streams.get(id)
+      if (stream === undefined) this.#dropLate(id, type === FRAME.message ? payload.length : 0)
+      else passTo(stream, type, payload)
+    }
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      if (!(error instanceof StreamProtocolError)) throw error
+      this.lane.destroy(error)
+    }
+  }
+
+  #opened(id: number, payload: Buffer): void {
+    const isOfOther = id !== 0 && id % 2 !== this.#nextId % 2
+    if (!isOfOther || id <= this.#lastIdOfOther) throw new StreamProtocolError(`a stream with the id ${id}`)
+    this.#lastIdOfOther = id
+    const stream = new StreamState(id, this)
+    this.#streams.set(id, stream)
+    if (this.take === undefined) stream.reset(RESET.refused, 'no streams are taken here')
+    else if (this.#streams.size > MAX_FRAMED_STREAMS) {
+      stream.reset(RESET.refused, `${MAX_FRAMED_STREAMS} streams are open on this link`)
+    } else this.take(stream, payload)
+  }
+
+  #windowOpened(payload: Buffer): void {
+    this.#sendWindow += windowIn(payload)
+    if (this.#sendWindow > 2 ** 31) throw new StreamProtocolError('a window that is too large')
+    this.#sendWaiting()
+  }
+
+  /** In turn, a frame of each. */
+  #sendWaiting(): void {
+    for (const stream of this.#ready) {
+      if (!this.takes(stream.nextBytes ?? 0)) return
+      this.#ready.delete(stream)
+      if (stream.sendSome()) this.#ready.add(stream) // behind the others
+    }
+  }
+
+  #count(bytes: number): void {
+    this.#receiveWindow -= bytes
+    if (this.#receiveWindow < 0) throw new StreamProtocolError('more bytes than the window of the connection allows')
+  }
+
+  /** Drops frames that were under way when their stream was reset here. */
+  #dropLate(id: number, bytes: number): void {
+    const isKnown = id !== 0 && (id % 2 === this.#nextId % 2 ? id < this.#nextId : id <= this.#lastIdOfOther)
+    if (!isKnown) throw new StreamProtocolError(`a frame of stream ${id}, which nobody opened`)
+    if (bytes > 0) this.consumed(bytes)
+  }
+}
+
+/** @throws {StreamProtocolError} */
+function passTo(stream: StreamState, type: number, payload: Buffer): void {
+  if (type === FRAME.message) stream.messageCame(payload)
+  else if (type === FRAME.end) stream.endCame()
+  else if (type === FRAME.window) stream.windowOpened(windowIn(payload))
+  else if (type === FRAME.reset) {
+    stream.resetCame(resetCodeOf(payload[0]), payload.toString('utf8', 1).replaceAll(/\p{C}/gu, ''))
+  } else throw new StreamProtocolError(`a frame of type ${type}`)
+}
+
+function windowIn(payload: Buffer): number {
+  if (payload.length !== 4) throw new StreamProtocolError('a window that has no 4 bytes')
+  return payload.readUInt32BE(0)
+}

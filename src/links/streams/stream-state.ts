@@ -1,0 +1,208 @@
+import { type FramedStream, StreamResetError, type StreamSink } from './framed-stream.js'
+import {
+  FRAME,
+  FRAMED_STREAM_WINDOW_BYTES,
+  MAX_DATA_BYTES,
+  RESET,
+  type ResetCode,
+  StreamProtocolError
+} from './stream-protocol.js'
+
+/** The connection of a stream, as the stream uses it. */
+export interface StreamCarrier {
+  /** Whether the connection takes so many bytes of data now. */
+  takes(bytes: number): boolean
+  /** Sends data or a message that it takes. */
+  sendCounted(type: number, stream: number, payload: Buffer): void
+  /** Sends a frame that no window bounds. */
+  send(type: number, stream: number, payload?: Buffer): void
+  /** Calls `sendSome` when the connection takes data. */
+  await(stream: StreamState): void
+  consumed(bytes: number): void
+  /** Forgets the stream. */
+  forget(id: number): void
+}
+
+interface Waiting {
+  readonly type: number
+  readonly payload: Buffer
+}
+
+/** Waiting bytes from which the writer is held back, and those at which it may go on. */
+const HIGH_WATER_BYTES = 64 * 1024
+const LOW_WATER_BYTES = 16 * 1024
+/** Bytes that were passed on before the other side is told: not for every short exchange. */
+const TELL_WINDOW_BYTES = FRAMED_STREAM_WINDOW_BYTES / 4
+const MAX_REASON_CHARS = 300
+
+/** A stream that has not ended in both directions. */
+export class StreamState implements FramedStream {
+  sink: StreamSink = UNWANTED
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #mayDrain = false
+  #sendWindow = FRAMED_STREAM_WINDOW_BYTES
+  #receiveWindow = FRAMED_STREAM_WINDOW_BYTES
+  /** Bytes that came and were not passed on. */
+  #held = 0
+  /** Bytes that were passed on, of which the other side was not told. */
+  #untold = 0
+  #isEnding = false
+  #hasEnded = false
+  #isEndedByOther = false
+  #isReset = false
+
+  constructor(
+    readonly id: number,
+    private readonly carrier: StreamCarrier
+  ) {}
+
+  write(piece: Buffer): boolean {
+    if (this.#isEnding || this.#isReset) return true
+    for (let start = 0; start < piece.length; start += MAX_DATA_BYTES) {
+      const isWhole = piece.length <= MAX_DATA_BYTES
+      this.#put(FRAME.data, isWhole ? piece : piece.subarray(start, start + MAX_DATA_BYTES))
+    }
+    return this.#hasRoom()
+  }
+
+  message(payload: Buffer): boolean {
+    if (this.#isEnding || this.#isReset) return true
+    this.#put(FRAME.message, payload)
+    return this.#hasRoom()
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#isReset) return
+    this.#isEnding = true
+    if (this.#waiting.length === 0) this.#sendEnd()
+  }
+
+  reset(code: ResetCode, reason: string): void {
+    if (this.#isReset || (this.#hasEnded && this.#isEndedByOther)) return
+    const text = Buffer.from(reason.slice(0, MAX_REASON_CHARS))
+    this.carrier.send(FRAME.reset, this.id, Buffer.concat([Buffer.of(code), text]))
+    this.#close()
+  }
+
+  consumed(bytes: number): void {
+    const counted = Math.min(bytes, this.#held)
+    if (counted === 0) return
+    this.#held -= counted
+    this.carrier.consumed(counted)
+    this.#untold += counted
+    if (this.#untold < TELL_WINDOW_BYTES || this.#isEndedByOther || this.#isReset) return
+    const payload = Buffer.allocUnsafe(4)
+    payload.writeUInt32BE(this.#untold, 0)
+    this.#receiveWindow += this.#untold
+    this.#untold = 0
+    this.carrier.send(FRAME.window, this.id, payload)
+  }
+
+  /** Sends one waiting frame. Called by the connection in turn with those of other streams. @returns whether more could go now */
+  sendSome(): boolean {
+    const next = this.#waiting[0]
+    if (next === undefined || this.#isReset) return false
+    const { length } = next.payload
+    if (length > this.#sendWindow) return false // what opens the window asks again
+    this.#waiting.shift()
+    this.#waitingBytes -= length
+    this.#send(next.type, next.payload)
+    if (this.#waiting.length === 0 && this.#isEnding) this.#sendEnd()
+    else if (this.#mayDrain && this.#waitingBytes <= LOW_WATER_BYTES) {
+      this.#mayDrain = false
+      this.sink.onDrain()
+    }
+    return this.#waiting.length > 0
+  }
+
+  /** Bytes that the next frame needs of the connection's window; undefined when none waits. */
+  get nextBytes(): number | undefined {
+    return this.#waiting[0]?.payload.length
+  }
+
+  windowOpened(bytes: number): void {
+    this.#sendWindow += bytes
+    if (this.#sendWindow > 2 ** 31) throw new StreamProtocolError('a window that is too large')
+    if (this.#waiting.length > 0) this.carrier.await(this)
+  }
+
+  dataCame(piece: Buffer): void {
+    this.#count(piece.length)
+    this.sink.onData(piece)
+  }
+
+  messageCame(payload: Buffer): void {
+    this.#count(payload.length)
+    this.sink.onMessage(payload)
+  }
+
+  endCame(): void {
+    if (this.#isEndedByOther) throw new StreamProtocolError('a stream that ended twice')
+    this.#isEndedByOther = true
+    if (this.#hasEnded) this.carrier.forget(this.id)
+    this.sink.onEnd()
+  }
+
+  resetCame(code: ResetCode, reason: string): void {
+    this.#close()
+    this.sink.onReset(new StreamResetError(code, reason))
+  }
+
+  #put(type: number, payload: Buffer): void {
+    if (this.#waiting.length === 0 && payload.length <= this.#sendWindow && this.carrier.takes(payload.length)) {
+      this.#send(type, payload)
+      return
+    }
+    this.#waiting.push({ type, payload })
+    this.#waitingBytes += payload.length
+    if (this.#waiting.length === 1 && payload.length <= this.#sendWindow) this.carrier.await(this)
+  }
+
+  #send(type: number, payload: Buffer): void {
+    this.#sendWindow -= payload.length
+    this.carrier.sendCounted(type, this.id, payload)
+  }
+
+  #sendEnd(): void {
+    this.#hasEnded = true
+    this.carrier.send(FRAME.end, this.id)
+    if (this.#isEndedByOther) this.carrier.forget(this.id)
+  }
+
+  #hasRoom(): boolean {
+    if (this.#waitingBytes < HIGH_WATER_BYTES) return true
+    this.#mayDrain = true
+    return false
+  }
+
+  #count(bytes: number): void {
+    if (this.#isEndedByOther) throw new StreamProtocolError('bytes behind the end of a stream')
+    this.#receiveWindow -= bytes
+    if (this.#receiveWindow < 0) throw new StreamProtocolError('more bytes than the window of a stream allows')
+    this.#held += bytes
+  }
+
+  #close(): void {
+    this.#isReset = true
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.carrier.forget(this.id)
+    this.carrier.consumed(this.#held)
+    this.#held = 0
+  }
+}
+
+/** The listener until the owner sets one: nothing comes before that, since both happen in one turn. */
+const UNWANTED: StreamSink = {
+  onMessage: () => undefined,
+  onData: () => undefined,
+  onEnd: () => undefined,
+  onReset: () => undefined,
+  onDrain: () => undefined
+}
+
+/** The code in a frame of type reset; one that is not known counts as broken. */
+export function resetCodeOf(byte: number | undefined): ResetCode {
+  return byte === RESET.cancelled || byte === RESET.refused ? byte : RESET.broken
+}

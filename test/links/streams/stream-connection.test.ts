@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { FramedStream, StreamResetError, StreamSink } from '../../../src/links/streams/framed-stream.js'
+import { StreamConnection, type TakeStream } from '../../../src/links/streams/stream-connection.js'
+import {
+  CONNECTION_WINDOW_BYTES,
+  FRAME,
+  FRAMED_STREAM_WINDOW_BYTES,
+  frameHead,
+  RESET
+} from '../../../src/links/streams/stream-protocol.js'
+import { WebSocketStream } from '../../../src/links/wire/web-socket-stream.js'
+import { eventually } from '../../support/eventually.js'
+
+/** What came over a stream, as text: messages in brackets. */
+class Received implements StreamSink {
+  text = ''
+  bytes = 0
+  hasEnded = false
+  reset: StreamResetError | undefined
+  drains = 0
+  stream: FramedStream | undefined
+
+  /** @param isConsumed whether what comes counts as passed on at once */
+  constructor(private readonly isConsumed = true) {}
+
+  onMessage(payload: Buffer): void {
+    this.text += `<${payload.toString()}>`
+    if (this.isConsumed) this.stream?.consumed(payload.length)
+  }
+
+  onData(piece: Buffer): void {
+    this.bytes += piece.length
+    if (piece.length < 1_000) this.text += piece.toString()
+    if (this.isConsumed) this.stream?.consumed(piece.length)
+  }
+
+  onEnd(): void {
+    this.hasEnded = true
+  }
+
+  onReset(error: StreamResetError): void {
+    this.reset = error
+  }
+
+  onDrain(): void {
+    this.drains += 1
+  }
+}
+
+/** Waits until it throws nothing. */
+async function until(check: () => void): Promise<void> {
+  const holds = () => {
+    try {
+      check()
+      return true
+    } catch {
+      return false
+    }
+  }
+  if (!(await eventually('what is checked', holds).catch(() => false))) check()
+}
+
+function listenTo(stream: FramedStream, isConsumed = true): Received {
+  const received = new Received(isConsumed)
+  received.stream = stream
+  stream.sink = received
+  return received
+}
+
+async function lanePair(t: TestContext): Promise<[WebSocketStream, WebSocketStream]> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
+  await once(server, 'listening')
+  const near = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false })
+  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'open')])) as [[WebSocket], unknown]
+  t.after(() => {
+    near.terminate()
+    far.terminate()
+    server.close()
+  })
+  return [new WebSocketStream(near), new WebSocketStream(far)]
+}
+
+interface Pair {
+  readonly upper: StreamConnection
+  readonly lower: StreamConnection
+  /** The streams that the lower side was asked for, and what came over each. */
+  readonly taken: { readonly payload: string; readonly stream: FramedStream; readonly received: Received }[]
+}
+
+async function connectionPair(t: TestContext, isConsumed = true, upperTakes?: TakeStream): Promise<Pair> {
+  const [near, far] = await lanePair(t)
+  const taken: Pair['taken'] = []
+  const lower = new StreamConnection(far, 'lower', (stream, payload) => {
+    taken.push({ payload: payload.toString(), stream, received: listenTo(stream, isConsumed) })
+  })
+  return { upper: new StreamConnection(near, 'upper', upperTakes), lower, taken }
+}
+
+test('data and messages come in order, each direction ends on its own', async t => {
+  const { upper, taken } = await connectionPair(t)
+  const stream = upper.open(Buffer.from('asked'))
+  const answer = listenTo(stream)
+  stream.write(Buffer.from('one '))
+  stream.message(Buffer.from('between'))
+  stream.write(Buffer.from(' two'))
+  stream.end()
+  await until(() => assert.equal(taken[0]?.received.hasEnded, true))
+  assert.deepEqual([taken[0]?.payload, taken[0]?.received.text], ['asked', 'one <between> two'])
+  assert.equal(answer.hasEnded, false)
+  taken[0]?.stream.write(Buffer.from('answer'))
+  taken[0]?.stream.end()
+  await until(() => assert.equal(answer.hasEnded, true))
+  assert.equal(answer.text, 'answer')
+  assert.equal(upper.count, 0)
+})
+
+test('both sides open streams on one connection', async t => {
+  const asked: string[] = []
+  const { upper, lower, taken } = await connectionPair(t, true, (stream, payload) => {
+    asked.push(payload.toString())
+    listenTo(stream)
+    stream.end()
+  })
+  listenTo(upper.open(Buffer.from('downward'))).stream?.end()
+  listenTo(lower.open(Buffer.from('upward'))).stream?.end()
+  await until(() => assert.deepEqual([asked, taken.map(({ payload }) => payload)], [['upward'], ['downward']]))
+})
+
+test('a reader that passes nothing on gets the window, and the writer is held back and told', async t => {
+  const { upper, taken } = await connectionPair(t, false)
+  const stream = upper.open(Buffer.from('slow'))
+  const { drains } = listenTo(stream)
+  const piece = Buffer.alloc(10_000, 1)
+  let written = 0
+  while (stream.write(piece)) written += piece.length
+  assert.ok(written < 2 * FRAMED_STREAM_WINDOW_BYTES, String(written))
+  await until(() => assert.ok((taken[0]?.received.bytes ?? 0) > FRAMED_STREAM_WINDOW_BYTES - 20_000))
+  assert.ok((taken[0]?.received.bytes ?? 0) <= FRAMED_STREAM_WINDOW_BYTES)
+  assert.equal(drains, 0)
+  taken[0]?.stream.consumed(taken[0].received.bytes)
+  await until(() => assert.equal((stream.sink as Received).drains, 1))
+})
+
+test('slow readers of many streams hold no more than the window of the connection, and the others go on when one is reset', async t => {
+  const { upper, taken } = await connectionPair(t, false)
+  const streams = Array.from({ length: 40 }, () => upper.open(Buffer.from('slow')))
+  for (const stream of streams) {
+    listenTo(stream)
+    for (let sent = 0; sent < 200_000; sent += 10_000) stream.write(Buffer.alloc(10_000, 1))
+    stream.end()
+  }
+  const held = () => taken.reduce((sum, { received }) => sum + received.bytes, 0)
+  await until(() => assert.ok(held() > CONNECTION_WINDOW_BYTES - 20_000, String(held())))
+  assert.ok(held() <= CONNECTION_WINDOW_BYTES)
+  for (const { stream } of taken.slice(0, 20)) stream.reset(RESET.cancelled, 'enough')
+  await until(() => assert.equal(taken.slice(20).filter(({ received }) => received.hasEnded).length, 20))
+})
+
+test('a reset ends both directions, and says why', async t => {
+  const { upper, lower, taken } = await connectionPair(t)
+  const stream = upper.open(Buffer.from('asked'))
+  const received = listenTo(stream)
+  stream.write(Buffer.alloc(1_000, 1))
+  await until(() => assert.equal(taken.length, 1))
+  taken[0]?.stream.reset(RESET.refused, 'nobody\nis there')
+  await until(() =>
+    assert.deepEqual([received.reset?.code, received.reset?.message], [RESET.refused, 'nobodyis there'])
+  )
+  stream.write(Buffer.from('late'))
+  stream.end()
+  assert.deepEqual([upper.count, lower.count], [0, 0])
+})
+
+test('the end of the connection resets what is open', async t => {
+  const { upper, lower, taken } = await connectionPair(t)
+  const received = listenTo(upper.open(Buffer.from('asked')))
+  await until(() => assert.equal(taken.length, 1))
+  lower.close('over')
+  await until(() =>
+    assert.deepEqual([received.reset?.code, taken[0]?.received.reset?.code], [RESET.broken, RESET.broken])
+  )
+  assert.equal(taken[0]?.received.reset?.message, 'over')
+  assert.throws(() => upper.open(Buffer.from('more')), { name: 'StreamResetError', code: RESET.refused })
+})
+
+test('whatever is written comes, in the order of its stream', async t => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(3), fc.nat(70_000), fc.boolean()), { minLength: 1, maxLength: 40 }),
+      async writes => {
+        const { upper, lower, taken } = await connectionPair(t)
+        const streams = [0, 1, 2, 3].map(number => upper.open(Buffer.from(String(number))))
+        const expected = streams.map(() => ({ text: '', bytes: 0 }))
+        for (const stream of streams) listenTo(stream)
+        for (const [index, [number, length, isMessage]] of writes.entries()) {
+          const wanted = expected[number]
+          const stream = streams[number]
+          if (wanted === undefined || stream === undefined || length === 0) continue
+          if (isMessage) {
+            wanted.text += `<${index}>`
+            stream.message(Buffer.from(String(index)))
+          } else {
+            wanted.bytes += length
+            stream.write(Buffer.alloc(length, 1))
+          }
+        }
+        for (const stream of streams) stream.end()
+        await until(() => assert.equal(taken.filter(({ received }) => received.hasEnded).length, 4))
+        assert.deepEqual(
+          taken.map(({ received: { text, bytes } }) => ({ text: text.replaceAll('\u0001', ''), bytes })),
+          expected
+        )
+        upper.close('done')
+        await lower.closed
+      }
+    ),
+    { numRuns: 20 }
+  )
+})
+
+const data = (stream: number, length: number) =>
+  Buffer.concat([frameHead(FRAME.data, stream, length), Buffer.alloc(length)])
+const open = (stream: number) => Buffer.concat([frameHead(FRAME.open, stream, 1), Buffer.from('x')])
+const windowOf = (stream: number, bytes: number) => {
+  const payload = Buffer.alloc(4)
+  payload.writeUInt32BE(bytes)
+  return Buffer.concat([frameHead(FRAME.window, stream, 4), payload])
+}
+
+for (const [what, bytes, reason] of [
+  ['a stream that nobody opened', data(1, 1), /stream 1, which nobody opened/],
+  ['an id of this side', open(2), /id 2/],
+  ['an id twice', Buffer.concat([open(3), open(3)]), /id 3/],
+  ['an id that goes back', Buffer.concat([open(3), open(1)]), /id 1/],
+  ['data without data', Buffer.concat([open(1), frameHead(FRAME.data, 1, 0)]), /without data/],
+  ['a frame that is too long', frameHead(FRAME.open, 1, 100_000), /100000 bytes/],
+  ['an unknown type', Buffer.concat([open(1), frameHead(77, 1, 0)]), /type 77/],
+  ['data behind the end', Buffer.concat([open(1), frameHead(FRAME.end, 1, 0), data(1, 1)]), /behind the end/],
+  ['a second end', Buffer.concat([open(1), frameHead(FRAME.end, 1, 0), frameHead(FRAME.end, 1, 0)]), /ended twice/],
+  [
+    'more than the window',
+    Buffer.concat([open(1), ...Array.from({ length: 17 }, () => data(1, 16_384))]),
+    /window of a stream/
+  ],
+  ['a window of 3 bytes', Buffer.concat([open(1), frameHead(FRAME.window, 1, 3), Buffer.alloc(3)]), /4 bytes/],
+  ['a window beyond all', Buffer.concat([open(1), windowOf(1, 0xffffffff)]), /too large/],
+  ['a window of the connection beyond all', windowOf(0, 0xffffffff), /too large/]
+] as const) {
+  test(`a side that sends ${what} loses the connection`, async t => {
+    const [near, far] = await lanePair(t)
+    near.on('error', () => undefined)
+    const lower = new StreamConnection(far, 'lower', stream => {
+      stream.sink = new Received(false)
+    })
+    near.write(bytes)
+    assert.match(await lower.closed, reason)
+  })
+}
+
+test('what comes late for a stream that was reset is dropped', async t => {
+  const [near, far] = await lanePair(t)
+  near.on('error', () => undefined)
+  const lower = new StreamConnection(far, 'lower', stream => stream.reset(RESET.refused, 'no'))
+  near.write(open(1))
+  for (let sent = 0; sent < 2 * CONNECTION_WINDOW_BYTES; sent += 16_384) {
+    near.write(data(1, 16_384))
+    if (sent % (1024 * 1024) === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  near.write(open(3))
+  await until(() => assert.ok(lower.bytes.received > 2 * CONNECTION_WINDOW_BYTES))
+  assert.equal(lower.isOpen, true)
+})
