@@ -39,6 +39,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   })
   links.dialer?.start()
   parts.system.onCertificateRenewal(listeners.renewCertificate)
+  parts.system.onReload(listeners.lookAtSocket)
   parts.membership.start()
   sharedFiles.start()
   const jobs = startJobs({

@@ -29,6 +29,8 @@ export interface SystemControlOptions {
 
 export interface RelaySystemControl extends SystemControl {
   onCertificateRenewal(renew: (config: Config) => void): void
+  /** Calls `look` with each reload. @param look returns what is wrong, and does not reject */
+  onReload(look: () => Promise<string | undefined>): void
   /** Shows in the status of the nodes why the tree is not what it should be. @param problem undefined while there is none */
   showTreeProblem(problem: () => string | undefined): void
   /** Takes another address of the policy server for that of the configuration. */
@@ -48,6 +50,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   let reloadProblem: string | undefined
   let treeProblem: () => string | undefined = () => undefined
   let renewCertificate: (config: Config) => void = () => undefined
+  let lookAgain: () => Promise<string | undefined> = async () => undefined
   // of two that read files and put them in force at once, the one that read the older ones could end last
   const inTurn = createTurns()
   certificates.readPolicyServer(inForce.get().upstream?.serverCertificateFile)
@@ -84,7 +87,7 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
   async function reload(): Promise<readonly string[]> {
     const configuration = await inTurn(reloadConfiguration)
     const report = await tree.reload()
-    const problems = [configuration, report.details].filter(problem => problem !== undefined)
+    const problems = [configuration, report.details, await lookAgain()].filter(problem => problem !== undefined)
     if (problems.length === 0) logger.info({ nodes: tree.current().size }, 'reloaded')
     else logger.error({ problems }, 'reloaded in part; the other parts stay as they were')
     return problems
@@ -137,6 +140,9 @@ export function createSystemControl(options: SystemControlOptions): RelaySystemC
     },
     onCertificateRenewal: renew => {
       renewCertificate = renew
+    },
+    onReload: look => {
+      lookAgain = look
     }
   }
 }

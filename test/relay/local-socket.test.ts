@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { lchown, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,9 @@ import { type TestContext, test } from 'node:test'
 import fastify from 'fastify'
 import { parseConfig } from '../../src/config/config-parser.js'
 import { HeldFolder } from '../../src/file-system/folders/held-folder.js'
+import { KeptSocket } from '../../src/relay/listening/kept-socket.js'
 import { openLocalSocket } from '../../src/relay/listening/local-socket.js'
+import { eventually } from '../support/eventually.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
 
 const CONFIG = parseConfig('[general]\nnode_id = "root"', '', '/', () => '')
@@ -22,9 +24,9 @@ async function opener(t: TestContext) {
   await app.ready()
   const noted: object[] = []
   const open = async (path: string) => {
-    const server = await openLocalSocket(app, CONFIG, path, 100, socket => void noted.push(socket))
-    t.after(() => void server.close())
-    return server
+    const opened = await openLocalSocket(app, CONFIG, path, 100, socket => void noted.push(socket))
+    t.after(() => opened.close())
+    return opened
   }
   return { open, folder, noted }
 }
@@ -43,15 +45,15 @@ test('a socket is for its owner and group, whatever the umask, and goes when it 
   const path = join(folder, 'relay.sock')
   const before = process.umask(0)
   try {
-    const server = await open(path)
+    const { server, close } = await open(path)
     assert.equal(process.umask(), 0)
     assert.equal((await stat(path)).mode & 0o777, 0o660)
     const headers = Object.fromEntries(Array.from({ length: 1_500 }, (_, index) => [`x${index}`, '']))
     assert.equal(await get(path, headers), '1502', 'all of them, for those that check them')
     assert.equal(noted.length, 1)
-    server.close()
+    close()
     await once(server, 'close')
-    await assert.rejects(stat(path), { code: 'ENOENT' })
+    assert.deepEqual(await readdir(folder), [])
   } finally {
     process.umask(before)
   }
@@ -111,12 +113,72 @@ testAsRoot('root listens in the folder that was looked at, whatever has its path
     await symlink(other, named)
     return found
   })
-  const server = await open(join(named, 'relay.sock'))
+  const { server, close } = await open(join(named, 'relay.sock'))
   assert.deepEqual(await readdir(other), [])
   assert.equal(await get(join(former, 'relay.sock')), '2')
-  server.close()
+  close()
   await once(server, 'close')
   assert.deepEqual(await readdir(former), [], 'it is gone from there')
+})
+
+test('what has the place of a socket when it is closed stays, and what a killed process left beside it is removed', async t => {
+  const { open, folder } = await opener(t)
+  const path = join(folder, 'relay.sock')
+  await leaveSocket(`${path}~`)
+  const { server, close, isThere } = await open(path)
+  assert.deepEqual(await readdir(folder), ['relay.sock'])
+  assert.equal(await isThere(), true)
+  await rm(path)
+  assert.equal(await isThere(), false)
+  await writeFile(path, 'of someone')
+  assert.equal(await isThere(), false)
+  close()
+  await once(server, 'close')
+  assert.equal(await readFile(path, 'utf8'), 'of someone')
+})
+
+test('a socket that was removed, or whose folder was renamed, is made again', async t => {
+  const { open, folder } = await opener(t)
+  const [named, former] = [join(folder, 'named'), join(folder, 'former')]
+  const path = join(named, 'relay.sock')
+  await mkdir(named)
+  const log: unknown[] = []
+  const logger = { warn: (_: object, text?: string) => log.push(text), error: (details: object) => log.push(details) }
+  const kept = new KeptSocket(await open(path), { path, open: () => open(path), logger, everyMs: 10 })
+  t.after(() => kept.close())
+  await rm(path)
+  await eventually('another socket', () => log.length === 1)
+  assert.equal(await get(path), '2')
+
+  await rename(named, former)
+  await eventually('a line of the log', () => log.length === 2)
+  assert.equal(await get(join(former, 'relay.sock')), '2', 'it is still asked there')
+  await mkdir(named)
+  await eventually('another socket', () => log.length === 3)
+  assert.equal(await get(path), '2')
+  assert.deepEqual(await readdir(former), [], 'the former one is gone')
+  const reason = `general.socket: the folder of ${path} is not there: make it, for the user of the relay`
+  const made = 'the socket was gone; made it again'
+  assert.deepEqual(log, [made, { path, reason }, made])
+})
+
+test('what has its place is not replaced, and its makers are told once of it', async t => {
+  const { open, folder } = await opener(t)
+  const path = join(folder, 'relay.sock')
+  const log: unknown[] = []
+  const logger = { warn: () => assert.fail('it was made'), error: (details: object) => log.push(details) }
+  const kept = new KeptSocket(await open(path), { path, open: () => open(path), logger, everyMs: 3_600_000 })
+  t.after(() => kept.close())
+  await rm(path)
+  const live = createServer().listen(path)
+  await once(live, 'listening')
+  t.after(() => live.close())
+  for (let look = 0; look < 2; look += 1) assert.match((await kept.look()) ?? '', /another process listens at/)
+  assert.equal(log.length, 1)
+  await kept.close()
+  const probe: Socket = connect(path)
+  await once(probe, 'connect')
+  probe.destroy()
 })
 
 /** As a process that was killed leaves it: closing a socket removes the name that it was bound to, and no other. */

@@ -20,6 +20,7 @@ import { shareConnections } from './connection-slots.js'
 import { connectionsOf } from './file-limit.js'
 import { createHandshakeGate } from './handshakes/handshake-gate.js'
 import { judgeCertificate } from './handshakes/presented-certificate.js'
+import { KeptSocket } from './kept-socket.js'
 import { openLocalSocket } from './local-socket.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
 
@@ -28,6 +29,8 @@ export interface Listeners {
   readonly addresses: readonly string[]
   /** Reads certificate and key again, for new connections. @throws {Error} when they do not fit; the old ones stay */
   renewCertificate(config: Config): void
+  /** Makes `general.socket` again where it is gone. @returns why that failed. Does not reject */
+  lookAtSocket(): Promise<string | undefined>
   /** Takes no further connections; resolves when all requests under way are answered. */
   drain(): Promise<void>
   /** Ends what is left. */
@@ -88,6 +91,7 @@ export async function openListeners(
   const logCostly = (server: Server | PlainServer) => onCostlySource(server, ({ source, of }) => logClosed(source, of))
   logCostly(app.server)
   const opened: OpenServer[] = []
+  let local: KeptSocket | undefined
   const addresses: string[] = []
 
   async function openPlain(
@@ -126,6 +130,16 @@ export async function openListeners(
     return tls
   }
 
+  async function keepSocket(path: string): Promise<KeptSocket> {
+    const note = (connection: object) => void localSockets.add(connection)
+    const open = async () => {
+      const made = await openLocalSocket(app, config, path, connections.certain, note)
+      logCostly(made.server)
+      return made
+    }
+    return new KeptSocket(await open(), { path, open, logger })
+  }
+
   async function openAll(): Promise<Server | undefined> {
     const [first = listen.host, ...others] = listen.host === 'localhost' ? LOCALHOST : [listen.host]
     const { port } = listen
@@ -140,16 +154,13 @@ export async function openListeners(
     }
     const tls = httpsListen === undefined ? undefined : await openTls(httpsListen)
     if (socket !== undefined) {
-      const note = (connection: object) => void localSockets.add(connection)
-      const local = await openLocalSocket(app, config, socket, connections.certain, note)
-      logCostly(local)
-      opened.push({ http: local, listening: local })
+      local = await keepSocket(socket)
       addresses.push(`unix:${socket}`)
     }
     return tls
   }
 
-  const close = () => Promise.all([app.close(), ...opened.map(closed)])
+  const close = () => Promise.all([app.close(), local?.close(), ...opened.map(closed)])
   const tls = await openAll().catch(async (error: unknown) => {
     await close() // or what listens already would keep the process from ending
     throw error
@@ -157,10 +168,11 @@ export async function openListeners(
   return {
     addresses,
     renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
+    lookAtSocket: async () => local?.look(),
     drain: async () => void (await close()),
     cut: () => {
-      app.server.closeAllConnections()
-      for (const { http } of opened) http.closeAllConnections()
+      const servers = [app.server, ...opened.map(({ http }) => http), ...(local?.servers ?? [])]
+      for (const server of servers) server.closeAllConnections()
     }
   }
 }

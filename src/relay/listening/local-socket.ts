@@ -1,19 +1,36 @@
-import { rmSync } from 'node:fs'
+import { lstatSync, rmSync, type Stats } from 'node:fs'
+import { link, rename, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import { basename, dirname, resolve } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createPlainServer } from '../../api/http-server-options.js'
 import type { Config } from '../../config/config.js'
+import { isSameFile } from '../../file-system/files/file-identity.js'
+import { findItself } from '../../file-system/files/if-there.js'
 import { HeldFolder } from '../../file-system/folders/held-folder.js'
 import { type FoundLink, walkPath } from '../../file-system/folders/path-walk.js'
 import { isPrivileged, isRootOnLinux } from '../../file-system/permissions/root.js'
 import { isOfRootOr } from '../../file-system/permissions/writers.js'
-import { isMissing } from '../../values/failures/system-error.js'
+import { errorCode, errorMessage, isMissing } from '../../values/failures/system-error.js'
 import { serveUpgrades } from './upgrades.js'
 
 /** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
 const SOCKET_UMASK = 0o117
+
+/** A server at `general.socket`. */
+export interface LocalSocket {
+  readonly server: Server
+  /** Tells whether the path leads to this socket still. Does not reject. */
+  isThere(): Promise<boolean>
+  /** Takes no further connections. What has the socket's place meanwhile stays. @param done called once the last has ended */
+  close(done?: () => void): void
+}
+
+/** The end of the name that a socket is bound to. The system allows for a longer one than the setting. */
+const BOUND_SUFFIX = '~'
+/** The errors of file systems without second names. */
+const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
 /**
  * Serves the routes at `general.socket`. A socket that a former process left there is replaced; anything else is not.
@@ -26,17 +43,27 @@ export async function openLocalSocket(
   path: string,
   maxConnections: number,
   note: (socket: object) => void
-): Promise<Server> {
+): Promise<LocalSocket> {
   const folder = await openFolder(path)
   try {
-    await removeStale(folder, path)
+    await removeStale(folder, basename(path), path)
     const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
     server.maxConnections = maxConnections
     server.on('connection', note)
     serveUpgrades(server, 'connection', undefined)
-    await listen(server, folder, path)
-    server.once('close', () => void folder.close().catch(() => undefined)) // by then the socket is gone from it
-    return server
+    const own = await listen(server, folder, path)
+    let isClosed = false
+    return {
+      server,
+      isThere: async () => isSameFile(own, await findItself(path).catch(() => undefined)),
+      close: done => {
+        server.close(done)
+        if (isClosed) return
+        isClosed = true
+        removeOwn(folder.at(basename(path)), own)
+        void folder.close().catch(() => undefined)
+      }
+    }
   } catch (error) {
     await folder.close()
     throw error
@@ -44,8 +71,7 @@ export async function openLocalSocket(
 }
 
 /** Removes it through a folder that is held open, so that what was looked at is what goes. */
-async function removeStale(folder: HeldFolder, path: string): Promise<void> {
-  const name = basename(path)
+async function removeStale(folder: HeldFolder, name: string, path: string): Promise<void> {
   const found = await folder.find(name)
   if (found === undefined) return
   if (!found.isSocket())
@@ -101,12 +127,43 @@ function connectionError(path: string): Promise<string | undefined> {
 }
 
 /**
+ * Binds the socket to a name beside the path, which the system removes when it is closed, whoever has it then; so it gets
+ * its own name as a second one, which is never another's.
+ * @returns the socket as it is in the folder
+ */
+async function listen(server: Server, folder: HeldFolder, path: string): Promise<Stats> {
+  const name = basename(path)
+  const bound = `${name}${BOUND_SUFFIX}`
+  await removeStale(folder, bound, `${path}${BOUND_SUFFIX}`)
+  await bind(server, folder, path)
+  try {
+    const own = await folder.find(bound)
+    if (own === undefined) throw new Error('it was removed at once')
+    await giveName(folder, bound, name)
+    return own
+  } catch (error) {
+    server.close()
+    throw new Error(`general.socket: cannot listen at ${path}: ${errorMessage(folder.named(error))}`, { cause: error })
+  }
+}
+
+async function giveName(folder: HeldFolder, bound: string, name: string): Promise<void> {
+  try {
+    await link(folder.at(bound), folder.at(name))
+    await unlink(folder.at(bound))
+  } catch (error) {
+    if (!NO_LINKS.includes(errorCode(error) ?? '') || (await folder.find(name)) !== undefined) throw error
+    await rename(folder.at(bound), folder.at(name))
+  }
+}
+
+/**
  * Binds the socket within this call, with its mode: a `chmod` afterwards could change what someone else put there. Root
  * binds it in the folder that was looked at, whatever has its path now. Others bind the path itself, which tools such as
  * `ss` then show.
  */
-function listen(server: Server, folder: HeldFolder, path: string): Promise<void> {
-  const place = isRootOnLinux() ? folder.at(basename(path)) : path
+function bind(server: Server, folder: HeldFolder, path: string): Promise<void> {
+  const place = `${isRootOnLinux() ? folder.at(basename(path)) : path}${BOUND_SUFFIX}`
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => {
       const why = error.message.replaceAll(place, path)
@@ -123,4 +180,13 @@ function listen(server: Server, folder: HeldFolder, path: string): Promise<void>
       process.umask(before)
     }
   })
+}
+
+/** Removes a socket, unless something else has its place. */
+function removeOwn(path: string, own: Stats): void {
+  try {
+    if (isSameFile(own, lstatSync(path))) rmSync(path)
+  } catch {
+    // it is gone, or stays: a start replaces it
+  }
 }
