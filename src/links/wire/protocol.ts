@@ -1,5 +1,8 @@
-/** The path at which the lower side opens its WebSockets: links and lanes (contract "links and services", table 1). */
+/** The path at which the lower side opens its links and lanes (contract "links and services", table 1). */
 export const REGISTER_PATH = '/v1/relay/register'
+
+/** The protocol of lanes that are raw bytes, as `Upgrade` names it. */
+export const LANE_PROTOCOL = 'treeline-lane/1'
 
 /** WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000 to 4999 are for applications). */
 export const CLOSE = {

@@ -10,8 +10,8 @@ export class LinkLostError extends Error {
 
 /**
  * The connection that one link or one lane stands on: text messages for the handshake, then a stream of bytes. The rest of the
- * link layer knows no other; {@link WebSocketTransport} is the one implementation. A further one needs this interface, a way to
- * open it (`lower/open-transport.ts`), and a way to accept it (`upper/accepting/link-acceptor.ts`).
+ * link layer knows no other. Links are WebSockets, lanes either those or raw bytes. A further kind needs this interface, a way to
+ * open it (beside `lower/open-web-socket.ts`), and a way to accept it (`upper/accepting/link-acceptor.ts`).
  */
 export interface Transport {
   readonly isOpen: boolean
@@ -27,7 +27,7 @@ export interface Transport {
   resume(): void
   /** The bytes that follow the handshake. Called once, before the first of them may come. */
   stream(options?: LinkStreamOptions): LinkStream
-  /** Asks for a sign of life. @param answered called when the other side answers */
+  /** Asks for a sign of life, where the transport has any. @param answered called when the other side answers */
   ping(answered?: () => void): void
   /** @param heard called for each sign of life that carries no bytes */
   onSignOfLife(heard: () => void): void

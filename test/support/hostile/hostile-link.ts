@@ -86,7 +86,7 @@ export interface Greeting {
 
 /** Answers the challenge. @returns what the relay says of it, parsed */
 export async function greet(
-  link: RawLink,
+  link: Pick<RawLink, 'next' | 'send' | 'seen'>,
   member: TreeMember,
   greeting: Greeting = {}
 ): Promise<Record<string, unknown>> {

@@ -25,6 +25,8 @@ export interface UpperSide {
   readonly server: Server
   /** Breaks all connections, without a word. */
   cut(): void
+  /** Takes no more, and ends what stands with a word. */
+  stop(): void
 }
 
 /** The upper side of links on a TLS server of its own. Whoever's certificate `known` names is admitted as a node. */
@@ -58,7 +60,8 @@ export async function startUpperSide(
     cut()
     await closed
   })
-  return { registry, certificate, url: `wss://127.0.0.1:${(server.address() as AddressInfo).port}`, server, cut }
+  const url = `wss://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { registry, certificate, url, server, cut, stop: () => acceptor.close() }
 }
 
 /** @param known id of each node by the base64 of its certificate */

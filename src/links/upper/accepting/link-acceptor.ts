@@ -36,6 +36,7 @@ import type { LinkRegistry } from '../link-registry.js'
 import { type LinkOwner, UpperLink } from '../upper-link.js'
 import { DisconnectThrottle } from './disconnect-throttle.js'
 import { isLinkUpgrade } from './is-link-upgrade.js'
+import { isLaneUpgrade, switchToRaw } from './lane-upgrade.js'
 import { LinkOpenings, MAX_OPENINGS } from './link-openings.js'
 import { PendingHandshakes } from './pending-handshakes.js'
 
@@ -57,7 +58,8 @@ interface Opened {
   readonly source: string
   readonly remoteAddress: string
   readonly below: Duplex
-  readonly frames: MessageFrames
+  /** The frames of a WebSocket. Raw bytes have none, and may become nothing but a lane. */
+  readonly frames?: MessageFrames
 }
 
 export interface LinkAcceptorOptions {
@@ -121,16 +123,18 @@ class Acceptor implements LinkAcceptor {
       return
     }
     this.#throttle.watch(socket)
-    const remoteAddress = addressOf(request)
+    const opened = { source, remoteAddress: addressOf(request), below: socket }
+    if (isLaneUpgrade(request)) return void this.#handshake(switchToRaw(socket, head), opened)
     const frames = watchFrames(socket, head)
     if (frames === undefined) return void socket.destroy()
     this.#server.handleUpgrade(request, socket, head, webSocket => {
-      void this.#handshake(new WebSocketTransport(webSocket), { source, remoteAddress, below: socket, frames })
+      void this.#handshake(new WebSocketTransport(webSocket), { ...opened, frames })
     }) // where it is no WebSocket that was asked for, ws has answered
   }
 
   #statusFor(request: IncomingMessage, source: string): string | undefined {
     if (!isLinkUpgrade(request)) return '404 Not Found'
+    if (request.method !== 'GET') return '405 Method Not Allowed'
     // Whoever is refused comes again after its backoff.
     return this.#isClosed || !this.#handshakes.hasRoom(source) ? '503 Service Unavailable' : undefined
   }
@@ -142,8 +146,8 @@ class Acceptor implements LinkAcceptor {
       const { challenge, identity } = await this.#identify(transport)
       const admission =
         versionRefusal(identity.version, this.#versions) ?? admissionOf(challenge, identity, opened.below, this.options)
-      const refusal = this.#take(transport, opened.remoteAddress, identity, admission)
-      if (refusal === undefined) opened.frames.admit()
+      const refusal = this.#take(transport, opened, identity, admission)
+      if (refusal === undefined) opened.frames?.admit()
       else this.#refuse(transport, opened, refusal)
     } catch (error) {
       const isExpected = error instanceof ChallengeError
@@ -171,11 +175,12 @@ class Acceptor implements LinkAcceptor {
     return { challenge, identity: parseIdentity(text, this.#versions) }
   }
 
-  #take(transport: Transport, remoteAddress: string, identity: Identity, admission: Admission): Refusal | undefined {
+  #take(transport: Transport, opened: Opened, identity: Identity, admission: Admission): Refusal | undefined {
     if (this.#isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
     const { owner } = admission
     if (identity.purpose !== 'link') return this.#takeLane(transport, identity, owner)
+    if (opened.frames === undefined) return { code: CLOSE.refused, reason: 'a link has to be a WebSocket' }
     const { registry } = this.options
     if (registry.isFullFor(owner)) return { code: CLOSE.full, reason: 'there are links.max links already' }
     if (registry.hasAllReplicas(owner)) {
@@ -184,7 +189,7 @@ class Acceptor implements LinkAcceptor {
     if (!this.#openings.take(owner)) {
       return { code: CLOSE.full, reason: `${owner.id} has opened ${MAX_OPENINGS} links within a minute` }
     }
-    this.#open(transport, remoteAddress, identity, owner)
+    this.#open(transport, opened.remoteAddress, identity, owner)
     return undefined
   }
 
@@ -237,7 +242,7 @@ function versionRefusal(version: number, { oldest, newest }: VersionRange): Admi
   return { refused: `version ${version} of the link is not one of ${oldest} to ${newest}` }
 }
 
-/** @param below the connection under the WebSocket @throws {ChallengeError} when what it says of itself is not proved */
+/** @param below the connection under the transport @throws {ChallengeError} when what it says of itself is not proved */
 function admissionOf(
   challenge: Challenge,
   identity: Identity,
