@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { before, type TestContext, test } from 'node:test'
 import { type CertificateMaterial, makeAgentCertificate } from '../../demo/pki.js'
-import { openTransport } from '../../src/links/lower/open-transport.js'
+import { openWebSocket } from '../../src/links/lower/open-web-socket.js'
 import { proxyFor } from '../../src/links/lower/proxy.js'
 import { fetchCa } from '../../src/membership/member/join-client.js'
 import { startNamingProxy } from '../support/network/naming-proxy.js'
@@ -124,7 +124,7 @@ test('a link and a join tell what is wrong with the proxy as that, without its c
     await t.test(String(reason), async t => {
       setProxy(t, { HTTPS_PROXY: `http://user:secret@127.0.0.1:${port}` })
       const upper = { url: 'wss://root.example.com:8443', tls: {}, pins: undefined }
-      const opening = openTransport(upper, new AbortController().signal, async () => undefined)
+      const opening = openWebSocket(upper, new AbortController().signal, async () => undefined)
       await assert.rejects(opening, { message: reason })
       const url = new URL('https://root.example.com:8443')
       const joining = fetchCa({ url, agent: proxyFor(url.href) }, { caHash: Buffer.alloc(32) })

@@ -6,10 +6,12 @@ import type { Logger } from '../../values/logging/logger.js'
 import { type Backoff, backoffMs } from '../../values/time/backoff.js'
 import { LinkRefusedError } from '../wire/challenge.js'
 import { MAX_LANES } from '../wire/protocol.js'
+import { type LaneKind, LaneOpener } from './lane-opener.js'
 import { LINK_BACKOFF, SETTLED_LINK_MS } from './link-backoff.js'
 import type { LowerLink } from './lower-link.js'
 import { type HandshakeOptions, performHandshake } from './lower-link.js'
-import { CostlyUpperError, openTransport, type Upper } from './open-transport.js'
+import { openWebSocket } from './open-web-socket.js'
+import { CostlyUpperError, type Upper } from './upper.js'
 
 export interface DialerOptions {
   /** Finds the upper side, anew for each attempt, so that a renewed certificate or address counts at once. */
@@ -18,6 +20,8 @@ export interface DialerOptions {
   readonly end: LowerLink
   /** Chooses where the next attempt goes, which `upper` then gives. */
   readonly follower?: LinkFollower | undefined
+  /** The kind of lanes, anew for each. @default 'auto' */
+  readonly lane?: (() => LaneKind) | undefined
   readonly logger: Logger
   readonly now?: () => number
   readonly random?: () => number
@@ -60,6 +64,7 @@ interface UpperSecret {
 export class Dialer implements LinkToUpper {
   readonly #stopping = new AbortController()
   readonly #now: () => number
+  readonly #laneOpener: LaneOpener
   readonly #listeners = new Set<(status: LinkStatus) => void>()
   #status: LinkStatus
   #secret: UpperSecret | undefined
@@ -70,6 +75,7 @@ export class Dialer implements LinkToUpper {
 
   constructor(private readonly options: DialerOptions) {
     this.#now = options.now ?? (() => performance.now())
+    this.#laneOpener = new LaneOpener({ lane: options.lane, logger: options.logger, now: this.#now })
     this.#status = { isConnected: false, sinceMs: this.#now(), reason: 'not tried yet' }
   }
 
@@ -117,7 +123,7 @@ export class Dialer implements LinkToUpper {
     const { end } = this.options
     const handshake = await this.options.handshake()
     try {
-      await openTransport(await this.options.upper(), this.#lanes.signal, opened =>
+      await this.#laneOpener.open(await this.options.upper(), this.#lanes.signal, opened =>
         performHandshake(opened, handshake, { purpose, link: linkId }, () =>
           purpose === 'lane' ? end.serveLane(opened.transport, linkId) : end.serveStreams(opened.transport, linkId)
         )
@@ -157,7 +163,7 @@ export class Dialer implements LinkToUpper {
     try {
       const upper = await this.options.upper()
       const handshake = await this.options.handshake()
-      const { transport, ended, secret } = await openTransport(upper, signal, opened =>
+      const { transport, ended, secret } = await openWebSocket(upper, signal, opened =>
         performHandshake(opened, handshake, { purpose: 'link' }, welcome => ({
           transport: opened.transport,
           secret: welcome.secret,

@@ -35,7 +35,7 @@ import { LinkLostError, type Transport } from '../wire/transport.js'
 import { countBodyPieces } from './count-body-pieces.js'
 import { boundRequestsOfLane } from './lane-requests.js'
 import { LowerLanes } from './lower-lanes.js'
-import type { OpenedTransport } from './open-transport.js'
+import type { OpenedTransport } from './upper.js'
 
 export interface HandshakeOptions {
   readonly credentials: Credentials
