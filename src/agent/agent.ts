@@ -93,6 +93,7 @@ class RunningAgent implements Agent {
       handshake: () => handshakeOf(config),
       end: this.#end,
       follower: failover,
+      lane: () => config.upstream.lane,
       logger
     })
     this.#files = new FileScheduler({ config, link: this.#dialer, revocations, logger })

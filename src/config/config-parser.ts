@@ -3,6 +3,7 @@ import { whyNotRead } from '../values/failures/file-failure.js'
 import { isNodeId, ROOT_ID } from '../values/ids.js'
 import { cleanupSchedule } from './cleanup-frequency.js'
 import { type Config, ConfigError, type ListenAddress } from './config.js'
+import { readLinks } from './links-parser.js'
 import { parseLogging } from './logging-parser.js'
 import { hostAddress, hostNames, listenAddress, neighbourAddress } from './readers/address-readers.js'
 import { noticeForeignKeys } from './readers/foreign-keys.js'
@@ -225,23 +226,6 @@ function readAddresses(section: Section): ReadonlyMap<string, ListenAddress> {
     else if (address !== undefined) addresses.set(id, address)
   }
   return addresses
-}
-
-function readLinks(section: Section, general: Config['general']): Config['links'] {
-  const links: Config['links'] = {
-    accept: section.read('accept', flag, true),
-    max: section.read('max', wholeNumber(1, 1_000_000), 20_000),
-    dial: section.read('dial', flag, false),
-    pingIntervalMs: section.read('ping_interval', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '14s'),
-    longestWaitMs: section.read('longest_wait', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '30s'),
-    tlsCertificate: section.read('tls_certificate', flag, false)
-  }
-  if (links.dial && general.nodeId === ROOT_ID) {
-    section.problem('dial', `"${ROOT_ID}" has no policy server that it could hold a link to`)
-  } else if (links.dial && general.httpsCertificateFile === undefined) {
-    section.problem('dial', 'a link needs general.https_certificate_file and general.https_key_file')
-  }
-  return links
 }
 
 function readRemoteRun(section: Section, directory: string): Config['remoteRun'] {

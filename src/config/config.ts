@@ -110,6 +110,8 @@ export interface Config {
     readonly longestWaitMs: number
     /** Whether TLS shows this relay's certificate to its policy server before the link does. */
     readonly tlsCertificate: boolean
+    /** The kind of lanes: raw bytes where these pass and WebSockets elsewhere, or WebSockets in any case. */
+    readonly lane: 'auto' | 'websocket'
   }
   readonly remoteRun: {
     readonly enabled: boolean

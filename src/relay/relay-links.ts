@@ -139,6 +139,7 @@ async function makeOwnLink(
       versions
     }),
     end,
+    lane: () => config().links.lane,
     backoff: { firstMs: Math.min(LINK_BACKOFF.firstMs, longestWaitMs), maxMs: longestWaitMs },
     logger
   })

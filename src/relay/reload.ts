@@ -16,6 +16,7 @@ const LIVE: ReadonlySet<string> = new Set([
   'general.httpsPort',
   'general.caPath',
   'neighbours.addresses',
+  'links.lane',
   'general.httpsCertificateFile',
   'general.httpsKeyFile',
   'upstream.host',

@@ -39,7 +39,8 @@ test('the least that works, with its defaults', () => {
     port: 443,
     serverCertificateFile: undefined,
     caFile: undefined,
-    tlsCertificate: false
+    tlsCertificate: false,
+    lane: 'auto'
   })
   assert.deepEqual(config.agent, {
     command: '/opt/rudder/bin/rudder',
@@ -168,7 +169,7 @@ test('the page explains every key, and its example is a good configuration', () 
   assert.deepEqual(parse(example).notices, [])
   for (const [, key = '', value = ''] of page.matchAll(/^\| `([a-z_]+)` \| `([^`]+)` \|/gm)) {
     if (key === 'path') continue
-    const section = key === 'tls_certificate' ? '' : '[agent]\n' // what LEAST ends with is `upstream`
+    const section = ['tls_certificate', 'lane'].includes(key) ? '' : '[agent]\n' // what LEAST ends with is `upstream`
     assert.deepEqual(parse(`${LEAST}${section}${key} = ${value}`), parse(LEAST), `the default of ${key}`)
   }
 })

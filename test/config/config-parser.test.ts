@@ -187,6 +187,13 @@ test('every key is honoured', () => {
   assert.equal(config.tokens.adminFile, '/etc/relay/token')
 })
 
+test('lanes are of the kind that is set, or of the one that passes', () => {
+  assert.equal(parse(ROOT).links.lane, 'auto')
+  assert.equal(parse(`${ROOT}[links]\nlane = "websocket"`).links.lane, 'websocket')
+  const [problem = ''] = problemsOf(`${ROOT}[links]\nlane = "raw"`)
+  assert.match(problem, /links\.lane.*auto, websocket/)
+})
+
 test('without a password there is no user either, unless one is set', () => {
   assert.equal(parse(RELAY).upstream?.user, undefined)
   assert.equal(parse(`${RELAY}password = "x"`).upstream?.user, 'rudder')

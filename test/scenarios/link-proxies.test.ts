@@ -12,6 +12,7 @@ import { ask, postForm } from '../support/network/http.js'
 import { startHttpdForLinks, whyNoHttpd } from '../support/network/httpd.js'
 import { makeCertificate } from '../support/network/openssl-certificate.js'
 import {
+  type Front,
   HTTP_PROXIES,
   OWN,
   REVERSE_PROXIES,
@@ -40,6 +41,19 @@ async function linksOf(tree: RunningTree): Promise<{ id: string; lanes: number; 
   return JSON.parse((await ask(tree.relay('root'), '/v1/relay/links')).text).result
 }
 
+const LANES = ['auto', 'websocket'] as const
+type Lanes = (typeof LANES)[number]
+
+/** Has the lanes of relay-a, which is not started yet, be of that kind. */
+function setLanes(tree: RunningTree, lanes: Lanes): Promise<void> {
+  return changeConfig(tree.relay('relay-a'), /\[links\]\n/, `[links]\nlane = "${lanes}"\n`)
+}
+
+/** Whether relay-a asked for raw bytes, and opened a WebSocket in place of them. */
+function fellBack(tree: RunningTree): boolean {
+  return tree.processes.get('relay-a')?.log.some(line => line.includes('raw bytes do not pass')) === true
+}
+
 /** A run and a large file, down the link. */
 async function assertAllWorks(tree: RunningTree): Promise<void> {
   const root = tree.relay('root')
@@ -56,24 +70,27 @@ async function assertAllWorks(tree: RunningTree): Promise<void> {
 }
 
 for (const name of HTTP_PROXIES) {
-  test(`links and lanes through an HTTP proxy: ${name}`, { skip: whyNot(name) }, async t => {
-    const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings: SETTINGS })
-    const { port, process: proxy } = await startHttpProxy(t, name, tree.folder)
-    const proxyHere = {
-      HTTPS_PROXY: '',
-      https_proxy: `user:100%@127.0.0.1:${port}`,
-      NO_PROXY: '10.0.0.0/8',
-      no_proxy: ''
-    }
-    const relay = await tree.start('relay-a', proxyHere)
-    t.after(() => relay.signal('SIGKILL'))
-    await assertAllWorks(tree)
-    proxy.kill('SIGKILL')
-    await eventually('the loss of what went through it', async () => (await linksOf(tree)).length === 0)
-  })
+  for (const lanes of LANES)
+    test(`links and lanes (${lanes}) through an HTTP proxy: ${name}`, { skip: whyNot(name) }, async t => {
+      const tree = await startTree(t, { relays: RELAYS, absent: ['relay-a'], settings: SETTINGS })
+      await setLanes(tree, lanes)
+      const { port, process: proxy } = await startHttpProxy(t, name, tree.folder)
+      const proxyHere = {
+        HTTPS_PROXY: '',
+        https_proxy: `user:100%@127.0.0.1:${port}`,
+        NO_PROXY: '10.0.0.0/8',
+        no_proxy: ''
+      }
+      const relay = await tree.start('relay-a', proxyHere)
+      t.after(() => relay.signal('SIGKILL'))
+      await assertAllWorks(tree)
+      assert.equal(fellBack(tree), false)
+      proxy.kill('SIGKILL')
+      await eventually('the loss of what went through it', async () => (await linksOf(tree)).length === 0)
+    })
 }
 
-const FRONTS = [...REVERSE_PROXIES, 'httpd'] as const
+const FRONTS = [...REVERSE_PROXIES, 'httpd', 'httpd with upgrade=ANY'] as const
 type FrontName = (typeof FRONTS)[number]
 
 /**
@@ -86,23 +103,28 @@ async function putFrontBefore(t: TestContext, tree: RunningTree, name: FrontName
   await mkdir(folder)
   const { certFile: cert, keyFile: key } = await makeCertificate(join(folder, 'front')) // a web server's: of no node
   const front = { cert, key, plain: await addProxyListen(tree.relay('root')) }
-  const { port } = await (name === 'httpd'
-    ? startHttpdForLinks(t, folder, front)
-    : startReverseProxy(t, name, folder, front))
+  const { port } = await startFront(t, name, folder, front)
   const relayA = tree.relay('relay-a')
   await reachUpstreamAt(relayA, port)
   await changeConfig(relayA, /(server_certificate_file = ")[^"]*"/, `$1${cert}"`)
   return port
 }
 
+function startFront(t: TestContext, name: FrontName, folder: string, front: Front): Promise<{ readonly port: number }> {
+  if (name === 'httpd') return startHttpdForLinks(t, folder, front)
+  if (name === 'httpd with upgrade=ANY') return startHttpdForLinks(t, folder, front, 'ANY')
+  return startReverseProxy(t, name, folder, front)
+}
+
 for (const name of FRONTS) {
-  const skip = name === 'httpd' ? whyNoHttpd : whyNot(name)
+  const skip = name.startsWith('httpd') ? whyNoHttpd : whyNot(name)
   test(`behind a reverse proxy that ends the TLS: ${name}`, { skip }, async t => {
     const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'relay-a'], settings: SETTINGS })
     const root = tree.relay('root')
     const port = await putFrontBefore(t, tree, name)
     await Promise.all(['root', 'relay-a'].map(id => tree.restart(id)))
     await assertAllWorks(tree)
+    assert.equal(fellBack(tree), name === 'httpd')
 
     await t.test('nobody becomes a local caller by it', async () => {
       for (const path of ['/v1/relay/links', '/rudder/relay-api/outbox', '/outbox']) {
@@ -117,6 +139,15 @@ for (const name of FRONTS) {
         const { headers, statusCode } = await answerThrough(port, `/rudder/relay-api/${path}`)
         assert.doesNotMatch(headers['content-type'] ?? '', /html/, `${path}: ${statusCode} of the web server`)
       }
+    })
+
+    await t.test('lanes that are to be WebSockets', async () => {
+      await tree.processes.get('relay-a')?.stop()
+      await eventually('the end of the link', async () => (await linksOf(tree)).length === 0)
+      await setLanes(tree, 'websocket')
+      await tree.restart('relay-a')
+      await assertAllWorks(tree)
+      assert.equal(fellBack(tree), false)
     })
 
     await t.test('a file that goes up', async () => {

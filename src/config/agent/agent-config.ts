@@ -42,6 +42,8 @@ export interface AgentConfig {
     readonly caFile: string | undefined
     /** Whether TLS shows this node's certificate before the link does. */
     readonly tlsCertificate: boolean
+    /** The kind of lanes, as in `links.lane` of relays. */
+    readonly lane: 'auto' | 'websocket'
   }
   readonly storage: { readonly path: string }
   readonly agent: {

@@ -80,7 +80,8 @@ function readUpstream(section: Section, directory: string): AgentConfig['upstrea
     nodeId: section.optional('node_id', nodeIdText),
     serverCertificateFile,
     caFile,
-    tlsCertificate
+    tlsCertificate,
+    lane: section.read('lane', oneOf('auto', 'websocket'), 'auto')
   }
 }
 

@@ -87,11 +87,15 @@ export async function startHttpd(
   return { ours, packaged, silent }
 }
 
-/** Httpd with its virtual host of docs/links.md, whose addresses and files alone are changed. Ended after the test. */
+/**
+ * Httpd with its virtual host of docs/links.md, of which nothing is changed but addresses, files and the protocol of upgrades.
+ * Ended after the test.
+ */
 export async function startHttpdForLinks(
   t: TestContext,
   folder: string,
-  { cert, key, plain }: Front
+  { cert, key, plain }: Front,
+  upgrade: 'websocket' | 'ANY' = 'websocket'
 ): Promise<{ readonly port: number }> {
   const [port = 0] = await freePorts(1)
   const page = await readFile(new URL('../../../docs/links.md', import.meta.url), 'utf8')
@@ -100,6 +104,7 @@ export async function startHttpdForLinks(
     .replace('*:443', `127.0.0.1:${port}`)
     .replace('/etc/httpd/root.pem', `"${cert}"`)
     .replace('/etc/httpd/root.key', `"${key}"`)
+    .replace('upgrade=websocket', `upgrade=${upgrade}`)
     .replaceAll(PAGE_ADDRESS, plain)
   await run(t, folder, [port], [changed])
   return { port }
