@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
-import { WebSocket, WebSocketServer } from 'ws'
-import type { FramedStream, StreamResetError, StreamSink } from '../../../src/links/streams/framed-stream.js'
-import { StreamConnection, type TakeStream } from '../../../src/links/streams/stream-connection.js'
+import { StreamConnection } from '../../../src/links/streams/stream-connection.js'
 import {
   CONNECTION_WINDOW_BYTES,
   FRAME,
@@ -13,93 +9,7 @@ import {
   frameHead,
   RESET
 } from '../../../src/links/streams/stream-protocol.js'
-import { WebSocketStream } from '../../../src/links/wire/web-socket-stream.js'
-import { eventually } from '../../support/eventually.js'
-
-/** What came over a stream, as text: messages in brackets. */
-class Received implements StreamSink {
-  text = ''
-  bytes = 0
-  hasEnded = false
-  reset: StreamResetError | undefined
-  drains = 0
-  stream: FramedStream | undefined
-
-  /** @param isConsumed whether what comes counts as passed on at once */
-  constructor(private readonly isConsumed = true) {}
-
-  onMessage(payload: Buffer): void {
-    this.text += `<${payload.toString()}>`
-    if (this.isConsumed) this.stream?.consumed(payload.length)
-  }
-
-  onData(piece: Buffer): void {
-    this.bytes += piece.length
-    if (piece.length < 1_000) this.text += piece.toString()
-    if (this.isConsumed) this.stream?.consumed(piece.length)
-  }
-
-  onEnd(): void {
-    this.hasEnded = true
-  }
-
-  onReset(error: StreamResetError): void {
-    this.reset = error
-  }
-
-  onDrain(): void {
-    this.drains += 1
-  }
-}
-
-/** Waits until it throws nothing. */
-async function until(check: () => void): Promise<void> {
-  const holds = () => {
-    try {
-      check()
-      return true
-    } catch {
-      return false
-    }
-  }
-  if (!(await eventually('what is checked', holds).catch(() => false))) check()
-}
-
-function listenTo(stream: FramedStream, isConsumed = true): Received {
-  const received = new Received(isConsumed)
-  received.stream = stream
-  stream.sink = received
-  return received
-}
-
-async function lanePair(t: TestContext): Promise<[WebSocketStream, WebSocketStream]> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
-  await once(server, 'listening')
-  const near = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false })
-  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'open')])) as [[WebSocket], unknown]
-  t.after(() => {
-    near.terminate()
-    far.terminate()
-    server.close()
-  })
-  return [new WebSocketStream(near), new WebSocketStream(far)]
-}
-
-interface Pair {
-  readonly upper: StreamConnection
-  readonly lower: StreamConnection
-  /** The streams that the lower side was asked for, and what came over each. */
-  readonly taken: { readonly payload: string; readonly stream: FramedStream; readonly received: Received }[]
-}
-
-async function connectionPair(t: TestContext, isConsumed = true, upperTakes?: TakeStream): Promise<Pair> {
-  const [near, far] = await lanePair(t)
-  const taken: Pair['taken'] = []
-  const lower = new StreamConnection(far, 'lower', (stream, payload) => {
-    taken.push({ payload: payload.toString(), stream, received: listenTo(stream, isConsumed) })
-  })
-  return { upper: new StreamConnection(near, 'upper', upperTakes), lower, taken }
-}
+import { connectionPair, lanePair, listenTo, Received, until } from '../../support/parts/stream-pairs.js'
 
 test('data and messages come in order, each direction ends on its own', async t => {
   const { upper, taken } = await connectionPair(t)
@@ -139,7 +49,7 @@ test('a reader that passes nothing on gets the window, and the writer is held ba
   let written = 0
   while (stream.write(piece)) written += piece.length
   assert.ok(written < 2 * FRAMED_STREAM_WINDOW_BYTES, String(written))
-  await until(() => assert.ok((taken[0]?.received.bytes ?? 0) > FRAMED_STREAM_WINDOW_BYTES - 20_000))
+  await until(() => assert.ok((taken[0]?.received.bytes ?? 0) > FRAMED_STREAM_WINDOW_BYTES - 20_000, 'bytes'))
   assert.ok((taken[0]?.received.bytes ?? 0) <= FRAMED_STREAM_WINDOW_BYTES)
   assert.equal(drains, 0)
   taken[0]?.stream.consumed(taken[0].received.bytes)
@@ -272,6 +182,6 @@ test('what comes late for a stream that was reset is dropped', async t => {
     if (sent % (1024 * 1024) === 0) await new Promise(resolve => setImmediate(resolve))
   }
   near.write(open(3))
-  await until(() => assert.ok(lower.bytes.received > 2 * CONNECTION_WINDOW_BYTES))
+  await until(() => assert.ok(lower.bytes.received > 2 * CONNECTION_WINDOW_BYTES, 'bytes'))
   assert.equal(lower.isOpen, true)
 })

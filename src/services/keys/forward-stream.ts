@@ -1,0 +1,179 @@
+import type { FramedStream, StreamResetError, StreamSink } from '../../links/streams/framed-stream.js'
+import { splice } from '../../links/streams/splice.js'
+import { RESET } from '../../links/streams/stream-protocol.js'
+import { errorMessage } from '../../values/failures/system-error.js'
+import { showOnOneLine } from '../../values/text/shown-text.js'
+import { formatOpening } from '../streams/open-line.js'
+import type { TakeKind } from '../streams/stream-kinds.js'
+import type { ServiceWay } from './replica.js'
+import type { ServiceKeys } from './service-keys.js'
+
+/** Relays that a stream may pass: more of them are links that lead in a circle. */
+export const MAX_STREAM_HOPS = 16
+/** Bytes behind the opening that are kept until the next side has answered, so that another one can be asked. */
+const MAX_KEPT_BYTES = 64 * 1024
+
+export interface StreamForwardingOptions {
+  /** The id of this relay, for refusals. */
+  readonly selfId: string
+  readonly keys: Pick<ServiceKeys, 'pick'>
+}
+
+/**
+ * Sends streams from above on to a replica of the `key` in their line, and joins both. A way that refuses, before it has
+ * answered anything, is followed by another one.
+ */
+export function forwardStreams(options: StreamForwardingOptions): TakeKind {
+  return (stream, opening) => {
+    const { key } = opening.line
+    const hops = opening.line.hops ?? 0
+    const refuse = (why: string) => stream.reset(RESET.refused, `${options.selfId}: ${why}`)
+    if (typeof key !== 'string') return refuse('a stream without a key')
+    if (typeof hops !== 'number' || !Number.isSafeInteger(hops) || hops < 0) return refuse('a stream without its hops')
+    if (hops >= MAX_STREAM_HOPS) {
+      return refuse(`the stream has passed ${MAX_STREAM_HOPS} relays: their links lead in a circle`)
+    }
+    const payload = formatOpening({ ...opening.line, hops: hops + 1 }, opening.rest)
+    const forwarding = new Forwarding(options, stream, key, payload)
+    stream.sink = forwarding
+    forwarding.tryNext()
+  }
+}
+
+/** A stream from above until the side below has answered. */
+class Forwarding implements StreamSink {
+  readonly #tried = new Set<ServiceWay>()
+  /** The refusal of the way that was tried last. */
+  #refusal: string | undefined
+  #to: FramedStream | undefined
+  #kept: { readonly isMessage: boolean; readonly bytes: Buffer }[] = []
+  #keptBytes = 0
+  #hasEnded = false
+  #isOver = false
+
+  constructor(
+    private readonly options: StreamForwardingOptions,
+    private readonly from: FramedStream,
+    private readonly key: string,
+    private readonly payload: Buffer
+  ) {}
+
+  tryNext(): void {
+    const { selfId, keys } = this.options
+    for (;;) {
+      const way = keys.pick(this.key, this.#tried)
+      if (way === undefined) {
+        const why = this.#refusal ?? `${selfId}: no client is registered under ${showOnOneLine(this.key)}`
+        return void this.from.reset(RESET.refused, why)
+      }
+      this.#tried.add(way)
+      try {
+        const opened = way.open(this.payload)
+        if (!(opened instanceof Promise)) return void this.#opened(opened)
+        opened.then(
+          to => this.#opened(to),
+          (error: unknown) => {
+            this.#noteFailure(way, error)
+            if (!this.#isOver) this.tryNext()
+          }
+        )
+        return
+      } catch (error) {
+        this.#noteFailure(way, error)
+      }
+    }
+  }
+
+  onMessage(payload: Buffer): void {
+    this.#came(true, payload)
+  }
+
+  onData(piece: Buffer): void {
+    this.#came(false, piece)
+  }
+
+  onEnd(): void {
+    this.#hasEnded = true
+    this.#to?.end()
+  }
+
+  onReset({ code, message }: StreamResetError): void {
+    this.#isOver = true
+    this.#kept = []
+    this.#to?.reset(code, message)
+  }
+
+  onDrain(): void {}
+
+  /** The other side has answered, or cannot be changed any more: from now on both streams are one. */
+  join(to: FramedStream): void {
+    splice(this.from, to)
+    this.#kept = []
+    this.from.consumed(this.#keptBytes)
+    this.#keptBytes = 0
+  }
+
+  refused(error: StreamResetError): void {
+    this.#to = undefined
+    if (error.code !== RESET.refused) return void this.from.reset(error.code, error.message)
+    this.#refusal = error.message
+    this.tryNext()
+  }
+
+  #noteFailure({ name }: ServiceWay, error: unknown): void {
+    this.#refusal = `${this.options.selfId}: ${name}: ${errorMessage(error)}`
+  }
+
+  #opened(to: FramedStream): void {
+    if (this.#isOver) return void to.reset(RESET.cancelled, 'given up before it was opened')
+    this.#to = to
+    to.sink = new FirstAnswer(this, to)
+    for (const { isMessage, bytes } of this.#kept) send(to, isMessage, bytes)
+    if (this.#hasEnded) to.end()
+    if (this.#keptBytes > MAX_KEPT_BYTES) this.join(to)
+  }
+
+  /** Not counted as consumed yet: the window of the stream bounds what is kept. */
+  #came(isMessage: boolean, bytes: Buffer): void {
+    this.#kept.push({ isMessage, bytes })
+    this.#keptBytes += bytes.length
+    const to = this.#to
+    if (to === undefined) return
+    send(to, isMessage, bytes)
+    if (this.#keptBytes > MAX_KEPT_BYTES) this.join(to)
+  }
+}
+
+/** Waits for the first sign of the side below. */
+class FirstAnswer implements StreamSink {
+  constructor(
+    private readonly forwarding: Forwarding,
+    private readonly to: FramedStream
+  ) {}
+
+  onMessage(payload: Buffer): void {
+    this.forwarding.join(this.to)
+    this.to.sink.onMessage(payload)
+  }
+
+  onData(piece: Buffer): void {
+    this.forwarding.join(this.to)
+    this.to.sink.onData(piece)
+  }
+
+  onEnd(): void {
+    this.forwarding.join(this.to)
+    this.to.sink.onEnd()
+  }
+
+  onReset(error: StreamResetError): void {
+    this.forwarding.refused(error)
+  }
+
+  onDrain(): void {}
+}
+
+function send(to: FramedStream, isMessage: boolean, bytes: Buffer): void {
+  if (isMessage) to.message(bytes)
+  else to.write(bytes)
+}

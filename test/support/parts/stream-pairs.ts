@@ -1,0 +1,102 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { FramedStream, StreamResetError, StreamSink } from '../../../src/links/streams/framed-stream.js'
+import { StreamConnection, type TakeStream } from '../../../src/links/streams/stream-connection.js'
+import { WebSocketStream } from '../../../src/links/wire/web-socket-stream.js'
+import { eventually } from '../eventually.js'
+
+/** Keeps what comes over a stream, as text: messages in brackets. */
+export class Received implements StreamSink {
+  text = ''
+  bytes = 0
+  hasEnded = false
+  reset: StreamResetError | undefined
+  drains = 0
+  stream: FramedStream | undefined
+
+  /** @param isConsumed whether what comes counts as passed on at once */
+  constructor(public isConsumed = true) {}
+
+  onMessage(payload: Buffer): void {
+    this.text += `<${payload.toString()}>`
+    if (this.isConsumed) this.stream?.consumed(payload.length)
+  }
+
+  onData(piece: Buffer): void {
+    this.bytes += piece.length
+    if (piece.length < 1_000) this.text += piece.toString()
+    if (this.isConsumed) this.stream?.consumed(piece.length)
+  }
+
+  onEnd(): void {
+    this.hasEnded = true
+  }
+
+  onReset(error: StreamResetError): void {
+    this.reset = error
+  }
+
+  onDrain(): void {
+    this.drains += 1
+  }
+}
+
+/** Waits until it throws nothing. Give each `assert.ok` a message: Node makes one in seconds. */
+export async function until(check: () => void): Promise<void> {
+  const holds = () => {
+    try {
+      check()
+      return true
+    } catch {
+      return false
+    }
+  }
+  if (!(await eventually('what is checked', holds).catch(() => false))) check()
+}
+
+/** Keeps what comes over a stream. */
+export function listenTo(stream: FramedStream, isConsumed = true): Received {
+  const received = new Received(isConsumed)
+  received.stream = stream
+  stream.sink = received
+  return received
+}
+
+/** Both ends of a WebSocket, as lanes. */
+export async function lanePair(t: TestContext): Promise<[WebSocketStream, WebSocketStream]> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
+  await once(server, 'listening')
+  const near = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false })
+  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'open')])) as [[WebSocket], unknown]
+  t.after(() => {
+    near.terminate()
+    far.terminate()
+    server.close()
+  })
+  return [new WebSocketStream(near), new WebSocketStream(far)]
+}
+
+export interface StreamPair {
+  readonly upper: StreamConnection
+  readonly lower: StreamConnection
+  /** Streams that the lower side was asked for, and what came over each. */
+  readonly taken: { readonly payload: string; readonly stream: FramedStream; readonly received: Received }[]
+  /** Has the lower side take streams in this way from now on. */
+  take(take: TakeStream): void
+}
+
+/** Two stream connections that stand on one lane. */
+export async function connectionPair(t: TestContext, isConsumed = true, upperTakes?: TakeStream): Promise<StreamPair> {
+  const [near, far] = await lanePair(t)
+  const taken: StreamPair['taken'] = []
+  let takeNext: TakeStream = (stream, payload) => {
+    taken.push({ payload: payload.toString(), stream, received: listenTo(stream, isConsumed) })
+  }
+  const lower = new StreamConnection(far, 'lower', (stream, payload) => takeNext(stream, payload))
+  const take = (other: TakeStream) => {
+    takeNext = other
+  }
+  return { upper: new StreamConnection(near, 'upper', upperTakes), lower, taken, take }
+}
