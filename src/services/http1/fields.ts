@@ -28,7 +28,9 @@ export function parseFields(block: string, start: number): Fields {
     if (block.charCodeAt(to) !== CR || block.charCodeAt(to + 1) !== LF) throw badValue(block, at, nameEnd, to)
     const next = to + 2
     while (to > from && isBlank(block.charCodeAt(to - 1))) to -= 1
-    fields.push(block.slice(at, nameEnd), block.slice(from, to))
+    const name = block.slice(at, nameEnd)
+    if (to + 2 < next) checkBlanks(name, block.slice(to, next))
+    fields.push(name, block.slice(from, to))
     at = next
   }
   if (at !== end || block.charCodeAt(at) !== CR || block.charCodeAt(at + 1) !== LF) {
@@ -46,6 +48,16 @@ export function parseFields(block: string, start: number): Fields {
 
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB
+}
+
+/**
+ * Refuses tabs behind a value that frames the body. RFC 9110, 5.5 lets them be, but not all programs read `chunked` and
+ * a tab as `chunked`.
+ */
+function checkBlanks(name: string, blanks: string): void {
+  if (blanks.includes('\t') && (isNamed(name, 'transfer-encoding') || isNamed(name, 'content-length'))) {
+    throw malformed(`the header ${name} has a tab behind its value`)
+  }
 }
 
 function badName(block: string, at: number, nameEnd: number, index: number): BadMessageError {

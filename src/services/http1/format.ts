@@ -1,8 +1,8 @@
-import { describeCharacter } from './characters.js'
+import { CR, describeCharacter, LF } from './characters.js'
 import type { Fields } from './fields.js'
 import type { RequestHead, ResponseHead } from './heads.js'
 
-/** All but what may stand in a start line or in a value: a line break there would begin another header. */
+/** All but what may stand in a line of a head: a line break there would begin another header. */
 const FORBIDDEN = /[^\t\x20-\x7e\x80-\xff]/
 
 /** `GET /path HTTP/1.1`: always 1.1, our own version. */
@@ -25,7 +25,9 @@ export function formatHead(startLine: string, fields: Fields): Buffer {
 
 function formatFields(fields: Fields): string {
   let text = ''
-  for (let at = 0; at + 1 < fields.length; at += 2) text += `${fields[at]}: ${checked(fields[at + 1] ?? '')}\r\n`
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    text += `${checked(fields[at] ?? '')}: ${checked(fields[at + 1] ?? '')}\r\n`
+  }
   return text
 }
 
@@ -45,10 +47,12 @@ export function formatChunk(piece: Buffer): readonly Buffer[] {
   if (piece.length === 0) return []
   const size = `${piece.length.toString(16)}\r\n`
   if (piece.length > COPIED_BYTES) return [Buffer.from(size, 'latin1'), piece, LINE_END]
-  const chunk = Buffer.allocUnsafe(size.length + piece.length + 2)
-  chunk.write(size, 0, 'latin1')
-  piece.copy(chunk, size.length)
-  chunk.write('\r\n', size.length + piece.length, 'latin1')
+  const end = size.length + piece.length
+  const chunk = Buffer.allocUnsafe(end + 2)
+  for (let at = 0; at < size.length; at += 1) chunk[at] = size.charCodeAt(at)
+  chunk.set(piece, size.length)
+  chunk[end] = CR
+  chunk[end + 1] = LF
   return [chunk]
 }
 

@@ -46,6 +46,7 @@ test('a body with a length ends behind it', () => {
   const framing: BodyFraming = { kind: 'length', bytes: 5 }
   assert.deepEqual(readBody(framing, 'ab', '').rest, undefined)
   assert.equal(readBody(framing, 'ab', 'cde').rest, '')
+  assert.equal(readBody(framing, 'abcde\r\nGET').rest, '\r\nGET')
   const { body, ends, rest, reader } = readBody(framing, 'ab', 'cdeGET')
   assert.deepEqual({ body, ends, rest }, { body: 'abcde', ends: [[]], rest: 'GET' })
   assert.equal(reader.read(Buffer.from('x'))?.toString(), 'x', 'nothing more belongs to it')
@@ -114,6 +115,7 @@ const MALFORMED_CHUNKS: Readonly<Record<string, string>> = {
   'more data than the size': '3\r\nabcd\r\n',
   'data that ends with LF': '3\r\nabc\n0\r\n\r\n',
   'data that ends with CR': '3\r\nabc\r0\r\n\r\n',
+  'data that ends with another character and LF': '3\r\nabcx\n0\r\n\r\n',
   'a bare LF as the last line': '0\r\n\n',
   'CR and no LF as the last line': '0\r\n\rX',
   'a trailer that ends with LF': '0\r\nA: b\n\r\n',

@@ -82,6 +82,8 @@ const MALFORMED_REQUESTS: Readonly<Record<string, string>> = {
   'NUL in a value': 'GET /a HTTP/1.1\r\nHost: x\0\r\n\r\n',
   'a control in a value': 'GET /a HTTP/1.1\r\nHost: \x1bx\r\n\r\n',
   'DEL in a value': 'GET /a HTTP/1.1\r\nHost: x\x7f\r\n\r\n',
+  'a tab behind a length': 'GET /a HTTP/1.1\r\nContent-Length: 5\t\r\n\r\n',
+  'a tab behind a coding': 'GET /a HTTP/1.1\r\nTransfer-Encoding: chunked \t \r\n\r\n',
   'a character that is no byte': 'GET /a HTTP/1.1\r\nHost: \u010a\r\n\r\n',
   nothing: '',
   'an empty line alone': '\r\n\r\n'
@@ -92,6 +94,32 @@ for (const [what, block] of Object.entries(MALFORMED_REQUESTS)) {
     assert.throws(() => parseRequestHead(block), { name: 'BadMessageError', problem: 'malformed' })
   })
 }
+
+test('no control but a tab stands anywhere in a head, nor a line end by one', () => {
+  const controls = Array.from({ length: 0x21 }, (_, code) => String.fromCharCode(code === 0x20 ? 0x7f : code))
+  for (const control of controls) {
+    for (const text of [control, `${control}\n`, `\r${control}`]) {
+      const isTab = text === '\t'
+      const blocks = [
+        `GET /a HTTP/1.1\r\nA: b${text}c\r\n\r\n`,
+        `GET /a HTTP/1.1\r\nA: b${text}\r\n\r\n`,
+        `GET /a HTTP/1.1\r\nA: b${text}C: d\r\n\r\n`
+      ]
+      for (const block of blocks) {
+        if (isTab || (text === '\r\n' && block.includes('C: d'))) assert.ok(parseRequestHead(block))
+        else assert.throws(() => parseRequestHead(block), { problem: 'malformed' }, JSON.stringify(block))
+      }
+      for (const block of [
+        `GET /${text} HTTP/1.1\r\n\r\n`,
+        `GET${text}/ HTTP/1.1\r\n\r\n`,
+        `GET / HTTP/1.1${text}A: b\r\n\r\n`
+      ]) {
+        if (text === '\r\n' && block.includes('A: b')) assert.ok(parseRequestHead(block))
+        else assert.throws(() => parseRequestHead(block), { problem: 'malformed' }, JSON.stringify(block))
+      }
+    }
+  }
+})
 
 const MALFORMED_ANSWERS: Readonly<Record<string, string>> = {
   'another protocol': 'ICY 200 OK\r\n\r\n',
