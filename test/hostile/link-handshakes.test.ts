@@ -7,7 +7,8 @@ import { makeAgentCertificate } from '../../demo/pki.js'
 import type { TreeMember } from '../../demo/relay-tree.js'
 import { MAX_MESSAGE_BYTES } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
-import { type Greeting, greet, openHostileLink, openRawLink, type RawLink } from '../support/hostile/hostile-link.js'
+import { openHostileLane } from '../support/hostile/hostile-lane.js'
+import { type Greeting, greet, openHostileLink, openRawLink } from '../support/hostile/hostile-link.js'
 import { assertOthersServed, hostileTree, logOfRoot, watchMemory } from '../support/hostile/hostile-tree.js'
 import { orLong } from '../support/long.js'
 import { exchangeRaw, head } from '../support/network/raw-client.js'
@@ -113,11 +114,19 @@ test('handshakes without end, by the hundred: they end, and others are served me
   const tree = await hostileTree(t)
   const root = tree.relay('root')
   const checkMemory = await watchMemory(tree)
-  const silent: RawLink[] = []
+  const silent: { readonly closed: Promise<unknown>; readonly drip: () => void }[] = []
+  const openOne = async (index: number) => {
+    if (index % 2 === 0) {
+      const { socket, closed } = await openRawLink(t, root.url)
+      silent.push({ closed, drip: () => partOf(socket, 'x') })
+    } else {
+      const { socket, closed } = await openHostileLane(t, root.url)
+      silent.push({ closed, drip: () => void socket.write('x') })
+    }
+  }
   for (let opened = 0; opened < MANY; opened += 50) {
-    const some = await Promise.allSettled(Array.from({ length: 50 }, () => openRawLink(t, root.url)))
-    for (const one of some) if (one.status === 'fulfilled') silent.push(one.value)
-    if (opened % 500 === 0) for (const { socket } of silent) partOf(socket, 'x')
+    await Promise.allSettled(Array.from({ length: 50 }, (_, index) => openOne(index)))
+    if (opened % 500 === 0) for (const { drip } of silent) drip()
   }
   t.diagnostic(`${silent.length} of ${MANY} were let in`)
   await tree.processes.get('good')?.stop()
@@ -125,7 +134,7 @@ test('handshakes without end, by the hundred: they end, and others are served me
   await assertOthersServed(tree)
   await checkMemory()
   const dripping = setInterval(() => {
-    for (const { socket } of silent) partOf(socket, 'x')
+    for (const { drip } of silent) drip()
   }, 500)
   t.after(() => clearInterval(dripping))
   await Promise.all(silent.map(({ closed }) => closed))

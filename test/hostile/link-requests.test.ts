@@ -5,6 +5,7 @@ import { MAX_LANES } from '../../src/links/wire/protocol.js'
 import { WebSocketStream } from '../../src/links/wire/web-socket-stream.js'
 import { MAX_HEADS_PER_HOP } from '../../src/shared-files/reading/head-file.js'
 import { eventually } from '../support/eventually.js'
+import { openHostileLane } from '../support/hostile/hostile-lane.js'
 import {
   FRAME,
   frame,
@@ -94,21 +95,31 @@ test('lanes: those beyond the bound are refused, and one that breaks within a fi
     await link.send(HELLO)
     const said: unknown[] = []
     for (let opened = 0; opened < MAX_LANES + 5; opened += 1) {
-      const lane = await openRawLink(t, root.url)
+      const lane = opened % 2 === 0 ? await openRawLink(t, root.url) : await openHostileLane(t, root.url)
       said.push((await greet(lane, evil, { purpose: 'lane', link: link.id })).treeline)
     }
     assert.deepEqual(said, [...Array(MAX_LANES).fill('welcome'), ...Array(5).fill('refused')])
     await assertOthersServed(tree)
     link.socket.terminate()
   })
-  for (const way of ['breaks', 'rubbish'] as const) {
+  for (const way of ['breaks', 'rubbish', 'raw: breaks', 'raw: ends', 'raw: rubbish'] as const) {
     await t.test(way, async () => {
       const link = await openHostileLink(t, root, evil)
       const server = createHttp2Server((_request, response) => {
         response.writeHead(204)
         response.end()
-        void openLane()
+        void (way.startsWith('raw') ? openRaw() : openLane())
       })
+      const openRaw = async () => {
+        const lane = await openHostileLane(t, root.url)
+        lane.socket.on('data', () => {
+          if (way === 'raw: rubbish' && lane.bytes().length > 0) lane.socket.write('no HTTP\r\n\r\n')
+          else if (lane.bytes().length < MIB) return
+          else if (way === 'raw: ends') lane.socket.end()
+          else lane.socket.destroy()
+        })
+        assert.equal((await greet(lane, evil, { purpose: 'lane', link: link.id })).treeline, 'welcome')
+      }
       const openLane = async () => {
         const lane = await openRawLink(t, root.url)
         let isIn = false

@@ -8,6 +8,7 @@ import { buffer, text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { makeAgentCertificate } from '../../demo/pki.js'
+import type { DialerOptions } from '../../src/links/lower/dialer.js'
 import type { UpperLink } from '../../src/links/upper/upper-link.js'
 import { CLOSE, MAX_STREAMS } from '../../src/links/wire/protocol.js'
 import { eventually } from '../support/eventually.js'
@@ -16,11 +17,11 @@ import { temporaryFolder } from '../support/machine/treeline-command.js'
 import { makeCertificate } from '../support/network/openssl-certificate.js'
 import { type LowerSide, makeLowerSide, startUpperSide, type UpperSide } from '../support/parts/links.js'
 
-async function connected(t: TestContext, routing: RequestListener) {
+async function connected(t: TestContext, routing: RequestListener, options: Partial<DialerOptions> = {}) {
   const own = await makeAgentCertificate({ nodeId: 'node-1', hostname: 'node-1.example.com' })
   const known = new Map([[own.certificateDer.toString('base64'), 'node-1']])
   const upper = await startUpperSide(t, known)
-  const lower = makeLowerSide(t, upper, own, routing)
+  const lower = makeLowerSide(t, upper, own, routing, options)
   lower.dialer.start()
   const link = await linkOf(upper)
   return { upper, lower, link, own }
@@ -56,28 +57,33 @@ test('requests go down the link, many at a time, and each gets its own answer', 
   assert.equal(link.streams, 0)
 })
 
-test('bulk goes over lanes, of which there are as many as are needed', async t => {
-  const { link, lower } = await connected(t, async (request, response) => {
-    const hash = createHash('sha256')
-    for await (const chunk of request) hash.update(chunk)
-    response.end(`${lower.end.isFromAbove(request)} ${request.httpVersion} ${hash.digest('hex')}`)
+for (const lane of ['auto', 'websocket'] as const)
+  test(`bulk goes over lanes (${lane}), of which there are as many as are needed`, async t => {
+    const { link, lower } = await connected(
+      t,
+      async (request, response) => {
+        const hash = createHash('sha256')
+        for await (const chunk of request) hash.update(chunk)
+        response.end(`${lower.end.isFromAbove(request)} ${request.httpVersion} ${hash.digest('hex')}`)
+      },
+      { lane: () => lane }
+    )
+    const pool = await link.bulk()
+    const bodies = [1, 2, 3].map(fill => Buffer.alloc(5_000_000, fill))
+    const answers = await Promise.all(
+      bodies.map(async body => {
+        const { body: answer } = await pool.request({ method: 'PUT', path: '/x', body: Readable.from([body]) })
+        return answer.text()
+      })
+    )
+    assert.deepEqual(
+      answers,
+      bodies.map(body => `true 1.1 ${createHash('sha256').update(body).digest('hex')}`)
+    )
+    assert.equal(link.lanes, 3)
+    assert.ok(link.bytes.sent > 15_000_000)
+    await pool.destroy()
   })
-  const pool = await link.bulk()
-  const bodies = [1, 2, 3].map(fill => Buffer.alloc(5_000_000, fill))
-  const answers = await Promise.all(
-    bodies.map(async body => {
-      const { body: answer } = await pool.request({ method: 'PUT', path: '/x', body: Readable.from([body]) })
-      return answer.text()
-    })
-  )
-  assert.deepEqual(
-    answers,
-    bodies.map(body => `true 1.1 ${createHash('sha256').update(body).digest('hex')}`)
-  )
-  assert.equal(link.lanes, 3)
-  assert.ok(link.bytes.sent > 15_000_000)
-  await pool.destroy()
-})
 
 test('a request that is cancelled above is cancelled below', async t => {
   const below = new AbortController()

@@ -1,11 +1,9 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import { WebSocket, WebSocketServer } from 'ws'
 import type { FramedStream, StreamResetError, StreamSink } from '../../../src/links/streams/framed-stream.js'
 import { StreamConnection, type TakeStream } from '../../../src/links/streams/stream-connection.js'
-import { WebSocketStream } from '../../../src/links/wire/web-socket-stream.js'
+import type { LinkStream } from '../../../src/links/wire/transport.js'
 import { eventually } from '../eventually.js'
+import { TRANSPORT_KINDS, transportPair } from '../network/transport-pairs.js'
 
 /** Keeps what comes over a stream, as text: messages in brackets. */
 export class Received implements StreamSink {
@@ -64,18 +62,14 @@ export function listenTo(stream: FramedStream, isConsumed = true): Received {
   return received
 }
 
-/** Both ends of a WebSocket, as lanes. */
-export async function lanePair(t: TestContext): Promise<[WebSocketStream, WebSocketStream]> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
-  await once(server, 'listening')
-  const near = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { perMessageDeflate: false })
-  const [[far]] = (await Promise.all([once(server, 'connection'), once(near, 'open')])) as [[WebSocket], unknown]
-  t.after(() => {
-    near.terminate()
-    far.terminate()
-    server.close()
-  })
-  return [new WebSocketStream(near), new WebSocketStream(far)]
+let pairs = 0
+
+/** Both ends of a lane, of each kind in turn. */
+export async function lanePair(t: TestContext): Promise<[LinkStream, LinkStream]> {
+  pairs += 1
+  const kind = TRANSPORT_KINDS[pairs % TRANSPORT_KINDS.length] ?? 'WebSocket'
+  const [near, far] = await transportPair(t, kind)
+  return [near.transport.stream(), far.transport.stream()]
 }
 
 export interface StreamPair {
