@@ -1,6 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { constants } from 'node:os'
 import { type AtomicWrite, replaceWithUndo } from '../../file-exchange/atomic-write.js'
+import { takeTurn } from '../../file-exchange/folder-turn.js'
+import { FilePlace } from '../../file-exchange/places/file-place.js'
 import { readNamedFile } from '../../file-exchange/places/named-file.js'
 import { BEGIN_CERTIFICATE, certificateBlocks } from '../../keys/certificates/pem.js'
 import { canonicalHost, HOST_NAME_RULE } from '../../network/host-name.js'
@@ -11,9 +13,14 @@ import { errorMessage } from '../../values/failures/system-error.js'
 import { isNodeId, ROOT_ID } from '../../values/ids.js'
 import { CommandError, UsageError } from '../command-error.js'
 import { openClient, readConfig, type ServerOptions } from '../options/connection-options.js'
+import { printDiagnostic } from '../output/diagnostic.js'
 
 /** The number of problems of a nodes list that are printed. */
 const MAX_PROBLEMS = 10
+/** The sign that an import is under way, beside the nodes list. */
+const TURN = '.nodes-import~'
+/** How long another import is waited for; a relay may read a large list for a minute. */
+const TURN_LIMIT_MS = 300_000
 /** Added to the number of a signal: the exit code that a shell reports for a program that it ended. */
 const EXIT_OF_SIGNALS = 128
 
@@ -33,7 +40,9 @@ export async function importNodes(
   const placed: AtomicWrite[] = []
   const interrupt = catchInterrupts()
   const client = await openClient(options)
+  let endTurn = async () => {}
   try {
+    if (config !== undefined) endTurn = await waitForTurn(config.general.nodesListFile, interrupt.signal)
     // Both are read and checked before either is put in place.
     const nodes = nodesFile === undefined ? undefined : await readChecked('[nodeslist]', nodesFile, checkNodesList)
     const certs =
@@ -59,8 +68,34 @@ export async function importNodes(
     await undo(placed)
     throw error
   } finally {
+    await endTurn()
     interrupt.release()
     await client.close()
+  }
+}
+
+/**
+ * Waits for other imports into the same folder: of two at once, each would be told what the relay says of the files of the
+ * other, and the one that is refused would put those of the other back, or away.
+ * @returns ends the turn
+ */
+async function waitForTurn(nodesListFile: string, signal: AbortSignal): Promise<() => Promise<void>> {
+  const place = await FilePlace.open(nodesListFile)
+  try {
+    const endTurn = await takeTurn(place.folder, {
+      name: TURN,
+      work: '`treeline nodes import`',
+      limitMs: TURN_LIMIT_MS,
+      signal,
+      onWait: () => printDiagnostic('note: another `treeline nodes import` is under way; waiting until it has ended')
+    })
+    return async () => {
+      endTurn()
+      await place.close()
+    }
+  } catch (error) {
+    await place.close()
+    throw error
   }
 }
 
