@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chown, mkdir, writeFile } from 'node:fs/promises'
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findServiceUser } from '../../src/cli/checks/permissions/service-user.js'
 import { testAsRoot } from '../support/machine/own-namespace.js'
@@ -19,13 +19,22 @@ testAsRoot('a check of root is for the user of the installed unit, else for the 
   await mkdir(path)
   assert.equal(find().uid, ROOT)
   await chown(path, SOMEBODY, SOMEBODY)
-  assert.deepEqual(find(), { uid: SOMEBODY, known: 'user 65534, the owner of storage.path', warnings: [] })
+  const runAs = "sudo -u '#65534'"
+  assert.deepEqual(find(), { uid: SOMEBODY, known: 'user 65534, the owner of storage.path', runAs, warnings: [] })
 
   const unit = join(units, 'treeline-relay-r1.service')
   const write = (file: string, user: string) =>
     writeFile(file, `[Service]\nExecStart=/usr/bin/treeline serve --config ${folder}\nUser=${user}\n`)
   await write(unit, 'nobody')
-  assert.deepEqual(find(), { uid: SOMEBODY, known: `user nobody, as whom ${unit} runs it`, warnings: [] })
+  const asUnit = 'systemd-run --pipe --wait --quiet -p User=nobody'
+  const ofUnit = { uid: SOMEBODY, known: `user nobody, as whom ${unit} runs it`, warnings: [] }
+  assert.deepEqual(find(), { ...ofUnit, runAs: asUnit })
+  const groups = join(units, 'treeline-relay-r1.service.d/groups.conf')
+  const supplementary =
+    'SupplementaryGroups=adm\nSupplementaryGroups=\nSupplementaryGroups=ssl-cert\nSupplementaryGroups=tls'
+  await writeFile(groups, `[Service]\nGroup=daemon\n${supplementary}\n`)
+  assert.deepEqual(find(), { ...ofUnit, runAs: `${asUnit} -p Group=daemon -p SupplementaryGroups='ssl-cert tls'` })
+  await rm(groups)
   assert.equal(find(`${folder}2`).known, 'user 65534, the owner of storage.path', 'another configuration')
   await chown(path, ROOT, ROOT)
   const { uid, warnings } = find()
@@ -71,6 +80,11 @@ testAsRoot('the last line of a check by root names the user that it is for', asy
     '[general]\nnode_id = "root"\nlisten = "127.0.0.1:0"\nnodes_list_file = "nodes.json"\n[storage]\npath = "storage"\n'
   )
   await writeFile(join(folder, 'nodes.json'), '{}')
-  const { stdout } = await treeline(t, ['serve', '--config', folder, '--test'])
+  const { stdout, stderr } = await treeline(t, ['serve', '--config', folder, '--test'])
+  const line = `sudo -u '#65534' .* serve --config ${folder} --test`
+  assert.match(
+    stderr,
+    new RegExp(`note: files were read as root; whether they can be read by user 65534.* shows: ${line}`)
+  )
   assert.match(stdout, /the configuration .* \(the folders: for user 65534, the owner of storage\.path\)\n$/)
 })

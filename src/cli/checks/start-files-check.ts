@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { resolve } from 'node:path'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import type { Config } from '../../config/config.js'
 import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-files.js'
@@ -12,13 +13,14 @@ import { signingPassphrase } from '../../process/passphrase.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
+import { ownProgram } from '../options/own-program.js'
 import { checkAgentPaths } from './agent-paths.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
 import { type KeptState, keptStateOfAgent, keptStateOfRelay } from './kept/kept-state.js'
 import { listenProblems, socketFolders, socketProblems } from './listening-check.js'
 import { exposureWarnings } from './permissions/exposed-files.js'
 import { configurationFolder, openFolderWarnings } from './permissions/open-folders.js'
-import { findServiceUser } from './permissions/service-user.js'
+import { type CheckedUser, findServiceUser } from './permissions/service-user.js'
 import { foreignWaysOf } from './permissions/way-to-folder.js'
 import { whyNotRunnable } from './runnable-command.js'
 import { relayKeyWarnings } from './signing-key-warnings.js'
@@ -85,7 +87,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...user.warnings,
     ...(await openFolderWarnings([...folders, ...socket, ...configurationFolder(directory, user.uid)], user.uid))
   ]
-  return { problems, warnings, notes: kept.notes, checkedFor: user.known }
+  return { problems, warnings, notes: [...kept.notes, ...readNotes(user, 'serve', directory)], checkedFor: user.known }
 }
 
 /** The same for an agent. */
@@ -122,7 +124,18 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...user.warnings,
     ...(await openFolderWarnings([storageFolder, ...configurationFolder(directory, user.uid)], user.uid))
   ]
-  return { problems, warnings, notes: kept.notes, checkedFor: user.known }
+  return { problems, warnings, notes: [...kept.notes, ...readNotes(user, 'agent', directory)], checkedFor: user.known }
+}
+
+/** Says what a check of root's cannot tell: root may read all files. */
+function readNotes({ known, runAs }: CheckedUser, command: 'serve' | 'agent', directory: string): string[] {
+  if (known === undefined || runAs === undefined) return []
+  const words = [...ownProgram(), command, '--config', resolve(directory), '--test']
+  const line = [
+    runAs,
+    ...words.map(word => (/^[\w./@:+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+  ].join(' ')
+  return [`files were read as root; whether they can be read by ${known} shows: ${line}`]
 }
 
 /** Obstacles to the folders that may not exist yet. @param folders by the setting that names them */

@@ -24,6 +24,8 @@ export interface CheckedUser {
   readonly uid: number | undefined
   /** The way in which the user is known, where it is not the one that checks. */
   readonly known: string | undefined
+  /** The words before a command that have it run as that user, with the groups of the service; for root, where it is another one. */
+  readonly runAs?: string
   readonly warnings: readonly string[]
 }
 
@@ -41,14 +43,17 @@ export function findServiceUser(
   const owner = findFolder(path)?.uid
   const unit = euid === ROOT ? installedUser(service, unitFolders) : undefined
   if (unit === undefined) {
-    const isOther = owner !== undefined && owner !== euid
-    return { uid: owner ?? euid, known: isOther ? `user ${owner}, the owner of ${setting}` : undefined, warnings: [] }
+    if (owner === undefined || owner === euid) return { uid: owner ?? euid, known: undefined, warnings: [] }
+    const known = `user ${owner}, the owner of ${setting}`
+    return { uid: owner, known, ...(euid === ROOT ? { runAs: `sudo -u '#${owner}'` } : {}), warnings: [] }
   }
-  const { name, uid, file } = unit
-  const known = uid === euid ? undefined : `user ${name}, as whom ${file} runs it`
-  if (owner === undefined || owner === uid) return { uid, known, warnings: [] }
+  const { name, uid, file, properties } = unit
+  const isOther = uid !== euid
+  const known = isOther ? `user ${name}, as whom ${file} runs it` : undefined
+  const found = { uid, known, ...(isOther ? { runAs: `systemd-run --pipe --wait --quiet ${properties}` } : {}) }
+  if (owner === undefined || owner === uid) return { ...found, warnings: [] }
   const text = `${setting} ${path} belongs to user ${owner}, and ${file} runs this as ${name}, who needs to write there; chown -R ${name}: ${path}`
-  return { uid, known, warnings: [text] }
+  return { ...found, warnings: [text] }
 }
 
 /** The user of the installed unit that starts this configuration, where the system knows both. */
@@ -66,10 +71,29 @@ function installedUser({ command, nodeId, directory }: CheckedService, unitFolde
     textOf(file),
     ...[...dropIns].flatMap(each => unitFolders.flatMap(at => dropInsOf(join(at, `${each}.d`))))
   ]
-  const set = [...parts.join('\n').matchAll(/^User=[ \t]*(\S*)/gm)].at(-1)?.[1] || 'root'
-  const user = set.replaceAll(/%[iI]/g, () => instance)
+  const text = parts.join('\n').replaceAll(/%[iI]/g, () => instance)
+  const user = settingsIn(text, 'User').at(-1) || 'root'
   const uid = userIdOf(user)
-  return uid === undefined ? undefined : { name: user, uid, file }
+  return uid === undefined ? undefined : { name: user, uid, file, properties: propertiesOf(user, text) }
+}
+
+/** The options that give a command of systemd-run the user and the groups of a unit. */
+function propertiesOf(user: string, text: string): string {
+  const groups = settingsIn(text, 'SupplementaryGroups')
+  const given = {
+    User: user,
+    Group: settingsIn(text, 'Group').at(-1) ?? '',
+    SupplementaryGroups: groups.slice(groups.lastIndexOf('') + 1).join(' ') // an empty one begins anew
+  }
+  return Object.entries(given)
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `-p ${name}=${/^[\w.-]+$/.test(value) ? value : `'${value.replaceAll("'", '')}'`}`)
+    .join(' ')
+}
+
+/** The values of a setting of a unit, in their order. */
+function settingsIn(text: string, name: string): string[] {
+  return [...text.matchAll(new RegExp(`^${name}[ \\t]*=[ \\t]*(.*?)[ \\t]*$`, 'gm'))].map(([, value = '']) => value)
 }
 
 /**
