@@ -25,6 +25,24 @@ test('a source rests for the longest time that it was told to, and then no more;
   )
 })
 
+test('rests that are added up follow each other, for no longer than the most', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  t.mock.method(performance, 'now', () => nowMs)
+  let nowMs = 1_000
+  const rest = new SourceCooldown(() => undefined)
+  const isRestingAfter = (ms: number) => {
+    nowMs += ms
+    t.mock.timers.tick(ms)
+    return rest.has('a')
+  }
+  for (let count = 0; count < 3; count += 1) rest.extend('a', 10, 1_000)
+  assert.deepEqual([isRestingAfter(29), isRestingAfter(1)], [true, false])
+  for (let count = 0; count < 300; count += 1) rest.extend('a', 10, 1_000)
+  assert.deepEqual([isRestingAfter(999), isRestingAfter(1)], [true, false])
+  rest.extend('a', 10, 1_000)
+  assert.deepEqual([isRestingAfter(9), isRestingAfter(1)], [true, false])
+})
+
 test('what waits of one source moves whole, oldest first and behind what waits there, and nothing of others', () => {
   const queue = new SourceQueue<number>()
   const other = new SourceQueue<number>()

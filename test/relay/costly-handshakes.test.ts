@@ -8,6 +8,7 @@ import {
   judgeCertificate,
   type PresentedCertificate
 } from '../../src/relay/listening/handshakes/presented-certificate.js'
+import { eventually } from '../support/eventually.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {
   beginHandshake,
@@ -87,6 +88,21 @@ test('after a handshake that failed or was costly its source rests, also where a
   assert.equal(await isServed('127.0.0.5'), true, 'nor does that of a neighbour')
   await isAnswered(startTls(t, gate, '127.0.0.5'))
   assert.equal(await isServed('127.0.0.5'), false)
+})
+
+test('a source rests for what its ClientHellos cost when their handshakes fail', async t => {
+  const costs: number[] = []
+  const gate = await openGate(t, { restMs: () => 0, helloRestMs: costMs => costs.push(costMs) && FOR_EVER_MS })
+  await isAnswered(startTls(t, gate, '127.0.0.2'))
+  assert.deepEqual(costs, [])
+  const replayed = await beginHandshake(t, gate, '127.0.0.2')
+  replayed.resetAndDestroy()
+  await eventually('its end', () => costs.length === 1)
+  assert.ok((costs[0] ?? 0) > 0)
+  const next = startTls(t, gate, '127.0.0.2')
+  next.once('secureConnect', () => assert.fail('its source does not rest'))
+  await once(next, 'connect')
+  await laterOnesAreServed(t, gate)
 })
 
 /** The judgements of handshakes with each of these chains, each from an address of its own, and what is costly in them. */

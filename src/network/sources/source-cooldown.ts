@@ -19,6 +19,12 @@ export class SourceCooldown {
     this.#ends.set(source, { atMs, timer })
   }
 
+  /** Rests for `ms` more than it does already, but for no longer than `mostMs` from now on. */
+  extend(source: string, ms: number, mostMs: number): void {
+    const leftMs = Math.max(0, (this.#ends.get(source)?.atMs ?? 0) - performance.now())
+    this.begin(source, Math.min(leftMs + ms, mostMs))
+  }
+
   /** Ends it now; harmless when there is none. */
   end(source: string): void {
     const found = this.#ends.get(source)

@@ -8,6 +8,7 @@ import { SourceQueue } from '../../../network/sources/source-queue.js'
 import { rawSocketOf } from '../raw-socket.js'
 import { ClientFlights, restAfterLarge, USUAL_FLIGHT_BYTES } from './client-flights.js'
 import { awaitHello } from './client-hello.js'
+import { HelloCost } from './hello-cost.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
 import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, sentBytesOf, UnjudgedHandshakes } from './unjudged-handshakes.js'
@@ -17,6 +18,8 @@ import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, sentBytesOf, UnjudgedHandsh
  * turn: when thousands of links come back at the same moment, requests of others would wait for seconds.
  */
 const MAX_HANDSHAKES = 16
+/** The time that ClientHellos may take in one turn of the event loop: with a key of RSA, each takes some milliseconds. */
+const MAX_HELLOS_MS = 10
 /** A handshake that takes longer keeps nobody else out: it is the event loop that is shared here. */
 const TURN_MS = 25
 /** The time after which a handshake is given up when others of the same source wait for it. */
@@ -57,6 +60,8 @@ export interface HandshakeGateOptions {
   readonly judge?: (socket: TLSSocket) => PresentedCertificate
   /** How long a source rests after a handshake with `sentBytes` after the ClientHello, while the event loop was busy for `busyMs`. */
   readonly restMs?: (busyMs: number, sentBytes: number) => number
+  /** How long a source rests, besides, after a handshake that failed and whose ClientHello took so long. */
+  readonly helloRestMs?: (costMs: number) => number
   /** How long longer flights than usual of all sources wait after one that took so long to verify. */
   readonly largeRestMs?: (costMs: number) => number
   /** When connections are closed that bring nothing on. */
@@ -73,6 +78,7 @@ const DEFAULTS = {
   graceMs: SILENT_GRACE_MS,
   judge: (): PresentedCertificate => 'usual',
   restMs: usualRestMs,
+  helloRestMs: (costMs: number) => REST_FACTOR * costMs,
   largeRestMs: restAfterLarge
 }
 
@@ -99,6 +105,9 @@ class HandshakeGate {
   readonly #since = new WeakMap<Socket, number>()
   /** Handshakes that hold a slot. */
   readonly #shaking = new Set<Socket>()
+  #isBeginning = false
+  /** The time that ClientHellos have taken in this turn of the event loop. */
+  #hellosMs = 0
   readonly #unjudged: UnjudgedHandshakes
   readonly #flights: ClientFlights
   readonly #rest: SourceCooldown
@@ -174,11 +183,22 @@ class HandshakeGate {
   }
 
   readonly #admit = (): void => {
-    while (this.#shaking.size < MAX_HANDSHAKES) {
-      const socket = this.#waiting.next()
-      if (socket === undefined) return
-      this.#begin(sourceOf(socket.remoteAddress ?? ''), socket)
+    if (this.#isBeginning || this.#shaking.size >= MAX_HANDSHAKES) return
+    const socket = this.#waiting.next()
+    if (socket === undefined) return
+    this.#isBeginning = true
+    this.#begin(sourceOf(socket.remoteAddress ?? ''), socket)
+  }
+
+  #admitNext(helloMs: number): void {
+    const goOn = () => {
+      this.#isBeginning = false
+      this.#admit()
     }
+    if (this.#hellosMs === 0) setImmediate(() => (this.#hellosMs = 0))
+    this.#hellosMs += helloMs
+    if (this.#hellosMs < MAX_HELLOS_MS) goOn()
+    else setImmediate(goOn)
   }
 
   #begin(source: string, socket: Socket): void {
@@ -186,7 +206,8 @@ class HandshakeGate {
     this.#shaking.add(socket)
     const bytesBefore = socket.bytesRead
     const [atMs, busyBeforeMs] = [performance.now(), busyMs()]
-    this.#unjudged.begin({ socket, source, bytesBefore, readBytes: 0, atMs, busyBeforeMs })
+    const hello = new HelloCost()
+    this.#unjudged.begin({ socket, source, bytesBefore, readBytes: 0, atMs, busyBeforeMs, hello })
     if (!this.#mayBegin(source)) this.#waiting.moveAll(source, this.#held)
     setTimeout(() => this.#leave(socket), turnMs).unref()
     // What came meanwhile is read before the next immediate: the event loop may have been late itself.
@@ -194,7 +215,10 @@ class HandshakeGate {
       setTimeout(() => setImmediate(this.#goOn, source), ms).unref()
     // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
     socket.allowHalfOpen = false
-    this.tls.emit('connection', socket)
+    hello.measure(
+      () => this.tls.emit('connection', socket),
+      ms => this.#admitNext(ms)
+    )
   }
 
   /**
@@ -235,7 +259,7 @@ class HandshakeGate {
     this.#leave(socket)
     if (handshake === undefined) return
     this.#flights.end(socket)
-    const { source, busyBeforeMs } = handshake
+    const { source, busyBeforeMs, hello } = handshake
     const sentBytes = sentBytesOf(handshake)
     const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
     this.#unjudged.end(socket, isCostly ? 'costly' : outcome)
@@ -244,6 +268,8 @@ class HandshakeGate {
     if (isCostly || outcome === 'failed') {
       this.#rest.begin(source, this.#options.restMs(busyMs() - busyBeforeMs, sentBytes))
     }
+    // Whoever sends a recorded ClientHello again and again never comes as far as a certificate.
+    if (outcome === 'failed') this.#rest.extend(source, this.#options.helloRestMs(hello.ms), MAX_REST_MS)
     if (this.#mayBegin(source)) this.#release(source)
     else this.#waiting.moveAll(source, this.#held)
     setImmediate(this.#admit)

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { HelloCost } from './hello-cost.js'
 
 /**
  * Handshakes under way of a source of which one has cost little. As many as there are slots: thousands of devices may
@@ -21,6 +22,7 @@ export interface Unjudged {
   readonly source: string
   readonly atMs: number
   readonly busyBeforeMs: number
+  readonly hello: HelloCost
   /** The bytes that the caller had sent when it began. */
   readonly bytesBefore: number
   /** The bytes after the ClientHello that were read for TLS. */
