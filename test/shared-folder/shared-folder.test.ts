@@ -9,6 +9,7 @@ import fs, {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync
 } from 'node:fs'
@@ -21,7 +22,12 @@ import { parseConfig } from '../../src/config/config-parser.js'
 import type { FolderRules } from '../../src/shared-folder/folder-file.js'
 import { createSharedFolder } from '../../src/shared-folder/shared-folder.js'
 import { WithheldFiles } from '../../src/shared-folder/withheld-files.js'
+import { eventually } from '../support/eventually.js'
 
+/** Of a caller that waits for its answer. */
+const STAYS = new AbortController().signal
+/** Takes longer to read than to ask for. */
+const LARGE_BYTES = 128 * 1024 ** 2
 const HOUR_AGO = new Date(Date.now() - 3_600_000)
 
 function sha256(text: string): string {
@@ -52,18 +58,20 @@ function setUp(t: TestContext) {
 test('a file is read once, whoever asks and however often, and again when it is another one', async t => {
   const { folder, file, reads } = setUp(t)
   writeFileSync(file, 'one')
-  const many = await Promise.all(Array.from({ length: 50 }, () => folder.hash('f', 'sha256')))
+  const many = await Promise.all(
+    Array.from({ length: 50 }, () => folder.hash('f', 'sha256', new AbortController().signal))
+  )
   assert.deepEqual([...new Set(many)], [sha256('one')])
-  assert.equal(await folder.hash('f', 'sha256'), sha256('one'))
+  assert.equal(await folder.hash('f', 'sha256', STAYS), sha256('one'))
   assert.equal(reads(), 1)
 
   writeFileSync(`${file}.new`, 'two') // of the same size and date
   for (const path of [file, `${file}.new`]) utimesSync(path, HOUR_AGO, HOUR_AGO)
-  assert.equal(await folder.hash('f', 'sha256'), sha256('one'))
+  assert.equal(await folder.hash('f', 'sha256', STAYS), sha256('one'))
   renameSync(`${file}.new`, file)
-  assert.equal(await folder.hash('f', 'sha256'), sha256('two'))
+  assert.equal(await folder.hash('f', 'sha256', STAYS), sha256('two'))
   assert.equal(reads(), 3)
-  assert.equal((await folder.hash('f', 'sha512')).length, 128)
+  assert.equal((await folder.hash('f', 'sha512', STAYS)).length, 128)
   assert.equal(reads(), 4)
 })
 
@@ -74,12 +82,36 @@ test('a file that cannot be read fails each time, and nothing of it is kept', as
     throw new Error('cannot be read')
   })
   syncBuiltinESMExports()
-  await assert.rejects(folder.hash('f', 'sha256'), /cannot be read/)
+  await assert.rejects(folder.hash('f', 'sha256', STAYS), /cannot be read/)
   failing.mock.restore()
   syncBuiltinESMExports()
-  assert.equal(await folder.hash('f', 'sha256'), sha256('x'))
-  await assert.rejects(folder.hash('g', 'sha256'), { code: 'NOT_FOUND' })
-  await assert.rejects(folder.hash('../f', 'sha256'), { code: 'INVALID_INPUT' })
+  assert.equal(await folder.hash('f', 'sha256', STAYS), sha256('x'))
+  await assert.rejects(folder.hash('g', 'sha256', STAYS), { code: 'NOT_FOUND' })
+  await assert.rejects(folder.hash('../f', 'sha256', STAYS), { code: 'INVALID_INPUT' })
+})
+
+test('a hash goes on for as long as one of its callers is there, and a later caller has it computed anew', async t => {
+  const { folder, file, reads } = setUp(t)
+  writeFileSync(file, '')
+  truncateSync(file, LARGE_BYTES)
+  const leaving = new AbortController()
+  const [left, stayed] = [folder.hash('f', 'sha256', leaving.signal), folder.hash('f', 'sha256', STAYS)]
+  const refused = assert.rejects(left, /gone/)
+  await eventually('the reading', () => reads() > 0)
+  leaving.abort(new Error('gone'))
+  await refused
+  const hash = await stayed
+  assert.equal(reads(), 1)
+
+  const only = new AbortController()
+  const ended = assert.rejects(folder.hash('f', 'sha512', only.signal), /gone/)
+  await eventually('the reading', () => reads() > 1)
+  only.abort(new Error('gone'))
+  const later = folder.hash('f', 'sha512', STAYS)
+  await ended
+  assert.equal((await later).length, 128)
+  assert.equal(reads(), 3)
+  assert.equal(await folder.hash('f', 'sha256', STAYS), hash)
 })
 
 test('links that lead out are refused unless the setting allows them, others are followed', async t => {
@@ -98,17 +130,17 @@ test('links that lead out are refused unless the setting allows them, others are
   t.after(() => rmSync(`${root}-beside`, { recursive: true }))
   writeFileSync(`${root}-beside/secret`, 'secret')
 
-  assert.equal(await folder.hash('sub/inside', 'sha256'), sha256('public'))
-  await assert.rejects(folder.hash('dangling', 'sha256'), { code: 'NOT_FOUND' })
+  assert.equal(await folder.hash('sub/inside', 'sha256', STAYS), sha256('public'))
+  await assert.rejects(folder.hash('dangling', 'sha256', STAYS), { code: 'NOT_FOUND' })
   const following = createSharedFolder(root, rulesOf(true))
   for (const path of ['out', 'away/secret', 'beside/secret']) {
-    await assert.rejects(folder.hash(path, 'sha256'), {
+    await assert.rejects(folder.hash(path, 'sha256', STAYS), {
       code: 'FORBIDDEN',
       message: /shared_folder.follow_links = true/
     })
     await assert.rejects(folder.check(path), { code: 'FORBIDDEN' })
     await assert.rejects(folder.open(path), { code: 'FORBIDDEN' })
-    assert.equal(await following.hash(path, 'sha256'), sha256('secret'))
+    assert.equal(await following.hash(path, 'sha256', STAYS), sha256('secret'))
   }
 })
 
@@ -121,9 +153,9 @@ test('a file that the relay keeps to itself is given to nobody, by no link eithe
     const folder = createSharedFolder(root, rulesOf(follows, realpathSync(file)))
     for (const path of ['f', './f', 'link']) {
       await assert.rejects(folder.open(path), { code: 'FORBIDDEN', message: /a file of the relay itself/ })
-      await assert.rejects(folder.hash(path, 'sha256'), { code: 'FORBIDDEN' })
+      await assert.rejects(folder.hash(path, 'sha256', STAYS), { code: 'FORBIDDEN' })
     }
-    assert.equal(await folder.hash('other', 'sha256'), sha256('public'))
+    assert.equal(await folder.hash('other', 'sha256', STAYS), sha256('public'))
   }
 })
 
@@ -204,7 +236,9 @@ test('a link that is exchanged for the file, or for its folder, at any moment le
         put(((pattern >> (calls % 7)) & 1) === 1)
         calls += 1
       })
-      const hash = await folder.hash(isFolder ? 'sub/f' : 'f', 'sha256').catch((error: { code: string }) => error.code)
+      const hash = await folder
+        .hash(isFolder ? 'sub/f' : 'f', 'sha256', STAYS)
+        .catch((error: { code: string }) => error.code)
       stop()
       outcomes.add(hash === sha256('public') ? 'public' : hash)
     }
@@ -224,9 +258,9 @@ test('a file that is replaced while it is opened is opened once more', async t =
     renameSync(`${file}.new`, file)
   })
   t.after(stop)
-  assert.equal(await folder.hash('f', 'sha256'), sha256('new'))
+  assert.equal(await folder.hash('f', 'sha256', STAYS), sha256('new'))
 
   const named = `${file} (deleted)` // as the system shows what is gone
   writeFileSync(named, 'of that name')
-  assert.equal(await folder.hash('f (deleted)', 'sha256'), sha256('of that name'))
+  assert.equal(await folder.hash('f (deleted)', 'sha256', STAYS), sha256('of that name'))
 })

@@ -2,6 +2,7 @@ import { RelayError } from '../../values/failures/relay-error.js'
 import { checkConditions } from '../answers/listed-conditions.js'
 import { sendOpened } from '../answers/open-file.js'
 import { limitStalledReader } from '../answers/reader-limit.js'
+import { originOf } from '../callers/request-origin.js'
 import { FILE_ANSWERS, type Routes, Type } from '../schema.js'
 import type { Services } from '../services.js'
 
@@ -14,8 +15,11 @@ const HEX: Readonly<Record<'sha256' | 'sha512', RegExp>> = {
 const MAX_LOOKS = 5
 
 /** `GET` and `HEAD shared-folder/<path>` (contract, "Shared folder"). */
-export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder'> }> = async (app, { services }) => {
-  const { sharedFolder } = services
+export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder' | 'stopping'> }> = async (
+  app,
+  { services }
+) => {
+  const { sharedFolder, stopping } = services
   const config = { access: 'shared-folder', bareErrors: true } as const
   const tags = ['shared folder']
   const params = Type.Object({ '*': Type.String({ description: 'path below shared_folder.path' }) })
@@ -47,7 +51,8 @@ export const sharedFolderRoutes: Routes<{ services: Pick<Services, 'sharedFolder
         if (hash === '') return reply.code(200).send()
         throw new RelayError('INVALID_INPUT', `invalid hash: not a ${type} in hexadecimal`)
       }
-      const same = (await sharedFolder.hash(path, type)) === hash.toLowerCase()
+      const { signal } = originOf(request, reply, stopping, { lasts: true }) // a large file takes minutes
+      const same = (await sharedFolder.hash(path, type, signal)) === hash.toLowerCase()
       return reply.code(same ? 304 : 200).send()
     }
   )
