@@ -118,13 +118,21 @@ async function takeAnswer(
   }
 }
 
-/** Every hash under which a local file may have been shared. @returns undefined when there is no such file */
-export async function hashesOf(path: string): Promise<Record<HashAlgorithm, string> | undefined> {
+/**
+ * Every hash under which a local file may have been shared. One that grows is hashed as long as it was at first.
+ * @returns undefined when there is no such file @throws {Error} when `signal` is aborted
+ */
+export async function hashesOf(path: string, signal?: AbortSignal): Promise<Record<HashAlgorithm, string> | undefined> {
   const file = await openIfThere(path)
   if (file === undefined) return undefined
   const hashes = HASH_ALGORITHMS.map(name => [name, createHash(name)] as const)
   try {
-    for await (const chunk of file.handle.createReadStream({ autoClose: false })) {
+    const options = {
+      autoClose: false,
+      end: Math.min(file.stats.size, Number.MAX_SAFE_INTEGER),
+      ...(signal === undefined ? {} : { signal })
+    }
+    for await (const chunk of file.handle.createReadStream(options)) {
       for (const [, hash] of hashes) hash.update(chunk as Buffer)
     }
   } finally {

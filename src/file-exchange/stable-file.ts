@@ -28,14 +28,19 @@ export class StableFile {
     return new StableFile(path, handle, stats.size, Math.max(stats.mtimeMs, stats.ctimeMs))
   }
 
-  /** Hashes the whole content. @throws {ClientError} when it changes meanwhile */
-  async hash(algorithm: HashAlgorithm, onProgress?: (bytes: number) => void): Promise<string> {
+  /**
+   * Hashes the whole content.
+   * @throws {ClientError} when it changes meanwhile, also when it grows for as long as it is read
+   * @throws the reason of `signal` once that is aborted
+   */
+  async hash(algorithm: HashAlgorithm, signal?: AbortSignal): Promise<string> {
     const hash = createHash(algorithm)
     let bytes = 0
     for await (const chunk of this.#read()) {
+      signal?.throwIfAborted()
       hash.update(chunk)
       bytes += chunk.length
-      onProgress?.(bytes)
+      if (bytes > this.sizeBytes) throw this.#changed()
     }
     if (bytes !== this.sizeBytes) throw this.#changed()
     return hash.digest('hex')

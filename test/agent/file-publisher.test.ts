@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { lchown, mkdir, rename, rmdir, symlink, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, rename, rmdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FilePublisher } from '../../src/agent/files/file-publisher.js'
@@ -19,7 +19,8 @@ async function setUp(t: TestContext, isSuperseded = () => false) {
   const folder = await temporaryFolder(t)
   const relay = await startSmallRelay(t, {
     'PUT shared-files/b/a/superseded': (_, response) =>
-      void response.writeHead(200, isSuperseded() ? { 'treeline-state': 'superseded' } : {}).end()
+      void response.writeHead(200, isSuperseded() ? { 'treeline-state': 'superseded' } : {}).end(),
+    'PUT shared-files/b/a/large': (_, response) => void response.writeHead(413).end('too large\n')
   })
   const client = await createRelayClient({
     names: { server: 'upstream.host', ca: 'upstream.ca_file', pin: 'upstream.server_certificate_file' },
@@ -41,7 +42,8 @@ signing_key_file = "sign.key"
 host = "x"
 ${share('f')}
 ${share('superseded')}
-${share('long', '30days')}`
+${share('long', '30days')}
+${share('large')}`
   const config = parseAgentConfig(text, '', folder)
   const clock = { nowMs: Date.now() }
   const state = await FileState.open(folder)
@@ -114,6 +116,48 @@ test('a file that looks the same is not read again, only to ask the relay for it
   await write('changed')
   assert.equal(await share(), true)
   assert.equal(hash.mock.callCount(), 2)
+})
+
+test('a file that the relay finds too large is not read again for a while, nor a larger one', async t => {
+  const { clock, write, share, askAgain } = await setUp(t)
+  const hash = t.mock.method(StableFile.prototype, 'hash').mock
+  const callCount = () => hash.callCount()
+  const refused = () => assert.rejects(share(3), { status: 413 })
+  await write('too large')
+  await refused()
+  await refused()
+  await write('too large, and larger')
+  await refused()
+  const once = callCount()
+  assert.ok(once > 0)
+  await write('smaller')
+  await refused()
+  assert.ok(callCount() > once, 'a smaller one may be small enough')
+  const twice = callCount()
+  await refused()
+  assert.equal(callCount(), twice)
+  askAgain()
+  await refused()
+  assert.ok(callCount() > twice, 'it may be another relay')
+  const thrice = callCount()
+  clock.nowMs += HOUR_MS
+  await refused()
+  assert.ok(callCount() > thrice, 'it may have another bound by now')
+})
+
+test('a file over agent.max_share_size is not read at all, and one that grows is read no further', async t => {
+  const { path, write, share } = await setUp(t)
+  const hash = t.mock.method(StableFile.prototype, 'hash').mock
+  const callCount = () => hash.callCount()
+  await write('')
+  await truncate(path, 1024 ** 3 + 1)
+  await assert.rejects(share(), /own has 1073741825 bytes, and agent\.max_share_size is 1073741824: make it smaller/)
+  assert.equal(callCount(), 0)
+  await write('content')
+  const file = await StableFile.open(path, { name: 'path' })
+  t.after(() => file.close())
+  await truncate(path, 8 * 1024 ** 4)
+  await assert.rejects(file.hash('sha512'), /changed while it was read/)
 })
 
 test('the relay is asked again for a file that was being shared when that was to be done', async t => {

@@ -50,7 +50,8 @@ test('the least that works, with its defaults', () => {
     maxOutputBytes: 1_048_576,
     concurrency: 1,
     whenBusy: 'queue',
-    stopTimeoutMs: 30_000
+    stopTimeoutMs: 30_000,
+    maxShareBytes: 1_073_741_824
   })
   assert.deepEqual([config.receive, config.share], [[], []])
 })

@@ -8,6 +8,7 @@ import { StableFile } from '../../file-exchange/stable-file.js'
 import { isThere, uploadFile } from '../../file-exchange/upload.js'
 import { type SigningKey, signFile } from '../../keys/signatures/sign-file.js'
 import { signingPassphrase } from '../../process/passphrase.js'
+import { ClientError, RefusedError } from '../../relay-client/client-error.js'
 import type { RelayClient } from '../../relay-client/relay-client.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { parseTtl } from '../../values/time/ttl.js'
@@ -18,12 +19,17 @@ export interface FilePublisherOptions {
   readonly config: AgentConfig
   readonly state: FileState
   readonly logger: Logger
+  /** Ends the reading of a file. */
+  readonly signal?: AbortSignal
   readonly now?: () => number
 }
 
 const ALGORITHM = 'sha512'
 /** The time after which the relay is asked again whether it has a file: it may have lost it with its disk. */
 const ASK_EVERY_MS = 3_600_000
+/** The time for which a file that the relay found too large is not read again, nor a larger one: it has to be read whole each time. */
+const TOO_LARGE_MS = 10 * 60_000
+const TOO_LARGE_STATUS = 413
 
 /** A file as it was when the relay had it. */
 interface SeenFile {
@@ -35,12 +41,21 @@ interface SeenFile {
   readonly round: number
 }
 
+/** A file that the relay found too large. */
+interface TooLarge {
+  readonly sizeBytes: number
+  readonly refusal: RefusedError
+  readonly atMs: number
+  readonly round: number
+}
+
 /**
  * Shares the files of `[[agent.share]]`: when they change, when the relay does not have them any more, and again before half
  * of their time to live is over.
  */
 export class FilePublisher {
   readonly #seen = new WeakMap<ShareConfig, SeenFile>()
+  readonly #tooLarge = new WeakMap<ShareConfig, TooLarge>()
   readonly #now: () => number
   #round = 0
 
@@ -55,7 +70,7 @@ export class FilePublisher {
 
   /** @returns whether it was shared now @throws {Error} when it could not be; it is tried again later */
   async share(client: RelayClient, entry: ShareConfig, onStep?: (step: TransferStep) => void): Promise<boolean> {
-    const { config, state, logger } = this.options
+    const { config, state, logger, signal } = this.options
     const fileKey = { target: entry.target, source: config.nodeId, fileId: entry.fileId }
     const key = `${entry.target}/${entry.fileId} ${entry.path}`
     await state.catchUp()
@@ -63,6 +78,7 @@ export class FilePublisher {
     const file = await StableFile.open(entry.path, { name: 'path', openFile: openShareable })
     try {
       const { sizeBytes, modifiedAtMs } = file
+      this.#checkSize(entry, sizeBytes)
       const seen = this.#seen.get(entry)
       const former = state.shared(key)
       const halfLifeMs = parseTtl(entry.ttl) * 500
@@ -72,12 +88,12 @@ export class FilePublisher {
       const isAsked = seen?.round === round && isWithin(this.#now() - seen.seenAtMs, ASK_EVERY_MS)
       if (isFresh && isSame && isAsked) return false
       // only to ask for it, a file that looks the same is not read again
-      let hashValue = isSame ? seen.hash : await file.hash(ALGORITHM)
+      let hashValue = isSame ? seen.hash : await file.hash(ALGORITHM, signal)
       onStep?.('bytes')
       const isKnown = isFresh && former?.hash === hashValue && (await isThere(client, fileKey, hashValue))
       if (!isKnown) {
         onStep?.('local')
-        if (isSame) hashValue = await file.hash(ALGORITHM)
+        if (isSame) hashValue = await file.hash(ALGORITHM, signal)
         const signingKey = await readSigningKey(config.signingKeyFile)
         const nowMs = this.#now()
         const parts = {
@@ -94,10 +110,31 @@ export class FilePublisher {
         logger.info({ target: entry.target, fileId: entry.fileId, bytes: sizeBytes, outcome }, 'file shared')
       }
       this.#seen.set(entry, { sizeBytes, modifiedAtMs, hash: hashValue, seenAtMs: this.#now(), round })
+      this.#tooLarge.delete(entry)
       return !isKnown
+    } catch (error) {
+      if (error instanceof RefusedError && error.status === TOO_LARGE_STATUS)
+        this.#tooLarge.set(entry, { sizeBytes: file.sizeBytes, refusal: error, atMs: this.#now(), round })
+      throw error
     } finally {
       await file.close()
     }
+  }
+
+  /**
+   * Refuses a file before it is read: others may be able to make it as large as they like, and while it is read no other
+   * file has its turn.
+   */
+  #checkSize(entry: ShareConfig, sizeBytes: number): void {
+    const { maxShareBytes } = this.options.config.agent
+    if (sizeBytes > maxShareBytes) {
+      throw new ClientError(
+        `${entry.path} has ${sizeBytes} bytes, and agent.max_share_size is ${maxShareBytes}: make it smaller, or raise that, and shared_files.max_body_size of the relays on the way`
+      )
+    }
+    const refused = this.#tooLarge.get(entry)
+    if (refused === undefined || sizeBytes < refused.sizeBytes || refused.round !== this.#round) return
+    if (isWithin(this.#now() - refused.atMs, TOO_LARGE_MS)) throw refused.refusal
   }
 }
 

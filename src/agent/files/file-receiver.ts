@@ -17,6 +17,8 @@ export interface ReceiverOptions {
   readonly config: AgentConfig
   readonly state: FileState
   readonly logger: Logger
+  /** Ends the reading of a file in its place. */
+  readonly signal?: AbortSignal
 }
 
 const DEFAULT_MODE = 0o644
@@ -39,7 +41,7 @@ export class Receiver {
    * @throws {Error} when it could not be done
    */
   async receive(client: RelayClient, entry: ReceiveConfig, onStep?: (step: TransferStep) => void): Promise<boolean> {
-    const { state, config, logger } = this.options
+    const { state, config, logger, signal } = this.options
     const { source, fileId, destination } = entry
     await state.catchUp()
     await this.#sweepOnce(entry)
@@ -49,7 +51,7 @@ export class Receiver {
     onStep?.('local')
     if (hash === undefined) return false
     const former = state.received(key)
-    let file = former?.hash === hash ? await stillPlaced(destination, former) : undefined
+    let file = former?.hash === hash ? await stillPlaced(destination, former, signal) : undefined
     if (former !== undefined && file !== undefined) {
       if (former.isDone) {
         logger.debug({ source, fileId, destination }, 'file in place already')

@@ -51,6 +51,8 @@ export class FileScheduler {
   #working: Promise<void> | undefined
   #client: RelayClient | undefined
   #isStopped = false
+  /** Aborted once the time to stop is over: ends the reading of a file. */
+  readonly #overdue = new AbortController()
   readonly #transfer: TransferWatch
   #awaitedAnswer: NodeJS.Timeout | undefined
   readonly #problems: FileProblems
@@ -102,8 +104,8 @@ export class FileScheduler {
   }
 
   /**
-   * Stops. Work under way may end within `agent.stop_timeout`; then its transfer is broken off, to begin anew at the
-   * next start.
+   * Stops. Work under way may end within `agent.stop_timeout`; then its transfer or its reading is broken off, to begin
+   * anew at the next start.
    */
   async stop(): Promise<void> {
     this.#isStopped = true
@@ -112,6 +114,7 @@ export class FileScheduler {
     this.#loadedReceiver?.stop()
     const working = this.#working ?? Promise.resolve()
     if (await settledWithin(working, this.options.config.agent.stopTimeoutMs)) return
+    this.#overdue.abort(new Error('the agent is stopping'))
     await this.#client?.close()
     if (await settledWithin(working, LAST_WAIT_MS)) return
     this.options.logger.warn({}, 'stopping while a file is still being read or written')
@@ -219,9 +222,10 @@ export class FileScheduler {
       import('../policy-server-client.js')
     ])
     const state = await FileState.open(config.storage.path)
-    const receiver = new Receiver({ config, state, logger })
+    const { signal } = this.#overdue
+    const receiver = new Receiver({ config, state, logger, signal })
     this.#loadedReceiver = receiver
-    const publisher = new FilePublisher({ config, state, logger })
+    const publisher = new FilePublisher({ config, state, logger, signal })
     this.#loadedPublisher = publisher
     return {
       receiver,

@@ -15,15 +15,20 @@ export function placedFile(hash: string, { size, mtimeMs, ino, ctimeMs, uid, gid
 /**
  * Whether a file is as it was put in place. Where nothing but the time of its status says that it was changed (a label, a
  * further name, or a content whose time was set back), its content decides.
+ * @param signal ends the reading
  * @returns what it is now, or undefined when it is another one
  */
-export async function stillPlaced(path: string, former: ReceivedFile): Promise<Placed | undefined> {
+export async function stillPlaced(
+  path: string,
+  former: ReceivedFile,
+  signal?: AbortSignal
+): Promise<Placed | undefined> {
   const stats = await statIfThere(path)
   if (stats?.isFile() !== true || former.identity === undefined) return undefined
   const now = placedFile(former.hash, stats)
   if (withoutStatusTime(now) !== withoutStatusTime(former)) return undefined
   if (now.identity?.statusChangedAtMs === former.identity.statusChangedAtMs) return now
-  const hashes = await hashesOf(path)
+  const hashes = await hashesOf(path, signal)
   return hashes !== undefined && Object.values(hashes).includes(former.hash) ? now : undefined
 }
 

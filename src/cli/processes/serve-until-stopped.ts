@@ -5,6 +5,9 @@ import { takeFolders } from '../../storage/folders/own-folder.js'
 import type { Logger } from '../../values/logging/logger.js'
 import type { ServiceManager } from './service-manager.js'
 
+/** The time after its stop in which a process ends by itself. */
+const LINGER_MS = 5_000
+
 /** A relay, an agent or a client that has started. */
 export interface StartedProgram {
   /** The log line that says so. */
@@ -48,6 +51,12 @@ export async function serveUntilStopped(
   logger.info({ signal }, stoppingMessage)
   await program.stop()
   logger.info({}, 'stopped')
+  endSoon()
+}
+
+/** Ends the process where something that was forgotten goes on: whoever waits for its end was told that it has stopped. */
+function endSoon(): void {
+  setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 
 /** Folders that this process alone may use. */

@@ -57,6 +57,8 @@ export interface AgentConfig {
     readonly concurrency: number
     readonly whenBusy: 'queue' | 'refuse'
     readonly stopTimeoutMs: number
+    /** The size up to which a file is shared. */
+    readonly maxShareBytes: number
   }
   readonly receive: readonly ReceiveConfig[]
   readonly share: readonly ShareConfig[]

@@ -94,7 +94,8 @@ function readAgent(section: Section, directory: string): AgentConfig['agent'] {
     maxOutputBytes: section.read('max_output', byteSize(1, MAX_OUTPUT_BYTES), '1MiB'),
     concurrency: section.read('concurrency', wholeNumber(1, 256), 1),
     whenBusy: section.read('when_busy', oneOf('queue', 'refuse'), 'queue'),
-    stopTimeoutMs: section.read('stop_timeout', duration(0, MAX_TIMER_MS), '30s')
+    stopTimeoutMs: section.read('stop_timeout', duration(0, MAX_TIMER_MS), '30s'),
+    maxShareBytes: section.read('max_share_size', byteSize(1), '1GiB')
   }
 }
 

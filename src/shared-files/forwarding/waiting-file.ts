@@ -39,10 +39,10 @@ export async function faultOf(path: string, { sizeBytes }: QueuedFile): Promise<
 }
 
 /** Says so where the content of an entry's file is not the one that was accepted. The whole file is read. */
-export async function changeOf(path: string, { algorithm, hash }: QueuedFile): Promise<string | undefined> {
+export async function changeOf(path: string, { algorithm, hash, sizeBytes }: QueuedFile): Promise<string | undefined> {
   const digest = createHash(algorithm)
   const file = await openWaiting(path)
-  for await (const chunk of file.createReadStream()) digest.update(chunk)
+  for await (const chunk of file.createReadStream({ end: sizeBytes })) digest.update(chunk)
   if (digest.digest('hex') === hash.toLowerCase()) return undefined
   return `${IN_OUTBOX} is not what was accepted any more: it was changed, or the disk reads something else`
 }
