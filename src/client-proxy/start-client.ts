@@ -5,8 +5,9 @@ import { Dialer } from '../links/lower/dialer.js'
 import { LowerLink } from '../links/lower/lower-link.js'
 import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import { VERSION } from '../process/version.js'
+import { createHttpService } from '../services/edge/http-service.js'
+import type { Trust } from '../services/edge/service-connections.js'
 import type { Logger } from '../values/logging/logger.js'
-import { createBaseUrlProxy, type Trust } from './base-url-proxy.js'
 import { createClientMetrics } from './client-metrics.js'
 import { startHealthServer } from './health-server.js'
 
@@ -57,10 +58,11 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
     activeRequests: () => end.activeRequests,
     lostLogLines
   })
-  const proxy = createBaseUrlProxy({ baseUrl, tls, logger, onAnswered: metrics.answered })
+  const service = createHttpService({ baseUrl, tls: () => tls, logger, onAnswered: metrics.answered })
   const end = new LowerLink({
-    routing: proxy.listener,
-    openLane: (linkId, purpose) => dialer.openLane(linkId, purpose)
+    routing: (_request, response) => void response.writeHead(404).end(), // requests to the service come as streams
+    openLane: (linkId, purpose) => dialer.openLane(linkId, purpose),
+    takeStream: service.take
   })
   const dialer = new Dialer({
     upper: async () => ({ url: serverUrl, tls, pins: undefined }),
@@ -88,7 +90,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
       const isOtherTrust = !isDeepStrictEqual(other.ca, secrets.ca)
       secrets = other
       tls = trustIn(other)
-      if (isOtherTrust) proxy.trust(tls)
+      if (isOtherTrust) service.renewConnections()
       dialer.redial('the token or the certificates to trust were replaced')
       return true
     },
@@ -97,7 +99,8 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
       while (end.activeRequests > 0 && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
       await dialer.stop()
       end.close()
-      await Promise.all([proxy.close(), health.close()])
+      service.close()
+      await health.close()
     }
   }
 }

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { whyNotRead } from '../values/failures/file-failure.js'
 import { isNodeId, ROOT_ID } from '../values/ids.js'
-import { cleanupSchedule } from './cleanup-frequency.js'
 import { type Config, ConfigError, type ListenAddress } from './config.js'
 import { readLinks } from './links-parser.js'
 import { parseLogging } from './logging-parser.js'
@@ -27,12 +26,13 @@ import {
   texts,
   wholeNumber
 } from './readers/value-readers.js'
+import { readServices } from './services-parser.js'
+import { readSharedFiles, readSharedFolder } from './shared-files-parser.js'
 import { placeTreeFiles, readTree } from './tree-parser.js'
 
 /** Gives a text file's content; throws when it cannot be read. */
 export type ReadFile = (path: string) => string
 
-const EVERY_NETWORK = ['0.0.0.0/0', '::/0']
 const LOOPBACK_ADDRESSES = ['127.0.0.1', '::1']
 const MAX_OUTPUT_BYTES = 1024 ** 3
 
@@ -97,6 +97,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
     limits: readLimits(main.section('limits')),
     storage,
+    services: readServices(main.section('services')),
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
     tokens: readTokens(main.section('tokens'), directory)
   }
@@ -245,19 +246,6 @@ function readRemoteRun(section: Section, directory: string): Config['remoteRun']
   }
 }
 
-function readSharedFiles(section: Section, directory: string): Config['sharedFiles'] {
-  return {
-    path: section.read('path', pathFrom(directory), '/var/rudder/shared-files/'),
-    maxBodyBytes: section.read('max_body_size', byteSize(1), 52_428_800),
-    cleanupFrequency: section.section('cleanup').read('frequency', cleanupSchedule, '10min'),
-    maxTotalBytes: section.optional('max_total_size', byteSize(1)),
-    maxFilesPerSource: section.optional('max_files_per_source', wholeNumber(1, Number.MAX_SAFE_INTEGER)),
-    allowedNetworks: section.read('allowed_networks', networks, EVERY_NETWORK),
-    allowSha1: section.read('allow_sha1', flag, true),
-    requireSender: section.read('require_sender', flag, false)
-  }
-}
-
 function readLimits(section: Section): Config['limits'] {
   return {
     headersTimeoutMs: section.read('headers_timeout', duration(SHORTEST_LIMIT_MS, MAX_TIMER_MS), '10s'),
@@ -272,13 +260,5 @@ function readTokens(section: Section, directory: string): Config['tokens'] {
   return {
     adminFile: section.optional('admin_file', pathFrom(directory)),
     clientsFile: section.optional('clients_file', pathFrom(directory))
-  }
-}
-
-function readSharedFolder(section: Section, directory: string): Config['sharedFolder'] {
-  return {
-    path: section.read('path', pathFrom(directory), '/var/rudder/configuration-repository/shared-files/'),
-    followLinks: section.read('follow_links', flag, false),
-    allowedNetworks: section.read('allowed_networks', networks, [])
   }
 }

@@ -169,6 +169,13 @@ export interface Config {
   }
   /** The folder of the relay's own data. Treeline only. */
   readonly storage: { readonly path: string }
+  /** HTTP services of clients. Treeline only. */
+  readonly services: {
+    /** Plain HTTP for callers of services; undefined: off. */
+    readonly listen: ListenAddress | undefined
+    /** Networks whose callers need no token of ours. */
+    readonly allowedNetworks: NetworkSet
+  }
   /** Networks that may read the metrics. Treeline only. */
   readonly metrics: { readonly allowedNetworks: NetworkSet }
   /** Files with tokens. Treeline only. */

@@ -46,6 +46,7 @@ export interface RelayParts {
   readonly neighbours: DirectNeighbours
   readonly storage: RecordStorage
   readonly links: Links
+  readonly registry: LinkRegistry
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
   readonly revocationExchange: RevocationExchange | undefined
@@ -132,6 +133,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     neighbours,
     storage,
     links: ownLinks,
+    registry,
     membership,
     revocationExchange,
     stopping

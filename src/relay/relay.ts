@@ -5,6 +5,7 @@ import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { composeRelay, type RelayParts, type RelayPartsOptions } from './compose-relay.js'
 import { type Listeners, openListeners } from './listening/listeners.js'
+import { openServiceListeners, type ServiceListeners } from './services/service-listeners.js'
 
 export interface RelayOptions extends RelayPartsOptions {
   /** Resolves once the tree is there; the routes are built meanwhile. */
@@ -29,6 +30,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, links.acceptor, parts.services, logger)
+  const serviceListeners = await openServiceListeners({ config: parts.services.config, registry: parts.registry })
   const { treeSync } = parts.services
   const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {
@@ -58,10 +60,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 
   let stopped: Promise<void> | undefined
   return {
-    addresses: listeners.addresses,
+    addresses: [...listeners.addresses, ...serviceListeners.addresses],
     reload: parts.system.reload,
     stop: () => {
-      stopped ??= stop(parts, listeners, jobs, config.general.stopTimeoutMs)
+      stopped ??= stop(parts, listeners, serviceListeners, jobs, config.general.stopTimeoutMs)
       return stopped
     }
   }
@@ -74,6 +76,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 async function stop(
   parts: RelayParts,
   listeners: Listeners,
+  serviceListeners: ServiceListeners,
   jobs: { stop(): Promise<void> },
   limitMs: number
 ): Promise<void> {
@@ -96,6 +99,7 @@ async function stop(
     parts.revocationExchange?.stop(),
     parts.services.revocations?.stop()
   ])
+  await serviceListeners.stop()
   await parts.links.stop()
   listeners.cut()
   await drained

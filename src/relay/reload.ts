@@ -30,7 +30,8 @@ const LIVE: ReadonlySet<string> = new Set([
   'sharedFiles.allowedNetworks',
   'sharedFolder.allowedNetworks',
   'sharedFolder.followLinks',
-  'metrics.allowedNetworks'
+  'metrics.allowedNetworks',
+  'services.allowedNetworks'
 ])
 
 /** The parts of the configuration, as they are named there. */
@@ -44,6 +45,7 @@ export const SECTIONS = [
   'sharedFolder',
   'limits',
   'storage',
+  'services',
   'metrics',
   'tokens'
 ] as const

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { climbs } from '../../src/client-proxy/climbing-path.js'
+import { climbs } from '../../src/services/exchange/climbing-path.js'
 
 const bytes = (text: string) => Buffer.from(text, 'utf8').toString('latin1')
 const percent = (text: string) => text.replace(/[^A-Za-z0-9]/g, byte => `%${byte.charCodeAt(0).toString(16)}`)

@@ -168,10 +168,13 @@ export function readClientSettings(options: ClientCommandOptions, env: Environme
   }
 }
 
+/** The path at which links are opened, which Styra's client is given with the URL; ours adds it by itself. */
+const REGISTRATION = /\/v1\/relay\/register\/*$/
+
 /** Reads the server's URL, which has to use TLS: without it the token would be seen on the way. */
 function readServerUrl(name: string, text: string): string {
   const { host, pathname } = readUrl(name, text, ['https:', 'wss:'])
-  return `wss://${host}${pathname.replace(/\/+$/, '')}`
+  return `wss://${host}${pathname.replace(REGISTRATION, '').replace(/\/+$/, '')}`
 }
 
 /** Reads a URL. A text with `@` is not shown in messages: it may contain a password. */

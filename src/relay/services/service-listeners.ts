@@ -1,0 +1,78 @@
+import type { Server } from 'node:net'
+import type { Config } from '../../config/config.js'
+import type { LinkRegistry } from '../../links/upper/link-registry.js'
+import { hostAndPort } from '../../network/host-and-port.js'
+import { listenFailure } from '../../network/listen-failure.js'
+import { destinationByPath } from '../../services/entry/path-entry.js'
+import type {
+  CallerRequest,
+  ServiceDestination,
+  ServiceEntry,
+  ServiceRefusal
+} from '../../services/entry/service-entry.js'
+import { createServiceListener, type ServiceListener } from '../../services/entry/service-listener.js'
+import { openToClient } from './service-ways.js'
+
+export interface ServiceListenersOptions {
+  /** The one in force. */
+  readonly config: () => Config
+  readonly registry: LinkRegistry
+}
+
+/** The listeners for callers of services. */
+export interface ServiceListeners {
+  /** The addresses as bound, for the log. */
+  readonly addresses: readonly string[]
+  /** Takes no further connections, and ends those that are left. */
+  stop(): Promise<void>
+}
+
+const IDLE_MS = 75_000
+
+/** Opens `services.listen`, where it is set. @throws {Error} naming the setting, when it cannot listen */
+export async function openServiceListeners({ config, registry }: ServiceListenersOptions): Promise<ServiceListeners> {
+  const { services, limits } = config()
+  const opened: ServiceListener[] = []
+  const addresses: string[] = []
+  const entry: ServiceEntry = {
+    admit: request => admit(request, config()),
+    open: (key, payload, failed) => openToClient(registry, key, payload, failed)
+  }
+  if (services.listen !== undefined) {
+    const listener = createServiceListener(entry, { headMs: limits.headersTimeoutMs, idleMs: IDLE_MS })
+    await bind(listener.server, services.listen)
+    opened.push(listener)
+    addresses.push(`services on http://${addressOf(listener.server)}`)
+  }
+  return {
+    addresses,
+    async stop() {
+      const closed = opened.map(({ server }) => new Promise<void>(resolve => server.close(() => resolve())))
+      for (const listener of opened) listener.cut()
+      await Promise.all(closed)
+    }
+  }
+}
+
+function admit(request: CallerRequest, { services }: Config): ServiceDestination | ServiceRefusal {
+  if (!services.allowedNetworks.contains(request.remoteAddress)) {
+    return { status: 401, message: 'this address is not in services.allowed_networks' }
+  }
+  return destinationByPath(request)
+}
+
+function bind(server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error) => reject(listenFailure('services.listen', { host, port }, error))
+    server.once('error', onError)
+    server.listen({ host, port }, () => {
+      server.off('error', onError)
+      resolve()
+    })
+  })
+}
+
+function addressOf(server: Server): string {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? hostAndPort(address.address, address.port) : ''
+}

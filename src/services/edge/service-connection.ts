@@ -1,0 +1,227 @@
+import type { Socket } from 'node:net'
+import { errorCode, errorMessage } from '../../values/failures/system-error.js'
+import { BadMessageError } from '../http1/bad-message-error.js'
+import type { BodySink } from '../http1/chunked-reader.js'
+import { type Fields, NO_FIELDS } from '../http1/fields.js'
+import { type BodyFraming, responseFraming } from '../http1/framing.js'
+import { HeadReader } from '../http1/head-reader.js'
+import { isPersistent, type ResponseHead } from '../http1/heads.js'
+import { MessageBodyReader } from '../http1/message-body-reader.js'
+import { parseResponseHead } from '../http1/parse-heads.js'
+
+/** The listener of one exchange with a service. Nothing is called after `onAnswerEnd` or `onFailure`. */
+export interface AnswerSink {
+  /** An answer before the answer, such as 100 or 103. */
+  onInterim(head: ResponseHead): void
+  /** @param framing undefined: raw bytes follow, a 101 */
+  onAnswerHead(head: ResponseHead, framing: BodyFraming | undefined): void
+  onAnswerData(piece: Buffer): void
+  onAnswerEnd(trailers: Fields): void
+  /** @param hasAnswered whether a byte of an answer came before */
+  onFailure(reason: string, hasAnswered: boolean): void
+  /** More may be written again. */
+  onServiceDrain(): void
+}
+
+/** Answers before the answer; more of them are no use to anybody. */
+const MAX_INTERIM = 32
+
+/** One connection to a service: one exchange after another. */
+export class ServiceConnection implements BodySink {
+  /** Whether an exchange was on it before: the service may be closing it. */
+  isReused = false
+  #sink: AnswerSink | undefined
+  #method = ''
+  #heads = new HeadReader('response')
+  #body: MessageBodyReader | undefined
+  #isRaw = false
+  #hasAnswered = false
+  #isConnected = false
+  #isPersistent = false
+  #interim = 0
+  #failure: string | undefined
+
+  /** @param socket that is being connected @param connected the event by which it tells that it is */
+  constructor(
+    private readonly socket: Socket,
+    connected: 'connect' | 'secureConnect',
+    private readonly onClosed: () => void
+  ) {
+    socket.setNoDelay(true)
+    socket.once(connected, () => {
+      this.#isConnected = true
+    })
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('drain', () => this.#sink?.onServiceDrain())
+    socket.on('end', () => this.#ended())
+    socket.on('timeout', () => this.close())
+    socket.on('error', error => {
+      this.#failure ??= errorCode(error) ?? errorMessage(error)
+    })
+    socket.once('close', () => {
+      this.onClosed()
+      this.#fail(this.#failure ?? 'the service closed the connection')
+    })
+  }
+
+  /** Whether it reached the service: nothing of a request was sent before. */
+  get isConnected(): boolean {
+    return this.#isConnected
+  }
+
+  get isOpen(): boolean {
+    return !this.socket.destroyed && this.socket.readable
+  }
+
+  /** Begins an exchange. @param method of the request, by which the answer is read */
+  begin(method: string, sink: AnswerSink): void {
+    this.#method = method
+    this.#sink = sink
+    this.#hasAnswered = false
+    this.#interim = 0
+    this.#heads = new HeadReader('response')
+  }
+
+  /** @returns false when no more should be written until `onDrain` */
+  write(bytes: Buffer): boolean {
+    return this.socket.write(bytes)
+  }
+
+  /** Ends the direction to the service: of raw bytes. */
+  end(): void {
+    this.socket.end()
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  /** Has small writes of this turn go together. */
+  cork(): void {
+    this.socket.cork()
+    process.nextTick(() => this.socket.uncork())
+  }
+
+  /**
+   * Ends the exchange.
+   * @param isComplete whether the whole request was sent
+   * @returns whether the next exchange may use the connection
+   */
+  release(isComplete: boolean): boolean {
+    this.#sink = undefined
+    this.#body = undefined
+    if (isComplete && this.#isPersistent && this.isOpen) {
+      this.isReused = true
+      this.socket.resume()
+      return true
+    }
+    this.close()
+    return false
+  }
+
+  close(): void {
+    this.#sink = undefined
+    this.socket.destroy()
+  }
+
+  /** Sets how long the connection may stay unused, in ms; 0: as long as it likes. */
+  closeAfter(ms: number): void {
+    this.socket.setTimeout(ms)
+  }
+
+  // Of the body that is read.
+
+  onData(piece: Buffer): void {
+    this.#sink?.onAnswerData(piece)
+  }
+
+  onEnd(trailers: Fields): void {
+    this.#sink?.onAnswerEnd(trailers)
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      this.#take(chunk)
+    } catch (error) {
+      if (!(error instanceof BadMessageError)) throw error
+      this.#fail(`its answer is malformed: ${error.message}`)
+      this.socket.destroy()
+    }
+  }
+
+  #take(chunk: Buffer): void {
+    let rest: Buffer | undefined = chunk
+    while (rest !== undefined && rest.length > 0) {
+      const sink = this.#sink
+      if (sink === undefined) {
+        this.socket.destroy() // nobody asked for it
+        return
+      }
+      this.#hasAnswered = true
+      if (this.#isRaw) {
+        sink.onAnswerData(rest)
+        return
+      }
+      rest = this.#body === undefined ? this.#takeHead(rest, sink) : this.#body.read(rest)
+    }
+  }
+
+  /** @returns the bytes behind the head */
+  #takeHead(bytes: Buffer, sink: AnswerSink): Buffer | undefined {
+    const found = this.#heads.read(bytes)
+    if (found === undefined) return undefined
+    const head = parseResponseHead(found.head)
+    if (head.status === 101) {
+      this.#isRaw = true
+      this.#isPersistent = false
+      sink.onAnswerHead(head, undefined)
+    } else if (head.status < 200) {
+      this.#interim += 1
+      if (this.#interim > MAX_INTERIM)
+        throw new BadMessageError('malformed', `more than ${MAX_INTERIM} answers with 1xx`)
+      sink.onInterim(head)
+    } else return this.#beginBody(head, found.rest, sink)
+    return found.rest
+  }
+
+  #beginBody(head: ResponseHead, rest: Buffer, sink: AnswerSink): Buffer | undefined {
+    const framing = responseFraming(head, this.#method)
+    this.#isPersistent = framing.kind !== 'until-close' && isPersistent(head)
+    this.#body = new MessageBodyReader(framing, this)
+    sink.onAnswerHead(head, framing)
+    return this.#body?.read(rest)
+  }
+
+  #ended(): void {
+    const sink = this.#sink
+    if (sink === undefined) {
+      this.socket.destroy()
+      return
+    }
+    if (this.#isRaw) {
+      sink.onAnswerEnd(NO_FIELDS)
+      return
+    }
+    if (this.#body === undefined) {
+      this.#failure ??= 'the service closed the connection'
+      this.socket.destroy()
+      return
+    }
+    try {
+      this.#body.endOfInput()
+    } catch (error) {
+      this.#failure ??= errorMessage(error)
+      this.socket.destroy()
+    }
+  }
+
+  #fail(reason: string): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    sink?.onFailure(reason, this.#hasAnswered)
+  }
+}

@@ -1,0 +1,222 @@
+import type { Socket } from 'node:net'
+import { BadMessageError } from '../http1/bad-message-error.js'
+import type { BodySink } from '../http1/chunked-reader.js'
+import type { Fields } from '../http1/fields.js'
+import { requestFraming } from '../http1/framing.js'
+import { HeadReader } from '../http1/head-reader.js'
+import { isPersistent, type RequestHead } from '../http1/heads.js'
+import { MessageBodyReader } from '../http1/message-body-reader.js'
+import { parseRequestHead } from '../http1/parse-heads.js'
+import { readDestination } from '../http1/request-target.js'
+import { CallerExchange, type ExchangeCaller } from './caller-exchange.js'
+import { formatRefusal } from './refusals.js'
+import { type CallerOrigin, requestForService } from './request-for-service.js'
+import { isServiceRefusal, type ServiceEntry } from './service-entry.js'
+
+export interface CallerLimits {
+  /** For the first head from the connection on, and for each from its first byte. */
+  readonly headMs: number
+  /** Between two requests. */
+  readonly idleMs: number
+}
+
+const NOTHING = Buffer.alloc(0)
+/** So much of a body that nobody wants is read, so that the caller comes to see the answer; and for so long. */
+const MAX_DROPPED_BYTES = 64 * 1024 * 1024
+const DROP_LIMIT_MS = 5_000
+
+/** One connection of a caller: HTTP/1.1, one request after another. */
+export class CallerConnection implements BodySink, ExchangeCaller {
+  readonly #heads = new HeadReader('request')
+  #exchange: CallerExchange | undefined
+  #body: MessageBodyReader | undefined
+  #head: RequestHead | undefined
+  /** The bytes behind a request whose answer is not complete. */
+  #behind: Buffer = NOTHING
+  #isKept = true
+  #isClosing = false
+  #isCorked = false
+  #dropped = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly entry: ServiceEntry,
+    private readonly origin: CallerOrigin,
+    private readonly limits: CallerLimits
+  ) {
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('drain', () => this.#exchange?.callerDrained())
+    socket.on('end', () => this.#ended())
+    socket.on('error', () => undefined) // `close` follows
+    socket.once('close', () => {
+      clearTimeout(this.#timer)
+      this.#exchange?.abandon('the caller has left')
+    })
+    this.#limit(limits.headMs)
+  }
+
+  // The body of the request.
+
+  onData(piece: Buffer): void {
+    if (this.#exchange?.isOver === false) this.#exchange.bodyCame(piece)
+  }
+
+  onEnd(trailers: Fields): void {
+    if (this.#exchange?.isOver === false) this.#exchange.bodyEnded(trailers)
+  }
+
+  // For the exchange.
+
+  get hasWholeRequest(): boolean {
+    return this.#body === undefined || this.#body.isEnded
+  }
+
+  get isKept(): boolean {
+    return this.#isKept
+  }
+
+  get minor(): 0 | 1 {
+    return this.#head?.minor ?? 1
+  }
+
+  /** Small writes of one turn go together. */
+  write(bytes: Buffer): boolean {
+    if (this.socket.destroyed) return true
+    if (!this.#isCorked) {
+      this.#isCorked = true
+      this.socket.cork()
+      process.nextTick(() => {
+        this.#isCorked = false
+        this.socket.uncork()
+      })
+    }
+    return this.socket.write(bytes)
+  }
+
+  end(): void {
+    this.socket.end()
+  }
+
+  breakOff(): void {
+    this.socket.resetAndDestroy()
+  }
+
+  flowChanged(): void {
+    const isBlocked = this.#exchange?.isBlocked === true || (this.#behind.length > 0 && this.#exchange?.isRaw !== true)
+    if (isBlocked && !this.#isClosing) this.socket.pause()
+    else this.socket.resume()
+  }
+
+  becameRaw(): void {
+    const behind = this.#behind
+    this.#behind = NOTHING
+    if (behind.length > 0) this.#exchange?.rawCame(behind)
+    this.flowChanged()
+  }
+
+  exchangeEnded(isLast: boolean): void {
+    if (isLast) {
+      this.#finish()
+      return
+    }
+    this.#exchange = undefined
+    this.#body = undefined
+    this.#limit(this.limits.idleMs)
+    if (this.#behind.length > 0)
+      setImmediate(() => this.#read(NOTHING)) // between pipelined requests others have their turn
+    else this.socket.resume()
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.socket.destroyed) return
+    if (this.#isClosing) {
+      this.#dropped += chunk.length
+      if (this.#dropped > MAX_DROPPED_BYTES) this.socket.destroy()
+      return
+    }
+    try {
+      this.#take(chunk)
+    } catch (error) {
+      if (!(error instanceof BadMessageError)) throw error
+      this.#refuseMessage(error)
+    }
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#exchange === undefined) this.#readHead(chunk)
+    else if (this.#exchange.isRaw) this.#exchange.rawCame(chunk)
+    else if (this.hasWholeRequest) this.#keepBehind(chunk)
+    else this.#keepBehind(this.#body?.read(chunk))
+  }
+
+  #readHead(chunk: Buffer): void {
+    const bytes = this.#behind.length === 0 ? chunk : Buffer.concat([this.#behind, chunk])
+    this.#behind = NOTHING
+    if (bytes.length === 0) return
+    const wasWithin = this.#heads.isWithin
+    const found = this.#heads.read(bytes)
+    if (found === undefined) {
+      if (!wasWithin) this.#limit(this.limits.headMs)
+      this.flowChanged()
+      return
+    }
+    this.#limit(0)
+    this.#begin(parseRequestHead(found.head), found.rest)
+  }
+
+  #begin(head: RequestHead, rest: Buffer): void {
+    const framing = requestFraming(head)
+    const { target, host } = readDestination(head)
+    const remoteAddress = (this.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+    const request = { head, target, host, remoteAddress }
+    this.#head = head
+    this.#isKept = isPersistent(head)
+    this.#body = new MessageBodyReader(framing, this)
+    const exchange = new CallerExchange(head.method, this, this.entry)
+    this.#exchange = exchange
+    const destination = this.entry.admit(request)
+    this.#keepBehind(this.#body.read(rest))
+    const body = framing.kind === 'until-close' ? 'none' : framing.kind
+    if (isServiceRefusal(destination)) exchange.refuse(destination)
+    else exchange.start(requestForService(request, destination, body, this.origin))
+  }
+
+  #keepBehind(rest: Buffer | undefined): void {
+    if (rest === undefined || rest.length === 0) return
+    this.#behind = this.#behind.length === 0 ? rest : Buffer.concat([this.#behind, rest])
+    this.flowChanged()
+  }
+
+  #refuseMessage({ problem, message }: BadMessageError): void {
+    const exchange = this.#exchange
+    const isAnswerBegun = exchange !== undefined && (exchange.isOver || exchange.hasAnswer)
+    exchange?.abandon(message)
+    if (isAnswerBegun) return void this.socket.destroy()
+    const status = problem === 'too-large' ? 431 : problem === 'version' ? 505 : 400
+    this.write(formatRefusal({ status, message }, '', true))
+    this.#finish()
+  }
+
+  #limit(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = ms === 0 ? undefined : setTimeout(() => this.socket.destroy(), ms).unref()
+  }
+
+  /** Ends the connection once the answer has gone; the rest of a body is dropped meanwhile. */
+  #finish(): void {
+    this.#isClosing = true
+    this.#behind = NOTHING
+    this.#limit(DROP_LIMIT_MS)
+    this.socket.end()
+    this.socket.resume()
+  }
+
+  /** The caller has shut down its side. One that keeps its connection would not have: it has left. */
+  #ended(): void {
+    if (this.#isClosing) return
+    if (this.#exchange?.isRaw === true) this.#exchange.rawEnded()
+    else if (this.#exchange === undefined || this.#isKept || !this.hasWholeRequest) this.socket.destroy()
+  }
+}

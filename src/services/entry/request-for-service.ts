@@ -1,0 +1,65 @@
+import { cleanFields } from '../exchange/clean-fields.js'
+import type { SentBody, ServiceRequest } from '../exchange/service-request.js'
+import { fieldValues, isNamed, listElements } from '../http1/fields.js'
+import type { RequestHead } from '../http1/heads.js'
+import type { CallerRequest, ServiceDestination } from './service-entry.js'
+
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-prefix']
+
+/** The connection of a caller, as services are told of it. */
+export interface CallerOrigin {
+  readonly scheme: 'http' | 'https'
+  /** `address:port` at which the caller asked, where it names no host. */
+  readonly localAddress: string
+}
+
+/** A caller's request as it goes to the service. */
+export function requestForService(
+  { head, host, remoteAddress }: CallerRequest,
+  { key, base, target }: ServiceDestination,
+  body: SentBody,
+  { scheme, localAddress }: CallerOrigin
+): ServiceRequest {
+  const upgrade = body === 'none' ? offeredUpgrade(head) : undefined
+  const kept = cleanFields(head.fields)
+  const fields: string[] = []
+  for (let at = 0; at + 1 < kept.length; at += 2) {
+    const name = kept[at] ?? ''
+    const lower = name.toLowerCase()
+    if (FORWARDED.includes(lower) || lower === 'host' || (lower === 'expect' && head.minor === 0)) continue
+    fields.push(name, kept[at + 1] ?? '')
+  }
+  const named = host === undefined || host === '' ? localAddress : host
+  if (listElements(head.fields, 'te').includes('trailers')) fields.push('TE', 'trailers')
+  fields.push('X-Forwarded-For', remoteAddress, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', named)
+  if (base !== '') fields.push('X-Forwarded-Prefix', base)
+  fields.push('Forwarded', `for=${forwardedNode(remoteAddress)};host="${named}";proto=${scheme}`)
+  return {
+    key,
+    base,
+    origin: `${scheme}://${named}`,
+    body,
+    upgrade,
+    head: { method: head.method, target, minor: 1, fields: ['Host', named, ...fields] }
+  }
+}
+
+/** The protocols of an upgrade that the caller offers: in HTTP/1.1, and named by `Connection` (RFC 9110, 7.8). */
+function offeredUpgrade({ minor, fields }: RequestHead): string | undefined {
+  const [value, ...more] = fieldValues(fields, 'upgrade')
+  if (minor === 0 || value === undefined || value === '') return undefined
+  return listElements(fields, 'connection').includes('upgrade') ? [value, ...more].join(', ') : undefined
+}
+
+/** RFC 7239, section 6: an IPv6 address in brackets and quotes. */
+function forwardedNode(address: string): string {
+  return address.includes(':') ? `"[${address}]"` : address
+}
+
+/** Whether the caller waits for a go-ahead before it sends the body. */
+export function expectsContinue({ fields }: RequestHead): boolean {
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    if (isNamed(fields[at] ?? '', 'expect')) return true
+  }
+  return false
+}

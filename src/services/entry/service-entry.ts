@@ -1,0 +1,45 @@
+import type { FramedStream } from '../../links/streams/framed-stream.js'
+import type { RequestHead } from '../http1/heads.js'
+
+/** A caller's request, as far as its destination and rights are decided by it. */
+export interface CallerRequest {
+  readonly head: RequestHead
+  /** `/path?query`, or `*`. */
+  readonly target: string
+  readonly host: string | undefined
+  /** The address of the connection. */
+  readonly remoteAddress: string
+}
+
+/** A request that is not passed on. */
+export interface ServiceRefusal {
+  readonly status: number
+  /** For the caller: what is wrong, and what to do. */
+  readonly message: string
+  readonly fields?: readonly string[]
+}
+
+/** The destination of a request. */
+export interface ServiceDestination {
+  readonly key: string
+  /** The path below which the service is seen, without a slash at its end; may be empty. */
+  readonly base: string
+  /** The path at the service, with the query. */
+  readonly target: string
+}
+
+/** The relay, as its listeners for callers of services use it. */
+export interface ServiceEntry {
+  /** Decides where a request goes, and whether the caller may ask for that. */
+  admit(request: CallerRequest): ServiceDestination | ServiceRefusal
+  /**
+   * Opens a stream to a service.
+   * @param failed ways on which it failed before
+   * @throws {Error} when none is left, whose message is for the caller
+   */
+  open(key: string, payload: Buffer, failed: Set<object>): FramedStream | Promise<FramedStream>
+}
+
+export function isServiceRefusal(answer: ServiceDestination | ServiceRefusal): answer is ServiceRefusal {
+  return 'status' in answer
+}
