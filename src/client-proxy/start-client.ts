@@ -7,6 +7,7 @@ import { warnWithoutMaskingAddon } from '../links/lower/masking-addon.js'
 import { VERSION } from '../process/version.js'
 import { createHttpService } from '../services/edge/http-service.js'
 import type { Trust } from '../services/edge/service-connections.js'
+import { StreamKinds } from '../services/streams/stream-kinds.js'
 import type { Logger } from '../values/logging/logger.js'
 import { createClientMetrics } from './client-metrics.js'
 import { startHealthServer } from './health-server.js'
@@ -62,7 +63,7 @@ export async function startClient(options: ClientOptions): Promise<RunningClient
   const end = new LowerLink({
     routing: (_request, response) => void response.writeHead(404).end(), // requests to the service come as streams
     openLane: (linkId, purpose) => dialer.openLane(linkId, purpose),
-    takeStream: service.take
+    takeStream: new StreamKinds(`client ${clientKey}/${clientId}`).on('http', service.take).take
   })
   const dialer = new Dialer({
     upper: async () => ({ url: serverUrl, tls, pins: undefined }),

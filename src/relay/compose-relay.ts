@@ -11,7 +11,10 @@ import { MIN_TOKEN_LENGTH } from '../keys/tokens/admin-token.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
+import { CLOSE } from '../links/wire/protocol.js'
 import { sourceOf } from '../network/sources/source-address.js'
+import { followClients } from '../services/keys/registered-clients.js'
+import { ServiceKeys } from '../services/keys/service-keys.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { openStorage } from '../storage/repositories/open-storage.js'
@@ -46,7 +49,7 @@ export interface RelayParts {
   readonly neighbours: DirectNeighbours
   readonly storage: RecordStorage
   readonly links: Links
-  readonly registry: LinkRegistry
+  readonly serviceKeys: ServiceKeys
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
   readonly revocationExchange: RevocationExchange | undefined
@@ -64,6 +67,10 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const { book, ...revoked } = await openRevocations(inForce.get, logger)
   const certificates = createCertificateBook({ tree, ...revoked })
   const registry = createRegistry(config, logger, metrics.links)
+  const serviceKeys = new ServiceKeys()
+  followClients(registry, serviceKeys, link =>
+    registry.end(link, CLOSE.full, 'this relay has as many service keys as it may')
+  )
   /** A link upward carries requests to the policy server, and who comes over one is known by it. */
   const links = new Late<Links>('the links of this relay')
   const neighbours = await openNeighbours({ ...options, repositories, registry, metrics, links, ...revoked })
@@ -133,7 +140,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     neighbours,
     storage,
     links: ownLinks,
-    registry,
+    serviceKeys,
     membership,
     revocationExchange,
     stopping

@@ -34,6 +34,7 @@ async function connected(t: TestContext, behind: RequestListener, basePath = '')
     admitClient: ({ key, id, token }) =>
       token === 'secret' ? { owner: { kind: 'client', id: key, clientId: id } } : { refused: 'no' }
   })
+  const port = await startServiceEntry(t, upper.registry)
   const certificate = await makeAgentCertificate({ nodeId: 'base', hostname: '127.0.0.1' })
   const base = createServer({ cert: certificate.certificatePem, key: certificate.privateKeyPem }, behind)
   base.listen(0, '127.0.0.1')
@@ -55,7 +56,6 @@ async function connected(t: TestContext, behind: RequestListener, basePath = '')
     base.closeAllConnections()
   })
   await eventually('the link', () => upper.registry.ofClient('git'))
-  const port = await startServiceEntry(t, upper.registry)
   return { upper, base, port, client, address }
 }
 

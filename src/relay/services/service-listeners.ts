@@ -1,6 +1,5 @@
 import type { Server } from 'node:net'
 import type { Config } from '../../config/config.js'
-import type { LinkRegistry } from '../../links/upper/link-registry.js'
 import { hostAndPort } from '../../network/host-and-port.js'
 import { listenFailure } from '../../network/listen-failure.js'
 import { destinationByPath } from '../../services/entry/path-entry.js'
@@ -11,12 +10,13 @@ import type {
   ServiceRefusal
 } from '../../services/entry/service-entry.js'
 import { createServiceListener, type ServiceListener } from '../../services/entry/service-listener.js'
-import { openToClient } from './service-ways.js'
+import type { ServiceKeys } from '../../services/keys/service-keys.js'
+import { openToService } from './service-ways.js'
 
 export interface ServiceListenersOptions {
   /** The one in force. */
   readonly config: () => Config
-  readonly registry: LinkRegistry
+  readonly keys: ServiceKeys
 }
 
 /** The listeners for callers of services. */
@@ -30,13 +30,13 @@ export interface ServiceListeners {
 const IDLE_MS = 75_000
 
 /** Opens `services.listen`, where it is set. @throws {Error} naming the setting, when it cannot listen */
-export async function openServiceListeners({ config, registry }: ServiceListenersOptions): Promise<ServiceListeners> {
+export async function openServiceListeners({ config, keys }: ServiceListenersOptions): Promise<ServiceListeners> {
   const { services, limits } = config()
   const opened: ServiceListener[] = []
   const addresses: string[] = []
   const entry: ServiceEntry = {
     admit: request => admit(request, config()),
-    open: (key, payload, failed) => openToClient(registry, key, payload, failed)
+    open: (key, payload, tried) => openToService(keys, key, payload, tried)
   }
   if (services.listen !== undefined) {
     const listener = createServiceListener(entry, { headMs: limits.headersTimeoutMs, idleMs: IDLE_MS })

@@ -1,26 +1,20 @@
 import type { FramedStream } from '../../links/streams/framed-stream.js'
-import type { LinkRegistry } from '../../links/upper/link-registry.js'
-import type { UpperLink } from '../../links/upper/upper-link.js'
+import type { ServiceWay } from '../../services/keys/replica.js'
+import type { ServiceKeys } from '../../services/keys/service-keys.js'
 
 /**
- * Opens a stream to a client under a key.
- * @param failed links on which it failed before
- * @throws {Error} for the caller, when there is none
+ * Opens a stream to a service.
+ * @param tried ways that failed before; the one that is taken is added
+ * @throws {Error} for the caller, when there is none left
  */
-export function openToClient(
-  registry: LinkRegistry,
+export function openToService(
+  keys: Pick<ServiceKeys, 'pick'>,
   key: string,
   payload: Buffer,
-  failed: Set<object>
+  tried: Set<ServiceWay>
 ): FramedStream | Promise<FramedStream> {
-  const link = pick(registry, key, failed)
-  if (link === undefined) throw new Error(`no client is registered under ${key}`)
-  failed.add(link)
-  const { streamLane } = link
-  return streamLane.connection?.open(payload) ?? streamLane.get().then(connection => connection.open(payload))
-}
-
-function pick(registry: LinkRegistry, key: string, failed: Set<object>): UpperLink | undefined {
-  if (failed.size === 0) return registry.ofClient(key)
-  return registry.replicasOf(key).find(link => link.isOpen && !failed.has(link))
+  const way = keys.pick(key, tried)
+  if (way === undefined) throw new Error(`no client is registered under ${key}`)
+  tried.add(way)
+  return way.open(payload)
 }

@@ -1,13 +1,13 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
-import type { TakeStream } from '../../links/streams/stream-connection.js'
 import { RESET } from '../../links/streams/stream-protocol.js'
 import type { Logger } from '../../values/logging/logger.js'
 import { climbs } from '../exchange/climbing-path.js'
 import { formatAnswer } from '../exchange/exchange-messages.js'
-import { BadOpeningError } from '../exchange/opening.js'
 import { parseServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { BadMessageError } from '../http1/bad-message-error.js'
+import { BadOpeningError, type Opening } from '../streams/open-line.js'
+import type { TakeKind } from '../streams/stream-kinds.js'
 import { EdgeExchange, type ExchangeService } from './edge-exchange.js'
 import { ServiceConnections } from './service-connections.js'
 import { headForService } from './service-head.js'
@@ -24,7 +24,7 @@ export interface HttpServiceOptions {
 /** An HTTP service that this process connects to. */
 export interface HttpService {
   /** Takes a stream with a request. Nothing is held whole. */
-  readonly take: TakeStream
+  readonly take: TakeKind
   /** Has new connections opened from now on; requests under way keep theirs. */
   renewConnections(): void
   close(): void
@@ -49,16 +49,16 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
     }
   }
   return {
-    take: (stream, payload) => take(stream, payload, service),
+    take: (stream, opening) => take(stream, opening, service),
     renewConnections: () => connections.renew(),
     close: () => connections.close()
   }
 }
 
-function take(stream: FramedStream, payload: Buffer, service: ExchangeService): void {
+function take(stream: FramedStream, opening: Opening, service: ExchangeService): void {
   let request: ServiceRequest
   try {
-    request = parseServiceRequest(payload)
+    request = parseServiceRequest(opening)
   } catch (error) {
     if (!(error instanceof BadOpeningError || error instanceof BadMessageError)) throw error
     stream.reset(RESET.broken, error.message)

@@ -10,6 +10,7 @@ import {
 import { formatServiceRequest, type ServiceRequest } from '../exchange/service-request.js'
 import { type Fields, NO_FIELDS } from '../http1/fields.js'
 import { formatChunk, formatLastChunk } from '../http1/format.js'
+import type { ServiceWay } from '../keys/replica.js'
 import { formatRefusal } from './refusals.js'
 import { expectsContinue } from './request-for-service.js'
 import type { ServiceEntry, ServiceRefusal } from './service-entry.js'
@@ -49,7 +50,7 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n')
 export class CallerExchange implements StreamSink {
   #stream: FramedStream | undefined
   #opening: Buffer | undefined
-  readonly #failed = new Set<object>()
+  readonly #tried = new Set<ServiceWay>()
   #replay: Replay | undefined = { pieces: [], bytes: 0 }
   #bodyTrailers: Fields | undefined
   #answer: AnswerBody | undefined
@@ -194,7 +195,7 @@ export class CallerExchange implements StreamSink {
     const { entry } = this
     if (this.#opening === undefined || this.#request === undefined) return
     try {
-      const opened = entry.open(this.#request.key, this.#opening, this.#failed)
+      const opened = entry.open(this.#request.key, this.#opening, this.#tried)
       if (opened instanceof Promise) {
         this.#block()
         opened.then(

@@ -1,5 +1,6 @@
 import type { FramedStream } from '../../links/streams/framed-stream.js'
 import type { RequestHead } from '../http1/heads.js'
+import type { ServiceWay } from '../keys/replica.js'
 
 /** A caller's request, as far as its destination and rights are decided by it. */
 export interface CallerRequest {
@@ -34,10 +35,10 @@ export interface ServiceEntry {
   admit(request: CallerRequest): ServiceDestination | ServiceRefusal
   /**
    * Opens a stream to a service.
-   * @param failed ways on which it failed before
+   * @param tried ways on which it failed before; the one that is taken is added
    * @throws {Error} when none is left, whose message is for the caller
    */
-  open(key: string, payload: Buffer, failed: Set<object>): FramedStream | Promise<FramedStream>
+  open(key: string, payload: Buffer, tried: Set<ServiceWay>): FramedStream | Promise<FramedStream>
 }
 
 export function isServiceRefusal(answer: ServiceDestination | ServiceRefusal): answer is ServiceRefusal {

@@ -2,7 +2,7 @@ import type { Fields } from '../http1/fields.js'
 import { formatHead, statusLine } from '../http1/format.js'
 import type { ResponseHead } from '../http1/heads.js'
 import { parseTrailers } from '../http1/trailers.js'
-import { BadOpeningError } from './opening.js'
+import { BadOpeningError } from '../streams/open-line.js'
 import type { SentBody } from './service-request.js'
 
 /** The body of an answer: as a request's, or raw bytes both ways behind a 101. */

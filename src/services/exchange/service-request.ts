@@ -1,7 +1,7 @@
 import { formatHead, requestLine } from '../http1/format.js'
 import type { RequestHead } from '../http1/heads.js'
 import { parseRequestHead } from '../http1/parse-heads.js'
-import { BadOpeningError, formatOpening, parseOpening } from './opening.js'
+import { BadOpeningError, formatOpening, type Opening } from '../streams/open-line.js'
 
 /** The framing of a body between caller and service. In between it travels without. */
 export type SentBody = 'none' | 'length' | 'chunked'
@@ -32,10 +32,9 @@ export function formatServiceRequest({ head, ...facts }: ServiceRequest): Buffer
 }
 
 /** @throws {BadOpeningError} @throws {BadMessageError} when the head of the request is malformed */
-export function parseServiceRequest(payload: Buffer): ServiceRequest {
-  const { facts, rest } = parseOpening(payload)
-  const { key, base, origin, upgrade } = facts
-  const body = BODIES.find(name => name === facts.body)
+export function parseServiceRequest({ line, rest }: Opening): ServiceRequest {
+  const { key, base, origin, upgrade } = line
+  const body = BODIES.find(name => name === line.body)
   if (
     typeof key !== 'string' ||
     typeof base !== 'string' ||

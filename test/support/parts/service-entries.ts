@@ -2,14 +2,18 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { LinkRegistry } from '../../../src/links/upper/link-registry.js'
-import { openToClient } from '../../../src/relay/services/service-ways.js'
+import { openToService } from '../../../src/relay/services/service-ways.js'
 import { destinationByPath } from '../../../src/services/entry/path-entry.js'
 import { createServiceListener } from '../../../src/services/entry/service-listener.js'
+import { followClients } from '../../../src/services/keys/registered-clients.js'
+import { ServiceKeys } from '../../../src/services/keys/service-keys.js'
 
 /** A listener for callers of the clients in a registry, open to everyone. @returns its port on loopback */
 export async function startServiceEntry(t: TestContext, registry: LinkRegistry): Promise<number> {
+  const keys = new ServiceKeys()
+  followClients(registry, keys, () => undefined)
   const { server, cut } = createServiceListener(
-    { admit: destinationByPath, open: (key, payload, failed) => openToClient(registry, key, payload, failed) },
+    { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
     { headMs: 10_000, idleMs: 10_000 }
   )
   server.listen(0, '127.0.0.1')
