@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { fingerprint } from '../../src/keys/certificates/fingerprint.js'
@@ -24,9 +25,10 @@ async function startSides(t: TestContext) {
   const pins = new Set([upper.certificate.fingerprint])
   const tls: Upper['tls'] = { ca: trusted, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
   const { dialer } = makeLowerSide(t, upper, own, serve, { upper: async () => ({ url: upper.url, tls, pins }) })
-  const show = async (length: number, more?: string) => {
+  const show = async (length: number, more?: string, isTrusted = true) => {
     const chain = await makeChain(await temporaryFolder(t), length, more)
     upper.server.setSecureContext(chain)
+    if (!isTrusted) return
     const leaf = new X509Certificate(chain.cert)
     trusted.push(leaf.toString())
     pins.add(fingerprint(leaf.raw))
@@ -60,5 +62,18 @@ for (const [length, more] of [[12], [4, MANY_NAMES]] as const) {
     await assert.rejects(dialer.openLane(link.id, 'lane'), /too costly to verify/)
     const { reason } = await eventually('the end', () => !dialer.status.isConnected && dialer.status)
     assert.match(reason ?? '', /too costly to verify/)
+  })
+}
+
+for (const isTrusted of [true, false]) {
+  test(`so it does when it shows them, ${isTrusted ? 'believed' : 'of nobody'}, and refuses each lane`, async t => {
+    const { dialer, show, upper } = await startSides(t)
+    dialer.start()
+    const link = await eventually('the link', () => dialer.status.isConnected && upper.registry.all()[0])
+    upper.server.removeAllListeners('upgrade')
+    upper.server.on('request', (_request, response: ServerResponse) => response.writeHead(404).end())
+    await show(12, undefined, isTrusted)
+    await assert.rejects(dialer.openLane(link.id, 'lane'), /too costly to verify/)
+    await eventually('the end', () => !dialer.status.isConnected)
   })
 }

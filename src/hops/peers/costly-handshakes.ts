@@ -3,7 +3,7 @@ import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import { chainOf, whyCostly } from '../../keys/certificates/chain-cost.js'
 import { lookAtCertificate } from '../../keys/certificates/shown-certificate.js'
-import { boundServerFlight, LongFlightError } from '../../network/tls/server-flight.js'
+import { boundServerFlight, CostlyHandshakeError } from '../../network/tls/server-flight.js'
 import { WrongCertificateError } from '../connection-errors.js'
 
 /**
@@ -60,6 +60,24 @@ export function withoutCostlyHandshakes(
   }
 }
 
+/**
+ * Ends a connection to a server whose certificates are costly, whether or not they are accepted, and whatever it answers: it
+ * may ask for connections.
+ * @param connection in the turn in which it was made
+ * @returns gives what was costly about a connection that has failed
+ */
+export function endIfCostly(connection: TLSSocket): () => CostlyHandshakeError | undefined {
+  let found: CostlyHandshakeError | undefined
+  boundServerFlight(connection)
+  connection.prependOnceListener('secure', () => {
+    const shown = costlyAmong(linkedOn(connection))
+    if (shown === undefined) return
+    found = new CostlyHandshakeError(shown)
+    process.nextTick(() => connection.destroy(found)) // TLS is still at it; it may end it first, as one of nobody
+  })
+  return () => found
+}
+
 /** @param shown what is costly */
 export function describeCostly(shown: string): string {
   return `it shows ${shown}, too costly to verify; it is to show its own certificate, and few others behind it`
@@ -85,7 +103,7 @@ function linkedOn(socket: TLSSocket): readonly Buffer[] {
 }
 
 function costlyIn(error: Error, linked: readonly Buffer[]): string | undefined {
-  return error instanceof LongFlightError ? error.shown : costlyAmong(linked)
+  return error instanceof CostlyHandshakeError ? error.shown : costlyAmong(linked)
 }
 
 function costlyAmong(shown: readonly Buffer[]): string | undefined {

@@ -2,13 +2,13 @@ import { type ClientRequest, type IncomingMessage, request as plainRequest } fro
 import { request as tlsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { boundServerFlight } from '../../network/tls/server-flight.js'
+import { endIfCostly } from '../../hops/peers/costly-handshakes.js'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
 import { LinkRefusedError, type SeenUpper } from '../wire/challenge.js'
 import { HANDSHAKE_LIMIT_MS, LANE_PROTOCOL, REGISTER_PATH } from '../wire/protocol.js'
 import { RawTransport } from '../wire/raw/raw-transport.js'
 import { proxyFor } from './proxy.js'
-import { connectionFailure, lookAtUpper, type OpenedTransport, type Upper } from './upper.js'
+import { CostlyUpperError, connectionFailure, lookAtUpper, type OpenedTransport, type Upper } from './upper.js'
 
 /** The upper side was reached, and raw bytes do not pass: it is older, or something in between refuses them. */
 export class RawRefusedError extends Error {
@@ -63,8 +63,9 @@ function askForUpgrade(upper: Upper, signal: AbortSignal): Promise<Upgraded> {
       then()
     }
     const refused = (why: string) => settle(() => reject(new RawRefusedError(`${upper.url} ${why}`)))
+    let costly: ReturnType<typeof endIfCostly> = () => undefined
     request.once('socket', (connection: Socket) => {
-      if (connection instanceof TLSSocket) boundServerFlight(connection)
+      if (connection instanceof TLSSocket) costly = endIfCostly(connection)
       connection.once(connection instanceof TLSSocket ? 'secureConnect' : 'connect', () => {
         isAsked = true
       })
@@ -87,8 +88,9 @@ function askForUpgrade(upper: Upper, signal: AbortSignal): Promise<Upgraded> {
       refused(`answered ${response.statusCode}`)
     })
     request.on('error', cause => {
-      const failure = connectionFailure(upper, cause)
-      settle(() => reject(isAsked ? new RawRefusedError(failure.message, { cause }) : failure))
+      const failure = connectionFailure(upper, costly() ?? cause)
+      const isFinal = !isAsked || failure instanceof CostlyUpperError
+      settle(() => reject(isFinal ? failure : new RawRefusedError(failure.message, { cause })))
     })
     request.end()
   })

@@ -1,6 +1,6 @@
 import { TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import { boundServerFlight } from '../../network/tls/server-flight.js'
+import { endIfCostly } from '../../hops/peers/costly-handshakes.js'
 import { asError } from '../../values/failures/system-error.js'
 import { seenUpper } from '../wire/challenge.js'
 import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
@@ -21,6 +21,7 @@ export async function openWebSocket<T>(
 ): Promise<T> {
   signal.throwIfAborted()
   const url = `${upper.url}${REGISTER_PATH}`
+  let costly: ReturnType<typeof endIfCostly> = () => undefined
   const socket = new WebSocket(url, {
     ...upper.tls,
     minVersion: 'TLSv1.3',
@@ -29,7 +30,9 @@ export async function openWebSocket<T>(
     handshakeTimeout: HANDSHAKE_LIMIT_MS,
     followRedirects: false,
     finishRequest: request => {
-      request.once('socket', opened => opened instanceof TLSSocket && boundServerFlight(opened))
+      request.once('socket', opened => {
+        if (opened instanceof TLSSocket) costly = endIfCostly(opened)
+      })
       request.end()
     }
   })
@@ -42,7 +45,7 @@ export async function openWebSocket<T>(
   return new Promise((resolve, reject) => {
     let wrong: Error | undefined
     let seen = seenUpper(undefined, false)
-    socket.on('error', error => reject(wrong ?? connectionFailure(upper, error)))
+    socket.on('error', error => reject(wrong ?? connectionFailure(upper, costly() ?? error)))
     socket.once('unexpected-response', (_request, response) => {
       response.destroy()
       wrong = new Error(

@@ -4,7 +4,7 @@ import { costlyBehind, describeCostly } from '../../hops/peers/costly-handshakes
 import type { Revocations } from '../../keys/certificates/revocations.js'
 import { lookAtCertificate, whyRefused } from '../../keys/certificates/shown-certificate.js'
 import { describeConnectionFailure } from '../../network/connection-failure.js'
-import { LongFlightError } from '../../network/tls/server-flight.js'
+import { CostlyHandshakeError } from '../../network/tls/server-flight.js'
 import { type SeenUpper, seenUpper } from '../wire/challenge.js'
 import type { Transport } from '../wire/transport.js'
 
@@ -52,7 +52,7 @@ export function lookAtUpper(connection: Socket, upper: Upper): SeenUpper {
 
 /** The error of a connection that failed, for a user. */
 export function connectionFailure(upper: Upper, error: Error): Error {
-  if (error instanceof LongFlightError) return tooCostly(upper, error.shown)
+  if (error instanceof CostlyHandshakeError) return tooCostly(upper, error.shown)
   return new Error(`${upper.url}: ${describeConnectionFailure(error)}`, { cause: error })
 }
 

@@ -9,23 +9,19 @@ export const MAX_SERVER_FLIGHT_BYTES = 24 * 1024
 /** The server's bytes are looked for after so small a part of the time that it is silent: they are taken that much later. */
 const LOOKS = 8
 
-/** A server sent more in its handshake than may be verified; nothing of it was. */
-export class LongFlightError extends Error {
-  override name = 'LongFlightError'
+/** A server showed in its handshake what is too costly to verify. */
+export class CostlyHandshakeError extends Error {
+  override name = 'CostlyHandshakeError'
 
-  /** The costly thing that it showed, for a user. */
-  readonly shown: string
-
-  constructor(maxBytes: number) {
-    const shown = `over ${maxBytes} bytes in its TLS handshake`
+  /** @param shown what is costly, for a user */
+  constructor(readonly shown: string) {
     super(`it shows ${shown}`)
-    this.shown = shown
   }
 }
 
 /**
  * Bounds the bytes of a server's part of the handshake: TLS verifies all certificates that come, also behind a pinned
- * one and of nobody known, in one go. A connection with more ends with a {@link LongFlightError}.
+ * one and of nobody known, in one go. A connection with more ends with a {@link CostlyHandshakeError}.
  * @param connection of a client, in the turn in which it was made
  */
 export function boundServerFlight(connection: TLSSocket, maxBytes = MAX_SERVER_FLIGHT_BYTES): void {
@@ -88,6 +84,7 @@ class ServerFlight {
       this.tls.receive(bytes)
     }
     if (this.#readBytes < this.maxBytes) this.#lookLater()
-    else if (!this.#hasEnded) this.connection.destroy(new LongFlightError(this.maxBytes))
+    else if (!this.#hasEnded)
+      this.connection.destroy(new CostlyHandshakeError(`over ${this.maxBytes} bytes in its TLS handshake`))
   }
 }
