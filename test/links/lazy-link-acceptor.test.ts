@@ -13,8 +13,12 @@ const logger = pino({ level: 'silent' })
 function late() {
   const asked: unknown[] = []
   let closed = 0
+  let maxPending: number | undefined
   const real: LinkAcceptor = {
     takes: () => true,
+    limitPending: max => {
+      maxPending = max
+    },
     upgrade: (request, _socket, head) => asked.push(`${request.url} ${head}`),
     close: () => {
       closed += 1
@@ -40,7 +44,16 @@ function late() {
     await code
     await new Promise(setImmediate)
   }
-  return { acceptor, asked, ask, isLoaded, reject, loads: () => loads, closed: () => closed }
+  return {
+    acceptor,
+    asked,
+    ask,
+    isLoaded,
+    reject,
+    maxPending: () => maxPending,
+    loads: () => loads,
+    closed: () => closed
+  }
 }
 
 function withResolvers<T>() {
@@ -64,6 +77,16 @@ test('nothing is loaded before somebody asks for a link, and then once', async (
   ask('4')
   assert.deepEqual(asked, ['1 head', '2 head', '3 head', '4 head'])
   assert.equal(loads(), 1)
+})
+
+test('the bound of its handshakes is that of the one that is loaded', async () => {
+  const { acceptor, ask, isLoaded, maxPending } = late()
+  acceptor.limitPending(5)
+  ask('1')
+  await isLoaded()
+  assert.equal(maxPending(), 5)
+  acceptor.limitPending(6)
+  assert.equal(maxPending(), 6)
 })
 
 test('whoever goes while it is loaded does no harm', async () => {

@@ -44,3 +44,12 @@ test('a source that has most of the slots gets another one once its oldest is sl
   assert.ok(comes('a'))
   assert.deepEqual(ended, ['a'])
 })
+
+test('a smaller bound is shared in the same way', () => {
+  const { handshakes, ended, comes } = start()
+  handshakes.max = 2
+  assert.ok(comes('a') && comes('a'))
+  assert.equal(comes('a'), false)
+  assert.ok(comes('b'))
+  assert.deepEqual(ended, ['a'])
+})

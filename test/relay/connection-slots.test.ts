@@ -26,11 +26,14 @@ interface Shared {
   /** Answers to requests for `/lasting`, which do not come. */
   readonly lasting: ServerResponse[]
   readonly upgraded: Socket[]
+  /** Makes links of those that have been upgraded. */
+  readonly welcome: () => void
 }
 
 async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_600_000): Promise<Shared> {
   const lasting: ServerResponse[] = []
   const upgraded: Socket[] = []
+  const welcomes: (() => void)[] = []
   const server = createServer((request, response) => {
     if (request.url === '/lasting') lasting.push(response)
     else if (request.url === '/long') response.end(LONG)
@@ -44,7 +47,10 @@ async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_
   server.on('connection', socket => server.emit('secureConnection', socket)) // as after a handshake
   const upgrades: Upgrades = {
     takes: ({ headers }) => headers.upgrade === 'websocket',
-    upgrade: (_request, socket) => void upgraded.push(socket as Socket)
+    upgrade: (_request, socket, _head, onWelcome) => {
+      upgraded.push(socket as Socket)
+      welcomes.push(onWelcome)
+    }
   }
   serveUpgrades(server, 'connection', upgrades, exempt)
   server.listen({ host: '127.0.0.1', port: 0 })
@@ -54,7 +60,10 @@ async function openShared(t: TestContext, stalledMs = 3_600_000, slowBodyMs = 3_
     server.closeAllConnections()
     for (const socket of upgraded) socket.destroy()
   })
-  return { server, lasting, upgraded }
+  const welcome = () => {
+    for (const onWelcome of welcomes) onWelcome()
+  }
+  return { server, lasting, upgraded, welcome }
 }
 
 /** Resolves once the server has it. */
@@ -96,6 +105,7 @@ test('of too many connections the oldest unused one of the largest source makes 
   crowd[0]?.write(request('/lasting'))
   crowd[1]?.write(request('/', 'Connection: Upgrade', 'Upgrade: websocket'))
   await eventually('both to be there', () => shared.lasting.length + shared.upgraded.length === 2)
+  shared.welcome()
   assert.ok(await isServed(crowd[2] as Socket), 'it is unused again')
   assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.4')))
   assert.deepEqual(await closedOf(crowd), [2])
@@ -130,6 +140,18 @@ test('an offer of a protocol that is not spoken makes no link: such a connection
   }
   assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.4')))
   assert.deepEqual(await closedOf(crowd), [0])
+})
+
+test('an offer of a link makes room like any unused connection until the link is welcome', async t => {
+  const shared = await openShared(t)
+  const crowd = await several(t, shared, '127.0.0.3', MAX)
+  for (const socket of crowd) socket.write(request('/', 'Connection: Upgrade', 'Upgrade: websocket'))
+  await eventually('all to be there', () => shared.upgraded.length === MAX)
+  assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.4')))
+  assert.equal((await closedOf(crowd)).length, 1)
+  shared.welcome()
+  assert.ok(await isServed(await connectFrom(t, shared, '127.0.0.5')), 'from a stranger')
+  assert.equal((await closedOf(crowd)).length, 1)
 })
 
 test('callers that are known make no room, and get it from strangers; the last stranger cannot get it from them', async t => {

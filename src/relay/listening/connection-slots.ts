@@ -34,7 +34,7 @@ export interface SlotOptions {
  * unused connection of the source with the most of them makes room for a source that has fewer; where there is none, one
  * whose request is slow to come. Before that, a node or relay that has more than its number makes room for anyone.
  * @param listening takes the connections: `http` itself, or what stands before its handshakes
- * @returns a function that exempts a connection which becomes a link: it is bounded by what bounds links
+ * @returns a function that exempts a connection which has become a link: it is bounded by what bounds links from then on
  */
 export function shareConnections(
   listening: TcpServer,

@@ -40,6 +40,9 @@ export interface Listeners {
 /** The addresses of `localhost` (RFC 6761, section 6.3), whether or not the machine has it in its hosts file. */
 const LOCALHOST = ['127.0.0.1', '::1']
 
+/** The part of a listener's connections that may be handshakes of links, of which nobody knows yet whose they are. */
+const PART_OF_PENDING = 1 / 4
+
 const SLOWED =
   'TLS handshakes of this source are slowed: a caller shows certificates that are costly to verify; it is to show its own one alone'
 
@@ -72,6 +75,7 @@ export async function openListeners(
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, socket } = config.general
   const connections = connectionsOf(config.general, logger)
+  upgrades?.limitPending?.(Math.ceil(connections.max * PART_OF_PENDING))
   await app.ready()
   const isProxy = (address: string) => current().general.trustedProxies.contains(address)
   const forPlain = () => ({

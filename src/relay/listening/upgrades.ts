@@ -11,7 +11,10 @@ import { putBackWithoutOffer } from './without-upgrade.js'
 /** The handler of requests that become something other than HTTP/1.1: links. */
 export interface Upgrades {
   takes(request: IncomingMessage): boolean
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** @param onWelcome called when the connection has become a link */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onWelcome: () => void): void
+  /** Bounds the connections that are to become links and have not yet. */
+  limitPending?(max: number): void
 }
 
 /** How long a refused caller may take to read why. */
@@ -26,7 +29,7 @@ export const MAX_OFFERS_IN_TURN = 16
 /**
  * Hands links to `upgrades`, and serves everything else as if no upgrade had been offered.
  * @param event by which `server` takes a connection
- * @param onLink called with a connection before it becomes a link
+ * @param onLink called with a connection once it is a link
  */
 export function serveUpgrades(
   server: Pick<Server, 'on' | 'emit'>,
@@ -57,8 +60,7 @@ export function serveUpgrades(
     afterEarlierAnswers(socket, () => {
       if (refusal !== undefined) return refuse(socket, refusal)
       if (!isForLink) return handInAnew(socket)
-      onLink(socket)
-      upgrades.upgrade(request, socket, head)
+      upgrades.upgrade(request, socket, head, () => onLink(socket))
     })
   })
 }

@@ -7,6 +7,7 @@ interface Asked {
   readonly request: IncomingMessage
   readonly socket: Duplex
   readonly head: Buffer
+  readonly onWelcome: (() => void) | undefined
 }
 
 /**
@@ -20,12 +21,14 @@ export function createLazyLinkAcceptor(
   let acceptor: LinkAcceptor | undefined
   let isLoading = false
   let isClosed = false
+  let maxPending: number | undefined
   let waiting: Asked[] = []
 
   async function makeAcceptor(): Promise<void> {
     isLoading = true
     try {
       acceptor = (await load())(options)
+      if (maxPending !== undefined) acceptor.limitPending(maxPending)
       if (isClosed) acceptor.close()
     } catch (error) {
       options.logger.error({ err: error }, 'cannot load the link acceptor')
@@ -33,20 +36,24 @@ export function createLazyLinkAcceptor(
     isLoading = false
     const asked = waiting
     waiting = []
-    for (const { request, socket, head } of asked) {
+    for (const { request, socket, head, onWelcome } of asked) {
       // Those that are cut off come again.
       if (acceptor === undefined) socket.destroy()
-      else acceptor.upgrade(request, socket, head)
+      else acceptor.upgrade(request, socket, head, onWelcome)
     }
   }
 
   return {
     takes: isLinkUpgrade,
-    upgrade(request, socket, head) {
-      if (acceptor !== undefined) return acceptor.upgrade(request, socket, head)
+    upgrade(request, socket, head, onWelcome) {
+      if (acceptor !== undefined) return acceptor.upgrade(request, socket, head, onWelcome)
       socket.on('error', () => undefined)
-      waiting.push({ request, socket, head })
+      waiting.push({ request, socket, head, onWelcome })
       if (!isLoading) void makeAcceptor() // never rejects
+    },
+    limitPending(max) {
+      maxPending = max
+      acceptor?.limitPending(max)
     },
     close() {
       isClosed = true

@@ -38,19 +38,14 @@ import { DisconnectThrottle } from './disconnect-throttle.js'
 import { isLinkUpgrade } from './is-link-upgrade.js'
 import { isLaneUpgrade, switchToRaw } from './lane-upgrade.js'
 import { LinkOpenings, MAX_OPENINGS } from './link-openings.js'
-import { PendingHandshakes } from './pending-handshakes.js'
+import { MAX_HANDSHAKES, PendingHandshakes } from './pending-handshakes.js'
+import { endUnlessWelcome, type LinkRefusal, refuse, refuseUpgrade } from './refusals.js'
 
 /** A certificate and a signature take about a millisecond, and thousands may come at once. */
 const queueProof = createWorkQueue(4)
 
 /** The owner of a new link, or the reason for refusing it. */
 export type Admission = { readonly owner: LinkOwner } | { readonly refused: string }
-
-interface Refusal {
-  /** The close code, one of {@link CLOSE}. */
-  readonly code: number
-  readonly reason: string
-}
 
 /** A connection that became a transport. */
 interface Opened {
@@ -60,6 +55,8 @@ interface Opened {
   readonly below: Duplex
   /** The frames of a WebSocket. Raw bytes have none, and may become nothing but a lane. */
   readonly frames?: MessageFrames
+  /** Called when it has become a link or lane. */
+  readonly welcomed: () => void
 }
 
 export interface LinkAcceptorOptions {
@@ -84,8 +81,13 @@ export interface LinkAcceptorOptions {
 export interface LinkAcceptor {
   /** Whether a request to upgrade is for a link. */
   takes(request: IncomingMessage): boolean
-  /** Handles the `upgrade` event of a server. A request that does not ask for a link is refused. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /**
+   * Handles the `upgrade` event of a server. A request that does not ask for a link is refused.
+   * @param onWelcome called when the connection has become a link or lane: until then anybody may hold it
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onWelcome?: () => void): void
+  /** Lets so many handshakes be under way at once, or {@link MAX_HANDSHAKES} where that is fewer. */
+  limitPending(max: number): void
   close(): void
 }
 
@@ -112,8 +114,13 @@ class Acceptor implements LinkAcceptor {
     this.#pingMs = options.pingMs ?? PING_EVERY_MS
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  limitPending(max: number): void {
+    this.#handshakes.max = Math.min(MAX_HANDSHAKES, max)
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, onWelcome?: () => void): void {
     socket.on('error', ignore)
+    const stopWaiting = endUnlessWelcome(socket)
     const { sourceOfCaller = sourceOfConnection, observer } = this.options
     const source = sourceOfCaller(request)
     const status = this.#statusFor(request, source)
@@ -123,7 +130,11 @@ class Acceptor implements LinkAcceptor {
       return
     }
     this.#throttle.watch(socket)
-    const opened = { source, remoteAddress: addressOf(request), below: socket }
+    const welcomed = () => {
+      stopWaiting()
+      onWelcome?.()
+    }
+    const opened = { source, remoteAddress: addressOf(request), below: socket, welcomed }
     if (isLaneUpgrade(request)) return void this.#handshake(switchToRaw(socket, head), opened)
     const frames = watchFrames(socket, head)
     if (frames === undefined) return void socket.destroy()
@@ -147,8 +158,9 @@ class Acceptor implements LinkAcceptor {
       const admission =
         versionRefusal(identity.version, this.#versions) ?? admissionOf(challenge, identity, opened.below, this.options)
       const refusal = this.#take(transport, opened, identity, admission)
-      if (refusal === undefined) opened.frames?.admit()
-      else this.#refuse(transport, opened, refusal)
+      if (refusal !== undefined) return this.#refuse(transport, opened, refusal)
+      opened.frames?.admit()
+      opened.welcomed()
     } catch (error) {
       const isExpected = error instanceof ChallengeError
       const reason = isExpected ? error.message : 'the handshake failed'
@@ -175,7 +187,7 @@ class Acceptor implements LinkAcceptor {
     return { challenge, identity: parseIdentity(text, this.#versions) }
   }
 
-  #take(transport: Transport, opened: Opened, identity: Identity, admission: Admission): Refusal | undefined {
+  #take(transport: Transport, opened: Opened, identity: Identity, admission: Admission): LinkRefusal | undefined {
     if (this.#isClosed) return { code: CLOSE.stopping, reason: 'the relay is stopping' }
     if ('refused' in admission) return { code: CLOSE.refused, reason: admission.refused }
     const { owner } = admission
@@ -207,7 +219,7 @@ class Acceptor implements LinkAcceptor {
     this.#openings.log(link)
   }
 
-  #takeLane(transport: Transport, { link: linkId = '', purpose }: Identity, owner: LinkOwner): Refusal | undefined {
+  #takeLane(transport: Transport, { link: linkId = '', purpose }: Identity, owner: LinkOwner): LinkRefusal | undefined {
     const link = this.options.registry.byId(linkId)
     if (link === undefined || !isSameOwner(link.owner, owner)) {
       return { code: CLOSE.refused, reason: 'the link of this lane does not stand' }
@@ -224,7 +236,7 @@ class Acceptor implements LinkAcceptor {
     return undefined
   }
 
-  #refuse(transport: Transport, { source, remoteAddress }: Opened, refusal: Refusal, err?: unknown): void {
+  #refuse(transport: Transport, { source, remoteAddress }: Opened, refusal: LinkRefusal, err?: unknown): void {
     this.#refusals.warn(source, { remoteAddress, reason: refusal.reason, err }, 'link refused')
     this.options.observer?.refused()
     refuse(transport, refusal)
@@ -280,15 +292,4 @@ function sourceOfConnection({ socket }: IncomingMessage): string {
 /** The address with the port, which tells one connection of a machine from the next. */
 function addressOf({ socket: { remoteAddress = '', remotePort = 0 } }: IncomingMessage): string {
   return hostAndPort(remoteAddress, remotePort)
-}
-
-/** A close reason may have 123 bytes (RFC 6455, section 5.5), so the whole of it goes as a message. */
-function refuse(transport: Transport, { code, reason }: Refusal): void {
-  if (transport.isOpen) transport.send(JSON.stringify({ treeline: 'refused', reason }))
-  transport.close(code)
-}
-
-function refuseUpgrade(socket: Duplex, status: string): void {
-  const answer = `HTTP/1.1 ${status}\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n`
-  socket.end(answer, () => socket.destroy()) // or it stays for as long as the other side likes
 }

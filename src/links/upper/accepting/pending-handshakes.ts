@@ -1,7 +1,7 @@
 import { SourceQueue } from '../../../network/sources/source-queue.js'
 import type { Transport } from '../../wire/transport.js'
 
-/** Handshakes under way at once. */
+/** Handshakes under way at once, at most. */
 export const MAX_HANDSHAKES = 512
 /** The time after which a handshake makes room for another when there are too many. */
 const SLOW_AFTER_MS = 2_000
@@ -18,6 +18,8 @@ type Endable = Pick<Transport, 'terminate' | 'close'>
 export class PendingHandshakes {
   readonly #bySource = new SourceQueue<Endable>()
   readonly #begun = new Map<Endable, Begun>()
+  /** Handshakes under way at once. */
+  max = MAX_HANDSHAKES
 
   /** @param now in ms, of a clock that only goes forward */
   constructor(private readonly now: () => number) {}
@@ -28,12 +30,12 @@ export class PendingHandshakes {
    * gets a slot, and what one source holds grows at no other's cost.
    */
   hasRoom(source: string): boolean {
-    return this.#begun.size < MAX_HANDSHAKES || this.#whoMakesRoom(source) !== undefined
+    return this.#begun.size < this.max || this.#whoMakesRoom(source) !== undefined
   }
 
   /** Adds a handshake once there is room. @param source what it is told apart by from others */
   add(transport: Endable, source: string): void {
-    const other = this.#begun.size < MAX_HANDSHAKES ? undefined : this.#whoMakesRoom(source)
+    const other = this.#begun.size < this.max ? undefined : this.#whoMakesRoom(source)
     if (other !== undefined) {
       this.remove(other)
       other.terminate()
