@@ -6,6 +6,7 @@ import type { Joining } from '../membership/member-types.js'
 import type { RevocationBook } from '../membership/revocations/revocation-book.js'
 import type { RootMembership } from '../membership/root/root-membership.js'
 import type { RemoteRuns } from '../remote-run/run-types.js'
+import type { ClientDirectory } from '../services/keys/client-directory.js'
 import type { SharedFiles } from '../shared-files/file-types.js'
 import type { SharedFolder } from '../shared-folder/shared-folder.js'
 import type { KnownCertificates } from '../tree/known-certificates.js'
@@ -61,6 +62,8 @@ export interface Services {
   readonly proxySockets: WeakSet<object>
   /** The links that others opened to this relay. */
   readonly links: LinkAdministration
+  /** The clients here and below. */
+  readonly clients: ClientDirectory
   /** The relay's own link to its policy server; undefined where it holds none. */
   readonly ownLink: () => { readonly isConnected: boolean } | undefined
   readonly sharedFiles: SharedFiles

@@ -6,6 +6,7 @@ import type { LinkRegistry } from '../links/upper/link-registry.js'
 import type { LinkOwner } from '../links/upper/upper-link.js'
 import type { ClientProof } from '../links/wire/challenge.js'
 import { CLOSE } from '../links/wire/protocol.js'
+import { MAX_KEYS, type ServiceKeys } from '../services/keys/service-keys.js'
 
 /** Decides which clients register, and closes the links of those whose token was removed. */
 export interface ClientAdmission {
@@ -17,7 +18,12 @@ export interface ClientAdmission {
  * Admits clients by a token for their key. The file is read again when it changes.
  * @throws {Error} when it cannot be used
  */
-export function createClientAdmission({ tokens }: Config, registry: LinkRegistry, logger: Logger): ClientAdmission {
+export function createClientAdmission(
+  { tokens }: Config,
+  registry: LinkRegistry,
+  keys: Pick<ServiceKeys, 'hasRoomFor'>,
+  logger: Logger
+): ClientAdmission {
   const { clientsFile } = tokens
   if (clientsFile === undefined) {
     return {
@@ -42,6 +48,7 @@ export function createClientAdmission({ tokens }: Config, registry: LinkRegistry
     admit({ key, id, token }) {
       const hash = known.admit(key, token)
       if (hash === undefined) return { refused: `the token does not allow to register under ${key}` }
+      if (!keys.hasRoomFor(key)) return { refused: `this relay has ${MAX_KEYS} client keys already` }
       const owner = { kind: 'client', id: key, clientId: id } as const
       shown.set(owner, hash)
       return { owner }

@@ -11,10 +11,7 @@ import { MIN_TOKEN_LENGTH } from '../keys/tokens/admin-token.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
-import { CLOSE } from '../links/wire/protocol.js'
 import { sourceOf } from '../network/sources/source-address.js'
-import { followClients } from '../services/keys/registered-clients.js'
-import { ServiceKeys } from '../services/keys/service-keys.js'
 import { createSharedFolder } from '../shared-folder/shared-folder.js'
 import { WithheldFiles } from '../shared-folder/withheld-files.js'
 import { openStorage } from '../storage/repositories/open-storage.js'
@@ -30,6 +27,7 @@ import { createMembership, type Membership } from './membership/own-membership.j
 import { createRelayFailover } from './membership/relay-failover.js'
 import { RevocationExchange } from './membership/revocation-exchange.js'
 import { createLinks, createRegistry, type Links } from './relay-links.js'
+import { createServiceParts, type ServiceParts } from './services/service-parts.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
 
 export interface RelayPartsOptions {
@@ -49,7 +47,7 @@ export interface RelayParts {
   readonly neighbours: DirectNeighbours
   readonly storage: RecordStorage
   readonly links: Links
-  readonly serviceKeys: ServiceKeys
+  readonly serviceParts: ServiceParts
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
   readonly revocationExchange: RevocationExchange | undefined
@@ -67,10 +65,9 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const { book, ...revoked } = await openRevocations(inForce.get, logger)
   const certificates = createCertificateBook({ tree, ...revoked })
   const registry = createRegistry(config, logger, metrics.links)
-  const serviceKeys = new ServiceKeys()
-  followClients(registry, serviceKeys, link =>
-    registry.end(link, CLOSE.full, 'this relay has as many service keys as it may')
-  )
+  const linkAdministration = createLinkAdministration(registry)
+  const { selfId } = tree.current()
+  const serviceParts = createServiceParts({ selfId, registry, links: linkAdministration, logger })
   /** A link upward carries requests to the policy server, and who comes over one is known by it. */
   const links = new Late<Links>('the links of this relay')
   const neighbours = await openNeighbours({ ...options, repositories, registry, metrics, links, ...revoked })
@@ -100,7 +97,8 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     certificates,
     localSockets: new WeakSet(),
     proxySockets: new WeakSet(),
-    links: createLinkAdministration(registry),
+    links: linkAdministration,
+    clients: serviceParts.clients,
     ownLink: () => links.get().dialer?.status,
     sharedFolder: createSharedFolder(config.sharedFolder.path, {
       followLinks: () => inForce.get().sharedFolder.followLinks,
@@ -123,6 +121,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
       ...revoked,
       sourceOfCaller: request => sourceOf(identify(request).address),
       registry,
+      services: serviceParts,
       failover: createRelayFailover({
         config: inForce.get,
         system,
@@ -140,7 +139,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     neighbours,
     storage,
     links: ownLinks,
-    serviceKeys,
+    serviceParts,
     membership,
     revocationExchange,
     stopping

@@ -27,6 +27,7 @@ import type { Topology } from '../tree/topology.js'
 import type { VersionRange } from '../values/protocol-version.js'
 import { createClientAdmission } from './client-admission.js'
 import { RemovedLinks } from './removed-links.js'
+import type { ServiceParts } from './services/service-parts.js'
 
 export interface LinksOptions {
   /** The one in force. */
@@ -41,6 +42,7 @@ export interface LinksOptions {
   /** The source that tells a caller apart from others where bounds are shared. */
   readonly sourceOfCaller: (request: IncomingMessage) => string
   readonly registry: LinkRegistry
+  readonly services: ServiceParts
   /** Undefined where the address of the policy server is the operator's alone. */
   readonly failover: PolicyServerFailover | undefined
   readonly observer: LinkObserver
@@ -76,7 +78,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
   options.onRevocation(() => removed.close())
-  const clients = accept ? createClientAdmission(config(), registry, logger) : undefined
+  const clients = accept ? createClientAdmission(config(), registry, options.services.keys, logger) : undefined
   const acceptor = accept
     ? createLazyLinkAcceptor({
         selfId: topology().selfId,
@@ -121,7 +123,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
 
 /** The link that this relay holds; loaded only where it is to hold one. */
 async function makeOwnLink(
-  { config, failover, revocations, versions, logger }: LinksOptions,
+  { config, failover, revocations, services, versions, logger }: LinksOptions,
   routing: RequestListener
 ): Promise<{ readonly end: LowerLink; readonly dialer: Dialer }> {
   const [{ Dialer }, { LowerLink }] = await Promise.all([
@@ -129,14 +131,19 @@ async function makeOwnLink(
     import('../links/lower/lower-link.js')
   ])
   const { longestWaitMs } = config().links
-  const end = new LowerLink({ routing, openLane: (linkId, purpose) => dialer.openLane(linkId, purpose) })
+  const end = new LowerLink({
+    routing,
+    openLane: (linkId, purpose) => dialer.openLane(linkId, purpose),
+    takeStream: services.kinds.take
+  })
   const dialer = new Dialer({
     upper: async () => ({ ...(await endpointOf(config(), failover?.address)), revocations }),
     follower: failover,
     handshake: async () => ({
       credentials: readCredentials(await ownCertificate(config()), namesIn(config())),
       program: VERSION,
-      versions
+      versions,
+      hasServices: config().links.accept
     }),
     end,
     lane: () => config().links.lane,

@@ -30,7 +30,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, links.acceptor, parts.services, logger)
-  const serviceListeners = await openServiceListeners({ config: parts.services.config, keys: parts.serviceKeys })
+  const serviceListeners = await openServiceListeners({ config: parts.services.config, keys: parts.serviceParts.keys })
   const { treeSync } = parts.services
   const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {
@@ -81,6 +81,7 @@ async function stop(
   limitMs: number
 ): Promise<void> {
   const { sharedFiles, remoteRuns, treeSource, treeSync } = parts.services
+  parts.serviceParts.announcer.stop() // relays above choose another way from now on
   const drained = listeners.drain()
   const finished = remoteRuns
     .drain()

@@ -39,7 +39,7 @@ test('links are listed and closed, and a relay says whether its own one stands',
   }
   const first = await eventually('a link that was used', async () => {
     const link = await only()
-    return link.received > 0 && link.sent > 0 && link
+    return link.received > 0 && link.sent > 0 && link.lanes > 0 && link
   })
 
   await t.test('what is shown of a link', async () => {
@@ -48,7 +48,7 @@ test('links are listed and closed, and a relay says whether its own one stands',
     assert.match(first.program, /^\d+\.\d+\.\d+/)
     assert.ok(Date.parse(first.connected_at) >= startedAtMs && Date.parse(first.connected_at) <= Date.now())
     assert.ok(first.received > 0 && first.sent > 0)
-    assert.deepEqual([first.streams, first.lanes], [0, 0])
+    assert.deepEqual([first.streams, first.lanes], [0, 1], 'the lane on which it tells of its clients')
   })
 
   await t.test('a page at a time', async () => {

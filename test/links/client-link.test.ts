@@ -63,16 +63,17 @@ test('the same client id again takes the place of the first alone', async t => {
   startLower(t, upper, 'git', 'one')
   startLower(t, upper, 'git', 'two')
   await untilSize(upper, 2)
-  const [first] = createLinkAdministration(upper.registry).clients()
+  const [first] = createLinkAdministration(upper.registry).list(undefined, 100)
   const old = upper.registry.byId(first?.linkId ?? '')
   startLower(t, upper, 'git', 'one')
   await old?.closed
   await untilSize(upper, 2)
   assert.deepEqual(
     createLinkAdministration(upper.registry)
-      .clients()
+      .list(undefined, 100)
       .map(({ owner }) => owner.kind === 'client' && owner.clientId),
-    ['one', 'two']
+    ['two', 'one'],
+    'the oldest link first'
   )
 })
 
@@ -80,7 +81,7 @@ test('a client has no lanes of another one, and none without its token', async t
   const upper = await startUpper(t)
   const own = startLower(t, upper, 'git', 'one')
   await untilSize(upper, 1)
-  const [{ linkId } = { linkId: '' }] = createLinkAdministration(upper.registry).clients()
+  const [{ linkId } = { linkId: '' }] = createLinkAdministration(upper.registry).list(undefined, 100)
   const link = upper.registry.byId(linkId)
   await own.openLane(linkId, 'lane')
   assert.equal(link?.lanes, 1)

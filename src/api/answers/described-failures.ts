@@ -38,7 +38,7 @@ export const KINDS: readonly Kind[] = [
   { routes: /\/remote-run\//, codes: ['CONFLICT', 'HOP_UNREACHABLE', 'LOOP_DETECTED'] },
   { routes: /\/(trace|shared-files)\/\{|\/v1\/join/, codes: ['LOOP_DETECTED'] },
   { routes: /^PUT .*\/shared-files\//, codes: ['BAD_SIGNATURE', 'UNKNOWN_SOURCE', 'NOT_RECOGNIZED'] },
-  { routes: /^GET .*\/shared-files\/\{target\}\/|\/v1\/join/, codes: ['HOP_UNREACHABLE'] },
+  { routes: /^GET .*\/shared-files\/\{target\}\/|\/v1\/join|\/clients\/\{/, codes: ['HOP_UNREACHABLE'] },
   { routes: /^GET .*\/(shared-files\/\{target\}\/|shared-folder\/)/, codes: ['CONDITION_FAILED', 'NO_SUCH_RANGE'] },
   { routes: /^GET .*\/v1\/tree$|^POST .*\/v1\/(join|tokens)/, codes: ['UNKNOWN_NODE'] },
   { routes: /^POST .*\/v1\/(join|tokens)|\/v1\/members\//, codes: ['CONFLICT'] },

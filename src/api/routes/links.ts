@@ -1,4 +1,5 @@
 import type { LinkView } from '../../links/upper/link-administration.js'
+import type { ReplicaFacts } from '../../services/keys/replica.js'
 import { checkNodeId } from '../../values/ids.js'
 import { isoTime } from '../../values/time/iso-time.js'
 import { type Routes, Type } from '../schema.js'
@@ -11,7 +12,12 @@ const ClientSchema = Type.Object({
   client_id: Type.String({ description: 'tells replicas under one key apart' }),
   remote_address: Type.String(),
   connected_at: Type.Time(),
-  path: Type.Array(Type.String({ description: 'relays between this one and the client' }))
+  path: Type.Array(Type.String({ description: 'relays between this one and the client' })),
+  type: Type.Optional(Type.String({ description: 'of the service' })),
+  annotations: Type.Optional(Type.Record(Type.String())),
+  stale_since: Type.Optional(
+    Type.Time({ description: 'since when a link on the path is away: the client cannot be reached' })
+  )
 })
 const Clients = Type.Object({ result: Type.Array(ClientSchema) })
 
@@ -24,7 +30,7 @@ const LinkSchema = Type.Object({
   connected_at: Type.Time(),
   rtt_ms: Type.Optional(Type.Integer({ description: 'of the last ping, rounded up' })),
   streams: Type.Integer({ description: 'requests under way' }),
-  lanes: Type.Integer({ description: 'connections for bulk' }),
+  lanes: Type.Integer({ description: 'further connections: for bulk, and one for services' }),
   received: Type.Integer({ description: 'bytes' }),
   sent: Type.Integer({ description: 'bytes' }),
   program: Type.String({ description: 'version of the program at the other end' }),
@@ -32,15 +38,29 @@ const LinkSchema = Type.Object({
 })
 
 /** `GET` and `DELETE /v1/relay/clients…` and `/v1/relay/links…`, outside the prefixes. */
-export const linkRoutes: Routes<{ services: Pick<Services, 'links'> }> = async (app, { services }) => {
-  const { links } = services
+export const linkRoutes: Routes<{ services: Pick<Services, 'links' | 'clients'> }> = async (app, { services }) => {
+  const { links, clients } = services
   const config = { access: 'administration' } as const
   const tags = ['links']
 
   app.get(
     '/v1/relay/clients',
-    { config, schema: { tags, summary: 'Clients that are registered here', response: { 200: Clients } } },
-    async () => ({ result: links.clients().map(showClient) })
+    {
+      config,
+      schema: {
+        tags,
+        summary: 'Clients that are registered here, or at a relay below',
+        querystring: Type.Object({
+          limit: Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: MAX_PAGE }),
+          after: Type.Optional(Type.String({ description: '`next` of the page before' }))
+        }),
+        response: { 200: Type.Object({ result: Type.Array(ClientSchema), next: Type.Optional(Type.String()) }) }
+      }
+    },
+    async ({ query }) => {
+      const { clients: page, next } = clients.list(query.after, query.limit)
+      return { result: page.map(showClient), ...(next === undefined ? {} : { next }) }
+    }
   )
   app.delete(
     '/v1/relay/clients/:name',
@@ -49,13 +69,14 @@ export const linkRoutes: Routes<{ services: Pick<Services, 'links'> }> = async (
       schema: {
         tags,
         summary: 'Remove the clients under a key, or one of them',
-        description: 'The name is a client key, or the id of one client. Whoever is removed registers again.',
+        description:
+          'The name is a client key, or the id of one client. Relays below remove theirs. Whoever is removed registers again.',
         params: Type.Object({ name: Type.String() }),
         querystring: Type.Object({ id: Type.Optional(Type.String({ description: 'client id, to remove only that' })) }),
         response: { 200: Clients }
       }
     },
-    async ({ params, query }) => ({ result: links.removeClients(params.name, query.id).map(showClient) })
+    async ({ params, query }) => ({ result: (await clients.remove(params.name, query.id)).map(showClient) })
   )
 
   app.get(
@@ -96,13 +117,16 @@ export const linkRoutes: Routes<{ services: Pick<Services, 'links'> }> = async (
   )
 }
 
-function showClient({ owner, remoteAddress, connectedAtMs }: LinkView) {
+function showClient({ key, id, remoteAddress, connectedAtMs, path, type, annotations, staleSinceMs }: ReplicaFacts) {
   return {
-    client_key: owner.id,
-    client_id: owner.kind === 'client' ? owner.clientId : '',
+    client_key: key,
+    client_id: id,
     remote_address: remoteAddress,
     connected_at: isoTime(connectedAtMs),
-    path: []
+    path: [...path],
+    ...(type === undefined ? {} : { type }),
+    ...(annotations === undefined ? {} : { annotations: { ...annotations } }),
+    ...(staleSinceMs === undefined ? {} : { stale_since: isoTime(staleSinceMs) })
   }
 }
 

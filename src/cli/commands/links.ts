@@ -62,9 +62,13 @@ async function close(id: string, options: CloseOptions): Promise<void> {
   await withClient(options, async client => {
     const path = apiPath(options.client === true ? 'clients' : 'links', id)
     const answer = asObject(await client.json({ method: 'DELETE', path, root: LINKS_ROOT }), 'an object')
-    for (const { client_key: key, client_id: clientId, remote_address: address } of objectsOf(answer, 'result')) {
+    for (const { client_key: key, client_id: clientId, remote_address: address, path: between } of objectsOf(
+      answer,
+      'result'
+    )) {
       const who = key === undefined ? id : `${cell(key)} ${cell(clientId)}`
-      console.log(`closed: ${who} from ${cell(address)}`)
+      const way = Array.isArray(between) && between.length > 0 ? ` by ${between.map(cell).join(' > ')}` : ''
+      console.log(`closed: ${who} from ${cell(address)}${way}`)
     }
   })
 }

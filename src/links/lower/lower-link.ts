@@ -15,7 +15,6 @@ import {
   ChallengeError,
   type ConnectionPurpose,
   type Credentials,
-  checkUpper,
   formatNoVersion,
   parseChallenge,
   parseWelcome,
@@ -31,6 +30,7 @@ import {
   STREAM_WINDOW_BYTES,
   STREAMS_REQUEST_PATH
 } from '../wire/protocol.js'
+import { checkUpper } from '../wire/seen-upper.js'
 import { LinkLostError, type Transport } from '../wire/transport.js'
 import { countBodyPieces } from './count-body-pieces.js'
 import { boundRequestsOfLane } from './lane-requests.js'
@@ -41,6 +41,8 @@ export interface HandshakeOptions {
   readonly credentials: Credentials
   readonly program: string
   readonly versions?: VersionRange | undefined
+  /** Whether the link says that there may be services behind it. */
+  readonly hasServices?: boolean | undefined
 }
 
 /** The lower side of the handshake. `take` is called in the turn of the welcome, so that it misses nothing. */
@@ -58,8 +60,10 @@ export async function performHandshake<T>(
     throw new ChallengeError(describeMismatch(challenge.relay, challenge.versions, versions))
   }
   checkUpper(challenge, seen)
-  const { credentials, program } = options
-  transport.send(JSON.stringify(answerChallenge(challenge, credentials, seen, { version, program, ...what })))
+  const { credentials, program, hasServices } = options
+  const services = what.purpose === 'link' && hasServices === true ? { services: true } : {}
+  const members = { version, program, ...what, ...services }
+  transport.send(JSON.stringify(answerChallenge(challenge, credentials, seen, members)))
   return transport.receive(HANDSHAKE_LIMIT_MS, text => take(parseWelcome(text, challenge.relay)))
 }
 

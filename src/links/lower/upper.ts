@@ -5,7 +5,7 @@ import type { Revocations } from '../../keys/certificates/revocations.js'
 import { lookAtCertificate, whyRefused } from '../../keys/certificates/shown-certificate.js'
 import { describeConnectionFailure } from '../../network/connection-failure.js'
 import { CostlyHandshakeError } from '../../network/tls/server-flight.js'
-import { type SeenUpper, seenUpper } from '../wire/challenge.js'
+import { type SeenUpper, seenUpper } from '../wire/seen-upper.js'
 import type { Transport } from '../wire/transport.js'
 
 /** The upper side, and how it proves who it is. */

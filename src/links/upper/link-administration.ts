@@ -32,8 +32,6 @@ export type LinkCounts = Readonly<Record<LinkOwner['kind'], number>>
 export interface LinkAdministration {
   /** The oldest first, which is the order of their ids. @param after an id of a link, which may have ended meanwhile */
   list(after: string | undefined, limit: number): LinkView[]
-  /** The links of clients, by key and client id. */
-  clients(): LinkView[]
   /**
    * Removes the clients under a key, or the one of them with `clientId`; or, where `name` is no key, those with the
    * client id `name`.
@@ -66,7 +64,6 @@ export function createLinkAdministration(registry: LinkRegistry): LinkAdministra
         .slice(0, limit)
         .map(viewOf)
     },
-    clients: () => clientLinks().map(viewOf).sort(byName),
     removeClients(name, clientId) {
       const ofKey = registry.replicasOf(name)
       const isWanted = (wanted: string) => (link: UpperLink) =>

@@ -32,6 +32,7 @@ export interface UpperLinkOptions {
   readonly remoteAddress: string
   readonly program: string
   readonly version: number
+  readonly hasServices: boolean
   readonly connectedAtMs: number
   readonly pingMs: number
   /** Called for each answered ping. */
@@ -45,6 +46,8 @@ export class UpperLink implements WatchedConnection {
   readonly remoteAddress: string
   readonly program: string
   readonly version: number
+  /** Whether the other side says that there may be services behind it. */
+  readonly hasServices: boolean
   readonly connectedAtMs: number
   /** Resolves with the reason; never rejects. */
   readonly closed: Promise<string>
@@ -71,6 +74,7 @@ export class UpperLink implements WatchedConnection {
     this.remoteAddress = options.remoteAddress
     this.program = options.program
     this.version = options.version
+    this.hasServices = options.hasServices
     this.connectedAtMs = options.connectedAtMs
     this.#transport = options.transport
     this.#stream = options.transport.stream({

@@ -1,6 +1,4 @@
 import { type KeyObject, randomBytes, sign, verify, X509Certificate } from 'node:crypto'
-import { nodesIn } from '../../hops/peers/peer-identity.js'
-import { fingerprint } from '../../keys/certificates/fingerprint.js'
 import { tooCostly } from '../../keys/certificates/key-cost.js'
 import { CLIENT_KEY_RULE, isClientId, isClientKey } from '../../keys/tokens/client-key.js'
 import { describeMismatch, type VersionRange } from '../../values/protocol-version.js'
@@ -51,6 +49,8 @@ interface IdentityMembers {
   readonly purpose: ConnectionPurpose
   /** The id of the link that a lane belongs to. */
   readonly link?: string
+  /** Whether there may be services behind a link, whose keys can be asked for. Older programs say nothing. */
+  readonly services?: boolean
 }
 
 export interface Welcome {
@@ -103,35 +103,6 @@ interface Signed {
   readonly seen: string
 }
 
-/** The upper side as the lower one sees it in TLS. */
-export interface SeenUpper {
-  /** SHA-256 of its certificate, lower-case hex; empty without TLS. */
-  readonly fingerprint: string
-  /** The ids of nodes in it, where it is trusted for its issuer: that of a web server has none. */
-  readonly nodes: readonly string[]
-}
-
-/**
- * @param leaf that TLS accepted, DER; undefined: without TLS
- * @param isPinned whether this very certificate is trusted, whatever it says
- */
-export function seenUpper(leaf: Buffer | undefined, isPinned: boolean): SeenUpper {
-  if (leaf === undefined) return { fingerprint: '', nodes: [] }
-  return { fingerprint: fingerprint(leaf), nodes: isPinned ? [] : nodesIn(leaf) }
-}
-
-/**
- * Whether the challenge is one of whom TLS was spoken with: somebody in between, with a good certificate of its own, could
- * hand on that of another relay, and the answer to it.
- * @throws {ChallengeError}
- */
-export function checkUpper({ relay }: Challenge, { nodes }: SeenUpper): void {
-  if (nodes.length === 0 || (nodes.length === 1 && nodes[0] === relay)) return
-  throw new ChallengeError(
-    `it says that it is ${JSON.stringify(relay)}, and shows a certificate of ${nodes.join(', ')}`
-  )
-}
-
 export type Credentials = CertificateCredentials | { readonly client: ClientProof }
 
 export interface CertificateCredentials {
@@ -143,13 +114,8 @@ export interface CertificateCredentials {
 export function answerChallenge(
   challenge: Challenge,
   credentials: Credentials,
-  { fingerprint: seen }: Pick<SeenUpper, 'fingerprint'>,
-  what: {
-    readonly version: number
-    readonly program: string
-    readonly purpose: ConnectionPurpose
-    readonly link?: string
-  }
+  { fingerprint: seen }: { readonly fingerprint: string },
+  what: Omit<IdentityMembers, 'treeline'>
 ): Identity {
   if ('client' in credentials) return { treeline: 'identity', ...what, client: credentials.client }
   const text = signedText(challenge, { ...what, seen })
@@ -212,7 +178,7 @@ export function formatNoVersion(versions: VersionRange): string {
 
 /** @throws {ChallengeError} naming both ranges, where the lower side knows none of ours */
 export function parseIdentity(text: string, own: VersionRange): Identity {
-  const { treeline, version, program, purpose, link, versions, ...proof } = parseObject(text)
+  const { treeline, version, program, purpose, link, services, versions, ...proof } = parseObject(text)
   if (treeline === 'no version') throw new ChallengeError(describeMismatch('the caller', parseRange(versions), own))
   if (
     treeline !== 'identity' ||
@@ -223,7 +189,8 @@ export function parseIdentity(text: string, own: VersionRange): Identity {
     throw new ChallengeError('an identity was expected')
   }
   const shown = typeof program === 'string' ? program.replaceAll(/\p{C}/gu, '').slice(0, 40) : ''
-  const members = { treeline, version, program: shown, purpose, ...(link === undefined ? {} : { link }) } as const
+  const ofLink = { ...(link === undefined ? {} : { link }), ...(services === true ? { services } : {}) }
+  const members = { treeline, version, program: shown, purpose, ...ofLink } as const
   if (proof.client !== undefined) return { ...members, client: parseClient(proof.client) }
   const { certificate, signature, seen = '' } = proof
   if (typeof certificate === 'string' && typeof signature === 'string' && typeof seen === 'string') {

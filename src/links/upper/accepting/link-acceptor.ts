@@ -205,7 +205,8 @@ class Acceptor implements LinkAcceptor {
     return undefined
   }
 
-  #open(transport: Transport, remoteAddress: string, { version, program }: Identity, owner: LinkOwner): void {
+  #open(transport: Transport, remoteAddress: string, identity: Identity, owner: LinkOwner): void {
+    const { version, program, services: hasServices = false } = identity
     const { registry, observer, now = Date.now } = this.options
     const pingMs = this.#pingMs
     const id = nextLinkId()
@@ -213,8 +214,8 @@ class Acceptor implements LinkAcceptor {
     const welcome: Welcome = { treeline: 'welcome', link: id, pingMs, ...secret }
     transport.send(JSON.stringify(welcome))
     const onRoundTrip = (rttMs: number) => observer?.answeredPing(owner.kind, rttMs)
-    const told = { id, owner, transport, remoteAddress, program, version, connectedAtMs: now(), pingMs, onRoundTrip }
-    const link = new UpperLink(told)
+    const told = { id, owner, transport, remoteAddress, program, version, hasServices, pingMs, onRoundTrip }
+    const link = new UpperLink({ ...told, connectedAtMs: now() })
     registry.add(link)
     this.#openings.log(link)
   }

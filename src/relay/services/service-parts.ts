@@ -1,0 +1,51 @@
+import type { Logger } from 'pino'
+import type { LinkAdministration } from '../../links/upper/link-administration.js'
+import type { LinkRegistry } from '../../links/upper/link-registry.js'
+import { CLOSE } from '../../links/wire/protocol.js'
+import { type ClientDirectory, ServiceDirectory } from '../../services/keys/client-directory.js'
+import { forwardStreams } from '../../services/keys/forward-stream.js'
+import { KeyAnnouncer } from '../../services/keys/key-announcer.js'
+import { KeysBelow } from '../../services/keys/keys-below.js'
+import { followClients } from '../../services/keys/registered-clients.js'
+import { removeBelow, takeRemovals } from '../../services/keys/remove-below.js'
+import { MAX_KEYS, ServiceKeys } from '../../services/keys/service-keys.js'
+import { StreamKinds } from '../../services/streams/stream-kinds.js'
+
+/** The parts of a relay by which services are found and reached. */
+export interface ServiceParts {
+  /** The services that this relay reaches. */
+  readonly keys: ServiceKeys
+  /** Takes streams that come over this relay's own link. */
+  readonly kinds: StreamKinds
+  /** Tells the policy server of the keys. */
+  readonly announcer: KeyAnnouncer
+  /** Lists and removes clients, here and below. */
+  readonly clients: ClientDirectory
+}
+
+export interface ServicePartsOptions {
+  /** The id of this relay. */
+  readonly selfId: string
+  readonly registry: LinkRegistry
+  readonly links: LinkAdministration
+  readonly logger: Logger
+}
+
+export function createServiceParts({ selfId, registry, links, logger }: ServicePartsOptions): ServiceParts {
+  const keys = new ServiceKeys()
+  followClients(registry, keys, link => {
+    // its key was the last one that had room, and another client came first
+    registry.end(link, CLOSE.full, `this relay has ${MAX_KEYS} client keys already`)
+  })
+  new KeysBelow({ registry, keys, selfId, logger }).start()
+  const announcer = new KeyAnnouncer({ keys, logger })
+  const clients = new ServiceDirectory({ keys, links, below: removeBelow })
+  const kinds = new StreamKinds(selfId)
+    .on('keys', announcer.take)
+    .on('http', forwardStreams({ selfId, keys }))
+    .on(
+      'remove',
+      takeRemovals(selfId, (selection, hops) => clients.removeSelected(selection, hops))
+    )
+  return { keys, kinds, announcer, clients }
+}

@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { startTreeline } from '../machine/treeline-command.js'
+import type { RunningTree } from './relay-tree.js'
+
+export const CLIENT_TOKEN = 'a-token-of-clients-that-is-long-enough'
+
+/** The line of `tokens.clients_file` that lets clients register under a key with {@link CLIENT_TOKEN}. */
+export function clientTokenLine(key: string): string {
+  return `register:${key} ${createHash('sha256').update(CLIENT_TOKEN).digest('hex')}\n`
+}
+
+/** Starts `treeline client` at a relay of a tree whose `tokens.clients_file` has its key. Killed after the test. */
+export async function startClientOf(
+  t: TestContext,
+  tree: RunningTree,
+  { relay: relayId, key, id }: { readonly relay: string; readonly key: string; readonly id: string }
+) {
+  const relay = tree.relay(relayId)
+  const ca = join(tree.folder, `ca-of-${relayId}.pem`)
+  await writeFile(ca, relay.certificate.certificatePem)
+  const options = ['--client-key', key, '--client-id', id, '--health-listen', '127.0.0.1:0']
+  const running = startTreeline(t, ['client', ...options], {
+    TREELINE_SERVER_URL: relay.url,
+    TREELINE_BASE_URL: 'http://127.0.0.1:1',
+    TREELINE_TOKEN: CLIENT_TOKEN,
+    SSL_CERT_FILE: ca
+  })
+  await running.printed('"msg":"link opened"')
+  return running
+}
