@@ -17,8 +17,11 @@ export const PASSED_HEADER = 'treeline-passed'
  */
 export const LINK_SECRET_HEADER = 'treeline-link-secret'
 
-/** When the first relay accepted a shared file, in ms since 1970. */
+/** When the first relay accepted a shared file, in ms since 1970; with a series, the file's number in that. */
 export const ACCEPTED_AT_HEADER = 'treeline-accepted-at'
+
+/** The series in which the first relay numbers shared files, when it accepted this one, and what time it is now. */
+export const SERIES_HEADER = 'treeline-accepted-in'
 
 /** The key hash of a source that the receiving relay does not know, vouched for by its policy server. */
 export const SOURCE_KEY_HASH_HEADER = 'treeline-source-key-hash'

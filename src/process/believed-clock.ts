@@ -114,17 +114,3 @@ interface Look {
 function ranMs(former: ClockReading, { uptimeMs }: Pick<Look, 'uptimeMs'>): number {
   return uptimeMs >= former.uptimeMs ? uptimeMs - former.uptimeMs : uptimeMs
 }
-
-/**
- * The time that has come for certain, in ms since 1970: a clock that is behind it may be wrong.
- * @param uptime in ms, since the machine started
- * @returns undefined where it is not known
- */
-export async function certainTime(
-  readings: Pick<ClockReadings, 'clockReading'>,
-  uptime: () => number = () => machineUptime() * 1_000
-): Promise<number | undefined> {
-  const former = await readings.clockReading()
-  if (former === undefined || former.certainMs < EARLIEST_MS) return undefined
-  return former.certainMs + Math.floor(ranMs(former, { uptimeMs: uptime() }))
-}

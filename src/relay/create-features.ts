@@ -3,7 +3,6 @@ import type { Logger } from 'pino'
 import type { Metrics } from '../api/metrics/metrics.js'
 import type { Config } from '../config/config.js'
 import type { DirectNeighbours } from '../hops/neighbours.js'
-import { certainTime } from '../process/believed-clock.js'
 import { createRemoteRuns } from '../remote-run/remote-runs.js'
 import { createSharedFiles } from '../shared-files/shared-files.js'
 import type { Repositories } from '../storage/repositories/repositories.js'
@@ -37,7 +36,6 @@ export function createFeatures(options: FeaturesOptions) {
       fileRepository: repositories.files,
       outboxRepository: repositories.outbox,
       storagePath: config.storage.path,
-      certainTime: () => certainTime(repositories.runs),
       pace: paceLimits(config.limits),
       maxUploads: config.limits.maxUploads,
       takesLinks: config.links.accept,

@@ -1,8 +1,14 @@
 import type { Readable } from 'node:stream'
 import type { Origin } from '../network/caller.js'
 import type { FileKey } from '../values/ids.js'
-import type { ListedKeptFile } from './keeping/file-record.js'
+import type { Acceptance, ListedKeptFile } from './keeping/file-record.js'
 import type { LostFiles } from './upkeep/lost-files.js'
+
+/** The acceptance of a file as the relay states it that passes the file on. */
+export interface StatedAcceptance extends Acceptance {
+  /** When it said so, by its clock, in ms since 1970; undefined: its clock is taken for right. */
+  readonly sentAtMs: number | undefined
+}
 
 /** A file being handed in. The ids were not checked yet. */
 export interface PutRequest {
@@ -19,11 +25,12 @@ export interface PutRequest {
   readonly body: Readable
   readonly origin: Origin
   /**
-   * The key hash of the source, from a policy server alone, as `acceptedAtMs` is from a known relay alone; the API
+   * The key hash of the source, from a policy server alone, as `stated` is from a known relay alone; the API
    * drops them from anyone else.
    */
   readonly sourceKeyHash: string | undefined
-  readonly acceptedAtMs: number | undefined
+  /** The acceptance, as the relay states it that passes the file on; undefined where this relay is the first one. */
+  readonly stated: StatedAcceptance | undefined
   /** Whether an unidentified caller vouches for the source: perhaps our policy server, where we cannot recognize it. */
   readonly isVouchedByStranger?: boolean
   /** Called once, when all that can be checked before the body was (time to say `100 Continue`). */

@@ -35,7 +35,6 @@ export interface SharedFilesOptions {
   /** Ms since 1970. */
   readonly now?: () => number
   /** Tells the time that has come for certain, in ms since 1970, wherever the clock is set. @default it is not known */
-  readonly certainTime?: () => Promise<number | undefined>
   /** Ms of a clock that only goes forward. @default performance.now */
   readonly monotonicNow?: () => number
   /** From 0 up to 1, for jitter. */
@@ -60,7 +59,7 @@ interface Rooms extends Pick<SharedFiles, 'head' | 'get' | 'list'> {
 export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
   const { config, selfId, topology, neighbours, fileRepository: files, outboxRepository, storagePath, logger } = options
   const { now = Date.now, monotonicNow = () => performance.now(), random = Math.random, observer = {} } = options
-  const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true, certainTime } = options
+  const { pace = PACE_LIMITS, maxUploads = 512, takesLinks = true } = options
   const way = { selfId, topology, neighbours }
   const stopping = new AbortController()
   const onStored = (sizeBytes: number, key: FileKey) => observer.onStored?.(sizeBytes, key)
@@ -72,7 +71,7 @@ export function createSharedFiles(options: SharedFilesOptions): SharedFiles {
     keeping,
     forwarding,
     upkeep,
-    put: createReceiving(keeping, forwarding, { ...way, config, storagePath, pace, maxUploads, certainTime }),
+    put: createReceiving(keeping, forwarding, { ...way, config, storagePath, pace, maxUploads }),
     head: createHead({ ...way, ...keeping, ...forwarding, wakeOutbox: () => forwarding.worker.pump() }),
     get: createGet({ ...way, ...keeping, recheckFile: key => upkeep.recheckFile(key) }),
     list: createList({ ...keeping, topology }),

@@ -24,7 +24,14 @@ test('the list of the outbox is whole, and made a page in each turn of the event
     passed: '',
     requestId: 'r'
   }
-  const file = { sizeBytes: 5, acceptedAtMs: 1_000, expiresAtMs: 9_000, metadata: 'header=x\n' }
+  const file = {
+    sizeBytes: 5,
+    acceptedAtMs: 1_000,
+    series: undefined,
+    seriesNumber: undefined,
+    expiresAtMs: 9_000,
+    metadata: 'header=x\n'
+  }
   const add = (index: number) =>
     repository.add(
       { ...entry, ...file, ...state, id: idOf(index), fileId: `f${index}`, state: index === 7 ? 'failed' : 'pending' },

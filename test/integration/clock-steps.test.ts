@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TreeRelay } from '../../demo/relay-tree.js'
 import { eventually } from '../support/eventually.js'
 import { steppingClock } from '../support/machine/stepping-clock.js'
 import { ask, postForm } from '../support/network/http.js'
 import { startTree } from '../support/relays/relay-tree.js'
 import { signContent } from '../support/work/signed-files.js'
 
+const HOUR_SECONDS = 3_600
 const DAY_SECONDS = 24 * 3_600
 
 test('a clock that steps, forward and back', async t => {
@@ -59,4 +61,60 @@ test('a clock that steps, forward and back', async t => {
   })
 
   await process.stop()
+})
+
+test('two files of one name: the later one stays, wherever the clock of their first relay is set, through its restarts', async t => {
+  const tree = await startTree(t, {
+    relays: [
+      { id: 'root', under: 'root', nodes: ['n1'] },
+      { id: 'relay-a', under: 'root', nodes: ['n2'] }
+    ],
+    absent: ['relay-a', 'root']
+  })
+  const root = tree.relay('root')
+  const relay = tree.relay('relay-a')
+  const clock = steppingClock(join(relay.directory, 'clock'), { isKilled: true })
+  const put = async (to: TreeRelay, content: string) => {
+    const file = signContent('n1', tree.member('n2'), 'f', content)
+    const answer = await ask(to, `${file.path}?ttl=10d`, { method: 'PUT', body: file.body })
+    return [answer.status, answer.headers['treeline-state']]
+  }
+  const kept = async () => (await ask(root, signContent('n1', tree.member('n2'), 'f', '').path)).text
+  let process = await tree.restart('relay-a', clock.environment)
+  let above = await tree.restart('root')
+  const restart = async (offsetSeconds: number) => {
+    process.signal('SIGKILL')
+    await process.ended
+    clock.set(offsetSeconds)
+    process = await tree.restart('relay-a', clock.environment)
+  }
+
+  for (const hours of [0, -0.5, 12, 0, -30, 24 * 365 * 74, 0, -24 * 365 * 50, 0]) {
+    await t.test(`set by ${hours} hours`, async () => {
+      await restart(hours * HOUR_SECONDS)
+      for (const number of [1, 2]) {
+        assert.deepEqual(await put(relay, `${hours} ${number}`), [200, undefined])
+        assert.equal(await kept(), `${hours} ${number}`)
+      }
+    })
+  }
+
+  await t.test(
+    'one that waited is not newer than one that another relay took since, though the clock was ahead',
+    async () => {
+      clock.set(12 * HOUR_SECONDS)
+      assert.deepEqual(await put(relay, 'ahead'), [200, undefined])
+      await restart(0)
+      await above.stop()
+      assert.deepEqual(await put(relay, 'waits'), [202, 'pending'])
+      process.signal('SIGSTOP')
+      above = await tree.restart('root')
+      assert.deepEqual(await put(root, 'newer'), [200, undefined])
+      process.signal('SIGCONT')
+      await eventually('the file is given up', () => process.log.some(line => line.includes('a newer one is there')))
+      assert.equal(await kept(), 'newer')
+    }
+  )
+  await process.stop()
+  await above.stop()
 })

@@ -87,9 +87,10 @@ test('what is believed of a request, and from whom', async t => {
   })
 
   await t.test('when a file was first accepted: from known relays, and the older one changes nothing', async () => {
-    const put3 = async (content: string, acceptedAt: number, by?: string) => {
+    const put3 = async (content: string, acceptedAt: number, by?: string, series?: string) => {
       const file = signContent('node-s1', tree.member('node-s2'), 'accepted', content)
-      const answer = await put(sub, file, { 'treeline-accepted-at': String(acceptedAt) }, by)
+      const inSeries = series === undefined ? {} : { 'treeline-accepted-in': series }
+      const answer = await put(sub, file, { 'treeline-accepted-at': String(acceptedAt), ...inSeries }, by)
       assert.equal(answer.status, 200)
       const state = answer.headers['treeline-state'] ?? 'stored'
       return `${state}: ${(await ask(sub, file.path)).text}`
@@ -102,6 +103,14 @@ test('what is believed of a request, and from whom', async t => {
     assert.equal(await put3('local', 1), 'stored: local')
     assert.equal(await put3('from the future', now + 1e9, 'relay-a'), 'stored: from the future')
     assert.equal(await put3('after it', Date.now(), 'relay-a'), 'stored: after it')
+    const series = `${'a'.repeat(32)} ${now} ${now}`
+    assert.equal(await put3('a node may state none', 1, 'node-s2', series), 'stored: a node may state none')
+    assert.equal(
+      await put3('first of a series', 9e15, 'relay-a', `${'a'.repeat(32)} 8000000000000000 1`),
+      'stored: first of a series'
+    )
+    assert.equal(await put3('less', 8e15, 'relay-a', series), 'superseded: first of a series')
+    assert.equal(await put3('not in it', 1), 'stored: not in it')
   })
 
   await t.test('a run id: from the policy server, and then it is one run; anyone else gets a new one', async () => {

@@ -44,10 +44,13 @@ test('a file goes down to the relay of its target, which does not know the sourc
   assert.equal(await root.head(file), true)
   const request = down.requests.find(({ method }) => method === 'PUT')
   assert.equal(request?.path, 'shared-files/n2/n1/f?ttl=3600')
-  assert.deepEqual(request?.headers, {
+  const { 'treeline-accepted-in': series = '', ...headers } = request?.headers ?? {}
+  const now = root.clock.nowMs
+  assert.match(series, new RegExp(`^[0-9a-f]{32} ${now} ${now}$`))
+  assert.deepEqual(headers, {
     'content-type': 'application/octet-stream',
     'content-length': String(file.body.length),
-    'treeline-accepted-at': String(root.clock.nowMs),
+    'treeline-accepted-at': String(now),
     'treeline-passed': 'far,root',
     'treeline-source-key-hash': keyHashOf(rsaKey),
     'x-request-id': 'test'

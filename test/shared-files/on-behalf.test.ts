@@ -9,6 +9,7 @@ import {
   type SignedBytes,
   sign,
   startSharedFiles,
+  statedAt,
   TestHop,
   type TestRelay,
   topologyOf
@@ -152,7 +153,7 @@ test('a newer copy that the relay takes itself leaves no older one for its agent
   assert.equal(await relay.put(third), 'stored')
   const puts = old.requests.length
   const caller = { kind: 'relay', id: 'other', address: '10.0.0.1' } as const
-  const late = { acceptedAtMs: relay.clock.nowMs - 1, origin: originOf(caller) }
+  const late = { ...statedAt(relay.clock.nowMs - 1), origin: originOf(caller) }
   assert.equal(await relay.put(second, late), 'superseded')
   assert.equal(old.requests.length, puts, 'the relay is not given the older one either')
   assert.equal(content(relay, AT_OLD), 'three')

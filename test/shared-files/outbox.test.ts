@@ -18,6 +18,7 @@ import {
   rsaKey,
   sign,
   startSharedFiles,
+  statedAt,
   TestHop,
   topologyOf,
   WHOLE_TREE
@@ -86,9 +87,9 @@ test('what was put off goes on when the clock is set back a day, in the same pro
 test('a newer copy takes the place of the one that waits, and an older one does not', async t => {
   const { root, down } = await startRoot(t)
   const newer = sign('n2/n1/f', 'newer')
-  await root.put(sign('n2/n1/f', 'first'), { acceptedAtMs: 1_000 })
-  assert.equal(await root.put(newer, { acceptedAtMs: 3_000 }), 'pending')
-  assert.equal(await root.put(sign('n2/n1/f', 'older'), { acceptedAtMs: 2_000 }), 'superseded')
+  await root.put(sign('n2/n1/f', 'first'), statedAt(1_000))
+  assert.equal(await root.put(newer, statedAt(3_000)), 'pending')
+  assert.equal(await root.put(sign('n2/n1/f', 'older'), statedAt(2_000)), 'superseded')
   assert.equal((await root.files.outbox.list()).length, 1)
   assert.equal(await root.head(newer), true)
   const [name = ''] = outboxFiles(root)

@@ -13,6 +13,7 @@ import {
   type SignedBytes,
   sign,
   startSharedFiles,
+  statedAt,
   type TestRelay
 } from '../support/parts/shared-file-relays.js'
 import { withOtherDigest } from '../support/work/signed-files.js'
@@ -188,8 +189,8 @@ test('a second file of the same id takes the place of the first', async t => {
 test('an older copy does not take the place of a newer one', async t => {
   const relay = await startSharedFiles(t)
   const newer = sign('n1/n1/f', 'newer')
-  await relay.put(newer, { acceptedAtMs: relay.clock.nowMs - 1_000 })
-  assert.equal(await relay.put(sign('n1/n1/f', 'older'), { acceptedAtMs: relay.clock.nowMs - 2_000 }), 'superseded')
+  await relay.put(newer, statedAt(relay.clock.nowMs - 1_000))
+  assert.equal(await relay.put(sign('n1/n1/f', 'older'), statedAt(relay.clock.nowMs - 2_000)), 'superseded')
   assert.equal(await relay.head(newer), true)
   assert.deepEqual(incoming(relay), [])
 })
@@ -262,7 +263,7 @@ test('a sender that goes away, or is too slow, leaves nothing', async t => {
 test('fifty files at once, of few keys, end with the last one of each', async t => {
   const relay = await startSharedFiles(t)
   const all = Array.from({ length: 50 }, (_, index) => sign(`n1/n1/f${index % 5}`, `content ${index}`))
-  await Promise.all(all.map((file, index) => relay.files.put(putRequest(file, { acceptedAtMs: index + 1 }))))
+  await Promise.all(all.map((file, index) => relay.files.put(putRequest(file, statedAt(index + 1)))))
   for (const file of all.slice(-5)) {
     assert.equal(await relay.head(file), true)
     assert.equal(readFileSync(pathOf(relay, file), 'utf8'), file.content.toString())

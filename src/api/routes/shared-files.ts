@@ -8,6 +8,7 @@ import {
   STATE_HEADER
 } from '../../network/header-names.js'
 import { VERSION } from '../../process/version.js'
+import { statedAcceptance } from '../../shared-files/forwarding/acceptance-headers.js'
 import type { ListedKeptFile } from '../../shared-files/keeping/file-record.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 import { checkFileKey, type FileKey } from '../../values/ids.js'
@@ -221,8 +222,6 @@ function putRequestOf(
   checkNotEncoded(request.raw)
   const origin = originOf(request, reply, stopping)
   const length = headerText(request, 'content-length')
-  const told = isKnownRelay(request.caller) ? Number(headerText(request, ACCEPTED_AT_HEADER)) : Number.NaN
-  const isTime = Number.isSafeInteger(told) && told > 0
   return {
     key,
     query: Object.fromEntries(
@@ -234,7 +233,9 @@ function putRequestOf(
     origin,
     sourceKeyHash: request.caller.kind === 'policy-server' ? headerText(request, SOURCE_KEY_HASH_HEADER) : undefined,
     isVouchedByStranger: mayBeRelay(request.caller) && request.headers[SOURCE_KEY_HASH_HEADER] !== undefined,
-    acceptedAtMs: isTime ? told : undefined,
+    stated: isKnownRelay(request.caller)
+      ? statedAcceptance(name => headerText(request, name), request.caller)
+      : undefined,
     onContinue: () => sayContinue(request.raw, reply.raw)
   }
 }

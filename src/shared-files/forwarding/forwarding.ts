@@ -2,6 +2,7 @@ import type { Neighbours } from '../../hops/hop.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { FileKey } from '../../values/ids.js'
 import type { Logger } from '../../values/logging/logger.js'
+import { keyName } from '../keeping/file-layout.js'
 import type { QueuedFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
@@ -56,7 +57,10 @@ export function createForwarding(keeping: Keeping, options: ForwardingOptions): 
       const waiting = { insteadOf: entry, isClaimed: true }
       const place = () => placement.place({ ...entry, via }, { file, inMemory: undefined }, waiting)
       const outcome = await outbox.withdrawing(entry.id, place, result => result === 'stored')
-      if (outcome === 'superseded') return await outbox.finish(entry)
+      if (outcome === 'superseded') {
+        options.logger.warn({ file: keyName(entry) }, 'shared file from the outbox was not kept: a newer one is there')
+        return await outbox.finish(entry)
+      }
       if (outcome === 'lost') return outcome
       await outbox.removeFile(entry)
       return 'done'

@@ -2,7 +2,6 @@ import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { Hop, HopOutcome } from '../../hops/hop.js'
 import {
-  ACCEPTED_AT_HEADER,
   LINK_HEADER,
   PASSED_HEADER,
   RELAY_HEADER,
@@ -14,6 +13,7 @@ import { countStreamed } from '../../process/pacing/buffer-collection.js'
 import { formatPassed } from '../../values/passed-relays.js'
 import type { PutOutcome } from '../file-types.js'
 import type { FileRecord } from '../keeping/file-record.js'
+import { acceptanceHeaders } from './acceptance-headers.js'
 
 /** The size of a refusal's body, which is one line for a user. */
 const MAX_REFUSAL_BYTES = 2_048
@@ -70,7 +70,7 @@ export async function transfer(
   const outcome = await hop.request({
     method: 'PUT',
     path: `shared-files/${record.target}/${record.source}/${record.fileId}?ttl=${ttlSeconds}`,
-    headers: headersOf(shipment, direction),
+    headers: headersOf(shipment, direction, nowMs),
     body: () => bodyOf(shipment),
     weight: record.sizeBytes > SHORT_BODY_BYTES ? 'bulk' : 'short',
     signal
@@ -94,12 +94,12 @@ async function* withHead(head: Buffer, open: () => Promise<FileHandle>): AsyncGe
   }
 }
 
-function headersOf(shipment: Shipment, direction: 'up' | 'down'): Record<string, string> {
+function headersOf(shipment: Shipment, direction: 'up' | 'down', nowMs: number): Record<string, string> {
   const { record } = shipment
   const headers: Record<string, string> = {
     'content-type': 'application/octet-stream',
     'content-length': String(Buffer.byteLength(record.metadata) + 1 + record.sizeBytes),
-    [ACCEPTED_AT_HEADER]: String(record.acceptedAtMs),
+    ...acceptanceHeaders(record, nowMs),
     [PASSED_HEADER]: formatPassed(shipment.passed),
     [REQUEST_ID_HEADER]: shipment.requestId
   }

@@ -124,6 +124,7 @@ export class OutboxAttempts {
     if (result.kind === 'refused') await this.#recordRefusal(entry, result)
     else if (result.kind === 'keep-here') this.#noteLoss(entry, await keepHere(entry))
     else {
+      if (result.outcome === 'superseded') this.#noteNotKept(entry, hop)
       await removeKept(entry)
       this.#noteLoss(entry, await outbox.finish(entry))
     }
@@ -168,6 +169,14 @@ export class OutboxAttempts {
   #recordFailed(entry: QueuedFile, lastError: string, lastStatus: number | undefined): Promise<void> {
     const { nextAttemptAtMs } = entry
     return this.#record(entry, { state: 'failed', nextAttemptAtMs, lastStatus, lastError })
+  }
+
+  /** Tells the operator: the sender was told that the file waits, and gets no other answer. */
+  #noteNotKept(entry: QueuedFile, hop: string): void {
+    this.parts.logger.warn(
+      { file: keyName(entry), hop },
+      'shared file from the outbox was not kept: a newer one is there'
+    )
   }
 
   async #record(entry: QueuedFile, attempt: OutboxAttempt): Promise<void> {

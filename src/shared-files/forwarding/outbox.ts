@@ -243,13 +243,25 @@ async function unlessMissing(work: Promise<void>): Promise<void> {
 
 function newEntry(
   id: string,
-  { target, source, fileId, sizeBytes, algorithm, hash, acceptedAtMs, expiresAtMs, signedAtMs, metadata }: FileRecord,
+  { target, source, fileId, sizeBytes, algorithm, hash, expiresAtMs, signedAtMs, metadata, ...rest }: FileRecord,
   how: Provenance,
   nextAttemptAtMs: number,
   lastError: string
 ): QueuedFile {
-  const record = { target, source, fileId, sizeBytes, algorithm, hash, acceptedAtMs, expiresAtMs, signedAtMs, metadata }
-  return { ...record, ...how, id, state: 'pending', attempts: 1, nextAttemptAtMs, lastStatus: undefined, lastError }
+  const { acceptedAtMs, series, seriesNumber } = rest
+  const acceptance = { acceptedAtMs, series, seriesNumber }
+  const record = { target, source, fileId, sizeBytes, algorithm, hash, expiresAtMs, signedAtMs, metadata }
+  return {
+    ...record,
+    ...acceptance,
+    ...how,
+    id,
+    state: 'pending',
+    attempts: 1,
+    nextAttemptAtMs,
+    lastStatus: undefined,
+    lastError
+  }
 }
 
 function toEntry(entry: ListedFile): OutboxEntry {

@@ -1,14 +1,26 @@
 import type { FileKey } from '../../values/ids.js'
-import { EARLIEST_MS } from '../../values/time/earliest-time.js'
+
+/** The facts that decide which of two files with one name is the later one. */
+export interface Acceptance {
+  /**
+   * When the first relay took it, in ms since 1970, by the clock of this relay where theirs differ. It compares files that
+   * several relays took, and depends on their clocks.
+   */
+  readonly acceptedAtMs: number
+  /**
+   * The series in which the first relay numbers the files that it takes, a random id, and the number in it: it compares
+   * files that this relay took, whatever any clock says. Undefined where that is not known.
+   */
+  readonly series: string | undefined
+  readonly seriesNumber: number | undefined
+}
 
 /** The record of a file, wherever it is on its way. Times are ms since 1970. */
-export interface FileRecord extends FileKey {
+export interface FileRecord extends FileKey, Acceptance {
   readonly sizeBytes: number
   readonly algorithm: string
   /** Lower-case hex. */
   readonly hash: string
-  /** When the first relay took it. */
-  readonly acceptedAtMs: number
   readonly expiresAtMs: number
   /** Undefined for RSA, whose signature does not cover it. */
   readonly signedAtMs: number | undefined
@@ -62,15 +74,10 @@ export type ListedFile = FileKey &
     'id' | 'state' | 'sizeBytes' | 'acceptedAtMs' | 'expiresAtMs' | 'attempts' | 'nextAttemptAtMs' | 'lastError'
   >
 
-type Age = Pick<FileRecord, 'acceptedAtMs' | 'expiresAtMs' | 'signedAtMs'>
+type Age = Acceptance & Pick<FileRecord, 'expiresAtMs' | 'signedAtMs'>
 
 /** How far the clocks of two relays may differ: a time that is farther ahead was given by a clock that was ahead. */
 export const SKEW_MS = 60_000
-/** A clock that is wrong by a time zone, either way, is wrong by less. */
-const FARTHEST_AHEAD_MS = 24 * 3_600_000
-
-/** No time is later, for SQLite and for dates. */
-const LATEST_MS = 8e15
 
 /** Whether a time of acceptance is ahead of the clock by more than relays differ. */
 export function isAhead(acceptedAtMs: number, nowMs: number): boolean {
@@ -78,29 +85,22 @@ export function isAhead(acceptedAtMs: number, nowMs: number): boolean {
 }
 
 /**
- * Whether a time of acceptance is so far ahead of the clock that it was given by one that was ahead, and not by one that has
- * been set back since.
- */
-export function isImplausible(acceptedAtMs: number, nowMs: number): boolean {
-  return acceptedAtMs > latestPlausible(nowMs)
-}
-
-/** The latest time of acceptance that is not {@link isImplausible}. */
-export function latestPlausible(nowMs: number): number {
-  return nowMs < EARLIEST_MS ? LATEST_MS : nowMs + FARTHEST_AHEAD_MS
-}
-
-/**
  * Whether `file` is an older copy than `other`, which is kept or under way: signed earlier, where both signatures cover
- * a time, else accepted earlier. One that has expired is not in anyone's way; nor is one that was accepted by a clock that
- * was ahead, except for those that came by such a clock, too, and none where that is implausible.
+ * a time; else taken earlier by the same first relay; else accepted earlier. Of those that several relays took, one that has
+ * expired is not in anyone's way, nor is one that was accepted by a clock that was ahead, except for another such one.
  */
 export function isOlder(file: Age, other: Age, nowMs: number): boolean {
-  if (other.expiresAtMs <= nowMs) return false
-  if (file.signedAtMs !== undefined && other.signedAtMs !== undefined && file.signedAtMs !== other.signedAtMs) {
-    return file.signedAtMs < other.signedAtMs
+  const hasExpired = other.expiresAtMs <= nowMs
+  const signed = hasExpired ? 0 : compared(file.signedAtMs, other.signedAtMs)
+  if (signed !== 0) return signed < 0
+  if (file.series !== undefined && file.series === other.series) {
+    return compared(file.seriesNumber, other.seriesNumber) < 0
   }
-  if (isImplausible(other.acceptedAtMs, nowMs)) return false
   const isOtherAhead = isAhead(other.acceptedAtMs, nowMs) && !isAhead(file.acceptedAtMs, nowMs)
-  return !isOtherAhead && file.acceptedAtMs < other.acceptedAtMs
+  return !hasExpired && !isOtherAhead && file.acceptedAtMs < other.acceptedAtMs
+}
+
+/** Less than 0 where `a` is less; 0 where one is not known. */
+function compared(a: number | undefined, b: number | undefined): number {
+  return a === undefined || b === undefined ? 0 : a - b
 }

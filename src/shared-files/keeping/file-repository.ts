@@ -24,6 +24,14 @@ export interface Replacement {
   readonly isClaimed?: boolean
 }
 
+/** The mark below which files were numbered, as it was before it was raised: no process gives numbers in between but the caller. */
+export interface AcceptanceMark {
+  /** The series of the numbers, a random id that is as old as the records: whoever has lost them begins another one. */
+  readonly series: string
+  /** 0 at the first start. */
+  readonly before: number
+}
+
 /** The most files of one source, kept and waiting together. */
 export interface SourceLimit {
   /** Undefined: as many as come. */
@@ -71,10 +79,6 @@ export interface FileRepository {
   /** How many files of a source there are, kept and waiting. */
   countOfSource(source: string): Promise<number>
 
-  /**
-   * Raises the time, in ms since 1970, before which all files were accepted that were ever taken. Never lowers it,
-   * except that one later than `latestMs`, set by a clock that was ahead, is given up.
-   * @returns the time before, 0 at the first start or where it is given up: no process gives times between the two but the caller
-   */
-  raiseAcceptanceMark(ms: number, latestMs: number): Promise<number>
+  /** Raises the mark: the number that is greater than those of all files that were ever accepted. Nothing lowers it. */
+  raiseAcceptanceMark(number: number): Promise<AcceptanceMark>
 }

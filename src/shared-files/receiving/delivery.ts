@@ -7,10 +7,10 @@ import type { Forwarding } from '../forwarding/forwarding.js'
 import type { NextStep } from '../forwarding/next-step.js'
 import { relaysOnTheWay } from '../forwarding/on-behalf.js'
 import { keyName } from '../keeping/file-layout.js'
-import { type FileRecord, isOlder, type QueuedFile } from '../keeping/file-record.js'
+import { type Acceptance, type FileRecord, isOlder, type QueuedFile } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import type { PlaceableFile, SpoolFile } from '../keeping/spool-file.js'
-import type { AcceptanceClock } from './acceptance-clock.js'
+import { type AcceptanceClock, acceptedAsStated } from './acceptance-clock.js'
 import type { ReceivedBytes } from './body-hashing.js'
 import type { AdmittedMetadata } from './metadata-checks.js'
 
@@ -33,6 +33,9 @@ export interface Arrival {
   readonly nowMs: number
 }
 
+/** A file of which is not yet settled when, and as which, it was accepted. */
+export type UnacceptedFile = Omit<FileRecord, keyof Acceptance>
+
 export type Delivery = ReturnType<typeof createDelivery>
 
 /** Delivers a file that was received and verified: puts it in place here, or passes it on. */
@@ -40,17 +43,12 @@ export function createDelivery(parts: DeliveryParts) {
   const { now, outbox, placement } = parts
 
   /** The lock of the key is held: what is here now is what it has to be later than. */
-  async function acceptanceOf({ request }: Arrival, key: FileKey, waiting: QueuedFile | undefined): Promise<number> {
-    const here = [await parts.files.find(key), waiting].flatMap(copy => (copy === undefined ? [] : [copy.acceptedAtMs]))
-    return parts.acceptance.acceptedAt(request.acceptedAtMs, here)
+  async function acceptanceOf({ request, nowMs }: Arrival, key: FileKey, waiting: QueuedFile | undefined) {
+    if (request.stated !== undefined) return acceptedAsStated(request.stated, nowMs)
+    return parts.acceptance.accept([await parts.files.find(key), waiting].filter(copy => copy !== undefined))
   }
 
-  async function deliver(
-    arrival: Arrival,
-    received: Omit<FileRecord, 'acceptedAtMs'>,
-    bytes: ReceivedBytes,
-    file: SpoolFile
-  ) {
+  async function deliver(arrival: Arrival, received: UnacceptedFile, bytes: ReceivedBytes, file: SpoolFile) {
     const { origin } = arrival.request
     if (parts.legacyLoopGuard.isBack('PUT', received, received.hash, origin.caller)) {
       throw new RelayError(
@@ -61,7 +59,7 @@ export function createDelivery(parts: DeliveryParts) {
     const release = await parts.lock.acquire(keyName(received))
     try {
       const waiting = await parts.outboxRepository.findByKey(received)
-      const record = { ...received, acceptedAtMs: await acceptanceOf(arrival, received, waiting) }
+      const record = { ...received, ...(await acceptanceOf(arrival, received, waiting)) }
       if (waiting?.state === 'pending' && isOlder(record, waiting, now())) return 'superseded'
       const placeable = { file, inMemory: bytes.inMemory }
       if (arrival.step.kind === 'here') return await keep(record, placeable, waiting)

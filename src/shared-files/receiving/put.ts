@@ -15,12 +15,11 @@ import { passOn } from '../../values/passed-relays.js'
 import type { PutOutcome, PutRequest } from '../file-types.js'
 import type { Forwarding } from '../forwarding/forwarding.js'
 import { checkNotBack, nextStep } from '../forwarding/next-step.js'
-import type { FileRecord } from '../keeping/file-record.js'
 import type { Keeping } from '../keeping/keeping.js'
 import { SpoolFile } from '../keeping/spool-file.js'
 import { hashBody, type ReceivedBytes } from './body-hashing.js'
 import { BodyReader, bodyTooLarge, type PaceLimits } from './body-reader.js'
-import type { Arrival, Delivery } from './delivery.js'
+import type { Arrival, Delivery, UnacceptedFile } from './delivery.js'
 import { readMetadataBlock } from './metadata-block.js'
 import {
   type AdmittedMetadata,
@@ -109,11 +108,7 @@ export class Put {
     return known === undefined ? files.countOfSource(key.source) : -1 // it takes the place of one
   }
 
-  async #receive(
-    arrival: Arrival,
-    upload: Upload,
-    file: SpoolFile
-  ): Promise<[Omit<FileRecord, 'acceptedAtMs'>, ReceivedBytes]> {
+  async #receive(arrival: Arrival, upload: Upload, file: SpoolFile): Promise<[UnacceptedFile, ReceivedBytes]> {
     const { request } = arrival
     const { maxBodyBytes } = this.parts.rules
     const reader = new BodyReader(request.body, {
@@ -168,7 +163,7 @@ function recordOf(
   admitted: AdmittedMetadata,
   sizeBytes: number,
   expiresAtMs: number
-): Omit<FileRecord, 'acceptedAtMs'> {
+): UnacceptedFile {
   const { target, source, fileId } = arrival.request.key
   const { metadata, publicKey, text } = admitted
   return {

@@ -19,18 +19,13 @@ export interface ReceivingOptions {
   readonly pace: PaceLimits
   /** Bodies being received at once; each takes up to about 0.6 MB of memory. */
   readonly maxUploads: number
-  readonly certainTime: (() => Promise<number | undefined>) | undefined
 }
 
 /** Puts the parts of this room together. */
 export function createReceiving(keeping: Keeping, forwarding: Forwarding, options: ReceivingOptions): Put {
-  const { config, selfId, topology, neighbours, storagePath, pace, maxUploads, certainTime } = options
+  const { config, selfId, topology, neighbours, storagePath, pace, maxUploads } = options
   const { files, now } = keeping
-  const acceptance = new AcceptanceClock({
-    now,
-    raiseMark: (ms, latestMs) => files.raiseAcceptanceMark(ms, latestMs),
-    certainTime
-  })
+  const acceptance = new AcceptanceClock(now, number => files.raiseAcceptanceMark(number))
   return new Put({
     ...keeping,
     outboxRepository: forwarding.outboxRepository,

@@ -189,6 +189,8 @@ async function rowOf(path: string, key: PlacedKey, text: string): Promise<Stored
       algorithm: metadata.algorithm,
       hash: metadata.hashValue,
       acceptedAtMs: writtenAtMs,
+      series: undefined,
+      seriesNumber: undefined,
       storedAtMs: writtenAtMs,
       expiresAtMs: Number(expires) * 1_000,
       signedAtMs: metadata.digest.length === ED25519_SIGNATURE_BYTES ? metadata.signedAtMs : undefined,

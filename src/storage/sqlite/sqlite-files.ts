@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import type { ListedKeptFile, StoredFile } from '../../shared-files/keeping/file-record.js'
 import type {
+  AcceptanceMark,
   FileHash,
   FileRepository,
   Replacement,
@@ -131,13 +133,12 @@ class SqliteFiles implements FileRepository {
     return this.sources.count(source)
   }
 
-  async raiseAcceptanceMark(ms: number, latestMs: number): Promise<number> {
-    let before = 0
+  async raiseAcceptanceMark(number: number): Promise<AcceptanceMark> {
+    let mark: AcceptanceMark = { series: randomBytes(16).toString('hex'), before: 0 }
     await this.commit(() => {
-      const mark = this.sql.acceptanceMark.get() ?? 0
-      before = mark > latestMs ? 0 : mark
-      if (ms > before) this.sql.raiseAcceptanceMark.run(ms)
+      mark = this.sql.acceptanceMark.get() ?? mark
+      if (number > mark.before) this.sql.raiseAcceptanceMark.run(mark.series, number)
     })
-    return before
+    return mark
   }
 }

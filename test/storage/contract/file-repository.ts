@@ -29,6 +29,8 @@ function fileOf(path: string, change: Partial<StoredFile> = {}): StoredFile {
     algorithm: 'sha512',
     hash: 'aa',
     acceptedAtMs: 1_000,
+    series: 'ab',
+    seriesNumber: 1_001,
     expiresAtMs: 9_000,
     signedAtMs: SIGNED_AT_MS,
     metadata: 'header=x\n',
@@ -249,15 +251,19 @@ export function testFileRepository(name: string, create: (t: TestContext) => Fil
   check(
     'the mark of acceptance outlives the process, is never lowered, and each raise learns what it was',
     async (factory, files) => {
-      const latestMs = 8e15
-      assert.equal(await files.raiseAcceptanceMark(1_000, latestMs), 0)
+      const { series, before } = await files.raiseAcceptanceMark(1_000)
+      assert.match(series, /^[0-9a-f]{32}$/)
+      assert.equal(before, 0)
       const processes = [files, factory.openProcess().files, factory.openProcess().files]
-      const before = await Promise.all(processes.map(process => process.raiseAcceptanceMark(5_000, latestMs)))
-      assert.deepEqual(before.sort(), [1_000, 5_000, 5_000], 'one alone has the times in between')
-      assert.equal(await files.raiseAcceptanceMark(3_000, latestMs), 5_000)
-      assert.equal(await factory.open().raiseAcceptanceMark(0, 5_000), 5_000)
-      assert.equal(await files.raiseAcceptanceMark(1_000, 4_999), 0, 'one that is too late is given up')
-      assert.equal(await factory.open().raiseAcceptanceMark(0, latestMs), 1_000)
+      const marks = await Promise.all(processes.map(process => process.raiseAcceptanceMark(5_000)))
+      assert.deepEqual(
+        marks.map(mark => mark.before).sort(),
+        [1_000, 5_000, 5_000],
+        'one alone has the numbers in between'
+      )
+      assert.ok(marks.every(mark => mark.series === series))
+      assert.deepEqual(await files.raiseAcceptanceMark(3_000), { series, before: 5_000 })
+      assert.deepEqual(await factory.open().raiseAcceptanceMark(0), { series, before: 5_000 })
     }
   )
 }

@@ -27,7 +27,7 @@ function entryOf(path: string, change: Partial<QueuedFile> = {}): QueuedFile {
     sizeBytes: 5,
     algorithm: 'sha512',
     hash: 'aa',
-    acceptedAtMs: 1_000,
+    ...{ acceptedAtMs: 1_000, series: 'ab', seriesNumber: 1_001 },
     expiresAtMs: 9_000,
     signedAtMs: undefined,
     metadata: 'header=x\n',

@@ -28,6 +28,8 @@ const FILE: StoredFile = {
   algorithm: 'sha512',
   hash: 'aa',
   acceptedAtMs: 1_000,
+  series: undefined,
+  seriesNumber: undefined,
   expiresAtMs: 9_000,
   signedAtMs: undefined,
   metadata: LONG,

@@ -18,6 +18,8 @@ const ENTRY: QueuedFile = {
   algorithm: 'sha512',
   hash: 'aa',
   acceptedAtMs: 1_000,
+  series: undefined,
+  seriesNumber: undefined,
   expiresAtMs: 9_000,
   signedAtMs: undefined,
   metadata: 'header=x',

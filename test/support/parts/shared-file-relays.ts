@@ -18,6 +18,7 @@ import {
 } from '../../../src/network/header-names.js'
 import { NetworkSet } from '../../../src/network/network-set.js'
 import type { PutOutcome, PutRequest, SharedFiles } from '../../../src/shared-files/file-types.js'
+import { statedAcceptance } from '../../../src/shared-files/forwarding/acceptance-headers.js'
 import { createSharedFiles, type SharedFilesOptions } from '../../../src/shared-files/shared-files.js'
 import { Claims } from '../../../src/storage/sqlite/claims.js'
 import { createFileRepository } from '../../../src/storage/sqlite/sqlite-files.js'
@@ -105,10 +106,15 @@ export function putRequest(file: SignedBytes, changes: Partial<PutRequest> = {})
     body: Readable.from([file.body], { objectMode: false }),
     origin: originOf(),
     sourceKeyHash: undefined,
-    acceptedAtMs: undefined,
+    stated: undefined,
     onContinue: () => undefined,
     ...changes
   }
+}
+
+/** The statement of a relay that knows no series. */
+export function statedAt(acceptedAtMs: number): Partial<PutRequest> {
+  return { stated: { acceptedAtMs, series: undefined, seriesNumber: undefined, sentAtMs: undefined } }
 }
 
 export interface TestRelay {
@@ -278,7 +284,7 @@ async function askFiles(files: SharedFiles, caller: Caller, request: HopRequest,
       body: Readable.from([body], { objectMode: false }),
       origin,
       sourceKeyHash: headers[SOURCE_KEY_HASH_HEADER],
-      acceptedAtMs: Number(headers[ACCEPTED_AT_HEADER]),
+      stated: statedAcceptance(name => headers[name], caller),
       onContinue: () => undefined
     })
     return outcome(done === 'pending' ? 202 : 200, '', { ...ours, ...(done === 'pending' && { [STATE_HEADER]: done }) })

@@ -3,7 +3,9 @@ import type { FileKey } from '../../../values/ids.js'
 import type { TableColumns } from './columns.js'
 
 /** A row of `shared_files`. */
-export interface FileRow extends Omit<StoredFile, 'signedAtMs' | 'spool'> {
+export interface FileRow extends Omit<StoredFile, 'series' | 'seriesNumber' | 'signedAtMs' | 'spool'> {
+  readonly series: string | null
+  readonly seriesNumber: number | null
   readonly signedAtMs: number | null
   readonly spool: string | null
 }
@@ -23,6 +25,8 @@ export const VERSION_COLUMNS: TableColumns<Omit<FileRow, keyof FileKey>> = {
   ...LISTED_COLUMNS,
   acceptedAtMs: 'accepted_at',
   storedAtMs: 'stored_at',
+  series: 'series',
+  seriesNumber: 'series_number',
   signedAtMs: 'signed_at',
   metadata: 'metadata',
   spool: 'spool',
@@ -33,11 +37,23 @@ export const LISTED_FILE_COLUMNS: TableColumns<ListedKeptFile> = { ...KEY_COLUMN
 export const FILE_COLUMNS: TableColumns<FileRow> = { ...KEY_COLUMNS, ...VERSION_COLUMNS }
 
 export function toStoredFile(row: FileRow): StoredFile {
-  return { ...row, signedAtMs: row.signedAtMs ?? undefined, spool: row.spool ?? undefined }
+  return {
+    ...row,
+    series: row.series ?? undefined,
+    seriesNumber: row.seriesNumber ?? undefined,
+    signedAtMs: row.signedAtMs ?? undefined,
+    spool: row.spool ?? undefined
+  }
 }
 
 export function toFileRow(file: StoredFile): FileRow {
-  return { ...file, signedAtMs: file.signedAtMs ?? null, spool: file.spool ?? null }
+  return {
+    ...file,
+    series: file.series ?? null,
+    seriesNumber: file.seriesNumber ?? null,
+    signedAtMs: file.signedAtMs ?? null,
+    spool: file.spool ?? null
+  }
 }
 
 /** The values that tell a version from others under its key. */

@@ -1,5 +1,5 @@
 import type { ListedKeptFile } from '../../../shared-files/keeping/file-record.js'
-import type { FileHash, Totals } from '../../../shared-files/keeping/file-repository.js'
+import type { AcceptanceMark, FileHash, Totals } from '../../../shared-files/keeping/file-repository.js'
 import type { FileKey } from '../../../values/ids.js'
 import type { Database } from '../../sqlite-engine/database.js'
 import { insertInto, selectList, setList } from './columns.js'
@@ -82,7 +82,9 @@ function counts(db: Database) {
 
 function acceptance(db: Database) {
   return {
-    acceptanceMark: db.prepare<[], number>('SELECT before FROM acceptance').pluck(),
-    raiseAcceptanceMark: db.prepare<[number]>('INSERT OR REPLACE INTO acceptance (id, before) VALUES (1, ?)')
+    acceptanceMark: db.prepare<[], AcceptanceMark>('SELECT series, before FROM acceptance'),
+    raiseAcceptanceMark: db.prepare<[string, number]>(
+      'INSERT OR REPLACE INTO acceptance (id, series, before) VALUES (1, ?, ?)'
+    )
   }
 }

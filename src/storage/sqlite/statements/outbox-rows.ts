@@ -2,7 +2,10 @@ import type { ListedFile, QueuedFile } from '../../../shared-files/keeping/file-
 import type { TableColumns } from './columns.js'
 
 /** A row of `outbox`. */
-export interface OutboxRow extends Omit<QueuedFile, 'signedAtMs' | 'lastStatus' | 'lastError'> {
+export interface OutboxRow
+  extends Omit<QueuedFile, 'series' | 'seriesNumber' | 'signedAtMs' | 'lastStatus' | 'lastError'> {
+  readonly series: string | null
+  readonly seriesNumber: number | null
   readonly signedAtMs: number | null
   readonly lastStatus: number | null
   readonly lastError: string | null
@@ -29,6 +32,8 @@ export const OUTBOX_COLUMNS: TableColumns<OutboxRow> = {
   ...LISTED_OUTBOX_COLUMNS,
   algorithm: 'algorithm',
   hash: 'hash',
+  series: 'series',
+  seriesNumber: 'series_number',
   signedAtMs: 'signed_at',
   metadata: 'metadata',
   keyHash: 'key_hash',
@@ -44,6 +49,8 @@ export function toListedFile(row: ListedRow): ListedFile {
 export function toQueuedFile(row: OutboxRow): QueuedFile {
   return {
     ...row,
+    series: row.series ?? undefined,
+    seriesNumber: row.seriesNumber ?? undefined,
     signedAtMs: row.signedAtMs ?? undefined,
     lastStatus: row.lastStatus ?? undefined,
     lastError: row.lastError ?? undefined
@@ -53,6 +60,8 @@ export function toQueuedFile(row: OutboxRow): QueuedFile {
 export function toOutboxRow(entry: QueuedFile): OutboxRow {
   return {
     ...entry,
+    series: entry.series ?? null,
+    seriesNumber: entry.seriesNumber ?? null,
     signedAtMs: entry.signedAtMs ?? null,
     lastStatus: entry.lastStatus ?? null,
     lastError: entry.lastError ?? null
