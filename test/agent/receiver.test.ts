@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import {
   chmod,
@@ -18,66 +17,17 @@ import {
   writeFile
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { Receiver } from '../../src/agent/files/file-receiver.js'
 import { FileState } from '../../src/agent/files/file-state.js'
-import { parseAgentConfig } from '../../src/config/agent/agent-parser.js'
 import { MAX_NAMES_SEEN, temporaryName } from '../../src/file-system/files/leftovers.js'
-import { type SigningKey, signFile } from '../../src/keys/signatures/sign-file.js'
-import { createRelayClient } from '../../src/relay-client/relay-client.js'
-import { silentLogger } from '../../src/values/logging/logger.js'
 import { mountSmallDisk } from '../support/machine/small-disk.js'
-import { temporaryFolder } from '../support/machine/treeline-command.js'
-import { type SmallRelay, startSmallRelay } from '../support/relays/small-relay.js'
+import { makeReceiver, put, RSA } from '../support/work/receivers.js'
 
-const ED25519: SigningKey = { kind: 'ed25519', seed: randomBytes(32) }
-const RSA: SigningKey = { kind: 'rsa', key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey }
 const HOUR_MS = 3_600_000
 
-function put(relay: SmallRelay, content: string, signedAtMs: number, key = ED25519): void {
-  const fileKey = { target: 'b', source: 'a', fileId: 'f' }
-  const hashValue = createHash('sha512').update(content).digest('hex')
-  const metadata = signFile(key, fileKey, { signedAtMs, algorithm: 'sha512', hashValue })
-  relay.files.set('b/a/f', { metadata, content: Buffer.from(content), ttl: '1h' })
-}
-
-/**
- * @param entries of the configuration, where `f` of `a` goes, and further lines of it
- * @param stateIn the folder of the record; left out: that of the files
- */
-async function setUp(
-  t: TestContext,
-  entries: (folder: string) => readonly (readonly [string, string?])[],
-  stateIn?: string
-) {
-  const folder = await temporaryFolder(t)
-  const relay = await startSmallRelay(t)
-  const client = await createRelayClient({
-    names: { server: 'upstream.host', ca: 'upstream.ca_file', pin: 'upstream.server_certificate_file' },
-    server: relay.url,
-    token: undefined,
-    tls: { ca: undefined, cert: undefined, key: undefined, pin: undefined }
-  })
-  t.after(() => client.close())
-  const receive = entries(folder).map(
-    ([path, more = '']) => `[[agent.receive]]\nsource = "a"\nfile_id = "f"\ndestination = "${path}"\n${more}`
-  )
-  const text = `node_id = "b"\ncertificate_file = "c"\nkey_file = "k"\n[upstream]\nhost = "x"\n${receive.join('\n')}`
-  const config = parseAgentConfig(text, '', folder)
-  const start = async () => {
-    const receiver = new Receiver({ config, state: await FileState.open(stateIn ?? folder), logger: silentLogger })
-    return (index: number) => {
-      const entry = config.receive[index]
-      assert.ok(entry)
-      return receiver.receive(client, entry)
-    }
-  }
-  return { folder, relay, start }
-}
-
 test('a file that was signed before the one that was taken is not taken, wherever it is to go, and after a restart', async t => {
-  const { folder, relay, start } = await setUp(t, own => [[join(own, 'one')], [join(own, 'two')]])
+  const { folder, relay, start } = await makeReceiver(t, own => [[join(own, 'one')], [join(own, 'two')]])
   const nowMs = Date.now()
   const receive = await start()
   put(relay, 'new', nowMs)
@@ -113,7 +63,7 @@ async function makeLongFolder(path: string): Promise<string[]> {
 }
 
 test('what killed agents left beside a file goes at the first look, however long its folder is', async t => {
-  const { folder, relay, start } = await setUp(t, own => [[join(own, 'long', 'one')]])
+  const { folder, relay, start } = await makeReceiver(t, own => [[join(own, 'long', 'one')]])
   const long = join(folder, 'long')
   const others = await makeLongFolder(long)
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() + HOUR_MS })
@@ -123,7 +73,7 @@ test('what killed agents left beside a file goes at the first look, however long
 })
 
 test('what killed agents left goes also from a folder that is made, or takes the place of another one, later', async t => {
-  const { folder, relay, start } = await setUp(t, own => [[join(own, 'long', 'one')]])
+  const { folder, relay, start } = await makeReceiver(t, own => [[join(own, 'long', 'one')]])
   const long = join(folder, 'long')
   put(relay, 'new', Date.now())
   const receive = await start()
@@ -139,7 +89,7 @@ test('what killed agents left goes also from a folder that is made, or takes the
 })
 
 test('files of existing agents, whose signatures cover no time, replace one another', async t => {
-  const { folder, relay, start } = await setUp(t, own => [[join(own, 'one'), 'mode = "0600"']])
+  const { folder, relay, start } = await makeReceiver(t, own => [[join(own, 'one'), 'mode = "0600"']])
   const receive = await start()
   for (const content of ['first', 'second']) {
     put(relay, content, Date.now(), RSA)
@@ -150,7 +100,7 @@ test('files of existing agents, whose signatures cover no time, replace one anot
 })
 
 test('a received file that was changed is replaced, also where its size and time are as before', async t => {
-  const { folder, relay, start } = await setUp(t, own => [[join(own, 'one'), 'mode = "0600"']])
+  const { folder, relay, start } = await makeReceiver(t, own => [[join(own, 'one'), 'mode = "0600"']])
   put(relay, 'content', Date.now())
   const receive = await start()
   assert.equal(await receive(0), true)
@@ -175,7 +125,7 @@ test('a received file that was changed is replaced, also where its size and time
 })
 
 test('a received file is not fetched again for a further name of it, nor for what its command did to its mode', async t => {
-  const { folder, relay, start } = await setUp(t, own => [
+  const { folder, relay, start } = await makeReceiver(t, own => [
     [join(own, 'one'), `command = ["chmod", "0640", "${join(own, 'one')}"]`]
   ])
   put(relay, 'content', Date.now())
@@ -190,7 +140,7 @@ test('a received file is not fetched again for a further name of it, nor for wha
 })
 
 test('a FIFO in the place of a received file is refused, and left alone', async t => {
-  const { folder, relay, start } = await setUp(t, own => [[join(own, 'fifo')]])
+  const { folder, relay, start } = await makeReceiver(t, own => [[join(own, 'fifo')]])
   put(relay, 'content', Date.now())
   await promisify(execFile)('mkfifo', [join(folder, 'fifo')])
   const receive = await start()
@@ -202,7 +152,7 @@ test('an agent of root writes nothing where another user could make it lead else
   const isRoot = process.getuid?.() === 0
   // Without root an agent can harm nobody but its own user, and writes wherever that one may.
   const user = isRoot ? 4_242 : (process.getuid?.() ?? 0)
-  const { folder, relay, start } = await setUp(t, own => [
+  const { folder, relay, start } = await makeReceiver(t, own => [
     [join(own, 'home', 'file')],
     [join(own, 'home', 'file'), `owner = "${user}:${user}"`],
     [join(own, 'home', 'link'), `owner = "${user}:${user}"`]
@@ -232,7 +182,7 @@ test('a file that finds no room at its destination fails with that, and its path
   const disk = await mountSmallDisk(t, 1)
   if (disk === undefined) return
   const destination = join(disk.path, 'file')
-  const { relay, start } = await setUp(t, () => [[destination]])
+  const { relay, start } = await makeReceiver(t, () => [[destination]])
   const receive = await start()
   put(relay, 'former', Date.now())
   assert.equal(await receive(0), true)
@@ -249,7 +199,7 @@ test('a command that has run does not run again after a restart where a full dis
   const disk = await mountSmallDisk(t, 1)
   if (disk === undefined) return
   const filler = join(disk.path, 'filler')
-  const { folder, relay, start } = await setUp(
+  const { folder, relay, start } = await makeReceiver(
     t,
     own => [
       [

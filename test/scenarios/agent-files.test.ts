@@ -263,3 +263,31 @@ test("commands take the address, the keys and the node id from an agent's folder
   for (const agent of [one, two]) agent.signal('SIGTERM')
   await Promise.all([one.ended, two.ended]) // before their folder is removed
 })
+
+test('a command that hangs holds up no other file of the agent, is shown, and ends with the agent', async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  const folder = join(tree.folder, 'received')
+  await mkdir(folder)
+  const shared = join(folder, 'shared')
+  writeFileSync(shared, 'shared')
+  const receive = (name: string) =>
+    `[[agent.receive]]\nsource = "node-2"\nfile_id = "${name}"\ndestination = "${join(folder, name)}"\n`
+  const agent = await startAgent(t, tree, 'node-1', {
+    more: `${receive('hanging')}command = ["/bin/sh", "-c", "sleep 3000"]
+${receive('other')}
+[[agent.share]]\ntarget = "node-2"\nfile_id = "shared"\npath = "${shared}"\nttl = "1h"`
+  })
+  await put(tree, 'hanging', 'x')
+  await eventually('the hanging one', () => agent.log.some(line => line.includes('file received')))
+  await put(tree, 'other', 'other')
+  writeFileSync(shared, 'changed')
+  const isThere = (path: string, content: string) => existsSync(path) && readFileSync(path, 'utf8') === content
+  await eventually('the other file', () => isThere(join(folder, 'other'), 'other'))
+  const kept = join(tree.relay('root').sharedFilesPath, 'node-2/files/node-1/shared')
+  await eventually('the changed one', () => isThere(kept, 'changed'))
+  const { text } = await ask(tree.relay('root'), '/trace/node-1')
+  assert.match(text, /agent\.receive\[0\]: its command \/bin\/sh has run since 20/)
+  assert.ok(agent.log.some(line => line.includes('command of a received file still runs; other files go on')))
+  agent.signal('SIGTERM')
+  assert.deepEqual(await agent.ended, [0, null])
+})

@@ -11,6 +11,9 @@ const ALL_FILES = 'files'
 /** The kind of a failure that may pass when the link opens. */
 const NO_LINK = 'no link'
 
+/** The kind of what an entry waits for without a failure. */
+const WAITS = 'waits'
+
 interface Problem {
   readonly reason: string
   readonly kind: string
@@ -43,6 +46,11 @@ export class FileProblems {
     if (waitsForLink) limited.info(what, details, 'file waits for the link')
     else if (what.startsWith('agent.receive')) limited.error(what, details, 'cannot receive file; trying again')
     else limited.error(what, details, 'cannot share file; trying again')
+  }
+
+  /** Shows what an entry waits for, which is no failure. */
+  waits(what: string, reason: string): void {
+    this.#problems.set(what, { reason, kind: WAITS })
   }
 
   succeeded(what: string): void {

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import type { AgentConfig, ReceiveConfig } from '../../config/agent/agent-config.js'
+import type { ReceiveConfig } from '../../config/agent/agent-config.js'
 import { type Download, downloadFile } from '../../file-exchange/download.js'
 import { FilePlace, statIfThere } from '../../file-exchange/places/file-place.js'
 import { findOwner, trustFor } from '../../file-exchange/places/owner.js'
@@ -7,36 +7,37 @@ import { identityOf } from '../../file-system/files/file-identity.js'
 import { removeLeftovers } from '../../file-system/files/leftovers.js'
 import { asObject, objectsOf, textOf } from '../../relay-client/json-answer.js'
 import { apiPath, type RelayClient } from '../../relay-client/relay-client.js'
-import { Command, type CommandEnd } from '../../remote-run/execution/command.js'
-import type { Logger } from '../../values/logging/logger.js'
+import { FileCommands, type FileCommandsOptions } from './file-commands.js'
 import type { FileState } from './file-state.js'
 import { hasSameContent, type Placed, placedFile, stillPlaced } from './placed-file.js'
 import type { TransferStep } from './transfer-watch.js'
 
-export interface ReceiverOptions {
-  readonly config: AgentConfig
+export interface ReceiverOptions extends FileCommandsOptions {
   readonly state: FileState
-  readonly logger: Logger
   /** Ends the reading of a file in its place. */
   readonly signal?: AbortSignal
 }
 
 const DEFAULT_MODE = 0o644
-const KILL_GRACE_MS = 5_000
-/** The part of a command's output that the log gets. */
-const MAX_OUTPUT_CHARS = 4_000
 
 /** Fetches the files of `[[agent.receive]]`. */
 export class Receiver {
-  readonly #running = new Set<Command>()
+  readonly #commands: FileCommands
   /** The folder of each destination, by its number, in which nothing of former agents is left. */
   readonly #swept = new Map<string, string>()
-  #isStopped = false
 
-  constructor(private readonly options: ReceiverOptions) {}
+  constructor(private readonly options: ReceiverOptions) {
+    this.#commands = new FileCommands(options)
+  }
+
+  /** The command that still runs for an entry, and its start, as a user reads it. */
+  commandOf({ destination }: ReceiveConfig): string | undefined {
+    return this.#commands.runningAt(destination)
+  }
 
   /**
-   * Fetches an entry's file if its policy server has another one than is in place, and runs its command.
+   * Fetches an entry's file if its policy server has another one than is in place, and runs its command. While that runs,
+   * the destination is left as it is.
    * @returns whether there was something to do
    * @throws {Error} when it could not be done
    */
@@ -44,6 +45,7 @@ export class Receiver {
     const { state, config, logger, signal } = this.options
     const { source, fileId, destination } = entry
     await state.catchUp()
+    if (this.commandOf(entry) !== undefined) return false
     await this.#sweepOnce(entry)
     const key = `${source}/${fileId} ${destination}`
     onStep?.('bytes')
@@ -82,15 +84,17 @@ export class Receiver {
     }
     await state.setReceived(key, { ...file, isDone: entry.command === undefined })
     if (entry.command === undefined) return true
-    await this.#run(entry.command, entry)
-    if (!this.#isStopped) await state.setReceived(key, { ...(await afterCommand(destination, file)), isDone: true })
+    const placed = file
+    await this.#commands.run(entry, entry.command, async () =>
+      state.setReceived(key, { ...(await afterCommand(destination, placed)), isDone: true })
+    )
     return true
   }
 
-  /** Ends the commands that run; they are run again at the next start. */
-  stop(): void {
-    this.#isStopped = true
-    for (const command of this.#running) command.stop()
+  /** Ends the commands that run; they are run again at the next start. @returns a promise of their end */
+  stop(): Promise<void> {
+    this.#commands.stop()
+    return this.#commands.ended()
   }
 
   /**
@@ -109,29 +113,6 @@ export class Receiver {
     } catch {
       // a download meets the same error, and tells of it
     }
-  }
-
-  async #run([file, ...args]: readonly [string, ...string[]], { source, fileId }: ReceiveConfig): Promise<void> {
-    if (this.#isStopped) return
-    const { config, logger } = this.options
-    let output = ''
-    const command = new Command({
-      file,
-      args,
-      timeoutMs: config.agent.timeoutMs,
-      killGraceMs: KILL_GRACE_MS,
-      onOutput: (_stream, lines) => {
-        if (output.length < MAX_OUTPUT_CHARS) output = (output + lines).slice(0, MAX_OUTPUT_CHARS)
-      },
-      onStarted: () => undefined
-    })
-    this.#running.add(command)
-    const end = await command.ended
-    this.#running.delete(command)
-    const details = { source, fileId, command: file, output: output.trimEnd() }
-    const problem = problemOf(end)
-    if (problem === undefined) logger.info(details, 'command of a received file finished')
-    else logger.error({ ...details, problem }, 'file received, but its command failed')
   }
 }
 
@@ -153,11 +134,4 @@ async function afterCommand(path: string, file: Placed): Promise<Placed> {
 async function rulesFor({ owner: name, mode }: ReceiveConfig): Promise<Pick<Download, 'trust' | 'attributes'>> {
   const owner = name === undefined ? undefined : await findOwner(name)
   return { trust: trustFor(owner), attributes: { mode, defaultMode: DEFAULT_MODE, owner } }
-}
-
-function problemOf(end: CommandEnd): string | undefined {
-  if (end.kind === 'failed' || end.kind === 'lost') return end.reason
-  if (end.kind !== 'exited') return end.kind.replace('_', ' ')
-  if (end.exitCode === 0) return undefined
-  return end.signal === null ? `exit code ${end.exitCode}` : `ended by ${end.signal}`
 }

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { AgentConfig } from '../../config/agent/agent-config.js'
+import type { AgentConfig, ReceiveConfig } from '../../config/agent/agent-config.js'
 import type { LinkToUpper } from '../../hops/hop.js'
 import type { Revocations } from '../../keys/certificates/revocations.js'
 import type { RelayClient } from '../../relay-client/relay-client.js'
@@ -22,6 +22,8 @@ export interface FileSchedulerOptions {
   readonly stalledMs?: number
   /** The same while the policy server owes an answer, for which it may have to pass the whole file on. @default 300,000 */
   readonly answerMs?: number
+  /** How long other files wait for the command of a received one. @default 10,000 */
+  readonly turnMs?: number
 }
 
 /** The time between two looks at the files to receive and to share, when no notice comes. */
@@ -111,8 +113,8 @@ export class FileScheduler {
     this.#isStopped = true
     clearTimeout(this.#awaitedAnswer)
     this.#forget()
-    this.#loadedReceiver?.stop()
-    const working = this.#working ?? Promise.resolve()
+    const commands = this.#loadedReceiver?.stop()
+    const working = Promise.all([this.#working, commands])
     if (await settledWithin(working, this.options.config.agent.stopTimeoutMs)) return
     this.#overdue.abort(new Error('the agent is stopping'))
     await this.#client?.close()
@@ -203,7 +205,9 @@ export class FileScheduler {
       const shared = kind === 'share' ? config.share[Number(index)] : undefined
       if (received !== undefined) await receiver.receive(client, received, onStep)
       if (shared !== undefined) await publisher.share(client, shared, onStep)
-      this.#problems.succeeded(`agent.${kind}[${index}]`)
+      const running = received === undefined ? undefined : receiver.commandOf(received)
+      if (running === undefined) this.#problems.succeeded(`agent.${kind}[${index}]`)
+      else this.#problems.waits(`agent.${kind}[${index}]`, running)
     } catch (error) {
       if (this.#isStopped) return
       const failure = this.#client === client ? error : HUNG
@@ -214,7 +218,7 @@ export class FileScheduler {
   }
 
   async #load(): Promise<Tools> {
-    const { config, link, revocations, logger } = this.options
+    const { config, link, revocations, logger, turnMs } = this.options
     const [{ FileState }, { Receiver }, { FilePublisher }, { connectPolicyServer }] = await Promise.all([
       import('./file-state.js'),
       import('./file-receiver.js'),
@@ -223,7 +227,8 @@ export class FileScheduler {
     ])
     const state = await FileState.open(config.storage.path)
     const { signal } = this.#overdue
-    const receiver = new Receiver({ config, state, logger, signal })
+    const onLateEnd = ({ source, fileId }: ReceiveConfig) => this.look(source, fileId) // a newer one may have come
+    const receiver = new Receiver({ config, state, logger, signal, turnMs, onLateEnd })
     this.#loadedReceiver = receiver
     const publisher = new FilePublisher({ config, state, logger, signal })
     this.#loadedPublisher = publisher

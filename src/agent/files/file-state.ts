@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { replaceContent } from '../../file-exchange/atomic-write.js'
 import { readRegularFile } from '../../file-system/files/regular-file.js'
 import { errorMessage, isMissing } from '../../values/failures/system-error.js'
+import { createTurns } from '../../values/time/in-turn.js'
 
 /** The properties by which the system tells one file from another, besides its content. */
 export interface FileIdentity {
@@ -46,6 +47,8 @@ interface Content {
 export class FileState {
   /** Whether the file lacks something, since a disk refused it. */
   #isBehind = false
+  /** Commands end beside other files: an older record must not replace a newer one. */
+  readonly #inTurn = createTurns()
 
   private constructor(
     private readonly path: string,
@@ -94,10 +97,12 @@ export class FileState {
     if (this.#isBehind) await this.#write()
   }
 
-  async #write(): Promise<void> {
-    this.#isBehind = true
-    await replaceContent(this.path, JSON.stringify(this.content))
-    this.#isBehind = false
+  #write(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#isBehind = true
+      await replaceContent(this.path, JSON.stringify(this.content))
+      this.#isBehind = false
+    })
   }
 }
 
