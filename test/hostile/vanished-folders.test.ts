@@ -9,6 +9,7 @@ import { type Running, startProcess } from '../support/machine/treeline-command.
 import { ask, postForm } from '../support/network/http.js'
 import { assertServes } from '../support/relays/relay-health.js'
 import { type RunningTree, startTree } from '../support/relays/relay-tree.js'
+import { editNodesList } from '../support/relays/tree-files.js'
 import { type SignedFile, signContent } from '../support/work/signed-files.js'
 
 /** `sub` is away, so what is for `s1` goes to the outbox. */
@@ -241,4 +242,33 @@ test('what the user of the relay may not write to is named in a 503, in the stat
   for (const end of ['', '-wal', '-shm']) await chmod(join(storagePath, `state.db${end}`), 0o600) // made like state.db
   await restartWithoutPrivileges(t, tree)
   assert.equal((await put('four')).status, 200)
+})
+
+test('a relay whose working folder is gone, at its start or while it runs, takes a changed tree', async t => {
+  const tree = await startTree(t, { relays: RELAYS, absent: ['root', 'sub'] })
+  const root = tree.relay('root')
+  const folder = join(tree.folder, 'gone')
+  const { program, args } = treelineCommand(['serve', '--config', root.directory])
+  const quoted = [program, ...args].map(word => `'${word}'`).join(' ')
+  const begin = (removed: string) =>
+    startProcess(t, '/bin/sh', ['-c', `mkdir ${folder}; cd ${folder}; ${removed}; exec ${quoted}`], {})
+  const knows = async (id: string) => (await ask(root, `/nodes/${id}`)).status === 200
+  const add = (id: string) =>
+    editNodesList(root, nodes => {
+      if (nodes.n1 !== undefined) nodes[id] = { ...nodes.n1, hostname: `${id}.example.test` }
+    })
+
+  const without = begin(`rmdir ${folder}`)
+  await without.printed('"msg":"ready"')
+  assert.ok(await knows('n2'))
+  without.child.kill('SIGTERM')
+  assert.equal((await without.ended).code, 0)
+
+  const within = begin('true')
+  await within.printed('"msg":"ready"')
+  await rm(folder, { recursive: true })
+  await add('n3')
+  assert.equal((await postForm(root, '/system/reload', {})).status, 200)
+  await eventually('the new node', () => knows('n3'))
+  assert.ok(!within.soFar().includes('uv_cwd'))
 })

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { AgentConfig } from '../../config/agent/agent-config.js'
 import { isStopAsked, leaveStopSignals } from '../../process/signals/stop-signal.js'
+import { leaveWorkingFolder } from '../../process/working-folder.js'
 import { asDiskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import type { Logger } from '../../values/logging/logger.js'
@@ -45,6 +46,7 @@ async function runAgent({ config: directory, test = false, strict = false }: Age
   const config = await readAgentConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) return testConfig(directory, config, strict)
+  leaveWorkingFolder()
   try {
     return await serve(config)
   } catch (error) {

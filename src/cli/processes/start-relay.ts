@@ -6,6 +6,7 @@ import { privateFilesOfRelay } from '../../config/private-files.js'
 import { storageFolders, writtenFolders } from '../../config/storage-folders.js'
 import { createLog } from '../../process/log.js'
 import { isStopAsked, leaveStopSignals } from '../../process/signals/stop-signal.js'
+import { leaveWorkingFolder } from '../../process/working-folder.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { foldersOfRelay } from '../../storage/folders/folder-kinds.js'
 import { createTree } from '../../tree/tree-service.js'
@@ -45,6 +46,7 @@ export async function runServe({ config: directory, test = false, strict = false
   const config = readConfig(directory)
   if (config === undefined) return BAD_CONFIGURATION
   if (test) return await testConfig(directory, config, strict)
+  leaveWorkingFolder()
   try {
     return await serve(config)
   } catch (error) {
