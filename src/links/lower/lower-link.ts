@@ -195,7 +195,7 @@ export class LowerLink {
   /** Serves the lane of a link that carries streams, until one of them ends. */
   serveStreams(transport: Transport, linkId: string): void {
     const lane = transport.stream({ isBulk: true, pieces: this.#pieces })
-    const connection = new StreamConnection(lane, 'lower', this.#takeStream)
+    const connection = new StreamConnection(lane, 'lower', this.#takeStream, 'the link to the relay above')
     this.#lanes.add(lane, linkId)
     this.#streams.add(connection)
     void connection.closed.then(() => this.#streams.delete(connection))

@@ -40,11 +40,13 @@ export class StreamConnection implements StreamCarrier, FrameSink {
   /**
    * @param side of the link at which this end is: the ids of its streams follow from it
    * @param take undefined where the other side may open none
+   * @param name of its link, for the streams that are lost with it
    */
   constructor(
     private readonly lane: LinkStream,
     side: 'upper' | 'lower',
-    private readonly take?: TakeStream
+    private readonly take?: TakeStream,
+    name = 'the connection'
   ) {
     this.#nextId = side === 'upper' ? 1 : 2
     this.#outgoing = new OutgoingFrames(lane, () => this.#sendWaiting())
@@ -55,7 +57,8 @@ export class StreamConnection implements StreamCarrier, FrameSink {
     this.closed = new Promise(resolve => {
       lane.once('close', () => {
         const reason = this.#reason ?? 'the connection was closed'
-        for (const stream of [...this.#streams.values()]) stream.resetCame(RESET.broken, reason)
+        const lost = `${name} was lost: ${reason}`
+        for (const stream of [...this.#streams.values()]) stream.resetCame(RESET.broken, lost)
         resolve(reason)
       })
     })

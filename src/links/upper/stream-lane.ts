@@ -4,6 +4,8 @@ import { STREAMS_WAIT_MS } from '../wire/protocol.js'
 import { LinkLostError, type Transport } from '../wire/transport.js'
 
 export interface StreamLaneOptions {
+  /** Names the link in messages. */
+  readonly name: string
   /** The budget of the other side for short messages. */
   readonly pieces: PieceBudget
   /** Asks the other side to open the lane. @throws {Error} when it does not */
@@ -53,7 +55,12 @@ export class StreamLane {
   /** Takes the lane that the other side opened. */
   add(transport: Transport): void {
     const lane = transport.stream({ isBulk: true, pieces: this.options.pieces })
-    const connection = new StreamConnection(lane, 'upper', (stream, payload) => this.take?.(stream, payload))
+    const connection = new StreamConnection(
+      lane,
+      'upper',
+      (stream, payload) => this.take?.(stream, payload),
+      this.options.name
+    )
     if (this.#isClosed || this.#connection !== undefined) {
       connection.close('there is one already')
       return

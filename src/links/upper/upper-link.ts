@@ -185,7 +185,10 @@ export class UpperLink implements WatchedConnection {
   /** The lane on which both sides open streams. */
   get streamLane(): StreamLane {
     if (this.#streamLane === undefined) {
+      const { owner } = this
+      const name = owner.kind === 'client' ? `client ${owner.id}/${owner.clientId}` : owner.id
       this.#streamLane = new StreamLane({
+        name: `the link of ${name}`,
         pieces: this.#pieces,
         ask: () => this.#askForLane(STREAMS_REQUEST_PATH, STREAMS_WAIT_MS)
       })

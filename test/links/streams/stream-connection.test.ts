@@ -94,7 +94,7 @@ test('the end of the connection resets what is open', async t => {
   await until(() =>
     assert.deepEqual([received.reset?.code, taken[0]?.received.reset?.code], [RESET.broken, RESET.broken])
   )
-  assert.equal(taken[0]?.received.reset?.message, 'over')
+  assert.equal(taken[0]?.received.reset?.message, 'the connection was lost: over')
   assert.throws(() => upper.open(Buffer.from('more')), { name: 'StreamResetError', code: RESET.refused })
 })
 

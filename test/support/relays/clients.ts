@@ -16,7 +16,12 @@ export function clientTokenLine(key: string): string {
 export async function startClientOf(
   t: TestContext,
   tree: RunningTree,
-  { relay: relayId, key, id }: { readonly relay: string; readonly key: string; readonly id: string }
+  {
+    relay: relayId,
+    key,
+    id,
+    baseUrl = 'http://127.0.0.1:1'
+  }: { readonly relay: string; readonly key: string; readonly id: string; readonly baseUrl?: string }
 ) {
   const relay = tree.relay(relayId)
   const ca = join(tree.folder, `ca-of-${relayId}.pem`)
@@ -24,7 +29,7 @@ export async function startClientOf(
   const options = ['--client-key', key, '--client-id', id, '--health-listen', '127.0.0.1:0']
   const running = startTreeline(t, ['client', ...options], {
     TREELINE_SERVER_URL: relay.url,
-    TREELINE_BASE_URL: 'http://127.0.0.1:1',
+    TREELINE_BASE_URL: baseUrl,
     TREELINE_TOKEN: CLIENT_TOKEN,
     SSL_CERT_FILE: ca
   })
