@@ -86,13 +86,15 @@ for (const kind of TRANSPORT_KINDS) {
     await near.closed
   })
 
-  test(`${kind}: a lane that the other side breaks off while nobody uses it is forgotten`, async t => {
-    const [near, far] = await transportPair(t, kind)
-    const lanes = new LanePool(1)
-    assert.ok(lanes.add(streamOf(far)))
-    near.reset()
-    await eventually('its end', () => lanes.count === 0)
-  })
+  for (const way of ['reset', 'close'] as const) {
+    test(`${kind}: a lane whose other side ends (${way}) while nobody uses it is forgotten`, async t => {
+      const [near, far] = await transportPair(t, kind)
+      const lanes = new LanePool(1)
+      assert.ok(lanes.add(streamOf(far)))
+      near[way]()
+      await eventually('its end', () => lanes.count === 0)
+    })
+  }
 
   test(`${kind}: bytes over a lane that somebody has taken are read`, async t => {
     const [near, far] = await transportPair(t, kind)

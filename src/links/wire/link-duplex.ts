@@ -63,6 +63,13 @@ export abstract class LinkDuplex extends Duplex implements LinkStream {
     if (!this.#isReadWanted || this.#rest !== undefined) this.pauseBelow()
   }
 
+  /** Called once the other side has ended in order. */
+  protected endReading(): void {
+    if (this.destroyed) return
+    if (this.isAwaited) this.push(null)
+    else this.destroy() // nobody reads it, who would see the end
+  }
+
   /** Counts what came and carried nothing. */
   protected noteIdle(): void {
     if (!this.idle.spend()) this.#flooded()

@@ -67,7 +67,7 @@ export class WebSocketStream extends LinkDuplex {
 
   #lost(code: number, reason: Buffer): void {
     if (this.destroyed) return
-    if (code === NORMAL_CLOSE) this.push(null)
+    if (code === NORMAL_CLOSE) this.endReading()
     else this.destroy(new LinkLostError(describeClose(code, reason)))
   }
 

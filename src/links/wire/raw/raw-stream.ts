@@ -71,9 +71,7 @@ export class RawStream extends LinkDuplex {
 
   #ended(): void {
     this.#handOnAll()
-    if (this.destroyed) return
-    if (this.isAwaited) this.push(null)
-    else this.destroy() // nobody reads it, who would see the end
+    this.endReading()
   }
 
   #lost(): void {
