@@ -34,8 +34,8 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 export class EdgeExchange implements StreamSink, AnswerSink {
   #connection: ServiceConnection
   #trailers: Fields = NO_FIELDS
-  /** The whole request was sent. */
-  #isSent = false
+  /** Whether the whole request was sent. */
+  #isSent: boolean
   /** A part of a body, or of raw bytes, was sent. */
   #hasSentBody = false
   #isRaw = false
@@ -50,6 +50,7 @@ export class EdgeExchange implements StreamSink, AnswerSink {
     private readonly request: ServiceRequest,
     private readonly service: ExchangeService
   ) {
+    this.#isSent = request.upgrade !== undefined // it has no body; its stream ends when the offer is answered
     this.#connection = this.#begin(false)
   }
 

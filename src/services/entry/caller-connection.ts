@@ -11,7 +11,7 @@ import { readDestination } from '../http1/request-target.js'
 import { CallerExchange, type ExchangeCaller } from './caller-exchange.js'
 import { formatRefusal } from './refusals.js'
 import { type CallerOrigin, requestForService } from './request-for-service.js'
-import { isServiceRefusal, type ServiceEntry } from './service-entry.js'
+import { isServiceRefusal, type ServiceEntry, type ServiceRefusal } from './service-entry.js'
 
 export interface CallerLimits {
   /** For the first head from the connection on, and for each from its first byte. */
@@ -20,6 +20,8 @@ export interface CallerLimits {
   readonly idleMs: number
 }
 
+/** Methods that would make the relay another kind of proxy, or show what proxies added. */
+const NOT_SERVED = new Set(['CONNECT', 'TRACE'])
 const NOTHING = Buffer.alloc(0)
 /** So much of a body that nobody wants is read, so that the caller comes to see the answer; and for so long. */
 const MAX_DROPPED_BYTES = 64 * 1024 * 1024
@@ -167,6 +169,10 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   }
 
   #begin(head: RequestHead, rest: Buffer): void {
+    if (NOT_SERVED.has(head.method)) {
+      this.#refuseLast({ status: 501, message: `${head.method} is not passed on to services` })
+      return
+    }
     const framing = requestFraming(head)
     const { target, host } = readDestination(head)
     const remoteAddress = (this.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
@@ -195,7 +201,12 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     exchange?.abandon(message)
     if (isAnswerBegun) return void this.socket.destroy()
     const status = problem === 'too-large' ? 431 : problem === 'version' ? 505 : 400
-    this.write(formatRefusal({ status, message }, '', true))
+    this.#refuseLast({ status, message })
+  }
+
+  /** Answers, and reads no further request: what follows cannot be told apart. */
+  #refuseLast(refusal: ServiceRefusal): void {
+    this.write(formatRefusal(refusal, '', true))
     this.#finish()
   }
 

@@ -5,12 +5,8 @@ import type { CallerRequest, ServiceDestination, ServiceRefusal } from './servic
 /** The path below which services are found (contract "links and services", table 1). */
 export const SERVICES_PATH = '/v1/relay/'
 
-/** Methods that would make the relay another kind of proxy, or show what proxies added. */
-const NOT_SERVED = new Set(['CONNECT', 'TRACE'])
-
 /** The destination by the path: `/v1/relay/<key>/<path>` leads to `/<path>` of the service, byte for byte. */
-export function destinationByPath({ head, target }: CallerRequest): ServiceDestination | ServiceRefusal {
-  if (NOT_SERVED.has(head.method)) return { status: 501, message: `${head.method} is not passed on to services` }
+export function destinationByPath({ target }: Pick<CallerRequest, 'target'>): ServiceDestination | ServiceRefusal {
   if (!target.startsWith(SERVICES_PATH)) {
     return { status: 404, message: `nothing is served here but ${SERVICES_PATH}<key>/<path>, the services of clients` }
   }

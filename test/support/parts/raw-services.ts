@@ -1,0 +1,106 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { TestContext } from 'node:test'
+import { startClient } from '../../../src/client-proxy/start-client.js'
+import { silentLogger } from '../../../src/values/logging/logger.js'
+import { eventually } from '../eventually.js'
+import { startUpperSide } from './links.js'
+import { startServiceEntry } from './service-entries.js'
+
+/** One end of a connection whose bytes the test reads and writes itself. */
+export class RawEnd {
+  text = ''
+  hasEnded = false
+  isClosed = false
+
+  constructor(readonly socket: Socket) {
+    socket.on('data', (chunk: Buffer) => {
+      this.text += chunk.toString('latin1')
+    })
+    socket.on('end', () => {
+      this.hasEnded = true
+    })
+    socket.on('close', () => {
+      this.isClosed = true
+    })
+    socket.on('error', () => undefined) // a reset closes it as well
+  }
+
+  send(text: string | Buffer): this {
+    this.socket.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text)
+    return this
+  }
+
+  /** Waits until all that came matches. @returns all that came */
+  async until(pattern: RegExp): Promise<string> {
+    const isThere = () => pattern.test(this.text) || this.isClosed
+    await eventually(`${pattern} in ${JSON.stringify(this.text.slice(0, 2_000))}`, isThere)
+    if (!pattern.test(this.text))
+      throw new Error(`closed before ${pattern}: ${JSON.stringify(this.text.slice(0, 2_000))}`)
+    return this.text
+  }
+
+  /** Waits until the other side has ended, and ends this side. @returns all that came */
+  async closed(): Promise<string> {
+    await eventually(`the end behind ${JSON.stringify(this.text.slice(-500))}`, () => this.hasEnded || this.isClosed)
+    this.socket.end()
+    return this.text
+  }
+}
+
+export interface RawServiceTree {
+  /** The port at which callers ask. */
+  readonly port: number
+  /** The port of the service. */
+  readonly servicePort: number
+  /** Opens a connection as a caller. */
+  call(): RawEnd
+  /** The next connection to the service, in the order in which they come. */
+  accepted(): Promise<RawEnd>
+  /** How many connections came to the service. */
+  readonly connections: () => number
+  readonly stopService: () => void
+}
+
+/** An entry, a client under the key `git`, and a service whose bytes the test writes. @param basePath of the base URL */
+export async function startRawService(t: TestContext, basePath = ''): Promise<RawServiceTree> {
+  const waiting: RawEnd[] = []
+  let count = 0
+  const service = createServer({ allowHalfOpen: true }, socket => {
+    count += 1
+    waiting.push(new RawEnd(socket))
+    t.after(() => socket.destroy())
+  })
+  service.listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  t.after(() => service.close())
+  const servicePort = (service.address() as AddressInfo).port
+  const upper = await startUpperSide(t, new Map(), {
+    admitClient: ({ key, id }) => ({ owner: { kind: 'client', id: key, clientId: id } })
+  })
+  const port = await startServiceEntry(t, upper.registry)
+  const client = await startClient({
+    serverUrl: upper.url,
+    baseUrl: new URL(`http://127.0.0.1:${servicePort}${basePath}`),
+    clientKey: 'git',
+    clientId: 'one',
+    secrets: { token: 'secret', ca: [upper.certificate.certificatePem] },
+    lostLogLines: () => 0,
+    healthListen: { host: '127.0.0.1', port: 0 },
+    logger: silentLogger
+  })
+  t.after(() => client.stop())
+  await eventually('the link', () => upper.registry.ofClient('git'))
+  return {
+    port,
+    servicePort,
+    call() {
+      const end = new RawEnd(connect({ port, host: '127.0.0.1', allowHalfOpen: true }))
+      t.after(() => end.socket.destroy())
+      return end
+    },
+    accepted: () => eventually('a connection to the service', () => waiting.shift()),
+    connections: () => count,
+    stopService: () => service.close()
+  }
+}
