@@ -1,6 +1,6 @@
 import type { FramedStream, StreamResetError, StreamSink } from '../../links/streams/framed-stream.js'
 import { splice } from '../../links/streams/splice.js'
-import { RESET } from '../../links/streams/stream-protocol.js'
+import { RESET, type ResetCode } from '../../links/streams/stream-protocol.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { showOnOneLine } from '../../values/text/shown-text.js'
 import { formatOpening } from '../streams/open-line.js'
@@ -12,6 +12,8 @@ import type { ServiceKeys } from './service-keys.js'
 export const MAX_STREAM_HOPS = 16
 /** Bytes behind the opening that are kept until the next side has answered, so that another one can be asked. */
 const MAX_KEPT_BYTES = 64 * 1024
+/** The same of all streams of this relay together: beyond that, none are kept of further ones. */
+const MAX_KEPT_BYTES_IN_ALL = 16 * 1024 * 1024
 
 export interface StreamForwardingOptions {
   /** The id of this relay, for refusals. */
@@ -24,6 +26,7 @@ export interface StreamForwardingOptions {
  * answered anything, is followed by another one.
  */
 export function forwardStreams(options: StreamForwardingOptions): TakeKind {
+  const inAll: KeptInAll = { bytes: 0 }
   return (stream, opening) => {
     const { key } = opening.line
     const hops = opening.line.hops ?? 0
@@ -34,10 +37,15 @@ export function forwardStreams(options: StreamForwardingOptions): TakeKind {
       return refuse(`the stream has passed ${MAX_STREAM_HOPS} relays: their links lead in a circle`)
     }
     const payload = formatOpening({ ...opening.line, hops: hops + 1 }, opening.rest)
-    const forwarding = new Forwarding(options, stream, key, payload)
+    const forwarding = new Forwarding(options, stream, { key, payload, inAll })
     stream.sink = forwarding
     forwarding.tryNext()
   }
+}
+
+/** Bytes that all streams keep. */
+interface KeptInAll {
+  bytes: number
 }
 
 /** A stream from above until the side below has answered. */
@@ -48,27 +56,28 @@ class Forwarding implements StreamSink {
   #to: FramedStream | undefined
   #kept: { readonly isMessage: boolean; readonly bytes: Buffer }[] = []
   #keptBytes = 0
+  /** Bytes that came before there was anyone to take them: the window of the stream bounds them. */
+  #unconsumed = 0
   #hasEnded = false
   #isOver = false
 
   constructor(
     private readonly options: StreamForwardingOptions,
     private readonly from: FramedStream,
-    private readonly key: string,
-    private readonly payload: Buffer
+    private readonly what: { readonly key: string; readonly payload: Buffer; readonly inAll: KeptInAll }
   ) {}
 
   tryNext(): void {
     const { selfId, keys } = this.options
     for (;;) {
-      const way = keys.pick(this.key, this.#tried)
+      const way = keys.pick(this.what.key, this.#tried)
       if (way === undefined) {
-        const why = this.#refusal ?? `${selfId}: no client is registered under ${showOnOneLine(this.key)}`
-        return void this.from.reset(RESET.refused, why)
+        const why = this.#refusal ?? `${selfId}: no client is registered under ${showOnOneLine(this.what.key)}`
+        return void this.#end(RESET.refused, why)
       }
       this.#tried.add(way)
       try {
-        const opened = way.open(this.payload)
+        const opened = way.open(this.what.payload)
         if (!(opened instanceof Promise)) return void this.#opened(opened)
         opened.then(
           to => this.#opened(to),
@@ -99,7 +108,7 @@ class Forwarding implements StreamSink {
 
   onReset({ code, message }: StreamResetError): void {
     this.#isOver = true
-    this.#kept = []
+    this.#dropKept()
     this.#to?.reset(code, message)
   }
 
@@ -108,14 +117,13 @@ class Forwarding implements StreamSink {
   /** The other side has answered, or cannot be changed any more: from now on both streams are one. */
   join(to: FramedStream): void {
     splice(this.from, to)
-    this.#kept = []
-    this.from.consumed(this.#keptBytes)
-    this.#keptBytes = 0
+    this.#dropKept()
+    this.#consume()
   }
 
   refused(error: StreamResetError): void {
     this.#to = undefined
-    if (error.code !== RESET.refused) return void this.from.reset(error.code, error.message)
+    if (error.code !== RESET.refused) return void this.#end(error.code, error.message)
     this.#refusal = error.message
     this.tryNext()
   }
@@ -130,17 +138,45 @@ class Forwarding implements StreamSink {
     to.sink = new FirstAnswer(this, to)
     for (const { isMessage, bytes } of this.#kept) send(to, isMessage, bytes)
     if (this.#hasEnded) to.end()
-    if (this.#keptBytes > MAX_KEPT_BYTES) this.join(to)
+    this.#consume() // the window is all streams' of the connection: none of it is held until the answer
+    if (this.#isMuch) this.join(to)
   }
 
-  /** Not counted as consumed yet: the window of the stream bounds what is kept. */
   #came(isMessage: boolean, bytes: Buffer): void {
-    this.#kept.push({ isMessage, bytes })
-    this.#keptBytes += bytes.length
+    this.#keep(isMessage, bytes)
+    this.#unconsumed += bytes.length
     const to = this.#to
     if (to === undefined) return
-    send(to, isMessage, bytes)
-    if (this.#keptBytes > MAX_KEPT_BYTES) this.join(to)
+    const hasRoom = send(to, isMessage, bytes)
+    if (!hasRoom || this.#isMuch) this.join(to)
+    else this.#consume()
+  }
+
+  get #isMuch(): boolean {
+    return this.#keptBytes > MAX_KEPT_BYTES || this.what.inAll.bytes > MAX_KEPT_BYTES_IN_ALL
+  }
+
+  /** A copy: a piece would hold all that was read with it. */
+  #keep(isMessage: boolean, bytes: Buffer): void {
+    this.#kept.push({ isMessage, bytes: Buffer.from(bytes) })
+    this.#keptBytes += bytes.length
+    this.what.inAll.bytes += bytes.length
+  }
+
+  #dropKept(): void {
+    this.#kept = []
+    this.what.inAll.bytes -= this.#keptBytes
+    this.#keptBytes = 0
+  }
+
+  #consume(): void {
+    this.from.consumed(this.#unconsumed)
+    this.#unconsumed = 0
+  }
+
+  #end(code: ResetCode, reason: string): void {
+    this.#dropKept()
+    this.from.reset(code, reason)
   }
 }
 
@@ -173,7 +209,7 @@ class FirstAnswer implements StreamSink {
   onDrain(): void {}
 }
 
-function send(to: FramedStream, isMessage: boolean, bytes: Buffer): void {
-  if (isMessage) to.message(bytes)
-  else to.write(bytes)
+/** @returns as `write` does */
+function send(to: FramedStream, isMessage: boolean, bytes: Buffer): boolean {
+  return isMessage ? to.message(bytes) : to.write(bytes)
 }

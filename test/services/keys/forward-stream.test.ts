@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { FramedStream } from '../../../src/links/streams/framed-stream.js'
-import { RESET } from '../../../src/links/streams/stream-protocol.js'
+import { CONNECTION_WINDOW_BYTES, MAX_DATA_BYTES, RESET } from '../../../src/links/streams/stream-protocol.js'
 import { forwardStreams, MAX_STREAM_HOPS } from '../../../src/services/keys/forward-stream.js'
 import type { ServiceWay } from '../../../src/services/keys/replica.js'
 import { ServiceKeys } from '../../../src/services/keys/service-keys.js'
@@ -124,6 +124,17 @@ test('a large body goes on before the answer, and is not kept whole', async t =>
   below.taken[0]?.stream.reset(RESET.refused, 'one: no')
   await until(() => assert.equal(asked.reset?.message, 'one: no'))
   assert.equal(other.taken.length, 0, 'the body is gone')
+})
+
+test('bodies that wait for their answers hold none of the window that all streams share', async t => {
+  const { ask, add } = await startRelay(t)
+  const below = await connectionPair(t)
+  add('one', over(below))
+  const bodies = Math.ceil(CONNECTION_WINDOW_BYTES / MAX_DATA_BYTES) + 10 // each may send a frame in its turn
+  for (let sent = 0; sent < bodies; sent += 1) ask().stream?.write(Buffer.alloc(50_000, 1))
+  const last = ask()
+  last.stream?.write(Buffer.alloc(20_000, 2))
+  await until(() => assert.equal(below.taken[bodies]?.received.bytes, 20_000))
 })
 
 test('a caller that leaves while a way is opened resets what is opened then', async t => {
