@@ -11,7 +11,7 @@ const NEW_LINE = 0x0a
 /**
  * The next line of a connection on which nothing else listens, and which is paused before and after.
  * @param receive called at once, in the same turn; what follows the line comes to whoever listens afterwards
- * @throws whatever `receive` throws; {@link ChallengeError} when none comes in time, or it is too long
+ * @throws whatever `receive` throws; {@link ChallengeError} when none comes in time, it is too long, or the connection ends
  */
 export function awaitLine<T>(connection: Duplex, limitMs: number, receive: (line: string) => T): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -55,7 +55,7 @@ export function awaitLine<T>(connection: Duplex, limitMs: number, receive: (line
       fail('it closed the connection')
     }
     function onError(error: Error): void {
-      settle(() => reject(error))
+      fail(`the connection was lost: ${error.message}`)
     }
     connection.on('data', onData)
     connection.on('end', onEnd)
