@@ -30,17 +30,28 @@ export interface ClientDirectoryOptions {
   readonly below: RemoteRemoval
 }
 
+/** A client with the text by which it is sorted. */
+interface Sorted {
+  readonly name: string
+  readonly facts: ReplicaFacts
+}
+
 export class ServiceDirectory implements ClientDirectory {
-  constructor(private readonly options: ClientDirectoryOptions) {}
+  /** All of them, for the next page; undefined after a change. */
+  #sorted: readonly Sorted[] | undefined
+
+  constructor(private readonly options: ClientDirectoryOptions) {
+    options.keys.onChange(() => {
+      this.#sorted = undefined
+    })
+  }
 
   list(after: string | undefined, limit: number): ClientPage {
-    const previous = after?.split('/')
-    const rest = [...this.options.keys.all()].filter(
-      replica => previous === undefined || compareNames(namesOf(replica), previous) > 0
-    )
-    const clients = rest.sort(byNames).slice(0, limit)
-    const last = rest.length > limit ? clients.at(-1) : undefined
-    return { clients, next: last === undefined ? undefined : namesOf(last).join('/') }
+    this.#sorted ??= sorted([...this.options.keys.all()])
+    const start = after === undefined ? 0 : firstAfter(this.#sorted, after.replaceAll('/', SEPARATOR))
+    const page = this.#sorted.slice(start, start + limit)
+    const last = start + limit < this.#sorted.length ? page.at(-1) : undefined
+    return { clients: page.map(({ facts }) => facts), next: last?.name.replaceAll(SEPARATOR, '/') }
   }
 
   async remove(name: string, clientId?: string): Promise<readonly ReplicaFacts[]> {
@@ -48,7 +59,7 @@ export class ServiceDirectory implements ClientDirectory {
     const isKey = keys.has(name)
     const selection = isKey ? { key: name, id: clientId } : { key: undefined, id: clientId === undefined ? name : '' }
     const removed = await this.removeSelected(selection, 0)
-    if (removed.length > 0) return [...removed].sort(byNames)
+    if (removed.length > 0) return sorted(removed).map(({ facts }) => facts)
     const who = isKey && clientId !== undefined ? `client ${shown(clientId)}` : 'client'
     throw new RelayError(
       'NOT_FOUND',
@@ -100,21 +111,24 @@ function removeHere(links: ClientDirectoryOptions['links'], replica: Replica): R
   }
 }
 
-function namesOf({ key, id, path }: ReplicaFacts): string[] {
-  return [key, id, ...path]
+/** Below every character of a name, so that texts sort as lists of names do. */
+const SEPARATOR = '\0'
+
+function sorted(replicas: readonly ReplicaFacts[]): Sorted[] {
+  return replicas
+    .map(facts => ({ name: [facts.key, facts.id, ...facts.path].join(SEPARATOR), facts }))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
-function byNames(a: ReplicaFacts, b: ReplicaFacts): number {
-  return compareNames(namesOf(a), namesOf(b))
-}
-
-function compareNames(a: readonly string[], b: readonly string[]): number {
-  for (const [index, name] of a.entries()) {
-    const other = b[index]
-    if (other === undefined || name > other) return 1
-    if (name < other) return -1
+/** The index of the first one behind `name`. */
+function firstAfter(clients: readonly Sorted[], name: string): number {
+  let [low, high] = [0, clients.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((clients[middle]?.name ?? '') <= name) low = middle + 1
+    else high = middle
   }
-  return a.length - b.length
+  return low
 }
 
 function shown(name: string): string {
