@@ -17,6 +17,8 @@ import type { ServiceKeys } from './service-keys.js'
 
 /** Changes within so long go together. */
 const COALESCE_MS = 100
+/** Replicas that the upper side did not take are told again after so long: it may have room then. */
+const TELL_AGAIN_MS = 60_000
 /** Beyond so many characters lines go in another message. */
 const MAX_MESSAGE_CHARS = 16 * 1024
 
@@ -25,6 +27,8 @@ export interface KeyAnnouncerOptions {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   /** Calls back once changes are to be told. @default after 0.1 s */
   readonly soon?: (flush: () => void) => void
+  /** Calls back once refused replicas are to be told again. @default after a minute */
+  readonly later?: (tell: () => void) => void
 }
 
 /** Tells the upper side which services this relay reaches: all of them when it asks, then each change. */
@@ -44,8 +48,8 @@ export class KeyAnnouncer {
       return
     }
     this.#current?.end()
-    const { keys, soon = afterMoment } = this.options
-    this.#current = new Announcing(stream, keys, soon, (key, reason) => {
+    const { keys, soon = after(COALESCE_MS), later = after(TELL_AGAIN_MS) } = this.options
+    this.#current = new Announcing(stream, keys, { soon, later }, (key, reason) => {
       this.#refusals.warn(key, { key, reason }, 'the policy server does not take a client key')
     })
     stream.sink = this.#current
@@ -67,6 +71,8 @@ class Announcing implements StreamSink {
   readonly #coming = new Set<Replica>()
   /** Numbers of replicas that were told, and have gone. */
   readonly #gone = new Set<number>()
+  /** Replicas that the upper side did not take. */
+  readonly #refused = new Set<Replica>()
   readonly #unfollow: () => void
   #next = 0
   #isComplete = false
@@ -76,7 +82,7 @@ class Announcing implements StreamSink {
   constructor(
     private readonly stream: FramedStream,
     private readonly keys: KeyAnnouncerOptions['keys'],
-    private readonly soon: (flush: () => void) => void,
+    private readonly when: Readonly<Record<'soon' | 'later', (call: () => void) => void>>,
     private readonly wasRefused: (key: string, reason: string) => void
   ) {
     this.#unfollow = keys.onChange((event, replica) => {
@@ -102,7 +108,7 @@ class Announcing implements StreamSink {
       for (const text of linesOf(payload)) {
         const line = parseKeyLine(text)
         const replica = line.says === 'refused' ? this.#byNumber.get(line.number) : undefined
-        if (replica !== undefined && line.says === 'refused') this.wasRefused(replica.key, line.reason)
+        if (replica !== undefined && line.says === 'refused') this.#noteRefusal(line.number, replica, line.reason)
       }
     } catch (error) {
       if (!(error instanceof BadAnnouncementError)) throw error
@@ -132,6 +138,21 @@ class Announcing implements StreamSink {
     this.#unfollow()
     this.#coming.clear()
     this.#gone.clear()
+    this.#refused.clear()
+  }
+
+  #noteRefusal(number: number, replica: Replica, reason: string): void {
+    this.#byNumber.delete(number)
+    this.#numbers.delete(replica)
+    if (this.#refused.size === 0) this.when.later(() => this.#tellRefused())
+    this.#refused.add(replica)
+    this.wasRefused(replica.key, reason)
+  }
+
+  #tellRefused(): void {
+    for (const replica of this.#refused) this.#come(replica)
+    this.#refused.clear()
+    this.#flush()
   }
 
   /** A replica that is as far away as a stream may go is not told: the relay above could not reach it. */
@@ -141,6 +162,7 @@ class Announcing implements StreamSink {
 
   #forget(replica: Replica): void {
     this.#coming.delete(replica)
+    this.#refused.delete(replica)
     const number = this.#numbers.get(replica)
     if (number === undefined) return
     this.#numbers.delete(replica)
@@ -151,7 +173,7 @@ class Announcing implements StreamSink {
   #flushSoon(): void {
     if (this.#isAwaited) return
     this.#isAwaited = true
-    this.soon(() => {
+    this.when.soon(() => {
       this.#isAwaited = false
       this.#flush()
     })
@@ -192,6 +214,6 @@ class Announcing implements StreamSink {
   }
 }
 
-function afterMoment(flush: () => void): void {
-  setTimeout(flush, COALESCE_MS).unref()
+function after(ms: number): (call: () => void) => void {
+  return call => void setTimeout(call, ms).unref()
 }

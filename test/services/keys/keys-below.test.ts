@@ -69,7 +69,15 @@ async function startLower(t: TestContext, count = 1) {
   const keys = new ServiceKeys()
   const warnings: object[] = []
   const logger = { ...silentLogger, warn: (details: object) => void warnings.push(details) }
-  const announcer = new KeyAnnouncer({ keys, logger, soon: flush => void setImmediate(flush) })
+  let tellAgain = () => assert.fail('nothing was refused')
+  const announcer = new KeyAnnouncer({
+    keys,
+    logger,
+    soon: flush => void setImmediate(flush),
+    later: tell => {
+      tellAgain = tell as () => never
+    }
+  })
   const pairs = await Promise.all(Array.from({ length: count }, () => connectionPair(t)))
   for (const pair of pairs) pair.take(new StreamKinds('relay-1').on('keys', announcer.take).take)
   const add = (key: string, id: string, path: readonly string[] = [], staleSinceMs?: number): Replica => {
@@ -79,7 +87,7 @@ async function startLower(t: TestContext, count = 1) {
     keys.add(replica)
     return replica
   }
-  return { keys, announcer, pairs, add, warnings }
+  return { keys, announcer, pairs, add, warnings, tellAgain: () => tellAgain() }
 }
 
 const RELAY: LinkOwner = { kind: 'relay', id: 'relay-1' }
@@ -150,7 +158,7 @@ test('an agent stands for itself, whatever it says', async t => {
 test('beyond a bound keys are refused, and both sides say so', async t => {
   const upper = startUpper({ maxKeys: 1, maxReplicas: 2 })
   const lower = await startLower(t)
-  lower.add('git', 'one')
+  const git = lower.add('git', 'one')
   lower.add('svn', 'one')
   upper.open(RELAY, lower.pairs)
   await until(() => assert.equal(lower.warnings.length, 1))
@@ -163,6 +171,10 @@ test('beyond a bound keys are refused, and both sides say so', async t => {
     { key: 'git', reason: 'root has 2 clients of sub-relays already' }
   ])
   assert.equal(upper.warnings.length, 2)
+  lower.keys.remove(git)
+  await until(() => assert.deepEqual(upper.list(), ['git two relay-1 relay-1']))
+  lower.tellAgain()
+  await until(() => assert.deepEqual(upper.list(), ['git three relay-1 relay-1', 'git two relay-1 relay-1']))
 })
 
 test('a circle of links ends, and lines that cannot be read are left out and logged', async t => {
