@@ -30,7 +30,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
   const listeners = await openListeners(app, config, links.acceptor, parts.services, logger)
-  const serviceListeners = await openServiceListeners({ config: parts.services.config, keys: parts.serviceParts.keys })
+  const serviceListeners = await openServiceListeners({ ...parts.services, keys: parts.serviceParts.keys })
   const { treeSync } = parts.services
   const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {

@@ -83,11 +83,17 @@ export function installErrorHandler(app: FastifyInstance, { logger, afterAnswer,
     return answer(describe(named), named, request, reply)
   })
   app.setNotFoundHandler((request, reply) => {
-    const message = `no such route: ${request.method} ${request.originalUrl.slice(0, 200)}`
+    const what = `${request.method} ${request.originalUrl.slice(0, 200)}`
+    const message = `no such route: ${what}${SERVICE_PATH.test(request.originalUrl) ? `. ${SERVICES_ELSEWHERE}` : ''}`
     reply.raw.once('finish', () => afterAnswer(request, reply))
     return answer({ status: 404, code: 'NOT_FOUND', message, expected: true }, undefined, request, reply)
   })
 }
+
+/** A path of services that may be asked for. Their pages would share the origin of this API here, with the rights of a local caller. */
+const SERVICE_PATH = /^\/v1\/relay\/[^/?]/
+const SERVICES_ELSEWHERE =
+  'Services are served at the address of services.listen in main.conf alone, never where this API is'
 
 /** Not the caller's fault, and so more than a line for those who want to know. A quota, which has no cause, is. */
 function isOfStorage(error: unknown): error is RelayError {

@@ -61,10 +61,13 @@ const ORDINARY: ReadonlySet<string> = new Set([
 
 /** Whether a request seems to have been passed on by a proxy. With a mark, a connection from loopback is no local caller. */
 export function hasProxyMark(headers: IncomingHttpHeaders): boolean {
-  for (const given of Object.keys(headers)) {
-    if (ORDINARY.has(given)) continue
-    const name = given.includes('_') ? given.replaceAll('_', '-') : given // some programs write them so, and pass them on
-    if (MARKS.has(name) || OF_A_KIND.test(name)) return true
-  }
+  for (const name of Object.keys(headers)) if (isProxyMark(name)) return true
   return false
+}
+
+/** Whether a proxy adds such a header. @param given its name, in lower case */
+export function isProxyMark(given: string): boolean {
+  if (ORDINARY.has(given)) return false
+  const name = given.includes('_') ? given.replaceAll('_', '-') : given // some programs write them so, and pass them on
+  return MARKS.has(name) || OF_A_KIND.test(name)
 }

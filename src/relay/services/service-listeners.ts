@@ -2,20 +2,17 @@ import type { Server } from 'node:net'
 import type { Config } from '../../config/config.js'
 import { hostAndPort } from '../../network/host-and-port.js'
 import { listenFailure } from '../../network/listen-failure.js'
-import { destinationByPath } from '../../services/entry/path-entry.js'
-import type {
-  CallerRequest,
-  ServiceDestination,
-  ServiceEntry,
-  ServiceRefusal
-} from '../../services/entry/service-entry.js'
+import type { ServiceEntry } from '../../services/entry/service-entry.js'
 import { createServiceListener, type ServiceListener } from '../../services/entry/service-listener.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
+import type { CurrentTopology } from '../../tree/topology.js'
+import { createServiceAdmission } from './service-admission.js'
 import { openToService } from './service-ways.js'
 
 export interface ServiceListenersOptions {
   /** The one in force. */
   readonly config: () => Config
+  readonly topology: CurrentTopology
   readonly keys: ServiceKeys
 }
 
@@ -30,12 +27,13 @@ export interface ServiceListeners {
 const IDLE_MS = 75_000
 
 /** Opens `services.listen`, where it is set. @throws {Error} naming the setting, when it cannot listen */
-export async function openServiceListeners({ config, keys }: ServiceListenersOptions): Promise<ServiceListeners> {
+export async function openServiceListeners(options: ServiceListenersOptions): Promise<ServiceListeners> {
+  const { config, keys } = options
   const { services, limits } = config()
   const opened: ServiceListener[] = []
   const addresses: string[] = []
   const entry: ServiceEntry = {
-    admit: request => admit(request, config()),
+    admit: createServiceAdmission(options),
     open: (key, payload, tried) => openToService(keys, key, payload, tried)
   }
   if (services.listen !== undefined) {
@@ -52,13 +50,6 @@ export async function openServiceListeners({ config, keys }: ServiceListenersOpt
       await Promise.all(closed)
     }
   }
-}
-
-function admit(request: CallerRequest, { services }: Config): ServiceDestination | ServiceRefusal {
-  if (!services.allowedNetworks.contains(request.remoteAddress)) {
-    return { status: 401, message: 'this address is not in services.allowed_networks' }
-  }
-  return destinationByPath(request)
 }
 
 function bind(server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<void> {

@@ -176,7 +176,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     const framing = requestFraming(head)
     const { target, host } = readDestination(head)
     const remoteAddress = (this.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
-    const request = { head, target, host, remoteAddress }
+    const request = { head, target, host, socket: this.socket, remoteAddress }
     this.#head = head
     this.#isKept = isPersistent(head)
     this.#body = new MessageBodyReader(framing, this)

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
 import type { RequestHead } from '../http1/heads.js'
 import type { ServiceWay } from '../keys/replica.js'
@@ -8,6 +9,8 @@ export interface CallerRequest {
   /** `/path?query`, or `*`. */
   readonly target: string
   readonly host: string | undefined
+  /** The connection, which shows both addresses and the certificate. */
+  readonly socket: Socket
   /** The address of the connection. */
   readonly remoteAddress: string
 }

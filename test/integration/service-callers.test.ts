@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { hostname } from 'node:os'
+import { test } from 'node:test'
+import { askRelay, ELSEWHERE, startServiceCallers, statusOf } from '../support/relays/service-callers.js'
+
+test('callers of a service without a token', async t => {
+  const { relay, port, call, seen, reload } = await startServiceCallers(t)
+  const own = `127.0.0.1:${port}`
+
+  await t.test('from an allowed network: passed on', async () => {
+    const { status, text } = await call()
+    assert.equal(status, 200)
+    assert.match(text, /from the service$/)
+  })
+
+  await t.test('from elsewhere: 401', async () => {
+    const answer = await call({ from: ELSEWHERE })
+    assert.equal(answer.status, 401)
+    assert.match(answer.text, /127\.0\.0\.2 is not in services\.allowed_networks/)
+    assert.equal(answer.seen, undefined)
+  })
+
+  await t.test('pages of the service itself: passed on', async () => {
+    for (const lines of [
+      [`Origin: http://${own}`],
+      [`Origin: http://${own}`, 'Sec-Fetch-Site: same-origin'],
+      ['Sec-Fetch-Site: none'],
+      [`Referer: http://${own}/v1/relay/git/page`]
+    ]) {
+      assert.equal((await call({ lines })).status, 200, lines.join())
+    }
+  })
+
+  await t.test('pages from elsewhere: 403, and the service is not asked', async () => {
+    for (const lines of [
+      ['Origin: https://evil.example'],
+      ['Origin: null'],
+      [`Origin: https://${own}`],
+      ['Origin: http://127.0.0.1:1'],
+      [`Origin: http://${own}`, 'Origin: https://evil.example'],
+      ['Sec-Fetch-Site: cross-site'],
+      ['Sec-Fetch-Site: same-site'],
+      ['Sec-Fetch-Site: none', 'Sec-Fetch-Site: cross-site'],
+      [`Origin: http://${own}`, 'Sec-Fetch-Site: cross-site'],
+      ['Referer: https://evil.example/'],
+      [`Referer: http://${own}@evil.example/`]
+    ]) {
+      for (const method of ['GET', 'POST', 'OPTIONS']) {
+        const answer = await call({ lines, method })
+        assert.equal(answer.status, 403, lines.join())
+        assert.match(answer.text, /not for web pages from elsewhere/)
+        assert.equal(answer.seen, undefined)
+      }
+    }
+  })
+
+  await t.test('by the names that the relay has: passed on', async () => {
+    for (const host of ['localhost', '[::1]:8080', '127.9.9.9', 'LOCALHOST.', hostname()]) {
+      assert.equal((await call({ host })).status, 200, host)
+    }
+    const absolute = await call({ path: `http://localhost:${port}/v1/relay/git/`, host: 'rebound.example' })
+    assert.equal(absolute.status, 200, 'the target replaces the host')
+  })
+
+  await t.test('by another name: 403, which says where to add it', async () => {
+    for (const host of ['rebound.example', `127.0.0.1.evil.example:${port}`, '', '192.0.2.1', '[::2]']) {
+      for (const lines of [[], [`Origin: http://${host}`]]) {
+        const answer = await call({ host, lines })
+        assert.equal(answer.status, 403, host)
+        assert.match(answer.text, /is no name of this relay.*general\.hostnames/)
+        assert.equal(answer.seen, undefined)
+      }
+    }
+    const absolute = await call({ path: 'http://rebound.example/v1/relay/git/' })
+    assert.equal(absolute.status, 403)
+    await reload(text => text.replace('[general]', '[general]\nhostnames = ["rebound.example"]'))
+    assert.equal((await call({ host: 'rebound.example' })).status, 200)
+  })
+
+  await t.test('through a proxy on this machine: by the address that a trusted one names', async () => {
+    const named = (address: string) => ({ lines: [`X-Forwarded-For: ${address}`] })
+    const unknown = await call(named('127.0.0.1'))
+    assert.equal(unknown.status, 401)
+    assert.match(unknown.text, /general\.trusted_proxies/)
+    await reload(text => text.replace('[general]', '[general]\ntrusted_proxies = ["127.0.0.9/32", "127.0.0.1/32"]'))
+    assert.equal((await call({ ...named('192.0.2.1'), from: '127.0.0.9' })).status, 401)
+    assert.equal((await call(named('127.0.0.9'))).status, 401, 'named by nothing but proxies')
+    assert.equal((await call({ ...named('127.0.0.1, unknown'), from: '127.0.0.9' })).status, 401)
+    assert.equal((await call({ lines: ['Via: 1.1 x'], from: '127.0.0.9' })).status, 401)
+    assert.equal((await call(named('192.0.2.1, 127.0.0.9'))).status, 401)
+  })
+
+  await t.test('at the listeners of the API: 404, which names the setting, and the service is not asked', async () => {
+    for (const path of ['/v1/relay/git/', '/v1/relay/git', '/v1/relay/git?x', '/v1/relay/none/x', '/v1/relay/git/..']) {
+      const before = seen()
+      const answer = await askRelay(relay, path)
+      assert.equal(statusOf(answer), 404, path)
+      assert.match(answer, /services\.listen/)
+      assert.equal(seen(), before)
+    }
+    assert.doesNotMatch(await askRelay(relay, '/v1/relay/'), /services\.listen/)
+  })
+})
