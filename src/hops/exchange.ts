@@ -1,12 +1,10 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { countInformational } from '../network/informational-answers.js'
 import { neighbourPieces, type PieceBudget } from '../network/sources/piece-budget.js'
 
 /** How much of an answer waits in memory for a slow reader. */
 const BUFFERED_BYTES = 64 * 1024
-
-/** Answers of 1xx before the one that counts. Each begins the wait for that one anew. */
-export const MAX_INFORMATIONAL = 32
 
 const budgets = new WeakMap<object, PieceBudget>()
 
@@ -42,7 +40,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #abortReason: Error | undefined
   #answerBody: Readable | undefined
-  #informational = 0
+  readonly #countInformational = countInformational()
   #started = false
   #ended = false
 
@@ -90,7 +88,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: AnswerStart['headers']): void {
     if (status < 200) {
-      this.#noteInformational(status)
+      const tooMany = this.#countInformational(status)
+      if (tooMany !== undefined) this.abort(tooMany)
       return
     }
     const body = new Readable({
@@ -131,14 +130,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#fail(error)
-  }
-
-  #noteInformational(status: number): void {
-    this.#informational += 1
-    if (this.#informational <= MAX_INFORMATIONAL) return
-    this.abort(
-      new Error(`it gave more than ${MAX_INFORMATIONAL} informational answers (${status}) and none that counts`)
-    )
   }
 
   #fail(error: Error): void {

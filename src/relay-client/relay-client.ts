@@ -7,6 +7,7 @@ import {
   describeConnectionFailure,
   isUntrustedCertificate
 } from '../network/connection-failure.js'
+import { endAtManyInformational } from '../network/informational-answers.js'
 import { membersOf, parseJson } from '../values/text/json.js'
 import { printable } from '../values/text/printable.js'
 import { readWholeText } from '../values/text/whole-text.js'
@@ -125,6 +126,7 @@ export function createRelayClient(options: {
         headers: { ...authorization, ...options.headers?.(), ...request.headers },
         body: request.body ?? null,
         signal: request.signal ?? null,
+        onInfo: endAtManyInformational(),
         headersTimeout: timeout,
         bodyTimeout: timeout
       })

@@ -5,9 +5,10 @@ import { TLSSocket } from 'node:tls'
 import { endIfCostly } from '../../hops/peers/costly-handshakes.js'
 import { asError, errorMessage } from '../../values/failures/system-error.js'
 import { LinkRefusedError } from '../wire/challenge.js'
-import { HANDSHAKE_LIMIT_MS, LANE_PROTOCOL, REGISTER_PATH } from '../wire/protocol.js'
+import { LANE_PROTOCOL, REGISTER_PATH } from '../wire/protocol.js'
 import { RawTransport } from '../wire/raw/raw-transport.js'
 import type { SeenUpper } from '../wire/seen-upper.js'
+import { boundOpening } from './bound-opening.js'
 import { proxyFor } from './proxy.js'
 import { CostlyUpperError, connectionFailure, lookAtUpper, type OpenedTransport, type Upper } from './upper.js'
 
@@ -56,10 +57,9 @@ function askForUpgrade(upper: Upper, signal: AbortSignal): Promise<Upgraded> {
   const request = makeRequest(upper)
   return new Promise((resolve, reject) => {
     let isAsked = false
-    const timer = setTimeout(() => request.destroy(new Error('it did not answer in time')), HANDSHAKE_LIMIT_MS)
+    boundOpening(request)
     const unwatch = onAbort(signal, () => request.destroy())
     const settle = (then: () => void) => {
-      clearTimeout(timer)
       unwatch()
       then()
     }

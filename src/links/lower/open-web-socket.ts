@@ -2,9 +2,10 @@ import { TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
 import { endIfCostly } from '../../hops/peers/costly-handshakes.js'
 import { asError } from '../../values/failures/system-error.js'
-import { CLOSE, HANDSHAKE_LIMIT_MS, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
+import { CLOSE, REGISTER_PATH, WEB_SOCKET_LIMITS } from '../wire/protocol.js'
 import { seenUpper } from '../wire/seen-upper.js'
 import { WebSocketTransport } from '../wire/web-socket-transport.js'
+import { boundOpening } from './bound-opening.js'
 import { proxyFor } from './proxy.js'
 import { connectionFailure, lookAtUpper, type OpenedTransport, type Upper } from './upper.js'
 
@@ -27,9 +28,9 @@ export async function openWebSocket<T>(
     minVersion: 'TLSv1.3',
     agent: proxyFor(url),
     ...WEB_SOCKET_LIMITS,
-    handshakeTimeout: HANDSHAKE_LIMIT_MS,
     followRedirects: false,
     finishRequest: request => {
+      boundOpening(request)
       request.once('socket', opened => {
         if (opened instanceof TLSSocket) costly = endIfCostly(opened)
       })

@@ -8,6 +8,7 @@ import type { JoinToken } from '../../keys/tokens/join-token.js'
 import { describeConnectionFailure } from '../../network/connection-failure.js'
 import { FORM } from '../../network/header-names.js'
 import { unbracketed } from '../../network/host-and-port.js'
+import { boundInformational } from '../../network/informational-answers.js'
 import { membersOf, parseJson } from '../../values/text/json.js'
 import { readWholeText } from '../../values/text/whole-text.js'
 import { readRequest } from '../certificate-request.js'
@@ -129,6 +130,7 @@ async function ask(
         readText(response).then(body => resolve({ status: response.statusCode ?? 0, text: body }), reject)
       }
     )
+    boundInformational(request)
     request.on('error', reject)
     request.end(form)
   }).catch((cause: unknown) => {
