@@ -23,6 +23,7 @@ import { certificateEnd, keepCertificateRenewed } from './certificate.js'
 import { FileScheduler } from './files/file-scheduler.js'
 import { type LiveConfig, liveConfig } from './live-config.js'
 import { endpointOf, handshakeOf } from './policy-server-endpoint.js'
+import { keepRunsPurged } from './run-purge.js'
 
 export interface AgentOptions {
   readonly config: AgentConfig
@@ -35,9 +36,6 @@ export interface Agent {
   /** Takes nothing new; what runs may end within `agent.stop_timeout`, then it is stopped. Idempotent. */
   stop(): Promise<void>
 }
-
-/** Records of runs are kept for a week; once a day is often enough to look. */
-const PURGE_EVERY_MS = 24 * 3_600_000
 
 const LAST_ANSWERS_MS = 2_000
 const LOOK_EVERY_MS = 20
@@ -75,7 +73,7 @@ class RunningAgent implements Agent {
   readonly #files: FileScheduler
   readonly #renewal: ReturnType<typeof keepCertificateRenewed>
   #app: Awaited<ReturnType<typeof buildAgentApp>> | undefined
-  #purge: NodeJS.Timeout | undefined
+  #purge: ReturnType<typeof keepRunsPurged> | undefined
   #isStopping = false
   #stopped: Promise<void> | undefined
 
@@ -109,7 +107,7 @@ class RunningAgent implements Agent {
     this.#dialer.start()
     this.#files.start()
     this.#renewal.start()
-    this.#purge = setInterval(() => purgeOld(remoteRuns, this.#stopping.signal, logger), PURGE_EVERY_MS)
+    this.#purge = keepRunsPurged(remoteRuns, logger)
   }
 
   async reload(): Promise<void> {
@@ -138,8 +136,12 @@ class RunningAgent implements Agent {
     const { book, storage, remoteRuns } = this.parts
     const { stopTimeoutMs } = this.parts.live.config.agent
     this.#isStopping = true
-    clearInterval(this.#purge)
-    await Promise.all([this.#files.stop(), this.#renewal.stop(), settledWithin(remoteRuns.drain(), stopTimeoutMs)])
+    await Promise.all([
+      this.#files.stop(),
+      this.#renewal.stop(),
+      this.#purge?.stop(),
+      settledWithin(remoteRuns.drain(), stopTimeoutMs)
+    ])
     await remoteRuns.stop()
     await settledWithin(drained(this.#end), LAST_ANSWERS_MS) // how runs ended is still to be told
     this.#stopping.abort(new RelayError('STOPPING', 'the agent is stopping; ask again in a minute'))
@@ -188,10 +190,4 @@ class RunningAgent implements Agent {
 /** Resolves when nothing is asked any more. */
 async function drained(end: LowerLink): Promise<void> {
   while (end.activeRequests > 0) await sleep(LOOK_EVERY_MS, undefined, { ref: false })
-}
-
-function purgeOld(remoteRuns: RemoteRuns, signal: AbortSignal, logger: Logger): void {
-  remoteRuns.purgeExpired(signal).catch((err: unknown) => {
-    if (!signal.aborted) logger.error({ err }, 'cannot remove old records of runs')
-  })
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -14,9 +14,12 @@ import { openDatabase } from '../../src/storage/sqlite-engine/database.js'
 import { parseRunEvent, type RunEvent } from '../../src/values/runs/run-event.js'
 import { makeRunId } from '../../src/values/runs/run-id.js'
 import { eventually } from '../support/eventually.js'
+import { holdTimers } from '../support/held-timers.js'
 import { startUpperSide } from '../support/parts/links.js'
 
 const logger = pino({ level: process.env.TEST_LOG ?? 'silent' })
+const FIRST_PURGE_MS = 300_000
+const PURGE_EVERY_MS = 3_600_000
 const COMMAND = `#!/bin/sh
 echo started >> "$0.started"
 echo "run: $*"
@@ -144,6 +147,28 @@ test('an order that comes as soon as the end of the one before was told is not r
     assert.equal(outcome.kind, 'answered', `order ${count}`)
     await eventsOf(outcome)
     assert.equal(agent.starts(), count)
+  }
+})
+
+test('old records go soon after each start, and then once an hour: a machine may be on for some hours a day', async t => {
+  const { command, start } = await makeAgent(t)
+  const timers = holdTimers(t, ms => ms === FIRST_PURGE_MS || ms === PURGE_EVERY_MS)
+  const log = join(dirname(command), 'state', 'runs', `${makeRunId()}.ndjson`)
+  const leave = () => {
+    mkdirSync(dirname(log), { recursive: true })
+    writeFileSync(log, '')
+    utimesSync(log, 0, 0)
+  }
+  for (let starts = 1; starts <= 2; starts += 1) {
+    leave()
+    const stop = await start()
+    timers.fire()
+    await eventually('the end of an old log', () => !existsSync(log))
+    leave()
+    timers.fire()
+    await eventually('the end of the next one', () => !existsSync(log))
+    await stop()
+    assert.equal(timers.count, 0)
   }
 })
 

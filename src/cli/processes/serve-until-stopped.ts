@@ -8,6 +8,8 @@ import type { ServiceManager } from './service-manager.js'
 /** The time after its stop in which a process ends by itself. */
 const LINGER_MS = 5_000
 
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** A relay, an agent or a client that has started. */
 export interface StartedProgram {
   /** The log line that says so. */
@@ -41,7 +43,9 @@ export async function serveUntilStopped(
       await manager.ready()
     })
   }
+  const alive = setInterval(() => undefined, LONGEST_TIMER_MS) // an agent without a link has nothing else that keeps it
   const signal = await stopAsked()
+  clearInterval(alive)
   onHangup(async () => undefined)
   void manager.stopping() // never rejects
   const reason = failure()?.message
