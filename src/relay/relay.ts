@@ -4,6 +4,7 @@ import { startJobs } from '../jobs/periodic-jobs.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { settledWithin } from '../values/time/settled-within.js'
 import { composeRelay, type RelayParts, type RelayPartsOptions } from './compose-relay.js'
+import { connectionsOf } from './listening/file-limit.js'
 import { type Listeners, openListeners } from './listening/listeners.js'
 import { openServiceListeners, type ServiceListeners } from './services/service-listeners.js'
 
@@ -29,8 +30,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover(treeLoaded)])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
-  const listeners = await openListeners(app, config, links.acceptor, parts.services, logger)
-  const serviceListeners = await openServiceListeners({ ...parts.services, keys: parts.serviceParts.keys })
+  const ofServices = config.services.listen === undefined ? 0 : 1
+  const connections = connectionsOf({ ...config.general, ofServices }, logger)
+  const listeners = await openListeners(app, config, links.acceptor, parts.services, connections, logger)
+  const serviceListeners = await openServiceListeners({
+    ...parts.services,
+    keys: parts.serviceParts.keys,
+    connections
+  })
   const { treeSync } = parts.services
   const { revocationExchange } = parts
   links.dialer?.onChange(({ isConnected }) => {

@@ -20,6 +20,10 @@ export class SourceQueue<T> implements Iterable<T> {
     return this.#bySource.get(source)?.size ?? 0
   }
 
+  has(source: string, item: T): boolean {
+    return this.#bySource.get(source)?.has(item) === true
+  }
+
   add(source: string, item: T): void {
     const items = this.#bySource.get(source) ?? new Set()
     if (items.has(item)) return

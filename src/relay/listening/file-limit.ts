@@ -8,12 +8,15 @@ const LEAST_RESERVE = 64
 /** The connections that are left to a listener where the limit has hardly room for the process. */
 const LEAST = 16
 
-type Listening = Pick<Config['general'], 'listen' | 'proxyListen' | 'httpsListen' | 'socket'>
+type Listening = Pick<Config['general'], 'listen' | 'proxyListen' | 'httpsListen' | 'socket'> & {
+  /** Listeners for callers of services. */
+  readonly ofServices?: number
+}
 
 /** The number of listeners that a configuration may open. `localhost` has two addresses. */
-export function countListeners({ listen, proxyListen, httpsListen, socket }: Listening): number {
+export function countListeners({ listen, proxyListen, httpsListen, socket, ofServices = 0 }: Listening): number {
   const others = [proxyListen, httpsListen, socket].filter(setting => setting !== undefined)
-  return (listen.host === 'localhost' ? 2 : 1) + others.length
+  return (listen.host === 'localhost' ? 2 : 1) + others.length + ofServices
 }
 
 /**

@@ -16,8 +16,8 @@ import { type NeighbourFacts, neighbourOn, type ProvenNeighbour } from '../../tr
 import { errorCode } from '../../values/failures/system-error.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
+import type { ConnectionBudget } from './connection-budget.js'
 import { shareConnections } from './connection-slots.js'
-import { connectionsOf } from './file-limit.js'
 import { createHandshakeGate } from './handshakes/handshake-gate.js'
 import { judgeCertificate } from './handshakes/presented-certificate.js'
 import { KeptSocket } from './kept-socket.js'
@@ -71,10 +71,10 @@ export async function openListeners(
   config: Config,
   upgrades: Upgrades | undefined,
   { certificates, topology, localSockets, proxySockets, config: current }: Arrivals,
+  connections: ConnectionBudget,
   logger: Pick<Logger, 'info' | 'warn' | 'error'>
 ): Promise<Listeners> {
   const { listen, proxyListen, httpsListen, socket } = config.general
-  const connections = connectionsOf(config.general, logger)
   upgrades?.limitPending?.(Math.ceil(connections.max * PART_OF_PENDING))
   await app.ready()
   const isProxy = (address: string) => current().general.trustedProxies.contains(address)

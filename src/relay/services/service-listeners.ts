@@ -6,6 +6,7 @@ import type { ServiceEntry } from '../../services/entry/service-entry.js'
 import { createServiceListener, type ServiceListener } from '../../services/entry/service-listener.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
 import type { CurrentTopology } from '../../tree/topology.js'
+import type { ConnectionBudget } from '../listening/connection-budget.js'
 import { createServiceAdmission } from './service-admission.js'
 import { openToService } from './service-ways.js'
 
@@ -14,6 +15,7 @@ export interface ServiceListenersOptions {
   readonly config: () => Config
   readonly topology: CurrentTopology
   readonly keys: ServiceKeys
+  readonly connections: ConnectionBudget
 }
 
 /** The listeners for callers of services. */
@@ -28,7 +30,7 @@ const IDLE_MS = 75_000
 
 /** Opens `services.listen`, where it is set. @throws {Error} naming the setting, when it cannot listen */
 export async function openServiceListeners(options: ServiceListenersOptions): Promise<ServiceListeners> {
-  const { config, keys } = options
+  const { config, keys, connections } = options
   const { services, limits } = config()
   const opened: ServiceListener[] = []
   const addresses: string[] = []
@@ -37,7 +39,11 @@ export async function openServiceListeners(options: ServiceListenersOptions): Pr
     open: (key, payload, tried) => openToService(keys, key, payload, tried)
   }
   if (services.listen !== undefined) {
-    const listener = createServiceListener(entry, { headMs: limits.headersTimeoutMs, idleMs: IDLE_MS })
+    const listener = createServiceListener(
+      entry,
+      { headMs: limits.headersTimeoutMs, idleMs: IDLE_MS },
+      connections.part()
+    )
     await bind(listener.server, services.listen)
     opened.push(listener)
     addresses.push(`services on http://${addressOf(listener.server)}`)

@@ -45,7 +45,9 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     private readonly socket: Socket,
     private readonly entry: ServiceEntry,
     private readonly origin: CallerOrigin,
-    private readonly limits: CallerLimits
+    private readonly limits: CallerLimits,
+    /** Told of each change between waiting for a request and being used. */
+    private readonly onUse: (isUsed: boolean) => void
   ) {
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
@@ -126,6 +128,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     this.#exchange = undefined
     this.#body = undefined
     this.#limit(this.limits.idleMs)
+    this.onUse(false)
     if (this.#behind.length > 0)
       setImmediate(() => this.#read(NOTHING)) // between pipelined requests others have their turn
     else this.socket.resume()
@@ -177,6 +180,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
     const { target, host } = readDestination(head)
     const remoteAddress = (this.socket.remoteAddress ?? '').replace(/^::ffff:/, '')
     const request = { head, target, host, socket: this.socket, remoteAddress }
+    this.onUse(true)
     this.#head = head
     this.#isKept = isPersistent(head)
     this.#body = new MessageBodyReader(framing, this)
@@ -217,6 +221,7 @@ export class CallerConnection implements BodySink, ExchangeCaller {
 
   /** Ends the connection once the answer has gone; the rest of a body is dropped meanwhile. */
   #finish(): void {
+    this.onUse(false)
     this.#isClosing = true
     this.#behind = NOTHING
     this.#limit(DROP_LIMIT_MS)

@@ -14,7 +14,8 @@ export async function startServiceEntry(t: TestContext, registry: LinkRegistry):
   followClients(registry, keys, () => undefined)
   const { server, cut } = createServiceListener(
     { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
-    { headMs: 10_000, idleMs: 10_000 }
+    { headMs: 10_000, idleMs: 10_000 },
+    { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
