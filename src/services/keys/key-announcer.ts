@@ -15,8 +15,8 @@ import { MAX_STREAM_HOPS } from './forward-stream.js'
 import type { Replica } from './replica.js'
 import type { ServiceKeys } from './service-keys.js'
 
-/** Changes within so long go together. */
-const COALESCE_MS = 100
+/** Changes within so long go together. Each relay on the way up waits so long, and all of 16 less than a second. */
+const COALESCE_MS = 50
 /** Replicas that the upper side did not take are told again after so long: it may have room then. */
 const TELL_AGAIN_MS = 60_000
 /** Beyond so many characters lines go in another message. */
@@ -25,7 +25,7 @@ const MAX_MESSAGE_CHARS = 16 * 1024
 export interface KeyAnnouncerOptions {
   readonly keys: Pick<ServiceKeys, 'all' | 'onChange'>
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** Calls back once changes are to be told. @default after 0.1 s */
+  /** Calls back once changes are to be told. @default after 50 ms */
   readonly soon?: (flush: () => void) => void
   /** Calls back once refused replicas are to be told again. @default after a minute */
   readonly later?: (tell: () => void) => void
