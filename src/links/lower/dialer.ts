@@ -124,8 +124,8 @@ export class Dialer implements LinkToUpper {
     const handshake = await this.options.handshake()
     try {
       await this.#laneOpener.open(await this.options.upper(), this.#lanes.signal, opened =>
-        performHandshake(opened, handshake, { purpose, link: linkId }, () =>
-          purpose === 'lane' ? end.serveLane(opened.transport, linkId) : end.serveStreams(opened.transport, linkId)
+        performHandshake(opened, handshake, { purpose, link: linkId }, welcome =>
+          purpose === 'lane' ? end.serveLane(opened.transport, linkId) : end.serveStreams(opened.transport, welcome)
         )
       )
     } catch (error) {

@@ -193,9 +193,14 @@ export class LowerLink {
   }
 
   /** Serves the lane of a link that carries streams, until one of them ends. */
-  serveStreams(transport: Transport, linkId: string): void {
+  serveStreams(transport: Transport, { link: linkId, pingMs }: Pick<Welcome, 'link' | 'pingMs'>): void {
     const lane = transport.stream({ isBulk: true, pieces: this.#pieces })
-    const connection = new StreamConnection(lane, 'lower', this.#takeStream, 'the link to the relay above')
+    const connection = new StreamConnection(lane, {
+      side: 'lower',
+      pingMs,
+      take: this.#takeStream,
+      name: 'the link to the relay above'
+    })
     this.#lanes.add(lane, linkId)
     this.#streams.add(connection)
     void connection.closed.then(() => this.#streams.delete(connection))

@@ -1,4 +1,6 @@
 import { errorMessage } from '../../values/failures/system-error.js'
+import { Heartbeat } from '../wire/heartbeat.js'
+import { PING_EVERY_MS } from '../wire/protocol.js'
 import type { LinkStream } from '../wire/transport.js'
 import { FrameReader, type FrameSink } from './frame-reader.js'
 import { type FramedStream, StreamResetError } from './framed-stream.js'
@@ -16,6 +18,17 @@ import { resetCodeOf, type StreamCarrier, StreamState } from './stream-state.js'
 /** Takes a stream that the other side opens: sets its `sink` in this turn, or resets it. */
 export type TakeStream = (stream: FramedStream, payload: Buffer) => void
 
+export interface StreamConnectionOptions {
+  /** The side of the link at which this end is: the ids of its streams follow from it. */
+  readonly side: 'upper' | 'lower'
+  /** The other side is asked for a sign of life when it was silent for so long, and taken for dead after as long again. */
+  readonly pingMs?: number
+  /** Undefined where the other side may open no streams. */
+  readonly take?: TakeStream | undefined
+  /** Names its link, for the streams that are lost with it. */
+  readonly name?: string | undefined
+}
+
 const TELL_WINDOW_BYTES = CONNECTION_WINDOW_BYTES / 4
 
 /**
@@ -30,6 +43,8 @@ export class StreamConnection implements StreamCarrier, FrameSink {
   readonly #ready = new Set<StreamState>()
   readonly #outgoing: OutgoingFrames
   readonly #reader = new FrameReader(this)
+  readonly #take: TakeStream | undefined
+  readonly #heartbeat: Heartbeat
   #nextId: number
   #lastIdOfOther = 0
   #sendWindow = CONNECTION_WINDOW_BYTES
@@ -37,18 +52,17 @@ export class StreamConnection implements StreamCarrier, FrameSink {
   #untold = 0
   #reason: string | undefined
 
-  /**
-   * @param side of the link at which this end is: the ids of its streams follow from it
-   * @param take undefined where the other side may open none
-   * @param name of its link, for the streams that are lost with it
-   */
   constructor(
     private readonly lane: LinkStream,
-    side: 'upper' | 'lower',
-    private readonly take?: TakeStream,
-    name = 'the connection'
+    { side, pingMs = PING_EVERY_MS, take, name = 'the connection' }: StreamConnectionOptions
   ) {
+    this.#take = take
     this.#nextId = side === 'upper' ? 1 : 2
+    const transport = { isOpen: true, onSignOfLife: () => undefined } // all signs are bytes of the lane
+    this.#heartbeat = new Heartbeat(
+      { transport, stream: lane, everyMs: pingMs, asksAlways: false },
+      { ask: () => this.send(FRAME.ping, 0), fellSilent: () => this.close('it gave no sign of life') }
+    )
     this.#outgoing = new OutgoingFrames(lane, () => this.#sendWaiting())
     lane.on('data', (chunk: Buffer) => this.#read(chunk))
     lane.on('error', error => {
@@ -56,6 +70,7 @@ export class StreamConnection implements StreamCarrier, FrameSink {
     })
     this.closed = new Promise(resolve => {
       lane.once('close', () => {
+        this.#heartbeat.stop()
         const reason = this.#reason ?? 'the connection was closed'
         const lost = `${name} was lost: ${reason}`
         for (const stream of [...this.#streams.values()]) stream.resetCame(RESET.broken, lost)
@@ -151,13 +166,20 @@ export class StreamConnection implements StreamCarrier, FrameSink {
 
   onFrame(type: number, id: number, payload: Buffer): void {
     if (type === FRAME.open) this.#opened(id, payload)
-    else if (type === FRAME.window && id === 0) this.#windowOpened(payload)
+    else if (id === 0) this.#takeOwn(type, payload)
     else {
       if (type === FRAME.message) this.#count(payload.length)
       const stream = this.#streams.get(id)
       if (stream === undefined) this.#dropLate(id, type === FRAME.message ? payload.length : 0)
       else passTo(stream, type, payload)
     }
+  }
+
+  /** A frame of the connection itself. */
+  #takeOwn(type: number, payload: Buffer): void {
+    if (type === FRAME.window) this.#windowOpened(payload)
+    else if (type === FRAME.ping && this.lane.idle.spend()) this.send(FRAME.pong, 0)
+    else if (type !== FRAME.pong) throw new StreamProtocolError(`a frame of type ${type} of the connection itself`)
   }
 
   #read(chunk: Buffer): void {
@@ -175,10 +197,10 @@ export class StreamConnection implements StreamCarrier, FrameSink {
     this.#lastIdOfOther = id
     const stream = new StreamState(id, this)
     this.#streams.set(id, stream)
-    if (this.take === undefined) stream.reset(RESET.refused, 'no streams are taken here')
+    if (this.#take === undefined) stream.reset(RESET.refused, 'no streams are taken here')
     else if (this.#streams.size > MAX_FRAMED_STREAMS) {
       stream.reset(RESET.refused, `${MAX_FRAMED_STREAMS} streams are open on this link`)
-    } else this.take(stream, payload)
+    } else this.#take(stream, payload)
   }
 
   #windowOpened(payload: Buffer): void {

@@ -14,7 +14,10 @@ export const FRAME = {
   /** Ends both directions at once: a code of {@link RESET} in one byte, then the reason as UTF-8. */
   reset: 5,
   /** Allows so many more bytes of data and messages, in 4 bytes. Of stream 0: over all streams. */
-  window: 6
+  window: 6,
+  /** Asks for a sign of life: proxies close a connection that is silent, and may do so without a word. */
+  ping: 7,
+  pong: 8
 } as const
 
 export const FRAME_HEAD_BYTES = 8

@@ -8,6 +8,7 @@ export interface StreamLaneOptions {
   readonly name: string
   /** The budget of the other side for short messages. */
   readonly pieces: PieceBudget
+  readonly pingMs: number
   /** Asks the other side to open the lane. @throws {Error} when it does not */
   readonly ask: () => Promise<void>
 }
@@ -55,12 +56,9 @@ export class StreamLane {
   /** Takes the lane that the other side opened. */
   add(transport: Transport): void {
     const lane = transport.stream({ isBulk: true, pieces: this.options.pieces })
-    const connection = new StreamConnection(
-      lane,
-      'upper',
-      (stream, payload) => this.take?.(stream, payload),
-      this.options.name
-    )
+    const { pingMs, name } = this.options
+    const take: TakeStream = (stream, payload) => this.take?.(stream, payload)
+    const connection = new StreamConnection(lane, { side: 'upper', pingMs, take, name })
     if (this.#isClosed || this.#connection !== undefined) {
       connection.close('there is one already')
       return

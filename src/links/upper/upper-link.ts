@@ -61,6 +61,7 @@ export class UpperLink implements WatchedConnection {
   /** Made when the first lane is wanted, or comes: most links never have one. */
   #lanes: LanePool | undefined
   readonly #pool = atFirstUse(() => this.#makePool())
+  readonly #pingMs: number
   #streamLane: StreamLane | undefined
   #streams = 0
   #isUsed = false
@@ -85,6 +86,7 @@ export class UpperLink implements WatchedConnection {
     this.#session = openSession(this.#stream)
     this.#onRoundTrip = options.onRoundTrip
     const { pingMs: everyMs, transport } = options
+    this.#pingMs = everyMs
     this.#heartbeat = new Heartbeat({ transport, stream: this.#stream, everyMs, asksAlways: false }, this)
     this.#session.on('error', error => {
       this.#reason ??= error.message
@@ -190,6 +192,7 @@ export class UpperLink implements WatchedConnection {
       this.#streamLane = new StreamLane({
         name: `the link of ${name}`,
         pieces: this.#pieces,
+        pingMs: this.#pingMs,
         ask: () => this.#askForLane(STREAMS_REQUEST_PATH, STREAMS_WAIT_MS)
       })
       if (this.#isClosed) this.#streamLane.close()

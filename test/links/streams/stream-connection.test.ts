@@ -158,14 +158,18 @@ for (const [what, bytes, reason] of [
     /window of a stream/
   ],
   ['a window of 3 bytes', Buffer.concat([open(1), frameHead(FRAME.window, 1, 3), Buffer.alloc(3)]), /4 bytes/],
+  ['a frame of the connection itself that is none', frameHead(FRAME.end, 0, 0), /of the connection itself/],
   ['a window beyond all', Buffer.concat([open(1), windowOf(1, 0xffffffff)]), /too large/],
   ['a window of the connection beyond all', windowOf(0, 0xffffffff), /too large/]
 ] as const) {
   test(`a side that sends ${what} loses the connection`, async t => {
     const [near, far] = await lanePair(t)
     near.on('error', () => undefined)
-    const lower = new StreamConnection(far, 'lower', stream => {
-      stream.sink = new Received(false)
+    const lower = new StreamConnection(far, {
+      side: 'lower',
+      take: stream => {
+        stream.sink = new Received(false)
+      }
     })
     near.write(bytes)
     assert.match(await lower.closed, reason)
@@ -175,7 +179,7 @@ for (const [what, bytes, reason] of [
 test('what comes late for a stream that was reset is dropped', async t => {
   const [near, far] = await lanePair(t)
   near.on('error', () => undefined)
-  const lower = new StreamConnection(far, 'lower', stream => stream.reset(RESET.refused, 'no'))
+  const lower = new StreamConnection(far, { side: 'lower', take: stream => stream.reset(RESET.refused, 'no') })
   near.write(open(1))
   for (let sent = 0; sent < 2 * CONNECTION_WINDOW_BYTES; sent += 16_384) {
     near.write(data(1, 16_384))
@@ -184,4 +188,17 @@ test('what comes late for a stream that was reset is dropped', async t => {
   near.write(open(3))
   await until(() => assert.ok(lower.bytes.received > 2 * CONNECTION_WINDOW_BYTES, 'bytes'))
   assert.equal(lower.isOpen, true)
+})
+
+test('each side asks a silent one for a sign of life, and ends the connection where none comes', async t => {
+  const [near, far] = await lanePair(t)
+  near.on('error', () => undefined)
+  const upper = new StreamConnection(far, { side: 'upper', pingMs: 40 })
+  let asked = 0
+  near.on('data', (bytes: Buffer) => {
+    asked += 1
+    if (asked < 5 && bytes.includes(frameHead(FRAME.ping, 0, 0))) near.write(frameHead(FRAME.pong, 0, 0))
+  })
+  assert.match(await upper.closed, /no sign of life/)
+  assert.ok(asked >= 5, `it was asked ${asked} times`)
 })

@@ -88,9 +88,9 @@ export async function connectionPair(t: TestContext, isConsumed = true, upperTak
   let takeNext: TakeStream = (stream, payload) => {
     taken.push({ payload: payload.toString(), stream, received: listenTo(stream, isConsumed) })
   }
-  const lower = new StreamConnection(far, 'lower', (stream, payload) => takeNext(stream, payload))
+  const lower = new StreamConnection(far, { side: 'lower', take: (stream, payload) => takeNext(stream, payload) })
   const take = (other: TakeStream) => {
     takeNext = other
   }
-  return { upper: new StreamConnection(near, 'upper', upperTakes), lower, taken, take }
+  return { upper: new StreamConnection(near, { side: 'upper', take: upperTakes }), lower, taken, take }
 }
