@@ -1,4 +1,5 @@
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { type DerElement, elementsOf, expectTag, readElement, TAG, userIdsOf } from '../keys/certificates/der.js'
 import { keyHashOf } from '../keys/signatures/key-hash.js'
 import { RelayError } from '../values/failures/relay-error.js'
 import { SIGNING, toWebKeys, USER_ID_OID, x509 } from './x509.js'
@@ -17,8 +18,11 @@ export interface CertificateRequest {
 const P256_SPKI_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
 const P256_SPKI_BYTES = P256_SPKI_PREFIX.length + 64
 
-/** The size of a request; one as we make it has some 200 bytes. */
-const MAX_REQUEST_BYTES = 2_048
+/** The algorithm of its signature: ECDSA with SHA-256 (RFC 5758, section 3.2). */
+const SIGNED_BY = Buffer.from('300a06082a8648ce3d040302', 'hex')
+
+/** The size of a request: one as we make it has 200 bytes, and those of the id. */
+const MAX_REQUEST_BYTES = 512
 
 /** @param key EC P-256 @returns DER, PKCS #10 */
 export async function makeRequest(id: string, key: KeyObject): Promise<Buffer> {
@@ -33,30 +37,57 @@ export async function makeRequest(id: string, key: KeyObject): Promise<Buffer> {
 
 /**
  * Reads a request and checks its signature. The signature proves that the sender has the private key, and nothing
- * else.
+ * else. The bytes are read here, and not by the library, which takes milliseconds for a long subject: anybody may send
+ * them.
  * @throws {RelayError} INVALID_INPUT
  */
-export async function readRequest(der: Buffer): Promise<CertificateRequest> {
+export function readRequest(der: Buffer): CertificateRequest {
   if (der.length === 0 || der.length > MAX_REQUEST_BYTES) throw unusable(`it has ${der.length} bytes`)
-  const { Pkcs10CertificateRequest } = await x509()
-  let found: { id: string | undefined; publicKey: Buffer; isSigned: boolean }
-  try {
-    const request = new Pkcs10CertificateRequest(der)
-    const ids = request.subjectName.getField(USER_ID_OID)
-    const publicKey = Buffer.from(request.publicKey.rawData)
-    checkKey(publicKey)
-    found = { id: ids.length === 1 ? ids[0] : undefined, publicKey, isSigned: await request.verify() }
-  } catch (cause) {
-    if (cause instanceof RelayError) throw cause
-    throw unusable('it cannot be read', cause)
-  }
-  const { id, publicKey, isSigned } = found
+  const { ids, publicKey, isSigned } = asUnusable(() => {
+    const { ids, publicKey, signed, signature } = partsOf(der)
+    const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' })
+    return { ids, publicKey, isSigned: verify('sha256', signed, key, signature) }
+  })
   if (!isSigned) throw unusable('it is not signed by its own key')
-  if (id === undefined) throw unusable('its subject should have one user id (UID)')
+  const [id, ...others] = ids
+  if (id === undefined || others.length > 0) throw unusable('its subject should have one user id (UID)')
   return { id, publicKey, keyHash: keyHashOf(publicKey) }
 }
 
-/** Checks the key by its bytes, before anything is computed with it: a curve can be given by parameters of its own. */
+function asUnusable<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw cause instanceof RelayError ? cause : unusable('it cannot be read', cause)
+  }
+}
+
+/** The parts of a request (RFC 2986, section 4). @throws {Error} when it is none; {RelayError} for another key or algorithm */
+function partsOf(der: Buffer) {
+  const request = expectTag(readElement(der, 0, der.length), TAG.sequence)
+  if (request.end !== der.length) throw new Error('something follows it')
+  const [info, algorithm, value] = elementsOf(der, request, 3)
+  const [version, subject, key] = elementsOf(der, expectTag(info, TAG.sequence), 3)
+  const publicKey = wholeOf(der, subject, key)
+  checkKey(publicKey) // before anything is computed with it: a curve can be given by parameters of its own
+  if (!wholeOf(der, info, algorithm).equals(SIGNED_BY)) throw unusable('it is not signed by ECDSA with SHA-256')
+  const { start, end } = expectTag(value, TAG.bitString)
+  expectTag(version, TAG.integer)
+  if (der[start] !== 0) throw new Error('its signature has no whole bytes')
+  return {
+    ids: userIdsOf(der, subject),
+    publicKey,
+    signed: der.subarray(request.start, info?.end),
+    signature: der.subarray(start + 1, end) // behind the number of unused bits
+  }
+}
+
+/** The bytes of an element with its header. */
+function wholeOf(der: Buffer, before: DerElement | undefined, element: DerElement | undefined): Buffer {
+  return Buffer.from(der.subarray(before?.end, element?.end))
+}
+
+/** Checks the key by its bytes. */
 function checkKey(spki: Buffer): void {
   if (spki.length === P256_SPKI_BYTES && spki.subarray(0, P256_SPKI_PREFIX.length).equals(P256_SPKI_PREFIX)) return
   throw unusable('its key is none on EC P-256, which is needed')

@@ -86,7 +86,7 @@ async function checkGiven(
 ): Promise<{ certificate: string; certificates: string }> {
   const { id, kind, policyServer } = answer
   const certificate = readCertificate(answer.certificate)
-  const { publicKey } = await readRequest(request.request)
+  const { publicKey } = readRequest(request.request)
   const reason =
     certificate === undefined ? 'it is no certificate' : whyNotIssuedTo({ id, purpose: kind }, certificate, [ca])
   if (certificate === undefined || reason !== undefined) {

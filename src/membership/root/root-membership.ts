@@ -110,7 +110,7 @@ export class RootMembership implements Joining {
 
   async #joinWith(token: JoinTokenRecord, asked: JoinRequest, signal?: AbortSignal): Promise<JoinAnswer> {
     const { repository, now, publish, catchUp, logger } = this.options
-    const request = await readRequest(asked.request)
+    const request = readRequest(asked.request)
     if (request.id !== asked.id) throw new RelayError('INVALID_INPUT', 'the certificate request is for another id')
     if (answerLost(await repository.member(asked.id), token, request)) {
       this.#repeats.count(repeatName(token, asked.id))
@@ -140,7 +140,7 @@ export class RootMembership implements Joining {
    */
   async renew(der: Buffer, { signal }: Ending = {}): Promise<JoinAnswer> {
     const { repository, now, publish, catchUp, graceMs, logger } = this.options
-    const { id, keyHash, publicKey } = await readRequest(der)
+    const { id, keyHash, publicKey } = readRequest(der)
     signal?.throwIfAborted()
     const member = await repository.member(id)
     if (member?.tlsKeyHash?.equals(keyHash) !== true) {
