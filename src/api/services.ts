@@ -80,8 +80,8 @@ export interface Services {
   readonly revocations: RevocationBook | undefined
   readonly system: SystemControl
   readonly metrics: Metrics
-  /** Undefined: no token makes anyone an admin. */
-  readonly adminToken: string | undefined
+  /** Whether a token is one of an administrator. */
+  readonly isAdminToken: (token: string) => boolean
   /** Aborts when requests under way have had their time to finish. */
   readonly stopping: AbortSignal
 }

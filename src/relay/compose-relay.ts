@@ -3,11 +3,10 @@ import { createIdentification } from '../api/callers/identification.js'
 import { createMetrics, type Metrics } from '../api/metrics/metrics.js'
 import type { Services } from '../api/services.js'
 import type { Config } from '../config/config.js'
-import { readConfiguredTextSync } from '../file-system/files/text-file.js'
 import { KnownNeighbours } from '../hops/known-neighbours.js'
 import { createNeighbours, type DirectNeighbours } from '../hops/neighbours.js'
 import type { Revocations } from '../keys/certificates/revocations.js'
-import { MIN_TOKEN_LENGTH } from '../keys/tokens/admin-token.js'
+import { isAdministrator } from '../keys/tokens/token-scope.js'
 import { createLinkAdministration } from '../links/upper/link-administration.js'
 import type { LinkRegistry } from '../links/upper/link-registry.js'
 import { createLinkedNeighbours } from '../links/upper/linked-neighbours.js'
@@ -29,6 +28,7 @@ import { RevocationExchange } from './membership/revocation-exchange.js'
 import { createLinks, createRegistry, type Links } from './relay-links.js'
 import { createServiceParts, type ServiceParts } from './services/service-parts.js'
 import { createSystemControl, type RelaySystemControl } from './system-control.js'
+import { type KnownTokens, openKnownTokens } from './tokens/known-tokens.js'
 
 export interface RelayPartsOptions {
   readonly config: Config
@@ -48,6 +48,8 @@ export interface RelayParts {
   readonly storage: RecordStorage
   readonly links: Links
   readonly serviceParts: ServiceParts
+  /** The caller closes it. */
+  readonly tokens: KnownTokens
   readonly membership: Membership
   /** Undefined where no list of revoked certificates counts. */
   readonly revocationExchange: RevocationExchange | undefined
@@ -84,6 +86,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
   const hasUpper = config.upstream !== undefined
   const revocationExchange = book && new RevocationExchange({ book, neighbours, registry, hasUpper, logger })
   const stopping = new AbortController()
+  const tokens = openKnownTokens(config.tokens, logger)
   const services: Services = {
     ...features,
     joining: membership.joining,
@@ -106,7 +109,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     }),
     system,
     metrics,
-    adminToken: readToken(config.tokens.adminFile),
+    isAdminToken: token => isAdministrator(tokens.scopesOf(tokens.find(token) ?? '')),
     stopping: stopping.signal
   }
   const identify = createIdentification(services)
@@ -122,6 +125,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
       sourceOfCaller: request => sourceOf(identify(request).address),
       registry,
       services: serviceParts,
+      tokens,
       failover: createRelayFailover({
         config: inForce.get,
         system,
@@ -140,6 +144,7 @@ export async function composeRelay(options: RelayPartsOptions): Promise<RelayPar
     storage,
     links: ownLinks,
     serviceParts,
+    tokens,
     membership,
     revocationExchange,
     stopping
@@ -170,13 +175,6 @@ async function openNeighbours(options: NeighboursUse): Promise<DirectNeighbours>
     linkUp: () => links.get().dialer,
     versions
   })
-}
-
-function readToken(file: string | undefined): string | undefined {
-  if (file === undefined) return undefined
-  const token = readConfiguredTextSync('tokens.admin_file', file).trim()
-  if (token.length >= MIN_TOKEN_LENGTH) return token
-  throw new Error(`tokens.admin_file ${file}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
 }
 
 /**

@@ -25,9 +25,10 @@ import { VERSION } from '../process/version.js'
 import type { KnownCertificates } from '../tree/known-certificates.js'
 import type { Topology } from '../tree/topology.js'
 import type { VersionRange } from '../values/protocol-version.js'
-import { createClientAdmission } from './client-admission.js'
 import { RemovedLinks } from './removed-links.js'
 import type { ServiceParts } from './services/service-parts.js'
+import { createClientAdmission } from './tokens/client-admission.js'
+import type { KnownTokens } from './tokens/known-tokens.js'
 
 export interface LinksOptions {
   /** The one in force. */
@@ -43,6 +44,7 @@ export interface LinksOptions {
   readonly sourceOfCaller: (request: IncomingMessage) => string
   readonly registry: LinkRegistry
   readonly services: ServiceParts
+  readonly tokens: KnownTokens
   /** Undefined where the address of the policy server is the operator's alone. */
   readonly failover: PolicyServerFailover | undefined
   readonly observer: LinkObserver
@@ -78,7 +80,9 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   const removed = new RemovedLinks({ ...options, areRenewed: config().tree.source !== 'files' })
   options.onTreeChange(() => removed.close())
   options.onRevocation(() => removed.close())
-  const clients = accept ? createClientAdmission(config(), registry, options.services.keys, logger) : undefined
+  const tokens = config().tokens.clientsFile === undefined ? undefined : options.tokens
+  const { keys } = options.services
+  const admitClient = accept ? createClientAdmission({ tokens, registry, keys, logger }) : undefined
   const acceptor = accept
     ? createLazyLinkAcceptor({
         selfId: topology().selfId,
@@ -88,7 +92,7 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
           if ('owner' in admission) removed.note(admission.owner, certificate)
           return admission
         },
-        ...(clients === undefined ? {} : { admitClient: clients.admit }),
+        ...(admitClient === undefined ? {} : { admitClient }),
         sourceOfCaller: options.sourceOfCaller,
         observer: options.observer,
         logger,
@@ -100,7 +104,6 @@ export async function createLinks(options: LinksOptions): Promise<Links> {
   let isStopped = false
   async function stop(): Promise<void> {
     isStopped = true
-    clients?.close()
     acceptor?.close()
     await own?.dialer.stop()
     own?.end.close()

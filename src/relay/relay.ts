@@ -35,6 +35,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const listeners = await openListeners(app, config, links.acceptor, parts.services, connections, logger)
   const serviceListeners = await openServiceListeners({
     ...parts.services,
+    tokens: parts.tokens,
     keys: parts.serviceParts.keys,
     connections
   })
@@ -108,6 +109,7 @@ async function stop(
     parts.services.revocations?.stop()
   ])
   await serviceListeners.stop()
+  parts.tokens.close()
   await parts.links.stop()
   listeners.cut()
   await drained

@@ -1,4 +1,3 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 import { shownBy } from '../../keys/certificates/shown-certificate.js'
@@ -18,7 +17,8 @@ export interface CallerSettings {
   readonly isOwnHost: IsOwnHost
   /** Whether a connection came to the socket of `general.socket`, which the file system guards. */
   readonly isLocalSocket: (socket: object) => boolean
-  readonly adminToken: string | undefined
+  /** Whether a token is one of an administrator. */
+  readonly isAdminToken: (token: string) => boolean
   readonly certificates: KnownCertificates
   /** Whether a request came over this relay's own link to its policy server. */
   readonly isFromAbove: (request: IncomingMessage) => boolean
@@ -39,7 +39,6 @@ const BEARER = /^Bearer +(\S+)$/i
  */
 export function createCallerIdentification(settings: CallerSettings): (request: IncomingMessage) => Caller {
   const identities = new WeakMap<object, Identity>()
-  const adminHash = settings.adminToken === undefined ? undefined : sha256(settings.adminToken)
 
   function connectionCaller(request: IncomingMessage): Caller {
     const { socket } = request
@@ -93,7 +92,7 @@ export function createCallerIdentification(settings: CallerSettings): (request: 
     if (isForeignPage(request, settings.isOwnHost, wayOf(request, caller))) {
       return { kind: 'web-page', address: caller.address }
     }
-    return adminHash !== undefined && showsToken(request, adminHash) ? withToken(caller) : caller
+    return showsToken(request, settings) ? withToken(caller) : caller
   }
 }
 
@@ -132,9 +131,9 @@ export function isNeighbour({ kind }: Caller): boolean {
   return kind === 'policy-server' || kind === 'relay' || kind === 'node'
 }
 
-function showsToken(request: IncomingMessage, expected: Buffer): boolean {
-  const token = BEARER.exec(request.headers.authorization ?? '')?.[1]
-  return token !== undefined && timingSafeEqual(sha256(token), expected)
+function showsToken({ headers }: IncomingMessage, { isAdminToken }: CallerSettings): boolean {
+  const token = headers.authorization === undefined ? undefined : BEARER.exec(headers.authorization)?.[1]
+  return token !== undefined && isAdminToken(token)
 }
 
 /**
@@ -155,8 +154,4 @@ function proxiedCaller(request: IncomingMessage, peer: Caller, trusted: NetworkS
   // A trusted proxy of this machine says that the caller is on this machine too; an absent header says nothing.
   const isOnThisMachine = isLoopback(peer.address) && origin.proxies.length > 0 && origin.proxies.every(isLoopback)
   return { kind: 'proxied', address: peer.address, ...(isOnThisMachine ? { isOnThisMachine } : {}) }
-}
-
-function sha256(data: string | Buffer): Buffer {
-  return createHash('sha256').update(data).digest()
 }

@@ -12,20 +12,21 @@ export function createIdentification(
     | 'config'
     | 'topology'
     | 'certificates'
-    | 'adminToken'
+    | 'isAdminToken'
     | 'isFromAbove'
     | 'nodeOfSecret'
     | 'localSockets'
     | 'proxySockets'
   >
 ): (request: IncomingMessage) => Caller {
-  const { config, topology, certificates, adminToken, isFromAbove, nodeOfSecret, localSockets, proxySockets } = services
+  const { config, topology, certificates, isAdminToken, isFromAbove, nodeOfSecret, localSockets, proxySockets } =
+    services
   return createCallerIdentification({
     trustedProxies: () => config().general.trustedProxies,
     isBehindProxy: socket => proxySockets.has(socket) || config().general.behindProxy,
     isOwnHost: ownHosts(ownNames(config, topology)),
     isLocalSocket: socket => localSockets.has(socket),
-    adminToken,
+    isAdminToken,
     certificates,
     isFromAbove,
     nodeOfSecret,

@@ -2,54 +2,97 @@ import { TLSSocket } from 'node:tls'
 import { ownNames } from '../../api/callers/own-names.js'
 import { comesFromElsewhere, foreignHost, ownHosts } from '../../api/callers/web-page.js'
 import type { Config } from '../../config/config.js'
+import { mayCall } from '../../keys/tokens/token-scope.js'
+import { sourceOf } from '../../network/sources/source-address.js'
 import { destinationByPath } from '../../services/entry/path-entry.js'
-import type { CallerRequest, ServiceEntry, ServiceRefusal } from '../../services/entry/service-entry.js'
+import {
+  type CallerRequest,
+  isServiceRefusal,
+  type ServiceDestination,
+  type ServiceEntry,
+  type ServiceRefusal
+} from '../../services/entry/service-entry.js'
+import { readShownTokens, type ShownToken, withoutTokens } from '../../services/entry/shown-tokens.js'
 import type { CurrentTopology } from '../../tree/topology.js'
+import type { KnownTokens } from '../tokens/known-tokens.js'
+import {
+  behindProxy,
+  foreignPage,
+  noClient,
+  outsideNetworks,
+  tooManyTokens,
+  unknownHost
+} from './admission-refusals.js'
 import { admittingAddress, passageOf, readEvidence } from './caller-evidence.js'
+import { WrongTokens } from './wrong-tokens.js'
 
 export interface ServiceAdmissionOptions {
   /** The one in force. */
   readonly config: () => Config
   readonly topology: CurrentTopology
+  readonly tokens: Pick<KnownTokens, 'find' | 'scopesOf'>
+}
+
+/** The facts about a caller besides its tokens. */
+interface Standing {
+  /** The reason why the address is not enough. */
+  readonly refusal: ServiceRefusal | undefined
+  readonly isFromElsewhere: boolean
+  /** The source by which wrong tokens are counted. */
+  readonly source: string
 }
 
 /** Decides who may call services, by the connection and the headers. */
-export function createServiceAdmission({ config, topology }: ServiceAdmissionOptions): ServiceEntry['admit'] {
+export function createServiceAdmission(options: ServiceAdmissionOptions): ServiceEntry['admit'] {
+  const { config, topology, tokens } = options
   const isOwnHost = ownHosts(ownNames(config, topology))
+  const wrong = new WrongTokens()
 
-  /** The reason why the address of a caller is not enough. */
-  function refusalByAddress(request: CallerRequest): ServiceRefusal | undefined {
+  function standingOf(request: CallerRequest, shown: readonly ShownToken[]): Standing {
     const { services, general } = config()
     const evidence = readEvidence(request)
     const address = admittingAddress(evidence, general.trustedProxies)
-    if (address === undefined) return BEHIND_PROXY
-    if (!services.allowedNetworks.contains(address)) {
-      return { status: 401, message: `${address} is not in services.allowed_networks` }
-    }
     const way = passageOf(evidence, request.socket instanceof TLSSocket, general.trustedProxies)
-    const host = foreignHost(evidence, isOwnHost, way)
-    if (host !== undefined) return unknownHost(host)
-    return comesFromElsewhere(evidence, isOwnHost, way) ? FOREIGN_PAGE : undefined
+    const isFromElsewhere = comesFromElsewhere(evidence, isOwnHost, way)
+    const source = sourceOf(address ?? request.remoteAddress)
+    return { refusal: refusalOf(), isFromElsewhere, source }
+
+    function refusalOf(): ServiceRefusal | undefined {
+      if (address === undefined) return behindProxy(shown)
+      if (!services.allowedNetworks.contains(address)) return outsideNetworks(address, shown)
+      const host = foreignHost(evidence, isOwnHost, way)
+      if (host !== undefined) return unknownHost(host)
+      return isFromElsewhere ? foreignPage() : undefined
+    }
   }
 
-  return request => refusalByAddress(request) ?? destinationByPath(request)
-}
+  /** Admits by the tokens, which never reach the service, or by the address. */
+  function admitWith(shown: readonly ShownToken[], request: CallerRequest): ServiceDestination | ServiceRefusal {
+    const { refusal, isFromElsewhere, source } = standingOf(request, shown)
+    const waitMs = refusal?.status === 401 ? wrong.waitMs(source) : 0
+    if (waitMs > 0) return tooManyTokens(waitMs)
+    const known = shown.flatMap(one => {
+      const hash = tokens.find(one.token)
+      return hash === undefined ? [] : [{ ...one, scopes: tokens.scopesOf(hash) }]
+    })
+    if (known.length === 0 && refusal !== undefined) {
+      if (refusal.status === 401) for (const { token } of shown) wrong.count(source, token)
+      return refusal
+    }
+    const destination = destinationByPath(request)
+    if (isServiceRefusal(destination)) return destination
+    // a browser sends a password by itself, whatever page has it ask
+    const speaks = known.filter(({ place }) => place !== 'basic' || !isFromElsewhere)
+    if (refusal !== undefined) {
+      if (speaks.length === 0) return foreignPage()
+      if (!speaks.some(({ scopes }) => mayCall(scopes, destination.key))) return noClient(destination.key)
+    }
+    return { ...destination, fields: withoutTokens(request.head.fields, known) }
+  }
 
-const BEHIND_PROXY: ServiceRefusal = {
-  status: 401,
-  message:
-    'a proxy passed this request on, and no address of its caller is known: list the proxy in general.trusted_proxies'
-}
-
-const FOREIGN_PAGE: ServiceRefusal = {
-  status: 403,
-  message:
-    'not for web pages from elsewhere: the Origin, Referer or Sec-Fetch-Site of the request is not of this address. To follow a link, open its address in a new tab'
-}
-
-function unknownHost(host: string): ServiceRefusal {
-  return {
-    status: 403,
-    message: `the host ${host.slice(0, 256)} is no name of this relay, and could be that of a web page: ask by an address of the relay, or add the name to general.hostnames`
+  return request => {
+    const shown = readShownTokens(request.head.fields)
+    if (shown.length > 0) return admitWith(shown, request)
+    return standingOf(request, shown).refusal ?? destinationByPath(request)
   }
 }

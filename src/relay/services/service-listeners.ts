@@ -7,6 +7,7 @@ import { createServiceListener, type ServiceListener } from '../../services/entr
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
 import type { CurrentTopology } from '../../tree/topology.js'
 import type { ConnectionBudget } from '../listening/connection-budget.js'
+import type { KnownTokens } from '../tokens/known-tokens.js'
 import { createServiceAdmission } from './service-admission.js'
 import { openToService } from './service-ways.js'
 
@@ -14,6 +15,7 @@ export interface ServiceListenersOptions {
   /** The one in force. */
   readonly config: () => Config
   readonly topology: CurrentTopology
+  readonly tokens: KnownTokens
   readonly keys: ServiceKeys
   readonly connections: ConnectionBudget
 }

@@ -1,6 +1,7 @@
 import type { FramedStream } from '../../links/streams/framed-stream.js'
 import type { ServiceWay } from '../../services/keys/replica.js'
 import type { ServiceKeys } from '../../services/keys/service-keys.js'
+import { noClient } from './admission-refusals.js'
 
 /**
  * Opens a stream to a service.
@@ -14,7 +15,7 @@ export function openToService(
   tried: Set<ServiceWay>
 ): FramedStream | Promise<FramedStream> {
   const way = keys.pick(key, tried)
-  if (way === undefined) throw new Error(`no client is registered under ${key}`)
+  if (way === undefined) throw new Error(noClient(key).message)
   tried.add(way)
   return way.open(payload)
 }

@@ -16,12 +16,12 @@ export interface CallerOrigin {
 /** A caller's request as it goes to the service. */
 export function requestForService(
   { head, host, remoteAddress }: CallerRequest,
-  { key, base, target }: ServiceDestination,
+  { key, base, target, fields: passed = head.fields }: ServiceDestination,
   body: SentBody,
   { scheme, localAddress }: CallerOrigin
 ): ServiceRequest {
   const upgrade = body === 'none' ? offeredUpgrade(head) : undefined
-  const kept = cleanFields(head.fields)
+  const kept = cleanFields(passed)
   const fields: string[] = []
   for (let at = 0; at + 1 < kept.length; at += 2) {
     const name = kept[at] ?? ''

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { FramedStream } from '../../links/streams/framed-stream.js'
+import type { Fields } from '../http1/fields.js'
 import type { RequestHead } from '../http1/heads.js'
 import type { ServiceWay } from '../keys/replica.js'
 
@@ -30,6 +31,8 @@ export interface ServiceDestination {
   readonly base: string
   /** The path at the service, with the query. */
   readonly target: string
+  /** The header fields without those that let the caller in; all of them unless given. */
+  readonly fields?: Fields
 }
 
 /** The relay, as its listeners for callers of services use it. */

@@ -4,7 +4,8 @@ import { appendFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parseClientTokens } from '../../src/keys/tokens/client-token-rules.js'
-import { type ClientTokens, openClientTokens } from '../../src/links/upper/accepting/client-tokens.js'
+import { mayCall, mayRegister } from '../../src/keys/tokens/token-scope.js'
+import { type KnownTokens, openKnownTokens } from '../../src/relay/tokens/known-tokens.js'
 import { type Logger, silentLogger } from '../../src/values/logging/logger.js'
 import { eventually } from '../support/eventually.js'
 import { temporaryFolder } from '../support/machine/treeline-command.js'
@@ -12,14 +13,19 @@ import { temporaryFolder } from '../support/machine/treeline-command.js'
 const TOKEN = 'a-token-that-is-long-enough'
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
 
-function open(t: TestContext, file: string, logger: Logger = silentLogger, onChange = () => {}): ClientTokens {
-  const tokens = openClientTokens(file, logger, onChange)
+function open(t: TestContext, file: string, logger: Logger = silentLogger, adminFile?: string): KnownTokens {
+  const tokens = openKnownTokens({ clientsFile: file, adminFile }, logger)
   t.after(() => tokens.close())
   return tokens
 }
 
-function allows(tokens: ClientTokens, key: string, token: string): boolean {
-  return tokens.admit(key, token) !== undefined
+function scopesOf(tokens: KnownTokens, token: string) {
+  tokens.look()
+  return tokens.scopesOf(tokens.find(token) ?? '')
+}
+
+function allows(tokens: KnownTokens, key: string, token: string): boolean {
+  return mayRegister(scopesOf(tokens, token), key)
 }
 
 test('a token registers under the keys of its lines, and under no other', async t => {
@@ -58,7 +64,9 @@ test('a line that is wrong is named by its number, and not shown: it may have a 
   for (const line of [
     TOKEN,
     `git ${hashOf(TOKEN)}`,
-    `call:git ${hashOf(TOKEN)}`,
+    `calls:git ${hashOf(TOKEN)}`,
+    `admin:git ${hashOf(TOKEN)}`,
+    `call:g*t ${hashOf(TOKEN)}`,
     `register:git ${TOKEN}`,
     `${good} ${TOKEN}`,
     `register:clients ${hashOf(TOKEN)}`,
@@ -87,7 +95,7 @@ test('the file is read again when it changes; one that cannot be used changes no
   assert.deepEqual([allows(tokens, 'two', TOKEN), allows(tokens, 'one', TOKEN)], [true, true])
   await rm(file)
   assert.equal(allows(tokens, 'one', TOKEN), true)
-  const expected = 'line 1: expected "register:<client key> <SHA-256 of the token in hex>"'
+  const expected = 'line 1: expected "<scope> <SHA-256 of the token in hex>"'
   const reasons = [expected, 'there is no such file; check the path']
   assert.deepEqual(
     errors,
@@ -102,11 +110,29 @@ test('that a token was removed is told without anybody registering', async t => 
   const file = join(await temporaryFolder(t), 'clients')
   await writeFile(file, `register:one ${hashOf(TOKEN)}\nregister:two ${hashOf(TOKEN)}\n`)
   const told: boolean[][] = []
-  const tokens = open(t, file, silentLogger, () => told.push(['one', 'two'].map(key => tokens.isListed(key, hash))))
-  const hash = tokens.admit('one', TOKEN) ?? Buffer.alloc(32)
+  const tokens = open(t, file)
+  const hash = tokens.find(TOKEN) ?? ''
+  tokens.onChange(() => told.push(['one', 'two'].map(key => mayRegister(tokens.scopesOf(hash), key))))
   const beside = `${file}.new`
   await writeFile(beside, `register:two ${hashOf(TOKEN)}\n`)
   await rename(beside, file)
   await eventually('the change', () => told.length > 0)
   assert.deepEqual(told, [[false, true]])
+})
+
+test('a token has the scopes of all its lines, and that of tokens.admin_file is an administrator', async t => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'clients')
+  const adminFile = join(folder, 'admin')
+  await writeFile(file, `call:git ${hashOf(TOKEN)}\nregister:x* ${hashOf(TOKEN)}\n`)
+  await writeFile(adminFile, 'the-token-of-administrators\n')
+  const tokens = open(t, file, silentLogger, adminFile)
+  const scopes = scopesOf(tokens, TOKEN)
+  assert.deepEqual([mayCall(scopes, 'git'), mayCall(scopes, 'xy'), mayRegister(scopes, 'xy')], [true, false, true])
+  assert.deepEqual(scopesOf(tokens, 'the-token-of-administrators'), [{ kind: 'admin' }])
+  await writeFile(file, '')
+  assert.deepEqual(scopesOf(tokens, TOKEN), [])
+  assert.deepEqual(scopesOf(tokens, 'the-token-of-administrators'), [{ kind: 'admin' }])
+  await writeFile(adminFile, 'short')
+  assert.throws(() => open(t, file, silentLogger, adminFile), /tokens\.admin_file .*: a token has at least 16/)
 })
