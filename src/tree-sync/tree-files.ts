@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '../file-system/folders/sync-folder.js'
 import { formatCertificate } from '../keys/certificates/pem.js'
-import { makeSubfolder } from '../storage/folders/make-subfolder.js'
+import { checkSubfolder, makeSubfolder } from '../storage/folders/make-subfolder.js'
 import { MAX_CERTIFICATES_BYTES } from '../tree/import/certificates-list.js'
 import { MAX_NODE_COUNT, MAX_NODES_LIST_BYTES } from '../tree/import/nodes-list.js'
 import { TreeDigest } from './tree-digest.js'
@@ -81,8 +81,10 @@ export async function placeTree(folder: string): Promise<void> {
 /**
  * Finishes what a former process began. Called at start, before the files are read: two names cannot be changed at
  * once, so a kill may come between.
+ * @throws {Error} where something else is in the place of the folder
  */
 export function finishPlacing(folder: string): void {
+  checkSubfolder(folder)
   if (existsSync(join(folder, LIST + NEW))) {
     // the list goes last: while its new one is there, this can be done again
     if (existsSync(join(folder, CERTIFICATES + NEW))) {

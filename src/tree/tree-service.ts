@@ -78,6 +78,7 @@ export function createTree(options: TreeOptions): Tree {
 }
 
 const RETRY_MS = 30_000
+const STOPPING = 'the relay is stopping'
 
 /**
  * The size up to which lists are read without a thread at the start, when nobody waits for an answer yet: the relay
@@ -210,12 +211,12 @@ class TreeService implements Tree {
     if (tree) this.#put(tree)
     const durationMs = Math.round(performance.now() - startedAt)
     const report = { ...this.status(), changed: tree !== undefined, isOfDisk, durationMs }
-    this.#log(report, isUnstored)
+    if (failure !== STOPPING) this.#log(report, isUnstored)
     return report
   }
 
   async #ask(isInPlace: boolean): Promise<ImportRunAnswer> {
-    if (this.#isClosed) return { failure: 'the relay is stopping', tree: undefined }
+    if (this.#isClosed) return { failure: STOPPING, tree: undefined }
     // It hands over the tree before it ends, and two must not write at once. Without one, the thread starts before this returns: what
     // the program loads next would hold it up.
     if (this.#workerEnded !== undefined) await this.#workerEnded

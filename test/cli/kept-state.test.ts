@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { checkAgentStart, checkRelayStart } from '../../src/cli/checks/start-files-check.js'
@@ -7,6 +7,7 @@ import { loadAgentConfig } from '../../src/config/agent/agent-loader.js'
 import { loadConfig } from '../../src/config/config-loader.js'
 import { lookIntoStorage } from '../../src/storage/repositories/look-into-storage.js'
 import { type Database, openDatabase } from '../../src/storage/sqlite-engine/database.js'
+import { finishPlacing } from '../../src/tree-sync/tree-files.js'
 import { makeFifo } from '../support/machine/make-fifo.js'
 import { temporaryFolder, treeline } from '../support/machine/treeline-command.js'
 import { makeAgentFolder, makeRelayFolder } from '../support/parts/checked-folders.js'
@@ -82,6 +83,17 @@ test('a folder or a FIFO in the place of a lock or of a file of the tree is foun
   }
   await makeFifo(lock)
   assert.match((await checkRelayStart(config)).problems.join(), /lock\.db is a FIFO: remove it/)
+  await rm(lock)
+  const tree = dirname(nodesListFile)
+  await rename(tree, `${tree}.aside`)
+  await makeFifo(tree)
+  assert.match(
+    (await checkRelayStart(config)).problems.join(),
+    /the folder \S+tree cannot be made: there is a file of that name; move it away/
+  )
+  const ofRelay = { ...config, tree: { ...config.tree, source: 'policy-server' as const } }
+  assert.match((await checkRelayStart(ofRelay)).problems.join(), /tree cannot be made: there is a file of that name/)
+  assert.throws(() => finishPlacing(tree), /tree cannot be made: there is a file of that name; move it away/)
 })
 
 test('a state without the root, records of files that lie elsewhere, and a damaged page are found', async t => {

@@ -229,7 +229,7 @@ test('places that cannot be are found: a socket, ports that are the same, comman
   assert.deepEqual(await check({ socket: join(folder, 'sock') }), [])
   assert.match(
     (await check({ socket: join(folder, 'none/sock') })).join(),
-    /general\.socket .*: there is no folder .*none;/
+    /general\.socket: the folder of .*none\/sock is not there: make it/
   )
   assert.match(
     (await check({ socket: join(folder, 'main.conf') })).join(),

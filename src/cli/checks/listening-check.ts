@@ -1,21 +1,16 @@
-import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config, ListenAddress } from '../../config/config.js'
+import { socketProblem } from '../../file-system/files/socket-place.js'
 import { hostAndPort } from '../../network/host-and-port.js'
 import type { WrittenFolder } from './permissions/open-folders.js'
 
 const ANY_HOST: readonly string[] = ['0.0.0.0', '::']
 
-/** Why what a configuration has as the place of a Unix socket cannot be one. */
-export function socketProblems(path: string | undefined): string[] {
+/** Why what a configuration has as the place of a Unix socket cannot be one. @param uid the user that the relay runs as */
+export async function socketProblems(path: string | undefined, uid: number | undefined): Promise<string[]> {
   if (path === undefined) return []
-  const folder = dirname(path)
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    return [`general.socket ${path}: there is no folder ${folder}; make it, for the user of the relay`]
-  }
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (found === undefined || found.isSocket()) return []
-  return [`general.socket ${path} is there already, and is no socket; choose another path`]
+  const problem = await socketProblem(path, uid)
+  return problem === undefined ? [] : [problem]
 }
 
 /** The folder of the socket, which others must not be able to exchange. None without a socket. */

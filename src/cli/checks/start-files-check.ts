@@ -70,12 +70,12 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
   const inTheWay = unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path })
-  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfRelay(config)
+  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfRelay(config, user.uid)
   problems.push(...kept.problems)
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
-  problems.push(...socketProblems(general.socket), ...listenProblems(general))
+  problems.push(...(await socketProblems(general.socket, user.uid)), ...listenProblems(general))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found

@@ -5,7 +5,7 @@ import { replaceFile } from '../../file-system/files/durable-file.js'
 import { findItself } from '../../file-system/files/if-there.js'
 import { readRegularFile } from '../../file-system/files/regular-file.js'
 import { formatCertificate } from '../../keys/certificates/pem.js'
-import { makeSubfolder } from '../../storage/folders/make-subfolder.js'
+import { checkSubfolder, makeSubfolder } from '../../storage/folders/make-subfolder.js'
 import { diskFailure } from '../../values/failures/disk-failure.js'
 import { errorMessage } from '../../values/failures/system-error.js'
 import { ROOT_ID } from '../../values/ids.js'
@@ -117,8 +117,12 @@ export async function checkMembers(repository: MemberRepository, nodesListFile: 
   await checkNotOlder(repository, nodesListFile)
 }
 
-/** @throws {Error} where a folder has the name of a file of the tree: a file cannot take its place */
+/**
+ * Checks that both files of the tree can be written.
+ * @throws {Error} where something else has the name of their folder, or a folder that of a file, whose place no file can take
+ */
 export async function checkReplaceable({ nodesListFile, nodesCertsFile }: TreeFiles): Promise<void> {
+  checkSubfolder(dirname(nodesListFile))
   for (const [setting, path] of [
     ['general.nodes_list_file', nodesListFile],
     ['general.nodes_certs_file', nodesCertsFile]

@@ -1,18 +1,16 @@
 import { lstatSync, rmSync, type Stats } from 'node:fs'
 import { link, rename, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
-import { connect } from 'node:net'
-import { basename, dirname, resolve } from 'node:path'
+import { basename } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { createPlainServer } from '../../api/http-server-options.js'
 import type { Config } from '../../config/config.js'
 import { isSameFile } from '../../file-system/files/file-identity.js'
 import { findItself } from '../../file-system/files/if-there.js'
-import { HeldFolder } from '../../file-system/folders/held-folder.js'
-import { type FoundLink, walkPath } from '../../file-system/folders/path-walk.js'
-import { isPrivileged, isRootOnLinux } from '../../file-system/permissions/root.js'
-import { isOfRootOr } from '../../file-system/permissions/writers.js'
-import { errorCode, errorMessage, isMissing } from '../../values/failures/system-error.js'
+import { BOUND_SUFFIX, lookAtSocket, openSocketFolder } from '../../file-system/files/socket-place.js'
+import type { HeldFolder } from '../../file-system/folders/held-folder.js'
+import { isRootOnLinux } from '../../file-system/permissions/root.js'
+import { errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { serveUpgrades } from './upgrades.js'
 
 /** The mask that lets the socket's owner and group call; the file system keeps everyone else out. */
@@ -27,8 +25,6 @@ export interface LocalSocket {
   close(done?: () => void): void
 }
 
-/** The end of the name that a socket is bound to. The system allows for a longer one than the setting. */
-const BOUND_SUFFIX = '~'
 /** The errors of file systems without second names. */
 const NO_LINKS: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']
 
@@ -44,7 +40,7 @@ export async function openLocalSocket(
   maxConnections: number,
   note: (socket: object) => void
 ): Promise<LocalSocket> {
-  const folder = await openFolder(path)
+  const folder = await openSocketFolder(path)
   try {
     await removeStale(folder, basename(path), path)
     const server = createPlainServer(config.limits, (request, response) => app.routing(request, response))
@@ -72,58 +68,10 @@ export async function openLocalSocket(
 
 /** Removes it through a folder that is held open, so that what was looked at is what goes. */
 async function removeStale(folder: HeldFolder, name: string, path: string): Promise<void> {
-  const found = await folder.find(name)
-  if (found === undefined) return
-  if (!found.isSocket())
-    throw new Error(`general.socket: ${path} is there already, and is no socket: choose another path`)
-  const code = await connectionError(folder.at(name))
-  if (code === undefined || code === 'EAGAIN')
+  const found = await lookAtSocket(folder, name, path)
+  if (found === 'listened')
     throw new Error(`general.socket: another process listens at ${path}: is a Treeline running?`)
-  if (code === 'ECONNREFUSED') rmSync(folder.at(name))
-  else if (code !== 'ENOENT')
-    throw new Error(`general.socket: whether a process listens at ${path} cannot be told (${code}): remove it`)
-}
-
-/** The folder of the socket. Root follows no link there of another user, who could lead it elsewhere. */
-async function openFolder(path: string): Promise<HeldFolder> {
-  try {
-    if (!isPrivileged()) return await HeldFolder.open(dirname(path))
-    const noFolder = () => missingFolder(path)
-    const { folder, name } = await walkPath(resolve(dirname(path)), { checkLink: refuseForeign, noFolder })
-    try {
-      return await folder.openFolder(name)
-    } finally {
-      await folder.close()
-    }
-  } catch (error) {
-    throw isMissing(error) ? missingFolder(path) : error
-  }
-}
-
-function refuseForeign({ at, uid, target }: FoundLink): void {
-  if (isOfRootOr(uid)) return
-  throw new Error(
-    `general.socket: ${at} is a symbolic link of user ${uid}, which root does not follow: name the folder that it leads to (${target}), or one of root's`
-  )
-}
-
-function missingFolder(path: string): Error {
-  return new Error(`general.socket: the folder of ${path} is not there: make it, for the user of the relay`)
-}
-
-/**
- * The code of the error at connecting to a socket; undefined where somebody listens. A socket that refuses has no
- * listener; one that is too busy has no place left, and one of others may not be asked.
- */
-function connectionError(path: string): Promise<string | undefined> {
-  return new Promise(resolve => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(undefined)
-    })
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-  })
+  if (found === 'stale') rmSync(folder.at(name))
 }
 
 /**

@@ -1,8 +1,9 @@
 import { makeFolder } from '../../file-system/folders/make-folder.js'
 import { rememberPlace } from '../../file-system/folders/same-place.js'
 import { SHARED_FILES_MODE } from '../../storage/folders/folder-kinds.js'
-import { vanished } from '../../values/failures/disk-failure.js'
+import { asDiskFailure, vanished } from '../../values/failures/disk-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
+import type { FileLayout } from './file-layout.js'
 import { FolderGuard } from './folder-guard.js'
 
 /**
@@ -17,6 +18,22 @@ export interface OwnFolders extends Pick<FolderGuard, 'enter' | 'make' | 'forget
    * made, and all is done once more.
    */
   within<T>(folder: string, work: (at: string) => Promise<T>): Promise<T>
+}
+
+/**
+ * Checks what is in the place of the folders of the relay's own below `shared_files.path`, which the start makes where they
+ * are not there.
+ * @param euid the user that the relay runs as
+ * @throws {Error} as the start does
+ */
+export async function checkOwnFolders({ root, incoming, outbox }: FileLayout, euid: number | undefined): Promise<void> {
+  for (const folder of [incoming, outbox]) {
+    try {
+      await new FolderGuard(root, euid).enter(folder, async () => undefined)
+    } catch (error) {
+      if (!isMissing(error)) throw asDiskFailure(error, [{ setting: 'shared_files.path', path: root }])
+    }
+  }
 }
 
 /** @param root `shared_files.path`, made now if it is missing */

@@ -31,14 +31,15 @@ const IN_THE_WAY: ReadonlySet<string> = new Set(['EACCES', 'EEXIST', 'ENOENT', '
  */
 export function lockFolder(folder: string, setting = 'storage.path', mode = 0o750, name = 'lock.db'): () => void {
   make(folder, setting, mode)
+  const file = join(folder, name)
   try {
-    makePrivate(join(folder, name))
-    const held = lockFile(join(folder, name))
+    refuseOtherThanFile(file)
+    makePrivate(file)
+    const held = lockFile(file)
     return () => void held.close()
   } catch (error) {
-    const obstacle = obstacleToLock(join(folder, name), error)
-    if (obstacle !== undefined) throw new Error(`${setting} = ${folder}: ${obstacle}`, { cause: error })
-    if (storageFailureKind(error) === 'cannot-open') throw cannotOpen(join(folder, name), setting, error)
+    if (isNoLock(error)) throw noLock(file, { setting, path: folder }, error)
+    if (storageFailureKind(error) === 'cannot-open') throw cannotOpen(file, setting, error)
     if (!isBusy(error)) throw asDiskFailure(error, [{ setting, path: folder }])
     throw new FolderInUseError(
       `another Treeline is running with ${setting} = ${folder}: stop it, or give this one another path`,
@@ -51,13 +52,13 @@ export function lockFolder(folder: string, setting = 'storage.path', mode = 0o75
  * Checks what is in the place of a lock, without locking it. Not for the process that holds the lock: it would give it back.
  * @throws {Error} as {@link lockFolder} does, when it is no lock
  */
-export function checkLock({ path, setting, lockName }: Pick<OwnFolder, 'path' | 'setting' | 'lockName'>): void {
-  const file = join(path, lockName)
+export function checkLock(folder: Pick<OwnFolder, 'path' | 'setting' | 'lockName'>): void {
+  const file = join(folder.path, folder.lockName)
   try {
+    refuseOtherThanFile(file)
     schemaVersionOf(file) // SQLite locks an empty file, or a database
   } catch (error) {
-    const obstacle = obstacleToLock(file, error)
-    if (obstacle !== undefined) throw new Error(`${setting} = ${path}: ${obstacle}`, { cause: error })
+    if (isNoLock(error)) throw noLock(file, folder, error)
   }
 }
 
@@ -97,8 +98,7 @@ function makePrivate(file: string): void {
     if (errorCode(error) !== 'EEXIST') throw error
     // by its name: to close one that this process has locked would give back its lock
     const found = lstatSync(file, { throwIfNoEntry: false })
-    // SQLite would follow a link, and make the file that it leads to; a device does something when it is opened
-    if (found?.isFile() === false) throw Object.assign(new Error(`${file} is ${kindOf(found)}`), { code: 'ELOOP' })
+    refuseOtherThanFile(file) // what was made just then
     if (found !== undefined && (found.mode & 0o777) !== LOCK_MODE) setMode(file)
   }
 }
@@ -126,12 +126,23 @@ function othersAdvice(file: string): string | undefined {
   return `it belongs to user ${owner}, as whom this was started before. As root, give this user all that was made then: chown -R ${euid} ${folder}`
 }
 
-/** The obstacle in the place of the lock, if it is no lock: nothing is ever kept in it. */
-function obstacleToLock(file: string, error: unknown): string | undefined {
+/** The error where something else than a file is in the place of the lock. */
+class NoFileError extends Error {}
+
+/** Refuses it: SQLite would follow a link, and make the file that it leads to; a device does something when it is opened. */
+function refuseOtherThanFile(file: string): void {
   const found = lstatSync(file, { throwIfNoEntry: false })
-  const isOther = found !== undefined && !found.isFile()
-  const what = isOther ? `is ${kindOf(found)}` : isDamage(error) ? 'is no lock' : undefined
-  return what === undefined ? undefined : `${file} ${what}: remove it, it is made anew at the start`
+  if (found?.isFile() === false) throw new NoFileError(`is ${kindOf(found)}`)
+}
+
+function isNoLock(error: unknown): boolean {
+  return error instanceof NoFileError || isDamage(error)
+}
+
+/** The error that says so: nothing is ever kept in a lock. */
+function noLock(file: string, { setting, path }: Pick<OwnFolder, 'path' | 'setting'>, cause: unknown): Error {
+  const what = cause instanceof NoFileError ? cause.message : 'is no lock'
+  return new Error(`${setting} = ${path}: ${file} ${what}: remove it, it is made anew at the start`, { cause })
 }
 
 /**

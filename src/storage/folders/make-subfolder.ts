@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { isSameFile } from '../../file-system/files/file-identity.js'
 import { HeldFolder } from '../../file-system/folders/held-folder.js'
-import { makeOneFolder } from '../../file-system/folders/make-folder.js'
+import { makeOneFolder, obstacleTo } from '../../file-system/folders/make-folder.js'
 import { isOfRootOr } from '../../file-system/permissions/writers.js'
 import { RelayError } from '../../values/failures/relay-error.js'
 
@@ -34,6 +34,12 @@ export async function holdSubfolder(path: string, euid = process.geteuid?.()): P
     await held.close()
     throw error
   }
+}
+
+/** Checks that a folder of the relay's own is one, or can be made. @throws {Error} that names what is in its place */
+export function checkSubfolder(path: string): void {
+  const obstacle = obstacleTo(path)
+  if (obstacle !== undefined) throw new Error(`${obstacle}; move it away`)
 }
 
 function refuseOthersLink(path: string, found: Stats, euid: number | undefined): void {

@@ -1,4 +1,4 @@
-import { closeSync, constants, fsyncSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fsyncSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRegularFileSync } from '../../file-system/files/regular-file.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
@@ -73,8 +73,12 @@ function readIfThere(setting: string, file: string): string {
   try {
     return readRegularFileSync(file).toString('utf8')
   } catch (error) {
-    if (isMissing(error)) return ''
-    throw new Error(`${setting}: ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
+    if (!isMissing(error)) throw new Error(`${setting}: ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
+    if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return ''
+    throw new Error(
+      `${setting}: ${file} is a symbolic link that leads nowhere: remove it, it is made anew at the start`,
+      { cause: error }
+    )
   }
 }
 

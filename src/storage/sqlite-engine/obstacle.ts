@@ -1,4 +1,5 @@
-import { lstatSync, type Stats, statSync } from 'node:fs'
+import { existsSync, lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { kindOf } from '../../file-system/files/regular-file.js'
 import { isOfRootOr } from '../../file-system/permissions/writers.js'
 
@@ -12,6 +13,8 @@ export function obstacleAt(path: string): string | undefined {
     const itself = lstatSync(path)
     if (!itself.isSymbolicLink()) return otherThanFile(itself)
     if (!isOfRootOr(itself.uid, process.geteuid?.())) return `a symbolic link of user ${itself.uid}`
+    // through a link, SQLite makes a file in a folder that is there
+    if (!existsSync(resolve(dirname(path), dirname(readlinkSync(path))))) return 'a symbolic link that leads nowhere'
     return otherThanFile(statSync(path))
   } catch {
     return undefined // whoever opens it says why it cannot be

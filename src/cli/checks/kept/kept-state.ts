@@ -1,12 +1,14 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { AgentConfig } from '../../../config/agent/agent-config.js'
 import type { Config } from '../../../config/config.js'
 import { checkMembers, checkReplaceable, membersGone } from '../../../membership/root/publication.js'
 import { readPublished } from '../../../membership/root/published-tree.js'
 import { createFileLayout } from '../../../shared-files/keeping/file-layout.js'
+import { checkOwnFolders } from '../../../shared-files/keeping/own-folders.js'
 import { checkHasFolders } from '../../../shared-files/keeping/same-folder.js'
 import { foldersOfAgent, foldersOfRelay, type OwnFolder } from '../../../storage/folders/folder-kinds.js'
 import { checkLock } from '../../../storage/folders/instance-lock.js'
+import { checkSubfolder } from '../../../storage/folders/make-subfolder.js'
 import { isClaimed } from '../../../storage/folders/own-folder.js'
 import { type Look, lookIntoStorage } from '../../../storage/repositories/look-into-storage.js'
 import { isDatabaseThere } from '../../../storage/sqlite-engine/database.js'
@@ -20,12 +22,21 @@ export interface KeptState {
   readonly notes: readonly string[]
 }
 
-/** Looks at what a relay kept: by the checks of its start, without a change, as a relay may be at work there. */
-export async function keptStateOfRelay(config: Config): Promise<KeptState> {
+/**
+ * Looks at what a relay kept: by the checks of its start, without a change, as a relay may be at work there.
+ * @param uid the user that it runs as
+ */
+export async function keptStateOfRelay(config: Config, uid = process.geteuid?.()): Promise<KeptState> {
   const { general, storage, tree } = config
   const ofFolders = await folderProblems(foldersOfRelay(config), general.nodeId)
   const state = await attempt(() => isDatabaseThere(join(storage.path, 'state.db'), 'state'))
-  const problems = [...ofFolders, ...state.problems]
+  const layout = createFileLayout(config.sharedFiles.path)
+  const own = await attempt(() => checkOwnFolders(layout, uid))
+  const problems = [...ofFolders, ...own.problems, ...state.problems]
+  if (tree.source === 'policy-server') {
+    const folder = await attempt(() => checkSubfolder(dirname(general.nodesListFile)))
+    problems.push(...folder.problems)
+  }
   const looks: Look[] = []
   if (tree.source === 'members') {
     const { nodesListFile } = general
@@ -35,7 +46,7 @@ export async function keptStateOfRelay(config: Config): Promise<KeptState> {
     if (state.found === false) problems.push(membersGone(nodesListFile))
     looks.push(({ members }) => checkMembers(members, nodesListFile))
   }
-  looks.push(({ files, outbox }) => checkHasFolders(createFileLayout(config.sharedFiles.path), { files, outbox }))
+  looks.push(({ files, outbox }) => checkHasFolders(layout, { files, outbox }))
   return withLooks(problems, state.found === true ? await lookIntoStorage(storage.path, 'relay', looks) : undefined)
 }
 
