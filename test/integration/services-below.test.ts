@@ -1,47 +1,9 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { eventually } from '../support/eventually.js'
-import { ask } from '../support/network/http.js'
-import { openServer } from '../support/network/open-server.js'
-import { clientTokenLine, startClientOf } from '../support/relays/clients.js'
-import { startTree } from '../support/relays/relay-tree.js'
-
-const IDS = ['root', 'middle', 'low', 'other']
-
-/** root – middle – low, and a second branch; each has a listener for callers of services. */
-async function startServiceTree(t: TestContext) {
-  const byLink = true
-  const tree = await startTree(t, {
-    relays: [
-      { id: 'root', under: 'root', nodes: ['node-r1'] },
-      { id: 'middle', under: 'root', nodes: ['node-m1'], byLink },
-      { id: 'low', under: 'middle', nodes: ['node-l1'], byLink },
-      { id: 'other', under: 'root', nodes: ['node-o1'], byLink }
-    ],
-    absent: IDS,
-    settings: { tokens: ['clients_file = "clients"'], services: ['listen = "127.0.0.1:0"'] }
-  })
-  for (const id of IDS) await writeFile(join(tree.relay(id).directory, 'clients'), clientTokenLine('git'))
-  await Promise.all(IDS.map(id => tree.restart(id)))
-  const urlOf = async (id: string) => {
-    const line = await tree.processes.get(id)?.logged(text => text.includes('services on http://'))
-    return `${/services on (http:[^"]+)/.exec(line ?? '')?.[1]}/v1/relay/git`
-  }
-  const untilKnown = (...paths: readonly string[]) =>
-    eventually(paths.join(), async () => {
-      const { result } = JSON.parse((await ask(tree.relay('root'), '/v1/relay/clients')).text) as {
-        readonly result: readonly { readonly path: readonly string[]; readonly stale_since?: string }[]
-      }
-      const live = result.filter(({ stale_since: stale }) => stale === undefined)
-      return live.map(({ path }) => path.join('>')).join() === paths.join()
-    })
-  const serve = async (listener: RequestListener) => `http://127.0.0.1:${await openServer(t, createServer(listener))}`
-  return { tree, urlOf, untilKnown, serve }
-}
+import { startClientOf } from '../support/relays/clients.js'
+import { startServiceTree } from '../support/relays/service-tree.js'
 
 test('a service three levels down is called from every relay above it', async t => {
   const { tree, urlOf, untilKnown, serve } = await startServiceTree(t)
