@@ -1,10 +1,5 @@
-import type { RemoteRuns } from '../remote-run/run-types.js'
+import { PURGE_EVERY_MS, type RemoteRuns } from '../remote-run/run-types.js'
 import type { Logger } from '../values/logging/logger.js'
-
-/** A machine may be on for some hours a day only: old records go soon after each start. */
-const FIRST_PURGE_MS = 5 * 60_000
-/** The clock by which records are removed catches up with each look, after the machine was off. */
-const PURGE_EVERY_MS = 3_600_000
 
 /** Removes old records of runs from now on. */
 export function keepRunsPurged(
@@ -13,7 +8,7 @@ export function keepRunsPurged(
 ): { stop(): Promise<void> } {
   const stopping = new AbortController()
   let underWay: Promise<void> | undefined
-  let timer = setTimeout(look, FIRST_PURGE_MS)
+  let timer = setTimeout(look, PURGE_EVERY_MS)
 
   function look(): void {
     timer = setTimeout(look, PURGE_EVERY_MS)

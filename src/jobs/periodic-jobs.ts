@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RemoteRuns } from '../remote-run/run-types.js'
+import { PURGE_EVERY_MS, type RemoteRuns } from '../remote-run/run-types.js'
 import type { SharedFiles } from '../shared-files/file-types.js'
 import type { Logger } from '../values/logging/logger.js'
 import { anyWaitUpTo } from '../values/time/backoff.js'
@@ -7,8 +7,6 @@ import type { LeaseRepository } from './lease-repository.js'
 import { type Frequency, scheduleOf } from './schedule.js'
 import { underLease } from './under-lease.js'
 
-/** Records of runs live for days: looking once an hour is often enough. */
-const RUN_RETENTION_EVERY_MS = 3_600_000
 /** All relays that start at once would ask their policy server at once for ever. */
 const JITTER = 0.25
 
@@ -39,7 +37,7 @@ export function startJobs(options: JobOptions): Jobs {
       const files = await sharedFiles.purgeExpired(signal)
       if (files > 0) logger.info({ files }, 'expired shared files removed')
     }),
-    scheduleAlone('purge runs', { everyMs: RUN_RETENTION_EVERY_MS }, async signal => {
+    scheduleAlone('purge runs', { everyMs: PURGE_EVERY_MS }, async signal => {
       const runs = await remoteRuns.purgeExpired(signal)
       if (runs > 0) logger.info({ runs }, 'old records of runs removed')
     })

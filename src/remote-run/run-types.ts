@@ -54,6 +54,9 @@ export interface Run {
   readonly ended: Promise<void>
 }
 
+/** How often old records are looked for: often, as a machine may never run for an hour. A look costs next to nothing. */
+export const PURGE_EVERY_MS = 60_000
+
 /** Makes the agents of nodes below this relay run. */
 export interface RemoteRuns {
   /**
@@ -75,7 +78,7 @@ export interface RemoteRuns {
    * @param treeLoaded what is taken up waits for it
    */
   recover(treeLoaded?: Promise<unknown>): Promise<void>
-  /** Removes records and outputs past the retention. @returns how many runs went */
+  /** Removes records and outputs past the retention; to be called every {@link PURGE_EVERY_MS}. @returns how many runs went */
   purgeExpired(signal: AbortSignal): Promise<number>
   /**
    * Drains before a stop: resolves once no run is under way. Runs that wait for nodes are left to the next process as

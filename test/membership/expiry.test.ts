@@ -8,12 +8,15 @@ const END_MS = 1_000
 
 /** Watches one certificate, which ends at {@link END_MS}. */
 function startWatch(t: TestContext, publish: () => Promise<void> = () => Promise.resolve(), lines: string[] = []) {
-  const clock = { nowMs: 0, looks: 0, isBehind: false }
+  const clock = { nowMs: 0, looks: 0, isBehind: false, isFull: false }
   let published = 0
   const watch = new ExpiryWatch(
     {
       repository: { nextEnd: async afterMs => (afterMs < END_MS ? END_MS : undefined) },
       isBehind: async () => clock.isBehind,
+      forget: async () => {
+        if (clock.isFull) throw new Error('full')
+      },
       publish: async () => {
         published += 1
         await publish()
@@ -81,4 +84,13 @@ test('what could not be made the tree is made so later, and its fault is logged 
   const tries = published()
   await looked()
   assert.equal(published(), tries)
+})
+
+test('what cannot be forgotten keeps no certificate in the tree', async t => {
+  const lines: string[] = []
+  const { clock, published } = startWatch(t, undefined, lines)
+  clock.isFull = true
+  clock.nowMs = END_MS
+  await eventually('it is published', () => published() > 0)
+  assert.match(lines[0] ?? '', /cannot forget/)
 })

@@ -18,6 +18,8 @@ export class ExpiryWatch {
     private readonly options: {
       readonly repository: Pick<MemberRepository, 'nextEnd'>
       readonly publish: () => Promise<void>
+      /** Forgets what ended long ago; asked at each look. */
+      readonly forget: () => Promise<void>
       /** Whether a change of the members is not in the tree yet: a disk was full, or could not be written. */
       readonly isBehind: () => Promise<boolean>
       readonly logger: Logger
@@ -36,13 +38,16 @@ export class ExpiryWatch {
   }
 
   async #watch(): Promise<void> {
-    const { repository, publish, isBehind, logger, now } = this.options
+    const { repository, publish, forget, isBehind, logger, now } = this.options
     const { signal } = this.#stopping
     let lookedAtMs = now()
     let told: string | undefined
     while (!signal.aborted) {
       await sleep(this.lookEveryMs, undefined, { signal, ref: false }).catch(() => undefined) // aborted: it ends
       if (signal.aborted) return
+      await forget().catch((err: unknown) =>
+        logger.error({ err }, 'cannot forget ended tokens and certificates; trying again in a day')
+      )
       const nowMs = now()
       const wasSetBack = nowMs < lookedAtMs
       try {

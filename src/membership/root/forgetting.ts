@@ -1,21 +1,19 @@
-import { BelievedClock } from '../../process/believed-clock.js'
+import { RunningTime, thisMachine } from '../../process/running-time.js'
 import type { MemberRepository } from './member-repository.js'
 
 /** How long tokens and certificates that ended are still known, so that a refusal can say so. */
 const REMEMBERED_MS = 30 * 24 * 3_600_000
 const APART_MS = 24 * 3_600_000
 
-type Records = Pick<
-  MemberRepository,
-  'forgetEnded' | 'forgetRevokedTokens' | 'clockReading' | 'noteClock' | 'newestRecordMs'
->
+type Records = Pick<MemberRepository, 'forgetEnded' | 'forgetRevokedTokens' | 'runningTime' | 'noteRunningTime'>
 
 /**
- * Forgets what ended long ago, by a believed clock: what one that was ahead for a while took for ended, tokens and
- * revocations above all, has to be there again when it is set right.
+ * Forgets what ended long ago, once the machine has run for long enough since it was seen to have ended: what a clock that was
+ * ahead for a while took for ended, tokens and revocations above all, has to be there again when it is set right.
  */
 export class Forgetting {
-  readonly #clock: BelievedClock
+  readonly #time: RunningTime
+  #lookedAtMs = Number.NEGATIVE_INFINITY
 
   /** @param uptime in ms, since the machine started */
   constructor(
@@ -23,28 +21,25 @@ export class Forgetting {
     private readonly now: () => number,
     uptime?: () => number
   ) {
-    this.#clock = new BelievedClock(repository, { now, uptime, catchUpMs: ranMs => Math.min(ranMs, APART_MS) })
+    this.#time = new RunningTime(repository, thisMachine(uptime))
   }
 
   /** Forgets nothing more often than once a day. */
   async forget(): Promise<void> {
-    await this.#clock.begin(() => this.#latestFirstMs())
-    const ranMs = await this.#clock.ranMs()
-    if (ranMs !== undefined && ranMs >= APART_MS) await this.#forgetEnded()
+    const ranMs = await this.#time.ms()
+    if (ranMs - this.#lookedAtMs < APART_MS) return
+    this.#lookedAtMs = ranMs
+    await this.#forgetEnded()
   }
 
   /** Forgets what it can, where there is no room left: revoked tokens as well, which are known only for their refusal. */
   async makeRoom(): Promise<void> {
-    if ((await this.#clock.ranMs()) !== undefined) await this.#forgetEnded()
+    await this.#forgetEnded()
     await this.repository.forgetRevokedTokens()
   }
 
   async #forgetEnded(): Promise<void> {
-    await this.#clock.during(believedMs => this.repository.forgetEnded(believedMs - REMEMBERED_MS))
-  }
-
-  /** No former reading bounds the first one: it is believed up to a day after the newest record. */
-  async #latestFirstMs(): Promise<number> {
-    return ((await this.repository.newestRecordMs()) ?? this.now()) + APART_MS
+    await this.repository.forgetEnded(this.now(), await this.#time.ms(), REMEMBERED_MS)
+    await this.#time.note()
   }
 }

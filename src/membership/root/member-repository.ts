@@ -1,4 +1,4 @@
-import type { ClockReadings } from '../../process/believed-clock.js'
+import type { RunningTimeReadings } from '../../process/running-time.js'
 import type { Member, MemberCertificate, MemberKind } from '../members.js'
 
 /** A token that machines join with. Times are ms since 1970. */
@@ -42,7 +42,7 @@ export type Changed = 'changed'
  * Whether a change is right is decided by what was read before. So a change names the {@link version} that was read, and
  * is not made, but answered with `changed`, when another one came first, in this process or in another.
  */
-export interface MemberRepository extends ClockReadings {
+export interface MemberRepository extends RunningTimeReadings {
   /** How often members or their certificates have changed. Tokens do not count. */
   version(): Promise<number>
 
@@ -96,13 +96,11 @@ export interface MemberRepository extends ClockReadings {
   /** @returns false when there is none to revoke */
   revokeToken(id: string, nowMs: number): Promise<boolean>
   /**
-   * Forgets tokens and certificates that ended before `beforeMs`; both are refused without a record too. The last
-   * certificate of a member is kept.
+   * Notes which tokens and certificates have ended by `nowMs`, and forgets those of which that has been so for longer
+   * than `rememberedMs`; both are refused without a record too. The last certificate of a member is kept.
+   * @param ranMs how long the machine has run
    */
-  forgetEnded(beforeMs: number): Promise<void>
+  forgetEnded(nowMs: number, ranMs: number, rememberedMs: number): Promise<void>
   /** Forgets tokens that were revoked. */
   forgetRevokedTokens(): Promise<void>
-
-  /** The latest time at which a member joined, a certificate began, or a token was made; undefined while there is none. */
-  newestRecordMs(): Promise<number | undefined>
 }

@@ -87,6 +87,11 @@ export class RootMembership implements Joining {
     return member
   }
 
+  /** Forgets what ended long ago; to be called now and then. */
+  forget(): Promise<void> {
+    return this.#forgetting.forget()
+  }
+
   tokens(): Promise<JoinTokenRecord[]> {
     return this.options.repository.tokens()
   }

@@ -113,7 +113,8 @@ function createAtRoot(options: MembershipOptions): Membership {
   })
   const renewal = renewalOf(options, request => members.renew(request), {})
   const isBehind = () => publication.isBehind()
-  const expiry = new ExpiryWatch({ repository, publish, isBehind, logger, now })
+  const forget = () => members.forget()
+  const expiry = new ExpiryWatch({ repository, publish, forget, isBehind, logger, now })
   return {
     joining: members,
     members,

@@ -1,4 +1,4 @@
-import type { ClockReadings } from '../../process/believed-clock.js'
+import type { RunningTimeReadings } from '../../process/running-time.js'
 import type { NodeRecord, RunRecord, RunState } from './run-record.js'
 
 /** A run that is about to start. */
@@ -6,7 +6,7 @@ export type NewRun = Omit<RunRecord, 'state' | 'endedAtMs' | 'counts'>
 
 /** The bounds that decide which orders may be forgotten. */
 export interface OrderRetention {
-  /** Orders that were given before this time, in ms since 1970, are forgotten once the record of their run is gone. */
+  /** Orders that were first seen before this, in ms of running time, are forgotten once the record of their run is gone. */
   readonly orderedBeforeMs: number
 }
 
@@ -25,13 +25,13 @@ export interface OpenNode {
   readonly via: string | undefined
 }
 
-/** The bounds that decide which ended runs may be forgotten; times in ms since 1970. */
+/** The bounds that decide which ended runs may be forgotten; in ms of running time (`noteAge`). */
 export interface Retention {
-  /** Runs that ended before this time are expired. */
+  /** Runs that were seen to have ended before this are expired. */
   readonly endedBeforeMs: number
   /** Unless their id is not less than this one: a relay whose clock is ahead could order such a run again. */
   readonly idBefore: string
-  /** Runs that ended before this time are expired, whatever their id. */
+  /** Runs that were seen to have ended before this are expired, whatever their id. */
   readonly anywayBeforeMs: number
 }
 
@@ -44,7 +44,7 @@ export interface Retention {
  * run another process has claimed by then, changes nothing: it is told `lost`, and leaves the run alone. A lease that has
  * ended takes nothing away by itself. Each process has one repository, which stands for it.
  */
-export interface RunRepository extends ClockReadings {
+export interface RunRepository extends RunningTimeReadings {
   /**
    * Records a run and all its nodes, and makes the caller its owner.
    * @param nodes may be a hundred thousand; a crash in between leaves a run that {@link claimAbandoned} gives
@@ -55,6 +55,12 @@ export interface RunRepository extends ClockReadings {
   begin(run: NewRun, nodes: Iterable<NodeRecord>, leaseMs: number, orderKey?: string): Promise<'begun' | 'known'>
   /** The id of the run that an order began, also when the run itself has been removed. */
   orderedRunId(orderKey: string): Promise<string | undefined>
+  /**
+   * Notes how long the machine has run, for runs that have ended and for orders of which that was not noted before: their age
+   * counts from there.
+   * @returns how many, no more than `limit` of each
+   */
+  noteAge(ranMs: number, limit: number): Promise<number>
   /** Forgets the oldest orders that may be forgotten. @returns how many, no more than `limit` */
   forgetOrders(retention: OrderRetention, limit: number): Promise<number>
   /** Records the state of nodes. A time of start or a way that is undefined leaves the recorded one as it is. */

@@ -7,23 +7,23 @@ import type {
   MemberRepository,
   MembersWithCertificates
 } from '../../membership/root/member-repository.js'
-import type { ClockReading, ClockReadings } from '../../process/believed-clock.js'
+import type { RunningTimeReading, RunningTimeReadings } from '../../process/running-time.js'
 import type { Database } from '../sqlite-engine/database.js'
 import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
-import { createClockReadings } from './clock-readings.js'
+import { createRunningTimeReadings } from './running-time-readings.js'
 import { toMember, toMemberRow, toToken, toTokenRow } from './statements/member-rows.js'
 import { type MemberStatements, memberStatements, type PlacedCertificate } from './statements/member-statements.js'
 
 /** @param db the root's state database; closed by the caller */
 export function createMemberRepository(db: Database): MemberRepository {
-  return new SqliteMembers(memberStatements(db), groupCommitOf(db), createClockReadings(db, 'members'))
+  return new SqliteMembers(memberStatements(db), groupCommitOf(db), createRunningTimeReadings(db, 'members'))
 }
 
 class SqliteMembers implements MemberRepository {
   constructor(
     private readonly sql: MemberStatements,
     private readonly commit: Commit,
-    private readonly clock: ClockReadings
+    private readonly time: RunningTimeReadings
   ) {}
 
   async version(): Promise<number> {
@@ -185,10 +185,13 @@ class SqliteMembers implements MemberRepository {
     return isRevoked
   }
 
-  forgetEnded(beforeMs: number): Promise<void> {
+  forgetEnded(nowMs: number, ranMs: number, rememberedMs: number): Promise<void> {
     return this.commit(() => {
-      this.sql.deleteEndedTokens.run(beforeMs)
-      this.sql.deleteEndedCertificates.run(beforeMs)
+      for (const { noteBack, noteEnded, forget } of [this.sql.endsOfTokens, this.sql.endsOfCertificates]) {
+        noteBack.run(nowMs)
+        noteEnded.run(ranMs, nowMs)
+        forget.run(ranMs - rememberedMs)
+      }
     })
   }
 
@@ -196,16 +199,12 @@ class SqliteMembers implements MemberRepository {
     return this.commit(() => void this.sql.deleteRevokedTokens.run())
   }
 
-  clockReading(): Promise<ClockReading | undefined> {
-    return this.clock.clockReading()
+  runningTime(): Promise<RunningTimeReading | undefined> {
+    return this.time.runningTime()
   }
 
-  noteClock(reading: ClockReading): Promise<void> {
-    return this.clock.noteClock(reading)
-  }
-
-  async newestRecordMs(): Promise<number | undefined> {
-    return this.sql.newestRecord.get() ?? undefined
+  noteRunningTime(reading: RunningTimeReading): Promise<void> {
+    return this.time.noteRunningTime(reading)
   }
 }
 

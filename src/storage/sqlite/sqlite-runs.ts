@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { ClockReading, ClockReadings } from '../../process/believed-clock.js'
+import type { RunningTimeReading, RunningTimeReadings } from '../../process/running-time.js'
 import type { NodeRecord, RunRecord } from '../../remote-run/records/run-record.js'
 import type {
   NewRun,
@@ -12,7 +12,7 @@ import type {
 import type { Database } from '../sqlite-engine/database.js'
 import { type Commit, groupCommitOf } from '../sqlite-engine/group-commit.js'
 import { Claims } from './claims.js'
-import { createClockReadings } from './clock-readings.js'
+import { createRunningTimeReadings } from './running-time-readings.js'
 import { newRunRow, toCounts, toNodeRecord, toNodeRow, toRunRecord } from './statements/run-rows.js'
 import { type RunStatements, runStatements } from './statements/run-statements.js'
 
@@ -26,7 +26,7 @@ const ROWS_PER_COMMIT = 500
  * @param claims on runs, of this process
  */
 export function createRunRepository(db: Database, claims = new Claims()): RunRepository {
-  return new SqliteRuns(runStatements(db), groupCommitOf(db), claims, createClockReadings(db, 'runs'))
+  return new SqliteRuns(runStatements(db), groupCommitOf(db), claims, createRunningTimeReadings(db, 'runs'))
 }
 
 class SqliteRuns implements RunRepository {
@@ -34,7 +34,7 @@ class SqliteRuns implements RunRepository {
     private readonly sql: RunStatements,
     private readonly commit: Commit,
     private readonly claims: Claims,
-    private readonly clock: ClockReadings
+    private readonly time: RunningTimeReadings
   ) {}
 
   async begin(
@@ -88,6 +88,15 @@ class SqliteRuns implements RunRepository {
 
   async orderedRunId(orderKey: string): Promise<string | undefined> {
     return this.sql.findOrder.get(orderKey)
+  }
+
+  async noteAge(ranMs: number, limit: number): Promise<number> {
+    let count = 0
+    if (this.sql.unseen.get() === 0) return count
+    await this.commit(() => {
+      count = Math.max(this.sql.noteEnded.run(ranMs, limit).changes, this.sql.noteOrdered.run(ranMs, limit).changes)
+    })
+    return count
   }
 
   async forgetOrders({ orderedBeforeMs }: OrderRetention, limit: number): Promise<number> {
@@ -187,12 +196,12 @@ class SqliteRuns implements RunRepository {
     this.claims.forget(runId)
   }
 
-  clockReading(): Promise<ClockReading | undefined> {
-    return this.clock.clockReading()
+  runningTime(): Promise<RunningTimeReading | undefined> {
+    return this.time.runningTime()
   }
 
-  noteClock(reading: ClockReading): Promise<void> {
-    return this.clock.noteClock(reading)
+  noteRunningTime(reading: RunningTimeReading): Promise<void> {
+    return this.time.noteRunningTime(reading)
   }
 }
 

@@ -243,7 +243,11 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     const first = certificateOf('relay-1', 'AA', 0, 50)
     const last = certificateOf('relay-1', 'BB', 20, 60)
     await members.addMembers({ members: [MEMBER], certificates: [first, last] })
-    await members.forgetEnded(200)
+    await members.forgetEnded(200, 1_000, 100)
+    assert.equal((await members.tokens()).length, 2, 'not as soon as they are seen to have ended')
+    await members.forgetEnded(200, 1_100, 100)
+    assert.equal((await members.tokens()).length, 2)
+    await members.forgetEnded(200, 1_101, 100)
     assert.deepEqual(
       (await members.tokens()).map(({ id }) => id),
       ['later']
@@ -262,28 +266,32 @@ export function testMemberRepository(name: string, create: (t: TestContext) => M
     )
   })
 
-  check('the reading of the clock is there for the next process', async (members, factory) => {
-    assert.equal(await members.clockReading(), undefined)
-    await members.noteClock({ atMs: 5, certainMs: 6, uptimeMs: 1, owedMs: 0 })
-    await members.noteClock({ atMs: 9, certainMs: 10, uptimeMs: 0, owedMs: 4 })
-    assert.deepEqual(await factory.open().clockReading(), { atMs: 9, certainMs: 10, uptimeMs: 0, owedMs: 4 })
+  check('the running time is there for the next process', async (members, factory) => {
+    assert.equal(await members.runningTime(), undefined)
+    await members.noteRunningTime({ ranMs: 5, boot: 'a', uptimeMs: 1 })
+    await members.noteRunningTime({ ranMs: 9, boot: 'b', uptimeMs: 0 })
+    assert.deepEqual(await factory.open().runningTime(), { ranMs: 9, boot: 'b', uptimeMs: 0 })
   })
 
-  check('the newest record is the last join, certificate or token', async members => {
-    assert.equal(await members.newestRecordMs(), undefined)
-    await members.addToken({ ...TOKEN, id: 'token-1', createdAtMs: 7 }, 10)
-    assert.equal(await members.newestRecordMs(), 7)
-    await members.addMembers({ members: [], certificates: [certificateOf('relay-1', 'AA', 20, 50)] })
-    assert.equal(await members.newestRecordMs(), 20)
+  check('what ended by a clock that was ahead has not, once it is right', async members => {
+    await members.addToken({ ...TOKEN, expiresAtMs: 50 }, 10)
+    await members.forgetEnded(1_000, 10, 100)
+    await members.forgetEnded(40, 60, 100)
+    await members.forgetEnded(60, 111, 100)
+    assert.equal((await members.tokens()).length, 1)
+    await members.forgetEnded(60, 212, 100)
+    assert.equal((await members.tokens()).length, 0)
   })
 
   check('what was revoked is remembered until it has ended', async members => {
     const certificate = certificateOf('relay-1', 'AA', 0, 50)
     await members.addMembers({ members: [MEMBER], certificates: [certificate] })
     await members.remove(await members.version(), 'relay-1', 30)
-    await members.forgetEnded(50)
+    await members.forgetEnded(50, 1, 1)
+    await members.forgetEnded(50, 3, 1)
     assert.equal(await members.certificateState(certificate.fingerprint), 'revoked')
-    await members.forgetEnded(51)
+    await members.forgetEnded(51, 4, 1)
+    await members.forgetEnded(51, 6, 1)
     assert.equal(await members.certificateState(certificate.fingerprint), undefined)
   })
 }

@@ -44,8 +44,11 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
     ])
     assert.deepEqual(begun, ['begun', 'known'])
     assert.equal(await runs.find('R2'), undefined)
-    await runs.begin({ ...RUN, id: 'R3', startedAtMs: 2_000 }, [], LEASE_MS, 'later')
+    assert.equal(await runs.noteAge(1_000, 10), 1)
+    await runs.begin({ ...RUN, id: 'R3' }, [], LEASE_MS, 'later')
     for (const repository of [runs, factory.open()]) assert.equal(await repository.orderedRunId('order'), 'R1')
+    assert.equal(await runs.noteAge(2_000, 10), 1)
+    assert.equal(await runs.noteAge(3_000, 10), 0, 'noted once for all')
     assert.equal(await runs.forgetOrders({ orderedBeforeMs: 9_000 }, 10), 0, 'their runs are there')
     for (const id of ['R1', 'R3']) await runs.remove(id)
     assert.equal(await runs.orderedRunId('order'), 'R1')
@@ -181,9 +184,11 @@ export function testRunRepository(name: string, create: (t: TestContext) => RunR
     const endedAt = { R1: 30, R2: 20, R3: 40, Z1: 10 }
     for (const [id, endedAtMs] of Object.entries(endedAt)) {
       await runs.begin({ ...RUN, id }, manyNodes(id === 'R2' ? 1_000 : 1), LEASE_MS)
-      await runs.end(id, { state: 'done', endedAtMs, counts: {} }, [])
+      await runs.end(id, { state: 'done', endedAtMs: 9_000 - endedAtMs, counts: {} }, [])
+      await runs.noteAge(endedAtMs, 10)
     }
     await runs.begin({ ...RUN, id: 'R4' }, [], LEASE_MS)
+    assert.equal(await runs.noteAge(99, 10), 0, 'it has not ended')
     const retention = { endedBeforeMs: 40, idBefore: 'S', anywayBeforeMs: 10 }
     assert.deepEqual(await runs.expired(retention, 10), ['R2', 'R1'])
     assert.deepEqual(await runs.expired(retention, 1), ['R2'])

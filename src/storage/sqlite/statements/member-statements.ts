@@ -30,7 +30,7 @@ export function memberStatements(db: Database) {
     ...certificateWrites(db),
     ...tokens(db),
     ...versions(db),
-    ...clock(db)
+    ...ends(db)
   }
 }
 
@@ -102,10 +102,6 @@ function certificateWrites(db: Database) {
     ),
     revokeAllCertificates: db.prepare<[number]>(
       'UPDATE member_certificates SET revoked_at = ? WHERE revoked_at IS NULL'
-    ),
-    deleteEndedCertificates: db.prepare<[number]>(
-      `DELETE FROM member_certificates WHERE not_after < ? AND (revoked_at IS NOT NULL OR rowid <>
-         (SELECT max(rowid) FROM member_certificates AS own WHERE own.member_id = member_certificates.member_id))`
     )
   }
 }
@@ -127,7 +123,6 @@ function tokens(db: Database) {
       'UPDATE join_tokens SET revoked_at = ? WHERE member_id = ? AND revoked_at IS NULL'
     ),
     revokeAllTokens: db.prepare<[number]>('UPDATE join_tokens SET revoked_at = ? WHERE revoked_at IS NULL'),
-    deleteEndedTokens: db.prepare<[number]>('DELETE FROM join_tokens WHERE expires_at < ?'),
     deleteRevokedTokens: db.prepare<[]>('DELETE FROM join_tokens WHERE revoked_at IS NOT NULL')
   }
 }
@@ -140,15 +135,21 @@ function versions(db: Database) {
   }
 }
 
-function clock(db: Database) {
+/** A member's last certificate says what it is, also once it has ended. */
+const NOT_LAST = `(revoked_at IS NOT NULL OR rowid <>
+  (SELECT max(rowid) FROM member_certificates AS own WHERE own.member_id = member_certificates.member_id))`
+
+function ends(db: Database) {
   return {
-    newestRecord: db
-      .prepare<[], number | null>(
-        `SELECT max(at) FROM (
-           SELECT max(joined_at) AS at FROM members
-           UNION ALL SELECT max(not_before) FROM member_certificates
-           UNION ALL SELECT max(created_at) FROM join_tokens)`
-      )
-      .pluck()
+    endsOfTokens: endsOf(db, 'join_tokens', 'expires_at', 'TRUE'),
+    endsOfCertificates: endsOf(db, 'member_certificates', 'not_after', NOT_LAST)
+  }
+}
+
+function endsOf(db: Database, table: string, end: string, mayGo: string) {
+  return {
+    noteBack: db.prepare<[number]>(`UPDATE ${table} SET ended_ran = NULL WHERE ended_ran IS NOT NULL AND ${end} >= ?`),
+    noteEnded: db.prepare<[number, number]>(`UPDATE ${table} SET ended_ran = ? WHERE ended_ran IS NULL AND ${end} < ?`),
+    forget: db.prepare<[number]>(`DELETE FROM ${table} WHERE ended_ran IS NOT NULL AND ended_ran < ? AND ${mayGo}`)
   }
 }

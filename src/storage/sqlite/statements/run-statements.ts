@@ -13,7 +13,7 @@ export type RunStatements = ReturnType<typeof runStatements>
 
 /** The statements of the run repository, prepared once. */
 export function runStatements(db: Database) {
-  return { ...writes(db), ...nodeWrites(db), ...orders(db), ...runReads(db), ...nodeReads(db) }
+  return { ...writes(db), ...nodeWrites(db), ...orders(db), ...ages(db), ...runReads(db), ...nodeReads(db) }
 }
 
 function writes(db: Database) {
@@ -35,8 +35,28 @@ function orders(db: Database) {
     deleteOrders: db.prepare<[number, number]>(
       `DELETE FROM run_orders WHERE order_key IN (
          SELECT order_key FROM run_orders
-         WHERE ordered_at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE id = run_id)
-         ORDER BY ordered_at LIMIT ?)`
+         WHERE ordered_ran < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE id = run_id)
+         ORDER BY ordered_ran LIMIT ?)`
+    )
+  }
+}
+
+const UNSEEN_RUN = 'ended_at IS NOT NULL AND ended_ran IS NULL'
+
+function ages(db: Database) {
+  return {
+    unseen: db
+      .prepare<[], number>(
+        `SELECT EXISTS (SELECT 1 FROM runs WHERE ${UNSEEN_RUN})
+           OR EXISTS (SELECT 1 FROM run_orders WHERE ordered_ran IS NULL)`
+      )
+      .pluck(),
+    noteEnded: db.prepare<[number, number]>(
+      `UPDATE runs SET ended_ran = ? WHERE id IN (SELECT id FROM runs WHERE ${UNSEEN_RUN} LIMIT ?)`
+    ),
+    noteOrdered: db.prepare<[number, number]>(
+      `UPDATE run_orders SET ordered_ran = ?
+       WHERE order_key IN (SELECT order_key FROM run_orders WHERE ordered_ran IS NULL LIMIT ?)`
     )
   }
 }
@@ -74,8 +94,8 @@ function runReads(db: Database) {
     unfinished: db.prepare<[], string>("SELECT id FROM runs WHERE state = 'running' ORDER BY id").pluck(),
     expired: db
       .prepare<[number, string, number, number], string>(
-        `SELECT id FROM runs WHERE ended_at IS NOT NULL AND ended_at < ? AND (id < ? OR ended_at < ?)
-         ORDER BY ended_at LIMIT ?`
+        `SELECT id FROM runs WHERE ended_ran IS NOT NULL AND ended_ran < ? AND (id < ? OR ended_ran < ?)
+         ORDER BY ended_ran LIMIT ?`
       )
       .pluck()
   }
