@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
-import { restAfterLarge } from '../../src/relay/listening/handshakes/client-flights.js'
+import { restAfterLarge, restAfterNew } from '../../src/relay/listening/handshakes/client-flights.js'
 import { eventually } from '../support/eventually.js'
 import { makeChain } from '../support/network/openssl-certificate.js'
 import {
@@ -19,9 +19,14 @@ import {
 import { temporaryFolder } from '../support/parts/neighbours.js'
 
 /** A gate that asks for certificates, and a chain that is longer than usual. */
-async function openWithChain(t: TestContext, largeRestMs?: (costMs: number) => number) {
+async function openWithChain(
+  t: TestContext,
+  largeRestMs?: (costMs: number) => number,
+  newRestMs?: (costMs: number) => number
+) {
   const options = {
     ...(largeRestMs === undefined ? {} : { largeRestMs }),
+    ...(newRestMs === undefined ? {} : { newRestMs }),
     turnMs: FOR_EVER_MS,
     patienceMs: FOR_EVER_MS
   }
@@ -44,6 +49,29 @@ test('long chains of certificates are verified one at a time, whatever their sou
   const usual = await makeChain(await temporaryFolder(t), 2)
   await isAnswered(startTls(t, gate, '127.0.0.13', usual))
   assert.equal(restAfterLarge(350), 1_400)
+})
+
+test('usual certificates of new sources wait after one that was costly; usual sources, and callers without one, do not', async t => {
+  const costs: number[] = []
+  const newRestMs = (costMs: number) => (costs.push(costMs) > 0 ? FOR_EVER_MS : 0)
+  const { gate } = await openWithChain(t, undefined, newRestMs)
+  const usual = await makeChain(await temporaryFolder(t), 2)
+  await isAnswered(startTls(t, gate, '127.0.0.10'))
+  await isAnswered(startTls(t, gate, '127.0.0.10', usual))
+  assert.deepEqual(costs, [], 'its source is a usual one')
+  await isAnswered(startTls(t, gate, '127.0.0.11', usual))
+  assert.equal(costs.length, 1)
+  for (const address of ['127.0.0.12', '127.0.0.13']) await isToWait(t, gate, startTls(t, gate, address, usual))
+  await isAnswered(startTls(t, gate, '127.0.0.10', usual))
+  await isAnswered(startTls(t, gate, '127.0.0.14'))
+  assert.deepEqual([restAfterNew(4), restAfterNew(8)], [0, 8])
+})
+
+test('many new sources that come at once with usual certificates are all verified in the end', async t => {
+  const { gate } = await openWithChain(t, undefined, () => 1)
+  const usual = await makeChain(await temporaryFolder(t), 2)
+  const sockets = Array.from({ length: 20 }, (_, index) => startTls(t, gate, `127.0.0.${20 + index}`, usual))
+  await Promise.all(sockets.map(isAnswered))
 })
 
 test('long chains of many sources that come at once are all verified in the end', async t => {

@@ -6,11 +6,11 @@ import { sourceOf } from '../../../network/sources/source-address.js'
 import { SourceCooldown } from '../../../network/sources/source-cooldown.js'
 import { SourceQueue } from '../../../network/sources/source-queue.js'
 import { rawSocketOf } from '../raw-socket.js'
-import { ClientFlights, restAfterLarge, USUAL_FLIGHT_BYTES } from './client-flights.js'
+import { ClientFlights, COSTLY_FLIGHT_MS, restAfterLarge, restAfterNew, USUAL_FLIGHT_BYTES } from './client-flights.js'
 import { awaitHello } from './client-hello.js'
-import { HelloCost } from './hello-cost.js'
 import { IdleBytes, type IdleBytesOptions } from './idle-bytes.js'
 import type { PresentedCertificate } from './presented-certificate.js'
+import { Stopwatch } from './stopwatch.js'
 import { isSilent, type Outcome, SHORT_FLIGHT_BYTES, sentBytesOf, UnjudgedHandshakes } from './unjudged-handshakes.js'
 
 /**
@@ -64,6 +64,8 @@ export interface HandshakeGateOptions {
   readonly helloRestMs?: (costMs: number) => number
   /** How long longer flights than usual of all sources wait after one that took so long to verify. */
   readonly largeRestMs?: (costMs: number) => number
+  /** How long usual flights of all sources that are new wait after one that took so long to verify. */
+  readonly newRestMs?: (costMs: number) => number
   /** When connections are closed that bring nothing on. */
   readonly idleBytes?: IdleBytesOptions
   /** Called when that has happened to connections of a source. */
@@ -79,7 +81,8 @@ const DEFAULTS = {
   judge: (): PresentedCertificate => 'usual',
   restMs: usualRestMs,
   helloRestMs: (costMs: number) => REST_FACTOR * costMs,
-  largeRestMs: restAfterLarge
+  largeRestMs: restAfterLarge,
+  newRestMs: restAfterNew
 }
 
 /**
@@ -120,7 +123,8 @@ class HandshakeGate {
   ) {
     this.#options = { ...DEFAULTS, ...options }
     this.#unjudged = new UnjudgedHandshakes(this.#options.silentMs - TIMER_ERROR_MS)
-    this.#flights = new ClientFlights(this.#options.largeRestMs)
+    const { largeRestMs, newRestMs } = this.#options
+    this.#flights = new ClientFlights({ isUsual: source => this.#unjudged.isUsual(source), largeRestMs, newRestMs })
     this.#rest = new SourceCooldown(this.#goOn)
     this.#idleBytes = new IdleBytes(source => {
       this.#endIdle(source)
@@ -206,8 +210,8 @@ class HandshakeGate {
     this.#shaking.add(socket)
     const bytesBefore = socket.bytesRead
     const [atMs, busyBeforeMs] = [performance.now(), busyMs()]
-    const hello = new HelloCost()
-    this.#unjudged.begin({ socket, source, bytesBefore, readBytes: 0, atMs, busyBeforeMs, hello })
+    const times = { atMs, busyBeforeMs, hello: new Stopwatch(), flight: new Stopwatch() }
+    this.#unjudged.begin({ socket, source, bytesBefore, readBytes: 0, ...times })
     if (!this.#mayBegin(source)) this.#waiting.moveAll(source, this.#held)
     setTimeout(() => this.#leave(socket), turnMs).unref()
     // What came meanwhile is read before the next immediate: the event loop may have been late itself.
@@ -215,9 +219,9 @@ class HandshakeGate {
       setTimeout(() => setImmediate(this.#goOn, source), ms).unref()
     // A caller that shuts down its sending side gets its answers, but no handshake can end without it.
     socket.allowHalfOpen = false
-    hello.measure(
+    times.hello.measureNextTick(
       () => this.tls.emit('connection', socket),
-      ms => this.#admitNext(ms)
+      () => this.#admitNext(times.hello.ms)
     )
   }
 
@@ -259,9 +263,10 @@ class HandshakeGate {
     this.#leave(socket)
     if (handshake === undefined) return
     this.#flights.end(socket)
-    const { source, busyBeforeMs, hello } = handshake
+    const { source, busyBeforeMs, hello, flight } = handshake
     const sentBytes = sentBytesOf(handshake)
-    const isCostly = outcome === 'costly' || (outcome === 'failed' && sentBytes > USUAL_FLIGHT_BYTES)
+    const tookLong = sentBytes > SHORT_FLIGHT_BYTES && flight.ms >= COSTLY_FLIGHT_MS
+    const isCostly = outcome === 'costly' || (outcome === 'failed' && (sentBytes > USUAL_FLIGHT_BYTES || tookLong))
     this.#unjudged.end(socket, isCostly ? 'costly' : outcome)
     // At once: what they sent may be there as well, and TLS would verify it next.
     if (isCostly) for (const other of this.#unjudged.of(source)) other.socket.destroy()

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { HelloCost } from './hello-cost.js'
+import type { Stopwatch } from './stopwatch.js'
 
 /**
  * Handshakes under way of a source of which one has cost little. As many as there are slots: thousands of devices may
@@ -22,7 +22,10 @@ export interface Unjudged {
   readonly source: string
   readonly atMs: number
   readonly busyBeforeMs: number
-  readonly hello: HelloCost
+  /** The time of TLS for the ClientHello. */
+  readonly hello: Stopwatch
+  /** The time of TLS for what came after it. */
+  readonly flight: Stopwatch
   /** The bytes that the caller had sent when it began. */
   readonly bytesBefore: number
   /** The bytes after the ClientHello that were read for TLS. */
@@ -57,9 +60,14 @@ export class UnjudgedHandshakes {
     const underWay = this.#bySource.get(source)
     if (underWay === undefined) return false
     if (underWay.size >= MAX_OF_USUAL_SOURCE) return true
-    if (this.#cheapNeeded.get(source) === 0) return false
+    if (this.isUsual(source)) return false
     const silentSince = performance.now() - this.silentMs
     return [...underWay].some(handshake => handshake.atMs > silentSince || !isSilent(handshake))
+  }
+
+  /** Whether a handshake of a source has cost little, and no costly one came since. */
+  isUsual(source: string): boolean {
+    return this.#cheapNeeded.get(source) === 0
   }
 
   begin(handshake: Unjudged): void {
