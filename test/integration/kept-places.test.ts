@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { copyForOthers } from '../support/machine/other-user.js'
+import { testAsRoot } from '../support/machine/own-namespace.js'
 import { treeline } from '../support/machine/treeline-command.js'
 import { startAgent } from '../support/relays/agents.js'
 import { startTree } from '../support/relays/relay-tree.js'
@@ -68,4 +70,46 @@ test('--test refuses what the start refuses in the place of kept files and of th
   const listener = createServer().listen(socket)
   t.after(() => listener.close())
   assert.equal((await treeline(t, ['serve', '--config', directory, '--test'])).code, 0, 'it may be the relay itself')
+})
+
+test('what a killed --test left in the folder for temporary files goes at the next one, and only that', async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  const { directory } = tree.relay('root')
+  await tree.processes.get('root')?.stop()
+  const temporary = join(tree.folder, 'temporary')
+  const [pidOfNobody, ownPid] = [2 ** 22 + 1, process.pid]
+  const names = [
+    `treeline-look-${pidOfNobody}-abcDEF`,
+    `treeline-look-${ownPid}-abcDEF`,
+    'treeline-look-abcDEF',
+    'other'
+  ]
+  for (const name of names) {
+    mkdirSync(join(temporary, name), { recursive: true })
+    writeFileSync(join(temporary, name, 'state.db'), '')
+  }
+  assert.equal((await treeline(t, ['serve', '--config', directory, '--test'], { TMPDIR: temporary })).code, 0)
+  assert.deepEqual(readdirSync(temporary).sort(), names.slice(1).sort())
+
+  const missing = join(tree.folder, 'missing')
+  const { code, stderr } = await treeline(t, ['serve', '--config', directory, '--test'], { TMPDIR: missing })
+  assert.equal(code, 0)
+  const why = `state.db was not looked into: no temporary file can be made in ${missing}: it is not there; TMPDIR names another folder\n`
+  assert.ok(stderr.includes(why), stderr)
+})
+
+testAsRoot('--test by another user than that of the relay takes for no fault what only that one may read', async t => {
+  const tree = await startTree(t, { relays: RELAYS })
+  const { directory, storagePath, sharedFilesPath, keyFile } = tree.relay('root')
+  await tree.processes.get('root')?.stop()
+  const run = await copyForOthers(t)
+  execFileSync('chmod', ['-R', 'a+rX', tree.folder])
+  const state = join(storagePath, 'state.db')
+  for (const path of [state, keyFile]) chmodSync(path, 0o600)
+  for (const path of [storagePath, sharedFilesPath]) execFileSync('chown', ['-R', '1', path])
+  const other = ['setpriv', '--reuid=2', '--regid=2', '--clear-groups']
+  const { code, stderr } = await run(other, ['serve', '--config', directory, '--test'])
+  assert.equal(code, 0, stderr)
+  for (const path of [state, `general.https_key_file ${keyFile}`])
+    assert.ok(stderr.includes(`note: ${path} was not looked at: this user may not read it\n`), stderr)
 })

@@ -6,13 +6,14 @@ import { privateFilesOfAgent, privateFilesOfRelay } from '../../config/private-f
 import { parseSigningKey } from '../../file-exchange/key-files.js'
 import { readTextFile } from '../../file-system/files/text-file.js'
 import { isReadOnly, obstacleTo } from '../../file-system/folders/make-folder.js'
+import { ROOT } from '../../file-system/permissions/root.js'
 import { checkBelongs, parsePrivateKey, readEveryCertificate } from '../../keys/certificates/certificate-pair.js'
 import { MIN_TOKEN_LENGTH } from '../../keys/tokens/admin-token.js'
 import { parseClientTokens } from '../../keys/tokens/client-token-rules.js'
 import { signingPassphrase } from '../../process/passphrase.js'
 import { withheldWarnings } from '../../shared-folder/withheld-files.js'
 import { whyUnreadable } from '../../values/failures/file-failure.js'
-import { errorMessage } from '../../values/failures/system-error.js'
+import { errorMessage, forbiddenPath } from '../../values/failures/system-error.js'
 import { ownProgram } from '../options/own-program.js'
 import { checkAgentPaths } from './agent-paths.js'
 import { agentCertificateWarnings, relayCertificateWarnings } from './certificate-warnings.js'
@@ -38,6 +39,14 @@ export interface StartCheck {
   readonly checkedFor?: string | undefined
 }
 
+/** The findings so far. */
+interface Findings {
+  readonly problems: string[]
+  readonly notes: string[]
+  /** Whether another user checks than the one that runs it: what that one may not read may be in order. */
+  readonly isOther: boolean
+}
+
 interface NamedFile {
   readonly key: string
   readonly path: string
@@ -46,36 +55,32 @@ interface NamedFile {
 /** Files that a relay does not start without, and the command that runs need. */
 export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const { general, upstream, tokens, remoteRun } = config
-  const problems: string[] = []
-  const isValidating = general.peerAuthentication === 'cert_validation'
-  await checkPair(
-    problems,
-    named('general.https_certificate_file', general.httpsCertificateFile),
-    named('general.https_key_file', general.httpsKeyFile)
-  )
-  await checkCertificate(problems, named('general.ca_path', isValidating ? general.caPath : undefined))
-  await checkCertificate(problems, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
-  await checkToken(problems, named('tokens.admin_file', tokens.adminFile))
-  await checkBy(
-    problems,
-    named('tokens.clients_file', tokens.clientsFile),
-    (_file, text) => void parseClientTokens(text)
-  )
-  const { source, caFile, caKeyFile } = config.tree
-  if (source === 'members')
-    await checkPair(problems, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const { storage, sharedFiles, sharedFolder } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const folders = [storageFolder, { setting: 'shared_files.path', path: sharedFiles.path }]
   const { directory } = config
   const user = findServiceUser({ command: 'serve', nodeId: general.nodeId, directory, storage: storageFolder })
+  const found = findingsOf(user)
+  const { problems, notes } = found
+  const isValidating = general.peerAuthentication === 'cert_validation'
+  await checkPair(
+    found,
+    named('general.https_certificate_file', general.httpsCertificateFile),
+    named('general.https_key_file', general.httpsKeyFile)
+  )
+  await checkCertificate(found, named('general.ca_path', isValidating ? general.caPath : undefined))
+  await checkCertificate(found, named('output.upstream.server_certificate_file', upstream?.serverCertificateFile))
+  await checkToken(found, named('tokens.admin_file', tokens.adminFile))
+  await checkBy(found, named('tokens.clients_file', tokens.clientsFile), (_file, text) => void parseClientTokens(text))
+  const { source, caFile, caKeyFile } = config.tree
+  if (source === 'members') await checkPair(found, named('tree.ca_file', caFile), named('tree.ca_key_file', caKeyFile))
   const inTheWay = unwritable({ 'storage.path': storage.path, 'shared_files.path': sharedFiles.path })
-  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfRelay(config, user.uid)
+  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfRelay(config, user.uid, found.isOther)
   problems.push(...kept.problems)
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
-  problems.push(...(await socketProblems(general.socket, user.uid)), ...listenProblems(general))
+  problems.push(...(found.isOther ? [] : await socketProblems(general.socket, user.uid)), ...listenProblems(general))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found
@@ -87,31 +92,37 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
     ...user.warnings,
     ...(await openFolderWarnings([...folders, ...socket, ...configurationFolder(directory, user.uid)], user.uid))
   ]
-  return { problems, warnings, notes: [...kept.notes, ...readNotes(user, 'serve', directory)], checkedFor: user.known }
+  return {
+    problems,
+    warnings,
+    notes: [...notes, ...kept.notes, ...readNotes(user, 'serve', directory)],
+    checkedFor: user.known
+  }
 }
 
 /** The same for an agent. */
 export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> {
-  const problems: string[] = []
   const { upstream } = config
   const tlsKey = named('key_file', config.keyFile)
   const { directory, nodeId, storage } = config
   const storageFolder = { setting: 'storage.path', path: storage.path }
   const user = findServiceUser({ command: 'agent', nodeId, directory, storage: storageFolder })
+  const found = findingsOf(user)
+  const { problems, notes } = found
   const inTheWay = unwritable({ 'storage.path': storage.path })
-  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfAgent(config)
+  const kept = inTheWay.length > 0 ? notLookedAt(inTheWay) : await keptStateOfAgent(config, found.isOther)
   problems.push(...kept.problems)
   problems.push(...(await foreignWaysOf(user.uid, [storageFolder])))
-  await checkPair(problems, named('certificate_file', config.certificateFile), tlsKey)
+  await checkPair(found, named('certificate_file', config.certificateFile), tlsKey)
   if (config.signingKeyFile !== config.keyFile) {
-    await checkBy(problems, named('signing_key_file', config.signingKeyFile), ({ path }, pem) => {
+    await checkBy(found, named('signing_key_file', config.signingKeyFile), ({ path }, pem) => {
       parseSigningKey({ pem, path }, signingPassphrase())
     })
   }
   const paths = await checkAgentPaths(config, user.uid === process.geteuid?.())
   problems.push(...paths.problems)
-  await checkCertificate(problems, named('upstream.server_certificate_file', upstream.serverCertificateFile))
-  await checkCertificate(problems, named('upstream.ca_file', upstream.caFile))
+  await checkCertificate(found, named('upstream.server_certificate_file', upstream.serverCertificateFile))
+  await checkCertificate(found, named('upstream.ca_file', upstream.caFile))
   const commands = config.receive
     .filter(({ command }) => command?.[0].includes('/')) // others are found in PATH when they are run
     .map(({ command }) => named('agent.receive: command', command?.[0]))
@@ -124,7 +135,18 @@ export async function checkAgentStart(config: AgentConfig): Promise<StartCheck> 
     ...user.warnings,
     ...(await openFolderWarnings([storageFolder, ...configurationFolder(directory, user.uid)], user.uid))
   ]
-  return { problems, warnings, notes: [...kept.notes, ...readNotes(user, 'agent', directory)], checkedFor: user.known }
+  return {
+    problems,
+    warnings,
+    notes: [...notes, ...kept.notes, ...readNotes(user, 'agent', directory)],
+    checkedFor: user.known
+  }
+}
+
+/** @param user whom the check is for; root may read and look at everything of any other */
+function findingsOf({ uid }: CheckedUser): Findings {
+  const euid = process.geteuid?.()
+  return { problems: [], notes: [], isOther: euid !== uid && euid !== ROOT }
 }
 
 /** Says what a check of root's cannot tell: root may read all files. */
@@ -164,29 +186,31 @@ function named(key: string, path: string | undefined): NamedFile | undefined {
 }
 
 /** @returns the text; undefined, with a problem, when it cannot be read */
-async function read(problems: string[], file: NamedFile | undefined): Promise<string | undefined> {
+async function read(found: Findings, file: NamedFile | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined
   try {
     return await readTextFile(file.path)
   } catch (error) {
-    problems.push(whyUnreadable(file.key, file.path, error))
+    const isOthers = found.isOther && forbiddenPath(error) !== undefined
+    if (isOthers) found.notes.push(`${file.key} ${file.path} was not looked at: this user may not read it`)
+    else found.problems.push(whyUnreadable(file.key, file.path, error))
     return undefined
   }
 }
 
-async function checkCertificate(problems: string[], file: NamedFile | undefined): Promise<X509Certificate | undefined> {
-  const text = await read(problems, file)
+async function checkCertificate(found: Findings, file: NamedFile | undefined): Promise<X509Certificate | undefined> {
+  const text = await read(found, file)
   return text === undefined || file === undefined
     ? undefined
-    : tryTo(problems, () => readEveryCertificate(text, nameOf(file))[0])
+    : tryTo(found, () => readEveryCertificate(text, nameOf(file))[0])
 }
 
 /** @returns what `look` returns; undefined, with a problem, when it throws what is wrong */
-function tryTo<T>(problems: string[], look: () => T): T | undefined {
+function tryTo<T>(found: Findings, look: () => T): T | undefined {
   try {
     return look()
   } catch (error) {
-    problems.push(errorMessage(error))
+    found.problems.push(errorMessage(error))
     return undefined
   }
 }
@@ -197,33 +221,33 @@ function nameOf({ key, path }: NamedFile): string {
 
 /** @param check throws what is wrong with the text of the file */
 async function checkBy(
-  problems: string[],
+  found: Findings,
   file: NamedFile | undefined,
   check: (file: NamedFile, text: string) => void | Promise<void>
 ): Promise<void> {
-  const text = await read(problems, file)
+  const text = await read(found, file)
   if (text === undefined || file === undefined) return
   try {
     await check(file, text)
   } catch (error) {
     const reason = errorMessage(error)
-    problems.push(reason.startsWith(file.path) ? `${file.key} ${reason}` : `${file.key} ${file.path}: ${reason}`)
+    found.problems.push(reason.startsWith(file.path) ? `${file.key} ${reason}` : `${file.key} ${file.path}: ${reason}`)
   }
 }
 
-async function checkPair(problems: string[], certificate: NamedFile | undefined, key: NamedFile | undefined) {
-  const x509 = await checkCertificate(problems, certificate)
-  const text = await read(problems, key)
+async function checkPair(found: Findings, certificate: NamedFile | undefined, key: NamedFile | undefined) {
+  const x509 = await checkCertificate(found, certificate)
+  const text = await read(found, key)
   if (text === undefined || key === undefined) return
-  const privateKey = tryTo(problems, () => parsePrivateKey(text, nameOf(key)))
+  const privateKey = tryTo(found, () => parsePrivateKey(text, nameOf(key)))
   if (x509 === undefined || privateKey === undefined || certificate === undefined) return
-  tryTo(problems, () => checkBelongs(x509, privateKey, { cert: nameOf(certificate), key: nameOf(key) }))
+  tryTo(found, () => checkBelongs(x509, privateKey, { cert: nameOf(certificate), key: nameOf(key) }))
 }
 
-async function checkToken(problems: string[], file: NamedFile | undefined): Promise<void> {
-  const text = await read(problems, file)
+async function checkToken(found: Findings, file: NamedFile | undefined): Promise<void> {
+  const text = await read(found, file)
   if (text === undefined || file === undefined || text.trim().length >= MIN_TOKEN_LENGTH) return
-  problems.push(`${file.key} ${file.path}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
+  found.problems.push(`${file.key} ${file.path}: a token has at least ${MIN_TOKEN_LENGTH} characters`)
 }
 
 async function commandWarnings(command: NamedFile | undefined, consequence: string): Promise<string[]> {

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
-import { withTemporaryFolder } from '../../file-system/folders/temporary-folder.js'
+import { temporaryProblem, withTemporaryFolder } from '../../file-system/folders/temporary-folder.js'
+import { whyNotRead } from '../../values/failures/file-failure.js'
 import { isDamage, storageFailureKind } from '../../values/failures/storage-failure.js'
-import { asError, errorMessage } from '../../values/failures/system-error.js'
+import { asError, errorCode, errorMessage } from '../../values/failures/system-error.js'
 import { type Database, openDatabase, type Use, unusable } from '../sqlite-engine/database.js'
 import { checkPages, copyDatabase, sizeOfDatabase } from '../sqlite-engine/database-copy.js'
 import { sqliteStorage } from './open-storage.js'
@@ -42,8 +43,16 @@ export async function lookIntoStorage(
     if (second === undefined) return notLookedAt('it changed each time it was copied; try again in a moment')
     return { problems: second.filter(problem => first?.includes(problem)), notes: [] }
   } catch (error) {
-    return notLookedAt(errorMessage(error))
+    return notLookedAt(whyNotLookedAt(error, file))
   }
+}
+
+/** The copy may find no room, or the original may not be read. */
+function whyNotLookedAt(error: unknown, file: string): string {
+  const code = storageFailureKind(error) === 'full' ? 'ENOSPC' : errorCode(error)
+  const path = error instanceof Error && 'path' in error ? String(error.path) : ''
+  if (path === file || path === `${file}-wal`) return whyNotRead(error)
+  return code === undefined ? errorMessage(error) : temporaryProblem(code, error)
 }
 
 /**

@@ -23,6 +23,13 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT'
 }
 
+/** The path that a call of the system, from which an error came, may not use as this user; undefined for any other error. */
+export function forbiddenPath(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const isForbidden = ['EACCES', 'EPERM'].includes(errorCode(error) ?? '')
+  return isForbidden && 'path' in error ? String(error.path) : forbiddenPath(error.cause)
+}
+
 /** The thrown value as an error. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))

@@ -12,7 +12,7 @@ import { checkSubfolder } from '../../../storage/folders/make-subfolder.js'
 import { isClaimed } from '../../../storage/folders/own-folder.js'
 import { type Look, lookIntoStorage } from '../../../storage/repositories/look-into-storage.js'
 import { isDatabaseThere } from '../../../storage/sqlite-engine/database.js'
-import { errorMessage } from '../../../values/failures/system-error.js'
+import { errorMessage, forbiddenPath } from '../../../values/failures/system-error.js'
 
 /** The findings in the files that earlier starts left. */
 export interface KeptState {
@@ -25,54 +25,70 @@ export interface KeptState {
 /**
  * Looks at what a relay kept: by the checks of its start, without a change, as a relay may be at work there.
  * @param uid the user that it runs as
+ * @param isOther whether another user looks, who may not see all that is in order
  */
-export async function keptStateOfRelay(config: Config, uid = process.geteuid?.()): Promise<KeptState> {
+export async function keptStateOfRelay(config: Config, uid = process.geteuid?.(), isOther = false): Promise<KeptState> {
   const { general, storage, tree } = config
-  const ofFolders = await folderProblems(foldersOfRelay(config), general.nodeId)
-  const state = await attempt(() => isDatabaseThere(join(storage.path, 'state.db'), 'state'))
+  const looks = new Looks(isOther)
+  await lookAtFolders(looks, foldersOfRelay(config), general.nodeId)
   const layout = createFileLayout(config.sharedFiles.path)
-  const own = await attempt(() => checkOwnFolders(layout, uid))
-  const problems = [...ofFolders, ...own.problems, ...state.problems]
-  if (tree.source === 'policy-server') {
-    const folder = await attempt(() => checkSubfolder(dirname(general.nodesListFile)))
-    problems.push(...folder.problems)
-  }
-  const looks: Look[] = []
+  await looks.at(() => checkOwnFolders(layout, uid))
+  const hasState = await looks.at(() => isDatabaseThere(join(storage.path, 'state.db'), 'state'))
+  const { nodesListFile } = general
+  if (tree.source === 'policy-server') await looks.at(() => checkSubfolder(dirname(nodesListFile)))
+  const atRecords: Look[] = []
   if (tree.source === 'members') {
-    const { nodesListFile } = general
-    const published = await attempt(() => readPublished(nodesListFile))
-    const files = await attempt(() => checkReplaceable(general))
-    problems.push(...published.problems, ...files.problems)
-    if (state.found === false) problems.push(membersGone(nodesListFile))
-    looks.push(({ members }) => checkMembers(members, nodesListFile))
+    await looks.at(() => readPublished(nodesListFile))
+    await looks.at(() => checkReplaceable(general))
+    if (hasState === false) looks.problems.push(membersGone(nodesListFile))
+    atRecords.push(({ members }) => checkMembers(members, nodesListFile))
   }
-  looks.push(({ files, outbox }) => checkHasFolders(layout, { files, outbox }))
-  return withLooks(problems, state.found === true ? await lookIntoStorage(storage.path, 'relay', looks) : undefined)
+  atRecords.push(({ files, outbox }) => checkHasFolders(layout, { files, outbox }))
+  return looks.with(hasState === true ? await lookIntoStorage(storage.path, 'relay', atRecords) : undefined)
 }
 
 /** The same for an agent. */
-export async function keptStateOfAgent(config: AgentConfig): Promise<KeptState> {
-  const { storage, nodeId } = config
-  const state = await attempt(() => isDatabaseThere(join(storage.path, 'state.db'), 'state', 'agent'))
-  const problems = [...(await folderProblems(foldersOfAgent(config), nodeId)), ...state.problems]
-  return withLooks(problems, state.found === true ? await lookIntoStorage(storage.path, 'agent', []) : undefined)
+export async function keptStateOfAgent(
+  { storage, nodeId, ...config }: AgentConfig,
+  isOther = false
+): Promise<KeptState> {
+  const looks = new Looks(isOther)
+  await lookAtFolders(looks, foldersOfAgent({ ...config, storage }), nodeId)
+  const hasState = await looks.at(() => isDatabaseThere(join(storage.path, 'state.db'), 'state', 'agent'))
+  return looks.with(hasState === true ? await lookIntoStorage(storage.path, 'agent', []) : undefined)
 }
 
-/** Each is told once: the looks at a file and at the copy may find the same. */
-function withLooks(problems: readonly string[], found: KeptState = { problems: [], notes: [] }): KeptState {
-  return { problems: [...new Set([...problems, ...found.problems])], notes: found.notes }
+async function lookAtFolders(looks: Looks, folders: readonly OwnFolder[], nodeId: string): Promise<void> {
+  for (const folder of folders) {
+    await looks.at(() => checkLock(folder))
+    await looks.at(() => isClaimed(folder, nodeId))
+  }
 }
 
-async function folderProblems(folders: readonly OwnFolder[], nodeId: string): Promise<string[]> {
-  const looks = folders.flatMap(folder => [attempt(() => checkLock(folder)), attempt(() => isClaimed(folder, nodeId))])
-  return (await Promise.all(looks)).flatMap(({ problems }) => problems)
-}
+/** The looks of one check, and their findings. */
+class Looks {
+  readonly problems: string[] = []
+  readonly #notes: string[] = []
 
-/** @param look throws what is wrong */
-async function attempt<T>(look: () => T | Promise<T>): Promise<{ readonly found?: T; readonly problems: string[] }> {
-  try {
-    return { found: await look(), problems: [] }
-  } catch (error) {
-    return { problems: [errorMessage(error)] }
+  constructor(private readonly isOther: boolean) {}
+
+  /** @param look throws what is wrong @returns its result; undefined where something is wrong */
+  async at<T>(look: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await look()
+    } catch (error) {
+      const path = this.isOther ? forbiddenPath(error) : undefined
+      if (path === undefined) this.problems.push(errorMessage(error))
+      else this.#notes.push(`${path} was not looked at: this user may not read it`)
+      return undefined
+    }
+  }
+
+  /** Each is told once: the looks at a file and at the copy may find the same. */
+  with(found: KeptState = { problems: [], notes: [] }): KeptState {
+    return {
+      problems: [...new Set([...this.problems, ...found.problems])],
+      notes: [...new Set([...this.#notes, ...found.notes])]
+    }
   }
 }
