@@ -1,18 +1,27 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { makeAgentCertificate } from '../../demo/pki.js'
 import { openRaw } from '../../src/links/lower/open-raw.js'
 import { openWebSocket } from '../../src/links/lower/open-web-socket.js'
+import type { OpenedTransport } from '../../src/links/lower/upper.js'
 import { startRawPeer } from '../support/network/tls-peer.js'
 
 /** Opens a link to a server that does so with each request. */
-async function openTo(t: TestContext, open: typeof openWebSocket, answer: (socket: TLSSocket) => void) {
+async function openTo(
+  t: TestContext,
+  open: typeof openWebSocket,
+  answer: (socket: TLSSocket, request: string) => void,
+  use: (opened: OpenedTransport) => Promise<unknown> = async () => assert.fail('it opened')
+) {
   const certificate = await makeAgentCertificate({ nodeId: 'root', hostname: '127.0.0.1' })
-  const peer = await startRawPeer(t, certificate, socket => socket.once('data', () => answer(socket)))
+  const peer = await startRawPeer(t, certificate, socket =>
+    socket.once('data', request => answer(socket, String(request)))
+  )
   const upper = { url: `wss://127.0.0.1:${peer.port}`, tls: { rejectUnauthorized: false }, pins: undefined }
-  return { opened: open(upper, new AbortController().signal, async () => assert.fail('it opened')), peer }
+  return { opened: open(upper, new AbortController().signal, use), peer }
 }
 
 for (const [name, open] of [
@@ -45,3 +54,15 @@ for (const [name, open] of [
     await failed
   })
 }
+
+test('a handshake ends when pings come in place of its messages', async t => {
+  const flood = (socket: TLSSocket, request: string) => {
+    const key = /sec-websocket-key: (\S+)/i.exec(request)?.[1] ?? ''
+    const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+    const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    socket.write(`${head}Sec-WebSocket-Accept: ${accept}\r\n\r\n`)
+    socket.write(Buffer.from('8900'.repeat(100), 'hex'))
+  }
+  const { opened } = await openTo(t, openWebSocket, flood, ({ transport }) => transport.receive(60_000, text => text))
+  await assert.rejects(opened, /more than 16 pings came before a message/)
+})

@@ -1,6 +1,9 @@
 import type { RawData, WebSocket } from 'ws'
 import { ChallengeError } from './challenge.js'
 
+/** Pings and pongs before a message of the handshake: ws answers each, and nobody sends any so soon. */
+export const MAX_PINGS_OF_HANDSHAKE = 16
+
 /**
  * The next text message of a WebSocket on which nothing else listens yet.
  * @param receive called at once, in the same turn, so that whatever listens afterwards misses no message
@@ -9,11 +12,14 @@ import { ChallengeError } from './challenge.js'
 export function awaitMessage<T>(socket: WebSocket, limitMs: number, receive: (text: string) => T): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => settle(() => fail(`nothing came within ${limitMs} ms`)), limitMs)
+    let pings = 0
     function settle(then: () => void): void {
       clearTimeout(timer)
       socket.off('message', onMessage)
       socket.off('close', onClose)
       socket.off('error', onError)
+      socket.off('ping', onPing)
+      socket.off('pong', onPing)
       then()
     }
     function fail(reason: string): void {
@@ -36,6 +42,13 @@ export function awaitMessage<T>(socket: WebSocket, limitMs: number, receive: (te
     function onError(error: Error): void {
       settle(() => reject(error))
     }
+    function onPing(): void {
+      pings += 1
+      if (pings > MAX_PINGS_OF_HANDSHAKE)
+        settle(() => fail(`more than ${MAX_PINGS_OF_HANDSHAKE} pings came before a message`))
+    }
+    socket.on('ping', onPing)
+    socket.on('pong', onPing)
     socket.on('message', onMessage)
     socket.on('close', onClose)
     socket.on('error', onError)
