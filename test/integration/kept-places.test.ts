@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -17,6 +26,10 @@ const NOWHERE = '/nonexistent/place'
 const dangling = (path: string) => symlinkSync(NOWHERE, path)
 const fifo = (path: string) => void execFileSync('mkfifo', [path])
 const file = (path: string) => writeFileSync(path, '')
+const large = (path: string) => {
+  writeFileSync(path, 'x')
+  truncateSync(path, 100 * 1024 ** 2)
+}
 const linkToFile = (path: string) => {
   writeFileSync(`${path}.else`, '')
   symlinkSync(`${path}.else`, path)
@@ -40,6 +53,7 @@ test('--test refuses what the start refuses in the place of kept files and of th
     ['serve', directory, join(storage, 'state.db'), dangling],
     ['serve', directory, join(shared, '.lock~'), linkToFile],
     ['serve', directory, join(shared, '.node-id~'), dangling],
+    ['serve', directory, join(shared, '.node-id~'), large],
     ['serve', directory, join(shared, '.incoming~'), fifo],
     ['serve', directory, join(shared, '.incoming~'), dangling],
     ['serve', directory, join(shared, '.outbox~'), file],
@@ -58,6 +72,7 @@ test('--test refuses what the start refuses in the place of kept files and of th
     assert.equal(checked.code, 2, what)
     const started = await treeline(t, [command, '--config', folder])
     assert.equal(started.code, 3, what)
+    assert.ok(started.stderr.length < 2_000, `${what}: ${started.stderr.length} characters`)
     const reason = /^treeline: cannot start: (.*)$/m.exec(started.stderr)?.[1] ?? ''
     assert.ok(
       reason !== '' && checked.stderr.includes(`treeline: ${reason}\n`),

@@ -1,10 +1,10 @@
 import { closeSync, constants, fsyncSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readRegularFileSync } from '../../file-system/files/regular-file.js'
 import { whyNotRead } from '../../values/failures/file-failure.js'
 import { isMissing } from '../../values/failures/system-error.js'
 import type { OwnFolder } from './folder-kinds.js'
 import { keepLocked } from './kept-lock.js'
+import { readMark } from './node-id-mark.js'
 import { overlapOf } from './separate-folders.js'
 
 const { O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants
@@ -60,7 +60,7 @@ function claim(folder: OwnFolder, nodeId: string): boolean {
  */
 export function isClaimed({ setting, path, nodeIdName }: OwnFolder, nodeId: string): boolean {
   const file = join(path, nodeIdName)
-  const owner = readIfThere(setting, file).trim()
+  const owner = readIfThere(setting, file)
   if (owner === '') return false
   if (owner === nodeId) return true
   throw new Error(
@@ -71,7 +71,7 @@ export function isClaimed({ setting, path, nodeIdName }: OwnFolder, nodeId: stri
 /** Empty as well when a crash came between the file and what belongs in it. */
 function readIfThere(setting: string, file: string): string {
   try {
-    return readRegularFileSync(file).toString('utf8')
+    return readMark(file)
   } catch (error) {
     if (!isMissing(error)) throw new Error(`${setting}: ${file} cannot be read: ${whyNotRead(error)}`, { cause: error })
     if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return ''

@@ -1,10 +1,10 @@
 import { lstatSync } from 'node:fs'
 import { join, relative, resolve, sep } from 'node:path'
 import { foldersAbove, realPath } from '../../file-system/files/real-path.js'
-import { readRegularFileSync } from '../../file-system/files/regular-file.js'
 import { type OwnFolder, STORAGE_SUBFOLDERS, sharedFilesFolder, storageFolder } from './folder-kinds.js'
 import { isLocked } from './instance-lock.js'
 import { nestedFolders, unlessMissing } from './nested-folders.js'
+import { readMark } from './node-id-mark.js'
 
 interface Place {
   readonly setting: string
@@ -104,7 +104,7 @@ interface Claim {
 function claimOf(folder: string, { setting, nodeIdName, lockName }: Kind, nodeId: string): Claim | undefined {
   const mark = join(folder, nodeIdName)
   if (unlessMissing(() => lstatSync(mark))?.isFile() !== true) return undefined
-  const owner = readRegularFileSync(mark).toString('utf8').trim()
+  const owner = readMark(mark)
   if (owner === '') return undefined
   if (owner !== nodeId) return { setting, owner: `of the node ${owner}`, mark }
   if (!isLocked(join(folder, lockName))) return undefined
