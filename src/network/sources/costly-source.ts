@@ -1,5 +1,4 @@
-import type { Server } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
+import type { EventEmitter } from 'node:events'
 
 /** An HTTP server emits it with a `CostlySource` when it has ended connections that cost much and brought little. */
 export const COSTLY_SOURCE = 'costlySource'
@@ -13,6 +12,6 @@ export interface CostlySource {
 }
 
 /** Calls back for each event of a server. */
-export function onCostlySource(server: Server | HttpsServer, act: (event: CostlySource) => void): void {
+export function onCostlySource(server: EventEmitter, act: (event: CostlySource) => void): void {
   server.on(COSTLY_SOURCE, act)
 }

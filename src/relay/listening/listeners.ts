@@ -1,4 +1,3 @@
-import { constants } from 'node:crypto'
 import type { Server as PlainServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket, Server as TcpServer } from 'node:net'
@@ -6,20 +5,16 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { completeServer, createPlainServer, serverOptions } from '../../api/http-server-options.js'
 import type { Config, ListenAddress } from '../../config/config.js'
-import { readConfiguredTextSync } from '../../file-system/files/text-file.js'
-import { readCertificatePair } from '../../keys/certificates/certificate-pair.js'
 import { listenFailure } from '../../network/listen-failure.js'
 import { isLoopback } from '../../network/network-set.js'
 import { onCostlySource } from '../../network/sources/costly-source.js'
-import { sourceOf } from '../../network/sources/source-address.js'
-import { type NeighbourFacts, neighbourOn, type ProvenNeighbour } from '../../tree/known-certificates.js'
+import { type NeighbourFacts, neighbourOn } from '../../tree/known-certificates.js'
 import { errorCode } from '../../values/failures/system-error.js'
 import { LogLimit } from '../../values/logging/log-limit.js'
 import type { Logger } from '../../values/logging/logger.js'
 import type { ConnectionBudget } from './connection-budget.js'
 import { shareConnections } from './connection-slots.js'
-import { createHandshakeGate } from './handshakes/handshake-gate.js'
-import { judgeCertificate } from './handshakes/presented-certificate.js'
+import { createGate, logClosed, secureContext } from './gated-tls.js'
 import { KeptSocket } from './kept-socket.js'
 import { openLocalSocket } from './local-socket.js'
 import { serveUpgrades, type Upgrades } from './upgrades.js'
@@ -42,9 +37,6 @@ const LOCALHOST = ['127.0.0.1', '::1']
 
 /** The part of a listener's connections that may be handshakes of links, of which nobody knows yet whose they are. */
 const PART_OF_PENDING = 1 / 4
-
-const SLOWED =
-  'TLS handshakes of this source are slowed: a caller shows certificates that are costly to verify; it is to show its own one alone'
 
 /** The facts by which a handshake is judged, and the sets in which each connection to the socket or the proxy's listener is noted. */
 export interface Arrivals extends NeighbourFacts {
@@ -84,15 +76,8 @@ export async function openListeners(
   })
   serveUpgrades(app.server, 'connection', upgrades, shareConnections(app.server, app.server, forPlain()))
   const limited = new LogLimit(logger)
-  const logClosed = (source: string, of: string) => {
-    limited.warn(source, { source }, `connections closed: too many ${of}`)
-  }
-  const logSlowed = (connection: TLSSocket, neighbour: ProvenNeighbour | undefined, shown: string) => {
-    const source = sourceOf(connection.remoteAddress ?? '')
-    const caller = neighbour?.kind === 'policy-server' ? 'the policy server' : neighbour?.id
-    limited.warn(caller ?? source, { source, caller, shown }, SLOWED)
-  }
-  const logCostly = (server: Server | PlainServer) => onCostlySource(server, ({ source, of }) => logClosed(source, of))
+  const logCostly = (server: Server | PlainServer) =>
+    onCostlySource(server, ({ source, of }) => logClosed(limited, source, of))
   logCostly(app.server)
   const opened: OpenServer[] = []
   let local: KeptSocket | undefined
@@ -116,11 +101,7 @@ export async function openListeners(
   async function openTls(address: ListenAddress): Promise<Server> {
     const tls = createTlsServer(app, config)
     const neighbourOf = (connection: TLSSocket) => neighbourOn(connection, { certificates, topology })
-    const gate = createHandshakeGate(tls, {
-      helloLimitMs: config.limits.headersTimeoutMs,
-      judge: connection => judgeCertificate(connection, shown => logSlowed(connection, neighbourOf(connection), shown)),
-      onIdle: source => logClosed(source, 'TLS records that bring nothing on, such as renewed keys')
-    })
+    const gate = createGate(tls, config, { certificates, topology }, limited)
     const exempt = shareConnections(gate, tls, {
       part: connections.part(),
       isKnownAddress: isProxy,
@@ -171,7 +152,7 @@ export async function openListeners(
   })
   return {
     addresses,
-    renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed)),
+    renewCertificate: renewed => tls?.setSecureContext(secureContext(renewed, 'general.https_listen')),
     lookAtSocket: async () => local?.look(),
     drain: async () => void (await close()),
     cut: () => {
@@ -190,32 +171,13 @@ function unlessAbsent(error: unknown): void {
 function createTlsServer(app: FastifyInstance, config: Config): Server {
   const server = createServer({
     ...serverOptions(config.limits),
-    ...secureContext(config),
+    ...secureContext(config, 'general.https_listen'),
     handshakeTimeout: config.limits.headersTimeoutMs,
     requestCert: true,
     rejectUnauthorized: false // who it is, src/api/callers/callers.ts decides: agents' certificates have no CA
   })
   completeServer(server, app.routing)
   return server
-}
-
-/** All that makes up a context: a renewed one keeps nothing of the former. */
-function secureContext(config: Config) {
-  const { httpsCertificateFile, httpsKeyFile } = config.general
-  if (httpsCertificateFile === undefined || httpsKeyFile === undefined) {
-    throw new Error('general.https_listen needs general.https_certificate_file and general.https_key_file')
-  }
-  const pair = {
-    cert: readConfiguredTextSync('general.https_certificate_file', httpsCertificateFile),
-    key: readConfiguredTextSync('general.https_key_file', httpsKeyFile)
-  }
-  readCertificatePair(pair, {
-    cert: `general.https_certificate_file ${httpsCertificateFile}`,
-    key: `general.https_key_file ${httpsKeyFile}`
-  })
-  // Who resumed a session would show no certificate. OpenSSL gives tickets of TLS 1.3 all the same, but of sessions that it
-  // should have kept, which Node has it not do.
-  return { minVersion: 'TLSv1.3', secureOptions: constants.SSL_OP_NO_TICKET, ...pair } as const
 }
 
 /** @throws {Error} that names the setting, when it cannot listen there */

@@ -1,4 +1,4 @@
-import type { Server as HttpsServer } from 'node:https'
+import type { EventEmitter } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { onCostlySource } from '../../../network/sources/costly-source.js'
@@ -90,8 +90,9 @@ const DEFAULTS = {
  * a whole ClientHello, and in turn among the sources that they come from. So neither silence nor a crowd from one
  * address keeps others waiting, and what is costly to verify gets a share of the time: no address exempts from that, as
  * many may share it. It is this one that listens and is closed; what waits at its closing is dropped.
+ * @param tls a TLS server, or an HTTPS one
  */
-export function createHandshakeGate(tls: HttpsServer, options: HandshakeGateOptions = {}): Server {
+export function createHandshakeGate(tls: EventEmitter, options: HandshakeGateOptions = {}): Server {
   const gate = new HandshakeGate(tls, options)
   const server = createServer({ noDelay: true, allowHalfOpen: true }, socket => gate.take(socket))
   // Only then does Node begin to look for requests whose headers do not come (`headersTimeout`).
@@ -118,7 +119,7 @@ class HandshakeGate {
   readonly #options: Required<Omit<HandshakeGateOptions, 'idleBytes' | 'onIdle'>>
 
   constructor(
-    private readonly tls: HttpsServer,
+    private readonly tls: EventEmitter,
     { idleBytes, onIdle, ...options }: HandshakeGateOptions
   ) {
     this.#options = { ...DEFAULTS, ...options }
