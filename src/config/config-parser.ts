@@ -97,7 +97,7 @@ function readMain(main: Section, directory: string, readFile: ReadFile): Omit<Co
     sharedFolder: readSharedFolder(main.section('shared_folder'), directory),
     limits: readLimits(main.section('limits')),
     storage,
-    services: readServices(main.section('services')),
+    services: readServices(main.section('services'), general),
     metrics: { allowedNetworks: main.section('metrics').read('allowed_networks', networks, []) },
     tokens: readTokens(main.section('tokens'), directory)
   }

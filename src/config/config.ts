@@ -173,6 +173,8 @@ export interface Config {
   readonly services: {
     /** Plain HTTP for callers of services; undefined: off. */
     readonly listen: ListenAddress | undefined
+    /** The same with TLS; undefined: off. */
+    readonly httpsListen: ListenAddress | undefined
     /** Networks whose callers need no token of ours. */
     readonly allowedNetworks: NetworkSet
   }

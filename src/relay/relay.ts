@@ -6,7 +6,7 @@ import { settledWithin } from '../values/time/settled-within.js'
 import { composeRelay, type RelayParts, type RelayPartsOptions } from './compose-relay.js'
 import { connectionsOf } from './listening/file-limit.js'
 import { type Listeners, openListeners } from './listening/listeners.js'
-import { openServiceListeners, type ServiceListeners } from './services/service-listeners.js'
+import { countServiceListeners, openServiceListeners, type ServiceListeners } from './services/service-listeners.js'
 
 export interface RelayOptions extends RelayPartsOptions {
   /** Resolves once the tree is there; the routes are built meanwhile. */
@@ -30,14 +30,15 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   await Promise.all([membersLoaded, sharedFiles.recover(), remoteRuns.recover(treeLoaded)])
   const { links } = parts
   links.serve((request, response) => app.routing(request, response))
-  const ofServices = config.services.listen === undefined ? 0 : 1
+  const ofServices = countServiceListeners(config.services)
   const connections = connectionsOf({ ...config.general, ofServices }, logger)
   const listeners = await openListeners(app, config, links.acceptor, parts.services, connections, logger)
   const serviceListeners = await openServiceListeners({
     ...parts.services,
     tokens: parts.tokens,
     keys: parts.serviceParts.keys,
-    connections
+    connections,
+    logger
   })
   const { treeSync } = parts.services
   const { revocationExchange } = parts
@@ -48,7 +49,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     void revocationExchange?.look() // neither does this
   })
   links.dialer?.start()
-  parts.system.onCertificateRenewal(listeners.renewCertificate)
+  parts.system.onCertificateRenewal(renewed => {
+    listeners.renewCertificate(renewed)
+    serviceListeners.renewCertificate(renewed)
+  })
   parts.system.onReload(listeners.lookAtSocket)
   parts.membership.start()
   sharedFiles.start()

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { hostname } from 'node:os'
 import { test } from 'node:test'
+import { eventually } from '../support/eventually.js'
 import { askRelay, ELSEWHERE, startServiceCallers, statusOf } from '../support/relays/service-callers.js'
 
 test('callers of a service without a token', async t => {
-  const { relay, port, call, seen, reload } = await startServiceCallers(t)
+  const { relay, port, httpsPort, call, seen, reload, held } = await startServiceCallers(t)
   const own = `127.0.0.1:${port}`
 
   await t.test('from an allowed network: passed on', async () => {
@@ -90,14 +91,41 @@ test('callers of a service without a token', async t => {
     assert.equal((await call(named('192.0.2.1, 127.0.0.9'))).status, 401)
   })
 
+  await t.test('over TLS: the same, but for the host, which TLS proves', async () => {
+    const own = `127.0.0.1:${httpsPort}`
+    const secure = (lines: readonly string[] = [], host = own) => call({ tls: true, lines, host })
+    const answer = await secure()
+    assert.equal(answer.status, 200)
+    assert.equal(answer.seen?.[answer.seen.indexOf('X-Forwarded-Proto') + 1], 'https')
+    assert.equal((await secure([], 'another.example')).status, 200)
+    assert.equal((await secure([`Origin: https://${own}`])).status, 200)
+    for (const lines of [[`Origin: http://${own}`], ['Origin: null'], ['Sec-Fetch-Site: cross-site']]) {
+      assert.equal((await secure(lines)).status, 403, lines.join())
+    }
+    assert.equal((await call({ tls: true, host: own, from: ELSEWHERE })).status, 401)
+  })
+
+  await t.test('an answer that breaks off does not pass for a whole one, and ends nothing else', async () => {
+    for (const tls of [true, false]) {
+      const other = call({ path: '/v1/relay/git/held' })
+      const [waiting] = await eventually('the other request', () => held.length > 0 && held.splice(0))
+      const { text } = await call({ tls, path: '/v1/relay/git/broken' })
+      assert.ok(text.length < 500 && !text.includes('\r\n0\r\n'), text)
+      waiting?.end()
+      assert.equal((await other).status, 200)
+    }
+  })
+
   await t.test('at the listeners of the API: 404, which names the setting, and the service is not asked', async () => {
     for (const path of ['/v1/relay/git/', '/v1/relay/git', '/v1/relay/git?x', '/v1/relay/none/x', '/v1/relay/git/..']) {
       const before = seen()
-      const answer = await askRelay(relay, path)
-      assert.equal(statusOf(answer), 404, path)
-      assert.match(answer, /services\.listen/)
+      for (const url of [relay.localUrl, relay.url]) {
+        const answer = await askRelay(url, path, relay.certificate.certificatePem)
+        assert.equal(statusOf(answer), 404, path)
+        assert.match(answer, /services\.listen and services\.https_listen/)
+      }
       assert.equal(seen(), before)
     }
-    assert.doesNotMatch(await askRelay(relay, '/v1/relay/'), /services\.listen/)
+    assert.doesNotMatch(await askRelay(relay.localUrl, '/v1/relay/', ''), /services\.listen/)
   })
 })

@@ -93,7 +93,7 @@ export function installErrorHandler(app: FastifyInstance, { logger, afterAnswer,
 /** A path of services that may be asked for. Their pages would share the origin of this API here, with the rights of a local caller. */
 const SERVICE_PATH = /^\/v1\/relay\/[^/?]/
 const SERVICES_ELSEWHERE =
-  'Services are served at the address of services.listen in main.conf alone, never where this API is'
+  'Services are served at the addresses of services.listen and services.https_listen in main.conf alone, never where this API is'
 
 /** Not the caller's fault, and so more than a line for those who want to know. A quota, which has no cause, is. */
 function isOfStorage(error: unknown): error is RelayError {

@@ -19,11 +19,13 @@ export function socketFolders(path: string | undefined): WrittenFolder[] {
 }
 
 /** Settings that cannot be listened at together. Whether another program is there shows at start only. */
-export function listenProblems(general: Config['general']): string[] {
+export function listenProblems({ general, services }: Pick<Config, 'general' | 'services'>): string[] {
   const listened: [setting: string, address: ListenAddress | undefined][] = [
     ['general.listen', general.listen],
     ['general.proxy_listen', general.proxyListen],
-    ['general.https_listen', general.httpsListen]
+    ['general.https_listen', general.httpsListen],
+    ['services.listen', services.listen],
+    ['services.https_listen', services.httpsListen]
   ]
   return listened.flatMap(([setting, address], index) =>
     listened.slice(0, index).flatMap(([former, other]) => {

@@ -80,7 +80,7 @@ export async function checkRelayStart(config: Config): Promise<StartCheck> {
   const socket = socketFolders(general.socket)
   problems.push(...(await foreignWaysOf(user.uid, [...folders, ...socket])))
   problems.push(...(await foreignWaysOf(user.uid, [{ setting: 'shared_folder.path', path: sharedFolder.path }])))
-  problems.push(...(found.isOther ? [] : await socketProblems(general.socket, user.uid)), ...listenProblems(general))
+  problems.push(...(found.isOther ? [] : await socketProblems(general.socket, user.uid)), ...listenProblems(config))
   const command = remoteRun.enabled ? named('remote_run.command', remoteRun.command) : undefined
   const warnings = [
     ...obstacles({ 'shared_folder.path': sharedFolder.path }), // never made: what is not there is not found

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { BadMessageError } from '../http1/bad-message-error.js'
 import type { BodySink } from '../http1/chunked-reader.js'
 import type { Fields } from '../http1/fields.js'
@@ -104,7 +105,9 @@ export class CallerConnection implements BodySink, ExchangeCaller {
   }
 
   breakOff(): void {
-    this.socket.resetAndDestroy()
+    // TLS cannot be reset; without its last message, the end is none of the answer either
+    if (this.socket instanceof TLSSocket) this.socket.destroy()
+    else this.socket.resetAndDestroy()
   }
 
   flowChanged(): void {

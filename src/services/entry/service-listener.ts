@@ -2,43 +2,59 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { sourceOf } from '../../network/sources/source-address.js'
 import { CallerConnection, type CallerLimits } from './caller-connection.js'
 import { type CallerSlot, CallerSlots, type ConnectionShare } from './caller-slots.js'
+import type { CallerOrigin } from './request-for-service.js'
 import type { ServiceEntry } from './service-entry.js'
 
-export interface ServiceListener {
-  readonly server: Server
-  /** Ends what is left. */
-  cut(): void
-}
+/** The connections of callers at one listener. */
+export class ListenerConnections {
+  readonly #slots: CallerSlots
+  readonly #slotOf = new Map<Socket, CallerSlot>()
 
-/** Creates a listener for callers of services, in plain HTTP. The caller of this has it listen. */
-export function createServiceListener(
-  entry: ServiceEntry,
-  limits: CallerLimits,
-  share: ConnectionShare
-): ServiceListener {
-  const sockets = new Set<Socket>()
-  const slots = new CallerSlots(share)
-  const server = createServer({ allowHalfOpen: true }, socket => {
+  constructor(
+    private readonly entry: ServiceEntry,
+    private readonly limits: CallerLimits,
+    share: ConnectionShare
+  ) {
+    this.#slots = new CallerSlots(share)
+  }
+
+  /** Counts a connection, as it was accepted. @returns false where there is no room: it has been closed */
+  enter(socket: Socket): boolean {
     const slot: CallerSlot = { source: sourceOf(socket.remoteAddress ?? ''), close: () => socket.destroy() }
-    if (!slots.enter(slot)) {
+    if (!this.#slots.enter(slot)) {
       socket.destroy()
-      return
+      return false
     }
-    sockets.add(socket)
+    this.#slotOf.set(socket, slot)
     socket.once('close', () => {
-      sockets.delete(socket)
-      slots.leave(slot)
+      this.#slotOf.delete(socket)
+      this.#slots.leave(slot)
     })
+    return true
+  }
+
+  /**
+   * Reads the requests on a connection that has entered.
+   * @param socket the connection itself, or the TLS over it
+   */
+  serve(socket: Socket, accepted: Socket, scheme: CallerOrigin['scheme']): void {
+    const slot = this.#slotOf.get(accepted)
+    if (slot === undefined) return void socket.destroy()
     const { localAddress = '', localPort = 0 } = socket
     const host = localAddress.includes(':') ? `[${localAddress}]` : localAddress
-    new CallerConnection(socket, entry, { scheme: 'http', localAddress: `${host}:${localPort}` }, limits, isUsed =>
-      slots.use(slot, isUsed)
-    )
-  })
-  return {
-    server,
-    cut: () => {
-      for (const socket of sockets) socket.destroy()
-    }
+    const origin = { scheme, localAddress: `${host}:${localPort}` }
+    new CallerConnection(socket, this.entry, origin, this.limits, isUsed => this.#slots.use(slot, isUsed))
   }
+
+  /** Ends what is left. */
+  cut(): void {
+    for (const socket of this.#slotOf.keys()) socket.destroy()
+  }
+}
+
+/** Creates a listener in plain HTTP. The caller of this has it listen. */
+export function createPlainServiceListener(connections: ListenerConnections): Server {
+  return createServer({ allowHalfOpen: true }, socket => {
+    if (connections.enter(socket)) connections.serve(socket, socket, 'http')
+  })
 }

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import type { LinkRegistry } from '../../../src/links/upper/link-registry.js'
 import { openToService } from '../../../src/relay/services/service-ways.js'
 import { destinationByPath } from '../../../src/services/entry/path-entry.js'
-import { createServiceListener } from '../../../src/services/entry/service-listener.js'
+import { createPlainServiceListener, ListenerConnections } from '../../../src/services/entry/service-listener.js'
 import { followClients } from '../../../src/services/keys/registered-clients.js'
 import { ServiceKeys } from '../../../src/services/keys/service-keys.js'
 
@@ -12,16 +12,17 @@ import { ServiceKeys } from '../../../src/services/keys/service-keys.js'
 export async function startServiceEntry(t: TestContext, registry: LinkRegistry): Promise<number> {
   const keys = new ServiceKeys()
   followClients(registry, keys, () => undefined)
-  const { server, cut } = createServiceListener(
+  const connections = new ListenerConnections(
     { admit: destinationByPath, open: (key, payload, tried) => openToService(keys, key, payload, tried) },
     { headMs: 10_000, idleMs: 10_000 },
     { hasRoom: () => true, take: () => undefined, giveBack: () => undefined }
   )
+  const server = createPlainServiceListener(connections)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
     server.close()
-    cut()
+    connections.cut()
   })
   return (server.address() as AddressInfo).port
 }

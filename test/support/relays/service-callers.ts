@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { TreeRelay } from '../../../demo/relay-tree.js'
+import { connect as connectTls } from 'node:tls'
 import { ask } from '../network/http.js'
 import { openServer } from '../network/open-server.js'
 import { clientTokenLine, startClientOf } from './clients.js'
@@ -26,6 +25,8 @@ export interface ServiceCall {
   readonly lines?: readonly string[]
   readonly path?: string
   readonly method?: string
+  /** Over TLS, at `services.https_listen`. */
+  readonly tls?: boolean
 }
 
 export interface ServiceAnswer {
@@ -36,14 +37,19 @@ export interface ServiceAnswer {
   readonly seen: readonly string[] | undefined
 }
 
-/** A relay with `services.listen` and the service `git` at a client, which records what reaches it. */
+/** A relay that takes callers of the service `git`, which records what reaches it, breaks off at `/broken`, and is silent at `/held`. */
 export async function startServiceCallers(t: TestContext, tokenLines = '', settings: readonly string[] = []) {
   const tree = await startTree(t, {
     relays: [{ id: 'root', under: 'root', nodes: ['node-r1'] }],
     absent: ['root'],
     settings: {
       tokens: ['clients_file = "clients"', 'admin_file = "admin"'],
-      services: ['listen = "127.0.0.1:0"', `allowed_networks = ["${ALLOWED}/32"]`, ...settings]
+      services: [
+        'listen = "127.0.0.1:0"',
+        'https_listen = "127.0.0.1:0"',
+        `allowed_networks = ["${ALLOWED}/32"]`,
+        ...settings
+      ]
     }
   })
   const relay = tree.relay('root')
@@ -51,23 +57,27 @@ export async function startServiceCallers(t: TestContext, tokenLines = '', setti
   await writeFile(tokens, clientTokenLine('git') + tokenLines)
   await writeFile(join(relay.directory, 'admin'), 'an-admin-token-that-is-long-enough\n')
   await tree.restart('root')
-  const line = await tree.processes.get('root')?.logged(text => text.includes('services on http://'))
-  const port = Number(/services on http:[^"]+:(\d+)/.exec(line ?? '')?.[1])
+  const line = (await tree.processes.get('root')?.logged(text => text.includes('services on http://'))) ?? ''
+  const port = Number(/services on http:[^"]+?:(\d+)/.exec(line)?.[1])
+  const httpsPort = Number(/services on https:[^"]+?:(\d+)/.exec(line)?.[1])
+  const ca = relay.certificate.certificatePem
   let seen: readonly string[] | undefined
+  const held: ServerResponse[] = []
   const service = createServer((request, response) => {
     seen = request.rawHeaders
-    response.end('from the service')
+    if (request.url === '/held') return void held.push(response)
+    if (request.url !== '/broken') return void response.end('from the service')
+    response.writeHead(200, { 'content-length': 100 })
+    response.write('only this', () => response.destroy())
   })
   const baseUrl = `http://127.0.0.1:${await openServer(t, service)}`
   const client = await startClientOf(t, tree, { relay: 'root', key: 'git', id: 'one', baseUrl })
 
   async function call(asked: ServiceCall = {}): Promise<ServiceAnswer> {
     seen = undefined
-    const text = await askService(
-      connect({ host: '127.0.0.1', port, localAddress: asked.from ?? ALLOWED }),
-      port,
-      asked
-    )
+    const at = asked.tls === true ? httpsPort : port
+    const socket = connect({ host: '127.0.0.1', port: at, localAddress: asked.from ?? ALLOWED })
+    const text = await askService(asked.tls === true ? overTls(socket, ca) : socket, at, asked)
     return { status: statusOf(text), text, seen }
   }
   const reload = async (edit: (text: string) => string) => {
@@ -75,7 +85,12 @@ export async function startServiceCallers(t: TestContext, tokenLines = '', setti
     const answer = await ask(relay, '/system/reload', { method: 'POST' })
     assert.equal(answer.status, 200, answer.text)
   }
-  return { tree, relay, client, tokens, port, call, reload, seen: () => seen }
+  return { tree, relay, client, tokens, port, httpsPort, call, reload, seen: () => seen, held }
+}
+
+/** The certificate names the node, and not its address. */
+function overTls(socket: Socket, ca: string): Socket {
+  return connectTls({ socket, ca, checkServerIdentity: () => undefined })
 }
 
 /** Asks for a service with the lines as they are, and closes. @returns the whole answer */
@@ -87,7 +102,8 @@ export async function askService(socket: Socket, port: number, asked: ServiceCal
   socket.setEncoding('latin1').on('data', piece => {
     text += String(piece)
   })
-  await once(socket, 'close')
+  socket.on('error', () => undefined) // a reset ends it as well
+  await new Promise<void>(resolve => socket.once('close', () => resolve()))
   return text
 }
 
@@ -96,7 +112,9 @@ export function statusOf(answer: string): number {
 }
 
 /** Asks one of a relay's own listeners for a path. */
-export async function askRelay({ localUrl }: TreeRelay, path: string): Promise<string> {
-  const port = Number(new URL(localUrl).port)
-  return askService(connect({ host: '127.0.0.1', port }), port, { path })
+export async function askRelay(url: string, path: string, ca: string): Promise<string> {
+  const { protocol, port: text } = new URL(url)
+  const port = Number(text)
+  const socket = connect({ host: '127.0.0.1', port })
+  return askService(protocol === 'https:' ? overTls(socket, ca) : socket, port, { path })
 }
