@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Caller } from '../../src/network/caller.js'
 import { acceptanceHeaders, statedAcceptance } from '../../src/shared-files/forwarding/acceptance-headers.js'
 import { type Acceptance, isOlder } from '../../src/shared-files/keeping/file-record.js'
 import { AcceptanceClock, acceptedAsStated } from '../../src/shared-files/receiving/acceptance-clock.js'
@@ -111,8 +112,8 @@ test('a stated time is set right by as much as the clocks differ; one that is ah
 })
 
 test('a statement that is no statement is none; a series is one of the relay that states it', () => {
-  const read = (at: string, series?: string, id = 'a') => {
-    return statedAcceptance(name => (name === 'treeline-accepted-at' ? at : series), { kind: 'relay', id })
+  const read = (at: string, series?: string, caller: Pick<Caller, 'kind' | 'id'> = { kind: 'relay', id: 'a' }) => {
+    return statedAcceptance(name => (name === 'treeline-accepted-at' ? at : series), caller)
   }
   const hex = 'a'.repeat(32)
   assert.equal(read(''), undefined)
@@ -126,7 +127,13 @@ test('a statement that is no statement is none; a series is one of the relay tha
   assert.deepEqual(stated, { acceptedAtMs: 5, seriesNumber: 7, sentAtMs: 6 })
   assert.match(series ?? '', /^[0-9a-f]{32}$/)
   assert.equal(read('8', `${hex} 1 2`)?.series, series)
-  assert.notEqual(read('8', `${hex} 1 2`, 'b')?.series, series)
+  const others = [
+    { kind: 'relay', id: 'b' },
+    { kind: 'relay', id: 'policy-server' },
+    { kind: 'policy-server' }
+  ] as const
+  const all = others.map(caller => read('8', `${hex} 1 2`, caller)?.series)
+  assert.equal(new Set([series, hex, ...all]).size, 5)
 })
 
 /** The clocks of relays: small steps, hours, 1970, and 74 years ahead. */

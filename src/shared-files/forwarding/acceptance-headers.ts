@@ -35,8 +35,8 @@ export function statedAcceptance(
     : { acceptedAtMs: told, series: undefined, seriesNumber: undefined, sentAtMs: undefined }
 }
 
-function seriesOf({ kind, id = kind }: Pick<Caller, 'kind' | 'id'>, series: string | undefined): string {
-  return createHash('sha256').update(`${id}\n${series}`).digest('hex').slice(0, 32)
+function seriesOf({ kind, id = '' }: Pick<Caller, 'kind' | 'id'>, series: string | undefined): string {
+  return createHash('sha256').update(`${kind}\n${id}\n${series}`).digest('hex').slice(0, 32)
 }
 
 function isTime(ms: number | undefined): ms is number {
